@@ -1,0 +1,37 @@
+/** Options shared by every typed error. `details` is shown to the caller, so it must never hold internals. */
+export interface FacteurErrorOptions {
+  readonly retryable: boolean;
+  readonly details?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one base of all errors that facteur raises itself.
+ *
+ * `code` is stable and dotted (`argo.conflict`), `message` is one line that may be shown to an operator, `details`
+ * may be shown to whoever sent the request, and `retryable` says whether trying the same thing again can succeed.
+ */
+export class FacteurError extends Error {
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly details: string | undefined;
+
+  constructor(code: string, message: string, options: FacteurErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable;
+    this.details = options.details;
+  }
+}
+
+/** One line for a log or a terminal from whatever was thrown: never a stack, never a blank. */
+export function errorMessage(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map(errorMessage).join('; ');
+  }
+  if (error instanceof Error) {
+    return error.message === '' ? error.name : error.message;
+  }
+  return String(error);
+}

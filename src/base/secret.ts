@@ -1,0 +1,47 @@
+import { inspect } from 'node:util';
+
+/**
+ * A value that must not be printed: every way of turning it into text gives `***`, so that a stray log line cannot
+ * leak it. `reveal()` is the only way to the value and is easy to find in review.
+ */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  /** The plain value; pass it straight to the library that needs it. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return '***';
+  }
+
+  toJSON(): string {
+    return '***';
+  }
+
+  [inspect.custom](): string {
+    return '***';
+  }
+}
+
+/** The URL with its password (and any `password`-like query value) as `***`; text that is no URL becomes `***` whole. */
+export function redactUrl(url: string): string {
+  const parsed = URL.parse(url);
+  if (parsed === null) {
+    return '***';
+  }
+  if (parsed.password !== '') {
+    parsed.password = '***';
+  }
+  for (const name of parsed.searchParams.keys()) {
+    if (/pass|token|secret|key/i.test(name)) {
+      parsed.searchParams.set(name, '***');
+    }
+  }
+  return parsed.href;
+}

@@ -1,0 +1,41 @@
+/**
+ * The state machine of a run. This table is the only place that says which moves exist; the CHECK constraint
+ * `runs_state_moves` on `facteur.runs` mirrors it, and a test proves that both allow the same moves.
+ *
+ *   queued     recorded in the ledger, the workflow's name reserved, not yet in the cluster
+ *   submitted  created in the cluster
+ *   running    the cluster has started it
+ *   succeeded, failed, error   how Argo says it ended
+ *   canceled   ended because somebody asked for it
+ *   refused    the cluster will never take it, or every try was used up
+ *   skipped    recorded while the dispatcher is disabled
+ *   lost       the workflow vanished before its end was seen
+ *
+ * `failed`, `error` and `canceled` come alive again when Argo retries the same workflow.
+ */
+export const RUN_MOVES = {
+  queued: ['submitted', 'refused', 'skipped', 'canceled'],
+  submitted: ['running', 'succeeded', 'failed', 'error', 'canceled', 'lost'],
+  running: ['succeeded', 'failed', 'error', 'canceled', 'lost'],
+  succeeded: [],
+  failed: ['running'],
+  error: ['running'],
+  canceled: ['running'],
+  refused: [],
+  skipped: [],
+  lost: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type RunState = keyof typeof RUN_MOVES;
+
+export const RUN_STATES = Object.keys(RUN_MOVES) as readonly RunState[];
+
+/** States from which `to` may be reached; the `WHERE state = ANY(…)` of every transition. */
+export function statesBefore(to: RunState): readonly RunState[] {
+  return RUN_STATES.filter((from) => (RUN_MOVES[from] as readonly RunState[]).includes(to));
+}
+
+/** Whether a run in this state is over, as far as anybody can know. */
+export function isFinished(state: RunState): boolean {
+  return state !== 'queued' && state !== 'submitted' && state !== 'running';
+}
