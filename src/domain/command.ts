@@ -29,12 +29,15 @@ export interface Command {
   readonly interactionId: string;
   /** As it was sent; lookups compare it without case. */
   readonly name: string;
+  /** As they were sent. Any text may be a key, `__proto__` too: doors build it without a prototype, and copies must keep that. */
   readonly options: Readonly<Record<string, string>>;
   readonly principal: Principal;
   /** The sender's correlation id, or empty. */
   readonly correlationId: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
+  /** The sender's own trace id, as it wrote it, or empty: kept for the session's `TraceID`. */
+  readonly traceId: string;
 }
 
 export type OptionType = 'string' | 'integer' | 'number' | 'boolean';
