@@ -1,0 +1,67 @@
+/** A time limit and the caller's signal joined in one signal, so that which of the two fired is known afterwards. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  readonly timedOut: boolean;
+  /** The caller's signal fired. */
+  readonly aborted: boolean;
+  /** Starts the time anew: something was heard. */
+  touch(): void;
+  /** Rejects as soon as the deadline fires, for work that takes no signal. */
+  race<T>(work: Promise<T>): Promise<T>;
+  stop(): void;
+}
+
+/** `stop()` must be called, else the timer keeps running and the caller's signal keeps a listener. */
+export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline {
+  const controller = new AbortController();
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    controller.abort(new Error('deadline passed'));
+  }, timeoutMs);
+  const onAbort = (): void => {
+    clearTimeout(timer);
+    controller.abort(outer?.reason);
+  };
+  if (outer?.aborted === true) {
+    onAbort();
+  } else {
+    outer?.addEventListener('abort', onAbort, { once: true });
+  }
+  return {
+    signal: controller.signal,
+    get timedOut() {
+      return timedOut;
+    },
+    get aborted() {
+      return !timedOut && controller.signal.aborted;
+    },
+    touch: () => {
+      // A timer that was cleared would come back to life.
+      if (!controller.signal.aborted) {
+        timer.refresh();
+      }
+    },
+    race: (work) => raceAbort(work, controller.signal),
+    stop: () => {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,49 @@
+import type { Operation } from './answers.ts';
+import { ArgoError } from './errors.ts';
+import type { Workflow, WorkflowPage, WorkflowTemplate } from './workflows.ts';
+
+/** A JSON object, as opposed to null, an array or a scalar. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A Workflow of which the identity is certain: name, namespace and uid are there. */
+export function readWorkflow(value: unknown, operation: Operation): Workflow {
+  if (!hasIdentity(value)) {
+    throw badAnswer(operation, 'the answer is no Workflow');
+  }
+  return value as Workflow;
+}
+
+export function readWorkflowTemplate(value: unknown, operation: Operation): WorkflowTemplate {
+  if (!hasIdentity(value)) {
+    throw badAnswer(operation, 'the answer is no WorkflowTemplate');
+  }
+  return value as WorkflowTemplate;
+}
+
+export function readPage(value: unknown, operation: Operation): WorkflowPage {
+  const metadata = isRecord(value) ? value['metadata'] : undefined;
+  if (!isRecord(value) || !isRecord(metadata) || typeof metadata['resourceVersion'] !== 'string') {
+    throw badAnswer(operation, 'the answer is no list');
+  }
+  // Go encodes an empty slice as null in some places.
+  const items = value['items'] ?? [];
+  if (!Array.isArray(items)) {
+    throw badAnswer(operation, 'the answer is no list');
+  }
+  return {
+    workflows: items.map((item) => readWorkflow(item, operation)),
+    resourceVersion: metadata['resourceVersion'],
+    continue: typeof metadata['continue'] === 'string' ? metadata['continue'] : '',
+  };
+}
+
+function hasIdentity(value: unknown): boolean {
+  const metadata = isRecord(value) ? value['metadata'] : undefined;
+  return isRecord(metadata) && ['name', 'namespace', 'uid'].every((key) => typeof metadata[key] === 'string');
+}
+
+function badAnswer(operation: Operation, why: string): ArgoError {
+  return new ArgoError('argo.bad_answer', `cannot ${operation.name}: ${why}`, { ambiguous: operation.write });
+}

@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { Agent, ProxyAgent, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import { FacteurError } from '../../base/errors.ts';
+import { errorFromAnswer } from './answers.ts';
+import type { Operation } from './answers.ts';
+import type { ClusterAccess, Connection } from './connection.ts';
+import { startDeadline } from './deadline.ts';
+import type { Deadline } from './deadline.ts';
+import { ArgoError } from './errors.ts';
+
+/** An answer larger than this is not read to its end: memory is worth more than an odd page. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_ERROR_BYTES = 64 * 1024;
+/** The create path at its fastest needs a few dozen; one more is taken by each watch. */
+const MAX_CONNECTIONS = 64;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface ClusterRequest {
+  readonly operation: Operation;
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: { readonly contentType: string; readonly json: object };
+}
+
+type ResponseData = Dispatcher.ResponseData;
+
+/** HTTP to the apiserver: one pool of kept-alive connections, credentials on every request, one more try after a 401. */
+export class ClusterTransport {
+  readonly #access: ClusterAccess;
+  readonly #dispatchers = new Set<Dispatcher>();
+  #current: { readonly connection: Connection; readonly identity: string; readonly dispatcher: Dispatcher } | undefined;
+  #closed = false;
+
+  constructor(access: ClusterAccess) {
+    this.#access = access;
+  }
+
+  /** The parsed JSON of a successful answer. */
+  async call(wanted: ClusterRequest, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
+    const deadline = startDeadline(timeoutMs, signal);
+    try {
+      const response = await this.#send(wanted, deadline);
+      const body = await readBounded(response, MAX_ANSWER_BYTES, wanted.operation);
+      return parseJson(body, wanted.operation, response.statusCode);
+    } catch (error) {
+      throw this.translate(error, wanted.operation, deadline);
+    } finally {
+      deadline.stop();
+    }
+  }
+
+  /** Opens a stream; the caller's `deadline` lives as long as the stream does. */
+  async open(wanted: ClusterRequest, deadline: Deadline): Promise<AsyncIterable<Buffer>> {
+    try {
+      return (await this.#send(wanted, deadline)).body;
+    } catch (error) {
+      throw this.translate(error, wanted.operation, deadline);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(Array.from(this.#dispatchers, (dispatcher) => dispatcher.destroy()));
+  }
+
+  async #send(wanted: ClusterRequest, deadline: Deadline): Promise<ResponseData> {
+    const connection = await deadline.race(this.#access.connection());
+    const response = await this.#exchange(wanted, connection, deadline);
+    if (response.statusCode !== 401) {
+      return expectSuccess(response, wanted.operation);
+    }
+    // A rotated token: the cluster did nothing, so one more try with fresh credentials is safe for writes too.
+    await response.body.dump();
+    const fresh = await deadline.race(this.#access.connection(connection));
+    return expectSuccess(await this.#exchange(wanted, fresh, deadline), wanted.operation);
+  }
+
+  async #exchange(wanted: ClusterRequest, connection: Connection, deadline: Deadline): Promise<ResponseData> {
+    if (this.#closed) {
+      throw new ArgoError('argo.aborted', `cannot ${wanted.operation.name}: the client is closed`);
+    }
+    return request(new URL(connection.server + wanted.path), {
+      dispatcher: this.#dispatcherFor(connection),
+      method: wanted.method,
+      headers: {
+        ...connection.headers,
+        accept: 'application/json',
+        'user-agent': 'facteur',
+        ...(wanted.body === undefined ? {} : { 'content-type': wanted.body.contentType }),
+      },
+      query: definedOnly(wanted.query ?? {}),
+      body: wanted.body === undefined ? null : JSON.stringify(wanted.body.json),
+      signal: deadline.signal,
+      // The deadline and the watch's own idle timer rule; undici's coarser ones would only blur which one fired.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** The pool for this TLS identity. A rotated certificate gets a new one; the old one ends with its last request. */
+  #dispatcherFor(connection: Connection): Dispatcher {
+    if (this.#current?.connection === connection) {
+      return this.#current.dispatcher;
+    }
+    const identity = identityOf(connection);
+    if (this.#current?.identity === identity) {
+      this.#current = { ...this.#current, connection };
+      return this.#current.dispatcher;
+    }
+    const previous = this.#current?.dispatcher;
+    const dispatcher = createDispatcher(connection);
+    this.#dispatchers.add(dispatcher);
+    this.#current = { connection, identity, dispatcher };
+    if (previous !== undefined) {
+      const forget = (): boolean => this.#dispatchers.delete(previous);
+      previous.close().then(forget, forget);
+    }
+    return dispatcher;
+  }
+
+  /** The typed error for whatever broke an exchange. */
+  translate(error: unknown, operation: Operation, deadline: Deadline): ArgoError {
+    if (error instanceof ArgoError) {
+      return error;
+    }
+    if (error instanceof FacteurError) {
+      return new ArgoError('argo.credentials', `cannot ${operation.name}: ${error.message}`, { cause: error });
+    }
+    const ambiguous = operation.write && wasPerhapsSent(error);
+    if (deadline.timedOut) {
+      return new ArgoError('argo.timeout', `cannot ${operation.name}: no answer in time`, { ambiguous, cause: error });
+    }
+    if (deadline.aborted || this.#closed) {
+      return new ArgoError('argo.aborted', `cannot ${operation.name}: aborted`, { ambiguous, cause: error });
+    }
+    return new ArgoError('argo.connection', `cannot ${operation.name}: connection failed (${systemCode(error)})`, {
+      ambiguous,
+      cause: error,
+    });
+  }
+}
+
+function createDispatcher(connection: Connection): Dispatcher {
+  const common = {
+    connections: MAX_CONNECTIONS,
+    pipelining: 1,
+    // HTTP/2 would put everything on one connection, where a lost packet or a dead peer stops creates and watch alike.
+    allowH2: false,
+    keepAliveTimeout: 30_000,
+  };
+  const tls = { ...connection.tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 };
+  if (connection.proxyUrl !== undefined) {
+    return new ProxyAgent({ ...common, uri: connection.proxyUrl, requestTls: tls });
+  }
+  return new Agent({ ...common, connect: tls });
+}
+
+function identityOf({ tls, proxyUrl, server }: Connection): string {
+  const hash = createHash('sha256');
+  for (const part of [server, proxyUrl ?? '', tls.ca ?? '', tls.cert ?? '', tls.key ?? '', tls.servername ?? '']) {
+    hash.update(part).update('\0');
+  }
+  return hash.update(String(tls.rejectUnauthorized ?? true)).digest('hex');
+}
+
+async function expectSuccess(response: ResponseData, operation: Operation): Promise<ResponseData> {
+  if (response.statusCode >= 200 && response.statusCode < 300) {
+    return response;
+  }
+  const body = await readBounded(response, MAX_ERROR_BYTES, operation).catch((error: unknown) => {
+    // The status alone tells enough; an oversized error page is not worth reading.
+    if (error instanceof ArgoError) {
+      return '';
+    }
+    throw error;
+  });
+  throw errorFromAnswer(operation, { status: response.statusCode, headers: response.headers, body });
+}
+
+async function readBounded(response: ResponseData, limit: number, operation: Operation): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) {
+      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the answer passes ${limit} bytes`, {
+        status: response.statusCode,
+        reason: ANSWER_TOO_LARGE,
+        ambiguous: operation.write,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size).toString('utf8');
+}
+
+/** `reason` of the `argo.bad_answer` that means «ask for less at a time». */
+export const ANSWER_TOO_LARGE = 'AnswerTooLarge';
+
+function parseJson(body: string, operation: Operation, status: number): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the answer is not JSON`, {
+      status,
+      ambiguous: operation.write,
+      cause: error,
+    });
+  }
+}
+
+function definedOnly(query: Readonly<Record<string, string | number | boolean | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  );
+}
+
+/** Errors raised before a byte of the request could leave. */
+const NEVER_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|UND_ERR_INVALID_ARG|ERR_TLS_.*|ERR_SSL_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/;
+
+function wasPerhapsSent(error: unknown): boolean {
+  return !NEVER_SENT.test(systemCode(error));
+}
+
+function systemCode(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return systemCode(error.errors[0]);
+  }
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : 'unknown cause';
+}

@@ -1,0 +1,74 @@
+import { errorFromEvent } from './answers.ts';
+import type { Operation } from './answers.ts';
+import { ArgoError } from './errors.ts';
+import { isRecord, readWorkflow } from './read.ts';
+import type { WatchEvent } from './workflows.ts';
+
+/** No event can be longer than what the cluster stores; twice etcd's limit for an object, with room for escapes. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const NEWLINE = 10;
+
+/** Whole lines out of a stream of pieces. Half a line at the end means that somebody cut the connection in order. */
+export async function* lines(
+  pieces: AsyncIterable<Buffer>,
+  operation: Operation,
+): AsyncGenerator<string, void, undefined> {
+  let held: Buffer[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    let start = 0;
+    for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, start)) {
+      held.push(piece.subarray(start, end));
+      yield Buffer.concat(held).toString('utf8');
+      held = [];
+      size = 0;
+      start = end + 1;
+    }
+    if (start < piece.length) {
+      held.push(piece.subarray(start));
+      size += piece.length - start;
+    }
+    if (size > MAX_LINE_BYTES) {
+      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event passes ${MAX_LINE_BYTES} bytes`);
+    }
+  }
+  if (size > 0) {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the stream ended within an event`);
+  }
+}
+
+/** One line of a watch. An ERROR event is thrown as what it says: `argo.expired` for 410. */
+export function parseWatchLine(line: string, operation: Operation): WatchEvent {
+  const event = parseLine(line, operation);
+  if (event['type'] === 'ERROR') {
+    throw errorFromEvent(operation, event['object']);
+  }
+  const { object } = event;
+  const version = isRecord(object) && isRecord(object['metadata']) ? object['metadata']['resourceVersion'] : undefined;
+  if (typeof version !== 'string' || version === '') {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event without a resource version`);
+  }
+  switch (event['type']) {
+    case 'BOOKMARK':
+      return { type: 'BOOKMARK', resourceVersion: version };
+    case 'ADDED':
+    case 'MODIFIED':
+    case 'DELETED':
+      return { type: event['type'], workflow: readWorkflow(object, operation), resourceVersion: version };
+    default:
+      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event of an unknown type`);
+  }
+}
+
+function parseLine(line: string, operation: Operation): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event is not JSON`, { cause: error });
+  }
+  if (!isRecord(value)) {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event is not an object`);
+  }
+  return value;
+}
