@@ -17,7 +17,12 @@ export interface NewRun {
   readonly plan: WorkflowPlan;
   /** `skipped` while the dispatcher is disabled. */
   readonly state: 'queued' | 'skipped';
-  readonly idea: { readonly sourceType: string; readonly sourceRef: string; readonly status: string; readonly payload: unknown };
+  readonly idea: {
+    readonly sourceType: string;
+    readonly sourceRef: string;
+    readonly status: string;
+    readonly payload: unknown;
+  };
   readonly task: { readonly stage: string; readonly metadata: unknown };
   readonly runMetadata: unknown;
 }

@@ -22,7 +22,9 @@ export function workflowName(prefix: string, acceptedAt: Date, deliveryId: strin
   const date = iso.slice(0, 10).replaceAll('-', '');
   const time = iso.slice(11, 19).replaceAll(':', '');
   const source = salt === 0 ? deliveryId : `${deliveryId}\n${salt}`;
-  const suffix = BigInt(`0x${createHash('sha256').update(source).digest('hex')}`).toString(36).slice(-SUFFIX_LENGTH);
+  const suffix = BigInt(`0x${createHash('sha256').update(source).digest('hex')}`)
+    .toString(36)
+    .slice(-SUFFIX_LENGTH);
   const tail = `-${date}-${time}-${suffix}`;
   const room = MAX_NAME_LENGTH - tail.length;
   const head = dnsLabel(prefix).slice(0, room).replace(/-+$/, '');

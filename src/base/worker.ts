@@ -1,0 +1,87 @@
+import { errorMessage } from './errors.ts';
+import type { Logger } from './logger.ts';
+
+/** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest. */
+export type Pass = (signal: AbortSignal) => Promise<number>;
+
+export interface WorkerOptions {
+  readonly name: string;
+  readonly logger: Logger;
+  readonly pass: Pass;
+  /** Wait after a pass that threw, in milliseconds. */
+  readonly failureDelayMs: number;
+}
+
+/**
+ * The life of every background worker: one pass at a time, woken by `nudge` or by time, never by two at once.
+ * `start` and `stop` may come in any order and any number of times; `stop` waits for the pass that is under way.
+ * A pass that throws is logged and tried again: a worker never dies of one bad row.
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #abort = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #dueAt = Infinity;
+  #running: Promise<void> | undefined;
+  #started = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#started || this.#abort.signal.aborted) {
+      return;
+    }
+    this.#started = true;
+    this.nudge();
+  }
+
+  /** Asks for a pass in `delayMs` at the latest; an earlier one that is already due stays. */
+  nudge(delayMs = 0): void {
+    if (!this.#started || this.#abort.signal.aborted) {
+      return;
+    }
+    const dueAt = performance.now() + delayMs;
+    if (dueAt >= this.#dueAt) {
+      return;
+    }
+    this.#dueAt = dueAt;
+    if (this.#running === undefined) {
+      this.#arm();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#running = this.#runOnce();
+      },
+      Math.max(0, this.#dueAt - performance.now()),
+    );
+  }
+
+  async #runOnce(): Promise<void> {
+    this.#dueAt = Infinity;
+    let nextInMs = this.#options.failureDelayMs;
+    try {
+      nextInMs = await this.#options.pass(this.#abort.signal);
+    } catch (error) {
+      if (!this.#abort.signal.aborted) {
+        this.#options.logger.warn({ worker: this.#options.name, error: errorMessage(error) }, 'worker pass failed');
+      }
+    }
+    this.#running = undefined;
+    if (!this.#abort.signal.aborted) {
+      this.#dueAt = Math.min(this.#dueAt, performance.now() + nextInMs);
+      this.#arm();
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import type { ArgoConfig, CodexConfig } from '../config/config.ts';
+import type { CodexDelivery } from '../domain/codex-delivery.ts';
+import type { Command, CommandDefinition } from '../domain/command.ts';
+import { Refusal } from '../domain/refusal.ts';
+import type { NewRun, RunReceipt } from '../domain/run.ts';
+import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
+import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import { recordRefusal } from '../ledger/refusals.ts';
+import { recordRun } from '../ledger/record-run.ts';
+import type { Submission, Submitter } from '../submit/submitter.ts';
+import { authorise } from './authorise.ts';
+import { codexRun, commandRun } from './new-run.ts';
+import { planCodexTask } from './plan-codex.ts';
+import { planCommand } from './plan-command.ts';
+
+export interface AcceptOptions {
+  /** How long to wait for the submission before answering, in milliseconds; 0 answers when it is recorded. */
+  readonly awaitSubmissionMs: number;
+}
+
+/** The use case behind every door: authorise, plan, record, and have it submitted. */
+export interface Dispatch {
+  /**
+   * @throws Refusal when it may never run
+   * @throws DatabaseError `postgres.unavailable` when it could not be recorded: nothing happened, try again
+   */
+  command(command: Command, options: AcceptOptions): Promise<RunReceipt>;
+  /** Likewise for a Codex task. */
+  codexTask(delivery: CodexDelivery, options: AcceptOptions): Promise<RunReceipt>;
+}
+
+export interface DispatchDeps {
+  readonly db: Database;
+  /** Absent while the dispatcher is disabled: runs are recorded as `skipped`. */
+  readonly submitter: Submitter | undefined;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly logger: Logger;
+  readonly roleMap: Readonly<Record<string, readonly string[]>>;
+  readonly commands: Readonly<Record<string, CommandDefinition>>;
+  readonly argo: ArgoConfig;
+  readonly codex: CodexConfig;
+}
+
+export function createDispatch(deps: DispatchDeps): Dispatch {
+  const moment = () => ({
+    acceptedAt: deps.clock.now(),
+    state: deps.submitter === undefined ? ('skipped' as const) : ('queued' as const),
+  });
+  return {
+    async command(command, options) {
+      await refuseUnlessPermitted(command, deps);
+      const key = command.name.toLowerCase();
+      const definition = Object.hasOwn(deps.commands, key) ? deps.commands[key] : undefined;
+      const plan = planCommand(command, definition, deps.argo);
+      return accept(commandRun(command, plan, { ...moment(), freshId: deps.newId() }), options, deps);
+    },
+    async codexTask(delivery, options) {
+      const plan = planCodexTask(delivery.task, deps.codex, deps.argo);
+      return accept(codexRun(delivery, plan, moment()), options, deps);
+    },
+  };
+}
+
+async function refuseUnlessPermitted(command: Command, deps: DispatchDeps): Promise<void> {
+  if (authorise(deps.roleMap, command.name, command.principal).allowed) {
+    return;
+  }
+  const reason = `the command ${command.name} needs a role that ${command.principal.userId || 'the sender'} does not have`;
+  await recordRefusal(deps.db, command, reason);
+  throw new Refusal('forbidden', 'none of your roles may run this command');
+}
+
+async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): Promise<RunReceipt> {
+  refuseOversized(run);
+  const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
+  let receipt: RunReceipt;
+  try {
+    receipt = await recordRun(deps.db, run, slot !== undefined);
+  } catch (error) {
+    slot?.release();
+    throw error;
+  }
+  const { runId, deliveryId, duplicate, workflowName } = receipt;
+  deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
+  let submission: Promise<Submission> | undefined;
+  if (slot !== undefined && !duplicate) {
+    submission = deps.submitter?.submit(
+      { ...receipt, traceparent: run.traceparent, attempts: 1, plan: run.plan },
+      slot,
+    );
+  } else {
+    slot?.release();
+    submission = receipt.state === 'queued' ? deps.submitter?.pending(runId) : undefined;
+    deps.submitter?.nudge();
+  }
+  return submission === undefined ? receipt : awaitSubmission(receipt, submission, options.awaitSubmissionMs);
+}
+
+/** The receipt as it stands when the submission ends or the wait is over, whichever comes first. */
+async function awaitSubmission(receipt: RunReceipt, submission: Promise<Submission>, waitMs: number) {
+  if (waitMs <= 0) {
+    return receipt;
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs);
+  });
+  const ended = await Promise.race([submission, timeout]);
+  clearTimeout(timer);
+  return ended === undefined ? receipt : { ...receipt, ...ended };
+}
+
+/** Each UTF-16 unit takes at most 6 bytes as JSON, so that only large plans need to be measured exactly. */
+function refuseOversized(run: NewRun): void {
+  if (roughLength(run.plan) * 6 < MAX_WORKFLOW_BYTES) {
+    return;
+  }
+  const identity = { ...run, runId: '00000000-0000-0000-0000-000000000000', workflowName: 'x'.repeat(63) };
+  const bytes = Buffer.byteLength(JSON.stringify(workflowManifest(run.plan, identity)));
+  if (bytes > MAX_WORKFLOW_BYTES) {
+    throw new Refusal('too_large', `the workflow would take ${bytes} bytes; Argo takes ${MAX_WORKFLOW_BYTES}`);
+  }
+}
+
+function roughLength(plan: WorkflowPlan): number {
+  let length = 4096;
+  for (const [name, value] of Object.entries(plan.parameters)) {
+    length += name.length + value.length + 32;
+  }
+  for (const [name, value] of Object.entries(plan.annotations)) {
+    length += name.length + value.length;
+  }
+  return length;
+}

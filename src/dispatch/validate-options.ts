@@ -1,0 +1,75 @@
+import type { OptionDefinition } from '../domain/command.ts';
+
+/**
+ * What breaks a command's definition, a sentence each that names the option and never repeats its value; empty when
+ * nothing does. An empty value counts as absent.
+ */
+export function optionFaults(
+  definitions: readonly OptionDefinition[],
+  options: Readonly<Record<string, string>>,
+): string[] {
+  const known = new Map(definitions.map((definition) => [definition.name, definition]));
+  const faults = Object.keys(options)
+    .filter((name) => !known.has(name))
+    .map((name) => `${name}: this command has no such option`);
+  for (const definition of definitions) {
+    const value = Object.hasOwn(options, definition.name) ? (options[definition.name] ?? '') : '';
+    const fault = value === '' ? absenceFault(definition) : valueFault(definition, value);
+    if (fault !== undefined) {
+      faults.push(`${definition.name}: ${fault}`);
+    }
+  }
+  return faults;
+}
+
+function absenceFault(definition: OptionDefinition): string | undefined {
+  return definition.required ? 'is required' : undefined;
+}
+
+function valueFault(definition: OptionDefinition, value: string): string | undefined {
+  if (definition.choices !== undefined && definition.choices.length > 0) {
+    const values = definition.choices.map((choice) => choice.value);
+    return values.includes(value) ? undefined : `must be one of ${values.join(', ')}`;
+  }
+  switch (definition.type) {
+    case 'string':
+      return textFault(definition, value);
+    case 'boolean':
+      return value === 'true' || value === 'false' ? undefined : 'must be true or false';
+    case 'integer':
+      return /^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))
+        ? rangeFault(definition, Number(value))
+        : 'must be a whole number';
+    case 'number':
+      return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(value) && Number.isFinite(Number(value))
+        ? rangeFault(definition, Number(value))
+        : 'must be a number';
+  }
+}
+
+function rangeFault({ min, max }: OptionDefinition, value: number): string | undefined {
+  if (min !== undefined && value < min) {
+    return `must be at least ${min}`;
+  }
+  return max !== undefined && value > max ? `must be at most ${max}` : undefined;
+}
+
+function textFault({ format, minLength, maxLength }: OptionDefinition, value: string): string | undefined {
+  if (format === 'date') {
+    return isCalendarDate(value) ? undefined : 'must be an ISO 8601 date such as 2026-01-31';
+  }
+  const length = [...value].length;
+  if (minLength !== undefined && length < minLength) {
+    return `must have at least ${minLength} characters`;
+  }
+  return maxLength !== undefined && length > maxLength ? `must have at most ${maxLength} characters` : undefined;
+}
+
+/** Only days that exist: `2026-02-30` is none. */
+function isCalendarDate(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) {
+    return false;
+  }
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}

@@ -1,0 +1,61 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+import { statesBefore, type RunState } from '../domain/run-state.ts';
+
+/** A move of one run to another state, and what became known with it. */
+export interface RunMove {
+  readonly runId: string;
+  readonly to: RunState;
+  /** Why, for states that need a reason; shown to the user. */
+  readonly reason?: string;
+  readonly workflowUid?: string;
+  /** Who moved it: `facteur`, or the person who asked. */
+  readonly actor?: string;
+}
+
+/**
+ * One statement for the run, its task, its event and its revision. The `WHERE` is the state machine: a late or repeated
+ * move matches no row and changes nothing. A task shows the state of its newest run only.
+ */
+const MOVE = `
+WITH moved AS (
+  UPDATE facteur.runs
+  SET previous_state = state, state = $2, revision = revision + 1, due_at = NULL, updated_at = now(),
+    reason = $4, workflow_uid = coalesce($5, workflow_uid)
+  WHERE run_id = $1 AND state = ANY($3::text[])
+  RETURNING run_id, previous_state, state, workflow_name, reason
+), run AS (
+  UPDATE codex_kb.task_runs
+  SET status = moved.state, updated_at = now(),
+    external_run_id = CASE WHEN moved.state IN ('refused', 'skipped') THEN external_run_id ELSE moved.workflow_name END,
+    error_code = CASE WHEN moved.reason = '' THEN NULL ELSE moved.state END
+  FROM moved WHERE id = moved.run_id
+  RETURNING id, task_id, created_at
+), task AS (
+  UPDATE codex_kb.tasks SET state = $2, updated_at = now()
+  FROM run
+  WHERE tasks.id = run.task_id AND NOT EXISTS (
+    SELECT FROM codex_kb.task_runs newer WHERE newer.task_id = run.task_id AND newer.created_at > run.created_at)
+), event AS (
+  INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
+  SELECT run.id, 'state.change', $6,
+    jsonb_strip_nulls(jsonb_build_object('from', moved.previous_state, 'to', moved.state, 'reason', nullif(moved.reason, '')))
+  FROM run, moved
+)
+SELECT run_id FROM moved`;
+
+/** Moves a run; false when the state machine forbids it from where the run is now, which is then left as it was. */
+export async function moveRun(db: Queryable, move: RunMove): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'move-run',
+    text: MOVE,
+    values: [
+      move.runId,
+      move.to,
+      statesBefore(move.to),
+      move.reason ?? '',
+      move.workflowUid ?? null,
+      move.actor ?? 'facteur',
+    ],
+  });
+  return rowCount === 1;
+}
