@@ -1,5 +1,5 @@
-import type { Secret } from "../base/secret.ts";
-import type { CommandDefinition } from "../domain/command.ts";
+import type { Secret } from '../base/secret.ts';
+import type { CommandDefinition } from '../domain/command.ts';
 
 /** Where the HTTP server listens and whom it lets in. */
 export interface ServerConfig {
@@ -33,7 +33,7 @@ export interface RedisConfig {
   readonly url: Secret;
 }
 
-/** `postgres://…`, `postgresql://…`, `key=value …`, `pglite:DIR` or `pglite:memory`. */
+/** `postgres://…`, `postgresql://…`, `pglite:DIR` or `pglite:memory`. */
 export interface PostgresConfig {
   readonly dsn: Secret;
 }
@@ -50,7 +50,7 @@ export interface ArgoConfig {
   readonly maxActive?: number;
 }
 
-export type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
+export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
 
 /** How to reach a Kafka cluster. `tls` and `sasl` are there only when they are enabled. */
 export interface KafkaConfig {
@@ -138,10 +138,10 @@ export interface Config {
 }
 
 /** The groups with required keys. A command that needs only some of them says so, and finds the others possibly absent. */
-export type Requirement = "discord" | "redis" | "postgres" | "argo";
+export type Requirement = 'discord' | 'redis' | 'postgres' | 'argo';
 
 /** What `serve` and `consume` need. */
-export const EVERYTHING: readonly Requirement[] = ["discord", "redis", "postgres", "argo"];
+export const EVERYTHING: readonly Requirement[] = ['discord', 'redis', 'postgres', 'argo'];
 
 /** The configuration of a command that requires the groups `R`; `Config` itself requires all of them. */
 export type ConfigWith<R extends Requirement> = Omit<Config, Exclude<Requirement, R>> &
