@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import { createLogger } from './logger.ts';
+import type { LogSink } from './logger.ts';
+import { readableLog } from './readable-log.ts';
+import { Secret } from './secret.ts';
+
+function collect(): { lines: string[]; sink: LogSink } {
+  const lines: string[] = [];
+  return { lines, sink: { write: (line) => lines.push(line) } };
+}
+
+test('one JSON object a line, with the fields of the child', () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('info', sink).child({ traceId: 'abc' }).child({ runId: 'r-1' });
+  logger.info({ attempt: 2 }, 'workflow submitted');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]?.endsWith('\n')).toBe(true);
+  expect(JSON.parse(lines[0] ?? '')).toEqual({
+    level: 'info',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    traceId: 'abc',
+    runId: 'r-1',
+    attempt: 2,
+    message: 'workflow submitted',
+  });
+});
+
+test('lines under the level are not written', () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('warn', sink);
+  logger.debug({}, 'a');
+  logger.info({}, 'b');
+  logger.warn({}, 'c');
+  logger.error({}, 'd');
+  expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['c', 'd']);
+});
+
+test('no secret gets into a line: not by a field, not by a message, not by a child', () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('debug', sink).child({ botToken: 'hunter2', dsn: 'postgres://a:hunter2@db/x' });
+  logger.debug(
+    { held: new Secret('hunter2'), error: new Error('GET https://u:hunter2@host/') },
+    'at amqp://u:hunter2@q',
+  );
+  expect(lines[0]).not.toContain('hunter2');
+});
+
+test('readable lines for a terminal', () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('debug', readableLog(sink, false));
+  logger.warn({ command: 'plan', note: 'two words', count: 3, list: [1] }, 'slow cluster');
+  expect(lines[0]).toMatch(
+    /^\d\d:\d\d:\d\d\.\d{3} WARN {2}slow cluster command=plan note="two words" count=3 list=\[1\]\n$/,
+  );
+});
+
+test('colour is only added when asked for', () => {
+  const { lines, sink } = collect();
+  createLogger('debug', readableLog(sink, true)).error({}, 'down');
+  expect(lines[0]).toContain('\u001b[31mERROR\u001b[0m');
+});
+
+test('text from outside cannot move the cursor or forge a line', () => {
+  const { lines, sink } = collect();
+  createLogger('debug', readableLog(sink, false)).info({ name: '\u001b[2J\nFAKE\u202e' }, 'x\r\ny\u009b');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]?.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u009b\u202e]/);
+});

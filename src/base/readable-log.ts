@@ -1,0 +1,47 @@
+import type { LogSink } from './logger.ts';
+
+const COLOURS: Readonly<Record<string, string>> = { debug: '2', info: '32', warn: '33', error: '31' };
+const OWN_FIELDS = new Set(['level', 'time', 'message']);
+
+/**
+ * A sink that turns JSON log lines into lines for a person: `12:34:56.789 INFO  message key=value …`. What came from
+ * outside is escaped, so that it cannot move the cursor or forge a second line.
+ *
+ * @param colour whether the terminal shows ANSI colours
+ */
+export function readableLog(sink: LogSink, colour: boolean): LogSink {
+  return { write: (line) => sink.write(`${formatLine(line, colour)}\n`) };
+}
+
+function formatLine(line: string, colour: boolean): string {
+  const record = JSON.parse(line) as Record<string, unknown>;
+  const level = String(record['level']);
+  const label = level.toUpperCase().padEnd(5);
+  const parts = [
+    String(record['time']).slice(11, 23),
+    colour ? `\u001b[${COLOURS[level] ?? '0'}m${label}\u001b[0m` : label,
+    printable(String(record['message'])),
+  ];
+  for (const [name, value] of Object.entries(record)) {
+    if (!OWN_FIELDS.has(name)) {
+      parts.push(`${printable(name)}=${formatValue(value)}`);
+    }
+  }
+  return parts.join(' ');
+}
+
+function formatValue(value: unknown): string {
+  if (typeof value === 'string') {
+    return value === '' || /[\s"=]/.test(value) ? printable(JSON.stringify(value)) : printable(value);
+  }
+  return printable(JSON.stringify(value));
+}
+
+/** Control characters, line separators and text-direction marks as `\uXXXX`. */
+function printable(text: string): string {
+  return text.replaceAll(
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

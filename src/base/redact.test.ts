@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { FacteurError } from './errors.ts';
+import { describeError, redactFields, redactText } from './redact.ts';
+import { Secret } from './secret.ts';
+
+test.each([
+  ['connect postgres://facteur:hunter2@db:5432/kb failed', 'connect postgres://facteur:***@db:5432/kb failed'],
+  ['redis://:hunter2@cache:6379', 'redis://:***@cache:6379'],
+  ['header Authorization: Bearer abcdefgh12345', 'header Authorization: Bearer ***'],
+  ['Bot MTIzNDU2.abc.def-ghi sent', 'Bot *** sent'],
+  [
+    'PATCH https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24/messages/@original',
+    'PATCH https://discord.com/api/v10/webhooks/123/***/messages/@original',
+  ],
+  ['POST /interactions/42/secret-token/callback', 'POST /interactions/42/***/callback'],
+  ['the bot is not a bearer of news', 'the bot is not a bearer of news'],
+  ['mail someone@example.org about https://example.org/a:b', 'mail someone@example.org about https://example.org/a:b'],
+])('%s', (text, expected) => {
+  expect(redactText(text)).toBe(expected);
+});
+
+test('values under secret names are hidden at any depth, counts and blanks are not', () => {
+  expect(
+    redactFields({
+      intakeTokens: 2,
+      botToken: 'abc',
+      request: { headers: { authorization: 'Bearer x', 'content-type': 'text/plain' } },
+      password: '',
+      api_key: undefined,
+      list: [{ secret: ['a'] }],
+    }),
+  ).toEqual({
+    intakeTokens: 2,
+    botToken: '***',
+    request: { headers: { authorization: '***', 'content-type': 'text/plain' } },
+    password: '',
+    api_key: undefined,
+    list: [{ secret: '***' }],
+  });
+});
+
+test('what JSON cannot say becomes text', () => {
+  const cycle: Record<string, unknown> = {};
+  cycle['again'] = cycle;
+  const safe = redactFields({
+    big: 12n,
+    when: new Date(0),
+    never: new Date(Number.NaN),
+    bytes: Buffer.from('secret bytes'),
+    held: new Secret('x'),
+    cycle,
+  });
+  expect(JSON.parse(JSON.stringify(safe))).toMatchObject({
+    big: '12',
+    when: '1970-01-01T00:00:00.000Z',
+    never: 'invalid date',
+    bytes: '(12 bytes)',
+    held: '***',
+  });
+});
+
+test('a name such as __proto__ stays a name', () => {
+  const safe = redactFields(JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>);
+  expect(Object.keys(safe)).toEqual(['__proto__']);
+  expect(safe['polluted']).toBeUndefined();
+});
+
+test('a typed error is its code and message, an unexpected one brings its stack', () => {
+  const cause = new Error('connect redis://:hunter2@cache failed');
+  const typed = describeError(new FacteurError('a.b', 'no session', { retryable: true, cause }));
+  expect(typed).toEqual({ message: 'no session', code: 'a.b', cause: 'connect redis://:***@cache failed' });
+  const unexpected = describeError(new TypeError('x is undefined'));
+  expect(unexpected['message']).toBe('x is undefined');
+  expect(unexpected['stack']).toContain('redact.test');
+});
