@@ -1,0 +1,117 @@
+import { create, fromJson, type JsonValue } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { CodexConfig } from '../config/config.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { CodexIterationsPolicySchema, CodexTaskSchema } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
+import { iterationCount, planCodexTask, withoutTemplateTags } from './plan-codex.ts';
+
+const argo = { namespace: 'argo', workflowTemplate: 'facteur-dispatch', serviceAccount: 'facteur', parameters: {} };
+const codex: CodexConfig = {
+  enabled: true,
+  workflowTemplate: 'github-codex-implementation',
+  autonomousWorkflowTemplate: 'codex-autonomous',
+  autonomousNamePrefix: 'codex-autonomous-',
+  judgePrompt: '',
+  parameters: { head: '', extra: '' },
+};
+
+const task = (json: Record<string, JsonValue>) =>
+  fromJson(CodexTaskSchema, {
+    stage: 'CODEX_TASK_STAGE_IMPLEMENTATION',
+    repository: 'owner/repo',
+    head: 'codex/issue-7',
+    issueNumber: '7',
+    deliveryId: 'd-1',
+    prompt: 'Do it',
+    ...json,
+  });
+
+const decoded = (value: string | undefined) => JSON.parse(Buffer.from(value ?? '', 'base64').toString()) as unknown;
+
+describe('planCodexTask', () => {
+  test('the parameters of the contract, over the configured ones', () => {
+    const { workflow, payload } = planCodexTask(task({}), codex, argo);
+    const { rawEvent, eventBody, ...rest } = workflow.parameters;
+    expect(rest).toEqual({
+      extra: '',
+      head: 'codex/issue-7',
+      base: 'main',
+      prompt: 'Do it',
+      implementation_iterations: '1',
+      iteration_cycle: '1',
+    });
+    expect(decoded(rawEvent)).toEqual({
+      stage: 'CODEX_TASK_STAGE_IMPLEMENTATION',
+      prompt: 'Do it',
+      repository: 'owner/repo',
+      base: '',
+      head: 'codex/issue-7',
+      issueNumber: '7',
+      issueUrl: '',
+      issueTitle: '',
+      issueBody: '',
+      sender: '',
+      issuedAt: null,
+      deliveryId: 'd-1',
+    });
+    expect(decoded(eventBody)).toEqual({ ...(decoded(rawEvent) as object), stage: 'implementation' });
+    expect(payload).toEqual(decoded(eventBody));
+  });
+
+  test('labels and annotations say which issue it is', () => {
+    const { workflow } = planCodexTask(task({ base: 'develop' }), codex, argo);
+    expect(workflow.labels).toMatchObject({ 'codex.issue_number': '7' });
+    expect(workflow.annotations).toEqual({
+      'codex.repository': 'owner/repo',
+      'codex.issue_number': '7',
+      'codex.head': 'codex/issue-7',
+      'codex.base': 'develop',
+    });
+  });
+
+  test('an autonomous task uses its own template and prefix', () => {
+    const { workflow } = planCodexTask(task({ autonomous: true }), codex, argo);
+    expect(workflow).toMatchObject({ workflowTemplate: 'codex-autonomous', namePrefix: 'codex-autonomous-' });
+    expect(planCodexTask(task({}), codex, argo).workflow.namePrefix).toBe('github-codex-implementation-');
+  });
+
+  test('fallbacks when nothing is configured', () => {
+    const { workflowTemplate: _, ...bare } = codex;
+    const { workflow } = planCodexTask(task({}), bare, { ...argo, namespace: '', workflowTemplate: '' });
+    expect(workflow).toMatchObject({ namespace: 'argo-workflows', workflowTemplate: 'github-codex-implementation' });
+  });
+
+  test('a judge prompt is passed when there is one', () => {
+    expect(planCodexTask(task({}), { ...codex, judgePrompt: 'Judge' }, argo).workflow.parameters['judge_prompt']).toBe(
+      'Judge',
+    );
+  });
+
+  test.each(['head', 'base'])('a template tag in %s is refused', (field) => {
+    expect(() => planCodexTask(task({ [field]: 'x{{y' }), codex, argo)).toThrow(Refusal);
+  });
+
+  test.each([
+    [undefined, 1],
+    [{ mode: '', count: 4 }, 4],
+    [{ mode: 'fixed', count: 0 }, 1],
+    [{ mode: 'fixed', count: 99 }, 25],
+    [{ mode: ' UNTIL ', max: 6, count: 3 }, 6],
+    [{ mode: 'until', count: 3 }, 3],
+    [{ mode: 'until', max: -1 }, 1],
+    [{ mode: 'budget', count: 9 }, 1],
+  ])('iterations %j -> %i', (policy, count) => {
+    expect(iterationCount(policy === undefined ? undefined : create(CodexIterationsPolicySchema, policy))).toBe(count);
+  });
+
+  test('no text keeps a template tag, and only braces are moved apart', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('{', '}', '=', 'x', ' ') }), (text) => {
+        const safe = withoutTemplateTags(text);
+        return !safe.includes('{{') && safe.replaceAll(' ', '') === text.replaceAll(' ', '');
+      }),
+    );
+    expect(withoutTemplateTags('{{workflow.name}} {{{x')).toBe('{ {workflow.name}} { { {x');
+  });
+});

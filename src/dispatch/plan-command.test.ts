@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { ANONYMOUS, type Command, type CommandDefinition } from '../domain/command.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { planCommand } from './plan-command.ts';
+
+const argo = {
+  namespace: 'argo',
+  workflowTemplate: 'facteur-dispatch',
+  serviceAccount: 'facteur',
+  parameters: { environment: 'staging', project: 'none' },
+};
+
+const command = (given: Partial<Command>): Command => ({
+  door: 'http',
+  deliveryId: 'd-1',
+  interactionId: '',
+  name: 'implement',
+  options: {},
+  principal: ANONYMOUS,
+  correlationId: '',
+  traceparent: '',
+  traceId: '',
+  ...given,
+});
+
+const definition: CommandDefinition = {
+  description: 'Implement a change',
+  options: [{ name: 'project', description: 'Project', type: 'string', required: true }],
+  parameters: { environment: 'production' },
+  ephemeral: false,
+  action: 'dispatch',
+  configured: true,
+};
+
+function refusalOf(work: () => unknown): Refusal {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof Refusal) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('planCommand', () => {
+  test('options lie over the definition, which lies over the defaults; empty ones are left out', () => {
+    const plan = planCommand(
+      command({ options: { project: 'lab', notes: '' } }),
+      { ...definition, configured: false },
+      argo,
+    );
+    expect(plan.parameters).toEqual({ environment: 'production', project: 'lab', action: 'implement' });
+    expect(plan).toMatchObject({ namespace: 'argo', workflowTemplate: 'facteur-dispatch', serviceAccount: 'facteur' });
+    expect(plan.labels).toEqual({ 'facteur.proompteng.ai/command': 'implement' });
+  });
+
+  test('an unknown command runs on the default template with whatever options it has', () => {
+    const plan = planCommand(command({ name: 'deploy', options: { payload: '{"a":1}' } }), undefined, argo);
+    expect(plan.parameters).toEqual({ environment: 'staging', project: 'none', payload: '{"a":1}', action: 'deploy' });
+    expect(plan.namePrefix).toBe('deploy');
+  });
+
+  test('nobody chooses the action by an option of that name', () => {
+    expect(planCommand(command({ options: { action: 'plan' } }), undefined, argo).parameters['action']).toBe(
+      'implement',
+    );
+  });
+
+  test('the definition may name its own target', () => {
+    const own = { ...definition, namespace: 'other', workflowTemplate: 'own', serviceAccount: 'sa' };
+    const plan = planCommand(command({ options: { project: 'lab' } }), own, argo);
+    expect(plan).toMatchObject({ namespace: 'other', workflowTemplate: 'own', serviceAccount: 'sa' });
+  });
+
+  test.each([
+    { door: 'http', configured: true, binds: true },
+    { door: 'kafka', configured: true, binds: true },
+    { door: 'discord', configured: false, binds: true },
+    { door: 'http', configured: false, binds: false },
+    { door: 'kafka', configured: false, binds: false },
+  ] as const)('at door $door a definition (configured: $configured) binds: $binds', ({ door, configured, binds }) => {
+    const plan = () => planCommand(command({ door, options: { other: 'x' } }), { ...definition, configured }, argo);
+    if (binds) {
+      expect(refusalOf(plan)).toMatchObject({
+        kind: 'invalid_option',
+        details: 'other: this command has no such option; project: is required',
+      });
+    } else {
+      expect(plan().parameters).toMatchObject({ other: 'x' });
+    }
+  });
+
+  test.each([
+    { given: { options: { notes: 'see {{workflow.name}}' } }, details: 'options.notes: must not contain "{{"' },
+    { given: { options: { notes: '{{=sprig.env("HOME")}}' } }, details: 'options.notes: must not contain "{{"' },
+    { given: { name: 'a{{b' }, details: 'command: must not contain "{{"' },
+  ])('what Argo would evaluate is refused: $details', ({ given, details }) => {
+    expect(refusalOf(() => planCommand(command(given), undefined, argo))).toMatchObject({
+      kind: 'template_tag',
+      details,
+    });
+  });
+
+  test.each(['a b', 'a\nb', 'é', '{{x}}', ''])('an option called %j is refused', (name) => {
+    const refusal = refusalOf(() => planCommand(command({ options: { [name]: 'x' } }), undefined, argo));
+    expect(refusal.kind).toBe('invalid_option');
+  });
+
+  test('hostile text that is no template arrives as it is', () => {
+    const text = '‮"; rm -rf / #\u0007\r\n${IFS}`id` { { }} \ud83e\udd8a';
+    expect(planCommand(command({ options: { notes: text } }), undefined, argo).parameters['notes']).toBe(text);
+  });
+
+  test('an option called __proto__ is a parameter like any other', () => {
+    const options = JSON.parse('{"__proto__":"x"}') as Record<string, string>;
+    expect(Object.keys(planCommand(command({ options }), undefined, argo).parameters)).toContain('__proto__');
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import type { OptionDefinition } from '../domain/command.ts';
+import { optionFaults } from './validate-options.ts';
+
+const option = (definition: Partial<OptionDefinition>): OptionDefinition => ({
+  name: 'x',
+  description: 'an option',
+  type: 'string',
+  required: false,
+  ...definition,
+});
+
+describe('optionFaults', () => {
+  test.each([
+    { definition: { required: true }, value: undefined, fault: 'is required' },
+    { definition: { required: true }, value: '', fault: 'is required' },
+    { definition: {}, value: undefined, fault: undefined },
+    { definition: { type: 'integer' }, value: '12', fault: undefined },
+    { definition: { type: 'integer' }, value: '1.5', fault: 'must be a whole number' },
+    { definition: { type: 'integer' }, value: '9007199254740993', fault: 'must be a whole number' },
+    { definition: { type: 'integer', min: 2 }, value: '1', fault: 'must be at least 2' },
+    { definition: { type: 'number', max: 2 }, value: '2.5', fault: 'must be at most 2' },
+    { definition: { type: 'number' }, value: '1e400', fault: 'must be a number' },
+    { definition: { type: 'number' }, value: '0x10', fault: 'must be a number' },
+    { definition: { type: 'boolean' }, value: 'yes', fault: 'must be true or false' },
+    { definition: { type: 'boolean' }, value: 'true', fault: undefined },
+    { definition: { choices: [{ name: 'A', value: 'a' }] }, value: 'A', fault: 'must be one of a' },
+    { definition: { minLength: 2 }, value: '🦊', fault: 'must have at least 2 characters' },
+    { definition: { maxLength: 1 }, value: '🦊', fault: undefined },
+    { definition: { format: 'date' }, value: '2026-02-28', fault: undefined },
+    { definition: { format: 'date' }, value: '2026-02-30', fault: 'must be an ISO 8601 date such as 2026-01-31' },
+    { definition: { format: 'date' }, value: 'tomorrow', fault: 'must be an ISO 8601 date such as 2026-01-31' },
+  ] as const)('$definition with $value', ({ definition, value, fault }) => {
+    const options: Record<string, string> = value === undefined ? {} : { x: value };
+    expect(optionFaults([option(definition)], options)).toEqual(fault === undefined ? [] : [`x: ${fault}`]);
+  });
+
+  test('every fault is told at once, unknown options first, and no value is repeated', () => {
+    const faults = optionFaults([option({ required: true }), option({ name: 'y', type: 'integer' })], {
+      y: 'canary',
+      z: 'canary',
+    });
+    expect(faults).toEqual(['z: this command has no such option', 'x: is required', 'y: must be a whole number']);
+    expect(faults.join()).not.toContain('canary');
+  });
+});
