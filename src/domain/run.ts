@@ -25,6 +25,8 @@ export interface NewRun {
   };
   readonly task: { readonly stage: string; readonly metadata: unknown };
   readonly runMetadata: unknown;
+  /** The message in the chat that will follow this run, where the door is a chat. */
+  readonly message?: { readonly interactionId: string; readonly ephemeral: boolean };
 }
 
 /** What is answered about a run, the same on every replay but for `state` and `reason`. */

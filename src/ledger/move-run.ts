@@ -20,7 +20,8 @@ const MOVE = `
 WITH moved AS (
   UPDATE facteur.runs
   SET previous_state = state, state = $2, revision = revision + 1, due_at = NULL, updated_at = now(),
-    reason = $4, workflow_uid = coalesce($5, workflow_uid)
+    reason = $4, workflow_uid = coalesce($5, workflow_uid),
+    submitted_at = CASE $2 WHEN 'submitted' THEN now() ELSE submitted_at END
   WHERE run_id = $1 AND state = ANY($3::text[])
   RETURNING run_id, previous_state, state, workflow_name, reason
 ), run AS (
@@ -40,6 +41,8 @@ WITH moved AS (
   SELECT run.id, 'state.change', $6,
     jsonb_strip_nulls(jsonb_build_object('from', moved.previous_state, 'to', moved.state, 'reason', nullif(moved.reason, '')))
   FROM run, moved
+), message AS (
+  UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
 )
 SELECT run_id FROM moved`;
 

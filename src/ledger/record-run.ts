@@ -46,6 +46,9 @@ WITH fresh AS (
 ), event AS (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
   SELECT id, 'state.change', 'facteur', jsonb_build_object('to', $5::text, 'door', $4::text) FROM run
+), message AS (
+  INSERT INTO facteur.messages (run_id, interaction_id, channel_id, ephemeral, due_at)
+  SELECT run_id, $23, $13, $24, now() FROM fresh WHERE $23::text IS NOT NULL
 )
 SELECT ${RECEIPT_COLUMNS}, false AS duplicate FROM fresh
 UNION ALL
@@ -112,5 +115,7 @@ function sharedValues(run: NewRun, claimSeconds: number): readonly unknown[] {
     run.task.stage,
     JSON.stringify(run.task.metadata),
     JSON.stringify(run.runMetadata),
+    run.message?.interactionId ?? null,
+    run.message?.ephemeral ?? false,
   ];
 }

@@ -1,0 +1,37 @@
+-- What following a workflow to its end and telling the chat about it need.
+ALTER TABLE facteur.runs
+  ADD COLUMN progress text NOT NULL DEFAULT '',
+  ADD COLUMN resource_version bigint,
+  ADD COLUMN retry_count integer NOT NULL DEFAULT 0,
+  ADD COLUMN submitted_at timestamptz,
+  ADD COLUMN started_at timestamptz,
+  ADD COLUMN finished_at timestamptz,
+  ADD COLUMN retry_of uuid,
+  ADD COLUMN cancel_requested_by text;
+
+-- Live runs, which the follower compares with the cluster and admission counts.
+CREATE INDEX runs_live ON facteur.runs (namespace) WHERE state IN ('submitted', 'running');
+
+-- One holder at a time, on the database's clock.
+CREATE TABLE facteur.leases (
+  name text PRIMARY KEY,
+  holder text NOT NULL,
+  expires_at timestamptz NOT NULL
+);
+
+-- The one message a run has in the chat. `due_at` is set by whatever changes the run and cleared when the message shows
+-- the run's revision, so that the message is brought to the latest state and never through a backlog.
+CREATE TABLE facteur.messages (
+  run_id uuid PRIMARY KEY REFERENCES facteur.runs (run_id) ON DELETE CASCADE,
+  interaction_id text NOT NULL,
+  channel_id text NOT NULL,
+  message_id text NOT NULL DEFAULT '',
+  ephemeral boolean NOT NULL DEFAULT false,
+  told_revision integer NOT NULL DEFAULT 0,
+  attempts integer NOT NULL DEFAULT 0,
+  due_at timestamptz,
+  not_before timestamptz NOT NULL DEFAULT now(),
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX messages_due ON facteur.messages (due_at) WHERE due_at IS NOT NULL;

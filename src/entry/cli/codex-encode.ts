@@ -1,0 +1,30 @@
+import { fromJsonString, toBinary } from '@bufbuild/protobuf';
+import { errorMessage, FacteurError } from '../../base/errors.ts';
+import { CodexTaskSchema } from '../../proto/proompteng/froussard/v1/codex_task_pb.ts';
+import { readInput } from './io.ts';
+import type { RegisterCommand } from './program.ts';
+
+/** `facteur codex encode FILE.json`: a CodexTask in proto3 JSON to protobuf bytes on stdout, for curl and Kafka tools. */
+export const codexCommand: RegisterCommand = (program, io) => {
+  program
+    .command('codex')
+    .description('work with Codex tasks')
+    .command('encode')
+    .argument('<file>', 'a CodexTask as JSON; - reads standard input')
+    .description('write a CodexTask as protobuf bytes to standard output')
+    .action(async (file: string) => {
+      const text = (await readInput(io, file)).toString('utf8');
+      io.stdout.write(toBinary(CodexTaskSchema, parseTask(text, file)));
+    });
+};
+
+function parseTask(text: string, file: string) {
+  try {
+    return fromJsonString(CodexTaskSchema, text, { ignoreUnknownFields: true });
+  } catch (error) {
+    throw new FacteurError('cli.invalid_input', `${file} is no CodexTask: ${errorMessage(error)}`, {
+      retryable: false,
+      cause: error,
+    });
+  }
+}
