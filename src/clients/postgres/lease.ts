@@ -1,0 +1,80 @@
+import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg';
+import { DatabaseError, type Queryable, type Result, type Statement } from './database.ts';
+import { losesConnection, statementError } from './map-error.ts';
+
+/** What is used of a connection of the pool. */
+export type Connection = Pick<PoolClient, 'query' | 'on' | 'off' | 'release'>;
+
+/** A result with the server's word for what it did, such as `COMMIT`. */
+export type TaggedResult<Row> = Result<Row> & { readonly command: string };
+
+/** For a session, whose work (building an index) may take any time: the client's own limit, in milliseconds. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
+
+/** One connection for the time of one piece of work: runs its statements one after the other, and knows its fate. */
+export class Lease implements Queryable {
+  readonly #connection: Connection;
+  #lost = false;
+  #over = false;
+  #limits = true;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    // Without a listener, a connection that dies between two statements would end the process.
+    connection.on('error', this.#onError);
+  }
+
+  /** From now on statements may take any time. */
+  liftLimits(): void {
+    this.#limits = false;
+  }
+
+  /** Drops the connection at the end, and with it whatever it still holds: a transaction, locks, settings. */
+  lose(): void {
+    this.#lost = true;
+  }
+
+  /** From now on `query` refuses: a statement that outlives its transaction would run outside of it, unnoticed. */
+  finish(): void {
+    this.#over = true;
+  }
+
+  /** Gives the connection back, or drops it when it is broken. */
+  release(): void {
+    this.#connection.off('error', this.#onError);
+    this.#connection.release(this.#lost);
+  }
+
+  query<Row = Record<string, unknown>>(statement: Statement): Promise<Result<Row>> {
+    if (this.#over) {
+      const message = `statement ${statement.name ?? ''} came after its transaction was over`;
+      return Promise.reject(new DatabaseError('postgres.failed', message, { retryable: false }));
+    }
+    return this.run(statement);
+  }
+
+  /** As `query`, also after `finish`. */
+  async run<Row = Record<string, unknown>>(statement: Statement): Promise<TaggedResult<Row>> {
+    const turn = this.#last.then(() => this.#send<Row>(statement));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #send<Row>(statement: Statement): Promise<TaggedResult<Row>> {
+    const limit = this.#limits ? undefined : { query_timeout: NO_LIMIT_MS };
+    try {
+      // Several statements in one text give a list of results; the last one counts, as it does in psql.
+      const answer: unknown = await this.#connection.query({ ...statement, ...limit } as QueryConfig);
+      const result = (Array.isArray(answer) ? answer.at(-1) : answer) as QueryResult<Row & QueryResultRow>;
+      return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
+    } catch (error) {
+      this.#lost ||= losesConnection(error);
+      throw statementError(error, statement.name);
+    }
+  }
+
+  readonly #onError = (): void => {
+    this.lose();
+  };
+}
