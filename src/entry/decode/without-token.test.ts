@@ -1,0 +1,49 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { CommandEventSchema } from '../../proto/proompteng/facteur/v1/contract_pb.ts';
+import { withoutToken } from './without-token.ts';
+
+const TOKEN = 'aW50ZXJhY3Rpb246MTIzOnNlY3JldA==';
+const json = { 'content-type': 'application/json' };
+const structured = { 'content-type': 'application/cloudevents+json' };
+
+test('protobuf: the field goes, every other byte stays', () => {
+  const event = { command: 'plan', interactionId: 'i', options: { a: 'b' } };
+  const secret = toBinary(CommandEventSchema, create(CommandEventSchema, { ...event, token: 'short' }));
+  const kept = withoutToken({ headers: {}, body: Buffer.from(secret) });
+  expect(kept).toEqual(Buffer.from(toBinary(CommandEventSchema, create(CommandEventSchema, event))));
+});
+
+test('JSON: the field goes, and a body without one stays as it is', () => {
+  const body = Buffer.from('{ "command": "plan", "token": "short", "n": 1 }');
+  expect(withoutToken({ headers: json, body }).toString()).toBe('{"command":"plan","n":1}');
+  const clean = Buffer.from('{ "command" : "plan" }');
+  expect(withoutToken({ headers: json, body: clean })).toBe(clean);
+});
+
+test('a structured CloudEvent: in data and in data_base64', () => {
+  const data = withoutToken({ headers: structured, body: Buffer.from('{"id":"1","data":{"token":"short","x":1}}') });
+  expect(JSON.parse(data.toString())).toEqual({ id: '1', data: { x: 1 } });
+  const secret = Buffer.from(
+    toBinary(CommandEventSchema, create(CommandEventSchema, { command: 'a', token: 'short' })),
+  );
+  const body = Buffer.from(JSON.stringify({ id: '1', data_base64: secret.toString('base64') }));
+  const kept = JSON.parse(withoutToken({ headers: structured, body }).toString()) as { data_base64: string };
+  expect(fromBinary(CommandEventSchema, Buffer.from(kept.data_base64, 'base64'))).toMatchObject({
+    command: 'a',
+    token: '',
+  });
+});
+
+test.each([
+  ['cut-off JSON', json, `{"command":"plan","token":"${TOKEN}","opt`],
+  ['JSON that is no object', json, `["${TOKEN}"]`],
+  ['a type that nobody reads', { 'content-type': 'text/plain' }, `token=${TOKEN}&x=1`],
+  ['cut-off protobuf', {}, `\u0001\u0002${TOKEN}`],
+  ['a token in the wrong place', json, `{"command":"plan","note":"${TOKEN}"}`],
+])('%s: what looks like a token is overwritten and the length stays', (_name, headers, text) => {
+  const body = Buffer.from(text);
+  const kept = withoutToken({ headers, body });
+  expect(kept.length).toBe(body.length);
+  expect(kept.toString()).toBe(text.replace(TOKEN, '*'.repeat(TOKEN.length)));
+});

@@ -1,0 +1,87 @@
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { CommandEventSchema } from '../../proto/proompteng/facteur/v1/contract_pb.ts';
+import type { Incoming } from './incoming.ts';
+import { payloadFormat, type PayloadFormat } from './media-type.ts';
+import { parseJson } from './payload.ts';
+
+type JsonObject = Record<string, unknown>;
+
+/** How Discord's interaction tokens begin, in base64: `interaction:`. */
+const TOKEN_TEXT = /aW50ZXJhY3Rpb246[\w+/=.-]*/g;
+
+/**
+ * The bytes of a command event that may be kept: the interaction token is a secret and lives in the session store only.
+ * Where the bytes can be read, the field is left out and the rest stays as it came. Where they cannot, whatever looks
+ * like a token is overwritten.
+ */
+export function withoutToken(incoming: Incoming): Buffer {
+  return maskTokens(removeField(incoming.body, formatOrNone(incoming)) ?? incoming.body);
+}
+
+function formatOrNone({ headers }: Incoming): PayloadFormat | undefined {
+  try {
+    return payloadFormat(headers);
+  } catch {
+    // An unknown type is what the message was refused for; its bytes are kept all the same.
+    return undefined;
+  }
+}
+
+function removeField(body: Buffer, format: PayloadFormat | undefined): Buffer | undefined {
+  try {
+    switch (format) {
+      case 'protobuf':
+        return removeProtobufField(body);
+      case 'json':
+        return removeJsonField(body, removeToken);
+      case 'cloudevent':
+        return removeJsonField(body, removeFromEvent);
+      case undefined:
+        return undefined;
+    }
+  } catch {
+    // Not what it says it is, which is also why it was refused: only the mask can help.
+    return undefined;
+  }
+}
+
+function removeProtobufField(body: Buffer): Buffer {
+  const reader = new BinaryReader(body);
+  const kept: Buffer[] = [];
+  while (reader.pos < body.length) {
+    const start = reader.pos;
+    const [number, wireType] = reader.tag();
+    reader.skip(wireType, number);
+    if (number !== CommandEventSchema.field.token.number) {
+      kept.push(body.subarray(start, reader.pos));
+    }
+  }
+  return Buffer.concat(kept);
+}
+
+function removeJsonField(body: Buffer, remove: (message: JsonObject) => boolean): Buffer {
+  const message = parseJson(body) as JsonObject;
+  return remove(message) ? Buffer.from(JSON.stringify(message), 'utf8') : body;
+}
+
+function removeToken(message: JsonObject): boolean {
+  return Object.hasOwn(message, 'token') && delete message['token'];
+}
+
+function removeFromEvent(event: JsonObject): boolean {
+  const base64 = event['data_base64'];
+  if (typeof base64 === 'string') {
+    const contentType = event['datacontenttype'];
+    const headers = typeof contentType === 'string' ? { 'content-type': contentType } : {};
+    event['data_base64'] = withoutToken({ headers, body: Buffer.from(base64, 'base64') }).toString('base64');
+    return true;
+  }
+  return removeToken(event['data'] as JsonObject);
+}
+
+/** Overwrites in place, so that lengths, and with them the framing of protobuf, stay true. */
+function maskTokens(body: Buffer): Buffer {
+  const text = body.toString('latin1');
+  const masked = text.replaceAll(TOKEN_TEXT, (token) => '*'.repeat(token.length));
+  return masked === text ? body : Buffer.from(masked, 'latin1');
+}
