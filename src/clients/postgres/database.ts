@@ -66,6 +66,7 @@ export interface DatabaseErrorOptions {
 
 /** A failure of Postgres. Neither the message nor the cause holds a password or a statement's values. */
 export class DatabaseError extends FacteurError {
+  declare readonly code: DatabaseErrorCode;
   /** The five-character SQLSTATE, when the server gave one. */
   readonly sqlState: string | undefined;
   /** The constraint that was broken, by name. */

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { FacteurError } from '../../base/errors.ts';
+
+/** One numbered SQL file. */
+export interface Migration {
+  /** From 1, without gaps. */
+  readonly version: number;
+  /** The file's name: `000001_init_codex_kb.sql`. */
+  readonly name: string;
+  readonly sql: string;
+  /** Hex, of the text with `\n` line ends, so that a checkout on Windows is no change. */
+  readonly sha256: string;
+  /** False when the first line is `-- no-transaction`: then each statement stands alone, as CONCURRENTLY needs. */
+  readonly transactional: boolean;
+}
+
+const FILE_NAME = /^(\d{6})_[a-z0-9_]+\.sql$/;
+
+/**
+ * Reads the numbered SQL files of a directory, in order; other files there are left alone.
+ *
+ * @throws FacteurError `migrations.invalid` when numbers repeat, have a gap or do not begin at 1
+ */
+export async function loadMigrations(directory: URL): Promise<Migration[]> {
+  const names = (await readdir(directory)).filter((name) => FILE_NAME.test(name)).toSorted();
+  if (names.length === 0) {
+    throw invalid(`${directory.pathname} holds no migrations`);
+  }
+  for (const [index, name] of names.entries()) {
+    if (Number(name.slice(0, 6)) !== index + 1) {
+      throw invalid(`${name} should be number ${index + 1}: migrations are numbered without gaps`);
+    }
+  }
+  return Promise.all(names.map(async (name) => parseMigration(name, await readFile(new URL(name, directory), 'utf8'))));
+}
+
+/** A migration from its file name and text. */
+export function parseMigration(name: string, text: string): Migration {
+  const sql = text.replaceAll('\r\n', '\n');
+  return {
+    version: Number(name.slice(0, 6)),
+    name,
+    sql,
+    sha256: createHash('sha256').update(sql).digest('hex'),
+    transactional: !sql.startsWith('-- no-transaction\n'),
+  };
+}
+
+/**
+ * The statements of a migration without a transaction. They end with `;` at the end of a line, which is all that such a
+ * file may need; a function's body does not belong into one.
+ */
+export function splitStatements(sql: string): string[] {
+  const statements = sql.split(/;[ \t]*(?:\n|$)/).map((text) => text.replaceAll(/^\s*--.*$/gm, '').trim());
+  return statements.filter((text) => text !== '');
+}
+
+function invalid(message: string): FacteurError {
+  return new FacteurError('migrations.invalid', message, { retryable: false });
+}

@@ -1,0 +1,135 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { loadMigrations, type Migration } from '../../src/clients/postgres/load-migrations.ts';
+import { migrate } from '../../src/clients/postgres/migrate.ts';
+import { openPglite } from '../../src/clients/postgres/open-pglite.ts';
+import { openPostgres } from '../../src/clients/postgres/open-postgres.ts';
+
+export const MIGRATIONS = new URL('../../migrations/', import.meta.url);
+
+/** A database of one test's own. */
+export interface TestDatabase {
+  readonly db: Database;
+  /** For a second connection or another process: of use with a real server only, `pglite:memory` is nobody else's. */
+  readonly dsn: string;
+  /** Closes it and removes it. */
+  close(): Promise<void>;
+}
+
+export interface TestDatabaseOptions {
+  /** False for a database with nothing in it. */
+  readonly migrated?: boolean;
+  readonly poolSize?: number;
+}
+
+/**
+ * A fresh database with all migrations: on the server that FACTEUR_TEST_POSTGRES_DSN names, cloned from a template
+ * there; without that variable an embedded one in memory, begun from a snapshot that is made once per set of migrations.
+ */
+export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const migrations = options.migrated === false ? [] : await loadMigrations(MIGRATIONS);
+  const server = process.env['FACTEUR_TEST_POSTGRES_DSN'];
+  return server === undefined || server === ''
+    ? embedded(migrations)
+    : onServer(server, migrations, options.poolSize ?? 10);
+}
+
+/** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
+export function openTestPostgres(dsn: string, options: { poolSize?: number; heartbeatMs?: number } = {}): Database {
+  return openPostgres({ dsn, random: Math.random, onLost: () => undefined, ...options });
+}
+
+async function embedded(migrations: readonly Migration[]): Promise<TestDatabase> {
+  const db = await openPglite({ pid: process.pid, snapshot: await snapshot(migrations) });
+  return { db, dsn: 'pglite:memory', close: () => db.close() };
+}
+
+async function snapshot(migrations: readonly Migration[]): Promise<Blob> {
+  const file = join(tmpdir(), `facteur-pglite-${fingerprint(migrations)}.tar`);
+  const kept = await readFile(file).catch(() => undefined);
+  if (kept !== undefined) {
+    return new Blob([kept]);
+  }
+  const db = await openPglite({ pid: process.pid });
+  await migrate(db, migrations);
+  const made = await db.snapshot();
+  await db.close();
+  // Renamed when whole, because another worker may be looking for it.
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, Buffer.from(await made.arrayBuffer()));
+  await rename(draft, file);
+  return made;
+}
+
+/** Of the engine too: a data directory of another version cannot be read. */
+function fingerprint(migrations: readonly Migration[]): string {
+  const hash = createHash('sha256').update('pglite 0.5.14');
+  for (const { sha256 } of migrations) {
+    hash.update(sha256);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function onServer(server: string, migrations: readonly Migration[], poolSize: number): Promise<TestDatabase> {
+  const template = `facteur_template_${fingerprint(migrations)}`;
+  const name = `facteur_test_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
+  await asAdmin(server, async (admin) => {
+    await makeTemplate(server, admin, { template, migrations });
+    await admin.query({ text: `CREATE DATABASE ${name} TEMPLATE ${template}` });
+  });
+  const dsn = withDatabase(server, name);
+  const db = openTestPostgres(dsn, { poolSize });
+  return {
+    db,
+    dsn,
+    close: async () => {
+      await db.close();
+      await asAdmin(server, (admin) => admin.query({ text: `DROP DATABASE IF EXISTS ${name} WITH (FORCE)` }));
+    },
+  };
+}
+
+interface Template {
+  readonly template: string;
+  readonly migrations: readonly Migration[];
+}
+
+/** Made once, by whoever comes first; it gets its name when it is whole. */
+async function makeTemplate(server: string, admin: Admin, { template, migrations }: Template): Promise<void> {
+  const there = { text: 'SELECT FROM pg_database WHERE datname = $1', values: [template] };
+  if ((await admin.query(there)).rowCount > 0) {
+    return;
+  }
+  await admin.query({ text: 'SELECT pg_advisory_lock(hashtext($1))', values: [template] });
+  if ((await admin.query(there)).rowCount === 0) {
+    await admin.query({ text: `DROP DATABASE IF EXISTS ${template}_draft` });
+    await admin.query({ text: `CREATE DATABASE ${template}_draft TEMPLATE template0` });
+    const draft = openTestPostgres(withDatabase(server, `${template}_draft`), { poolSize: 1 });
+    await migrate(draft, migrations);
+    await draft.close();
+    await admin.query({ text: `ALTER DATABASE ${template}_draft RENAME TO ${template}` });
+  }
+  await admin.query({ text: 'SELECT pg_advisory_unlock(hashtext($1))', values: [template] });
+}
+
+type Admin = Pick<Database, 'query'>;
+
+/** In a session, because making a database can take longer than a statement may. */
+async function asAdmin<T>(server: string, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const db = openTestPostgres(server, { poolSize: 1 });
+  try {
+    return await db.session(work);
+  } finally {
+    await db.close();
+  }
+}
+
+/** The same server's DSN with another database. */
+export function withDatabase(dsn: string, name: string): string {
+  const url = new URL(dsn);
+  url.pathname = `/${name}`;
+  return url.href;
+}
