@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'executable-'));
+  write('package.json', '{"type":"module"}');
+  mkdirSync(join(folder, 'bin'));
+  copyFileSync(join(import.meta.dirname, '../bin/facteur'), join(folder, 'bin/facteur'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+}
+
+function writeMain(path: string): void {
+  write(
+    path,
+    `export async function main() { console.log('${path}', ...process.argv.slice(2)); process.exitCode = 3; }`,
+  );
+}
+
+/** Whatever the exit code: a failure of `execFile` carries the same fields. */
+function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const args = [...nodeOptions, join(folder, 'bin/facteur'), 'serve', '--debug'];
+  return run(process.execPath, args).then(
+    (done) => ({ code: 0, ...done }),
+    (failure: { code: number; stdout: string; stderr: string }) => failure,
+  );
+}
+
+test('runs the sources where they are, even beside a bundle', async () => {
+  writeMain('src/main.ts');
+  writeMain('dist/main.js');
+  expect(await execute()).toMatchObject({ code: 3, stdout: 'src/main.ts serve --debug\n', stderr: '' });
+});
+
+test('runs the bundle where there are no sources', async () => {
+  writeMain('dist/main.js');
+  expect(await execute()).toMatchObject({ code: 3, stdout: 'dist/main.js serve --debug\n', stderr: '' });
+});
+
+test('fills the compile cache where there is a folder for it, and makes none', async () => {
+  writeMain('dist/main.js');
+  await execute();
+  expect(existsSync(join(folder, 'compile-cache'))).toBe(false);
+  mkdirSync(join(folder, 'compile-cache'));
+  await execute();
+  expect(readdirSync(join(folder, 'compile-cache'))).not.toEqual([]);
+});
+
+test('an older Node is refused in one line', async () => {
+  writeMain('src/main.ts');
+  const old =
+    "Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } });" +
+    "Object.defineProperty(process, 'version', { value: 'v20.20.2' });";
+  expect(await execute('--import', `data:text/javascript,${encodeURIComponent(old)}`)).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr:
+      'facteur needs Node 24, this is v20.20.2: run "node_modules/.bin/node bin/facteur …" or "npm run facteur -- …"\n',
+  });
+});
