@@ -9,7 +9,10 @@ import { join, posix } from 'node:path';
 import { readSourceFile, sourcePaths } from './source-tree.ts';
 import type { SourceFile, SourceImport } from './source-tree.ts';
 
-/** From the bottom up: a file imports from its own layer and from those below. Names in one row never meet. */
+/**
+ * From the bottom up: a file imports from its own layer and from those below. Names in one row never meet.
+ * `main` is src/main.ts, `app` is every other file that lies directly in src; the rest are folders.
+ */
 const LAYERS = [
   ['base'],
   ['proto'],
@@ -20,15 +23,15 @@ const LAYERS = [
   ['submit', 'follow', 'notify', 'knowledge'],
   ['dispatch'],
   ['entry'],
-  ['app.ts'],
-  ['main.ts'],
+  ['app'],
+  ['main'],
 ] as const satisfies readonly (readonly string[])[];
 
 /** The simulated cluster and Discord stand beside the product: they must not learn from the code that they test. */
 const BESIDE: Readonly<
   Record<string, { readonly mayImport: readonly string[]; readonly importedBy: readonly string[] }>
 > = {
-  sandbox: { mayImport: ['base', 'domain'], importedBy: ['app.ts', 'main.ts'] },
+  sandbox: { mayImport: ['base', 'domain'], importedBy: ['app', 'main'] },
 };
 
 /** A name that fits everything attracts everything. */
@@ -227,7 +230,11 @@ function isProduction(path: string): boolean {
 }
 
 function layerOf(path: string): string {
-  return path.split('/')[1] ?? '';
+  if (path === 'src/main.ts') {
+    return 'main';
+  }
+  const [, folder = '', ...rest] = path.split('/');
+  return rest.length === 0 ? 'app' : folder;
 }
 
 /** 0 is the bottom; undefined for what is no layer. */
