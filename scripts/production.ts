@@ -1,0 +1,102 @@
+/** Starts a production folder as a deployment would, with everything it needs in process: for the build and the smoke test. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { join } from 'node:path';
+
+/** The first start of an embedded Postgres on a busy machine takes several seconds. */
+const READY_MS = 60_000;
+/** The contract gives requests in flight 15 s; the rest is for closing connections. */
+const STOP_MS = 20_000;
+const POLL_MS = 25;
+
+/** How a facteur ended. `code` is null when it had to be killed. */
+export interface Ended {
+  readonly code: number | null;
+  /** Everything it printed. */
+  readonly log: string;
+}
+
+/** A facteur that answers `/readyz`. */
+export interface Production {
+  readonly url: string;
+  /** From the start of the process to the first ready answer, in milliseconds. */
+  readonly readyMs: number;
+  /** Sends SIGTERM, waits up to 20 s for the end, and kills what is left. */
+  stop(): Promise<Ended>;
+}
+
+/**
+ * Starts `facteur serve` from a production folder on a free port of 127.0.0.1, with nothing of this process's environment.
+ *
+ * @throws Error with what it printed, when it ends or is not ready within a minute
+ */
+export async function startProduction(folder: string): Promise<Production> {
+  const port = await freePort();
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [join(folder, 'bin/facteur'), 'serve'], {
+    cwd: folder,
+    env: environment(port),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed: string[] = [];
+  child.stdout.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
+  // 'close', unlike 'exit', comes after the last output.
+  const closed = once(child, 'close') as Promise<[number | null]>;
+
+  const stop = async (): Promise<Ended> => {
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    const [code] = await closed;
+    clearTimeout(timer);
+    return { code, log: printed.join('') };
+  };
+
+  const url = `http://127.0.0.1:${port}`;
+  while (!(await isReady(url))) {
+    if (child.exitCode !== null || performance.now() - startedAt > READY_MS) {
+      const { code, log } = await stop();
+      throw new Error(`facteur was never ready, and ended with ${code}:\n${log}`);
+    }
+    await wait(POLL_MS);
+  }
+  return { url, readyMs: Math.round(performance.now() - startedAt), stop };
+}
+
+function environment(port: number): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${port}`,
+    FACTEUR_POSTGRES_DSN: 'pglite:memory',
+    FACTEUR_REDIS_URL: 'memory://',
+    FACTEUR_DISABLE_DISPATCHER: 'true',
+    FACTEUR_DISCORD_BOT_TOKEN: 'not-a-token',
+    FACTEUR_DISCORD_APPLICATION_ID: '100000000000000001',
+    FACTEUR_ARGO_NAMESPACE: 'argo',
+    FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
+  };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/readyz`)).status === 200;
+  } catch (error) {
+    if (error instanceof TypeError) {
+      // fetch's way of saying that nobody listens yet.
+      return false;
+    }
+    throw error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

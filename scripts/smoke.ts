@@ -1,0 +1,96 @@
+/**
+ * The last look before something ships: copies the production folder away from the repository, starts it, gives it an
+ * event, and stops it as Kubernetes would.
+ *
+ * `node scripts/smoke.ts [OUT]` looks at `out`, or at the folder named.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startProduction } from './production.ts';
+import type { Production } from './production.ts';
+
+interface Check {
+  readonly name: string;
+  /** Empty when all is well. */
+  readonly fault: string;
+}
+
+const EVENT = { command: 'plan', options: { objective: 'smoke' }, interactionId: 'smoke-1', correlationId: 'smoke' };
+
+/** Runs every check on a copy of the folder; a check that cannot be made any more is a failed one. */
+export async function smoke(out: string): Promise<Check[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'facteur-smoke-'));
+  try {
+    cpSync(out, folder, { recursive: true });
+    return await checkFolder(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function checkFolder(folder: string): Promise<Check[]> {
+  let facteur: Production;
+  try {
+    facteur = await startProduction(folder);
+  } catch (error) {
+    return [{ name: 'becomes ready', fault: String(error) }];
+  }
+  const checks = [
+    { name: `becomes ready (${facteur.readyMs} ms)`, fault: '' },
+    ...(await checkEvents(facteur.url)),
+    ...(await checkStop(facteur)),
+  ];
+  return checks;
+}
+
+async function checkEvents(url: string): Promise<Check[]> {
+  const first = await postEvent(url);
+  const second = await postEvent(url);
+  const names = [first, second].map(({ body }) => body['workflowName']);
+  return [
+    { name: 'accepts an event', fault: expected(first.status === 202 && names[0] !== undefined, first) },
+    {
+      name: 'knows it when it comes again',
+      fault: expected(second.status === 202 && second.body['duplicate'] === true && names[0] === names[1], second),
+    },
+  ];
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+async function postEvent(url: string): Promise<Answer> {
+  const response = await fetch(`${url}/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(EVENT),
+  });
+  const text = await response.text();
+  try {
+    return { status: response.status, body: JSON.parse(text) as Answer['body'] };
+  } catch (error) {
+    return { status: response.status, body: { notJson: text, error: String(error) } };
+  }
+}
+
+function expected(holds: boolean, answer: Answer): string {
+  return holds ? '' : `answered ${answer.status} ${JSON.stringify(answer.body)}`;
+}
+
+async function checkStop(facteur: Production): Promise<Check[]> {
+  const { code, log } = await facteur.stop();
+  return [{ name: 'stops with 0 on SIGTERM', fault: code === 0 ? '' : `ended with ${code}, having printed:\n${log}` }];
+}
+
+if (import.meta.main) {
+  const checks = await smoke(process.argv[2] ?? join(import.meta.dirname, '../out'));
+  for (const { name, fault } of checks) {
+    console.log(fault === '' ? `ok   ${name}` : `FAIL ${name}: ${fault}`);
+  }
+  const failed = checks.filter(({ fault }) => fault !== '').length;
+  console.log(`smoke: ${checks.length - failed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
