@@ -1,0 +1,79 @@
+import * as z from 'zod';
+import { expected, flag, integer, kubernetesName, list, parameters, text } from './kinds.ts';
+
+/**
+ * The limits below are Discord's own: https://discord.com/developers/docs/interactions/application-commands for commands
+ * and options, https://discord.com/developers/docs/components/reference#text-input for forms.
+ */
+const MAX_CHOICES = 25;
+const MAX_OPTIONS = 25;
+const MAX_FIELDS = 5;
+const MAX_OPTION_LENGTH = 6000;
+const MAX_FIELD_LENGTH = 4000;
+
+const NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
+const NAME_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores';
+
+/** The name of a slash command or of an option. */
+export function commandName(): z.ZodString {
+  return text()
+    .regex(NAME, NAME_RULE)
+    .refine((value) => value === value.toLowerCase(), NAME_RULE);
+}
+
+const upTo = (max: number): z.ZodString => text().max(max, `must be at most ${max} characters`);
+
+const number = (): z.ZodNumber => z.number({ error: expected('a number') });
+
+const oneOf = <const T extends readonly string[]>(...values: T): z.ZodEnum<z.core.util.ToEnum<T[number]>> =>
+  z.enum(values, { error: expected(`one of ${values.join(', ')}`) });
+
+const choice = z.strictObject({ name: upTo(100), value: upTo(100) });
+
+const option = z.strictObject({
+  name: commandName(),
+  description: upTo(100),
+  type: oneOf('string', 'integer', 'number', 'boolean').default('string'),
+  required: flag().default(false),
+  format: oneOf('date').optional(),
+  choices: list(z.union([upTo(100), choice]))
+    .max(MAX_CHOICES, `must hold at most ${MAX_CHOICES} choices`)
+    .optional(),
+  min: number().optional(),
+  max: number().optional(),
+  min_length: integer(0, MAX_OPTION_LENGTH).optional(),
+  max_length: integer(1, MAX_OPTION_LENGTH).optional(),
+  autocomplete: list(upTo(100)).optional(),
+});
+
+const field = z.strictObject({
+  name: upTo(100),
+  label: upTo(45),
+  style: oneOf('short', 'paragraph').default('short'),
+  // As in Discord itself.
+  required: flag().default(true),
+  min_length: integer(0, MAX_FIELD_LENGTH).optional(),
+  max_length: integer(1, MAX_FIELD_LENGTH).optional(),
+  placeholder: upTo(100).optional(),
+});
+
+const modal = z.strictObject({
+  title: upTo(45),
+  fields: list(field).min(1, 'must hold a field').max(MAX_FIELDS, `must hold at most ${MAX_FIELDS} fields`),
+});
+
+/** What the file may say about one slash command; the rules between its keys are in `command-rules.ts`. */
+export const COMMAND = z.strictObject({
+  description: upTo(100),
+  options: list(option).max(MAX_OPTIONS, `must hold at most ${MAX_OPTIONS} options`).default([]),
+  modal: modal.optional(),
+  namespace: kubernetesName().optional(),
+  workflow_template: kubernetesName().optional(),
+  service_account: kubernetesName().optional(),
+  parameters: parameters().default({}),
+  ephemeral: flag().default(false),
+});
+
+export type CommandEntry = z.output<typeof COMMAND>;
+export type OptionEntry = z.output<typeof option>;
+export type ModalEntry = z.output<typeof modal>;

@@ -1,0 +1,70 @@
+import { builtinCommands } from '../domain/builtin-commands.ts';
+import type { CommandDefinition, ModalDefinition, OptionDefinition } from '../domain/command.ts';
+import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
+import { dictionary, present } from './dictionary.ts';
+
+/** The commands out of the box, with the configured ones laid over them. */
+export function resolveCommands(
+  entries: Readonly<Record<string, CommandEntry>>,
+): Readonly<Record<string, CommandDefinition>> {
+  const configured = Object.entries(entries).map(([name, entry]) => [name, toDefinition(name, entry)] as const);
+  return dictionary([...Object.entries(builtinCommands()), ...configured]);
+}
+
+function toDefinition(name: string, entry: CommandEntry): CommandDefinition {
+  return {
+    description: entry.description,
+    options: entry.options.map(toOption),
+    ...present({
+      modal: entry.modal === undefined ? undefined : toModal(entry.modal),
+      namespace: entry.namespace,
+      workflowTemplate: entry.workflow_template,
+      serviceAccount: entry.service_account,
+    }),
+    parameters: dictionary(Object.entries(entry.parameters)),
+    ephemeral: entry.ephemeral,
+    action: name === 'status' && !runsSomething(entry) ? 'status' : 'dispatch',
+    configured: true,
+  };
+}
+
+/** A configured `status` that names nothing to run only has other words than the one out of the box. */
+function runsSomething(entry: CommandEntry): boolean {
+  const { options, modal, namespace, workflow_template: template, service_account: account, parameters } = entry;
+  const targets = [modal, namespace, template, account];
+  return options.length > 0 || targets.some((part) => part !== undefined) || Object.keys(parameters).length > 0;
+}
+
+function toOption(entry: OptionEntry): OptionDefinition {
+  const { name, description, type, required, format, min, max, autocomplete } = entry;
+  return {
+    name,
+    description,
+    type,
+    required,
+    ...present({
+      format,
+      choices: entry.choices?.map((choice) => (typeof choice === 'string' ? { name: choice, value: choice } : choice)),
+      min,
+      max,
+      minLength: entry.min_length,
+      maxLength: entry.max_length,
+      autocomplete,
+    }),
+  };
+}
+
+function toModal(entry: ModalEntry): ModalDefinition {
+  return {
+    title: entry.title,
+    fields: entry.fields.map(
+      ({ name, label, style, required, min_length: minLength, max_length: maxLength, placeholder }) => ({
+        name,
+        label,
+        style,
+        required,
+        ...present({ minLength, maxLength, placeholder }),
+      }),
+    ),
+  };
+}

@@ -1,0 +1,119 @@
+import { Scalar } from 'yaml';
+import * as z from 'zod';
+import type { Fault } from './fault.ts';
+import type { KeyInfo } from './keys.ts';
+import { peel } from './keys.ts';
+import { suggestion } from './lapses.ts';
+import { nearest } from './nearest.ts';
+import type { Findings } from './reader.ts';
+import { emptyTree, readNode } from './reader.ts';
+import { parseYaml } from './yaml-source.ts';
+
+type Tree = Record<string, unknown>;
+
+/** The variables as the process was given them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Older names for a key's variable; the key's own wins. */
+const ALIASES: Readonly<Record<string, string>> = {
+  'codex_implementation_orchestrator.enabled': 'FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION',
+};
+
+/** Variables that are no keys but have a meaning, here or in the scripts around facteur. */
+const OTHER_VARIABLES = new Set([
+  'FACTEUR_CONFIG_FILE',
+  'FACTEUR_DISABLE_DISPATCHER',
+  'FACTEUR_KUBECONFIG',
+  'FACTEUR_VERSION',
+  'FACTEUR_COMMIT',
+  'FACTEUR_CONSUMER_CONFIG',
+  ...Object.values(ALIASES),
+]);
+const OTHER_PREFIXES = /^FACTEUR_(?:E2E|IMAGE)_/;
+/** What Kubernetes puts into every pod for a Service called `facteur` or `facteur-…`. */
+const SERVICE_LINK =
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
+
+/** Tells a list in JSON from `[::1]:9092`. */
+const JSON_LIST = /^\[(?:.*"|.*\]$)/s;
+
+/** A variable's value, or undefined when it is not set or empty. */
+export function read(env: Environment, name: string): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
+}
+
+/** Lays the environment over what the file said: a variable that is set and not empty wins. */
+export function overlayEnvironment(tree: Tree, keys: readonly KeyInfo[], env: Environment, findings: Findings): void {
+  for (const info of keys) {
+    const names = [info.variable, ALIASES[info.key] ?? info.variable];
+    const variable = names.find((name) => read(env, name) !== undefined);
+    const text = variable === undefined ? undefined : read(env, variable);
+    if (variable !== undefined && text !== undefined) {
+      forget(info.key, findings);
+      setAt(tree, info.key, readVariable(info, variable, text, findings));
+    }
+  }
+}
+
+/** `FACTEUR_*` variables that mean nothing, with the one that was most likely meant. */
+export function unknownVariables(keys: readonly KeyInfo[], env: Environment): readonly Fault[] {
+  const known = new Set([...keys.map((info) => info.variable), ...OTHER_VARIABLES]);
+  return Object.keys(env)
+    .filter((name) => name.startsWith('FACTEUR_') && read(env, name) !== undefined)
+    .filter((name) => !known.has(name) && !OTHER_PREFIXES.test(name) && !SERVICE_LINK.test(name))
+    .map((name) => ({
+      variable: name,
+      key: '',
+      message: `this variable belongs to no key${suggestion(nearest(name, known))}`,
+    }));
+}
+
+function readVariable(info: KeyInfo, variable: string, text: string, findings: Findings): unknown {
+  const place = { variable };
+  const shape = peel(info.schema);
+  const structured = shape instanceof z.ZodRecord || (shape instanceof z.ZodArray && JSON_LIST.test(text.trim()));
+  // JSON is YAML, so one reader serves both, and long numbers keep their digits.
+  const source = parseYaml(structured ? text.trim() : '', variable);
+  const wanted = shape instanceof z.ZodRecord ? 'a JSON object' : 'a JSON array or comma-separated text';
+  if (structured && !(isJson(text) && source.faults.length === 0)) {
+    findings.broken.add(info.key);
+    findings.faults.push({ ...place, key: info.key, message: `${info.key} must be ${wanted}` });
+    return undefined;
+  }
+  const node = structured ? source.root : new Scalar(text);
+  return readNode(info.schema, node, info.key, { document: source.document, locate: () => place, findings });
+}
+
+/** The parser's message would quote the text, so only its verdict is kept. */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** What the file said about this key does not count any more, so neither do its places. */
+function forget(key: string, findings: Findings): void {
+  for (const path of findings.places.keys()) {
+    if (path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`)) {
+      findings.places.delete(path);
+    }
+  }
+}
+
+function setAt(tree: Tree, key: string, value: unknown): void {
+  const parts = key.split('.');
+  const last = parts.pop() ?? '';
+  let group = tree;
+  for (const part of parts) {
+    group[part] ??= emptyTree();
+    group = group[part] as Tree;
+  }
+  group[last] = value;
+}

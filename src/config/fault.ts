@@ -1,0 +1,44 @@
+import { FacteurError } from '../base/errors.ts';
+
+/** Where a value was written: in the file (lines and columns count from 1), or in an environment variable. */
+export interface Place {
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly variable?: string;
+}
+
+/** One thing that is wrong with the configuration. */
+export interface Fault extends Place {
+  /** The dotted key, such as `codex_listener.sasl.username`; empty when it concerns the file as a whole. */
+  readonly key: string;
+  /** One sentence that names the key and never repeats a value, since values may be secret. */
+  readonly message: string;
+}
+
+/** Everything that keeps the configuration from being used, all at once. */
+export class ConfigError extends FacteurError {
+  readonly faults: readonly Fault[];
+  /** What alone would not keep anything from running, but may explain a fault: a mistyped variable, say. */
+  readonly warnings: readonly Fault[];
+
+  constructor(faults: readonly Fault[], more: { readonly warnings?: readonly Fault[]; readonly cause?: unknown } = {}) {
+    super('config.invalid', faults.map(formatFault).join('; '), { retryable: false, cause: more.cause });
+    this.faults = faults;
+    this.warnings = more.warnings ?? [];
+  }
+}
+
+/** `facteur.yaml:3:5: the message`, `FACTEUR_REDIS_URL: the message`, or the message alone when it has no place. */
+export function formatFault(fault: Fault): string {
+  const place = formatPlace(fault);
+  return place === '' ? fault.message : `${place}: ${fault.message}`;
+}
+
+/** `facteur.yaml:3:5`, `FACTEUR_REDIS_URL`, or nothing. */
+export function formatPlace(place: Place): string {
+  if (place.variable !== undefined) {
+    return place.variable;
+  }
+  return [place.file, place.line, place.column].filter((part) => part !== undefined).join(':');
+}

@@ -1,0 +1,106 @@
+import * as z from 'zod';
+import { Secret } from '../base/secret.ts';
+import { parseDuration } from './duration.ts';
+import type { ListenAddress } from './listen-address.ts';
+import { parseListenAddress } from './listen-address.ts';
+
+type Piped<T> = z.ZodPipe<z.ZodString, z.ZodTransform<Awaited<T>, string>>;
+
+/** Discord's ids. */
+export const SNOWFLAKE = /^[0-9]{17,20}$/;
+/** Ed25519 public keys as Discord shows them. */
+export const PUBLIC_KEY = /^[0-9A-Fa-f]{64}$/;
+
+const KUBERNETES_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:,/[\]]+):\d{1,5}$/;
+/** Kafka sends waits and sizes as signed 32-bit integers. */
+export const MAX_INT32 = 2_147_483_647;
+
+/** The message for a value of the wrong kind, or for none where one is needed; never the value itself. */
+export function expected(what: string): (issue: { readonly input?: unknown }) => string {
+  return (issue) => (issue.input === undefined ? 'is required' : `must be ${what}`);
+}
+
+/** Text as it was written; white space around it is part of it. */
+export function prose(): z.ZodString {
+  return z.string({ error: expected('text') });
+}
+
+/** One line of text; white space around it is dropped. */
+export function text(): z.ZodString {
+  return prose().trim().min(1, 'must not be blank');
+}
+
+/** Text that must not be printed: JSON Schema's word for it, `writeOnly`, is what marks it. */
+export function secret(): Piped<Secret> {
+  return text()
+    .meta({ writeOnly: true })
+    .transform((value) => new Secret(value));
+}
+
+/** A URL of one of the schemes (each with its colon), which may hold a password: shown with the password left out. */
+export function secretUrl(schemes: readonly string[], what: string): Piped<Secret> {
+  return text()
+    .refine((value) => schemes.some((scheme) => value.startsWith(scheme)) && URL.canParse(value), `must be ${what}`)
+    .meta({ writeOnly: true, format: 'uri' })
+    .transform((value) => new Secret(value));
+}
+
+/** An `http` or `https` URL, without the slashes at its end. */
+export function httpUrl(): Piped<string> {
+  return text()
+    .refine((value) => /^https?:\/\/./i.test(value) && URL.canParse(value), 'must be an http:// or https:// URL')
+    .meta({ format: 'uri' })
+    .transform((value) => value.replace(/\/+$/, ''));
+}
+
+export function flag(): z.ZodBoolean {
+  return z.boolean({ error: expected('true or false') });
+}
+
+export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): z.ZodInt {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  const error = expected(`a whole number ${range}`);
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+/** A Go duration, in milliseconds. */
+export function duration(): Piped<number> {
+  const inRange = (ms: number | undefined): boolean => ms !== undefined && ms >= 1 && ms <= MAX_INT32;
+  return text()
+    .refine((value) => inRange(parseDuration(value)), 'must be a duration with its unit, such as 500ms or 1m30s')
+    .transform((value) => parseDuration(value) ?? 0);
+}
+
+export function listenAddress(): Piped<ListenAddress & { readonly text: string }> {
+  return text()
+    .refine((value) => parseListenAddress(value) !== undefined, 'must be an address such as :8080 or 127.0.0.1:8080')
+    .transform((value) => ({ host: '', port: 0, ...parseListenAddress(value), text: value }));
+}
+
+/** The name of something in Kubernetes. */
+export function kubernetesName(): z.ZodString {
+  return text().regex(KUBERNETES_NAME, 'must be a Kubernetes name: lower-case letters, digits, dashes and dots');
+}
+
+/**
+ * A Discord id. What is no id is accepted here, because the Go service did; `lapses.ts` reports it, and the pattern
+ * tells editors.
+ */
+export function snowflake(): z.ZodString {
+  return text().meta({ pattern: SNOWFLAKE.source });
+}
+
+/** A list; from the environment also comma-separated text. */
+export function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
+  return z.array(item, { error: expected('a list') });
+}
+
+export function brokers(): z.ZodArray<z.ZodString> {
+  return list(text().regex(BROKER, 'must be HOST:PORT'));
+}
+
+/** Workflow parameters: names in their own case, values as text, empty ones kept. */
+export function parameters(): z.ZodRecord<z.ZodString, z.ZodString> {
+  return z.record(z.string().min(1, 'must not have an empty name'), prose(), { error: expected('a map') });
+}

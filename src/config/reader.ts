@@ -1,0 +1,151 @@
+import type { Document, Scalar } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq } from 'yaml';
+import * as z from 'zod';
+import type { Fault, Place } from './fault.ts';
+import { peel } from './keys.ts';
+import { convert, splitList, wordFor } from './scalars.ts';
+import type { Entry } from './yaml-entries.ts';
+import { dereference, entriesOf, textOf } from './yaml-entries.ts';
+
+type Schema = z.core.$ZodType;
+type Tree = Record<string, unknown>;
+
+/** What has been found while reading, from the file and from the environment. */
+export interface Findings {
+  /** Where each value was written, by its path (`role_map.plan[0]`). */
+  readonly places: Map<string, Place>;
+  /** Paths whose value has the wrong shape: reported already, and left out of the tree. */
+  readonly broken: Set<string>;
+  readonly faults: Fault[];
+  /** Keys that no schema knows, with the names that are known beside them. */
+  readonly unknown: { readonly key: string; readonly siblings: readonly string[]; readonly place: Place }[];
+}
+
+/** Where nodes come from. */
+export interface Origin {
+  readonly document: Document;
+  readonly locate: (node: unknown) => Place;
+  readonly findings: Findings;
+}
+
+/** A map without a prototype, so that a key called `constructor` or `__proto__` is a key like any other. */
+export function emptyTree(): Tree {
+  return Object.create(null) as Tree;
+}
+
+/**
+ * The plain value of a node, shaped after the schema: scalars take the type that the schema asks for from their text, as
+ * the Go service did (so an id without quotes keeps its digits), what is empty is left out, and what has the wrong shape or
+ * an unknown key is reported. Whether the values themselves are right is for the schema to say.
+ */
+export function readNode(schema: Schema, node: unknown, path: string, origin: Origin): unknown {
+  const target = dereference(node, origin.document);
+  if (target === undefined && isAlias(node)) {
+    return mismatch(path, 'refers to an anchor that is not there', origin.locate(node), origin);
+  }
+  if (isEmpty(target)) {
+    return undefined;
+  }
+  origin.findings.places.set(path, origin.locate(node));
+  const shape = memberFor(peel(schema), target);
+  const value = isScalar(target) ? readScalar(shape, target) : readCollection(shape, target, path, origin);
+  return value ?? mismatch(path, `must be ${wordFor(shape)}`, origin.locate(node), origin);
+}
+
+/** Undefined when the schema wants no scalar. */
+function readScalar(shape: Schema, node: Scalar): unknown {
+  if (shape instanceof z.ZodObject || shape instanceof z.ZodRecord) {
+    return undefined;
+  }
+  if (shape instanceof z.ZodArray) {
+    return splitList(textOf(node));
+  }
+  return shape instanceof z.ZodNumber && typeof node.value === 'number' ? node.value : convert(shape, textOf(node));
+}
+
+/** Undefined when the schema wants another shape. */
+function readCollection(shape: Schema, node: unknown, path: string, origin: Origin): unknown {
+  if (shape instanceof z.ZodObject && isMap(node)) {
+    return readGroup(shape, node, path, origin);
+  }
+  if (shape instanceof z.ZodRecord && isMap(node)) {
+    return readMap(shape.valueType, node, path, origin);
+  }
+  if (shape instanceof z.ZodArray && isSeq(node)) {
+    // An empty item stays, so that it is refused: dropped, an empty token would silently leave a door open.
+    return node.items.map(
+      (item, index) => readNode(shape.element, item, `${path}[${index}]`, origin) ?? standIn(shape.element),
+    );
+  }
+  return undefined;
+}
+
+function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Origin): Tree {
+  const tree = emptyTree();
+  const shapes = new Map(Object.entries<Schema>(shape.shape));
+  for (const [name, entry] of checkedEntries(node, path, origin)) {
+    const key = path === '' ? name : `${path}.${name}`;
+    const known = shapes.get(name);
+    if (known === undefined) {
+      origin.findings.unknown.push({ key, siblings: [...shapes.keys()], place: origin.locate(entry.key) });
+      continue;
+    }
+    const value = readNode(known, entry.value, key, origin);
+    if (value !== undefined) {
+      tree[name] = value;
+    }
+  }
+  return tree;
+}
+
+function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origin): Tree {
+  const tree = emptyTree();
+  for (const [name, entry] of checkedEntries(node, path, origin)) {
+    const value = readNode(valueSchema, entry.value, `${path}.${name}`, origin) ?? standIn(valueSchema);
+    if (value !== undefined) {
+      tree[name] = value;
+      // A map's names are values too: they can be wrong, and then this is where.
+      origin.findings.places.set(`${path}.${name}`, origin.locate(entry.key));
+    }
+  }
+  return tree;
+}
+
+/** What stands for an entry or item that is there but empty: an empty list is as good as none, the rest is for the schema. */
+function standIn(schema: Schema): unknown {
+  const shape = peel(schema);
+  if (shape instanceof z.ZodArray) {
+    return undefined;
+  }
+  return shape instanceof z.ZodObject ? emptyTree() : '';
+}
+
+/** A plain choice or one with a name of its own: the node's shape tells which member of a union is meant. */
+function memberFor(schema: Schema, node: unknown): Schema {
+  if (!(schema instanceof z.ZodUnion)) {
+    return schema;
+  }
+  const members = schema.options.map(peel);
+  return members.find((member) => member instanceof z.ZodObject === isMap(node)) ?? schema;
+}
+
+function isEmpty(node: unknown): boolean {
+  return node === undefined || node === null || (isScalar(node) && (node.value === null || node.value === ''));
+}
+
+function checkedEntries(node: unknown, path: string, origin: Origin): ReadonlyMap<string, Entry> {
+  const { byName, wrong } = entriesOf(node, origin.document);
+  for (const { key, name, message } of wrong) {
+    const full = [path, name].filter((part) => part !== '').join('.');
+    const subject = full === '' ? 'the file' : full;
+    origin.findings.faults.push({ ...origin.locate(key), key: full, message: `${subject} ${message}` });
+  }
+  return byName;
+}
+
+function mismatch(path: string, message: string, place: Place, origin: Origin): undefined {
+  const subject = path === '' ? 'the file' : path;
+  origin.findings.broken.add(path);
+  origin.findings.faults.push({ ...place, key: path, message: `${subject} ${message}` });
+  return undefined;
+}

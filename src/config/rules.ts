@@ -1,0 +1,118 @@
+import type { Requirement } from './config.ts';
+import type { Fault } from './fault.ts';
+import { variableOf } from './keys.ts';
+import type { Findings } from './reader.ts';
+import { placeOf } from './validate.ts';
+
+type Tree = Readonly<Record<string, unknown>>;
+
+/** The keys without which a group is not there. */
+export const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
+  discord: ['discord.bot_token', 'discord.application_id'],
+  redis: ['redis.url'],
+  postgres: ['postgres.dsn'],
+  argo: ['argo.namespace', 'argo.workflow_template'],
+};
+
+/** When all flags are true (or, for `embeddings.url`, the value is there), the keys must be there. */
+const REQUIRED_WHEN: readonly { readonly when: readonly string[]; readonly keys: readonly string[] }[] = [
+  { when: ['consumer.enabled'], keys: ['consumer.brokers', 'consumer.topic', 'consumer.group_id'] },
+  { when: ['consumer.enabled', 'consumer.dlq.enabled'], keys: ['consumer.dlq.topic'] },
+  {
+    when: ['consumer.enabled', 'consumer.sasl.enabled'],
+    keys: ['consumer.sasl.username', 'consumer.sasl.password'],
+  },
+  { when: ['codex_listener.enabled'], keys: ['codex_listener.brokers'] },
+  {
+    when: ['codex_listener.enabled', 'codex_listener.sasl.enabled'],
+    keys: ['codex_listener.sasl.username', 'codex_listener.sasl.password'],
+  },
+  { when: ['embeddings.url'], keys: ['embeddings.model'] },
+];
+
+/**
+ * What is wrong between keys. It looks at what was read rather than at what the schema made of it, so that it is reported
+ * together with everything else.
+ */
+export function ruleFaults(tree: Tree, findings: Findings, required: readonly Requirement[]): readonly Fault[] {
+  return [
+    ...required
+      .flatMap((group) => REQUIRED_KEYS[group])
+      .filter((key) => isMissing(tree, key, findings))
+      .map(missing),
+    ...REQUIRED_WHEN.flatMap(({ when, keys }) => conditional(when, keys, tree, findings)),
+    ...sizeFaults(tree, findings),
+    ...roleMapFaults(tree, findings),
+  ];
+}
+
+function missing(key: string): Fault {
+  // The Go service's operators know this sentence, and look for it in logs.
+  const subject = key === 'postgres.dsn' ? 'postgres DSN' : key;
+  return { key, message: `${subject} is required; set ${variableOf(key)} or configure ${key}` };
+}
+
+function conditional(
+  when: readonly string[],
+  keys: readonly string[],
+  tree: Tree,
+  findings: Findings,
+): readonly Fault[] {
+  const last = when.at(-1) ?? '';
+  const applies = when.every((key) => {
+    const value = valueAt(tree, key);
+    return value === true || typeof value === 'string';
+  });
+  return applies
+    ? keys
+        .filter((key) => isMissing(tree, key, findings))
+        .map((key) => ({ ...placeOf(last.split('.'), findings), key, message: whenSentence(key, last) }))
+    : [];
+}
+
+function whenSentence(key: string, condition: string): string {
+  return `${key} is required when ${condition.endsWith('.enabled') ? 'enabled' : `${condition} is set`}`;
+}
+
+function sizeFaults(tree: Tree, findings: Findings): readonly Fault[] {
+  const key = 'consumer.min_bytes';
+  const [min, max] = [valueAt(tree, key), valueAt(tree, 'consumer.max_bytes')];
+  return typeof min === 'number' && typeof max === 'number' && min > max
+    ? [{ ...placeOf(key.split('.'), findings), key, message: `${key} must not be greater than consumer.max_bytes` }]
+    : [];
+}
+
+/** Names are compared without case, so two that differ only by case would leave open which of them rules. */
+function roleMapFaults(tree: Tree, findings: Findings): readonly Fault[] {
+  const names = Object.keys(tree['role_map'] ?? {});
+  const lower = names.map((name) => name.toLowerCase());
+  return names.flatMap((name, index) =>
+    lower.indexOf(name.toLowerCase()) < index
+      ? [
+          {
+            ...placeOf(['role_map', name], findings),
+            key: `role_map.${name}`,
+            message: `role_map.${name} differs from another entry only by case, and case does not count`,
+          },
+        ]
+      : [],
+  );
+}
+
+function isMissing(tree: Tree, key: string, findings: Findings): boolean {
+  const value = valueAt(tree, key);
+  const absent = value === undefined || (Array.isArray(value) && value.length === 0);
+  const parts = key.split('.');
+  // What is there in the wrong shape, here or above, was reported as that.
+  return absent && !parts.some((_, index) => findings.broken.has(parts.slice(0, index + 1).join('.')));
+}
+
+/** What was read under a dotted key; undefined when nothing was. */
+export function valueAt(tree: Tree, key: string): unknown {
+  return key
+    .split('.')
+    .reduce<unknown>(
+      (value, part) => (typeof value === 'object' && value !== null ? (value as Tree)[part] : undefined),
+      tree,
+    );
+}
