@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { chownSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+/** A process of ours, so described that it can be told from another one that was given its number later. */
+export interface DaemonRecord {
+  readonly pid: number;
+  /** When it started, in the kernel's ticks since boot. */
+  readonly startTicks: string;
+  /** Its files, removed with it. */
+  readonly directory: string;
+  readonly stopSignal: 'SIGINT' | 'SIGTERM';
+}
+
+/** Who a server runs as: some refuse to be root. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface DaemonOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly argv0?: string;
+  readonly directory: string;
+  readonly identity: Identity | undefined;
+  readonly stopSignal: 'SIGINT' | 'SIGTERM';
+  /** Resolves when the server answers, rejects while it does not. */
+  readonly ready: () => Promise<void>;
+}
+
+/** How long a server may take to answer, and to stop, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** A new directory for a server's files: short, since sockets may go there, and readable by whoever it runs as. */
+export function serverDirectory(name: string, identity: Identity | undefined): string {
+  const directory = mkdtempSync(join(tmpdir(), `facteur-${name}-`));
+  if (identity !== undefined) {
+    chownSync(directory, identity.uid, identity.gid);
+  }
+  return directory;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer().on('error', reject);
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address();
+    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+  });
+  return promise;
+}
+
+/** Starts a server that outlives this process, and waits until it answers; its output goes to `log` in its directory. */
+export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord> {
+  const log = join(options.directory, 'log');
+  const output = openSync(log, 'a');
+  const child = spawn(options.command, options.args, {
+    detached: true,
+    stdio: ['ignore', output, output],
+    cwd: options.directory,
+    ...options.identity,
+    ...(options.argv0 === undefined ? {} : { argv0: options.argv0 }),
+  });
+  const spawned = Promise.withResolvers<void>();
+  child.once('spawn', () => spawned.resolve()).once('error', (error) => spawned.reject(error));
+  await spawned.promise;
+  child.unref();
+  const pid = child.pid ?? 0;
+  const record = {
+    pid,
+    startTicks: startTicks(pid) ?? '',
+    directory: options.directory,
+    stopSignal: options.stopSignal,
+  };
+  if (!(await eventually(options.ready, () => child.exitCode === null && child.signalCode === null))) {
+    const said = readFileSync(log, 'utf8').trim().split('\n').slice(-15).join('\n');
+    await stopDaemon(record);
+    throw new Error(`${options.command} did not become ready; it said:\n${said}`);
+  }
+  return record;
+}
+
+/** Whether the process is still there, and still the one that was started. */
+export function isRunning(record: DaemonRecord): boolean {
+  return startTicks(record.pid) === record.startTicks;
+}
+
+/** Ends the process, by force when it takes too long, and removes its files. */
+export async function stopDaemon(record: DaemonRecord): Promise<void> {
+  if (isRunning(record)) {
+    process.kill(record.pid, record.stopSignal);
+    if (
+      !(await eventually(
+        async () => assertGone(record),
+        () => true,
+      ))
+    ) {
+      process.kill(record.pid, 'SIGKILL');
+    }
+  }
+  rmSync(record.directory, { recursive: true, force: true });
+}
+
+function assertGone(record: DaemonRecord): void {
+  if (isRunning(record)) {
+    throw new Error(`process ${record.pid} is still there`);
+  }
+}
+
+/** Field 22 of /proc/PID/stat, counted after the name in parentheses, which may hold anything. A zombie is gone. */
+function startTicks(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tries until it works; false when it never did in time, or when `hope` was lost. */
+async function eventually(attempt: () => Promise<void>, hope: () => boolean): Promise<boolean> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline && hope()) {
+    try {
+      await attempt();
+      return true;
+    } catch {
+      await setTimeout(50);
+    }
+  }
+  return false;
+}
