@@ -1,0 +1,134 @@
+import { ApiFailure, badRequest, listType } from './api-failure.ts';
+import { isObject, textField, type Resource } from './objects.ts';
+import { matches, parseSelector } from './selector.ts';
+import type { Entry, Store } from './store.ts';
+
+export interface ListQuery {
+  readonly resource: Resource;
+  /** Undefined: all namespaces. */
+  readonly namespace: string | undefined;
+  readonly query: URLSearchParams;
+}
+
+/** Where a page continues: after `after` in the snapshot of `version`. */
+interface ContinueToken {
+  readonly version: number;
+  readonly after: string;
+}
+
+/** One page as JSON text, out of each object's own JSON. */
+export function listPage(store: Store, { resource, namespace, query }: ListQuery): string {
+  const limit = parseLimit(query.get('limit'));
+  const requirements = parseSelector(query.get('labelSelector') ?? '');
+  const token = parseToken(query);
+  const version = token?.version ?? versionOf(query, store);
+  const snapshot = snapshotOf(store, resource, version, token);
+
+  const chosen = snapshot.filter((entry) => wanted(entry, namespace, token) && matches(requirements, entry.labels));
+  const page = limit > 0 ? chosen.slice(0, limit) : chosen;
+  const last = page.at(-1);
+  const remaining = chosen.length - page.length;
+  const metadata = {
+    resourceVersion: String(version),
+    ...(remaining > 0 && last !== undefined ? { continue: encodeToken({ version, after: keyOf(last) }) } : {}),
+    // Counting what a selector would leave costs a scan, so the real one gives no number then.
+    ...(remaining > 0 && requirements.length === 0 ? { remainingItemCount: remaining } : {}),
+  };
+  const { apiVersion, kind } = listType(resource);
+  return `{"apiVersion":"${apiVersion}","kind":"${kind}","metadata":${JSON.stringify(metadata)},"items":[${page.map(({ json }) => json).join(',')}]}`;
+}
+
+function wanted(entry: Entry, namespace: string | undefined, token: ContinueToken | undefined): boolean {
+  return (
+    (namespace === undefined || entry.object.metadata.namespace === namespace) &&
+    (token === undefined || keyOf(entry) > token.after)
+  );
+}
+
+function snapshotOf(
+  store: Store,
+  resource: Resource,
+  version: number,
+  token: ContinueToken | undefined,
+): readonly Entry[] {
+  if (token !== undefined && version < store.forgotten) {
+    throw new ApiFailure(
+      410,
+      'Expired',
+      'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
+    );
+  }
+  return store.snapshot(resource, version);
+}
+
+/** Unset reads the newest; `0` and `NotOlderThan` are content with anything that new, so the newest serves them too. */
+function versionOf(query: URLSearchParams, store: Store): number {
+  const asked = parseVersion(query.get('resourceVersion'));
+  if (query.get('resourceVersionMatch') === 'Exact') {
+    if (asked === undefined || asked === 0) {
+      throw badRequest(
+        'resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
+      );
+    }
+    return asked;
+  }
+  // A version from the future is refused by the store.
+  return asked !== undefined && asked > store.version ? asked : store.version;
+}
+
+/** A resource version out of a query; unset or empty is undefined. */
+export function parseVersion(text: string | null): number | undefined {
+  if (text === null || text === '') {
+    return undefined;
+  }
+  if (!/^\d{1,15}$/.test(text)) {
+    throw badRequest(`Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing: invalid syntax`);
+  }
+  return Number(text);
+}
+
+function parseLimit(text: string | null): number {
+  if (text === null || text === '') {
+    return 0;
+  }
+  if (!/^\d{1,9}$/.test(text)) {
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return Number(text);
+}
+
+function parseToken(query: URLSearchParams): ContinueToken | undefined {
+  const text = query.get('continue') ?? '';
+  if (text === '') {
+    return undefined;
+  }
+  const version = query.get('resourceVersion') ?? '';
+  if (version !== '' && version !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  return decodeToken(text);
+}
+
+function encodeToken(token: ContinueToken): string {
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: token.version, start: token.after })).toString(
+    'base64url',
+  );
+}
+
+function decodeToken(text: string): ContinueToken {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+  } catch {
+    value = undefined;
+  }
+  const version = isObject(value) ? value['rv'] : undefined;
+  if (!isObject(value) || typeof version !== 'number') {
+    throw badRequest('continue key is not valid: decoding failed');
+  }
+  return { version, after: textField(value, 'start') };
+}
+
+function keyOf(entry: Entry): string {
+  return `${entry.object.metadata.namespace}/${entry.object.metadata.name}`;
+}
