@@ -1,0 +1,128 @@
+/** What the test broker is told: one node that is broker and controller, with a listener of each kind on loopback. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+/** Made up for loopback tests, and of use nowhere else. */
+export const SASL_USER = 'facteur';
+export const SASL_PASSWORD = 'facteur-test-password';
+
+const LISTENERS = ['PLAIN', 'SASL', 'TLS', 'SASLTLS', 'CONTROLLER'] as const;
+type Listener = (typeof LISTENERS)[number];
+/** Where each listener is: `127.0.0.1:PORT`. */
+export type Addresses = Readonly<Record<Listener, string>>;
+
+const STORE_PASSWORD = 'facteur-test-store';
+
+/** Any id will do: there is one cluster a folder. */
+const CLUSTER_ID = 'ZmFjdGV1ci10ZXN0LWtrYQ';
+
+/** The broker's folder with its configuration, made on the first call; the ports stay the same from then on. */
+export async function ensureBrokerFolder(folder: string, jars: string): Promise<Addresses> {
+  const known = join(folder, 'addresses.json');
+  if (!existsSync(known)) {
+    mkdirSync(folder, { recursive: true });
+    const addresses = await freeAddresses();
+    makeCertificate(folder);
+    writeFileSync(join(folder, 'server.properties'), properties(folder, addresses));
+    format(folder, jars);
+    writeFileSync(known, JSON.stringify(addresses));
+  }
+  return JSON.parse(readFileSync(known, 'utf8')) as Addresses;
+}
+
+/** Arguments for `java` that run a class of the broker. */
+export function javaArguments(jars: string, className: string, memory: string): string[] {
+  return [
+    `-Xmx${memory}`,
+    // A test broker lives for minutes: starting fast and using little counts for more than speed.
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka', 'log4j2.properties')}`,
+    '-cp',
+    join(jars, '*'),
+    className,
+  ];
+}
+
+/** Ports that were free a moment ago, all different. */
+async function freeAddresses(): Promise<Addresses> {
+  const servers = LISTENERS.map(() => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
+  const entries = servers.map((server, index) => {
+    const { port } = server.address() as AddressInfo;
+    return [LISTENERS[index], `127.0.0.1:${port}`];
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return Object.fromEntries(entries) as Addresses;
+}
+
+/** A self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for whoever wants to trust it. */
+function makeCertificate(folder: string): void {
+  const store = ['-keystore', join(folder, 'broker.p12'), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD];
+  const alias = ['-alias', 'broker'];
+  const names = ['-dname', 'CN=localhost', '-ext', 'san=ip:127.0.0.1,dns:localhost', '-validity', '3650'];
+  execFileSync('keytool', ['-genkeypair', ...store, ...alias, '-keyalg', 'EC', ...names], { stdio: 'pipe' });
+  execFileSync('keytool', ['-exportcert', ...store, ...alias, '-rfc', '-file', join(folder, 'ca.pem')], {
+    stdio: 'pipe',
+  });
+}
+
+function format(folder: string, jars: string): void {
+  const scram = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name=${SASL_USER},password=${SASL_PASSWORD}]`,
+  ]);
+  execFileSync(
+    'java',
+    [
+      ...javaArguments(jars, 'kafka.tools.StorageTool', '128m'),
+      ...['format', '-t', CLUSTER_ID, '-c', join(folder, 'server.properties'), ...scram],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+}
+
+function properties(folder: string, addresses: Addresses): string {
+  const clientListeners = LISTENERS.filter((name) => name !== 'CONTROLLER');
+  const jaas = 'org.apache.kafka.common.security';
+  const plainLogin = `${jaas}.plain.PlainLoginModule required user_${SASL_USER}="${SASL_PASSWORD}";`;
+  const scramLogin = `${jaas}.scram.ScramLoginModule required;`;
+  const settings: Record<string, string | number> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@${addresses.CONTROLLER}`,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: LISTENERS.map((name) => `${name}://${addresses[name]}`).join(','),
+    'advertised.listeners': clientListeners.map((name) => `${name}://${addresses[name]}`).join(','),
+    'listener.security.protocol.map':
+      'PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAIN',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    'ssl.keystore.type': 'PKCS12',
+    'ssl.keystore.location': join(folder, 'broker.p12'),
+    'ssl.keystore.password': STORE_PASSWORD,
+    'log.dirs': join(folder, 'data'),
+    'auto.create.topics.enable': 'false',
+    'num.partitions': 3,
+    // One node keeps one copy of everything, its own topics too.
+    'offsets.topic.num.partitions': 4,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.num.partitions': 2,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    // Members of a test's group come one by one; the first should not wait for more.
+    'group.initial.rebalance.delay.ms': 0,
+  };
+  for (const name of ['sasl', 'sasltls']) {
+    settings[`listener.name.${name}.plain.sasl.jaas.config`] = plainLogin;
+    settings[`listener.name.${name}.scram-sha-256.sasl.jaas.config`] = scramLogin;
+    settings[`listener.name.${name}.scram-sha-512.sasl.jaas.config`] = scramLogin;
+  }
+  return Object.entries(settings)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('');
+}
