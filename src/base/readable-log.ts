@@ -40,7 +40,6 @@ function formatValue(value: unknown): string {
 /** Control characters, line separators and text-direction marks as `\uXXXX`. */
 function printable(text: string): string {
   return text.replaceAll(
-    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { create, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -21,16 +22,21 @@ function protobuf(event: MessageInitShape<typeof CommandEventSchema>): Uint8Arra
   return toBinary(CommandEventSchema, create(CommandEventSchema, event));
 }
 
-function refusalOf(run: () => unknown): { kind: RefusalKind; details: string | undefined } {
+function thrownBy(run: () => unknown): unknown {
   try {
     run();
+    return undefined;
   } catch (error) {
-    if (error instanceof Refusal) {
-      return { kind: error.kind, details: error.details };
-    }
-    throw error;
+    return error;
   }
-  throw new Error('nothing was refused');
+}
+
+function refusalOf(run: () => unknown): { kind: RefusalKind; details: string | undefined } {
+  const error = thrownBy(run);
+  if (!(error instanceof Refusal)) {
+    throw new Error('nothing was refused', { cause: error });
+  }
+  return { kind: error.kind, details: error.details };
 }
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -101,14 +107,9 @@ describe('JSON', () => {
   test('no refusal quotes what was sent', () => {
     const hostile = ['{"token":"hunter2', '{"command":"a","version":"hunter2"}', '{"command":"a","user":"hunter2"}'];
     for (const body of hostile) {
-      try {
-        decode(body, { 'content-type': 'application/json' });
-        expect.unreachable();
-      } catch (error) {
-        expect(JSON.stringify([error, (error as Refusal).message, String((error as Refusal).cause)])).not.toContain(
-          'hunter2',
-        );
-      }
+      const error = thrownBy(() => decode(body, { 'content-type': 'application/json' }));
+      expect(error).toBeInstanceOf(Refusal);
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter2');
     }
   });
 });
@@ -277,7 +278,7 @@ describe('properties', () => {
         const roads = [decode(toBinary(CommandEventSchema, event)), decodeJson(toJson(CommandEventSchema, event))];
         for (const command of roads) {
           expect(Object.getPrototypeOf(command.options)).toBeNull();
-          expect(Object.entries(command.options).toSorted()).toEqual(Object.entries(event.options).toSorted());
+          expect(new Map(Object.entries(command.options))).toEqual(new Map(Object.entries(event.options)));
           expect(command.principal.userId).toBe(user);
         }
       }),
@@ -292,11 +293,8 @@ describe('properties', () => {
     );
     fc.assert(
       fc.property(types, bodies, (type, body) => {
-        try {
-          expect(decode(body, { 'content-type': type }).name).not.toBe('');
-        } catch (error) {
-          expect(error).toBeInstanceOf(Refusal);
-        }
+        const thrown = thrownBy(() => decode(body, { 'content-type': type }));
+        expect(thrown === undefined || thrown instanceof Refusal).toBe(true);
       }),
       { numRuns: 2_000 },
     );
@@ -313,11 +311,8 @@ describe('properties', () => {
       fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
         const changed = Buffer.from(bytes);
         changed[at] = value;
-        try {
-          decode(changed);
-        } catch (error) {
-          expect(error).toBeInstanceOf(Refusal);
-        }
+        const thrown = thrownBy(() => decode(changed));
+        expect(thrown === undefined || thrown instanceof Refusal).toBe(true);
       }),
       { numRuns: 2_000 },
     );

@@ -10,6 +10,9 @@ import { checkText } from './text.ts';
 /** Discord's longest: a command, a group and a subcommand of 32 characters each and what joins them make 98. */
 const MAX_COMMAND_LENGTH = 100;
 
+const NOBODY = { id: '', username: '', globalName: '' };
+const NO_MEMBER = { id: '', roles: [] };
+
 export interface CommandSource {
   readonly door: Door;
   /** Makes an id for a delivery that brings none: such a delivery is a new run every time it comes. */
@@ -54,14 +57,16 @@ function plainOptions(options: Readonly<Record<string, string>>): Record<string,
   return Object.assign(Object.create(null) as Record<string, string>, options);
 }
 
-function principalOf({ user, member, guildId, channelId }: CommandEvent, olderUserId: string): Principal {
+function principalOf(event: CommandEvent, olderUserId: string): Principal {
+  const user = event.user ?? NOBODY;
+  const member = event.member ?? NO_MEMBER;
   return {
-    userId: user?.id || member?.id || olderUserId,
-    username: user?.username ?? '',
-    globalName: user?.globalName ?? '',
-    roles: member?.roles ?? [],
-    guildId,
-    channelId,
+    userId: user.id || member.id || olderUserId,
+    username: user.username,
+    globalName: user.globalName,
+    roles: member.roles,
+    guildId: event.guildId,
+    channelId: event.channelId,
   };
 }
 
