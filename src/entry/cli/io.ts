@@ -7,6 +7,7 @@ export interface CliIo {
   /** The whole of standard input. */
   readStdin(): Promise<Buffer>;
   readFile(path: string): Promise<Buffer>;
+  readonly pid: number;
   /** Aborted by SIGINT or SIGTERM: finish what is under way, then return. */
   readonly signal: AbortSignal;
   readonly homeDir: string;

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { startApp, type App } from './app.ts';
+import { createLogger, type Logger } from './base/logger.ts';
+import { systemClock } from './base/clock.ts';
+import { errorMessage } from './base/errors.ts';
+import { readableLog } from './base/readable-log.ts';
+import type { BuildVersion } from './build-version.ts';
+import { loadMigrations } from './clients/postgres/load-migrations.ts';
+import { migrate } from './clients/postgres/migrate.ts';
+import { openDatabase } from './clients/postgres/open-database.ts';
+import type { Config } from './config/config.ts';
+import { formatFault } from './config/fault.ts';
+import { loadConfig } from './config/load.ts';
+import { codexCommand } from './entry/cli/codex-encode.ts';
+import { configCommand, loadOptions } from './entry/cli/config.ts';
+import type { CliIo } from './entry/cli/io.ts';
+import { migrateCommand, type Applied } from './entry/cli/migrate.ts';
+import type { RegisterCommand } from './entry/cli/program.ts';
+import { sendCommand } from './entry/cli/send.ts';
+import { serveCommand } from './entry/cli/serve.ts';
+import { versionCommand } from './entry/cli/version.ts';
+
+/** Everything that `facteur` can do, wired to the product. */
+export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
+  return [
+    serveCommand((io, path) => serve(io, path, build)),
+    migrateCommand(migrateOnly),
+    sendCommand,
+    codexCommand,
+    configCommand,
+    versionCommand(build.version, build.commit),
+  ];
+}
+
+async function serve(io: CliIo, configPath: string | undefined, build: BuildVersion): Promise<App> {
+  const logger = loggerFor(io);
+  const { config, warnings } = await loadConfig(loadOptions(io, configPath));
+  for (const warning of warnings) {
+    logger.warn({}, `configuration: ${formatFault(warning)}`);
+  }
+  return startServing(config as Config, io, { ...build, logger });
+}
+
+/** Starts the service with the process's own clock, randomness and files. */
+export function startServing(config: Config, io: CliIo, build: BuildVersion & { logger: Logger }): Promise<App> {
+  return startApp(config, {
+    logger: build.logger,
+    clock: systemClock,
+    random: Math.random,
+    newId: randomUUID,
+    pid: io.pid,
+    migrationsDir: io.migrationsDir,
+    clusterAccess: async () => (await import('./clients/argo/kubeconfig.ts')).resolveKubeconfig(config, io),
+    version: build.version,
+    commit: build.commit,
+  });
+}
+
+/** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
+export function loggerFor(io: CliIo): Logger {
+  const wanted = io.env['FACTEUR_LOG_LEVEL'] ?? '';
+  const level = wanted === 'debug' || wanted === 'warn' || wanted === 'error' ? wanted : 'info';
+  return createLogger(level, io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout);
+}
+
+async function migrateOnly(io: CliIo, configPath: string | undefined): Promise<readonly Applied[]> {
+  const { config } = await loadConfig({ ...loadOptions(io, configPath), require: ['postgres'] });
+  const db = await openDatabase({
+    dsn: config.postgres.dsn.reveal(),
+    pid: io.pid,
+    random: Math.random,
+    onLost: (error) => io.stderr.write(`${errorMessage(error)}\n`),
+  });
+  try {
+    return await migrate(db, await loadMigrations(io.migrationsDir));
+  } finally {
+    await db.close();
+  }
+}

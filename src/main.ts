@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { buildVersion } from './build-version.ts';
+import { allCommands } from './commands.ts';
+import type { CliIo } from './entry/cli/io.ts';
+import { runCli } from './entry/cli/program.ts';
+
+/** The one place that touches the process: arguments, environment, signals and the exit code. */
+export async function main(): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Once: a second signal finds the default handler again and means "now".
+    process.once(signal, () => stop.abort());
+  }
+  const io: CliIo = {
+    args: process.argv.slice(2),
+    env: process.env,
+    pid: process.pid,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    readStdin,
+    readFile: (path) => readFile(path),
+    signal: stop.signal,
+    homeDir: homedir(),
+    migrationsDir: new URL('../migrations/', import.meta.url),
+  };
+  process.exitCode = await runCli(io, allCommands(await buildVersion(process.env)));
+}
+
+async function readStdin(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}

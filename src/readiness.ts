@@ -1,0 +1,51 @@
+import type { ArgoClient } from './clients/argo/workflows.ts';
+import type { Database } from './clients/postgres/database.ts';
+
+/** What `/readyz` answers. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, string>>;
+}
+
+export interface ReadinessSubjects {
+  readonly stopping: boolean;
+  /** Absent until the schema is in place. */
+  readonly db: Database | undefined;
+  /** Absent while the dispatcher is disabled. */
+  readonly argo: ArgoClient | undefined;
+}
+
+/** A probe must answer within a second or the kubelet counts it as failed. */
+const CHECK_MS = 800;
+
+/**
+ * Ready means that requests can be made durable. The cluster shows in the checks but does not decide: without it runs
+ * wait in the ledger.
+ */
+export async function readinessChecks({ stopping, db, argo }: ReadinessSubjects): Promise<Readiness> {
+  const [postgres, cluster] = await Promise.all([
+    db === undefined ? 'starting' : outcome(db.query({ name: 'ready', text: 'SELECT 1' })),
+    argo === undefined ? 'disabled' : outcome(argo.serverVersion({ timeoutMs: CHECK_MS })),
+  ]);
+  const process = stopping ? 'stopping' : 'ok';
+  return { ready: postgres === 'ok' && process === 'ok', checks: { postgres, cluster, process } };
+}
+
+/** `ok`, or in a few words why not; hosts and SQL stay in the log. */
+async function outcome(check: Promise<unknown>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('timeout'), CHECK_MS);
+  });
+  try {
+    return await Promise.race([
+      check.then(
+        () => 'ok',
+        () => 'unavailable',
+      ),
+      timeout,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
