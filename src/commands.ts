@@ -50,7 +50,10 @@ export function startServing(config: Config, io: CliIo, build: BuildVersion & { 
     newId: randomUUID,
     pid: io.pid,
     migrationsDir: io.migrationsDir,
-    clusterAccess: async () => (await import('./clients/argo/kubeconfig.ts')).resolveKubeconfig(config, io),
+    clusterAccess: async () => {
+      const { resolveClusterAccess } = await import('./clients/argo/kubeconfig.ts');
+      return resolveClusterAccess({ environment: io.env, homeDirectory: io.homeDir, clock: systemClock });
+    },
     version: build.version,
     commit: build.commit,
   });
