@@ -13,12 +13,13 @@ import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { stopDaemon } from './services/daemon.ts';
+import { kafka } from './services/kafka.ts';
 import { postgres } from './services/postgres.ts';
 import { redis } from './services/redis.ts';
-import type { Service } from './services/service.ts';
+import type { Service, StartedService } from './services/service.ts';
 import { StateDirectory } from './services/state.ts';
 
-const SERVICES: readonly Service[] = [postgres, redis];
+const SERVICES: readonly Service[] = [postgres, redis, kafka];
 const ROOT = join(import.meta.dirname, '..', '.services');
 
 const state = new StateDirectory(ROOT);
@@ -28,9 +29,9 @@ function say(line: string): void {
 }
 
 /** Where a service is without our doing anything: named by the environment, or still up from before. */
-function present(service: Service): string | undefined {
+function present(service: Service): Pick<StartedService, 'value' | 'also'> | undefined {
   const named = process.env[service.variable];
-  return named === undefined || named === '' ? state.read('up')[service.name]?.value : named;
+  return named === undefined || named === '' ? state.read('up')[service.name] : { value: named };
 }
 
 /** Starts what is absent, and gives all variables. What was started is written down at once, lest it be forgotten. */
@@ -40,15 +41,15 @@ async function up(owner: string): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
   const started = new Map(Object.entries(state.read(owner)));
   for (const service of SERVICES) {
-    let value = present(service);
-    if (value === undefined) {
+    let found = present(service);
+    if (found === undefined) {
       say(`starting ${service.name}`);
       const fresh = await service.start({ cache, say });
       started.set(service.name, fresh);
       state.write(owner, Object.fromEntries(started));
-      value = fresh.value;
+      found = fresh;
     }
-    variables[service.variable] = value;
+    Object.assign(variables, { [service.variable]: found.value }, found.also);
   }
   return variables;
 }
@@ -91,7 +92,7 @@ async function printVariables(): Promise<void> {
 
 function printStatus(): void {
   for (const service of SERVICES) {
-    console.log(`${service.name}: ${present(service) ?? 'not running'}`);
+    console.log(`${service.name}: ${present(service)?.value ?? 'not running'}`);
   }
 }
 

@@ -1,8 +1,8 @@
 /** What the test broker is told: one node that is broker and controller, with a listener of each kind on loopback. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './daemon.ts';
 
 /** Made up for loopback tests, and of use nowhere else. */
 export const SASL_USER = 'facteur';
@@ -46,16 +46,9 @@ export function javaArguments(jars: string, className: string, memory: string): 
   ];
 }
 
-/** Ports that were free a moment ago, all different. */
 async function freeAddresses(): Promise<Addresses> {
-  const servers = LISTENERS.map(() => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
-  const entries = servers.map((server, index) => {
-    const { port } = server.address() as AddressInfo;
-    return [LISTENERS[index], `127.0.0.1:${port}`];
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return Object.fromEntries(entries) as Addresses;
+  const ports = await Promise.all(LISTENERS.map(() => freePort()));
+  return Object.fromEntries(LISTENERS.map((name, index) => [name, `127.0.0.1:${ports[index]}`])) as Addresses;
 }
 
 /** A self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for whoever wants to trust it. */

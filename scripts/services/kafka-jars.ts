@@ -3,17 +3,21 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ServiceContext } from './service.ts';
 
 const HERE = join(import.meta.dirname, 'kafka');
 const POM = join(HERE, 'pom.xml');
 
-/** Jars of the expected checksums, fetched once into `cache` and found there from then on. Returns their folder. */
-export function ensureKafkaJars(cache: string): string {
+/** Jars of the expected checksums, fetched once into the cache and found there from then on. Returns their folder. */
+export function ensureKafkaJars(context: ServiceContext): string {
+  const { cache, say } = context;
   const sums = expectedSums();
   // Named after what is in it, so that a change of version fetches anew.
   const folder = join(cache, `kafka-jars-${sha256(Buffer.from([...sums.entries()].join('\n'))).slice(0, 12)}`);
   if (!existsSync(folder)) {
+    say('fetching the Kafka broker (once)');
     const draft = mkdtempSync(join(cache, 'kafka-jars-draft-'));
+    ensureCommand(context, 'mvn', 'maven');
     fetchJars(draft);
     checkJars(draft, sums);
     renameSync(draft, folder);
@@ -22,32 +26,34 @@ export function ensureKafkaJars(cache: string): string {
 }
 
 /** Installs a Java runtime with apt where there is none. The distribution's default is 17 or newer wherever it is current. */
-export function ensureJava(): void {
-  ensureCommand('java', 'default-jre-headless');
+export function ensureJava(context: ServiceContext): void {
+  ensureCommand(context, 'java', 'default-jre-headless');
 }
 
 function fetchJars(target: string): void {
-  ensureCommand('mvn', 'maven');
   execFileSync(
     'mvn',
     ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${target}`],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+    // Maven tells what went wrong on standard output, which is for the variables here.
+    { stdio: ['ignore', process.stderr, process.stderr] },
   );
 }
 
-function ensureCommand(command: string, debianPackage: string): void {
+function ensureCommand({ say }: ServiceContext, command: string, debianPackage: string): void {
   if (spawnSync(command, ['-version'], { stdio: 'ignore' }).status === 0) {
     return;
   }
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
     throw new Error(`the test broker needs "${command}": install it (Debian package ${debianPackage}) and try again`);
   }
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  execFileSync('apt-get', ['-qq', 'update'], { stdio: 'inherit', env });
-  execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', debianPackage], {
-    stdio: 'inherit',
-    env,
-  });
+  say(`installing ${debianPackage} (once)`);
+  const apt = (...args: string[]): Buffer =>
+    execFileSync('apt-get', ['-qq', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  apt('update');
+  apt('install', '-y', '--no-install-recommends', debianPackage);
 }
 
 /** File name -> SHA-256, in the format of `sha256sum`. */

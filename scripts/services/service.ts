@@ -20,5 +20,7 @@ export interface ServiceContext {
 export interface StartedService {
   /** What the service's variable is set to. */
   readonly value: string;
+  /** Further variables that tests of this service read. */
+  readonly also?: Readonly<Record<string, string>>;
   readonly daemon: DaemonRecord;
 }
