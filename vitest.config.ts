@@ -8,7 +8,11 @@ if (!process.versions.node.startsWith('24.')) {
 }
 
 // What needs a real server, or kills processes: `npm run test:services` provisions the servers first.
-const SERVICES_TESTS = ['**/*.services.test.ts', 'test/conformance/**/*.test.ts', 'test/chaos/**/*.test.ts'];
+const SERVICES_TESTS = [
+  '{src,test,scripts}/**/*.services.test.ts',
+  'test/conformance/**/*.test.ts',
+  'test/chaos/**/*.test.ts',
+];
 
 const shared = {
   testTimeout: 20_000,
