@@ -7,10 +7,14 @@ ALTER TABLE facteur.runs
   ADD COLUMN started_at timestamptz,
   ADD COLUMN finished_at timestamptz,
   ADD COLUMN retry_of uuid,
-  ADD COLUMN cancel_requested_by text;
+  ADD COLUMN cancel_requested_by text,
+  ADD COLUMN claimed_until timestamptz;
 
 -- Live runs, which the follower compares with the cluster and admission counts.
 CREATE INDEX runs_live ON facteur.runs (namespace) WHERE state IN ('submitted', 'running');
+
+-- Runs that somebody wants ended; looked for past any queue of runs that wait to begin.
+CREATE INDEX runs_to_stop ON facteur.runs (due_at) WHERE due_at IS NOT NULL AND cancel_requested_by IS NOT NULL;
 
 -- One holder at a time, on the database's clock.
 CREATE TABLE facteur.leases (

@@ -129,7 +129,16 @@ async function openCore(
   const submitter =
     argo === undefined
       ? undefined
-      : new Submitter({ db, workflows: argo, clock, random, logger, concurrency: SUBMIT_CONCURRENCY });
+      : new Submitter({
+          db,
+          workflows: argo,
+          clock,
+          random,
+          logger,
+          concurrency: SUBMIT_CONCURRENCY,
+          maxActive: config.argo.maxActive,
+          onMoved: () => undefined,
+        });
   const dispatch = createDispatch({
     db,
     submitter,

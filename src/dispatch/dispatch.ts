@@ -10,7 +10,7 @@ import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifes
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { recordRefusal } from '../ledger/refusals.ts';
 import { recordRun } from '../ledger/record-run.ts';
-import type { Submission, Submitter } from '../submit/submitter.ts';
+import type { Submitter } from '../submit/submitter.ts';
 import { authorise } from './authorise.ts';
 import { codexRun, commandRun } from './new-run.ts';
 import { planCodexTask } from './plan-codex.ts';
@@ -84,34 +84,21 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
     slot?.release();
     throw error;
   }
-  const { runId, deliveryId, duplicate, workflowName } = receipt;
+  const { runId, deliveryId, duplicate, workflowName, state } = receipt;
   deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
-  let submission: Promise<Submission> | undefined;
-  if (slot !== undefined && !duplicate) {
-    submission = deps.submitter?.submit(
-      { ...receipt, traceparent: run.traceparent, attempts: 1, plan: run.plan },
-      slot,
-    );
-  } else {
+  if (deps.submitter === undefined || state !== 'queued') {
     slot?.release();
-    submission = receipt.state === 'queued' ? deps.submitter?.pending(runId) : undefined;
-    deps.submitter?.nudge();
-  }
-  return submission === undefined ? receipt : awaitSubmission(receipt, submission, options.awaitSubmissionMs);
-}
-
-/** The receipt as it stands when the submission ends or the wait is over, whichever comes first. */
-async function awaitSubmission(receipt: RunReceipt, submission: Promise<Submission>, waitMs: number) {
-  if (waitMs <= 0) {
     return receipt;
   }
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), waitMs);
-  });
-  const ended = await Promise.race([submission, timeout]);
-  clearTimeout(timer);
-  return ended === undefined ? receipt : { ...receipt, ...ended };
+  const settled = options.awaitSubmissionMs > 0 ? deps.submitter.settled(runId, options.awaitSubmissionMs) : undefined;
+  if (slot !== undefined && !duplicate) {
+    const claimed = { state, workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
+    deps.submitter.submit({ ...receipt, ...claimed, traceparent: run.traceparent, plan: run.plan }, slot);
+  } else {
+    slot?.release();
+    deps.submitter.nudge();
+  }
+  return { ...receipt, ...(await settled) };
 }
 
 /** Each UTF-16 unit takes at most 6 bytes as JSON, so that only large plans need to be measured exactly. */

@@ -25,6 +25,8 @@ export interface NewRun {
   };
   readonly task: { readonly stage: string; readonly metadata: unknown };
   readonly runMetadata: unknown;
+  /** The run that this one tries again. */
+  readonly retryOf?: string;
   /** The message in the chat that will follow this run, where the door is a chat. */
   readonly message?: { readonly interactionId: string; readonly ephemeral: boolean };
 }

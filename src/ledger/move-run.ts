@@ -19,11 +19,12 @@ export interface RunMove {
 const MOVE = `
 WITH moved AS (
   UPDATE facteur.runs
-  SET previous_state = state, state = $2, revision = revision + 1, due_at = NULL, updated_at = now(),
+  SET previous_state = state, state = $2, revision = revision + 1, updated_at = now(), claimed_until = NULL,
+    due_at = CASE WHEN $2 = 'submitted' AND cancel_requested_by IS NOT NULL THEN now() END,
     reason = $4, workflow_uid = coalesce($5, workflow_uid),
     submitted_at = CASE $2 WHEN 'submitted' THEN now() ELSE submitted_at END
   WHERE run_id = $1 AND state = ANY($3::text[])
-  RETURNING run_id, previous_state, state, workflow_name, reason
+  RETURNING run_id, previous_state, state, workflow_name, reason, due_at
 ), run AS (
   UPDATE codex_kb.task_runs
   SET status = moved.state, updated_at = now(),
@@ -44,11 +45,17 @@ WITH moved AS (
 ), message AS (
   UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
 )
-SELECT run_id FROM moved`;
+SELECT due_at IS NOT NULL AS due FROM moved`;
 
-/** Moves a run; false when the state machine forbids it from where the run is now, which is then left as it was. */
-export async function moveRun(db: Queryable, move: RunMove): Promise<boolean> {
-  const { rowCount } = await db.query({
+/** What came of a move. `due`: somebody asked meanwhile for the run to be ended, which is now the submitter's to do. */
+export interface MoveResult {
+  readonly moved: boolean;
+  readonly due: boolean;
+}
+
+/** Moves a run, or leaves it as it is when the state machine forbids the move from where the run is now. */
+export async function moveRun(db: Queryable, move: RunMove): Promise<MoveResult> {
+  const { rows } = await db.query<{ readonly due: boolean }>({
     name: 'move-run',
     text: MOVE,
     values: [
@@ -60,5 +67,5 @@ export async function moveRun(db: Queryable, move: RunMove): Promise<boolean> {
       move.actor ?? 'facteur',
     ],
   });
-  return rowCount === 1;
+  return { moved: rows.length > 0, due: rows[0]?.due === true };
 }

@@ -1,8 +1,8 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database, Queryable } from '../clients/postgres/database.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { CLAIM_SECONDS } from './record-run.ts';
 
-/** A run whose turn it is to be created in the cluster, claimed for this process for a while. */
+/** A run whose turn it is to be created in the cluster, or to be ended there, claimed for this process for a while. */
 export interface ClaimedRun {
   readonly runId: string;
   readonly deliveryId: string;
@@ -12,6 +12,10 @@ export interface ClaimedRun {
   /** Tries so far, this one included. */
   readonly attempts: number;
   readonly plan: WorkflowPlan;
+  readonly state: 'queued' | 'submitted' | 'running';
+  readonly workflowUid: string;
+  /** Who asked for the run to be ended; empty when nobody did. */
+  readonly cancelRequestedBy: string;
 }
 
 interface ClaimedRow {
@@ -22,20 +26,62 @@ interface ClaimedRow {
   readonly accepted_at: Date;
   readonly attempts: number;
   readonly plan: WorkflowPlan;
+  readonly state: ClaimedRun['state'];
+  readonly workflow_uid: string | null;
+  readonly cancel_requested_by: string | null;
 }
 
-/** Takes up to `limit` due runs, oldest first; other processes skip them until the claim runs out. */
-export async function claimDueRuns(db: Queryable, limit: number): Promise<ClaimedRun[]> {
-  const { rows } = await db.query<ClaimedRow>({
-    name: 'claim-due-runs',
-    text: `
-      UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
-      WHERE run_id IN (
-        SELECT run_id FROM facteur.runs WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-      RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan`,
-    values: [limit, CLAIM_SECONDS],
-  });
-  return rows.map((row) => ({
+export interface ClaimLimits {
+  /** Runs to claim at most. */
+  readonly limit: number;
+  /** Live workflows at a time, or undefined for no limit. */
+  readonly maxActive: number | undefined;
+}
+
+/** Any number that all facteurs agree on: admission counts and claims in one go, one process at a time. */
+const ADMISSION_LOCK = 0x66_61_63_01;
+
+/**
+ * Runs to be ended come first and are never held back. The others come in order of arrival, as many as there is room
+ * for: live ones count, and those that some process is creating right now.
+ */
+const CLAIM = `
+WITH room AS (
+  SELECT CASE WHEN $3::int IS NULL THEN $1::int ELSE least($1::int, greatest(0, $3::int
+    - (SELECT count(*)::int FROM facteur.runs WHERE state IN ('submitted', 'running'))
+    - (SELECT count(*)::int FROM facteur.runs WHERE due_at > now() AND claimed_until > now()))) END AS places
+), to_stop AS (
+  SELECT run_id FROM facteur.runs WHERE due_at <= now() AND cancel_requested_by IS NOT NULL
+  ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+), to_create AS (
+  SELECT run_id FROM facteur.runs WHERE due_at <= now() AND cancel_requested_by IS NULL
+  ORDER BY due_at LIMIT (SELECT places FROM room) FOR UPDATE SKIP LOCKED
+)
+UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2),
+  claimed_until = now() + make_interval(secs => $2)
+WHERE run_id IN (SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_create)
+RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan, state, workflow_uid, cancel_requested_by`;
+
+/** Takes due runs; other processes skip them until the claim runs out. */
+export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimits): Promise<ClaimedRun[]> {
+  const claim = (queryable: Queryable) =>
+    queryable.query<ClaimedRow>({
+      name: 'claim-due-runs',
+      text: CLAIM,
+      values: [limit, CLAIM_SECONDS, maxActive ?? null],
+    });
+  const { rows } =
+    maxActive === undefined
+      ? await claim(db)
+      : await db.transaction(async (tx) => {
+          await tx.query({ text: 'SELECT pg_advisory_xact_lock($1)', values: [ADMISSION_LOCK] });
+          return claim(tx);
+        });
+  return rows.map(toClaimedRun);
+}
+
+function toClaimedRun(row: ClaimedRow): ClaimedRun {
+  return {
     runId: row.run_id,
     deliveryId: row.delivery_id,
     workflowName: row.workflow_name,
@@ -43,16 +89,33 @@ export async function claimDueRuns(db: Queryable, limit: number): Promise<Claime
     acceptedAt: row.accepted_at,
     attempts: row.attempts,
     plan: row.plan,
-  }));
+    state: row.state,
+    workflowUid: row.workflow_uid ?? '',
+    cancelRequestedBy: row.cancel_requested_by ?? '',
+  };
 }
 
-/** Puts a claimed run back, to be tried again after `delayMs`, with the reason why it did not work yet. */
-export async function postponeRun(db: Queryable, runId: string, delayMs: number, reason: string): Promise<void> {
+/**
+ * Puts a claimed run back, to be tried again after `delayMs`, with the reason. When somebody asked for its end while it
+ * was claimed, it is due at once.
+ */
+export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: number, reason: string): Promise<void> {
   await db.query({
     name: 'postpone-run',
-    text: `UPDATE facteur.runs SET due_at = now() + make_interval(secs => $2), reason = $3, updated_at = now()
-      WHERE run_id = $1 AND state = 'queued'`,
-    values: [runId, delayMs / 1000, reason],
+    text: `UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL,
+        reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
+        due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2 END)
+      WHERE run_id = $1 AND due_at IS NOT NULL`,
+    values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === ''],
+  });
+}
+
+/** Nothing is left to be done for this run for now: its workflow was told to end, or is gone. */
+export async function settleRun(db: Queryable, runId: string): Promise<void> {
+  await db.query({
+    name: 'settle-run',
+    text: `UPDATE facteur.runs SET due_at = NULL, claimed_until = NULL WHERE run_id = $1 AND state <> 'queued'`,
+    values: [runId],
   });
 }
 
@@ -69,4 +132,12 @@ export async function renameRun(db: Queryable, runId: string, oldName: string, n
     values: [runId, oldName, newName],
   });
   return rowCount === 1;
+}
+
+/** The channel on which submitters of other processes are woken. */
+export const SUBMIT_CHANNEL = 'facteur_submit';
+
+/** Wakes the submitters of all processes: there is a due run that nobody has claimed. */
+export async function wakeSubmitters(db: Queryable): Promise<void> {
+  await db.query({ name: 'wake-submitters', text: `SELECT pg_notify('${SUBMIT_CHANNEL}', '')` });
 }

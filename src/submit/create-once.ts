@@ -12,7 +12,13 @@ export type Creation =
   /** It is there. The uid is empty when it was there and had gone before it could be read. */
   | { readonly kind: 'created'; readonly workflowName: string; readonly workflowUid: string }
   | { readonly kind: 'refused'; readonly workflowName: string; readonly reason: string }
-  | { readonly kind: 'postponed'; readonly workflowName: string; readonly reason: string; readonly afterMs?: number };
+  | {
+      readonly kind: 'postponed';
+      readonly workflowName: string;
+      readonly reason: string;
+      readonly overloaded: boolean;
+      readonly afterMs?: number;
+    };
 
 export interface CreateOnceDeps {
   readonly db: Database;
@@ -38,11 +44,17 @@ export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise
     }
     const next = workflowName(run.plan.namePrefix, run.acceptedAt, run.deliveryId, salt);
     if (next !== name && !(await renameRun(deps.db, run.runId, name, next))) {
-      return { kind: 'postponed', workflowName: name, reason: 'another process went on with this run' };
+      return {
+        kind: 'postponed',
+        workflowName: name,
+        reason: 'another process went on with this run',
+        overloaded: false,
+      };
     }
     name = next;
   }
-  return { kind: 'postponed', workflowName: name, reason: 'foreign workflows have all the names that were tried' };
+  const reason = 'foreign workflows have all the names that were tried';
+  return { kind: 'postponed', workflowName: name, reason, overloaded: false };
 }
 
 async function tryName(run: ClaimedRun, name: string, deps: CreateOnceDeps): Promise<Creation | 'foreign'> {
@@ -74,6 +86,6 @@ async function lookAtExisting(run: ClaimedRun, name: string, deps: CreateOnceDep
       return run.attempts > 1 ? { kind: 'created', workflowName: name, workflowUid: '' } : 'foreign';
     }
     const reason = error instanceof ArgoError ? (error.details ?? error.message) : 'the cluster did not answer';
-    return { kind: 'postponed', workflowName: name, reason };
+    return { kind: 'postponed', workflowName: name, reason, overloaded: false };
   }
 }

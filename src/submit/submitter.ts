@@ -6,9 +6,12 @@ import { Worker } from '../base/worker.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
-import { claimDueRuns, postponeRun, type ClaimedRun } from '../ledger/submission-queue.ts';
-import { moveRun } from '../ledger/move-run.ts';
+import { moveRun, type RunMove } from '../ledger/move-run.ts';
+import { claimDueRuns, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { createOnce, type Creation } from './create-once.ts';
+import { createPacer } from './pacer.ts';
+import { Slots, type Slot } from './slots.ts';
+import { stopOnce } from './stop-once.ts';
 
 /** How a try to submit a run ended; `queued` means it is tried again later. */
 export interface Submission {
@@ -17,40 +20,45 @@ export interface Submission {
   readonly workflowName: string;
 }
 
-/** A place among the creates that may be under way at a time. */
-export interface Slot {
-  release(): void;
-}
-
 export interface SubmitterDeps {
   readonly db: Database;
-  readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow'>;
+  readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow' | 'patchWorkflow'>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
   /** Creates under way at a time. */
   readonly concurrency: number;
+  /** Live workflows at a time, over all processes; undefined for no limit. */
+  readonly maxActive: number | undefined;
+  /** Told of every move, so that the chat can follow at once. */
+  readonly onMoved: () => void;
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
 /** Polling is the fallback for what another process left behind. */
 const IDLE_MS = 10_000;
+/** While the pacer holds creates back, how soon to ask it again. */
+const PACE_MS = 20;
 /** Past this age a run that the cluster never took is given up: whoever asked has long asked again. */
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Brings queued runs to the cluster: those that a door has just recorded (at once, in the slot it took), and those whose
- * turn has come (crashed processes, failed tries), by claiming due rows. A hung cluster holds slots, never a door.
+ * Brings the cluster to what the ledger says: creates queued runs (those that a door has just recorded, at once, in the
+ * slot it took; those whose turn has come, by claiming due rows) and ends those that somebody wants ended. A hung
+ * cluster holds slots, never a door.
  */
 export class Submitter {
   readonly #deps: SubmitterDeps;
   readonly #worker: Worker;
-  readonly #inFlight = new Map<string, Promise<Submission>>();
-  #taken = 0;
+  readonly #slots: Slots;
+  readonly #pacer = createPacer();
+  readonly #inFlight = new Set<Promise<Submission>>();
+  readonly #waiting = new Map<string, ((submission: Submission) => void)[]>();
 
   constructor(deps: SubmitterDeps) {
     this.#deps = deps;
+    this.#slots = new Slots(deps.concurrency, () => this.nudge());
     this.#worker = new Worker({
       name: 'submit',
       logger: deps.logger,
@@ -63,30 +71,18 @@ export class Submitter {
     this.#worker.start();
   }
 
-  /** Stops claiming and waits for the creates under way; each ends by itself within its time-out. */
+  /** Stops claiming and waits for the calls under way; each ends by itself within its time-out. */
   async stop(): Promise<void> {
     await this.#worker.stop();
-    await Promise.allSettled(this.#inFlight.values());
+    await Promise.allSettled(this.#inFlight);
   }
 
-  /** A slot, or nothing while all are taken: then the run waits for its turn in the ledger. */
+  /** A slot for a run that is about to be recorded, or nothing when it has to wait for its turn in the ledger. */
   takeSlot(): Slot | undefined {
-    if (this.#taken >= this.#deps.concurrency) {
+    if (this.#deps.maxActive !== undefined || this.#slots.free <= 0 || this.#pacer.take(this.#now(), 1) === 0) {
       return undefined;
     }
-    this.#taken += 1;
-    let held = true;
-    return {
-      release: () => {
-        if (held) {
-          held = false;
-          this.#taken -= 1;
-          if (this.#taken === this.#deps.concurrency - 1) {
-            this.nudge();
-          }
-        }
-      },
-    };
+    return this.#slots.take();
   }
 
   /** Looks for due runs in `delayMs` at the latest. */
@@ -94,77 +90,145 @@ export class Submitter {
     this.#worker.nudge(delayMs);
   }
 
-  /** The try that is under way for a run in this process, if any. */
-  pending(runId: string): Promise<Submission> | undefined {
-    return this.#inFlight.get(runId);
-  }
-
-  /** Submits a claimed run and gives the slot back. Never rejects: what went wrong is in the ledger, to be tried again. */
-  submit(run: ClaimedRun, slot: Slot): Promise<Submission> {
-    const submission = this.#trySubmit(run).finally(() => {
-      this.#inFlight.delete(run.runId);
-      slot.release();
+  /** The end of the next try for this run in this process, or nothing when none ends within `waitMs`. */
+  settled(runId: string, waitMs: number): Promise<Submission | undefined> {
+    return new Promise((resolve) => {
+      const waiters = this.#waiting.get(runId) ?? [];
+      this.#waiting.set(runId, waiters);
+      const finish = (submission: Submission | undefined): void => {
+        clearTimeout(timer);
+        waiters.splice(waiters.indexOf(tell), 1);
+        if (waiters.length === 0 && this.#waiting.get(runId) === waiters) {
+          this.#waiting.delete(runId);
+        }
+        resolve(submission);
+      };
+      const tell = (submission: Submission): void => finish(submission);
+      const timer = setTimeout(() => finish(undefined), waitMs);
+      waiters.push(tell);
     });
-    this.#inFlight.set(run.runId, submission);
-    return submission;
   }
 
-  /** One pass: claims as many due runs as there are free slots. */
+  /** Brings a claimed run to the cluster in the background and gives the slot back. What goes wrong is in the ledger. */
+  submit(run: ClaimedRun, slot: Slot): void {
+    const submission = this.#handle(run);
+    this.#inFlight.add(submission);
+    void submission.then((ended) => {
+      this.#inFlight.delete(submission);
+      slot.release();
+      for (const tell of [...(this.#waiting.get(run.runId) ?? [])]) {
+        tell(ended);
+      }
+    });
+  }
+
+  /** One pass: claims as many due runs as there are free slots and as the pacer lets through. */
   async runOnce(): Promise<number> {
-    const free = this.#deps.concurrency - this.#taken;
-    if (free <= 0) {
+    const free = this.#slots.free;
+    const limit = free <= 0 ? 0 : this.#pacer.take(this.#now(), free);
+    if (limit <= 0) {
+      this.#slots.want();
+      return free <= 0 ? IDLE_MS : PACE_MS;
+    }
+    const runs = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
+    for (const run of runs) {
+      // Ending runs is never held back, so there may be a few more than slots.
+      this.submit(run, this.#slots.take() ?? { release: () => undefined });
+    }
+    if (runs.length < limit) {
       return IDLE_MS;
     }
-    const runs = await claimDueRuns(this.#deps.db, free);
-    for (const run of runs) {
-      const slot = this.takeSlot();
-      if (slot === undefined) {
-        await postponeRun(this.#deps.db, run.runId, 0, '');
-      } else {
-        void this.submit(run, slot);
-      }
-    }
-    return IDLE_MS;
+    this.#slots.want();
+    return this.#slots.free > 0 ? 0 : IDLE_MS;
   }
 
-  async #trySubmit(run: ClaimedRun): Promise<Submission> {
+  async #handle(run: ClaimedRun): Promise<Submission> {
     try {
-      return await this.#record(run, await createOnce(run, this.#deps));
+      return run.cancelRequestedBy === '' && run.state === 'queued' ? await this.#create(run) : await this.#end(run);
     } catch (error) {
       // Only the ledger can fail here. The claim runs out by itself and the run is tried again.
       this.#deps.logger.error({ runId: run.runId, error: errorMessage(error) }, 'submission could not be recorded');
-      return { state: 'queued', reason: '', workflowName: run.workflowName };
+      return { state: run.state, reason: '', workflowName: run.workflowName };
     }
   }
 
-  async #record(run: ClaimedRun, creation: Creation): Promise<Submission> {
-    const { db, logger } = this.#deps;
+  async #create(run: ClaimedRun): Promise<Submission> {
+    const creation = await createOnce(run, this.#deps);
     const { workflowName } = creation;
     if (creation.kind === 'created') {
-      const { workflowUid } = creation;
-      await moveRun(db, { runId: run.runId, to: 'submitted', ...(workflowUid === '' ? {} : { workflowUid }) });
-      logger.info({ runId: run.runId, workflow: workflowName, attempts: run.attempts }, 'run submitted');
+      this.#pacer.succeeded(this.#now());
+      await this.#markSubmitted(run, creation.workflowUid);
       return { state: 'submitted', reason: '', workflowName };
     }
-    const verdict = this.#giveUpIfOld(run, creation);
-    if (verdict.kind === 'refused') {
-      await moveRun(db, { runId: run.runId, to: 'refused', reason: verdict.reason });
-      logger.warn({ runId: run.runId, workflow: workflowName, reason: verdict.reason }, 'run refused');
-      return { state: 'refused', reason: verdict.reason, workflowName };
+    const outcome = this.#giveUpIfOld(run, creation);
+    if (outcome.kind === 'refused') {
+      await this.#move({ runId: run.runId, to: 'refused', reason: outcome.reason });
+      return { state: 'refused', reason: outcome.reason, workflowName };
     }
-    const delayMs = Math.max(verdict.afterMs ?? 0, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
-    await postponeRun(db, run.runId, delayMs, verdict.reason);
+    if (outcome.overloaded) {
+      this.#pacer.overloaded(this.#now());
+    }
+    await this.#postpone(run, outcome.reason, outcome.afterMs ?? 0);
+    return { state: 'queued', reason: outcome.reason, workflowName };
+  }
+
+  async #end(run: ClaimedRun): Promise<Submission> {
+    const ending = await stopOnce(run, this.#deps.workflows);
+    const { workflowName } = run;
+    switch (ending.kind) {
+      case 'never_created': {
+        const reason = `canceled by ${run.cancelRequestedBy} before it was submitted`;
+        await this.#move({ runId: run.runId, to: 'canceled', reason, actor: run.cancelRequestedBy });
+        return { state: 'canceled', reason, workflowName };
+      }
+      case 'found':
+        await this.#markSubmitted(run, ending.workflowUid);
+        return { state: 'submitted', reason: '', workflowName };
+      case 'told':
+        await settleRun(this.#deps.db, run.runId);
+        this.#deps.logger.info({ runId: run.runId, by: run.cancelRequestedBy }, 'workflow told to stop');
+        return { state: run.state, reason: '', workflowName };
+      case 'postponed':
+        await this.#postpone(run, ending.reason, 0);
+        return { state: run.state, reason: ending.reason, workflowName };
+    }
+  }
+
+  async #markSubmitted(run: ClaimedRun, workflowUid: string): Promise<void> {
+    await this.#move({ runId: run.runId, to: 'submitted', ...(workflowUid === '' ? {} : { workflowUid }) });
+  }
+
+  async #move(move: RunMove): Promise<void> {
+    const { moved, due } = await moveRun(this.#deps.db, move);
+    if (moved) {
+      const level = move.to === 'refused' ? 'warn' : 'info';
+      this.#deps.logger[level]({ runId: move.runId, state: move.to, reason: move.reason }, 'run moved');
+      this.#deps.onMoved();
+    }
+    if (due) {
+      this.nudge();
+    }
+  }
+
+  async #postpone(run: ClaimedRun, reason: string, afterMs: number): Promise<void> {
+    const delayMs = Math.max(afterMs, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
+    await postponeRun(this.#deps.db, run, delayMs, reason);
     this.nudge(delayMs);
-    logger.warn({ runId: run.runId, delayMs, attempts: run.attempts, reason: verdict.reason }, 'run postponed');
-    return { state: 'queued', reason: verdict.reason, workflowName };
+    this.#deps.logger.warn({ runId: run.runId, delayMs, attempts: run.attempts, reason }, 'run postponed');
   }
 
   #giveUpIfOld(run: ClaimedRun, creation: Exclude<Creation, { kind: 'created' }>) {
     const age = this.#deps.clock.now().getTime() - run.acceptedAt.getTime();
     if (creation.kind === 'postponed' && age > GIVE_UP_AFTER_MS) {
-      const reason = `gave up after ${run.attempts} tries in 24 hours: ${creation.reason}`;
-      return { kind: 'refused', workflowName: creation.workflowName, reason } as const;
+      return {
+        kind: 'refused',
+        reason: `gave up after ${run.attempts} tries in 24 hours: ${creation.reason}`,
+      } as const;
     }
     return creation;
+  }
+
+  #now(): number {
+    return performance.now();
   }
 }

@@ -25,7 +25,12 @@ describe('judgeCreateFailure', () => {
 
   test('the cluster’s own words become the reason, and its wait is kept', () => {
     const error = new ArgoError('argo.too_many_requests', 'HTTP 429', { details: 'slow down', retryAfterMs: 3000 });
-    expect(judgeCreateFailure(error)).toEqual({ kind: 'retry', reason: 'slow down', afterMs: 3000 });
+    expect(judgeCreateFailure(error)).toEqual({
+      kind: 'retry',
+      reason: 'slow down',
+      overloaded: true,
+      afterMs: 3000,
+    });
   });
 
   test('anything unforeseen is tried again', () => {

@@ -3,7 +3,8 @@ import { ArgoError, type ArgoErrorCode } from '../clients/argo/errors.ts';
 
 /** What a failed create means for the run. Reasons are for the user. */
 export type Verdict =
-  | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
+  /** `overloaded`: the cluster had too much, so that everything should go slower. */
+  | { readonly kind: 'retry'; readonly reason: string; readonly overloaded: boolean; readonly afterMs?: number }
   | { readonly kind: 'exists' }
   | { readonly kind: 'refuse'; readonly reason: string };
 
@@ -16,10 +17,13 @@ const FINAL: ReadonlySet<ArgoErrorCode> = new Set([
   'argo.api_missing',
 ]);
 
+/** What a cluster says, or fails to say, when it has too much to do. */
+const OVERLOAD: ReadonlySet<ArgoErrorCode> = new Set(['argo.too_many_requests', 'argo.unavailable', 'argo.timeout']);
+
 /** Decides by the error's code alone, never by the words of its message. */
 export function judgeCreateFailure(error: unknown): Verdict {
   if (!(error instanceof ArgoError)) {
-    return { kind: 'retry', reason: errorMessage(error) };
+    return { kind: 'retry', reason: errorMessage(error), overloaded: false };
   }
   if (error.code === 'argo.already_exists') {
     return { kind: 'exists' };
@@ -28,7 +32,8 @@ export function judgeCreateFailure(error: unknown): Verdict {
   if (FINAL.has(error.code)) {
     return { kind: 'refuse', reason };
   }
+  const overloaded = OVERLOAD.has(error.code);
   return error.retryAfterMs === undefined
-    ? { kind: 'retry', reason }
-    : { kind: 'retry', reason, afterMs: error.retryAfterMs };
+    ? { kind: 'retry', reason, overloaded }
+    : { kind: 'retry', reason, overloaded, afterMs: error.retryAfterMs };
 }
