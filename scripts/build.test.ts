@@ -41,7 +41,7 @@ function repository({ accept, stop }: typeof GOOD): string {
   writeFileSync(join(root, 'migrations/000001_first.sql'), 'SELECT 1');
   writeFileSync(
     join(root, 'src/lazy.ts'),
-    `export const load = () => Promise.all([import('@electric-sql/pglite'), import('@platformatic/kafka')]);`,
+    `export const load = () => Promise.all([import('@electric-sql/pglite'), import('@electric-sql/pglite/nodefs'), import('@platformatic/kafka')]);`,
   );
   writeFileSync(
     join(root, 'src/main.ts'),
@@ -94,6 +94,8 @@ describe('a built folder', () => {
     expect(files).toContain('main.js');
     expect(files.filter((name) => /^lazy-.*\.js$/.test(name))).toHaveLength(1);
     expect(existsSync(join(out, 'dist/main.js.map'))).toBe(true);
+    // Bundled, the embedded Postgres would not find its data files.
+    expect(files.filter((name) => /pglite|nodefs/.test(name))).toEqual([]);
   });
 
   test('passes the smoke test', async () => {

@@ -33,7 +33,7 @@ async function bundle(root: string, dir: string): Promise<void> {
     input: { main: join(root, 'src/main.ts') },
     cwd: root,
     platform: 'node',
-    external: EXTERNAL_PACKAGES,
+    external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
     // All chunks lie flat beside main.js: `new URL('../migrations/', import.meta.url)` is right from each of them,
     // and from src/main.ts.
