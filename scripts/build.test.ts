@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -86,7 +87,16 @@ describe('a built folder', () => {
       version: '1.2.3',
       type: 'module',
     });
-    expect(readdirSync(join(out, 'compile-cache'))).not.toEqual([]);
+  });
+
+  test('has a compile cache of every chunk that any user may read', () => {
+    const cache = join(out, 'compile-cache');
+    const files = readdirSync(cache, { recursive: true, encoding: 'utf8' })
+      .map((name) => statSync(join(cache, name)))
+      .filter((file) => file.isFile());
+    const chunks = readdirSync(join(out, 'dist')).filter((name) => name.endsWith('.js'));
+    expect(files.length).toBeGreaterThanOrEqual(chunks.length);
+    expect(files.filter(({ mode }) => (mode & 0o444) !== 0o444)).toEqual([]);
   });
 
   test('keeps lazily loaded code in chunks of its own, and says where each line came from', () => {

@@ -77,15 +77,33 @@ function commit(root: string): string {
 
 /**
  * Runs the folder once, so that V8's compiled code is written beside it: that happens only when Node ends cleanly.
- * The cache holds for exactly this Node version, and stays valid when the folder moves.
+ * Then loads what that run had no use for, such as the Kafka client. The cache holds for exactly this Node version, and
+ * stays valid when the folder moves.
  */
 async function fillCompileCache(out: string): Promise<void> {
-  mkdirSync(join(out, 'compile-cache'));
+  const cache = join(out, 'compile-cache');
+  mkdirSync(cache);
   const facteur = await startProduction(out);
   const { code, log } = await facteur.stop();
-  if (code !== 0 || readdirSync(join(out, 'compile-cache')).length === 0) {
+  if (code !== 0 || filesBelow(cache).length === 0) {
     throw new Error(`the build ended with ${code} and left no compile cache:\n${log}`);
   }
+  const chunks = readdirSync(join(out, 'dist')).filter((name) => name.endsWith('.js'));
+  const load = `
+    const { enableCompileCache } = await import('node:module');
+    enableCompileCache({ directory: 'compile-cache', portable: true });
+    await Promise.all(${JSON.stringify(chunks)}.map((name) => import('./dist/' + name)));`;
+  execFileSync(process.execPath, ['--input-type=module', '--eval', load], { cwd: out, stdio: 'inherit' });
+  for (const file of filesBelow(cache)) {
+    // Node writes them for its own user only, and production is another one.
+    chmodSync(file, 0o644);
+  }
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 if (import.meta.main) {
