@@ -44,6 +44,12 @@ CREATE TABLE facteur.runs (
 -- What the submitter looks for: few rows at any time, however many runs there are.
 CREATE INDEX runs_due ON facteur.runs (due_at) WHERE due_at IS NOT NULL;
 
+-- Lists, newest first.
+CREATE INDEX runs_accepted ON facteur.runs (accepted_at DESC, run_id DESC);
+
+-- People name a run by its workflow.
+CREATE INDEX runs_workflow_name ON facteur.runs (workflow_name);
+
 -- What could not be processed, with its bytes, so that a person can look at it and send it again.
 CREATE TABLE facteur.dead_letters (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

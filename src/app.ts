@@ -14,6 +14,7 @@ import type { Config } from './config/config.ts';
 import { createDispatch, type Dispatch } from './dispatch/dispatch.ts';
 import { createHttpServer } from './entry/http/server.ts';
 import { keepDeadLetter } from './ledger/dead-letters.ts';
+import { findRun, type RunView } from './ledger/find-runs.ts';
 import { readinessChecks } from './readiness.ts';
 import { Submitter } from './submit/submitter.ts';
 
@@ -37,6 +38,8 @@ export interface App {
   readonly address: { readonly host: string; readonly port: number };
   /** Resolves when the schema is in place and work is being done; rejects when that can never be. */
   readonly ready: Promise<void>;
+  /** The run that a person means by an id or a workflow's name; only once it is ready. */
+  findRun(reference: string): Promise<RunView | undefined>;
   /** Drains the doors, then the workers, then closes the connections. */
   close(): Promise<void>;
 }
@@ -95,6 +98,7 @@ export async function startApp(config: Config, context: AppContext): Promise<App
   return {
     address,
     ready,
+    findRun: async (reference) => findRun(requireCore().db, reference),
     async close() {
       life.abort();
       await http.close(DRAIN_MS);

@@ -20,10 +20,13 @@ import { sendCommand } from './entry/cli/send.ts';
 import { serveCommand } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
 
+import { sandboxCommand } from './sandbox-command.ts';
+
 /** Everything that `facteur` can do, wired to the product. */
 export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
   return [
     serveCommand((io, path) => serve(io, path, build)),
+    sandboxCommand(startServing, build),
     migrateCommand(migrateOnly),
     sendCommand,
     codexCommand,

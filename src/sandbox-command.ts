@@ -1,0 +1,127 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { App } from './app.ts';
+import type { BuildVersion } from './build-version.ts';
+import { createLogger, type Logger } from './base/logger.ts';
+import type { Config } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import type { CliIo } from './entry/cli/io.ts';
+import type { RegisterCommand } from './entry/cli/program.ts';
+import { runUntilStopped } from './entry/cli/serve.ts';
+
+import { startSimulatedCluster, type SimulatedCluster } from './sandbox/cluster/cluster.ts';
+import { Timeline } from './sandbox/timeline.ts';
+import { playTour } from './sandbox-tour.ts';
+
+interface SandboxOptions {
+  readonly data?: string;
+  readonly port: string;
+  readonly exit?: boolean;
+}
+
+/** Starts the service from a configuration; the same one that `serve` uses. */
+export type StartServing = (config: Config, io: CliIo, build: BuildVersion & { logger: Logger }) => Promise<App>;
+
+const NAMESPACE = 'argo';
+const TEMPLATES = ['facteur-dispatch', 'github-codex-implementation', 'codex-autonomous'];
+
+/** `facteur sandbox`: the whole product on one machine with nothing installed, and a tour of what it does. */
+export function sandboxCommand(start: StartServing, build: BuildVersion): RegisterCommand {
+  return (program, io) => {
+    program
+      .command('sandbox')
+      .description('the whole product on this machine: embedded Postgres, simulated cluster, and a tour')
+      .option('--data <dir>', 'keep the database in this directory (default: in memory, gone at the end)')
+      .option('--port <port>', 'where facteur listens on 127.0.0.1; 0 takes a free one', '8080')
+      .option('--exit', 'end after the tour: 0 when all of it worked')
+      .action((options: SandboxOptions) =>
+        runSandbox(options, io, (config, sandboxIo) =>
+          start(config, sandboxIo, { ...build, logger: createLogger('warn', io.stderr) }),
+        ),
+      );
+  };
+}
+
+async function runSandbox(
+  options: SandboxOptions,
+  io: CliIo,
+  start: (config: Config, io: CliIo) => Promise<App>,
+): Promise<void> {
+  const cluster = await startSimulatedCluster({
+    namespaces: [NAMESPACE],
+    templates: TEMPLATES.map((name) => ({ namespace: NAMESPACE, name })),
+    defaults: { stepMs: 400 },
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'facteur-sandbox-'));
+  try {
+    const kubeconfig = join(folder, 'kubeconfig.yaml');
+    await writeFile(kubeconfig, cluster.kubeconfig());
+    const env = await sandboxEnvironment(options, kubeconfig);
+    const { config } = await loadConfig({ env, readFile: async (path) => (await io.readFile(path)).toString() });
+    const app = await start(config as Config, { ...io, env });
+    const ready = app.ready.then(() => tour(app, cluster, options, io));
+    const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
+    await runUntilStopped({ ready, close: () => app.close() }, stayUntil);
+  } finally {
+    await cluster.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Aborts when the promise is kept; a broken one is for somebody else to notice. */
+function whenDone(promise: Promise<void>): AbortSignal {
+  const done = new AbortController();
+  promise.then(
+    () => done.abort(),
+    () => undefined,
+  );
+  return done.signal;
+}
+
+async function tour(app: App, cluster: SimulatedCluster, options: SandboxOptions, io: CliIo): Promise<void> {
+  const url = `http://127.0.0.1:${app.address.port}`;
+  const colour = io.stdout.isTTY && (io.env['NO_COLOR'] ?? '') === '';
+  const timeline = new Timeline(
+    (text) => io.stdout.write(text),
+    () => performance.now(),
+    colour,
+  );
+  timeline.note(`facteur sandbox: everything on this machine, nothing else installed
+
+  facteur   ${url}
+  cluster   simulated, ${cluster.url}
+  database  embedded PostgreSQL, ${options.data === undefined ? 'in memory' : `kept in ${options.data}`}`);
+  const workflowsNamed = (name: string): number =>
+    cluster.history.entries.filter((entry) => entry.kind === 'create' && entry.name === name).length;
+  await playTour({ app, url, timeline, workflowsNamed });
+  timeline.note(options.exit === true ? '\nAll of it worked.' : farewell(url));
+}
+
+function farewell(url: string): string {
+  return `
+All of it worked. facteur stays up for more; Ctrl-C ends it.
+
+  curl ${url}/readyz
+  curl ${url}/events -H 'content-type: application/json' -d '{"command":"plan","options":{"objective":"Try it"}}'
+  npm run facteur -- send codex-task examples/codex-task.json --url ${url}`;
+}
+
+/** The configuration an operator would write, as environment variables. */
+async function sandboxEnvironment(options: SandboxOptions, kubeconfig: string): Promise<Record<string, string>> {
+  if (options.data !== undefined) {
+    await mkdir(options.data, { recursive: true });
+  }
+  return {
+    FACTEUR_KUBECONFIG: kubeconfig,
+    FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${options.port}`,
+    FACTEUR_POSTGRES_DSN: `pglite:${options.data === undefined ? 'memory' : join(options.data, 'postgres')}`,
+    FACTEUR_REDIS_URL: 'memory://',
+    FACTEUR_DISCORD_BOT_TOKEN: 'sandbox',
+    FACTEUR_DISCORD_APPLICATION_ID: '100000000000000001',
+    FACTEUR_ARGO_NAMESPACE: NAMESPACE,
+    FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
+    FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_ENABLED: 'true',
+    FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_WORKFLOW_TEMPLATE: 'github-codex-implementation',
+  };
+}

@@ -1,0 +1,138 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { App } from './app.ts';
+import { FacteurError } from './base/errors.ts';
+import type { RunState } from './domain/run-state.ts';
+import type { RunView } from './ledger/find-runs.ts';
+import { CommandEventSchema } from './proto/proompteng/facteur/v1/contract_pb.ts';
+import { CodexTaskSchema, CodexTaskStage } from './proto/proompteng/froussard/v1/codex_task_pb.ts';
+import type { Timeline } from './sandbox/timeline.ts';
+
+/** What the tour plays against, and where it tells of it. */
+export interface TourStage {
+  readonly app: App;
+  readonly url: string;
+  readonly timeline: Timeline;
+  /** How many workflows the simulated cluster has of this name. */
+  readonly workflowsNamed: (name: string) => number;
+}
+
+/** A run that does not get there in this time is a fault; the simulated workflows take a second or two. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 20;
+
+/**
+ * Plays one command event (twice) and one Codex task through the real HTTP doors, and tells what happened.
+ *
+ * @throws FacteurError as soon as anything is not as it should be
+ */
+export async function playTour(stage: TourStage): Promise<void> {
+  const interactionId = String(BigInt(Date.now()) << 22n);
+  const event = toBinary(
+    CommandEventSchema,
+    create(CommandEventSchema, {
+      provider: 'discord',
+      interactionId,
+      command: 'plan',
+      options: { objective: 'Ship the sandbox', project: 'facteur' },
+      user: { id: '200000000000000002', username: 'ada' },
+      correlationId: randomUUID(),
+    }),
+  );
+  stage.timeline.story('A command event, as the Discord gateway sends it: /plan objective: Ship the sandbox');
+  const first = await play(stage, '/events', event);
+
+  stage.timeline.story('The same event again, as any queue will deliver it some day');
+  const again = await send(stage, '/events', event);
+  const same = again['duplicate'] === true && again['runId'] === first.runId;
+  expectThat(same && stage.workflowsNamed(first.workflowName) === 1, 'a duplicate must be the same run');
+  stage.timeline.step('accepted', `202, duplicate: the same run, and still one workflow in the cluster`);
+
+  const task = create(CodexTaskSchema, {
+    stage: CodexTaskStage.IMPLEMENTATION,
+    prompt: 'Add a README',
+    repository: 'proompteng/lab',
+    base: 'main',
+    head: 'codex/issue-42',
+    issueNumber: 42n,
+    issueTitle: 'A README is missing',
+    deliveryId: randomUUID(),
+  });
+  stage.timeline.story('A Codex task, as the GitHub webhook relay sends it: proompteng/lab#42');
+  await play(stage, '/codex/tasks', toBinary(CodexTaskSchema, task));
+}
+
+/** Sends one request and follows its run. */
+async function play(stage: TourStage, path: string, body: Uint8Array): Promise<RunView> {
+  const answer = await send(stage, path, body);
+  stage.timeline.step('accepted', `202 ${String(answer['status'])}, run ${String(answer['runId'])}`);
+  const told = new Set<RunState>();
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const run = await stage.app.findRun(String(answer['runId']));
+    expectThat(run !== undefined, 'an accepted run must be in the ledger');
+    for (const state of statesUpTo(run)) {
+      if (!told.has(state)) {
+        told.add(state);
+        stage.timeline.step(WORDS[state] ?? state, describe(state, run));
+      }
+    }
+    if (isTold(run.state)) {
+      expectThat(run.state === GOAL, `the run ended ${run.state}: ${run.reason}`);
+      return run;
+    }
+    expectThat(performance.now() < deadline, `the run is still ${run.state} after a minute`);
+    await wait(POLL_MS);
+  }
+}
+
+/** How far the tour follows a run. */
+const GOAL: RunState = 'submitted';
+const WORDS: Partial<Record<RunState, string>> = { queued: 'recorded' };
+
+function isTold(state: RunState): boolean {
+  return state !== 'queued';
+}
+
+/** The states that a run has been through, as far as they are to be told. */
+function statesUpTo(run: RunView): readonly RunState[] {
+  const seen: RunState[] = ['queued'];
+  if (run.submittedAt !== null) {
+    seen.push('submitted');
+  }
+  if (run.state !== 'queued' && run.state !== 'submitted') {
+    seen.push(run.state);
+  }
+  return seen;
+}
+
+function describe(state: RunState, run: RunView): string {
+  switch (state) {
+    case 'queued':
+      return `delivery ${run.deliveryId} in Postgres, name ${run.workflowName} reserved`;
+    case 'submitted':
+      return `Workflow ${run.namespace}/${run.workflowName} created (uid ${run.workflowUid})`;
+    default:
+      return [run.progress, run.reason].filter((text) => text !== '').join(' ');
+  }
+}
+
+async function send(stage: TourStage, path: string, body: Uint8Array): Promise<Record<string, unknown>> {
+  stage.timeline.step('sent', `POST ${path}, ${body.length} bytes of protobuf`);
+  const response = await fetch(`${stage.url}${path}`, {
+    method: 'POST',
+    body: Buffer.from(body),
+    headers: { 'content-type': 'application/x-protobuf' },
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const answer = (await response.json()) as Record<string, unknown>;
+  expectThat(response.status === 202, `${path} answered ${response.status}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+function expectThat(condition: boolean, what: string): asserts condition {
+  if (!condition) {
+    throw new FacteurError('sandbox.failed', what, { retryable: false });
+  }
+}
