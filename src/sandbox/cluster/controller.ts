@@ -114,7 +114,7 @@ export class WorkflowController {
     this.#runs.clear();
   }
 
-  #onEvent({ resource, type, cause, entry }: StoreEvent): void {
+  #onEvent({ resource, type, cause, entry, previous }: StoreEvent): void {
     if (resource !== 'workflows') {
       return;
     }
@@ -127,7 +127,7 @@ export class WorkflowController {
     } else if (cause === 'create' || cause === 'retry') {
       this.#begin(entry.object);
     } else if (cause === 'patch' && run !== undefined) {
-      this.#onPatch(run, entry.object);
+      this.#onPatch(run, entry.object, previous?.object.spec['suspend'] === true);
     }
   }
 
@@ -141,12 +141,11 @@ export class WorkflowController {
     this.#after(plan.pendingMs, run);
   }
 
-  #onPatch(run: Run, { spec }: ApiObject): void {
+  /** Only a shutdown or a change of `suspend` matters; any other patch must not hasten the plan. */
+  #onPatch(run: Run, { spec }: ApiObject, wasSuspended: boolean): void {
     if (textField(spec, 'shutdown') !== '') {
       this.#after(0, run);
-    } else if (spec['suspend'] === true) {
-      clearTimeout(run.timer);
-    } else {
+    } else if (wasSuspended && spec['suspend'] !== true) {
       this.#after(run.plan.stepMs, run);
     }
   }
@@ -177,10 +176,13 @@ export class WorkflowController {
         return;
       case 'Pending':
         this.#write(run, entry, 'state', situation('Running', 0, timestamp(this.#options.clock)));
-        this.#continue(run, spec['suspend'] === true);
+        this.#after(run.plan.stepMs, run);
         return;
       default:
-        this.#step(run, entry);
+        // While suspended nothing is due; taking it back sets the timer again.
+        if (spec['suspend'] !== true) {
+          this.#step(run, entry);
+        }
     }
   }
 
@@ -211,13 +213,7 @@ export class WorkflowController {
       return;
     }
     this.#write(run, entry, 'progress', situation('Running', run.done, startOf(entry)));
-    this.#continue(run, entry.object.spec['suspend'] === true);
-  }
-
-  #continue(run: Run, suspended: boolean): void {
-    if (!suspended) {
-      this.#after(run.plan.stepMs, run);
-    }
+    this.#after(run.plan.stepMs, run);
   }
 
   #end(run: Run, entry: Entry, { phase, message, stepMessage = '' }: Ending): void {
