@@ -47,7 +47,7 @@ export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: Inta
       next();
     });
     scope.setErrorHandler(async (error, request, reply) => {
-      const failed = isTooLarge(error) ? await refuseTooLarge({ request, reply }, deps, route) : error;
+      const failed = isUnread(error) ? await refuseUnread({ request, reply }, deps, route) : error;
       reportFailure(failed, request, deps.logger);
       return sendAnswer(reply, answerFailure(failed, route.failure));
     });
@@ -118,12 +118,14 @@ function eventIdOf(headers: IncomingHeaders): string {
   return source === undefined || id === undefined ? '' : `${source}|${id}`;
 }
 
-function isTooLarge(error: unknown): boolean {
-  return (error as { readonly code?: unknown }).code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+/** Fastify did not read the body: it is too large, or its type is no type at all. */
+function isUnread(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === 'FST_ERR_CTP_BODY_TOO_LARGE' || code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
 }
 
 /** Takes the request in without its body; the type is checked before the size, so it also speaks first. */
-async function refuseTooLarge(
+async function refuseUnread(
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
   deps: HttpDeps,
   route: IntakeRoute,

@@ -106,13 +106,6 @@ function addDraining(app: FastifyInstance, isDraining: () => boolean): void {
     }
     done();
   });
-  app.addHook('onResponse', (_request, _reply, done) => {
-    if (isDraining()) {
-      // An answer that was on its way when the drain began has left its connection open.
-      setImmediate(() => app.server.closeIdleConnections());
-    }
-    done();
-  });
 }
 
 function addFallbacks(app: FastifyInstance, { logger }: HttpDeps): void {

@@ -1,0 +1,218 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openDoor, type OpenDoor, RECEIPT } from '../../../test/support/http-door.ts';
+import { post, RawClient } from '../../../test/support/raw-client.ts';
+import type { RunReceipt } from '../../domain/run.ts';
+
+const TIMEOUTS = { headersMs: 150, requestMs: 300, keepAliveMs: 60_000, checkMs: 20 };
+const JSON_TYPE = { 'content-type': 'application/json' };
+const PLAN = post('/events', '{"command":"plan"}', JSON_TYPE);
+
+let door: OpenDoor;
+const clients: RawClient[] = [];
+beforeEach(async () => {
+  door = await openDoor({ timeouts: TIMEOUTS });
+});
+afterEach(async () => {
+  clients.splice(0).forEach((client) => client.close());
+  await door.close();
+});
+
+async function connect(to = door): Promise<RawClient> {
+  const client = await RawClient.connect(to.port);
+  clients.push(client);
+  return client;
+}
+
+async function expectAlive(): Promise<void> {
+  expect((await fetch(`${door.url}/healthz`)).status).toBe(200);
+}
+
+describe('a client that takes too long', () => {
+  test.each([
+    ['says nothing at all', ''],
+    ['stops in the request line', 'POST /ev'],
+    ['stops in the headers', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-le'],
+    ['stops in the body', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"comm'],
+    ['stops in a chunk', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n20\r\nabc'],
+    ['never sends the last chunk', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n'],
+  ])('%s: 408 and an end', async (_name, text) => {
+    const client = await connect();
+    await client.send(text);
+    await client.hungUp();
+    expect(client.statuses).toEqual([408]);
+    expect(client.received).toContain('{"error":"request timeout"}');
+    expect(door.dispatch.commands).toEqual([]);
+    await expectAlive();
+  });
+
+  test('drips its headers byte by byte', async () => {
+    const client = await connect();
+    const drip = setInterval(() => void client.send('x'), 10);
+    await client.send('POST /events HTTP/1.1\r\nhost: x\r\nx-slow: ');
+    await client.hungUp();
+    clearInterval(drip);
+    expect(client.statuses).toEqual([408]);
+  });
+
+  test('drips its body byte by byte', async () => {
+    const client = await connect();
+    const drip = setInterval(() => void client.send('x'), 10);
+    await client.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n');
+    await client.hungUp();
+    clearInterval(drip);
+    expect(client.statuses).toEqual([408]);
+  });
+
+  test('is not one who waits for a slow answer', async () => {
+    const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+    door.dispatch.answer = () => promise;
+    const client = await connect();
+    await client.send(PLAN);
+    // A client that was too slow is cut off in the meantime: both clocks have run out.
+    const slow = await connect();
+    await slow.send('POST /events HTTP/1.1\r\ncontent-length: 9\r\nhost: x\r\n\r\n');
+    await slow.hungUp();
+    resolve(RECEIPT);
+    await client.answers(1);
+    expect(client.statuses).toEqual([202]);
+  });
+});
+
+describe('what is no HTTP', () => {
+  test.each([
+    ['a binary greeting', '\u0016\u0003\u0001\u0002\0\u0001\0\u0001', 400],
+    ['an unknown method', 'FETCH / HTTP/1.1\r\nhost: x\r\n\r\n', 400],
+    ['a bad header', 'GET / HTTP/1.1\r\nhost: x\r\nbad header: 1\r\n\r\n', 400],
+    ['a header without a name', 'GET / HTTP/1.1\r\n: x\r\n\r\n', 400],
+    ['two lengths', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab', 400],
+    [
+      'a length and chunks',
+      'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    ['a negative length', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n', 400],
+    ['a chunk of nonsense', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n', 400],
+    ['headers without end', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}`, 431],
+  ])('%s: %i or an end', async (_name, text, status) => {
+    const client = await connect();
+    await client.send(Buffer.from(text, 'latin1'));
+    await client.hungUp();
+    expect(client.statuses).toEqual([status]);
+    expect(client.received).toMatch(/\r\n\r\n\{"error":"[a-z ]+"\}$/);
+    await expectAlive();
+  });
+
+  test('an HTTP/1.1 request without a host', async () => {
+    const client = await connect();
+    await client.send('GET /healthz HTTP/1.1\r\n\r\n');
+    await client.hungUp();
+    expect(client.statuses).toEqual([400]);
+  });
+
+  test('an upgrade is an ordinary request', async () => {
+    const client = await connect();
+    await client.send('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n');
+    await client.answers(1);
+    expect(client.statuses).toEqual([200]);
+  });
+});
+
+describe('a body that is too large', () => {
+  const TOO_LARGE = 'x'.repeat(64 * 1024 + 1);
+
+  test('by its announced length: 413 before it comes, and the connection lives on after it came', async () => {
+    const client = await connect();
+    await client.send(`POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: ${TOO_LARGE.length}\r\n\r\n`);
+    await client.answers(1);
+    expect(client.statuses).toEqual([413]);
+    await client.send(TOO_LARGE);
+    await client.send('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.answers(2);
+    expect(client.statuses).toEqual([413, 200]);
+  });
+
+  test('in chunks: 413 as soon as the limit is passed, and the connection lives on after the last one', async () => {
+    const client = await connect();
+    await client.send('POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    await client.send(`${TOO_LARGE.length.toString(16)}\r\n${TOO_LARGE}\r\n`);
+    await client.answers(1);
+    expect(client.statuses).toEqual([413]);
+    await client.send('0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.answers(2);
+    expect(client.statuses).toEqual([413, 200]);
+  });
+
+  test('in chunks without end: cut off by the clock', async () => {
+    const client = await connect();
+    await client.send('POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    const drip = setInterval(() => void client.send(`${TOO_LARGE.length.toString(16)}\r\n${TOO_LARGE}\r\n`), 10);
+    await client.hungUp();
+    clearInterval(drip);
+    expect(client.statuses[0]).toBe(413);
+    await expectAlive();
+  });
+});
+
+describe('several requests in one write', () => {
+  test('are answered in their order', async () => {
+    const client = await connect();
+    await client.send(`${PLAN}GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n${post('/events', '{', JSON_TYPE)}${PLAN}`);
+    await client.answers(4);
+    expect(client.statuses).toEqual([202, 200, 400, 202]);
+  });
+
+  test('many on one connection', async () => {
+    const client = await connect();
+    await client.send(PLAN.repeat(500));
+    await client.answers(500);
+    expect(new Set(client.statuses)).toEqual(new Set([202]));
+    expect(door.dispatch.commands).toHaveLength(500);
+  });
+
+  test('an accepted one gets its answer although broken bytes follow', async () => {
+    const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+    door.dispatch.answer = () => promise;
+    const client = await connect();
+    await client.send(`${PLAN}NONSENSE\r\n\r\n`);
+    await vi.waitFor(() => expect(door.dispatch.commands).toHaveLength(1));
+    resolve(RECEIPT);
+    await client.hungUp();
+    expect(client.statuses).toEqual([202]);
+  });
+
+  test('an accepted one gets its answer although the next one never ends', async () => {
+    const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+    door.dispatch.answer = () => promise;
+    const client = await connect();
+    await client.send(`${PLAN}POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{`);
+    const other = await connect();
+    await other.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n');
+    await other.hungUp();
+    resolve(RECEIPT);
+    await client.hungUp();
+    expect(client.statuses[0]).toBe(202);
+    expect(client.statuses).not.toContain(200);
+  });
+});
+
+test('a client that goes away in the middle of its body leaves nothing behind', async () => {
+  const client = await connect();
+  await client.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"comm');
+  client.close();
+  await client.hungUp();
+  await expectAlive();
+  expect(door.dispatch.commands).toEqual([]);
+  expect(door.log.join('')).not.toContain('"level":"error"');
+});
+
+test('a client that goes away before its answer changes nothing for its run', async () => {
+  const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+  door.dispatch.answer = () => promise;
+  const client = await connect();
+  await client.send(PLAN);
+  await vi.waitFor(() => expect(door.dispatch.commands).toHaveLength(1));
+  client.close();
+  resolve(RECEIPT);
+  await expectAlive();
+  expect(door.log.join('')).not.toContain('"level":"error"');
+});

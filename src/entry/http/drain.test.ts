@@ -1,0 +1,130 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { openDoor, type OpenDoor, RECEIPT } from '../../../test/support/http-door.ts';
+import { post, RawClient } from '../../../test/support/raw-client.ts';
+import type { RunReceipt } from '../../domain/run.ts';
+
+const PLAN = post('/events', '{"command":"plan"}', { 'content-type': 'application/json' });
+const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+
+const clients: RawClient[] = [];
+let door: OpenDoor;
+afterEach(async () => {
+  clients.splice(0).forEach((client) => client.close());
+  await door.close();
+});
+
+async function connect(): Promise<RawClient> {
+  const client = await RawClient.connect(door.port);
+  clients.push(client);
+  return client;
+}
+
+/** A request that stays under way until it is let go. */
+async function requestUnderWay(): Promise<{ client: RawClient; letGo: () => void }> {
+  const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+  door.dispatch.answer = () => promise;
+  const client = await connect();
+  await client.send(PLAN);
+  await vi.waitFor(() => expect(door.dispatch.commands).toHaveLength(1));
+  return { client, letGo: () => resolve(RECEIPT) };
+}
+
+test('a request under way is finished, and told that the connection ends', async () => {
+  door = await openDoor();
+  const { client, letGo } = await requestUnderWay();
+  const closed = door.close(10_000);
+  letGo();
+  await closed;
+  await client.hungUp();
+  expect(client.statuses).toEqual([202]);
+  expect(client.received).toMatch(/^connection: close\r$/im);
+});
+
+test('nobody new gets in', async () => {
+  door = await openDoor();
+  const { letGo } = await requestUnderWay();
+  const closed = door.close(10_000);
+  await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
+  letGo();
+  await closed;
+});
+
+test('what comes in on connections that are still open is told to go elsewhere', async () => {
+  door = await openDoor();
+  const { letGo } = await requestUnderWay();
+  const starts = {
+    '/events': PLAN,
+    '/healthz': GET('/healthz'),
+    '/readyz': GET('/readyz'),
+    '/nowhere': GET('/nowhere'),
+  };
+  const half = await Promise.all(
+    Object.entries(starts).map(async ([path, text]) => {
+      const client = await connect();
+      await client.send(text.slice(0, 10));
+      return { path, client, rest: text.slice(10) };
+    }),
+  );
+  // The server has seen the first bytes of all four once it answers a fifth connection.
+  await fetch(`${door.url}/healthz`);
+  const closed = door.close(10_000);
+  for (const { client, rest } of half) {
+    await client.send(rest);
+    await client.hungUp();
+    expect(client.received).toMatch(/^connection: close\r$/im);
+  }
+  const answers = Object.fromEntries(half.map(({ path, client }) => [path, client]));
+  expect(answers['/events']?.statuses).toEqual([503]);
+  expect(answers['/events']?.received).toContain('{"error":"dispatcher unavailable"}');
+  expect(answers['/events']?.received).toMatch(/^retry-after: \d+\r$/im);
+  expect(answers['/healthz']?.statuses).toEqual([200]);
+  expect(answers['/readyz']?.statuses).toEqual([503]);
+  expect(answers['/readyz']?.received).toContain('{"status":"unready","checks":{"server":"draining"}}');
+  expect(answers['/nowhere']?.statuses).toEqual([503]);
+  expect(door.dispatch.commands).toHaveLength(1);
+  letGo();
+  await closed;
+});
+
+test('idle and unused connections hold nothing up', async () => {
+  door = await openDoor();
+  const idle = await connect();
+  await idle.send(GET('/healthz'));
+  await idle.answers(1);
+  const unused = await connect();
+  // Connections are taken in order, so the unused one is known when this is answered.
+  await fetch(`${door.url}/healthz`);
+  await door.close(60_000);
+  await Promise.all([idle.hungUp(), unused.hungUp()]);
+  expect([idle.statuses, unused.statuses]).toEqual([[200], []]);
+});
+
+test('what is still under way when the time is up is broken off', async () => {
+  door = await openDoor();
+  const { client } = await requestUnderWay();
+  const stuck = await connect();
+  await stuck.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{');
+  await door.close(50);
+  await Promise.all([client.hungUp(), stuck.hungUp()]);
+  expect(client.statuses).toEqual([]);
+});
+
+test('closing twice, at once and later, is closing once', async () => {
+  door = await openDoor();
+  await Promise.all([door.close(), door.close()]);
+  await door.close();
+  await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
+});
+
+test('an address that is taken is one clear error', async () => {
+  door = await openDoor();
+  await expect(openDoor({}, { host: '127.0.0.1', port: door.port })).rejects.toMatchObject({
+    code: 'http.listen',
+    message: expect.stringContaining(`cannot listen on 127.0.0.1:${door.port}`),
+  });
+});
+
+test('an empty host is every interface', async () => {
+  door = await openDoor({}, { host: '', port: 0 });
+  expect((await fetch(`http://127.0.0.1:${door.port}/healthz`)).status).toBe(200);
+});
