@@ -153,7 +153,7 @@ describe('the smoke test finds', () => {
   });
 });
 
-test('a build that does not stop cleanly is no build', async () => {
+test('a build that does not stop cleanly is no build', { timeout: 60_000 }, async () => {
   const root = repository({ ...GOOD, stop: 'process.exit(7)' });
   await expect(buildProduction(root, join(folder, 'unclean'))).rejects.toThrow('ended with 7');
 });
