@@ -14,11 +14,11 @@ const MAX_FIELD_LENGTH = 4000;
 const NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const NAME_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores';
 
-/** The name of a slash command or of an option. */
+/** The name of a slash command or of an option. Not every editor understands `\p{…}`, so those get a simpler pattern. */
 export function commandName(): z.ZodString {
   return text()
-    .regex(NAME, NAME_RULE)
-    .refine((value) => value === value.toLowerCase(), NAME_RULE);
+    .refine((value) => NAME.test(value) && value === value.toLowerCase(), NAME_RULE)
+    .meta({ pattern: String.raw`^\S{1,32}$` });
 }
 
 const upTo = (max: number): z.ZodString => text().max(max, `must be at most ${max} characters`);

@@ -118,7 +118,8 @@ function dropNoise({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.Base
 /** The table of keys in `docs/configuration.md`. */
 export function keyTable(): string {
   const rows = listKeys().map(({ key, variable, fallback, about }) => {
-    const value = fallback === undefined ? '' : `\`${JSON.stringify(fallback).replaceAll('"', '')}\``;
+    const value =
+      fallback === undefined || fallback === '' ? '' : `\`${JSON.stringify(fallback).replaceAll('"', '')}\``;
     return `| \`${key}\` | \`${variable}\` | ${value} | ${about.replaceAll('|', '\\|')} |`;
   });
   return ['| key | variable | default | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');

@@ -1,8 +1,12 @@
+import { builtinCommands } from '../domain/builtin-commands.ts';
 import type { Requirement } from './config.ts';
 import type { Fault } from './fault.ts';
 import { variableOf } from './keys.ts';
 import type { Findings } from './reader.ts';
 import { placeOf } from './validate.ts';
+
+/** What Discord allows a guild, and globally. */
+const MAX_COMMANDS = 100;
 
 type Tree = Readonly<Record<string, unknown>>;
 
@@ -43,6 +47,7 @@ export function ruleFaults(tree: Tree, findings: Findings, required: readonly Re
     ...REQUIRED_WHEN.flatMap(({ when, keys }) => conditional(when, keys, tree, findings)),
     ...sizeFaults(tree, findings),
     ...roleMapFaults(tree, findings),
+    ...commandCountFaults(tree, findings),
   ];
 }
 
@@ -61,7 +66,7 @@ function conditional(
   const last = when.at(-1) ?? '';
   const applies = when.every((key) => {
     const value = valueAt(tree, key);
-    return value === true || typeof value === 'string';
+    return key.endsWith('.enabled') ? value === true : value !== undefined;
   });
   return applies
     ? keys
@@ -97,6 +102,12 @@ function roleMapFaults(tree: Tree, findings: Findings): readonly Fault[] {
         ]
       : [],
   );
+}
+
+function commandCountFaults(tree: Tree, findings: Findings): readonly Fault[] {
+  const names = new Set([...Object.keys(builtinCommands()), ...Object.keys(tree['commands'] ?? {})]);
+  const message = `commands must leave at most ${MAX_COMMANDS} commands, those out of the box included`;
+  return names.size > MAX_COMMANDS ? [{ ...placeOf(['commands'], findings), key: 'commands', message }] : [];
 }
 
 function isMissing(tree: Tree, key: string, findings: Findings): boolean {

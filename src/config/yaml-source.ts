@@ -20,7 +20,7 @@ const MEANING: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'an alias cannot have a tag or an anchor of its own',
   BAD_ALIAS: 'an alias refers to no anchor; a text that begins with * or & must stand in quotes',
   BAD_DQ_ESCAPE: 'a double-quoted text holds an unknown escape',
-  BAD_INDENT: 'the indentation does not fit what stands above',
+  BAD_INDENT: 'the indentation does not fit what stands above, or a bracket is not closed',
   BAD_SCALAR_START: 'a text that begins with this character must stand in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a second "key:" on the same line; a text that holds ": " must stand in quotes',
   MISSING_CHAR: 'a closing quote, bracket or comma, or the colon after a key, is missing',

@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import { faultsOf, loadYaml } from '../../test/support/config.ts';
+
+describe('configured commands', () => {
+  test('come beside the ones out of the box, in the terms of the domain', async () => {
+    const { config } = await loadYaml(`
+commands:
+  deploy:
+    description: Roll a release out
+    namespace: deployments
+    workflow_template: facteur-deploy
+    service_account: deployer
+    parameters: { strategy: canary, empty: '' }
+    ephemeral: true
+    options:
+      - name: environment
+        description: Where to
+        required: true
+        choices: [staging, { name: Production, value: production }]
+      - { name: replicas, description: How many, type: integer, min: 1, max: 20, autocomplete: [1, 3] }
+      - { name: day, description: When, format: date, min_length: 10, max_length: 10 }
+`);
+    expect(Object.keys(config.commands)).toEqual(['plan', 'implement', 'review', 'status', 'deploy']);
+    expect(config.commands['plan']?.configured).toBe(false);
+    expect(config.commands['deploy']).toEqual({
+      description: 'Roll a release out',
+      namespace: 'deployments',
+      workflowTemplate: 'facteur-deploy',
+      serviceAccount: 'deployer',
+      parameters: { strategy: 'canary', empty: '' },
+      ephemeral: true,
+      action: 'dispatch',
+      configured: true,
+      options: [
+        {
+          name: 'environment',
+          description: 'Where to',
+          type: 'string',
+          required: true,
+          choices: [
+            { name: 'staging', value: 'staging' },
+            { name: 'Production', value: 'production' },
+          ],
+        },
+        {
+          name: 'replicas',
+          description: 'How many',
+          type: 'integer',
+          required: false,
+          min: 1,
+          max: 20,
+          autocomplete: ['1', '3'],
+        },
+        {
+          name: 'day',
+          description: 'When',
+          type: 'string',
+          required: false,
+          format: 'date',
+          minLength: 10,
+          maxLength: 10,
+        },
+      ],
+    });
+  });
+
+  test('may be forms, whose fields are required unless they say otherwise, as in Discord', async () => {
+    const { config } = await loadYaml(`
+commands:
+  ask:
+    description: Hand a task over
+    modal:
+      title: What should be done?
+      fields:
+        - { name: content, label: The task, style: paragraph, max_length: 4000, placeholder: As to a colleague }
+        - { name: repository, label: Repository, required: false }
+`);
+    expect(config.commands['ask']?.modal).toEqual({
+      title: 'What should be done?',
+      fields: [
+        {
+          name: 'content',
+          label: 'The task',
+          style: 'paragraph',
+          required: true,
+          maxLength: 4000,
+          placeholder: 'As to a colleague',
+        },
+        { name: 'repository', label: 'Repository', style: 'short', required: false },
+      ],
+    });
+  });
+
+  test('replace the one of the same name whole', async () => {
+    const { config } = await loadYaml('commands: { plan: { description: Mine } }');
+    expect(config.commands['plan']).toEqual({
+      description: 'Mine',
+      options: [],
+      parameters: {},
+      ephemeral: false,
+      action: 'dispatch',
+      configured: true,
+    });
+  });
+
+  test('a status that names nothing to run still answers with the state of things', async () => {
+    const renamed = await loadYaml('commands: { status: { description: How are we? } }');
+    expect(renamed.config.commands['status']).toMatchObject({ action: 'status', configured: true });
+    const own = await loadYaml('commands: { status: { description: Mine, workflow_template: report } }');
+    expect(own.config.commands['status']).toMatchObject({ action: 'dispatch', configured: true });
+  });
+
+  test('come from a variable as JSON', async () => {
+    const env = { FACTEUR_COMMANDS: '{"go": {"description": "Go", "options": [{"name": "to", "description": "To"}]}}' };
+    const { config } = await loadYaml('', env);
+    expect(config.commands['go']?.options).toHaveLength(1);
+  });
+
+  test('a name that objects have by nature finds nothing', async () => {
+    const { config } = await loadYaml('');
+    expect(config.commands['constructor']).toBeUndefined();
+    expect(config.commands['__proto__']).toBeUndefined();
+  });
+});
+
+const option = (keys: string): string =>
+  `commands: { go: { description: Go, options: [{ name: a, description: A, ${keys} }] } }`;
+const field = (keys: string): string =>
+  `commands: { go: { description: Go, modal: { title: T, fields: [{ name: a, label: A, ${keys} }] } } }`;
+const many = (count: number, item: (index: number) => string): string =>
+  Array.from({ length: count }, (_, index) => item(index)).join(', ');
+
+describe("Discord's limits", () => {
+  test.each([
+    ['commands: { Go: { description: Go } }', 'Go must be 1 to 32 lower-case letters, digits, dashes or underscores'],
+    [
+      'commands: { go there: { description: Go } }',
+      'go there must be 1 to 32 lower-case letters, digits, dashes or underscores',
+    ],
+    [
+      `commands: { ${'g'.repeat(33)}: { description: Go } }`,
+      `${'g'.repeat(33)} must be 1 to 32 lower-case letters, digits, dashes or underscores`,
+    ],
+    ['commands: { go: }', 'go.description is required'],
+    ['commands: { go: { description: "" } }', 'go.description is required'],
+    [`commands: { go: { description: ${'x'.repeat(101)} } }`, 'go.description must be at most 100 characters'],
+    ['commands: { go: { description: Go, options: [5] } }', 'go.options[0] must be a map of keys'],
+    [
+      `commands: { go: { description: Go, options: [${many(26, (index) => `{ name: o${index}, description: O }`)}] } }`,
+      'go.options must hold at most 25 options',
+    ],
+    [
+      'commands: { go: { description: Go, options: [{ name: a, description: A }, { name: b, description: B, required: true }] } }',
+      'go.options[1] is required, so it must stand before the optional ones',
+    ],
+    [
+      'commands: { go: { description: Go, options: [{ name: a, description: A }, { name: a, description: A }] } }',
+      'go.options[1] has a name that is already taken',
+    ],
+    [option('type: date'), 'go.options[0].type must be one of string, integer, number, boolean'],
+    [option(`choices: [${many(26, String)}]`), 'go.options[0].choices must hold at most 25 choices'],
+    [option('choices: [{ name: b }]'), 'go.options[0].choices[0].value is required'],
+    [option('choices: [b, b]'), 'go.options[0].choices[1] has a name that is already taken'],
+    [option(`choices: [${'x'.repeat(101)}]`), 'go.options[0].choices[0] must be at most 100 characters'],
+    [option('type: integer, choices: [1, 1.5]'), 'go.options[0].choices[1] must be a value of type integer'],
+    [option('type: number, choices: [1.5, x]'), 'go.options[0].choices[1] must be a value of type number'],
+    [option('type: boolean, choices: [x]'), 'go.options[0].choices means nothing for an option of type boolean'],
+    [option('choices: [b], autocomplete: [c]'), 'go.options[0].autocomplete cannot be combined with choices'],
+    [option('min: 1'), 'go.options[0].min means nothing for an option of type string'],
+    [option('type: integer, max_length: 1'), 'go.options[0].max_length means nothing for an option of type integer'],
+    [option('type: integer, format: date'), 'go.options[0].format means nothing for an option of type integer'],
+    [option('type: integer, min: 1.5'), 'go.options[0].min must be a whole number for an option of type integer'],
+    [option('type: number, min: 2.5, max: 1'), 'go.options[0].min must not be greater than max'],
+    [option('min_length: 2, max_length: 1'), 'go.options[0].min_length must not be greater than max_length'],
+    [option('max_length: 6001'), 'go.options[0].max_length must be a whole number from 1 to 6000'],
+    [field('style: long'), 'go.modal.fields[0].style must be one of short, paragraph'],
+    [field('max_length: 4001'), 'go.modal.fields[0].max_length must be a whole number from 1 to 4000'],
+    [field('min_length: 2, max_length: 1'), 'go.modal.fields[0].min_length must not be greater than max_length'],
+    [field(`placeholder: ${'x'.repeat(101)}`), 'go.modal.fields[0].placeholder must be at most 100 characters'],
+    ['commands: { go: { description: Go, modal: { title: T, fields: [] } } }', 'go.modal.fields must hold a field'],
+    [
+      `commands: { go: { description: Go, modal: { title: T, fields: [${many(6, (index) => `{ name: f${index}, label: F }`)}] } } }`,
+      'go.modal.fields must hold at most 5 fields',
+    ],
+    [
+      `commands: { go: { description: Go, modal: { title: ${'x'.repeat(46)}, fields: [{ name: a, label: A }] } } }`,
+      'go.modal.title must be at most 45 characters',
+    ],
+    [
+      `commands: { go: { description: Go, modal: { title: T, fields: [{ name: a, label: ${'x'.repeat(46)} }] } } }`,
+      'go.modal.fields[0].label must be at most 45 characters',
+    ],
+    [
+      'commands: { go: { description: Go, options: [{ name: a, description: A }], modal: { title: T, fields: [{ name: a, label: A }] } } }',
+      'go.modal cannot be combined with options: a command has one or the other',
+    ],
+    [
+      `commands: { go: { description: Go, options: [${many(2, (index) => `{ name: o${index}, description: O, choices: [${many(25, (choice) => `{ name: ${'n'.repeat(95)}${choice}, value: ${'v'.repeat(95)} }`)}] }`)}] } }`,
+      'go must not use more than 8000 characters in all',
+    ],
+  ])('%s', async (yaml, fault) => {
+    const faults = await faultsOf(yaml);
+    expect(faults.map((line) => line.replace(/^facteur.yaml:\d+:\d+: commands\./, ''))).toEqual([fault]);
+  });
+
+  test('no more than 100 commands', async () => {
+    const commands = many(97, (index) => `c${index}: { description: C }`);
+    expect(await faultsOf(`commands: { ${commands} }`)).toEqual([
+      'facteur.yaml:1:11: commands must leave at most 100 commands, those out of the box included',
+    ]);
+    const replacing = many(96, (index) => `c${index}: { description: C }`);
+    const { config } = await loadYaml(`commands: { ${replacing}, plan: { description: P } }`);
+    expect(Object.keys(config.commands)).toHaveLength(100);
+  });
+});

@@ -1,0 +1,187 @@
+import { faultsOf, loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import { describe, expect, test } from 'vitest';
+import { formatFault } from './fault.ts';
+import { loadConfig } from './load.ts';
+
+const nothingToRead = async (): Promise<string> => {
+  throw new Error('no file was named');
+};
+
+describe('what is wrong', () => {
+  test('a value of the wrong kind is reported where it stands', async () => {
+    expect(await faultsOf('server:\n  max_body_bytes: lots\n')).toEqual([
+      'facteur.yaml:2:19: server.max_body_bytes must be a whole number of at least 1',
+    ]);
+    expect(await faultsOf('', { FACTEUR_CONSUMER_ENABLED: 'yes' })).toEqual([
+      'FACTEUR_CONSUMER_ENABLED: consumer.enabled must be true or false',
+    ]);
+  });
+
+  test.each([
+    ['server: 5', '1:9: server must be a map of keys'],
+    ['- a', '1:1: the file must be a map of keys'],
+    ['just text', '1:1: the file must be a map of keys'],
+    ['server: { listen_address: [x] }', '1:27: server.listen_address must be text'],
+    [
+      'server: { listen_address: "8080" }',
+      '1:27: server.listen_address must be an address such as :8080 or 127.0.0.1:8080',
+    ],
+    ['server: { intake_tokens: ["a", ""] }', '1:26: server.intake_tokens[1] must not be blank'],
+    ['server: { intake_tokens: { a: b } }', '1:26: server.intake_tokens must be a list'],
+    ['server: { max_body_bytes: 0 }', '1:27: server.max_body_bytes must be a whole number of at least 1'],
+    ['server: { max_body_bytes: 1.5 }', '1:27: server.max_body_bytes must be a whole number of at least 1'],
+    [
+      'consumer: { max_wait: 1000 }',
+      '1:23: consumer.max_wait must be a duration with its unit, such as 500ms or 1m30s',
+    ],
+    ['consumer: { max_wait: 0s }', '1:23: consumer.max_wait must be a duration with its unit, such as 500ms or 1m30s'],
+    [
+      'consumer: { min_bytes: 9, max_bytes: 8 }',
+      '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
+    ],
+    ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
+    ['postgres: { dsn: mysql://h/d }', '1:18: postgres.dsn must be a postgres:// URL, pglite:DIR or pglite:memory'],
+    ['argo: { ui_url: argo.example.org }', '1:17: argo.ui_url must be an http:// or https:// URL'],
+    ['argo: { parameters: { a: [b] } }', '1:26: argo.parameters.a must be text'],
+    [
+      'embeddings: { dimensions: 3072, url: http://h, model: m }',
+      '1:27: embeddings.dimensions must be a whole number from 1 to 1536',
+    ],
+    ['embeddings: { url: http://h }', '1:20: embeddings.model is required when embeddings.url is set'],
+    [
+      'role_map: { plan: [], PLAN: [] }',
+      '1:23: role_map.PLAN differs from another entry only by case, and case does not count',
+    ],
+    ['server:\n  max_body_bytes: 1\n  max_body_bytes: 2', '3:3: server.max_body_bytes stands here a second time'],
+    ['? [a]\n: b', '1:3: the file has a key that is no text'],
+    ['discord: { guild_id: *missing }', '1:22: discord.guild_id refers to an anchor that is not there'],
+  ])('%s', async (yaml, fault) => {
+    // The environment would win over what the file says wrongly about these two.
+    const env = {
+      ...(yaml.startsWith('redis') ? { FACTEUR_REDIS_URL: '' } : {}),
+      ...(yaml.startsWith('postgres') ? { FACTEUR_POSTGRES_DSN: '' } : {}),
+    };
+    expect(await faultsOf(yaml, env)).toEqual([`facteur.yaml:${fault}`]);
+  });
+
+  test.each([
+    ['FACTEUR_ROLE_MAP', 'plan=1', 'role_map must be a JSON object'],
+    ['FACTEUR_ROLE_MAP', '["plan"]', 'role_map must be a map'],
+    ['FACTEUR_ROLE_MAP', '{"plan": ["1"], "plan": []}', 'role_map.plan stands here a second time'],
+    ['FACTEUR_ARGO_PARAMETERS', '{"a": {"b": 1}}', 'argo.parameters.a must be text'],
+    ['FACTEUR_SERVER_API_TOKENS', '["a"', 'server.api_tokens must be a JSON array or comma-separated text'],
+    ['FACTEUR_SERVER_API_TOKENS', ' , ', 'server.api_tokens[0] must not be blank'],
+    ['FACTEUR_DISCORD_BOT_TOKEN', ' ', 'discord.bot_token must not be blank'],
+    ['FACTEUR_CONSUMER_MAX_ATTEMPTS', '5 times', 'consumer.max_attempts must be a whole number of at least 1'],
+    [
+      'FACTEUR_CONSUMER_SASL_MECHANISM',
+      'gssapi',
+      'consumer.sasl.mechanism must be one of plain, scram-sha-256, scram-sha-512',
+    ],
+    [
+      'FACTEUR_ARGO_NAMESPACE',
+      '../x',
+      'argo.namespace must be a Kubernetes name: lower-case letters, digits, dashes and dots',
+    ],
+  ])('%s=%s', async (variable, value, fault) => {
+    expect(await faultsOf('', { [variable]: value })).toEqual([`${variable}: ${fault}`]);
+  });
+
+  test('sections that are enabled need their keys, and the flag is where that is said', async () => {
+    const yaml =
+      'consumer:\n  enabled: true\n  dlq: { enabled: true }\ncodex_listener:\n  enabled: true\n  sasl:\n    enabled: true';
+    expect(await faultsOf(yaml)).toEqual([
+      'facteur.yaml:2:12: consumer.brokers is required when enabled',
+      'facteur.yaml:2:12: consumer.topic is required when enabled',
+      'facteur.yaml:2:12: consumer.group_id is required when enabled',
+      'facteur.yaml:3:19: consumer.dlq.topic is required when enabled',
+      'facteur.yaml:5:12: codex_listener.brokers is required when enabled',
+      'facteur.yaml:7:14: codex_listener.sasl.username is required when enabled',
+      'facteur.yaml:7:14: codex_listener.sasl.password is required when enabled',
+    ]);
+  });
+
+  test.each([
+    ['server:\n\tlisten_address: x', 'facteur.yaml:2:1: this is not valid YAML: tabs are not allowed as indentation'],
+    [
+      'a: [1',
+      'facteur.yaml:1:6: this is not valid YAML: the indentation does not fit what stands above, or a bracket is not closed',
+    ],
+    [
+      'discord:\n  bot_token: @canary',
+      'facteur.yaml:2:14: this is not valid YAML: a text that begins with this character must stand in quotes',
+    ],
+    [
+      'discord:\n  bot_token: !canary x',
+      'facteur.yaml:2:14: this is not valid YAML: an unknown tag; a text that begins with ! must stand in quotes',
+    ],
+    ['a: 1\n---\nb: 2', 'facteur.yaml:2:1: this is not valid YAML: there is more than one document (---) in the file'],
+  ])('YAML that is none: %j', async (yaml, fault) => {
+    expect(await faultsOf(yaml)).toEqual([fault]);
+  });
+
+  test.each([
+    ['ENOENT', 'the file cannot be read: it does not exist'],
+    ['EACCES', 'the file cannot be read: permission denied'],
+    ['EIO', 'the file cannot be read (EIO)'],
+  ])('a file that cannot be read (%s)', async (code, message) => {
+    const readFile = async (): Promise<string> => {
+      throw Object.assign(new Error('no'), { code });
+    };
+    await expect(loadConfig({ path: 'gone.yaml', env: {}, readFile })).rejects.toThrow(`gone.yaml: ${message}`);
+  });
+
+  test('a merge key that goes in circles ends', async () => {
+    const { warnings } = await loadYaml('argo: &a\n  <<: *a\n  service_account: x\n');
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('what is only doubtful', () => {
+  const yaml = "server:\n  listenAddress: ':1'\nbot_token: x\nrole_map: { plan: [admin] }\ndiscord: { guild_id: mine }";
+
+  test('at start-up it warns', async () => {
+    const { warnings } = await loadYaml(yaml, { FACTEUR_POSTGRES_DNS: 'x', FACTEUR_NONSENSE_VARIABLE: 'x' });
+    expect(warnings.map(formatFault)).toEqual([
+      'facteur.yaml:2:3: server.listenAddress is no known key; did you mean server.listen_address?',
+      'facteur.yaml:3:1: bot_token is no known key; did you mean discord.bot_token?',
+      'facteur.yaml:4:20: role_map.plan[0] is no Discord role id (17 to 20 digits), so nobody has it',
+      'facteur.yaml:5:22: discord.guild_id is no Discord id (17 to 20 digits)',
+      'FACTEUR_POSTGRES_DNS: this variable belongs to no key; did you mean FACTEUR_POSTGRES_DSN?',
+      'FACTEUR_NONSENSE_VARIABLE: this variable belongs to no key',
+    ]);
+  });
+
+  test('for config check it is an error', async () => {
+    const options = { path: 'facteur.yaml', env: MINIMAL_ENV, readFile: async () => yaml, strict: true };
+    await expect(loadConfig(options)).rejects.toMatchObject({
+      faults: [
+        { key: 'server.listenAddress' },
+        { key: 'bot_token' },
+        { key: 'role_map.plan[0]' },
+        { key: 'discord.guild_id' },
+      ],
+    });
+  });
+
+  test('a warning that may explain the fault comes along with it', async () => {
+    const env = { FACTEUR_POSTGRES_DNS: 'pglite:memory' };
+    await expect(loadConfig({ env, readFile: nothingToRead, require: ['postgres'] })).rejects.toMatchObject({
+      faults: [{ key: 'postgres.dsn' }],
+      warnings: [{ variable: 'FACTEUR_POSTGRES_DNS' }],
+    });
+  });
+
+  test('variables of the deployment, the scripts and the cluster are none of our business', async () => {
+    const { warnings } = await loadYaml('', {
+      FACTEUR_E2E_BASE_URL: 'x',
+      FACTEUR_IMAGE_TAG: 'x',
+      FACTEUR_SERVICE_HOST: '10.0.0.1',
+      FACTEUR_REDIS_PORT_6379_TCP_ADDR: '10.0.0.2',
+      FACTEUR_REDIS_PORT: 'tcp://10.0.0.2:6379',
+      FACTEUR_UNSET: '',
+    });
+    expect(warnings).toEqual([]);
+  });
+});

@@ -1,0 +1,248 @@
+import { loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import type { Config, ConfigWith, PostgresConfig } from './config.ts';
+import type { ConfigError } from './fault.ts';
+import { formatFault } from './fault.ts';
+import { loadConfig } from './load.ts';
+
+const nothingToRead = async (): Promise<string> => {
+  throw new Error('no file was named');
+};
+
+describe('where values come from', () => {
+  test('the environment alone is enough', async () => {
+    const { config, warnings } = await loadConfig({ env: MINIMAL_ENV, readFile: nothingToRead });
+    expect(warnings).toEqual([]);
+    expect(config.server).toMatchObject({ host: '', port: 8080, listenAddress: ':8080', maxBodyBytes: 4_194_304 });
+    expect(config.discord.botToken.reveal()).toBe('token');
+    expect(config.argo).toEqual({
+      namespace: 'argo',
+      workflowTemplate: 'facteur-dispatch',
+      serviceAccount: '',
+      parameters: {},
+    });
+    expect(config.codex).toEqual({
+      enabled: false,
+      autonomousWorkflowTemplate: 'codex-autonomous',
+      autonomousNamePrefix: 'codex-autonomous-',
+      judgePrompt: '',
+      parameters: {},
+    });
+    expect(config.consumer).toMatchObject({ enabled: false, maxAttempts: 5, maxBytes: 10_485_760, maxWaitMs: 1000 });
+    expect(config).not.toHaveProperty('embeddings');
+  });
+
+  test('FACTEUR_CONFIG_FILE names the file when the caller does not', async () => {
+    const env = { ...MINIMAL_ENV, FACTEUR_CONFIG_FILE: '/etc/facteur.yaml' };
+    const readFile = async (path: string): Promise<string> => `server: { listen_address: ':${path.length}' }`;
+    expect((await loadConfig({ env, readFile })).config.server.port).toBe('/etc/facteur.yaml'.length);
+    expect((await loadConfig({ path: 'a', env, readFile })).config.server.port).toBe(1);
+  });
+
+  test('a variable that is set and not empty wins over the file', async () => {
+    const yaml = "server: { listen_address: ':1' }\nargo: { service_account: file }";
+    const { config, sources } = await loadYaml(yaml, {
+      FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:2',
+      FACTEUR_ARGO_SERVICE_ACCOUNT: '',
+    });
+    expect(config.server).toMatchObject({ host: '127.0.0.1', port: 2 });
+    expect(config.argo.serviceAccount).toBe('file');
+    expect(sources['server.listen_address']).toEqual({ variable: 'FACTEUR_SERVER_LISTEN_ADDRESS' });
+    expect(sources['argo.service_account']).toEqual({ file: 'facteur.yaml', line: 2, column: 26 });
+    expect(sources).not.toHaveProperty('server.max_body_bytes');
+  });
+
+  test('maps come from a variable as JSON, replace the map of the file whole, and keep the case of their keys', async () => {
+    const yaml = 'argo: { parameters: { old: x } }\nrole_map: { plan: [] }';
+    const { config } = await loadYaml(yaml, {
+      FACTEUR_ARGO_PARAMETERS: '{\n\t"rawEvent": "",\n\t"constructor": "x",\n\t"count": 3\n}',
+      FACTEUR_ROLE_MAP: '{"Deploy": [123456789012345678, "223456789012345678"]}',
+    });
+    expect(config.argo.parameters).toEqual({ rawEvent: '', constructor: 'x', count: '3' });
+    expect(config.roleMap).toEqual({ deploy: ['123456789012345678', '223456789012345678'] });
+    expect(config.roleMap['constructor']).toBeUndefined();
+  });
+
+  test.each([
+    ['kafka-0:9092,kafka-1:9092', ['kafka-0:9092', 'kafka-1:9092']],
+    [' kafka-0:9092 , kafka-1:9092, ', ['kafka-0:9092', 'kafka-1:9092']],
+    ['["kafka-0:9092"]', ['kafka-0:9092']],
+    ['[::1]:9092', ['[::1]:9092']],
+  ])('the list %j comes from a variable', async (text, brokers) => {
+    const { config } = await loadYaml('', { FACTEUR_CONSUMER_BROKERS: text });
+    expect(config.consumer.brokers).toEqual(brokers);
+  });
+
+  test.each(['true', '1', 't', 'TRUE'])('the older name of a flag is understood, as %s', async (value) => {
+    const env = { FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION: value };
+    expect((await loadYaml('codex_implementation_orchestrator: { enabled: false }', env)).config.codex.enabled).toBe(
+      true,
+    );
+  });
+
+  test("the key's own variable wins over its older name", async () => {
+    const env = {
+      FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION: 'true',
+      FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_ENABLED: 'false',
+    };
+    expect((await loadYaml('', env)).config.codex.enabled).toBe(false);
+  });
+
+  test.each([
+    [undefined, false],
+    ['', false],
+    ['0', false],
+    ['False', false],
+    ['no', false],
+    ['true', true],
+    ['1', true],
+    ['anything', true],
+  ])('FACTEUR_DISABLE_DISPATCHER=%s is %s', async (value, disabled) => {
+    expect((await loadYaml('', { FACTEUR_DISABLE_DISPATCHER: value })).config.dispatcherDisabled).toBe(disabled);
+  });
+
+  test('the kubeconfig variables and the build are handed on as they are', async () => {
+    const env = { FACTEUR_KUBECONFIG: '/a', KUBECONFIG: '/b:/c', FACTEUR_VERSION: '1.2.3', FACTEUR_COMMIT: 'abc' };
+    expect((await loadYaml('', env)).config).toMatchObject({
+      facteurKubeconfig: '/a',
+      kubeconfig: '/b:/c',
+      version: '1.2.3',
+      commit: 'abc',
+    });
+  });
+});
+
+describe('what the file may look like', () => {
+  test('scalars keep their text, whatever YAML would make of them', async () => {
+    const yaml = [
+      'discord: { guild_id: 987654321098765432 }',
+      'argo: { parameters: { zip: 01234, yes: yes, flag: true, version: 1.10, nothing: , tilde: ~ } }',
+      'role_map: { plan: [123456789012345679] }',
+    ].join('\n');
+    const { config } = await loadYaml(yaml);
+    expect(config.discord.guildId).toBe('987654321098765432');
+    expect(config.argo.parameters).toEqual({
+      zip: '01234',
+      yes: 'yes',
+      flag: 'true',
+      version: '1.10',
+      nothing: '',
+      tilde: '',
+    });
+    expect(config.roleMap).toEqual({ plan: ['123456789012345679'] });
+  });
+
+  test('quoted flags and numbers and comma lists are read as the Go service read them', async () => {
+    const { config } = await loadYaml(
+      "consumer: { enabled: 'true', max_attempts: '7', brokers: 'a:1,b:2', topic: t, group_id: g }",
+    );
+    expect(config.consumer).toMatchObject({ enabled: true, maxAttempts: 7, brokers: ['a:1', 'b:2'] });
+  });
+
+  test('what is empty is as good as absent', async () => {
+    const yaml = "server: { listen_address: '' }\ndiscord: { guild_id: '', public_key: }\nrole_map: { plan: }\nredis:";
+    const { config, warnings } = await loadYaml(yaml);
+    expect(warnings).toEqual([]);
+    expect(config.server.port).toBe(8080);
+    expect(config.discord).not.toHaveProperty('guildId');
+    expect(config.roleMap).toEqual({});
+  });
+
+  test('anchors, aliases and merge keys work, and own keys win', async () => {
+    const yaml = [
+      'consumer: &kafka',
+      '  enabled: true',
+      '  brokers: &brokers [a:1]',
+      '  topic: commands',
+      '  group_id: facteur',
+      'codex_listener:',
+      '  <<: { enabled: true, brokers: *brokers }',
+      '  topic: tasks',
+    ].join('\n');
+    const { config } = await loadYaml(yaml);
+    expect(config.codexListener).toMatchObject({ enabled: true, brokers: ['a:1'], topic: 'tasks' });
+  });
+
+  test('a file with nothing in it is a file', async () => {
+    expect((await loadYaml('# nothing yet\n')).config.server.port).toBe(8080);
+  });
+
+  test('Kafka groups are whole or absent', async () => {
+    const yaml = `consumer:
+  enabled: true
+  brokers: [a:1]
+  topic: t
+  group_id: g
+  max_wait: 250ms
+  tls: { enabled: true }
+  sasl: { enabled: true, mechanism: SCRAM-SHA-512, username: u, password: p }
+codex_listener:
+  sasl: { mechanism: '', username: u }
+`;
+    const { config } = await loadYaml(yaml);
+    expect(config.consumer).toMatchObject({
+      maxWaitMs: 250,
+      tls: { insecureSkipVerify: false },
+      sasl: { mechanism: 'scram-sha-512', username: 'u' },
+    });
+    expect(config.consumer.sasl?.password.reveal()).toBe('p');
+    expect(config.codexListener).not.toHaveProperty('sasl');
+  });
+
+  test('URLs lose the slash at their end', async () => {
+    const { config } = await loadYaml('', {
+      FACTEUR_ARGO_UI_URL: 'https://argo.example.org/',
+      FACTEUR_EMBEDDINGS_URL: 'http://127.0.0.1:1/v1//',
+      FACTEUR_EMBEDDINGS_MODEL: 'small',
+    });
+    expect(config.argo.uiUrl).toBe('https://argo.example.org');
+    expect(config.embeddings).toEqual({ url: 'http://127.0.0.1:1/v1', model: 'small', dimensions: 1536 });
+  });
+
+  test('a public key is kept in lower case, and anything else under that key is only a warning', async () => {
+    const key = 'AB'.repeat(32);
+    expect((await loadYaml('', { FACTEUR_DISCORD_PUBLIC_KEY: key })).config.discord.publicKey).toBe(key.toLowerCase());
+    const { config, warnings } = await loadYaml('discord:\n  public_key: your-discord-public-key');
+    expect(config.discord).not.toHaveProperty('publicKey');
+    expect(warnings.map(formatFault)).toEqual([
+      'facteur.yaml:2:15: discord.public_key is not 64 hex digits, so /discord/interactions answers 503',
+    ]);
+  });
+});
+
+describe('what each command requires', () => {
+  test('migrate needs the DSN alone, and says so in the known words', async () => {
+    const options = { readFile: nothingToRead, require: ['postgres'] as const };
+    await expect(loadConfig({ env: {}, ...options })).rejects.toMatchObject({
+      code: 'config.invalid',
+      message: 'postgres DSN is required; set FACTEUR_POSTGRES_DSN or configure postgres.dsn',
+      faults: [{ key: 'postgres.dsn' }],
+    });
+    const { config } = await loadConfig({ env: { FACTEUR_POSTGRES_DSN: 'postgres://h/db' }, ...options });
+    expect(config.postgres.dsn.reveal()).toBe('postgres://h/db');
+    expect(config).not.toHaveProperty('discord');
+    expectTypeOf(config.postgres).toEqualTypeOf<PostgresConfig>();
+    expectTypeOf(config.redis).toEqualTypeOf<Config['redis'] | undefined>();
+  });
+
+  test('everything is required unless less is said, and all of it is reported', async () => {
+    const error = await loadConfig({ env: {}, readFile: nothingToRead }).catch((reason: unknown) => reason);
+    expect((error as ConfigError).faults.map((fault) => fault.key)).toEqual([
+      'discord.bot_token',
+      'discord.application_id',
+      'redis.url',
+      'postgres.dsn',
+      'argo.namespace',
+      'argo.workflow_template',
+    ]);
+    expect((error as ConfigError).message).toContain('discord.application_id is required; set');
+  });
+
+  test('the whole configuration is a Config, and a Config serves whoever needs less', async () => {
+    const { config } = await loadYaml('');
+    expectTypeOf(config).toExtend<Config>();
+    expectTypeOf<Config>().toExtend<ConfigWith<'postgres'>>();
+    const nothing = await loadConfig({ env: {}, readFile: nothingToRead, require: [] });
+    expect(Object.keys(nothing.config.commands)).toEqual(['plan', 'implement', 'review', 'status']);
+  });
+});

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { nearest } from './nearest.ts';
+
+const KEYS = ['listen_address', 'intake_tokens', 'api_tokens', 'url', 'enabled'];
+
+test.each([
+  ['listen_adress', 'listen_address'],
+  ['listenAddress', 'listen_address'],
+  ['listen-address', 'listen_address'],
+  ['intake_token', 'intake_tokens'],
+  ['enable', 'enabled'],
+  ['ulr', undefined],
+  ['uri', 'url'],
+  ['something', undefined],
+  ['', undefined],
+])('%j means %j', (word, meant) => {
+  expect(nearest(word, KEYS)).toBe(meant);
+});

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import { checkConfig, printConfig } from './report.ts';
+
+const MISTAKES = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'config', 'mistakes.yaml');
+
+describe('config check', () => {
+  test('reports every mistake of a file at once, each with its line and key, and never a value', async () => {
+    const env = { FACTEUR_CONSUMER_MAX_ATTEMPTS: 'canary', FACTEUR_ROLEMAP: 'canary' };
+    const { ok, lines } = await checkConfig({ path: 'f.yaml', env, readFile: async () => readFile(MISTAKES, 'utf8') });
+    expect(ok).toBe(false);
+    expect(lines).toEqual([
+      'error: f.yaml:2:3: server.listen_adress is no known key; did you mean server.listen_address?',
+      'error: f.yaml:3:19: server.max_body_bytes must be a whole number of at least 1',
+      'error: f.yaml:5:14: discord.bot_token must be text',
+      'error: f.yaml:7:8: redis must be a map of keys',
+      'error: f.yaml:9:12: consumer.topic is required when enabled',
+      'error: f.yaml:9:12: consumer.group_id is required when enabled',
+      'error: f.yaml:10:13: consumer.brokers[0] must be HOST:PORT',
+      'error: f.yaml:11:20: consumer.sasl.username is required when enabled',
+      'error: f.yaml:11:20: consumer.sasl.password is required when enabled',
+      'error: f.yaml:11:37: consumer.sasl.mechanism must be one of plain, scram-sha-256, scram-sha-512',
+      'error: f.yaml:14:3: role_map.Plan differs from another entry only by case, and case does not count',
+      'error: f.yaml:14:3: role_map.Plan is no command name in lower case',
+      'error: FACTEUR_CONSUMER_MAX_ATTEMPTS: consumer.max_attempts must be a whole number of at least 1',
+      'error: postgres DSN is required; set FACTEUR_POSTGRES_DSN or configure postgres.dsn',
+      'error: argo.namespace is required; set FACTEUR_ARGO_NAMESPACE or configure argo.namespace',
+      'error: argo.workflow_template is required; set FACTEUR_ARGO_WORKFLOW_TEMPLATE or configure argo.workflow_template',
+      'warning: FACTEUR_ROLEMAP: this variable belongs to no key; did you mean FACTEUR_ROLE_MAP?',
+      'the configuration has 16 errors',
+    ]);
+  });
+
+  test('a valid configuration is said to be valid, with its warnings', async () => {
+    const options = { env: MINIMAL_ENV, readFile: async () => '' };
+    expect(await checkConfig(options)).toEqual({ ok: true, lines: ['the configuration is valid'] });
+    const doubtful = { ...options, env: { ...MINIMAL_ENV, FACTEUR_DISCORD_PUBLIC_KEY: 'your-discord-public-key' } };
+    const { ok, lines } = await checkConfig(doubtful);
+    expect(ok).toBe(true);
+    expect(lines.at(-1)).toBe('the configuration is valid, with 1 warning');
+  });
+
+  test('what is no fault of the configuration is not taken for one', async () => {
+    const env = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new RangeError('broken');
+        },
+      },
+    );
+    await expect(checkConfig({ env, readFile: async () => '' })).rejects.toThrow(RangeError);
+  });
+});
+
+describe('config print', () => {
+  const yaml = "argo: { parameters: { rawEvent: '' } }\nserver: { listen_address: ':1' }";
+
+  test('as YAML it says where each value came from, and can be read again', async () => {
+    const result = await loadYaml(yaml, { FACTEUR_SERVER_API_TOKENS: 'a,b', FACTEUR_DISABLE_DISPATCHER: 'yes' });
+    const printed = printConfig(result, 'yaml');
+    expect(printed).toContain('  listen_address: :1 # facteur.yaml:2:27\n');
+    expect(printed).toContain('  bot_token: "***" # env FACTEUR_DISCORD_BOT_TOKEN\n');
+    expect(printed).toContain('  max_body_bytes: 4194304 # default\n');
+    expect(printed).toContain('  intake_tokens: [] # default\n');
+    expect(printed).toContain('  api_tokens:\n    # env FACTEUR_SERVER_API_TOKENS\n    - "***"\n    - "***"\n');
+    expect(printed).toContain('  parameters:\n    # facteur.yaml:1:21\n    rawEvent: ""\n');
+    expect(printed).toContain('# FACTEUR_DISABLE_DISPATCHER=true');
+    expect(parse(printed)).toMatchObject({ server: { listen_address: ':1' }, argo: { namespace: 'argo' } });
+  });
+
+  test('as JSON it keeps values and sources apart', async () => {
+    const printed = JSON.parse(printConfig(await loadYaml(yaml, { KUBECONFIG: '/kube' }), 'json'));
+    expect(printed.config.server.listen_address).toBe(':1');
+    expect(printed.config.postgres.dsn).toBe('pglite:memory');
+    expect(printed.sources).toMatchObject({
+      'server.listen_address': 'facteur.yaml:2:27',
+      'argo.namespace': 'env FACTEUR_ARGO_NAMESPACE',
+      'consumer.max_wait': 'default',
+    });
+    expect(printed.sources).not.toHaveProperty('discord.guild_id');
+    expect(printed.environment).toEqual({ KUBECONFIG: '/kube' });
+  });
+});

@@ -1,0 +1,28 @@
+import { ConfigError, formatFault } from '../../src/config/fault.ts';
+import type { Environment } from '../../src/config/environment.ts';
+import type { ConfigResult } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/load.ts';
+
+/** The least that facteur starts with: nothing of it needs another machine. */
+export const MINIMAL_ENV: Environment = {
+  FACTEUR_DISCORD_BOT_TOKEN: 'token',
+  FACTEUR_DISCORD_APPLICATION_ID: '123456789012345678',
+  FACTEUR_REDIS_URL: 'memory://',
+  FACTEUR_POSTGRES_DSN: 'pglite:memory',
+  FACTEUR_ARGO_NAMESPACE: 'argo',
+  FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
+};
+
+/** Loads a file called `facteur.yaml` with this text, over the least that is required. */
+export async function loadYaml(yaml: string, env: Environment = {}): Promise<ConfigResult> {
+  return loadConfig({ path: 'facteur.yaml', env: { ...MINIMAL_ENV, ...env }, readFile: async () => yaml });
+}
+
+/** The faults of such a file as they are printed; throws when there are none. */
+export async function faultsOf(yaml: string, env: Environment = {}): Promise<readonly string[]> {
+  const outcome: unknown = await loadYaml(yaml, env).catch((error: unknown) => error);
+  if (outcome instanceof ConfigError) {
+    return outcome.faults.map(formatFault);
+  }
+  throw new Error('the configuration has no fault, though it should');
+}
