@@ -26,10 +26,13 @@ const OTHER_VARIABLES = new Set([
   'FACTEUR_KUBECONFIG',
   'FACTEUR_VERSION',
   'FACTEUR_COMMIT',
+  'FACTEUR_LOG_LEVEL',
+  'FACTEUR_URL',
+  'FACTEUR_TOKEN',
   'FACTEUR_CONSUMER_CONFIG',
   ...Object.values(ALIASES),
 ]);
-const OTHER_PREFIXES = /^FACTEUR_(?:E2E|IMAGE)_/;
+const OTHER_PREFIXES = /^FACTEUR_(?:E2E|IMAGE|TEST)_/;
 /** What Kubernetes puts into every pod for a Service called `facteur` or `facteur-…`. */
 const SERVICE_LINK =
   /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;

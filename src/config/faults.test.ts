@@ -42,6 +42,7 @@ describe('what is wrong', () => {
     ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
     ['postgres: { dsn: mysql://h/d }', '1:18: postgres.dsn must be a postgres:// URL, pglite:DIR or pglite:memory'],
+    ['postgres: { dsn: "pglite:" }', '1:18: postgres.dsn must be a postgres:// URL, pglite:DIR or pglite:memory'],
     ['argo: { ui_url: argo.example.org }', '1:17: argo.ui_url must be an http:// or https:// URL'],
     ['argo: { parameters: { a: [b] } }', '1:26: argo.parameters.a must be text'],
     [
@@ -69,6 +70,7 @@ describe('what is wrong', () => {
     ['FACTEUR_ROLE_MAP', 'plan=1', 'role_map must be a JSON object'],
     ['FACTEUR_ROLE_MAP', '["plan"]', 'role_map must be a map'],
     ['FACTEUR_ROLE_MAP', '{"plan": ["1"], "plan": []}', 'role_map.plan stands here a second time'],
+    ['FACTEUR_ROLE_MAP', '{"__proto__": []}', 'role_map.__proto__ is a name that cannot be used'],
     ['FACTEUR_ARGO_PARAMETERS', '{"a": {"b": 1}}', 'argo.parameters.a must be text'],
     ['FACTEUR_SERVER_API_TOKENS', '["a"', 'server.api_tokens must be a JSON array or comma-separated text'],
     ['FACTEUR_SERVER_API_TOKENS', ' , ', 'server.api_tokens[0] must not be blank'],

@@ -38,10 +38,10 @@ export function secret(): Piped<Secret> {
     .transform((value) => new Secret(value));
 }
 
-/** A URL of one of the schemes (each with its colon), which may hold a password: shown with the password left out. */
-export function secretUrl(schemes: readonly string[], what: string): Piped<Secret> {
+/** A URL that begins as the pattern says and may hold a password: shown with the password left out. */
+export function secretUrl(beginning: RegExp, what: string): Piped<Secret> {
   return text()
-    .refine((value) => schemes.some((scheme) => value.startsWith(scheme)) && URL.canParse(value), `must be ${what}`)
+    .refine((value) => beginning.test(value) && URL.canParse(value), `must be ${what}`)
     .meta({ writeOnly: true, format: 'uri' })
     .transform((value) => new Secret(value));
 }

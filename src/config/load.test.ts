@@ -1,4 +1,5 @@
 import { loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import type { Config, ConfigWith, PostgresConfig } from './config.ts';
 import type { ConfigError } from './fault.ts';
@@ -61,6 +62,17 @@ describe('where values come from', () => {
     expect(config.argo.parameters).toEqual({ rawEvent: '', constructor: 'x', count: '3' });
     expect(config.roleMap).toEqual({ deploy: ['123456789012345678', '223456789012345678'] });
     expect(config.roleMap['constructor']).toBeUndefined();
+  });
+
+  test('any JSON object of texts comes through as it is, however it is laid out', async () => {
+    const name = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => text !== '__proto__');
+    const map = fc.dictionary(name, fc.string({ unit: 'binary' }));
+    await fc.assert(
+      fc.asyncProperty(map, fc.constantFrom(0, 2, '\t'), async (parameters, indent) => {
+        const env = { FACTEUR_ARGO_PARAMETERS: JSON.stringify(parameters, undefined, indent) };
+        expect({ ...(await loadYaml('', env)).config.argo.parameters }).toEqual({ ...parameters });
+      }),
+    );
   });
 
   test.each([

@@ -28,7 +28,7 @@ export interface Origin {
   readonly findings: Findings;
 }
 
-/** A map without a prototype, so that a key called `constructor` or `__proto__` is a key like any other. */
+/** A map without a prototype, so that a key called `constructor` is a key like any other. */
 export function emptyTree(): Tree {
   return Object.create(null) as Tree;
 }
@@ -101,11 +101,17 @@ function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Orig
 function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origin): Tree {
   const tree = emptyTree();
   for (const [name, entry] of checkedEntries(node, path, origin)) {
-    const value = readNode(valueSchema, entry.value, `${path}.${name}`, origin) ?? standIn(valueSchema);
+    const full = `${path}.${name}`;
+    if (name === '__proto__') {
+      // The schema's library leaves it out without a word, and a rule that is left out lets everybody in.
+      mismatch(full, 'is a name that cannot be used', origin.locate(entry.key), origin);
+      continue;
+    }
+    const value = readNode(valueSchema, entry.value, full, origin) ?? standIn(valueSchema);
     if (value !== undefined) {
       tree[name] = value;
       // A map's names are values too: they can be wrong, and then this is where.
-      origin.findings.places.set(`${path}.${name}`, origin.locate(entry.key));
+      origin.findings.places.set(full, origin.locate(entry.key));
     }
   }
   return tree;

@@ -69,14 +69,14 @@ const discord = group({
 
 const redis = group({
   url: kind
-    .secretUrl(['redis://', 'rediss://', 'memory://'], 'a redis://, rediss:// or memory:// URL')
+    .secretUrl(/^(?:rediss?:\/\/.|memory:\/\/)/, 'a redis://, rediss:// or memory:// URL')
     .optional()
     .describe('`redis://…`, `rediss://…`, or `memory://` to keep sessions in the process. Required.'),
 });
 
 const postgres = group({
   dsn: kind
-    .secretUrl(['postgres://', 'postgresql://', 'pglite:'], 'a postgres:// URL, pglite:DIR or pglite:memory')
+    .secretUrl(/^(?:postgres(?:ql)?:\/\/|pglite:.)/, 'a postgres:// URL, pglite:DIR or pglite:memory')
     .optional()
     .describe('`postgres://…`, or `pglite:DIR` / `pglite:memory` for the embedded Postgres. Required.'),
 });
