@@ -41,10 +41,12 @@ function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: stri
   );
 }
 
-test('runs the sources where they are, even beside a bundle', async () => {
+test('runs the sources where they are, even beside a bundle and its cache', async () => {
   writeMain('src/main.ts');
   writeMain('dist/main.js');
+  mkdirSync(join(folder, 'compile-cache'));
   expect(await execute()).toMatchObject({ code: 3, stdout: 'src/main.ts serve --debug\n', stderr: '' });
+  expect(readdirSync(join(folder, 'compile-cache'))).toEqual([]);
 });
 
 test('runs the bundle where there are no sources', async () => {
