@@ -11,7 +11,9 @@ const root = join(import.meta.dirname, '..');
 const GENERATED = join('src', 'proto');
 
 function readTree(directory: string): Map<string, string> {
-  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.name.endsWith('_pb.ts'),
+  );
   return new Map(
     files.map((file) => {
       const path = join(file.parentPath, file.name);
