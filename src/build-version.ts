@@ -7,12 +7,14 @@ export interface BuildVersion {
 }
 
 /**
- * Version and commit: `FACTEUR_VERSION` and `FACTEUR_COMMIT` win, else the package's version and `unknown`. The package
- * file lies beside `src` in a checkout and beside `dist` in the image.
+ * Version and commit: `FACTEUR_VERSION` and `FACTEUR_COMMIT` win, else what the package file says, else `unknown`. It lies
+ * beside `src` in a checkout, where it names no commit, and beside `dist` in the production folder, where the build put it.
  */
 export async function buildVersion(env: Readonly<Record<string, string | undefined>>): Promise<BuildVersion> {
   const manifest: unknown = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
-  const packaged =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
-  return { version: env['FACTEUR_VERSION'] || packaged, commit: env['FACTEUR_COMMIT'] || 'unknown' };
+  const { version, commit } = Object(manifest) as { readonly version?: string; readonly commit?: string };
+  return {
+    version: env['FACTEUR_VERSION'] || version || 'unknown',
+    commit: env['FACTEUR_COMMIT'] || commit || 'unknown',
+  };
 }
