@@ -16,6 +16,10 @@ CREATE INDEX runs_live ON facteur.runs (namespace) WHERE state IN ('submitted', 
 -- Runs that somebody wants ended; looked for past any queue of runs that wait to begin.
 CREATE INDEX runs_to_stop ON facteur.runs (due_at) WHERE due_at IS NOT NULL AND cancel_requested_by IS NOT NULL;
 
+-- Finished runs that are still whole, oldest first: what retention looks for.
+CREATE INDEX runs_to_archive ON facteur.runs (updated_at, run_id)
+  WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running');
+
 -- One holder at a time, on the database's clock.
 CREATE TABLE facteur.leases (
   name text PRIMARY KEY,

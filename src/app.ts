@@ -15,6 +15,7 @@ import { createDispatch, type Dispatch } from './dispatch/dispatch.ts';
 import { createHttpServer } from './entry/http/server.ts';
 import { keepDeadLetter } from './ledger/dead-letters.ts';
 import { findRun, type RunView } from './ledger/find-runs.ts';
+import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
 import { readinessChecks } from './readiness.ts';
 import { Submitter } from './submit/submitter.ts';
 
@@ -90,11 +91,12 @@ export async function startApp(config: Config, context: AppContext): Promise<App
   });
   const address = await http.listen(config.server.host, config.server.port);
   context.logger.info({ ...address, version: context.version }, 'listening');
-  const ready = openCore(config, context, argo, life.signal).then((opened) => {
+  const ready = openCore(config, context, argo, life.signal).then(async (opened) => {
     core = opened;
-    core.submitter?.start();
+    await startSubmitting(opened);
     context.logger.info({}, 'ready');
   });
+  void greetCluster(argo, context.logger);
   return {
     address,
     ready,
@@ -110,6 +112,24 @@ export async function startApp(config: Config, context: AppContext): Promise<App
   };
 }
 
+/** Lets the submitter work, woken by other processes too. */
+async function startSubmitting({ db, submitter }: Core): Promise<void> {
+  if (submitter !== undefined) {
+    submitter.start();
+    await db.listen(SUBMIT_CHANNEL, () => submitter.nudge());
+  }
+}
+
+/** Loads the credentials and opens a connection before the first run needs them, and says early when they are of no use. */
+async function greetCluster(argo: ArgoClient | undefined, logger: Logger): Promise<void> {
+  try {
+    const version = await argo?.serverVersion();
+    logger.info({ version }, argo === undefined ? 'the dispatcher is disabled' : 'the cluster answers');
+  } catch (error) {
+    logger.warn({ error: errorMessage(error) }, 'the cluster does not answer; runs will wait for it');
+  }
+}
+
 /** Opens and migrates the database, however long Postgres takes to come up, and builds what needs it. */
 async function openCore(
   config: Config,
@@ -118,12 +138,7 @@ async function openCore(
   signal: AbortSignal,
 ): Promise<Core> {
   const { logger, clock, random } = context;
-  const db = await openDatabase({
-    dsn: config.postgres.dsn.reveal(),
-    pid: context.pid,
-    random,
-    onLost: (error) => logger.warn({ error: errorMessage(error) }, 'a database connection was lost'),
-  });
+  const db = await openLedger(config, context);
   try {
     await migrateWhenReachable(db, context, signal);
   } catch (error) {
@@ -143,18 +158,38 @@ async function openCore(
           maxActive: config.argo.maxActive,
           onMoved: () => undefined,
         });
-  const dispatch = createDispatch({
+  return { db, submitter, dispatch: dispatchFor(config, context, db, submitter) };
+}
+
+/** The database of the configuration; nothing connects before it is used. */
+export function openLedger(config: Config, context: AppContext): Promise<Database> {
+  return openDatabase({
+    dsn: config.postgres.dsn.reveal(),
+    pid: context.pid,
+    random: context.random,
+    onLost: (error) => context.logger.warn({ error: errorMessage(error) }, 'a database connection was lost'),
+  });
+}
+
+/** The use case behind every door. Without a submitter, those of other processes are woken. */
+export function dispatchFor(
+  config: Config,
+  context: AppContext,
+  db: Database,
+  submitter: Submitter | undefined,
+): Dispatch {
+  return createDispatch({
     db,
+    disabled: config.dispatcherDisabled,
     submitter,
-    clock,
-    logger,
+    clock: context.clock,
+    logger: context.logger,
     newId: context.newId,
     roleMap: config.roleMap,
     commands: config.commands,
     argo: config.argo,
     codex: config.codex,
   });
-  return { db, dispatch, submitter };
 }
 
 async function migrateWhenReachable(db: Database, context: AppContext, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { startApp, type App } from './app.ts';
+import { dispatchFor, openLedger, startApp, type App, type AppContext } from './app.ts';
 import { createLogger, type Logger } from './base/logger.ts';
 import { systemClock } from './base/clock.ts';
 import { errorMessage } from './base/errors.ts';
@@ -14,8 +14,12 @@ import { loadConfig } from './config/load.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';
 import { configCommand, loadOptions } from './entry/cli/config.ts';
 import type { CliIo } from './entry/cli/io.ts';
+import { deadLettersCommand } from './entry/cli/dead-letters.ts';
+import type { WithLedger } from './entry/cli/ledger-access.ts';
+import { maintainCommand } from './entry/cli/maintain.ts';
 import { migrateCommand, type Applied } from './entry/cli/migrate.ts';
 import type { RegisterCommand } from './entry/cli/program.ts';
+import { runsCommand } from './entry/cli/runs.ts';
 import { sendCommand } from './entry/cli/send.ts';
 import { serveCommand } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
@@ -24,10 +28,14 @@ import { sandboxCommand } from './sandbox-command.ts';
 
 /** Everything that `facteur` can do, wired to the product. */
 export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
+  const withLedger = ledgerAccess(build);
   return [
     serveCommand((io, path) => serve(io, path, build)),
     sandboxCommand(startServing, build),
     migrateCommand(migrateOnly),
+    runsCommand(withLedger),
+    deadLettersCommand(withLedger),
+    maintainCommand(withLedger),
     sendCommand,
     codexCommand,
     configCommand,
@@ -41,25 +49,45 @@ async function serve(io: CliIo, configPath: string | undefined, build: BuildVers
   for (const warning of warnings) {
     logger.warn({}, `configuration: ${formatFault(warning)}`);
   }
-  return startServing(config as Config, io, { ...build, logger });
+  return startServing(config, io, { ...build, logger });
 }
 
 /** Starts the service with the process's own clock, randomness and files. */
 export function startServing(config: Config, io: CliIo, build: BuildVersion & { logger: Logger }): Promise<App> {
-  return startApp(config, {
+  return startApp(config, contextOf(io, build));
+}
+
+function contextOf(io: CliIo, build: BuildVersion & { logger: Logger }): AppContext {
+  return {
     logger: build.logger,
     clock: systemClock,
     random: Math.random,
     newId: randomUUID,
     pid: io.pid,
     migrationsDir: io.migrationsDir,
-    clusterAccess: async () => {
-      const { resolveClusterAccess } = await import('./clients/argo/kubeconfig.ts');
-      return resolveClusterAccess({ environment: io.env, homeDirectory: io.homeDir, clock: systemClock });
-    },
+    clusterAccess: async () =>
+      (await import('./clients/argo/kubeconfig.ts')).resolveClusterAccess({
+        environment: io.env,
+        homeDirectory: io.homeDir,
+        clock: systemClock,
+      }),
     version: build.version,
     commit: build.commit,
-  });
+  };
+}
+
+/** The ledger for commands that run beside a serving facteur: they record, and its submitter does the rest. */
+function ledgerAccess(build: BuildVersion): WithLedger {
+  return async (io, configPath, work) => {
+    const { config } = await loadConfig(loadOptions(io, configPath));
+    const context = contextOf(io, { ...build, logger: createLogger('warn', io.stderr) });
+    const db = await openLedger(config, context);
+    try {
+      return await work({ db, dispatch: dispatchFor(config, context, db, undefined) });
+    } finally {
+      await db.close();
+    }
+  };
 }
 
 /** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */

@@ -1,20 +1,26 @@
 import type { Clock } from '../base/clock.ts';
+import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
 import type { CodexDelivery } from '../domain/codex-delivery.ts';
 import type { Command, CommandDefinition } from '../domain/command.ts';
 import { Refusal } from '../domain/refusal.ts';
+import type { RunState } from '../domain/run-state.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import { findForRetry } from '../ledger/find-for-retry.ts';
 import { recordRefusal } from '../ledger/refusals.ts';
+import { requestCancel } from '../ledger/request-cancel.ts';
 import { recordRun } from '../ledger/record-run.ts';
+import { wakeSubmitters } from '../ledger/submission-queue.ts';
 import type { Submitter } from '../submit/submitter.ts';
 import { authorise } from './authorise.ts';
 import { codexRun, commandRun } from './new-run.ts';
 import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
+import { retryOf } from './retry.ts';
 
 export interface AcceptOptions {
   /** How long to wait for the submission before answering, in milliseconds; 0 answers when it is recorded. */
@@ -30,11 +36,26 @@ export interface Dispatch {
   command(command: Command, options: AcceptOptions): Promise<RunReceipt>;
   /** Likewise for a Codex task. */
   codexTask(delivery: CodexDelivery, options: AcceptOptions): Promise<RunReceipt>;
+  /**
+   * Tries a finished run again, as a new run linked to it.
+   *
+   * @throws FacteurError `run.unknown`, `run.not_retryable`
+   */
+  retry(runId: string, options: AcceptOptions): Promise<RunReceipt>;
+  /**
+   * Asks for the end of a live run; one that is over stays as it is.
+   *
+   * @returns the state that it was in
+   * @throws FacteurError `run.unknown`
+   */
+  cancel(runId: string, actor: string): Promise<RunState>;
 }
 
 export interface DispatchDeps {
   readonly db: Database;
-  /** Absent while the dispatcher is disabled: runs are recorded as `skipped`. */
+  /** Runs are recorded as `skipped` and never submitted. */
+  readonly disabled: boolean;
+  /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
   readonly clock: Clock;
   readonly newId: () => string;
@@ -48,7 +69,7 @@ export interface DispatchDeps {
 export function createDispatch(deps: DispatchDeps): Dispatch {
   const moment = () => ({
     acceptedAt: deps.clock.now(),
-    state: deps.submitter === undefined ? ('skipped' as const) : ('queued' as const),
+    state: deps.disabled ? ('skipped' as const) : ('queued' as const),
   });
   return {
     async command(command, options) {
@@ -56,11 +77,31 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
       const key = command.name.toLowerCase();
       const definition = Object.hasOwn(deps.commands, key) ? deps.commands[key] : undefined;
       const plan = planCommand(command, definition, deps.argo);
-      return accept(commandRun(command, plan, { ...moment(), freshId: deps.newId() }), options, deps);
+      const run = commandRun(command, plan, {
+        ...moment(),
+        freshId: deps.newId(),
+        ephemeral: definition?.ephemeral ?? false,
+      });
+      return accept(run, options, deps);
     },
     async codexTask(delivery, options) {
       const plan = planCodexTask(delivery.task, deps.codex, deps.argo);
       return accept(codexRun(delivery, plan, moment()), options, deps);
+    },
+    async retry(runId, options) {
+      const run = await findForRetry(deps.db, runId);
+      if (run === undefined) {
+        throw new FacteurError('run.unknown', 'there is no such run, or it was archived', { retryable: false });
+      }
+      return accept(retryOf(run, moment()), options, deps);
+    },
+    async cancel(runId, actor) {
+      const state = await requestCancel(deps.db, runId, actor);
+      if (state === undefined) {
+        throw new FacteurError('run.unknown', 'there is no such run', { retryable: false });
+      }
+      await (deps.submitter === undefined ? wakeOthers(deps) : deps.submitter.nudge());
+      return state;
     },
   };
 }
@@ -84,21 +125,34 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
     slot?.release();
     throw error;
   }
-  const { runId, deliveryId, duplicate, workflowName, state } = receipt;
+  const { runId, deliveryId, duplicate, workflowName } = receipt;
   deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
-  if (deps.submitter === undefined || state !== 'queued') {
+  if (receipt.state !== 'queued') {
     slot?.release();
+    return receipt;
+  }
+  if (deps.submitter === undefined) {
+    await wakeOthers(deps);
     return receipt;
   }
   const settled = options.awaitSubmissionMs > 0 ? deps.submitter.settled(runId, options.awaitSubmissionMs) : undefined;
   if (slot !== undefined && !duplicate) {
-    const claimed = { state, workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
+    const claimed = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
     deps.submitter.submit({ ...receipt, ...claimed, traceparent: run.traceparent, plan: run.plan }, slot);
   } else {
     slot?.release();
     deps.submitter.nudge();
   }
   return { ...receipt, ...(await settled) };
+}
+
+/** The run is durable by now: when nobody can be woken, the submitters' own polling finds it. */
+async function wakeOthers({ db, logger }: DispatchDeps): Promise<void> {
+  try {
+    await wakeSubmitters(db);
+  } catch (error) {
+    logger.warn({ error: errorMessage(error) }, 'the submitters could not be woken');
+  }
 }
 
 /** Each UTF-16 unit takes at most 6 bytes as JSON, so that only large plans need to be measured exactly. */

@@ -10,8 +10,19 @@ export interface Moment {
   readonly state: NewRun['state'];
 }
 
-/** A command as the ledger keeps it. The idea is the interaction, so that each has its own task. */
-export function commandRun(command: Command, plan: WorkflowPlan, moment: Moment & { freshId: string }): NewRun {
+/** What a command takes besides. */
+export interface CommandMoment extends Moment {
+  /** The correlation id of a command that brings none. */
+  readonly freshId: string;
+  /** Whether only the user may see the follow-up. */
+  readonly ephemeral: boolean;
+}
+
+/**
+ * A command as the ledger keeps it. The idea is the interaction, so that each has its own task. One from the chat gets
+ * its message there together with the run, so that a crash in between cannot leave the user without news.
+ */
+export function commandRun(command: Command, plan: WorkflowPlan, moment: CommandMoment): NewRun {
   const { deliveryId, interactionId, principal, options } = command;
   const name = plan.parameters['action'] ?? command.name;
   return {
@@ -42,6 +53,7 @@ export function commandRun(command: Command, plan: WorkflowPlan, moment: Moment 
     },
     task: { stage: name, metadata: { deliveryId, command: name, userId: principal.userId } },
     runMetadata: { deliveryId, workflowTemplate: plan.workflowTemplate },
+    ...(command.door === 'discord' ? { message: { interactionId, ephemeral: moment.ephemeral } } : {}),
   };
 }
 

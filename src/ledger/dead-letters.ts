@@ -12,6 +12,25 @@ export interface NewDeadLetter {
   readonly body: Uint8Array;
 }
 
+/** A dead letter as a list shows it. */
+export interface DeadLetterSummary {
+  readonly id: string;
+  readonly door: string;
+  readonly deliveryId: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly bytes: number;
+  readonly createdAt: Date;
+}
+
+/** A dead letter, whole. */
+export interface DeadLetter extends DeadLetterSummary {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+const SUMMARY = `id, door, delivery_id AS "deliveryId", reason, attempts, octet_length(body) AS bytes, created_at AS "createdAt"`;
+
 /** Keeps a message that was refused for good; durable when it returns. */
 export async function keepDeadLetter(db: Queryable, letter: NewDeadLetter): Promise<void> {
   await db.query({
@@ -24,7 +43,36 @@ export async function keepDeadLetter(db: Queryable, letter: NewDeadLetter): Prom
       letter.reason,
       letter.attempts,
       JSON.stringify(letter.headers),
-      letter.body,
+      Buffer.from(letter.body),
     ],
   });
+}
+
+/** Dead letters, oldest first. @param after the id of the last one of the page before */
+export async function listDeadLetters(db: Queryable, limit: number, after = '0'): Promise<DeadLetterSummary[]> {
+  const { rows } = await db.query<DeadLetterSummary>({
+    name: 'list-dead-letters',
+    text: `SELECT ${SUMMARY} FROM facteur.dead_letters WHERE id > $2 ORDER BY id LIMIT $1`,
+    values: [limit, after],
+  });
+  return rows;
+}
+
+export async function findDeadLetter(db: Queryable, id: string): Promise<DeadLetter | undefined> {
+  const { rows } = await db.query<DeadLetter>({
+    name: 'find-dead-letter',
+    text: `SELECT ${SUMMARY}, headers, body FROM facteur.dead_letters WHERE id = $1`,
+    values: [id],
+  });
+  return rows[0];
+}
+
+/** @returns false when there is none of this id */
+export async function dropDeadLetter(db: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'drop-dead-letter',
+    text: 'DELETE FROM facteur.dead_letters WHERE id = $1',
+    values: [id],
+  });
+  return rowCount === 1;
 }

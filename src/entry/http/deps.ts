@@ -43,7 +43,7 @@ export interface HttpDeps {
   /** Bearer tokens for the intake routes; none means open. */
   readonly intakeTokens: readonly Secret[];
   readonly codexEnabled: boolean;
-  readonly dispatch: Dispatch;
+  readonly dispatch: Pick<Dispatch, 'command' | 'codexTask'>;
   /** Keeps a CloudEvent that was refused for good; durable when it resolves. */
   readonly park: (letter: RefusedLetter) => Promise<void>;
   /** Asked at every `/readyz`, so it must answer from what is known and wait for nothing. */

@@ -1,0 +1,33 @@
+import { FacteurError } from '../base/errors.ts';
+import { isFinished } from '../domain/run-state.ts';
+import type { NewRun } from '../domain/run.ts';
+import type { RecordedRun } from '../ledger/find-for-retry.ts';
+import type { Moment } from './new-run.ts';
+
+/**
+ * The run that tries a finished one again: the same plan, its own delivery id, linked to the first. The id is derived
+ * from the run that is retried, so that asking twice (two people, two clicks) gives one new run; to try a third time,
+ * retry the second.
+ *
+ * @throws FacteurError `run.not_retryable` when the run is still live or has succeeded
+ */
+export function retryOf(run: RecordedRun, moment: Moment): NewRun {
+  if (!isFinished(run.state)) {
+    throw new FacteurError('run.not_retryable', `the run is ${run.state}: cancel it first`, { retryable: false });
+  }
+  if (run.state === 'succeeded') {
+    throw new FacteurError('run.not_retryable', 'the run has succeeded: there is nothing to retry', {
+      retryable: false,
+    });
+  }
+  const { runId, message, ...recorded } = run;
+  const deliveryId = `retry:${runId}`;
+  return {
+    ...recorded,
+    ...moment,
+    deliveryId,
+    retryOf: runId,
+    runMetadata: { ...(recorded.runMetadata as object), deliveryId, retryOf: runId },
+    ...(message === undefined ? {} : { message }),
+  };
+}

@@ -1,0 +1,16 @@
+import type { Database } from '../../clients/postgres/database.ts';
+import type { Dispatch } from '../../dispatch/dispatch.ts';
+import type { CliIo } from './io.ts';
+
+/** The ledger and what may be done with it, for a command that runs beside a serving facteur. */
+export interface LedgerAccess {
+  readonly db: Database;
+  readonly dispatch: Dispatch;
+}
+
+/** Opens the ledger of the configuration for the time of `work`. */
+export type WithLedger = <T>(
+  io: CliIo,
+  configPath: string | undefined,
+  work: (access: LedgerAccess) => Promise<T>,
+) => Promise<T>;

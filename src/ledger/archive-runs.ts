@@ -1,0 +1,79 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+
+/** Where a walk over old runs has got to. */
+export interface ArchiveCursor {
+  /** As Postgres writes it: a JavaScript date would lose the microseconds. */
+  readonly updatedAt: string;
+  readonly runId: string;
+}
+
+export interface ArchivedBatch {
+  /** Runs looked at. */
+  readonly seen: number;
+  /** Runs moved to the history; the others have taught something that would go with them. */
+  readonly archived: number;
+  /** Where to go on, or nothing at the end. */
+  readonly next: ArchiveCursor | undefined;
+}
+
+/**
+ * The row, its events and its metrics go into one snapshot. `facteur.runs` keeps its row, less the plan: a delivery that
+ * comes again after years is still a duplicate. Runs with reflections or artifacts stay whole, because these hang on the
+ * row and are what later runs learn from.
+ */
+const ARCHIVE = `
+WITH old AS (
+  SELECT run_id, updated_at FROM facteur.runs
+  WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
+    AND updated_at < now() - make_interval(secs => $1) AND (updated_at, run_id) > ($2::timestamptz, $3::uuid)
+  ORDER BY updated_at, run_id LIMIT $4 FOR UPDATE SKIP LOCKED
+), forgettable AS (
+  SELECT t.*, r.runs_row FROM old
+    JOIN codex_kb.task_runs t ON t.id = old.run_id
+    CROSS JOIN LATERAL (SELECT to_jsonb(f) - 'plan' AS runs_row FROM facteur.runs f WHERE f.run_id = old.run_id) r
+  WHERE NOT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = t.id)
+    AND NOT EXISTS (SELECT FROM codex_kb.artifacts WHERE task_run_id = t.id)
+), kept AS (
+  INSERT INTO codex_kb.task_runs_history (archived_run_id, task_id, snapshot)
+  SELECT f.id, f.task_id, jsonb_build_object(
+    'run', to_jsonb(f) - 'runs_row',
+    'facteur', f.runs_row,
+    'events', (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.id), '[]') FROM codex_kb.run_events e WHERE e.task_run_id = f.id),
+    'metrics', (SELECT to_jsonb(m) FROM codex_kb.run_metrics m WHERE m.task_run_id = f.id))
+  FROM forgettable f
+  ON CONFLICT (archived_run_id) DO NOTHING
+  RETURNING archived_run_id
+), gone AS (
+  DELETE FROM codex_kb.task_runs WHERE id IN (SELECT archived_run_id FROM kept) RETURNING id
+), slim AS (
+  UPDATE facteur.runs SET plan = NULL WHERE run_id IN (SELECT id FROM gone) RETURNING run_id
+), unsaid AS (
+  DELETE FROM facteur.messages WHERE run_id IN (SELECT id FROM gone)
+)
+SELECT (SELECT count(*)::int FROM old) AS seen, (SELECT count(*)::int FROM slim) AS archived,
+  (SELECT jsonb_build_object('updatedAt', updated_at, 'runId', run_id) FROM old ORDER BY updated_at DESC, run_id DESC LIMIT 1) AS last`;
+
+const START: ArchiveCursor = { updatedAt: '1970-01-01T00:00:00Z', runId: '00000000-0000-0000-0000-000000000000' };
+
+/** Moves one batch of finished runs, untouched for `olderThanSeconds`, to `task_runs_history`: one statement. */
+export async function archiveRuns(
+  db: Queryable,
+  olderThanSeconds: number,
+  batch: number,
+  after: ArchiveCursor = START,
+): Promise<ArchivedBatch> {
+  const { rows } = await db.query<{
+    seen: number;
+    archived: number;
+    last: { updatedAt: string; runId: string } | null;
+  }>({
+    name: 'archive-runs',
+    text: ARCHIVE,
+    values: [olderThanSeconds, after.updatedAt, after.runId, batch],
+  });
+  const row = rows[0];
+  if (row === undefined || row.last === null || row.seen < batch) {
+    return { seen: row?.seen ?? 0, archived: row?.archived ?? 0, next: undefined };
+  }
+  return { ...row, next: row.last };
+}

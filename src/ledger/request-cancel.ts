@@ -1,0 +1,25 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+import type { RunState } from '../domain/run-state.ts';
+
+/**
+ * Asks for the end of a live run. A claimed one keeps its claim: whoever has it sees the request when the try is over.
+ * The submitter does the rest, so that the request survives a crash and a cluster that is down.
+ *
+ * @returns the state that the run was in, or nothing when there is no such run
+ */
+export async function requestCancel(db: Queryable, runId: string, actor: string): Promise<RunState | undefined> {
+  const { rows } = await db.query<{ readonly state: RunState }>({
+    name: 'request-cancel',
+    text: `WITH asked AS (
+        UPDATE facteur.runs SET cancel_requested_by = $2, updated_at = now(),
+          due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
+        WHERE run_id = $1 AND state IN ('queued', 'submitted', 'running') AND cancel_requested_by IS NULL
+        RETURNING run_id
+      ), event AS (
+        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $2 FROM asked
+      )
+      SELECT state FROM facteur.runs WHERE run_id = $1`,
+    values: [runId, actor],
+  });
+  return rows[0]?.state;
+}
