@@ -20,7 +20,7 @@ export const RECEIPT: RunReceipt = {
 };
 
 /** Stands behind the door in place of the ledger and the cluster: remembers what arrived, and answers what it is told to. */
-export class ScriptedDispatch implements Dispatch {
+export class ScriptedDispatch implements Pick<Dispatch, 'command' | 'codexTask'> {
   readonly commands: Command[] = [];
   readonly deliveries: CodexDelivery[] = [];
   readonly options: AcceptOptions[] = [];
