@@ -36,6 +36,8 @@ export class Listener {
   #heartbeat: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempt = 0;
+  /** Statements go one after the other; `pg` is about to refuse them otherwise. */
+  #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: ListenerOptions) {
@@ -49,7 +51,7 @@ export class Listener {
     try {
       this.#opening ??= this.#open();
       await this.#opening;
-      await this.#client?.query(`LISTEN ${escapeIdentifier(channel)}`);
+      await this.#say(`LISTEN ${escapeIdentifier(channel)}`);
     } catch (error) {
       this.#forget(channel, handler);
       this.#opening = undefined;
@@ -70,6 +72,13 @@ export class Listener {
     }
   }
 
+  /** On whatever connection there is when its turn has come; without one there is nothing to say. */
+  async #say(text: string): Promise<void> {
+    const turn = this.#last.then(() => this.#client?.query(text));
+    this.#last = turn.catch(() => undefined);
+    await turn;
+  }
+
   #forget(channel: string, handler: Handler): void {
     const handlers = this.#handlers.get(channel);
     handlers?.delete(handler);
@@ -82,7 +91,7 @@ export class Listener {
     this.#forget(channel, handler);
     if (!this.#handlers.has(channel)) {
       // A connection that fails here is lost, and the next one will not listen to this channel.
-      await this.#client?.query(`UNLISTEN ${escapeIdentifier(channel)}`).catch(this.#options.onLost);
+      await this.#say(`UNLISTEN ${escapeIdentifier(channel)}`).catch(this.#options.onLost);
     }
   }
 
@@ -112,7 +121,7 @@ export class Listener {
 
   /** The statement fails by `query_timeout` when nobody answers, and the connection with it. */
   #beat(client: Client): void {
-    client.query('SELECT 1').catch((error: Error) => this.#lost(client, error));
+    this.#say('SELECT 1').catch((error: Error) => this.#lost(client, error));
   }
 
   #tell(channel: string, payload: string): void {

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type DaemonRecord, freePort, isRunning, serverDirectory, startDaemon, stopDaemon } from './daemon.ts';
+import { StateDirectory } from './state.ts';
+
+let directory: string;
+let started: DaemonRecord | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'facteur-state-'));
+});
+
+afterEach(async () => {
+  if (started !== undefined) {
+    await stopDaemon(started);
+    started = undefined;
+  }
+  rmSync(directory, { recursive: true });
+});
+
+async function startNode(script: string, ready: () => Promise<void> = async () => undefined): Promise<DaemonRecord> {
+  started = await startDaemon({
+    command: process.execPath,
+    args: ['-e', script],
+    directory: serverDirectory('test', undefined),
+    identity: undefined,
+    stopSignal: 'SIGTERM',
+    ready,
+  });
+  return started;
+}
+
+test('a daemon runs until it is stopped, and its files go with it', async () => {
+  const record = await startNode('setInterval(() => {}, 1000)');
+  expect(isRunning(record)).toBe(true);
+  expect(existsSync(record.directory)).toBe(true);
+  await stopDaemon(record);
+  expect(isRunning(record)).toBe(false);
+  expect(existsSync(record.directory)).toBe(false);
+  await stopDaemon(record);
+});
+
+test('a daemon that dies while it starts is told with what it said', async () => {
+  const attempt = startNode(`console.error('no such luck'); process.exit(3)`, () =>
+    Promise.reject(new Error('not yet')),
+  );
+  await expect(attempt).rejects.toThrow('no such luck');
+});
+
+test('an executable that is not there is an error', async () => {
+  const attempt = startDaemon({
+    command: join(directory, 'nothing'),
+    args: [],
+    directory: serverDirectory('test', undefined),
+    identity: undefined,
+    stopSignal: 'SIGTERM',
+    ready: async () => undefined,
+  });
+  await expect(attempt).rejects.toThrow('ENOENT');
+});
+
+test('another process that was given the same number is neither taken for ours nor stopped', async () => {
+  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  await once(stranger, 'spawn');
+  const record = {
+    pid: stranger.pid ?? 0,
+    startTicks: '1',
+    directory: join(directory, 'x'),
+    stopSignal: 'SIGTERM',
+  } as const;
+  expect(isRunning(record)).toBe(false);
+  await stopDaemon(record);
+  expect(stranger.exitCode).toBeNull();
+  expect(stranger.signalCode).toBeNull();
+  stranger.kill();
+  await once(stranger, 'exit');
+});
+
+test('the state knows what runs, forgets what died, and names what a killed run left behind', async () => {
+  const daemon = await startNode('setInterval(() => {}, 1000)');
+  const state = new StateDirectory(directory);
+  expect(state.read('up')).toEqual({});
+  const dead = { value: 'y', daemon: { ...daemon, startTicks: '1' } };
+  state.write('up', { alive: { value: 'x', daemon }, dead });
+  expect(Object.keys(state.read('up'))).toEqual(['alive']);
+
+  const gone = spawn(process.execPath, ['-e', '']);
+  await once(gone, 'exit');
+  state.write(`run-${gone.pid}`, {});
+  state.write(`run-${process.pid}`, {});
+  expect(state.orphans()).toEqual([`run-${gone.pid}`]);
+  state.forget(`run-${gone.pid}`);
+  expect(state.orphans()).toEqual([]);
+});
+
+test('a free port can be listened on', async () => {
+  const port = await freePort();
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  expect(server.address()).toMatchObject({ port });
+  server.close();
+});

@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadMigrations, parseMigration, splitStatements } from './load-migrations.ts';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'facteur-migrations-'));
+});
+
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+async function load(...names: string[]): Promise<string[]> {
+  for (const name of names) {
+    await writeFile(join(directory, name), 'SELECT 1;\n');
+  }
+  return (await loadMigrations(pathToFileURL(`${directory}/`))).map(({ version, name }) => `${version} ${name}`);
+}
+
+test('reads the numbered files in order and leaves others alone', async () => {
+  expect(await load('000002_b.sql', '000001_a.sql', 'schema.sql', 'README.md')).toEqual([
+    '1 000001_a.sql',
+    '2 000002_b.sql',
+  ]);
+});
+
+test.each([
+  ['a gap', ['000001_a.sql', '000003_c.sql'], '000003_c.sql should be number 2'],
+  ['a number twice', ['000001_a.sql', '000001_b.sql'], '000001_b.sql should be number 2'],
+  ['a late start', ['000002_a.sql'], '000002_a.sql should be number 1'],
+  ['an empty directory', [], 'holds no migrations'],
+])('refuses %s', async (_case, names, why) => {
+  await expect(load(...names)).rejects.toThrow(why);
+});
+
+test('the repository’s own migrations are in order, and the first three are named as the Go service’s', async () => {
+  const names = (await loadMigrations(new URL('../../../migrations/', import.meta.url))).map(({ name }) => name);
+  expect(names.slice(0, 3)).toEqual([
+    '000001_init_codex_kb.sql',
+    '000002_codex_kb_intake_constraints.sql',
+    '000003_reflection_idempotency.sql',
+  ]);
+});
+
+test('line ends are no change of a file, anything else is', () => {
+  const sum = (text: string): string => parseMigration('000001_a.sql', text).sha256;
+  expect(sum('SELECT 1;\r\n')).toBe(sum('SELECT 1;\n'));
+  expect(sum('SELECT 2;\n')).not.toBe(sum('SELECT 1;\n'));
+});
+
+test('only the first line turns the transaction off', () => {
+  expect(parseMigration('000001_a.sql', '-- no-transaction\r\nSELECT 1;').transactional).toBe(false);
+  expect(parseMigration('000001_a.sql', 'SELECT 1;\n-- no-transaction\n').transactional).toBe(true);
+});
+
+test('statements are split at the ends of lines, without comments', () => {
+  expect(
+    splitStatements(`-- no-transaction\n-- why; because\nSELECT ';' AS a,\n  2;\n\nSELECT 3;   \n-- end\n`),
+  ).toEqual([`SELECT ';' AS a,\n  2`, 'SELECT 3']);
+});

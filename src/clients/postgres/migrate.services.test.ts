@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { schemaFile } from '../../../scripts/schema-text.ts';
+import { createTestDatabase, MIGRATIONS, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
+import { makeGoDatabase } from '../../../test/support/go-database.ts';
+import { describeMigrations } from '../../../test/support/migration-contract.ts';
+import type { Database } from './database.ts';
+import { loadMigrations } from './load-migrations.ts';
+import { migrate } from './migrate.ts';
+
+describeMigrations('a server');
+
+let made: TestDatabase;
+let admin: Database;
+
+beforeEach(async () => {
+  made = await createTestDatabase({ migrated: false });
+  admin = made.db;
+});
+
+afterEach(async () => {
+  await made.close();
+});
+
+test('twenty racing processes’ worth of runners apply each migration once', async () => {
+  const migrations = await loadMigrations(MIGRATIONS);
+  const runners = Array.from({ length: 20 }, () => openTestPostgres(made.dsn, { poolSize: 1 }));
+  const results = await Promise.all(runners.map((runner) => migrate(runner, migrations)));
+  expect(results.filter((applied) => applied.length > 0)).toHaveLength(1);
+  expect(results.flat().map(({ version }) => version)).toEqual(migrations.map(({ version }) => version));
+  await Promise.all(runners.map((runner) => runner.close()));
+});
+
+test('twenty runners share what a Go database still needs', async () => {
+  await makeGoDatabase(admin, 2);
+  const migrations = await loadMigrations(MIGRATIONS);
+  const runners = Array.from({ length: 20 }, () => openTestPostgres(made.dsn, { poolSize: 1 }));
+  const results = await Promise.all(runners.map((runner) => migrate(runner, migrations)));
+  expect(results.flat().map(({ version }) => version)).toEqual(migrations.slice(2).map(({ version }) => version));
+  await Promise.all(runners.map((runner) => runner.close()));
+});
+
+test('a runner that is killed half way is taken over by the next', async () => {
+  const migrations = await loadMigrations(MIGRATIONS);
+  const url = new URL(made.dsn);
+  url.searchParams.set('application_name', 'doomed');
+  const doomed = openTestPostgres(url.href, { poolSize: 1 });
+  // The last of the migrations hangs until its connection is killed.
+  const hanging = [
+    ...migrations.slice(0, 3),
+    { ...migrations[3]!, sql: 'CREATE TABLE public.half (a int); SELECT pg_sleep(60);' },
+  ];
+  const failure = migrate(doomed, hanging).catch((error: unknown) => error);
+  await expect
+    .poll(async () => {
+      const text = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed' AND query LIKE '%pg_sleep%'`;
+      return (await admin.query({ text })).rowCount;
+    })
+    .toBe(1);
+  expect(await failure).toMatchObject({ code: 'postgres.unavailable' });
+  const applied = await migrate(admin, migrations);
+  expect(applied[0]?.version).toBe(4);
+  expect((await admin.query({ text: `SELECT to_regclass('half') AS half` })).rows).toEqual([{ half: null }]);
+  await doomed.close();
+});
+
+test('gives up waiting for another runner after a while, with a word why', async () => {
+  const migrations = await loadMigrations(MIGRATIONS);
+  await admin.session(async (session) => {
+    await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [0x66_61_63_74_65_75] });
+    const other = openTestPostgres(made.dsn, { poolSize: 1 });
+    await expect(migrate(other, migrations, { lockWaitMs: 200 })).rejects.toThrow('another process has been migrating');
+    await other.close();
+  });
+});
+
+test('the schema on a server is the one in the repository', async () => {
+  await migrate(admin, await loadMigrations(MIGRATIONS));
+  await expect(await schemaFile(admin)).toMatchFileSnapshot('../../../migrations/schema.sql');
+});
+
+describe('as a role that is no superuser', () => {
+  let role: string;
+  let db: Database;
+
+  beforeEach(async () => {
+    role = `role_${randomBytes(6).toString('hex')}`;
+    await admin.query({ text: `CREATE ROLE ${role} LOGIN PASSWORD 'pw'` });
+    await admin.query({
+      text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO ${role}', current_database()); END $$`,
+    });
+    db = await asRole(role);
+  });
+
+  afterEach(async () => {
+    await db.close();
+    await admin.query({ text: `REASSIGN OWNED BY ${role} TO postgres; DROP OWNED BY ${role}; DROP ROLE ${role}` });
+  });
+
+  async function asRole(name: string): Promise<Database> {
+    const url = new URL(made.dsn);
+    url.username = name;
+    url.password = 'pw';
+    return openTestPostgres(url.href);
+  }
+
+  test('works when the extension is there, and there is no role called facteur', async () => {
+    await admin.query({ text: 'CREATE EXTENSION vector' });
+    expect(await migrate(db, await loadMigrations(MIGRATIONS))).not.toHaveLength(0);
+  });
+
+  test('says what to run when the extension is not there', async () => {
+    await expect(migrate(db, await loadMigrations(MIGRATIONS))).rejects.toThrow(
+      /^000001_init_codex_kb\.sql failed: .*permission denied to create extension.*CREATE EXTENSION vector; as a superuser/s,
+    );
+  });
+
+  test('goose finds its table where it looks, also when our schema has come to be the first of the path', async () => {
+    await admin.query({ text: 'CREATE EXTENSION vector' });
+    // What a role called facteur gets by itself, from "$user".
+    await admin.query({ text: `ALTER ROLE ${role} SET search_path = facteur, public` });
+    const fresh = await asRole(role);
+    await makeGoDatabase(fresh, 3);
+    await migrate(fresh, await loadMigrations(MIGRATIONS));
+    const { rows } = await fresh.query({
+      text: `SELECT schemaname, (SELECT array_agg(version_id::int ORDER BY id) FROM goose_db_version) AS versions
+        FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'goose_db_version'`,
+    });
+    expect(rows).toEqual([{ schemaname: 'facteur', versions: [0, 1, 2, 3] }]);
+    await fresh.close();
+  });
+});
+
+test('a role called facteur beside ours may use the knowledge base', async () => {
+  await admin.query({
+    text: `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'facteur') THEN CREATE ROLE facteur; END IF; END $$`,
+  });
+  await migrate(admin, await loadMigrations(MIGRATIONS));
+  const { rows } = await admin.query({
+    text: `SELECT has_table_privilege('facteur', 'codex_kb.ideas', 'INSERT') AS ideas,
+      has_sequence_privilege('facteur', 'codex_kb.run_events_id_seq', 'USAGE') AS events`,
+  });
+  expect(rows).toEqual([{ ideas: true, events: true }]);
+});

@@ -1,0 +1,3 @@
+import { describeMigrations } from '../../../test/support/migration-contract.ts';
+
+describeMigrations('the embedded engine');

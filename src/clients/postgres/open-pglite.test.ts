@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { describeDatabase } from '../../../test/support/database-contract.ts';
+import type { Database } from './database.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { openDatabase } from './open-database.ts';
+
+describeDatabase('the embedded engine');
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'facteur-pglite-'));
+});
+
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+const open = (): Promise<Database> =>
+  openDatabase({ dsn: `pglite:${directory}`, pid: process.pid, random: () => 0.5, onLost: () => undefined });
+
+test('a directory keeps what was written, and pgvector is there', async () => {
+  const first = await open();
+  await first.query({ text: `CREATE EXTENSION vector; CREATE TABLE kept AS SELECT '[1,2]'::vector(2) AS v` });
+  await first.close();
+  const second = await open();
+  expect((await second.query({ text: `SELECT v <=> '[1,2]' AS distance FROM kept` })).rows).toEqual([{ distance: 0 }]);
+  await second.close();
+});
+
+test('a directory in use is refused with the holder’s pid, and free again after close', async () => {
+  const unlock = await lockDirectory(directory, process.pid);
+  await expect(open()).rejects.toThrow(new RegExp(`in use by process ${process.pid}`));
+  unlock();
+  const again = await lockDirectory(directory, process.pid);
+  again();
+});
+
+test('a holder that is killed leaves the directory free', async () => {
+  const module = new URL('directory-lock.ts', import.meta.url).href;
+  const script = `
+    const { lockDirectory } = await import(${JSON.stringify(module)});
+    await lockDirectory(${JSON.stringify(directory)}, process.pid);
+    process.stdout.write('locked');
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  await expect(lockDirectory(directory, process.pid)).rejects.toThrow(`in use by process ${child.pid}`);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const unlock = await lockDirectory(directory, process.pid);
+  unlock();
+});
+
+test('a directory that cannot be made is refused with its reason', async () => {
+  await writeFile(join(directory, 'file'), '');
+  await expect(lockDirectory(join(directory, 'file', 'below'), process.pid)).rejects.toThrow(/ENOTDIR/);
+});
+
+test('statements wait for the one connection, also behind a long transaction', async () => {
+  const db = await openDatabase({ dsn: 'pglite:memory', pid: 1, random: () => 0.5, onLost: () => undefined });
+  const order: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const long = db.transaction(async (tx) => {
+    await gate.promise;
+    await tx.query({ text: 'SELECT 1' });
+    order.push('transaction');
+  });
+  const short = db.query({ text: 'SELECT 2' }).then(() => order.push('statement'));
+  gate.resolve();
+  await Promise.all([long, short]);
+  await vi.waitFor(() => expect(order).toEqual(['transaction', 'statement']));
+  await db.close();
+});

@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describeDatabase } from '../../../test/support/database-contract.ts';
+import { createTestDatabase, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
+import { startTcpProxy, type TcpProxy } from '../../../test/support/tcp-proxy.ts';
+import type { Database } from './database.ts';
+import { openPostgres } from './open-postgres.ts';
+
+describeDatabase('a server');
+
+const PID = { text: 'SELECT pg_backend_pid() AS pid' };
+
+let made: TestDatabase;
+let admin: Database;
+
+beforeEach(async () => {
+  made = await createTestDatabase({ migrated: false });
+  admin = made.db;
+});
+
+afterEach(async () => {
+  await made.close();
+});
+
+async function pid(db: Pick<Database, 'query'>): Promise<number> {
+  return (await db.query<{ pid: number }>(PID)).rows[0]?.pid ?? 0;
+}
+
+async function kill(backend: number): Promise<void> {
+  await admin.query({ text: 'SELECT pg_terminate_backend($1)', values: [backend] });
+}
+
+/** All connections of the database but the one that asks, by application name. */
+async function killNamed(name: string): Promise<number> {
+  const text =
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()';
+  return (await admin.query({ text, values: [name] })).rowCount;
+}
+
+describe('the pool', () => {
+  test('keeps a connection whose statement was refused', async () => {
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    const before = await pid(db);
+    await expect(db.query({ text: 'SELECT 1/0' })).rejects.toMatchObject({ code: 'postgres.invalid' });
+    expect(await pid(db)).toBe(before);
+    await db.close();
+  });
+
+  test('says unavailable when the connection dies under a statement, and connects again', async () => {
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    const backend = await pid(db);
+    const sleeping = db.query({ text: 'SELECT pg_sleep(30)' });
+    const failure = sleeping.catch((error: unknown) => error);
+    await vi.waitFor(async () => {
+      const { rowCount } = await admin.query({
+        text: `SELECT FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%sleep%'`,
+        values: [backend],
+      });
+      expect(rowCount).toBe(1);
+    });
+    await kill(backend);
+    expect(await failure).toMatchObject({ code: 'postgres.unavailable', retryable: true });
+    expect(await pid(db)).not.toBe(backend);
+    await db.close();
+  });
+
+  test('survives the death of connections that nobody uses', async () => {
+    const lost: Error[] = [];
+    const db = openPostgres({ dsn: made.dsn, random: () => 0, onLost: (error) => lost.push(error), poolSize: 1 });
+    await kill(await pid(db));
+    await vi.waitFor(() => expect(lost).not.toHaveLength(0));
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+  });
+
+  test('says unavailable when the connection dies between two statements of a transaction', async () => {
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    const attempt = db.transaction(async (tx) => {
+      const backend = await pid(tx);
+      await kill(backend);
+      await vi.waitFor(async () =>
+        expect(
+          (await admin.query({ text: 'SELECT FROM pg_stat_activity WHERE pid = $1', values: [backend] })).rowCount,
+        ).toBe(0),
+      );
+      await tx.query({ text: 'SELECT 1' });
+    });
+    await expect(attempt).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+  });
+
+  test('says unavailable when no connection becomes free in time', async () => {
+    const db = openPostgres({
+      dsn: made.dsn,
+      random: () => 0,
+      onLost: () => undefined,
+      poolSize: 1,
+      connectTimeoutMs: 200,
+    });
+    const gate = Promise.withResolvers<void>();
+    const holding = db.transaction(() => gate.promise);
+    await expect(db.query(PID)).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    gate.resolve();
+    await holding;
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+  });
+
+  test('ends a statement that takes too long, but not within a session', async () => {
+    const db = openPostgres({
+      dsn: made.dsn,
+      random: () => 0,
+      onLost: () => undefined,
+      poolSize: 1,
+      statementTimeoutMs: 100,
+    });
+    const slow = { text: 'SELECT pg_sleep(0.3)' };
+    await expect(db.query(slow)).rejects.toMatchObject({ code: 'postgres.unavailable', sqlState: '57014' });
+    await expect(db.session((session) => session.query(slow))).resolves.toMatchObject({ rowCount: 1 });
+    await expect(db.query(slow)).rejects.toMatchObject({ sqlState: '57014' });
+    await db.close();
+  });
+
+  test('gives up on a server that has gone silent', async () => {
+    const proxy = await proxyTo(made.dsn);
+    const db = openPostgres({
+      dsn: proxy.dsn,
+      random: () => 0,
+      onLost: () => undefined,
+      poolSize: 1,
+      statementTimeoutMs: 100,
+    });
+    await pid(db);
+    proxy.tcp.mute();
+    await expect(pid(db)).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
+    proxy.tcp.restore();
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+    await proxy.tcp.close();
+  });
+
+  test('prepares anew after a change of the table', async () => {
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    await admin.query({ text: 'CREATE TABLE things (a int)' });
+    const all = { name: 'things', text: 'SELECT * FROM things' };
+    await db.query(all);
+    await admin.query({ text: 'ALTER TABLE things ADD COLUMN b int' });
+    await expect(db.query(all)).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
+    await expect(db.query(all)).resolves.toMatchObject({ rows: [] });
+    await db.close();
+  });
+
+  test('a server that is not there is unavailable, now and later, never at opening', async () => {
+    const proxy = await proxyTo(made.dsn);
+    proxy.tcp.refuse();
+    const db = openTestPostgres(proxy.dsn);
+    await expect(pid(db)).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
+    proxy.tcp.restore();
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+    await proxy.tcp.close();
+  });
+
+  test('a wrong password is told without the password', async () => {
+    const url = new URL(made.dsn);
+    url.password = 'hunter2';
+    const db = openTestPostgres(url.href);
+    const error: unknown = await db.query(PID).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'postgres.unavailable', sqlState: '28P01' });
+    expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
+    await db.close();
+  });
+
+  test('sslmode=prefer and no sslmode work on a server without TLS; require does not', async () => {
+    const url = new URL(made.dsn);
+    for (const mode of ['prefer', '']) {
+      url.searchParams.set('sslmode', mode);
+      const db = openTestPostgres(url.href);
+      expect(await pid(db)).toBeGreaterThan(0);
+      await db.close();
+    }
+    url.searchParams.set('sslmode', 'require');
+    const db = openTestPostgres(url.href);
+    await expect(pid(db)).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    await db.close();
+  });
+
+  test('settings in the DSN reach the session', async () => {
+    const url = new URL(made.dsn);
+    url.searchParams.set('search_path', 'pg_catalog, public');
+    url.searchParams.set('application_name', 'somebody');
+    const db = openTestPostgres(url.href);
+    const text = `SELECT current_setting('search_path') AS path, current_setting('application_name') AS app`;
+    expect((await db.query({ text })).rows).toEqual([{ path: 'pg_catalog, public', app: 'somebody' }]);
+    await db.close();
+  });
+});
+
+describe('listening', () => {
+  test('reconnects by itself after its connection died, says that something may be missed, and hears again', async () => {
+    const db = openTestPostgres(`${made.dsn}&application_name=listening`);
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    await vi.waitFor(async () => expect(await killNamed('listening')).toBe(1));
+    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await admin.query({ text: `NOTIFY news, 'again'` });
+    await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
+    await db.close();
+  });
+
+  test('notices a connection on which nothing arrives any more', async () => {
+    const proxy = await proxyTo(made.dsn);
+    const db = openPostgres({
+      dsn: proxy.dsn,
+      random: () => 0,
+      onLost: () => undefined,
+      heartbeatMs: 50,
+      statementTimeoutMs: 50,
+    });
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    proxy.tcp.mute();
+    proxy.tcp.restore({ keepMuted: true });
+    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await admin.query({ text: `NOTIFY news, 'again'` });
+    await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
+    await db.close();
+    await proxy.tcp.close();
+  });
+
+  test('keeps trying while the server is away', async () => {
+    const proxy = await proxyTo(made.dsn);
+    const lost: Error[] = [];
+    const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: (error) => lost.push(error) });
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    proxy.tcp.refuse();
+    await vi.waitFor(() => expect(lost.length).toBeGreaterThan(3), { timeout: 10_000 });
+    expect(heard).toEqual([]);
+    proxy.tcp.restore();
+    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await db.close();
+    await proxy.tcp.close();
+  });
+
+  test('a first subscription that finds no server rejects, and a later one works', async () => {
+    const proxy = await proxyTo(made.dsn);
+    proxy.tcp.refuse();
+    const db = openTestPostgres(proxy.dsn);
+    await expect(db.listen('news', () => undefined)).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    proxy.tcp.restore();
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    await admin.query({ text: `NOTIFY news, 'x'` });
+    await vi.waitFor(() => expect(heard).toEqual(['x']));
+    await db.close();
+    await proxy.tcp.close();
+  });
+});
+
+async function proxyTo(dsn: string): Promise<{ dsn: string; tcp: TcpProxy }> {
+  const url = new URL(dsn);
+  const tcp = await startTcpProxy(url.hostname, Number(url.port));
+  url.port = `${tcp.port}`;
+  return { dsn: url.href, tcp };
+}

@@ -1,0 +1,140 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { schemaText } from '../../scripts/schema-text.ts';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { loadMigrations, type Migration, parseMigration } from '../../src/clients/postgres/load-migrations.ts';
+import { migrate } from '../../src/clients/postgres/migrate.ts';
+import { createTestDatabase, MIGRATIONS, type TestDatabase } from './database.ts';
+import { goRows, makeGoDatabase } from './go-database.ts';
+
+/** What migrating promises, on whatever engine the tests run. */
+export function describeMigrations(engine: string): void {
+  describe(`migrations on ${engine}`, () => {
+    let migrations: Migration[];
+    let made: TestDatabase;
+    let db: Database;
+
+    beforeAll(async () => {
+      migrations = await loadMigrations(MIGRATIONS);
+    });
+
+    beforeEach(async () => {
+      made = await createTestDatabase({ migrated: false });
+      db = made.db;
+    });
+
+    afterEach(async () => {
+      await made.close();
+    });
+
+    const versions = (applied: readonly { version: number }[]): number[] => applied.map(({ version }) => version);
+    const all = (): number[] => versions(migrations);
+    const goose = async (table: string): Promise<string[]> => {
+      const { rows } = await db.query<{ row: string }>({
+        text: `SELECT version_id || CASE WHEN is_applied THEN '' ELSE ' undone' END AS row FROM ${table} ORDER BY id`,
+      });
+      return rows.map(({ row }) => row);
+    };
+
+    test('an empty database gets all, once, and the Go service finds nothing left to do', async () => {
+      const applied = await migrate(db, migrations);
+      expect(applied).toEqual(migrations.map(({ version, name }) => ({ version, name, status: 'applied' })));
+      expect(await migrate(db, migrations)).toEqual([]);
+      expect(await goose('public.goose_db_version')).toEqual(['0', '1', '2', '3']);
+      expect(await goose('facteur.goose_db_version')).toEqual(['0', '1', '2', '3']);
+    });
+
+    test.each([1, 2, 3] as const)(
+      'a database with %i of the Go service’s migrations gets the rest, and its rows stay',
+      async (version) => {
+        await makeGoDatabase(db, version);
+        // The second migration gives every older run a delivery id; nothing else of a row may change.
+        const fresh = version === 1 ? ['delivery_id'] : [];
+        const before = await goRows(db, fresh);
+        expect(versions(await migrate(db, migrations))).toEqual(all().slice(version));
+        expect(await goRows(db, fresh)).toEqual(before);
+        expect(await goose('public.goose_db_version')).toEqual(['0', '1', '2', '3']);
+        expect(await goose('facteur.goose_db_version')).toEqual(['0', '1', '2', '3']);
+        expect(await migrate(db, migrations)).toEqual([]);
+      },
+    );
+
+    test('however a database began, its shape is the same in the end', async () => {
+      await migrate(db, migrations);
+      const shape = await schemaText(db);
+      for (const version of [1, 2, 3] as const) {
+        const other = await createTestDatabase({ migrated: false });
+        await makeGoDatabase(other.db, version);
+        await migrate(other.db, migrations);
+        expect(await schemaText(other.db)).toBe(shape);
+        await other.close();
+      }
+    });
+
+    test('what a Go migration left half done is finished', async () => {
+      await makeGoDatabase(db, 2);
+      await db.query({
+        text: `DELETE FROM goose_db_version WHERE version_id = 2;
+          ALTER TABLE codex_kb.task_runs DROP CONSTRAINT task_runs_delivery_unique;
+          CREATE UNIQUE INDEX idx_task_runs_delivery ON codex_kb.task_runs (delivery_id)`,
+      });
+      const before = await goRows(db);
+      expect(versions(await migrate(db, migrations))).toEqual(all().slice(1));
+      expect(await goRows(db)).toEqual(before);
+    });
+
+    test('a migration that goose undid is applied again', async () => {
+      await makeGoDatabase(db, 2);
+      await db.query({ text: 'INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, false)' });
+      expect(versions(await migrate(db, migrations))).toEqual(all().slice(1));
+      expect(await goose('public.goose_db_version')).toEqual(['0', '1', '2', '2 undone', '2', '3']);
+    });
+
+    test('many at once on one database apply each migration once', async () => {
+      const results = await Promise.all(Array.from({ length: 8 }, () => migrate(db, migrations)));
+      expect(results.flatMap(versions).toSorted((a, b) => a - b)).toEqual(all());
+    });
+
+    test('a newer database is left alone, with a word on what to do', async () => {
+      await migrate(db, migrations);
+      await expect(migrate(db, migrations.slice(0, -1))).rejects.toMatchObject({
+        code: 'migrations.newer',
+        message: expect.stringContaining(`it has ${migrations.at(-1)?.name}`),
+      });
+    });
+
+    test('a file that is not what was applied is refused', async () => {
+      await migrate(db, migrations);
+      const changed = migrations.map((migration) =>
+        migration.version === 2 ? parseMigration(migration.name, `${migration.sql}-- more\n`) : migration,
+      );
+      await expect(migrate(db, changed)).rejects.toMatchObject({ code: 'migrations.changed' });
+    });
+
+    test('a failing migration leaves nothing of itself, says which it was, and what was before it stays', async () => {
+      const bad = [
+        parseMigration('000001_good.sql', 'CREATE TABLE public.good (a int);'),
+        parseMigration('000002_bad.sql', 'CREATE TABLE public.half (a int); SELECT nonsense;'),
+      ];
+      await expect(migrate(db, bad)).rejects.toThrow(/^000002_bad\.sql failed: .*nonsense/);
+      const { rows } = await db.query({
+        text: `SELECT to_regclass('good')::text AS good, to_regclass('half')::text AS half`,
+      });
+      expect(rows).toEqual([{ good: 'good', half: null }]);
+      const mended = [...bad.slice(0, 1), parseMigration('000002_bad.sql', 'CREATE TABLE public.half (a int);')];
+      expect(versions(await migrate(db, mended))).toEqual([2]);
+    });
+
+    test('an index build that was broken off is made whole by the next run', async () => {
+      const upTo = migrations.findIndex(({ name }) => name.includes('hnsw'));
+      await migrate(db, migrations.slice(0, upTo));
+      // What a killed CREATE INDEX CONCURRENTLY leaves behind.
+      await db.query({
+        text: `CREATE INDEX idx_reflections_embedding_hnsw ON codex_kb.reflections USING hnsw (embedding vector_cosine_ops);
+          UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'codex_kb.idx_reflections_embedding_hnsw'::regclass`,
+      });
+      expect(await schemaText(db)).toContain('-- invalid');
+      expect(versions(await migrate(db, migrations))).toEqual(all().slice(upTo));
+      expect(await schemaText(db)).not.toContain('-- invalid');
+    });
+  });
+}

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A wire between a client and a server that can be cut in the ways that real ones are. */
+export interface TcpProxy {
+  readonly port: number;
+  /** Connections stay open, and nothing passes any more, in either direction. */
+  mute(): void;
+  /** All connections are reset, and new ones too. */
+  refuse(): void;
+  /** New connections work again; those that were muted are reset, or stay muted for good. */
+  restore(options?: { keepMuted?: boolean }): void;
+  close(): Promise<void>;
+}
+
+export async function startTcpProxy(host: string, port: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  let refusing = false;
+  const server = createServer((client) => {
+    if (refusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const upstream = connect({ host, port });
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.pipe(other);
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const reset = (): void => {
+    for (const socket of sockets) {
+      socket.resetAndDestroy();
+    }
+  };
+  let muted = false;
+  return {
+    port: portOf(server),
+    mute: () => {
+      muted = true;
+      for (const socket of sockets) {
+        socket.unpipe();
+        socket.pause();
+      }
+    },
+    refuse: () => {
+      refusing = true;
+      reset();
+    },
+    restore: ({ keepMuted = false } = {}) => {
+      if (muted && !keepMuted) {
+        reset();
+      }
+      muted = false;
+      refusing = false;
+    },
+    close: async () => {
+      reset();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
