@@ -1,0 +1,48 @@
+import type { Logger } from '../base/logger.ts';
+import type { ArgoClient } from '../clients/argo/workflows.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import type { Observed } from '../ledger/observe-workflows.ts';
+
+/** What following needs of the outside. */
+export interface FollowDeps {
+  readonly db: Database;
+  readonly workflows: Pick<ArgoClient, 'listWorkflows' | 'watchWorkflows' | 'getWorkflow'>;
+  readonly logger: Logger;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** Told of runs that have changed, after they have: to wake up whoever tells the chat. Must not throw. */
+  readonly onChanged?: (changes: readonly Observed[]) => void;
+  readonly timings?: Partial<FollowTimings>;
+}
+
+/** In milliseconds. */
+export interface FollowTimings {
+  /** How long an observation waits to be written with others. */
+  readonly flushMs: number;
+  /** The cluster ends each watch after this long, with a bookmark just before, so that the version never grows old. */
+  readonly watchMs: number;
+  /** Silence beyond `watchMs` after which a connection counts as dead. */
+  readonly graceMs: number;
+  /** How often the ledger's live runs are compared with what the watch knows. */
+  readonly auditMs: number;
+  /** Runs that changed later than this long ago are not audited: the watch may be just about to hear of them. */
+  readonly settledMs: number;
+  /** How often everything is listed although nothing went wrong: for what nobody thought of. */
+  readonly relistMs: number;
+  readonly leaseMs: number;
+}
+
+const DEFAULT_TIMINGS: FollowTimings = {
+  flushMs: 50,
+  watchMs: 30_000,
+  graceMs: 5_000,
+  auditMs: 60_000,
+  settledMs: 10_000,
+  relistMs: 30 * 60_000,
+  leaseMs: 15_000,
+};
+
+/** The timings in force: the defaults, unless a test says otherwise. */
+export function timingsOf(deps: FollowDeps): FollowTimings {
+  return { ...DEFAULT_TIMINGS, ...deps.timings };
+}

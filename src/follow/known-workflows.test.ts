@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { Observation } from '../ledger/observe-workflows.ts';
+import { KnownWorkflows } from './known-workflows.ts';
+
+function seen(fields: Partial<Observation> = {}): Observation {
+  return {
+    namespace: 'argo',
+    name: 'w',
+    uid: 'u',
+    deliveryLabel: '',
+    version: 5n,
+    state: 'running',
+    progress: '1/3',
+    reason: '',
+    startedAt: undefined,
+    finishedAt: undefined,
+    resources: {},
+    confirmed: false,
+    ...fields,
+  };
+}
+
+test('news is another state, or further progress, of a newer version', () => {
+  const known = new KnownWorkflows();
+  expect(known.isNews(seen())).toBe(true);
+  known.note(seen());
+  expect(known.isNews(seen({ version: 6n }))).toBe(false);
+  expect(known.isNews(seen({ version: 6n, progress: '2/3' }))).toBe(true);
+  expect(known.isNews(seen({ version: 6n, state: 'failed' }))).toBe(true);
+  expect(known.isNews(seen({ version: 4n, progress: '0/3' }))).toBe(false);
+  expect(known.isNews(seen({ version: undefined, progress: '0/3' }))).toBe(true);
+  expect(known.isNews(seen({ uid: 'other' }))).toBe(true);
+});
+
+test('progress of a workflow that does not run yet is no news', () => {
+  const known = new KnownWorkflows();
+  known.note(seen({ state: 'submitted', progress: '' }));
+  expect(known.isNews(seen({ version: 6n, state: 'submitted', progress: '0/3' }))).toBe(false);
+});
+
+test('only what is not over is kept', () => {
+  const known = new KnownWorkflows();
+  known.note(seen());
+  known.note(seen({ uid: 'v' }));
+  known.note(seen({ uid: 'w' }));
+  known.note(seen({ state: 'succeeded' }));
+  expect([known.size, known.stateOf('u'), known.stateOf('v')]).toEqual([2, undefined, 'running']);
+  known.forgetAllBut(new Set(['v']));
+  expect([known.size, known.stateOf('w')]).toEqual([1, undefined]);
+  known.forget('v');
+  expect(known.size).toBe(0);
+});

@@ -1,0 +1,159 @@
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Workflow } from '../clients/argo/workflows.ts';
+import { observe } from './observe.ts';
+
+function workflow(status: object, spec: object = {}, metadata: object = {}): Workflow {
+  return {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Workflow',
+    metadata: { namespace: 'argo', name: 'w', uid: 'u1', resourceVersion: '42', ...metadata },
+    spec,
+    status,
+  };
+}
+
+const pod = (id: string, fields: object) => ({ id, displayName: id, type: 'Pod', ...fields });
+const byId = (nodes: { id: string }[]) => Object.fromEntries(nodes.map((node) => [node.id, node]));
+
+describe('state', () => {
+  test.each([
+    [undefined, 'submitted'],
+    ['', 'submitted'],
+    ['Pending', 'submitted'],
+    ['Running', 'running'],
+    ['Succeeded', 'succeeded'],
+    ['Failed', 'failed'],
+    ['Error', 'error'],
+    ['constructor', 'submitted'],
+    [{ odd: true }, 'submitted'],
+  ])('phase %j is %s', (phase, state) => {
+    expect(observe(workflow({ phase })).state).toBe(state);
+  });
+
+  test.each([
+    ['Stop', 'Failed', 'canceled'],
+    ['Terminate', 'Error', 'canceled'],
+    ['Stop', 'Running', 'running'],
+    ['Stop', 'Succeeded', 'succeeded'],
+    ['', 'Failed', 'failed'],
+  ])('shutdown %j in phase %s is %s', (shutdown, phase, state) => {
+    expect(observe(workflow({ phase }, { shutdown })).state).toBe(state);
+  });
+});
+
+test('everything else that a workflow shows', () => {
+  const seen = observe(
+    workflow(
+      {
+        phase: 'Succeeded',
+        progress: '3/3',
+        message: 'not a reason',
+        startedAt: '2026-11-01T10:00:00Z',
+        finishedAt: '2026-11-01T10:05:00Z',
+        resourcesDuration: { cpu: 12, memory: 30, odd: 'x', 'a\u0000b': 1 },
+      },
+      {},
+      { labels: { 'facteur.proompteng.ai/delivery': 'abc' } },
+    ),
+  );
+  expect(seen).toEqual({
+    namespace: 'argo',
+    name: 'w',
+    uid: 'u1',
+    deliveryLabel: 'abc',
+    version: 42n,
+    state: 'succeeded',
+    progress: '3/3',
+    reason: '',
+    startedAt: new Date('2026-11-01T10:00:00Z'),
+    finishedAt: new Date('2026-11-01T10:05:00Z'),
+    resources: { cpu: 12, memory: 30 },
+    confirmed: false,
+  });
+});
+
+test('Go’s times that are not set, and odd ones, are unknown', () => {
+  for (const startedAt of [null, '0001-01-01T00:00:00Z', 'soon', 17, undefined]) {
+    expect(observe(workflow({ startedAt })).startedAt).toBeUndefined();
+  }
+});
+
+test('a resource version that is no number of Postgres’ size is unknown', () => {
+  for (const resourceVersion of ['', 'abc', '9223372036854775808', '-1', 7, undefined]) {
+    expect(observe(workflow({}, {}, { resourceVersion })).version).toBeUndefined();
+  }
+  expect(observe(workflow({}, {}, { resourceVersion: '9223372036854775807' })).version).toBe(2n ** 63n - 1n);
+});
+
+describe('reason', () => {
+  const failed = (status: object): string => observe(workflow({ phase: 'Failed', ...status })).reason;
+
+  test('is the failing step’s message, not that of the nodes around it', () => {
+    const nodes = byId([
+      { id: 'w', type: 'Steps', phase: 'Failed', message: "child 'build' failed" } as { id: string },
+      pod('fetch', { phase: 'Succeeded', message: '' }),
+      pod('build', { phase: 'Failed', message: 'main: Error (exit code 1)' }),
+    ]);
+    expect(failed({ message: "child 'build' failed", nodes })).toBe('build: main: Error (exit code 1)');
+  });
+
+  test('is that of the step that ended last, leaving out what was retried or put up with', () => {
+    const nodes = byId([
+      { id: 'r', type: 'Retry', phase: 'Succeeded', children: ['a(0)', 'a(1)'] } as { id: string },
+      { id: 'g', type: 'StepGroup', phase: 'Succeeded', children: ['optional'] } as { id: string },
+      pod('a(0)', { phase: 'Failed', message: 'flaky', finishedAt: '2026-11-01T10:09:00Z' }),
+      pod('a(1)', { phase: 'Succeeded' }),
+      pod('optional', { phase: 'Failed', message: 'never mind', finishedAt: '2026-11-01T10:09:00Z' }),
+      pod('b(0)', { phase: 'Failed', message: 'first try', finishedAt: '2026-11-01T10:02:00Z' }),
+      pod('b(1)', { phase: 'Error', message: 'pod deleted', finishedAt: '2026-11-01T10:03:00Z' }),
+    ]);
+    expect(failed({ nodes })).toBe('b(1): pod deleted');
+  });
+
+  test('is read from compressed nodes, too', () => {
+    const nodes = byId([pod('build', { phase: 'Failed', message: 'out of memory' })]);
+    const compressedNodes = gzipSync(JSON.stringify(nodes)).toString('base64');
+    expect(failed({ message: 'child failed', compressedNodes })).toBe('build: out of memory');
+  });
+
+  test.each([
+    ['offloaded', { offloadNodeStatusVersion: 'fnv:1' }],
+    ['broken', { compressedNodes: 'bm90IGd6aXA=' }],
+    ['of a wrong kind', { compressedNodes: 17, nodes: [null, 3] }],
+    ['a bomb', { compressedNodes: gzipSync(Buffer.alloc(64 * 1024 * 1024)).toString('base64') }],
+  ])('falls back to the workflow’s message when the nodes are %s', (_, nodes) => {
+    expect(failed({ message: 'child failed', ...nodes })).toBe('child failed');
+  });
+
+  test('is never empty for a failure, and empty for everything else', () => {
+    expect(failed({})).toBe('the cluster gives no reason');
+    expect(observe(workflow({ phase: 'Failed' }, { shutdown: 'Stop' })).reason).toBe('stopped');
+    expect(observe(workflow({ phase: 'Running', message: 'busy' })).reason).toBe('');
+  });
+
+  test('is one bounded line without credentials', () => {
+    expect(failed({ message: 'pull of https://bob:hunter2@registry/x\n\tfailed\u0000' })).toBe(
+      'pull of https://bob:***@registry/x failed',
+    );
+    expect(failed({ message: '😀'.repeat(2000) })).toHaveLength(500);
+  });
+});
+
+test('nothing that a cluster may send breaks it', () => {
+  const odd = fc.object({
+    key: fc.constantFrom('phase', 'nodes', 'message', 'progress', 'startedAt', 'x'),
+    maxDepth: 4,
+  });
+  fc.assert(
+    fc.property(odd, odd, fc.anything(), (status, spec, labels) => {
+      const seen = observe(workflow(status, spec, { labels }));
+      expect(seen.reason.length).toBeLessThanOrEqual(500);
+      expect(seen.reason.isWellFormed()).toBe(true);
+    }),
+  );
+  for (const nothing of [null, undefined, 3, 'x', []]) {
+    expect(observe(nothing as unknown as Workflow).state).toBe('submitted');
+  }
+});

@@ -1,0 +1,99 @@
+import { redactText } from '../base/redact.ts';
+import { isRecord } from '../clients/argo/read.ts';
+import type { Workflow } from '../clients/argo/workflows.ts';
+import { LABELS } from '../domain/workflow-plan.ts';
+import type { Observation } from '../ledger/observe-workflows.ts';
+import { failingStepMessage } from './failing-step.ts';
+
+/** A reason is for a chat message; the whole story is in Argo. */
+const MAX_REASON = 500;
+const MAX_VERSION = 2n ** 63n - 1n;
+
+type Json = Readonly<Record<string, unknown>>;
+type State = Observation['state'];
+
+const BY_PHASE: Readonly<Record<string, State>> = {
+  Running: 'running',
+  Succeeded: 'succeeded',
+  Failed: 'failed',
+  Error: 'error',
+};
+
+/** What a workflow shows of itself. Apart from its identity anything may be absent or odd, and then counts as unknown. */
+export function observe(workflow: Workflow): Observation {
+  const { metadata, spec, status } = fields(workflow);
+  const state = stateOf(spec, status);
+  return {
+    namespace: text(metadata['namespace']),
+    name: text(metadata['name']),
+    uid: text(metadata['uid']),
+    deliveryLabel: text(record(metadata['labels'])[LABELS.delivery]),
+    version: versionOf(metadata['resourceVersion']),
+    state,
+    progress: /^\d{1,6}\/\d{1,6}$/.exec(text(status['progress']))?.[0] ?? '',
+    reason: reasonOf(state, status),
+    startedAt: timeOf(status['startedAt']),
+    finishedAt: timeOf(status['finishedAt']),
+    resources: resourcesOf(status['resourcesDuration']),
+    confirmed: false,
+  };
+}
+
+/** Pending, or not yet looked at by Argo, or a phase that nobody knows: it is in the cluster, that is all. */
+function stateOf(spec: Json, status: Json): State {
+  const phase = text(status['phase']);
+  const state = Object.hasOwn(BY_PHASE, phase) ? (BY_PHASE[phase] ?? 'submitted') : 'submitted';
+  const stopped = text(spec['shutdown']) !== '';
+  return stopped && (state === 'failed' || state === 'error') ? 'canceled' : state;
+}
+
+function reasonOf(state: State, status: Json): string {
+  switch (state) {
+    case 'failed':
+    case 'error':
+      return oneLine(failingStepMessage(status) || text(status['message']) || 'the cluster gives no reason');
+    case 'canceled':
+      return oneLine(text(status['message']) || 'stopped');
+    default:
+      return '';
+  }
+}
+
+/** One bounded line, safe to store and to show: messages come from whatever ran in the workflow. */
+function oneLine(message: string): string {
+  const line = redactText(message.slice(0, MAX_REASON * 4).toWellFormed())
+    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .trim();
+  return line.length <= MAX_REASON ? line : `${line.slice(0, MAX_REASON - 1).toWellFormed()}…`;
+}
+
+function versionOf(value: unknown): bigint | undefined {
+  const version = /^\d{1,19}$/.test(text(value)) ? BigInt(text(value)) : undefined;
+  return version !== undefined && version <= MAX_VERSION ? version : undefined;
+}
+
+/** Go writes a time that is not set as null, or as the first of January of the year 1. */
+function timeOf(value: unknown): Date | undefined {
+  const time = new Date(text(value));
+  return time.getTime() > 0 && time.getUTCFullYear() <= 9999 ? time : undefined;
+}
+
+function resourcesOf(value: unknown): Readonly<Record<string, number>> {
+  const known = Object.entries(record(value)).filter(
+    (entry): entry is [string, number] => Number.isFinite(entry[1]) && /^[\w./-]{1,63}$/.test(entry[0]),
+  );
+  return Object.fromEntries(known.slice(0, 20));
+}
+
+function fields(workflow: unknown): { readonly metadata: Json; readonly spec: Json; readonly status: Json } {
+  const { metadata, spec, status } = record(workflow);
+  return { metadata: record(metadata), spec: record(spec), status: record(status) };
+}
+
+function record(value: unknown): Json {
+  return isRecord(value) ? value : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

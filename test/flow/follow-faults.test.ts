@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DatabaseError, type Database } from '../../src/clients/postgres/database.ts';
+import type { Command } from '../../src/sandbox/cluster/control.ts';
+import { NAMESPACE } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  emptyLedger,
+  expectState,
+  expectWatching,
+  requests,
+  setUpFollowing,
+  startFollower,
+  statesOf,
+  storedRun,
+  type TestRun,
+} from '../support/follow.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+describe('a watch that breaks goes on where it was', () => {
+  test.each<[string, Command]>([
+    ['is ended', { op: 'drop-watches', how: 'end' }],
+    ['is reset', { op: 'drop-watches', how: 'reset' }],
+    ['is cut in the middle of a line', { op: 'truncate-watches' }],
+  ])('when it %s', async (_, fault) => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const runs = [await submit(), await submit()];
+    await expectState(db, runs[0]!, 'running');
+    await expectState(db, runs[1]!, 'running');
+    await expectWatching(cluster);
+    cluster.faults.apply(fault);
+    finish(runs[0]!);
+    finish(runs[1]!, 'Failed');
+    await expectState(db, runs[0]!, 'succeeded');
+    await expectState(db, runs[1]!, 'failed');
+    expect(requests(cluster, 'list')).toBe(1);
+    expect(requests(cluster, 'watch')).toBeGreaterThan(1);
+  });
+
+  test('when the apiserver is away for a while', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    await cluster.disconnect();
+    finish(run);
+    await cluster.reconnect();
+    await expectState(db, run, 'succeeded');
+    expect(requests(cluster, 'list')).toBe(1);
+  });
+
+  test('when it falls silent', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows, timings: { watchMs: 1000, graceMs: 200 } });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action: { kind: 'hang' }, times: 1 } });
+    cluster.faults.apply({ op: 'drop-watches', how: 'end' });
+    finish(run);
+    await expectState(db, run, 'succeeded');
+    expect(requests(cluster, 'list')).toBe(1);
+  });
+
+  test('when the server refuses it with an error for some time', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    const action = { kind: 'answer', answer: { status: 503 } } as const;
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action, times: 3 } });
+    cluster.faults.apply({ op: 'drop-watches', how: 'end' });
+    finish(run);
+    await expectState(db, run, 'succeeded');
+    expect(requests(cluster, 'list')).toBe(1);
+  });
+});
+
+describe('a watch that cannot go on', () => {
+  test.each(['http', 'event'] as const)('lists again when its version is gone (410 as %s)', async (form) => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    cluster.faults.apply({ op: 'expire-watches', form, times: 2 });
+    cluster.faults.apply({ op: 'drop-watches', how: 'end' });
+    finish(run);
+    await expectState(db, run, 'succeeded');
+    await vi.waitFor(() => expect(requests(cluster, 'list')).toBe(3));
+  });
+
+  test('lists again when the cluster has really forgotten what came after it', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    await cluster.disconnect();
+    finish(run);
+    cluster.faults.apply({ op: 'compact' });
+    await cluster.reconnect();
+    await expectState(db, run, 'succeeded');
+    expect(requests(cluster, 'list')).toBe(2);
+  });
+
+  test('lists again when what comes next cannot be read twice in a row', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    const action = { kind: 'answer', answer: { status: 200, body: 'not JSON\n' } } as const;
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action, times: 2 } });
+    cluster.faults.apply({ op: 'drop-watches', how: 'end' });
+    finish(run);
+    await expectState(db, run, 'succeeded');
+    expect(requests(cluster, 'list')).toBe(2);
+  });
+
+  test('keeps trying while it may not list', async () => {
+    const { cluster, workflows, submit } = await setUpFollowing(db);
+    cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list' }] });
+    startFollower({ db, workflows });
+    const run = await submit();
+    await vi.waitFor(() => expect(requests(cluster, 'list')).toBeGreaterThan(2), { timeout: 5000 });
+    cluster.faults.apply({ op: 'deny', requests: [] });
+    await expectState(db, run, 'running');
+  });
+});
+
+test('events twice and in another order change nothing about the end', async () => {
+  const { cluster, workflows, submit } = await setUpFollowing(db, {
+    defaults: { pendingMs: 5, startMs: 5, stepMs: 10 },
+  });
+  startFollower({ db, workflows });
+  await expectWatching(cluster);
+  cluster.faults.apply({ op: 'disturb-watches', duplicate: true, reorder: true });
+  const runs = await Promise.all(Array.from({ length: 20 }, (_, index) => submit(index % 2 === 0 ? '' : 'fail@2')));
+  for (const [index, run] of runs.entries()) {
+    expect(await expectState(db, run, index % 2 === 0 ? 'succeeded' : 'failed')).toMatchObject({ retry_count: 0 });
+    await statesOf(db, run);
+  }
+});
+
+describe('a database that fails', () => {
+  /** The database, with a say in what becomes of each batch. */
+  function failing(judge: (batch: string) => DatabaseError | undefined): Database {
+    return new Proxy(db, {
+      get(target, key) {
+        if (key !== 'query') {
+          const value: unknown = Reflect.get(target, key, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        }
+        return async (statement: Parameters<Database['query']>[0]) => {
+          const batch = statement.values?.[0];
+          const error = statement.name === 'observe-workflows' ? judge(String(batch)) : undefined;
+          if (error !== undefined) {
+            throw error;
+          }
+          return target.query(statement);
+        };
+      },
+    });
+  }
+
+  test('for a while holds up what was seen, and loses none of it', async () => {
+    const { workflows, submit } = await setUpFollowing(db);
+    let failures = 3;
+    const flaky = failing(() => {
+      failures -= 1;
+      return failures >= 0 ? new DatabaseError('postgres.unavailable', 'down', { retryable: true }) : undefined;
+    });
+    startFollower({ db: flaky, workflows });
+    const runs = await Promise.all([submit(), submit(), submit()]);
+    for (const run of runs) {
+      await expectState(db, run, 'running');
+    }
+  });
+
+  test('for one workflow only does not keep the others from the ledger', async () => {
+    const { workflows, submit } = await setUpFollowing(db);
+    const poisoned = await submit();
+    const runs = await Promise.all([submit(), submit(), submit()]);
+    const picky = failing((batch) =>
+      batch.includes(poisoned.name) ? new DatabaseError('postgres.invalid', 'no', { retryable: false }) : undefined,
+    );
+    startFollower({ db: picky, workflows });
+    for (const run of runs) {
+      await expectState(db, run, 'running');
+    }
+    expect(await storedRun(db, poisoned)).toMatchObject({ state: 'submitted' });
+  });
+});
+
+test('whatever goes wrong, the ledger ends where the cluster does', { timeout: 60_000 }, async () => {
+  const { cluster, workflows, submit } = await setUpFollowing(db, {
+    defaults: { pendingMs: 30, startMs: 50, stepMs: 120 },
+    seed: 7,
+  });
+  let follower = startFollower({ db, workflows, timings: { watchMs: 1000, graceMs: 200, auditMs: 300 } });
+  const faults: Command[] = [
+    { op: 'drop-watches', how: 'reset' },
+    { op: 'truncate-watches' },
+    { op: 'disturb-watches', duplicate: true, reorder: true },
+    { op: 'expire-watches', form: 'http', times: 1 },
+    { op: 'drop-watches', how: 'end' },
+    { op: 'silence-watches', ms: 700 },
+    { op: 'compact' },
+    { op: 'expire-watches', form: 'event', times: 1 },
+    { op: 'drop-watches', how: 'reset' },
+  ];
+  const runs: TestRun[] = [];
+  for (const [round, fault] of faults.entries()) {
+    const simulate = (index: number): string => ['succeed', 'fail@2', 'error@1', 'succeed/5'][index % 4]!;
+    runs.push(...(await Promise.all(Array.from({ length: 12 }, (_, index) => submit(simulate(index))))));
+    cluster.faults.apply(fault);
+    if (round % 3 === 2) {
+      await follower.stop();
+      follower = startFollower({ db, workflows, holder: randomUUID(), timings: { watchMs: 1000, auditMs: 300 } });
+    }
+  }
+  const expected = { Succeeded: 'succeeded', Failed: 'failed', Error: 'error' } as const;
+  for (const run of runs) {
+    await vi.waitFor(async () => {
+      const phase = (await workflows.getWorkflow(NAMESPACE, run.name)).status?.phase;
+      expect(expected).toHaveProperty(String(phase));
+      expect((await storedRun(db, run)).state).toBe(expected[phase as keyof typeof expected]);
+    }, 20_000);
+    expect((await statesOf(db, run)).filter((state) => state === 'submitted')).toHaveLength(1);
+  }
+});

@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import type { FollowerDeps } from '../../src/follow/follower.ts';
+import { moveRun } from '../../src/ledger/move-run.ts';
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { NAMESPACE } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  createWorkflowOf,
+  emptyLedger,
+  expectState,
+  expectWatching,
+  recordTestRun,
+  requests,
+  setUpFollowing,
+  startFollower,
+  statesOf,
+  storedRun,
+  type TestRun,
+} from '../support/follow.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+describe('a run that goes its way', () => {
+  test('is followed from its submission to its end', async () => {
+    const { workflows, submit } = await setUpFollowing(db, { defaults: { pendingMs: 20, startMs: 30, stepMs: 60 } });
+    const changed = vi.fn<NonNullable<FollowerDeps['onChanged']>>();
+    startFollower({ db, workflows, onChanged: changed });
+    const run = await submit('succeed/3');
+    expect(await expectState(db, run, 'succeeded')).toMatchObject({ progress: '3/3', reason: '', retry_count: 0 });
+    expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'succeeded']);
+    const effects = changed.mock.calls.flatMap(([changes]) => changes);
+    expect(effects.every(({ runId }) => runId === run.runId)).toBe(true);
+    expect(effects.filter(({ effect }) => effect === 'moved')).toHaveLength(2);
+  });
+
+  test.each(['plain', 'compressed', 'offloaded'] as const)('keeps why it failed, with %s nodes', async (nodes) => {
+    const { workflows, submit } = await setUpFollowing(db, {
+      defaults: { pendingMs: 0, startMs: 0, stepMs: 0, nodes },
+    });
+    startFollower({ db, workflows });
+    const run = await submit('fail@2/3');
+    const { reason, progress } = await expectState(db, run, 'failed');
+    const said = { plain: /^step-2: main: Error \(exit code 1\)$/, compressed: /^step-2: main/, offloaded: /^child '/ };
+    expect(reason).toMatch(said[nodes]);
+    expect(progress).toBe('1/3');
+  });
+
+  test('is canceled when it ended because it was told to', async () => {
+    const { workflows, submit } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    await workflows.patchWorkflow(NAMESPACE, run.name, { spec: { shutdown: 'Stop' } });
+    expect(await expectState(db, run, 'canceled')).toMatchObject({ reason: `Stopped with strategy 'Stop'` });
+  });
+
+  test('is found by its workflow when the answer of its create was lost', async () => {
+    const { workflows } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await recordTestRun(db);
+    const uid = await createWorkflowOf(run, workflows);
+    expect(await expectState(db, run, 'running')).toMatchObject({ workflow_uid: uid });
+    expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running']);
+  });
+
+  test('is followed in a namespace that is no longer configured', async () => {
+    const { workflows, submit, finish } = await setUpFollowing(db, {
+      templates: [{ namespace: 'default', name: 'plan' }],
+    });
+    const run = await submit('', 'default');
+    startFollower({ db, workflows, timings: { auditMs: 50 } });
+    await expectState(db, run, 'running');
+    finish(run);
+    await expectState(db, run, 'succeeded');
+  });
+});
+
+describe('a workflow that vanished', () => {
+  test('after its end was seen: that end', async () => {
+    const { workflows, submit, finish, remove } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    finish(run);
+    remove(run);
+    await expectState(db, run, 'succeeded');
+  });
+
+  test('before, while it was watched: lost', async () => {
+    const { workflows, submit, remove } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    remove(run);
+    const { reason } = await expectState(db, run, 'lost');
+    expect(reason).toBe('the workflow vanished before its end was seen');
+  });
+
+  test('while nobody watched: lost', async () => {
+    const { workflows, submit, remove } = await setUpFollowing(db);
+    const run = await submit();
+    const present = await submit();
+    remove(run);
+    startFollower({ db, workflows });
+    await expectState(db, run, 'lost');
+    await expectState(db, present, 'running');
+  });
+
+  test('before its uid was read: lost, found by the list', async () => {
+    const { workflows } = await setUpFollowing(db);
+    const run = await recordTestRun(db);
+    await moveRun(db, { runId: run.runId, to: 'submitted' });
+    startFollower({ db, workflows });
+    await expectState(db, run, 'lost');
+  });
+
+  test('before its uid was read: lost, found by the audit', async () => {
+    const { cluster, workflows } = await setUpFollowing(db);
+    startFollower({ db, workflows, timings: { auditMs: 50 } });
+    await expectWatching(cluster);
+    const run = await recordTestRun(db);
+    await moveRun(db, { runId: run.runId, to: 'submitted' });
+    await expectState(db, run, 'lost');
+    expect(requests(cluster, 'list')).toBe(1);
+  });
+
+  test('only for the watch, because it lost its label: is still followed, by the audit', async () => {
+    const { workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows, timings: { auditMs: 50 } });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    await workflows.patchWorkflow(NAMESPACE, run.name, {
+      metadata: { labels: { 'app.kubernetes.io/managed-by': null } },
+    });
+    finish(run);
+    await expectState(db, run, 'succeeded');
+  });
+
+  test('is not believed while the cluster does not answer for it', async () => {
+    const { cluster, workflows, submit, remove } = await setUpFollowing(db);
+    startFollower({ db, workflows, timings: { auditMs: 50 } });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    const action = { kind: 'answer', answer: { status: 503 } } as const;
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'get' }, action, times: 4 } });
+    remove(run);
+    await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2), { timeout: 5000 });
+    expect(await storedRun(db, run)).toMatchObject({ state: 'running' });
+    await expectState(db, run, 'lost');
+  });
+
+  test('and another one of its name has nothing to do with the run', async () => {
+    const { workflows, submit, finish, remove } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    remove(run);
+    const other = await createWorkflowOf(run, workflows);
+    expect(other).not.toBe(run.uid);
+    expect(await expectState(db, run, 'lost')).toMatchObject({ workflow_uid: run.uid });
+    const marker = await submit();
+    finish(run);
+    await expectState(db, marker, 'running');
+    expect(await storedRun(db, run)).toMatchObject({ state: 'lost', workflow_uid: run.uid });
+  });
+});
+
+test('a resubmission, which copies labels, is not taken for the run', async () => {
+  const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+  startFollower({ db, workflows });
+  const run = await submit();
+  await expectState(db, run, 'running');
+  finish(run, 'Failed');
+  await expectState(db, run, 'failed');
+  const copy = cluster.faults.apply({ op: 'resubmit', namespace: NAMESPACE, name: run.name })['name'] as string;
+  cluster.faults.apply({ op: 'finish', namespace: NAMESPACE, name: copy, phase: 'Succeeded' });
+  const marker = await submit();
+  await expectState(db, marker, 'running');
+  expect(await storedRun(db, run)).toMatchObject({ state: 'failed', retry_count: 0 });
+});
+
+describe('a finished workflow that Argo retries', () => {
+  const retry = (cluster: SimulatedCluster, { name }: TestRun): void => {
+    cluster.faults.apply({ op: 'retry', namespace: NAMESPACE, name });
+  };
+
+  test('makes the run live again, counted once, and is followed to its end', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    cluster.faults.apply({ op: 'disturb-watches', duplicate: true, reorder: false });
+    finish(run, 'Failed');
+    await expectState(db, run, 'failed');
+    retry(cluster, run);
+    expect(await expectState(db, run, 'running')).toMatchObject({ retry_count: 1, reason: '' });
+    finish(run);
+    expect(await expectState(db, run, 'succeeded')).toMatchObject({ retry_count: 1 });
+    expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'failed', 'running', 'succeeded']);
+  });
+
+  test('while nobody watched, too', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    const first = startFollower({ db, workflows });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    finish(run, 'Error');
+    await expectState(db, run, 'error');
+    await first.stop();
+    retry(cluster, run);
+    await vi.waitFor(() => finish(run));
+    startFollower({ db, workflows });
+    expect(await expectState(db, run, 'succeeded')).toMatchObject({ retry_count: 1 });
+    expect((await statesOf(db, run)).slice(3)).toEqual(['error', 'running', 'succeeded']);
+  });
+});
