@@ -160,7 +160,7 @@ function text(value: unknown): string {
 /** One bounded line without addresses, in-cluster host names or anything that looks like a token. */
 export function safeDetails(message: string): string {
   const line = message
-    .slice(0, MAX_DETAILS * 4)
+    .slice(0, MAX_DETAILS * 2)
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
     .replaceAll(/\b[a-z][a-z0-9+.-]{1,15}:\/\/[^\s"'`]+/gi, '[address]')
     .replaceAll(/\[[0-9a-f:.]{3,45}\](?::\d{1,5})?/gi, '[address]')

@@ -121,7 +121,10 @@ async function* watch(
   try {
     const body = await transport.open({ operation, method: 'GET', path: pathOf(namespace), query }, idle);
     for await (const line of lines(heard(body, idle), operation)) {
+      // However long the caller takes over an event: that is no silence of the server.
+      idle.pause();
       yield parseWatchLine(line, operation);
+      idle.restart();
     }
   } catch (error) {
     if (idle.aborted) {
@@ -136,7 +139,7 @@ async function* watch(
 /** Passes the pieces on and says each time that there was one. */
 async function* heard(pieces: AsyncIterable<Buffer>, idle: Deadline): AsyncGenerator<Buffer, void, undefined> {
   for await (const piece of pieces) {
-    idle.touch();
+    idle.restart();
     yield piece;
   }
 }

@@ -5,7 +5,9 @@ export interface Deadline {
   /** The caller's signal fired. */
   readonly aborted: boolean;
   /** Starts the time anew: something was heard. */
-  touch(): void;
+  restart(): void;
+  /** Stops the time until `restart`: nothing is expected. */
+  pause(): void;
   /** Rejects as soon as the deadline fires, for work that takes no signal. */
   race<T>(work: Promise<T>): Promise<T>;
   stop(): void;
@@ -15,10 +17,11 @@ export interface Deadline {
 export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline {
   const controller = new AbortController();
   let timedOut = false;
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     timedOut = true;
     controller.abort(new Error('deadline passed'));
-  }, timeoutMs);
+  };
+  let timer = setTimeout(expire, timeoutMs);
   const onAbort = (): void => {
     clearTimeout(timer);
     controller.abort(outer?.reason);
@@ -36,11 +39,14 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
     get aborted() {
       return !timedOut && controller.signal.aborted;
     },
-    touch: () => {
-      // A timer that was cleared would come back to life.
+    restart: () => {
+      clearTimeout(timer);
       if (!controller.signal.aborted) {
-        timer.refresh();
+        timer = setTimeout(expire, timeoutMs);
       }
+    },
+    pause: () => {
+      clearTimeout(timer);
     },
     race: (work) => raceAbort(work, controller.signal),
     stop: () => {

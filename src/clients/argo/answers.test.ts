@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { errorFromAnswer, errorFromEvent, safeDetails } from './answers.ts';
+
+const WRITE = { name: 'create the workflow', write: true };
+const READ = { name: 'get the workflow', write: false };
+
+function status(code: number, reason: string, extra: object = {}): string {
+  return JSON.stringify({ kind: 'Status', status: 'Failure', message: `said ${reason}`, reason, code, ...extra });
+}
+
+function fail(code: number, body: string, headers: Record<string, string> = {}): ReturnType<typeof errorFromAnswer> {
+  return errorFromAnswer(WRITE, { status: code, headers, body });
+}
+
+describe('what a refusal means', () => {
+  test.each([
+    [400, 'BadRequest', 'argo.invalid', false, false],
+    [401, 'Unauthorized', 'argo.unauthorized', true, false],
+    [403, 'Forbidden', 'argo.forbidden', true, false],
+    [405, 'MethodNotAllowed', 'argo.invalid', false, false],
+    [409, 'AlreadyExists', 'argo.already_exists', false, false],
+    [409, 'Conflict', 'argo.conflict', true, false],
+    [410, 'Expired', 'argo.expired', true, false],
+    [410, 'Gone', 'argo.expired', true, false],
+    [413, 'RequestEntityTooLarge', 'argo.too_large', false, false],
+    [415, 'UnsupportedMediaType', 'argo.invalid', false, false],
+    [422, 'Invalid', 'argo.invalid', false, false],
+    [429, 'TooManyRequests', 'argo.too_many_requests', true, false],
+    [500, 'InternalError', 'argo.unavailable', true, true],
+    [503, 'ServiceUnavailable', 'argo.unavailable', true, true],
+    [504, 'Timeout', 'argo.unavailable', true, true],
+    [418, 'Teapot', 'argo.bad_answer', true, false],
+  ])('%d %s is %s', (code, reason, ...[expected, retryable, ambiguous]) => {
+    expect(fail(code, status(code, reason))).toMatchObject({
+      code: expected,
+      status: code,
+      reason,
+      retryable,
+      ambiguous,
+    });
+  });
+
+  test('a missing object is named, a missing kind is not', () => {
+    const named = { details: { name: 'one', kind: 'workflows' } };
+    expect(fail(404, status(404, 'NotFound', named))).toMatchObject({ code: 'argo.not_found', retryable: false });
+    expect(fail(404, status(404, 'NotFound'))).toMatchObject({ code: 'argo.api_missing', retryable: true });
+  });
+
+  test.each(['etcdserver: request is too large', 'rpc error: trying to send message larger than max (3 vs. 2)'])(
+    'a 500 with «%s» is final: the object will never fit',
+    (message) => {
+      expect(fail(500, status(500, '', { message }))).toMatchObject({
+        code: 'argo.too_large',
+        retryable: false,
+        ambiguous: false,
+      });
+    },
+  );
+
+  test.each([
+    [404, 'argo.bad_answer'],
+    [403, 'argo.bad_answer'],
+    [409, 'argo.bad_answer'],
+    [302, 'argo.bad_answer'],
+    [401, 'argo.unauthorized'],
+    [413, 'argo.too_large'],
+    [429, 'argo.too_many_requests'],
+    [502, 'argo.unavailable'],
+  ])('a page of a proxy with %d is %s', (code, expected) => {
+    const error = fail(code, '<html><h1>token=abc</h1></html>');
+    expect(error).toMatchObject({ code: expected, status: code, details: undefined });
+    expect(error.message).not.toContain('abc');
+  });
+
+  test('only a write can have been carried out', () => {
+    expect(errorFromAnswer(READ, { status: 500, headers: {}, body: '' }).ambiguous).toBe(false);
+  });
+});
+
+describe('how long to wait', () => {
+  test.each([
+    ['the header', { 'retry-after': '7' }, {}, 7000],
+    ['the Status object', {}, { details: { retryAfterSeconds: 3 } }, 3000],
+    ['the header before the Status object', { 'retry-after': '7' }, { details: { retryAfterSeconds: 3 } }, 7000],
+    ['at most an hour', { 'retry-after': '999999' }, {}, 3_600_000],
+    ['nothing, for what is no number of seconds', { 'retry-after': 'Fri, 31 Dec 1999 23:59:59 GMT' }, {}, undefined],
+    ['nothing, for zero', { 'retry-after': '0' }, {}, undefined],
+  ])('%s', (_what, headers, extra, expected) => {
+    expect(fail(429, status(429, 'TooManyRequests', extra), headers).retryAfterMs).toBe(expected);
+  });
+});
+
+describe('what may be shown', () => {
+  test('the message of a refusal, not that of a failure inside the cluster', () => {
+    expect(fail(422, status(422, 'Invalid', { message: 'metadata.name: Invalid value' })).details).toBe(
+      'metadata.name: Invalid value',
+    );
+    const inside = fail(500, status(500, 'InternalError', { message: 'dial tcp 10.0.0.1:2379' }));
+    expect(inside.details).toBeUndefined();
+    expect(inside.message).not.toContain('10.0.0.1');
+    expect(inside.cause).toEqual(new Error('dial tcp 10.0.0.1:2379'));
+  });
+
+  test.each([
+    ['Post "https://kyverno-svc.kyverno.svc:443/validate?timeout=10s": denied', 'Post "[address]": denied'],
+    ['dial tcp 10.96.0.1:443: refused', 'dial tcp [address]: refused'],
+    ['dial tcp [fd00::1]:6443: refused', 'dial tcp [address]: refused'],
+    ['lookup api.cluster.internal failed', 'lookup [address] failed'],
+    ['at db.example.com:5432 it broke', 'at [address] it broke'],
+    ['used Bearer abc.def-ghi', 'used Bearer ***'],
+    ['token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln end', 'token *** end'],
+    ['two\nlines\tand\u0000more', 'two lines and more'],
+    ['workflows.argoproj.io "one" already exists', 'workflows.argoproj.io "one" already exists'],
+  ])('%j becomes %j', (message, expected) => {
+    expect(safeDetails(message)).toBe(expected);
+  });
+
+  test('is one bounded line, whatever comes', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 1500, unit: 'binary' }), (message) => {
+        const details = safeDetails(message);
+        expect(details.length).toBeLessThanOrEqual(500);
+        expect(details).not.toMatch(/[\n\r\u0000]/);
+      }),
+    );
+  });
+});
+
+test('an ERROR event says the same as an answer would', () => {
+  expect(errorFromEvent(READ, { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' })).toMatchObject({
+    code: 'argo.expired',
+    status: 410,
+  });
+  expect(errorFromEvent(READ, { kind: 'Status', code: 410 })).toMatchObject({ code: 'argo.expired' });
+  expect(errorFromEvent(READ, null)).toMatchObject({ code: 'argo.unavailable', status: 500 });
+});

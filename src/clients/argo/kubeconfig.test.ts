@@ -1,0 +1,188 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { stringify } from 'yaml';
+import { systemClock } from '../../base/clock.ts';
+import { FacteurError } from '../../base/errors.ts';
+import { resolveClusterAccess, type KubeconfigSources } from './kubeconfig.ts';
+
+/** A directory with the files that a test wants, gone afterwards. */
+async function files(contents: Record<string, string>): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'facteur-kubeconfig-'));
+  onTestFinished(async () => rm(directory, { recursive: true }));
+  for (const [name, content] of Object.entries(contents)) {
+    await mkdir(join(directory, name, '..'), { recursive: true });
+    await writeFile(join(directory, name), content);
+  }
+  return directory;
+}
+
+interface Parts {
+  readonly server?: string;
+  readonly cluster?: object;
+  readonly user?: object;
+  readonly namespace?: string;
+  readonly context?: string;
+}
+
+function kubeconfig({
+  server = 'http://one',
+  cluster = {},
+  user = {},
+  namespace,
+  context = 'main',
+}: Parts = {}): string {
+  return stringify({
+    'current-context': context,
+    clusters: [{ name: 'c', cluster: { server, ...cluster } }],
+    users: [{ name: 'u', user }],
+    contexts: [
+      { name: 'main', context: { cluster: 'c', user: 'u', ...(namespace === undefined ? {} : { namespace }) } },
+    ],
+  });
+}
+
+/** What would be used: the server, and where that was found. */
+async function resolved(sources: Partial<KubeconfigSources>): Promise<[string, string]> {
+  const access = await resolveClusterAccess(plain(sources));
+  return [(await access.connection()).server, access.source];
+}
+
+function plain(sources: Partial<KubeconfigSources>): KubeconfigSources {
+  const nowhere = '/nonexistent/facteur';
+  return { environment: {}, homeDirectory: nowhere, serviceAccountDirectory: nowhere, clock: systemClock, ...sources };
+}
+
+async function refusal(sources: Partial<KubeconfigSources>): Promise<FacteurError> {
+  const error: unknown = await resolveClusterAccess(plain(sources)).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(FacteurError);
+  return error as FacteurError;
+}
+
+describe('where the cluster comes from', () => {
+  test('FACTEUR_KUBECONFIG, else KUBECONFIG, else the pod, else the home directory, else nothing', async () => {
+    const directory = await files({
+      own: kubeconfig({ server: 'http://own' }),
+      shared: kubeconfig({ server: 'http://shared' }),
+      'home/.kube/config': kubeconfig({ server: 'http://home' }),
+      'pod/token': 'pod-token',
+    });
+    const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '8080' };
+    const shared = { KUBECONFIG: join(directory, 'shared') };
+    const own = { FACTEUR_KUBECONFIG: join(directory, 'own') };
+    const places = { homeDirectory: join(directory, 'home'), serviceAccountDirectory: join(directory, 'pod') };
+
+    expect(await resolved({ ...places, environment: { ...pod, ...shared, ...own } })).toEqual([
+      'http://own',
+      `FACTEUR_KUBECONFIG (${join(directory, 'own')})`,
+    ]);
+    expect(await resolved({ ...places, environment: { ...pod, ...shared, FACTEUR_KUBECONFIG: '' } })).toEqual([
+      'http://shared',
+      `KUBECONFIG (${join(directory, 'shared')})`,
+    ]);
+    await writeFile(join(directory, 'pod/ca.crt'), '');
+    expect(await resolved({ ...places, environment: { ...pod, KUBECONFIG: '' } })).toEqual([
+      'http://10.0.0.1:8080',
+      'in-cluster',
+    ]);
+    expect(await resolved({ ...places, environment: {} })).toEqual([
+      'http://home',
+      join(directory, 'home/.kube/config'),
+    ]);
+    const error = await refusal({ environment: pod });
+    expect(error).toMatchObject({ code: 'argo.kubeconfig_missing', retryable: false });
+    for (const name of ['FACTEUR_KUBECONFIG', 'KUBECONFIG', 'in a cluster', '~/.kube/config']) {
+      expect(error.message).toContain(name);
+    }
+  });
+
+  test('a list in KUBECONFIG is merged: the first to say something wins, missing files are passed over', async () => {
+    const directory = await files({
+      a: stringify({ 'current-context': '', users: [{ name: 'u', user: { token: 'from-a' } }] }),
+      b: kubeconfig({ server: 'http://b', user: { token: 'from-b' }, namespace: 'b' }),
+    });
+    const list = ['missing', 'a', 'b'].map((name) => join(directory, name)).join(':');
+    const access = await resolveClusterAccess(plain({ environment: { KUBECONFIG: list } }));
+    expect(await access.connection()).toMatchObject({
+      server: 'http://b',
+      headers: { authorization: 'Bearer from-a' },
+    });
+    expect(access.namespace).toBe('b');
+  });
+
+  test.each([
+    ['a namespace', { namespace: 'here' }, 'here'],
+    ['no namespace', {}, undefined],
+  ])('the context with %s', async (_what, parts, expected) => {
+    const directory = await files({ config: kubeconfig(parts) });
+    const access = await resolveClusterAccess(
+      plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
+    );
+    expect(access.namespace).toBe(expected);
+  });
+});
+
+describe('a kubeconfig that is of no use', () => {
+  test.each([
+    ['no such file', undefined, 'no such file'],
+    ['broken YAML', 'users: [{token: "hush', 'not YAML'],
+    ['a scalar', 'hello', 'not a kubeconfig'],
+    ['an undefined context', kubeconfig({ context: 'other' }), '"other" is not defined'],
+    ['a server that is no URL', kubeconfig({ server: 'nowhere' }), 'no valid server'],
+    ['a SOCKS proxy', kubeconfig({ cluster: { 'proxy-url': 'socks5://x' } }), 'proxy-url'],
+  ])('%s', async (_what, content, expected) => {
+    const directory = await files(content === undefined ? {} : { config: content });
+    const error = await refusal({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } });
+    expect(error).toMatchObject({ code: 'argo.kubeconfig_invalid', retryable: false });
+    expect(error.message).toContain(expected);
+    expect(error.message).toContain(join(directory, 'config'));
+    expect(error.message).not.toContain('hush');
+  });
+});
+
+describe('ways to log in', () => {
+  test.each([
+    ['a token', { token: 'abc' }, { authorization: 'Bearer abc' }],
+    ['name and password', { username: 'me', password: 'pw' }, { authorization: `Basic ${btoa('me:pw')}` }],
+    ['somebody else’s name', { token: 'abc', as: 'bob' }, { authorization: 'Bearer abc', 'impersonate-user': 'bob' }],
+    ['nothing', {}, {}],
+  ])('%s', async (_what, user, headers) => {
+    const directory = await files({ config: kubeconfig({ user }) });
+    const access = await resolveClusterAccess(
+      plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
+    );
+    expect((await access.connection()).headers).toEqual(headers);
+  });
+
+  test('files are found relative to the kubeconfig, and data beside it', async () => {
+    const directory = await files({
+      'deep/config': kubeconfig({
+        server: 'https://one',
+        cluster: { 'certificate-authority': '../ca.crt', 'tls-server-name': 'api' },
+        user: { 'client-certificate': 'me.crt', 'client-key-data': btoa('key'), tokenFile: 'token' },
+      }),
+      'ca.crt': 'ca',
+      'deep/me.crt': 'cert',
+      'deep/token': 'from-file\n',
+    });
+    const access = await resolveClusterAccess(plain({ environment: { KUBECONFIG: join(directory, 'deep/config') } }));
+    const { headers, tls } = await access.connection();
+    expect(headers).toEqual({ authorization: 'Bearer from-file' });
+    expect([String(tls.ca), String(tls.cert), String(tls.key), tls.servername]).toEqual(['ca', 'cert', 'key', 'api']);
+  });
+
+  test('the pod’s address may be IPv6, its namespace is the context’s', async () => {
+    const directory = await files({ token: 't', namespace: 'mine\n', 'ca.crt': 'ca' });
+    const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
+    const access = await resolveClusterAccess(plain({ environment, serviceAccountDirectory: directory }));
+    expect(access.namespace).toBe('mine');
+    expect(await access.connection()).toMatchObject({
+      server: 'https://[fd00::1]:443',
+      headers: { authorization: 'Bearer t' },
+    });
+  });
+});

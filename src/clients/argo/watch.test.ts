@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { clientFor, manifest, NAMESPACE, seed, startCluster } from '../../../test/support/cluster.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
+import { ArgoError } from './errors.ts';
+import { lines, parseWatchLine } from './watch.ts';
+import type { WatchEvent, WatchOptions } from './workflows.ts';
+
+const OPERATION = { name: 'watch the workflows', write: false };
+
+/** Runs a watch to its end, collecting what it says and how it ends. */
+function follow(cluster: SimulatedCluster, options: WatchOptions = {}): { events: string[]; over: Promise<unknown> } {
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  const client = clientFor(cluster.url);
+  const events: string[] = [];
+  const run = async (): Promise<unknown> => {
+    try {
+      for await (const event of client.watchWorkflows(NAMESPACE, { signal: stop.signal, ...options })) {
+        events.push(event.type === 'BOOKMARK' ? 'BOOKMARK' : `${event.type} ${event.workflow.metadata.name ?? ''}`);
+      }
+      return 'ended';
+    } catch (error) {
+      return error;
+    }
+  };
+  return { events, over: run() };
+}
+
+async function quietCluster(bookmarkIntervalMs = 60_000): Promise<SimulatedCluster> {
+  return startCluster({ defaults: { pendingMs: 3_600_000 }, bookmarkIntervalMs });
+}
+
+function isWatched(cluster: SimulatedCluster): () => unknown {
+  return () => cluster.state()['watchers'];
+}
+
+describe('a watch', () => {
+  test('goes on where a list ended', async () => {
+    const cluster = await quietCluster();
+    const client = clientFor(cluster.url);
+    await client.createWorkflow(NAMESPACE, manifest('before'));
+    const { value: page } = await client.listWorkflows(NAMESPACE).next();
+    await client.createWorkflow(NAMESPACE, manifest('between'));
+    const { events } = follow(cluster, page === undefined ? {} : { resourceVersion: page.resourceVersion });
+    await client.createWorkflow(NAMESPACE, manifest('after'));
+    await client.patchWorkflow(NAMESPACE, 'before', { spec: { suspend: true } });
+    cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: 'after' });
+    await expect.poll(() => events).toEqual(['ADDED between', 'ADDED after', 'MODIFIED before', 'DELETED after']);
+  });
+
+  test('hears only what its selector lets through', async () => {
+    const cluster = await quietCluster();
+    const { events } = follow(cluster, { labelSelector: 'ours=yes' });
+    seed(cluster, manifest('theirs'));
+    seed(cluster, manifest('ours', { ours: 'yes' }));
+    await expect.poll(() => events).toEqual(['ADDED ours']);
+  });
+
+  test('carries a version to go on from with every event', async () => {
+    const cluster = await quietCluster(10);
+    const seen: WatchEvent[] = [];
+    seed(cluster, manifest('one'));
+    for await (const event of clientFor(cluster.url).watchWorkflows(NAMESPACE)) {
+      seen.push(event);
+      if (event.type === 'BOOKMARK') {
+        break;
+      }
+    }
+    expect(seen[0]).toMatchObject({ type: 'ADDED', resourceVersion: String(cluster.store.version) });
+    expect(seen.at(-1)).toEqual({ type: 'BOOKMARK', resourceVersion: String(cluster.store.version) });
+    await expect.poll(isWatched(cluster)).toBe(0);
+  });
+
+  test('ends quietly when the server ends it in order', async () => {
+    const cluster = await quietCluster();
+    const { events, over } = follow(cluster, { timeoutSeconds: 1 });
+    expect(await over).toBe('ended');
+    expect(events).toEqual(['BOOKMARK']);
+  });
+
+  test('ends quietly when the caller aborts', async () => {
+    const cluster = await quietCluster();
+    const stop = new AbortController();
+    const { over } = follow(cluster, { signal: stop.signal });
+    await expect.poll(isWatched(cluster)).toBe(1);
+    stop.abort();
+    expect(await over).toBe('ended');
+    await expect.poll(isWatched(cluster)).toBe(0);
+    expect(await follow(cluster, { signal: stop.signal }).over).toBe('ended');
+  });
+});
+
+describe('a watch that breaks', () => {
+  test.each(['http', 'event'] as const)('an expired version, said by %s, is argo.expired', async (form) => {
+    const cluster = await quietCluster();
+    cluster.faults.apply({ op: 'expire-watches', form, times: 1 });
+    const { over } = follow(cluster, { resourceVersion: '5' });
+    expect(await over).toMatchObject({ code: 'argo.expired', status: 410 });
+  });
+
+  test('a version that the cluster really forgot is argo.expired', async () => {
+    const cluster = await quietCluster();
+    const resourceVersion = String(cluster.store.version);
+    seed(cluster, manifest('one'));
+    cluster.faults.apply({ op: 'compact' });
+    expect(await follow(cluster, { resourceVersion }).over).toMatchObject({ code: 'argo.expired' });
+  });
+
+  test('a reset connection', async () => {
+    const cluster = await quietCluster();
+    const { over } = follow(cluster);
+    await expect.poll(isWatched(cluster)).toBe(1);
+    cluster.faults.apply({ op: 'drop-watches', how: 'reset' });
+    expect(await over).toMatchObject({ code: 'argo.connection', retryable: true });
+  });
+
+  test('a line cut in the middle', async () => {
+    const cluster = await quietCluster();
+    const { events, over } = follow(cluster);
+    await expect.poll(isWatched(cluster)).toBe(1);
+    seed(cluster, manifest('whole'));
+    await expect.poll(() => events).toEqual(['ADDED whole']);
+    cluster.faults.apply({ op: 'truncate-watches' });
+    seed(cluster, manifest('cut'));
+    expect(await over).toMatchObject({ code: 'argo.bad_answer', retryable: true });
+    expect(events).toEqual(['ADDED whole']);
+  });
+
+  test('silence, also from the very beginning', async () => {
+    const cluster = await quietCluster(50);
+    const { events, over } = follow(cluster, { idleTimeoutMs: 400 });
+    await expect.poll(() => events.length).toBeGreaterThan(10);
+    cluster.faults.apply({ op: 'silence-watches', ms: 3_600_000 });
+    expect(await over).toMatchObject({ code: 'argo.timeout', retryable: true });
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action: { kind: 'hang' } } });
+    expect(await follow(cluster, { idleTimeoutMs: 200 }).over).toMatchObject({ code: 'argo.timeout' });
+  });
+
+  test('a slow reader is not taken for a silent server', async () => {
+    const cluster = await quietCluster(100);
+    seed(cluster, manifest('one'));
+    const watch = clientFor(cluster.url).watchWorkflows(NAMESPACE, { idleTimeoutMs: 200 });
+    expect((await watch.next()).value).toMatchObject({ type: 'ADDED' });
+    const others = follow(cluster);
+    await expect.poll(() => others.events.filter((event) => event === 'BOOKMARK').length).toBeGreaterThan(5);
+    seed(cluster, manifest('two'));
+    let event: WatchEvent | undefined;
+    do {
+      event = (await watch.next()).value ?? undefined;
+    } while (event?.type === 'BOOKMARK');
+    expect(event).toMatchObject({ type: 'ADDED', workflow: { metadata: { name: 'two' } } });
+    await watch.return();
+  });
+
+  test('a refused connection and a refused permission', async () => {
+    const cluster = await quietCluster();
+    cluster.faults.apply({ op: 'deny', requests: [{ verb: 'watch' }] });
+    expect(await follow(cluster).over).toMatchObject({ code: 'argo.forbidden' });
+    await cluster.disconnect();
+    expect(await follow(cluster).over).toMatchObject({ code: 'argo.connection' });
+  });
+});
+
+describe('lines', () => {
+  test('come out whole, however the pieces fall', async () => {
+    const texts = fc.array(fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll('\n', '')));
+    await fc.assert(
+      fc.asyncProperty(texts, fc.array(fc.integer({ min: 1, max: 9 })), async (wanted, sizes) => {
+        const bytes = Buffer.from(wanted.map((text) => `${text}\n`).join(''));
+        const pieces = cut(bytes, sizes);
+        const got: string[] = [];
+        for await (const line of lines(pieces, OPERATION)) {
+          got.push(line);
+        }
+        expect(got).toEqual(wanted);
+      }),
+    );
+  });
+
+  test('an endless one is not held', async () => {
+    async function* endless(): AsyncGenerator<Buffer> {
+      for (;;) {
+        yield Buffer.alloc(1024 * 1024, 'x');
+      }
+    }
+    await expect(lines(endless(), OPERATION).next()).rejects.toMatchObject({ code: 'argo.bad_answer' });
+  });
+
+  test.each([
+    '',
+    'null',
+    '[]',
+    '{',
+    '{"type":"ADDED"}',
+    '{"type":"ADDED","object":{"metadata":{"resourceVersion":"1"}}}',
+    '{"type":"NEW","object":{"metadata":{"resourceVersion":"1"}}}',
+    '{"type":"BOOKMARK","object":{"metadata":{}}}',
+  ])('%j is no event', (line) => {
+    expect(() => parseWatchLine(line, OPERATION)).toThrow(ArgoError);
+  });
+});
+
+async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
+  let at = 0;
+  for (const size of sizes) {
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+  yield bytes.subarray(at);
+}
