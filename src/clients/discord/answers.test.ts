@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { errorFromAnswer } from './answers.ts';
+
+const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  errorFromAnswer('edit the message', {
+    status,
+    headers,
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+
+describe('errorFromAnswer', () => {
+  test.each([
+    [404, 10_003, 'discord.unknown_channel', false],
+    [404, 10_008, 'discord.unknown_message', false],
+    [404, 10_015, 'discord.unknown_webhook', false],
+    [404, 10_062, 'discord.unknown_webhook', false],
+    [429, 30_046, 'discord.edit_limit', true],
+    [403, 50_001, 'discord.forbidden', false],
+    [403, 50_013, 'discord.forbidden', false],
+    [400, 50_005, 'discord.foreign_message', false],
+    [401, 50_027, 'discord.token_expired', false],
+    [400, 50_035, 'discord.invalid', false],
+    [400, 50_083, 'discord.thread_archived', false],
+    [401, 0, 'discord.unauthorized', false],
+    [404, 0, 'discord.not_found', false],
+    [429, 0, 'discord.rate_limited', true],
+    [500, 0, 'discord.unavailable', true],
+    [503, 130_000, 'discord.unavailable', true],
+  ])('%i with code %i is %s', (status, code, name, retryable) => {
+    const error = answer(status, { message: 'm', code });
+    expect(error).toMatchObject({ code: name, status, discordCode: code, retryable });
+    expect(error.message).toContain(`HTTP ${status}`);
+  });
+
+  test.each([
+    [{ retry_after: 64.57 }, { 'retry-after': '65' }, 65_000],
+    [{ retry_after: 1.2345 }, {}, 1235],
+    [{}, { 'retry-after': '3' }, 3000],
+    [{ retry_after: 'soon' }, { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }, undefined],
+    [{ retry_after: 1e9 }, {}, 3_600_000],
+    [{ retry_after: -1 }, {}, undefined],
+  ])('waits as long as %j and %j say', (body, headers, expected) => {
+    expect(answer(429, { message: 'm', ...body }, headers).retryAfterMs).toBe(expected);
+  });
+
+  test('a limit is the whole bot’s when body or header say so, or when it is not Discord that speaks', () => {
+    expect(answer(429, { message: 'm', global: true }).global).toBe(true);
+    expect(answer(429, { message: 'm' }, { 'x-ratelimit-global': 'true' }).global).toBe(true);
+    expect(answer(429, '<html>banned</html>', { 'retry-after': '60' })).toMatchObject({
+      global: true,
+      retryAfterMs: 60_000,
+    });
+    expect(answer(429, { message: 'm', global: false }).global).toBe(false);
+  });
+
+  test('says which field was wrong, in a bounded line', () => {
+    const errors = { components: { '0': { label: { _errors: [{ code: 'X', message: 'Too\nlong.' }] } } } };
+    expect(answer(400, { message: 'Invalid Form Body', code: 50_035, errors }).message).toBe(
+      'cannot edit the message: Invalid Form Body: components.0.label: Too long. (HTTP 400, code 50035)',
+    );
+    const many = Object.fromEntries(
+      Array.from({ length: 99 }, (_, i) => [i, { _errors: [{ message: 'x'.repeat(50) }] }]),
+    );
+    expect(answer(400, { message: 'm', errors: many }).message.length).toBeLessThan(400);
+  });
+});

@@ -1,0 +1,178 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Secret } from '../../base/secret.ts';
+import { startDiscordWorld, type DiscordWorld } from '../../../test/support/discord.ts';
+import type { FaultAction } from '../../sandbox/discord/faults.ts';
+import { createDiscordClient, type DiscordClient } from './client.ts';
+import type { MessageBody } from './message.ts';
+
+let world: DiscordWorld;
+let client: DiscordClient;
+
+const body = (content: string): MessageBody => ({ content, components: [], allowed_mentions: { parse: [] } });
+
+function clientFor(apiBaseUrl: string, options: { token?: string; timeoutMs?: number } = {}): DiscordClient {
+  return createDiscordClient({
+    apiBaseUrl,
+    applicationId: world.discord.applicationId,
+    botToken: new Secret(options.token ?? world.discord.botToken),
+    version: '1.2.3',
+    timeoutMs: options.timeoutMs ?? 5000,
+  });
+}
+
+beforeEach(async () => {
+  world = await startDiscordWorld();
+  client = clientFor(world.discord.apiBaseUrl);
+});
+
+afterEach(async () => {
+  await client.close();
+  await world.close();
+});
+
+async function interactionToken(): Promise<Secret> {
+  await world.discord.people.command('plan');
+  return new Secret(world.tokenOf(world.received.length - 1));
+}
+
+function fault(action: FaultAction, times = 1) {
+  return world.discord.faults.apply({ op: 'add', rule: { action, times } });
+}
+
+const requests = () => world.discord.state()['requests'] as Record<string, number>;
+
+describe('messages', () => {
+  test('by the interaction’s token', async () => {
+    const token = await interactionToken();
+    const { id, channel_id: channelId } = await client.editOriginal(token, body('one'));
+    expect(channelId).toBe(world.discord.channelId);
+    await client.followUp(token, { ...body('only you'), flags: 64 });
+    expect(world.discord.messages()).toMatchObject([
+      { id, versions: [{ loading: true }, { content: 'one', by: 'webhook.message.edit' }] },
+      { ephemeral: true, versions: [{ content: 'only you' }] },
+    ]);
+  });
+
+  test('by the bot, the same nonce once', async () => {
+    const posted = await client.postMessage(world.discord.channelId, { ...body('a'), nonce: 'n', enforce_nonce: true });
+    const again = await client.postMessage(world.discord.channelId, { ...body('a'), nonce: 'n', enforce_nonce: true });
+    expect(again.id).toBe(posted.id);
+    await client.editMessage(posted.channel_id, posted.id, body('b'));
+    expect(world.discord.messages()[0]?.versions.map(({ content }) => content)).toEqual(['a', 'b']);
+  });
+
+  test('commands, global and of a guild', async () => {
+    const plan = { name: 'plan', description: 'Plans' };
+    const { id } = await client.createCommand(undefined, plan);
+    await client.createCommand(world.discord.guildId, plan);
+    await client.editCommand(undefined, id, { description: 'Plans better' });
+    expect(await client.listCommands(undefined)).toMatchObject([{ id, description: 'Plans better' }]);
+    await client.deleteCommand(undefined, id);
+    expect(await client.listCommands(undefined)).toEqual([]);
+    expect(await client.listCommands(world.discord.guildId)).toHaveLength(1);
+  });
+});
+
+describe('what Discord says about waiting', () => {
+  test('a route that is limited is not asked again before its time, others are', async () => {
+    await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000 } });
+    const post = () => client.postMessage(world.discord.channelId, body('x'));
+    await expect(post()).rejects.toMatchObject({ code: 'discord.rate_limited', retryAfterMs: 60_000 });
+    await expect(post()).rejects.toMatchObject({ code: 'discord.rate_limited', retryable: true });
+    expect(requests()['channel.message.create']).toBe(1);
+    expect(client.pausedForMs()).toBe(0);
+    await world.discord.faults.apply({ op: 'channel', id: '5' });
+    await client.postMessage('5', body('x'));
+  });
+
+  test('the bucket that the headers call empty is left alone before any 429', async () => {
+    for (let count = 0; count < 5; count += 1) {
+      await client.postMessage(world.discord.channelId, body('x'));
+    }
+    const refused = await client.postMessage(world.discord.channelId, body('x')).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'discord.rate_limited', global: false });
+    expect(requests()['channel.message.create']).toBe(5);
+  });
+
+  test('a global limit holds everything of the bot back, answers to interactions not', async () => {
+    const token = await interactionToken();
+    await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000, scope: 'global' } });
+    await expect(client.postMessage('1', body('x'))).rejects.toMatchObject({ global: true });
+    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.rate_limited', global: true });
+    expect(client.pausedForMs()).toBeGreaterThan(59_000);
+    await client.editOriginal(token, body('still'));
+  });
+
+  test('a refused bot token is not tried again at once', async () => {
+    const stranger = clientFor(world.discord.apiBaseUrl, { token: 'wrong' });
+    await expect(stranger.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.unauthorized' });
+    await expect(stranger.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.rate_limited' });
+    expect(requests()).not.toHaveProperty('channel.message.create');
+    await stranger.close();
+  });
+});
+
+describe('failures', () => {
+  test('no answer in time, a reset connection, 5xx, a page that is not Discord’s', async () => {
+    const hasty = clientFor(world.discord.apiBaseUrl, { timeoutMs: 100 });
+    await fault({ kind: 'hang' });
+    await expect(hasty.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.timeout', retryable: true });
+    await hasty.close();
+    await fault({ kind: 'reset' });
+    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection', retryable: true });
+    await fault({ kind: 'answer', answer: { status: 502, body: '<html>Bad gateway</html>' } });
+    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.unavailable', status: 502 });
+    await fault({ kind: 'answer', answer: { status: 200, body: '<html>maintenance</html>' } });
+    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.bad_answer', retryable: true });
+    await world.discord.disconnect();
+    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
+  });
+
+  test('an answer without end is cut', async () => {
+    const server = createServer((_request, response) => {
+      const chunk = Buffer.alloc(1024 * 1024, 'x');
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk)) {
+          // As fast as it is read.
+        }
+      };
+      response.on('drain', more);
+      more();
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const endless = clientFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api`);
+    await expect(endless.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
+    await endless.close();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test('no error tells a token, however it is looked at', async () => {
+    const token = await interactionToken();
+    const errors: unknown[] = [];
+    const keep = async (work: Promise<unknown>) => errors.push(await work.catch((error: unknown) => error));
+    for (const action of [
+      { kind: 'reset' },
+      { kind: 'answer', answer: { status: 500 } },
+      { kind: 'answer', answer: { status: 200, body: 'no json' } },
+      { kind: 'answer', answer: { status: 429, retryAfterMs: 60_000 } },
+    ] satisfies FaultAction[]) {
+      await fault(action);
+      await keep(client.editOriginal(token, body('x')));
+    }
+    await keep(client.editOriginal(token, body('x')));
+    await keep(client.editMessage('1', '2', body('x')));
+    await world.discord.disconnect();
+    await keep(client.followUp(new Secret('another-interaction-token'), body('x')));
+    const said = inspect(errors, { depth: null, showHidden: true });
+    expect(errors).toHaveLength(7);
+    for (const secret of [token.reveal(), 'another-interaction-token', world.discord.botToken]) {
+      expect(said).not.toContain(secret);
+    }
+  });
+});

@@ -1,0 +1,126 @@
+import type {
+  APIApplicationCommand,
+  RESTPatchAPIApplicationCommandJSONBody,
+  RESTPostAPIApplicationCommandsJSONBody,
+} from 'discord-api-types/v10';
+import type { Secret } from '../../base/secret.ts';
+import type { MessageBody, NewMessageBody, SentMessage } from './message.ts';
+import { DiscordTransport } from './transport.ts';
+
+export interface DiscordClientOptions {
+  /** No slash and no version at the end. */
+  readonly apiBaseUrl: string;
+  readonly applicationId: string;
+  readonly botToken: Secret;
+  /** facteur's own, for the `User-Agent` that Discord asks for. */
+  readonly version: string;
+  /** For one request, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * What facteur asks of Discord. Every method rejects with a {@link DiscordError} and never tries twice: who waits and
+ * for how long is the ledger's to know.
+ */
+export interface DiscordClient {
+  /** Fills or changes the answer to an interaction, by the interaction's token (15 minutes). */
+  editOriginal(token: Secret, body: MessageBody): Promise<SentMessage>;
+  /** One more message in answer to an interaction; `flags: 64` shows it to that person only. */
+  followUp(token: Secret, body: MessageBody & { readonly flags?: number }): Promise<SentMessage>;
+  editMessage(channelId: string, messageId: string, body: MessageBody): Promise<SentMessage>;
+  /** With a nonce, the same message again within minutes is the message that was posted before. */
+  postMessage(channelId: string, body: NewMessageBody): Promise<SentMessage>;
+  /** Registered commands: of one guild, or the global ones. */
+  listCommands(guildId: string | undefined): Promise<APIApplicationCommand[]>;
+  createCommand(
+    guildId: string | undefined,
+    command: RESTPostAPIApplicationCommandsJSONBody,
+  ): Promise<APIApplicationCommand>;
+  editCommand(
+    guildId: string | undefined,
+    commandId: string,
+    change: RESTPatchAPIApplicationCommandJSONBody,
+  ): Promise<APIApplicationCommand>;
+  deleteCommand(guildId: string | undefined, commandId: string): Promise<void>;
+  /** Milliseconds for which Discord wants nothing from this bot; 0 usually. */
+  pausedForMs(): number;
+  close(): Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export function createDiscordClient(options: DiscordClientOptions): DiscordClient {
+  const { applicationId } = options;
+  const transport = new DiscordTransport({ ...options, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
+  const webhook = (token: Secret): string => `/webhooks/${applicationId}/${encodeURIComponent(token.reveal())}`;
+  const commands = (guildId: string | undefined): string =>
+    `/applications/${applicationId}${guildId === undefined ? '' : `/guilds/${encodeURIComponent(guildId)}`}/commands`;
+  const command = (guildId: string | undefined, id: string): string => `${commands(guildId)}/${encodeURIComponent(id)}`;
+  const channel = (id: string): string => `/channels/${encodeURIComponent(id)}/messages`;
+  return {
+    editOriginal: (token, body) =>
+      transport.call({
+        what: 'edit the answer',
+        method: 'PATCH',
+        path: `${webhook(token)}/messages/@original`,
+        bucket: webhook(token),
+        body,
+      }),
+    followUp: (token, body) =>
+      transport.call({ what: 'send a follow-up', method: 'POST', path: webhook(token), bucket: webhook(token), body }),
+    editMessage: (channelId, messageId, body) =>
+      transport.call({
+        what: 'edit the message',
+        method: 'PATCH',
+        path: `${channel(channelId)}/${encodeURIComponent(messageId)}`,
+        bucket: `edit ${channelId}`,
+        asBot: true,
+        body,
+      }),
+    postMessage: (channelId, body) =>
+      transport.call({
+        what: 'post a message',
+        method: 'POST',
+        path: channel(channelId),
+        bucket: `post ${channelId}`,
+        asBot: true,
+        body,
+      }),
+    listCommands: (guildId) =>
+      transport.call({
+        what: 'list the commands',
+        method: 'GET',
+        path: commands(guildId),
+        bucket: 'list',
+        asBot: true,
+      }),
+    createCommand: (guildId, body) =>
+      transport.call({
+        what: 'create a command',
+        method: 'POST',
+        path: commands(guildId),
+        bucket: 'create',
+        asBot: true,
+        body,
+      }),
+    editCommand: (guildId, id, body) =>
+      transport.call({
+        what: 'change a command',
+        method: 'PATCH',
+        path: command(guildId, id),
+        bucket: 'change',
+        asBot: true,
+        body,
+      }),
+    deleteCommand: (guildId, id) =>
+      transport.call({
+        what: 'delete a command',
+        method: 'DELETE',
+        path: command(guildId, id),
+        bucket: 'delete',
+        asBot: true,
+      }),
+    pausedForMs: () => transport.pausedForMs(),
+    close: () => transport.close(),
+  };
+}
