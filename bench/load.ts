@@ -1,0 +1,81 @@
+import { Pool } from 'undici';
+
+/** What a closed loop of clients saw. */
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  /** Operations that did not end as they should. */
+  readonly failures: number;
+}
+
+/**
+ * Keeps `clients` operations under way for `seconds`, each client beginning its next one when the last has ended.
+ *
+ * @param operation gets a number that it has never seen; resolves to whether it ended as it should
+ */
+export async function closedLoop(
+  clients: number,
+  seconds: number,
+  operation: (index: number) => Promise<boolean>,
+): Promise<LoadResult> {
+  const latencies: number[] = [];
+  let next = 0;
+  let failures = 0;
+  const startedAt = performance.now();
+  const endAt = startedAt + seconds * 1000;
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      while (performance.now() < endAt) {
+        const from = performance.now();
+        next += 1;
+        if (!(await operation(next))) {
+          failures += 1;
+        }
+        latencies.push(performance.now() - from);
+      }
+    }),
+  );
+  const elapsed = (performance.now() - startedAt) / 1000;
+  latencies.sort((a, b) => a - b);
+  return {
+    perSecond: latencies.length / elapsed,
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
+    maxMs: latencies.at(-1) ?? 0,
+    failures,
+  };
+}
+
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+}
+
+export interface PostLoad {
+  readonly url: string;
+  readonly path: string;
+  readonly clients: number;
+  readonly seconds: number;
+  /** The body of the request with this number. */
+  readonly body: (index: number) => Uint8Array;
+}
+
+/** POSTs protobuf over as many kept-alive connections as there are clients; anything but 202 is a failure. */
+export async function postLoad({ url, path, clients, seconds, body }: PostLoad): Promise<LoadResult> {
+  const pool = new Pool(url, { connections: clients, pipelining: 1 });
+  try {
+    return await closedLoop(clients, seconds, async (index) => {
+      const response = await pool.request({
+        method: 'POST',
+        path,
+        headers: { 'content-type': 'application/x-protobuf' },
+        body: body(index),
+      });
+      await response.body.dump();
+      return response.statusCode === 202;
+    });
+  } finally {
+    await pool.close();
+  }
+}
