@@ -28,6 +28,8 @@ export interface AppContext {
   readonly newId: () => string;
   readonly pid: number;
   readonly migrationsDir: URL;
+  /** Set where the database of the configuration is not to be opened by its DSN. */
+  readonly openDatabase?: typeof openDatabase;
   /** The cluster to talk to; looked for only when the dispatcher is enabled. */
   readonly clusterAccess: () => Promise<ClusterAccess>;
   readonly version: string;
@@ -163,7 +165,7 @@ async function openCore(
 
 /** The database of the configuration; nothing connects before it is used. */
 export function openLedger(config: Config, context: AppContext): Promise<Database> {
-  return openDatabase({
+  return (context.openDatabase ?? openDatabase)({
     dsn: config.postgres.dsn.reveal(),
     pid: context.pid,
     random: context.random,

@@ -21,6 +21,7 @@ export async function main(): Promise<void> {
     readStdin,
     readFile: (path) => readFile(path),
     signal: stop.signal,
+    fetch,
     homeDir: homedir(),
     migrationsDir: new URL('../migrations/', import.meta.url),
   };

@@ -59,7 +59,7 @@ async function runSandbox(
     await writeFile(kubeconfig, cluster.kubeconfig());
     const env = await sandboxEnvironment(options, kubeconfig);
     const { config } = await loadConfig({ env, readFile: async (path) => (await io.readFile(path)).toString() });
-    const app = await start(config as Config, { ...io, env });
+    const app = await start(config, { ...io, env });
     const ready = app.ready.then(() => tour(app, cluster, options, io));
     const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
     await runUntilStopped({ ready, close: () => app.close() }, stayUntil);

@@ -15,6 +15,7 @@ import { recordRefusal } from '../ledger/refusals.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
 import { recordRun } from '../ledger/record-run.ts';
 import { wakeSubmitters } from '../ledger/submission-queue.ts';
+import type { Slot } from '../submit/slots.ts';
 import type { Submitter } from '../submit/submitter.ts';
 import { authorise } from './authorise.ts';
 import { codexRun, commandRun } from './new-run.ts';
@@ -127,23 +128,28 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
   }
   const { runId, deliveryId, duplicate, workflowName } = receipt;
   deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
-  if (receipt.state !== 'queued') {
-    slot?.release();
-    return receipt;
+  if (receipt.state === 'queued' && deps.submitter !== undefined) {
+    const waitMs = options.awaitSubmissionMs;
+    const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
+    bringToCluster(run, receipt, deps.submitter, slot);
+    return { ...receipt, ...(await settled) };
   }
-  if (deps.submitter === undefined) {
+  slot?.release();
+  if (receipt.state === 'queued') {
     await wakeOthers(deps);
-    return receipt;
   }
-  const settled = options.awaitSubmissionMs > 0 ? deps.submitter.settled(runId, options.awaitSubmissionMs) : undefined;
-  if (slot !== undefined && !duplicate) {
-    const claimed = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
-    deps.submitter.submit({ ...receipt, ...claimed, traceparent: run.traceparent, plan: run.plan }, slot);
-  } else {
+  return receipt;
+}
+
+/** At once in the slot that was taken for it; or else in its turn. A duplicate is for whoever recorded it first. */
+function bringToCluster(run: NewRun, receipt: RunReceipt, submitter: Submitter, slot: Slot | undefined): void {
+  if (slot === undefined || receipt.duplicate) {
     slot?.release();
-    deps.submitter.nudge();
+    submitter.nudge();
+    return;
   }
-  return { ...receipt, ...(await settled) };
+  const claimed = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
+  submitter.submit({ ...receipt, ...claimed, traceparent: run.traceparent, plan: run.plan }, slot);
 }
 
 /** The run is durable by now: when nobody can be woken, the submitters' own polling finds it. */

@@ -29,9 +29,7 @@ export function planCommand(
   const name = definition === undefined ? command.name : command.name.toLowerCase();
   const given = Object.entries(command.options).filter(([, value]) => value !== '');
   return {
-    namespace: definition?.namespace ?? argo.namespace,
-    workflowTemplate: definition?.workflowTemplate ?? argo.workflowTemplate,
-    serviceAccount: definition?.serviceAccount ?? argo.serviceAccount,
+    ...target(definition, argo),
     namePrefix: dnsLabel(name),
     parameters: {
       ...argo.parameters,
@@ -41,6 +39,15 @@ export function planCommand(
     },
     labels: { [LABELS.command]: labelValue(name) },
     annotations: {},
+  };
+}
+
+/** What the definition leaves open is the same for every command. */
+function target(definition: CommandDefinition | undefined, argo: ArgoConfig) {
+  return {
+    namespace: definition?.namespace ?? argo.namespace,
+    workflowTemplate: definition?.workflowTemplate ?? argo.workflowTemplate,
+    serviceAccount: definition?.serviceAccount ?? argo.serviceAccount,
   };
 }
 

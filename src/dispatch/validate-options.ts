@@ -27,9 +27,9 @@ function absenceFault(definition: OptionDefinition): string | undefined {
 }
 
 function valueFault(definition: OptionDefinition, value: string): string | undefined {
-  if (definition.choices !== undefined && definition.choices.length > 0) {
-    const values = definition.choices.map((choice) => choice.value);
-    return values.includes(value) ? undefined : `must be one of ${values.join(', ')}`;
+  const choices = definition.choices?.map((choice) => choice.value) ?? [];
+  if (choices.length > 0) {
+    return choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`;
   }
   switch (definition.type) {
     case 'string':
@@ -37,14 +37,19 @@ function valueFault(definition: OptionDefinition, value: string): string | undef
     case 'boolean':
       return value === 'true' || value === 'false' ? undefined : 'must be true or false';
     case 'integer':
-      return /^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))
-        ? rangeFault(definition, Number(value))
-        : 'must be a whole number';
+      return isInteger(value) ? rangeFault(definition, Number(value)) : 'must be a whole number';
     case 'number':
-      return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(value) && Number.isFinite(Number(value))
-        ? rangeFault(definition, Number(value))
-        : 'must be a number';
+      return isNumber(value) ? rangeFault(definition, Number(value)) : 'must be a number';
   }
+}
+
+/** Past 2^53 a number would not be the one that was written. */
+function isInteger(text: string): boolean {
+  return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text));
+}
+
+function isNumber(text: string): boolean {
+  return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text));
 }
 
 function rangeFault({ min, max }: OptionDefinition, value: number): string | undefined {

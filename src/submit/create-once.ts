@@ -1,10 +1,10 @@
-import { ArgoError } from '../clients/argo/errors.ts';
+import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import { workflowManifest } from '../domain/workflow-manifest.ts';
-import { deliveryLabel, workflowName } from '../domain/workflow-name.ts';
-import { LABELS } from '../domain/workflow-plan.ts';
+import { workflowName } from '../domain/workflow-name.ts';
 import { renameRun, type ClaimedRun } from '../ledger/submission-queue.ts';
+import { findOurs, reasonOf } from './our-workflow.ts';
 import { judgeCreateFailure } from './verdict.ts';
 
 /** What came of trying to have the run's workflow in the cluster. */
@@ -27,7 +27,6 @@ export interface CreateOnceDeps {
 
 /** How long one create may take. Well under the claim, so that two processes never try at the same time. */
 const CREATE_TIMEOUT_MS = 10_000;
-const GET_TIMEOUT_MS = 3000;
 /** Foreign objects under our names are freak events; after this many the run waits for its next turn. */
 const MAX_NAMES = 4;
 
@@ -77,15 +76,16 @@ async function tryName(run: ClaimedRun, name: string, deps: CreateOnceDeps): Pro
 
 async function lookAtExisting(run: ClaimedRun, name: string, deps: CreateOnceDeps): Promise<Creation | 'foreign'> {
   try {
-    const found = await deps.workflows.getWorkflow(run.plan.namespace, name, { timeoutMs: GET_TIMEOUT_MS });
-    const ours = found.metadata?.labels?.[LABELS.delivery] === deliveryLabel(run.deliveryId);
-    return ours ? { kind: 'created', workflowName: name, workflowUid: found.metadata?.uid ?? '' } : 'foreign';
+    const workflowUid = await findOurs(run, name, deps.workflows);
+    if (workflowUid !== undefined) {
+      return { kind: 'created', workflowName: name, workflowUid };
+    }
+    return 'foreign';
   } catch (error) {
-    if (error instanceof ArgoError && error.code === 'argo.not_found') {
+    if (isArgoError(error, 'argo.not_found')) {
       // It was there a moment ago. After an earlier try it may have been ours, and a second one must never be made.
       return run.attempts > 1 ? { kind: 'created', workflowName: name, workflowUid: '' } : 'foreign';
     }
-    const reason = error instanceof ArgoError ? (error.details ?? error.message) : 'the cluster did not answer';
-    return { kind: 'postponed', workflowName: name, reason, overloaded: false };
+    return { kind: 'postponed', workflowName: name, reason: reasonOf(error), overloaded: false };
   }
 }

@@ -1,8 +1,7 @@
-import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
+import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
-import { deliveryLabel } from '../domain/workflow-name.ts';
-import { LABELS } from '../domain/workflow-plan.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
+import { findOurs, reasonOf } from './our-workflow.ts';
 
 /** What came of ending a run that somebody wants ended. */
 export type Ending =
@@ -27,8 +26,7 @@ export async function stopOnce(
   try {
     return run.state === 'queued' ? await lookForWorkflow(run, workflows) : await tellToStop(run, workflows);
   } catch (error) {
-    const reason = error instanceof ArgoError ? (error.details ?? error.message) : 'the cluster did not answer';
-    return { kind: 'postponed', reason };
+    return { kind: 'postponed', reason: reasonOf(error) };
   }
 }
 
@@ -37,9 +35,8 @@ async function lookForWorkflow(run: ClaimedRun, workflows: Pick<ArgoClient, 'get
     return { kind: 'never_created' };
   }
   try {
-    const found = await workflows.getWorkflow(run.plan.namespace, run.workflowName, { timeoutMs: CALL_TIMEOUT_MS });
-    const ours = found.metadata?.labels?.[LABELS.delivery] === deliveryLabel(run.deliveryId);
-    return ours ? { kind: 'found', workflowUid: found.metadata?.uid ?? '' } : { kind: 'never_created' };
+    const workflowUid = await findOurs(run, run.workflowName, workflows);
+    return workflowUid === undefined ? { kind: 'never_created' } : { kind: 'found', workflowUid };
   } catch (error) {
     if (isArgoError(error, 'argo.not_found')) {
       return { kind: 'never_created' };

@@ -10,6 +10,7 @@ export interface CliIo {
   readonly pid: number;
   /** Aborted by SIGINT or SIGTERM: finish what is under way, then return. */
   readonly signal: AbortSignal;
+  fetch(url: URL, init: RequestInit): Promise<Response>;
   readonly homeDir: string;
   /** Where the numbered SQL files are. */
   readonly migrationsDir: URL;

@@ -20,7 +20,7 @@ export const sendCommand: RegisterCommand = (program, io) => {
       .argument('<file>', `${door.what} as JSON; - reads standard input`)
       .description(`send ${door.what} to ${door.path}`)
       .action(async (file: string, options: SendOptions) => {
-        const answer = await post(new URL(door.path, options.url), await readInput(io, file), options.token);
+        const answer = await post(io, new URL(door.path, options.url), await readInput(io, file), options.token);
         printAnswer(io, answer, options.json === true);
       });
   }
@@ -38,9 +38,9 @@ interface Answer {
   readonly body: string;
 }
 
-async function post(url: URL, body: Buffer, token: string | undefined): Promise<Answer> {
+async function post(io: CliIo, url: URL, body: Buffer, token: string | undefined): Promise<Answer> {
   try {
-    const response = await fetch(url, {
+    const response = await io.fetch(url, {
       method: 'POST',
       body,
       headers: {

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { CliIo } from './io.ts';
 import type { RegisterCommand } from './program.ts';
 
