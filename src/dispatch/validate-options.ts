@@ -1,4 +1,4 @@
-import type { OptionDefinition } from '../domain/command.ts';
+import type { OptionDefinition, OptionType } from '../domain/command.ts';
 
 /**
  * What breaks a command's definition, a sentence each that names the option and never repeats its value; empty when
@@ -31,17 +31,17 @@ function valueFault(definition: OptionDefinition, value: string): string | undef
   if (choices.length > 0) {
     return choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`;
   }
-  switch (definition.type) {
-    case 'string':
-      return textFault(definition, value);
-    case 'boolean':
-      return value === 'true' || value === 'false' ? undefined : 'must be true or false';
-    case 'integer':
-      return isInteger(value) ? rangeFault(definition, Number(value)) : 'must be a whole number';
-    case 'number':
-      return isNumber(value) ? rangeFault(definition, Number(value)) : 'must be a number';
-  }
+  return CHECKS[definition.type](definition, value);
 }
+
+type Check = (definition: OptionDefinition, value: string) => string | undefined;
+
+const CHECKS: Readonly<Record<OptionType, Check>> = {
+  string: textFault,
+  boolean: (_, value) => (value === 'true' || value === 'false' ? undefined : 'must be true or false'),
+  integer: (definition, value) => (isInteger(value) ? rangeFault(definition, Number(value)) : 'must be a whole number'),
+  number: (definition, value) => (isNumber(value) ? rangeFault(definition, Number(value)) : 'must be a number'),
+};
 
 /** Past 2^53 a number would not be the one that was written. */
 function isInteger(text: string): boolean {
