@@ -43,7 +43,11 @@ export function clientFor(access: ClusterAccess | string): ArgoClient {
 }
 
 /** A workflow of the template that `startCluster` brings. */
-export function manifest(name: string, labels: Record<string, string> = {}, parameters: Record<string, string> = {}): Workflow {
+export function manifest(
+  name: string,
+  labels: Record<string, string> = {},
+  parameters: Record<string, string> = {},
+): Workflow {
   return {
     apiVersion: 'argoproj.io/v1alpha1',
     kind: 'Workflow',

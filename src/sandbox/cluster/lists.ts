@@ -1,6 +1,7 @@
 import { ApiFailure, badRequest, listType } from './api-failure.ts';
 import { isObject, textField, type Resource } from './objects.ts';
 import { matches, parseSelector } from './selector.ts';
+import { firstBehind } from './sorted.ts';
 import type { Entry, Store } from './store.ts';
 
 export interface ListQuery {
@@ -24,25 +25,38 @@ export function listPage(store: Store, { resource, namespace, query }: ListQuery
   const version = token?.version ?? versionOf(query, store);
   const snapshot = snapshotOf(store, resource, version, token);
 
-  const chosen = snapshot.filter((entry) => wanted(entry, namespace, token) && matches(requirements, entry.labels));
-  const page = limit > 0 ? chosen.slice(0, limit) : chosen;
+  const wanted = (entry: Entry): boolean =>
+    (namespace === undefined || entry.object.metadata.namespace === namespace) && matches(requirements, entry.labels);
+  const from = token === undefined ? 0 : firstBehind(snapshot, (entry) => keyOf(entry) > token.after);
+  const { page, left } = cut(snapshot.slice(from), limit, wanted);
   const last = page.at(-1);
-  const remaining = chosen.length - page.length;
+  const more = last !== undefined && left.some(wanted);
   const metadata = {
     resourceVersion: String(version),
-    ...(remaining > 0 && last !== undefined ? { continue: encodeToken({ version, after: keyOf(last) }) } : {}),
+    ...(more ? { continue: encodeToken({ version, after: keyOf(last) }) } : {}),
     // Counting what a selector would leave costs a scan, so the real one gives no number then.
-    ...(remaining > 0 && requirements.length === 0 ? { remainingItemCount: remaining } : {}),
+    ...(more && requirements.length === 0 ? { remainingItemCount: left.filter(wanted).length } : {}),
   };
   const { apiVersion, kind } = listType(resource);
   return `{"apiVersion":"${apiVersion}","kind":"${kind}","metadata":${JSON.stringify(metadata)},"items":[${page.map(({ json }) => json).join(',')}]}`;
 }
 
-function wanted(entry: Entry, namespace: string | undefined, token: ContinueToken | undefined): boolean {
-  return (
-    (namespace === undefined || entry.object.metadata.namespace === namespace) &&
-    (token === undefined || keyOf(entry) > token.after)
-  );
+/** The first `limit` wanted entries (0: all), and everything behind them. */
+function cut(
+  entries: readonly Entry[],
+  limit: number,
+  wanted: (entry: Entry) => boolean,
+): { readonly page: readonly Entry[]; readonly left: readonly Entry[] } {
+  const page: Entry[] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (limit > 0 && page.length === limit) {
+      return { page, left: entries.slice(index) };
+    }
+    if (wanted(entry)) {
+      page.push(entry);
+    }
+  }
+  return { page, left: [] };
 }
 
 function snapshotOf(

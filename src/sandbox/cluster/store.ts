@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { alreadyExists, expired, notFound, objectTooLarge, versionTooLarge } from './api-failure.ts';
 import { NO_LABELS, type ApiObject, type JsonObject, type Resource } from './objects.ts';
 import { randomUuid } from './random.ts';
+import { firstBehind } from './sorted.ts';
 
 /** One version of one object. Its JSON is made at most once, whoever asks for it. */
 export class Entry {
@@ -163,7 +164,7 @@ export class Store {
       return last.entries;
     }
     const objects = new Map(this.#objects[resource]);
-    for (const event of this.#events.slice(this.#indexAfter(version)).toReversed()) {
+    for (const event of this.#after(version).toReversed()) {
       if (event.resource === resource) {
         undo(objects, event);
       }
@@ -177,7 +178,7 @@ export class Store {
   /** What happened after `version`, oldest first. */
   eventsAfter(version: number): readonly StoreEvent[] {
     this.#checkVersion(version, `too old resource version: ${version} (${this.#forgotten})`);
-    return this.#events.slice(this.#indexAfter(version));
+    return this.#after(version);
   }
 
   /** Forgets all events, as etcd's compaction does after some minutes. */
@@ -196,18 +197,8 @@ export class Store {
     }
   }
 
-  #indexAfter(version: number): number {
-    let low = 0;
-    let high = this.#events.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#events[middle]?.version ?? 0) <= version) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
+  #after(version: number): readonly StoreEvent[] {
+    return this.#events.slice(firstBehind(this.#events, (event) => event.version > version));
   }
 
   #measured(entry: Entry): Entry {
