@@ -10,6 +10,8 @@ export interface NewDeadLetter {
   /** Without credentials. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** Where it can be read again, so that its letter is kept once; absent when nowhere. */
+  readonly source?: string;
 }
 
 /** A dead letter as a list shows it. */
@@ -31,12 +33,13 @@ export interface DeadLetter extends DeadLetterSummary {
 
 const SUMMARY = `id, door, delivery_id AS "deliveryId", reason, attempts, octet_length(body) AS bytes, created_at AS "createdAt"`;
 
-/** Keeps a message that was refused for good; durable when it returns. */
+/** Keeps a message that was refused for good; durable when it returns. One whose source is known already changes nothing. */
 export async function keepDeadLetter(db: Queryable, letter: NewDeadLetter): Promise<void> {
   await db.query({
     name: 'keep-dead-letter',
-    text: `INSERT INTO facteur.dead_letters (door, delivery_id, reason, attempts, headers, body)
-      VALUES ($1, $2, $3, $4, $5::jsonb, $6)`,
+    text: `INSERT INTO facteur.dead_letters (door, delivery_id, reason, attempts, headers, body, source)
+      VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7)
+      ON CONFLICT (source) WHERE source <> '' DO NOTHING`,
     values: [
       letter.door,
       letter.deliveryId,
@@ -44,6 +47,7 @@ export async function keepDeadLetter(db: Queryable, letter: NewDeadLetter): Prom
       letter.attempts,
       JSON.stringify(letter.headers),
       Buffer.from(letter.body),
+      letter.source ?? '',
     ],
   });
 }
