@@ -75,10 +75,11 @@ async function run(command: string, args: readonly string[]): Promise<number> {
 /** Runs a command with our terminal; signals go to it, so that we are still there to clean up after it. */
 async function execute(command: string, args: readonly string[], variables: Record<string, string>): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...variables } });
+  // Before the command can do anything that somebody might answer with a signal.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => child.kill(signal));
   }
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...variables } });
   child.once('error', reject);
   child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
   return promise;

@@ -74,6 +74,24 @@ test('gives up waiting for another runner after a while, with a word why', async
   });
 });
 
+test('does not queue up behind somebody who uses a table, with everybody else behind it', async () => {
+  await makeGoDatabase(admin, 1);
+  const migrations = await loadMigrations(MIGRATIONS);
+  const other = openTestPostgres(made.dsn, { poolSize: 1 });
+  await admin.transaction(async (reader) => {
+    await reader.query({ text: 'SELECT count(*) FROM codex_kb.ideas' });
+    const attempt = migrate(other, migrations, { tableWaitMs: 100 });
+    await expect(attempt).rejects.toMatchObject({
+      code: 'postgres.unavailable',
+      retryable: true,
+      sqlState: '55P03',
+      message: expect.stringContaining('000002_codex_kb_intake_constraints.sql failed'),
+    });
+  });
+  expect((await migrate(other, migrations))[0]?.version).toBe(2);
+  await other.close();
+});
+
 test('the schema on a server is the one in the repository', async () => {
   await migrate(admin, await loadMigrations(MIGRATIONS));
   await expect(await schemaFile(admin)).toMatchFileSnapshot('../../../migrations/schema.sql');

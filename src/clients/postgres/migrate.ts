@@ -14,6 +14,11 @@ export interface AppliedMigration {
 export interface MigrateOptions {
   /** How long to wait for another process that is migrating, in milliseconds; building an index may take minutes. */
   readonly lockWaitMs?: number;
+  /**
+   * How long a statement may wait for a table that others use, in milliseconds: while it waits, everybody who comes
+   * later waits behind it, so it is better to fail and be tried again.
+   */
+  readonly tableWaitMs?: number;
 }
 
 /** What the database says of a migration that it has. */
@@ -59,7 +64,7 @@ export async function migrate(
     await adopt(session, migrations, goose);
     const pending = pendingOf(migrations, await recorded(session));
     for (const migration of pending) {
-      await apply(session, migration, goose);
+      await apply(session, migration, { goose, tableWaitMs: options.tableWaitMs ?? 10_000 });
     }
     return pending.map(({ version, name }) => ({ version, name, status: 'applied' }));
   });
@@ -131,22 +136,27 @@ async function adopt(session: Queryable, migrations: readonly Migration[], goose
   }
 }
 
-async function apply(session: Queryable, migration: Migration, goose: readonly string[]): Promise<void> {
+interface ApplyOptions {
+  readonly goose: readonly string[];
+  readonly tableWaitMs: number;
+}
+
+async function apply(session: Queryable, migration: Migration, options: ApplyOptions): Promise<void> {
   try {
     if (!migration.transactional) {
       for (const text of splitStatements(migration.sql)) {
         await session.query({ text });
       }
     }
-    await session.query({ text: 'BEGIN' });
+    await session.query({ text: `BEGIN; SET LOCAL lock_timeout = ${options.tableWaitMs}` });
     if (migration.transactional) {
       await session.query({ text: migration.sql });
     }
     await record(session, migration);
-    await recordInGoose(session, goose, migration.version);
+    await recordInGoose(session, options.goose, migration.version);
     await session.query({ text: 'COMMIT' });
   } catch (error) {
-    throw await explained(session, migration, error);
+    throw error instanceof DatabaseError ? await explained(session, migration, error) : error;
   }
 }
 
@@ -158,20 +168,21 @@ async function record(session: Queryable, { version, name, sha256 }: Migration):
 }
 
 /** A failed migration with its name, and with what to do about the one thing that an operator has to provide. */
-async function explained(session: Queryable, migration: Migration, error: unknown): Promise<unknown> {
-  if (!(error instanceof DatabaseError) || error.code === 'postgres.unavailable') {
-    return error;
-  }
-  await session.query({ text: 'ROLLBACK' });
-  const { rows } = await session.query<{ version: string }>({
-    text: `SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'`,
-  });
-  return new DatabaseError(error.code, `${migration.name} failed: ${error.message}${advice(rows[0]?.version)}`, {
+async function explained(session: Queryable, migration: Migration, error: DatabaseError): Promise<DatabaseError> {
+  const hint = error.code === 'postgres.unavailable' ? '' : advice(await vectorVersion(session));
+  return new DatabaseError(error.code, `${migration.name} failed: ${error.message}${hint}`, {
     retryable: error.retryable,
     sqlState: error.sqlState,
     constraint: error.constraint,
     cause: error,
   });
+}
+
+async function vectorVersion(session: Queryable): Promise<string | undefined> {
+  const { rows } = await session.query<{ version: string }>({
+    text: `ROLLBACK; SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'`,
+  });
+  return rows[0]?.version;
 }
 
 function advice(vector: string | undefined): string {

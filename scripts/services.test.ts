@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const SCRIPT = fileURLToPath(new URL('services.ts', import.meta.url));
+
+/** Named already, so that nothing is started. */
+const NAMED = {
+  FACTEUR_TEST_POSTGRES_DSN: 'postgres://named',
+  FACTEUR_TEST_REDIS_URL: 'redis://named',
+  FACTEUR_TEST_KAFKA_BROKERS: 'named:9092',
+};
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function services(
+  args: readonly string[],
+  during: (kill: () => void) => void = () => undefined,
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...process.env, ...NAMED } });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (data) => {
+    out += String(data);
+    during(() => child.kill('SIGTERM'));
+  });
+  child.stderr.on('data', (data) => (err += String(data)));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+test('run gives the command its services and ends with its exit code', async () => {
+  const { code, out } = await services(['run', '--', 'sh', '-c', 'echo "$FACTEUR_TEST_POSTGRES_DSN"; exit 7']);
+  expect(out).toBe('postgres://named\n');
+  expect(code).toBe(7);
+});
+
+test('a signal goes to the command, and run ends as a shell would', async () => {
+  const { code } = await services(['run', '--', 'sh', '-c', 'echo started; exec sleep 60'], (kill) => kill());
+  expect(code).toBe(128 + 15);
+});
+
+test('a command that does not exist is an error', async () => {
+  expect(await services(['run', '--', 'no-such-command'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('ENOENT'),
+  });
+});
+
+test('up prints the variables for a shell, and status shows them', async () => {
+  expect(await services(['up'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining(`export FACTEUR_TEST_REDIS_URL='redis://named'\n`),
+  });
+  expect(await services(['status'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('postgres: postgres://named\n'),
+  });
+});
+
+test.each([[[]], [['start']], [['run']], [['run', '--']], [['run', 'ls']], [['up', 'now']]])(
+  '%j is wrong usage',
+  async (args) => {
+    expect(await services(args)).toMatchObject({ code: 2, err: expect.stringContaining('usage:') });
+  },
+);
