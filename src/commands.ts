@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { dispatchFor, openLedger, startApp, type App, type AppContext } from './app.ts';
+import { startApp, type App } from './app.ts';
+import type { AppContext } from './app-context.ts';
 import { createLogger, type Logger } from './base/logger.ts';
 import { systemClock } from './base/clock.ts';
 import { errorMessage } from './base/errors.ts';
@@ -9,6 +10,7 @@ import { loadMigrations } from './clients/postgres/load-migrations.ts';
 import { migrate } from './clients/postgres/migrate.ts';
 import { openDatabase } from './clients/postgres/open-database.ts';
 import type { Config } from './config/config.ts';
+import { dispatchFor, openLedger } from './core.ts';
 import { formatFault } from './config/fault.ts';
 import { loadConfig } from './config/load.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { App } from './app.ts';
 import { FacteurError } from './base/errors.ts';
-import type { RunState } from './domain/run-state.ts';
+import { isFinished, type RunState } from './domain/run-state.ts';
 import type { RunView } from './ledger/find-runs.ts';
 import { CommandEventSchema } from './proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from './proto/proompteng/froussard/v1/codex_task_pb.ts';
@@ -78,8 +78,8 @@ async function play(stage: TourStage, path: string, body: Uint8Array): Promise<R
         stage.timeline.step(WORDS[state] ?? state, describe(state, run));
       }
     }
-    if (isTold(run.state)) {
-      expectThat(run.state === GOAL, `the run ended ${run.state}: ${run.reason}`);
+    if (isFinished(run.state)) {
+      expectThat(run.state === 'succeeded', `the run ended ${run.state}: ${run.reason}`);
       return run;
     }
     expectThat(performance.now() < deadline, `the run is still ${run.state} after a minute`);
@@ -87,24 +87,18 @@ async function play(stage: TourStage, path: string, body: Uint8Array): Promise<R
   }
 }
 
-/** How far the tour follows a run. */
-const GOAL: RunState = 'submitted';
 const WORDS: Partial<Record<RunState, string>> = { queued: 'recorded' };
 
-function isTold(state: RunState): boolean {
-  return state !== 'queued';
-}
-
-/** The states that a run has been through, as far as they are to be told. */
+/** The states that a run has been through, as far as its row tells. */
 function statesUpTo(run: RunView): readonly RunState[] {
-  const seen: RunState[] = ['queued'];
+  const states: RunState[] = ['queued'];
   if (run.submittedAt !== null) {
-    seen.push('submitted');
+    states.push('submitted');
   }
-  if (run.state !== 'queued' && run.state !== 'submitted') {
-    seen.push(run.state);
+  if (run.startedAt !== null) {
+    states.push('running');
   }
-  return seen;
+  return states.includes(run.state) ? states : [...states, run.state];
 }
 
 function describe(state: RunState, run: RunView): string {
@@ -113,8 +107,10 @@ function describe(state: RunState, run: RunView): string {
       return `delivery ${run.deliveryId} in Postgres, name ${run.workflowName} reserved`;
     case 'submitted':
       return `Workflow ${run.namespace}/${run.workflowName} created (uid ${run.workflowUid})`;
+    case 'running':
+      return 'the workflow has begun';
     default:
-      return [run.progress, run.reason].filter((text) => text !== '').join(' ');
+      return [`${run.progress} steps`, run.reason].filter((text) => text !== '').join(', ');
   }
 }
 

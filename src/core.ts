@@ -1,0 +1,162 @@
+import { setTimeout } from 'node:timers/promises';
+import type { AppContext } from './app-context.ts';
+import { backoffMs } from './base/backoff.ts';
+import { errorMessage, FacteurError } from './base/errors.ts';
+import type { ArgoClient } from './clients/argo/workflows.ts';
+import type { Database } from './clients/postgres/database.ts';
+import { loadMigrations } from './clients/postgres/load-migrations.ts';
+import { migrate } from './clients/postgres/migrate.ts';
+import { openDatabase } from './clients/postgres/open-database.ts';
+import type { Config } from './config/config.ts';
+import { createDispatch, type Dispatch } from './dispatch/dispatch.ts';
+import { Follower } from './follow/follower.ts';
+import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
+import type { Role } from './roles.ts';
+import { Submitter } from './submit/submitter.ts';
+
+/** What exists once the database is reachable and migrated. */
+export interface Core {
+  readonly db: Database;
+  readonly dispatch: Dispatch;
+  /** Begins the work of the roles. */
+  start(): Promise<void>;
+  /** Ends it: nothing is claimed any more, and what is under way is finished. Then closes the database. */
+  stop(): Promise<void>;
+}
+
+export interface CoreSettings {
+  readonly config: Config;
+  readonly context: AppContext;
+  readonly roles: ReadonlySet<Role>;
+  /** Absent while the dispatcher is disabled. */
+  readonly argo: ArgoClient | undefined;
+}
+
+/** Creates under way at a time: as many as the client has connections. */
+const SUBMIT_CONCURRENCY = 64;
+
+/** Opens and migrates the database, however long Postgres takes to come up, and builds what needs it. */
+export async function openCore(settings: CoreSettings, signal: AbortSignal): Promise<Core> {
+  const { config, context } = settings;
+  const db = await openLedger(config, context);
+  try {
+    await migrateWhenReachable(db, context, signal);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  const submitter = buildSubmitter(settings, db);
+  const follower = buildFollower(settings, db, submitter);
+  return {
+    db,
+    dispatch: dispatchFor(config, context, db, submitter),
+    async start() {
+      submitter?.start();
+      follower?.start();
+      if (submitter !== undefined) {
+        await db.listen(SUBMIT_CHANNEL, () => submitter.nudge());
+      }
+    },
+    async stop() {
+      await Promise.all([submitter?.stop(), follower?.stop()]);
+      await db.close();
+    },
+  };
+}
+
+function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Database): Submitter | undefined {
+  if (argo === undefined || !roles.has('submit')) {
+    return undefined;
+  }
+  return new Submitter({
+    db,
+    workflows: argo,
+    clock: context.clock,
+    random: context.random,
+    logger: context.logger,
+    concurrency: SUBMIT_CONCURRENCY,
+    maxActive: config.argo.maxActive,
+    onMoved: () => undefined,
+  });
+}
+
+function buildFollower(settings: CoreSettings, db: Database, submitter: Submitter | undefined): Follower | undefined {
+  const { config, context, roles, argo } = settings;
+  if (argo === undefined || !roles.has('follow')) {
+    return undefined;
+  }
+  return new Follower({
+    db,
+    workflows: argo,
+    random: context.random,
+    logger: context.logger,
+    namespaces: namespacesOf(config),
+    holder: context.newId(),
+    onChanged: () => {
+      // A run that ended makes room for one that waits.
+      if (config.argo.maxActive !== undefined) {
+        submitter?.nudge();
+      }
+    },
+  });
+}
+
+/** Every namespace that a run of this configuration may be in. */
+function namespacesOf({ argo, codex, commands }: Config): readonly string[] {
+  const targets = [
+    argo.namespace,
+    codex.namespace,
+    codex.autonomousNamespace,
+    ...Object.values(commands).map((command) => command.namespace),
+  ];
+  return targets.filter((namespace): namespace is string => namespace !== undefined && namespace !== '');
+}
+
+/** The database of the configuration; nothing connects before it is used. */
+export function openLedger(config: Config, context: AppContext): Promise<Database> {
+  return (context.openDatabase ?? openDatabase)({
+    dsn: config.postgres.dsn.reveal(),
+    pid: context.pid,
+    random: context.random,
+    onLost: (error) => context.logger.warn({ error: errorMessage(error) }, 'a database connection was lost'),
+  });
+}
+
+/** The use case behind every door. Without a submitter, those of other processes are woken. */
+export function dispatchFor(
+  config: Config,
+  context: AppContext,
+  db: Database,
+  submitter: Submitter | undefined,
+): Dispatch {
+  return createDispatch({
+    db,
+    disabled: config.dispatcherDisabled,
+    submitter,
+    clock: context.clock,
+    logger: context.logger,
+    newId: context.newId,
+    roleMap: config.roleMap,
+    commands: config.commands,
+    argo: config.argo,
+    codex: config.codex,
+  });
+}
+
+async function migrateWhenReachable(db: Database, context: AppContext, signal: AbortSignal): Promise<void> {
+  const migrations = await loadMigrations(context.migrationsDir);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      for (const { name } of await migrate(db, migrations)) {
+        context.logger.info({ migration: name }, 'migration applied');
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof FacteurError && error.retryable) || signal.aborted) {
+        throw error;
+      }
+      context.logger.warn({ attempt, error: errorMessage(error) }, 'waiting for postgres');
+      await setTimeout(backoffMs(attempt, { firstMs: 250, maxMs: 5000 }, context.random()), undefined, { signal });
+    }
+  }
+}
