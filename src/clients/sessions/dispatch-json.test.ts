@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { decodeDispatch, encodeDispatch } from './dispatch-json.ts';
+
+const GO = '{"Namespace":"argo","WorkflowName":"plan-x","Message":"ok","CorrelationID":"c","TraceID":"t"}';
+const DISPATCH = { namespace: 'argo', workflowName: 'plan-x', message: 'ok', correlationId: 'c', traceId: 't' };
+
+test('is written as the Go service writes it', () => {
+  expect(encodeDispatch(DISPATCH)).toBe(GO);
+});
+
+test.each<[string, unknown]>([
+  [GO, DISPATCH],
+  [GO.replace('{', '{"Later":{"a":1},'), DISPATCH],
+  [
+    '{"Namespace":7,"CorrelationID":"c"}',
+    { namespace: '', workflowName: '', message: '', correlationId: 'c', traceId: '' },
+  ],
+  ['{}', { namespace: '', workflowName: '', message: '', correlationId: '', traceId: '' }],
+  ['', undefined],
+  ['null', undefined],
+  ['[]', undefined],
+  ['"text"', undefined],
+  ['{"Namespace":', undefined],
+])('reads %s', (json, expected) => {
+  expect(decodeDispatch(json)).toEqual(expected);
+});

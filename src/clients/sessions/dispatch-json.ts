@@ -1,0 +1,38 @@
+import type { LastDispatch } from './sessions.ts';
+
+/** The dispatch as the Go service wrote it: its field names, without tags. */
+export function encodeDispatch(dispatch: LastDispatch): string {
+  return JSON.stringify({
+    Namespace: dispatch.namespace,
+    WorkflowName: dispatch.workflowName,
+    Message: dispatch.message,
+    CorrelationID: dispatch.correlationId,
+    TraceID: dispatch.traceId,
+  });
+}
+
+/** Whatever is missing or of another type is empty, and unknown fields are passed over; undefined when it is no object. */
+export function decodeDispatch(json: string): LastDispatch | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    // Somebody else's value under our key tells nothing.
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return undefined;
+  }
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  const text = (name: string): string => {
+    const found = fields[name];
+    return typeof found === 'string' ? found : '';
+  };
+  return {
+    namespace: text('Namespace'),
+    workflowName: text('WorkflowName'),
+    message: text('Message'),
+    correlationId: text('CorrelationID'),
+    traceId: text('TraceID'),
+  };
+}
