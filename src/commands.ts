@@ -23,16 +23,17 @@ import { migrateCommand, type Applied } from './entry/cli/migrate.ts';
 import type { RegisterCommand } from './entry/cli/program.ts';
 import { runsCommand } from './entry/cli/runs.ts';
 import { sendCommand } from './entry/cli/send.ts';
-import { serveCommand } from './entry/cli/serve.ts';
+import { serveCommand, type ServeRequest } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
 
+import { ROLES, SERVE_ROLES } from './roles.ts';
 import { sandboxCommand } from './sandbox-command.ts';
 
 /** Everything that `facteur` can do, wired to the product. */
 export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
   const withLedger = ledgerAccess(build);
   return [
-    serveCommand((io, path) => serve(io, path, build)),
+    serveCommand(ROLES, (io, request) => serve(io, request, build)),
     sandboxCommand(startServing, build),
     migrateCommand(migrateOnly),
     runsCommand(withLedger),
@@ -45,13 +46,17 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
   ];
 }
 
-async function serve(io: CliIo, configPath: string | undefined, build: BuildVersion): Promise<App> {
+async function serve(io: CliIo, { configPath, only }: ServeRequest, build: BuildVersion): Promise<App> {
   const logger = loggerFor(io);
   const { config, warnings } = await loadConfig(loadOptions(io, configPath));
   for (const warning of warnings) {
     logger.warn({}, `configuration: ${formatFault(warning)}`);
   }
-  return startServing(config, io, { ...build, logger });
+  const roles = ROLES.filter((role) => only?.includes(role) ?? SERVE_ROLES.includes(role));
+  if (roles.includes('http') && config.discord.publicKey === undefined) {
+    logger.warn({}, 'discord.public_key is not configured: /discord/interactions answers 503');
+  }
+  return startApp(config, contextOf(io, { ...build, logger }), new Set(roles));
 }
 
 /** Starts the service with the process's own clock, randomness and files. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CliIo } from './io.ts';
-import type { RegisterCommand } from './program.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
 
 /** A started facteur, as far as the command line cares. */
 export interface Running {
@@ -16,13 +16,29 @@ export function withConfigOption(command: Command): Command {
   );
 }
 
+/** What `serve` was asked to do. */
+export interface ServeRequest {
+  readonly configPath: string | undefined;
+  /** Role names as they were written, or nothing for all of them. */
+  readonly only: readonly string[] | undefined;
+}
+
 /** `facteur serve`: until SIGINT or SIGTERM, then drains and ends with 0. */
-export function serveCommand(start: (io: CliIo, configPath: string | undefined) => Promise<Running>): RegisterCommand {
+export function serveCommand(
+  roles: readonly string[],
+  start: (io: CliIo, request: ServeRequest) => Promise<Running>,
+): RegisterCommand {
   return (program, io) => {
     withConfigOption(program.command('serve'))
       .description('apply migrations, serve HTTP and follow workflows until told to stop')
-      .action(async (options: { config?: string }) => {
-        await runUntilStopped(await start(io, options.config), io.signal);
+      .option('--only <roles>', `do only this, separated by commas: ${roles.join(', ')}`)
+      .action(async (options: { config?: string; only?: string }) => {
+        const only = options.only?.split(',').map((role) => role.trim());
+        const unknown = only?.find((role) => !roles.includes(role));
+        if (unknown !== undefined) {
+          throw new UsageError(`--only: ${unknown} is none of ${roles.join(', ')}`);
+        }
+        await runUntilStopped(await start(io, { configPath: options.config, only }), io.signal);
       });
   };
 }
