@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib';
-import { isRecord } from '../clients/argo/read.ts';
+import { isRecord } from '../base/json.ts';
 
 /** Unpacking happens on the event loop; larger ones are left alone, and the workflow's own message has to do. */
 const MAX_UNPACKED_BYTES = 4 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { redactText } from '../base/redact.ts';
-import { isRecord } from '../clients/argo/read.ts';
+import { isRecord } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';

@@ -1,7 +1,8 @@
+import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess } from './connection.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { ArgoError } from './errors.ts';
-import { isRecord, readPage, readWorkflow, readWorkflowTemplate } from './read.ts';
+import { readPage, readWorkflow, readWorkflowTemplate } from './read.ts';
 import { ANSWER_TOO_LARGE, ClusterTransport } from './transport.ts';
 import type { ClusterRequest } from './transport.ts';
 import { lines, parseWatchLine } from './watch.ts';

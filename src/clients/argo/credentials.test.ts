@@ -85,6 +85,8 @@ describe('a token file', () => {
     clock.ms += 60_000;
     expect(await authorization(access)).toBe('Bearer first');
     await writeFile(join(directory, 'token'), 'second');
+    expect(await authorization(access)).toBe('Bearer first');
+    clock.ms += 20_000;
     expect(await authorization(access)).toBe('Bearer second');
   });
 

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import type { Clock } from '../../base/clock.ts';
 import { FacteurError } from '../../base/errors.ts';
+import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess, Connection, TlsMaterial } from './connection.ts';
-import { isRecord } from './read.ts';
 
 /** `clusters`, `users` and `contexts` of a kubeconfig have this form; all paths are absolute by now. */
 export interface NamedEntry {
@@ -81,6 +81,8 @@ class CachedAccess implements ClusterAccess {
       return this.#load(async () => this.#renew());
     }
     if (now - this.#lookedAt >= LOOK_AGAIN_MS) {
+      // Whatever comes of it, the next look is not before its time.
+      this.#lookedAt = now;
       // A file that cannot be read for a moment (it is being replaced) does not end a connection that works.
       return this.#load(async () => this.#read()).catch(() => current);
     }

@@ -57,16 +57,19 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
 }
 
 async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
   let onAbort = (): void => {};
+  // Also when it is too late already: the work must not be left without anybody who takes its failure.
   const aborted = new Promise<never>((_resolve, reject) => {
     onAbort = () => {
       reject(signal.reason as Error);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    }
   });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([aborted, work]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -3,9 +3,9 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import type { Clock } from '../../base/clock.ts';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
+import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess } from './connection.ts';
 import { createClusterAccess, type ClusterSource, type NamedEntry, type RawKubeconfig } from './credentials.ts';
-import { isRecord } from './read.ts';
 
 /** Where a pod finds its own identity. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';

@@ -1,11 +1,7 @@
+import { isRecord } from '../../base/json.ts';
 import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
 import type { Workflow, WorkflowPage, WorkflowTemplate } from './workflows.ts';
-
-/** A JSON object, as opposed to null, an array or a scalar. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** A Workflow of which the identity is certain: name, namespace and uid are there. */
 export function readWorkflow(value: unknown, operation: Operation): Workflow {

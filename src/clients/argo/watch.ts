@@ -1,7 +1,8 @@
+import { isRecord } from '../../base/json.ts';
 import { errorFromEvent } from './answers.ts';
 import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
-import { isRecord, readWorkflow } from './read.ts';
+import { readWorkflow } from './read.ts';
 import type { WatchEvent } from './workflows.ts';
 
 /** No event can be longer than what the cluster stores; twice etcd's limit for an object, with room for escapes. */
@@ -18,8 +19,8 @@ export async function* lines(
   for await (const piece of pieces) {
     let start = 0;
     for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, start)) {
-      held.push(piece.subarray(start, end));
-      yield Buffer.concat(held).toString('utf8');
+      const rest = piece.subarray(start, end);
+      yield (held.length === 0 ? rest : Buffer.concat([...held, rest])).toString('utf8');
       held = [];
       size = 0;
       start = end + 1;
@@ -60,7 +61,7 @@ export function parseWatchLine(line: string, operation: Operation): WatchEvent {
   }
 }
 
-function parseLine(line: string, operation: Operation): Record<string, unknown> {
+function parseLine(line: string, operation: Operation): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(line);

@@ -1,6 +1,7 @@
+import { isRecord } from '../../base/json.ts';
 import type { IncomingMessage } from 'node:http';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from './api-failure.ts';
-import { isObject, type JsonObject } from './objects.ts';
+import type { JsonObject } from './objects.ts';
 
 /** The apiserver's limit on request bodies. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -36,7 +37,7 @@ export function parseObject(body: string): JsonObject {
   } catch {
     throw badRequest("couldn't get version/kind; json parse error: invalid character looking for beginning of value");
   }
-  if (!isObject(value)) {
+  if (!isRecord(value)) {
     throw badRequest(
       "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
     );

@@ -1,6 +1,7 @@
+import { isRecord } from '../../base/json.ts';
 import type { Clock } from '../../base/clock.ts';
 import { badRequest } from './api-failure.ts';
-import { isObject, textField, type ApiObject } from './objects.ts';
+import { textField, type ApiObject } from './objects.ts';
 import { DEFAULT_PLAN, type Plan, type PlanFunction } from './plan.ts';
 import { randomSuffix } from './random.ts';
 import { timestamp, type Cause, type Entry, type Store, type StoreEvent } from './store.ts';
@@ -188,7 +189,7 @@ export class WorkflowController {
 
   #accept(run: Run, entry: Entry): void {
     const reference = entry.object.spec['workflowTemplateRef'];
-    const template = isObject(reference) ? textField(reference, 'name') : '';
+    const template = isRecord(reference) ? textField(reference, 'name') : '';
     if (template !== '' && this.#options.store.find('workflowtemplates', run.namespace, template) === undefined) {
       this.#end(run, entry, { phase: 'Error', message: `workflowtemplates.argoproj.io "${template}" not found` });
       return;

@@ -1,17 +1,10 @@
+import { isRecord } from '../../base/json.ts';
 import { badRequest, conflict, deleted, namespaceNotFound, notFound } from './api-failure.ts';
 import { checkMediaType, parseObject } from './body.ts';
 import type { RequestFacts } from './faults.ts';
 import { listPage } from './lists.ts';
 import { mergePatch } from './merge-patch.ts';
-import {
-  isObject,
-  KINDS,
-  API_VERSION,
-  textField,
-  type ApiObject,
-  type JsonObject,
-  type ObjectMeta,
-} from './objects.ts';
+import { KINDS, API_VERSION, textField, type ApiObject, type JsonObject, type ObjectMeta } from './objects.ts';
 import { randomSuffix } from './random.ts';
 import type { Entry, Store } from './store.ts';
 import { checkEnvelope, checkObject } from './validation.ts';
@@ -71,7 +64,7 @@ function create(request: ApiRequest, { store, namespaces, random }: HandlerDeps)
     throw namespaceNotFound(namespace);
   }
   checkEnvelope(resource, namespace, object);
-  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+  const metadata = isRecord(object['metadata']) ? object['metadata'] : {};
   if (textField(metadata, 'resourceVersion') !== '') {
     throw badRequest('resourceVersion should not be set on objects to be created');
   }
@@ -97,9 +90,9 @@ function patch(request: ApiRequest, store: Store): Entry {
   checkMediaType(request.contentType ?? 'none', ['application/merge-patch+json']);
   const change = parseObject(request.body);
   const current = store.get(resource, namespace, name);
-  checkPreconditions(request, current, isObject(change['metadata']) ? change['metadata'] : {});
+  checkPreconditions(request, current, isRecord(change['metadata']) ? change['metadata'] : {});
   const merged = mergePatch({ ...current.object }, change);
-  const metadata = isObject(merged['metadata']) ? merged['metadata'] : {};
+  const metadata = isRecord(merged['metadata']) ? merged['metadata'] : {};
   const result: ApiObject = {
     ...merged,
     apiVersion: current.object.apiVersion,
@@ -142,7 +135,7 @@ function checkPreconditions(request: ApiRequest, current: Entry, wanted: JsonObj
 function remove(request: ApiRequest, store: Store): JsonObject {
   const { resource, namespace, name } = request;
   const options = request.body === '' ? {} : parseObject(request.body);
-  const preconditions = isObject(options['preconditions']) ? options['preconditions'] : {};
+  const preconditions = isRecord(options['preconditions']) ? options['preconditions'] : {};
   const current = store.find(resource, namespace, name);
   if (current === undefined) {
     throw notFound(resource, name);

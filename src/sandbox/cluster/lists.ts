@@ -1,5 +1,6 @@
+import { isRecord } from '../../base/json.ts';
 import { ApiFailure, badRequest, listType } from './api-failure.ts';
-import { isObject, textField, type Resource } from './objects.ts';
+import { textField, type Resource } from './objects.ts';
 import { matches, parseSelector } from './selector.ts';
 import { firstBehind } from './sorted.ts';
 import type { Entry, Store } from './store.ts';
@@ -136,8 +137,8 @@ function decodeToken(text: string): ContinueToken {
   } catch {
     value = undefined;
   }
-  const version = isObject(value) ? value['rv'] : undefined;
-  if (!isObject(value) || typeof version !== 'number') {
+  const version = isRecord(value) ? value['rv'] : undefined;
+  if (!isRecord(value) || typeof version !== 'number') {
     throw badRequest('continue key is not valid: decoding failed');
   }
   return { version, after: textField(value, 'start') };

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from './objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from './objects.ts';
 
 /** RFC 7386: null removes, objects merge, everything else replaces. Neither argument is changed. */
 export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
@@ -6,9 +7,9 @@ export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) {
       delete result[key];
-    } else if (isObject(value)) {
+    } else if (isRecord(value)) {
       const before = result[key];
-      setOwn(result, key, mergePatch(isObject(before) ? before : {}, value));
+      setOwn(result, key, mergePatch(isRecord(before) ? before : {}, value));
     } else {
       setOwn(result, key, value);
     }

@@ -34,11 +34,6 @@ export interface ApiObject {
 
 export const NO_LABELS: Readonly<Record<string, string>> = {};
 
-/** A JSON object, as opposed to null, an array or a scalar. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A string field of an object, or empty. */
 export function textField(object: JsonObject | undefined, key: string): string {
   const value = object?.[key];

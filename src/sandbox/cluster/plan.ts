@@ -1,4 +1,5 @@
-import { isObject, textField, type ApiObject } from './objects.ts';
+import { isRecord } from '../../base/json.ts';
+import { textField, type ApiObject } from './objects.ts';
 
 export type Outcome = 'succeed' | 'fail' | 'error' | 'hang';
 
@@ -56,9 +57,9 @@ export const planFromParameter: PlanFunction = (workflow, attempt) => {
 /** The value of a workflow parameter, or empty. */
 export function parameterOf(workflow: ApiObject, name: string): string {
   const given = workflow.spec['arguments'];
-  const parameters = isObject(given) ? given['parameters'] : undefined;
+  const parameters = isRecord(given) ? given['parameters'] : undefined;
   const found: unknown = Array.isArray(parameters)
-    ? parameters.find((parameter) => isObject(parameter) && parameter['name'] === name)
+    ? parameters.find((parameter) => isRecord(parameter) && parameter['name'] === name)
     : undefined;
-  return isObject(found) ? textField(found, 'value') : '';
+  return isRecord(found) ? textField(found, 'value') : '';
 }

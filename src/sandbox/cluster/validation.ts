@@ -1,5 +1,6 @@
+import { isRecord } from '../../base/json.ts';
 import { badRequest, invalid, type FieldError } from './api-failure.ts';
-import { API_VERSION, isObject, KINDS, textField, type JsonObject, type Resource } from './objects.ts';
+import { API_VERSION, KINDS, textField, type JsonObject, type Resource } from './objects.ts';
 
 const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const QUALIFIED = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
@@ -23,7 +24,7 @@ export function checkEnvelope(resource: Resource, namespace: string, object: Jso
       `the API version in the data (${apiVersion}) or kind (${kind}) does not match the expected ${API_VERSION} ${KINDS[resource]}`,
     );
   }
-  if (!isObject(object['metadata'])) {
+  if (!isRecord(object['metadata'])) {
     throw badRequest('metadata must be an object');
   }
   const own = textField(object['metadata'], 'namespace');
@@ -34,12 +35,12 @@ export function checkEnvelope(resource: Resource, namespace: string, object: Jso
 
 /** Refuses (422) an object whose metadata the apiserver would not store. `name` is the final one. */
 export function checkObject(resource: Resource, name: string, object: JsonObject): void {
-  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+  const metadata = isRecord(object['metadata']) ? object['metadata'] : {};
   const errors = [
     ...nameErrors(name),
     ...labelErrors(metadata['labels']),
     ...annotationErrors(metadata['annotations']),
-    ...(isObject(object['spec'])
+    ...(isRecord(object['spec'])
       ? []
       : [{ field: 'spec', reason: 'FieldValueRequired' as const, message: 'Required value' }]),
   ];
@@ -109,9 +110,9 @@ function entriesOf(field: string, map: unknown): [string, string][] {
   if (map === undefined || map === null) {
     return [];
   }
-  const entries = isObject(map) ? Object.entries(map) : [];
+  const entries = isRecord(map) ? Object.entries(map) : [];
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  if (!isObject(map) || texts.length !== entries.length) {
+  if (!isRecord(map) || texts.length !== entries.length) {
     // Go's decoder refuses this before anything is validated.
     throw badRequest(`json: cannot unmarshal into Go struct field .${field} of type map[string]string`);
   }
