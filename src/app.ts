@@ -3,6 +3,7 @@ import { errorMessage, FacteurError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { createArgoClient } from './clients/argo/client.ts';
 import type { ArgoClient } from './clients/argo/workflows.ts';
+import { openSessions } from './clients/sessions/open-sessions.ts';
 import type { Config } from './config/config.ts';
 import { openCore, type Core } from './core.ts';
 import { createHttpServer, type HttpServer } from './entry/http/server.ts';
@@ -39,6 +40,7 @@ export async function startApp(
 ): Promise<App> {
   const { logger } = context;
   const argo = config.dispatcherDisabled ? undefined : createArgoClient(await context.clusterAccess());
+  const sessions = openSessions({ url: config.redis.url, clock: context.clock, logger });
   const life = new AbortController();
   let core: Core | undefined;
   const requireCore = (): Core => {
@@ -61,10 +63,10 @@ export async function startApp(
       codexTask: async (delivery, options) => requireCore().dispatch.codexTask(delivery, options),
     },
     park: (letter) => keepDeadLetter(requireCore().db, { attempts: 1, ...letter }),
-    readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo }),
+    readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions }),
   });
   const address = roles.has('http') ? await listen(http, config, logger) : { host: '', port: 0 };
-  const ready = openCore({ config, context, roles, argo }, life.signal).then(async (opened) => {
+  const ready = openCore({ config, context, roles, argo, sessions }, life.signal).then(async (opened) => {
     core = opened;
     await opened.start();
     logger.info({ roles: [...roles] }, 'ready');
@@ -79,7 +81,7 @@ export async function startApp(
       await http.close(DRAIN_MS);
       await Promise.allSettled([ready]);
       await core?.stop();
-      await argo?.close();
+      await Promise.all([argo?.close(), sessions.close()]);
       logger.info({}, 'stopped');
     },
   };

@@ -83,6 +83,9 @@ function contextOf(io: CliIo, build: BuildVersion & { logger: Logger }): AppCont
   };
 }
 
+/** What an operator has run is nobody's last request. */
+const NO_SESSIONS = { rememberDispatch: () => Promise.resolve() };
+
 /** The ledger for commands that run beside a serving facteur: they record, and its submitter does the rest. */
 function ledgerAccess(build: BuildVersion): WithLedger {
   return async (io, configPath, work) => {
@@ -90,7 +93,10 @@ function ledgerAccess(build: BuildVersion): WithLedger {
     const context = contextOf(io, { ...build, logger: createLogger('warn', io.stderr) });
     const db = await openLedger(config, context);
     try {
-      return await work({ db, dispatch: dispatchFor(config, context, db, undefined) });
+      return await work({
+        db,
+        dispatch: dispatchFor(config, context, { db, submitter: undefined, sessions: NO_SESSIONS }),
+      });
     } finally {
       await db.close();
     }

@@ -7,8 +7,9 @@ import type { Database } from './clients/postgres/database.ts';
 import { loadMigrations } from './clients/postgres/load-migrations.ts';
 import { migrate } from './clients/postgres/migrate.ts';
 import { openDatabase } from './clients/postgres/open-database.ts';
+import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Config } from './config/config.ts';
-import { createDispatch, type Dispatch } from './dispatch/dispatch.ts';
+import { createDispatch, type Dispatch, type DispatchDeps } from './dispatch/dispatch.ts';
 import { Follower } from './follow/follower.ts';
 import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
 import type { Role } from './roles.ts';
@@ -30,6 +31,7 @@ export interface CoreSettings {
   readonly roles: ReadonlySet<Role>;
   /** Absent while the dispatcher is disabled. */
   readonly argo: ArgoClient | undefined;
+  readonly sessions: Sessions;
 }
 
 /** Creates under way at a time: as many as the client has connections. */
@@ -37,7 +39,7 @@ const SUBMIT_CONCURRENCY = 64;
 
 /** Opens and migrates the database, however long Postgres takes to come up, and builds what needs it. */
 export async function openCore(settings: CoreSettings, signal: AbortSignal): Promise<Core> {
-  const { config, context } = settings;
+  const { config, context, sessions } = settings;
   const db = await openLedger(config, context);
   try {
     await migrateWhenReachable(db, context, signal);
@@ -49,7 +51,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   const follower = buildFollower(settings, db, submitter);
   return {
     db,
-    dispatch: dispatchFor(config, context, db, submitter),
+    dispatch: dispatchFor(config, context, { db, submitter, sessions }),
     async start() {
       submitter?.start();
       follower?.start();
@@ -126,13 +128,11 @@ export function openLedger(config: Config, context: AppContext): Promise<Databas
 export function dispatchFor(
   config: Config,
   context: AppContext,
-  db: Database,
-  submitter: Submitter | undefined,
+  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'>,
 ): Dispatch {
   return createDispatch({
-    db,
+    ...parts,
     disabled: config.dispatcherDisabled,
-    submitter,
     clock: context.clock,
     logger: context.logger,
     newId: context.newId,

@@ -1,4 +1,5 @@
 import type { ArgoClient } from './clients/argo/workflows.ts';
+import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Database } from './clients/postgres/database.ts';
 
 /** What `/readyz` answers. */
@@ -13,22 +14,24 @@ export interface ReadinessSubjects {
   readonly db: Database | undefined;
   /** Absent while the dispatcher is disabled. */
   readonly argo: ArgoClient | undefined;
+  readonly sessions: Pick<Sessions, 'status'>;
 }
 
 /** A probe must answer within a second or the kubelet counts it as failed. */
 const CHECK_MS = 800;
 
 /**
- * Ready means that requests can be made durable. The cluster shows in the checks but does not decide: without it runs
- * wait in the ledger.
+ * Ready means that requests can be made durable. The cluster and Redis show in the checks but do not decide: without them
+ * runs wait in the ledger, and people's last requests are forgotten.
  */
-export async function readinessChecks({ stopping, db, argo }: ReadinessSubjects): Promise<Readiness> {
+export async function readinessChecks({ stopping, db, argo, sessions }: ReadinessSubjects): Promise<Readiness> {
   const [postgres, cluster] = await Promise.all([
     db === undefined ? 'starting' : outcome(db.query({ name: 'ready', text: 'SELECT 1' })),
     argo === undefined ? 'disabled' : outcome(argo.serverVersion({ timeoutMs: CHECK_MS })),
   ]);
+  const redis = sessions.status().ok ? 'ok' : 'unavailable';
   const process = stopping ? 'stopping' : 'ok';
-  return { ready: postgres === 'ok' && process === 'ok', checks: { postgres, cluster, process } };
+  return { ready: postgres === 'ok' && process === 'ok', checks: { postgres, cluster, redis, process } };
 }
 
 /** `ok`, or in a few words why not; hosts and SQL stay in the log. */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Database } from '../clients/postgres/database.ts';
+import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
 import type { CodexDelivery } from '../domain/codex-delivery.ts';
 import type { Command, CommandDefinition } from '../domain/command.ts';
@@ -58,6 +59,7 @@ export interface DispatchDeps {
   readonly disabled: boolean;
   /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
+  readonly sessions: Pick<Sessions, 'rememberDispatch'>;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly logger: Logger;
@@ -83,7 +85,9 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
         freshId: deps.newId(),
         ephemeral: definition?.ephemeral ?? false,
       });
-      return accept(run, options, deps);
+      const receipt = await accept(run, options, deps);
+      remember(command, receipt, deps.sessions);
+      return receipt;
     },
     async codexTask(delivery, options) {
       const plan = planCodexTask(delivery.task, deps.codex, deps.argo);
@@ -105,6 +109,22 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
       return state;
     },
   };
+}
+
+/** For `/status` and `/review`. Nobody waits for it: what happens to a session never changes what happens to a run. */
+function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions, 'rememberDispatch'>): void {
+  const { userId } = command.principal;
+  if (userId !== '' && !receipt.duplicate) {
+    const { namespace, workflowName, correlationId } = receipt;
+    const message = `Workflow \`${workflowName}\` submitted to namespace \`${namespace}\`.`;
+    void sessions.rememberDispatch(userId, {
+      namespace,
+      workflowName,
+      message,
+      correlationId,
+      traceId: command.traceId,
+    });
+  }
 }
 
 async function refuseUnlessPermitted(command: Command, deps: DispatchDeps): Promise<void> {
