@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer as createProxy, type Server } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -235,6 +236,10 @@ describe('TLS', () => {
         response.end(JSON.stringify({ metadata: { name: 'x', namespace: NAMESPACE, uid: 'u' } }));
       },
     );
+    return { url: `https://127.0.0.1:${await listening(server)}`, seen };
+  }
+
+  async function listening(server: Server): Promise<number> {
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
     });
@@ -242,8 +247,31 @@ describe('TLS', () => {
       server.closeAllConnections();
       server.close();
     });
-    return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+    return (server.address() as AddressInfo).port;
   }
+
+  test('goes through the proxy that the kubeconfig names', async () => {
+    const { url } = await tlsServer(false);
+    const tunnels: (string | undefined)[] = [];
+    const proxy = createProxy();
+    proxy.on('connect', (request, socket) => {
+      tunnels.push(request.url);
+      const target = connect(Number(new URL(url).port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        target.pipe(socket).pipe(target);
+      });
+      socket.on('error', () => target.destroy());
+      socket.on('close', () => target.destroy());
+      target.on('error', () => socket.destroy());
+    });
+    const cluster = {
+      'certificate-authority': join(TLS, 'ca.crt'),
+      'proxy-url': `http://127.0.0.1:${await listening(proxy)}`,
+    };
+    const access = await accessWith(await directoryFor(), { server: 'https://localhost:6443', user: {}, cluster });
+    expect((await clientFor(access).getWorkflow(NAMESPACE, 'x')).metadata.name).toBe('x');
+    expect(tunnels).toEqual(['localhost:6443']);
+  });
 
   test('the cluster’s own CA is trusted, and nobody else’s', async () => {
     const { url } = await tlsServer(false);
