@@ -6,7 +6,7 @@ import { openPglite } from '../src/clients/postgres/open-pglite.ts';
 import { schemaFile } from './schema-text.ts';
 
 const directory = new URL('../migrations/', import.meta.url);
-const db = await openPglite({ pid: process.pid });
+const db = await openPglite({ pid: process.pid, onLost: console.error });
 await migrate(db, await loadMigrations(directory));
 writeFileSync(new URL('schema.sql', directory), await schemaFile(db));
 await db.close();

@@ -61,7 +61,7 @@ async function startPostgres(context: ServiceContext): Promise<StartedService> {
     stopSignal: 'SIGINT',
     ready: () => ping(value),
   });
-  return { value, daemon };
+  return { value, also: { FACTEUR_TEST_PGBENCH: join(bin, 'pgbench') }, daemon };
 }
 
 async function ping(dsn: string): Promise<void> {

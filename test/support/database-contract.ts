@@ -200,7 +200,9 @@ export function describeDatabase(engine: string): void {
       const short = await createTestDatabase({ migrated: false });
       await short.close();
       await short.db.close();
-      await expect(short.db.query({ text: 'SELECT 1' })).rejects.toMatchObject({ code: 'postgres.unavailable' });
+      const closed = { code: 'postgres.unavailable', message: 'the database is closed' };
+      await expect(short.db.query({ text: 'SELECT 1' })).rejects.toMatchObject(closed);
+      await expect(short.db.listen('x', () => undefined)).rejects.toMatchObject(closed);
     });
   });
 }

@@ -37,13 +37,27 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
     : onServer(server, migrations, options.poolSize ?? 10);
 }
 
-/** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
-export function openTestPostgres(dsn: string, options: { poolSize?: number; heartbeatMs?: number } = {}): Database {
-  return openPostgres({ dsn, random: Math.random, onLost: () => undefined, ...options });
+/** Puts an embedded database with all migrations into a directory, for another process to open: faster than its own boot. */
+export async function fillDirectory(directory: string): Promise<void> {
+  const db = await openPglite({
+    pid: process.pid,
+    onLost: ignore,
+    directory,
+    snapshot: await snapshot(await loadMigrations(MIGRATIONS)),
+  });
+  await db.close();
 }
 
+/** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
+export function openTestPostgres(dsn: string, options: { poolSize?: number; heartbeatMs?: number } = {}): Database {
+  return openPostgres({ dsn, random: Math.random, onLost: ignore, ...options });
+}
+
+/** A connection that is lost in the background fails a test by what it then lacks. */
+const ignore = (): void => undefined;
+
 async function embedded(migrations: readonly Migration[]): Promise<TestDatabase> {
-  const db = await openPglite({ pid: process.pid, snapshot: await snapshot(migrations) });
+  const db = await openPglite({ pid: process.pid, onLost: ignore, snapshot: await snapshot(migrations) });
   return { db, dsn: 'pglite:memory', close: () => db.close() };
 }
 
@@ -53,7 +67,7 @@ async function snapshot(migrations: readonly Migration[]): Promise<Blob> {
   if (kept !== undefined) {
     return new Blob([kept]);
   }
-  const db = await openPglite({ pid: process.pid });
+  const db = await openPglite({ pid: process.pid, onLost: ignore });
   await migrate(db, migrations);
   const made = await db.snapshot();
   await db.close();

@@ -30,9 +30,14 @@ describe('a URL', () => {
     expect(parseDsn(dsn).client).toMatchObject(client);
   });
 
+  test('has Go’s word for the size of the pool', () => {
+    expect(parseDsn('postgres://h/d?pool_max_conns=4').poolSize).toBe(4);
+    expect(parseDsn('postgres://h/d').poolSize).toBeUndefined();
+  });
+
   test('parameters of other drivers are left alone', () => {
     const { client } = parseDsn(
-      'postgres://h/d?pool_max_conns=4&default_query_exec_mode=exec&target_session_attrs=any',
+      'postgres://h/d?pool_min_conns=4&default_query_exec_mode=exec&target_session_attrs=any',
     );
     expect(client).not.toHaveProperty('options');
   });

@@ -17,6 +17,8 @@ export interface TlsWish {
 export interface Dsn {
   readonly client: ClientConfig;
   readonly tls: TlsWish;
+  /** Go's `pool_max_conns`. */
+  readonly poolSize: number | undefined;
 }
 
 const MODES = new Map<string, SslMode>([
@@ -64,8 +66,9 @@ export function parseDsn(dsn: string): Dsn {
   assign(client, 'connectionTimeoutMillis', seconds === undefined ? undefined : seconds * 1000);
   const timeout = number('statement_timeout', take('statement_timeout'));
   assign(client, 'statement_timeout', timeout);
+  const poolSize = number('pool_max_conns', take('pool_max_conns'));
   assign(client, 'options', sessionOptions(take('options'), parameters));
-  return { client, tls };
+  return { client, tls, poolSize };
 }
 
 function assign<K extends keyof ClientConfig>(client: ClientConfig, key: K, value: ClientConfig[K]): void {

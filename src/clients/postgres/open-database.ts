@@ -16,5 +16,5 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   const { openPglite } = await import('./open-pglite.ts');
   const directory = options.dsn.slice('pglite:'.length);
-  return openPglite({ pid: options.pid, ...(directory === 'memory' ? {} : { directory }) });
+  return openPglite({ pid: options.pid, onLost: options.onLost, ...(directory === 'memory' ? {} : { directory }) });
 }

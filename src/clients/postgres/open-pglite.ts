@@ -15,6 +15,8 @@ export interface PgliteOptions {
   readonly snapshot?: Blob;
   /** Of this process, to name it to another one that wants the directory. */
   readonly pid: number;
+  /** Told when the engine fails while no statement is running. */
+  readonly onLost: (error: Error) => void;
 }
 
 /** The embedded engine, with what the tests need beside the database. */
@@ -34,7 +36,8 @@ const WAIT_MS = 30_000;
  *
  * @throws DatabaseError `postgres.failed` when another process has the directory
  */
-export async function openPglite({ directory, snapshot, pid }: PgliteOptions): Promise<EmbeddedDatabase> {
+export async function openPglite(options: PgliteOptions): Promise<EmbeddedDatabase> {
+  const { directory, snapshot, pid, onLost } = options;
   const unlock = directory === undefined ? () => undefined : await lockDirectory(directory, pid);
   const lite = await boot({
     extensions: { vector },
@@ -44,7 +47,7 @@ export async function openPglite({ directory, snapshot, pid }: PgliteOptions): P
     unlock();
     throw error;
   });
-  const pool = connectionPool(lite);
+  const pool = connectionPool(lite).on('error', onLost);
   const database = new PoolDatabase({
     acquire: async () => {
       try {

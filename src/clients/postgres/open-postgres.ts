@@ -1,14 +1,14 @@
 import { type ClientConfig, Pool } from 'pg';
 import { connectionError } from './map-error.ts';
 import type { Database } from './database.ts';
-import { parseDsn } from './dsn.ts';
+import { type Dsn, parseDsn } from './dsn.ts';
 import { Listener } from './listener.ts';
 import { PoolDatabase } from './pool-database.ts';
 import { tlsFor } from './tls.ts';
 
 export interface PostgresOptions {
   readonly dsn: string;
-  /** Connections at most, besides one for LISTEN. More than the server's cores seldom gives more. */
+  /** Connections at most, besides one for LISTEN; the DSN's `pool_max_conns` wins. */
   readonly poolSize?: number;
   /** Wait for a new or a free connection, in milliseconds. */
   readonly connectTimeoutMs?: number;
@@ -36,8 +36,10 @@ const IDLE_CONNECTION_MS = 60_000;
  * and of each later one until it is up, never of opening.
  */
 export function openPostgres(options: PostgresOptions): Database {
-  const settings = clientSettings(options);
-  const pool = remember(async () => newPool(await settings(), options));
+  const dsn = parseDsn(options.dsn);
+  const settings = clientSettings(dsn, options);
+  const size = dsn.poolSize ?? options.poolSize ?? 10;
+  const pool = remember(async () => newPool(await settings(), size, options.onLost));
   const listener = new Listener({
     settings,
     random: options.random,
@@ -63,8 +65,7 @@ export function openPostgres(options: PostgresOptions): Database {
 }
 
 /** Everything that `pg` is told about a connection; TLS is settled at the first one. */
-function clientSettings(options: PostgresOptions): () => Promise<ClientConfig> {
-  const dsn = parseDsn(options.dsn);
+function clientSettings(dsn: Dsn, options: PostgresOptions): () => Promise<ClientConfig> {
   const connectTimeout = dsn.client.connectionTimeoutMillis ?? options.connectTimeoutMs ?? 5_000;
   const statementTimeout = (dsn.client.statement_timeout || options.statementTimeoutMs) ?? 10_000;
   return remember(async () => ({
@@ -79,10 +80,10 @@ function clientSettings(options: PostgresOptions): () => Promise<ClientConfig> {
   }));
 }
 
-function newPool(settings: ClientConfig, options: PostgresOptions): Pool {
-  const pool = new Pool({ ...settings, max: options.poolSize ?? 10, idleTimeoutMillis: IDLE_CONNECTION_MS });
+function newPool(settings: ClientConfig, max: number, onLost: (error: Error) => void): Pool {
+  const pool = new Pool({ ...settings, max, idleTimeoutMillis: IDLE_CONNECTION_MS });
   // The pool drops an idle connection that fails by itself; without a listener its error would end the process.
-  pool.on('error', options.onLost);
+  pool.on('error', onLost);
   return pool;
 }
 

@@ -48,7 +48,8 @@ export class PoolDatabase implements Database {
     });
   }
 
-  listen(channel: string, handler: (payload: string) => void): Promise<Subscription> {
+  async listen(channel: string, handler: (payload: string) => void): Promise<Subscription> {
+    this.#refuseWhenClosed();
     return this.#engine.listen(channel, handler);
   }
 
@@ -57,10 +58,14 @@ export class PoolDatabase implements Database {
     return this.#closed;
   }
 
-  async #lend<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+  #refuseWhenClosed(): void {
     if (this.#closed !== undefined) {
       throw new DatabaseError('postgres.unavailable', 'the database is closed', { retryable: true });
     }
+  }
+
+  async #lend<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+    this.#refuseWhenClosed();
     const lease = new Lease(await this.#engine.acquire());
     try {
       return await work(lease);
