@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { unavailable } from '../support/faulty-database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { countRuns, created, emptyLedger, expectRun } from '../support/ledger.ts';
+import { codexTask, event, type Message } from '../support/messages.ts';
+
+// Invariant 1: nothing is acknowledged before it is durable in Postgres.
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const DOORS: readonly [string, Message][] = [
+  ['/events', event({ interactionId: 'd1' })],
+  ['/codex/tasks', codexTask({ deliveryId: 'd1' })],
+];
+
+describe.each(DOORS)('%s', (_path, message) => {
+  test('while the database is down: 503, no run, no workflow; and when it is back the same delivery is new', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.faults.before = unavailable;
+    const refused = await facteur.send(message);
+    expect(refused).toMatchObject({ status: 503, body: { error: 'dispatcher unavailable' } });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await countRuns(db)).toBe(0);
+    facteur.faults.before = () => undefined;
+    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { duplicate: false } });
+    expect(created(facteur.cluster)).toHaveLength(1);
+  });
+
+  test('nothing is answered while the database does not answer', async () => {
+    const facteur = await startFacteur({ db });
+    const wire = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    facteur.faults.before = (statement) => {
+      if (statement === 'record-run') {
+        arrived.resolve();
+        return wire.promise;
+      }
+    };
+    let answered = false;
+    const pending = facteur.send(message).then((answer) => {
+      answered = true;
+      return answer;
+    });
+    await arrived.promise;
+    // The whole of what the loop has to do, several times over, and a request that goes around the database.
+    expect((await fetch(`${facteur.url}/healthz`)).status).toBe(200);
+    expect(answered).toBe(false);
+    expect(created(facteur.cluster)).toEqual([]);
+    wire.reject(new Error('gone'));
+    expect((await pending).status).toBe(500);
+    expect(await countRuns(db)).toBe(0);
+  });
+
+  test('a connection lost after the commit: 503, and the same delivery again is the run that was recorded', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.faults.after = (statement) => (statement === 'record-run' ? unavailable() : undefined);
+    expect((await facteur.send(message)).status).toBe(503);
+    expect(await countRuns(db)).toBe(1);
+    facteur.faults.after = () => undefined;
+    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { duplicate: true } });
+    expect(await countRuns(db)).toBe(1);
+    // The claim of the try that was lost is still on the row; whoever comes next waits for it to run out.
+    await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL' });
+    await facteur.send(message);
+    await expectRun(db, 'd1', 'submitted');
+    expect(created(facteur.cluster)).toHaveLength(1);
+  });
+
+  test('when the submission cannot be recorded, the answer still holds and the run is brought to its end', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.faults.before = (statement) => (statement === 'move-run' ? unavailable() : undefined);
+    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { status: 'queued' } });
+    expect(await countRuns(db)).toBe(1);
+    facteur.faults.before = () => undefined;
+    await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL' });
+    await facteur.send(message);
+    await expectRun(db, 'd1', 'submitted');
+    expect(created(facteur.cluster)).toHaveLength(1);
+  });
+});
+
+test('an event that is refused for good is kept before it is refused, and not refused while it cannot be kept', async () => {
+  const facteur = await startFacteur({ db });
+  const bad = event({ interactionId: 'd1', options: { objective: '{{workflow.name}}' } });
+  const asEvent = { 'ce-id': '1', 'ce-source': 'test', 'ce-type': 'test', 'ce-specversion': '1.0' };
+  facteur.faults.before = (statement) => (statement === 'keep-dead-letter' ? unavailable() : undefined);
+  expect((await facteur.send(bad, asEvent)).status).toBe(503);
+  facteur.faults.before = () => undefined;
+  expect((await facteur.send(bad, asEvent)).status).toBe(422);
+  const { rows } = await db.query({ text: 'SELECT delivery_id, reason FROM facteur.dead_letters' });
+  expect(rows).toEqual([{ delivery_id: 'd1', reason: expect.stringContaining('template tag') }]);
+});

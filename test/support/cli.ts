@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import type { CliIo, ExitCode } from '../../src/entry/cli/io.ts';
+import { runCli, type RegisterCommand } from '../../src/entry/cli/program.ts';
+import { MIGRATIONS } from './database.ts';
+
+/** How a command line ended and what it printed. */
+export interface CliRun {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output, byte by byte. */
+  readonly bytes: Buffer;
+}
+
+/** Runs one command line in this process, without a terminal. */
+export async function runCommandLine(
+  args: readonly string[],
+  commands: readonly RegisterCommand[],
+  overrides: Partial<CliIo> = {},
+): Promise<CliRun> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  const code = await runCli(
+    {
+      args,
+      env: {},
+      pid: process.pid,
+      stdout: { write: (text) => out.push(Buffer.from(text)), isTTY: false },
+      stderr: { write: (text) => err.push(Buffer.from(text)), isTTY: false },
+      readStdin: async () => Buffer.alloc(0),
+      readFile: (path) => readFile(path),
+      fetch: (url, init) => fetch(url, init),
+      signal: new AbortController().signal,
+      homeDir: '/nonexistent',
+      migrationsDir: MIGRATIONS,
+      ...overrides,
+    },
+    commands,
+  );
+  const bytes = Buffer.concat(out);
+  return { code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(err).toString() };
+}

@@ -1,0 +1,155 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Environment } from '../../src/config/environment.ts';
+import type { Json } from './cluster.ts';
+import { TEST_ENV } from './facteur.ts';
+import { send, type Answer, type Message } from './messages.ts';
+
+const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
+/** An embedded Postgres boots in the child, on a machine that may be busy with others. */
+const READY_MS = 45_000;
+
+export interface ProcessOptions {
+  /** Laid over the test's configuration; FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG belong here. */
+  readonly env: Environment;
+  readonly args?: readonly string[];
+  /** Another facteur than that of this checkout. */
+  readonly executable?: string;
+}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A real facteur: `bin/facteur serve` unless told otherwise. */
+export class FacteurProcess {
+  /** What it printed so far, on stdout and stderr, a line each. */
+  readonly log: string[] = [];
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+  readonly #watchers = new Set<() => void>();
+  #exit: Exit | undefined;
+
+  constructor({ env, args = ['serve'], executable = EXECUTABLE }: ProcessOptions) {
+    this.#child = spawn(process.execPath, [executable, ...args], {
+      // Nothing of ours but what finding programs takes: a variable of the developer's would configure it.
+      env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = [this.#child.stdout, this.#child.stderr].map(async (stream) => {
+      for await (const line of createInterface({ input: stream! })) {
+        this.log.push(line);
+        this.#tell();
+      }
+    });
+    this.exited = once(this.#child, 'exit').then(async ([code, signal]) => {
+      await Promise.all(ended);
+      this.#exit = { code: code as number | null, signal: signal as NodeJS.Signals | null };
+      this.#tell();
+      return this.#exit;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get isRunning(): boolean {
+    return this.#exit === undefined;
+  }
+
+  /** Where it listens; throws before it does. */
+  get url(): string {
+    const listening = this.#logged('listening');
+    if (listening === undefined) {
+      throw new Error(`facteur does not listen:\n${this.log.join('\n')}`);
+    }
+    return `http://127.0.0.1:${listening.port}`;
+  }
+
+  /** The log line with this message, waited for; rejects with everything it printed when it ends first. */
+  async logs(message: string): Promise<Json> {
+    const deadline = performance.now() + READY_MS;
+    for (;;) {
+      const found = this.#logged(message);
+      if (found !== undefined) {
+        return found;
+      }
+      if (!this.isRunning || performance.now() > deadline) {
+        const ended = this.isRunning ? `in ${READY_MS} ms` : `before it ended (${JSON.stringify(this.#exit)})`;
+        throw new Error(`facteur never said "${message}" ${ended}:\n${this.log.join('\n')}`);
+      }
+      await this.#nextNews(1000);
+    }
+  }
+
+  /** Waits until it accepts work. */
+  async ready(): Promise<this> {
+    await this.logs('ready');
+    return this;
+  }
+
+  send(message: Message, headers?: Record<string, string>): Promise<Answer> {
+    return send(this.url, message, headers);
+  }
+
+  /** SIGKILL: it gets to do nothing more. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  /** SIGTERM, and waits for the orderly end. */
+  async stop(): Promise<Exit> {
+    this.#child.kill('SIGTERM');
+    return this.exited;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  #logged(message: string): Json {
+    for (const line of this.log) {
+      if (line.includes(`"message":"${message}"`)) {
+        return JSON.parse(line);
+      }
+    }
+    return undefined;
+  }
+
+  #nextNews(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#watchers.add(resolve);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#watchers.delete(resolve);
+    });
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) {
+      watcher();
+    }
+  }
+}
+
+/** A new directory for a test's files. */
+export function temporaryFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'facteur-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Writes a kubeconfig into the folder and gives its path. */
+export function writeKubeconfig(folder: string, text: string): string {
+  const path = join(folder, 'kubeconfig.yaml');
+  writeFileSync(path, text);
+  return path;
+}

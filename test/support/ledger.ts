@@ -1,0 +1,76 @@
+import { expect } from 'vitest';
+import type { Queryable } from '../../src/clients/postgres/database.ts';
+import type { RunState } from '../../src/domain/run-state.ts';
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import type { Json } from './cluster.ts';
+
+/** Removes everything that work leaves behind, so that each test begins with an empty ledger. */
+export async function emptyLedger(db: Queryable): Promise<void> {
+  await db.query({
+    text: `TRUNCATE facteur.runs, facteur.leases, facteur.dead_letters, facteur.refusals, codex_kb.ideas,
+      codex_kb.task_runs_history CASCADE`,
+  });
+}
+
+/** Every row of every table that knows runs, as one text: where a secret or a lost row would show. */
+export async function wholeLedger(db: Queryable): Promise<string> {
+  const texts: string[] = [];
+  for (const table of TABLES) {
+    const { rows } = await db.query<{ row: string }>({ text: `SELECT to_jsonb(t)::text AS row FROM ${table} AS t` });
+    texts.push(...rows.map(({ row }) => `${table} ${row}`));
+  }
+  const { rows } = await db.query<{ body: string }>({
+    text: `SELECT encode(body, 'escape') AS body FROM facteur.dead_letters`,
+  });
+  return [...texts, ...rows.map(({ body }) => body)].join('\n');
+}
+
+const TABLES = [
+  'facteur.runs',
+  'facteur.messages',
+  'facteur.leases',
+  'facteur.dead_letters',
+  'facteur.refusals',
+  'codex_kb.ideas',
+  'codex_kb.tasks',
+  'codex_kb.task_runs',
+  'codex_kb.task_runs_history',
+  'codex_kb.run_events',
+  'codex_kb.run_metrics',
+];
+
+/** How many runs there are. */
+export async function countRuns(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({ text: 'SELECT count(*)::int FROM facteur.runs' });
+  return rows[0]?.count ?? -1;
+}
+
+/** One row of `facteur.runs`, by its delivery. */
+export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
+  const { rows } = await db.query({ text: 'SELECT * FROM facteur.runs WHERE delivery_id = $1', values: [deliveryId] });
+  return rows[0];
+}
+
+/** Waits until the delivery's run is in this state, and gives its row. */
+export async function expectRun(db: Queryable, deliveryId: string, state: RunState): Promise<Json> {
+  await expect.poll(async () => (await runOf(db, deliveryId))?.state, { timeout: 15_000, interval: 20 }).toBe(state);
+  return runOf(db, deliveryId);
+}
+
+/** Lets claims run out and waits of backoffs pass, as time would. */
+export async function timePasses(db: Queryable): Promise<void> {
+  await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL' });
+  await db.query({ text: `SELECT pg_notify('facteur_submit', '')` });
+}
+
+/** The names of the workflows that were ever created, in order. */
+export function created(cluster: SimulatedCluster): string[] {
+  return cluster.history.entries
+    .filter(({ kind, resource }) => kind === 'create' && resource === 'workflows')
+    .map(({ name }) => name);
+}
+
+/** How many requests of a kind have reached the cluster. */
+export function requests(cluster: SimulatedCluster, verb: string): number {
+  return (cluster.state()['requests'] as Record<string, number>)[verb] ?? 0;
+}
