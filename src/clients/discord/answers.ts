@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isRecord } from '../../base/json.ts';
 import { DiscordError, type DiscordErrorCode } from './errors.ts';
 
 export interface Answer {
@@ -74,7 +75,7 @@ function retryAfterMs(headers: IncomingHttpHeaders, { retry_after: inBody }: Err
 function parseError(body: string): ErrorBody {
   try {
     const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null ? value : {};
+    return isRecord(value) ? value : {};
   } catch {
     // A proxy's page: the HTTP status is all that is known.
     return {};
@@ -90,7 +91,7 @@ function describeFields(errors: unknown): string {
 }
 
 function collect(node: unknown, path: readonly string[], found: string[]): void {
-  if (typeof node !== 'object' || node === null) {
+  if (!isRecord(node)) {
     return;
   }
   for (const [key, value] of Object.entries(node)) {

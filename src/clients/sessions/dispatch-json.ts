@@ -1,3 +1,4 @@
+import { isRecord } from '../../base/json.ts';
 import type { LastDispatch } from './sessions.ts';
 
 /** The dispatch as the Go service wrote it: its field names, without tags. */
@@ -20,12 +21,11 @@ export function decodeDispatch(json: string): LastDispatch | undefined {
     // Somebody else's value under our key tells nothing.
     return undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     return undefined;
   }
-  const fields: Readonly<Record<string, unknown>> = { ...value };
   const text = (name: string): string => {
-    const found = fields[name];
+    const found = value[name];
     return typeof found === 'string' ? found : '';
   };
   return {

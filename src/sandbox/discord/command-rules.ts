@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { FormErrors, isIntegerWithin, listField } from './form-errors.ts';
 
 const CHAT_INPUT = 1;
@@ -44,7 +45,7 @@ function checkOptions(errors: FormErrors, path: Path, parent: JsonObject): void 
   const names = new Set<unknown>();
   let optionalSeen = false;
   for (const [index, option] of options.entries()) {
-    const object = isObject(option) ? option : {};
+    const object = isRecord(option) ? option : {};
     checkOption(errors, [...path, index], object);
     if (names.has(object['name'])) {
       errors.add([...path, index], 'APPLICATION_COMMAND_OPTIONS_NAME_NOT_UNIQUE', 'Option names must be unique');
@@ -79,7 +80,7 @@ function checkOption(errors: FormErrors, path: Path, option: JsonObject): void {
     errors.add([...path, 'autocomplete'], 'APPLICATION_COMMAND_AUTOCOMPLETE_NOT_ALLOWED', message);
   }
   for (const [index, choice] of choices.entries()) {
-    checkChoice(errors, [...path, 'choices', index], isObject(choice) ? choice : {}, type);
+    checkChoice(errors, [...path, 'choices', index], isRecord(choice) ? choice : {}, type);
   }
 }
 
@@ -103,7 +104,7 @@ function textLength(value: JsonObject): number {
   for (const key of ['options', 'choices']) {
     const list = value[key];
     for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
-      length += isObject(item) ? textLength(item) : 0;
+      length += isRecord(item) ? textLength(item) : 0;
     }
   }
   return length;

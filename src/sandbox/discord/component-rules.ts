@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { isIntegerWithin, listField, type FormErrors } from './form-errors.ts';
 
 const ACTION_ROW = 1;
@@ -25,14 +26,14 @@ export function checkComponents(errors: FormErrors, message: JsonObject): void {
 }
 
 function checkRow(errors: FormErrors, path: Path, row: unknown, seen: Set<string>): void {
-  if (!isObject(row) || row['type'] !== ACTION_ROW) {
+  if (!isRecord(row) || row['type'] !== ACTION_ROW) {
     errors.add([...path, 'type'], 'UNION_TYPE_CHOICES', 'Value of field "type" must be one of (1,).');
     return;
   }
   const childrenPath = [...path, 'components'];
   const children = listField(errors, row, childrenPath);
   errors.length(childrenPath, children, MAX_BUTTONS, 1);
-  const menus = children.filter((child) => isObject(child) && SELECTS.has(child['type'])).length;
+  const menus = children.filter((child) => isRecord(child) && SELECTS.has(child['type'])).length;
   if (menus > 0 && children.length > 1) {
     errors.add(childrenPath, 'COMPONENT_LAYOUT_WIDTH_EXCEEDED', 'The specified component exceeds the maximum width');
   }
@@ -42,7 +43,7 @@ function checkRow(errors: FormErrors, path: Path, row: unknown, seen: Set<string
 }
 
 function checkChild(errors: FormErrors, path: Path, child: unknown, seen: Set<string>): void {
-  if (!isObject(child) || (child['type'] !== BUTTON && !SELECTS.has(child['type']))) {
+  if (!isRecord(child) || (child['type'] !== BUTTON && !SELECTS.has(child['type']))) {
     errors.add([...path, 'type'], 'UNION_TYPE_CHOICES', 'Value of field "type" must be one of (2, 3, 5, 6, 7, 8).');
     return;
   }
@@ -68,7 +69,7 @@ function checkButton(errors: FormErrors, path: Path, button: JsonObject): void {
     return;
   }
   const label = errors.text(button, [...path, 'label'], { max: MAX_LABEL });
-  if (style !== PREMIUM && (label ?? '') === '' && !isObject(button['emoji'])) {
+  if (style !== PREMIUM && (label ?? '') === '' && !isRecord(button['emoji'])) {
     const message = 'A button must have a label or emoji';
     errors.add(path, 'BUTTON_COMPONENT_LABEL_OR_EMOJI_REQUIRED', message);
   }

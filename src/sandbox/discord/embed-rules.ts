@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { checkUrl } from './component-rules.ts';
 import { isIntegerWithin, listField, type FormErrors } from './form-errors.ts';
 
@@ -15,7 +16,7 @@ export function checkEmbeds(errors: FormErrors, message: JsonObject): void {
   errors.length(['embeds'], embeds, MAX_EMBEDS);
   let total = 0;
   for (const [index, embed] of embeds.entries()) {
-    if (isObject(embed)) {
+    if (isRecord(embed)) {
       total += checkEmbed(errors, ['embeds', index], embed);
     } else {
       errors.add(['embeds', index], 'MODEL_TYPE_CONVERT', 'Only dictionaries may be used in a ModelType');
@@ -48,14 +49,14 @@ function checkEmbed(errors: FormErrors, path: Path, embed: JsonObject): number {
 
 function partText(errors: FormErrors, embed: JsonObject, path: Path, max: number): string | undefined {
   const part = embed[path.at(-2) ?? ''];
-  return isObject(part) ? errors.text(part, path, { max, required: true }) : undefined;
+  return isRecord(part) ? errors.text(part, path, { max, required: true }) : undefined;
 }
 
 function checkFields(errors: FormErrors, embed: JsonObject, path: Path): (string | undefined)[] {
   const fields = listField(errors, embed, path);
   errors.length(path, fields, MAX_FIELDS);
   return fields.flatMap((field, index) => {
-    const object = isObject(field) ? field : {};
+    const object = isRecord(field) ? field : {};
     return [
       errors.text(object, [...path, index, 'name'], { max: 256, min: 1, required: true }),
       errors.text(object, [...path, index, 'value'], { max: 1024, min: 1, required: true }),

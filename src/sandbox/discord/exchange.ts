@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { resetConnection, sendText } from '../cluster/replies.ts';
 import { bodyTooLarge, DiscordFailure, invalidForm, invalidJson, plain } from './discord-failure.ts';
 import type { CannedAnswer, FaultAction, RequestFaults } from './faults.ts';
@@ -186,7 +187,7 @@ function parse(
     throw invalidJson();
   }
   return {
-    body: isObject(value) ? value : {},
-    list: Array.isArray(value) ? value.filter((item) => isObject(item)) : [],
+    body: isRecord(value) ? value : {},
+    list: Array.isArray(value) ? value.filter((item) => isRecord(item)) : [],
   };
 }

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { checkComponents } from './component-rules.ts';
 import { DiscordFailure, emptyMessage, plain } from './discord-failure.ts';
 import { checkEmbeds } from './embed-rules.ts';
@@ -57,7 +58,7 @@ function field(before: readonly unknown[], value: unknown): readonly unknown[] {
 export function pingsOf(body: JsonObject): readonly string[] {
   // Neither code nor its content mentions anybody.
   const text = (typeof body['content'] === 'string' ? body['content'] : '').replaceAll(/```[^]*?```|`[^`]*`/g, '');
-  const allowed = isObject(body['allowed_mentions']) ? body['allowed_mentions'] : undefined;
+  const allowed = isRecord(body['allowed_mentions']) ? body['allowed_mentions'] : undefined;
   const kinds = allowed === undefined ? MENTION_KINDS : ((allowed['parse'] ?? []) as readonly string[]);
   const patterns: readonly [string, RegExp][] = [
     ['everyone', /@(?:everyone|here)/g],
@@ -68,7 +69,7 @@ export function pingsOf(body: JsonObject): readonly string[] {
 }
 
 function checkMentions(errors: FormErrors, value: unknown): void {
-  if (!isObject(value)) {
+  if (!isRecord(value)) {
     return;
   }
   const parse = listField(errors, value, ['allowed_mentions', 'parse']);

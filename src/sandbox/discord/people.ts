@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import { errorMessage } from '../../base/errors.ts';
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { DiscordFailure } from './discord-failure.ts';
 import {
   interactionPayload,
@@ -247,7 +248,7 @@ function judge(status: number, text: string, milliseconds: number): Delivery {
   } catch {
     answer = undefined;
   }
-  return isObject(answer)
+  return isRecord(answer)
     ? { outcome: 'answered', status, answer, milliseconds, problem: '' }
     : { outcome: 'refused', status, answer: {}, milliseconds, problem: 'the answer is not a JSON object' };
 }
@@ -255,7 +256,7 @@ function judge(status: number, text: string, milliseconds: number): Delivery {
 /** Of the buttons that can be pressed. */
 function customIds(rows: readonly unknown[]): readonly unknown[] {
   return rows
-    .flatMap((row) => (isObject(row) && Array.isArray(row['components']) ? (row['components'] as unknown[]) : []))
-    .filter((button) => isObject(button) && button['disabled'] !== true)
+    .flatMap((row) => (isRecord(row) && Array.isArray(row['components']) ? (row['components'] as unknown[]) : []))
+    .filter((button) => isRecord(button) && button['disabled'] !== true)
     .map((button) => (button as JsonObject)['custom_id']);
 }

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from '../cluster/objects.ts';
+import { isRecord } from '../../base/json.ts';
+import type { JsonObject } from '../cluster/objects.ts';
 import { checkChoice } from './command-rules.ts';
 import { FormErrors, listField } from './form-errors.ts';
 import { INTERACTION, type Interaction } from './interactions.ts';
@@ -31,7 +32,7 @@ const ALLOWED: Readonly<Record<number, readonly number[]>> = {
  */
 export function respond(world: World, interaction: Interaction, body: JsonObject): Interaction {
   const type = body['type'];
-  const data = isObject(body['data']) ? body['data'] : {};
+  const data = isRecord(body['data']) ? body['data'] : {};
   checkType(interaction, type);
   if (type === ANSWER.suggestions) {
     checkSuggestions(data);
@@ -82,7 +83,7 @@ function checkSuggestions(data: JsonObject): void {
   const choices = listField(errors, data, path);
   errors.length(path, choices, 25);
   for (const [index, choice] of choices.entries()) {
-    const object = isObject(choice) ? choice : {};
+    const object = isRecord(choice) ? choice : {};
     checkChoice(errors, [...path, index], object, typeof object['value'] === 'number' ? 4 : 3);
   }
   errors.throwIfAny();
@@ -100,7 +101,7 @@ function checkModal(data: JsonObject): void {
   const rows = listField(errors, data, path);
   errors.length(path, rows, 5, 1);
   for (const [index, row] of rows.entries()) {
-    checkModalRow(errors, [...path, index], isObject(row) ? row : {});
+    checkModalRow(errors, [...path, index], isRecord(row) ? row : {});
   }
   errors.throwIfAny();
 }
@@ -113,7 +114,7 @@ function checkModalRow(errors: FormErrors, path: readonly (string | number)[], r
   }
   const first: unknown = labelled ? row['component'] : listField(errors, row, [...path, 'components'])[0];
   const inputPath = [...path, ...(labelled ? ['component'] : ['components', 0])];
-  if (!isObject(first) || first['type'] !== TEXT_INPUT) {
+  if (!isRecord(first) || first['type'] !== TEXT_INPUT) {
     errors.add([...inputPath, 'type'], 'UNION_TYPE_CHOICES', 'Value of field "type" must be one of (4,).');
     return;
   }
