@@ -57,8 +57,10 @@ export async function openPglite(options: PgliteOptions): Promise<EmbeddedDataba
       }
     },
     listen: async (channel, handler) => {
-      const stop = await lite.listen(escapeIdentifier(channel), handler);
-      return { close: () => stop() };
+      const name = escapeIdentifier(channel);
+      await lite.listen(name, handler);
+      // Not what `listen` gave: that looks for the name in lower case.
+      return { close: () => lite.unlisten(name, handler) };
     },
     end: async () => {
       await pool.end();
