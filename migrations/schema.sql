@@ -258,4 +258,5 @@ CREATE INDEX runs_due ON facteur.runs USING btree (due_at) WHERE (due_at IS NOT 
 CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = ANY (ARRAY['submitted'::text, 'running'::text]));
 CREATE INDEX runs_to_archive ON facteur.runs USING btree (updated_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
 CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
+CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
 CREATE INDEX runs_workflow_name ON facteur.runs USING btree (workflow_name);
