@@ -47,6 +47,9 @@ CREATE INDEX runs_due ON facteur.runs (due_at) WHERE due_at IS NOT NULL;
 -- Lists, newest first.
 CREATE INDEX runs_accepted ON facteur.runs (accepted_at DESC, run_id DESC);
 
+-- Somebody's last request.
+CREATE INDEX runs_user ON facteur.runs (user_id, accepted_at DESC) WHERE user_id <> '';
+
 -- People name a run by its workflow.
 CREATE INDEX runs_workflow_name ON facteur.runs (workflow_name);
 

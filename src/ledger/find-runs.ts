@@ -56,7 +56,7 @@ export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunVie
     name: 'list-runs',
     text: `SELECT ${COLUMNS} FROM facteur.runs
       WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR command = $2)
-        AND ($3::text IS NULL OR user_id = $3)
+        AND ($3::text IS NULL OR (user_id = $3 AND user_id <> ''))
         AND ($4::timestamptz IS NULL OR (accepted_at, run_id) < ($4, $5::uuid))
       ORDER BY accepted_at DESC, run_id DESC LIMIT $6`,
     values: [

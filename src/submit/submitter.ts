@@ -40,8 +40,12 @@ const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
 const IDLE_MS = 10_000;
 /** While the pacer holds creates back, how soon to ask it again. */
 const PACE_MS = 20;
-/** Past this age a run that the cluster never took is given up: whoever asked has long asked again. */
+/**
+ * Past this age and after so many tries a run that the cluster never took is given up: whoever asked has long asked
+ * again. The tries count too, because a run may have waited for days before it was its turn.
+ */
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
+const GIVE_UP_TRIES = 50;
 
 /**
  * Brings the cluster to what the ledger says: creates queued runs (those that a door has just recorded, at once, in the
@@ -219,11 +223,8 @@ export class Submitter {
 
   #giveUpIfOld(run: ClaimedRun, creation: Exclude<Creation, { kind: 'created' }>) {
     const age = this.#deps.clock.now().getTime() - run.acceptedAt.getTime();
-    if (creation.kind === 'postponed' && age > GIVE_UP_AFTER_MS) {
-      return {
-        kind: 'refused',
-        reason: `gave up after ${run.attempts} tries in 24 hours: ${creation.reason}`,
-      } as const;
+    if (creation.kind === 'postponed' && age > GIVE_UP_AFTER_MS && run.attempts >= GIVE_UP_TRIES) {
+      return { kind: 'refused', reason: `gave up after ${run.attempts} tries: ${creation.reason}` } as const;
     }
     return creation;
   }
