@@ -1,0 +1,95 @@
+import type { Consumer } from '@platformatic/kafka';
+import { toKafkaError, type KafkaError } from './errors.ts';
+
+export interface CommitHooks {
+  committed(partition: number, offset: bigint): void;
+  troubled(error: KafkaError): void;
+}
+
+/** Commits are gathered for this long: a crash repeats so much work at most, and repeating is harmless. */
+const GATHER_MS = 50;
+
+/** Brings handled offsets to the broker, in the background and one request at a time, the highest of each partition. */
+export class Commits {
+  readonly #member: Consumer;
+  readonly #topic: string;
+  readonly #hooks: CommitHooks;
+  readonly #owned = new Set<number>();
+  readonly #pending = new Map<number, bigint>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(member: Consumer, topic: string, hooks: CommitHooks) {
+    this.#member = member;
+    this.#topic = topic;
+    this.#hooks = hooks;
+  }
+
+  /** Commits for this partition are ours to make. */
+  own(partition: number): void {
+    this.#owned.add(partition);
+  }
+
+  /** Somebody else commits for this partition now: ours would take it back to where we were. */
+  disown(partition: number): void {
+    this.#owned.delete(partition);
+    this.#pending.delete(partition);
+  }
+
+  /** Notes that everything below `offset` is handled. */
+  add(partition: number, offset: bigint): void {
+    if (this.#owned.has(partition)) {
+      this.#pending.set(partition, offset);
+      this.#arm(GATHER_MS);
+    }
+  }
+
+  /** Commits what is pending, now. Never rejects: what could not be committed stays pending. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#running !== undefined) {
+      await this.#running;
+    }
+    if (this.#pending.size > 0) {
+      this.#running = this.#commit([...this.#pending]);
+      await this.#running;
+      this.#running = undefined;
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  async #commit(offsets: readonly (readonly [number, bigint])[]): Promise<void> {
+    this.#pending.clear();
+    try {
+      // The library tries again by itself, for seconds, before it gives up.
+      await this.#member.commit({
+        offsets: offsets.map(([partition, offset]) => ({ topic: this.#topic, partition, offset, leaderEpoch: -1 })),
+      });
+    } catch (error) {
+      for (const [partition, offset] of offsets) {
+        this.add(partition, this.#pending.get(partition) ?? offset);
+      }
+      this.#hooks.troubled(toKafkaError(error));
+      return;
+    }
+    for (const [partition, offset] of offsets) {
+      this.#hooks.committed(partition, offset);
+    }
+  }
+
+  #arm(delayMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      // While the group rebalances, a commit is refused and makes the library join once more: wait until that is over.
+      if (this.#member.isActive()) {
+        void this.flush();
+      } else {
+        this.#arm(GATHER_MS);
+      }
+    }, delayMs);
+  }
+}

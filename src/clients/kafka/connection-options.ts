@@ -1,0 +1,46 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { KafkaConfig, SaslMechanism } from '../../config/config.ts';
+
+/** What the library is told about reaching the brokers. */
+export interface ConnectionSettings {
+  readonly clientId: string;
+  readonly bootstrapBrokers: string[];
+  readonly tls?: ConnectionOptions;
+  /** Whether brokers are told, before the handshake, under which name we call them. */
+  readonly tlsServerName?: boolean;
+  readonly sasl?: { mechanism: (typeof MECHANISMS)[SaslMechanism]; username: string; password: string };
+}
+
+const MECHANISMS = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+} as const;
+
+/** How this process is called in the brokers' logs and quotas. */
+const CLIENT_ID = 'facteur';
+
+export function connectionSettings(config: KafkaConfig): ConnectionSettings {
+  return {
+    clientId: CLIENT_ID,
+    bootstrapBrokers: [...config.brokers],
+    ...(config.tls === undefined
+      ? {}
+      : { tls: { rejectUnauthorized: !config.tls.insecureSkipVerify }, tlsServerName: config.brokers.some(hasName) }),
+    ...(config.sasl === undefined
+      ? {}
+      : {
+          sasl: {
+            mechanism: MECHANISMS[config.sasl.mechanism],
+            username: config.sasl.username,
+            password: config.sasl.password.reveal(),
+          },
+        }),
+  };
+}
+
+/** TLS knows names only: an address must not be sent as one. */
+function hasName(broker: string): boolean {
+  return isIP(broker.slice(0, broker.lastIndexOf(':')).replaceAll(/^\[|\]$/g, '')) === 0;
+}

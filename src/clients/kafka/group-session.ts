@@ -1,0 +1,249 @@
+import type { Consumer } from '@platformatic/kafka';
+import type { ConsumeOptions } from './client.ts';
+import { Commits } from './commits.ts';
+import { type KafkaError, toKafkaError } from './errors.ts';
+import { FetchLoop } from './fetch-loop.ts';
+import { PartitionQueue } from './partition-queue.ts';
+
+/** How long a partition that is given away, or a stop, waits for the record in hand, in milliseconds. */
+const DRAIN_MS = 15_000;
+/** How long leaving the group may take before the connections are simply cut. */
+const LEAVE_MS = 5_000;
+
+/** The protocol's names for the first and the end of a log. */
+const EARLIEST = -2n;
+const LATEST = -1n;
+
+interface Partition {
+  readonly queue: PartitionQueue;
+  /** Resolves when its reader has returned. */
+  readonly done: Promise<void>;
+}
+
+export interface SessionParts {
+  /** The member of the group: heartbeats and commits, on connections of its own. */
+  readonly member: Consumer;
+  /** Fetches, which block their connections. */
+  readonly reader: Consumer;
+  readonly random: () => number;
+}
+
+/**
+ * One membership of a group from joining to leaving. Rebalances are cooperative: a partition that stays is never
+ * interrupted, and one that goes is finished and committed before its next owner gets it.
+ */
+export class GroupSession {
+  readonly #options: ConsumeOptions;
+  readonly #member: Consumer;
+  readonly #reader: Consumer;
+  readonly #commits: Commits;
+  readonly #fetches: FetchLoop;
+  readonly #partitions = new Map<number, Partition>();
+  readonly #ended = Promise.withResolvers<void>();
+  #stopping = false;
+  #releasing = false;
+  #partitionCount: number | undefined;
+  #settling: Promise<void> = Promise.resolve();
+
+  constructor(options: ConsumeOptions, { member, reader, random }: SessionParts) {
+    const { topic, observe } = options;
+    const troubled = (what: string) => (error: KafkaError) => observe.troubled(what, error);
+    this.#options = options;
+    this.#member = member;
+    this.#reader = reader;
+    this.#commits = new Commits(member, topic, {
+      committed: (partition, offset) => observe.committed(partition, offset),
+      troubled: troubled('commit'),
+    });
+    this.#fetches = new FetchLoop(reader, topic, options, {
+      queues: () => this.#queues(),
+      random,
+      troubled: troubled('fetch'),
+      partitionCount: (count) => this.#noticePartitions(count),
+      outOfRange: (queue) => this.#skipToLog(queue),
+    });
+  }
+
+  /** Resolves when the signal stopped it, rejects with a KafkaError when the membership broke. */
+  async run(): Promise<void> {
+    const stop = (): void => this.#ended.resolve();
+    this.#options.signal.addEventListener('abort', stop, { once: true });
+    if (this.#options.signal.aborted) {
+      stop();
+    }
+    this.#listen();
+    const fetching = this.#fetches.run();
+    try {
+      await Promise.race([this.#join(), this.#ended.promise]);
+      await this.#ended.promise;
+    } catch (error) {
+      throw error instanceof ReaderFault ? error.cause : toKafkaError(error);
+    } finally {
+      this.#options.signal.removeEventListener('abort', stop);
+      await this.#leave();
+      await fetching;
+    }
+  }
+
+  /** Unhandled records by partition. */
+  lag(): Map<number, bigint> {
+    return new Map(this.#queues().map((queue) => [queue.partition, queue.lag]));
+  }
+
+  /**
+   * Before every JoinGroup, also before the one that gives partitions away: finishes and commits what is no longer
+   * assigned, so that its next owner begins where we ended.
+   */
+  async beforeJoin(): Promise<void> {
+    // A failing commit makes the library join again, which comes here again.
+    if (this.#releasing) {
+      return;
+    }
+    this.#releasing = true;
+    try {
+      const kept = this.#assigned();
+      const lost = [...this.#partitions.values()].filter(({ queue }) => !kept.has(queue.partition));
+      await this.#release(lost, kept.size > 0);
+    } finally {
+      this.#releasing = false;
+    }
+  }
+
+  async #join(): Promise<void> {
+    this.#member.topics.track(this.#options.topic);
+    this.#reader.topics.track(this.#options.topic);
+    await this.#member.joinGroup({});
+  }
+
+  #listen(): void {
+    const broken = (error: unknown): void => this.#ended.reject(error);
+    this.#member.on('consumer:group:join', () => this.#settle());
+    this.#member.on('consumer:heartbeat:stalled', ({ lastError }) => {
+      broken(lastError ?? new Error('the group coordinator does not answer'));
+    });
+    this.#member.on('error', broken);
+    this.#reader.on('error', broken);
+    // The rejection is looked at when joining is over, which may be later.
+    this.#ended.promise.catch(() => undefined);
+  }
+
+  /** Brings what is read in line with what is assigned, one change after the other. */
+  #settle(): void {
+    this.#settling = this.#settling
+      .then(() => this.#takeAssigned())
+      .catch((error: unknown) => this.#ended.reject(error));
+  }
+
+  async #takeAssigned(): Promise<void> {
+    const fresh = [...this.#assigned()].filter((partition) => !this.#partitions.has(partition));
+    const starts = fresh.length === 0 ? new Map<number, bigint>() : await this.#startOffsets(fresh);
+    const assigned = this.#assigned();
+    for (const [partition, offset] of starts) {
+      // It may have been taken away again while its offset was looked up.
+      if (assigned.has(partition) && !this.#stopping) {
+        this.#open(partition, offset);
+      }
+    }
+    this.#options.observe.assigned([...assigned].toSorted((a, b) => a - b));
+    this.#fetches.wake();
+  }
+
+  #open(partition: number, offset: bigint): void {
+    const queue = new PartitionQueue(
+      { topic: this.#options.topic, partition, offset },
+      {
+        onRoom: () => this.#fetches.wake(),
+        onHandled: (handled) => this.#commits.add(partition, handled),
+      },
+    );
+    this.#commits.own(partition);
+    const done = this.#options.onPartition(queue).catch((error: unknown) => {
+      this.#ended.reject(new ReaderFault('a reader failed', { cause: error }));
+    });
+    this.#partitions.set(partition, { queue, done });
+  }
+
+  async #startOffsets(partitions: readonly number[]): Promise<Map<number, bigint>> {
+    const { topic, startAt, fromBeginning } = this.#options;
+    const asked = [{ topic, partitions: [...partitions] }];
+    const committed =
+      fromBeginning === true ? [] : ((await this.#member.listCommittedOffsets({ topics: asked })).get(topic) ?? []);
+    const none = partitions.filter((partition) => (committed[partition] ?? -1n) < 0n);
+    const at = fromBeginning === true || startAt === 'earliest' ? EARLIEST : LATEST;
+    const edges = none.length === 0 ? [] : await this.#logOffsets(none, at);
+    return new Map(
+      partitions.map((partition) => {
+        const known = committed[partition] ?? -1n;
+        return [partition, known >= 0n ? known : (edges[partition] ?? 0n)];
+      }),
+    );
+  }
+
+  async #logOffsets(partitions: readonly number[], timestamp: bigint): Promise<readonly bigint[]> {
+    const { topic } = this.#options;
+    const found = await this.#reader.listOffsets({
+      topics: [topic],
+      partitions: { [topic]: [...partitions] },
+      timestamp,
+    });
+    return found.get(topic) ?? [];
+  }
+
+  async #skipToLog(queue: PartitionQueue): Promise<void> {
+    const [offset] = (await this.#logOffsets([queue.partition], EARLIEST)).filter((found) => found !== undefined);
+    const beginning = offset ?? 0n;
+    this.#options.observe.outOfRange(queue.partition, beginning);
+    queue.seek(beginning);
+  }
+
+  /** A topic that grew is only shared out anew when somebody asks for it. */
+  #noticePartitions(count: number): void {
+    const before = this.#partitionCount;
+    this.#partitionCount = count;
+    if (before !== undefined && count > before && this.#member.isActive()) {
+      this.#member.joinGroup({}).catch((error: unknown) => this.#ended.reject(error));
+    }
+  }
+
+  async #release(partitions: readonly Partition[], commit: boolean): Promise<void> {
+    for (const { queue } of partitions) {
+      queue.close();
+    }
+    await within(DRAIN_MS, Promise.all(partitions.map(({ done }) => done)));
+    if (commit && partitions.length > 0) {
+      await within(LEAVE_MS, this.#commits.flush());
+    }
+    for (const { queue } of partitions) {
+      this.#commits.disown(queue.partition);
+      this.#partitions.delete(queue.partition);
+    }
+  }
+
+  async #leave(): Promise<void> {
+    this.#stopping = true;
+    this.#fetches.stop();
+    await this.#release([...this.#partitions.values()], true);
+    this.#commits.stop();
+    await within(LEAVE_MS, Promise.allSettled([this.#member.close(true), this.#reader.close(true)]));
+  }
+
+  #assigned(): ReadonlySet<number> {
+    const ours = this.#member.assignments?.find(({ topic }) => topic === this.#options.topic);
+    return new Set(ours?.partitions);
+  }
+
+  #queues(): PartitionQueue[] {
+    return [...this.#partitions.values()].map(({ queue }) => queue);
+  }
+}
+
+/** Carries what a reader threw, which is no matter of Kafka's. */
+class ReaderFault extends Error {}
+
+/** Waits for the work, but not longer; what goes on after that is nobody's business any more. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
+}

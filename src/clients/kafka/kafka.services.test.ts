@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { KafkaConfig } from '../../config/config.ts';
+import { Secret } from '../../base/secret.ts';
+import { plainBroker, saslUser, serviceVariable, TestKafka } from '../../../test/support/kafka.ts';
+import type { ConsumeObserver, ConsumeOptions, KafkaClient } from './client.ts';
+import { openKafka } from './open-kafka.ts';
+import type { ConsumedRecord } from './records.ts';
+
+let kafka: TestKafka;
+beforeAll(() => {
+  kafka = new TestKafka();
+});
+afterAll(() => kafka.close());
+
+const quiet: ConsumeObserver = {
+  assigned: () => undefined,
+  committed: () => undefined,
+  troubled: () => undefined,
+  outOfRange: () => undefined,
+};
+
+/** A membership that notes what it reads, until it is stopped. */
+class Member {
+  readonly seen: ConsumedRecord[] = [];
+  readonly assigned: (readonly number[])[] = [];
+  readonly troubles: string[] = [];
+  readonly client: KafkaClient;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+
+  private constructor(
+    client: KafkaClient,
+    options: Pick<ConsumeOptions, 'topic' | 'groupId'> & Partial<ConsumeOptions>,
+  ) {
+    this.client = client;
+    this.#done = client.consume({
+      startAt: 'earliest',
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      maxWaitMs: 300,
+      onPartition: async (reader) => {
+        for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
+          this.seen.push(...records);
+          reader.handled(records.at(-1)!.offset + 1n);
+        }
+      },
+      ...options,
+      signal: this.#stop.signal,
+      observe: {
+        ...quiet,
+        assigned: (partitions) => this.assigned.push(partitions),
+        troubled: (what, error) => this.troubles.push(`${what}: ${error.message}`),
+        ...options.observe,
+      },
+    });
+    this.#done.catch(() => undefined);
+  }
+
+  static async join(
+    options: Pick<ConsumeOptions, 'topic' | 'groupId'> & Partial<ConsumeOptions>,
+    config: KafkaConfig = plainBroker(),
+  ): Promise<Member> {
+    return new Member(await openKafka({ config, random: Math.random }), options);
+  }
+
+  values(): string[] {
+    return this.seen.map(({ value }) => value?.toString() ?? '(tombstone)');
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+    await this.client.close();
+  }
+
+  /** Why it ended by itself. */
+  failure(): Promise<unknown> {
+    return this.#done.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  }
+}
+
+const text = (value: string, partition = 0) => ({ value: Buffer.from(value), partition });
+
+test('records arrive whole and in order, and what was committed is not read again', async () => {
+  const topic = await kafka.createTopic(2);
+  await kafka.produce(topic, [
+    {
+      partition: 1,
+      key: Buffer.from('k'),
+      value: Buffer.from([0, 255]),
+      headers: [
+        ['a', '1'],
+        ['a', '2'],
+      ],
+    },
+    { partition: 1, key: Buffer.from('k') },
+    text('three', 1),
+  ]);
+  const first = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(first.seen).toHaveLength(3), 15_000);
+  expect(first.seen[0]).toMatchObject({
+    topic,
+    partition: 1,
+    offset: 0n,
+    key: Buffer.from('k'),
+    value: Buffer.from([0, 255]),
+  });
+  expect(first.seen[0]!.headers.map(([name, value]) => [name, value.toString()])).toEqual([
+    ['a', '1'],
+    ['a', '2'],
+  ]);
+  expect(first.seen[0]!.timestampMs).toBeGreaterThan(Date.now() - 60_000);
+  expect(first.seen.map(({ offset, value }) => [offset, value === null])).toEqual([
+    [0n, false],
+    [1n, true],
+    [2n, false],
+  ]);
+  await first.stop();
+  expect(await kafka.committed(topic, topic, 2)).toEqual([-1n, 3n]);
+
+  await kafka.produce(topic, [text('four', 1), text('five', 0)]);
+  const second = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(second.values().toSorted()).toEqual(['five', 'four']), 15_000);
+  expect(second.client.lag().get(1)).toBe(0n);
+  await second.stop();
+});
+
+test('a reader that does not ask for more holds up its own partition and no other', async () => {
+  const topic = await kafka.createTopic(2);
+  const batch = Array.from({ length: 3000 }, (_, index) => text(`${index}`.padEnd(500), 0));
+  await kafka.produce(topic, batch);
+  await kafka.produce(topic, [text('first', 1)]);
+  const go = Promise.withResolvers<void>();
+  const seen: number[] = [];
+  const member = await Member.join({
+    topic,
+    groupId: topic,
+    onPartition: async (reader) => {
+      for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
+        seen.push(...records.map(({ partition }) => partition));
+        if (reader.partition === 0) {
+          await go.promise;
+        }
+        reader.handled(records.at(-1)!.offset + 1n);
+      }
+    },
+  });
+  await vi.waitFor(() => expect(new Set(seen)).toEqual(new Set([0, 1])), 15_000);
+  const held = seen.filter((partition) => partition === 0).length;
+  const before = performance.now();
+  await kafka.produce(topic, [text('second', 1)]);
+  await vi.waitFor(() => expect(seen.filter((partition) => partition === 1)).toHaveLength(2), 5_000);
+  expect(performance.now() - before).toBeLessThan(1_000);
+  expect(seen.filter((partition) => partition === 0)).toHaveLength(held);
+  expect(member.client.lag().get(0)).toBe(3000n);
+  go.resolve();
+  await vi.waitFor(() => expect(seen.filter((partition) => partition === 0)).toHaveLength(3000), 10_000);
+  await member.stop();
+});
+
+test('a partition that moves is finished by one member and begun by the next where it ended', async () => {
+  const topic = await kafka.createTopic(4);
+  const first = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(first.assigned.at(-1)).toEqual([0, 1, 2, 3]), 15_000);
+  let produced = 0;
+  const produceSome = async (): Promise<void> => {
+    const records = Array.from({ length: 40 }, (_, index) => text(`${produced + index}`, index % 4));
+    produced += records.length;
+    await kafka.produce(topic, records);
+  };
+  await produceSome();
+  const second = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(async () => {
+    await produceSome();
+    expect(first.assigned.at(-1)).toHaveLength(2);
+    expect(second.assigned.at(-1)).toHaveLength(2);
+  }, 30_000);
+  await produceSome();
+  const all = () => [...first.values(), ...second.values()];
+  await vi.waitFor(() => expect(new Set(all()).size).toBe(produced), 15_000);
+  expect(all(), 'read twice').toHaveLength(produced);
+  await first.stop();
+  await produceSome();
+  await vi.waitFor(() => expect(new Set(all()).size).toBe(produced), 15_000);
+  expect(second.assigned.at(-1)).toEqual([0, 1, 2, 3]);
+  expect(all()).toHaveLength(produced);
+  await second.stop();
+});
+
+test('partitions that a topic gains are read from their first record', async () => {
+  const topic = await kafka.createTopic(1);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.assigned.at(-1)).toEqual([0]), 15_000);
+  await kafka.grow(topic, 3);
+  await kafka.produce(topic, [text('new', 2)]);
+  await vi.waitFor(() => expect(member.values()).toEqual(['new']), 40_000);
+  expect(member.assigned.at(-1)).toEqual([0, 1, 2]);
+  await member.stop();
+}, 60_000);
+
+test('a place that the log no longer has is left for its beginning, and said', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produce(topic, [text('one'), text('two')]);
+  await kafka.rewind(topic, topic, [100n]);
+  const moved: unknown[] = [];
+  const member = await Member.join({
+    topic,
+    groupId: topic,
+    observe: { ...quiet, outOfRange: (partition, offset) => moved.push([partition, offset]) },
+  });
+  await vi.waitFor(() => expect(member.values()).toEqual(['one', 'two']), 15_000);
+  expect(moved).toEqual([[0, 0n]]);
+  await member.stop();
+});
+
+test('where a group begins', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produce(topic, [text('old')]);
+  const latest = await Member.join({ topic, groupId: `${topic}-latest`, startAt: 'latest' });
+  await vi.waitFor(() => expect(latest.assigned.at(-1)).toEqual([0]), 15_000);
+  await kafka.produce(topic, [text('new')]);
+  await vi.waitFor(() => expect(latest.values()).toEqual(['new']), 10_000);
+  await latest.stop();
+  const again = await Member.join({ topic, groupId: `${topic}-latest`, fromBeginning: true });
+  await vi.waitFor(() => expect(again.values()).toEqual(['old', 'new']), 15_000);
+  await again.stop();
+});
+
+test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
+  'SASL %s: right and wrong credentials',
+  async (mechanism) => {
+    const topic = await kafka.createTopic(1);
+    const { username, password } = saslUser();
+    const brokers = [serviceVariable('FACTEUR_TEST_KAFKA_SASL_BROKERS')];
+    const right = await Member.join({ topic, groupId: topic }, { brokers, sasl: { mechanism, username, password } });
+    await right.client.produce({ topic, key: null, value: Buffer.from('in'), headers: [] });
+    await vi.waitFor(() => expect(right.values()).toEqual(['in']), 15_000);
+    await right.stop();
+
+    const wrong = { brokers, sasl: { mechanism, username, password: new Secret('guess-1234') } };
+    const refused = await (await Member.join({ topic, groupId: topic }, wrong)).failure();
+    expect(refused).toMatchObject({ code: 'kafka.authentication', retryable: false });
+    expect(String(refused)).toContain('kafka refused the credentials');
+    expect(String(refused)).not.toContain('guess-1234');
+  },
+  40_000,
+);
+
+test('TLS: with SASL over it, and a certificate that nobody vouches for', async () => {
+  const topic = await kafka.createTopic(1);
+  const brokers = [serviceVariable('FACTEUR_TEST_KAFKA_TLS_BROKERS')];
+  const member = await Member.join({ topic, groupId: topic }, { brokers, tls: { insecureSkipVerify: true } });
+  await member.client.produce({ topic, key: null, value: Buffer.from('in'), headers: [] });
+  await vi.waitFor(() => expect(member.values()).toEqual(['in']), 15_000);
+  await member.stop();
+
+  const both: KafkaConfig = {
+    brokers: [serviceVariable('FACTEUR_TEST_KAFKA_SASL_TLS_BROKERS')],
+    tls: { insecureSkipVerify: true },
+    sasl: { mechanism: 'scram-sha-512', ...saslUser() },
+  };
+  const secure = await Member.join({ topic, groupId: `${topic}-2` }, both);
+  await vi.waitFor(() => expect(secure.values()).toEqual(['in']), 15_000);
+  await secure.stop();
+
+  const untrusted = await (
+    await Member.join({ topic, groupId: topic }, { brokers, tls: { insecureSkipVerify: false } })
+  ).failure();
+  expect(untrusted).toMatchObject({ code: 'kafka.tls', retryable: false });
+}, 40_000);
+
+test('no broker, and no topic, are worth another try', async () => {
+  const nobody = await (await Member.join({ topic: 't', groupId: 'g' }, { brokers: ['127.0.0.1:1'] })).failure();
+  expect(nobody).toMatchObject({ code: 'kafka.unavailable', retryable: true });
+  expect(String(nobody)).toContain('ECONNREFUSED');
+  const nothing = await (await Member.join({ topic: 'facteur-no-such-topic', groupId: 'g' })).failure();
+  expect(nothing).toMatchObject({ code: 'kafka.topic', retryable: true });
+}, 40_000);
+
+test('what the broker will never take is told apart', async () => {
+  const client = await openKafka({ config: plainBroker(), random: Math.random });
+  const topic = await kafka.createTopic(1);
+  const record = { topic, key: null, headers: [] };
+  await expect(client.produce({ ...record, value: Buffer.alloc(2 << 20) })).rejects.toMatchObject({
+    code: 'kafka.rejected',
+  });
+  await expect(client.produce({ ...record, topic: 'facteur-no-such-topic', value: null })).rejects.toMatchObject({
+    code: 'kafka.topic',
+  });
+  await client.produce({ ...record, value: null });
+  await client.close();
+});

@@ -1,0 +1,128 @@
+import type { PartitionReader } from './client.ts';
+import type { ConsumedRecord } from './records.ts';
+
+/** Records of one fetch, and how many bytes they keep in memory. */
+export interface FetchedBatch {
+  readonly records: readonly ConsumedRecord[];
+  readonly bytes: number;
+  /** The offset to fetch next: past what the fetch gave, also where that was nothing for us. */
+  readonly next: bigint;
+  /** The end of the partition's log. */
+  readonly end: bigint;
+}
+
+/**
+ * One partition between the fetch and whoever reads it. At most two batches are in hand, the one that is worked on and
+ * the one after it, so that a slow or paused reader holds little and a fast one never waits.
+ */
+export class PartitionQueue implements PartitionReader {
+  readonly topic: string;
+  readonly partition: number;
+  readonly #stop = new AbortController();
+  readonly #hooks: QueueHooks;
+  #position: bigint;
+  #handled: bigint;
+  #end: bigint;
+  #queued: readonly ConsumedRecord[] = [];
+  #queuedBytes = 0;
+  #takenBytes = 0;
+  #waiting: (() => void) | undefined;
+
+  constructor(start: { topic: string; partition: number; offset: bigint }, hooks: QueueHooks) {
+    this.topic = start.topic;
+    this.partition = start.partition;
+    this.#position = start.offset;
+    this.#handled = start.offset;
+    this.#end = start.offset;
+    this.#hooks = hooks;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** The offset to fetch next. */
+  get position(): bigint {
+    return this.#position;
+  }
+
+  /** Bytes in hand, the batch that is worked on included. */
+  get bytes(): number {
+    return this.#queuedBytes + this.#takenBytes;
+  }
+
+  get wantsMore(): boolean {
+    return this.#queued.length === 0 && !this.#stop.signal.aborted;
+  }
+
+  /** Records that are in the log and not handled yet. */
+  get lag(): bigint {
+    return this.#end > this.#handled ? this.#end - this.#handled : 0n;
+  }
+
+  /** Takes the answer to a fetch; one that comes too late, for another position or after the end, is dropped. */
+  push(from: bigint, batch: FetchedBatch): void {
+    if (from !== this.#position || this.#stop.signal.aborted) {
+      return;
+    }
+    this.#end = batch.end;
+    this.#position = batch.next;
+    if (batch.records.length > 0) {
+      this.#queued = batch.records;
+      this.#queuedBytes = batch.bytes;
+      this.#wake();
+    }
+  }
+
+  /** Goes on elsewhere, because the log has nothing at the position. */
+  seek(offset: bigint): void {
+    this.#position = offset;
+    this.#handled = offset;
+  }
+
+  async next(): Promise<readonly ConsumedRecord[] | undefined> {
+    this.#takenBytes = 0;
+    while (this.#queued.length === 0) {
+      if (this.#stop.signal.aborted) {
+        return undefined;
+      }
+      const woken = Promise.withResolvers<void>();
+      this.#waiting = woken.resolve;
+      this.#hooks.onRoom();
+      await woken.promise;
+    }
+    if (this.#stop.signal.aborted) {
+      return undefined;
+    }
+    const records = this.#queued;
+    this.#takenBytes = this.#queuedBytes;
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    this.#hooks.onRoom();
+    return records;
+  }
+
+  handled(offset: bigint): void {
+    if (offset > this.#handled) {
+      this.#handled = offset;
+      this.#hooks.onHandled(offset);
+    }
+  }
+
+  /** Ends reading after the record in hand. */
+  close(): void {
+    this.#stop.abort();
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#waiting?.();
+    this.#waiting = undefined;
+  }
+}
+
+export interface QueueHooks {
+  /** Told when there is room for the next fetch. */
+  onRoom(): void;
+  onHandled(offset: bigint): void;
+}

@@ -1,0 +1,105 @@
+import { Consumer, Producer } from '@platformatic/kafka';
+import type { ConsumeOptions, KafkaClient, KafkaOptions } from './client.ts';
+import { connectionSettings } from './connection-options.ts';
+import { toKafkaError } from './errors.ts';
+import { GroupSession } from './group-session.ts';
+import type { OutgoingRecord } from './records.ts';
+
+/** A member that dies without leaving is missed for so long, in milliseconds; its partitions wait meanwhile. */
+const SESSION_TIMEOUT_MS = 30_000;
+const HEARTBEAT_MS = 3_000;
+/** What the other members give us to finish before they go on without us; finishing takes 20 s at most. */
+const REBALANCE_TIMEOUT_MS = 60_000;
+/** Replies to a fetch or a join come when there is something to say. */
+const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
+const METADATA_MAX_AGE_MS = 10_000;
+
+/** All in-sync replicas. */
+const ACKS_ALL = -1;
+
+/**
+ * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, fetch): its
+ * stream reads all partitions as one, so that a paused one would stop all, and forgets its place at every rebalance.
+ */
+export function createKafkaClient({ config, random }: KafkaOptions): KafkaClient {
+  const connection = connectionSettings(config);
+  const sessions = new Set<GroupSession>();
+  let producer: Producer | undefined;
+  return {
+    async consume(options) {
+      const session = openSession(options, connection, random);
+      sessions.add(session);
+      try {
+        await session.run();
+      } finally {
+        sessions.delete(session);
+      }
+    },
+    async produce(record) {
+      producer ??= openProducer(connection);
+      await produce(producer, record);
+    },
+    lag: () => new Map([...sessions].flatMap((session) => [...session.lag()])),
+    async close() {
+      await producer?.close();
+      producer = undefined;
+    },
+  };
+}
+
+type Connection = ReturnType<typeof connectionSettings>;
+
+function openSession(options: ConsumeOptions, connection: Connection, random: () => number): GroupSession {
+  const shared = {
+    ...connection,
+    groupId: options.groupId,
+    autocommit: false,
+    metadataMaxAge: METADATA_MAX_AGE_MS,
+  };
+  const member = new Consumer({
+    ...shared,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    heartbeatStallTimeout: SESSION_TIMEOUT_MS,
+    rebalanceTimeout: REBALANCE_TIMEOUT_MS,
+    requestTimeout: REBALANCE_TIMEOUT_MS + REQUEST_TIMEOUT_MARGIN_MS,
+    protocols: [{ name: 'cooperative-sticky', version: 3 }],
+    protocolsMetadata: async () => {
+      await session.beforeJoin();
+      return Buffer.alloc(0);
+    },
+  });
+  // The fetch loop tries again by itself, and says so.
+  const reader = new Consumer({
+    ...shared,
+    retries: 0,
+    requestTimeout: options.maxWaitMs + REQUEST_TIMEOUT_MARGIN_MS,
+  });
+  const session = new GroupSession(options, { member, reader, random });
+  return session;
+}
+
+function openProducer(connection: Connection): Producer {
+  const producer = new Producer({ ...connection, acks: ACKS_ALL, metadataMaxAge: METADATA_MAX_AGE_MS });
+  // A failed send rejects; what a lost connection says besides that is nobody's news.
+  producer.on('error', () => undefined);
+  return producer;
+}
+
+async function produce(producer: Producer, { topic, key, value, headers }: OutgoingRecord): Promise<void> {
+  try {
+    await producer.send({
+      messages: [
+        {
+          topic,
+          ...(key === null ? {} : { key }),
+          ...(value === null ? {} : { value }),
+          // Keys of this map are compared by identity, so that a name may come twice.
+          headers: new Map(headers.map(([name, bytes]) => [Buffer.from(name, 'utf8'), bytes])),
+        },
+      ],
+    });
+  } catch (error) {
+    throw toKafkaError(error);
+  }
+}

@@ -1,0 +1,23 @@
+/** A header as Kafka has it: names may come twice, values are bytes. */
+export type KafkaHeader = readonly [name: string, value: Buffer];
+
+/** One record as it was read. */
+export interface ConsumedRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  /** When it was produced, in milliseconds since 1970, as the producer or the broker says. */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  /** null is a tombstone. */
+  readonly value: Buffer | null;
+  readonly headers: readonly KafkaHeader[];
+}
+
+/** One record to be written. Without a key it goes to any partition. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly KafkaHeader[];
+}

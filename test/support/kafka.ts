@@ -1,0 +1,156 @@
+import { Admin, Consumer, Producer } from '@platformatic/kafka';
+import { randomUUID } from 'node:crypto';
+import type { ConsumerConfig, KafkaConfig } from '../../src/config/config.ts';
+import { readPartition } from '../../src/clients/kafka/fetched.ts';
+import type { ConsumedRecord } from '../../src/clients/kafka/records.ts';
+import { Secret } from '../../src/base/secret.ts';
+
+/** A variable that `npm run test:services` sets. */
+export function serviceVariable(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === '') {
+    throw new Error(`${name} is not set: run these tests with "npm run test:services"`);
+  }
+  return value;
+}
+
+export function plainBroker(): KafkaConfig {
+  return { brokers: [serviceVariable('FACTEUR_TEST_KAFKA_BROKERS')] };
+}
+
+/** The test broker's one user. */
+export function saslUser(): { username: string; password: Secret } {
+  return {
+    username: serviceVariable('FACTEUR_TEST_KAFKA_SASL_USERNAME'),
+    password: new Secret(serviceVariable('FACTEUR_TEST_KAFKA_SASL_PASSWORD')),
+  };
+}
+
+/** A consumer's configuration with a group of its own. */
+export function consumerConfig(topic: string, changes: Partial<ConsumerConfig> = {}): ConsumerConfig {
+  return {
+    ...plainBroker(),
+    enabled: true,
+    topic,
+    groupId: `${topic}-group`,
+    dlq: { enabled: false, topic: '' },
+    maxAttempts: 5,
+    minBytes: 1,
+    maxBytes: 10 * 1024 * 1024,
+    maxWaitMs: 500,
+    ...changes,
+  };
+}
+
+export interface TestRecord {
+  readonly partition?: number;
+  readonly key?: Buffer;
+  readonly value?: Buffer;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** A record as a test reads it back. */
+export interface FoundRecord {
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly key: string | null;
+  readonly value: Buffer | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What tests do to a broker from outside: topics of their own, records in and out, offsets moved. */
+export class TestKafka {
+  readonly #base: { clientId: string; bootstrapBrokers: string[] };
+  readonly #admin: Admin;
+  readonly #producer: Producer;
+
+  constructor(broker = serviceVariable('FACTEUR_TEST_KAFKA_BROKERS')) {
+    this.#base = { clientId: 'facteur-test', bootstrapBrokers: [broker] };
+    this.#admin = new Admin(this.#base);
+    this.#producer = new Producer({ ...this.#base, acks: -1, retries: 20 });
+  }
+
+  async createTopic(partitions: number): Promise<string> {
+    const topic = `facteur-${randomUUID()}`;
+    await this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 });
+    return topic;
+  }
+
+  async grow(topic: string, partitions: number): Promise<void> {
+    await this.#admin.createPartitions({ topics: [{ name: topic, count: partitions, assignments: null }] });
+  }
+
+  async produce(topic: string, records: readonly TestRecord[]): Promise<void> {
+    for (let start = 0; start < records.length; start += 1000) {
+      await this.#producer.send({
+        messages: records.slice(start, start + 1000).map(({ headers = [], ...record }) => ({
+          topic,
+          ...record,
+          headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)])),
+        })),
+      });
+    }
+  }
+
+  /** Offsets that the group committed, by partition; -1 where it never did. */
+  async committed(topic: string, group: string, partitions: number): Promise<bigint[]> {
+    const [found] = await this.#admin.listConsumerGroupOffsets({
+      groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: [...Array(partitions).keys()] }] }],
+    });
+    const offsets = found?.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    return offsets
+      .toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+      .map(({ committedOffset }) => committedOffset);
+  }
+
+  /** Moves a group that nobody is a member of. */
+  async rewind(topic: string, group: string, offsets: readonly bigint[]): Promise<void> {
+    const partitionOffsets = offsets.map((offset, partition) => ({ partition, offset }));
+    await this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] });
+  }
+
+  /** Everything that the topic holds. */
+  async readAll(topic: string): Promise<FoundRecord[]> {
+    const reader = new Consumer({ ...this.#base, groupId: `facteur-test-${randomUUID()}` });
+    reader.topics.track(topic);
+    try {
+      const ends = (await reader.listOffsets({ topics: [topic] })).get(topic) ?? [];
+      const found: FoundRecord[] = [];
+      for (const [partition, end] of ends.entries()) {
+        for (let at = 0n; at < end;) {
+          const { records, next } = await fetchSome(reader, { topic, partition, at });
+          found.push(...records.map(readable));
+          at = next;
+        }
+      }
+      return found;
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.close();
+    await this.#admin.close();
+  }
+}
+
+async function fetchSome(reader: Consumer, { topic, partition, at }: { topic: string; partition: number; at: bigint }) {
+  const about = (await reader.metadata({ topics: [topic] })).topics.get(topic)!;
+  const place = { partition, fetchOffset: at, currentLeaderEpoch: -1, lastFetchedEpoch: -1 };
+  const answer = await reader.fetch({
+    node: about.partitions[partition]!.leader,
+    maxWaitTime: 100,
+    topics: [{ topicId: about.id, partitions: [{ ...place, partitionMaxBytes: 1 << 20 }] }],
+  });
+  const [fetched] = answer.responses.flatMap(({ partitions }) => partitions);
+  return fetched === undefined ? { records: [], next: at } : readPartition(topic, at, fetched);
+}
+
+function readable({ partition, offset, key, value, headers }: ConsumedRecord): FoundRecord {
+  return {
+    ...{ partition, offset, value },
+    key: key?.toString() ?? null,
+    headers: Object.fromEntries(headers.map(([name, bytes]) => [name, bytes.toString()])),
+  };
+}
