@@ -216,7 +216,7 @@ describe('a finished workflow that Argo retries', () => {
     await expectState(db, run, 'error');
     await first.stop();
     retry(cluster, run);
-    await vi.waitFor(() => finish(run));
+    await vi.waitFor(() => finish(run), { timeout: 8000 });
     startFollower({ db, workflows });
     expect(await expectState(db, run, 'succeeded')).toMatchObject({ retry_count: 1 });
     expect((await statesOf(db, run)).slice(3)).toEqual(['error', 'running', 'succeeded']);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, vi } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { ArgoClient } from '../../src/clients/argo/workflows.ts';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import type { Database, DatabaseError, Statement } from '../../src/clients/postgres/database.ts';
 import { workflowManifest } from '../../src/domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../../src/domain/workflow-plan.ts';
 import { RUN_MOVES, type RunState } from '../../src/domain/run-state.ts';
@@ -171,5 +171,22 @@ export function requests(cluster: SimulatedCluster, verb: 'list' | 'watch' | 'ge
 
 /** Waits until somebody watches. */
 export async function expectWatching(cluster: SimulatedCluster): Promise<void> {
-  await vi.waitFor(() => expect(cluster.state()['watchers']).toBe(1));
+  await vi.waitFor(() => expect(cluster.state()['watchers']).toBe(1), { timeout: 8000 });
+}
+
+/** The database, but every statement is shown to `judge` first, and fails with what that gives. */
+export function judged(db: Database, judge: (statement: Statement) => DatabaseError | undefined): Database {
+  return {
+    query: async (statement) => {
+      const error = judge(statement);
+      if (error !== undefined) {
+        throw error;
+      }
+      return db.query(statement);
+    },
+    transaction: (work) => db.transaction(work),
+    session: (work) => db.session(work),
+    listen: (channel, handler) => db.listen(channel, handler),
+    close: () => db.close(),
+  };
 }
