@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { buttonId, BUTTON_ACTIONS, parseButtonId } from './button-id.ts';
+import { describeDuration } from './duration.ts';
+import { progressBar } from './progress.ts';
+import { codeBlock, inlineCode } from './safe-text.ts';
+
+test.each([
+  [-5000, 'under 1 s'],
+  [999, 'under 1 s'],
+  [1000, '1 s'],
+  [60_000, '1 min'],
+  [252_000, '4 min 12 s'],
+  [3_600_000, '1 h'],
+  [3_661_000, '1 h 1 min'],
+  [3_605_000, '1 h'],
+  [183_600_000, '2 d 3 h'],
+])('%i ms is «%s»', (ms, text) => {
+  expect(describeDuration(ms)).toBe(text);
+});
+
+test.each([
+  ['0/4', '▱▱▱▱▱▱▱▱▱▱ 0/4'],
+  ['1/4', '▰▰▰▱▱▱▱▱▱▱ 1/4'],
+  ['999/1000', '▰▰▰▰▰▰▰▰▰▱ 999/1000'],
+  ['4/4', '▰▰▰▰▰▰▰▰▰▰ 4/4'],
+  ['5/4', '▰▰▰▰▰▰▰▰▰▰ 4/4'],
+  ['0/0', ''],
+  ['', ''],
+  ['-1/4', ''],
+  ['1/4 @everyone', ''],
+  ['12345678901/12345678902', ''],
+])('progress %s', (progress, bar) => {
+  expect(progressBar(progress)).toBe(bar);
+});
+
+describe('safe text', () => {
+  test('is cut at characters, not within them', () => {
+    expect(inlineCode('abcdef', 4)).toBe('`abc…`');
+    expect(inlineCode('ab😀def', 4)).toBe('`ab…`');
+    expect(inlineCode(' \n ', 9)).toBe('`–`');
+  });
+
+  test('keeps the lines of a block, up to a number', () => {
+    expect(codeBlock('a\r\nb\nc\nd', { chars: 100, lines: 3 })).toBe('```\na\nb\nc\n…\n```');
+    expect(codeBlock(' \n ', { chars: 100, lines: 3 })).toBe('');
+  });
+});
+
+describe('button ids', () => {
+  test('come back as they went', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...BUTTON_ACTIONS), fc.uuid(), (action, runId) => {
+        expect(parseButtonId(buttonId(action, runId))).toEqual({ action, runId });
+      }),
+    );
+  });
+
+  test.each([
+    '',
+    'facteur',
+    'facteur:delete:0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
+    'facteur:cancel:1',
+    'facteur:cancel:0B5E7D3C-1F2A-4B6C-8D9E-0F1A2B3C4D5E',
+    'xfacteur:cancel:0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e\n',
+  ])('of somebody else mean nothing: %j', (customId) => {
+    expect(parseButtonId(customId)).toBeUndefined();
+  });
+});
