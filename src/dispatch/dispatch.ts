@@ -12,21 +12,27 @@ import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { findForRetry } from '../ledger/find-for-retry.ts';
-import { recordRefusal } from '../ledger/refusals.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
 import { recordRun } from '../ledger/record-run.ts';
-import { wakeSubmitters } from '../ledger/submission-queue.ts';
+import { postponeRun, wakeSubmitters, type ClaimedRun } from '../ledger/submission-queue.ts';
 import type { Slot } from '../submit/slots.ts';
 import type { Submitter } from '../submit/submitter.ts';
-import { authorise } from './authorise.ts';
 import { codexRun, commandRun } from './new-run.ts';
+import { requirePermission } from './permission.ts';
 import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
-import { retryOf } from './retry.ts';
+import { retryOf, type Asker } from './retry.ts';
 
 export interface AcceptOptions {
   /** How long to wait for the submission before answering, in milliseconds; 0 answers when it is recorded. */
   readonly awaitSubmissionMs: number;
+  /** Aborted when the sender was told that nothing came of it: a run that is recorded all the same is canceled, not submitted. */
+  readonly givenUp?: AbortSignal;
+}
+
+export interface RetryOptions extends AcceptOptions {
+  /** Who asks, where it is not whoever asked for the first run; the new run's news go to them. */
+  readonly asker?: Asker;
 }
 
 /** The use case behind every door: authorise, plan, record, and have it submitted. */
@@ -43,7 +49,7 @@ export interface Dispatch {
    *
    * @throws FacteurError `run.unknown`, `run.not_retryable`
    */
-  retry(runId: string, options: AcceptOptions): Promise<RunReceipt>;
+  retry(runId: string, options: RetryOptions): Promise<RunReceipt>;
   /**
    * Asks for the end of a live run; one that is over stays as it is.
    *
@@ -52,6 +58,9 @@ export interface Dispatch {
    */
   cancel(runId: string, actor: string): Promise<RunState>;
 }
+
+/** On whose behalf a run is canceled that was recorded after its sender had been told to try again. */
+const TOO_LATE = 'facteur: recorded too late for its sender';
 
 export interface DispatchDeps {
   readonly db: Database;
@@ -76,7 +85,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
   });
   return {
     async command(command, options) {
-      await refuseUnlessPermitted(command, deps);
+      await requirePermission(command, deps);
       const key = command.name.toLowerCase();
       const definition = Object.hasOwn(deps.commands, key) ? deps.commands[key] : undefined;
       const plan = planCommand(command, definition, deps.argo);
@@ -98,7 +107,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
       if (run === undefined) {
         throw new FacteurError('run.unknown', 'there is no such run, or it was archived', { retryable: false });
       }
-      return accept(retryOf(run, moment()), options, deps);
+      return accept(retryOf(run, moment(), options.asker), options, deps);
     },
     async cancel(runId, actor) {
       const state = await requestCancel(deps.db, runId, actor);
@@ -127,38 +136,49 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
   }
 }
 
-async function refuseUnlessPermitted(command: Command, deps: DispatchDeps): Promise<void> {
-  if (authorise(deps.roleMap, command.name, command.principal).allowed) {
-    return;
-  }
-  const reason = `the command ${command.name} needs a role that ${command.principal.userId || 'the sender'} does not have`;
-  await recordRefusal(deps.db, command, reason);
-  throw new Refusal('forbidden', 'none of your roles may run this command');
-}
-
 async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): Promise<RunReceipt> {
   refuseOversized(run);
-  const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
-  let receipt: RunReceipt;
-  try {
-    receipt = await recordRun(deps.db, run, slot !== undefined);
-  } catch (error) {
+  const { receipt, slot } = await recordInSlot(run, deps);
+  const { runId, duplicate, state } = receipt;
+  if (options.givenUp?.aborted === true && !duplicate) {
     slot?.release();
-    throw error;
+    await cancelUnwanted(claimOf(run, receipt), deps);
+    return receipt;
   }
-  const { runId, deliveryId, duplicate, workflowName } = receipt;
-  deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
-  if (receipt.state === 'queued' && deps.submitter !== undefined) {
+  if (state === 'queued' && deps.submitter !== undefined) {
     const waitMs = options.awaitSubmissionMs;
     const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
     bringToCluster(run, receipt, deps.submitter, slot);
     return { ...receipt, ...(await settled) };
   }
   slot?.release();
-  if (receipt.state === 'queued') {
+  if (state === 'queued') {
     await wakeOthers(deps);
   }
   return receipt;
+}
+
+/** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
+async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
+  const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
+  try {
+    const receipt = await recordRun(deps.db, run, slot !== undefined);
+    const { runId, deliveryId, duplicate, workflowName } = receipt;
+    deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
+    return { receipt, slot };
+  } catch (error) {
+    slot?.release();
+    throw error;
+  }
+}
+
+/** Its sender has been told to try again, so this one must not run beside the next. */
+async function cancelUnwanted(claimed: ClaimedRun, deps: DispatchDeps): Promise<void> {
+  deps.logger.warn({ runId: claimed.runId }, 'recorded too late for its sender; the run is canceled');
+  await requestCancel(deps.db, claimed.runId, TOO_LATE);
+  // Nobody works on it, so nobody has to wait for the claim to run out.
+  await postponeRun(deps.db, claimed, 0, '');
+  await (deps.submitter === undefined ? wakeOthers(deps) : deps.submitter.nudge());
 }
 
 /** At once in the slot that was taken for it; or else in its turn. A duplicate is for whoever recorded it first. */
@@ -168,8 +188,13 @@ function bringToCluster(run: NewRun, receipt: RunReceipt, submitter: Submitter, 
     submitter.nudge();
     return;
   }
-  const claimed = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
-  submitter.submit({ ...receipt, ...claimed, traceparent: run.traceparent, plan: run.plan }, slot);
+  submitter.submit(claimOf(run, receipt), slot);
+}
+
+/** A run that was recorded just now, with the claim that this process then has. */
+function claimOf({ traceparent, plan }: NewRun, receipt: RunReceipt): ClaimedRun {
+  const fresh = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
+  return { ...receipt, ...fresh, traceparent, plan };
 }
 
 /** The run is durable by now: when nobody can be woken, the submitters' own polling finds it. */

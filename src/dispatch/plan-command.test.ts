@@ -62,6 +62,33 @@ describe('planCommand', () => {
     expect(plan.namePrefix).toBe('deploy');
   });
 
+  test('at Discord’s door a command without a definition is none', () => {
+    const refusal = refusalOf(() => planCommand(command({ door: 'discord', name: 'deploy' }), undefined, argo));
+    expect(refusal).toMatchObject({ kind: 'unknown_command', details: 'there is no command deploy' });
+  });
+
+  test('what facteur adds is bound by no definition, lies over options, and never keeps a command from running', () => {
+    const added = { last_correlation_id: 'c-1', other: '{{workflow.name}}', none: '' };
+    const given = command({ door: 'discord', options: { project: 'lab' }, added });
+    expect(planCommand(given, definition, argo).parameters).toEqual({
+      environment: 'production',
+      project: 'lab',
+      last_correlation_id: 'c-1',
+      action: 'implement',
+    });
+  });
+
+  test('the fields of a form bind like options', () => {
+    const field = { name: 'content', label: 'What', style: 'paragraph', required: true, maxLength: 5 } as const;
+    const form = { ...definition, options: [], modal: { title: 'Ask', fields: [field] } };
+    const plan = (options: Record<string, string>) => planCommand(command({ options }), form, argo);
+    expect(plan({ content: 'short', payload: '{}' }).parameters).toMatchObject({ content: 'short', payload: '{}' });
+    expect(refusalOf(() => plan({ content: 'too long', other: 'x' }))).toMatchObject({
+      kind: 'invalid_option',
+      details: 'other: this command has no such option; content: must have at most 5 characters',
+    });
+  });
+
   test('nobody chooses the action by an option of that name', () => {
     expect(planCommand(command({ options: { action: 'plan' } }), undefined, argo).parameters['action']).toBe(
       'implement',

@@ -3,6 +3,7 @@ import type { Command, CommandDefinition } from '../domain/command.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { dnsLabel, labelValue } from '../domain/workflow-name.ts';
 import { LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
+import { optionsOf } from './modal-options.ts';
 import { optionFaults } from './validate-options.ts';
 
 /**
@@ -12,7 +13,7 @@ import { optionFaults } from './validate-options.ts';
  * operator's configuration defines the command. No value may hold `{{` anywhere, because Argo would evaluate it.
  *
  * @param definition the command's definition, if there is one
- * @throws Refusal `invalid_option` or `template_tag`
+ * @throws Refusal `unknown_command`, `invalid_option` or `template_tag`
  */
 export function planCommand(
   command: Command,
@@ -20,12 +21,7 @@ export function planCommand(
   argo: ArgoConfig,
 ): WorkflowPlan {
   refuseUnsafeText(command);
-  if (definition !== undefined && (definition.configured || command.door === 'discord')) {
-    const faults = optionFaults(definition.options, command.options);
-    if (faults.length > 0) {
-      throw new Refusal('invalid_option', faults.join('; '));
-    }
-  }
+  refuseUndefined(command, definition);
   const name = definition === undefined ? command.name : command.name.toLowerCase();
   const given = Object.entries(command.options).filter(([, value]) => value !== '');
   return {
@@ -35,6 +31,7 @@ export function planCommand(
       ...argo.parameters,
       ...definition?.parameters,
       ...Object.fromEntries(given),
+      ...safeOnly(command.added ?? {}),
       action: name,
     },
     labels: { [LABELS.command]: labelValue(name) },
@@ -49,6 +46,26 @@ function target(definition: CommandDefinition | undefined, argo: ArgoConfig) {
     workflowTemplate: definition?.workflowTemplate ?? argo.workflowTemplate,
     serviceAccount: definition?.serviceAccount ?? argo.serviceAccount,
   };
+}
+
+function refuseUndefined({ name, door, options }: Command, definition: CommandDefinition | undefined): void {
+  if (definition === undefined) {
+    if (door === 'discord') {
+      throw new Refusal('unknown_command', `there is no command ${name}`);
+    }
+    return;
+  }
+  if (definition.configured || door === 'discord') {
+    const faults = optionFaults(optionsOf(definition), options);
+    if (faults.length > 0) {
+      throw new Refusal('invalid_option', faults.join('; '));
+    }
+  }
+}
+
+/** Facts from elsewhere must not keep the command from running: one that Argo would evaluate is left out. */
+function safeOnly(added: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(added).filter(([, value]) => value !== '' && !value.includes('{{')));
 }
 
 /** What Argo takes as a parameter's name, and the dots of nested options. */

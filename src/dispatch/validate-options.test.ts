@@ -43,4 +43,38 @@ describe('optionFaults', () => {
     expect(faults).toEqual(['z: this command has no such option', 'x: is required', 'y: must be a whole number']);
     expect(faults.join()).not.toContain('canary');
   });
+
+  test.each([
+    ['number', '1.0', '1', true],
+    ['integer', '007', '7', true],
+    ['string', '1.0', '1', false],
+    ['number', '1.5', '1.50001', false],
+  ] as const)('a choice of type %s is the value it means: %s and %s: %s', (type, choice, value, fits) => {
+    const definition = option({ type, choices: [{ name: 'One', value: choice }] });
+    expect(optionFaults([definition], { x: value }).length).toBe(fits ? 0 : 1);
+  });
+
+  describe('of subcommands', () => {
+    const definitions = [
+      option({ name: 'start.service', required: true }),
+      option({ name: 'start.force', type: 'boolean' }),
+      option({ name: 'db.backup.name', required: true }),
+    ];
+
+    test('what one requires binds those who chose it', () => {
+      expect(optionFaults(definitions, { 'start.service': 'api' })).toEqual([]);
+      expect(optionFaults(definitions, { 'db.backup.name': 'x' })).toEqual([]);
+      expect(optionFaults(definitions, { 'start.force': 'true' })).toEqual(['start.service: is required']);
+      expect(optionFaults(definitions, { 'start.service': 'api', 'start.force': 'maybe' })).toEqual([
+        'start.force: must be true or false',
+      ]);
+    });
+
+    test('one must be chosen, and only those there are', () => {
+      expect(optionFaults(definitions, {})).toEqual(['one of start, db.backup must be chosen']);
+      expect(optionFaults(definitions, { 'stop.service': 'api' })).toEqual([
+        'stop.service: this command has no such option',
+      ]);
+    });
+  });
 });

@@ -2,7 +2,7 @@ import type { OptionDefinition, OptionType } from '../domain/command.ts';
 
 /**
  * What breaks a command's definition, a sentence each that names the option and never repeats its value; empty when
- * nothing does. An empty value counts as absent.
+ * nothing does. An empty value counts as absent. What a subcommand requires binds only those who chose it.
  */
 export function optionFaults(
   definitions: readonly OptionDefinition[],
@@ -12,7 +12,14 @@ export function optionFaults(
   const faults = Object.keys(options)
     .filter((name) => !known.has(name))
     .map((name) => `${name}: this command has no such option`);
-  for (const definition of definitions) {
+  const subcommands = new Set(definitions.map(({ name }) => subcommandOf(name)));
+  const chosen = new Set(Object.keys(options).map(subcommandOf));
+  if (subcommands.size > 0 && !subcommands.has('') && chosen.size === 0) {
+    faults.push(`one of ${[...subcommands].join(', ')} must be chosen`);
+  }
+  for (const definition of definitions.filter(
+    ({ name }) => subcommandOf(name) === '' || chosen.has(subcommandOf(name)),
+  )) {
     const value = Object.hasOwn(options, definition.name) ? (options[definition.name] ?? '') : '';
     const fault = value === '' ? absenceFault(definition) : valueFault(definition, value);
     if (fault !== undefined) {
@@ -22,6 +29,11 @@ export function optionFaults(
   return faults;
 }
 
+/** `subcommand` or `group.subcommand` of a nested option; empty for a plain one. */
+function subcommandOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
 function absenceFault(definition: OptionDefinition): string | undefined {
   return definition.required ? 'is required' : undefined;
 }
@@ -29,9 +41,16 @@ function absenceFault(definition: OptionDefinition): string | undefined {
 function valueFault(definition: OptionDefinition, value: string): string | undefined {
   const choices = definition.choices?.map((choice) => choice.value) ?? [];
   if (choices.length > 0) {
-    return choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`;
+    return choices.some((choice) => isSame(definition.type, choice, value))
+      ? undefined
+      : `must be one of ${choices.join(', ')}`;
   }
   return CHECKS[definition.type](definition, value);
+}
+
+/** Discord sends a choice `1.0` or `007` as the number that it is. */
+function isSame(type: OptionType, choice: string, value: string): boolean {
+  return choice === value || (type !== 'string' && isNumber(value) && Number(choice) === Number(value));
 }
 
 type Check = (definition: OptionDefinition, value: string) => string | undefined;

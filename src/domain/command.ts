@@ -31,6 +31,8 @@ export interface Command {
   readonly name: string;
   /** As they were sent. Any text may be a key, `__proto__` too: doors build it without a prototype, and copies must keep that. */
   readonly options: Readonly<Record<string, string>>;
+  /** Parameters that facteur knows and the sender did not give: no definition binds them. */
+  readonly added?: Readonly<Record<string, string>>;
   readonly principal: Principal;
   /** The sender's correlation id, or empty. */
   readonly correlationId: string;
@@ -44,6 +46,7 @@ export type OptionType = 'string' | 'integer' | 'number' | 'boolean';
 
 /** One option of a slash command. `min`/`max` bound numbers, `minLength`/`maxLength` (characters) bound strings. */
 export interface OptionDefinition {
+  /** With dots it is an option of a subcommand: `subcommand.option` or `group.subcommand.option`. */
   readonly name: string;
   readonly description: string;
   readonly type: OptionType;

@@ -10,6 +10,8 @@ export const REFUSAL_TEXTS = {
   empty_payload: 'empty payload',
   invalid_payload: 'invalid payload',
   missing_command: 'missing command',
+  /** Discord has it registered, and no definition says what it is. */
+  unknown_command: 'unknown command',
   unsupported_stage: 'unsupported codex stage',
   missing_delivery_id: 'missing delivery_id',
   unsupported_media_type: 'unsupported media type',

@@ -6,6 +6,7 @@ export const REFUSAL_STATUS: Readonly<Record<RefusalKind, number>> = {
   empty_payload: 400,
   invalid_payload: 400,
   missing_command: 400,
+  unknown_command: 422,
   unsupported_stage: 400,
   missing_delivery_id: 400,
   unsupported_media_type: 415,

@@ -1,0 +1,80 @@
+import type { CommandDefinition, ModalField, OptionDefinition, Principal } from '../domain/command.ts';
+
+/** The field whose text the Go service's workflows read from `payload`, too. */
+const CONTENT = 'content';
+const PAYLOAD = 'payload';
+const MAX_TITLE = 120;
+
+/**
+ * What binds a command's options: its own definitions, or its form's fields. A form with `content` has a `payload` beside
+ * it, which the chat door makes and the Go service's upstream sends.
+ */
+export function optionsOf({ options, modal }: CommandDefinition): readonly OptionDefinition[] {
+  if (modal === undefined) {
+    return options;
+  }
+  const fields = modal.fields.map(fieldAsOption);
+  const hasContent = modal.fields.some(({ name }) => name === CONTENT);
+  return hasContent ? [...fields, { name: PAYLOAD, description: '', type: 'string', required: false }] : fields;
+}
+
+function fieldAsOption({ name, label, required, minLength, maxLength }: ModalField): OptionDefinition {
+  return {
+    name,
+    description: label,
+    type: 'string',
+    required,
+    ...(minLength === undefined ? {} : { minLength }),
+    ...(maxLength === undefined ? {} : { maxLength }),
+  };
+}
+
+/** The submission of a form. */
+export interface FormSubmission {
+  readonly fields: Readonly<Record<string, string>>;
+  readonly interactionId: string;
+  readonly principal: Principal;
+  readonly issuedAt: Date;
+}
+
+/** The fields as a command's options; where there is `content`, with the `payload` that the Go service's workflows read. */
+export function modalOptions(submission: FormSubmission): Readonly<Record<string, string>> {
+  const options = Object.assign(Object.create(null) as Record<string, string>, submission.fields);
+  const content = Object.hasOwn(submission.fields, CONTENT) ? (submission.fields[CONTENT] ?? '') : '';
+  if (content !== '') {
+    options[PAYLOAD] = JSON.stringify(payloadOf(content, submission));
+  }
+  return options;
+}
+
+function payloadOf(prompt: string, { interactionId, principal, issuedAt }: FormSubmission): object {
+  return {
+    stage: 'implementation',
+    prompt,
+    title: titleOf(prompt),
+    repository: '',
+    issueNumber: '',
+    postToGithub: false,
+    runId: interactionId,
+    issuedAt: issuedAt.toISOString(),
+    guildId: principal.guildId,
+    channelId: principal.channelId,
+    user: {
+      id: principal.userId,
+      username: withoutTags(principal.username),
+      globalName: withoutTags(principal.globalName),
+    },
+  };
+}
+
+/** The first line that says something, at most 120 characters, with `…` where it was cut. */
+export function titleOf(prompt: string): string {
+  const line = prompt.split(/\r?\n|\r/).find((candidate) => candidate.trim() !== '') ?? '';
+  const characters = [...line.trim()];
+  return characters.length <= MAX_TITLE ? characters.join('') : `${characters.slice(0, MAX_TITLE - 1).join('')}…`;
+}
+
+/** Nobody shall be kept from their work by a display name that Argo would evaluate. */
+function withoutTags(name: string): string {
+  return name.replaceAll(/\{(?=\{)/g, '{ ');
+}
