@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { Secret } from '../../base/secret.ts';
+import { connectionSettings } from './connection-options.ts';
+
+test('plain brokers need nothing else', () => {
+  expect(connectionSettings({ brokers: ['a:9092', 'b:9092'] })).toEqual({
+    clientId: 'facteur',
+    bootstrapBrokers: ['a:9092', 'b:9092'],
+  });
+});
+
+test('TLS checks certificates unless it is told not to, and says names but no addresses', () => {
+  expect(connectionSettings({ brokers: ['kafka:9093'], tls: { insecureSkipVerify: false } })).toMatchObject({
+    tls: { rejectUnauthorized: true },
+    tlsServerName: true,
+  });
+  for (const broker of ['10.0.0.1:9093', '[::1]:9093']) {
+    expect(connectionSettings({ brokers: [broker], tls: { insecureSkipVerify: true } })).toMatchObject({
+      tls: { rejectUnauthorized: false },
+      tlsServerName: false,
+    });
+  }
+});
+
+test.each([
+  ['plain', 'PLAIN'],
+  ['scram-sha-256', 'SCRAM-SHA-256'],
+  ['scram-sha-512', 'SCRAM-SHA-512'],
+] as const)('SASL %s', (mechanism, name) => {
+  const sasl = { mechanism, username: 'u', password: new Secret('p') };
+  expect(connectionSettings({ brokers: ['a:1'], sasl }).sasl).toEqual({
+    mechanism: name,
+    username: 'u',
+    password: 'p',
+  });
+});

@@ -1,0 +1,76 @@
+import { expect, test, vi } from 'vitest';
+import { PartitionQueue } from './partition-queue.ts';
+import type { ConsumedRecord } from './records.ts';
+
+function record(offset: bigint): ConsumedRecord {
+  return { topic: 't', partition: 3, offset, timestampMs: 0, key: null, value: null, headers: [] };
+}
+
+function queueAt(offset: bigint) {
+  const onRoom = vi.fn<() => void>();
+  const onHandled = vi.fn<(offset: bigint) => void>();
+  return { queue: new PartitionQueue({ topic: 't', partition: 3, offset }, { onRoom, onHandled }), onRoom, onHandled };
+}
+
+const batch = (from: bigint, count: number, end = 100n) => ({
+  records: Array.from({ length: count }, (_, index) => record(from + BigInt(index))),
+  bytes: count * 10,
+  next: from + BigInt(count),
+  end,
+});
+
+test('holds the batch that is worked on and one more, and asks for the next when it has room', async () => {
+  const { queue, onRoom } = queueAt(5n);
+  expect(queue.wantsMore).toBe(true);
+  queue.push(5n, batch(5n, 2));
+  expect([queue.wantsMore, queue.position, queue.bytes]).toEqual([false, 7n, 20]);
+  expect((await queue.next())?.map(({ offset }) => offset)).toEqual([5n, 6n]);
+  expect(onRoom).toHaveBeenCalledTimes(1);
+  expect([queue.wantsMore, queue.bytes]).toEqual([true, 20]);
+  queue.push(7n, batch(7n, 1));
+  expect([queue.wantsMore, queue.bytes]).toEqual([false, 30]);
+  await queue.next();
+  expect(queue.bytes).toBe(10);
+});
+
+test('a waiting reader gets what comes', async () => {
+  const { queue, onRoom } = queueAt(0n);
+  const next = queue.next();
+  await vi.waitFor(() => expect(onRoom).toHaveBeenCalled());
+  queue.push(0n, batch(0n, 1));
+  expect(await next).toHaveLength(1);
+});
+
+test('a fetch that gave nothing for us still moves on', () => {
+  const { queue } = queueAt(0n);
+  queue.push(0n, { records: [], bytes: 0, next: 4n, end: 4n });
+  expect([queue.position, queue.wantsMore]).toEqual([4n, true]);
+});
+
+test('an answer for another position is dropped', () => {
+  const { queue } = queueAt(0n);
+  queue.seek(50n);
+  queue.push(0n, batch(0n, 2));
+  expect([queue.position, queue.wantsMore]).toEqual([50n, true]);
+});
+
+test('the lag counts what is not handled, and handled offsets only go up', () => {
+  const { queue, onHandled } = queueAt(0n);
+  queue.push(0n, batch(0n, 5, 20n));
+  expect(queue.lag).toBe(20n);
+  queue.handled(3n);
+  queue.handled(2n);
+  expect(queue.lag).toBe(17n);
+  expect(onHandled.mock.calls).toEqual([[3n]]);
+});
+
+test('closing ends a waiting reader, and whatever is queued is nobody’s', async () => {
+  const { queue } = queueAt(0n);
+  const next = queue.next();
+  queue.close();
+  expect(await next).toBeUndefined();
+  expect(queue.signal.aborted).toBe(true);
+  queue.push(0n, batch(0n, 1));
+  expect(await queue.next()).toBeUndefined();
+  expect(queue.wantsMore).toBe(false);
+});

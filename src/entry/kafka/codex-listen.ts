@@ -1,0 +1,125 @@
+import { toJsonString } from '@bufbuild/protobuf';
+import { errorMessage } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { KafkaClient, PartitionReader } from '../../clients/kafka/client.ts';
+import { openKafka } from '../../clients/kafka/open-kafka.ts';
+import type { ConsumedRecord } from '../../clients/kafka/records.ts';
+import type { CodexListenerConfig } from '../../config/config.ts';
+import {
+  CodexTaskSchema,
+  type CodexTaskStage,
+  CodexTaskStageSchema,
+} from '../../proto/proompteng/froussard/v1/codex_task_pb.ts';
+import { decodeCodexDelivery } from '../decode/codex-task.ts';
+import { incomingOf, sourceOf } from './incoming.ts';
+import { stayMember } from './membership.ts';
+
+/** A Codex task of the topic, as it is printed. */
+export interface HeardTask {
+  /** Of the record, as text; empty when it has none. */
+  readonly key: string;
+  /** By its name in the contract. */
+  readonly stage: string;
+  readonly repository: string;
+  /** The number of the issue. */
+  readonly issue: string;
+  /** The task in proto3 JSON. */
+  readonly task: string;
+}
+
+export interface ListenOptions {
+  /** Everything that the topic still has, whatever the group has seen; the group's place stays where it was. */
+  readonly fromBeginning: boolean;
+  /** Ends after so many tasks. */
+  readonly limit?: number;
+}
+
+export interface ListenDeps {
+  readonly config: CodexListenerConfig;
+  readonly print: (task: HeardTask) => void;
+  readonly logger: Logger;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+  /** In place of one that is opened from the configuration. */
+  readonly kafka?: KafkaClient;
+}
+
+const FETCH = { minBytes: 1, maxBytes: 10 * 1024 * 1024, maxWaitMs: 1_000 };
+
+/**
+ * Prints the tasks of the Codex topic as they come and commits what was printed; runs nothing. What is no task is
+ * logged and passed over. Resolves when the signal or the limit ended it.
+ */
+export async function listenToCodex(options: ListenOptions, deps: ListenDeps): Promise<void> {
+  const { config, random, logger } = deps;
+  const enough = new AbortController();
+  const signal = AbortSignal.any([deps.signal, enough.signal]);
+  const kafka = deps.kafka ?? (await openKafka({ config, random }));
+  let left = options.limit ?? Infinity;
+  const hear = (record: ConsumedRecord): void => {
+    const task = heardTask(record, logger);
+    if (task !== undefined) {
+      deps.print(task);
+      left -= 1;
+    }
+    if (left === 0) {
+      enough.abort();
+    }
+  };
+  try {
+    await stayMember(
+      {
+        ...FETCH,
+        ...{ topic: config.topic, groupId: config.groupId, signal, startAt: 'earliest' },
+        fromBeginning: options.fromBeginning,
+        onPartition: (reader) => readPartition(reader, { hear, commit: !options.fromBeginning, signal }),
+      },
+      { kafka, logger, random },
+    );
+  } finally {
+    await kafka.close();
+  }
+}
+
+interface Ear {
+  readonly hear: (record: ConsumedRecord) => void;
+  readonly commit: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function readPartition(reader: PartitionReader, { hear, commit, signal }: Ear): Promise<void> {
+  for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
+    for (const record of records) {
+      // The limit counts over all partitions.
+      if (signal.aborted || reader.signal.aborted) {
+        return;
+      }
+      hear(record);
+      if (commit) {
+        reader.handled(record.offset + 1n);
+      }
+    }
+  }
+}
+
+function heardTask(record: ConsumedRecord, logger: Logger): HeardTask | undefined {
+  try {
+    const { task } = decodeCodexDelivery(incomingOf(record), 'kafka');
+    return {
+      key: record.key?.toString('utf8') ?? '',
+      stage: stageName(task.stage),
+      repository: task.repository,
+      issue: String(task.issueNumber),
+      task: toJsonString(CodexTaskSchema, task),
+    };
+  } catch (error) {
+    logger.warn({ source: sourceOf(record), error: errorMessage(error) }, 'not a Codex task; passed over');
+    return undefined;
+  }
+}
+
+function stageName(stage: CodexTaskStage): string {
+  const value = CodexTaskStageSchema.values.find(({ number }) => number === stage);
+  return value?.name ?? String(stage);
+}

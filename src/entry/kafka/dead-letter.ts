@@ -1,0 +1,69 @@
+import { errorMessage, FacteurError } from '../../base/errors.ts';
+import type { ConsumedRecord, KafkaHeader, OutgoingRecord } from '../../clients/kafka/records.ts';
+import type { NewDeadLetter } from '../../ledger/dead-letters.ts';
+import type { Incoming } from '../decode/incoming.ts';
+import { withoutToken } from '../decode/without-token.ts';
+import { incomingOf, recordId, sourceOf } from './incoming.ts';
+
+/** Why a record is parked. */
+export interface Failure {
+  readonly error: unknown;
+  /** Tries that were made. */
+  readonly attempts: number;
+  /** Of the command, or empty when it could not be read. */
+  readonly deliveryId: string;
+}
+
+/** Headers that say what became of a record; those of an earlier journey make way. */
+const OWN_HEADERS = ['facteur-error', 'facteur-attempts', 'facteur-source'] as const;
+
+/** What decoding needs to come to the same result again; anything else might be a credential. */
+const KEPT_HEADERS = /^(ce-.*|content-type|content-encoding|traceparent)$/;
+
+/** The record for the dead-letter topic: key, headers and value as they came, less the interaction token. */
+export function deadLetterRecord(topic: string, record: ConsumedRecord, failure: Failure): OutgoingRecord {
+  const own = {
+    'facteur-error': reasonOf(failure.error),
+    'facteur-attempts': String(failure.attempts),
+    'facteur-source': sourceOf(record),
+  };
+  const kept = record.headers.filter(([name]) => !OWN_HEADERS.some((ownName) => ownName === name.toLowerCase()));
+  return {
+    topic,
+    key: record.key,
+    value: record.value === null ? null : withoutToken(incomingOf(record)),
+    headers: [...kept, ...Object.entries(own).map(([name, text]): KafkaHeader => [name, Buffer.from(text, 'utf8')])],
+  };
+}
+
+/** The record for the table, as `dead-letters replay` reads it. */
+export function deadLetterRow(record: ConsumedRecord, failure: Failure): NewDeadLetter {
+  const incoming = incomingOf(record);
+  return {
+    door: 'kafka',
+    deliveryId: failure.deliveryId === '' ? recordId(record) : failure.deliveryId,
+    reason: storable(reasonOf(failure.error)),
+    attempts: failure.attempts,
+    headers: { ...keptHeaders(incoming), 'facteur-source': sourceOf(record) },
+    body: withoutToken(incoming),
+    source: recordId(record),
+  };
+}
+
+/** One line for a person: what was wrong and, where the error says so, what to change. */
+export function reasonOf(error: unknown): string {
+  const details = error instanceof FacteurError ? error.details : undefined;
+  return details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
+}
+
+function keptHeaders({ headers }: Incoming): Record<string, string> {
+  const kept = Object.entries(headers).filter(
+    (entry): entry is [string, string] => KEPT_HEADERS.test(entry[0]) && typeof entry[1] === 'string',
+  );
+  return Object.fromEntries(kept.map(([name, value]) => [storable(name), storable(value)]));
+}
+
+/** Postgres holds every character but one, and a letter that cannot be kept would block its partition for ever. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\u{fffd}');
+}

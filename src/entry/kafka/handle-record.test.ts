@@ -1,0 +1,152 @@
+import { expect, test, vi } from 'vitest';
+import { silentLogger } from '../../base/logger.ts';
+import { FacteurError } from '../../base/errors.ts';
+import { KafkaError } from '../../clients/kafka/errors.ts';
+import type { OutgoingRecord } from '../../clients/kafka/records.ts';
+import { DatabaseError, type Statement } from '../../clients/postgres/database.ts';
+import type { Command } from '../../domain/command.ts';
+import { Refusal } from '../../domain/refusal.ts';
+import type { RunReceipt } from '../../domain/run.ts';
+import { kafkaRecord } from '../../../test/support/kafka-record.ts';
+import { silentKafkaEvents } from './events.ts';
+import { handleRecord, type HandlerDeps } from './handle-record.ts';
+
+const GOOD = kafkaRecord({ offset: 4n, value: Buffer.from('{"command":"plan"}') });
+const BROKEN = kafkaRecord({ offset: 5n, value: Buffer.from('{"command":') });
+
+const unavailable = new DatabaseError('postgres.unavailable', 'down', { retryable: true });
+const contended = new FacteurError('ledger.contended', 'lost', { retryable: true });
+
+/** A handler whose dispatch, table and topic answer from lists: an error is thrown, anything else is success. */
+function handler(answers: { dispatch?: unknown[]; table?: unknown[]; topic?: unknown[] }) {
+  const commands: Command[] = [];
+  const letters: Statement[] = [];
+  const produced: OutgoingRecord[] = [];
+  const answer = (list: unknown[] | undefined): void => {
+    const next = list?.shift();
+    if (next instanceof Error) {
+      throw next;
+    }
+  };
+  const events = {
+    ...silentKafkaEvents,
+    processed: vi.fn<HandlerDeps['events']['processed']>(),
+    retried: vi.fn<HandlerDeps['events']['retried']>(),
+    deadLettered: vi.fn<HandlerDeps['events']['deadLettered']>(),
+  };
+  const deps: HandlerDeps = {
+    dispatch: {
+      async command(command) {
+        commands.push(command);
+        answer(answers.dispatch);
+        return { duplicate: false } as RunReceipt;
+      },
+    },
+    db: {
+      async query(statement) {
+        letters.push(statement);
+        answer(answers.table);
+        return { rows: [], rowCount: 1 };
+      },
+    },
+    kafka: {
+      async produce(record) {
+        produced.push(record);
+        answer(answers.topic);
+      },
+    },
+    dlqTopic: answers.topic === undefined ? undefined : 'dlq',
+    maxAttempts: 3,
+    logger: silentLogger,
+    backoff: { firstMs: 1, maxMs: 2 },
+    random: () => 0,
+    events,
+  };
+  const stop = new AbortController();
+  return { commands, letters, produced, events, stop, run: (record = GOOD) => handleRecord(record, stop.signal, deps) };
+}
+
+test('a good record becomes a run under the same identity every time', async () => {
+  const { run, commands, letters, events } = handler({});
+  expect(await run()).toBe(true);
+  expect(await run()).toBe(true);
+  expect(commands.map(({ deliveryId, door }) => [deliveryId, door])).toEqual([
+    ['kafka:commands/0/4@0', 'kafka'],
+    ['kafka:commands/0/4@0', 'kafka'],
+  ]);
+  expect(letters).toEqual([]);
+  expect(events.processed).toHaveBeenLastCalledWith({
+    command: 'plan',
+    duplicate: false,
+    durationMs: expect.any(Number),
+  });
+});
+
+test('what is refused for good is parked at the first try', async () => {
+  const { run, commands, letters, events } = handler({ dispatch: [new Refusal('forbidden')] });
+  expect(await run()).toBe(true);
+  expect(commands).toHaveLength(1);
+  expect(letters).toHaveLength(1);
+  expect(events.deadLettered).toHaveBeenCalledWith(
+    expect.objectContaining({ command: 'plan', code: 'refusal.forbidden', to: 'table' }),
+  );
+});
+
+test('what cannot be read never reaches dispatch', async () => {
+  const { run, commands, letters } = handler({});
+  expect(await run(BROKEN)).toBe(true);
+  expect(commands).toEqual([]);
+  expect(letters[0]?.values?.slice(0, 4)).toEqual([
+    'kafka',
+    'kafka:commands/0/5@0',
+    'invalid payload: not valid JSON',
+    1,
+  ]);
+});
+
+test('while Postgres is down no try counts, and afterwards they do', async () => {
+  const dispatch = [...Array<Error>(50).fill(unavailable), contended, unavailable, contended, unavailable, contended];
+  const { run, commands, letters, events } = handler({ dispatch });
+  expect(await run()).toBe(true);
+  expect(commands).toHaveLength(55);
+  expect(letters[0]?.values?.[3]).toBe(3);
+  expect(events.retried).toHaveBeenCalledTimes(54);
+});
+
+test('a dead letter that cannot be kept is tried again until it is', async () => {
+  const { run, letters } = handler({
+    table: [unavailable, new DatabaseError('postgres.failed', 'x', { retryable: false })],
+  });
+  expect(await run(BROKEN)).toBe(true);
+  expect(letters).toHaveLength(3);
+});
+
+test('the topic comes before the table', async () => {
+  const { run, letters, produced, events } = handler({ topic: [] });
+  expect(await run(BROKEN)).toBe(true);
+  expect([produced.length, letters.length]).toEqual([1, 0]);
+  expect(events.deadLettered).toHaveBeenCalledWith(expect.objectContaining({ command: '', to: 'topic' }));
+});
+
+test('a topic that is out of reach is waited for', async () => {
+  const { run, letters, produced } = handler({ topic: [new KafkaError('kafka.unavailable', 'x')] });
+  expect(await run(BROKEN)).toBe(true);
+  expect([produced.length, letters.length]).toEqual([2, 0]);
+});
+
+test.each(['kafka.rejected', 'kafka.topic', 'kafka.denied'] as const)(
+  'a topic that says %s: to the table',
+  async (code) => {
+    const { run, letters, produced } = handler({ topic: [new KafkaError(code, 'x')] });
+    expect(await run(BROKEN)).toBe(true);
+    expect([produced.length, letters.length]).toEqual([1, 1]);
+  },
+);
+
+test('a stop ends the waiting, not the trying, and hands the record back', async () => {
+  const { run, stop, events } = handler({ dispatch: Array<Error>(1000).fill(unavailable) });
+  const done = run();
+  await vi.waitFor(() => expect(events.retried).toHaveBeenCalled());
+  stop.abort();
+  expect(await done).toBe(false);
+});

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { kafkaRecord } from '../../../test/support/kafka-record.ts';
+import { incomingOf, recordId, sourceOf } from './incoming.ts';
+
+test('headers in lower case, CloudEvent attributes as the decoder knows them, the last of two', () => {
+  const { headers } = incomingOf(
+    kafkaRecord({
+      headers: [
+        ['Content-Type', 'application/x-protobuf'],
+        ['ce_id', 'old'],
+        ['ce_id', '7'],
+        ['CE_Source', '/s'],
+        ['traceparent', 'x'],
+        ['__proto__', 'y'],
+      ],
+    }),
+  );
+  expect(Object.entries(headers)).toEqual([
+    ['content-type', 'application/x-protobuf'],
+    ['ce-id', '7'],
+    ['ce-source', '/s'],
+    ['traceparent', 'x'],
+    ['__proto__', 'y'],
+  ]);
+});
+
+test.each([
+  ['{"command":"plan"}', [], 'application/json'],
+  ['{"command":"plan"}', [['content-type', ' ']], 'application/json'],
+  ['{', [['content-type', 'application/x-protobuf']], 'application/x-protobuf'],
+  // A line feed is how a CommandEvent with a provider begins.
+  ['\n{', [], undefined],
+  ['', [], undefined],
+] as const)('%j with %j is %s', (value, headers, contentType) => {
+  expect(incomingOf(kafkaRecord({ value: Buffer.from(value), headers })).headers['content-type']).toBe(contentType);
+});
+
+test('a tombstone is an empty body', () => {
+  expect(incomingOf(kafkaRecord({ value: null })).body).toHaveLength(0);
+});
+
+test('the identity of a record is its place and its time', () => {
+  const record = kafkaRecord({ topic: 'a.b', partition: 2, offset: 12n, timestampMs: 1_700_000_000_000 });
+  expect(sourceOf(record)).toBe('a.b/2/12');
+  expect(recordId(record)).toBe('kafka:a.b/2/12@1700000000000');
+});

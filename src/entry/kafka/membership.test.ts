@@ -1,0 +1,86 @@
+import { expect, test, vi } from 'vitest';
+import { createLogger } from '../../base/logger.ts';
+import type { ConsumeOptions } from '../../clients/kafka/client.ts';
+import { KafkaError, type KafkaErrorCode } from '../../clients/kafka/errors.ts';
+import { stayMember } from './membership.ts';
+
+/** A client whose memberships end one after the other as the list says; after it they last until the signal. */
+function scripted(...endings: ((options: ConsumeOptions) => Error)[]) {
+  const lines: string[] = [];
+  const stop = new AbortController();
+  let memberships = 0;
+  const kafka = {
+    async consume(options: ConsumeOptions): Promise<void> {
+      memberships += 1;
+      const ending = endings.shift();
+      if (ending !== undefined) {
+        throw ending(options);
+      }
+      options.observe.assigned([0, 1]);
+      stop.abort();
+    },
+  };
+  const options = {
+    topic: 't',
+    groupId: 'g',
+    startAt: 'earliest' as const,
+    ...{ minBytes: 1, maxBytes: 1, maxWaitMs: 1 },
+    onPartition: async () => undefined,
+    signal: stop.signal,
+  };
+  const logger = createLogger('info', { write: (line) => lines.push(line) });
+  return {
+    lines,
+    stop,
+    memberships: () => memberships,
+    run: () => stayMember(options, { kafka, logger, random: () => 0 }),
+  };
+}
+
+const failing = (code: KafkaErrorCode) => () => new KafkaError(code, `it is ${code}`);
+const breaking = (code: KafkaErrorCode) => (options: ConsumeOptions) => {
+  options.observe.assigned([0]);
+  return new KafkaError(code, `it is ${code}`);
+};
+
+test('waits for brokers and topics that are not there yet, and says so', async () => {
+  const { run, lines, memberships } = scripted(
+    failing('kafka.unavailable'),
+    failing('kafka.topic'),
+    failing('kafka.group'),
+  );
+  await run();
+  expect(memberships()).toBe(4);
+  expect(lines.filter((line) => line.includes('kafka is not ready yet'))).toHaveLength(3);
+  expect(lines.at(-1)).toContain('"partitions":[0,1]');
+}, 10_000);
+
+test.each(['kafka.authentication', 'kafka.tls', 'kafka.denied'] as const)(
+  '%s at the first try is the end',
+  async (code) => {
+    const { run, memberships } = scripted(failing(code));
+    await expect(run()).rejects.toMatchObject({ code });
+    expect(memberships()).toBe(1);
+  },
+);
+
+test('what was a member once joins again, whatever broke the membership', async () => {
+  const { run, lines, memberships } = scripted(breaking('kafka.unavailable'), failing('kafka.authentication'));
+  await run();
+  expect(memberships()).toBe(3);
+  expect(lines.filter((line) => line.includes('joining again'))).toHaveLength(2);
+});
+
+test('a fault of ours is not retried away', async () => {
+  const { run } = scripted(() => new TypeError('x is undefined'));
+  await expect(run()).rejects.toThrow('x is undefined');
+});
+
+test('a stop ends the waiting', async () => {
+  const endless = Array<() => Error>(100).fill(failing('kafka.unavailable'));
+  const { run, stop, lines } = scripted(...endless);
+  const done = run();
+  await vi.waitFor(() => expect(lines.length).toBeGreaterThan(0));
+  stop.abort();
+  await done;
+});
