@@ -1,6 +1,6 @@
 import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess } from './connection.ts';
-import { startDeadline, type Deadline } from './deadline.ts';
+import { startDeadline } from './deadline.ts';
 import { ArgoError } from './errors.ts';
 import { readPage, readWorkflow, readWorkflowTemplate } from './read.ts';
 import { ANSWER_TOO_LARGE, ClusterTransport } from './transport.ts';
@@ -121,7 +121,7 @@ async function* watch(
   const idle = startDeadline(options.idleTimeoutMs ?? DEFAULT_IDLE_MS, options.signal);
   try {
     const body = await transport.open({ operation, method: 'GET', path: pathOf(namespace), query }, idle);
-    for await (const line of lines(heard(body, idle), operation)) {
+    for await (const line of lines(body, operation)) {
       // However long the caller takes over an event: that is no silence of the server.
       idle.pause();
       yield parseWatchLine(line, operation);
@@ -134,14 +134,6 @@ async function* watch(
     throw transport.translate(error, operation, idle);
   } finally {
     idle.stop();
-  }
-}
-
-/** Passes the pieces on and says each time that there was one. */
-async function* heard(pieces: AsyncIterable<Buffer>, idle: Deadline): AsyncGenerator<Buffer, void, undefined> {
-  for await (const piece of pieces) {
-    idle.restart();
-    yield piece;
   }
 }
 
