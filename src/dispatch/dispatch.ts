@@ -12,6 +12,7 @@ import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { findForRetry } from '../ledger/find-for-retry.ts';
+import { findSubmission } from '../ledger/find-submission.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
 import { recordRun } from '../ledger/record-run.ts';
 import { postponeRun, wakeSubmitters, type ClaimedRun } from '../ledger/submission-queue.ts';
@@ -149,7 +150,7 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
     const waitMs = options.awaitSubmissionMs;
     const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
     bringToCluster(run, receipt, deps.submitter, slot);
-    return { ...receipt, ...(await settled) };
+    return settled === undefined ? receipt : { ...receipt, ...((await settled) ?? (await lookAgain(runId, deps))) };
   }
   slot?.release();
   if (state === 'queued') {
@@ -179,6 +180,17 @@ async function cancelUnwanted(claimed: ClaimedRun, deps: DispatchDeps): Promise<
   // Nobody works on it, so nobody has to wait for the claim to run out.
   await postponeRun(deps.db, claimed, 0, '');
   await (deps.submitter === undefined ? wakeOthers(deps) : deps.submitter.nudge());
+}
+
+/** Another process may have brought the run to the cluster meanwhile; all answers to one delivery should agree. */
+async function lookAgain(runId: string, { db, logger }: DispatchDeps): Promise<Partial<RunReceipt>> {
+  try {
+    return (await findSubmission(db, runId)) ?? {};
+  } catch (error) {
+    // The run is recorded, which is what the answer promises.
+    logger.warn({ runId, error: errorMessage(error) }, 'the run could not be looked at again');
+    return {};
+  }
 }
 
 /** At once in the slot that was taken for it; or else in its turn. A duplicate is for whoever recorded it first. */

@@ -93,7 +93,14 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
   }
   const url = `http://127.0.0.1:${app.address.port}`;
   const withLedger: WithLedger = async (_io, _path, work) =>
-    work({ db, dispatch: dispatchFor(config, context, db, undefined) });
+    work({
+      db,
+      dispatch: dispatchFor(config, context, {
+        db,
+        submitter: undefined,
+        sessions: { rememberDispatch: async () => undefined },
+      }),
+    });
   const commands = [runsCommand(withLedger), deadLettersCommand(withLedger), maintainCommand(withLedger)];
   return {
     app,
