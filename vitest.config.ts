@@ -18,6 +18,8 @@ const shared = {
   testTimeout: 20_000,
   // A hook may start an embedded Postgres: several seconds on a busy machine with two cores.
   hookTimeout: 60_000,
+  // One second, the default, is too little on a machine that is busy with the other tests.
+  expect: { poll: { timeout: 10_000 } },
   // Spies never leak from one test into the next.
   restoreMocks: true,
   unstubEnvs: true,

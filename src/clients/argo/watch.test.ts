@@ -128,9 +128,9 @@ describe('a watch that breaks', () => {
   });
 
   test('silence, also from the very beginning', async () => {
-    const cluster = await quietCluster(50);
-    const { events, over } = follow(cluster, { idleTimeoutMs: 400 });
-    await expect.poll(() => events.length).toBeGreaterThan(10);
+    const cluster = await quietCluster(100);
+    const { events, over } = follow(cluster, { idleTimeoutMs: 1000 });
+    await expect.poll(() => events.length).toBeGreaterThan(12);
     cluster.faults.apply({ op: 'silence-watches', ms: 3_600_000 });
     expect(await over).toMatchObject({ code: 'argo.timeout', retryable: true });
     cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action: { kind: 'hang' } } });
@@ -140,10 +140,10 @@ describe('a watch that breaks', () => {
   test('a slow reader is not taken for a silent server', async () => {
     const cluster = await quietCluster(100);
     seed(cluster, manifest('one'));
-    const watch = clientFor(cluster.url).watchWorkflows(NAMESPACE, { idleTimeoutMs: 200 });
+    const watch = clientFor(cluster.url).watchWorkflows(NAMESPACE, { idleTimeoutMs: 1000 });
     expect((await watch.next()).value).toMatchObject({ type: 'ADDED' });
     const others = follow(cluster);
-    await expect.poll(() => others.events.filter((event) => event === 'BOOKMARK').length).toBeGreaterThan(5);
+    await expect.poll(() => others.events.filter((event) => event === 'BOOKMARK').length).toBeGreaterThan(12);
     seed(cluster, manifest('two'));
     let event: WatchEvent | undefined;
     do {

@@ -18,7 +18,7 @@ export interface ListOptions extends CallOptions {
   readonly limit?: number | undefined;
   /** Start in the middle: the `continue` of an earlier page. */
   readonly continue?: string | undefined;
-  /** `'0'` lets the apiserver answer from its cache; unset reads the newest. */
+  /** `'0'` lets the apiserver answer from its cache, and then it gives all in one page, whatever `limit` says. */
   readonly resourceVersion?: string | undefined;
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan' | undefined;
 }
