@@ -28,7 +28,7 @@ WITH moved AS (
 ), run AS (
   UPDATE codex_kb.task_runs
   SET status = moved.state, updated_at = now(),
-    external_run_id = CASE WHEN moved.state IN ('refused', 'skipped') THEN external_run_id ELSE moved.workflow_name END,
+    external_run_id = CASE WHEN moved.previous_state = 'queued' AND moved.state <> 'submitted' THEN external_run_id ELSE moved.workflow_name END,
     error_code = CASE WHEN moved.reason = '' THEN NULL ELSE moved.state END
   FROM moved WHERE id = moved.run_id
   RETURNING id, task_id, created_at

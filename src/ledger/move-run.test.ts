@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { emptyLedger } from '../../test/support/ledger.ts';
+import { forceState, newRun } from '../../test/support/runs.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import { RUN_MOVES, RUN_STATES, type RunState } from '../domain/run-state.ts';
+import { moveRun } from './move-run.ts';
+import { recordRun } from './record-run.ts';
+import { requestCancel } from './request-cancel.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const record = async (deliveryId?: string): Promise<string> =>
+  (await recordRun(db, newRun(deliveryId === undefined ? {} : { deliveryId }), true)).runId;
+const row = async (runId: string) =>
+  (await db.query({ text: 'SELECT * FROM facteur.runs WHERE run_id = $1', values: [runId] })).rows[0];
+const allowed = (from: RunState): readonly RunState[] => RUN_MOVES[from];
+
+describe.each(RUN_STATES)('from %s', (from) => {
+  test('the database allows exactly the moves of the table', async () => {
+    const runId = await record();
+    const possible: RunState[] = [];
+    for (const to of RUN_STATES) {
+      await forceState(db, runId, from);
+      const moved = await db
+        .query({
+          text: 'UPDATE facteur.runs SET previous_state = state, state = $2 WHERE run_id = $1',
+          values: [runId, to],
+        })
+        .catch((error: unknown) => {
+          expect(error).toMatchObject({ constraint: 'runs_state_moves' });
+          return undefined;
+        });
+      if (moved !== undefined) {
+        possible.push(to);
+      }
+    }
+    expect(possible.toSorted()).toEqual([...allowed(from)].toSorted());
+  });
+
+  test('so does moving, which leaves everything as it is where there is no such move', async () => {
+    const runId = await record();
+    for (const to of RUN_STATES) {
+      await forceState(db, runId, from);
+      const before = await row(runId);
+      const { moved } = await moveRun(db, { runId, to, reason: 'because' });
+      expect({ to, moved }).toEqual({ to, moved: allowed(from).includes(to) });
+      expect(await row(runId)).toEqual(
+        moved
+          ? expect.objectContaining({ state: to, previous_state: from, revision: Number(before?.['revision']) + 1 })
+          : before,
+      );
+    }
+  });
+});
+
+test('a run begins queued, or skipped by way of queued, and in no other state', async () => {
+  const runId = await record();
+  const possible: RunState[] = [];
+  for (const state of RUN_STATES) {
+    const text = 'UPDATE facteur.runs SET previous_state = NULL, state = $2 WHERE run_id = $1';
+    const set = await db.query({ text, values: [runId, state] }).catch(() => undefined);
+    if (set !== undefined) {
+      possible.push(state);
+    }
+  }
+  expect(possible).toEqual(['queued']);
+});
+
+test('a state that does not exist is refused', async () => {
+  const runId = await record();
+  const text = `UPDATE facteur.runs SET previous_state = state, state = 'paused' WHERE run_id = $1`;
+  await expect(db.query({ text, values: [runId] })).rejects.toMatchObject({ constraint: 'runs_state_moves' });
+});
+
+describe('what other readers see', () => {
+  const seen = async (runId: string) => {
+    const { rows } = await db.query({
+      text: `SELECT tr.status, tr.external_run_id, tr.error_code, t.state AS task_state,
+          (SELECT json_agg(json_build_array(event_type, actor, payload) ORDER BY id) FROM codex_kb.run_events WHERE task_run_id = tr.id) AS events
+        FROM codex_kb.task_runs tr JOIN codex_kb.tasks t ON t.id = tr.task_id WHERE tr.id = $1`,
+      values: [runId],
+    });
+    return rows[0];
+  };
+
+  test('a submitted run has its workflow, and its task the state', async () => {
+    const { runId, workflowName } = await recordRun(db, newRun(), true);
+    await moveRun(db, { runId, to: 'submitted', workflowUid: 'uid-1' });
+    expect(await seen(runId)).toEqual({
+      status: 'submitted',
+      external_run_id: workflowName,
+      error_code: null,
+      task_state: 'submitted',
+      events: [
+        ['state.change', 'facteur', { to: 'queued', door: 'http' }],
+        ['state.change', 'facteur', { from: 'queued', to: 'submitted' }],
+      ],
+    });
+    expect(await row(runId)).toMatchObject({ workflow_uid: 'uid-1', due_at: null, claimed_until: null });
+  });
+
+  test.each(['refused', 'canceled'] as const)('a run that was %s before it had a workflow names none', async (to) => {
+    const runId = await record();
+    await moveRun(db, { runId, to, reason: 'no such template', actor: 'somebody' });
+    expect(await seen(runId)).toMatchObject({ status: to, external_run_id: null, error_code: to, task_state: to });
+    expect((await seen(runId))?.['events']).toContainEqual([
+      'state.change',
+      'somebody',
+      { from: 'queued', to, reason: 'no such template' },
+    ]);
+  });
+
+  test('a task shows the state of its newest run', async () => {
+    const issue = { sourceType: 'github_issue', sourceRef: 'acme/rocket#7', status: 'received', payload: {} };
+    const [old, fresh] = [newRun({ idea: issue }), newRun({ idea: issue })];
+    const { runId } = await recordRun(db, old, true);
+    const newest = await recordRun(db, fresh, true);
+    await moveRun(db, { runId: newest.runId, to: 'submitted' });
+    await moveRun(db, { runId, to: 'refused', reason: 'late' });
+    expect(await seen(runId)).toMatchObject({ status: 'refused', task_state: 'submitted' });
+  });
+});
+
+test('a run whose end was asked for while it was created is due again at once', async () => {
+  const runId = await record();
+  await requestCancel(db, runId, 'somebody');
+  expect(await moveRun(db, { runId, to: 'submitted', workflowUid: 'u' })).toEqual({ moved: true, due: true });
+  expect(await row(runId)).toMatchObject({ state: 'submitted', due_at: expect.any(Date) });
+});
