@@ -215,7 +215,7 @@ describe('an end that leaves doubt', () => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'add', rule: { match: create, action } });
     const client = clientFor(cluster.url);
-    const error = await failure(client.createWorkflow(NAMESPACE, manifest('one'), { timeoutMs: 300 }));
+    const error = await failure(client.createWorkflow(NAMESPACE, manifest('one'), { timeoutMs: 1000 }));
     expect(error).toMatchObject({ code, ambiguous: true, retryable: true });
     expect(cluster.store.count('workflows')).toBe(stored);
     expect(`${error.message} ${error.details ?? ''}`).not.toContain('127.0.0.1');

@@ -19,6 +19,8 @@ import type {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_PAGE = 250;
+/** Lines may be long; nobody reads more of them than this. */
+const MAX_LOG_BYTES = 65_536;
 const DEFAULT_WATCH_SECONDS = 300;
 /** The apiserver sends a bookmark about once a minute, so half as long again without a word means a dead connection. */
 const DEFAULT_IDLE_MS = 90_000;
@@ -52,6 +54,18 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
       const operation = { name: 'get the workflow template', write: false };
       const path = `${groupPath(namespace)}/workflowtemplates/${encodeURIComponent(name)}`;
       return readWorkflowTemplate(await call({ operation, method: 'GET', path }, options), operation);
+    },
+
+    async podLog(namespace, pod, options): Promise<string> {
+      const { container, tailLines, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+      const wanted: ClusterRequest = {
+        operation: { name: "read the pod's log", write: false },
+        method: 'GET',
+        path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/log`,
+        query: { container, tailLines, limitBytes: MAX_LOG_BYTES },
+        accept: '*/*',
+      };
+      return (await transport.text(wanted, timeoutMs, signal)).body;
     },
 
     async serverVersion(options): Promise<string> {

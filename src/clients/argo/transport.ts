@@ -22,6 +22,8 @@ export interface ClusterRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: { readonly contentType: string; readonly json: object };
+  /** The kind of answer; JSON unless said otherwise. */
+  readonly accept?: string;
 }
 
 type ResponseData = Dispatcher.ResponseData;
@@ -39,11 +41,21 @@ export class ClusterTransport {
 
   /** The parsed JSON of a successful answer. */
   async call(wanted: ClusterRequest, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
+    const { body, status } = await this.text(wanted, timeoutMs, signal);
+    return parseJson(body, wanted.operation, status);
+  }
+
+  /** A successful answer as it came. */
+  async text(
+    wanted: ClusterRequest,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<{ body: string; status: number }> {
     const deadline = startDeadline(timeoutMs, signal);
     try {
       const response = await this.#send(wanted, deadline);
       const body = await readBounded(response, MAX_ANSWER_BYTES, wanted.operation);
-      return parseJson(body, wanted.operation, response.statusCode);
+      return { body, status: response.statusCode };
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);
     } finally {
@@ -86,7 +98,7 @@ export class ClusterTransport {
       method: wanted.method,
       headers: {
         ...connection.headers,
-        accept: 'application/json',
+        accept: wanted.accept ?? 'application/json',
         'user-agent': 'facteur',
         ...(wanted.body === undefined ? {} : { 'content-type': wanted.body.contentType }),
       },

@@ -50,6 +50,11 @@ export type WatchEvent =
     }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
 
+export interface PodLogOptions extends CallOptions {
+  readonly container: string;
+  readonly tailLines: number;
+}
+
 /** The few calls that facteur makes to the cluster. Every failure is an `ArgoError`. */
 export interface ArgoClient {
   createWorkflow(namespace: string, manifest: WorkflowManifest | Workflow, options?: CallOptions): Promise<Workflow>;
@@ -61,6 +66,8 @@ export interface ArgoClient {
   /** A JSON merge patch, e.g. `{spec: {shutdown: 'Stop'}}`. */
   patchWorkflow(namespace: string, name: string, patch: object, options?: CallOptions): Promise<Workflow>;
   getWorkflowTemplate(namespace: string, name: string, options?: CallOptions): Promise<WorkflowTemplate>;
+  /** The last lines of a pod's container, as it wrote them. Needs the verb `get` on `pods/log`, which not every facteur has. */
+  podLog(namespace: string, pod: string, options: PodLogOptions): Promise<string>;
   /** The apiserver's version (`v1.31.0`); the cheapest way to learn whether it answers. */
   serverVersion(options?: CallOptions): Promise<string>;
   /** Ends every request and watch that is under way, and closes the connections. */
