@@ -150,13 +150,18 @@ describe('as a role that is no superuser', () => {
 });
 
 test('a role called facteur beside ours may use the knowledge base', async () => {
-  await admin.query({
-    text: `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'facteur') THEN CREATE ROLE facteur; END IF; END $$`,
+  const [first] = await loadMigrations(MIGRATIONS);
+  await admin.session(async (session) => {
+    // Roles belong to the whole server: in a transaction that is undone, no other test ever sees this one.
+    await session.query({
+      text: `BEGIN;
+        DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'facteur') THEN CREATE ROLE facteur; END IF; END $$`,
+    });
+    await session.query({ text: first!.sql });
+    const { rows } = await session.query({
+      text: `SELECT has_table_privilege('facteur', 'codex_kb.ideas', 'INSERT') AS ideas,
+        has_sequence_privilege('facteur', 'codex_kb.run_events_id_seq', 'USAGE') AS events`,
+    });
+    expect(rows).toEqual([{ ideas: true, events: true }]);
   });
-  await migrate(admin, await loadMigrations(MIGRATIONS));
-  const { rows } = await admin.query({
-    text: `SELECT has_table_privilege('facteur', 'codex_kb.ideas', 'INSERT') AS ideas,
-      has_sequence_privilege('facteur', 'codex_kb.run_events_id_seq', 'USAGE') AS events`,
-  });
-  expect(rows).toEqual([{ ideas: true, events: true }]);
 });

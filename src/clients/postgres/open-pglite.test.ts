@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { describeDatabase } from '../../../test/support/database-contract.ts';
+import { createTestDatabase } from '../../../test/support/database.ts';
 import type { Database } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { openDatabase } from './open-database.ts';
@@ -24,7 +25,8 @@ afterEach(async () => {
 const open = (): Promise<Database> =>
   openDatabase({ dsn: `pglite:${directory}`, pid: process.pid, random: () => 0.5, onLost: () => undefined });
 
-test('a directory keeps what was written, and pgvector is there', async () => {
+// The engine's first start in a directory takes seconds, and on a busy machine many.
+test('a directory keeps what was written, and pgvector is there', { timeout: 60_000 }, async () => {
   const first = await open();
   await first.query({ text: `CREATE EXTENSION vector; CREATE TABLE kept AS SELECT '[1,2]'::vector(2) AS v` });
   await first.close();
@@ -65,7 +67,7 @@ test('a directory that cannot be made is refused with its reason', async () => {
 });
 
 test('statements wait for the one connection, also behind a long transaction', async () => {
-  const db = await openDatabase({ dsn: 'pglite:memory', pid: 1, random: () => 0.5, onLost: () => undefined });
+  const { db, close } = await createTestDatabase({ migrated: false });
   const order: string[] = [];
   const gate = Promise.withResolvers<void>();
   const long = db.transaction(async (tx) => {
@@ -77,5 +79,5 @@ test('statements wait for the one connection, also behind a long transaction', a
   gate.resolve();
   await Promise.all([long, short]);
   await vi.waitFor(() => expect(order).toEqual(['transaction', 'statement']));
-  await db.close();
+  await close();
 });

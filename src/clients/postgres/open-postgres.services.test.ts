@@ -161,12 +161,13 @@ describe('the pool', () => {
     await proxy.tcp.close();
   });
 
-  test('a wrong password is told without the password', async () => {
+  test('a refused login is told without the password', async () => {
     const url = new URL(made.dsn);
+    url.username = 'nobody_here';
     url.password = 'hunter2';
     const db = openTestPostgres(url.href);
     const error: unknown = await db.query(PID).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'postgres.unavailable', sqlState: '28P01' });
+    expect(error).toMatchObject({ code: 'postgres.unavailable', sqlState: expect.stringMatching(/^28/) });
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
     await db.close();
   });
