@@ -28,14 +28,26 @@ CREATE TABLE facteur.leases (
 );
 
 -- The one message a run has in the chat. `due_at` is set by whatever changes the run and cleared when the message shows
--- the run's revision, so that the message is brought to the latest state and never through a backlog.
+-- the run's revision, so that the message is brought to the latest state and never through a backlog. Nothing is sent
+-- before `not_before`. `claims` grows when the row is taken and when it is given back, so that one who comes late finds
+-- that it is another's.
 CREATE TABLE facteur.messages (
   run_id uuid PRIMARY KEY REFERENCES facteur.runs (run_id) ON DELETE CASCADE,
   interaction_id text NOT NULL,
   channel_id text NOT NULL,
   message_id text NOT NULL DEFAULT '',
   ephemeral boolean NOT NULL DEFAULT false,
+  -- The interaction's token was refused, or its message is gone: from here on it is the bot that speaks.
+  token_refused boolean NOT NULL DEFAULT false,
+  -- Messages that the bot posted because there was none (any more).
+  posts smallint NOT NULL DEFAULT 0,
   told_revision integer NOT NULL DEFAULT 0,
+  told_state text NOT NULL DEFAULT '',
+  told_at timestamptz,
+  -- Why nothing can be told; empty while there is hope.
+  abandoned text NOT NULL DEFAULT '',
+  claims integer NOT NULL DEFAULT 0,
+  -- Tries in a row that failed.
   attempts integer NOT NULL DEFAULT 0,
   due_at timestamptz,
   not_before timestamptz NOT NULL DEFAULT now(),
@@ -43,3 +55,17 @@ CREATE TABLE facteur.messages (
 );
 
 CREATE INDEX messages_due ON facteur.messages (due_at) WHERE due_at IS NOT NULL;
+
+-- Whoever changes a run need not know who tells of it, nor in which process. Taking the row and giving it back wakes
+-- nobody.
+CREATE FUNCTION facteur.announce_message() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('facteur_messages', '');
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER messages_announced AFTER INSERT ON facteur.messages
+  FOR EACH ROW WHEN (NEW.due_at IS NOT NULL) EXECUTE FUNCTION facteur.announce_message();
+
+CREATE TRIGGER messages_announced_again AFTER UPDATE OF due_at ON facteur.messages
+  FOR EACH ROW WHEN (NEW.due_at IS NOT NULL AND NEW.claims = OLD.claims) EXECUTE FUNCTION facteur.announce_message();

@@ -135,7 +135,13 @@ CREATE TABLE facteur.messages (
   channel_id text NOT NULL,
   message_id text DEFAULT ''::text NOT NULL,
   ephemeral boolean DEFAULT false NOT NULL,
+  token_refused boolean DEFAULT false NOT NULL,
+  posts smallint DEFAULT 0 NOT NULL,
   told_revision integer DEFAULT 0 NOT NULL,
+  told_state text DEFAULT ''::text NOT NULL,
+  told_at timestamp with time zone,
+  abandoned text DEFAULT ''::text NOT NULL,
+  claims integer DEFAULT 0 NOT NULL,
   attempts integer DEFAULT 0 NOT NULL,
   due_at timestamp with time zone,
   not_before timestamp with time zone DEFAULT now() NOT NULL,
@@ -260,3 +266,18 @@ CREATE INDEX runs_to_archive ON facteur.runs USING btree (updated_at, run_id) WH
 CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
 CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
 CREATE INDEX runs_workflow_name ON facteur.runs USING btree (workflow_name);
+
+-- Functions.
+CREATE OR REPLACE FUNCTION facteur.announce_message()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  PERFORM pg_notify('facteur_messages', '');
+  RETURN NULL;
+END $function$
+;
+
+-- Triggers.
+CREATE TRIGGER messages_announced AFTER INSERT ON facteur.messages FOR EACH ROW WHEN (new.due_at IS NOT NULL) EXECUTE FUNCTION facteur.announce_message();
+CREATE TRIGGER messages_announced_again AFTER UPDATE OF due_at ON facteur.messages FOR EACH ROW WHEN (new.due_at IS NOT NULL AND new.claims = old.claims) EXECUTE FUNCTION facteur.announce_message();

@@ -11,12 +11,14 @@ export async function requestCancel(db: Queryable, runId: string, actor: string)
   const { rows } = await db.query<{ readonly state: RunState }>({
     name: 'request-cancel',
     text: `WITH asked AS (
-        UPDATE facteur.runs SET cancel_requested_by = $2, updated_at = now(),
+        UPDATE facteur.runs SET cancel_requested_by = $2, revision = revision + 1, updated_at = now(),
           due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
         WHERE run_id = $1 AND state IN ('queued', 'submitted', 'running') AND cancel_requested_by IS NULL
         RETURNING run_id
       ), event AS (
         INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $2 FROM asked
+      ), message AS (
+        UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM asked WHERE messages.run_id = asked.run_id
       )
       SELECT state FROM facteur.runs WHERE run_id = $1`,
     values: [runId, actor],

@@ -45,8 +45,8 @@ export class Pauses {
   }
 
   /** From a refusal. */
-  obey(bucket: string, error: DiscordError): void {
-    if (error.code === 'discord.unauthorized') {
+  obey(bucket: string, asBot: boolean, error: DiscordError): void {
+    if (asBot && error.code === 'discord.unauthorized') {
       this.#pause(EVERYTHING, UNAUTHORIZED_MS);
     } else if (error.code === 'discord.rate_limited' && error.retryAfterMs !== undefined) {
       this.#pause(error.global ? EVERYTHING : bucket, error.retryAfterMs);

@@ -61,7 +61,7 @@ export class DiscordTransport {
     this.#pauses.learn(bucket, response.headers);
     if (response.statusCode >= 300) {
       const error = errorFromAnswer(what, { status: response.statusCode, headers: response.headers, body: text });
-      this.#pauses.obey(bucket, error);
+      this.#pauses.obey(bucket, asBot, error);
       throw error;
     }
     return (response.statusCode === 204 ? undefined : parse(text, what, response.statusCode)) as T;

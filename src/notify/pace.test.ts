@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { aMessage } from '../../test/support/notify.ts';
+import { isLastWord, lastWordInMs, progressIntervalMs, whatIsDue } from './pace.ts';
+
+const MINUTE = 60_000;
+const CREATED = aMessage().createdAt.getTime();
+const at = (ms: number) => new Date(CREATED + ms);
+
+test('progress is told at most every 2 seconds, and never more often as the message ages', () => {
+  expect([0, 2 * MINUTE, 20 * MINUTE, 61 * MINUTE].map(progressIntervalMs)).toEqual([2000, 5000, 15_000, 300_000]);
+  fc.assert(
+    fc.property(fc.nat(1e9), fc.nat(1e9), (age, more) => {
+      expect(progressIntervalMs(age)).toBeGreaterThanOrEqual(2000);
+      expect(progressIntervalMs(age + more)).toBeGreaterThanOrEqual(progressIntervalMs(age));
+    }),
+  );
+});
+
+describe('what is due', () => {
+  const running = { state: 'running', revision: 5 } as const;
+
+  test('a run that nobody was told of, or that is in another state, is told of now', () => {
+    expect(whatIsDue(aMessage({}, running), CREATED)).toBe('tell');
+    const told = { toldRevision: 4, toldState: 'submitted', toldAt: at(0) } as const;
+    expect(whatIsDue(aMessage(told, running), CREATED + 1)).toBe('tell');
+  });
+
+  test('progress waits for its interval', () => {
+    const told = { toldRevision: 4, toldState: 'running', toldAt: at(2 * MINUTE) } as const;
+    expect(whatIsDue(aMessage(told, running), CREATED + 2 * MINUTE + 1000)).toEqual({ laterMs: 4000 });
+    expect(whatIsDue(aMessage(told, running), CREATED + 2 * MINUTE + 5000)).toBe('tell');
+  });
+
+  test('a clock that was turned back does not hold it up for longer', () => {
+    const told = { toldRevision: 4, toldState: 'running', toldAt: at(60 * MINUTE) } as const;
+    expect(whatIsDue(aMessage(told, running), CREATED)).toEqual({ laterMs: 2000 });
+  });
+
+  test('what is told is told, except that late overwriting is mended', () => {
+    const told = { toldRevision: 5, toldState: 'running', toldAt: at(0) } as const;
+    expect(whatIsDue(aMessage(told, running), CREATED + 1000)).toBe('nothing');
+    expect(whatIsDue(aMessage({ ...told, toldRevision: 0 }, running), CREATED + 1000)).toBe('tell');
+  });
+});
+
+describe('the last word of a message that only its token can change', () => {
+  const told = { ephemeral: true, toldRevision: 5, toldState: 'running', toldAt: at(MINUTE) } as const;
+  const live = aMessage(told, { state: 'running', revision: 5 });
+
+  test('is said once, a minute before the token ends', () => {
+    expect(lastWordInMs(live, MINUTE)).toBe(13 * MINUTE);
+    expect(whatIsDue(live, CREATED + 13 * MINUTE)).toBe('nothing');
+    expect(whatIsDue(live, CREATED + 14 * MINUTE)).toBe('tell');
+    expect(isLastWord(live, 14 * MINUTE)).toBe(true);
+    expect(
+      whatIsDue(
+        aMessage({ ...told, toldAt: at(14 * MINUTE) }, { state: 'running', revision: 5 }),
+        CREATED + 14.5 * MINUTE,
+      ),
+    ).toBe('nothing');
+  });
+
+  test('is not needed by what everybody sees, nor when the run is over', () => {
+    expect(
+      lastWordInMs(aMessage({ ...told, ephemeral: false }, { state: 'running', revision: 5 }), MINUTE),
+    ).toBeUndefined();
+    const over = aMessage(told, { state: 'succeeded', revision: 6 });
+    expect(lastWordInMs(over, MINUTE)).toBeUndefined();
+    expect(isLastWord(over, 14 * MINUTE)).toBe(false);
+  });
+});

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
+import type { NewRun } from '../../src/domain/run.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import type { ClaimedMessage, MessageRun } from '../../src/ledger/messages.ts';
+
+/** A message as the ledger hands it out, fresh unless said otherwise. */
+export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<MessageRun> = {}): ClaimedMessage {
+  const createdAt = new Date('2026-11-21T12:00:00Z');
+  return {
+    runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
+    claim: 1,
+    interactionId: '500',
+    channelId: '400',
+    messageId: '',
+    ephemeral: false,
+    tokenRefused: false,
+    posts: 0,
+    toldRevision: 0,
+    toldState: '',
+    toldAt: undefined,
+    attempts: 0,
+    abandoned: '',
+    createdAt,
+    interactionTaken: false,
+    ...message,
+    run: {
+      revision: 1,
+      command: 'plan',
+      state: 'queued',
+      namespace: 'argo-workflows',
+      workflowName: 'plan-20261121-120000-k3x9q2',
+      workflowUid: '',
+      progress: '',
+      reason: '',
+      userId: '200000000000000001',
+      retryCount: 0,
+      cancelRequested: false,
+      acceptedAt: createdAt,
+      startedAt: undefined,
+      finishedAt: undefined,
+      ...run,
+    },
+  };
+}
+
+/** A run that came from Discord, recorded with its message. */
+export interface ToldRun {
+  readonly runId: string;
+  readonly interactionId: string;
+  readonly name: string;
+  readonly deliveryId: string;
+}
+
+export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}): Promise<ToldRun> {
+  const deliveryId = fields.deliveryId ?? randomUUID();
+  const interactionId = fields.message?.interactionId ?? deliveryId;
+  const run: NewRun = {
+    deliveryId,
+    kind: 'command',
+    command: 'plan',
+    door: 'discord',
+    correlationId: deliveryId,
+    traceparent: '',
+    userId: '200000000000000001',
+    guildId: '300000000000000001',
+    channelId: '400000000000000001',
+    acceptedAt: new Date(),
+    plan: {
+      namespace: 'argo-workflows',
+      workflowTemplate: 'dispatch',
+      serviceAccount: '',
+      namePrefix: 'plan',
+      parameters: {},
+      labels: {},
+      annotations: {},
+    },
+    state: 'queued',
+    idea: { sourceType: 'discord.command', sourceRef: deliveryId, status: 'received', payload: {} },
+    task: { stage: 'plan', metadata: {} },
+    runMetadata: {},
+    message: { interactionId, ephemeral: false },
+    ...fields,
+  };
+  const { runId, workflowName } = await recordRun(db, run, true);
+  return { runId, interactionId, name: workflowName, deliveryId };
+}
+
+/** The message's row as it stands. */
+export async function messageRow(db: Queryable, runId: string): Promise<Readonly<Record<string, unknown>>> {
+  const { rows } = await db.query({ text: 'SELECT * FROM facteur.messages WHERE run_id = $1', values: [runId] });
+  return rows[0] ?? {};
+}
