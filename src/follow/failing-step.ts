@@ -11,22 +11,24 @@ const LEAVES: ReadonlySet<unknown> = new Set(['Pod', 'Container', 'HTTP', 'Plugi
 /** Those of these that succeeded have put up with the failure of what is in them. */
 const FORGIVING: ReadonlySet<unknown> = new Set(['Retry', 'StepGroup']);
 
-/**
- * `step: message` of the step that made a workflow fail: of all that failed and were not made up for, the one that ended
- * last. Empty when the nodes are offloaded, too large, or say nothing.
- */
+/** `step: message` of the step that made a workflow fail; empty when the nodes are offloaded, too large, or say nothing. */
 export function failingStepMessage(status: Json): string {
+  const failing = failingNode(status);
+  return failing === undefined ? '' : `${text(failing['displayName']) || 'a step'}: ${text(failing['message'])}`;
+}
+
+/** The node of the step that made a workflow fail: of all that failed and were not made up for, the one that ended last. */
+export function failingNode(status: Json): Json | undefined {
   const nodes = Object.values(readNodes(status)).filter(isRecord);
   const forgiven = new Set(
     nodes
       .filter((node) => FORGIVING.has(node['type']) && node['phase'] === 'Succeeded')
       .flatMap((node) => (Array.isArray(node['children']) ? (node['children'] as unknown[]) : [])),
   );
-  const failing = nodes
+  return nodes
     .filter((node) => LEAVES.has(node['type']) && hasFailed(node) && !forgiven.has(node['id']))
     .toSorted((a, b) => text(a['finishedAt']).localeCompare(text(b['finishedAt'])))
     .at(-1);
-  return failing === undefined ? '' : `${text(failing['displayName']) || 'a step'}: ${text(failing['message'])}`;
 }
 
 function hasFailed(node: Json): boolean {

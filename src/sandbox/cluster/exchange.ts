@@ -6,6 +6,7 @@ import type { Control } from './control.ts';
 import { FIXED_PATHS } from './discovery.ts';
 import type { FaultAction, Verb } from './faults.ts';
 import { execute, namespaceOf, type ApiAnswer, type ApiRequest, type HandlerDeps } from './handlers.ts';
+import { parseLogTarget, podLog, type LogTarget } from './pod-log.ts';
 import { resetConnection, sendCanned, sendFailure, sendText } from './replies.ts';
 import { parseTarget, verbOf, type Target } from './target.ts';
 import type { WatchHub } from './watch-hub.ts';
@@ -21,12 +22,15 @@ export interface ExchangeDeps extends HandlerDeps {
 export async function answer(request: IncomingMessage, response: ServerResponse, deps: ExchangeDeps): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://cluster');
   const target = parseTarget(url.pathname);
-  if (target === undefined) {
-    answerFixed(url.pathname, response);
-    return;
-  }
+  const log = parseLogTarget(url.pathname);
   try {
-    await answerObject({ request, response, target, query: url.searchParams }, deps);
+    if (target !== undefined) {
+      await answerObject({ request, response, target, query: url.searchParams }, deps);
+    } else if (log !== undefined) {
+      answerLog({ request, response, target: log, query: url.searchParams }, deps);
+    } else {
+      answerFixed(url.pathname, response);
+    }
   } catch (error) {
     if (!(error instanceof ApiFailure)) {
       throw error;
@@ -35,10 +39,10 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
   }
 }
 
-interface Exchange {
+interface Exchange<T = Target> {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly target: Target;
+  readonly target: T;
   readonly query: URLSearchParams;
 }
 
@@ -132,6 +136,13 @@ function send(response: ServerResponse, fault: FaultAction | undefined, result: 
         sendText(response, result.status, 'application/json', result.body);
       }
   }
+}
+
+function answerLog({ request, response, target, query }: Exchange<LogTarget>, deps: ExchangeDeps): void {
+  if (!deps.control.isAuthenticated(request.headers.authorization)) {
+    throw unauthorized();
+  }
+  sendText(response, 200, 'text/plain', podLog(deps.store, target, query));
 }
 
 function answerFixed(path: string, response: ServerResponse): void {
