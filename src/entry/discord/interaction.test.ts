@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Refusal } from '../../domain/refusal.ts';
+import { readInteraction } from './interaction.ts';
+
+const member = { user: { id: '7', username: 'ada', global_name: null }, roles: ['11', '12'] };
+const base = {
+  id: '100',
+  application_id: '1',
+  token: 'canary-token',
+  version: 1,
+  guild_id: '8',
+  channel_id: '9',
+  member,
+};
+const read = (value: unknown) => readInteraction(Buffer.from(JSON.stringify(value)));
+
+describe('readInteraction', () => {
+  test('a ping needs nothing else', () => {
+    expect(read({ type: 1 })).toEqual({ kind: 'ping' });
+  });
+
+  test('a command of a member, its options as text under dotted names', () => {
+    const options = [
+      { name: 'text', type: 3, value: '  as it is ' },
+      { name: 'count', type: 4, value: 9_007_199_254_740_991 },
+      { name: 'ratio', type: 10, value: 0.5 },
+      { name: 'force', type: 5, value: false },
+      { name: 'who', type: 6, value: '700000000000000001' },
+      { name: 'start', type: 1, options: [{ name: 'service', type: 3, value: 'api' }] },
+      { name: 'db', type: 2, options: [{ name: 'backup', type: 1, options: [{ name: 'name', type: 3, value: 'x' }] }] },
+      { name: 'list', type: 1 },
+    ];
+    expect(read({ ...base, type: 2, data: { id: '1', name: 'deploy', type: 1, options } })).toMatchObject({
+      kind: 'command',
+      interactionId: '100',
+      name: 'deploy',
+      options: {
+        text: '  as it is ',
+        count: '9007199254740991',
+        ratio: '0.5',
+        force: 'false',
+        who: '700000000000000001',
+        'start.service': 'api',
+        'db.backup.name': 'x',
+      },
+      principal: { userId: '7', username: 'ada', globalName: '', roles: ['11', '12'], guildId: '8', channelId: '9' },
+    });
+  });
+
+  test('in a direct message there are no roles', () => {
+    const { member: _member, guild_id: _guild, ...direct } = base;
+    const user = { id: '7', username: 'ada', global_name: 'Ada' };
+    expect(read({ ...direct, type: 2, user, data: { name: 'plan', type: 1 } })).toMatchObject({
+      principal: { userId: '7', globalName: 'Ada', roles: [], guildId: '', channelId: '9' },
+    });
+  });
+
+  test.each([
+    { shape: 'labels', components: [{ type: 18, id: 1, component: { type: 4, custom_id: 'content', value: 'x\ny' } }] },
+    { shape: 'rows', components: [{ type: 1, components: [{ type: 4, custom_id: 'content', value: 'x\ny' }] }] },
+    {
+      shape: 'mixed',
+      components: [
+        { type: 10, id: 3 },
+        { type: 18, component: { type: 4, custom_id: 'content', value: 'x\ny' } },
+        { type: 18, component: { type: 3, custom_id: 'choice', values: ['a'] } },
+      ],
+    },
+  ])('a form in $shape', ({ components }) => {
+    expect(read({ ...base, type: 5, data: { custom_id: 'facteur:modal:ask', components } })).toMatchObject({
+      kind: 'form',
+      customId: 'facteur:modal:ask',
+      fields: { content: 'x\ny' },
+    });
+  });
+
+  test('a pressed button', () => {
+    const data = { custom_id: 'facteur:cancel:x', component_type: 2 };
+    expect(read({ ...base, type: 3, data })).toMatchObject({ kind: 'press', customId: 'facteur:cancel:x' });
+  });
+
+  test('the option that is being typed into, also of a subcommand', () => {
+    const typing = (options: unknown) => read({ ...base, type: 4, data: { name: 'deploy', type: 1, options } });
+    const option = { name: 'version', type: 3, value: 'la', focused: true };
+    expect(typing([{ name: 'x', value: 'y' }, option])).toMatchObject({ focused: { name: 'version', typed: 'la' } });
+    expect(typing([{ name: 'start', options: [option] }])).toMatchObject({
+      focused: { name: 'start.version', typed: 'la' },
+    });
+    expect(typing([])).toMatchObject({ kind: 'typing', focused: undefined });
+  });
+
+  test.each([
+    { type: 99, data: {} },
+    { type: 2, data: { name: 'Inspect', type: 3, target_id: '1' } },
+  ])('what is not ours to know is told apart: %j', (interaction) => {
+    expect(read({ ...base, ...interaction })).toMatchObject({ kind: 'other' });
+  });
+
+  test('options and fields may have any name', () => {
+    const options = [
+      { name: '__proto__', value: 'x' },
+      { name: 'constructor', value: 'y' },
+    ];
+    const interaction = read({ ...base, type: 2, data: { name: 'plan', options } });
+    expect(interaction.kind === 'command' && Object.keys(interaction.options)).toEqual(['__proto__', 'constructor']);
+  });
+
+  test.each([
+    ['not json', '{'],
+    ['a list', '[]'],
+    ['no type', '{}'],
+    ['no id', JSON.stringify({ ...base, id: undefined, type: 2, data: { name: 'x' } })],
+    ['no token', JSON.stringify({ ...base, token: '', type: 2, data: { name: 'x' } })],
+    ['no command name', JSON.stringify({ ...base, type: 2 })],
+    ['no custom id', JSON.stringify({ ...base, type: 3, data: {} })],
+    [
+      'NUL in an option',
+      JSON.stringify({ ...base, type: 2, data: { name: 'x', options: [{ name: 'a', value: '\0' }] } }),
+    ],
+    [
+      'half a character in a field',
+      `{"type":5,"id":"1","token":"t","data":{"custom_id":"c","components":[{"component":{"custom_id":"f","value":"\\ud800"}}]}}`,
+    ],
+    [
+      'half a character in a name',
+      `{"type":2,"id":"1","token":"t","user":{"id":"1","username":"\\ud800"},"data":{"name":"x"}}`,
+    ],
+  ])('%s is refused, and no secret is told', (_what, json) => {
+    expect(() => readInteraction(Buffer.from(json))).toThrow(Refusal);
+    try {
+      readInteraction(Buffer.from(json));
+    } catch (error) {
+      expect(JSON.stringify({ ...(error as Refusal) })).not.toContain('canary');
+    }
+  });
+
+  test('whatever JSON comes in, it is read or refused', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(1, 2, 3, 4, 5, 9), (data, type) => {
+        const interaction = { ...base, type, data, member: data };
+        try {
+          read(interaction);
+          read(data);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Refusal);
+        }
+      }),
+    );
+  });
+
+  test('the token does not show, however the interaction is printed', () => {
+    const interaction = read({ ...base, type: 2, data: { name: 'plan' } });
+    expect(JSON.stringify(interaction)).not.toContain('canary');
+  });
+});

@@ -1,0 +1,123 @@
+import { isRecord } from '../../base/json.ts';
+import { Secret } from '../../base/secret.ts';
+import type { Principal } from '../../domain/command.ts';
+import { Refusal } from '../../domain/refusal.ts';
+import { parseJson } from '../decode/payload.ts';
+import { checkText } from '../decode/text.ts';
+import { formFields } from './form-fields.ts';
+import { readOptions, type FocusedOption } from './options.ts';
+
+/** What every interaction of a person has. */
+export interface Asked {
+  readonly interactionId: string;
+  /** Answers this interaction for 15 minutes: goes to the session store and nowhere else. */
+  readonly token: Secret;
+  readonly principal: Principal;
+}
+
+/** Something that Discord tells an application: https://discord.com/developers/docs/interactions/receiving-and-responding */
+export type Interaction =
+  | { readonly kind: 'ping' }
+  | (Asked & {
+      readonly kind: 'command';
+      readonly name: string;
+      readonly options: Readonly<Record<string, string>>;
+    })
+  | (Asked & { readonly kind: 'typing'; readonly name: string; readonly focused: FocusedOption | undefined })
+  | (Asked & { readonly kind: 'press'; readonly customId: string })
+  | (Asked & {
+      readonly kind: 'form';
+      readonly customId: string;
+      readonly fields: Readonly<Record<string, string>>;
+    })
+  /** Of a type that facteur knows nothing about, or a command from another menu than the slash. */
+  | (Asked & { readonly kind: 'other' });
+
+type Json = Readonly<Record<string, unknown>>;
+
+const PING = 1;
+const COMMAND = 2;
+const COMPONENT = 3;
+const AUTOCOMPLETE = 4;
+const MODAL = 5;
+/** Of commands: those that are typed after a slash. */
+const CHAT_INPUT = 1;
+
+/**
+ * Reads the body of a request that Discord signed. No text is altered.
+ *
+ * @throws Refusal `invalid_payload` for what is no interaction
+ */
+export function readInteraction(body: Buffer): Interaction {
+  const value = parseJson(body);
+  if (!isRecord(value) || typeof value['type'] !== 'number') {
+    throw new Refusal('invalid_payload', 'not an interaction');
+  }
+  return value['type'] === PING
+    ? { kind: 'ping' }
+    : readAsked(value, value['type'], isRecord(value['data']) ? value['data'] : {});
+}
+
+function readAsked(interaction: Json, type: number, data: Json): Interaction {
+  const asked: Asked = {
+    interactionId: requiredText(interaction, 'id'),
+    token: new Secret(requiredText(interaction, 'token')),
+    principal: readPrincipal(interaction),
+  };
+  switch (type) {
+    case COMMAND:
+    case AUTOCOMPLETE:
+      return readCommand(asked, type, data);
+    case COMPONENT:
+      return { ...asked, kind: 'press', customId: requiredText(data, 'custom_id') };
+    case MODAL:
+      return {
+        ...asked,
+        kind: 'form',
+        customId: requiredText(data, 'custom_id'),
+        fields: formFields(data['components']),
+      };
+    default:
+      return { ...asked, kind: 'other' };
+  }
+}
+
+function readCommand(asked: Asked, type: number, data: Json): Interaction {
+  if ((data['type'] ?? CHAT_INPUT) !== CHAT_INPUT) {
+    return { ...asked, kind: 'other' };
+  }
+  const name = requiredText(data, 'name');
+  const { options, focused } = readOptions(data['options']);
+  return type === COMMAND ? { ...asked, kind: 'command', name, options } : { ...asked, kind: 'typing', name, focused };
+}
+
+/** In a server the user stands in the member; in a direct message there is no member, and so there are no roles. */
+function readPrincipal(interaction: Json): Principal {
+  const member = isRecord(interaction['member']) ? interaction['member'] : {};
+  const user = [member['user'], interaction['user']].find(isRecord) ?? {};
+  const channel = isRecord(interaction['channel']) ? interaction['channel'] : {};
+  const roles = Array.isArray(member['roles']) ? (member['roles'] as unknown[]) : [];
+  return {
+    userId: text(user, 'id'),
+    username: text(user, 'username'),
+    globalName: text(user, 'global_name'),
+    roles: roles.filter((role) => typeof role === 'string'),
+    guildId: text(interaction, 'guild_id'),
+    channelId: text(interaction, 'channel_id') || text(channel, 'id'),
+  };
+}
+
+function requiredText(object: Json, name: string): string {
+  const value = text(object, name);
+  if (value === '') {
+    throw new Refusal('invalid_payload', `${name}: is missing`);
+  }
+  return value;
+}
+
+/** Empty where there is none. */
+function text(object: Json, name: string): string {
+  const value = object[name];
+  checkText(value, name);
+  return typeof value === 'string' ? value : '';
+}
