@@ -17,6 +17,9 @@ const METADATA_MAX_AGE_MS = 10_000;
 /** All in-sync replicas. */
 const ACKS_ALL = -1;
 
+/** Whoever produces tries again by itself: the library only rides out a change of leader, shortly. */
+const PRODUCE_RETRIES = { retries: 2, retryDelay: 100 };
+
 /**
  * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, fetch): its
  * stream reads all partitions as one, so that a paused one would stop all, and forgets its place at every rebalance.
@@ -80,7 +83,12 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
 }
 
 function openProducer(connection: Connection): Producer {
-  const producer = new Producer({ ...connection, acks: ACKS_ALL, metadataMaxAge: METADATA_MAX_AGE_MS });
+  const producer = new Producer({
+    ...connection,
+    ...PRODUCE_RETRIES,
+    acks: ACKS_ALL,
+    metadataMaxAge: METADATA_MAX_AGE_MS,
+  });
   // A failed send rejects; what a lost connection says besides that is nobody's news.
   producer.on('error', () => undefined);
   return producer;

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { createLogger, type Logger } from '../../src/base/logger.ts';
+import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
+import type { Config, ConsumerConfig } from '../../src/config/config.ts';
+import { createDispatch, type Dispatch } from '../../src/dispatch/dispatch.ts';
+import { runConsumer } from '../../src/entry/kafka/consumer.ts';
+import { silentKafkaEvents, type KafkaEvents } from '../../src/entry/kafka/events.ts';
+import { testConfig } from './facteur.ts';
+import type { TestRecord } from './kafka.ts';
+
+/** A consumer that runs in this process; nobody submits, so that its runs stay `queued`. */
+export interface KafkaDoor {
+  /** Every log line so far, as JSON text. */
+  readonly log: readonly string[];
+  /** What SIGTERM does; resolves when it is over. */
+  stop(): Promise<void>;
+}
+
+export interface DoorOptions {
+  readonly config: ConsumerConfig;
+  readonly db: Database;
+  /** In place of the real one. */
+  readonly dispatch?: Pick<Dispatch, 'command'>;
+  /** The rest of the configuration, as YAML. */
+  readonly yaml?: string;
+  readonly events?: Partial<KafkaEvents>;
+}
+
+export async function openKafkaDoor({ config, db, events, ...rest }: DoorOptions): Promise<KafkaDoor> {
+  const log: string[] = [];
+  const stop = new AbortController();
+  const logger = createLogger('debug', { write: (line) => log.push(line) });
+  const dispatch = rest.dispatch ?? recordingDispatch(await testConfig({}, rest.yaml), db, logger);
+  const done = runConsumer({
+    ...{ config, db, dispatch, logger, random: Math.random, signal: stop.signal },
+    events: { ...silentKafkaEvents, ...events },
+  });
+  // A consumer that fails before it is stopped fails the test that stops it.
+  done.catch(() => undefined);
+  return {
+    log,
+    stop: () => {
+      stop.abort();
+      return done;
+    },
+  };
+}
+
+function recordingDispatch(config: Config, db: Database, logger: Logger): Dispatch {
+  return createDispatch({
+    ...{ db, disabled: false, submitter: undefined, clock: systemClock, newId: randomUUID, logger },
+    ...{ roleMap: config.roleMap, commands: config.commands, argo: config.argo, codex: config.codex },
+    sessions: { rememberDispatch: async () => undefined },
+  });
+}
+
+/** A command event in JSON that names itself. */
+export function good(id: string, partition: number): TestRecord {
+  return { partition, value: Buffer.from(JSON.stringify({ command: 'plan', interactionId: id })) };
+}
+
+/** A command event without any identity. */
+export function anonymous(partition: number, objective: string): TestRecord {
+  return { partition, value: Buffer.from(JSON.stringify({ command: 'plan', options: { objective } })) };
+}
+
+/** What no door can read. */
+export function poison(partition: number, text = '{"command":'): TestRecord {
+  return { partition, value: Buffer.from(text) };
+}
+
+export interface Totals {
+  readonly runs: number;
+  readonly letters: number;
+}
+
+/** How much of a test's database came from Kafka. */
+export async function totals(db: Queryable): Promise<Totals> {
+  const { rows } = await db.query<Totals>({
+    text: `SELECT (SELECT count(*)::int FROM facteur.runs WHERE door = 'kafka') AS runs,
+      (SELECT count(*)::int FROM facteur.dead_letters WHERE door = 'kafka') AS letters`,
+  });
+  return rows[0]!;
+}
+
+/** Waits until that much is there, and makes sure that it is not more. */
+export async function expectTotals(db: Queryable, expected: Totals, timeoutMs = 30_000): Promise<void> {
+  await expect.poll(() => totals(db), { timeout: timeoutMs, interval: 100 }).toEqual(expected);
+}
