@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { withoutTemplateTags } from '../../src/dispatch/plan-codex.ts';
+import { parameterOf } from '../../src/sandbox/cluster/plan.ts';
+import type { ApiObject } from '../../src/sandbox/cluster/objects.ts';
+import { NAMESPACE, type Json } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
+import { countRuns, created, emptyLedger } from '../support/ledger.ts';
+import { asProtobuf, codexTask, event, type Message } from '../support/messages.ts';
+
+// Invariant 6: what a user writes arrives in the stored workflow byte by byte, or nothing of it is recorded.
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const TEXTS: Readonly<Record<string, string>> = {
+  'control characters': 'a\u0001\u0008\u001b[31m\u007f\u0085b',
+  'line ends': '\ta\r\nb\n\u2028c\u2029',
+  'right-to-left marks': '\u202eevil\u2066\u200f\ufeff',
+  'an emoji of several parts': '👩‍🚀 \u{1f1e9}\u{1f1ea}',
+  noncharacters: '\uffff\ufdd0\u{10ffff}',
+  'a composed and a decomposed letter': '\u00e9 e\u0301',
+  '600 characters': 'x'.repeat(600),
+  '600 emoji': '🚀'.repeat(600),
+  'a shell script': '$(rm -rf /); `id` && echo "x" | \'y\' > /dev/null \\ #!',
+  'a template tag': '{{workflow.name}}',
+  'a template expression': '{{=sprig.env("HOME")}}',
+  'half a template tag': '{ {a} } }}{',
+  'a prototype': '__proto__',
+  'a constructor': 'constructor',
+  'an escape that is none': String.raw`\u0000 \x00 %00 &#0;`,
+  'a YAML document': '---\n- a: &x [*x]\n',
+  SQL: `'; DROP TABLE facteur.runs; --`,
+  'blanks only': '   ',
+};
+
+/** Only JSON can bring these in. */
+const BROKEN: Readonly<Record<string, string>> = {
+  NUL: 'a\u0000b',
+  'a high surrogate alone': 'a\ud83d',
+  'a low surrogate alone': '\udc00b',
+  'a pair the wrong way round': '\ude80\ud83d',
+};
+
+const ENCODINGS: readonly [string, (message: Message) => Message][] = [
+  ['JSON', (message) => message],
+  ['protobuf', asProtobuf],
+];
+
+interface Place {
+  readonly name: string;
+  readonly message: (text: string, deliveryId: string) => Message;
+  /** What of the stored workflow must be the text. */
+  readonly arrived: (workflow: ApiObject, text: string) => unknown;
+  /** What must have become of it. */
+  readonly expected?: (text: string, deliveryId: string) => unknown;
+}
+
+const rawEvent = (workflow: ApiObject): Json =>
+  JSON.parse(Buffer.from(parameterOf(workflow, 'rawEvent'), 'base64').toString());
+
+const PLACES: readonly Place[] = [
+  {
+    name: "an option's value",
+    message: (text, deliveryId) => event({ interactionId: deliveryId, options: { objective: text } }),
+    arrived: (workflow) => parameterOf(workflow, 'objective'),
+  },
+  {
+    name: "an option's name",
+    message: (text, deliveryId) => event({ interactionId: deliveryId, options: Object.fromEntries([[text, 'value']]) }),
+    arrived: (workflow, text) => parameterOf(workflow, text),
+    expected: () => 'value',
+  },
+  {
+    name: "a command's name",
+    message: (text, deliveryId) => event({ interactionId: deliveryId, command: text }),
+    arrived: (workflow) => parameterOf(workflow, 'action'),
+  },
+  {
+    name: "a command's delivery id",
+    // A blank one counts as none, so that every such event is a run of its own.
+    message: (text, deliveryId) => event({ interactionId: text.trim() === '' ? deliveryId : text }),
+    arrived: (workflow) => workflow.metadata.annotations?.['facteur.proompteng.ai/delivery-id'],
+    expected: (text, deliveryId) => (text.trim() === '' ? deliveryId : text),
+  },
+  {
+    name: "a task's delivery id",
+    message: (text) => codexTask({ deliveryId: text }),
+    arrived: (workflow) => workflow.metadata.annotations?.['facteur.proompteng.ai/delivery-id'],
+  },
+  {
+    name: 'a prompt',
+    message: (text, deliveryId) => codexTask({ deliveryId, prompt: text }),
+    arrived: (workflow) => [parameterOf(workflow, 'prompt'), rawEvent(workflow).prompt],
+    expected: (text) => [withoutTemplateTags(text), text],
+  },
+  {
+    name: "an issue's title",
+    message: (text, deliveryId) => codexTask({ deliveryId, issueTitle: text }),
+    arrived: (workflow) => rawEvent(workflow).issueTitle,
+  },
+  {
+    name: 'a branch',
+    message: (text, deliveryId) => codexTask({ deliveryId, head: text }),
+    arrived: (workflow) => parameterOf(workflow, 'head'),
+  },
+  {
+    name: 'a repository',
+    message: (text, deliveryId) => codexTask({ deliveryId, repository: text }),
+    arrived: (workflow) => rawEvent(workflow).repository,
+  },
+];
+
+/** Arrived whole, or refused with nothing left behind; `true` when it arrived. */
+async function expectWholeOrNothing(facteur: Facteur, message: Message, check: (workflow: ApiObject) => void) {
+  const before = [await countRuns(db), created(facteur.cluster).length];
+  const { status, body } = await facteur.send(message);
+  if (status === 202) {
+    expect(body.status).toBe('submitted');
+    check(facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName).object);
+    return true;
+  }
+  expect({ status, body }).toEqual({
+    status: expect.toSatisfy((code: number) => code === 400 || code === 422),
+    body: expect.objectContaining({ error: expect.any(String) }),
+  });
+  expect([await countRuns(db), created(facteur.cluster).length]).toEqual(before);
+  return false;
+}
+
+/** Places that refuse some of the texts; all others take every one. */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
+  "an option's value": ['a template tag', 'a template expression'],
+  "an option's name": Object.keys(TEXTS).filter(
+    (name) => !['600 characters', 'a prototype', 'a constructor'].includes(name),
+  ),
+  "a command's name": ['600 characters', '600 emoji', 'a template tag', 'a template expression', 'blanks only'],
+  "a command's delivery id": ['600 characters', '600 emoji'],
+  "a task's delivery id": ['600 characters', '600 emoji', 'blanks only'],
+  'a branch': ['a template tag', 'a template expression'],
+  'a repository': ['600 characters', '600 emoji'],
+};
+
+describe.each(ENCODINGS)('in %s', (_name, encode) => {
+  test.each(PLACES.map((place) => [place.name, place] as const))('%s', async (_place, place) => {
+    const facteur = await startFacteur({ db });
+    const refused: string[] = [];
+    for (const [name, text] of Object.entries(TEXTS)) {
+      const deliveryId = `delivery of ${name}`;
+      const expected = place.expected?.(text, deliveryId) ?? text;
+      const arrived = await expectWholeOrNothing(facteur, encode(place.message(text, deliveryId)), (workflow) =>
+        expect({ name, text: place.arrived(workflow, text) }).toEqual({ name, text: expected }),
+      );
+      if (!arrived) {
+        refused.push(name);
+      }
+    }
+    expect(refused).toEqual(REFUSED[place.name] ?? []);
+  });
+});
+
+test.each(PLACES.map((place) => [place.name, place] as const))(
+  '%s that is no Unicode text is refused',
+  async (_place, place) => {
+    const facteur = await startFacteur({ db });
+    for (const text of Object.values(BROKEN)) {
+      expect(await expectWholeOrNothing(facteur, place.message(text, 'd1'), () => undefined)).toBe(false);
+    }
+  },
+);
+
+test('bytes that are no UTF-8 are refused, in protobuf and in JSON', async () => {
+  const facteur = await startFacteur({ db });
+  const good = asProtobuf(event({ interactionId: 'd1', options: { objective: 'XXXX' } }));
+  const bytes = Buffer.from(good.body);
+  bytes.set([0xff, 0xc0, 0x80, 0xed], bytes.indexOf('XXXX'));
+  const nothing = (): void => undefined;
+  expect(await expectWholeOrNothing(facteur, { ...good, body: Uint8Array.from(bytes) }, nothing)).toBe(false);
+  const json = event({ interactionId: 'd1', options: { objective: 'XXXX' } });
+  const text = Buffer.from(json.body);
+  text.set([0xff, 0xc0, 0x80, 0xed], text.indexOf('XXXX'));
+  expect(await expectWholeOrNothing(facteur, { ...json, body: Uint8Array.from(text) }, nothing)).toBe(false);
+});
+
+test('a workflow is named, labelled and annotated by rule, whatever the command is called', async () => {
+  const facteur = await startFacteur({ db });
+  for (const [index, command] of ['..\\Ünsafe/../ {x}', '💥', '-', 'A'.repeat(100), 'a.b_c:d'].entries()) {
+    const { status, body } = await facteur.send(event({ interactionId: `d${index}`, command }));
+    expect({ command, status, said: body.status }).toEqual({ command, status: 202, said: 'submitted' });
+    const { metadata } = facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName).object;
+    expect(metadata.name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+    expect(metadata.labels?.['facteur.proompteng.ai/command']).toMatch(/^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/);
+  }
+});
