@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { emptyLedger } from '../../test/support/ledger.ts';
+import { messageRow, recordToldRun } from '../../test/support/notify.ts';
+import { claimDueMessages, releaseMessage } from './messages.ts';
+import { moveRun } from './move-run.ts';
+
+/** What only a server with several connections can show. */
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase({ poolSize: 10 });
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(database.db));
+
+const TOLD = {
+  outcome: 'told',
+  messageId: 'm',
+  tokenRefused: false,
+  posts: 0,
+  againInMs: undefined,
+  restMs: 0,
+  reason: '',
+} as const;
+
+/** Statements that wait for a lock of somebody else. */
+async function waiting(): Promise<number> {
+  const { rows } = await database.db.query<{ count: number }>({
+    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  });
+  return rows[0]?.count ?? 0;
+}
+
+test('a move that commits while the message is given back is not lost', async () => {
+  const run = await recordToldRun(database.db);
+  const [claimed] = (await claimDueMessages(database.db, 1)).messages;
+  const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
+  const { promise: hasMoved, resolve: moved } = Promise.withResolvers<void>();
+  const moving = database.db.transaction(async (tx) => {
+    await moveRun(tx, { runId: run.runId, to: 'submitted' });
+    moved();
+    await mayCommit;
+  });
+  await hasMoved;
+  const releasing = releaseMessage(database.db, claimed!, TOLD);
+  await vi.waitFor(async () => expect(await waiting()).toBe(1));
+  commit();
+  await moving;
+  expect(await releasing).toMatchObject({ ours: true, dueInMs: expect.any(Number) });
+  expect((await messageRow(database.db, run.runId))['due_at']).not.toBeNull();
+});
+
+test('many processes claim each message once', async () => {
+  const runs = await Promise.all(Array.from({ length: 40 }, () => recordToldRun(database.db)));
+  const claims = await Promise.all(Array.from({ length: 16 }, () => claimDueMessages(database.db, 5)));
+  const claimed = claims.flatMap(({ messages }) => messages.map(({ runId }) => runId));
+  expect(claimed.toSorted()).toEqual(runs.map(({ runId }) => runId).toSorted());
+});
