@@ -3,6 +3,7 @@ import { errorMessage, FacteurError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { createArgoClient } from './clients/argo/client.ts';
 import type { ArgoClient } from './clients/argo/workflows.ts';
+import { createDiscordClient } from './clients/discord/client.ts';
 import { openSessions } from './clients/sessions/open-sessions.ts';
 import type { Config } from './config/config.ts';
 import { openCore, type Core } from './core.ts';
@@ -41,6 +42,12 @@ export async function startApp(
   const { logger } = context;
   const argo = config.dispatcherDisabled ? undefined : createArgoClient(await context.clusterAccess());
   const sessions = openSessions({ url: config.redis.url, clock: context.clock, logger });
+  const discord = createDiscordClient({
+    apiBaseUrl: config.discord.apiBaseUrl,
+    applicationId: config.discord.applicationId,
+    botToken: config.discord.botToken,
+    version: context.version,
+  });
   const life = new AbortController();
   let core: Core | undefined;
   const requireCore = (): Core => {
@@ -66,7 +73,7 @@ export async function startApp(
     readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions }),
   });
   const address = roles.has('http') ? await listen(http, config, logger) : { host: '', port: 0 };
-  const ready = openCore({ config, context, roles, argo, sessions }, life.signal).then(async (opened) => {
+  const ready = openCore({ config, context, roles, argo, sessions, discord }, life.signal).then(async (opened) => {
     core = opened;
     await opened.start();
     logger.info({ roles: [...roles] }, 'ready');
@@ -81,7 +88,7 @@ export async function startApp(
       await http.close(DRAIN_MS);
       await Promise.allSettled([ready]);
       await core?.stop();
-      await Promise.all([argo?.close(), sessions.close()]);
+      await Promise.all([argo?.close(), discord.close(), sessions.close()]);
       logger.info({}, 'stopped');
     },
   };

@@ -10,9 +10,11 @@ import { loadMigrations } from './clients/postgres/load-migrations.ts';
 import { migrate } from './clients/postgres/migrate.ts';
 import { openDatabase } from './clients/postgres/open-database.ts';
 import type { Config } from './config/config.ts';
+import { listenForCommandLine } from './codex-listener.ts';
 import { dispatchFor, openLedger } from './core.ts';
 import { formatFault } from './config/fault.ts';
 import { loadConfig } from './config/load.ts';
+import { codexListenCommand } from './entry/cli/codex-listen.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';
 import { configCommand, loadOptions } from './entry/cli/config.ts';
 import type { CliIo } from './entry/cli/io.ts';
@@ -26,6 +28,7 @@ import { sendCommand } from './entry/cli/send.ts';
 import { serveCommand, type ServeRequest } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
 
+import { wakeNotifiers } from './ledger/messages.ts';
 import { ROLES, SERVE_ROLES } from './roles.ts';
 import { sandboxCommand } from './sandbox-command.ts';
 
@@ -35,6 +38,7 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
   return [
     serveCommand(ROLES, (io, request) => serve(io, request, build)),
     sandboxCommand(startServing, build),
+    codexListenCommand(listenForCommandLine),
     migrateCommand(migrateOnly),
     runsCommand(withLedger),
     deadLettersCommand(withLedger),
@@ -95,7 +99,12 @@ function ledgerAccess(build: BuildVersion): WithLedger {
     try {
       return await work({
         db,
-        dispatch: dispatchFor(config, context, { db, submitter: undefined, sessions: NO_SESSIONS }),
+        dispatch: dispatchFor(config, context, {
+          db,
+          submitter: undefined,
+          sessions: NO_SESSIONS,
+          tell: () => void wakeNotifiers(db),
+        }),
       });
     } finally {
       await db.close();

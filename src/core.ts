@@ -7,11 +7,14 @@ import type { Database } from './clients/postgres/database.ts';
 import { loadMigrations } from './clients/postgres/load-migrations.ts';
 import { migrate } from './clients/postgres/migrate.ts';
 import { openDatabase } from './clients/postgres/open-database.ts';
+import type { DiscordClient } from './clients/discord/client.ts';
 import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Config } from './config/config.ts';
 import { createDispatch, type Dispatch, type DispatchDeps } from './dispatch/dispatch.ts';
 import { Follower } from './follow/follower.ts';
+import { MESSAGE_CHANNEL, wakeNotifiers } from './ledger/messages.ts';
 import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
+import { Notifier } from './notify/notifier.ts';
 import type { Role } from './roles.ts';
 import { Submitter } from './submit/submitter.ts';
 
@@ -32,8 +35,11 @@ export interface CoreSettings {
   /** Absent while the dispatcher is disabled. */
   readonly argo: ArgoClient | undefined;
   readonly sessions: Sessions;
+  readonly discord: DiscordClient;
 }
 
+/** Messages being brought up to date at a time. Discord's own limits are far lower a channel. */
+const NOTIFY_CONCURRENCY = 16;
 /** Creates under way at a time: as many as the client has connections. */
 const SUBMIT_CONCURRENCY = 64;
 
@@ -47,26 +53,59 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
     await db.close();
     throw error;
   }
-  const submitter = buildSubmitter(settings, db);
-  const follower = buildFollower(settings, db, submitter);
+  const notifier = buildNotifier(settings, db);
+  const tell = notifier === undefined ? () => void wakeNotifiers(db) : () => notifier.nudge();
+  const submitter = buildSubmitter(settings, db, tell);
+  const follower = buildFollower(settings, db, () => {
+    tell();
+    // A run that ended makes room for one that waits.
+    if (config.argo.maxActive !== undefined) {
+      submitter?.nudge();
+    }
+  });
   return {
     db,
-    dispatch: dispatchFor(config, context, { db, submitter, sessions }),
+    dispatch: dispatchFor(config, context, { db, submitter, sessions, tell }),
     async start() {
+      notifier?.start();
       submitter?.start();
       follower?.start();
       if (submitter !== undefined) {
         await db.listen(SUBMIT_CHANNEL, () => submitter.nudge());
       }
+      if (notifier !== undefined) {
+        await db.listen(MESSAGE_CHANNEL, () => notifier.nudge());
+      }
     },
     async stop() {
       await Promise.all([submitter?.stop(), follower?.stop()]);
+      await notifier?.stop();
       await db.close();
     },
   };
 }
 
-function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Database): Submitter | undefined {
+function buildNotifier({ config, context, roles, discord, sessions }: CoreSettings, db: Database) {
+  if (!roles.has('notify')) {
+    return undefined;
+  }
+  return new Notifier({
+    db,
+    discord,
+    sessions,
+    clock: context.clock,
+    random: context.random,
+    logger: context.logger,
+    uiUrl: config.argo.uiUrl,
+    concurrency: NOTIFY_CONCURRENCY,
+  });
+}
+
+function buildSubmitter(
+  { config, context, roles, argo }: CoreSettings,
+  db: Database,
+  tell: () => void,
+): Submitter | undefined {
   if (argo === undefined || !roles.has('submit')) {
     return undefined;
   }
@@ -78,11 +117,11 @@ function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Data
     logger: context.logger,
     concurrency: SUBMIT_CONCURRENCY,
     maxActive: config.argo.maxActive,
-    onMoved: () => undefined,
+    onMoved: tell,
   });
 }
 
-function buildFollower(settings: CoreSettings, db: Database, submitter: Submitter | undefined): Follower | undefined {
+function buildFollower(settings: CoreSettings, db: Database, onChanged: () => void): Follower | undefined {
   const { config, context, roles, argo } = settings;
   if (argo === undefined || !roles.has('follow')) {
     return undefined;
@@ -94,12 +133,7 @@ function buildFollower(settings: CoreSettings, db: Database, submitter: Submitte
     logger: context.logger,
     namespaces: namespacesOf(config),
     holder: context.newId(),
-    onChanged: () => {
-      // A run that ended makes room for one that waits.
-      if (config.argo.maxActive !== undefined) {
-        submitter?.nudge();
-      }
-    },
+    onChanged,
   });
 }
 
@@ -128,7 +162,7 @@ export function openLedger(config: Config, context: AppContext): Promise<Databas
 export function dispatchFor(
   config: Config,
   context: AppContext,
-  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'>,
+  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions' | 'tell'>,
 ): Dispatch {
   return createDispatch({
     ...parts,

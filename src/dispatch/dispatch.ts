@@ -70,6 +70,8 @@ export interface DispatchDeps {
   /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
+  /** There is a message in the chat to be brought up to date. */
+  readonly tell: () => void;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly logger: Logger;
@@ -140,23 +142,24 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
 async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): Promise<RunReceipt> {
   refuseOversized(run);
   const { receipt, slot } = await recordInSlot(run, deps);
-  const { runId, duplicate, state } = receipt;
-  if (options.givenUp?.aborted === true && !duplicate) {
+  const { runId, state } = receipt;
+  if (isUnwanted(receipt, options)) {
     slot?.release();
     await cancelUnwanted(claimOf(run, receipt), deps);
     return receipt;
   }
-  if (state === 'queued' && deps.submitter !== undefined) {
-    const waitMs = options.awaitSubmissionMs;
-    const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
-    bringToCluster(run, receipt, deps.submitter, slot);
-    return settled === undefined ? receipt : { ...receipt, ...((await settled) ?? (await lookAgain(runId, deps))) };
+  if (state !== 'queued') {
+    slot?.release();
+    return receipt;
   }
-  slot?.release();
-  if (state === 'queued') {
+  if (deps.submitter === undefined) {
     await wakeOthers(deps);
+    return receipt;
   }
-  return receipt;
+  const waitMs = options.awaitSubmissionMs;
+  const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
+  bringToCluster(run, receipt, deps.submitter, slot);
+  return settled === undefined ? receipt : { ...receipt, ...((await settled) ?? (await lookAgain(runId, deps))) };
 }
 
 /** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
@@ -166,11 +169,18 @@ async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt:
     const receipt = await recordRun(deps.db, run, slot !== undefined);
     const { runId, deliveryId, duplicate, workflowName } = receipt;
     deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
+    if (run.message !== undefined) {
+      deps.tell();
+    }
     return { receipt, slot };
   } catch (error) {
     slot?.release();
     throw error;
   }
+}
+
+function isUnwanted({ duplicate }: RunReceipt, { givenUp }: AcceptOptions): boolean {
+  return givenUp?.aborted === true && !duplicate;
 }
 
 /** Its sender has been told to try again, so this one must not run beside the next. */
