@@ -71,7 +71,12 @@ function format(folder: string, jars: string): void {
     'java',
     [
       ...javaArguments(jars, 'kafka.tools.StorageTool', '128m'),
-      ...['format', '-t', CLUSTER_ID, '-c', join(folder, 'server.properties'), ...scram],
+      'format',
+      '-t',
+      CLUSTER_ID,
+      '-c',
+      join(folder, 'server.properties'),
+      ...scram,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );

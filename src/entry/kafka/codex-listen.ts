@@ -1,5 +1,5 @@
 import { toJsonString } from '@bufbuild/protobuf';
-import { errorMessage } from '../../base/errors.ts';
+import { errorMessage, FacteurError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { KafkaClient, PartitionReader } from '../../clients/kafka/client.ts';
 import { openKafka } from '../../clients/kafka/open-kafka.ts';
@@ -50,9 +50,16 @@ const FETCH = { minBytes: 1, maxBytes: 10 * 1024 * 1024, maxWaitMs: 1_000 };
 /**
  * Prints the tasks of the Codex topic as they come and commits what was printed; runs nothing. What is no task is
  * logged and passed over. Resolves when the signal or the limit ended it.
+ *
+ * @throws FacteurError `codex_listener.disabled`, KafkaError when the configuration cannot work
  */
 export async function listenToCodex(options: ListenOptions, deps: ListenDeps): Promise<void> {
   const { config, random, logger } = deps;
+  if (!config.enabled) {
+    const message = 'the codex listener is disabled; set codex_listener.enabled to true';
+    throw new FacteurError('codex_listener.disabled', message, { retryable: false });
+  }
+  logger.info({ topic: config.topic, group: config.groupId }, 'listening for Codex tasks');
   const enough = new AbortController();
   const signal = AbortSignal.any([deps.signal, enough.signal]);
   const kafka = deps.kafka ?? (await openKafka({ config, random }));

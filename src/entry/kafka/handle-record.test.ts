@@ -15,6 +15,8 @@ const GOOD = kafkaRecord({ offset: 4n, value: Buffer.from('{"command":"plan"}') 
 const BROKEN = kafkaRecord({ offset: 5n, value: Buffer.from('{"command":') });
 
 const unavailable = new DatabaseError('postgres.unavailable', 'down', { retryable: true });
+/** So many statements in a row that Postgres does not answer. */
+const outage = (statements: number): Error[] => Array.from({ length: statements }, () => unavailable);
 const contended = new FacteurError('ledger.contended', 'lost', { retryable: true });
 
 /** A handler whose dispatch, table and topic answer from lists: an error is thrown, anything else is success. */
@@ -105,7 +107,7 @@ test('what cannot be read never reaches dispatch', async () => {
 });
 
 test('while Postgres is down no try counts, and afterwards they do', async () => {
-  const dispatch = [...Array<Error>(50).fill(unavailable), contended, unavailable, contended, unavailable, contended];
+  const dispatch = [...outage(50), contended, unavailable, contended, unavailable, contended];
   const { run, commands, letters, events } = handler({ dispatch });
   expect(await run()).toBe(true);
   expect(commands).toHaveLength(55);
@@ -144,7 +146,7 @@ test.each(['kafka.rejected', 'kafka.topic', 'kafka.denied'] as const)(
 );
 
 test('a stop ends the waiting, not the trying, and hands the record back', async () => {
-  const { run, stop, events } = handler({ dispatch: Array<Error>(1000).fill(unavailable) });
+  const { run, stop, events } = handler({ dispatch: outage(1000) });
   const done = run();
   await vi.waitFor(() => expect(events.retried).toHaveBeenCalled());
   stop.abort();
