@@ -67,6 +67,31 @@ describe('Worker', () => {
     expect({ most, count }).toEqual({ most: 1, count: 2 });
   });
 
+  test('every delayed nudge gets its pass, in whatever order they were given', async () => {
+    const times: number[] = [];
+    const done = gate();
+    const begun = performance.now();
+    const worker = new Worker({
+      name: 'test',
+      logger: silentLogger,
+      failureDelayMs: NEVER_MS,
+      pass: async () => {
+        times.push(performance.now() - begun);
+        if (times.length === 3) {
+          done.open();
+        }
+        return NEVER_MS;
+      },
+    });
+    worker.start();
+    worker.nudge(300);
+    worker.nudge(100);
+    await done.opened;
+    await worker.stop();
+    expect(times[1]).toBeGreaterThanOrEqual(99);
+    expect(times[2]).toBeGreaterThanOrEqual(299);
+  });
+
   test('a pass that throws is logged and tried again', async () => {
     const again = gate();
     const lines: string[] = [];

@@ -20,6 +20,8 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #abort = new AbortController();
+  /** Nudges whose time has not come, so that a pass for an early one does not forget the late ones. */
+  readonly #later = new Set<NodeJS.Timeout>();
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Infinity;
   #running: Promise<void> | undefined;
@@ -37,16 +39,24 @@ export class Worker {
     this.nudge();
   }
 
-  /** Asks for a pass in `delayMs` at the latest; an earlier one that is already due stays. */
+  /** Asks for a pass now, or in `delayMs`; any number of them may be on their way. */
   nudge(delayMs = 0): void {
     if (!this.#started || this.#abort.signal.aborted) {
       return;
     }
-    const dueAt = performance.now() + delayMs;
-    if (dueAt >= this.#dueAt) {
+    if (delayMs > 0) {
+      const timer = setTimeout(() => {
+        this.#later.delete(timer);
+        this.nudge();
+      }, delayMs);
+      this.#later.add(timer);
       return;
     }
-    this.#dueAt = dueAt;
+    const now = performance.now();
+    if (now >= this.#dueAt) {
+      return;
+    }
+    this.#dueAt = now;
     if (this.#running === undefined) {
       this.#arm();
     }
@@ -55,6 +65,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    this.#later.forEach((timer) => clearTimeout(timer));
     await this.#running;
   }
 

@@ -104,7 +104,7 @@ export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: numbe
     name: 'postpone-run',
     text: `UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL,
         reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
-        due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2 END)
+        due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
       WHERE run_id = $1 AND due_at IS NOT NULL`,
     values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === ''],
   });
