@@ -58,9 +58,10 @@ const ms = (from: string, to: string): string =>
  *
  *   held     the runs that something new was seen of, locked in one order: a workflow is theirs by name and uid
  *   planned  the state to pass through on the way, where the machine has no direct move; every step gets its event
- *   due      what the machine allows; `applied` is that without what has to be confirmed first
- *   moved    from here on as in `move-run.ts`, for many runs and with their metrics. A run that somebody wants ended
- *            stays due for the submitter until it has ended; a new life begins without that wish
+ *   due      what the machine allows; `believed` is false for what has to be confirmed first
+ *   moved    from here on as in `move-run.ts`, for many runs. A run that somebody wants ended stays due for the submitter
+ *            until it has ended; a new life begins without that wish
+ *   run      carries along what the steps after it need: joining it with `moved` again would compare all with all
  */
 const OBSERVE = `
 WITH seen AS (
@@ -112,31 +113,30 @@ WITH seen AS (
     retry_count = least(moved.retry_count, 32767),
     error_code = CASE WHEN moved.ends AND moved.state <> 'succeeded' THEN moved.state END
   FROM moved WHERE task_runs.id = moved.run_id AND moved.moves
-  RETURNING task_runs.id, task_runs.task_id, task_runs.created_at
+  RETURNING task_runs.id, task_runs.task_id, task_runs.created_at, moved.was, moved.via, moved.state, moved.reason,
+    moved.revived, moved.ends, moved.ended_at, moved.accepted_at, moved.started_at AS began_at, moved.finished_at,
+    moved.resources, moved.retry_count AS retries, moved.cancel_requested_by
 ), task AS (
-  UPDATE codex_kb.tasks SET state = moved.state, updated_at = now()
-  FROM run JOIN moved ON moved.run_id = run.id
+  UPDATE codex_kb.tasks SET state = run.state, updated_at = now()
+  FROM run
   WHERE tasks.id = run.task_id AND NOT EXISTS (
     SELECT FROM codex_kb.task_runs newer WHERE newer.task_id = run.task_id AND newer.created_at > run.created_at)
 ), event AS (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
-  SELECT run.id, 'state.change', CASE step.target WHEN 'canceled' THEN coalesce(moved.cancel_requested_by, 'facteur')
-      ELSE 'facteur' END,
-    jsonb_strip_nulls(jsonb_build_object('from', step.origin, 'to', step.target,
-      'reason', CASE WHEN step.target = moved.state THEN nullif(moved.reason, '') END,
-      'retryCount', CASE WHEN step.target = 'running' AND moved.revived THEN moved.retry_count END))
-  FROM run JOIN moved ON moved.run_id = run.id
-  CROSS JOIN LATERAL (VALUES (1, was, coalesce(via, state)), (2, via, state)) AS step(number, origin, target)
-  WHERE step.origin IS NOT NULL
-  ORDER BY run.id, step.number
+  SELECT id, 'state.change', CASE target WHEN 'canceled' THEN coalesce(cancel_requested_by, 'facteur') ELSE 'facteur' END,
+    jsonb_strip_nulls(jsonb_build_object('from', origin, 'to', target,
+      'reason', CASE WHEN target = state THEN nullif(reason, '') END,
+      'retryCount', CASE WHEN target = 'running' AND revived THEN retries END))
+  FROM run CROSS JOIN LATERAL (VALUES (1, was, coalesce(via, state)), (2, via, state)) AS step(number, origin, target)
+  WHERE origin IS NOT NULL
+  ORDER BY id, number
 ), metrics AS (
   INSERT INTO codex_kb.run_metrics AS metrics
     (task_run_id, queue_latency_ms, runtime_ms, retry_latency_ms, resource_usage)
-  SELECT run.id, ${ms('moved.accepted_at', 'moved.started_at')},
-    ${ms('moved.started_at', 'moved.finished_at')},
-    CASE WHEN moved.revived THEN ${ms('moved.ended_at', 'moved.started_at')} END, moved.resources
-  FROM run JOIN moved ON moved.run_id = run.id
-  WHERE moved.ends OR moved.revived
+  SELECT id, ${ms('accepted_at', 'began_at')}, ${ms('began_at', 'finished_at')},
+    CASE WHEN revived THEN ${ms('ended_at', 'began_at')} END, resources
+  FROM run
+  WHERE ends OR revived
   ON CONFLICT (task_run_id) DO UPDATE SET
     queue_latency_ms = coalesce(metrics.queue_latency_ms, EXCLUDED.queue_latency_ms),
     runtime_ms = coalesce(EXCLUDED.runtime_ms, metrics.runtime_ms),

@@ -1,0 +1,218 @@
+/**
+ * How far the ledger is behind the cluster while many workflows live and the watch is troubled all the time:
+ *
+ *   node scripts/services.ts run -- node bench/follow.ts [WORKFLOWS] [SECONDS]
+ *
+ * 10,000 workflows and 90 seconds by default, with one hiccup every 5 seconds. The lag is from the change in the cluster
+ * (its own process) to the answer of the statement that wrote it. Memory is that of the process that follows.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { createLogger } from '../src/base/logger.ts';
+import { createArgoClient } from '../src/clients/argo/client.ts';
+import type { Database } from '../src/clients/postgres/database.ts';
+import { deliveryLabel } from '../src/domain/workflow-name.ts';
+import { Follower } from '../src/follow/follower.ts';
+import type { Command } from '../src/sandbox/cluster/control.ts';
+import { createTestDatabase } from '../test/support/database.ts';
+import type { FromCluster, ToCluster } from './follow-cluster.ts';
+
+const NAMESPACE = 'argo';
+const total = Number(process.argv[2] ?? 10_000);
+const seconds = Number(process.argv[3] ?? 90);
+const HICCUP_MS = 5000;
+/** What the cluster does to the watch, in turns; none of it should make a new list necessary. */
+const HICCUPS: readonly Command[] = [
+  { op: 'drop-watches', how: 'reset' },
+  { op: 'truncate-watches' },
+  { op: 'drop-watches', how: 'end' },
+  { op: 'disturb-watches', duplicate: true, reorder: true },
+  { op: 'disturb-watches', duplicate: false, reorder: false },
+  { op: 'silence-watches', ms: 1000 },
+];
+
+/** Every key is written once: when the cluster changed, and when the ledger had it. */
+const changedAt = new Map<string, number>();
+const writtenAt = new Map<string, number>();
+
+const PHASES: Readonly<Record<string, string>> = {
+  submitted: 'Pending',
+  running: 'Running',
+  succeeded: 'Succeeded',
+  failed: 'Failed',
+};
+
+/** The database, but what the follower writes is noted when it is written. */
+function observed(db: Database): Database {
+  return {
+    query: async (statement) => {
+      const from = performance.now();
+      const answer = await db.query(statement);
+      if (statement.name === 'observe-workflows') {
+        inStatements += performance.now() - from;
+        noteWritten(String(statement.values?.[0]));
+      }
+      return answer as never;
+    },
+    transaction: (work) => db.transaction(work),
+    session: (work) => db.session(work),
+    listen: (channel, handler) => db.listen(channel, handler),
+    close: () => db.close(),
+  };
+}
+
+let statements = 0;
+let inStatements = 0;
+function noteWritten(batch: string): void {
+  const now = performance.timeOrigin + performance.now();
+  statements += 1;
+  for (const { name, state, progress } of JSON.parse(batch) as Record<'name' | 'state' | 'progress', string>[]) {
+    const key = `${name} ${PHASES[state] ?? state} ${progress}`;
+    if (!writtenAt.has(key)) {
+      writtenAt.set(key, now);
+    }
+  }
+}
+
+const FILL = `
+WITH made AS (
+  SELECT gen_random_uuid() AS id, gen_random_uuid() AS idea_id, gen_random_uuid() AS task_id, *
+  FROM json_to_recordset($1::json) AS made(name text, delivery_id text, uid text)
+), ideas AS (
+  INSERT INTO codex_kb.ideas (id, source_type, source_ref, status, payload)
+  SELECT idea_id, 'bench', delivery_id, 'received', '{}' FROM made
+), tasks AS (
+  INSERT INTO codex_kb.tasks (id, idea_id, stage, state) SELECT task_id, idea_id, 'plan', 'submitted' FROM made
+), task_runs AS (
+  INSERT INTO codex_kb.task_runs (id, task_id, external_run_id, status, queued_at, delivery_id)
+  SELECT id, task_id, name, 'submitted', now(), delivery_id FROM made
+), messages AS (
+  INSERT INTO facteur.messages (run_id, interaction_id, channel_id) SELECT id, '', '' FROM made
+)
+INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, previous_state, namespace, workflow_name,
+  workflow_uid, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, submitted_at)
+SELECT id, delivery_id, 'command', 'plan', 'http', 'submitted', 'queued', '${NAMESPACE}', name, uid, '', '', '', '', '',
+  now(), now() FROM made`;
+
+/** As many live runs and workflows as asked for. */
+async function fill(db: Database, cluster: ChildProcess): Promise<void> {
+  const runs = Array.from({ length: total }, (_, index) => ({ name: `bench-${index}`, delivery_id: randomUUID() }));
+  const workflows = runs.map(({ name, delivery_id }) => ({ name, delivery: deliveryLabel(delivery_id) }));
+  const { uids } = await ask(cluster, { kind: 'fill', workflows }, 'filled');
+  const rows = runs.map((run) => ({ ...run, uid: uids[run.name] }));
+  await db.session((session) => session.query({ text: FILL, values: [JSON.stringify(rows)] }));
+  await db.session((session) => session.query({ text: 'VACUUM ANALYZE' }));
+}
+
+async function ask<Kind extends FromCluster['kind']>(
+  cluster: ChildProcess,
+  message: ToCluster,
+  kind: Kind,
+): Promise<Extract<FromCluster, { kind: Kind }>> {
+  const answered = Promise.withResolvers<Extract<FromCluster, { kind: Kind }>>();
+  const onMessage = (answer: FromCluster): void => {
+    if (answer.kind === kind) {
+      cluster.off('message', onMessage);
+      answered.resolve(answer as Extract<FromCluster, { kind: Kind }>);
+    }
+  };
+  cluster.on('message', onMessage);
+  cluster.send(message);
+  return answered.promise;
+}
+
+/** Troubles the watch until the time is over. */
+async function trouble(cluster: ChildProcess): Promise<void> {
+  for (let round = 0; round * HICCUP_MS < seconds * 1000; round += 1) {
+    await setTimeout(HICCUP_MS);
+    const command = HICCUPS[round % HICCUPS.length];
+    if (command !== undefined) {
+      cluster.send({ kind: 'fault', command } satisfies ToCluster);
+    }
+  }
+}
+
+const pageCount = async (cluster: ChildProcess): Promise<number> =>
+  (await ask(cluster, { kind: 'counts' }, 'counts')).requests['list'] ?? 0;
+
+function report(lags: readonly number[], cpuSeconds: number, wallSeconds: number): void {
+  const sorted = lags.toSorted((a, b) => a - b);
+  const at = (share: number): string =>
+    `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
+  const missing = [...changedAt.keys()].filter((key) => !key.endsWith('Pending 0/5') && !writtenAt.has(key)).length;
+  console.log(
+    `changes: ${changedAt.size} in the cluster, ${lags.length} written one by one, ${missing} overtaken by a later one`,
+  );
+  console.log(`lag: p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, longest ${at(1)}`);
+  console.log(
+    `${statements} statements of ${(lags.length / statements).toFixed(0)} changes and ${(inStatements / statements).toFixed(1)} ms on average; ${(cpuSeconds / wallSeconds).toFixed(2)} cores of this process, ${Math.round((cpuSeconds * 1e6) / lags.length)} us a change`,
+  );
+  const { rss, heapUsed } = process.memoryUsage();
+  console.log(
+    `memory of the process that follows: ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(heapUsed / 2 ** 20)} MiB of it heap`,
+  );
+}
+
+// Five steps and what comes before them take three quarters of the time on average, so that most workflows end within it.
+const cluster = fork(join(import.meta.dirname, 'follow-cluster.ts'), [String((seconds * 1000) / 8)]);
+const [up] = (await once(cluster, 'message')) as [Extract<FromCluster, { kind: 'up' }>];
+cluster.on('message', (message: FromCluster) => {
+  if (message.kind === 'changes') {
+    for (const [key, at] of message.changes) {
+      changedAt.set(key, at);
+    }
+  }
+});
+const database = await createTestDatabase();
+await fill(database.db, cluster);
+const connection = { server: up.url, headers: {}, tls: {} };
+const workflows = createArgoClient({ source: 'bench', namespace: NAMESPACE, connection: async () => connection });
+const listed = Promise.withResolvers<void>();
+const logger = createLogger('info', {
+  write: (line) => {
+    if (line.includes('workflows listed')) {
+      listed.resolve();
+    }
+    if (!line.includes('"run moved"')) {
+      process.stderr.write(line);
+    }
+  },
+});
+const follower = new Follower({
+  db: observed(database.db),
+  workflows,
+  logger,
+  random: Math.random,
+  namespaces: [NAMESPACE],
+  holder: randomUUID(),
+});
+const startedAt = performance.now();
+follower.start();
+await listed.promise;
+const pages = await pageCount(cluster);
+console.log(`${total} workflows listed and applied in ${Math.round(performance.now() - startedAt)} ms, ${pages} pages`);
+// What changed before the list is no lag of the watch.
+changedAt.clear();
+writtenAt.clear();
+
+const cpu = process.cpuUsage();
+await trouble(cluster);
+const used = process.cpuUsage(cpu);
+const afterHiccups = await pageCount(cluster);
+console.log(`${Math.ceil((seconds * 1000) / HICCUP_MS)} hiccups made ${afterHiccups - pages} pages of lists necessary`);
+cluster.send({ kind: 'fault', command: { op: 'expire-watches', form: 'event', times: 1 } } satisfies ToCluster);
+cluster.send({ kind: 'fault', command: { op: 'drop-watches', how: 'end' } } satisfies ToCluster);
+await setTimeout(HICCUP_MS);
+console.log(`a version that was gone (410) made ${(await pageCount(cluster)) - afterHiccups} necessary`);
+const lags = [...changedAt].flatMap(([key, at]) => {
+  const written = writtenAt.get(key);
+  return written === undefined ? [] : [written - at];
+});
+report(lags, (used.user + used.system) / 1e6, seconds);
+await follower.stop();
+await workflows.close();
+await database.close();
+cluster.disconnect();
