@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts';
 import { openCore, type Core } from './core.ts';
 import { createHttpServer, type HttpServer } from './entry/http/server.ts';
 import { keepDeadLetter } from './ledger/dead-letters.ts';
+import { interactionsRoute } from './interactions.ts';
 import { findRun, type RunView } from './ledger/find-runs.ts';
 import { readinessChecks } from './readiness.ts';
 import { SERVE_ROLES, type Role } from './roles.ts';
@@ -19,6 +20,8 @@ export interface App {
   readonly address: { readonly host: string; readonly port: number };
   /** Resolves when the schema is in place and work is being done; rejects when that can never be. */
   readonly ready: Promise<void>;
+  /** Rejects when the Kafka consumer can never work; resolves when it was stopped, or at once without that role. */
+  readonly consumed: Promise<void>;
   /** The run that a person means by an id or a workflow's name; only once it is ready. */
   findRun(reference: string): Promise<RunView | undefined>;
   /** Drains the doors, then the workers, then closes the connections. */
@@ -71,6 +74,7 @@ export async function startApp(
     },
     park: (letter) => keepDeadLetter(requireCore().db, { attempts: 1, ...letter }),
     readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions }),
+    interactions: interactionsRoute({ config, context, argo, sessions }, requireCore),
   });
   const address = roles.has('http') ? await listen(http, config, logger) : { host: '', port: 0 };
   const ready = openCore({ config, context, roles, argo, sessions, discord }, life.signal).then(async (opened) => {
@@ -79,19 +83,41 @@ export async function startApp(
     logger.info({ roles: [...roles] }, 'ready');
   });
   void greetCluster(argo, logger);
+  const consumed = ready.then(() => consume({ config, context, roles }, requireCore(), life.signal));
+  // Whoever waits for it hears of it; nobody has to.
+  consumed.catch(() => undefined);
   return {
     address,
     ready,
+    consumed,
     findRun: async (reference) => findRun(requireCore().db, reference),
     async close() {
       life.abort();
       await http.close(DRAIN_MS);
-      await Promise.allSettled([ready]);
+      await Promise.allSettled([ready, consumed]);
       await core?.stop();
       await Promise.all([argo?.close(), discord.close(), sessions.close()]);
       logger.info({}, 'stopped');
     },
   };
+}
+
+/** Reads Kafka until the signal; loaded only where it is done, since the client takes half a second to load. */
+async function consume(
+  { config, context, roles }: { config: Config; context: AppContext; roles: ReadonlySet<Role> },
+  { db, dispatch }: Core,
+  signal: AbortSignal,
+): Promise<void> {
+  const { logger, random } = context;
+  if (!roles.has('kafka')) {
+    return;
+  }
+  if (!config.consumer.enabled) {
+    logger.warn({}, 'the consumer is disabled; set consumer.enabled to true to run it');
+    return;
+  }
+  const { runConsumer } = await import('./entry/kafka/consumer.ts');
+  await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal });
 }
 
 async function listen(http: HttpServer, config: Config, logger: Logger) {

@@ -16,6 +16,7 @@ import { formatFault } from './config/fault.ts';
 import { loadConfig } from './config/load.ts';
 import { codexListenCommand } from './entry/cli/codex-listen.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';
+import { consumeCommand } from './entry/cli/consume.ts';
 import { configCommand, loadOptions } from './entry/cli/config.ts';
 import type { CliIo } from './entry/cli/io.ts';
 import { deadLettersCommand } from './entry/cli/dead-letters.ts';
@@ -28,8 +29,7 @@ import { sendCommand } from './entry/cli/send.ts';
 import { serveCommand, type ServeRequest } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
 
-import { wakeNotifiers } from './ledger/messages.ts';
-import { ROLES, SERVE_ROLES } from './roles.ts';
+import { CONSUME_ROLES, ROLES, SERVE_ROLES } from './roles.ts';
 import { sandboxCommand } from './sandbox-command.ts';
 
 /** Everything that `facteur` can do, wired to the product. */
@@ -37,6 +37,7 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
   const withLedger = ledgerAccess(build);
   return [
     serveCommand(ROLES, (io, request) => serve(io, request, build)),
+    consumeCommand((io, path) => consume(io, path, build)),
     sandboxCommand(startServing, build),
     codexListenCommand(listenForCommandLine),
     migrateCommand(migrateOnly),
@@ -52,15 +53,29 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
 
 async function serve(io: CliIo, { configPath, only }: ServeRequest, build: BuildVersion): Promise<App> {
   const logger = loggerFor(io);
-  const { config, warnings } = await loadConfig(loadOptions(io, configPath));
-  for (const warning of warnings) {
-    logger.warn({}, `configuration: ${formatFault(warning)}`);
-  }
+  const config = await loadAndWarn(io, configPath, logger);
   const roles = ROLES.filter((role) => only?.includes(role) ?? SERVE_ROLES.includes(role));
   if (roles.includes('http') && config.discord.publicKey === undefined) {
     logger.warn({}, 'discord.public_key is not configured: /discord/interactions answers 503');
   }
   return startApp(config, contextOf(io, { ...build, logger }), new Set(roles));
+}
+
+/** The same as `serve`, with Kafka for a door instead of HTTP; nothing when the configuration does not enable it. */
+async function consume(io: CliIo, configPath: string | undefined, build: BuildVersion): Promise<App | undefined> {
+  const logger = loggerFor(io);
+  const config = await loadAndWarn(io, configPath, logger);
+  return config.consumer.enabled
+    ? startApp(config, contextOf(io, { ...build, logger }), new Set(CONSUME_ROLES))
+    : undefined;
+}
+
+async function loadAndWarn(io: CliIo, configPath: string | undefined, logger: Logger): Promise<Config> {
+  const { config, warnings } = await loadConfig(loadOptions(io, configPath));
+  for (const warning of warnings) {
+    logger.warn({}, `configuration: ${formatFault(warning)}`);
+  }
+  return config;
 }
 
 /** Starts the service with the process's own clock, randomness and files. */
@@ -103,7 +118,6 @@ function ledgerAccess(build: BuildVersion): WithLedger {
           db,
           submitter: undefined,
           sessions: NO_SESSIONS,
-          tell: () => void wakeNotifiers(db),
         }),
       });
     } finally {

@@ -12,7 +12,7 @@ import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Config } from './config/config.ts';
 import { createDispatch, type Dispatch, type DispatchDeps } from './dispatch/dispatch.ts';
 import { Follower } from './follow/follower.ts';
-import { MESSAGE_CHANNEL, wakeNotifiers } from './ledger/messages.ts';
+import { MESSAGE_CHANNEL } from './ledger/messages.ts';
 import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
 import { Notifier } from './notify/notifier.ts';
 import type { Role } from './roles.ts';
@@ -54,10 +54,8 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
     throw error;
   }
   const notifier = buildNotifier(settings, db);
-  const tell = notifier === undefined ? () => void wakeNotifiers(db) : () => notifier.nudge();
-  const submitter = buildSubmitter(settings, db, tell);
+  const submitter = buildSubmitter(settings, db);
   const follower = buildFollower(settings, db, () => {
-    tell();
     // A run that ended makes room for one that waits.
     if (config.argo.maxActive !== undefined) {
       submitter?.nudge();
@@ -65,7 +63,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   });
   return {
     db,
-    dispatch: dispatchFor(config, context, { db, submitter, sessions, tell }),
+    dispatch: dispatchFor(config, context, { db, submitter, sessions }),
     async start() {
       notifier?.start();
       submitter?.start();
@@ -101,11 +99,7 @@ function buildNotifier({ config, context, roles, discord, sessions }: CoreSettin
   });
 }
 
-function buildSubmitter(
-  { config, context, roles, argo }: CoreSettings,
-  db: Database,
-  tell: () => void,
-): Submitter | undefined {
+function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Database): Submitter | undefined {
   if (argo === undefined || !roles.has('submit')) {
     return undefined;
   }
@@ -117,7 +111,6 @@ function buildSubmitter(
     logger: context.logger,
     concurrency: SUBMIT_CONCURRENCY,
     maxActive: config.argo.maxActive,
-    onMoved: tell,
   });
 }
 
@@ -162,7 +155,7 @@ export function openLedger(config: Config, context: AppContext): Promise<Databas
 export function dispatchFor(
   config: Config,
   context: AppContext,
-  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions' | 'tell'>,
+  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'>,
 ): Dispatch {
   return createDispatch({
     ...parts,

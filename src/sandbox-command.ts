@@ -62,7 +62,7 @@ async function runSandbox(
     const app = await start(config, { ...io, env });
     const ready = app.ready.then(() => tour(app, cluster, options, io));
     const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
-    await runUntilStopped({ ready, close: () => app.close() }, stayUntil);
+    await runUntilStopped({ ready, consumed: app.consumed, close: () => app.close() }, stayUntil);
   } finally {
     await cluster.close();
     await rm(folder, { recursive: true, force: true });

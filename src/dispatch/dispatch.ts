@@ -70,8 +70,6 @@ export interface DispatchDeps {
   /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
-  /** There is a message in the chat to be brought up to date. */
-  readonly tell: () => void;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly logger: Logger;
@@ -169,9 +167,6 @@ async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt:
     const receipt = await recordRun(deps.db, run, slot !== undefined);
     const { runId, deliveryId, duplicate, workflowName } = receipt;
     deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
-    if (run.message !== undefined) {
-      deps.tell();
-    }
     return { receipt, slot };
   } catch (error) {
     slot?.release();

@@ -4,15 +4,6 @@ import type { RunState } from '../domain/run-state.ts';
 /** The channel on which every process hears that there is something to tell. */
 export const MESSAGE_CHANNEL = 'facteur_messages';
 
-/** Wakes the notifiers of all processes. Never rejects: when nobody can be woken, their own polling finds the message. */
-export async function wakeNotifiers(db: Queryable): Promise<void> {
-  try {
-    await db.query({ name: 'wake-notifiers', text: `SELECT pg_notify('${MESSAGE_CHANNEL}', '')` });
-  } catch {
-    // The message is due in the ledger, which is all that was to be said.
-  }
-}
-
 /** How long a claimed message is one process's own, in seconds: longer than the three requests that telling may take. */
 export const MESSAGE_CLAIM_SECONDS = 40;
 

@@ -31,8 +31,6 @@ export interface SubmitterDeps {
   readonly concurrency: number;
   /** Live workflows at a time, over all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Told of every move, so that the chat can follow at once. */
-  readonly onMoved: () => void;
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
@@ -207,7 +205,6 @@ export class Submitter {
     if (moved) {
       const level = move.to === 'refused' ? 'warn' : 'info';
       this.#deps.logger[level]({ runId: move.runId, state: move.to, reason: move.reason }, 'run moved');
-      this.#deps.onMoved();
     }
     if (due) {
       this.nudge();

@@ -99,7 +99,6 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
         db,
         submitter: undefined,
         sessions: { rememberDispatch: async () => undefined },
-        tell: () => undefined,
       }),
     });
   const commands = [runsCommand(withLedger), deadLettersCommand(withLedger), maintainCommand(withLedger)];

@@ -53,7 +53,6 @@ function recordingDispatch(config: Config, db: Database, logger: Logger): Dispat
     ...{ db, disabled: false, submitter: undefined, clock: systemClock, newId: randomUUID, logger },
     ...{ roleMap: config.roleMap, commands: config.commands, argo: config.argo, codex: config.codex },
     sessions: { rememberDispatch: async () => undefined },
-    tell: () => undefined,
   });
 }
 

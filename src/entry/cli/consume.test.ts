@@ -13,7 +13,7 @@ test('runs until the signal, then closes', async () => {
   const start = async (_: unknown, configPath: string | undefined) => {
     seen.push(configPath);
     setImmediate(() => stop.abort());
-    return { ready: Promise.resolve(), close: async () => void seen.push('closed') };
+    return { ready: Promise.resolve(), consumed: Promise.resolve(), close: async () => void seen.push('closed') };
   };
   const args = ['consume', '--config', 'f.yaml'];
   const { code } = await runCommandLine(args, [consumeCommand(start)], { signal: stop.signal });
@@ -22,7 +22,8 @@ test('runs until the signal, then closes', async () => {
 
 test('a start that can never succeed is one line and exit code 1', async () => {
   const start = async () => ({
-    ready: Promise.reject(new Error('kafka refused the credentials')),
+    ready: Promise.resolve(),
+    consumed: Promise.reject(new Error('kafka refused the credentials')),
     close: async () => undefined,
   });
   const { code, stderr } = await runCommandLine(['consume'], [consumeCommand(start)]);

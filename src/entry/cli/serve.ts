@@ -5,6 +5,8 @@ import { UsageError, type RegisterCommand } from './program.ts';
 /** A started facteur, as far as the command line cares. */
 export interface Running {
   readonly ready: Promise<void>;
+  /** Rejects when a part of it can never work. */
+  readonly consumed: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ export function serveCommand(
   };
 }
 
-/** Waits for the signal, or for the news that the start failed for good; closes in both cases. */
+/** Waits for the signal, or for the news that it failed for good; closes in both cases. */
 export async function runUntilStopped(running: Running, signal: AbortSignal): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     if (signal.aborted) {
@@ -52,7 +54,7 @@ export async function runUntilStopped(running: Running, signal: AbortSignal): Pr
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
   try {
-    await Promise.race([stopped, running.ready.then(() => stopped)]);
+    await Promise.race([stopped, Promise.all([running.ready, running.consumed]).then(() => stopped)]);
   } finally {
     await running.close();
   }
