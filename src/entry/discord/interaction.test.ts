@@ -106,33 +106,34 @@ describe('readInteraction', () => {
     expect(interaction.kind === 'command' && Object.keys(interaction.options)).toEqual(['__proto__', 'constructor']);
   });
 
+  test.each(['{', '[]', '{}', '"x"', '\u00ff'])('%j is no interaction', (text) => {
+    expect(() => readInteraction(Buffer.from(text, 'latin1'))).toThrow(Refusal);
+  });
+
   test.each([
-    ['not json', '{'],
-    ['a list', '[]'],
-    ['no type', '{}'],
-    ['no id', JSON.stringify({ ...base, id: undefined, type: 2, data: { name: 'x' } })],
-    ['no token', JSON.stringify({ ...base, token: '', type: 2, data: { name: 'x' } })],
-    ['no command name', JSON.stringify({ ...base, type: 2 })],
-    ['no custom id', JSON.stringify({ ...base, type: 3, data: {} })],
+    ['no id', { id: undefined, data: { name: 'x' } }, 'id: is missing'],
+    ['no token', { token: '', data: { name: 'x' } }, 'token: is missing'],
+    ['no command name', {}, 'name: is missing'],
+    ['no custom id', { type: 3, data: {} }, 'custom_id: is missing'],
     [
       'NUL in an option',
-      JSON.stringify({ ...base, type: 2, data: { name: 'x', options: [{ name: 'a', value: '\0' }] } }),
+      { data: { name: 'x', options: [{ name: 'a', value: '\0' }] } },
+      'options.a: must not contain NUL',
     ],
     [
       'half a character in a field',
-      `{"type":5,"id":"1","token":"t","data":{"custom_id":"c","components":[{"component":{"custom_id":"f","value":"\\ud800"}}]}}`,
+      { type: 5, data: { custom_id: 'c', components: [{ component: { custom_id: 'f', value: '\ud800' } }] } },
+      'f: must be well-formed Unicode',
     ],
     [
       'half a character in a name',
-      `{"type":2,"id":"1","token":"t","user":{"id":"1","username":"\\ud800"},"data":{"name":"x"}}`,
+      { member: { user: { username: '\ud800' } } },
+      'username: must be well-formed Unicode',
     ],
-  ])('%s is refused, and no secret is told', (_what, json) => {
-    expect(() => readInteraction(Buffer.from(json))).toThrow(Refusal);
-    try {
-      readInteraction(Buffer.from(json));
-    } catch (error) {
-      expect(JSON.stringify({ ...(error as Refusal) })).not.toContain('canary');
-    }
+  ])('%s is told to the person who did it', (_what, change, details) => {
+    const interaction = read({ ...base, type: 2, ...change });
+    expect(interaction).toMatchObject({ kind: 'unreadable', refusal: { kind: 'invalid_payload', details } });
+    expect(JSON.stringify(interaction)).not.toContain('canary');
   });
 
   test('whatever JSON comes in, it is read or refused', () => {
@@ -147,6 +148,10 @@ describe('readInteraction', () => {
         }
       }),
     );
+  });
+
+  test('of what is being typed it is known that suggestions are awaited', () => {
+    expect(read({ ...base, type: 4, data: { name: '\0' } })).toMatchObject({ kind: 'unreadable', typing: true });
   });
 
   test('the token does not show, however the interaction is printed', () => {

@@ -31,7 +31,9 @@ export type Interaction =
       readonly fields: Readonly<Record<string, string>>;
     })
   /** Of a type that facteur knows nothing about, or a command from another menu than the slash. */
-  | (Asked & { readonly kind: 'other' });
+  | (Asked & { readonly kind: 'other' })
+  /** Something that a person did, with text in it that cannot be kept. */
+  | { readonly kind: 'unreadable'; readonly refusal: Refusal; readonly typing: boolean };
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -50,12 +52,25 @@ const CHAT_INPUT = 1;
  */
 export function readInteraction(body: Buffer): Interaction {
   const value = parseJson(body);
-  if (!isRecord(value) || typeof value['type'] !== 'number') {
+  if (!isRecord(value) || !hasType(value)) {
     throw new Refusal('invalid_payload', 'not an interaction');
   }
-  return value['type'] === PING
-    ? { kind: 'ping' }
-    : readAsked(value, value['type'], isRecord(value['data']) ? value['data'] : {});
+  const { type } = value;
+  if (type === PING) {
+    return { kind: 'ping' };
+  }
+  try {
+    return readAsked(value, type, isRecord(value['data']) ? value['data'] : {});
+  } catch (error) {
+    if (error instanceof Refusal) {
+      return { kind: 'unreadable', refusal: error, typing: type === AUTOCOMPLETE };
+    }
+    throw error;
+  }
+}
+
+function hasType(value: Json): value is Json & { readonly type: number } {
+  return typeof value['type'] === 'number';
 }
 
 function readAsked(interaction: Json, type: number, data: Json): Interaction {

@@ -3,6 +3,7 @@ import type { Logger } from '../../base/logger.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
 import type { NewDeadLetter } from '../../ledger/dead-letters.ts';
+import type { InteractionsRoute } from './interactions-route.ts';
 
 /** Whether requests may come, and how each dependency is: `ok`, or a word for what is wrong that may be shown to anybody. */
 export interface Readiness {
@@ -49,4 +50,6 @@ export interface HttpDeps {
   /** Asked at every `/readyz`, so it must answer from what is known and wait for nothing. */
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;
+  /** Absent where Discord is not served. */
+  readonly interactions?: InteractionsRoute;
 }

@@ -7,6 +7,7 @@ import { registerCodexTasks } from './codex-tasks-route.ts';
 import { Connections } from './connections.ts';
 import type { HttpDeps, HttpTimeouts } from './deps.ts';
 import { registerEvents } from './events-route.ts';
+import { registerInteractions } from './interactions-route.ts';
 import { trackPaths } from './known-paths.ts';
 import { registerHealth, registerReadiness } from './probe-routes.ts';
 import { logRequests, reportFailure } from './request-log.ts';
@@ -48,6 +49,9 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   registerRoot(app, deps);
   registerEvents(app, deps);
   registerCodexTasks(app, deps);
+  if (deps.interactions !== undefined) {
+    registerInteractions(app, deps.interactions);
+  }
   return {
     async listen(host, port) {
       await app.ready();

@@ -1,0 +1,54 @@
+import type { AppContext } from './app-context.ts';
+import type { ArgoClient } from './clients/argo/workflows.ts';
+import type { Sessions } from './clients/sessions/sessions.ts';
+import type { Config } from './config/config.ts';
+import type { Core } from './core.ts';
+import { createChat, type Chat } from './dispatch/chat.ts';
+import type { InteractionsRoute } from './entry/http/interactions-route.ts';
+
+export interface InteractionsSettings {
+  readonly config: Config;
+  readonly context: AppContext;
+  /** Absent while the dispatcher is disabled. */
+  readonly argo: ArgoClient | undefined;
+  readonly sessions: Sessions;
+}
+
+/**
+ * Discord's door, wired. It opens before the database does: until then Discord's probes pass, and people are told to try
+ * again.
+ *
+ * @param requireCore throws a retryable FacteurError while there is none
+ */
+export function interactionsRoute(settings: InteractionsSettings, requireCore: () => Core): InteractionsRoute {
+  const { config, context, argo, sessions } = settings;
+  const { clock, logger } = context;
+  const chat = (): Chat => {
+    const { db, dispatch } = requireCore();
+    return createChat({
+      db,
+      dispatch,
+      sessions,
+      commands: config.commands,
+      roleMap: config.roleMap,
+      argo: config.argo,
+      templates: argo,
+      workflows: argo,
+      clock,
+      logger,
+    });
+  };
+  return {
+    publicKey: config.discord.publicKey,
+    guildId: config.discord.guildId,
+    commands: config.commands,
+    roleMap: config.roleMap,
+    clock,
+    logger,
+    chat: {
+      command: async (command, options) => chat().command(command, options),
+      form: async (command, options) => chat().form(command, options),
+      press: async (press, options) => chat().press(press, options),
+    },
+  };
+}
