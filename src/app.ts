@@ -24,7 +24,7 @@ export interface App {
   readonly consumed: Promise<void>;
   /** The run that a person means by an id or a workflow's name; only once it is ready. */
   findRun(reference: string): Promise<RunView | undefined>;
-  /** Drains the doors, then the workers, then closes the connections. */
+  /** Drains the doors, then the workers, then closes the connections. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -86,19 +86,21 @@ export async function startApp(
   const consumed = ready.then(() => consume({ config, context, roles }, requireCore(), life.signal));
   // Whoever waits for it hears of it; nobody has to.
   consumed.catch(() => undefined);
+  const shutDown = async (): Promise<void> => {
+    life.abort();
+    await http.close(DRAIN_MS);
+    await Promise.allSettled([ready, consumed]);
+    await core?.stop();
+    await Promise.all([argo?.close(), discord.close(), sessions.close()]);
+    logger.info({}, 'stopped');
+  };
+  let closed: Promise<void> | undefined;
   return {
     address,
     ready,
     consumed,
     findRun: async (reference) => findRun(requireCore().db, reference),
-    async close() {
-      life.abort();
-      await http.close(DRAIN_MS);
-      await Promise.allSettled([ready, consumed]);
-      await core?.stop();
-      await Promise.all([argo?.close(), discord.close(), sessions.close()]);
-      logger.info({}, 'stopped');
-    },
+    close: () => (closed ??= shutDown()),
   };
 }
 
