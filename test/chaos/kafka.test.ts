@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { isRunning, serverDirectory, stopDaemon, type DaemonRecord } from '../../scripts/services/daemon.ts';
 import { killBroker, startBroker } from '../../scripts/services/kafka.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { FacteurProcess } from '../support/facteur-process.ts';
 import { consumerConfig, TestKafka, type TestRecord } from '../support/kafka.ts';
 import { anonymous, expectTotals, good, openKafkaDoor, poison, totals, type KafkaDoor } from '../support/kafka-door.ts';
 
@@ -120,6 +121,40 @@ test('three consumers that join and leave under load: every record is one run or
   expect(offsets.reduce((sum, offset) => sum + offset, 0n)).toBe(BigInt(load.produced));
   // Cooperative hand-over: what moved was finished and committed first, so that hardly anything is read twice.
   expect(retold + (parked - load.poisoned)).toBeLessThan(load.produced / 100);
+}, 240_000);
+
+test('consumers that are killed: what they had in hand is done by the others', async () => {
+  const topic = await kafka.createTopic(PARTITIONS);
+  const load = new Load(kafka, topic, PARTITIONS);
+  const config = consumerConfig(topic);
+  const env = {
+    FACTEUR_POSTGRES_DSN: database.dsn,
+    FACTEUR_DISABLE_DISPATCHER: '1',
+    FACTEUR_CONSUMER_ENABLED: 'true',
+    FACTEUR_CONSUMER_BROKERS: config.brokers.join(','),
+    FACTEUR_CONSUMER_TOPIC: topic,
+    FACTEUR_CONSUMER_GROUP_ID: config.groupId,
+  };
+  const start = (): FacteurProcess => new FacteurProcess({ env, args: ['consume'] });
+  await load.add(600);
+  const victims = [start(), start()];
+  try {
+    await Promise.all(victims.map((victim) => victim.logs('partitions assigned')));
+    await load.add(600);
+    await expect
+      .poll(async () => (await totals(database.db)).runs, { timeout: 30_000, interval: 20 })
+      .toBeGreaterThan(100);
+    await Promise.all([load.add(600), ...victims.map((victim) => victim.kill())]);
+    const heir = start();
+    victims.push(heir);
+    // Some time passes before the brokers give up the dead, and more when they died in the middle of a rebalance.
+    await expectTotals(database.db, load.expected, 120_000);
+    expect(await heir.stop()).toEqual({ code: 0, signal: null });
+    const offsets = await kafka.committed(topic, config.groupId, PARTITIONS);
+    expect(offsets.reduce((sum, offset) => sum + offset, 0n)).toBe(BigInt(load.produced));
+  } finally {
+    await Promise.all(victims.filter((process) => process.isRunning).map((process) => process.kill()));
+  }
 }, 240_000);
 
 test('a broker that comes late, is killed and comes back', async () => {

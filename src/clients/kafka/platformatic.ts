@@ -6,10 +6,13 @@ import { GroupSession } from './group-session.ts';
 import type { OutgoingRecord } from './records.ts';
 
 /** A member that dies without leaving is missed for so long, in milliseconds; its partitions wait meanwhile. */
-const SESSION_TIMEOUT_MS = 30_000;
+const SESSION_TIMEOUT_MS = 20_000;
 const HEARTBEAT_MS = 3_000;
-/** What the other members give us to finish before they go on without us; finishing takes 20 s at most. */
-const REBALANCE_TIMEOUT_MS = 60_000;
+/**
+ * What a rebalance gives each member to finish before it goes on without it; ours takes 20 s at most. Longer would only
+ * make everybody wait longer for one that died in the middle of a rebalance.
+ */
+const REBALANCE_TIMEOUT_MS = 30_000;
 /** Replies to a fetch or a join come when there is something to say. */
 const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
 const METADATA_MAX_AGE_MS = 10_000;
