@@ -1,0 +1,58 @@
+/**
+ * How fast a full ledger reaches a cluster that takes 500 creates a second and answers 429 to more: 10,000 queued runs, one
+ * facteur process. Needs a real PostgreSQL: `node scripts/services.ts run -- node bench/drain.ts`.
+ */
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { recordRun } from '../src/ledger/record-run.ts';
+import { startSimulatedCluster } from '../src/sandbox/cluster/cluster.ts';
+import { createTestDatabase } from '../test/support/database.ts';
+import { startFacteur } from './processes.ts';
+import { commandNewRun } from './requests.ts';
+
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 10_000);
+const PER_SECOND = 500;
+
+const database = await createTestDatabase();
+if (!database.dsn.startsWith('postgres')) {
+  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN');
+}
+const cluster = await startSimulatedCluster({
+  namespaces: ['argo'],
+  templates: [{ namespace: 'argo', name: 'facteur-dispatch' }],
+  plan: () => ({ outcome: 'hang', at: 1 }),
+});
+cluster.faults.apply({ op: 'rate', rate: { perSecond: PER_SECOND, over: 'reject' } });
+const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
+await writeFile(kubeconfig, cluster.kubeconfig());
+
+await Promise.all(
+  Array.from({ length: 16 }, async (_, worker) => {
+    for (let i = worker; i < RUNS; i += 16) {
+      await recordRun(database.db, commandNewRun(), false);
+    }
+  }),
+);
+console.error(`${RUNS} runs are queued`);
+
+const facteur = await startFacteur({ FACTEUR_POSTGRES_DSN: database.dsn, FACTEUR_KUBECONFIG: kubeconfig });
+const startedAt = performance.now();
+let created = 0;
+while (created < RUNS) {
+  await wait(250);
+  created = Number(cluster.state()['workflows']);
+}
+const seconds = (performance.now() - startedAt) / 1000;
+const { rows } = await database.db.query<{ state: string; runs: number; tries: number }>({
+  text: 'SELECT state, count(*)::int AS runs, sum(attempts)::int AS tries FROM facteur.runs GROUP BY state ORDER BY state',
+});
+console.log(
+  `${RUNS} queued runs were in the cluster after ${seconds.toFixed(1)} s: ${Math.round(RUNS / seconds)} a second of ${PER_SECOND}`,
+);
+console.log(rows.map(({ state, runs, tries }) => `${state}: ${runs} runs in ${tries} tries`).join(', '));
+await facteur.stop();
+await cluster.close();
+await database.close();
