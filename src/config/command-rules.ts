@@ -1,4 +1,6 @@
+import { subcommandOf } from '../domain/subcommand.ts';
 import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
+import { subcommandFaults } from './subcommand-rules.ts';
 
 /** What Discord allows for name, description and values of a command with all its options and choices. */
 const MAX_COMMAND_CHARACTERS = 8000;
@@ -14,7 +16,10 @@ export function commandFaults(command: CommandEntry): readonly RuleFault[] {
   return [
     ...repeated(command.options, 'options'),
     ...command.options.flatMap((option, index) => below(['options', index], optionFaults(option))),
-    ...misordered(command.options),
+    ...subcommandFaults(command.options),
+    ...Object.values(Object.groupBy(command.options.entries(), ([, { name }]) => subcommandOf(name))).flatMap(
+      (options) => misordered(options ?? []),
+    ),
     ...(command.modal === undefined ? [] : below(['modal'], modalFaults(command.modal))),
     ...wholeFaults(command),
   ];
@@ -35,10 +40,11 @@ function modalFaults(modal: ModalEntry): RuleFault[] {
   ];
 }
 
-function misordered(options: readonly OptionEntry[]): RuleFault[] {
-  const firstOptional = options.findIndex((option) => !option.required);
-  return options.flatMap((option, index) =>
-    option.required && firstOptional !== -1 && index > firstOptional
+/** Of the options of one subcommand, or of a command without. */
+function misordered(options: readonly (readonly [number, OptionEntry])[]): RuleFault[] {
+  const firstOptional = options.findIndex(([, option]) => !option.required);
+  return options.flatMap(([index, option], place) =>
+    option.required && firstOptional !== -1 && place > firstOptional
       ? [{ path: ['options', index], message: 'is required, so it must stand before the optional ones' }]
       : [],
   );

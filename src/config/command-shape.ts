@@ -13,12 +13,27 @@ const MAX_FIELD_LENGTH = 4000;
 
 const NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const NAME_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores';
+const OPTION_NAME_RULE = `${NAME_RULE}, or up to three of those with dots between them`;
 
 /** The name of a slash command or of an option. Not every editor understands `\p{…}`, so those get a simpler pattern. */
 export function commandName(): z.ZodString {
   return text()
-    .refine((value) => NAME.test(value) && value === value.toLowerCase(), NAME_RULE)
+    .refine(isName, NAME_RULE)
     .meta({ pattern: String.raw`^\S{1,32}$` });
+}
+
+/**
+ * The name of an option, or of one of a subcommand: `subcommand.option`, `group.subcommand.option`. Discord nests no
+ * deeper.
+ */
+function optionName(): z.ZodString {
+  return text()
+    .refine((value) => value.split('.').length <= 3 && value.split('.').every(isName), OPTION_NAME_RULE)
+    .meta({ pattern: String.raw`^[^\s.]{1,32}(\.[^\s.]{1,32}){0,2}$` });
+}
+
+function isName(value: string): boolean {
+  return NAME.test(value) && value === value.toLowerCase();
 }
 
 const upTo = (max: number): z.ZodString => text().max(max, `must be at most ${max} characters`);
@@ -31,7 +46,7 @@ const oneOf = <const T extends readonly string[]>(...values: T): z.ZodEnum<z.cor
 const choice = z.strictObject({ name: upTo(100), value: upTo(100) });
 
 const option = z.strictObject({
-  name: commandName(),
+  name: optionName(),
   description: upTo(100),
   type: oneOf('string', 'integer', 'number', 'boolean').default('string'),
   required: flag().default(false),

@@ -110,6 +110,23 @@ commands:
     expect(own.config.commands['status']).toMatchObject({ action: 'dispatch', configured: true });
   });
 
+  test('may have subcommands, each with its own order of options', async () => {
+    const { config } = await loadYaml(`commands:
+  service:
+    description: Services
+    options:
+      - { name: start.name, description: Which, required: true }
+      - { name: start.force, description: Anyway, type: boolean }
+      - { name: db.backup.name, description: Which, required: true }
+      - { name: db.restore.name, description: Which, required: true }`);
+    expect(config.commands['service']?.options.map(({ name }) => name)).toEqual([
+      'start.name',
+      'start.force',
+      'db.backup.name',
+      'db.restore.name',
+    ]);
+  });
+
   test('come from a variable as JSON', async () => {
     const env = { FACTEUR_COMMANDS: '{"go": {"description": "Go", "options": [{"name": "to", "description": "To"}]}}' };
     const { config } = await loadYaml('', env);
@@ -123,6 +140,10 @@ commands:
   });
 });
 
+const nested = (...names: string[]): string =>
+  `commands: { go: { description: Go, options: [${names.map((name) => `{ name: ${name}, description: N, required: true }`).join(', ')}] } }`;
+const OPTION_NAME =
+  'must be 1 to 32 lower-case letters, digits, dashes or underscores, or up to three of those with dots between them';
 const option = (keys: string): string =>
   `commands: { go: { description: Go, options: [{ name: a, description: A, ${keys} }] } }`;
 const field = (keys: string): string =>
@@ -156,6 +177,15 @@ describe("Discord's limits", () => {
     [
       'commands: { go: { description: Go, options: [{ name: a, description: A }, { name: a, description: A }] } }',
       'go.options[1] has a name that is already taken',
+    ],
+    [nested('a.b.c.d'), `go.options[0].name ${OPTION_NAME}`],
+    [nested('a..b'), `go.options[0].name ${OPTION_NAME}`],
+    [nested('A.b'), `go.options[0].name ${OPTION_NAME}`],
+    [nested('a.b', 'c'), 'go.options[1] cannot stand beside options of subcommands'],
+    [nested('a.b', 'a.c.d'), 'go.options[1] cannot be in a group, because a is a subcommand'],
+    [
+      'commands: { go: { description: Go, options: [{ name: a.b, description: B }] } }',
+      'go.options[0] belongs to a, which must have a required option',
     ],
     [option('type: date'), 'go.options[0].type must be one of string, integer, number, boolean'],
     [option(`choices: [${many(26, String)}]`), 'go.options[0].choices must hold at most 25 choices'],

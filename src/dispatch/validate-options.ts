@@ -1,4 +1,5 @@
 import type { OptionDefinition, OptionType } from '../domain/command.ts';
+import { subcommandOf } from '../domain/subcommand.ts';
 
 /**
  * What breaks a command's definition, a sentence each that names the option and never repeats its value; empty when
@@ -27,11 +28,6 @@ export function optionFaults(
     }
   }
   return faults;
-}
-
-/** `subcommand` or `group.subcommand` of a nested option; empty for a plain one. */
-function subcommandOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
 }
 
 function absenceFault(definition: OptionDefinition): string | undefined {
