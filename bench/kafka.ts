@@ -1,0 +1,127 @@
+/**
+ * What the Kafka door takes, beside two limits measured in the same run: the same client reading and handling nothing, and
+ * the ledger's statement without Kafka, as often at a time as there are partitions. Needs a real broker and PostgreSQL:
+ *
+ *   node scripts/services.ts run -- node bench/kafka.ts
+ *
+ * BENCH_SECONDS (5) is how long the statement runs, BENCH_RECORDS (10000) how many records a topic holds.
+ */
+import { openKafka } from '../src/clients/kafka/open-kafka.ts';
+import { recordRun } from '../src/ledger/record-run.ts';
+import { createTestDatabase, openTestPostgres } from '../test/support/database.ts';
+import { consumerConfig, plainBroker, TestKafka } from '../test/support/kafka.ts';
+import { openKafkaDoor } from '../test/support/kafka-door.ts';
+import { closedLoop } from './load.ts';
+import { commandEvent, commandNewRun } from './requests.ts';
+
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
+const RECORDS = Number(process.env['BENCH_RECORDS'] ?? 10_000);
+const PARTITIONS = [1, 4, 16];
+
+/** Records a second from the moment that the partitions are there, so that joining the group does not count. */
+class Meter {
+  readonly done = Promise.withResolvers<void>();
+  #count = 0;
+  #begun = 0;
+  #last = 0;
+
+  begin(): void {
+    this.#begun = performance.now();
+  }
+
+  count(records: number): void {
+    this.#last = performance.now();
+    this.#count += records;
+    if (this.#count >= RECORDS) {
+      this.done.resolve();
+    }
+  }
+
+  get perSecond(): number {
+    return (this.#count * 1000) / (this.#last - this.#begun);
+  }
+}
+
+const database = await createTestDatabase();
+if (!database.dsn.startsWith('postgres')) {
+  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: see its first lines');
+}
+const kafka = new TestKafka();
+const direct = openTestPostgres(database.dsn, { poolSize: 16 });
+await closedLoop(4, 2, async () => !(await recordRun(direct, commandNewRun(), true)).duplicate);
+
+console.log('| partitions | raw reading, records/s | the statement alone, /s | the door, runs/s | of the statement |');
+console.log('|---|---|---|---|---|');
+for (const partitions of PARTITIONS) {
+  const topic = await kafka.createTopic(partitions);
+  await kafka.produce(
+    topic,
+    Array.from({ length: RECORDS }, (_, index) => ({
+      partition: index % partitions,
+      value: Buffer.from(commandEvent()),
+      headers: [['content-type', 'application/x-protobuf']] as const,
+    })),
+  );
+  const raw = await rawReading(topic);
+  const statement = await closedLoop(
+    partitions,
+    SECONDS,
+    async () => !(await recordRun(direct, commandNewRun(), true)).duplicate,
+  );
+  const door = await throughTheDoor(topic);
+  const share = (door / statement.perSecond).toFixed(2);
+  console.log(
+    `| ${partitions} | ${Math.round(raw)} | ${Math.round(statement.perSecond)} | ${Math.round(door)} | ${share} |`,
+  );
+}
+await Promise.all([kafka.close(), direct.close()]);
+await database.close();
+
+async function rawReading(topic: string): Promise<number> {
+  const client = await openKafka({ config: plainBroker(), random: Math.random });
+  const meter = new Meter();
+  const stop = new AbortController();
+  const reading = client.consume({
+    ...consumerConfig(topic, { groupId: `${topic}-raw` }),
+    startAt: 'earliest',
+    signal: stop.signal,
+    observe: {
+      assigned: () => meter.begin(),
+      committed: () => undefined,
+      troubled: (what, error) => console.error(what, error.message),
+      outOfRange: () => undefined,
+    },
+    onPartition: async (reader) => {
+      for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
+        meter.count(records.length);
+        reader.handled((records.at(-1)?.offset ?? 0n) + 1n);
+      }
+    },
+  });
+  await meter.done.promise;
+  stop.abort();
+  await reading;
+  await client.close();
+  return meter.perSecond;
+}
+
+async function throughTheDoor(topic: string): Promise<number> {
+  const meter = new Meter();
+  let begun = false;
+  const door = await openKafkaDoor({
+    config: consumerConfig(topic),
+    db: direct,
+    events: {
+      processed: () => {
+        if (!begun) {
+          begun = true;
+          meter.begin();
+        }
+        meter.count(1);
+      },
+    },
+  });
+  await meter.done.promise;
+  await door.stop();
+  return meter.perSecond;
+}
