@@ -43,23 +43,31 @@ const ADMISSION_LOCK = 0x66_61_63_01;
 
 /**
  * Runs to be ended come first and are never held back. The others come in order of arrival, as many as there is room
- * for: live ones count, and those that some process is creating right now.
+ * for: live ones count, and those that were tried, because the cluster may have taken them although no answer said so.
+ * A run keeps its place for its first ten tries, some minutes: by then the follower would have seen its workflow.
  */
 const CLAIM = `
 WITH room AS (
   SELECT CASE WHEN $3::int IS NULL THEN $1::int ELSE least($1::int, greatest(0, $3::int
     - (SELECT count(*)::int FROM facteur.runs WHERE state IN ('submitted', 'running'))
-    - (SELECT count(*)::int FROM facteur.runs WHERE due_at > now() AND claimed_until > now()))) END AS places
+    - (SELECT count(*)::int FROM facteur.runs WHERE due_at > now() AND state = 'queued' AND attempts BETWEEN 1 AND 10)
+    )) END AS places
 ), to_stop AS (
   SELECT run_id FROM facteur.runs WHERE due_at <= now() AND cancel_requested_by IS NOT NULL
   ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-), to_create AS (
-  SELECT run_id FROM facteur.runs WHERE due_at <= now() AND cancel_requested_by IS NULL
+), to_retry AS (
+  SELECT run_id FROM facteur.runs
+  WHERE $3::int IS NOT NULL AND due_at <= now() AND cancel_requested_by IS NULL AND attempts BETWEEN 1 AND 10
   ORDER BY due_at LIMIT (SELECT places FROM room) FOR UPDATE SKIP LOCKED
+), to_create AS (
+  SELECT run_id FROM facteur.runs
+  WHERE due_at <= now() AND cancel_requested_by IS NULL AND ($3::int IS NULL OR attempts NOT BETWEEN 1 AND 10)
+  ORDER BY due_at LIMIT (SELECT places FROM room) - (SELECT count(*) FROM to_retry) FOR UPDATE SKIP LOCKED
 )
 UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2),
   claimed_until = now() + make_interval(secs => $2)
-WHERE run_id IN (SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_create)
+WHERE run_id IN (
+  SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_retry UNION ALL SELECT run_id FROM to_create)
 RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan, state, workflow_uid, cancel_requested_by`;
 
 /** Takes due runs; other processes skip them until the claim runs out. */

@@ -39,9 +39,12 @@ const TABLES = [
   'codex_kb.run_metrics',
 ];
 
-/** How many runs there are. */
-export async function countRuns(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ count: number }>({ text: 'SELECT count(*)::int FROM facteur.runs' });
+/** How many runs there are, in one state or in all. */
+export async function countRuns(db: Queryable, state?: RunState): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    text: 'SELECT count(*)::int FROM facteur.runs WHERE $1::text IS NULL OR state = $1',
+    values: [state ?? null],
+  });
   return rows[0]?.count ?? -1;
 }
 
@@ -52,8 +55,8 @@ export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
 }
 
 /** Waits until the delivery's run is in this state, and gives its row. */
-export async function expectRun(db: Queryable, deliveryId: string, state: RunState): Promise<Json> {
-  await expect.poll(async () => (await runOf(db, deliveryId))?.state, { timeout: 15_000, interval: 20 }).toBe(state);
+export async function expectRun(db: Queryable, deliveryId: string, state: RunState, timeout = 15_000): Promise<Json> {
+  await expect.poll(async () => (await runOf(db, deliveryId))?.state, { timeout, interval: 20 }).toBe(state);
   return runOf(db, deliveryId);
 }
 

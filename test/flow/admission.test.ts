@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { startCluster } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { countRuns, created, emptyLedger, expectRun, requests, timePasses } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { newRun } from '../support/runs.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+/** The most workflows that were live at any one time. */
+function mostLive(cluster: SimulatedCluster): number {
+  let [live, most] = [0, 0];
+  for (const { kind, resource, phase } of cluster.history.entries) {
+    if (resource === 'workflows') {
+      live += kind === 'create' ? 1 : Number(kind === 'state' && phase === 'Succeeded') * -1;
+      most = Math.max(most, live);
+    }
+  }
+  return most;
+}
+
+/** Records runs as a door does that has no room for them, and gives the names of their workflows in that order. */
+async function recordMany(count: number): Promise<string[]> {
+  const names: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const receipt = await recordRun(db, newRun({ acceptedAt: new Date(2026, 0, 1, 0, 0, index) }), false);
+    names.push(receipt.workflowName);
+  }
+  return names;
+}
+
+const MAX = { FACTEUR_ARGO_MAX_ACTIVE: '3' };
+
+describe('argo.max_active', () => {
+  test('two submitters never have more live than allowed, and take the rest in order of arrival', async () => {
+    const cluster = await startCluster({ defaults: { pendingMs: 5, startMs: 5, stepMs: 30, steps: 2 } });
+    const names = await recordMany(12);
+    await startFacteur({ db, cluster, env: MAX, roles: ['http', 'submit', 'follow'] });
+    await startFacteur({ db, cluster, env: MAX, roles: ['http', 'submit', 'follow'] });
+    await expect.poll(() => countRuns(db, 'succeeded'), { timeout: 15_000 }).toBe(12);
+    expect(mostLive(cluster)).toBe(3);
+    // Those that are taken together are created together.
+    for (const [place, name] of created(cluster).entries()) {
+      expect(Math.abs(names.indexOf(name) - place)).toBeLessThan(3);
+    }
+  });
+
+  test('what finds no room is accepted and waits; room is used when there is some', async () => {
+    const facteur = await startFacteur({ db, env: MAX, roles: ['http', 'submit', 'follow'] });
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, (_, index) => facteur.send(event({ interactionId: `d${index}` }))),
+    );
+    const waiting = answers.filter(({ body }) => body.status === 'queued');
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
+    expect(waiting).toHaveLength(2);
+    const [live] = answers.filter(({ body }) => body.status === 'submitted');
+    const { namespace, workflowName } = live?.body ?? {};
+    facteur.cluster.faults.apply({ op: 'finish', namespace, name: workflowName, phase: 'Succeeded' });
+    await expect.poll(() => created(facteur.cluster).length, { timeout: 10_000 }).toBe(4);
+    await expect.poll(() => countRuns(db, 'queued')).toBe(1);
+  });
+
+  test('a create whose answer was lost holds its place', async () => {
+    const facteur = await startFacteur({ db, env: MAX, roles: ['submit'] });
+    const lose = {
+      match: { verb: 'create' },
+      action: { kind: 'commit-then-answer', answer: { status: 500 } },
+    } as const;
+    facteur.cluster.faults.requests.add({ ...lose, times: 3 });
+    // All that this cluster does from now on is to say that it cannot be asked.
+    facteur.cluster.faults.requests.add({
+      match: { verb: 'get' },
+      action: { kind: 'answer', answer: { status: 500 } },
+    });
+    await recordMany(6);
+    await db.query({ text: `SELECT pg_notify('facteur_submit', '')` });
+    await expect.poll(() => requests(facteur.cluster, 'get'), { timeout: 10_000 }).toBeGreaterThan(2);
+    expect(created(facteur.cluster)).toHaveLength(3);
+  });
+
+  test('ending runs is never held back for want of room', async () => {
+    const facteur = await startFacteur({ db, env: { FACTEUR_ARGO_MAX_ACTIVE: '1' } });
+    await facteur.send(event({ interactionId: 'live' }));
+    await facteur.send(event({ interactionId: 'waiting' }));
+    await facteur.cli('runs', 'cancel', 'waiting');
+    await expectRun(db, 'waiting', 'canceled');
+    expect(created(facteur.cluster)).toHaveLength(1);
+  });
+});
+
+test('a cluster that says 429 is asked more slowly, and everything gets there', { timeout: 40_000 }, async () => {
+  const perSecond = 40;
+  const count = 200;
+  const cluster = await startCluster();
+  cluster.faults.apply({ op: 'rate', rate: { perSecond, over: 'reject' } });
+  const names = await recordMany(count);
+  await startFacteur({ db, cluster, roles: ['submit'] });
+  await expect.poll(() => countRuns(db, 'submitted'), { timeout: 30_000, interval: 100 }).toBe(count);
+  expect(created(cluster).toSorted()).toEqual(names.toSorted());
+  // Each second all that are left, and nothing learned from it, would be 40 + 80 + … + 200 requests.
+  expect(requests(cluster, 'create')).toBeLessThan(count * 2);
+});
+
+test('runs that wait for their turn are taken by whoever is there when their process is gone', async () => {
+  const cluster = await startCluster();
+  const names = await recordMany(3);
+  await db.query({
+    text: `UPDATE facteur.runs SET claimed_until = now() + interval '1 hour', due_at = now() + interval '1 hour'`,
+  });
+  const facteur = await startFacteur({ db, cluster, roles: ['submit'] });
+  expect(created(facteur.cluster)).toEqual([]);
+  await timePasses(db);
+  await expect.poll(() => created(cluster).toSorted()).toEqual(names.toSorted());
+});
