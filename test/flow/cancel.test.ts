@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { isFinished, RUN_STATES } from '../../src/domain/run-state.ts';
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { NAMESPACE } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { created, emptyLedger, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { forceState } from '../support/runs.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const DELIVERY = event({ interactionId: 'd1' });
+const FOLLOWING = ['http', 'submit', 'follow'] as const;
+
+/** What `spec.shutdown` is in the cluster, by the workflow's name. */
+function shutdown(cluster: SimulatedCluster, name: string): unknown {
+  return cluster.store.get('workflows', NAMESPACE, name).object.spec['shutdown'];
+}
+
+describe('before it reached the cluster', () => {
+  test('a queued run is canceled and never submitted', async () => {
+    const facteur = await startFacteur({ db });
+    const { requests: rules } = facteur.cluster.faults;
+    const answer = { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 60 };
+    const rule = rules.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
+    await facteur.send(DELIVERY);
+    const canceled = await facteur.cli('runs', 'cancel', 'd1', '--by', 'ada');
+    expect(canceled).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^run [-0-9a-f]{36} is being canceled\n$/),
+    });
+    expect(await expectRun(db, 'd1', 'canceled')).toMatchObject({ reason: 'canceled by ada before it was submitted' });
+    rules.remove(rule);
+    await timePasses(db);
+    const replay = await facteur.send(DELIVERY);
+    expect(replay).toMatchObject({ status: 202, body: { duplicate: true } });
+    expect(created(facteur.cluster)).toEqual([]);
+    const { stdout } = await facteur.cli('runs', 'show', 'd1', '--json');
+    const { events } = JSON.parse(stdout);
+    expect(events.map(({ type, actor }: { type: string; actor: string }) => `${type} ${actor}`)).toEqual([
+      'state.change facteur',
+      'cancel.requested ada',
+      'state.change ada',
+    ]);
+  });
+
+  test('while the create is under way: it is let happen and then told to stop', async () => {
+    const facteur = await startFacteur({ db, roles: FOLLOWING });
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'delay', ms: 500 }, times: 1 });
+    const sent = facteur.send(DELIVERY);
+    await expect.poll(async () => (await runOf(db, 'd1'))?.state).toBe('queued');
+    await facteur.cli('runs', 'cancel', 'd1');
+    const { body } = await sent;
+    await expectRun(db, 'd1', 'canceled');
+    expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
+    expect(created(facteur.cluster)).toEqual([body.workflowName]);
+  });
+
+  test.each([
+    ['and the workflow is there: it is told to stop', 'commit-then-reset', 1],
+    ['and nothing was created: nothing ever is', 'reset', 0],
+  ] as const)('when the answer to the create was lost %s', async (_what, kind, workflows) => {
+    const facteur = await startFacteur({ db, roles: FOLLOWING });
+    // The follower sees nothing, so that it is the submitter who has to find out.
+    const blind = (['list', 'watch'] as const).map((verb) =>
+      facteur.cluster.faults.requests.add({ match: { verb }, action: { kind: 'answer', answer: { status: 500 } } }),
+    );
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind } });
+    const { body } = await facteur.send(DELIVERY);
+    expect(body.status).toBe('queued');
+    await facteur.cli('runs', 'cancel', 'd1');
+    if (workflows === 1) {
+      await expect.poll(() => shutdown(facteur.cluster, body.workflowName), { timeout: 10_000 }).toBe('Stop');
+      blind.forEach((rule) => facteur.cluster.faults.requests.remove(rule));
+    }
+    await expectRun(db, 'd1', 'canceled');
+    expect(created(facteur.cluster)).toHaveLength(workflows);
+  });
+
+  test('a foreign workflow under the name is not stopped for it', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'commit-then-reset' }, times: 1 });
+    const { body } = await facteur.send(DELIVERY);
+    const { workflowName: name } = body;
+    const mine = facteur.cluster.store.get('workflows', NAMESPACE, name);
+    facteur.cluster.store.update('workflows', mine, 'patch', (object) => ({
+      ...object,
+      metadata: { ...object.metadata, labels: { 'facteur.proompteng.ai/delivery': 'of-somebody-else' } },
+    }));
+    await facteur.cli('runs', 'cancel', 'd1');
+    await expectRun(db, 'd1', 'canceled');
+    expect(shutdown(facteur.cluster, name)).toBeUndefined();
+  });
+});
+
+describe('in the cluster', () => {
+  test('a live run is told to stop, and canceled when it has', async () => {
+    const facteur = await startFacteur({ db, roles: FOLLOWING });
+    const { body } = await facteur.send(DELIVERY);
+    await expectRun(db, 'd1', 'running');
+    await facteur.cli('runs', 'cancel', body.workflowName);
+    await expectRun(db, 'd1', 'canceled');
+    expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
+    expect(await runOf(db, 'd1')).toMatchObject({ due_at: null, cancel_requested_by: 'an operator' });
+  });
+
+  test('asking twice asks the cluster once', async () => {
+    const facteur = await startFacteur({ db });
+    await facteur.send(DELIVERY);
+    const asked = await Promise.all([facteur.cli('runs', 'cancel', 'd1'), facteur.cli('runs', 'cancel', 'd1')]);
+    expect(asked.map(({ code }) => code)).toEqual([0, 0]);
+    await expect.poll(() => requests(facteur.cluster, 'patch')).toBe(1);
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+    await facteur.cli('runs', 'cancel', 'd1');
+    await timePasses(db);
+    expect(requests(facteur.cluster, 'patch')).toBe(1);
+  });
+
+  test('with the cluster down, the wish is kept until it is back', async () => {
+    const facteur = await startFacteur({ db, roles: FOLLOWING });
+    const { body } = await facteur.send(DELIVERY);
+    await expectRun(db, 'd1', 'running');
+    await facteur.cluster.disconnect();
+    expect((await facteur.cli('runs', 'cancel', 'd1')).code).toBe(0);
+    await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(1);
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'running', cancel_requested_by: 'an operator' });
+    await facteur.cluster.reconnect();
+    await expectRun(db, 'd1', 'canceled');
+    expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
+  });
+
+  test('another workflow that has the name by now is not stopped', async () => {
+    const facteur = await startFacteur({ db });
+    const { body } = await facteur.send(DELIVERY);
+    const ours = facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName);
+    const { apiVersion, kind, metadata, spec } = ours.object;
+    facteur.cluster.store.delete('workflows', ours);
+    const { name, namespace } = metadata;
+    facteur.cluster.store.create('workflows', { apiVersion, kind, metadata: { name, namespace }, spec });
+    await facteur.cli('runs', 'cancel', 'd1');
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+    expect(requests(facteur.cluster, 'patch')).toBe(1);
+    expect(shutdown(facteur.cluster, body.workflowName)).toBeUndefined();
+  });
+});
+
+test.each(RUN_STATES.filter(isFinished))('a run that is %s stays as it is', async (state) => {
+  const facteur = await startFacteur({ db });
+  const { body } = await facteur.send(DELIVERY);
+  await forceState(db, body.runId, state);
+  const before = await runOf(db, 'd1');
+  const { code, stdout } = await facteur.cli('runs', 'cancel', 'd1');
+  expect({ code, stdout }).toEqual({ code: 0, stdout: `run ${body.runId} is over: ${state}\n` });
+  expect(await runOf(db, 'd1')).toEqual(before);
+  expect(requests(facteur.cluster, 'patch')).toBe(0);
+});
+
+test('a run that does not exist cannot be canceled', async () => {
+  const facteur = await startFacteur({ db });
+  expect(await facteur.cli('runs', 'cancel', 'nobody')).toMatchObject({
+    code: 1,
+    stderr: 'facteur: there is no run nobody\n',
+  });
+});
