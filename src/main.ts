@@ -22,10 +22,22 @@ export async function main(): Promise<void> {
     readFile: (path) => readFile(path),
     signal: stop.signal,
     fetch,
-    homeDir: homedir(),
+    homeDir: homeDirectory(),
     migrationsDir: new URL('../migrations/', import.meta.url),
   };
   process.exitCode = await runCli(io, allCommands(await buildVersion(process.env)));
+}
+
+/** A container's user may have no home and no name; then there is no kubeconfig in it either. */
+function homeDirectory(): string {
+  try {
+    return homedir();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_SYSTEM_ERROR') {
+      return '/';
+    }
+    throw error;
+  }
 }
 
 async function readStdin(): Promise<Buffer> {
