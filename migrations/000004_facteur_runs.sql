@@ -27,7 +27,8 @@ CREATE TABLE facteur.runs (
   accepted_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT runs_delivery_unique UNIQUE (delivery_id),
-  CONSTRAINT runs_workflow_unique UNIQUE (namespace, workflow_name),
+  -- The name first: people name a run by its workflow alone.
+  CONSTRAINT runs_workflow_unique UNIQUE (workflow_name, namespace),
   CONSTRAINT runs_state_moves CHECK (
     CASE
       WHEN previous_state IS NULL THEN state = 'queued'
@@ -49,9 +50,6 @@ CREATE INDEX runs_accepted ON facteur.runs (accepted_at DESC, run_id DESC);
 
 -- Somebody's last request.
 CREATE INDEX runs_user ON facteur.runs (user_id, accepted_at DESC) WHERE user_id <> '';
-
--- People name a run by its workflow.
-CREATE INDEX runs_workflow_name ON facteur.runs (workflow_name);
 
 -- What could not be processed, with its bytes, so that a person can look at it and send it again.
 CREATE TABLE facteur.dead_letters (

@@ -228,7 +228,7 @@ CASE
     WHEN (previous_state IS NULL) THEN (state = 'queued'::text)
     ELSE (((previous_state || '>'::text) || state) = ANY (ARRAY['queued>submitted'::text, 'queued>refused'::text, 'queued>skipped'::text, 'queued>canceled'::text, 'submitted>running'::text, 'submitted>succeeded'::text, 'submitted>failed'::text, 'submitted>error'::text, 'submitted>canceled'::text, 'submitted>lost'::text, 'running>succeeded'::text, 'running>failed'::text, 'running>error'::text, 'running>canceled'::text, 'running>lost'::text, 'failed>running'::text, 'error>running'::text, 'canceled>running'::text]))
 END);
-ALTER TABLE facteur.runs ADD CONSTRAINT runs_workflow_unique UNIQUE (namespace, workflow_name);
+ALTER TABLE facteur.runs ADD CONSTRAINT runs_workflow_unique UNIQUE (workflow_name, namespace);
 ALTER TABLE codex_kb.artifacts ADD CONSTRAINT artifacts_task_run_id_fkey FOREIGN KEY (task_run_id) REFERENCES codex_kb.task_runs(id) ON DELETE CASCADE;
 ALTER TABLE codex_kb.policy_checks ADD CONSTRAINT policy_checks_idea_id_fkey FOREIGN KEY (idea_id) REFERENCES codex_kb.ideas(id) ON DELETE CASCADE;
 ALTER TABLE codex_kb.policy_checks ADD CONSTRAINT policy_checks_task_run_id_fkey FOREIGN KEY (task_run_id) REFERENCES codex_kb.task_runs(id) ON DELETE SET NULL;
@@ -265,7 +265,6 @@ CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = AN
 CREATE INDEX runs_to_archive ON facteur.runs USING btree (updated_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
 CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
 CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
-CREATE INDEX runs_workflow_name ON facteur.runs USING btree (workflow_name);
 
 -- Functions.
 CREATE OR REPLACE FUNCTION facteur.announce_message()
