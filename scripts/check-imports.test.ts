@@ -63,6 +63,8 @@ describe('direction', () => {
     ['src/submit/a.ts', '../notify/b.ts', 'submit and notify never import each other'],
     ['src/sandbox/a.ts', '../config/b.ts', 'sandbox may import only base and domain, not config'],
     ['src/entry/cli/a.ts', '../../sandbox/b.ts', 'sandbox stands beside the product: entry must not import it'],
+    ['src/telemetry/a.ts', '../config/b.ts', 'telemetry may import only base, not config'],
+    ['src/submit/a.ts', '../telemetry/b.ts', 'telemetry stands beside the product: submit must not import it'],
     ['src/base/a.ts', '../../scripts/b.ts', 'production code imports from outside src'],
     ['src/base/a.ts', './b.test.ts', 'production code imports test code'],
     ['src/base/a.ts', '../../test/b.ts', 'production code imports test code'],

@@ -27,11 +27,13 @@ const LAYERS = [
   ['main'],
 ] as const satisfies readonly (readonly string[])[];
 
-/** The simulated cluster and Discord stand beside the product: they must not learn from the code that they test. */
+/** What stands beside the product. The simulated cluster and Discord must not learn from the code that they test. */
 const BESIDE: Readonly<
   Record<string, { readonly mayImport: readonly string[]; readonly importedBy: readonly string[] }>
 > = {
   sandbox: { mayImport: ['base', 'domain'], importedBy: ['app', 'main'] },
+  // The OpenTelemetry SDK: everybody else knows only the API, through src/base/telemetry.ts.
+  telemetry: { mayImport: ['base'], importedBy: ['app', 'main'] },
 };
 
 /** A name that fits everything attracts everything. */

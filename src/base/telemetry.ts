@@ -1,0 +1,110 @@
+import {
+  context,
+  metrics,
+  propagation,
+  ROOT_CONTEXT,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Context,
+  type Meter,
+  type Span,
+  type SpanKind,
+} from '@opentelemetry/api';
+import { errorMessage, FacteurError } from './errors.ts';
+import { redactText } from './redact.ts';
+import { validTraceparent } from './traceparent.ts';
+
+/**
+ * What the rest of the code knows of OpenTelemetry. The API's registry is the one global there is: it exists so that code
+ * is instrumented without being handed anything, and as long as no SDK is registered (`src/telemetry`) everything here
+ * does next to nothing.
+ */
+const NAME = 'facteur';
+
+/** Headers as they come, of which the propagators read `traceparent`, `tracestate` and `baggage`. */
+export type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface SpanSettings {
+  readonly kind?: SpanKind;
+  readonly attributes?: Attributes;
+  /** What to go on from, where that is not what is under way. */
+  readonly parent?: Context;
+}
+
+/** Makes instruments. Only what asks after the SDK was registered gets instruments that count. */
+export function meter(): Meter {
+  return metrics.getMeter(NAME);
+}
+
+/**
+ * Runs `work` in a span of its own, which its own calls of this function become children of. What `work` throws is
+ * thrown on, and marks the span as failed, with the error's code.
+ */
+export async function inSpan<T>(name: string, settings: SpanSettings, work: (span: Span) => Promise<T>): Promise<T> {
+  const parent = settings.parent ?? context.active();
+  const span = startSpan(name, { ...settings, parent });
+  try {
+    return await context.with(trace.setSpan(parent, span), work, undefined, span);
+  } catch (error) {
+    markFailed(span, error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** A span that its caller ends. */
+export function startSpan(name: string, { parent, ...options }: SpanSettings): Span {
+  return trace.getTracer(NAME).startSpan(name, options, parent);
+}
+
+/** Says on the span why it failed: the code of the error, and its one line without credentials. */
+export function markFailed(span: Span, error: unknown): void {
+  span.setAttribute('error.type', errorType(error));
+  span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(errorMessage(error)) });
+}
+
+/** A word for what went wrong, of which there are few. */
+export function errorType(error: unknown): string {
+  if (error instanceof FacteurError) {
+    return error.code;
+  }
+  return error instanceof Error ? error.name : 'unknown';
+}
+
+/** The trace that the headers continue, with their baggage. */
+export function contextOf(headers: Carrier): Context {
+  return propagation.extract(ROOT_CONTEXT, headers);
+}
+
+/** The trace that a `traceparent` of the ledger is part of; an empty one begins a trace. */
+export function contextOfTraceparent(traceparent: string): Context {
+  const valid = validTraceparent(traceparent);
+  if (valid === '') {
+    return ROOT_CONTEXT;
+  }
+  const [, traceId = '', spanId = '', flags = ''] = valid.split('-');
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
+  });
+}
+
+/** The headers with which whoever is called goes on with the present trace; none when nothing is under way. */
+export function outgoingHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  propagation.inject(context.active(), headers);
+  return headers;
+}
+
+/** The W3C `traceparent` of the span under way, to be kept where the trace goes on later; empty when there is none. */
+export function currentTraceparent(): string {
+  const span = trace.getSpanContext(context.active());
+  if (span === undefined || !trace.isSpanContextValid(span)) {
+    return '';
+  }
+  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`;
+}

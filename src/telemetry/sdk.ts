@@ -1,0 +1,154 @@
+import { context, metrics, propagation, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
+import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
+import { BatchLogRecordProcessor, ConsoleLogRecordExporter, LoggerProvider } from '@opentelemetry/sdk-logs';
+import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import type { IMetricReader } from '@opentelemetry/sdk-metrics';
+import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+import { errorMessage } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import { within } from '../base/within.ts';
+import { exportedLog } from './exported-log.ts';
+import { otlpLogExporter, otlpMetricExporter, otlpTraceExporter } from './exporters.ts';
+import { observeRuntime } from './runtime-metrics.ts';
+import { samplerOf } from './sampler.ts';
+import { ScrapeReader } from './scrape-reader.ts';
+import type { TelemetrySettings } from './settings.ts';
+import type { Telemetry, TelemetryContext } from './telemetry.ts';
+import { reportTroubles } from './troubles.ts';
+
+/** How long the last export may hold up the end of the process, in milliseconds. */
+const SHUTDOWN_MS = 3_000;
+
+/** Sets up what is asked for and registers it with the API; see `start.ts`. */
+export async function startSdk(settings: TelemetrySettings, about: TelemetryContext): Promise<Telemetry> {
+  const { logger } = about;
+  const resource = resourceOf(settings, about);
+  const scraper = settings.metrics.prometheus ? new ScrapeReader() : undefined;
+  const [tracing, metering, logging] = await Promise.all([
+    tracerProvider(settings, resource),
+    meterProvider(settings, resource, scraper),
+    loggerProvider(settings, resource),
+  ]);
+  reportTroubles(logger);
+  const unregister = register(settings, tracing, metering);
+  const stopRuntime = metering === undefined ? undefined : observeRuntime(metering);
+  let ended: Promise<void> | undefined;
+  return {
+    logSink: logging === undefined ? undefined : exportedLog(logging.getLogger('facteur')),
+    scrape: scraper === undefined ? undefined : () => scraper.text(),
+    shutdown() {
+      ended ??= flush(
+        [tracing, metering, logging].filter((provider) => provider !== undefined),
+        logger,
+      ).then(() => {
+        stopRuntime?.();
+        unregister();
+      });
+      return ended;
+    },
+  };
+}
+
+function resourceOf({ resource }: TelemetrySettings, { version, commit, instanceId }: TelemetryContext): Resource {
+  return resourceFromAttributes({
+    'service.instance.id': instanceId,
+    'service.version': version,
+    'vcs.ref.head.revision': commit,
+    'telemetry.sdk.language': 'nodejs',
+    'telemetry.sdk.name': 'opentelemetry',
+    ...resource,
+  });
+}
+
+async function tracerProvider({ traces }: TelemetrySettings, resource: Resource): Promise<TracerProvider | undefined> {
+  const { otlp, batch } = traces;
+  const exporters = [
+    ...(otlp === undefined ? [] : [await otlpTraceExporter(otlp)]),
+    ...(traces.console ? [new ConsoleSpanExporter()] : []),
+  ];
+  if (exporters.length === 0) {
+    return undefined;
+  }
+  const spanProcessors = exporters.map((exporter) => new BatchSpanProcessor({ exporter, ...batch }));
+  return new TracerProvider({ resource, spanProcessors, sampler: samplerOf(traces) });
+}
+
+async function meterProvider(
+  settings: TelemetrySettings,
+  resource: Resource,
+  scraper: ScrapeReader | undefined,
+): Promise<MeterProvider | undefined> {
+  const { otlp, console, intervalMs, timeoutMs, temporality } = settings.metrics;
+  const exporters = [
+    ...(otlp === undefined ? [] : [await otlpMetricExporter(otlp, temporality)]),
+    ...(console ? [new ConsoleMetricExporter()] : []),
+  ];
+  const readers: IMetricReader[] = exporters.map(
+    (exporter) =>
+      new PeriodicExportingMetricReader({
+        exporter,
+        exportIntervalMillis: intervalMs,
+        exportTimeoutMillis: timeoutMs,
+      }),
+  );
+  readers.push(...(scraper === undefined ? [] : [scraper]));
+  return readers.length === 0 ? undefined : new MeterProvider({ resource, readers });
+}
+
+async function loggerProvider({ logs }: TelemetrySettings, resource: Resource): Promise<LoggerProvider | undefined> {
+  const { otlp, batch } = logs;
+  const exporters = [
+    ...(otlp === undefined ? [] : [await otlpLogExporter(otlp)]),
+    ...(logs.console ? [new ConsoleLogRecordExporter()] : []),
+  ];
+  if (exporters.length === 0) {
+    return undefined;
+  }
+  const processors = exporters.map((exporter) => new BatchLogRecordProcessor({ exporter, ...batch }));
+  return new LoggerProvider({ resource, processors });
+}
+
+/** Hands the providers to the API; the function that is returned takes them away again. */
+function register(
+  { propagators }: TelemetrySettings,
+  tracing: TracerProvider | undefined,
+  metering: MeterProvider | undefined,
+): () => void {
+  if (tracing !== undefined) {
+    trace.setGlobalTracerProvider(tracing);
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+    propagation.setGlobalPropagator(
+      new CompositePropagator({
+        propagators: propagators.map((name) =>
+          name === 'baggage' ? new W3CBaggagePropagator() : new W3CTraceContextPropagator(),
+        ),
+      }),
+    );
+  }
+  if (metering !== undefined) {
+    metrics.setGlobalMeterProvider(metering);
+  }
+  return () => {
+    if (tracing !== undefined) {
+      trace.disable();
+      context.disable();
+      propagation.disable();
+    }
+    if (metering !== undefined) {
+      metrics.disable();
+    }
+  };
+}
+
+/** Sends what is left. An endpoint that is down or hangs costs a few seconds and a line in the log, no more. */
+async function flush(providers: readonly { shutdown(): Promise<void> }[], logger: Logger): Promise<void> {
+  const ends = Promise.allSettled(providers.map((provider) => provider.shutdown()));
+  const result = await within(SHUTDOWN_MS, ends);
+  const failed = result.inTime ? result.value.find((end) => end.status === 'rejected') : undefined;
+  if (!result.inTime || failed !== undefined) {
+    const error = failed === undefined ? `no answer in ${SHUTDOWN_MS} ms` : errorMessage(failed.reason);
+    logger.warn({ error }, 'telemetry: the last of it could not be sent');
+  }
+}
