@@ -119,6 +119,7 @@ function ledgerAccess(build: BuildVersion): WithLedger {
           submitter: undefined,
           sessions: NO_SESSIONS,
         }),
+        codexEnabled: config.codex.enabled,
       });
     } finally {
       await db.close();

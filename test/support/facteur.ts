@@ -100,6 +100,7 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
         submitter: undefined,
         sessions: { rememberDispatch: async () => undefined },
       }),
+      codexEnabled: config.codex.enabled,
     });
   const commands = [runsCommand(withLedger), deadLettersCommand(withLedger), maintainCommand(withLedger)];
   return {

@@ -73,10 +73,10 @@ function registerReplay(letters: Command, io: CliIo, withLedger: WithLedger): vo
     .argument('<ids...>', 'from the list')
     .description('send dead letters through their door again; what is accepted leaves the list')
     .action((ids: string[], options: CommonOptions) =>
-      withLedger(io, options.config, async ({ db, dispatch }) => {
+      withLedger(io, options.config, async ({ db, ...doors }) => {
         for (const id of ids) {
           const letter = await requireLetter(db, id);
-          const receipt = await replayDeadLetter(letter, dispatch);
+          const receipt = await replayDeadLetter(letter, doors);
           await dropDeadLetter(db, letter.id);
           const known = receipt.duplicate ? ' (already known)' : '';
           io.stdout.write(`dead letter ${letter.id} became run ${receipt.runId}${known}\n`);

@@ -6,6 +6,8 @@ import type { CliIo } from './io.ts';
 export interface LedgerAccess {
   readonly db: Database;
   readonly dispatch: Dispatch;
+  /** Whether Codex tasks are taken at present. */
+  readonly codexEnabled: boolean;
 }
 
 /** Opens the ledger of the configuration for the time of `work`. */

@@ -1,0 +1,22 @@
+import { FacteurError } from '../base/errors.ts';
+import type { CodexDelivery } from '../domain/codex-delivery.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { CodexTaskStage } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
+
+/**
+ * Lets through what may be run, at every door alike. In the order of the contract: what can never be done, then what is
+ * switched off, then what is missing.
+ *
+ * @throws Refusal `unsupported_stage` or `missing_delivery_id`, FacteurError `codex.disabled`
+ */
+export function checkCodexDelivery({ task, deliveryId }: CodexDelivery, enabled: boolean): void {
+  if (task.stage !== CodexTaskStage.IMPLEMENTATION) {
+    throw new Refusal('unsupported_stage');
+  }
+  if (!enabled) {
+    throw new FacteurError('codex.disabled', 'the implementation orchestrator is disabled', { retryable: true });
+  }
+  if (deliveryId === '') {
+    throw new Refusal('missing_delivery_id');
+  }
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
+import { NAMESPACE, type Json } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { countRuns, created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
+import { codexTask, event, type Message } from '../support/messages.ts';
+import { forceState } from '../support/runs.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const RETRYABLE: readonly RunState[] = ['failed', 'error', 'canceled', 'refused', 'skipped', 'lost'];
+const DOORS: readonly [string, Message][] = [
+  ['a command', event({ interactionId: 'd1', user: { id: '42' }, options: { objective: 'Again' } })],
+  ['a Codex task', codexTask({ deliveryId: 'd1' })],
+];
+
+test.each(DOORS)('%s is tried again as a new run with the same plan, linked to the first', async (_what, message) => {
+  const facteur = await startFacteur({ db });
+  const { body: first } = await facteur.send(message);
+  await forceState(db, first.runId, 'failed');
+  const { code, stdout } = await facteur.cli('runs', 'retry', 'd1', '--json');
+  expect(code).toBe(0);
+  const receipt: Json = JSON.parse(stdout);
+  expect(receipt).toMatchObject({ deliveryId: `retry:${first.runId}`, duplicate: false, state: 'queued' });
+  const second = await expectRun(db, receipt.deliveryId, 'submitted');
+  const original = await runOf(db, 'd1');
+  expect(second).toMatchObject({ retry_of: first.runId, plan: original.plan, user_id: original.user_id });
+  expect(second.run_id).not.toBe(first.runId);
+  expect(original).toMatchObject({ state: 'failed' });
+  const [one, two] = created(facteur.cluster).map(
+    (name) => facteur.cluster.store.get('workflows', NAMESPACE, name).object,
+  );
+  expect(two?.spec).toEqual(one?.spec);
+  expect(two?.metadata.labels).not.toEqual(one?.metadata.labels);
+  // The task is the first run's, and shows the newer one's state.
+  const { rows } = await db.query({
+    text: 'SELECT state, (SELECT count(*)::int FROM codex_kb.task_runs) FROM codex_kb.tasks',
+  });
+  expect(rows).toEqual([{ state: 'submitted', count: 2 }]);
+});
+
+test('asking twice, at once or later, gives one new run; that one may be tried again', async () => {
+  const facteur = await startFacteur({ db });
+  const { body } = await facteur.send(event({ interactionId: 'd1' }));
+  await forceState(db, body.runId, 'failed');
+  const twice = await Promise.all([1, 2].map(() => facteur.cli('runs', 'retry', 'd1')));
+  const later = await facteur.cli('runs', 'retry', body.workflowName);
+  const second = await runOf(db, `retry:${body.runId}`);
+  expect(twice.map(({ stdout }) => stdout).toSorted()).toEqual([
+    `run ${body.runId} is tried again as run ${second.run_id}\n`,
+    `run ${body.runId} was retried already: run ${second.run_id}\n`,
+  ]);
+  expect(later.stdout).toBe(`run ${body.runId} was retried already: run ${second.run_id}\n`);
+  expect(await countRuns(db)).toBe(2);
+  await expectRun(db, `retry:${body.runId}`, 'submitted');
+  await forceState(db, second.run_id, 'error');
+  expect((await facteur.cli('runs', 'retry', second.run_id)).code).toBe(0);
+  await expectRun(db, `retry:${second.run_id}`, 'submitted');
+  expect(created(facteur.cluster)).toHaveLength(3);
+});
+
+describe('by state', () => {
+  test.each(RUN_STATES.map((state) => [state, RETRYABLE.includes(state) ? 0 : 1] as const))(
+    'a run that is %s: exit code %i',
+    async (state, code) => {
+      const facteur = await startFacteur({ db });
+      const { body } = await facteur.send(event({ interactionId: 'd1' }));
+      await forceState(db, body.runId, state);
+      const run = await facteur.cli('runs', 'retry', 'd1');
+      expect(run.code).toBe(code);
+      expect(await countRuns(db)).toBe(code === 0 ? 2 : 1);
+      expect(run.stderr).toBe(
+        {
+          queued: 'facteur: the run is queued: cancel it first\n',
+          submitted: 'facteur: the run is submitted: cancel it first\n',
+          running: 'facteur: the run is running: cancel it first\n',
+          succeeded: 'facteur: the run has succeeded: there is nothing to retry\n',
+        }[state as string] ?? '',
+      );
+    },
+  );
+});
+
+test('what was refused is taken once the cluster has changed its mind', async () => {
+  const facteur = await startFacteur({ db });
+  const answer = { status: 403, reason: 'Forbidden', message: 'quota' };
+  facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer }, times: 1 });
+  const { body } = await facteur.send(event({ interactionId: 'd1' }));
+  expect((await facteur.cli('runs', 'retry', body.runId)).code).toBe(0);
+  await expectRun(db, `retry:${body.runId}`, 'submitted');
+  // The delivery itself stays what it was.
+  expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 422, body: { duplicate: true } });
+});
