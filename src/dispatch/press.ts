@@ -3,6 +3,7 @@ import { FacteurError } from '../base/errors.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { Principal } from '../domain/command.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { RunReceipt } from '../domain/run.ts';
 import { findRun, type RunView } from '../ledger/find-runs.ts';
@@ -25,6 +26,7 @@ export interface Press {
  * What came of it.
  *
  *   unknown   there is no such run
+ *   forbidden the person may not run its command, which is recorded
  *   ending    its end was asked for
  *   over      it is over already, so there is nothing to cancel
  *   retried   a new run tries it again, and this interaction tells how that goes
@@ -34,7 +36,7 @@ export interface Press {
  */
 export type PressOutcome =
   | { readonly kind: 'unknown' }
-  | { readonly kind: 'ending' | 'over' | 'not_retryable'; readonly run: RunView }
+  | { readonly kind: 'forbidden' | 'ending' | 'over' | 'not_retryable'; readonly run: RunView }
   | { readonly kind: 'retried' | 'retried_before'; readonly run: RunView; readonly receipt: RunReceipt }
   | { readonly kind: 'logs'; readonly run: RunView; readonly log: StepLog };
 
@@ -47,7 +49,6 @@ export interface PressDeps extends PermissionDeps, StepLogDeps {
 /**
  * Does what a button says, if the person who presses it may run the command now: whoever ran it may have lost the role.
  *
- * @throws Refusal `forbidden`, recorded
  * @throws DatabaseError when the ledger does not answer
  */
 export async function pressButton(press: Press, givenUp: AbortSignal, deps: PressDeps): Promise<PressOutcome> {
@@ -55,7 +56,9 @@ export async function pressButton(press: Press, givenUp: AbortSignal, deps: Pres
   if (run === undefined) {
     return { kind: 'unknown' };
   }
-  await requirePermission(commandOf(press, run), deps);
+  if (!(await isPermitted(press, run, deps))) {
+    return { kind: 'forbidden', run };
+  }
   switch (press.action) {
     case 'cancel':
       return cancel(press, run, deps);
@@ -63,6 +66,18 @@ export async function pressButton(press: Press, givenUp: AbortSignal, deps: Pres
       return retry(press, run, { givenUp, deps });
     case 'logs':
       return { kind: 'logs', run, log: await readStepLog(run, deps) };
+  }
+}
+
+async function isPermitted(press: Press, run: RunView, deps: PressDeps): Promise<boolean> {
+  try {
+    await requirePermission(commandOf(press, run), deps);
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal) {
+      return false;
+    }
+    throw error;
   }
 }
 

@@ -91,6 +91,8 @@ export function pressText(outcome: PressOutcome): string {
   switch (outcome.kind) {
     case 'unknown':
       return SAY.unknownRun;
+    case 'forbidden':
+      return `You may not use ${inlineCode(`/${outcome.run.command}`, MAX_NAME)}, and its buttons are for those who may.`;
     case 'ending':
       return `${workflowOf(outcome.run)} is being ended. Its message will say when it is over.`;
     case 'over':

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import type { Json } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openDiscordDoor, parametersOf, ROLE, whispered } from '../support/discord-door.ts';
+import { countRuns, emptyLedger, expectRun } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const ASK = `
+commands:
+  plan:
+    description: Request an implementation
+    workflow_template: plan
+    modal:
+      title: Request Implementation Run
+      fields:
+        - { name: content, label: Content, style: paragraph, min_length: 10, max_length: 4000, placeholder: Describe it }
+        - { name: ticket, label: Ticket, required: false, max_length: 20 }
+`;
+
+test('a command with a form answers with it, and dispatches on its submission', async () => {
+  const { discord, facteur } = await openDiscordDoor({ db, yaml: ASK });
+  const asked = await discord.people.command('plan');
+  expect(asked).toMatchObject({ outcome: 'acknowledged', answer: { type: 9 } });
+  expect((asked.answer as Json).data).toEqual({
+    custom_id: 'facteur:modal:plan',
+    title: 'Request Implementation Run',
+    components: [
+      {
+        type: 18,
+        label: 'Content',
+        component: {
+          type: 4,
+          custom_id: 'content',
+          style: 2,
+          required: true,
+          min_length: 10,
+          max_length: 4000,
+          placeholder: 'Describe it',
+        },
+      },
+      {
+        type: 18,
+        label: 'Ticket',
+        component: { type: 4, custom_id: 'ticket', style: 1, required: false, max_length: 20 },
+      },
+    ],
+  });
+  expect(await countRuns(db)).toBe(0);
+
+  const before = new Date();
+  const fields = { content: 'Mend the rocket.\nAnd soon.', ticket: '' };
+  const sent = await discord.people.submit('facteur:modal:plan', fields);
+  expect(sent).toMatchObject({ outcome: 'acknowledged', answer: { type: 5 } });
+  const { namespace, workflow_name: name } = await expectRun(db, sent.interactionId, 'submitted');
+  const { payload, ...parameters } = parametersOf(facteur.cluster.store.get('workflows', namespace, name).object);
+  expect(parameters).toEqual({ action: 'plan', content: fields.content });
+  const told: Json = JSON.parse(payload ?? '');
+  expect(told).toEqual({
+    stage: 'implementation',
+    prompt: fields.content,
+    title: 'Mend the rocket.',
+    repository: '',
+    issueNumber: '',
+    postToGithub: false,
+    runId: sent.interactionId,
+    issuedAt: told.issuedAt,
+    guildId: discord.guildId,
+    channelId: discord.channelId,
+    user: { id: '200000000000000001', username: 'ada', globalName: 'Ada' },
+  });
+  expect(new Date(told.issuedAt).getTime()).toBeGreaterThanOrEqual(before.getTime());
+});
+
+test('the older shape of forms is read, too, and the same form twice is one run', async () => {
+  const { discord } = await openDiscordDoor({ db, yaml: ASK });
+  const sent = await discord.people.submit('facteur:modal:plan', { content: 'Mend the rocket.' }, { shape: 'rows' });
+  expect(sent.answer).toEqual({ type: 5 });
+  expect((await discord.people.again(sent)).answer).toEqual({ type: 5 });
+  await expectRun(db, sent.interactionId, 'submitted');
+  expect(await countRuns(db)).toBe(1);
+});
+
+test('permission is checked before the form is shown, and when it is sent', async () => {
+  const { discord } = await openDiscordDoor({ db, yaml: `${ASK}\nrole_map:\n  plan: ['${ROLE}']\n` });
+  expect(whispered(await discord.people.command('plan'))).toContain('You may not use `/plan`');
+  const fields = { content: 'Mend the rocket.' };
+  expect(whispered(await discord.people.submit('facteur:modal:plan', fields))).toContain('You may not use `/plan`');
+  const { rows } = await db.query({ text: 'SELECT command FROM facteur.refusals' });
+  expect(rows).toEqual([{ command: 'plan' }, { command: 'plan' }]);
+  expect((await discord.people.command('plan', [], { roles: [ROLE] })).answer).toMatchObject({ type: 9 });
+  expect((await discord.people.submit('facteur:modal:plan', fields, { roles: [ROLE] })).answer).toEqual({ type: 5 });
+  expect(await countRuns(db)).toBe(1);
+});
+
+test.each([
+  [{ content: 'short' }, 'content: must have at least 10 characters'],
+  [{ ticket: 'L-1' }, 'content: is required'],
+  [{ content: 'Mend the rocket.', ticket: 'x'.repeat(21) }, 'ticket: must have at most 20 characters'],
+  [{ content: 'Mend the rocket.', other: 'x' }, 'other: this command has no such option'],
+  [{ content: 'Mend {{workflow.name}}.' }, 'content: must not contain'],
+])('what was filled in is checked at the door: %j', async (fields, fault) => {
+  const { discord } = await openDiscordDoor({ db, yaml: ASK });
+  expect(whispered(await discord.people.submit('facteur:modal:plan', fields))).toContain(fault);
+  expect(await countRuns(db)).toBe(0);
+});
+
+test('what the Go service’s upstream sends for the same command still fits', async () => {
+  const { facteur } = await openDiscordDoor({ db, yaml: ASK });
+  const options = { content: 'Mend the rocket.', payload: '{"prompt":"Mend the rocket."}' };
+  expect((await facteur.send(event({ command: 'plan', options, interactionId: 'i-1' }))).status).toBe(202);
+  const refused = await facteur.send(event({ command: 'plan', options: { payload: '{}' }, interactionId: 'i-2' }));
+  expect(refused).toMatchObject({ status: 422, body: { details: 'content: is required' } });
+});
