@@ -48,7 +48,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   const { config, context, sessions } = settings;
   const db = await openLedger(config, context);
   try {
-    await migrateWhenReachable(db, context, signal);
+    await whenReachable(() => applyMigrations(db, context), context, signal);
   } catch (error) {
     await db.close();
     throw error;
@@ -69,10 +69,10 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
       submitter?.start();
       follower?.start();
       if (submitter !== undefined) {
-        await db.listen(SUBMIT_CHANNEL, () => submitter.nudge());
+        await whenReachable(() => db.listen(SUBMIT_CHANNEL, () => submitter.nudge()), context, signal);
       }
       if (notifier !== undefined) {
-        await db.listen(MESSAGE_CHANNEL, () => notifier.nudge());
+        await whenReachable(() => db.listen(MESSAGE_CHANNEL, () => notifier.nudge()), context, signal);
       }
     },
     async stop() {
@@ -170,14 +170,17 @@ export function dispatchFor(
   });
 }
 
-async function migrateWhenReachable(db: Database, context: AppContext, signal: AbortSignal): Promise<void> {
-  const migrations = await loadMigrations(context.migrationsDir);
+async function applyMigrations(db: Database, { migrationsDir, logger }: AppContext): Promise<void> {
+  for (const { name } of await migrate(db, await loadMigrations(migrationsDir))) {
+    logger.info({ migration: name }, 'migration applied');
+  }
+}
+
+/** Does it as soon as Postgres can be reached, however long that takes. */
+async function whenReachable<T>(work: () => Promise<T>, context: AppContext, signal: AbortSignal): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      for (const { name } of await migrate(db, migrations)) {
-        context.logger.info({ migration: name }, 'migration applied');
-      }
-      return;
+      return await work();
     } catch (error) {
       if (!(error instanceof FacteurError && error.retryable) || signal.aborted) {
         throw error;

@@ -44,6 +44,8 @@ export interface FacteurOptions {
   readonly context?: Partial<AppContext>;
   /** HTTP and submission unless given, so that runs stay `submitted`. */
   readonly roles?: readonly Role[];
+  /** In force from the first statement on. */
+  readonly faults?: Partial<DatabaseFaults>;
   /** False for one whose database the test holds up. */
   readonly awaitReady?: boolean;
 }
@@ -68,6 +70,7 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
   const cluster = options.cluster ?? (await startCluster());
   const config = await testConfig(options.env, options.yaml);
   const db = faultyDatabase(options.db);
+  Object.assign(db.faults, options.faults);
   const log: string[] = [];
   const context: AppContext = {
     logger: createLogger('debug', { write: (line) => log.push(line) }),

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
+import { unavailable } from '../support/faulty-database.ts';
+import { created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { post, RawClient } from '../support/raw-client.ts';
+
+// When facteur is ready and when it says that it is not; how it begins and how it ends.
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const get = async (facteur: Facteur, path: string) => {
+  const response = await fetch(new URL(path, facteur.url));
+  return { status: response.status, body: await response.json() };
+};
+
+describe('while it starts', () => {
+  test('it listens, is alive and unready, and refuses work to be tried again, until the schema is in place', async () => {
+    const held = Promise.withResolvers<void>();
+    const before = (statement: string) => (statement.includes('facteur.migrations') ? held.promise : undefined);
+    const facteur = await startFacteur({ db, faults: { before }, awaitReady: false });
+    expect(await get(facteur, '/healthz')).toEqual({ status: 200, body: { status: 'ok' } });
+    expect(await get(facteur, '/readyz')).toMatchObject({
+      status: 503,
+      body: { status: 'unready', checks: { postgres: 'starting', cluster: 'ok' } },
+    });
+    const refused = await facteur.send(event({ interactionId: 'd1' }));
+    expect(refused).toMatchObject({ status: 503, body: { error: 'dispatcher unavailable' } });
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+    held.resolve();
+    await facteur.app.ready;
+    expect(await get(facteur, '/readyz')).toMatchObject({ status: 200, body: { status: 'ready' } });
+    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
+      status: 202,
+      body: { duplicate: false },
+    });
+  });
+
+  test('a Postgres that is not there yet is waited for', async () => {
+    const facteur = await startFacteur({ db, faults: { before: failing(2, 'facteur.migrations') }, awaitReady: false });
+    await facteur.app.ready;
+    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
+    expect(facteur.log.filter((line) => line.includes('waiting for postgres'))).toHaveLength(2);
+  });
+
+  test('a Postgres that goes again between the schema and the work is waited for, too', async () => {
+    const facteur = await startFacteur({ db, faults: { before: failing(2, 'listen') }, awaitReady: false });
+    await facteur.app.ready;
+    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
+    // Woken by another process, as it asked to be.
+    await facteur.cli('runs', 'cancel', 'd1');
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+  });
+
+  test('it can be told to stop while it waits', async () => {
+    const facteur = await startFacteur({
+      db,
+      faults: { before: failing(1000, 'facteur.migrations') },
+      awaitReady: false,
+    });
+    await expect.poll(() => facteur.log.join('')).toContain('waiting for postgres');
+    const ended = expect(facteur.app.ready).rejects.toThrow();
+    await facteur.app.close();
+    await ended;
+  });
+
+  test('what another process left behind is gone on with', async () => {
+    const first = await startFacteur({ db, roles: ['http'] });
+    expect(await first.send(event({ interactionId: 'd1' }))).toMatchObject({ body: { status: 'queued' } });
+    await first.app.close();
+    const second = await startFacteur({ db, roles: ['submit'] });
+    await expectRun(db, 'd1', 'submitted');
+    expect(created(second.cluster)).toHaveLength(1);
+  });
+});
+
+describe('while it works', () => {
+  test('without Postgres it is unready and says which; when it is back it is ready', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.faults.before = unavailable;
+    expect(await get(facteur, '/readyz')).toMatchObject({ status: 503, body: { checks: { postgres: 'unavailable' } } });
+    expect((await get(facteur, '/healthz')).status).toBe(200);
+    facteur.faults.before = () => undefined;
+    expect((await get(facteur, '/readyz')).status).toBe(200);
+  });
+
+  test('a Postgres that does not answer is no reason not to answer the probe', async () => {
+    const facteur = await startFacteur({ db });
+    const held = Promise.withResolvers<void>();
+    facteur.faults.before = () => held.promise;
+    const begun = performance.now();
+    expect(await get(facteur, '/readyz')).toMatchObject({ status: 503, body: { checks: { postgres: 'timeout' } } });
+    // The kubelet's own limit is a second; the rest is for a busy machine.
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    held.resolve();
+  });
+
+  test('without the cluster it stays ready, and shows it', async () => {
+    const facteur = await startFacteur({ db });
+    await facteur.cluster.disconnect();
+    expect(await get(facteur, '/readyz')).toMatchObject({
+      status: 200,
+      body: { status: 'ready', checks: { postgres: 'ok', cluster: 'unavailable' } },
+    });
+  });
+});
+
+describe('when it is told to stop', () => {
+  test('a request that has begun is finished, whatever of it has come', async () => {
+    const facteur = await startFacteur({ db });
+    const body = String(event({ interactionId: 'd1' }).body);
+    const request = post('/events', body, { 'content-type': 'application/json' });
+    const client = await RawClient.connect(facteur.app.address.port);
+    await client.send(request.slice(0, -10));
+    await expect.poll(() => fetch(`${facteur.url}/healthz`).then(({ status }) => status)).toBe(200);
+    const closed = facteur.app.close();
+    await client.send(request.slice(-10));
+    await client.answers(1);
+    expect(client.statuses).toEqual([202]);
+    expect(client.received).toContain('"status":"submitted"');
+    await closed;
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted' });
+  });
+
+  test('a create that is under way is finished and recorded', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'delay', ms: 300 } });
+    const sent = facteur.send(event({ interactionId: 'd1' }));
+    await expect.poll(async () => (await runOf(db, 'd1'))?.state).toBe('queued');
+    await facteur.app.close();
+    expect(await sent).toMatchObject({ status: 202, body: { status: 'submitted' } });
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted', due_at: null });
+  });
+
+  test('asking twice waits for the same end', async () => {
+    const facteur = await startFacteur({ db });
+    expect(facteur.app.close()).toBe(facteur.app.close());
+    await facteur.app.close();
+  });
+});
+
+/** Statements with this word in their name or text fail so many times, as with a Postgres that is not there. */
+function failing(times: number, word: string): (statement: string) => void {
+  let left = times;
+  return (statement) => {
+    if (statement.includes(word) && left > 0) {
+      left -= 1;
+      unavailable();
+    }
+  };
+}
+
+describe('with the dispatcher disabled', () => {
+  test('runs are recorded and answered as skipped, and nothing is asked of any cluster', async () => {
+    const facteur = await startFacteur({
+      db,
+      env: { FACTEUR_DISABLE_DISPATCHER: 'true' },
+      context: { clusterAccess: () => Promise.reject(new Error('nobody may ask')) },
+    });
+    const answer = await facteur.send(event({ interactionId: 'd1' }));
+    expect(answer).toMatchObject({ status: 202, body: { status: 'skipped', duplicate: false } });
+    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
+      body: { ...answer.body, duplicate: true },
+    });
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'skipped', due_at: null });
+    expect(await get(facteur, '/readyz')).toMatchObject({ status: 200, body: { checks: { cluster: 'disabled' } } });
+    expect(facteur.cluster.state()['requests']).toEqual({});
+  });
+
+  test.each(['0', 'false', 'no', 'NO', ''])('%j does not disable it', async (value) => {
+    const facteur = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: value } });
+    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ body: { status: 'submitted' } });
+  });
+
+  test('what was skipped stays skipped when it is enabled again, until somebody retries it', async () => {
+    const off = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: '1' } });
+    const { body } = await off.send(event({ interactionId: 'd1' }));
+    const on = await startFacteur({ db });
+    expect(await on.send(event({ interactionId: 'd1' }))).toMatchObject({
+      body: { status: 'skipped', duplicate: true },
+    });
+    expect(created(on.cluster)).toEqual([]);
+    await on.cli('runs', 'retry', body.runId);
+    await expectRun(db, `retry:${body.runId}`, 'submitted');
+  });
+});
