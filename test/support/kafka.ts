@@ -1,5 +1,6 @@
 import { Admin, Consumer, Producer } from '@platformatic/kafka';
 import { randomUUID } from 'node:crypto';
+import { vi } from 'vitest';
 import type { ConsumerConfig, KafkaConfig } from '../../src/config/config.ts';
 import { readPartition } from '../../src/clients/kafka/fetched.ts';
 import type { ConsumedRecord } from '../../src/clients/kafka/records.ts';
@@ -90,16 +91,26 @@ export class TestKafka {
     await this.#untilServed(topic);
   }
 
-  async produce(topic: string, records: readonly TestRecord[]): Promise<void> {
+  async produce(topic: string, records: readonly TestRecord[], options: { compression?: Compression } = {}) {
     for (let start = 0; start < records.length; start += 1000) {
-      await this.#producer.send({
-        messages: records.slice(start, start + 1000).map(({ headers = [], ...record }) => ({
-          topic,
-          ...record,
-          headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)])),
-        })),
-      });
+      await this.#producer.send({ ...options, messages: messagesOf(topic, records.slice(start, start + 1000)) });
     }
+  }
+
+  async produceInTransaction(topic: string, records: readonly TestRecord[], end: 'commit' | 'abort'): Promise<void> {
+    const producer = new Producer({ ...this.#base, idempotent: true, transactionalId: randomUUID(), acks: -1 });
+    const transaction = await producer.beginTransaction();
+    await transaction.send({ messages: messagesOf(topic, records) });
+    await transaction[end]();
+    await producer.close();
+  }
+
+  /** The same name, another topic. */
+  async recreate(topic: string, partitions: number): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [topic] });
+    // Deleting goes on behind the answer.
+    await vi.waitFor(() => this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 }), { timeout: 15_000 });
+    await this.#untilServed(topic);
   }
 
   /** Offsets that the group committed, by partition; -1 where it never did. */
@@ -143,6 +154,16 @@ export class TestKafka {
     await this.#producer.close();
     await this.#admin.close();
   }
+}
+
+type Compression = 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
+function messagesOf(topic: string, records: readonly TestRecord[]) {
+  return records.map(({ headers = [], ...record }) => ({
+    topic,
+    ...record,
+    headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)])),
+  }));
 }
 
 async function fetchSome(reader: Consumer, { topic, partition, at }: { topic: string; partition: number; at: bigint }) {

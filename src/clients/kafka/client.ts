@@ -51,7 +51,7 @@ export interface ConsumeObserver {
   committed(partition: number, offset: bigint): void;
   /** Something failed and is tried again: a fetch, a commit. */
   troubled(what: string, error: Error): void;
-  /** The committed offset is no longer in the log: what was between was deleted, and reading goes on at `offset`. */
+  /** Our place is no longer in the log, or in none that is still there: reading goes on at `offset`, the log's beginning. */
   outOfRange(partition: number, offset: bigint): void;
 }
 

@@ -19,6 +19,8 @@ export interface FetchHooks {
   troubled(error: KafkaError): void;
   /** How many partitions the topic has, whenever that was looked up. */
   partitionCount(count: number): void;
+  /** Under the same name there is another topic now, so that no position means anything any more. */
+  topicReplaced(): void;
   /** The log has nothing at the position of this partition. */
   outOfRange(queue: PartitionQueue): Promise<void>;
 }
@@ -47,6 +49,7 @@ export class FetchLoop {
   readonly #busyNodes = new Set<number>();
   readonly #stop = new AbortController();
   #news = Promise.withResolvers<void>();
+  #topicId: string | undefined;
 
   constructor(reader: Consumer, topic: string, limits: FetchLimits, hooks: FetchHooks) {
     this.#reader = reader;
@@ -94,6 +97,12 @@ export class FetchLoop {
     if (topic === undefined) {
       throw new Error('the brokers say nothing about the topic');
     }
+    if (this.#topicId !== undefined && this.#topicId !== topic.id) {
+      this.#topicId = topic.id;
+      this.#hooks.topicReplaced();
+      return;
+    }
+    this.#topicId = topic.id;
     this.#hooks.partitionCount(topic.partitionsCount);
     for (const [node, queues] of Map.groupBy(open, (queue) => topic.partitions[queue.partition]?.leader ?? -1)) {
       if (!this.#busyNodes.has(node)) {

@@ -61,6 +61,7 @@ export class GroupSession {
       troubled: troubled('fetch'),
       partitionCount: (count) => this.#noticePartitions(count),
       outOfRange: (queue) => this.#skipToLog(queue),
+      topicReplaced: () => this.#settle(() => this.#beginAnew()),
     });
   }
 
@@ -117,7 +118,7 @@ export class GroupSession {
 
   #listen(): void {
     const broken = (error: unknown): void => this.#ended.reject(error);
-    this.#member.on('consumer:group:join', () => this.#settle());
+    this.#member.on('consumer:group:join', () => this.#settle(() => this.#takeAssigned()));
     this.#member.on('consumer:heartbeat:stalled', ({ lastError }) => {
       broken(lastError ?? new Error('the group coordinator does not answer'));
     });
@@ -127,11 +128,27 @@ export class GroupSession {
     this.#ended.promise.catch(() => undefined);
   }
 
-  /** Brings what is read in line with what is assigned, one change after the other. */
-  #settle(): void {
-    this.#settling = this.#settling
-      .then(() => this.#takeAssigned())
-      .catch((error: unknown) => this.#ended.reject(error));
+  /** Brings what is read in line with what there is to read, one change after the other. */
+  #settle(change: () => Promise<void>): void {
+    this.#settling = this.#settling.then(change).catch((error: unknown) => this.#ended.reject(error));
+  }
+
+  /** The topic was deleted and made anew: what was read of the old one says nothing about where to go on. */
+  async #beginAnew(): Promise<void> {
+    const old = [...this.#partitions.values()];
+    await this.#release(old, false);
+    const edges = await this.#logOffsets(
+      old.map(({ queue }) => queue.partition),
+      EARLIEST,
+    );
+    for (const { queue } of old.filter(
+      ({ queue: { partition } }) => this.#assigned().has(partition) && !this.#stopping,
+    )) {
+      const beginning = edges[queue.partition] ?? 0n;
+      this.#options.observe.outOfRange(queue.partition, beginning);
+      this.#open(queue.partition, beginning);
+    }
+    this.#fetches.wake();
   }
 
   async #takeAssigned(): Promise<void> {

@@ -1,3 +1,4 @@
+import { Consumer } from '@platformatic/kafka';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { KafkaConfig } from '../../config/config.ts';
 import { Secret } from '../../base/secret.ts';
@@ -293,3 +294,56 @@ test('what the broker will never take is told apart', async () => {
   await client.produce({ ...record, value: null });
   await client.close();
 });
+
+test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %s', async (compression) => {
+  const topic = await kafka.createTopic(1);
+  const values = ['a', 'b', 'c'].map((letter) => letter.repeat(1000));
+  await kafka.produce(
+    topic,
+    values.map((value) => text(value)),
+    { compression },
+  );
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.values()).toEqual(values), 15_000);
+  await member.stop();
+});
+
+test('transactions: what was committed is read, what was aborted is not, and neither stops the reading', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produceInTransaction(topic, [text('aborted')], 'abort');
+  await kafka.produceInTransaction(topic, [text('committed')], 'commit');
+  await kafka.produce(topic, [text('plain')]);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.values()).toEqual(['committed', 'plain']), 15_000);
+  await member.stop();
+});
+
+test('a member that shares out partitions in another way is waited for', async () => {
+  const topic = await kafka.createTopic(1);
+  const other = new Consumer({ clientId: 'other', bootstrapBrokers: [...plainBroker().brokers], groupId: topic });
+  other.topics.track(topic);
+  await other.joinGroup({});
+  const refused = await (await Member.join({ topic, groupId: topic })).failure();
+  expect(refused).toMatchObject({ code: 'kafka.group', retryable: true });
+  await other.close(true);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.assigned.at(-1)).toEqual([0]), 15_000);
+  await member.stop();
+}, 40_000);
+
+test('a topic that is deleted and made anew is read from its new beginning', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produce(topic, [text('old-1'), text('old-2')]);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.values()).toEqual(['old-1', 'old-2']), 15_000);
+  await kafka.recreate(topic, 1);
+  // More than before: the old place exists in the new topic, too.
+  const fresh = ['new-1', 'new-2', 'new-3', 'new-4'];
+  await kafka.produce(
+    topic,
+    fresh.map((value) => text(value)),
+  );
+  await vi.waitFor(() => expect(member.values()).toEqual(['old-1', 'old-2', ...fresh]), 40_000);
+  await member.stop();
+  expect(await kafka.committed(topic, topic, 1)).toEqual([4n]);
+}, 60_000);

@@ -9,6 +9,11 @@ import type { OutgoingRecord } from './records.ts';
 const SESSION_TIMEOUT_MS = 20_000;
 const HEARTBEAT_MS = 3_000;
 /**
+ * Brokers that are away may know us again when they are back, and go on at once, where a new member would wait for the
+ * old one to be given up. Only after so long without a heartbeat is the membership taken for broken.
+ */
+const HEARTBEAT_STALL_MS = 300_000;
+/**
  * What a rebalance gives each member to finish before it goes on without it; ours takes 20 s at most. Longer would only
  * make everybody wait longer for one that died in the middle of a rebalance.
  */
@@ -66,7 +71,7 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
     ...shared,
     sessionTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: HEARTBEAT_MS,
-    heartbeatStallTimeout: SESSION_TIMEOUT_MS,
+    heartbeatStallTimeout: HEARTBEAT_STALL_MS,
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     requestTimeout: REBALANCE_TIMEOUT_MS + REQUEST_TIMEOUT_MARGIN_MS,
     protocols: [{ name: 'cooperative-sticky', version: 3 }],

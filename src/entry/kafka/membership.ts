@@ -41,7 +41,7 @@ export async function stayMember(
       logger.warn({ what, error: errorMessage(error) }, 'kafka failed; trying again');
     },
     outOfRange(partition, offset) {
-      logger.warn({ partition, offset }, 'the committed offset is no longer in the log; going on at its beginning');
+      logger.warn({ partition, offset }, 'our place is no longer in the log; going on at its beginning');
     },
   };
   while (!options.signal.aborted) {
