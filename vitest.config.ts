@@ -14,6 +14,9 @@ const SERVICES_TESTS = [
   'test/chaos/**/*.test.ts',
 ];
 
+// Against a running stack, or one that it starts: `npm run test:e2e`.
+const E2E_TESTS = ['test/e2e/**/*.test.ts'];
+
 const shared = {
   testTimeout: 20_000,
   // A hook may start an embedded Postgres: several seconds on a busy machine with two cores.
@@ -42,7 +45,7 @@ export default defineConfig({
           ...shared,
           name: 'npm',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
-          exclude: SERVICES_TESTS,
+          exclude: [...SERVICES_TESTS, ...E2E_TESTS],
         },
       },
       {
@@ -51,6 +54,13 @@ export default defineConfig({
           name: 'services',
           include: SERVICES_TESTS,
           exclude: ['**/node_modules/**'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: E2E_TESTS,
         },
       },
     ],
