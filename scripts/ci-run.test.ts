@@ -63,7 +63,7 @@ function commandLine(pid: number): string {
 test('all well: steps and tests are added up in the last line', async () => {
   npm('', ['passed', 'passed', 'passed']);
   const { code, lines } = await ciRun();
-  expect(lines.at(-1)).toBe('18 passed, 0 failed');
+  expect(lines.at(-1)).toBe('22 passed, 0 failed');
   expect(code).toBe(0);
 });
 
@@ -73,7 +73,7 @@ test('a failed step does not stop the others', async () => {
   expect(lines).toContain('error TS1');
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL .* types \(exit 2\)$/));
   expect(lines).toContainEqual(expect.stringMatching(/^ok .* sandbox$/));
-  expect(lines.at(-1)).toBe('13 passed, 1 failed');
+  expect(lines.at(-1)).toBe('15 passed, 1 failed');
   expect(code).toBe(1);
 });
 
