@@ -15,7 +15,7 @@ import { findForRetry } from '../ledger/find-for-retry.ts';
 import { findSubmission } from '../ledger/find-submission.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
 import { recordRun } from '../ledger/record-run.ts';
-import { postponeRun, wakeSubmitters, type ClaimedRun } from '../ledger/submission-queue.ts';
+import type { ClaimedRun } from '../ledger/submission-queue.ts';
 import type { Slot } from '../submit/slots.ts';
 import type { Submitter } from '../submit/submitter.ts';
 import { codexRun, commandRun } from './new-run.ts';
@@ -23,11 +23,16 @@ import { requirePermission } from './permission.ts';
 import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
 import { retryOf, type Asker } from './retry.ts';
+import { wakeSubmission } from './wake.ts';
+import { withdrawInTime } from './withdraw.ts';
 
 export interface AcceptOptions {
   /** How long to wait for the submission before answering, in milliseconds; 0 answers when it is recorded. */
   readonly awaitSubmissionMs: number;
-  /** Aborted when the sender was told that nothing came of it: a run that is recorded all the same is canceled, not submitted. */
+  /**
+   * For senders who ask again under another delivery id when they are told that nothing came of it: what is recorded all
+   * the same, after this was aborted or although the database's answer was lost, is canceled and not submitted.
+   */
   readonly givenUp?: AbortSignal;
 }
 
@@ -59,9 +64,6 @@ export interface Dispatch {
    */
   cancel(runId: string, actor: string): Promise<RunState>;
 }
-
-/** On whose behalf a run is canceled that was recorded after its sender had been told to try again. */
-const TOO_LATE = 'facteur: recorded too late for its sender';
 
 export interface DispatchDeps {
   readonly db: Database;
@@ -115,7 +117,7 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
       if (state === undefined) {
         throw new FacteurError('run.unknown', 'there is no such run', { retryable: false });
       }
-      await (deps.submitter === undefined ? wakeOthers(deps) : deps.submitter.nudge());
+      await wakeSubmission(deps);
       return state;
     },
   };
@@ -139,11 +141,16 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
 
 async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): Promise<RunReceipt> {
   refuseOversized(run);
-  const { receipt, slot } = await recordInSlot(run, deps);
+  const { receipt, slot } = await recordInSlot(run, deps).catch((error: unknown) => {
+    if (options.givenUp !== undefined) {
+      void withdrawInTime(run, deps);
+    }
+    throw error;
+  });
   const { runId, state } = receipt;
   if (isUnwanted(receipt, options)) {
     slot?.release();
-    await cancelUnwanted(claimOf(run, receipt), deps);
+    await withdrawInTime(run, deps);
     return receipt;
   }
   if (state !== 'queued') {
@@ -151,7 +158,7 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
     return receipt;
   }
   if (deps.submitter === undefined) {
-    await wakeOthers(deps);
+    await wakeSubmission(deps);
     return receipt;
   }
   const waitMs = options.awaitSubmissionMs;
@@ -176,15 +183,6 @@ async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt:
 
 function isUnwanted({ duplicate }: RunReceipt, { givenUp }: AcceptOptions): boolean {
   return givenUp?.aborted === true && !duplicate;
-}
-
-/** Its sender has been told to try again, so this one must not run beside the next. */
-async function cancelUnwanted(claimed: ClaimedRun, deps: DispatchDeps): Promise<void> {
-  deps.logger.warn({ runId: claimed.runId }, 'recorded too late for its sender; the run is canceled');
-  await requestCancel(deps.db, claimed.runId, TOO_LATE);
-  // Nobody works on it, so nobody has to wait for the claim to run out.
-  await postponeRun(deps.db, claimed, 0, '');
-  await (deps.submitter === undefined ? wakeOthers(deps) : deps.submitter.nudge());
 }
 
 /** Another process may have brought the run to the cluster meanwhile; all answers to one delivery should agree. */
@@ -212,15 +210,6 @@ function bringToCluster(run: NewRun, receipt: RunReceipt, submitter: Submitter, 
 function claimOf({ traceparent, plan }: NewRun, receipt: RunReceipt): ClaimedRun {
   const fresh = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
   return { ...receipt, ...fresh, traceparent, plan };
-}
-
-/** The run is durable by now: when nobody can be woken, the submitters' own polling finds it. */
-async function wakeOthers({ db, logger }: DispatchDeps): Promise<void> {
-  try {
-    await wakeSubmitters(db);
-  } catch (error) {
-    logger.warn({ error: errorMessage(error) }, 'the submitters could not be woken');
-  }
 }
 
 /** Each UTF-16 unit takes at most 6 bytes as JSON, so that only large plans need to be measured exactly. */
