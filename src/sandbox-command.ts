@@ -11,6 +11,7 @@ import type { RegisterCommand } from './entry/cli/program.ts';
 import { runUntilStopped } from './entry/cli/serve.ts';
 
 import { startSimulatedCluster, type SimulatedCluster } from './sandbox/cluster/cluster.ts';
+import { startSimulatedDiscord, type SimulatedDiscord } from './sandbox/discord/discord.ts';
 import { Timeline } from './sandbox/timeline.ts';
 import { playTour } from './sandbox-tour.ts';
 
@@ -51,20 +52,21 @@ async function runSandbox(
   const cluster = await startSimulatedCluster({
     namespaces: [NAMESPACE],
     templates: TEMPLATES.map((name) => ({ namespace: NAMESPACE, name })),
-    defaults: { stepMs: 400 },
+    defaults: { stepMs: 800 },
   });
+  const discord = await startSimulatedDiscord();
   const folder = await mkdtemp(join(tmpdir(), 'facteur-sandbox-'));
   try {
     const kubeconfig = join(folder, 'kubeconfig.yaml');
     await writeFile(kubeconfig, cluster.kubeconfig());
-    const env = await sandboxEnvironment(options, kubeconfig);
+    const env = { ...telemetryVariables(io.env), ...(await sandboxEnvironment(options, kubeconfig, discord)) };
     const { config } = await loadConfig({ env, readFile: async (path) => (await io.readFile(path)).toString() });
     const app = await start(config, { ...io, env });
-    const ready = app.ready.then(() => tour(app, cluster, options, io));
+    const ready = app.ready.then(() => tour({ app, cluster, discord }, options, io));
     const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
     await runUntilStopped({ ready, consumed: app.consumed, close: () => app.close() }, stayUntil);
   } finally {
-    await cluster.close();
+    await Promise.all([cluster.close(), discord.close()]);
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -79,7 +81,14 @@ function whenDone(promise: Promise<void>): AbortSignal {
   return done.signal;
 }
 
-async function tour(app: App, cluster: SimulatedCluster, options: SandboxOptions, io: CliIo): Promise<void> {
+/** What stands in the sandbox. */
+interface World {
+  readonly app: App;
+  readonly cluster: SimulatedCluster;
+  readonly discord: SimulatedDiscord;
+}
+
+async function tour({ app, cluster, discord }: World, options: SandboxOptions, io: CliIo): Promise<void> {
   const url = `http://127.0.0.1:${app.address.port}`;
   const colour = io.stdout.isTTY && (io.env['NO_COLOR'] ?? '') === '';
   const timeline = new Timeline(
@@ -91,10 +100,11 @@ async function tour(app: App, cluster: SimulatedCluster, options: SandboxOptions
 
   facteur   ${url}
   cluster   simulated, ${cluster.url}
+  Discord   simulated, ${discord.apiBaseUrl}
   database  embedded PostgreSQL, ${options.data === undefined ? 'in memory' : `kept in ${options.data}`}`);
   const workflowsNamed = (name: string): number =>
     cluster.history.entries.filter((entry) => entry.kind === 'create' && entry.name === name).length;
-  await playTour({ app, url, timeline, workflowsNamed });
+  await playTour({ app, url, timeline, discord, workflowsNamed });
   timeline.note(options.exit === true ? '\nAll of it worked.' : farewell(url));
 }
 
@@ -107,8 +117,17 @@ All of it worked. facteur stays up for more; Ctrl-C ends it.
   npm run facteur -- send codex-task examples/codex-task.json --url ${url}`;
 }
 
+/** Nothing else of the developer's environment is wanted. */
+function telemetryVariables(env: CliIo['env']): CliIo['env'] {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('OTEL_')));
+}
+
 /** The configuration an operator would write, as environment variables. */
-async function sandboxEnvironment(options: SandboxOptions, kubeconfig: string): Promise<Record<string, string>> {
+async function sandboxEnvironment(
+  options: SandboxOptions,
+  kubeconfig: string,
+  discord: SimulatedDiscord,
+): Promise<Record<string, string>> {
   if (options.data !== undefined) {
     await mkdir(options.data, { recursive: true });
   }
@@ -117,8 +136,11 @@ async function sandboxEnvironment(options: SandboxOptions, kubeconfig: string): 
     FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${options.port}`,
     FACTEUR_POSTGRES_DSN: `pglite:${options.data === undefined ? 'memory' : join(options.data, 'postgres')}`,
     FACTEUR_REDIS_URL: 'memory://',
-    FACTEUR_DISCORD_BOT_TOKEN: 'sandbox',
-    FACTEUR_DISCORD_APPLICATION_ID: '100000000000000001',
+    FACTEUR_DISCORD_BOT_TOKEN: discord.botToken,
+    FACTEUR_DISCORD_APPLICATION_ID: discord.applicationId,
+    FACTEUR_DISCORD_PUBLIC_KEY: discord.publicKey,
+    FACTEUR_DISCORD_GUILD_ID: discord.guildId,
+    FACTEUR_DISCORD_API_BASE_URL: discord.apiBaseUrl,
     FACTEUR_ARGO_NAMESPACE: NAMESPACE,
     FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
     FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_ENABLED: 'true',

@@ -7,6 +7,7 @@ import { isFinished, type RunState } from './domain/run-state.ts';
 import type { RunView } from './ledger/find-runs.ts';
 import { CommandEventSchema } from './proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from './proto/proompteng/froussard/v1/codex_task_pb.ts';
+import type { SimulatedDiscord } from './sandbox/discord/discord.ts';
 import type { Timeline } from './sandbox/timeline.ts';
 
 /** What the tour plays against, and where it tells of it. */
@@ -14,6 +15,7 @@ export interface TourStage {
   readonly app: App;
   readonly url: string;
   readonly timeline: Timeline;
+  readonly discord: SimulatedDiscord;
   /** How many workflows the simulated cluster has of this name. */
   readonly workflowsNamed: (name: string) => number;
 }
@@ -23,7 +25,8 @@ const PATIENCE_MS = 60_000;
 const POLL_MS = 20;
 
 /**
- * Plays one command event (twice) and one Codex task through the real HTTP doors, and tells what happened.
+ * Plays one command event (twice), one Codex task and one slash command through the real HTTP doors, and tells what
+ * happened.
  *
  * @throws FacteurError as soon as anything is not as it should be
  */
@@ -61,6 +64,45 @@ export async function playTour(stage: TourStage): Promise<void> {
   });
   stage.timeline.story('A Codex task, as the GitHub webhook relay sends it: proompteng/lab#42');
   await play(stage, '/codex/tasks', toBinary(CodexTaskSchema, task));
+  await playChat(stage);
+}
+
+/** A person runs a slash command, and reads the message that follows the run. */
+async function playChat({ app, url, timeline, discord }: TourStage): Promise<void> {
+  timeline.story('Ada types /plan in Discord; the signed interaction reaches facteur, and one message follows the run');
+  await discord.people.saveEndpoint(`${url}/discord/interactions`);
+  const asked = await discord.people.command('plan', [{ name: 'objective', value: 'Ship it from the chat' }]);
+  expectThat(
+    asked.outcome === 'acknowledged',
+    `facteur answered the interaction with ${asked.status}: ${asked.problem}`,
+  );
+  timeline.step('answered', `within ${Math.round(asked.milliseconds)} ms: "facteur is thinking…"`);
+  const deadline = performance.now() + PATIENCE_MS;
+  let shown = 0;
+  let state: RunState = 'queued';
+  for (;;) {
+    const versions =
+      discord.messages().find((message) => message.interactionId === asked.interactionId)?.versions ?? [];
+    for (const version of versions.slice(shown).filter(({ loading }) => !loading)) {
+      timeline.step('message', readableMessage(version.content));
+    }
+    shown = versions.length;
+    if (isFinished(state) && versions.at(-1)?.content.includes('Succeeded') === true) {
+      return;
+    }
+    state = (await app.findRun(asked.interactionId))?.state ?? state;
+    expectThat(performance.now() < deadline, 'the message does not show the end of the run after a minute');
+    await wait(POLL_MS);
+  }
+}
+
+/** The message as one line, without Discord's markup. */
+function readableMessage(content: string): string {
+  return content
+    .replaceAll(/<t:\d+:R>/g, 'just now')
+    .replaceAll('**', '')
+    .replaceAll(/^-# /gm, '')
+    .replaceAll('\n', '  ');
 }
 
 /** Sends one request and follows its run. */
