@@ -4,15 +4,12 @@ import { Commits } from './commits.ts';
 import { type KafkaError, toKafkaError } from './errors.ts';
 import { FetchLoop } from './fetch-loop.ts';
 import { PartitionQueue } from './partition-queue.ts';
+import { beginnings, startOffsets, type OffsetSource } from './start-offsets.ts';
 
 /** How long a partition that is given away, or a stop, waits for the record in hand, in milliseconds. */
 const DRAIN_MS = 15_000;
 /** How long leaving the group may take before the connections are simply cut. */
 const LEAVE_MS = 5_000;
-
-/** The protocol's names for the first and the end of a log. */
-const EARLIEST = -2n;
-const LATEST = -1n;
 
 interface Partition {
   readonly queue: PartitionQueue;
@@ -137,40 +134,40 @@ export class GroupSession {
   async #beginAnew(): Promise<void> {
     const old = [...this.#partitions.values()];
     await this.#release(old, false);
-    const edges = await this.#logOffsets(
-      old.map(({ queue }) => queue.partition),
-      EARLIEST,
-    );
-    for (const { queue } of old.filter(
-      ({ queue: { partition } }) => this.#assigned().has(partition) && !this.#stopping,
-    )) {
-      const beginning = edges[queue.partition] ?? 0n;
-      this.#options.observe.outOfRange(queue.partition, beginning);
-      this.#open(queue.partition, beginning);
+    const assigned = old.map(({ queue }) => queue.partition).filter((partition) => this.#assigned().has(partition));
+    for (const [partition, offset] of await beginnings(this.#source(), assigned)) {
+      this.#options.observe.outOfRange(partition, offset);
+      this.#open(partition, offset);
     }
     this.#fetches.wake();
   }
 
   async #takeAssigned(): Promise<void> {
     const fresh = [...this.#assigned()].filter((partition) => !this.#partitions.has(partition));
-    const starts = fresh.length === 0 ? new Map<number, bigint>() : await this.#startOffsets(fresh);
+    const starts = fresh.length === 0 ? new Map<number, bigint>() : await startOffsets(this.#source(), fresh);
     const assigned = this.#assigned();
     for (const [partition, offset] of starts) {
-      // It may have been taken away again while its offset was looked up.
-      if (assigned.has(partition) && !this.#stopping) {
-        this.#open(partition, offset);
-      }
+      this.#open(partition, offset);
     }
     this.#options.observe.assigned([...assigned].toSorted((a, b) => a - b));
     this.#fetches.wake();
   }
 
   #open(partition: number, offset: bigint): void {
+    // It may have been taken away again while its offset was looked up.
+    if (this.#stopping || !this.#assigned().has(partition)) {
+      return;
+    }
     const queue = new PartitionQueue(
       { topic: this.#options.topic, partition, offset },
       {
         onRoom: () => this.#fetches.wake(),
-        onHandled: (handled) => this.#commits.add(partition, handled),
+        onHandled: (handled) => {
+          // A reader that outlived its partition must not speak for the one that reads it now.
+          if (this.#partitions.get(partition)?.queue === queue) {
+            this.#commits.add(partition, handled);
+          }
+        },
       },
     );
     this.#commits.own(partition);
@@ -180,44 +177,17 @@ export class GroupSession {
     this.#partitions.set(partition, { queue, done });
   }
 
-  async #startOffsets(partitions: readonly number[]): Promise<Map<number, bigint>> {
-    const { topic, startAt, fromBeginning } = this.#options;
-    const asked = [{ topic, partitions: [...partitions] }];
-    const committed =
-      fromBeginning === true ? [] : ((await this.#member.listCommittedOffsets({ topics: asked })).get(topic) ?? []);
-    const none = partitions.filter((partition) => (committed[partition] ?? -1n) < 0n);
-    const at = fromBeginning === true || startAt === 'earliest' ? EARLIEST : LATEST;
-    const edges = none.length === 0 ? [] : await this.#logOffsets(none, at);
-    return new Map(
-      partitions.map((partition) => {
-        const known = committed[partition] ?? -1n;
-        return [partition, known >= 0n ? known : (edges[partition] ?? 0n)];
-      }),
-    );
-  }
-
-  async #logOffsets(partitions: readonly number[], timestamp: bigint): Promise<readonly bigint[]> {
-    const { topic } = this.#options;
-    const found = await this.#reader.listOffsets({
-      topics: [topic],
-      partitions: { [topic]: [...partitions] },
-      timestamp,
-    });
-    return found.get(topic) ?? [];
-  }
-
   async #skipToLog(queue: PartitionQueue): Promise<void> {
-    const [offset] = (await this.#logOffsets([queue.partition], EARLIEST)).filter((found) => found !== undefined);
-    const beginning = offset ?? 0n;
-    this.#options.observe.outOfRange(queue.partition, beginning);
-    queue.seek(beginning);
+    const offset = (await beginnings(this.#source(), [queue.partition])).get(queue.partition) ?? 0n;
+    this.#options.observe.outOfRange(queue.partition, offset);
+    queue.seek(offset);
   }
 
   /** A topic that grew is only shared out anew when somebody asks for it. */
   #noticePartitions(count: number): void {
-    const before = this.#partitionCount;
-    this.#partitionCount = count;
-    if (before !== undefined && count > before && this.#member.isActive()) {
+    this.#partitionCount ??= count;
+    if (count > this.#partitionCount && this.#member.isActive()) {
+      this.#partitionCount = count;
       this.#member.joinGroup({}).catch((error: unknown) => this.#ended.reject(error));
     }
   }
@@ -242,6 +212,10 @@ export class GroupSession {
     await this.#release([...this.#partitions.values()], true);
     this.#commits.stop();
     await within(LEAVE_MS, Promise.allSettled([this.#member.close(true), this.#reader.close(true)]));
+  }
+
+  #source(): OffsetSource {
+    return { member: this.#member, reader: this.#reader, options: this.#options };
   }
 
   #assigned(): ReadonlySet<number> {
