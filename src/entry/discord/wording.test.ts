@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { PressOutcome } from '../../dispatch/press.ts';
+import type { StatusReport } from '../../dispatch/status.ts';
+import type { StepLog } from '../../dispatch/step-log.ts';
+import { Refusal, REFUSAL_TEXTS, type RefusalKind } from '../../domain/refusal.ts';
+import { RUN_STATES } from '../../domain/run-state.ts';
+import type { RunView } from '../../ledger/find-runs.ts';
+import { pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
+
+const KINDS = Object.keys(REFUSAL_TEXTS) as RefusalKind[];
+const LIMIT = 2000;
+
+/** What Discord would take for more than plain words, outside of code. */
+function outsideCode(text: string): string {
+  return text.replaceAll(/```[^]*?```|`[^`\n]*`/g, '');
+}
+
+const run: RunView = {
+  runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
+  deliveryId: 'd',
+  kind: 'command',
+  command: 'plan',
+  door: 'discord',
+  state: 'failed',
+  reason: 'step-1: boom',
+  progress: '1/3',
+  namespace: 'argo',
+  workflowName: 'plan-20260203-040506-abc123',
+  workflowUid: 'uid',
+  correlationId: 'c',
+  userId: '7',
+  attempts: 1,
+  retryCount: 0,
+  retryOf: '',
+  cancelRequestedBy: '',
+  acceptedAt: new Date(0),
+  submittedAt: null,
+  startedAt: null,
+  finishedAt: null,
+};
+
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 3000 }),
+  fc.constantFrom('@everyone `<@1>`', '```\n@here', '[x](https://example.test)', '**', '\ud800', ''),
+);
+
+describe('every text', () => {
+  test('keeps Discord’s limit, and stands in code, whatever comes in', () => {
+    const state = fc.constantFrom(...RUN_STATES);
+    const report = fc.record<StatusReport>({
+      namespace: hostile,
+      workflowTemplate: hostile,
+      template: fc.constantFrom('ready', 'missing', 'silent', 'disabled'),
+      last: fc.option(
+        fc.record({ command: hostile, workflowName: hostile, namespace: hostile, state, progress: hostile }),
+        { nil: undefined },
+      ),
+      correlationId: hostile,
+    });
+    const log = fc.record<StepLog>({ reason: hostile, lines: hostile });
+    fc.assert(
+      fc.property(
+        hostile,
+        hostile,
+        fc.constantFrom(...KINDS),
+        report,
+        state,
+        log,
+        (name, details, kind, status, at, logs) => {
+          const theRun = { ...run, workflowName: name, command: name, state: at };
+          const receipt = { ...run, workflowName: details, duplicate: true, namespace: name };
+          const outcomes: PressOutcome[] = [
+            { kind: 'unknown' },
+            { kind: 'forbidden', run: theRun },
+            { kind: 'ending', run: theRun },
+            { kind: 'over', run: theRun },
+            { kind: 'not_retryable', run: theRun },
+            { kind: 'retried_before', run: theRun, receipt },
+            { kind: 'logs', run: theRun, log: logs },
+            { kind: 'logs', run: theRun, log: { ...logs, problem: 'denied' } },
+          ];
+          const texts = [
+            refusalText(new Refusal(kind, details), name),
+            unreadableText(new Refusal(kind, details)),
+            statusText(status),
+            ...outcomes.map(pressText),
+          ];
+          for (const text of texts) {
+            expect(text.length).toBeLessThanOrEqual(LIMIT);
+            expect(text.isWellFormed()).toBe(true);
+            expect(outsideCode(text)).not.toMatch(/@everyone|@here|<@|\]\(|\*\*/);
+          }
+        },
+      ),
+    );
+  });
+
+  test('of a refusal says what to do, and of each kind there is one', () => {
+    for (const kind of KINDS) {
+      expect(refusalText(new Refusal(kind), 'plan').length).toBeGreaterThan(20);
+    }
+    expect(refusalText(new Refusal('invalid_option', 'a: is required; b: must be a number'), 'plan')).toContain(
+      '```\na: is required\nb: must be a number\n```',
+    );
+    // The two braces themselves must not be what the person is shown to copy.
+    expect(refusalText(new Refusal('template_tag'), 'plan')).not.toContain('{{');
+    expect(Object.values(SAY).every((text) => text.length > 20)).toBe(true);
+  });
+
+  test('about a log keeps both the reason and the lines', () => {
+    const text = pressText({ kind: 'logs', run, log: { reason: 'step-1: boom', lines: 'one\ntwo' } });
+    expect(text).toBe('Workflow `plan-20260203-040506-abc123` failed:\n```\nstep-1: boom\n```\n```\none\ntwo\n```');
+    expect(pressText({ kind: 'logs', run, log: { reason: '', lines: '' } })).toContain('says nothing about why');
+  });
+});
