@@ -45,13 +45,13 @@ cluster.store.onCommit(({ resource, cause, entry }) => {
   if (resource === 'workflows' && (cause === 'state' || cause === 'progress')) {
     const { status } = entry.object;
     const key = `${entry.object.metadata.name} ${textField(status, 'phase')} ${textField(status, 'progress')}`;
-    changes.push([key, performance.timeOrigin + performance.now()]);
+    changes.push([key, Date.now()]);
   }
 });
-setInterval(() => {
+const telling = setInterval(() => {
   send({ kind: 'changes', changes });
   changes = [];
-}, 200).unref();
+}, 200);
 
 process.on('message', (message: ToCluster) => {
   switch (message.kind) {
@@ -67,6 +67,7 @@ process.on('message', (message: ToCluster) => {
   }
 });
 process.on('disconnect', () => {
+  clearInterval(telling);
   void cluster.close();
 });
 send({ kind: 'up', url: cluster.url });

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { createLogger } from '../src/base/logger.ts';
 import { createArgoClient } from '../src/clients/argo/client.ts';
+import type { ArgoClient } from '../src/clients/argo/workflows.ts';
 import type { Database } from '../src/clients/postgres/database.ts';
 import { deliveryLabel } from '../src/domain/workflow-name.ts';
 import { Follower } from '../src/follow/follower.ts';
@@ -34,8 +35,9 @@ const HICCUPS: readonly Command[] = [
   { op: 'silence-watches', ms: 1000 },
 ];
 
-/** Every key is written once: when the cluster changed, and when the ledger had it. */
+/** Every key is noted once: when the cluster changed, when the watch told of it, and when the ledger had it. */
 const changedAt = new Map<string, number>();
+const arrivedAt = new Map<string, number>();
 const writtenAt = new Map<string, number>();
 
 const PHASES: Readonly<Record<string, string>> = {
@@ -64,10 +66,29 @@ function observed(db: Database): Database {
   };
 }
 
+/** The client, but what arrives by the watch is noted when it arrives. */
+function listening(client: ArgoClient): ArgoClient {
+  return {
+    ...client,
+    async *watchWorkflows(namespace, options) {
+      for await (const event of client.watchWorkflows(namespace, options)) {
+        if (event.type !== 'BOOKMARK') {
+          const { metadata, status } = event.workflow;
+          const key = `${metadata?.name} ${status?.phase} ${status?.progress}`;
+          if (!arrivedAt.has(key)) {
+            arrivedAt.set(key, Date.now());
+          }
+        }
+        yield event;
+      }
+    },
+  };
+}
+
 let statements = 0;
 let inStatements = 0;
 function noteWritten(batch: string): void {
-  const now = performance.timeOrigin + performance.now();
+  const now = Date.now();
   statements += 1;
   for (const { name, state, progress } of JSON.parse(batch) as Record<'name' | 'state' | 'progress', string>[]) {
     const key = `${name} ${PHASES[state] ?? state} ${progress}`;
@@ -138,22 +159,34 @@ async function trouble(cluster: ChildProcess): Promise<void> {
 const pageCount = async (cluster: ChildProcess): Promise<number> =>
   (await ask(cluster, { kind: 'counts' }, 'counts')).requests['list'] ?? 0;
 
-function report(lags: readonly number[], cpuSeconds: number, wallSeconds: number): void {
-  const sorted = lags.toSorted((a, b) => a - b);
+type Moments = ReadonlyMap<string, number>;
+
+/** From one moment to the other, of the changes that happened at `since` or later and that both know one by one. */
+function lags(from: Moments, to: Moments, since = 0): number[] {
+  return [...from].flatMap(([key, at]) => {
+    const noted = to.get(key);
+    return noted === undefined || (changedAt.get(key) ?? 0) < since ? [] : [noted - at];
+  });
+}
+
+function percentiles(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): string =>
     `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
+  return `p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, longest ${at(1)}`;
+}
+
+function report(cpuSeconds: number): void {
   const missing = [...changedAt.keys()].filter((key) => !key.endsWith('Pending 0/5') && !writtenAt.has(key)).length;
-  console.log(
-    `changes: ${changedAt.size} in the cluster, ${lags.length} written one by one, ${missing} overtaken by a later one`,
-  );
-  console.log(`lag: p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, longest ${at(1)}`);
-  console.log(
-    `${statements} statements of ${(lags.length / statements).toFixed(0)} changes and ${(inStatements / statements).toFixed(1)} ms on average; ${(cpuSeconds / wallSeconds).toFixed(2)} cores of this process, ${Math.round((cpuSeconds * 1e6) / lags.length)} us a change`,
-  );
+  console.log(`${changedAt.size} changes, ${Math.round(changedAt.size / seconds)} a second, ${missing} not written`);
+  console.log(`lag: ${percentiles(lags(changedAt, writtenAt))}`);
+  console.log(`  of it before the watch told of it: ${percentiles(lags(changedAt, arrivedAt))}`);
+  console.log(`  and from then on: ${percentiles(lags(arrivedAt, writtenAt))}`);
+  const each = `${(changedAt.size / statements).toFixed(0)} changes and ${(inStatements / statements).toFixed(1)} ms each`;
+  console.log(`${statements} statements, ${each}`);
+  console.log(`processor: ${(cpuSeconds / seconds).toFixed(2)} cores of the process that follows`);
   const { rss, heapUsed } = process.memoryUsage();
-  console.log(
-    `memory of the process that follows: ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(heapUsed / 2 ** 20)} MiB of it heap`,
-  );
+  console.log(`memory: ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(heapUsed / 2 ** 20)} MiB of it heap`);
 }
 
 // Five steps and what comes before them take three quarters of the time on average, so that most workflows end within it.
@@ -183,7 +216,7 @@ const logger = createLogger('info', {
 });
 const follower = new Follower({
   db: observed(database.db),
-  workflows,
+  workflows: listening(workflows),
   logger,
   random: Math.random,
   namespaces: [NAMESPACE],
@@ -203,15 +236,14 @@ await trouble(cluster);
 const used = process.cpuUsage(cpu);
 const afterHiccups = await pageCount(cluster);
 console.log(`${Math.ceil((seconds * 1000) / HICCUP_MS)} hiccups made ${afterHiccups - pages} pages of lists necessary`);
+await setTimeout(1000);
+report((used.user + used.system) / 1e6);
+const expiredAt = Date.now();
 cluster.send({ kind: 'fault', command: { op: 'expire-watches', form: 'event', times: 1 } } satisfies ToCluster);
 cluster.send({ kind: 'fault', command: { op: 'drop-watches', how: 'end' } } satisfies ToCluster);
 await setTimeout(HICCUP_MS);
 console.log(`a version that was gone (410) made ${(await pageCount(cluster)) - afterHiccups} necessary`);
-const lags = [...changedAt].flatMap(([key, at]) => {
-  const written = writtenAt.get(key);
-  return written === undefined ? [] : [written - at];
-});
-report(lags, (used.user + used.system) / 1e6, seconds);
+console.log(`  lag meanwhile: ${percentiles(lags(changedAt, writtenAt, expiredAt))}`);
 await follower.stop();
 await workflows.close();
 await database.close();

@@ -5,6 +5,7 @@ import type { WatchEvent } from '../clients/argo/workflows.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { LABELS, MANAGED_BY } from '../domain/workflow-plan.ts';
 import { liveRuns, type LiveRun } from '../ledger/observe-live-runs.ts';
+import type { Observation } from '../ledger/observe-workflows.ts';
 import { timingsOf, type FollowDeps, type FollowTimings } from './deps.ts';
 import { KnownWorkflows } from './known-workflows.ts';
 import { ObservationBuffer } from './observation-buffer.ts';
@@ -88,14 +89,15 @@ export class NamespaceFollower {
     let version = '';
     const options = { labelSelector: SELECTOR, signal: this.#signal };
     for await (const page of this.#deps.workflows.listWorkflows(this.#namespace, options)) {
-      const seen = page.workflows.map(observe);
-      for (const { uid, name } of seen) {
-        uids.add(uid);
-        names.add(name);
+      for (const workflow of page.workflows) {
+        const seen = observe(workflow);
+        uids.add(seen.uid);
+        names.add(seen.name);
+        await this.#takeNews(seen);
       }
-      await this.#updater.write(seen.filter((each) => this.#known.isNews(each)));
       version = page.resourceVersion;
     }
+    await this.#buffer.flush();
     this.#known.forgetAllBut(uids);
     const missing = live.filter(({ workflowUid, workflowName }) =>
       workflowUid === '' ? !names.has(workflowName) : !uids.has(workflowUid),
@@ -131,7 +133,13 @@ export class NamespaceFollower {
     if (event.type === 'DELETED') {
       this.#known.forget(seen.uid);
       await this.#buffer.add(isFinished(seen.state) ? seen : { ...seen, state: 'lost', reason: VANISHED });
-    } else if (this.#known.isNews(seen)) {
+    } else {
+      await this.#takeNews(seen);
+    }
+  }
+
+  async #takeNews(seen: Observation): Promise<void> {
+    if (this.#known.isNews(seen)) {
       await this.#buffer.add(seen);
     }
   }
