@@ -13,57 +13,62 @@ function workflow(nodes: object, uid = 'u-1'): Workflow {
 
 const FAILED = workflow({ a: { ...node, phase: 'Failed', message: 'boom', finishedAt: '2026-01-01T00:00:00Z' } });
 
-/** What the cluster answers, in place of one. */
-function cluster(found: () => Promise<Workflow>, log: () => Promise<string>) {
+interface Answers {
+  readonly workflow: Workflow | ArgoErrorCode | 'never';
+  readonly log: { readonly text: string } | ArgoErrorCode;
+}
+
+/** A cluster's answers, in place of one. */
+function cluster(answers: Answers) {
   const asked: string[] = [];
   const workflows: NonNullable<StepLogDeps['workflows']> = {
-    getWorkflow: found,
-    podLog: async (namespace, pod, { container, tailLines }) => {
+    async getWorkflow() {
+      if (answers.workflow === 'never') {
+        await new Promise(() => undefined);
+      }
+      return failing(answers.workflow) ?? (answers.workflow as Workflow);
+    },
+    async podLog(namespace, pod, { container, tailLines }) {
       asked.push(`${namespace}/${pod}/${container}/${tailLines}`);
-      return log();
+      return failing(answers.log) ?? (answers.log as { text: string }).text;
     },
   };
   return { asked, workflows };
 }
 
-function fails(code: ArgoErrorCode): () => Promise<never> {
-  return () => Promise.reject(new ArgoError(code, 'no'));
+function failing(answer: unknown): undefined {
+  if (typeof answer === 'string') {
+    throw new ArgoError(answer as ArgoErrorCode, 'no');
+  }
 }
 
 describe('readStepLog', () => {
   test('gives the last lines of the step that failed, safe to show', async () => {
-    const { asked, workflows } = cluster(
-      async () => FAILED,
-      async () => '\u001b[31mPASSWORD=canary\u001b[0m\nboom\n',
-    );
+    const { asked, workflows } = cluster({
+      workflow: FAILED,
+      log: { text: '\u001b[31mPASSWORD=canary\u001b[0m\nboom\n' },
+    });
     expect(await readStepLog(run, { workflows })).toEqual({ reason: 'build: boom', lines: 'PASSWORD=***\nboom' });
     expect(asked).toEqual([expect.stringMatching(/^argo\/plan-1-build-\d+\/main\/20$/)]);
   });
 
-  test.each([
-    ['denied', async () => FAILED, fails('argo.forbidden')],
-    ['gone', async () => FAILED, fails('argo.not_found')],
-    ['gone', async () => FAILED, fails('argo.invalid')],
-    ['gone', fails('argo.not_found'), fails('argo.not_found')],
-    ['gone', async () => workflow({}, 'another'), async () => 'of another workflow'],
-    ['silent', fails('argo.timeout'), async () => ''],
-    ['silent', fails('argo.connection'), async () => ''],
-    ['no_step', async () => workflow({}), async () => ''],
-    [
-      'no_step',
-      async () => workflow({ a: { ...node, type: 'Suspend', phase: 'Failed', message: 'x' } }),
-      async () => '',
-    ],
-  ] as const)('says that there are none: %s', async (problem, found, log) => {
-    const { workflows } = cluster(found, log);
+  test.each<readonly [string, Answers['workflow'], Answers['log']]>([
+    ['denied', FAILED, 'argo.forbidden'],
+    ['gone', FAILED, 'argo.not_found'],
+    ['gone', FAILED, 'argo.invalid'],
+    ['gone', 'argo.not_found', { text: '' }],
+    ['gone', workflow({}, 'another'), { text: 'of another workflow' }],
+    ['silent', 'argo.timeout', { text: '' }],
+    ['silent', 'argo.connection', { text: '' }],
+    ['no_step', workflow({}), { text: '' }],
+    ['no_step', workflow({ a: { ...node, type: 'Suspend', phase: 'Failed', message: 'x' } }), { text: '' }],
+  ])('says that there are none: %s', async (problem, found, log) => {
+    const { workflows } = cluster({ workflow: found, log });
     expect(await readStepLog(run, { workflows })).toEqual({ reason: 'build: boom', lines: '', problem });
   });
 
   test('does not wait for a cluster that hangs', async () => {
-    const { workflows } = cluster(
-      () => new Promise(() => undefined),
-      async () => '',
-    );
+    const { workflows } = cluster({ workflow: 'never', log: { text: '' } });
     const began = performance.now();
     expect(await readStepLog(run, { workflows })).toMatchObject({ problem: 'silent' });
     expect(performance.now() - began).toBeLessThan(2500);
