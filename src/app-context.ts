@@ -16,6 +16,8 @@ export interface AppContext {
   readonly openDatabase?: typeof openDatabase;
   /** The cluster to talk to; looked for only when the dispatcher is enabled. */
   readonly clusterAccess: () => Promise<ClusterAccess>;
+  /** All metrics in Prometheus's text format; absent where nobody asked for them. */
+  readonly scrape?: () => Promise<string>;
   readonly version: string;
   readonly commit: string;
 }

@@ -75,6 +75,7 @@ export async function startApp(
     park: (letter) => keepDeadLetter(requireCore().db, { attempts: 1, ...letter }),
     readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions }),
     interactions: interactionsRoute({ config, context, argo, sessions }, requireCore),
+    ...(context.scrape === undefined ? {} : { scrape: context.scrape }),
   });
   const address = roles.has('http') ? await listen(http, config, logger) : { host: '', port: 0 };
   const ready = openCore({ config, context, roles, argo, sessions, discord }, life.signal).then(async (opened) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { startApp, type App } from './app.ts';
+import type { App } from './app.ts';
 import type { AppContext } from './app-context.ts';
-import { createLogger, type Logger } from './base/logger.ts';
+import { bothSinks, createLogger, type Logger, type LogSink } from './base/logger.ts';
 import { systemClock } from './base/clock.ts';
 import { errorMessage } from './base/errors.ts';
 import { readableLog } from './base/readable-log.ts';
@@ -28,8 +28,8 @@ import { runsCommand } from './entry/cli/runs.ts';
 import { sendCommand } from './entry/cli/send.ts';
 import { serveCommand, type ServeRequest } from './entry/cli/serve.ts';
 import { versionCommand } from './entry/cli/version.ts';
-
-import { CONSUME_ROLES, ROLES, SERVE_ROLES } from './roles.ts';
+import { startObserved } from './observed-app.ts';
+import { CONSUME_ROLES, ROLES, SERVE_ROLES, type Role } from './roles.ts';
 import { sandboxCommand } from './sandbox-command.ts';
 
 /** Everything that `facteur` can do, wired to the product. */
@@ -58,16 +58,14 @@ async function serve(io: CliIo, { configPath, only }: ServeRequest, build: Build
   if (roles.includes('http') && config.discord.publicKey === undefined) {
     logger.warn({}, 'discord.public_key is not configured: /discord/interactions answers 503');
   }
-  return startApp(config, contextOf(io, { ...build, logger }), new Set(roles));
+  return startOnTerminal(io, config, build, roles);
 }
 
 /** The same as `serve`, with Kafka for a door instead of HTTP; nothing when the configuration does not enable it. */
 async function consume(io: CliIo, configPath: string | undefined, build: BuildVersion): Promise<App | undefined> {
   const logger = loggerFor(io);
   const config = await loadAndWarn(io, configPath, logger);
-  return config.consumer.enabled
-    ? startApp(config, contextOf(io, { ...build, logger }), new Set(CONSUME_ROLES))
-    : undefined;
+  return config.consumer.enabled ? startOnTerminal(io, config, build, CONSUME_ROLES) : undefined;
 }
 
 async function loadAndWarn(io: CliIo, configPath: string | undefined, logger: Logger): Promise<Config> {
@@ -78,9 +76,15 @@ async function loadAndWarn(io: CliIo, configPath: string | undefined, logger: Lo
   return config;
 }
 
+function startOnTerminal(io: CliIo, config: Config, build: BuildVersion, roles: readonly Role[]): Promise<App> {
+  const log = (exported?: LogSink): Logger => loggerFor(io, exported);
+  return startObserved(config, contextOf(io, { ...build, logger: log() }), new Set(roles), { env: io.env, log });
+}
+
 /** Starts the service with the process's own clock, randomness and files. */
 export function startServing(config: Config, io: CliIo, build: BuildVersion & { logger: Logger }): Promise<App> {
-  return startApp(config, contextOf(io, build));
+  const observation = { env: io.env, log: () => build.logger };
+  return startObserved(config, contextOf(io, build), new Set(SERVE_ROLES), observation);
 }
 
 function contextOf(io: CliIo, build: BuildVersion & { logger: Logger }): AppContext {
@@ -128,10 +132,11 @@ function ledgerAccess(build: BuildVersion): WithLedger {
 }
 
 /** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
-export function loggerFor(io: CliIo): Logger {
+export function loggerFor(io: CliIo, exported?: LogSink): Logger {
   const wanted = io.env['FACTEUR_LOG_LEVEL'] ?? '';
   const level = wanted === 'debug' || wanted === 'warn' || wanted === 'error' ? wanted : 'info';
-  return createLogger(level, io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout);
+  const seen = io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout;
+  return createLogger(level, exported === undefined ? seen : bothSinks(seen, exported));
 }
 
 async function migrateOnly(io: CliIo, configPath: string | undefined): Promise<readonly Applied[]> {

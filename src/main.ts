@@ -5,6 +5,9 @@ import { allCommands } from './commands.ts';
 import type { CliIo } from './entry/cli/io.ts';
 import { runCli } from './entry/cli/program.ts';
 
+/** How long what is left may hold up the end of the process, in milliseconds. */
+const END_MS = 1000;
+
 /** The one place that touches the process: arguments, environment, signals and the exit code. */
 export async function main(): Promise<void> {
   const stop = new AbortController();
@@ -26,6 +29,8 @@ export async function main(): Promise<void> {
     migrationsDir: new URL('../migrations/', import.meta.url),
   };
   process.exitCode = await runCli(io, allCommands(await buildVersion(process.env)));
+  // Everything is closed by now. What holds the process all the same (an export to a collector that hangs) had its time.
+  setTimeout(() => process.exit(), END_MS).unref();
 }
 
 /** A container's user may have no home and no name; then there is no kubeconfig in it either. */

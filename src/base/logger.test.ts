@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { expect, onTestFinished, test } from 'vitest';
 import { createLogger } from './logger.ts';
 import type { LogSink } from './logger.ts';
 import { readableLog } from './readable-log.ts';
@@ -23,6 +25,27 @@ test('one JSON object a line, with the fields of the child', () => {
     attempt: 2,
     message: 'workflow submitted',
   });
+});
+
+test('a line tells of the trace under way, unless it names one', async () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('info', sink);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+  onTestFinished(() => context.disable());
+  const span = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', traceFlags: 1 };
+  context.with(trace.setSpanContext(ROOT_CONTEXT, span), () => {
+    logger.info({}, 'a');
+    logger.info({ traceId: 'other' }, 'b');
+    logger.child({ traceId: 'other' }).child({ n: 1 }).info({}, 'c');
+  });
+  logger.info({}, 'd');
+  const traces = lines.map((line) => line.match(/"(?:trace|span)Id":"[^"]*"/g)?.join());
+  expect(traces).toEqual([
+    `"traceId":"${span.traceId}","spanId":"${span.spanId}"`,
+    '"traceId":"other"',
+    '"traceId":"other"',
+    undefined,
+  ]);
 });
 
 test('lines under the level are not written', () => {

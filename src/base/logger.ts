@@ -1,12 +1,14 @@
 import { pino } from 'pino';
 import { redactFields, redactText } from './redact.ts';
+import { currentTrace } from './telemetry.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
  * Says what happens, one line each. Fields come first, then one short sentence in lower case. Both are redacted on the
- * way out, so a secret that strays into a field does not get into a log.
+ * way out, so a secret that strays into a field does not get into a log. Where a trace is under way its lines carry
+ * `traceId` and `spanId`, unless the fields name a trace themselves.
  */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
@@ -20,6 +22,16 @@ export interface Logger {
 /** Where lines go: `process.stdout`, a file, a test's array. Each call is one line with its newline. */
 export interface LogSink {
   write(line: string): unknown;
+}
+
+/** Every line goes to both. */
+export function bothSinks(first: LogSink, second: LogSink): LogSink {
+  return {
+    write(line) {
+      first.write(line);
+      second.write(line);
+    },
+  };
 }
 
 /** A logger that writes one JSON object a line, from `level` on. */
@@ -49,11 +61,12 @@ export const silentLogger: Logger = {
 
 type PinoLogger = ReturnType<typeof pino>;
 
-function wrap(target: PinoLogger): Logger {
+function wrap(target: PinoLogger, knowsTrace = false): Logger {
   const write = (level: LogLevel, fields: LogFields, message: string): void => {
     // Redaction costs more than a line that nobody wants to see.
     if (target.isLevelEnabled(level)) {
-      target[level](redactFields(fields), redactText(message));
+      const trace = knowsTrace || 'traceId' in fields ? undefined : currentTrace();
+      target[level](redactFields({ ...trace, ...fields }), redactText(message));
     }
   };
   return {
@@ -61,6 +74,6 @@ function wrap(target: PinoLogger): Logger {
     info: (fields, message) => write('info', fields, message),
     warn: (fields, message) => write('warn', fields, message),
     error: (fields, message) => write('error', fields, message),
-    child: (fields) => wrap(target.child(redactFields(fields))),
+    child: (fields) => wrap(target.child(redactFields(fields)), knowsTrace || 'traceId' in fields),
   };
 }

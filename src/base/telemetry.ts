@@ -7,8 +7,10 @@ import {
   trace,
   type Attributes,
   type Context,
+  type Link,
   type Meter,
   type Span,
+  type SpanContext,
   type SpanKind,
 } from '@opentelemetry/api';
 import { errorMessage, FacteurError } from './errors.ts';
@@ -22,12 +24,17 @@ import { validTraceparent } from './traceparent.ts';
  */
 const NAME = 'facteur';
 
+/** Bounds of histograms of seconds, as the conventions for HTTP have them, with room for what takes minutes. */
+export const SECONDS: number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
+
 /** Headers as they come, of which the propagators read `traceparent`, `tracestate` and `baggage`. */
 export type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export interface SpanSettings {
   readonly kind?: SpanKind;
   readonly attributes?: Attributes;
+  /** Spans of other traces that this one has to do with. */
+  readonly links?: Link[];
   /** What to go on from, where that is not what is under way. */
   readonly parent?: Context;
 }
@@ -93,6 +100,19 @@ export function contextOfTraceparent(traceparent: string): Context {
   });
 }
 
+/**
+ * Where a span belongs whose cause names a trace itself (a CloudEvent inside of a request does): there, with a link to what
+ * is under way, when that is another trace.
+ */
+export function continuing(traceparent: string): Pick<SpanSettings, 'parent' | 'links'> {
+  const named = contextOfTraceparent(traceparent);
+  const present = validSpanContext(context.active());
+  if (traceIdIn(named) === '' || traceIdIn(named) === present?.traceId) {
+    return {};
+  }
+  return { parent: named, ...(present === undefined ? {} : { links: [{ context: present }] }) };
+}
+
 /** The headers with which whoever is called goes on with the present trace; none when nothing is under way. */
 export function outgoingHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -100,11 +120,27 @@ export function outgoingHeaders(): Record<string, string> {
   return headers;
 }
 
+/** The id of the trace that the context is part of; empty when it is part of none. */
+export function traceIdIn(active: Context): string {
+  return validSpanContext(active)?.traceId ?? '';
+}
+
+/** What a log line says of the span under way. */
+export function currentTrace(): { readonly traceId: string; readonly spanId: string } | undefined {
+  const span = validSpanContext(context.active());
+  return span === undefined ? undefined : { traceId: span.traceId, spanId: span.spanId };
+}
+
 /** The W3C `traceparent` of the span under way, to be kept where the trace goes on later; empty when there is none. */
 export function currentTraceparent(): string {
-  const span = trace.getSpanContext(context.active());
-  if (span === undefined || !trace.isSpanContextValid(span)) {
+  const span = validSpanContext(context.active());
+  if (span === undefined) {
     return '';
   }
   return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`;
+}
+
+function validSpanContext(active: Context): SpanContext | undefined {
+  const span = trace.getSpanContext(active);
+  return span !== undefined && trace.isSpanContextValid(span) ? span : undefined;
 }

@@ -31,7 +31,7 @@ export async function startSdk(settings: TelemetrySettings, about: TelemetryCont
     meterProvider(settings, resource, scraper),
     loggerProvider(settings, resource),
   ]);
-  reportTroubles(logger);
+  const stopReporting = reportTroubles(logger);
   const unregister = register(settings, tracing, metering);
   const stopRuntime = metering === undefined ? undefined : observeRuntime(metering);
   let ended: Promise<void> | undefined;
@@ -43,6 +43,7 @@ export async function startSdk(settings: TelemetrySettings, about: TelemetryCont
         [tracing, metering, logging].filter((provider) => provider !== undefined),
         logger,
       ).then(() => {
+        stopReporting();
         stopRuntime?.();
         unregister();
       });

@@ -104,7 +104,7 @@ test.each(['http/protobuf', 'http/json'])(
         severity: 'warn',
         traceId: inner?.traceId,
         spanId: inner?.spanId,
-        attributes: { runId: 'r', nested: { n: 1 }, token: '***' },
+        attributes: { traceId: inner?.traceId, spanId: inner?.spanId, runId: 'r', nested: { n: 1 }, token: '***' },
         resource: expect.objectContaining(resource),
       }),
     ]);

@@ -9,8 +9,10 @@ const QUIET_MS = 5 * 60_000;
 /**
  * Sends what the SDK complains about to the log: an export that failed, spans that were dropped. One line in five
  * minutes at most, with the number of those that were left out.
+ *
+ * @returns what ends it
  */
-export function reportTroubles(logger: Logger): void {
+export function reportTroubles(logger: Logger): () => void {
   let quietUntil = 0;
   let leftOut = 0;
   const report = (error: string): void => {
@@ -24,14 +26,19 @@ export function reportTroubles(logger: Logger): void {
     leftOut = 0;
   };
   setGlobalErrorHandler((error) => report(errorMessage(error)));
+  const complain = (message: string, ...more: unknown[]): void =>
+    report([message, ...more.map(errorMessage)].join(': '));
   diag.setLogger(
     {
-      error: report,
-      warn: report,
+      error: complain,
+      warn: complain,
       info: () => undefined,
       debug: () => undefined,
       verbose: () => undefined,
     },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
+  return () => {
+    quietUntil = Number.POSITIVE_INFINITY;
+  };
 }

@@ -50,6 +50,8 @@ export interface HttpDeps {
   /** Asked at every `/readyz`, so it must answer from what is known and wait for nothing. */
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;
+  /** All metrics in Prometheus's text format; absent where nobody asked for them. */
+  readonly scrape?: () => Promise<string>;
   /** Absent where Discord is not served. */
   readonly interactions?: InteractionsRoute;
 }

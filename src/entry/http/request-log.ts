@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { FacteurError } from '../../base/errors.ts';
 import type { LogFields, Logger } from '../../base/logger.ts';
-import { traceIdOf, validTraceparent } from '../../base/traceparent.ts';
 import { Refusal } from '../../domain/refusal.ts';
 
 /** Asked every few seconds by whoever watches the process: of no interest unless looked for. */
-const PROBES: readonly string[] = ['/healthz', '/readyz', '/metrics'];
+export const PROBES: readonly string[] = ['/healthz', '/readyz', '/metrics'];
 
 /** Logs every answered request by its route, never by its URL, body or headers: those may hold secrets. */
 export function logRequests(app: FastifyInstance, logger: Logger): void {
@@ -46,8 +45,7 @@ function isClientFault(error: unknown): boolean {
 }
 
 function requestFields(request: FastifyRequest): LogFields {
-  const traceparent = request.headers['traceparent'];
-  const traceId = traceIdOf(validTraceparent(typeof traceparent === 'string' ? traceparent : undefined));
+  const { traceId } = request;
   const route = request.routeOptions.url ?? '(none)';
   return traceId === '' ? { route } : { route, traceId };
 }

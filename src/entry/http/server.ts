@@ -9,8 +9,10 @@ import type { HttpDeps, HttpTimeouts } from './deps.ts';
 import { registerEvents } from './events-route.ts';
 import { registerInteractions } from './interactions-route.ts';
 import { trackPaths } from './known-paths.ts';
+import { registerMetrics } from './metrics-route.ts';
 import { registerHealth, registerReadiness } from './probe-routes.ts';
-import { logRequests, reportFailure } from './request-log.ts';
+import { logRequests, PROBES, reportFailure } from './request-log.ts';
+import { traceRequests } from './request-telemetry.ts';
 import { registerRoot } from './root-route.ts';
 
 export interface HttpServer {
@@ -31,8 +33,8 @@ export interface HttpServer {
 
 /** Idle connections outlive those of the proxies in front (60 s as a rule), so that no request meets a closing one. */
 const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, requestMs: 30_000, keepAliveMs: 75_000, checkMs: 1_000 };
-/** Answered while draining: a probe must not restart a pod that is only finishing. */
-const ANSWERED_WHILE_DRAINING: readonly string[] = ['/healthz', '/readyz'];
+/** Answered while draining: a probe must not restart a pod that is only finishing, and its last numbers count too. */
+const ANSWERED_WHILE_DRAINING = PROBES;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
 /** The HTTP door. Bodies reach the routes as bytes, whatever their type: each route decides what it reads. */
@@ -41,12 +43,16 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const app = createApp(deps, connections);
   const drain = { begun: false };
   connections.watch(app.server);
+  traceRequests(app);
   addDraining(app, () => drain.begun);
   logRequests(app, deps.logger);
   addFallbacks(app, deps);
   registerHealth(app);
   registerReadiness(app, deps, () => drain.begun);
   registerRoot(app, deps);
+  if (deps.scrape !== undefined) {
+    registerMetrics(app, deps.scrape);
+  }
   registerEvents(app, deps);
   registerCodexTasks(app, deps);
   if (deps.interactions !== undefined) {

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import { onTestFinished } from 'vitest';
+import { createLogger, type LogSink } from '../../src/base/logger.ts';
+import { startTelemetry } from '../../src/telemetry/start.ts';
+import type { Environment } from '../../src/telemetry/variables.ts';
+import { startOtlpReceiver, type OtlpReceiver } from './otlp.ts';
+
+/** Telemetry of a test, exported to a receiver of its own. */
+export interface TestTelemetry {
+  readonly receiver: OtlpReceiver;
+  /** Telemetry's own complaints. */
+  readonly complaints: readonly string[];
+  /** Where log lines are exported. */
+  readonly logSink: LogSink;
+  /** All metrics as Prometheus sees them. */
+  scrape(): Promise<string>;
+  /** Sends what is left; afterwards the receiver has everything. */
+  end(): Promise<void>;
+}
+
+/**
+ * Exports traces, metrics and logs of this process to a receiver, until the test ends. Call it before what is to be
+ * observed is built. There is one at a time, because OpenTelemetry's registry is the process's own.
+ */
+export async function startTestTelemetry(env: Environment = {}): Promise<TestTelemetry> {
+  const receiver = await startOtlpReceiver();
+  const complaints: string[] = [];
+  const telemetry = await startTelemetry({
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_METRICS_EXPORTER: 'otlp,prometheus',
+      OTEL_BSP_SCHEDULE_DELAY: '20',
+      OTEL_BLRP_SCHEDULE_DELAY: '20',
+      ...env,
+    },
+    version: 'test',
+    commit: 'none',
+    instanceId: randomUUID(),
+    logger: createLogger('debug', { write: (line) => complaints.push(line) }),
+  });
+  onTestFinished(() => telemetry.shutdown());
+  return {
+    receiver,
+    complaints,
+    logSink: telemetry.logSink!,
+    scrape: telemetry.scrape!,
+    end: () => telemetry.shutdown(),
+  };
+}
