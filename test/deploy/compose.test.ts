@@ -28,9 +28,7 @@ function schemaFaults(compose: object): readonly string[] {
   const { $schema: _, ...schema } = composeSchema;
   const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true }).removeKeyword('id');
   const validate = ajv.compile(schema);
-  return validate(rest)
-    ? []
-    : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  return validate(rest) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }
 
 describe('the Compose file', () => {

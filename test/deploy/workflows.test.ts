@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const FOLDER = join(import.meta.dirname, '../../.github/workflows');
+const WORKFLOWS = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(join(FOLDER, name), 'utf8') }));
+
+interface Job {
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly 'timeout-minutes'?: number;
+  readonly steps: readonly {
+    readonly uses?: string;
+    readonly run?: string;
+    readonly with?: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+function jobsOf(text: string): readonly Job[] {
+  return Object.values((parse(text) as { readonly jobs: Readonly<Record<string, Job>> }).jobs);
+}
+
+test('there are workflows to look at', () => {
+  expect(WORKFLOWS.map(({ name }) => name)).toEqual(['image.yml', 'test.yml']);
+});
+
+describe.each(WORKFLOWS)('$name', ({ text }) => {
+  const jobs = jobsOf(text);
+
+  test('names every action by its commit, and says which release that is', () => {
+    const uses = text.split('\n').filter((line) => line.includes('uses:'));
+    expect(uses.length).toBeGreaterThan(1);
+    expect(uses.filter((line) => !/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))).toEqual([]);
+  });
+
+  test('names one release of each action', () => {
+    const uses = jobs.flatMap(({ steps }) => steps.flatMap((step) => step.uses ?? []));
+    const commits = Map.groupBy(uses, (use) => use.split('@')[0]);
+    expect([...commits].filter(([, all]) => new Set(all).size > 1)).toEqual([]);
+  });
+
+  test('grants nothing that a job does not ask for, and ends', () => {
+    expect(parse(text).permissions).toEqual({});
+    expect(jobs.filter(({ permissions }) => permissions?.['contents'] !== 'read')).toEqual([]);
+    expect(jobs.filter((job) => job['timeout-minutes'] === undefined)).toEqual([]);
+  });
+
+  test('leaves no credentials in a checkout, and lets nobody’s text into a script', () => {
+    const steps = jobs.flatMap((job) => job.steps);
+    const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
+    expect(checkouts.filter((step) => step.with?.['persist-credentials'] !== false)).toEqual([]);
+    expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);
+  });
+});
+
+test('the tests are those that decide everywhere', () => {
+  const { text } = WORKFLOWS.find(({ name }) => name === 'test.yml')!;
+  expect(text).toContain('run: bash .ci/run\n');
+  expect(text).toContain('run: npm run test:e2e\n');
+});
+
+test('the image is built for both architectures, says what is in it, and carries the commit', () => {
+  const { text } = WORKFLOWS.find(({ name }) => name === 'image.yml')!;
+  expect(
+    parse(text).jobs.build.strategy.matrix.include.map((one: { architecture: string }) => one.architecture),
+  ).toEqual(['amd64', 'arm64']);
+  const build = jobsOf(text)[0]?.steps.find(({ uses }) => uses?.startsWith('docker/build-push-action@'));
+  expect(build?.with).toMatchObject({ provenance: 'mode=max', sbom: true });
+  expect(build?.with?.['build-args']).toContain('FACTEUR_COMMIT=${{ github.sha }}');
+});
+
+test('what is pinned is moved on, a week after a release', () => {
+  const { updates } = parse(readFileSync(join(FOLDER, '../dependabot.yml'), 'utf8'));
+  const ecosystems = updates.map((one: { 'package-ecosystem': string }) => one['package-ecosystem']);
+  expect(ecosystems).toEqual(['npm', 'docker', 'docker-compose', 'github-actions']);
+  expect(updates.filter((one: { cooldown?: Record<string, number> }) => one.cooldown?.['default-days'] !== 7)).toEqual(
+    [],
+  );
+});
