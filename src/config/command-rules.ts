@@ -1,15 +1,10 @@
 import { subcommandOf } from '../domain/subcommand.ts';
 import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
+import type { RuleFault } from './rule-fault.ts';
 import { subcommandFaults } from './subcommand-rules.ts';
 
 /** What Discord allows for name, description and values of a command with all its options and choices. */
 const MAX_COMMAND_CHARACTERS = 8000;
-
-/** What a rule found: the path below the command, and the rest of the sentence that begins with that path. */
-export interface RuleFault {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
 
 /** What is wrong between the parts of one command, each of which is right by itself. */
 export function commandFaults(command: CommandEntry): readonly RuleFault[] {

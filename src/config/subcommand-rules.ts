@@ -1,5 +1,5 @@
 import { subcommandOf } from '../domain/subcommand.ts';
-import type { RuleFault } from './command-rules.ts';
+import type { RuleFault } from './rule-fault.ts';
 import type { OptionEntry } from './command-shape.ts';
 
 /**

@@ -125,5 +125,5 @@ export async function testConfig(env: Environment = {}, yaml?: string): Promise<
     readFile: async () => yaml ?? '',
     ...(yaml === undefined ? {} : { path: 'facteur.yaml' }),
   });
-  return config as Config;
+  return config;
 }
