@@ -15,6 +15,7 @@ import { dispatchFor, openLedger } from './core.ts';
 import { formatFault } from './config/fault.ts';
 import { loadConfig } from './config/load.ts';
 import { codexListenCommand } from './entry/cli/codex-listen.ts';
+import { commandsCommand } from './entry/cli/commands.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';
 import { consumeCommand } from './entry/cli/consume.ts';
 import { configCommand, loadOptions } from './entry/cli/config.ts';
@@ -44,6 +45,7 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
     runsCommand(withLedger),
     deadLettersCommand(withLedger),
     maintainCommand(withLedger),
+    commandsCommand(build.version),
     sendCommand,
     codexCommand,
     configCommand,
