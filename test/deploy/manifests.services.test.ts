@@ -14,7 +14,7 @@ const WRITABLE = ['WorkflowTemplate facteur-dispatch'];
 const NEEDED_SECONDS = 20;
 
 test('there are overlays to look at', () => {
-  expect(OVERLAYS).toEqual(['knative', 'kubernetes', 'kubernetes-kafka']);
+  expect(OVERLAYS).toEqual(expect.arrayContaining(['knative', 'kubernetes', 'kubernetes-kafka']));
 });
 
 describe.each(OVERLAYS)('overlay %s', (overlay) => {
@@ -62,7 +62,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(ours.length).toBeGreaterThanOrEqual(2);
     for (const [container, ...others] of ours) {
       expect(others).toEqual([]);
-      expect(container?.image).toMatch(/^registry\.ide-newton\.ts\.net\/lab\/facteur:/);
+      expect(container?.image).toMatch(/^[\w.-]+\/.*\/facteur:/);
       expect(container?.resources).toEqual({
         requests: { cpu: '50m', memory: '128Mi' },
         limits: { cpu: '200m', memory: '256Mi' },

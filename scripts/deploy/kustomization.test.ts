@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { withImage } from './kustomization.ts';
+
+const CHOICE = { name: 'ghcr.io/me/facteur', tag: 'v2', digest: `sha256:${'ab'.repeat(32)}` };
+
+test('changes the image and keeps what people wrote around it', () => {
+  const before = `# Why this is here.
+kind: Kustomization
+images:
+  - name: postgres # not ours
+    newTag: '18'
+  # Ours.
+  - name: facteur
+    newTag: main # for now
+resources: [../../base]
+`;
+  expect(withImage(before, CHOICE)).toBe(`# Why this is here.
+kind: Kustomization
+images:
+  - name: postgres # not ours
+    newTag: '18'
+  # Ours.
+  - name: facteur
+    newTag: v2 # for now
+    newName: ghcr.io/me/facteur
+    digest: ${CHOICE.digest}
+resources: [ ../../base ]
+`);
+});
+
+test('knows the image by what the overlay below has made of it', () => {
+  const before = 'images:\n  - name: registry.example.org/lab/facteur\n';
+  expect(withImage(before, CHOICE)).toContain(
+    'name: registry.example.org/lab/facteur\n    newName: ghcr.io/me/facteur\n',
+  );
+});
+
+test.each([
+  ['none', 'kind: Kustomization\n'],
+  ['another one', 'images:\n  - name: not-facteur\n'],
+  ['something else of that name', 'images: facteur\n'],
+  ['no YAML', 'images: [\n'],
+])('refuses a kustomization with %s', (_name, text) => {
+  expect(() => withImage(text, CHOICE)).toThrow('no entry "facteur"');
+});

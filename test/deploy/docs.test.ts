@@ -1,0 +1,74 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { allCommands } from '../../src/commands.ts';
+import type { CliIo } from '../../src/entry/cli/io.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DOCUMENTS = ['docs/install.md', 'docs/upgrade.md', 'docs/security.md', 'deploy/README.md'];
+
+/** Code of a document: blocks between fences, and what stands in backticks. */
+function codeOf(text: string): string {
+  const blocks = [...text.matchAll(/^```\w*\n(.*?)^```/gms)].map(([, code]) => code);
+  const spans = [...text.replaceAll(/^```.*?^```/gms, '').matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
+  return [...blocks, ...spans].join('\n');
+}
+
+function commandNames(): ReadonlySet<string> {
+  const program = new Command();
+  for (const register of allCommands({ version: '', commit: '' })) {
+    register(program, { env: {} } as CliIo);
+  }
+  return new Set(program.commands.map((command) => command.name()));
+}
+
+describe.each(DOCUMENTS)('%s', (path) => {
+  const text = readFileSync(join(ROOT, path), 'utf8');
+  const code = codeOf(text);
+
+  test('names files that are there', () => {
+    const named = [...text.matchAll(/(?<![\w/])(?:deploy|docs|examples|test|\.github)\/[\w./-]*[\w/]/g)].map(
+      ([name]) => name,
+    );
+    const links = [...text.matchAll(/\]\((?!#)([^)#]+)/g)].map(([, link = '']) => join(dirname(path), link));
+    expect(named.length + links.length).toBeGreaterThan(0);
+    // The reader's own.
+    const ours = [...named, ...links].filter((name) => !name.startsWith('deploy/overlays/mine'));
+    expect(ours.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
+  });
+
+  test('links to headings that are there', () => {
+    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    const anchors = [...text.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
+    expect(anchors.filter((anchor) => !headings.includes(anchor ?? ''))).toEqual([]);
+  });
+
+  test('runs scripts that are there', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    const named = [...code.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(([, script = '']) => script);
+    expect(named.filter((script) => !(script in scripts))).toEqual([]);
+  });
+
+  test('sets variables that mean something', () => {
+    const known =
+      readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8') +
+      readFileSync(join(ROOT, 'scripts/deploy/options.ts'), 'utf8') +
+      readFileSync(join(ROOT, 'test/e2e/stack.ts'), 'utf8');
+    const named = [...text.matchAll(/\bFACTEUR_\w+/g)].map(([name]) => name);
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  test('calls commands that facteur has', () => {
+    const names = commandNames();
+    const called = [...code.matchAll(/(?:-- facteur|npm run (?:-s )?facteur --|^facteur) ([a-z-]+)/gm)].map(
+      ([, name = '']) => name,
+    );
+    expect(called.filter((name) => !names.has(name))).toEqual([]);
+  });
+});
