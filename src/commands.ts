@@ -19,6 +19,7 @@ import { commandsCommand } from './entry/cli/commands.ts';
 import { codexCommand } from './entry/cli/codex-encode.ts';
 import { consumeCommand } from './entry/cli/consume.ts';
 import { configCommand, loadOptions } from './entry/cli/config.ts';
+import { explainCommand } from './entry/cli/explain.ts';
 import type { CliIo } from './entry/cli/io.ts';
 import { deadLettersCommand } from './entry/cli/dead-letters.ts';
 import type { WithLedger } from './entry/cli/ledger-access.ts';
@@ -46,6 +47,7 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
     deadLettersCommand(withLedger),
     maintainCommand(withLedger),
     commandsCommand(build.version),
+    explainCommand(systemClock),
     sendCommand,
     codexCommand,
     configCommand,
