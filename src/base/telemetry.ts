@@ -61,6 +61,11 @@ export async function inSpan<T>(name: string, settings: SpanSettings, work: (spa
   }
 }
 
+/** Runs `work` as part of no trace: what it does is not the doing of whoever happened to call. */
+export function outsideOfTraces<T>(work: () => T): T {
+  return context.with(ROOT_CONTEXT, work);
+}
+
 /** A span that its caller ends. */
 export function startSpan(name: string, { parent, ...options }: SpanSettings): Span {
   return trace.getTracer(NAME).startSpan(name, options, parent);

@@ -1,5 +1,6 @@
 import { errorMessage } from './errors.ts';
 import type { Logger } from './logger.ts';
+import { meter, outsideOfTraces } from './telemetry.ts';
 
 /** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest. */
 export type Pass = (signal: AbortSignal) => Promise<number>;
@@ -19,6 +20,9 @@ export interface WorkerOptions {
  */
 export class Worker {
   readonly #options: WorkerOptions;
+  readonly #failures = meter().createCounter('facteur_worker_failures_total', {
+    description: 'Passes of background workers that failed.',
+  });
   readonly #abort = new AbortController();
   /** Nudges whose time has not come, so that a pass for an early one does not forget the late ones. */
   readonly #later = new Set<NodeJS.Timeout>();
@@ -73,7 +77,8 @@ export class Worker {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => {
-        this.#running = this.#runOnce();
+        // Whoever nudged it may be in the midst of a request.
+        this.#running = outsideOfTraces(() => this.#runOnce());
       },
       Math.max(0, this.#dueAt - performance.now()),
     );
@@ -86,6 +91,7 @@ export class Worker {
       nextInMs = await this.#options.pass(this.#abort.signal);
     } catch (error) {
       if (!this.#abort.signal.aborted) {
+        this.#failures.add(1, { worker: this.#options.name });
         this.#options.logger.warn({ worker: this.#options.name, error: errorMessage(error) }, 'worker pass failed');
       }
     }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Agent, ProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
+import { measureClient } from '../../base/telemetry-client.ts';
 import { errorFromAnswer } from './answers.ts';
 import type { Operation } from './answers.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
@@ -27,12 +28,22 @@ export interface ClusterRequest {
 }
 
 type ResponseData = Dispatcher.ResponseData;
+type RequestOptions = NonNullable<Parameters<typeof request<null>>[1]>;
+
+/** What a request needs besides what is wanted. */
+interface Surroundings {
+  readonly connection: Connection;
+  readonly deadline: Deadline;
+  /** Headers that continue the present trace. */
+  readonly trace: Readonly<Record<string, string>>;
+}
 
 /** HTTP to the apiserver: one pool of kept-alive connections, credentials on every request, one more try after a 401. */
 export class ClusterTransport {
   readonly #access: ClusterAccess;
   readonly #dispatchers = new Set<Dispatcher>();
   #current: { readonly connection: Connection; readonly identity: string; readonly dispatcher: Dispatcher } | undefined;
+  readonly #measured = measureClient('kubernetes');
   #closed = false;
 
   constructor(access: ClusterAccess) {
@@ -93,11 +104,20 @@ export class ClusterTransport {
     if (this.#closed) {
       throw new ArgoError('argo.aborted', `cannot ${wanted.operation.name}: the client is closed`);
     }
-    return request(new URL(connection.server + wanted.path), {
+    const url = new URL(connection.server + wanted.path);
+    const { method, operation } = wanted;
+    return this.#measured({ method, purpose: operation.name, host: url.hostname }, (trace) =>
+      request(url, this.#optionsFor(wanted, { connection, deadline, trace })),
+    );
+  }
+
+  #optionsFor(wanted: ClusterRequest, { connection, deadline, trace }: Surroundings): RequestOptions {
+    return {
       dispatcher: this.#dispatcherFor(connection),
       method: wanted.method,
       headers: {
         ...connection.headers,
+        ...trace,
         accept: wanted.accept ?? 'application/json',
         'user-agent': 'facteur',
         ...(wanted.body === undefined ? {} : { 'content-type': wanted.body.contentType }),
@@ -108,7 +128,7 @@ export class ClusterTransport {
       // The deadline and the watch's own idle timer rule; undici's coarser ones would only blur which one fired.
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+    };
   }
 
   /** The pool for this TLS identity. A rotated certificate gets a new one; the old one ends with its last request. */

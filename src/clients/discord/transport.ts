@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
+import { measureClient } from '../../base/telemetry-client.ts';
 import { errorFromAnswer } from './answers.ts';
 import { DiscordError } from './errors.ts';
 import { Pauses } from './pauses.ts';
@@ -34,6 +35,7 @@ export interface DiscordRequest {
 /** HTTP to Discord: one pool of kept-alive connections, one try, and respect for what Discord says about waiting. */
 export class DiscordTransport {
   readonly #options: TransportOptions;
+  readonly #measured = measureClient('discord');
   readonly #agent = new Agent({ connections: MAX_CONNECTIONS, connect: { timeout: 5000 } });
   readonly #pauses = new Pauses(() => performance.now());
 
@@ -71,13 +73,18 @@ export class DiscordTransport {
     const { apiBaseUrl, timeoutMs } = this.#options;
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await request(`${apiBaseUrl}/v10${wanted.path}`, {
-        dispatcher: this.#agent,
-        method: wanted.method,
-        headers: this.#headers(wanted),
-        ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
-        signal,
-      });
+      const url = new URL(`${apiBaseUrl}/v10${wanted.path}`);
+      const { method, what } = wanted;
+      // Traces are nobody else's business: Discord is not told of them.
+      const response = await this.#measured({ method, purpose: what, host: url.hostname }, () =>
+        request(url, {
+          dispatcher: this.#agent,
+          method,
+          headers: this.#headers(wanted),
+          ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
+          signal,
+        }),
+      );
       return { response, text: await readBounded(response) };
     } catch (error) {
       if (signal.aborted) {

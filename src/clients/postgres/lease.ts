@@ -1,6 +1,7 @@
 import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { DatabaseError, type Queryable, type Result, type Statement } from './database.ts';
 import { losesConnection, statementError } from './map-error.ts';
+import type { StatementTelemetry } from './statement-telemetry.ts';
 
 /** What is used of a connection of the pool. */
 export type Connection = Pick<PoolClient, 'query' | 'on' | 'off' | 'release'>;
@@ -14,13 +15,15 @@ const NO_LIMIT_MS = 2 ** 31 - 1;
 /** One connection for the time of one piece of work: runs its statements one after the other, and knows its fate. */
 export class Lease implements Queryable {
   readonly #connection: Connection;
+  readonly #telemetry: StatementTelemetry;
   #lost = false;
   #over = false;
   #limits = true;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, telemetry: StatementTelemetry) {
     this.#connection = connection;
+    this.#telemetry = telemetry;
     // Without a listener, a connection that dies between two statements would end the process.
     connection.on('error', this.#onError);
   }
@@ -56,7 +59,8 @@ export class Lease implements Queryable {
 
   /** As `query`, also after `finish`. */
   async run<Row = Record<string, unknown>>(statement: Statement): Promise<TaggedResult<Row>> {
-    const turn = this.#last.then(() => this.#send<Row>(statement));
+    const name = statement.name ?? '(unnamed)';
+    const turn = this.#last.then(() => this.#telemetry.statement(name, () => this.#send<Row>(statement)));
     this.#last = turn.catch(() => undefined);
     return turn;
   }

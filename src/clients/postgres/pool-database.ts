@@ -1,6 +1,7 @@
 import type { Database, Queryable, Result, Statement, Subscription } from './database.ts';
 import { DatabaseError } from './database.ts';
 import { type Connection, Lease } from './lease.ts';
+import { createStatementTelemetry } from './statement-telemetry.ts';
 
 /** What an engine has to offer: connections, notifications and an end. `acquire` rejects with a DatabaseError. */
 export interface Engine {
@@ -12,6 +13,7 @@ export interface Engine {
 /** A Database over any engine that hands out `pg` connections: what a transaction and a session are, said once. */
 export class PoolDatabase implements Database {
   readonly #engine: Engine;
+  readonly #telemetry = createStatementTelemetry();
   #closed: Promise<void> | undefined;
 
   constructor(engine: Engine) {
@@ -66,7 +68,8 @@ export class PoolDatabase implements Database {
 
   async #lend<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
     this.#refuseWhenClosed();
-    const lease = new Lease(await this.#engine.acquire());
+    const connection = await this.#telemetry.wait(() => this.#engine.acquire());
+    const lease = new Lease(connection, this.#telemetry);
     try {
       return await work(lease);
     } finally {

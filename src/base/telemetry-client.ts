@@ -1,0 +1,53 @@
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { errorType, inSpan, meter, outgoingHeaders, SECONDS } from './telemetry.ts';
+
+/** One HTTP request to another system. */
+export interface ClientRequest {
+  readonly method: string;
+  /** What it is for, as in «cannot …»: one of few, unlike its path. */
+  readonly purpose: string;
+  /** Host of the other system. */
+  readonly host: string;
+}
+
+/** Sends a request and measures it; `headers` continue the present trace there. */
+export type MeasuredSend = <T extends { readonly statusCode: number }>(
+  request: ClientRequest,
+  send: (headers: Readonly<Record<string, string>>) => Promise<T>,
+) => Promise<T>;
+
+/**
+ * A client span around each request, and how long its answer took to begin. Names and attributes are those of
+ * https://opentelemetry.io/docs/specs/semconv/http/.
+ *
+ * @param peer the kind of system, for the label of that name
+ */
+export function measureClient(peer: 'kubernetes' | 'discord'): MeasuredSend {
+  const duration = meter().createHistogram('http.client.request.duration', {
+    unit: 's',
+    description: 'Duration of HTTP client requests.',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  return ({ method, purpose, host }, send) => {
+    const startedAt = performance.now();
+    const attributes = { 'http.request.method': method, 'server.address': host, peer };
+    const record = (outcome: Record<string, string | number>): void =>
+      duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
+    return inSpan(`${method} ${purpose}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+      try {
+        const response = await send(outgoingHeaders());
+        const { statusCode } = response;
+        const failed = statusCode >= 400 ? { 'error.type': String(statusCode) } : {};
+        span.setAttributes({ 'http.response.status_code': statusCode, ...failed });
+        if (statusCode >= 400) {
+          span.setStatus({ code: SpanStatusCode.ERROR });
+        }
+        record({ 'http.response.status_code': statusCode, ...failed });
+        return response;
+      } catch (error) {
+        record({ 'error.type': errorType(error) });
+        throw error;
+      }
+    });
+  };
+}

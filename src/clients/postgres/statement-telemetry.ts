@@ -1,0 +1,53 @@
+import { context, SpanKind, trace } from '@opentelemetry/api';
+import { errorType, inSpan, meter, SECONDS } from '../../base/telemetry.ts';
+
+/** Measures statements and the wait for a connection. */
+export interface StatementTelemetry {
+  /** One statement, by its name: a span of what is under way, when something is. */
+  statement<T>(name: string, send: () => Promise<T>): Promise<T>;
+  /** Waiting for a connection. */
+  wait<T>(acquire: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Names and attributes are those of https://opentelemetry.io/docs/specs/semconv/database/. Never the text of a statement
+ * or its values: the names say which one it is.
+ */
+export function createStatementTelemetry(): StatementTelemetry {
+  const duration = meter().createHistogram('db.client.operation.duration', {
+    unit: 's',
+    description: 'Duration of database client operations.',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  const waits = meter().createHistogram('db.client.connection.wait_time', {
+    unit: 's',
+    description: 'The time it took to obtain an open connection from the pool.',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  return {
+    async statement(name, send) {
+      const startedAt = performance.now();
+      const attributes = { 'db.system.name': 'postgresql', 'db.operation.name': name };
+      const record = (outcome: { 'error.type'?: string }): void =>
+        duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
+      try {
+        // A worker's own polling is nobody's doing, and would be a trace of its own each time.
+        const isWanted = trace.getSpan(context.active())?.isRecording() === true;
+        const result = await (isWanted ? inSpan(name, { kind: SpanKind.CLIENT, attributes }, send) : send());
+        record({});
+        return result;
+      } catch (error) {
+        record({ 'error.type': errorType(error) });
+        throw error;
+      }
+    },
+    async wait(acquire) {
+      const startedAt = performance.now();
+      try {
+        return await acquire();
+      } finally {
+        waits.record((performance.now() - startedAt) / 1000);
+      }
+    },
+  };
+}
