@@ -6,12 +6,15 @@ import type { ArgoClient } from './clients/argo/workflows.ts';
 import { createDiscordClient } from './clients/discord/client.ts';
 import { openSessions } from './clients/sessions/open-sessions.ts';
 import type { Config } from './config/config.ts';
-import { openCore, type Core } from './core.ts';
+import { openCore, type Core, type CoreSettings } from './core.ts';
+import { createCommandMetrics } from './dispatch/command-metrics.ts';
 import { createHttpServer, type HttpServer } from './entry/http/server.ts';
+import { createKafkaMetrics } from './entry/kafka/kafka-metrics.ts';
 import { keepDeadLetter } from './ledger/dead-letters.ts';
 import { interactionsRoute } from './interactions.ts';
 import { findRun, type RunView } from './ledger/find-runs.ts';
 import { readinessChecks } from './readiness.ts';
+import { observeState } from './state-metrics.ts';
 import { SERVE_ROLES, type Role } from './roles.ts';
 
 /** A started facteur. */
@@ -51,6 +54,7 @@ export async function startApp(
     botToken: config.discord.botToken,
     version: context.version,
   });
+  const commandMetrics = createCommandMetrics(config.commands);
   const life = new AbortController();
   let core: Core | undefined;
   const requireCore = (): Core => {
@@ -59,6 +63,7 @@ export async function startApp(
     }
     return core;
   };
+  const readiness = () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions });
   const http = createHttpServer({
     logger,
     clock: context.clock,
@@ -73,24 +78,29 @@ export async function startApp(
       codexTask: async (delivery, options) => requireCore().dispatch.codexTask(delivery, options),
     },
     park: (letter) => keepDeadLetter(requireCore().db, { attempts: 1, ...letter }),
-    readiness: () => readinessChecks({ stopping: life.signal.aborted, db: core?.db, argo, sessions }),
-    interactions: interactionsRoute({ config, context, argo, sessions }, requireCore),
+    readiness,
+    commandMetrics,
+    interactions: interactionsRoute({ config, context, argo, sessions, commandMetrics }, requireCore),
     ...(context.scrape === undefined ? {} : { scrape: context.scrape }),
   });
   const address = roles.has('http') ? await listen(http, config, logger) : { host: '', port: 0 };
-  const ready = openCore({ config, context, roles, argo, sessions, discord }, life.signal).then(async (opened) => {
-    core = opened;
-    await opened.start();
-    logger.info({ roles: [...roles] }, 'ready');
-  });
+  const ready = openCore({ config, context, roles, argo, sessions, discord, commandMetrics }, life.signal).then(
+    async (opened) => {
+      core = opened;
+      await opened.start();
+      logger.info({ roles: [...roles] }, 'ready');
+    },
+  );
+  const stopObserving = observeState({ db: () => core?.db, readiness, logger });
   void greetCluster(argo, logger);
-  const consumed = ready.then(() => consume({ config, context, roles }, requireCore(), life.signal));
+  const consumed = ready.then(() => consume({ config, context, roles, commandMetrics }, requireCore(), life.signal));
   // Whoever waits for it hears of it; nobody has to.
   consumed.catch(() => undefined);
   const shutDown = async (): Promise<void> => {
     life.abort();
     await http.close(DRAIN_MS);
     await Promise.allSettled([ready, consumed]);
+    stopObserving();
     await core?.stop();
     await Promise.all([argo?.close(), discord.close(), sessions.close()]);
     logger.info({}, 'stopped');
@@ -107,7 +117,7 @@ export async function startApp(
 
 /** Reads Kafka until the signal; loaded only where it is done, since the client takes half a second to load. */
 async function consume(
-  { config, context, roles }: { config: Config; context: AppContext; roles: ReadonlySet<Role> },
+  { config, context, roles, commandMetrics }: Pick<CoreSettings, 'config' | 'context' | 'roles' | 'commandMetrics'>,
   { db, dispatch }: Core,
   signal: AbortSignal,
 ): Promise<void> {
@@ -120,7 +130,12 @@ async function consume(
     return;
   }
   const { runConsumer } = await import('./entry/kafka/consumer.ts');
-  await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal });
+  const events = createKafkaMetrics(config.consumer.topic, commandMetrics);
+  try {
+    await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal, events });
+  } finally {
+    events.stop();
+  }
 }
 
 async function listen(http: HttpServer, config: Config, logger: Logger) {

@@ -10,7 +10,9 @@ import { openDatabase } from './clients/postgres/open-database.ts';
 import type { DiscordClient } from './clients/discord/client.ts';
 import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Config } from './config/config.ts';
+import { createCommandMetrics, type CommandMetrics } from './dispatch/command-metrics.ts';
 import { createDispatch, type Dispatch, type DispatchDeps } from './dispatch/dispatch.ts';
+import { observeDispatch } from './dispatch/observed-dispatch.ts';
 import { Follower } from './follow/follower.ts';
 import { MESSAGE_CHANNEL } from './ledger/messages.ts';
 import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
@@ -36,6 +38,7 @@ export interface CoreSettings {
   readonly argo: ArgoClient | undefined;
   readonly sessions: Sessions;
   readonly discord: DiscordClient;
+  readonly commandMetrics: CommandMetrics;
 }
 
 /** Messages being brought up to date at a time. Discord's own limits are far lower a channel. */
@@ -45,7 +48,7 @@ const SUBMIT_CONCURRENCY = 64;
 
 /** Opens and migrates the database, however long Postgres takes to come up, and builds what needs it. */
 export async function openCore(settings: CoreSettings, signal: AbortSignal): Promise<Core> {
-  const { config, context, sessions } = settings;
+  const { config, context, sessions, commandMetrics } = settings;
   const db = await openLedger(config, context);
   try {
     await whenReachable(() => applyMigrations(db, context), context, signal);
@@ -63,7 +66,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   });
   return {
     db,
-    dispatch: dispatchFor(config, context, { db, submitter, sessions }),
+    dispatch: dispatchFor(config, context, { db, submitter, sessions, commandMetrics }),
     async start() {
       notifier?.start();
       submitter?.start();
@@ -155,9 +158,9 @@ export function openLedger(config: Config, context: AppContext): Promise<Databas
 export function dispatchFor(
   config: Config,
   context: AppContext,
-  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'>,
+  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'> & { readonly commandMetrics?: CommandMetrics },
 ): Dispatch {
-  return createDispatch({
+  const dispatch = createDispatch({
     ...parts,
     disabled: config.dispatcherDisabled,
     clock: context.clock,
@@ -168,6 +171,7 @@ export function dispatchFor(
     argo: config.argo,
     codex: config.codex,
   });
+  return observeDispatch(dispatch, parts.commandMetrics ?? createCommandMetrics(config.commands));
 }
 
 async function applyMigrations(db: Database, { migrationsDir, logger }: AppContext): Promise<void> {

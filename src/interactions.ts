@@ -4,6 +4,8 @@ import type { Sessions } from './clients/sessions/sessions.ts';
 import type { Config } from './config/config.ts';
 import type { Core } from './core.ts';
 import { createChat, type Chat } from './dispatch/chat.ts';
+import type { CommandMetrics } from './dispatch/command-metrics.ts';
+import { observeChat } from './dispatch/observed-chat.ts';
 import type { InteractionsRoute } from './entry/http/interactions-route.ts';
 
 export interface InteractionsSettings {
@@ -12,6 +14,7 @@ export interface InteractionsSettings {
   /** Absent while the dispatcher is disabled. */
   readonly argo: ArgoClient | undefined;
   readonly sessions: Sessions;
+  readonly commandMetrics: CommandMetrics;
 }
 
 /**
@@ -21,11 +24,11 @@ export interface InteractionsSettings {
  * @param requireCore throws a retryable FacteurError while there is none
  */
 export function interactionsRoute(settings: InteractionsSettings, requireCore: () => Core): InteractionsRoute {
-  const { config, context, argo, sessions } = settings;
+  const { config, context, argo, sessions, commandMetrics } = settings;
   const { clock, logger } = context;
   const chat = (): Chat => {
     const { db, dispatch } = requireCore();
-    return createChat({
+    const plain = createChat({
       db,
       dispatch,
       sessions,
@@ -37,6 +40,7 @@ export function interactionsRoute(settings: InteractionsSettings, requireCore: (
       clock,
       logger,
     });
+    return observeChat(plain, commandMetrics);
   };
   return {
     publicKey: config.discord.publicKey,

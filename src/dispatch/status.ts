@@ -1,3 +1,5 @@
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { inSpan } from '../base/telemetry.ts';
 import { within } from '../base/within.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
@@ -53,7 +55,7 @@ const PATIENCE_MS = 1200;
 export async function readStatus(userId: string, deps: StatusDeps): Promise<StatusReport> {
   const { namespace, workflowTemplate } = deps.argo;
   const [template, dispatch, run] = await Promise.all([
-    templateState(deps),
+    observedTemplateState(deps),
     soon(deps.sessions.lastDispatch(userId)),
     soon(lastRun(userId, deps.db)),
   ]);
@@ -64,6 +66,20 @@ export async function readStatus(userId: string, deps: StatusDeps): Promise<Stat
     last: lastRequest(dispatch, run),
     correlationId: dispatch?.correlationId ?? run?.correlationId ?? '',
   };
+}
+
+/** By the name and the attributes that the Go service's span has. */
+async function observedTemplateState(deps: StatusDeps): Promise<TemplateState> {
+  const { namespace, workflowTemplate } = deps.argo;
+  const attributes = { 'facteur.workflow_template': workflowTemplate, 'facteur.target_namespace': namespace };
+  return inSpan('facteur.bridge.status', { kind: SpanKind.CLIENT, attributes }, async (span) => {
+    const state = await templateState(deps);
+    span.setAttribute('facteur.template', state);
+    if (state === 'silent') {
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    return state;
+  });
 }
 
 async function templateState({ templates, argo }: StatusDeps): Promise<TemplateState> {

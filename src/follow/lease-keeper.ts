@@ -1,5 +1,7 @@
+import type { ObservableResult } from '@opentelemetry/api';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { meter } from '../base/telemetry.ts';
 import { Worker } from '../base/worker.ts';
 import type { Database, Subscription } from '../clients/postgres/database.ts';
 import { claimLease, LEASE_CHANNEL, releaseLease } from '../ledger/leases.ts';
@@ -35,6 +37,9 @@ const SPREAD_MS = 500;
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #worker: Worker;
+  readonly #heldGauge = meter().createObservableGauge('facteur_lease_held', {
+    description: 'Whether this process holds the lease: one does at a time.',
+  });
   #tenure: Tenure | undefined;
   #expiry: NodeJS.Timeout | undefined;
   #subscription: Subscription | undefined;
@@ -55,7 +60,12 @@ export class LeaseKeeper {
     return this.#tenure?.abort.signal.aborted === false;
   }
 
+  readonly #observe = (result: ObservableResult): void => {
+    result.observe(this.held ? 1 : 0, { lease: this.#options.name });
+  };
+
   start(): void {
+    this.#heldGauge.addCallback(this.#observe);
     this.#worker.start();
   }
 
@@ -63,6 +73,7 @@ export class LeaseKeeper {
   async stop(): Promise<void> {
     await this.#worker.stop();
     await this.#end();
+    this.#heldGauge.removeCallback(this.#observe);
     const { db, name, holder, logger } = this.#options;
     try {
       await this.#subscription?.close();

@@ -7,6 +7,7 @@ import { LABELS, MANAGED_BY } from '../domain/workflow-plan.ts';
 import { liveRuns, type LiveRun } from '../ledger/observe-live-runs.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
 import { timingsOf, type FollowDeps, type FollowTimings } from './deps.ts';
+import { createFollowTelemetry } from './follow-telemetry.ts';
 import { KnownWorkflows } from './known-workflows.ts';
 import { ObservationBuffer } from './observation-buffer.ts';
 import { observe } from './observe.ts';
@@ -30,6 +31,7 @@ export class NamespaceFollower {
   readonly #deps: FollowDeps;
   readonly #timings: FollowTimings;
   readonly #signal: AbortSignal;
+  readonly #telemetry = createFollowTelemetry();
   readonly #known = new KnownWorkflows();
   readonly #updater: RunUpdater;
   readonly #buffer: ObservationBuffer;
@@ -163,6 +165,7 @@ export class NamespaceFollower {
       this.#failures = 0;
     }
     this.#failures += 1;
+    this.#telemetry.interrupted(this.#namespace);
     const { logger } = this.#deps;
     const fields = { namespace: this.#namespace, failures: this.#failures, error: errorMessage(error) };
     logger[this.#failures === 1 ? 'info' : 'warn'](fields, 'watch interrupted');

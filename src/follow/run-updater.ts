@@ -1,9 +1,11 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
+import { traceIdOf } from '../base/traceparent.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { Observation, Observed } from '../ledger/observe-workflows.ts';
 import { observeWorkflows } from '../ledger/observe-workflows.ts';
 import type { FollowDeps } from './deps.ts';
+import { createFollowTelemetry } from './follow-telemetry.ts';
 import type { KnownWorkflows } from './known-workflows.ts';
 import { observe } from './observe.ts';
 import { pause } from './pause.ts';
@@ -25,6 +27,7 @@ export class RunUpdater {
   readonly #deps: FollowDeps;
   readonly #known: KnownWorkflows;
   readonly #signal: AbortSignal;
+  readonly #telemetry = createFollowTelemetry();
 
   constructor(deps: FollowDeps, known: KnownWorkflows, signal: AbortSignal) {
     this.#deps = deps;
@@ -96,9 +99,12 @@ export class RunUpdater {
   }
 
   #announce(changes: readonly Observed[]): void {
-    for (const { runId, name, from, to, effect } of changes) {
+    for (const change of changes) {
+      const { runId, name, from, to, traceparent, effect } = change;
       if (effect === 'moved') {
-        this.#deps.logger.info({ runId, workflow: name, from, to }, 'run moved');
+        const trace = traceparent === '' ? {} : { traceId: traceIdOf(traceparent) };
+        this.#deps.logger.info({ ...trace, runId, workflow: name, from, to }, 'run moved');
+        this.#telemetry.moved(change);
       }
     }
     if (changes.length > 0) {

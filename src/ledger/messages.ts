@@ -46,6 +46,7 @@ export interface MessageRun {
   readonly reason: string;
   readonly userId: string;
   readonly retryCount: number;
+  readonly traceparent: string;
   readonly cancelRequested: boolean;
   readonly acceptedAt: Date;
   readonly startedAt: Date | undefined;
@@ -85,6 +86,7 @@ interface Row {
   readonly reason: string;
   readonly user_id: string;
   readonly retry_count: number;
+  readonly traceparent: string;
   readonly cancel_requested: boolean;
   readonly accepted_at: Date;
   readonly started_at: Date | null;
@@ -107,7 +109,7 @@ WITH due AS (
     messages.ephemeral, messages.token_refused, messages.posts, messages.told_revision, messages.told_state,
     messages.told_at, messages.attempts, messages.abandoned, messages.created_at, runs.retry_of, runs.revision, runs.command, runs.state,
     runs.namespace, runs.workflow_name, runs.workflow_uid, runs.progress, runs.reason, runs.user_id, runs.retry_count,
-    runs.cancel_requested_by IS NOT NULL AS cancel_requested, runs.accepted_at, runs.started_at, runs.finished_at
+    runs.traceparent, runs.cancel_requested_by IS NOT NULL AS cancel_requested, runs.accepted_at, runs.started_at, runs.finished_at
 ), next AS (
   SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS next_ms FROM facteur.messages WHERE due_at > now()
 )
@@ -157,6 +159,7 @@ function toMessage(runId: string, row: Row): ClaimedMessage {
       reason: row.reason,
       userId: row.user_id,
       retryCount: row.retry_count,
+      traceparent: row.traceparent,
       cancelRequested: row.cancel_requested,
       acceptedAt: row.accepted_at,
       startedAt: row.started_at ?? undefined,

@@ -36,6 +36,9 @@ export interface Observed {
   readonly deliveryLabel: string;
   readonly from: RunState;
   readonly to: RunState;
+  readonly traceparent: string;
+  /** From what the cluster says of when the workflow began, or ended, to now; undefined when it does not say. */
+  readonly lagMs: number | undefined;
   /**
    *   moved        the run has another state now
    *   updated      the same state, with other details
@@ -69,7 +72,7 @@ WITH seen AS (
     state text, progress text, reason text, started_at timestamptz, finished_at timestamptz, resources jsonb,
     confirmed boolean)
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, seen.*
+  SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, runs.traceparent, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
   WHERE CASE WHEN runs.workflow_uid IS NOT NULL THEN runs.workflow_uid = seen.uid
       ELSE runs.state IN ('queued', 'submitted')
@@ -145,7 +148,8 @@ WITH seen AS (
 ), message AS (
   UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
 )
-SELECT run_id, namespace, name, uid, delivery, was, state,
+SELECT run_id, namespace, name, uid, delivery, was, state, traceparent,
+  (extract(epoch FROM now() - CASE WHEN ends THEN finished_at ELSE started_at END) * 1000)::float8 AS lag_ms,
   CASE WHEN NOT believed THEN 'unconfirmed' WHEN moves THEN 'moved' ELSE 'updated' END AS effect
 FROM due`;
 
@@ -157,6 +161,8 @@ interface ObservedRow {
   readonly delivery: string;
   readonly was: RunState;
   readonly state: RunState;
+  readonly traceparent: string;
+  readonly lag_ms: number | null;
   readonly effect: Observed['effect'];
 }
 
@@ -181,6 +187,8 @@ export async function observeWorkflows(db: Queryable, batch: readonly Observatio
     deliveryLabel: row.delivery,
     from: row.was,
     to: row.state,
+    traceparent: row.traceparent,
+    lagMs: row.lag_ms ?? undefined,
     effect: row.effect,
   }));
 }

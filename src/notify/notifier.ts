@@ -12,6 +12,7 @@ import {
   type ClaimedMessages,
   type Release,
 } from '../ledger/messages.ts';
+import { createNotifyTelemetry } from './notify-telemetry.ts';
 import { tell } from './tell.ts';
 
 export interface NotifierDeps {
@@ -40,6 +41,7 @@ const IDLE_MS = 10_000;
 export class Notifier {
   readonly #deps: NotifierDeps;
   readonly #worker: Worker;
+  readonly #telemetry = createNotifyTelemetry();
   readonly #inFlight = new Set<Promise<void>>();
   /** There may be more due messages than there was room for. */
   #full = false;
@@ -104,7 +106,7 @@ export class Notifier {
     const { db, logger } = this.#deps;
     const { runId } = message;
     try {
-      const release = await tell(message, this.#deps);
+      const release = await this.#telemetry.tell(message, () => tell(message, this.#deps));
       this.#report(message, release);
       const { ours, dueInMs } = await releaseMessage(db, message, release);
       if (!ours) {

@@ -10,6 +10,7 @@ import { moveRun, type RunMove } from '../ledger/move-run.ts';
 import { claimDueRuns, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { createOnce, type Creation } from './create-once.ts';
 import { createPacer } from './pacer.ts';
+import { createSubmitTelemetry } from './submit-telemetry.ts';
 import { Slots, type Slot } from './slots.ts';
 import { stopOnce } from './stop-once.ts';
 
@@ -55,6 +56,7 @@ export class Submitter {
   readonly #worker: Worker;
   readonly #slots: Slots;
   readonly #pacer = createPacer();
+  readonly #telemetry = createSubmitTelemetry();
   readonly #inFlight = new Set<Promise<Submission>>();
   readonly #waiting = new Map<string, ((submission: Submission) => void)[]>();
 
@@ -113,7 +115,7 @@ export class Submitter {
 
   /** Brings a claimed run to the cluster in the background and gives the slot back. What goes wrong is in the ledger. */
   submit(run: ClaimedRun, slot: Slot): void {
-    const submission = this.#handle(run);
+    const submission = this.#telemetry.attempt(run, () => this.#handle(run));
     this.#inFlight.add(submission);
     void submission.then((ended) => {
       this.#inFlight.delete(submission);
@@ -164,7 +166,7 @@ export class Submitter {
     }
     const outcome = this.#giveUpIfOld(run, creation);
     if (outcome.kind === 'refused') {
-      await this.#move({ runId: run.runId, to: 'refused', reason: outcome.reason });
+      await this.#move(run, { to: 'refused', reason: outcome.reason });
       return { state: 'refused', reason: outcome.reason, workflowName };
     }
     if (outcome.overloaded) {
@@ -180,7 +182,7 @@ export class Submitter {
     switch (ending.kind) {
       case 'never_created': {
         const reason = `canceled by ${run.cancelRequestedBy} before it was submitted`;
-        await this.#move({ runId: run.runId, to: 'canceled', reason, actor: run.cancelRequestedBy });
+        await this.#move(run, { to: 'canceled', reason, actor: run.cancelRequestedBy });
         return { state: 'canceled', reason, workflowName };
       }
       case 'found':
@@ -197,14 +199,16 @@ export class Submitter {
   }
 
   async #markSubmitted(run: ClaimedRun, workflowUid: string): Promise<void> {
-    await this.#move({ runId: run.runId, to: 'submitted', ...(workflowUid === '' ? {} : { workflowUid }) });
+    await this.#move(run, { to: 'submitted', ...(workflowUid === '' ? {} : { workflowUid }) });
   }
 
-  async #move(move: RunMove): Promise<void> {
-    const { moved, due } = await moveRun(this.#deps.db, move);
+  async #move(run: ClaimedRun, move: Omit<RunMove, 'runId'>): Promise<void> {
+    const { runId } = run;
+    const { moved, due } = await moveRun(this.#deps.db, { runId, ...move });
     if (moved) {
+      this.#telemetry.moved(run, move.to, this.#deps.clock.now());
       const level = move.to === 'refused' ? 'warn' : 'info';
-      this.#deps.logger[level]({ runId: move.runId, state: move.to, reason: move.reason }, 'run moved');
+      this.#deps.logger[level]({ runId, state: move.to, reason: move.reason }, 'run moved');
     }
     if (due) {
       this.nudge();

@@ -2,6 +2,7 @@ import { createLogger } from '../../src/base/logger.ts';
 import type { CodexDelivery } from '../../src/domain/codex-delivery.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { RunReceipt } from '../../src/domain/run.ts';
+import { createCommandMetrics } from '../../src/dispatch/command-metrics.ts';
 import type { AcceptOptions, Dispatch } from '../../src/dispatch/dispatch.ts';
 import type { HttpDeps, RefusedLetter } from '../../src/entry/http/deps.ts';
 import { createHttpServer } from '../../src/entry/http/server.ts';
@@ -70,6 +71,7 @@ export async function openDoor(
     codexEnabled: true,
     dispatch,
     park: async (letter) => void letters.push(letter),
+    commandMetrics: createCommandMetrics({ plan: {}, implement: {} }),
     readiness: () => ({ ready: true, checks: { postgres: 'ok' } }),
     ...overrides,
   });

@@ -35,6 +35,7 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
       reason: '',
       userId: '200000000000000001',
       retryCount: 0,
+      traceparent: '',
       cancelRequested: false,
       acceptedAt: createdAt,
       startedAt: undefined,

@@ -19,6 +19,8 @@ export interface ReceivedSpan {
   /** 2 is an error. */
   readonly status: number;
   readonly statusMessage: string;
+  /** Ids of the spans that it is linked to. */
+  readonly links: readonly string[];
   readonly resource: Attributes;
 }
 
@@ -153,6 +155,7 @@ function toSpan(span: Json, resource: Attributes): ReceivedSpan {
     attributes: attributesOf(span.attributes),
     status: span.status?.code ?? 0,
     statusMessage: span.status?.message ?? '',
+    links: (span.links ?? []).map((link: Json) => link.spanId),
     resource,
   };
 }

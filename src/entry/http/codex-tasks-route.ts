@@ -1,4 +1,7 @@
+import { SpanKind } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
+import { continuing, inSpan } from '../../base/telemetry.ts';
+import { codexAttributes } from '../../dispatch/observed-dispatch.ts';
 import { checkCodexDelivery } from '../check-codex-delivery.ts';
 import { decodeCodexDelivery } from '../decode/codex-task.ts';
 import type { HttpDeps } from './deps.ts';
@@ -15,7 +18,12 @@ export function registerCodexTasks(app: FastifyInstance, deps: HttpDeps): void {
       checkCodexDelivery(delivery, deps.codexEnabled);
       return {
         deliveryId: delivery.deliveryId,
-        accept: () => deps.dispatch.codexTask(delivery, { awaitSubmissionMs: AWAIT_SUBMISSION_MS }),
+        accept: () =>
+          inSpan(
+            'facteur.server.codex_tasks',
+            { kind: SpanKind.SERVER, ...continuing(delivery.traceparent), attributes: codexAttributes(delivery) },
+            () => deps.dispatch.codexTask(delivery, { awaitSubmissionMs: AWAIT_SUBMISSION_MS }),
+          ),
       };
     },
     accepted: (receipt) => ({

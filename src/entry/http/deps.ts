@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Secret } from '../../base/secret.ts';
+import type { CommandMetrics } from '../../dispatch/command-metrics.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
 import type { NewDeadLetter } from '../../ledger/dead-letters.ts';
 import type { InteractionsRoute } from './interactions-route.ts';
@@ -47,6 +48,8 @@ export interface HttpDeps {
   readonly dispatch: Pick<Dispatch, 'command' | 'codexTask'>;
   /** Keeps a CloudEvent that was refused for good; durable when it resolves. */
   readonly park: (letter: RefusedLetter) => Promise<void>;
+  /** Told of command events that never get as far as `dispatch`. */
+  readonly commandMetrics: CommandMetrics;
   /** Asked at every `/readyz`, so it must answer from what is known and wait for nothing. */
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;

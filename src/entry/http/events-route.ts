@@ -14,6 +14,7 @@ export function registerEvents(app: FastifyInstance, deps: HttpDeps): void {
       const command = decodeCommand(incoming, { door: 'http', freshId: deps.newId });
       return {
         deliveryId: command.deliveryId,
+        command: command.name,
         accept: () => deps.dispatch.command(command, { awaitSubmissionMs: AWAIT_SUBMISSION_MS }),
       };
     },
@@ -26,6 +27,7 @@ export function registerEvents(app: FastifyInstance, deps: HttpDeps): void {
       duplicate: receipt.duplicate,
       status: submissionStatus(receipt.state),
     }),
+    metrics: deps.commandMetrics,
     keep: withoutToken,
   });
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../../domain/refusal.ts';
 import type { RunReceipt } from '../../domain/run.ts';
+import type { CommandMetrics } from '../../dispatch/command-metrics.ts';
 import { headerText, type Incoming, type IncomingHeaders } from '../decode/incoming.ts';
 import { payloadFormat } from '../decode/media-type.ts';
 import { type Answer, answerFailure, sendAnswer } from './answer.ts';
@@ -14,6 +15,8 @@ export const AWAIT_SUBMISSION_MS = 2_000;
 /** What came of a request that was decoded: the delivery it is, and the run it became. */
 export interface Intake {
   readonly deliveryId: string;
+  /** The command's name, where it is one. */
+  readonly command?: string;
   readonly accept: () => Promise<RunReceipt>;
 }
 
@@ -26,6 +29,8 @@ export interface IntakeRoute {
   readonly decode: (incoming: Incoming) => Intake;
   /** The body of the 202. */
   readonly accepted: (receipt: RunReceipt) => object;
+  /** Told of events that never become a run. */
+  readonly metrics?: Pick<CommandMetrics, 'failed' | 'deadLettered'>;
   /** The bytes of a refused event that may be kept. */
   readonly keep: (incoming: Incoming) => Buffer;
 }
@@ -61,19 +66,22 @@ export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: Inta
 
 async function takeIn(incoming: Incoming, deps: HttpDeps, route: IntakeRoute): Promise<Answer> {
   let deliveryId = '';
+  let command = '';
   try {
     const intake = route.decode(incoming);
     deliveryId = intake.deliveryId;
+    command = intake.command ?? '';
     const receipt = await intake.accept();
     if (receipt.state !== 'refused') {
       return { status: 202, body: route.accepted(receipt) };
     }
     const refusal = new Refusal('refused', receipt.reason);
-    await parkEvent(refusal, { incoming, deliveryId }, deps, route);
+    await parkEvent(refusal, { incoming, deliveryId, command }, deps, route);
     return refusedByCluster(refusal, receipt);
   } catch (error) {
+    route.metrics?.failed(command, error);
     if (error instanceof Refusal) {
-      await parkEvent(error, { incoming, deliveryId }, deps, route);
+      await parkEvent(error, { incoming, deliveryId, command }, deps, route);
     }
     throw error;
   }
@@ -86,9 +94,16 @@ function refusedByCluster(refusal: Refusal, receipt: RunReceipt): Answer {
   return { status, body: { ...body, runId, deliveryId, workflowName, namespace, duplicate } };
 }
 
+/** What is known of an event by the time it is refused. */
+interface Received {
+  readonly incoming: Incoming;
+  readonly deliveryId: string;
+  readonly command: string;
+}
+
 async function parkEvent(
   refusal: Refusal,
-  { incoming, deliveryId }: { readonly incoming: Incoming; readonly deliveryId: string },
+  { incoming, deliveryId, command }: Received,
   deps: HttpDeps,
   route: IntakeRoute,
 ): Promise<void> {
@@ -106,6 +121,7 @@ async function parkEvent(
     headers: { ...Object.fromEntries(kept), ':path': route.path },
     body: route.keep(incoming),
   });
+  route.metrics?.deadLettered(command);
 }
 
 function isCloudEvent(headers: IncomingHeaders): boolean {

@@ -7,6 +7,7 @@ import type { Dispatch } from '../../dispatch/dispatch.ts';
 import { silentKafkaEvents, type KafkaEvents } from './events.ts';
 import { handleRecord, type HandlerDeps } from './handle-record.ts';
 import { stayMember } from './membership.ts';
+import { inRecordSpan } from './record-span.ts';
 
 export interface ConsumerDeps {
   readonly config: ConsumerConfig;
@@ -67,7 +68,7 @@ export async function runConsumer(deps: ConsumerDeps): Promise<void> {
 async function readPartition(reader: PartitionReader, handler: HandlerDeps): Promise<void> {
   for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
     for (const record of records) {
-      if (reader.signal.aborted || !(await handleRecord(record, reader.signal, handler))) {
+      if (reader.signal.aborted || !(await inRecordSpan(record, () => handleRecord(record, reader.signal, handler)))) {
         return;
       }
       reader.handled(record.offset + 1n);
