@@ -48,7 +48,7 @@ export function allCommands(build: BuildVersion): readonly RegisterCommand[] {
     maintainCommand(withLedger),
     commandsCommand(build.version),
     explainCommand(systemClock),
-    sendCommand,
+    sendCommand({ clock: systemClock, random: Math.random }),
     codexCommand,
     configCommand,
     versionCommand(build.version, build.commit),

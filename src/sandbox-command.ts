@@ -105,16 +105,17 @@ async function tour({ app, cluster, discord }: World, options: SandboxOptions, i
   const workflowsNamed = (name: string): number =>
     cluster.history.entries.filter((entry) => entry.kind === 'create' && entry.name === name).length;
   await playTour({ app, url, timeline, discord, workflowsNamed });
-  timeline.note(options.exit === true ? '\nAll of it worked.' : farewell(url));
+  timeline.note(options.exit === true ? '\nAll of it worked.' : farewell(url, discord.apiBaseUrl));
 }
 
-function farewell(url: string): string {
+function farewell(url: string, discordUrl: string): string {
   return `
 All of it worked. facteur stays up for more; Ctrl-C ends it.
 
   curl ${url}/readyz
   curl ${url}/events -H 'content-type: application/json' -d '{"command":"plan","options":{"objective":"Try it"}}'
-  npm run facteur -- send codex-task examples/codex-task.json --url ${url}`;
+  npm run facteur -- send codex-task examples/codex-task.json --url ${url}
+  npm run facteur -- send command plan --option objective="Try it" --discord ${discordUrl}`;
 }
 
 /** Nothing else of the developer's environment is wanted. */
