@@ -131,11 +131,7 @@ async function consume(
   }
   const { runConsumer } = await import('./entry/kafka/consumer.ts');
   const events = createKafkaMetrics(config.consumer.topic, commandMetrics);
-  try {
-    await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal, events });
-  } finally {
-    events.stop();
-  }
+  await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal, events });
 }
 
 async function listen(http: HttpServer, config: Config, logger: Logger) {

@@ -27,7 +27,7 @@ test('one JSON object a line, with the fields of the child', () => {
   });
 });
 
-test('a line tells of the trace under way, unless it names one', async () => {
+test('a line tells of the trace under way, unless it names another', async () => {
   const { lines, sink } = collect();
   const logger = createLogger('info', sink);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
@@ -36,6 +36,7 @@ test('a line tells of the trace under way, unless it names one', async () => {
   context.with(trace.setSpanContext(ROOT_CONTEXT, span), () => {
     logger.info({}, 'a');
     logger.info({ traceId: 'other' }, 'b');
+    logger.info({ traceId: span.traceId }, 'b');
     logger.child({ traceId: 'other' }).child({ n: 1 }).info({}, 'c');
   });
   logger.info({}, 'd');
@@ -43,6 +44,7 @@ test('a line tells of the trace under way, unless it names one', async () => {
   expect(traces).toEqual([
     `"traceId":"${span.traceId}","spanId":"${span.spanId}"`,
     '"traceId":"other"',
+    `"traceId":"${span.traceId}","spanId":"${span.spanId}"`,
     '"traceId":"other"',
     undefined,
   ]);

@@ -8,7 +8,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /**
  * Says what happens, one line each. Fields come first, then one short sentence in lower case. Both are redacted on the
  * way out, so a secret that strays into a field does not get into a log. Where a trace is under way its lines carry
- * `traceId` and `spanId`, unless the fields name a trace themselves.
+ * `traceId` and `spanId`, unless the fields name another one.
  */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
@@ -61,12 +61,17 @@ export const silentLogger: Logger = {
 
 type PinoLogger = ReturnType<typeof pino>;
 
+/** The span under way, unless the fields name another trace. */
+function traceFor({ traceId }: LogFields): LogFields | undefined {
+  const trace = currentTrace();
+  return traceId === undefined || traceId === trace?.traceId ? trace : undefined;
+}
+
 function wrap(target: PinoLogger, knowsTrace = false): Logger {
   const write = (level: LogLevel, fields: LogFields, message: string): void => {
     // Redaction costs more than a line that nobody wants to see.
     if (target.isLevelEnabled(level)) {
-      const trace = knowsTrace || 'traceId' in fields ? undefined : currentTrace();
-      target[level](redactFields({ ...trace, ...fields }), redactText(message));
+      target[level](redactFields({ ...(knowsTrace ? undefined : traceFor(fields)), ...fields }), redactText(message));
     }
   };
   return {

@@ -22,3 +22,8 @@ export function validTraceparent(header: string | undefined): string {
 export function traceIdOf(traceparent: string): string {
   return traceparent.slice(3, 35);
 }
+
+/** The trace of a `traceparent` as a field of a log line; no field when there is none. */
+export function traceField(traceparent: string): { readonly traceId?: string } {
+  return traceparent === '' ? {} : { traceId: traceIdOf(traceparent) };
+}

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { traceField } from '../base/traceparent.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
@@ -173,7 +174,8 @@ async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt:
   try {
     const receipt = await recordRun(deps.db, run, slot !== undefined);
     const { runId, deliveryId, duplicate, workflowName } = receipt;
-    deps.logger.info({ runId, deliveryId, workflow: workflowName, door: run.door, duplicate }, 'run recorded');
+    const facts = { ...traceField(run.traceparent), runId, deliveryId, workflow: workflowName, door: run.door };
+    deps.logger.info({ ...facts, duplicate }, 'run recorded');
     return { receipt, slot };
   } catch (error) {
     slot?.release();

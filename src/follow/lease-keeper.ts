@@ -60,6 +60,7 @@ export class LeaseKeeper {
     return this.#tenure?.abort.signal.aborted === false;
   }
 
+  /** Goes on after the end: a gauge keeps what it was told last, and the last word must be that it is given back. */
   readonly #observe = (result: ObservableResult): void => {
     result.observe(this.held ? 1 : 0, { lease: this.#options.name });
   };
@@ -73,7 +74,6 @@ export class LeaseKeeper {
   async stop(): Promise<void> {
     await this.#worker.stop();
     await this.#end();
-    this.#heldGauge.removeCallback(this.#observe);
     const { db, name, holder, logger } = this.#options;
     try {
       await this.#subscription?.close();

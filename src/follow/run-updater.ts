@@ -1,6 +1,6 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
-import { traceIdOf } from '../base/traceparent.ts';
+import { traceField } from '../base/traceparent.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { Observation, Observed } from '../ledger/observe-workflows.ts';
 import { observeWorkflows } from '../ledger/observe-workflows.ts';
@@ -102,8 +102,7 @@ export class RunUpdater {
     for (const change of changes) {
       const { runId, name, from, to, traceparent, effect } = change;
       if (effect === 'moved') {
-        const trace = traceparent === '' ? {} : { traceId: traceIdOf(traceparent) };
-        this.#deps.logger.info({ ...trace, runId, workflow: name, from, to }, 'run moved');
+        this.#deps.logger.info({ ...traceField(traceparent), runId, workflow: name, from, to }, 'run moved');
         this.#telemetry.moved(change);
       }
     }

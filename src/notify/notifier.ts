@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import type { LogFields, Logger } from '../base/logger.ts';
+import { traceField } from '../base/traceparent.ts';
 import { Worker } from '../base/worker.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
 import type { Database } from '../clients/postgres/database.ts';
@@ -104,25 +105,25 @@ export class Notifier {
   /** Never rejects: what went wrong is in the ledger, or the claim runs out by itself. */
   async #tell(message: ClaimedMessage): Promise<void> {
     const { db, logger } = this.#deps;
-    const { runId } = message;
+    const ids = idsOf(message);
     try {
       const release = await this.#telemetry.tell(message, () => tell(message, this.#deps));
       this.#report(message, release);
       const { ours, dueInMs } = await releaseMessage(db, message, release);
       if (!ours) {
-        logger.warn({ runId }, 'telling took so long that another process had begun: it is told once more');
+        logger.warn(ids, 'telling took so long that another process had begun: it is told once more');
       }
       if (dueInMs !== undefined) {
         this.nudge(Math.max(0, dueInMs));
       }
     } catch (error) {
-      logger.error({ runId, error: errorMessage(error) }, 'message could not be told or noted');
+      logger.error({ ...ids, error: errorMessage(error) }, 'message could not be told or noted');
     }
   }
 
   #report(message: ClaimedMessage, release: Release): void {
     const { logger } = this.#deps;
-    const facts = { runId: message.runId, revision: message.run.revision, state: message.run.state };
+    const facts = { ...idsOf(message), revision: message.run.revision, state: message.run.state };
     switch (release.outcome) {
       case 'told':
         logger.debug({ ...facts, messageId: release.messageId }, 'message told');
@@ -139,4 +140,9 @@ export class Notifier {
         break;
     }
   }
+}
+
+/** What each line about a message says of its run. */
+function idsOf({ runId, run }: ClaimedMessage): LogFields {
+  return { ...traceField(run.traceparent), runId };
 }

@@ -1,7 +1,8 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import type { LogFields, Logger } from '../base/logger.ts';
+import { traceField } from '../base/traceparent.ts';
 import { Worker } from '../base/worker.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
@@ -151,7 +152,7 @@ export class Submitter {
       return run.cancelRequestedBy === '' && run.state === 'queued' ? await this.#create(run) : await this.#end(run);
     } catch (error) {
       // Only the ledger can fail here. The claim runs out by itself and the run is tried again.
-      this.#deps.logger.error({ runId: run.runId, error: errorMessage(error) }, 'submission could not be recorded');
+      this.#deps.logger.error({ ...idsOf(run), error: errorMessage(error) }, 'submission could not be recorded');
       return { state: run.state, reason: '', workflowName: run.workflowName };
     }
   }
@@ -190,7 +191,7 @@ export class Submitter {
         return { state: 'submitted', reason: '', workflowName };
       case 'told':
         await settleRun(this.#deps.db, run.runId);
-        this.#deps.logger.info({ runId: run.runId, by: run.cancelRequestedBy }, 'workflow told to stop');
+        this.#deps.logger.info({ ...idsOf(run), by: run.cancelRequestedBy }, 'workflow told to stop');
         return { state: run.state, reason: '', workflowName };
       case 'postponed':
         await this.#postpone(run, ending.reason, 0);
@@ -208,7 +209,7 @@ export class Submitter {
     if (moved) {
       this.#telemetry.moved(run, move.to, this.#deps.clock.now());
       const level = move.to === 'refused' ? 'warn' : 'info';
-      this.#deps.logger[level]({ runId, state: move.to, reason: move.reason }, 'run moved');
+      this.#deps.logger[level]({ ...idsOf(run), state: move.to, reason: move.reason }, 'run moved');
     }
     if (due) {
       this.nudge();
@@ -219,7 +220,7 @@ export class Submitter {
     const delayMs = Math.max(afterMs, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
     await postponeRun(this.#deps.db, run, delayMs, reason);
     this.nudge(delayMs);
-    this.#deps.logger.warn({ runId: run.runId, delayMs, attempts: run.attempts, reason }, 'run postponed');
+    this.#deps.logger.warn({ ...idsOf(run), delayMs, attempts: run.attempts, reason }, 'run postponed');
   }
 
   #giveUpIfOld(run: ClaimedRun, creation: Exclude<Creation, { kind: 'created' }>) {
@@ -233,4 +234,9 @@ export class Submitter {
   #now(): number {
     return performance.now();
   }
+}
+
+/** What each line about a run says of it. */
+function idsOf({ traceparent, runId, deliveryId }: ClaimedRun): LogFields {
+  return { ...traceField(traceparent), runId, deliveryId };
 }

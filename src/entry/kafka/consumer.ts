@@ -59,6 +59,7 @@ export async function runConsumer(deps: ConsumerDeps): Promise<void> {
     );
   } finally {
     clearInterval(lagTimer);
+    events.lag(new Map());
     await kafka.close();
     logger.info({ topic: config.topic }, 'consumer stopped');
   }

@@ -8,7 +8,7 @@ export interface KafkaEvents {
   deadLettered(event: { command: string; code: string; to: 'topic' | 'table'; durationMs: number }): void;
   /** Everything below `offset` is handled. */
   committed(event: { partition: number; offset: bigint }): void;
-  /** Records that are not handled yet, by partition; every few seconds. */
+  /** Records that are not handled yet, by partition that is ours; every few seconds, and none at the end. */
   lag(byPartition: ReadonlyMap<number, bigint>): void;
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs, type BackoffLimits } from '../../base/backoff.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import { traceIdOf } from '../../base/traceparent.ts';
+import { traceField } from '../../base/traceparent.ts';
 import type { KafkaClient } from '../../clients/kafka/client.ts';
 import { KafkaError } from '../../clients/kafka/errors.ts';
 import type { ConsumedRecord } from '../../clients/kafka/records.ts';
@@ -79,9 +79,8 @@ async function accept(handling: Handling, deps: HandlerDeps): Promise<void> {
 async function park(handling: Handling, failure: Failure, deps: HandlerDeps): Promise<void> {
   const to = await keep(handling, failure, deps);
   const { error, attempts } = failure;
-  const trace = handling.command === undefined ? {} : { traceId: traceIdOf(handling.command.traceparent) };
   handling.logger.warn(
-    { ...trace, reason: reasonOf(error), code: codeOf(error), attempts, to },
+    { ...traceField(handling.command?.traceparent ?? ''), reason: reasonOf(error), code: codeOf(error), attempts, to },
     'record dead-lettered',
   );
   deps.events.deadLettered({ ...summary(handling), code: codeOf(error), to });

@@ -2,14 +2,8 @@ import { meter } from '../../base/telemetry.ts';
 import type { CommandMetrics } from '../../dispatch/command-metrics.ts';
 import type { KafkaEvents } from './events.ts';
 
-/** What the consumer does, as metrics. */
-export interface KafkaMetrics extends KafkaEvents {
-  /** Ends the gauge of what is not handled yet. */
-  stop(): void;
-}
-
-/** Codes of errors are few; commands and partitions are bounded by the configuration and the topic. */
-export function createKafkaMetrics(topic: string, commands: CommandMetrics): KafkaMetrics {
+/** What the consumer does, as metrics. Codes of errors are few; commands and partitions have their bounds elsewhere. */
+export function createKafkaMetrics(topic: string, commands: CommandMetrics): KafkaEvents {
   const records = meter().createCounter('facteur_consumer_records_total', {
     description: 'Records of the topic that were brought to an end: as a run, a known one, or a dead letter.',
   });
@@ -22,24 +16,29 @@ export function createKafkaMetrics(topic: string, commands: CommandMetrics): Kaf
   const lag = meter().createObservableGauge('facteur_consumer_lag_records', {
     description: 'Records that are not handled yet, by partition of ours.',
   });
-  let latest: ReadonlyMap<number, bigint> = new Map();
-  const observe: Parameters<typeof lag.addCallback>[0] = (result) => {
+  // A gauge keeps what it was told last, so a partition that is no longer ours has to be told of, too.
+  const latest = new Map<number, bigint>();
+  lag.addCallback((result) => {
     for (const [partition, count] of latest) {
       result.observe(Number(count), { topic, partition });
     }
-  };
-  lag.addCallback(observe);
+  });
   return {
     processed: ({ duplicate }) => records.add(1, { outcome: duplicate ? 'duplicate' : 'recorded' }),
     retried: ({ code }) => retries.add(1, { code }),
     deadLettered({ command, to }) {
       records.add(1, { outcome: `dead_lettered_${to}` });
+      if (command === '') {
+        // It could not be read, so nobody further in has counted it.
+        commands.failed(command, {});
+      }
       commands.deadLettered(command);
     },
     committed: ({ partition }) => commits.add(1, { topic, partition }),
     lag(byPartition) {
-      latest = byPartition;
+      for (const partition of new Set([...latest.keys(), ...byPartition.keys()])) {
+        latest.set(partition, byPartition.get(partition) ?? 0n);
+      }
     },
-    stop: () => lag.removeCallback(observe),
   };
 }
