@@ -9,7 +9,7 @@ import type { BuildVersion } from './build-version.ts';
 import { loadMigrations } from './clients/postgres/load-migrations.ts';
 import { migrate } from './clients/postgres/migrate.ts';
 import { openDatabase } from './clients/postgres/open-database.ts';
-import type { Config } from './config/config.ts';
+import type { Config, Requirement } from './config/config.ts';
 import { listenForCommandLine } from './codex-listener.ts';
 import { dispatchFor, openLedger } from './core.ts';
 import { formatFault } from './config/fault.ts';
@@ -113,22 +113,20 @@ function contextOf(io: CliIo, build: BuildVersion & { logger: Logger }): AppCont
 /** What an operator has run is nobody's last request. */
 const NO_SESSIONS = { rememberDispatch: () => Promise.resolve() };
 
+/** Where nothing is planned anew, nobody asks for a target. */
+const NO_TARGET: Config['argo'] = { namespace: '', workflowTemplate: '', serviceAccount: '', parameters: {} };
+
 /** The ledger for commands that run beside a serving facteur: they record, and its submitter does the rest. */
 function ledgerAccess(build: BuildVersion): WithLedger {
-  return async (io, configPath, work) => {
-    const { config } = await loadConfig(loadOptions(io, configPath));
+  return async (io, { configPath, plans = false }, work) => {
+    const needed: readonly Requirement[] = plans ? ['postgres', 'argo'] : ['postgres'];
+    const { config } = await loadConfig({ ...loadOptions(io, configPath), require: needed });
     const context = contextOf(io, { ...build, logger: createLogger('warn', io.stderr) });
     const db = await openLedger(config, context);
     try {
-      return await work({
-        db,
-        dispatch: dispatchFor(config, context, {
-          db,
-          submitter: undefined,
-          sessions: NO_SESSIONS,
-        }),
-        codexEnabled: config.codex.enabled,
-      });
+      const parts = { db, submitter: undefined, sessions: NO_SESSIONS };
+      const dispatch = dispatchFor({ ...config, argo: config.argo ?? NO_TARGET }, context, parts);
+      return await work({ db, dispatch, codexEnabled: config.codex.enabled });
     } finally {
       await db.close();
     }

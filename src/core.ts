@@ -145,7 +145,7 @@ function namespacesOf({ argo, codex, commands }: Config): readonly string[] {
 }
 
 /** The database of the configuration; nothing connects before it is used. */
-export function openLedger(config: Config, context: AppContext): Promise<Database> {
+export function openLedger(config: Pick<Config, 'postgres'>, context: AppContext): Promise<Database> {
   return (context.openDatabase ?? openDatabase)({
     dsn: config.postgres.dsn.reveal(),
     pid: context.pid,
@@ -156,7 +156,7 @@ export function openLedger(config: Config, context: AppContext): Promise<Databas
 
 /** The use case behind every door. Without a submitter, those of other processes are woken. */
 export function dispatchFor(
-  config: Config,
+  config: Pick<Config, 'dispatcherDisabled' | 'roleMap' | 'commands' | 'argo' | 'codex'>,
   context: AppContext,
   parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'> & { readonly commandMetrics?: CommandMetrics },
 ): Dispatch {

@@ -7,7 +7,7 @@ import { createLogger, type Logger } from './base/logger.ts';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import type { CliIo } from './entry/cli/io.ts';
-import type { RegisterCommand } from './entry/cli/program.ts';
+import { UsageError, type RegisterCommand } from './entry/cli/program.ts';
 import { runUntilStopped } from './entry/cli/serve.ts';
 
 import { startSimulatedCluster, type SimulatedCluster } from './sandbox/cluster/cluster.ts';
@@ -49,6 +49,10 @@ async function runSandbox(
   io: CliIo,
   start: (config: Config, io: CliIo) => Promise<App>,
 ): Promise<void> {
+  if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
+    throw new UsageError('--port: must be a port from 0 to 65535');
+  }
+  io.stdout.write('starting: an embedded PostgreSQL takes a few seconds\n');
   const cluster = await startSimulatedCluster({
     namespaces: [NAMESPACE],
     templates: TEMPLATES.map((name) => ({ namespace: NAMESPACE, name })),
@@ -96,7 +100,7 @@ async function tour({ app, cluster, discord }: World, options: SandboxOptions, i
     () => performance.now(),
     colour,
   );
-  timeline.note(`facteur sandbox: everything on this machine, nothing else installed
+  timeline.note(`\nfacteur sandbox: everything on this machine, nothing else installed
 
   facteur   ${url}
   cluster   simulated, ${cluster.url}

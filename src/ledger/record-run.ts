@@ -21,11 +21,12 @@ const MAX_TRIES = 5;
 const RECORD = `
 WITH fresh AS (
   INSERT INTO facteur.runs AS runs (run_id, delivery_id, kind, command, door, state, previous_state, namespace, workflow_name,
-    plan, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, attempts, due_at, claimed_until, retry_of)
+    plan, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, attempts, due_at, claimed_until, retry_of, reason)
   SELECT gen_random_uuid(), $1, $2, $3, $4, $5, CASE $5::text WHEN 'queued' THEN NULL ELSE 'queued' END, $6, $7,
     $8::json, $9, $10, $11, $12, $13, $14, CASE WHEN $15 > 0 THEN 1 ELSE 0 END,
     CASE $5::text WHEN 'queued' THEN now() + make_interval(secs => $15) END,
-    CASE WHEN $15 > 0 THEN now() + make_interval(secs => $15) END, $25::uuid
+    CASE WHEN $15 > 0 THEN now() + make_interval(secs => $15) END, $25::uuid,
+    CASE $5::text WHEN 'skipped' THEN 'the dispatcher is disabled' ELSE '' END
   WHERE NOT EXISTS (SELECT FROM codex_kb.task_runs WHERE delivery_id = $1)
   ON CONFLICT (delivery_id) DO NOTHING
   RETURNING runs.*

@@ -75,7 +75,8 @@ function serverError(error: ServerError, where: string): DatabaseError {
   const state = error.code ?? 'XX000';
   const [code, retryable] = isStalePlan(error) ? (['postgres.unavailable', true] as const) : classify(state);
   const text = code === 'postgres.invalid' ? 'postgres cannot hold a value' : `postgres: ${error.message}`;
-  return new DatabaseError(code, `${text}${where} (${state})`, {
+  const hint = state === '42P01' ? '; has "facteur migrate" been run?' : '';
+  return new DatabaseError(code, `${text}${where} (${state})${hint}`, {
     retryable,
     sqlState: state,
     constraint: error.constraint,

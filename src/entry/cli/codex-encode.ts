@@ -4,7 +4,10 @@ import { CodexTaskSchema } from '../../proto/proompteng/froussard/v1/codex_task_
 import { readInput } from './io.ts';
 import type { RegisterCommand } from './program.ts';
 
-/** `facteur codex encode FILE.json`: a CodexTask in proto3 JSON to protobuf bytes on stdout, for curl and Kafka tools. */
+/**
+ * `facteur codex encode FILE.json`: a CodexTask in proto3 JSON to protobuf bytes on stdout, for curl and Kafka tools. A field
+ * that no CodexTask has is an error here, where a person wrote it, unlike at the doors.
+ */
 export const codexCommand: RegisterCommand = (program, io) => {
   program
     .command('codex')
@@ -20,7 +23,7 @@ export const codexCommand: RegisterCommand = (program, io) => {
 
 function parseTask(text: string, file: string) {
   try {
-    return fromJsonString(CodexTaskSchema, text, { ignoreUnknownFields: true });
+    return fromJsonString(CodexTaskSchema, text);
   } catch (error) {
     throw new FacteurError('cli.invalid_input', `${file} is no CodexTask: ${errorMessage(error)}`, {
       retryable: false,

@@ -40,7 +40,7 @@ function registerList(letters: Command, io: CliIo, withLedger: WithLedger): void
     .option('--after <id>', 'go on after this one', '0')
     .option('--json', 'one JSON object a line')
     .action((options: CommonOptions & { readonly limit: string; readonly after: string }) =>
-      withLedger(io, options.config, async ({ db }) => {
+      withLedger(io, { configPath: options.config }, async ({ db }) => {
         const found = await listDeadLetters(db, positive(options.limit, '--limit'), letterId(options.after));
         io.stdout.write(
           options.json === true ? found.map((letter) => `${JSON.stringify(letter)}\n`).join('') : listing(found),
@@ -56,7 +56,7 @@ function registerShow(letters: Command, io: CliIo, withLedger: WithLedger): void
     .option('--json', 'print as JSON, the body in base64')
     .option('--body', 'write the body alone, byte by byte')
     .action((id: string, options: CommonOptions & { readonly body?: boolean }) =>
-      withLedger(io, options.config, async ({ db }) => {
+      withLedger(io, { configPath: options.config }, async ({ db }) => {
         const letter = await requireLetter(db, id);
         if (options.body === true) {
           io.stdout.write(letter.body);
@@ -73,7 +73,7 @@ function registerReplay(letters: Command, io: CliIo, withLedger: WithLedger): vo
     .argument('<ids...>', 'from the list')
     .description('send dead letters through their door again; what is accepted leaves the list')
     .action((ids: string[], options: CommonOptions) =>
-      withLedger(io, options.config, async ({ db, ...doors }) => {
+      withLedger(io, { configPath: options.config, plans: true }, async ({ db, ...doors }) => {
         for (const id of ids) {
           const letter = await requireLetter(db, id);
           const receipt = await replayDeadLetter(letter, doors);
@@ -90,7 +90,7 @@ function registerDrop(letters: Command, io: CliIo, withLedger: WithLedger): void
     .argument('<ids...>', 'from the list')
     .description('forget dead letters for good')
     .action((ids: string[], options: CommonOptions) =>
-      withLedger(io, options.config, async ({ db }) => {
+      withLedger(io, { configPath: options.config }, async ({ db }) => {
         for (const id of ids) {
           await requireLetter(db, id);
           await dropDeadLetter(db, id);

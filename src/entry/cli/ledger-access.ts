@@ -10,9 +10,12 @@ export interface LedgerAccess {
   readonly codexEnabled: boolean;
 }
 
-/** Opens the ledger of the configuration for the time of `work`. */
+/**
+ * Opens the ledger of the configuration for the time of `work`. Only Postgres has to be configured, unless something is to
+ * be planned anew: a CronJob that tidies up needs no bot token.
+ */
 export type WithLedger = <T>(
   io: CliIo,
-  configPath: string | undefined,
+  request: { readonly configPath: string | undefined; readonly plans?: boolean },
   work: (access: LedgerAccess) => Promise<T>,
 ) => Promise<T>;

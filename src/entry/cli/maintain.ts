@@ -15,7 +15,7 @@ export function maintainCommand(withLedger: WithLedger): RegisterCommand {
       .option('--older-than <age>', 'how long a run stays after it last changed: 90d, 720h', '90d')
       .option('--json', 'print as JSON')
       .action((options: { config?: string; olderThan: string; json?: boolean }) =>
-        withLedger(io, options.config, async ({ db }) => {
+        withLedger(io, { configPath: options.config }, async ({ db }) => {
           const olderThanSeconds = ageMs(options.olderThan) / 1000;
           let [seen, archived] = [0, 0];
           let next: ArchiveCursor | undefined;

@@ -45,7 +45,7 @@ function registerList(runs: Command, io: CliIo, withLedger: WithLedger): void {
     .option('--before <run>', `go on after this run of the page before (${REFERENCE})`)
     .option('--json', 'one JSON object a line')
     .action((options: ListOptions) =>
-      withLedger(io, options.config, async ({ db }) => {
+      withLedger(io, { configPath: options.config }, async ({ db }) => {
         const found = await listRuns(db, {
           limit: positive(options.limit, '--limit'),
           ...(options.state === undefined ? {} : { states: states(options.state) }),
@@ -66,7 +66,7 @@ function registerShow(runs: Command, io: CliIo, withLedger: WithLedger): void {
     .description('show one run and what happened to it')
     .option('--json', 'print as JSON')
     .action((reference: string, options: CommonOptions) =>
-      withLedger(io, options.config, async ({ db }) => {
+      withLedger(io, { configPath: options.config }, async ({ db }) => {
         const run = await requireRun(db, reference);
         const events = await listRunEvents(db, run.runId);
         io.stdout.write(options.json === true ? `${JSON.stringify({ ...run, events })}\n` : details(run, events));
@@ -80,7 +80,7 @@ function registerCancel(runs: Command, io: CliIo, withLedger: WithLedger): void 
     .description('end a live run; its workflow is stopped, with its exit handlers')
     .option('--by <name>', 'who asks, for the record', 'an operator')
     .action((reference: string, options: CommonOptions & { readonly by: string }) =>
-      withLedger(io, options.config, async ({ db, dispatch }) => {
+      withLedger(io, { configPath: options.config }, async ({ db, dispatch }) => {
         const run = await requireRun(db, reference);
         const state = await dispatch.cancel(run.runId, options.by);
         const live = state === 'queued' || state === 'submitted' || state === 'running';
@@ -95,7 +95,7 @@ function registerRetry(runs: Command, io: CliIo, withLedger: WithLedger): void {
     .description('try a finished run again, as a new run linked to it')
     .option('--json', 'print as JSON')
     .action((reference: string, options: CommonOptions) =>
-      withLedger(io, options.config, async ({ db, dispatch }) => {
+      withLedger(io, { configPath: options.config }, async ({ db, dispatch }) => {
         const run = await requireRun(db, reference);
         const receipt = await dispatch.retry(run.runId, { awaitSubmissionMs: 0 });
         const word = receipt.duplicate ? 'was retried already: run' : 'is tried again as run';
