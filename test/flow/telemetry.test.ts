@@ -168,7 +168,9 @@ test('the cluster is told of the trace, Discord is not', async () => {
   const told: Record<string, string | undefined> = {};
   const server = createServer((request, response) => {
     told[String(request.url)] = request.headers['traceparent'] as string | undefined;
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{"id":"1","metadata":{"name":"one","namespace":"ns","uid":"u","resourceVersion":"1"}}');
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end('{"id":"1","metadata":{"name":"one","namespace":"ns","uid":"u","resourceVersion":"1"}}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
