@@ -84,6 +84,9 @@ function newPool(settings: ClientConfig, max: number, onLost: (error: Error) => 
   const pool = new Pool({ ...settings, max, idleTimeoutMillis: IDLE_CONNECTION_MS });
   // The pool drops an idle connection that fails by itself; without a listener its error would end the process.
   pool.on('error', onLost);
+  // Between the pool's listener and the lease's there is a moment without any, in which the server may end a new
+  // connection in the same breath as it welcomes it. The statement that follows fails then, and says so.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
