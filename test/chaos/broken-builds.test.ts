@@ -1,0 +1,68 @@
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { BROKEN_BUILDS, makeBrokenBuild } from './broken-builds.ts';
+import { check, type Violation } from './checker.ts';
+import { ChaosWorld } from './world.ts';
+
+// The checker against builds that break one promise each: what it cannot see there it would not see anywhere.
+
+const MINUTES = 60_000;
+
+let world: ChaosWorld;
+afterEach(async () => {
+  await world.stop();
+});
+
+async function startBroken(name: keyof typeof BROKEN_BUILDS): Promise<void> {
+  const { executable, remove } = makeBrokenBuild(BROKEN_BUILDS[name]);
+  onTestFinished(remove);
+  world = await ChaosWorld.start(executable);
+}
+
+async function promisesBroken(): Promise<Violation['promise'][]> {
+  await world.rest();
+  const violations = check(await world.history());
+  return [...new Set(violations.map(({ promise }) => promise))];
+}
+
+/** What shows each of the faults. */
+const TRIALS = {
+  'dedupe off': async () => world.send(2),
+  'acknowledge before commit': async () => {
+    world.replicas.forEach(({ wires }) => wires.postgres.deafen(true));
+    world.send(1);
+    // Nothing that is said in this time can be in the ledger.
+    await world.answeredWithin(2_000);
+    await Promise.all(world.replicas.map((replica) => replica.kill()));
+    world.replicas.forEach(({ wires }) => wires.postgres.deafen(false));
+  },
+  'no lease': async () => {
+    world.send(2);
+    await world.watchedFor(8_000);
+  },
+} as const satisfies Record<keyof typeof BROKEN_BUILDS, () => Promise<void>>;
+
+test('dedupe off', { timeout: 3 * MINUTES }, async () => {
+  await startBroken('dedupe off');
+  await TRIALS['dedupe off']();
+  expect(await promisesBroken()).toEqual(expect.arrayContaining(['one workflow', 'answers agree']));
+});
+
+test('acknowledge before commit', { timeout: 3 * MINUTES }, async () => {
+  await startBroken('acknowledge before commit');
+  await TRIALS['acknowledge before commit']();
+  expect(await promisesBroken()).toContain('none lost');
+});
+
+test('no lease', { timeout: 3 * MINUTES }, async () => {
+  await startBroken('no lease');
+  await TRIALS['no lease']();
+  expect(await promisesBroken()).toEqual(['one follower']);
+});
+
+test('the build as it is keeps every promise in the same trials', { timeout: 3 * MINUTES }, async () => {
+  world = await ChaosWorld.start();
+  await TRIALS['dedupe off']();
+  await TRIALS['acknowledge before commit']();
+  await TRIALS['no lease']();
+  expect(await promisesBroken()).toEqual([]);
+});

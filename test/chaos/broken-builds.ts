@@ -1,0 +1,61 @@
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/facteur-process.ts';
+
+/** A text of one source file in place of another. */
+export interface Patch {
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/**
+ * Three ways to break facteur, so that the checker can show that it would notice. They are texts, because a switch for
+ * them has no business in the product.
+ */
+export const BROKEN_BUILDS = {
+  /** Each delivery is recorded under an id of its own: whatever comes again is new. */
+  'dedupe off': {
+    file: 'src/ledger/record-run.ts',
+    find: 'SELECT gen_random_uuid(), $1, $2,',
+    replace: `SELECT gen_random_uuid(), $1 || '#' || gen_random_uuid(), $2,`,
+  },
+  /** The sender is told yes while the record is still on its way. */
+  'acknowledge before commit': {
+    file: 'src/entry/http/intake.ts',
+    find: 'const receipt = await intake.accept();',
+    replace: `const accepting = intake.accept().catch(() => undefined);
+    const receipt = (await Promise.race([accepting, Promise.resolve()])) ?? ({ state: 'queued', acceptedAt: new Date(0) } as RunReceipt);`,
+  },
+  /** Whoever asks for the lease gets it. */
+  'no lease': {
+    file: 'src/ledger/leases.ts',
+    find: 'WHERE lease.holder = EXCLUDED.holder OR lease.expires_at <= now()',
+    replace: 'WHERE true',
+  },
+} as const satisfies Record<string, Patch>;
+
+/** A copy of this checkout with one patch, to be run from a folder of its own. */
+export interface BrokenBuild {
+  readonly executable: string;
+  remove(): void;
+}
+
+/** @throws Error when the text to replace is not there exactly once: then the patch has to follow the source */
+export function makeBrokenBuild({ file, find, replace }: Patch): BrokenBuild {
+  const root = join(import.meta.dirname, '..', '..');
+  const folder = temporaryFolder();
+  for (const part of ['bin', 'src', 'migrations', 'package.json']) {
+    cpSync(join(root, part), join(folder.path, part), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(folder.path, 'node_modules'));
+  const path = join(folder.path, file);
+  const parts = readFileSync(path, 'utf8').split(find);
+  if (parts.length !== 2) {
+    folder.remove();
+    throw new Error(`"${find}" stands ${parts.length - 1} times in ${file}, not once`);
+  }
+  writeFileSync(path, parts.join(replace));
+  return { executable: join(folder.path, 'bin', 'facteur'), remove: folder.remove };
+}

@@ -1,0 +1,108 @@
+import { afterEach, expect, test } from 'vitest';
+import { seededRandom } from '../../src/sandbox/cluster/random.ts';
+import { check } from './checker.ts';
+import type { Wire } from './replica.ts';
+import type { Tripwire } from './wire-proxy.ts';
+import { ChaosWorld } from './world.ts';
+
+// Issue 3's proof: whatever dies whenever, every delivery is one workflow, none is lost, and all that is told agrees.
+
+const MINUTES = 60_000;
+
+let world: ChaosWorld;
+afterEach(async () => {
+  await world.stop();
+});
+
+const CREATE = 'POST /apis/argoproj.io';
+
+/** Every step of a run's way on which a process may die, and the wire on which it shows. */
+const STEPS: readonly [string, Wire, Tripwire][] = (
+  [
+    ['recording', 'postgres', 'record-run'],
+    ['creating', 'cluster', CREATE],
+    ['marking it submitted', 'postgres', 'move-run'],
+    ['writing down what was seen', 'postgres', 'observe-workflows'],
+  ] as const
+).flatMap(([step, wire, text]) =>
+  (['before', 'sent', 'answered'] as const).map((phase): [string, Wire, Tripwire] => [
+    `${step}: ${phase}`,
+    wire,
+    { text, phase },
+  ]),
+);
+
+/** More for a long run: `FACTEUR_CHAOS_ACTS=200 npm run test:chaos`. */
+const ACTS = Number(process.env['FACTEUR_CHAOS_ACTS'] ?? 12);
+const SEED = Number(process.env['FACTEUR_CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+
+async function expectAllKept(): Promise<void> {
+  await world.rest();
+  expect(world.replicas.flatMap(({ crashes }) => crashes)).toEqual([]);
+  const history = await world.history();
+  expect(check(history)).toEqual([]);
+  // Nothing is broken, and all of it happened: each sending has its answer, each delivery its run.
+  expect(history.answers).toHaveLength(history.deliveries.length * 3);
+  expect(history.runs).toHaveLength(history.deliveries.length);
+}
+
+test('killed at each step of a run’s way', { timeout: 6 * MINUTES }, async () => {
+  world = await ChaosWorld.start();
+  for (const [, wire, tripwire] of STEPS) {
+    const { replica } = await world.until(wire, tripwire);
+    await replica.kill();
+  }
+  await expectAllKept();
+});
+
+test('killed when it has just answered', { timeout: 3 * MINUTES }, async () => {
+  world = await ChaosWorld.start();
+  for (const replica of world.replicas) {
+    await world.answered();
+    await replica.kill();
+  }
+  await expectAllKept();
+});
+
+test('paused past its claims and its lease, in the middle of a create', { timeout: 4 * MINUTES }, async () => {
+  world = await ChaosWorld.start();
+  const { replica, hit } = await world.until('cluster', { text: CREATE, phase: 'answered' });
+  replica.signal('SIGSTOP');
+  // The other one has taken over what this one had claimed, and the watch if this one had it.
+  await world.overtaken();
+  replica.signal('SIGCONT');
+  hit.cut();
+  world.send(3);
+  await expectAllKept();
+});
+
+/** What may happen at any time. */
+const ACTIONS: readonly [string, () => Promise<void>][] = [
+  ['a process is killed', () => world.replicas[0]!.kill()],
+  ['the other process is killed', () => world.replicas[1]!.kill()],
+  ['PostgreSQL dies and comes back', () => world.postgres.restart()],
+  ['all connections to PostgreSQL are ended', () => world.endBackends()],
+  ['the cluster loses an answer', () => lose('cluster', CREATE)],
+  ['PostgreSQL loses an answer about a record', () => lose('postgres', 'record-run')],
+  ['PostgreSQL loses an answer about a move', () => lose('postgres', 'move-run')],
+  ['PostgreSQL loses an answer about what was seen', () => lose('postgres', 'observe-workflows')],
+];
+
+/** It was done, and nobody is told. */
+async function lose(wire: Wire, text: string): Promise<void> {
+  const { hit } = await world.until(wire, { text, phase: 'answered' });
+  hit.cut();
+}
+
+test(`whatever happens, in the order of seed ${SEED}`, { timeout: (2 + ACTS / 4) * MINUTES }, async () => {
+  const random = seededRandom(SEED);
+  world = await ChaosWorld.start();
+  for (let act = 0; act < ACTS; act += 1) {
+    world.send(4);
+    const [name, action] = ACTIONS[Math.floor(random() * ACTIONS.length)]!;
+    await action().catch((error: unknown) => {
+      throw new Error(`act ${act} of seed ${SEED}: ${name}`, { cause: error });
+    });
+  }
+  await expectAllKept();
+});

@@ -1,0 +1,206 @@
+import { RUN_MOVES, RUN_STATES, isFinished, type RunState } from '../../src/domain/run-state.ts';
+
+/** One answer that a sender got. Connections that broke and 503s are no answers: the sender comes again. */
+export interface AnswerRecord {
+  readonly deliveryId: string;
+  readonly status: number;
+  /** The JSON body. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One row of the ledger, with all its changes of state in order. */
+export interface RunRecord {
+  readonly runId: string;
+  readonly deliveryId: string;
+  readonly state: string;
+  /** What other readers of the database see. */
+  readonly sharedState: string;
+  readonly workflowName: string;
+  readonly workflowUid: string;
+  readonly changes: readonly { readonly from: string | null; readonly to: string }[];
+}
+
+/** One thing that happened in the cluster. */
+export interface ClusterRecord {
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly phase: string;
+  /** Of the delivery whose workflow it is, by its label; undefined when that is none that was sent. */
+  readonly deliveryId: string | undefined;
+}
+
+/** How many watches were open from this moment on, in milliseconds. */
+export interface WatchRecord {
+  readonly atMs: number;
+  readonly open: number;
+}
+
+/** All that is known of a time of chaos, after it has come to rest. */
+export interface ChaosHistory {
+  /** Every delivery that was sent. */
+  readonly deliveries: readonly string[];
+  readonly answers: readonly AnswerRecord[];
+  readonly runs: readonly RunRecord[];
+  readonly cluster: readonly ClusterRecord[];
+  readonly watches: readonly WatchRecord[];
+}
+
+/** What is wrong, by the promise that was broken. */
+export interface Violation {
+  readonly promise:
+    /** What was answered with 202 is in the ledger, and what is in the ledger ends. */
+    | 'none lost'
+    /** One delivery is one run and one workflow. */
+    | 'one workflow'
+    /** States move along the table. */
+    | 'no state backwards'
+    /** All answers to one delivery agree. */
+    | 'answers agree'
+    /** The ledger says of a workflow what the cluster says. */
+    | 'ledger is true'
+    /** One process follows at a time. */
+    | 'one follower';
+  readonly text: string;
+}
+
+/** While one process takes over from another, both may be watching for a moment. */
+const HANDOVER_MS = 5_000;
+
+const ENDS: Readonly<Record<string, RunState>> = { Succeeded: 'succeeded', Failed: 'failed', Error: 'error' };
+
+/** Everything in a history that breaks a promise; empty when all were kept. */
+export function check(history: ChaosHistory): Violation[] {
+  return [
+    ...history.deliveries.flatMap((deliveryId) => checkDelivery(deliveryId, history)),
+    ...strangers(history),
+    ...history.runs.flatMap(checkChanges),
+    ...checkWatches(history.watches),
+  ];
+}
+
+function checkDelivery(deliveryId: string, history: ChaosHistory): Violation[] {
+  const ofDelivery = <T extends { readonly deliveryId: string | undefined }>(records: readonly T[]): T[] =>
+    records.filter((record) => record.deliveryId === deliveryId);
+  const answers = ofDelivery(history.answers);
+  const runs = ofDelivery(history.runs);
+  const cluster = ofDelivery(history.cluster);
+  const say = (promise: Violation['promise'], text: string): Violation => ({ promise, text: `${deliveryId}: ${text}` });
+  const [run] = runs;
+  return [
+    ...(run === undefined && answers.some(({ status }) => status === 202)
+      ? [say('none lost', 'was accepted and is not in the ledger')]
+      : []),
+    ...(runs.length > 1 ? [say('one workflow', `has ${runs.length} runs`)] : []),
+    ...checkAnswers(answers).map((text) => say('answers agree', text)),
+    ...(run === undefined ? [] : checkEnd(run, cluster).map(([promise, text]) => say(promise, text))),
+    ...checkCreates(cluster).map((text) => say('one workflow', text)),
+  ];
+}
+
+/** Fields that tell how far a run has got may differ from answer to answer; all others may not. */
+function checkAnswers(answers: readonly AnswerRecord[]): string[] {
+  const refused = answers.filter(({ status }) => status !== 202);
+  const fixed = new Set(
+    answers.map(({ body: { duplicate: _duplicate, status: _status, ...body } }) =>
+      JSON.stringify(Object.entries(body).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    ),
+  );
+  const first = answers.filter(({ body }) => body['duplicate'] === false);
+  return [
+    ...refused.map(({ status, body }) => `was answered ${status} ${JSON.stringify(body)}`),
+    ...(fixed.size > 1 ? [`was answered in ${fixed.size} ways: ${[...fixed].join(' | ')}`] : []),
+    ...(first.length > 1 ? [`was new ${first.length} times`] : []),
+    ...answers.flatMap(({ body }) => (typeof body['runId'] === 'string' ? [] : ['was accepted without a run'])),
+  ];
+}
+
+function checkCreates(cluster: readonly ClusterRecord[]): string[] {
+  const created = cluster.filter(({ kind }) => kind === 'create');
+  return created.length > 1 ? [`has ${created.length} workflows: ${created.map(({ name }) => name).join(', ')}`] : [];
+}
+
+function checkEnd(run: RunRecord, cluster: readonly ClusterRecord[]): [Violation['promise'], string][] {
+  const created = cluster.find(({ kind }) => kind === 'create');
+  const end = cluster.findLast(({ phase }) => ENDS[phase] !== undefined);
+  const expected = ENDS[end?.phase ?? ''];
+  const faults: [Violation['promise'], string, boolean][] = [
+    ['none lost', `came to rest as ${run.state}`, !isFinished(run.state as RunState)],
+    ['none lost', 'has no workflow', created === undefined],
+    [
+      'ledger is true',
+      `is ${run.sharedState} for other readers and ${run.state} for us`,
+      run.sharedState !== run.state,
+    ],
+    [
+      'ledger is true',
+      `ended as ${run.state}, its workflow as ${end?.phase}`,
+      expected !== undefined && isFinished(run.state as RunState) && run.state !== expected,
+    ],
+    [
+      'ledger is true',
+      `knows the workflow ${run.workflowName} ${run.workflowUid}, the cluster ${created?.name} ${created?.uid}`,
+      created !== undefined &&
+        (created.name !== run.workflowName || (run.workflowUid !== '' && created.uid !== run.workflowUid)),
+    ],
+  ];
+  return faults.filter(([, , broken]) => broken).map(([promise, text]) => [promise, text]);
+}
+
+/** Runs and workflows that belong to nothing that was sent. */
+function strangers({ deliveries, runs, cluster }: ChaosHistory): Violation[] {
+  const sent = new Set(deliveries);
+  return [
+    ...runs
+      .filter(({ deliveryId }) => !sent.has(deliveryId))
+      .map(({ runId, deliveryId }) => ({
+        promise: 'one workflow' as const,
+        text: `run ${runId} is of ${deliveryId}, which nobody sent`,
+      })),
+    ...cluster
+      .filter(({ kind, deliveryId }) => kind === 'create' && deliveryId === undefined)
+      .map(({ name }) => ({ promise: 'one workflow' as const, text: `workflow ${name} is of no delivery` })),
+  ];
+}
+
+function checkChanges({ deliveryId, changes, state }: RunRecord): Violation[] {
+  const texts: string[] = [];
+  for (const [index, { from, to }] of changes.entries()) {
+    const before = changes[index - 1]?.to ?? null;
+    if (from !== before) {
+      texts.push(`went on from ${from} when it was ${before}`);
+    } else if (!mayMove(from, to)) {
+      texts.push(`moved from ${from} to ${to}`);
+    }
+  }
+  if (changes.at(-1)?.to !== state) {
+    texts.push(`is ${state}, and its last change was to ${changes.at(-1)?.to}`);
+  }
+  return texts.map((text) => ({ promise: 'no state backwards', text: `${deliveryId}: ${text}` }));
+}
+
+function mayMove(from: string | null, to: string): boolean {
+  const known = RUN_STATES.find((state) => state === from);
+  return known === undefined ? from === null && to === 'queued' : RUN_MOVES[known].some((next) => next === to);
+}
+
+function checkWatches(watches: readonly WatchRecord[]): Violation[] {
+  const violations: Violation[] = [];
+  let since: number | undefined;
+  for (const { atMs, open } of watches) {
+    if (open > 1) {
+      since ??= atMs;
+    } else if (since !== undefined) {
+      violations.push(...tooLong(atMs - since));
+      since = undefined;
+    }
+  }
+  const last = watches.at(-1);
+  return since === undefined || last === undefined ? violations : [...violations, ...tooLong(last.atMs - since)];
+}
+
+function tooLong(ms: number): Violation[] {
+  return ms <= HANDOVER_MS
+    ? []
+    : [{ promise: 'one follower', text: `more than one watch was open for ${Math.round(ms)} ms` }];
+}

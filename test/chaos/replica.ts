@@ -1,0 +1,106 @@
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
+import { startWireProxy, type Hit, type Tripwire, type WireProxy } from './wire-proxy.ts';
+
+/** The two wires of a replica. */
+export type Wire = 'postgres' | 'cluster';
+
+export interface ReplicaOptions {
+  readonly dsn: string;
+  readonly cluster: SimulatedCluster;
+  /** Another facteur than that of this checkout. */
+  readonly executable?: string;
+}
+
+/** One of several facteurs on one database, with a wire of its own to each server. */
+export class Replica {
+  readonly wires: Readonly<Record<Wire, WireProxy>>;
+  readonly #start: () => FacteurProcess;
+  #process: FacteurProcess;
+  #ready: Promise<unknown>;
+  #url = '';
+  #killing = false;
+
+  private constructor(wires: Readonly<Record<Wire, WireProxy>>, start: () => FacteurProcess) {
+    this.wires = wires;
+    this.#start = start;
+    [this.#process, this.#ready] = this.#begin();
+  }
+
+  static async start({ dsn, cluster, executable }: ReplicaOptions): Promise<Replica> {
+    const url = new URL(dsn);
+    const wires = {
+      postgres: await startWireProxy(Number(url.port)),
+      cluster: await startWireProxy(cluster.port),
+    };
+    url.port = String(wires.postgres.port);
+    // A statement that hangs on a wire that stands still must not hold up the whole test.
+    url.searchParams.set('statement_timeout', '3000');
+    const folder = temporaryFolder();
+    const kubeconfig = cluster.kubeconfig().replace(cluster.url, `http://127.0.0.1:${wires.cluster.port}`);
+    const env = {
+      FACTEUR_POSTGRES_DSN: url.href,
+      FACTEUR_KUBECONFIG: writeKubeconfig(folder.path, kubeconfig),
+    };
+    return new Replica(wires, () => new FacteurProcess({ env, ...(executable === undefined ? {} : { executable }) }));
+  }
+
+  /** Where it listens, or listened before it died: nobody else does, so a sender finds out by itself. */
+  get url(): string {
+    return this.#url;
+  }
+
+  get log(): readonly string[] {
+    return this.#process.log;
+  }
+
+  /** What it said when it ended although nobody killed it, a text each time. */
+  readonly crashes: string[] = [];
+
+  /** Waits until it accepts work. */
+  async ready(): Promise<void> {
+    await this.#ready;
+  }
+
+  /** SIGKILL, now, and a new process at once. */
+  async kill(): Promise<void> {
+    this.#killing = true;
+    await this.#process.kill();
+    this.#killing = false;
+    [this.#process, this.#ready] = this.#begin();
+  }
+
+  /** SIGSTOP or SIGCONT: it stands still as on a machine that is starved, and goes on as if nothing had been. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.signal(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#killing = true;
+    await this.#process.kill();
+    Object.values(this.wires).forEach((wire) => wire.close());
+  }
+
+  arm(wire: Wire, tripwire: Tripwire): Promise<Hit> {
+    return this.wires[wire].arm(tripwire);
+  }
+
+  disarm(): void {
+    Object.values(this.wires).forEach((wire) => wire.disarm());
+  }
+
+  #begin(): [FacteurProcess, Promise<unknown>] {
+    const process = this.#start();
+    const ready = process.ready().then(() => {
+      this.#url = process.url;
+    });
+    void process.exited.then(({ code, signal }) => {
+      if (!this.#killing) {
+        this.crashes.push(`ended with ${code ?? signal}:\n${process.log.slice(-40).join('\n')}`);
+      }
+    });
+    // Whoever waits hears of it; a process that is killed while it starts never gets ready.
+    ready.catch(() => undefined);
+    return [process, ready];
+  }
+}

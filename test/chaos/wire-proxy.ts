@@ -1,0 +1,120 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A moment on the wire. */
+export interface Tripwire {
+  /** What a client sends, such as the name of a statement or the beginning of a request. */
+  readonly text: string;
+  /**
+   *   before    the server does not get it
+   *   sent      the server gets it, and its answer gets no further
+   *   answered  the server has answered, and the answer gets no further
+   */
+  readonly phase: 'before' | 'sent' | 'answered';
+}
+
+/** The tripwire was touched, and the connection stands still. */
+export interface Hit {
+  /** Resets the client's side, as a broken network does. */
+  cut(): void;
+}
+
+/** A wire between a process and a server on which a moment can be waited for. */
+export interface WireProxy {
+  readonly port: number;
+  /** Waits for the next time that it is touched; an earlier one that is still armed is forgotten. */
+  arm(tripwire: Tripwire): Promise<Hit>;
+  disarm(): void;
+  /** While it is deaf, the server gets nothing of what clients send; connections from that time stay so. */
+  deafen(deaf: boolean): void;
+  close(): void;
+}
+
+interface Armed {
+  readonly tripwire: Tripwire;
+  readonly hit: (hit: Hit) => void;
+}
+
+/** Starts a proxy to a server on 127.0.0.1. Whatever the server got before its client died it may finish. */
+export async function startWireProxy(serverPort: number): Promise<WireProxy> {
+  const sockets = new Set<Socket>();
+  let armed: Armed | undefined;
+  let isDeaf = false;
+  const server = createServer((client) => {
+    const upstream = connect(serverPort, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+    }
+    joinSockets(client, upstream, (chunk) => {
+      if (isDeaf) {
+        return 'deaf';
+      }
+      const touched = armed !== undefined && chunk.includes(armed.tripwire.text) ? armed : undefined;
+      armed = touched === undefined ? armed : undefined;
+      return touched;
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    arm: (tripwire) => {
+      const { promise, resolve } = Promise.withResolvers<Hit>();
+      armed = { tripwire, hit: resolve };
+      return promise;
+    },
+    disarm: () => {
+      armed = undefined;
+    },
+    deafen: (deaf) => {
+      isDeaf = deaf;
+    },
+    close: () => {
+      server.close();
+      sockets.forEach((socket) => socket.destroy());
+    },
+  };
+}
+
+/** Passes bytes both ways until the tripwire stops them. */
+function joinSockets(client: Socket, upstream: Socket, touch: (chunk: Buffer) => Armed | 'deaf' | undefined): void {
+  let [upOpen, downOpen] = [true, true];
+  let onAnswer: (() => void) | undefined;
+  const stop = ({ hit }: Armed): void => {
+    downOpen = false;
+    hit({ cut: () => client.resetAndDestroy() });
+  };
+  client.on('data', (chunk) => {
+    if (!upOpen) {
+      return;
+    }
+    const armed = touch(chunk);
+    if (armed === 'deaf') {
+      upOpen = false;
+      return;
+    }
+    if (armed?.tripwire.phase === 'before') {
+      upOpen = false;
+    } else {
+      upstream.write(chunk);
+    }
+    if (armed?.tripwire.phase === 'answered') {
+      onAnswer = () => stop(armed);
+    } else if (armed !== undefined) {
+      stop(armed);
+    }
+  });
+  upstream.on('data', (chunk) => {
+    onAnswer?.();
+    onAnswer = undefined;
+    if (downOpen) {
+      client.write(chunk);
+    }
+  });
+  // What breaks on one side ends the other; that it broke is what a test of chaos is about.
+  client.on('error', () => upstream.end());
+  client.on('close', () => upstream.end());
+  upstream.on('error', () => client.destroy());
+  upstream.on('close', () => client.destroy());
+}
