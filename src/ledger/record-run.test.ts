@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { faultyDatabase } from '../../test/support/faulty-database.ts';
+import { countRuns, emptyLedger, runOf, wholeLedger } from '../../test/support/ledger.ts';
+import { forceState, newRun } from '../../test/support/runs.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import { RUN_STATES } from '../domain/run-state.ts';
+import { workflowName } from '../domain/workflow-name.ts';
+import { recordRun } from './record-run.ts';
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
+
+test('one statement leaves the idea, the task, the run and its first event', async () => {
+  const statements: string[] = [];
+  const watched = faultyDatabase(db);
+  watched.faults.before = (name) => void statements.push(name);
+  const run = newRun({
+    deliveryId: 'd1',
+    acceptedAt: ACCEPTED_AT,
+    idea: { sourceType: 'github_issue', sourceRef: 'acme/rocket#7', status: 'received', payload: { a: 1 } },
+    task: { stage: 'implementation', metadata: { head: 'x' } },
+    runMetadata: { deliveryId: 'd1', workflowTemplate: 't' },
+  });
+  const receipt = await recordRun(watched, run, true);
+  expect(statements).toEqual(['record-run']);
+  expect(receipt).toEqual({
+    runId: expect.stringMatching(/^[-0-9a-f]{36}$/),
+    deliveryId: 'd1',
+    namespace: run.plan.namespace,
+    workflowName: workflowName('plan', ACCEPTED_AT, 'd1'),
+    correlationId: run.correlationId,
+    acceptedAt: ACCEPTED_AT,
+    state: 'queued',
+    reason: '',
+    duplicate: false,
+  });
+  const { rows } = await db.query({
+    text: `SELECT i.source_type, i.source_ref, i.status AS idea_status, i.priority, i.payload, t.stage, t.state, t.metadata AS task_metadata,
+        r.id, r.status, r.queued_at, r.metadata, r.delivery_id, r.retry_count, e.event_type, e.payload AS event
+      FROM codex_kb.ideas i JOIN codex_kb.tasks t ON t.idea_id = i.id JOIN codex_kb.task_runs r ON r.task_id = t.id
+        JOIN codex_kb.run_events e ON e.task_run_id = r.id`,
+  });
+  expect(rows).toEqual([
+    {
+      source_type: 'github_issue',
+      source_ref: 'acme/rocket#7',
+      idea_status: 'received',
+      priority: 0,
+      payload: { a: 1 },
+      stage: 'implementation',
+      state: 'queued',
+      task_metadata: { head: 'x' },
+      id: receipt.runId,
+      status: 'queued',
+      queued_at: ACCEPTED_AT,
+      metadata: { deliveryId: 'd1', workflowTemplate: 't' },
+      delivery_id: 'd1',
+      retry_count: 0,
+      event_type: 'state.change',
+      event: { to: 'queued', door: 'http' },
+    },
+  ]);
+});
+
+test.each(RUN_STATES)(
+  'a replay of a run that is %s gives the same receipt, with its state, and changes no row',
+  async (state) => {
+    const run = newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT });
+    const first = await recordRun(db, run, true);
+    await forceState(db, first.runId, state);
+    const before = await wholeLedger(db);
+    // Everything but the delivery is another: what was recorded first counts.
+    const replay = newRun({ deliveryId: 'd1', correlationId: 'other', plan: { ...run.plan, namePrefix: 'other' } });
+    expect(await recordRun(db, replay, true)).toEqual({ ...first, state, duplicate: true });
+    expect(await wholeLedger(db)).toBe(before);
+  },
+);
+
+test('many at once of one delivery record it once', async () => {
+  const receipts = await Promise.all(
+    Array.from({ length: 12 }, () => recordRun(db, newRun({ deliveryId: 'd1' }), true)),
+  );
+  expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+  expect(new Set(receipts.map(({ runId, workflowName: name }) => `${runId} ${name}`)).size).toBe(1);
+  expect(await countRuns(db)).toBe(1);
+});
+
+test('a name that another run has is left to it', async () => {
+  const first = await recordRun(db, newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT }), true);
+  const taken = workflowName('plan', ACCEPTED_AT, 'd2');
+  await db.query({
+    text: 'UPDATE facteur.runs SET workflow_name = $2 WHERE run_id = $1',
+    values: [first.runId, taken],
+  });
+  const second = await recordRun(db, newRun({ deliveryId: 'd2', acceptedAt: ACCEPTED_AT }), true);
+  expect(second).toMatchObject({ duplicate: false, workflowName: workflowName('plan', ACCEPTED_AT, 'd2', 1) });
+});
+
+describe('whose turn it is', () => {
+  const due = async (): Promise<{ inSeconds: number | null; claimed: boolean; attempts: number }[]> => {
+    const { rows } = await db.query<{ inSeconds: number | null; claimed: boolean; attempts: number }>({
+      text: `SELECT round(extract(epoch FROM due_at - now()))::int AS "inSeconds",
+        coalesce(claimed_until > now(), false) AS claimed, attempts FROM facteur.runs`,
+    });
+    return rows;
+  };
+
+  test('a claimed run is the caller’s for a while', async () => {
+    await recordRun(db, newRun(), true);
+    expect(await due()).toEqual([{ inSeconds: 15, claimed: true, attempts: 1 }]);
+  });
+
+  test('an unclaimed one is anybody’s at once', async () => {
+    await recordRun(db, newRun(), false);
+    expect(await due()).toEqual([{ inSeconds: 0, claimed: false, attempts: 0 }]);
+  });
+
+  test('a skipped one is nobody’s, and passed through queued', async () => {
+    const { state } = await recordRun(db, newRun({ deliveryId: 'd1', state: 'skipped' }), false);
+    expect(state).toBe('skipped');
+    expect(await due()).toEqual([{ inSeconds: null, claimed: false, attempts: 0 }]);
+    expect(await runOf(db, 'd1')).toMatchObject({ previous_state: 'queued' });
+  });
+});
+
+test('text that Postgres cannot hold is refused, and nothing is left of it', async () => {
+  await expect(recordRun(db, newRun({ correlationId: 'a\u0000b' }), true)).rejects.toMatchObject({
+    code: 'postgres.invalid',
+    retryable: false,
+  });
+  expect(await countRuns(db)).toBe(0);
+  expect((await db.query({ text: 'SELECT FROM codex_kb.ideas' })).rowCount).toBe(0);
+});
+
+test('a message in the chat is recorded with the run, and due at once', async () => {
+  const { runId } = await recordRun(
+    db,
+    newRun({ channelId: 'c', message: { interactionId: 'i', ephemeral: true } }),
+    true,
+  );
+  const { rows } = await db.query({
+    text: 'SELECT run_id, interaction_id, channel_id, ephemeral, due_at <= now() AS due FROM facteur.messages',
+  });
+  expect(rows).toEqual([{ run_id: runId, interaction_id: 'i', channel_id: 'c', ephemeral: true, due: true }]);
+});
