@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Pool } from 'undici';
 
 /** What a closed loop of clients saw. */
@@ -37,10 +38,44 @@ export async function closedLoop(
       }
     }),
   );
-  const elapsed = (performance.now() - startedAt) / 1000;
+  return summary(latencies, failures, (performance.now() - startedAt) / 1000);
+}
+
+/**
+ * Begins `perSecond` operations in every second for `seconds`, however long each takes: who asks does not wait for others.
+ * Times count from the moment at which an operation should have begun, so that a server that stalls cannot hide it.
+ */
+export async function openLoop(
+  perSecond: number,
+  seconds: number,
+  operation: (index: number) => Promise<boolean>,
+): Promise<LoadResult> {
+  const total = Math.round(perSecond * seconds);
+  const latencies: number[] = [];
+  const running = new Set<Promise<void>>();
+  let failures = 0;
+  const startedAt = performance.now();
+  for (let index = 0; index < total;) {
+    const due = Math.min(total, Math.floor(((performance.now() - startedAt) / 1000) * perSecond) + 1);
+    for (; index < due; index += 1) {
+      const from = startedAt + (index / perSecond) * 1000;
+      const ended = operation(index).then((succeeded) => {
+        failures += succeeded ? 0 : 1;
+        latencies.push(performance.now() - from);
+        running.delete(ended);
+      });
+      running.add(ended);
+    }
+    await wait(1);
+  }
+  await Promise.all(running);
+  return summary(latencies, failures, (performance.now() - startedAt) / 1000);
+}
+
+function summary(latencies: number[], failures: number, elapsedSeconds: number): LoadResult {
   latencies.sort((a, b) => a - b);
   return {
-    perSecond: latencies.length / elapsed,
+    perSecond: latencies.length / elapsedSeconds,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
     maxMs: latencies.at(-1) ?? 0,

@@ -32,10 +32,14 @@ export interface FacteurProcess extends BenchProcess {
 }
 
 /** Starts `bin/facteur serve` from a folder: this checkout, or a production build. */
-export async function startFacteur(env: Record<string, string>, folder = ROOT): Promise<FacteurProcess> {
+export async function startFacteur(
+  env: Record<string, string>,
+  folder = ROOT,
+  args: readonly string[] = [],
+): Promise<FacteurProcess> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(folder, 'bin/facteur'), 'serve'], {
+  const child = spawn(process.execPath, [join(folder, 'bin/facteur'), 'serve', ...args], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
@@ -65,6 +69,15 @@ export async function memoryOf(child: ChildProcess): Promise<{ readonly nowMiB: 
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
   const field = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024;
   return { nowMiB: Math.round(field('VmRSS')), peakMiB: Math.round(field('VmHWM')) };
+}
+
+/** What a process has used of the processors so far, in milliseconds. */
+export async function cpuMsOf(child: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  // After the name, which may hold anything, come the state and, as the 12th and 13th, user and system time in ticks.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticksPerSecond = 100;
+  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1000;
 }
 
 function owned(child: ChildProcess): BenchProcess {

@@ -1,0 +1,128 @@
+/**
+ * How soon people in Discord get their first answer: signed interactions at a steady rate, whatever comes back, first with
+ * a cluster that works and then with one that hangs. Discord gives up after 3 seconds. Needs a real PostgreSQL:
+ *
+ *   node scripts/services.ts run -- node bench/discord.ts
+ *
+ * BENCH_RATE (1000) is how many a second, BENCH_SECONDS (30) how long; BENCH_FOLDER a production build to measure instead
+ * of the sources; BENCH_ONLY (`http`) gives the process a part of the work, as where others have the rest. Everything runs on this machine, the load too: a machine that cannot carry both shows it in the times.
+ */
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+import { createTestDatabase } from '../test/support/database.ts';
+import { openLoop, type LoadResult } from './load.ts';
+import { cpuMsOf, memoryOf, startFacteur, startScript } from './processes.ts';
+
+const RATE = Number(process.env['BENCH_RATE'] ?? 1000);
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 30);
+const ONLY = process.env['BENCH_ONLY'];
+const CONNECTIONS = 64;
+/** Signing is the load's own work: done before, so that it is not measured. A signature is good for five minutes. */
+const AHEAD = RATE * SECONDS;
+
+const database = await createTestDatabase();
+if (!database.dsn.startsWith('postgres')) {
+  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "node scripts/services.ts run -- …"');
+}
+const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
+const cluster = await startScript('cluster-server.ts', [kubeconfig]);
+const discord = await startScript('discord-server.ts');
+const facteur = await startFacteur(
+  {
+    FACTEUR_POSTGRES_DSN: database.dsn,
+    FACTEUR_KUBECONFIG: kubeconfig,
+    FACTEUR_DISCORD_PUBLIC_KEY: Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex'),
+    FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${discord.line}/api`,
+  },
+  process.env['BENCH_FOLDER'],
+  ONLY === undefined ? [] : ['--only', ONLY],
+);
+const pool = new Pool(facteur.url, { connections: CONNECTIONS, pipelining: 1 });
+
+interface Signed {
+  readonly body: string;
+  readonly timestamp: string;
+  readonly signature: string;
+}
+
+let next = BigInt(Date.now()) << 22n;
+
+/** Somebody types `/plan`: about 1 kB, as Discord sends it. */
+function interaction(): Signed {
+  next += 1n;
+  const id = String(next);
+  const user = { id: '200000000000000001', username: 'ada', global_name: 'Ada', discriminator: '0', avatar: null };
+  const body = JSON.stringify({
+    id,
+    application_id: '100000000000000001',
+    type: 2,
+    token: Buffer.from(`interaction:${id}:${'x'.repeat(100)}`).toString('base64url'),
+    version: 1,
+    data: {
+      id: '1',
+      name: 'plan',
+      type: 1,
+      options: [{ name: 'objective', type: 3, value: 'Keep the change small and add a test. '.repeat(8) }],
+    },
+    guild_id: '300000000000000001',
+    channel_id: '400000000000000001',
+    channel: { id: '400000000000000001', type: 0, name: 'general' },
+    member: { user, roles: ['500000000000000001'], permissions: '2147483647', joined_at: '2024-01-01T00:00:00Z' },
+    locale: 'en-GB',
+    context: 0,
+  });
+  const timestamp = String(Math.floor(Date.now() / 1000));
+  return { body, timestamp, signature: sign(null, Buffer.from(timestamp + body), privateKey).toString('hex') };
+}
+
+/** Whether it was acknowledged: anything but a deferred answer is none. */
+async function send({ body, timestamp, signature }: Signed): Promise<boolean> {
+  const response = await pool.request({
+    method: 'POST',
+    path: '/discord/interactions',
+    headers: {
+      'content-type': 'application/json',
+      'x-signature-timestamp': timestamp,
+      'x-signature-ed25519': signature,
+    },
+    body,
+  });
+  return (await response.body.text()) === '{"type":5}';
+}
+
+async function measure(what: string, seconds: number): Promise<void> {
+  const signed = Array.from({ length: Math.min(AHEAD, RATE * seconds) }, interaction);
+  const before = await cpuMsOf(facteur.child);
+  const result = await openLoop(RATE, seconds, (index) => send(signed[index] ?? interaction()));
+  const cpuMs = ((await cpuMsOf(facteur.child)) - before) / (RATE * seconds);
+  console.log(row(what, result, cpuMs));
+}
+
+function row(what: string, { perSecond, p50Ms, p99Ms, maxMs, failures }: LoadResult, cpuMs: number): string {
+  const times = [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(1)).join(' | ');
+  const inTime = maxMs < 3000 ? 'yes' : 'NO';
+  return `| ${what} | ${Math.round(perSecond)} | ${times} | ${failures} | ${inTime} | ${cpuMs.toFixed(2)} |`;
+}
+
+/** Once over everything, not counted: JIT, connections and the shared buffers are warm afterwards. */
+await openLoop(Math.min(RATE, 200), 3, () => send(interaction()));
+console.log('| cluster | answers/s | p50 ms | p99 ms | max ms | not acknowledged | all within 3 s | cpu ms each |');
+console.log('|---|---|---|---|---|---|---|---|');
+await measure('works', SECONDS);
+const server = /server: (\S+)/.exec(await readFile(kubeconfig, 'utf8'))?.[1] ?? '';
+await fetch(`${server}/__sim/control`, {
+  method: 'POST',
+  body: JSON.stringify({ op: 'add', rule: { action: { kind: 'hang' } } }),
+});
+await measure('hangs', SECONDS);
+const memory = await memoryOf(facteur.child);
+console.log(`\nmemory: ${memory.nowMiB} MiB now, ${memory.peakMiB} MiB at most`);
+
+await pool.close();
+await facteur.stop();
+await Promise.all([cluster.stop(), discord.stop()]);
+await database.close();
