@@ -1,5 +1,6 @@
 import {
   context,
+  INVALID_SPAN_CONTEXT,
   metrics,
   propagation,
   ROOT_CONTEXT,
@@ -12,6 +13,8 @@ import {
   type Span,
   type SpanContext,
   type SpanKind,
+  type Tracer,
+  type TracerProvider,
 } from '@opentelemetry/api';
 import { errorMessage, FacteurError } from './errors.ts';
 import { redactText } from './redact.ts';
@@ -26,6 +29,9 @@ const NAME = 'facteur';
 
 /** Bounds of histograms of seconds, as the conventions for HTTP have them, with room for what takes minutes. */
 export const SECONDS: number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
+
+/** Stands for the span where nothing is traced. */
+const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 
 /** Headers as they come, of which the propagators read `traceparent`, `tracestate` and `baggage`. */
 export type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -49,8 +55,12 @@ export function meter(): Meter {
  * thrown on, and marks the span as failed, with the error's code.
  */
 export async function inSpan<T>(name: string, settings: SpanSettings, work: (span: Span) => Promise<T>): Promise<T> {
-  const parent = settings.parent ?? context.active();
-  const span = startSpan(name, { ...settings, parent });
+  const tracer = registeredTracer();
+  if (tracer === undefined) {
+    return work(NO_SPAN);
+  }
+  const { parent = context.active(), ...options } = settings;
+  const span = tracer.startSpan(name, options, parent);
   try {
     return await context.with(trace.setSpan(parent, span), work, undefined, span);
   } catch (error) {
@@ -68,7 +78,18 @@ export function outsideOfTraces<T>(work: () => T): T {
 
 /** A span that its caller ends. */
 export function startSpan(name: string, { parent, ...options }: SpanSettings): Span {
-  return trace.getTracer(NAME).startSpan(name, options, parent);
+  return registeredTracer()?.startSpan(name, options, parent) ?? NO_SPAN;
+}
+
+interface StandIn {
+  getDelegateTracer?(name: string): Tracer | undefined;
+}
+
+/** Undefined as long as there is no SDK: then nothing is worth the making of a span. */
+function registeredTracer(): Tracer | undefined {
+  // What the API hands out stands in for a provider that may come later; asked for its tracer it would make one up.
+  const provider: TracerProvider & StandIn = trace.getTracerProvider();
+  return provider.getDelegateTracer === undefined ? provider.getTracer(NAME) : provider.getDelegateTracer(NAME);
 }
 
 /** Says on the span why it failed: the code of the error, and its one line without credentials. */
@@ -92,7 +113,7 @@ export function contextOf(headers: Carrier): Context {
 
 /** The trace that a `traceparent` of the ledger is part of; an empty one begins a trace. */
 export function contextOfTraceparent(traceparent: string): Context {
-  const valid = validTraceparent(traceparent);
+  const valid = registeredTracer() === undefined ? '' : validTraceparent(traceparent);
   if (valid === '') {
     return ROOT_CONTEXT;
   }
