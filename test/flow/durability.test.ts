@@ -99,3 +99,15 @@ test('an event that is refused for good is kept before it is refused, and not re
   const { rows } = await db.query({ text: 'SELECT delivery_id, reason FROM facteur.dead_letters' });
   expect(rows).toEqual([{ delivery_id: 'd1', reason: expect.stringContaining('template tag') }]);
 });
+
+test('a database that fails a hundred times leaves every place for a create free', async () => {
+  const facteur = await startFacteur({ db });
+  facteur.faults.before = (statement) => (statement === 'record-run' ? unavailable() : undefined);
+  const failed = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => facteur.send(event({ interactionId: `d${index}` }))),
+  );
+  expect(new Set(failed.map(({ status }) => status))).toEqual(new Set([503]));
+  facteur.faults.before = () => undefined;
+  const answer = await facteur.send(event({ interactionId: 'd1' }));
+  expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', duplicate: false } });
+});

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { countRuns, created, emptyLedger } from '../support/ledger.ts';
+import { asProtobuf, event } from '../support/messages.ts';
+
+// The role map holds on /events as it does in the chat, however a command is spelled.
+
+let database: TestDatabase;
+let db: Database;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ({ db } = database);
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(db));
+
+const ROLE = '123456789012345678';
+const ENV = { FACTEUR_ROLE_MAP: JSON.stringify({ plan: [ROLE], Review: [], implement: [] }) };
+const user = { id: '42', username: 'ada' };
+const member = (...roles: string[]) => ({ user, member: { id: '42', roles } });
+
+const ASKED: readonly [string, Parameters<typeof event>[0], number][] = [
+  ['with the role', { command: 'plan', ...member('1', ROLE) }, 202],
+  ['in capitals, with the role', { command: 'PLAN', ...member(ROLE) }, 202],
+  ['without the role', { command: 'plan', ...member('1') }, 403],
+  ['in capitals, without the role', { command: 'PLAN', ...member('1') }, 403],
+  ['from a direct message, which has no member', { command: 'plan', user }, 403],
+  ['from nobody', { command: 'plan' }, 403],
+  ['a command with an empty list', { command: 'implement' }, 202],
+  ['a command without a rule', { command: 'deploy' }, 202],
+  ['a command called like a part of every object', { command: 'constructor' }, 202],
+];
+
+test.each(
+  ASKED.flatMap(([what, fields, status]) => [
+    ['JSON', what, fields, status] as const,
+    ['protobuf', what, fields, status] as const,
+  ]),
+)('in %s, %s', async (encoding, _what, fields, status) => {
+  const facteur = await startFacteur({ db, env: ENV });
+  const message = event({ interactionId: 'd1', ...fields });
+  const answer = await facteur.send(encoding === 'JSON' ? message : asProtobuf(message));
+  expect(answer.status).toBe(status);
+  const { rows } = await db.query({ text: 'SELECT door, delivery_id, command, user_id FROM facteur.refusals' });
+  if (status === 202) {
+    expect(created(facteur.cluster)).toHaveLength(1);
+    expect(rows).toEqual([]);
+  } else {
+    expect(answer.body).toEqual({ error: 'forbidden', details: expect.any(String) });
+    expect(rows).toEqual([
+      {
+        door: 'http',
+        delivery_id: 'd1',
+        command: fields['command'],
+        user_id: fields['user'] === undefined ? '' : '42',
+      },
+    ]);
+    expect(created(facteur.cluster)).toEqual([]);
+    expect(await countRuns(db)).toBe(0);
+  }
+});
+
+test('the older JSON names its user, and has no roles', async () => {
+  const facteur = await startFacteur({ db, env: ENV });
+  const body = JSON.stringify({ command: 'plan', userId: '42', correlationId: 'c', traceId: 't' });
+  const answer = await facteur.send({ path: '/events', contentType: 'application/json', body });
+  expect(answer.status).toBe(403);
+  const { rows } = await db.query({ text: 'SELECT user_id FROM facteur.refusals' });
+  expect(rows).toEqual([{ user_id: '42' }]);
+});
