@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { openPglite } from '../../src/clients/postgres/open-pglite.ts';
+import { startSimulatedDiscord, type SimulatedDiscord } from '../../src/sandbox/discord/discord.ts';
+import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { startCluster } from '../support/cluster.ts';
+import { fillDirectory } from '../support/database.ts';
+import { discordEnv } from '../support/discord-door.ts';
+import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
+import { created, timePasses } from '../support/ledger.ts';
+
+// A deferred answer is a promise: whoever is there afterwards keeps it.
+
+/** Two processes start one after the other, each with an embedded database. */
+const PATIENCE_MS = 90_000;
+
+const processes: FacteurProcess[] = [];
+let folder: ReturnType<typeof temporaryFolder>;
+let discord: SimulatedDiscord;
+beforeEach(async () => {
+  folder = temporaryFolder();
+  discord = await startSimulatedDiscord();
+  await fillDirectory(join(folder.path, 'postgres'));
+});
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((facteur) => facteur.kill()));
+  await discord.close();
+  folder.remove();
+});
+
+async function serve(cluster: SimulatedCluster): Promise<FacteurProcess> {
+  const facteur = new FacteurProcess({
+    env: {
+      ...discordEnv(discord),
+      FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'postgres')}`,
+      FACTEUR_KUBECONFIG: writeKubeconfig(folder.path, cluster.kubeconfig()),
+    },
+  });
+  processes.push(facteur);
+  await facteur.ready();
+  discord.people.pointAt(`${facteur.url}/discord/interactions`);
+  return facteur;
+}
+
+/** As much time passes in the database of a dead facteur as its claims take to run out. */
+async function letClaimsRunOut(): Promise<void> {
+  const db = await openPglite({ directory: join(folder.path, 'postgres'), pid: process.pid, onLost: () => undefined });
+  await timePasses(db);
+  await db.query({ text: `UPDATE facteur.messages SET due_at = now() WHERE due_at IS NOT NULL` });
+  await db.close();
+}
+
+test(
+  'killed right after the deferred answer, another process runs it and the user hears of it',
+  { timeout: PATIENCE_MS },
+  async () => {
+    const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 20, startMs: 20, stepMs: 20 } });
+    const first = await serve(cluster);
+    const hang = cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'hang' } });
+    const exchange = await discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
+    await first.kill();
+    expect(exchange).toMatchObject({ outcome: 'acknowledged', answer: { type: 5 } });
+    expect(created(cluster)).toEqual([]);
+    await letClaimsRunOut();
+
+    cluster.faults.requests.remove(hang);
+    await serve(cluster);
+    // The interaction's token died with the first process's memory, so it may be the bot that speaks.
+    const contents = () => discord.messages().flatMap(({ versions }) => versions.map(({ content }) => content));
+    await vi.waitFor(() => expect(contents()).toContainEqual(expect.stringContaining('Succeeded')), {
+      timeout: 30_000,
+    });
+    expect(created(cluster)).toHaveLength(1);
+    // The same interaction once more, to the process that knows it from the ledger alone.
+    expect((await discord.people.again(exchange)).answer).toEqual({ type: 5 });
+    expect(created(cluster)).toHaveLength(1);
+  },
+);
