@@ -33,6 +33,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#failures.add(0, { worker: options.name });
   }
 
   start(): void {

@@ -25,6 +25,12 @@ export function createCommandMetrics(commands: Readonly<Record<string, unknown>>
     unit: 'ms',
     description: 'How long processing a command event took, the wait for its submission included.',
   });
+  // From the start, since a series that begins with its first failure shows no increase.
+  for (const command of [...Object.keys(commands), UNKNOWN, OTHER]) {
+    for (const counter of [processed, failed, dlq]) {
+      counter.add(0, { command });
+    }
+  }
   const counted = new WeakSet();
   const labels = (command: string): { command: string } => ({ command: commandLabel(command, commands) });
   return {
@@ -42,11 +48,14 @@ export function createCommandMetrics(commands: Readonly<Record<string, unknown>>
   };
 }
 
+const UNKNOWN = '(unknown)';
+const OTHER = '(other)';
+
 /** `(unknown)` when nobody knows the command, `(other)` when it is none of the configuration's. */
 export function commandLabel(command: string, commands: Readonly<Record<string, unknown>>): string {
   const name = command.trim().toLowerCase();
   if (name === '') {
-    return '(unknown)';
+    return UNKNOWN;
   }
-  return Object.hasOwn(commands, name) ? name : '(other)';
+  return Object.hasOwn(commands, name) ? name : OTHER;
 }

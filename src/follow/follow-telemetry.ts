@@ -1,6 +1,6 @@
 import { contextOfTraceparent, meter, SECONDS, startSpan } from '../base/telemetry.ts';
 import { createMoveCounter } from '../base/telemetry-moves.ts';
-import { isFinished } from '../domain/run-state.ts';
+import { isFinished, RUN_MOVES } from '../domain/run-state.ts';
 import type { Observed } from '../ledger/observe-workflows.ts';
 
 /** What is measured of following. */
@@ -12,7 +12,9 @@ export interface FollowTelemetry {
 }
 
 export function createFollowTelemetry(): FollowTelemetry {
-  const count = createMoveCounter();
+  const count = createMoveCounter(
+    (['submitted', 'running'] as const).flatMap((from) => RUN_MOVES[from].map((to) => [from, to] as const)),
+  );
   const lag = meter().createHistogram('facteur_follow_lag_seconds', {
     unit: 's',
     description: 'From what the cluster says of when a workflow began or ended to when the ledger knew.',

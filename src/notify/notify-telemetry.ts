@@ -12,6 +12,9 @@ export function createNotifyTelemetry(): NotifyTelemetry {
   const messages = meter().createCounter('facteur_notify_messages_total', {
     description: 'Tries to bring the message of a run up to date, by how they ended.',
   });
+  for (const outcome of ['told', 'failed', 'abandoned'] satisfies Release['outcome'][]) {
+    messages.add(0, { outcome });
+  }
   return {
     tell({ runId, run }, work) {
       const settings = {

@@ -2,7 +2,7 @@ import { SpanKind, SpanStatusCode, type Attributes } from '@opentelemetry/api';
 import { redactText } from '../base/redact.ts';
 import { contextOfTraceparent, inSpan, meter, SECONDS } from '../base/telemetry.ts';
 import { createMoveCounter } from '../base/telemetry-moves.ts';
-import type { RunState } from '../domain/run-state.ts';
+import { RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 
@@ -25,12 +25,15 @@ export function createSubmitTelemetry(): SubmitTelemetry {
   const attempts = meter().createCounter('facteur_submit_attempts_total', {
     description: 'Tries to create a workflow, or to stop one, by the state that the run was in afterwards.',
   });
+  for (const state of ['submitted', 'queued', 'refused']) {
+    attempts.add(0, { aim: 'create', state });
+  }
   const latency = meter().createHistogram('facteur_submit_latency_seconds', {
     unit: 's',
     description: 'From the acceptance of a run to the moment when its workflow was in the cluster.',
     advice: { explicitBucketBoundaries: SECONDS },
   });
-  const count = createMoveCounter();
+  const count = createMoveCounter(RUN_MOVES.queued.map((to) => ['queued', to]));
   return {
     attempt(run, work) {
       const aim = isToCreate(run) ? 'create' : 'stop';

@@ -7,6 +7,9 @@ export function createKafkaMetrics(topic: string, commands: CommandMetrics): Kaf
   const records = meter().createCounter('facteur_consumer_records_total', {
     description: 'Records of the topic that were brought to an end: as a run, a known one, or a dead letter.',
   });
+  for (const outcome of ['recorded', 'duplicate', 'dead_lettered_topic', 'dead_lettered_table']) {
+    records.add(0, { outcome });
+  }
   const retries = meter().createCounter('facteur_consumer_retries_total', {
     description: 'Tries of a record that failed and are repeated, by the code of the error.',
   });
