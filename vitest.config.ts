@@ -14,6 +14,12 @@ const SERVICES_TESTS = [
   'test/chaos/**/*.test.ts',
 ];
 
+// The embedded engine has one connection, so that nothing there ever happens at once. These run on both, on a server too.
+const ON_BOTH_ENGINES = [
+  'src/ledger/*.test.ts',
+  'test/flow/{admission,cancel,dead-letters,durability,go-database,maintain,once,retry,runs-cli}.test.ts',
+];
+
 // Against a running stack, or one that it starts: `npm run test:e2e`.
 const E2E_TESTS = ['test/e2e/**/*.test.ts'];
 
@@ -52,7 +58,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'services',
-          include: SERVICES_TESTS,
+          include: [...SERVICES_TESTS, ...ON_BOTH_ENGINES],
           exclude: ['**/node_modules/**'],
         },
       },

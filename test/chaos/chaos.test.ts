@@ -82,11 +82,30 @@ const ACTIONS: readonly [string, () => Promise<void>][] = [
   ['the other process is killed', () => world.replicas[1]!.kill()],
   ['PostgreSQL dies and comes back', () => world.postgres.restart()],
   ['all connections to PostgreSQL are ended', () => world.endBackends()],
+  ['the cluster goes and comes back', () => world.cluster.disconnect().then(() => world.cluster.reconnect())],
+  ['the cluster forgets its past and drops all watches', forgetThePast],
+  ['the cluster does what it is asked and says that it did not', lie],
   ['the cluster loses an answer', () => lose('cluster', CREATE)],
   ['PostgreSQL loses an answer about a record', () => lose('postgres', 'record-run')],
   ['PostgreSQL loses an answer about a move', () => lose('postgres', 'move-run')],
   ['PostgreSQL loses an answer about what was seen', () => lose('postgres', 'observe-workflows')],
 ];
+
+/** Watches break, and where they were cannot be gone back to: all has to be listed again. */
+async function forgetThePast(): Promise<void> {
+  world.cluster.faults.apply({ op: 'compact' });
+  world.cluster.faults.apply({ op: 'drop-watches', how: 'reset' });
+}
+
+/** As from a proxy in front of the cluster that has lost patience. */
+async function lie(): Promise<void> {
+  const answer = { status: 504, reason: 'Timeout' };
+  world.cluster.faults.requests.add({
+    match: { verb: 'create' },
+    action: { kind: 'commit-then-answer', answer },
+    times: 3,
+  });
+}
 
 /** It was done, and nobody is told. */
 async function lose(wire: Wire, text: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { vi } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import type { Database, Result, Statement } from '../../src/clients/postgres/database.ts';
 import { deliveryLabel } from '../../src/domain/workflow-name.ts';
 import { LABELS } from '../../src/domain/workflow-plan.ts';
 import { startSimulatedCluster, type SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
@@ -158,10 +158,15 @@ export class ChaosWorld {
 
   /** Ends every connection of the replicas in the server. */
   async endBackends(): Promise<void> {
-    await this.#db.query({
+    await this.#ask({
       text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
     });
+  }
+
+  /** Asks PostgreSQL, which may have been killed a moment ago. */
+  #ask<Row>(statement: Statement): Promise<Result<Row>> {
+    return vi.waitFor(() => this.#db.query<Row>(statement), { timeout: 60_000, interval: 250 });
   }
 
   async #deliver(deliveryId: string, message: Message, first: number): Promise<void> {
@@ -193,7 +198,7 @@ export class ChaosWorld {
   }
 
   async #runs(): Promise<RunRecord[]> {
-    const { rows } = await this.#db.query<RunRecord>({
+    const { rows } = await this.#ask<RunRecord>({
       text: `SELECT r.run_id AS "runId", r.delivery_id AS "deliveryId", r.state, t.status AS "sharedState",
           r.workflow_name AS "workflowName", coalesce(r.workflow_uid, '') AS "workflowUid",
           (SELECT jsonb_agg(jsonb_build_object('from', e.payload->>'from', 'to', e.payload->>'to') ORDER BY e.id)
