@@ -110,12 +110,7 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
   ],
   ['an answer that is no yes', answered(500, ACCEPTED), 'answers agree', 'was answered 500'],
   ['an answer without a run', answered(202, {}), 'answers agree', 'without a run'],
-  [
-    'other readers being told otherwise',
-    changed({ sharedState: 'failed' }),
-    'ledger is true',
-    'is failed for other readers',
-  ],
+  ['other readers being told otherwise', changed({ sharedState: 'failed' }), 'ledger is true', 'is failed for others'],
   [
     'an end that is not the workflow’s',
     { cluster: [event('create', ''), event('state', 'Failed')] },

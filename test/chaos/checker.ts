@@ -120,31 +120,27 @@ function checkCreates(cluster: readonly ClusterRecord[]): string[] {
   return created.length > 1 ? [`has ${created.length} workflows: ${created.map(({ name }) => name).join(', ')}`] : [];
 }
 
-function checkEnd(run: RunRecord, cluster: readonly ClusterRecord[]): [Violation['promise'], string][] {
+type Fault = readonly [Violation['promise'], string];
+
+function checkEnd(run: RunRecord, cluster: readonly ClusterRecord[]): readonly Fault[] {
   const created = cluster.find(({ kind }) => kind === 'create');
-  const end = cluster.findLast(({ phase }) => ENDS[phase] !== undefined);
-  const expected = ENDS[end?.phase ?? ''];
-  const faults: [Violation['promise'], string, boolean][] = [
-    ['none lost', `came to rest as ${run.state}`, !isFinished(run.state as RunState)],
-    ['none lost', 'has no workflow', created === undefined],
-    [
-      'ledger is true',
-      `is ${run.sharedState} for other readers and ${run.state} for us`,
-      run.sharedState !== run.state,
-    ],
-    [
-      'ledger is true',
-      `ended as ${run.state}, its workflow as ${end?.phase}`,
-      expected !== undefined && isFinished(run.state as RunState) && run.state !== expected,
-    ],
-    [
-      'ledger is true',
-      `knows the workflow ${run.workflowName} ${run.workflowUid}, the cluster ${created?.name} ${created?.uid}`,
-      created !== undefined &&
-        (created.name !== run.workflowName || (run.workflowUid !== '' && created.uid !== run.workflowUid)),
-    ],
+  const phase = cluster.findLast((record) => ENDS[record.phase] !== undefined)?.phase ?? '';
+  const { state, sharedState } = run;
+  const over = isFinished(state as RunState);
+  return [
+    ...(over ? [] : [['none lost', `came to rest as ${state}`] as const]),
+    ...(created === undefined ? [['none lost', 'has no workflow'] as const] : differences(run, created)),
+    ...(sharedState === state ? [] : [['ledger is true', `is ${sharedState} for others and ${state} for us`] as const]),
+    ...(over && phase !== '' && state !== ENDS[phase]
+      ? [['ledger is true', `ended as ${state}, its workflow as ${phase}`] as const]
+      : []),
   ];
-  return faults.filter(([, , broken]) => broken).map(([promise, text]) => [promise, text]);
+}
+
+function differences({ workflowName, workflowUid }: RunRecord, { name, uid }: ClusterRecord): readonly Fault[] {
+  return name === workflowName && (workflowUid === '' || workflowUid === uid)
+    ? []
+    : [['ledger is true', `knows the workflow ${workflowName} ${workflowUid}, the cluster ${name} ${uid}`]];
 }
 
 /** Runs and workflows that belong to nothing that was sent. */
