@@ -72,7 +72,7 @@ export class ChaosWorld {
   }
 
   /** Sends, and waits for the first of the replicas to come to this moment. */
-  async until(wire: Wire, tripwire: Tripwire, timeoutMs = 30_000): Promise<{ replica: Replica; hit: Hit }> {
+  async until(wire: Wire, tripwire: Tripwire, timeoutMs = 90_000): Promise<{ replica: Replica; hit: Hit }> {
     const hits = this.replicas.map(async (replica) => ({ replica, hit: await replica.arm(wire, tripwire) }));
     this.send(3);
     const patience = new AbortController();
