@@ -7,6 +7,8 @@ import type { Observed } from '../ledger/observe-workflows.ts';
 export interface FollowTelemetry {
   /** A run is in another state now: a mark in the run's own trace. */
   moved(change: Observed): void;
+  /** A namespace is followed from now on. */
+  watching(namespace: string): void;
   /** A watch broke. */
   interrupted(namespace: string): void;
 }
@@ -40,6 +42,7 @@ export function createFollowTelemetry(): FollowTelemetry {
         },
       }).end();
     },
+    watching: (namespace) => interruptions.add(0, { namespace }),
     interrupted: (namespace) => interruptions.add(1, { namespace }),
   };
 }

@@ -45,6 +45,7 @@ export class NamespaceFollower {
     this.#deps = deps;
     this.#timings = timingsOf(deps);
     this.#signal = signal;
+    this.#telemetry.watching(namespace);
     this.#updater = new RunUpdater(deps, this.#known, signal);
     this.#buffer = new ObservationBuffer({
       write: (batch) => this.#updater.write(batch),

@@ -6,7 +6,14 @@ import { allCommands } from '../../src/commands.ts';
 import type { CliIo } from '../../src/entry/cli/io.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DOCUMENTS = ['docs/install.md', 'docs/upgrade.md', 'docs/security.md', 'deploy/README.md'];
+const DOCUMENTS = [
+  'docs/install.md',
+  'docs/upgrade.md',
+  'docs/security.md',
+  'docs/runbook.md',
+  'docs/metrics.md',
+  'deploy/README.md',
+];
 
 /** Code of a document: blocks between fences, and what stands in backticks. */
 function codeOf(text: string): string {

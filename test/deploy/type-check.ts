@@ -10,6 +10,8 @@ const ROOT = join(import.meta.dirname, '../..');
 const PACKAGES: Readonly<Record<string, string>> = {
   'argoproj.io/Application': '@kubernetes-models/argo-cd',
   'argoproj.io/WorkflowTemplate': '@kubernetes-models/argo-workflows',
+  'monitoring.coreos.com/PrometheusRule': '@kubernetes-models/prometheus-operator',
+  'monitoring.coreos.com/ServiceMonitor': '@kubernetes-models/prometheus-operator',
   'serving.knative.dev/Service': '@kubernetes-models/knative',
 };
 

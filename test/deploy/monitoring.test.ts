@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { measureClient } from '../../src/base/telemetry-client.ts';
+import { createCommandMetrics } from '../../src/dispatch/command-metrics.ts';
+import { createKafkaMetrics } from '../../src/entry/kafka/kafka-metrics.ts';
+import { startCluster, type Json } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openDiscordDoor } from '../support/discord-door.ts';
+import { expectRun } from '../support/ledger.ts';
+import { codexTask } from '../support/messages.ts';
+import { readQuery, seriesOf, type Selector } from '../support/promql.ts';
+import { startTestTelemetry } from '../support/telemetry.ts';
+import { DEPLOY, parseManifests } from './manifests.ts';
+
+const FOLDER = join(DEPLOY, 'components/monitoring');
+const ROOT = join(DEPLOY, '..');
+const [RULES] = parseManifests(readFileSync(join(FOLDER, 'alerts.yaml'), 'utf8'));
+const ALERTS: readonly Json[] = RULES!['spec'].groups.flatMap((group: Json) => group.rules);
+const DASHBOARD: Json = JSON.parse(readFileSync(join(FOLDER, 'dashboard.json'), 'utf8'));
+const PANELS: readonly Json[] = DASHBOARD.panels.filter(({ type }: Json) => type !== 'row');
+
+/** Every query, with what it is for. */
+const QUERIES: readonly (readonly [string, string])[] = [
+  ...ALERTS.map(({ alert, expr }) => [alert, expr] as const),
+  ...PANELS.flatMap(({ title, targets }) =>
+    targets.map(({ expr }: Json) => [title, expr.replaceAll('$__rate_interval', '5m')] as const),
+  ),
+];
+
+/** Labels that Prometheus adds by itself. */
+const ADDED = ['le', 'instance'];
+
+let database: TestDatabase | undefined;
+/** What a facteur shows after some runs through every door. */
+let series: ReturnType<typeof seriesOf>;
+const documented = [...readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8').matchAll(/^\| `([a-z0-9_]+)`/gm)].map(
+  ([, name = '']) => name,
+);
+afterAll(() => database?.close());
+
+test('runs through every door are driven, and what facteur shows of them is scraped', async () => {
+  const { scrape } = await startTestTelemetry();
+  // After telemetry, so that its statements are measured.
+  database = await createTestDatabase();
+  const { db } = database;
+  const cluster = await startCluster({ defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
+  const { discord, facteur } = await openDiscordDoor({ db, cluster, roles: ['http', 'submit', 'follow', 'notify'] });
+  const { interactionId } = await discord.people.command('plan', [{ name: 'objective', value: 'x' }], {
+    id: '200000000000000001',
+  });
+  await facteur.send(codexTask({ deliveryId: 'd1' }));
+  await expectRun(db, interactionId, 'succeeded');
+  await expectRun(db, 'd1', 'succeeded');
+  const events = createKafkaMetrics('commands', createCommandMetrics({}));
+  events.committed({ partition: 0, offset: 1n });
+  events.retried({ command: 'plan', code: 'postgres.unavailable' });
+  events.lag(new Map([[0, 1n]]));
+  // A request that never had an answer.
+  const unanswered = { method: 'PATCH', purpose: 'edit the message', host: 'discord.com' };
+  await expect(measureClient('discord')(unanswered, () => Promise.reject(new Error('reset')))).rejects.toThrow('reset');
+  await expect
+    .poll(async () => {
+      series = seriesOf(await scrape());
+      return series.get('http_client_request_duration_seconds_count')?.map(({ peer }) => peer);
+    })
+    .toEqual(expect.arrayContaining(['kubernetes', 'discord']));
+});
+
+describe.each(QUERIES)('%s: %s', (_what, text) => {
+  const { selectors, groupings } = readQuery(text);
+
+  test('asks for metrics that facteur emits, by labels that they have', () => {
+    expect(selectors.length).toBeGreaterThan(0);
+    for (const selector of selectors) {
+      const found = matching(selector);
+      expect({ selector, found }).not.toEqual({ selector, found: [] });
+      const labels = found.flatMap((one) => Object.keys(one));
+      for (const label of groupings.filter((one) => !ADDED.includes(one))) {
+        expect(labels).toContain(label);
+      }
+    }
+  });
+});
+
+/** The series that a selector finds; patterns of values are taken to match whenever the label is there. */
+function matching({ name, matchers }: Selector): Record<string, string>[] {
+  const named = [...series].filter(([one]) => (typeof name === 'string' ? one === name : name.test(one)));
+  return named
+    .flatMap(([, all]) => all)
+    .filter((labels) =>
+      matchers.every(({ label, operator, value }) => {
+        const actual = labels[label];
+        return actual !== undefined && (operator !== '=' || actual === value);
+      }),
+    );
+}
+
+/** Names as the documentation has them: of the metric, not of its samples. */
+function metricNames(): string[] {
+  const names = [...series.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, ''));
+  return [...new Set(names)].filter((name) => !/^(target_info|v8js_|nodejs_)/.test(name)).toSorted();
+}
+
+test('docs/metrics.md lists what facteur emits, and nothing else', () => {
+  expect(documented.toSorted()).toEqual(metricNames());
+});
+
+describe.each(ALERTS)('$alert', ({ alert, expr, labels, annotations }) => {
+  test('says how bad it is, what it means, and where the runbook tells what to do', () => {
+    expect(expr).toBeTypeOf('string');
+    expect(['critical', 'warning', 'info']).toContain(labels.severity);
+    expect(annotations.summary.length).toBeGreaterThan(10);
+    expect(annotations.description.length).toBeGreaterThan(20);
+    expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+    expect(readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8')).toContain(`### ${alert}\n`);
+  });
+});
+
+test('every alert has a name of its own, and the runbook tells of no other', () => {
+  const names = ALERTS.map(({ alert }) => alert);
+  expect(new Set(names).size).toBe(names.length);
+  const told = [...readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8').matchAll(/^### (Facteur\w+)$/gm)].map(
+    ([, name]) => name,
+  );
+  expect(told.toSorted()).toEqual(names.toSorted());
+});
+
+test('panels have names and places of their own', () => {
+  const places = DASHBOARD.panels.map(({ gridPos: { x, y } }: Json) => `${x}/${y}`);
+  expect(new Set(places).size).toBe(places.length);
+  expect(new Set(DASHBOARD.panels.map(({ id }: Json) => id)).size).toBe(places.length);
+});
