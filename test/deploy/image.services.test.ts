@@ -109,7 +109,7 @@ describe('what the image holds', () => {
     expect(said).not.toMatch(/permission denied|rejected/);
   });
 
-  test('needs nothing but itself to say what it can do, and writes nothing', () => {
+  test('needs nothing but itself to say what it can do, and writes nothing', { timeout: 120_000 }, () => {
     expect(facteur(['config', 'check'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 1 });
     expect(facteur(['migrate'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 0, stderr: '' });
   });
