@@ -91,7 +91,7 @@ describe('what the image holds', () => {
       cwd: '/',
       env,
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
       killSignal: 'SIGTERM',
       ...IDENTITY,
     });
