@@ -16,13 +16,15 @@ export interface ReplicaOptions {
 export class Replica {
   readonly wires: Readonly<Record<Wire, WireProxy>>;
   readonly #start: () => FacteurProcess;
+  readonly #removeFiles: () => void;
   #process: FacteurProcess;
   #ready: Promise<unknown>;
   #url = '';
   #killing = false;
 
-  private constructor(wires: Readonly<Record<Wire, WireProxy>>, start: () => FacteurProcess) {
+  private constructor(wires: Readonly<Record<Wire, WireProxy>>, removeFiles: () => void, start: () => FacteurProcess) {
     this.wires = wires;
+    this.#removeFiles = removeFiles;
     this.#start = start;
     [this.#process, this.#ready] = this.#begin();
   }
@@ -42,7 +44,11 @@ export class Replica {
       FACTEUR_POSTGRES_DSN: url.href,
       FACTEUR_KUBECONFIG: writeKubeconfig(folder.path, kubeconfig),
     };
-    return new Replica(wires, () => new FacteurProcess({ env, ...(executable === undefined ? {} : { executable }) }));
+    return new Replica(
+      wires,
+      folder.remove,
+      () => new FacteurProcess({ env, ...(executable === undefined ? {} : { executable }) }),
+    );
   }
 
   /** Where it listens, or listened before it died: nobody else does, so a sender finds out by itself. */
@@ -79,6 +85,7 @@ export class Replica {
     this.#killing = true;
     await this.#process.kill();
     Object.values(this.wires).forEach((wire) => wire.close());
+    this.#removeFiles();
   }
 
   arm(wire: Wire, tripwire: Tripwire): Promise<Hit> {
