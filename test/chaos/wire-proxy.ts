@@ -33,26 +33,46 @@ export interface WireProxy {
 interface Armed {
   readonly tripwire: Tripwire;
   readonly hit: (hit: Hit) => void;
+  /** Until it is hit or forgotten. */
+  waiting: boolean;
 }
 
 /** Starts a proxy to a server on 127.0.0.1. Whatever the server got before its client died it may finish. */
 export async function startWireProxy(serverPort: number): Promise<WireProxy> {
   const sockets = new Set<Socket>();
   let armed: Armed | undefined;
+  /** Armed last, though it may have been touched meanwhile. */
+  let latest: Armed | undefined;
   let isDeaf = false;
+  const forget = (): void => {
+    armed = undefined;
+    if (latest !== undefined) {
+      latest.waiting = false;
+    }
+  };
   const server = createServer((client) => {
     const upstream = connect(serverPort, '127.0.0.1');
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
     }
+    let touched: Armed | undefined;
     joinSockets(client, upstream, (chunk) => {
       if (isDeaf) {
         return 'deaf';
       }
-      const touched = armed !== undefined && chunk.includes(armed.tripwire.text) ? armed : undefined;
-      armed = touched === undefined ? armed : undefined;
+      if (armed === undefined || !chunk.includes(armed.tripwire.text)) {
+        return undefined;
+      }
+      touched = armed;
+      armed = undefined;
       return touched;
+    });
+    // A connection that breaks before the answer is there was none to wait for: the next one is.
+    upstream.on('close', () => {
+      if (touched?.waiting === true) {
+        armed ??= touched;
+      }
     });
   });
   server.listen(0, '127.0.0.1');
@@ -61,11 +81,20 @@ export async function startWireProxy(serverPort: number): Promise<WireProxy> {
     port: (server.address() as AddressInfo).port,
     arm: (tripwire) => {
       const { promise, resolve } = Promise.withResolvers<Hit>();
-      armed = { tripwire, hit: resolve };
+      forget();
+      const mine: Armed = {
+        tripwire,
+        hit: (hit) => {
+          mine.waiting = false;
+          resolve(hit);
+        },
+        waiting: true,
+      };
+      latest = armed = mine;
       return promise;
     },
     disarm: () => {
-      armed = undefined;
+      forget();
     },
     deafen: (deaf) => {
       isDeaf = deaf;

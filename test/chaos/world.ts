@@ -16,7 +16,7 @@ import type { Hit, Tripwire } from './wire-proxy.ts';
 const SENDS = 3;
 /** A sender that gets no answer comes again after so long, in milliseconds: to the other replica, as a Service spreads. */
 const RETRY_MS = 100;
-/** A run that a dead process had claimed is free after 15 s and found within 10; the rest is for a busy machine. */
+/** A run that a dead process had claimed is free after 15 s and found at once; the rest is for a busy machine. */
 const REST_MS = 90_000;
 
 /** Two real facteurs on one real PostgreSQL and one simulated cluster, and a record of all that happens. */
@@ -184,7 +184,7 @@ export class ChaosWorld {
 
   async #giveUp(moment: string, timeoutMs: number, signal: AbortSignal): Promise<never> {
     await pause(timeoutMs, undefined, { signal });
-    const logs = this.replicas.map(({ log, crashes }) => [...crashes, ...log.slice(-10)].join('\n')).join('\n--\n');
+    const logs = this.replicas.map(({ log, crashes }) => [...crashes, ...log.slice(-40)].join('\n')).join('\n--\n');
     throw new Error(`no replica came to "${moment}" in ${timeoutMs} ms:\n${logs}`);
   }
 
