@@ -17,7 +17,7 @@ const SERVICES_TESTS = [
 // The embedded engine has one connection, so that nothing there ever happens at once. These run on both, on a server too.
 const ON_BOTH_ENGINES = [
   'src/ledger/*.test.ts',
-  'test/flow/{cancel,dead-letters,durability,go-database,maintain,once,retry,runs-cli}.test.ts',
+  'test/flow/{admission,cancel,dead-letters,durability,go-database,maintain,once,retry,runs-cli}.test.ts',
 ];
 
 // Against a running stack, or one that it starts: `npm run test:e2e`.

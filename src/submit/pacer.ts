@@ -25,8 +25,10 @@ const FORGET_MS = 10_000;
 const MIN_RATE = 1;
 /** Creates that may start at once after a pause, as seconds of the rate. */
 const BURST_SECONDS = 0.1;
-/** While nothing limits the rate, what was reached is measured over this time. */
+/** What the cluster takes is measured over this time: over less, a burst that it let pass would count as its rate. */
 const MEASURE_MS = 1000;
+/** The rate that is supposed of a cluster that complains before it has taken anything to measure by. */
+const UNKNOWN_RATE = 10;
 /** What was too much is a little more than what can be served, so recovery aims a little below it. */
 const AIM = 0.9;
 
@@ -49,9 +51,15 @@ export function createPacer(): Pacer {
   };
 
   const measured = (nowMs: number): number => {
-    successes = successes.filter((at) => at > nowMs - MEASURE_MS);
-    const span = Math.max(100, nowMs - (successes[0] ?? nowMs));
-    return (successes.length * 1000) / span;
+    successes = successes.filter((at) => at >= nowMs - MEASURE_MS);
+    return (successes.length * 1000) / MEASURE_MS;
+  };
+
+  /** What was too much, as far as it is known: never less than half of what was tried, for that may not have been the reason. */
+  const tooMuch = (nowMs: number): number => {
+    const tried = rate(nowMs);
+    const taken = measured(nowMs);
+    return tried === Infinity ? Math.max(UNKNOWN_RATE, taken) : Math.min(tried, Math.max(tried / 2, taken));
   };
 
   return {
@@ -66,8 +74,7 @@ export function createPacer(): Pacer {
       if (nowMs - complainedAt < COMPLAINT_WINDOW_MS) {
         return;
       }
-      const reached = rate(nowMs);
-      ceiling = Math.max(MIN_RATE, AIM * (reached === Infinity ? measured(nowMs) : reached));
+      ceiling = Math.max(MIN_RATE, AIM * tooMuch(nowMs));
       complainedAt = nowMs;
       tokens = 0;
       filledAt = nowMs;

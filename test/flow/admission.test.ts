@@ -34,7 +34,10 @@ function mostLive(cluster: SimulatedCluster): number {
 async function recordMany(count: number): Promise<string[]> {
   const names: string[] = [];
   for (let index = 0; index < count; index += 1) {
-    const receipt = await recordRun(db, newRun({ acceptedAt: new Date(2026, 0, 1, 0, 0, index) }), false);
+    const receipt = await recordRun(db, {
+      run: newRun({ acceptedAt: new Date(2026, 0, 1, 0, 0, index) }),
+      claim: false,
+    });
     names.push(receipt.workflowName);
   }
   return names;
