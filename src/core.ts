@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { AppContext } from './app-context.ts';
 import { backoffMs } from './base/backoff.ts';
 import { errorMessage, FacteurError } from './base/errors.ts';
+import { Worker } from './base/worker.ts';
 import type { ArgoClient } from './clients/argo/workflows.ts';
 import type { Database } from './clients/postgres/database.ts';
 import { loadMigrations } from './clients/postgres/load-migrations.ts';
@@ -13,7 +14,9 @@ import type { Config } from './config/config.ts';
 import { createCommandMetrics, type CommandMetrics } from './dispatch/command-metrics.ts';
 import { createDispatch, type Dispatch, type DispatchDeps } from './dispatch/dispatch.ts';
 import { observeDispatch } from './dispatch/observed-dispatch.ts';
-import { Follower } from './follow/follower.ts';
+import { SWEEP_MS } from './follow/deps.ts';
+import { Follower, type FollowerDeps } from './follow/follower.ts';
+import { dueWork, type DueWork } from './ledger/due-work.ts';
 import { MESSAGE_CHANNEL } from './ledger/messages.ts';
 import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
 import { Notifier } from './notify/notifier.ts';
@@ -58,12 +61,18 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   }
   const notifier = buildNotifier(settings, db);
   const submitter = buildSubmitter(settings, db);
-  const follower = buildFollower(settings, db, () => {
+  const onDue = ({ runsInMs, messagesInMs }: DueWork): void => {
+    nudgeIn(runsInMs, submitter);
+    nudgeIn(messagesInMs, notifier);
+  };
+  const onChanged = (): void => {
     // A run that ended makes room for one that waits.
     if (config.argo.maxActive !== undefined) {
       submitter?.nudge();
     }
-  });
+  };
+  const follower = buildFollower(settings, { db, onChanged, onDue });
+  const sweeper = follower === undefined && (submitter ?? notifier) ? buildSweeper(db, onDue, context) : undefined;
   return {
     db,
     dispatch: dispatchFor(config, context, { db, submitter, sessions, commandMetrics }),
@@ -71,6 +80,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
       notifier?.start();
       submitter?.start();
       follower?.start();
+      sweeper?.start();
       if (submitter !== undefined) {
         await whenReachable(() => db.listen(SUBMIT_CHANNEL, () => submitter.nudge()), context, signal);
       }
@@ -79,7 +89,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
       }
     },
     async stop() {
-      await Promise.all([submitter?.stop(), follower?.stop()]);
+      await Promise.all([submitter?.stop(), follower?.stop(), sweeper?.stop()]);
       await notifier?.stop();
       await db.close();
     },
@@ -117,20 +127,38 @@ function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Data
   });
 }
 
-function buildFollower(settings: CoreSettings, db: Database, onChanged: () => void): Follower | undefined {
+function buildFollower(
+  settings: CoreSettings,
+  parts: Pick<FollowerDeps, 'db' | 'onChanged' | 'onDue'>,
+): Follower | undefined {
   const { config, context, roles, argo } = settings;
   if (argo === undefined || !roles.has('follow')) {
     return undefined;
   }
   return new Follower({
-    db,
+    ...parts,
     workflows: argo,
     random: context.random,
     logger: context.logger,
     namespaces: namespacesOf(config),
     holder: context.newId(),
-    onChanged,
   });
+}
+
+/** Where nobody asks for the lease, the queues are still to be looked at. */
+function buildSweeper(db: Database, onDue: (due: DueWork) => void, { logger }: AppContext): Worker {
+  const pass = async (): Promise<number> => {
+    onDue(await dueWork(db));
+    return SWEEP_MS;
+  };
+  return new Worker({ name: 'sweep', logger, pass, failureDelayMs: 1000 });
+}
+
+/** What is due later than the next sweep is that one's to announce. */
+function nudgeIn(inMs: number | undefined, worker: Pick<Worker, 'nudge'> | undefined): void {
+  if (inMs !== undefined && inMs <= SWEEP_MS) {
+    worker?.nudge(inMs);
+  }
 }
 
 /** Every namespace that a run of this configuration may be in. */

@@ -2,7 +2,7 @@ import { errorMessage } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { meter, outsideOfTraces } from './telemetry.ts';
 
-/** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest. */
+/** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest: Infinity for never. */
 export type Pass = (signal: AbortSignal) => Promise<number>;
 
 export interface WorkerOptions {
@@ -76,6 +76,9 @@ export class Worker {
 
   #arm(): void {
     clearTimeout(this.#timer);
+    if (this.#dueAt === Infinity) {
+      return;
+    }
     this.#timer = setTimeout(
       () => {
         // Whoever nudged it may be in the midst of a request.

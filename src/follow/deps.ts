@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
+import type { DueWork } from '../ledger/due-work.ts';
 import type { Observed } from '../ledger/observe-workflows.ts';
 
 /** What following needs of the outside. */
@@ -12,6 +13,8 @@ export interface FollowDeps {
   readonly random: () => number;
   /** Told of runs that have changed, after they have: to wake up whoever tells the chat. Must not throw. */
   readonly onChanged?: (changes: readonly Observed[]) => void;
+  /** Told now and then what waits in the queues. Must not throw. */
+  readonly onDue?: (due: DueWork) => void;
   readonly timings?: Partial<FollowTimings>;
 }
 
@@ -32,6 +35,9 @@ export interface FollowTimings {
   readonly leaseMs: number;
 }
 
+/** How often a process asks what waits in the queues, in milliseconds; the lease is renewed by the same statement. */
+export const SWEEP_MS = 15_000;
+
 const DEFAULT_TIMINGS: FollowTimings = {
   flushMs: 50,
   watchMs: 30_000,
@@ -39,7 +45,7 @@ const DEFAULT_TIMINGS: FollowTimings = {
   auditMs: 60_000,
   settledMs: 10_000,
   relistMs: 30 * 60_000,
-  leaseMs: 15_000,
+  leaseMs: 2 * SWEEP_MS,
 };
 
 /** The timings in force: the defaults, unless a test says otherwise. */

@@ -25,6 +25,7 @@ export class Follower {
       holder,
       lifeMs: timingsOf(deps).leaseMs,
       work: (signal) => followNamespaces([...new Set(namespaces)], deps, signal),
+      onDue: (due) => deps.onDue?.(due),
     });
   }
 

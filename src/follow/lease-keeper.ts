@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import { meter } from '../base/telemetry.ts';
 import { Worker } from '../base/worker.ts';
 import type { Database, Subscription } from '../clients/postgres/database.ts';
+import type { DueWork } from '../ledger/due-work.ts';
 import { claimLease, LEASE_CHANNEL, releaseLease } from '../ledger/leases.ts';
 
 export interface LeaseKeeperOptions {
@@ -17,6 +18,8 @@ export interface LeaseKeeperOptions {
   readonly lifeMs: number;
   /** What the lease is for. Runs from when it is held until the signal fires, and resolves soon after that. */
   readonly work: (signal: AbortSignal) => Promise<void>;
+  /** Told at every claim or renewal, at least twice in the lease's life, what waits in the queues. Must not throw. */
+  readonly onDue: (due: DueWork) => void;
 }
 
 /** One time of holding the lease. */
@@ -30,9 +33,9 @@ const FAILURE_DELAY_MS = 1000;
 const SPREAD_MS = 500;
 
 /**
- * Has the work done by one process at a time. A holder renews every third of the lease's life, and gives the work up by
- * its own monotonic clock when it could not. The others ask again when the lease would run out, or are woken when it is
- * given back. Two at once are possible for a moment (a process that was stopped and goes on): the work must bear that.
+ * Has the work done by one process at a time. A holder renews at half of the lease's life, and gives the work up by
+ * its own monotonic clock when it could not. The others ask as often, and when the lease would run out, and are woken when
+ * it is given back. Two at once are possible for a moment (a process that was stopped and goes on): the work must bear that.
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -89,17 +92,18 @@ export class LeaseKeeper {
 
   /** One pass: claims or renews, and says when to come again. */
   async runOnce(): Promise<number> {
-    const { db, name, holder, lifeMs, random } = this.#options;
+    const { db, name, holder, lifeMs, random, onDue } = this.#options;
     const askedAt = performance.now();
     this.#claimed = true;
     const answer = await claimLease(db, { name, holder, lifeMs });
+    onDue(answer.due);
     if (answer.held) {
       await this.#hold(askedAt + lifeMs);
     } else {
       await this.#end();
     }
     await this.#listen();
-    return answer.held ? lifeMs / 3 : answer.expiresInMs + random() * SPREAD_MS;
+    return Math.min(lifeMs / 2, answer.held ? Infinity : answer.expiresInMs + random() * SPREAD_MS);
   }
 
   async #hold(untilMs: number): Promise<void> {

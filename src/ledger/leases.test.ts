@@ -22,7 +22,7 @@ async function expireIn(seconds: number): Promise<void> {
 }
 
 test('the first one holds it, the others learn for how long', async () => {
-  expect(await claim('a')).toEqual({ held: true, expiresInMs: 15_000 });
+  expect(await claim('a')).toMatchObject({ held: true, expiresInMs: 15_000 });
   const refused = await claim('b');
   expect(refused.held).toBe(false);
   expect(refused.expiresInMs).toBeGreaterThan(10_000);

@@ -31,8 +31,6 @@ export interface NotifierDeps {
 }
 
 const NONE: ClaimedMessages = { messages: [], nextInMs: undefined };
-/** Polling is the fallback for what nobody announced. */
-const IDLE_MS = 10_000;
 
 /**
  * Brings each run's message to the run's present state: level-triggered, by claiming due rows, so that any number of
@@ -72,11 +70,14 @@ export class Notifier {
     this.#worker.nudge(delayMs);
   }
 
-  /** One pass: claims as many due messages as there is room for, and returns when to look again. */
+  /**
+   * One pass: claims as many due messages as there is room for, and returns when to look again. Whoever makes a message
+   * due nudges; what nobody announced is found by the sweep.
+   */
   async runOnce(): Promise<number> {
     const pausedMs = this.#deps.discord.pausedForMs();
     if (pausedMs > 0) {
-      return Math.min(IDLE_MS, pausedMs);
+      return pausedMs;
     }
     const room = this.#deps.concurrency - this.#inFlight.size;
     const { messages, nextInMs } = room > 0 ? await claimDueMessages(this.#deps.db, room) : NONE;
@@ -84,7 +85,7 @@ export class Notifier {
       this.#begin(message);
     }
     this.#full = messages.length >= room;
-    return Math.min(IDLE_MS, nextInMs ?? IDLE_MS);
+    return nextInMs ?? Infinity;
   }
 
   /** Resolves when nothing is being told in this process. */

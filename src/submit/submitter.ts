@@ -36,8 +36,6 @@ export interface SubmitterDeps {
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
-/** Polling is the fallback for what another process left behind. */
-const IDLE_MS = 10_000;
 /** While the pacer holds creates back, how soon to ask it again. */
 const PACE_MS = 20;
 /**
@@ -127,13 +125,16 @@ export class Submitter {
     });
   }
 
-  /** One pass: claims as many due runs as there are free slots and as the pacer lets through. */
+  /**
+   * One pass: claims as many due runs as there are free slots and as the pacer lets through. Whoever makes a run due
+   * nudges; what nobody announced is found by the sweep.
+   */
   async runOnce(): Promise<number> {
     const free = this.#slots.free;
     const limit = free <= 0 ? 0 : this.#pacer.take(this.#now(), free);
     if (limit <= 0) {
       this.#slots.want();
-      return free <= 0 ? IDLE_MS : PACE_MS;
+      return free <= 0 ? Infinity : PACE_MS;
     }
     const runs = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
     for (const run of runs) {
@@ -141,10 +142,10 @@ export class Submitter {
       this.submit(run, this.#slots.take() ?? { release: () => undefined });
     }
     if (runs.length < limit) {
-      return IDLE_MS;
+      return Infinity;
     }
     this.#slots.want();
-    return this.#slots.free > 0 ? 0 : IDLE_MS;
+    return this.#slots.free > 0 ? 0 : Infinity;
   }
 
   async #handle(run: ClaimedRun): Promise<Submission> {

@@ -44,7 +44,7 @@ export function openPostgres(options: PostgresOptions): Database {
     settings,
     random: options.random,
     onLost: options.onLost,
-    heartbeatMs: options.heartbeatMs ?? 30_000,
+    heartbeatMs: options.heartbeatMs ?? 60_000,
   });
   let opened: Pool | undefined;
   return new PoolDatabase({

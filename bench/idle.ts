@@ -1,0 +1,41 @@
+/**
+ * What processes that have nothing to do ask of PostgreSQL: two of `serve` on one ledger, one of which follows. Needs a
+ * real PostgreSQL: `node scripts/services.ts run -- node bench/idle.ts`. BENCH_SECONDS (180) is how long it looks.
+ */
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { createTestDatabase } from '../test/support/database.ts';
+import { startFacteur, startScript } from './processes.ts';
+
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 180);
+/** Readiness is asked for while they start, and connections that were needed then are closed. */
+const SETTLE_MS = 20_000;
+
+const database = await createTestDatabase();
+if (!database.dsn.startsWith('postgres')) {
+  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "node scripts/services.ts run -- …"');
+}
+const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
+const cluster = await startScript('cluster-server.ts', [kubeconfig]);
+const env = { FACTEUR_POSTGRES_DSN: database.dsn, FACTEUR_KUBECONFIG: kubeconfig };
+const processes = [await startFacteur(env), await startFacteur(env)];
+
+/** Transactions of this database so far: each statement of an idle process is one. The question itself is one more. */
+async function transactions(): Promise<number> {
+  const { rows } = await database.db.query<{ count: number }>({
+    text: `SELECT (xact_commit + xact_rollback)::float8 AS count FROM pg_stat_database WHERE datname = current_database()`,
+  });
+  return rows[0]?.count ?? 0;
+}
+
+await wait(SETTLE_MS);
+const before = await transactions();
+await wait(SECONDS * 1000);
+const perMinute = ((await transactions()) - before - 1) / processes.length / (SECONDS / 60);
+console.log(`${perMinute.toFixed(1)} statements a minute and process: one in ${(60 / perMinute).toFixed(1)} s`);
+
+await Promise.all(processes.map((facteur) => facteur.stop()));
+await cluster.stop();
+await database.close();

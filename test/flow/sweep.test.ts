@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { startSimulatedDiscord } from '../../src/sandbox/discord/discord.ts';
+import type { Role } from '../../src/roles.ts';
+import { startCluster } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { discordEnv } from '../support/discord-door.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { created, emptyLedger, expectRun } from '../support/ledger.ts';
+import { newRun } from '../support/runs.ts';
+
+// What a dead process had claimed is taken over when the claim ends, though nobody says so then.
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(database.db));
+
+const TOPOLOGIES: readonly [readonly Role[]][] = [[['submit']], [['submit', 'follow']]];
+
+test.each(TOPOLOGIES)('a run, where a process does %j', async (roles) => {
+  const { db } = database;
+  const cluster = await startCluster();
+  const { deliveryId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
+  await db.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '2 seconds'` });
+  await startFacteur({ db, cluster, roles });
+  await expectRun(db, deliveryId, 'submitted', 5000);
+  expect(created(cluster)).toEqual([workflowName]);
+});
+
+test('a message, when there is nothing else to do', async () => {
+  const { db } = database;
+  const discord = await startSimulatedDiscord();
+  onTestFinished(() => discord.close());
+  const message = { interactionId: '1300000000000000001', ephemeral: false };
+  await recordRun(db, { run: newRun({ state: 'skipped', channelId: discord.channelId, message }), claim: false });
+  await db.query({ text: `UPDATE facteur.messages SET due_at = now() + interval '2 seconds'` });
+  await startFacteur({ db, env: discordEnv(discord), roles: ['notify'] });
+  const claims = async () => (await db.query({ text: 'SELECT claims FROM facteur.messages' })).rows[0]?.['claims'];
+  await expect.poll(claims, { timeout: 5000 }).toBeGreaterThan(0);
+});
