@@ -32,7 +32,7 @@ await writeFile(kubeconfig, cluster.kubeconfig());
 await Promise.all(
   Array.from({ length: 16 }, async (_, worker) => {
     for (let i = worker; i < RUNS; i += 16) {
-      await recordRun(database.db, commandNewRun(), false);
+      await recordRun(database.db, { run: commandNewRun(), claim: false });
     }
   }),
 );

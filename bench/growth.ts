@@ -59,7 +59,7 @@ FROM made`;
 
 /** A run of this moment, at the state that an operation needs. */
 async function fresh(to?: 'submitted'): Promise<string> {
-  const { runId } = await recordRun(db, commandNewRun(), true);
+  const { runId } = await recordRun(db, { run: commandNewRun(), claim: true });
   if (to === 'submitted') {
     await moveRun(db, { runId, to, workflowUid: randomUUID() });
   }
@@ -69,8 +69,10 @@ async function fresh(to?: 'submitted'): Promise<string> {
 /** Prepared outside the clock where it needs a run of its own. */
 const OPERATIONS: Readonly<Record<string, { prepare?: () => Promise<string>; run: (id: string) => Promise<unknown> }>> =
   {
-    record: { run: () => recordRun(db, commandNewRun(), true) },
-    'record a duplicate': { run: () => recordRun(db, { ...commandNewRun(), deliveryId: 'fill-500' }, true) },
+    record: { run: () => recordRun(db, { run: commandNewRun(), claim: true }) },
+    'record a duplicate': {
+      run: () => recordRun(db, { run: { ...commandNewRun(), deliveryId: 'fill-500' }, claim: true }),
+    },
     'claim due runs': { run: () => claimDueRuns(db, { limit: 1, maxActive: undefined }) },
     'claim with admission': { run: () => claimDueRuns(db, { limit: 1, maxActive: 10_000 }) },
     'move to submitted': { prepare: () => fresh(), run: (runId) => moveRun(db, { runId, to: 'submitted' }) },

@@ -61,7 +61,11 @@ for (const clients of CLIENTS) {
   const bareUrl = `http://127.0.0.1:${bare.line}`;
   await cell('bare HTTP server, command event', clients, post(bareUrl, '/', commandEvent));
   await cell('the statement alone', clients, () =>
-    closedLoop(clients, SECONDS, async () => !(await recordRun(direct, commandNewRun(), true)).duplicate),
+    closedLoop(
+      clients,
+      SECONDS,
+      async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate,
+    ),
   );
   await cell('POST /events, recorded and submitted', clients, post(facteur.url, '/events', commandEvent));
   await cell('POST /codex/tasks, recorded and submitted', clients, post(facteur.url, '/codex/tasks', codexTask));

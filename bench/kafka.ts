@@ -48,7 +48,7 @@ if (!database.dsn.startsWith('postgres')) {
 }
 const kafka = new TestKafka();
 const direct = openTestPostgres(database.dsn, { poolSize: 16 });
-await closedLoop(4, 2, async () => !(await recordRun(direct, commandNewRun(), true)).duplicate);
+await closedLoop(4, 2, async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate);
 
 console.log('| partitions | raw reading, records/s | the statement alone, /s | the door, runs/s | of the statement |');
 console.log('|---|---|---|---|---|');
@@ -66,7 +66,7 @@ for (const partitions of PARTITIONS) {
   const statement = await closedLoop(
     partitions,
     SECONDS,
-    async () => !(await recordRun(direct, commandNewRun(), true)).duplicate,
+    async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate,
   );
   const door = await throughTheDoor(topic);
   const share = (door / statement.perSecond).toFixed(2);

@@ -15,7 +15,7 @@ import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { findForRetry } from '../ledger/find-for-retry.ts';
 import { findSubmission } from '../ledger/find-submission.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
-import { recordRun } from '../ledger/record-run.ts';
+import { createRunRecorder, type RunRecorder } from '../ledger/run-recorder.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 import type { Slot } from '../submit/slots.ts';
 import type { Submitter } from '../submit/submitter.ts';
@@ -82,7 +82,12 @@ export interface DispatchDeps {
   readonly codex: CodexConfig;
 }
 
-export function createDispatch(deps: DispatchDeps): Dispatch {
+interface Parts extends DispatchDeps {
+  readonly recorder: RunRecorder;
+}
+
+export function createDispatch(given: DispatchDeps): Dispatch {
+  const deps: Parts = { ...given, recorder: createRunRecorder(given.db) };
   const moment = () => ({
     acceptedAt: deps.clock.now(),
     state: deps.disabled ? ('skipped' as const) : ('queued' as const),
@@ -140,7 +145,7 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
   }
 }
 
-async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): Promise<RunReceipt> {
+async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise<RunReceipt> {
   refuseOversized(run);
   const { receipt, slot } = await recordInSlot(run, deps).catch((error: unknown) => {
     if (options.givenUp !== undefined) {
@@ -169,10 +174,10 @@ async function accept(run: NewRun, options: AcceptOptions, deps: DispatchDeps): 
 }
 
 /** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
-async function recordInSlot(run: NewRun, deps: DispatchDeps): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
+async function recordInSlot(run: NewRun, deps: Parts): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
   const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
   try {
-    const receipt = await recordRun(deps.db, run, slot !== undefined);
+    const receipt = await deps.recorder.record(run, slot !== undefined);
     const { runId, deliveryId, duplicate, workflowName } = receipt;
     const facts = { ...traceField(run.traceparent), runId, deliveryId, workflow: workflowName, door: run.door };
     deps.logger.info({ ...facts, duplicate }, 'run recorded');

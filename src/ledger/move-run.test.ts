@@ -18,7 +18,7 @@ afterAll(() => database.close());
 beforeEach(() => emptyLedger(db));
 
 const record = async (deliveryId?: string): Promise<string> =>
-  (await recordRun(db, newRun(deliveryId === undefined ? {} : { deliveryId }), true)).runId;
+  (await recordRun(db, { run: newRun(deliveryId === undefined ? {} : { deliveryId }), claim: true })).runId;
 const row = async (runId: string) =>
   (await db.query({ text: 'SELECT * FROM facteur.runs WHERE run_id = $1', values: [runId] })).rows[0];
 const allowed = (from: RunState): readonly RunState[] => RUN_MOVES[from];
@@ -92,7 +92,7 @@ describe('what other readers see', () => {
   };
 
   test('a submitted run has its workflow, and its task the state', async () => {
-    const { runId, workflowName } = await recordRun(db, newRun(), true);
+    const { runId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
     await moveRun(db, { runId, to: 'submitted', workflowUid: 'uid-1' });
     expect(await seen(runId)).toEqual({
       status: 'submitted',
@@ -121,8 +121,8 @@ describe('what other readers see', () => {
   test('a task shows the state of its newest run', async () => {
     const issue = { sourceType: 'github_issue', sourceRef: 'acme/rocket#7', status: 'received', payload: {} };
     const [old, fresh] = [newRun({ idea: issue }), newRun({ idea: issue })];
-    const { runId } = await recordRun(db, old, true);
-    const newest = await recordRun(db, fresh, true);
+    const { runId } = await recordRun(db, { run: old, claim: true });
+    const newest = await recordRun(db, { run: fresh, claim: true });
     await moveRun(db, { runId: newest.runId, to: 'submitted' });
     await moveRun(db, { runId, to: 'refused', reason: 'late' });
     expect(await seen(runId)).toMatchObject({ status: 'refused', task_state: 'submitted' });

@@ -26,9 +26,8 @@ interface Run {
 
 async function record(fields: Partial<NewRun> = {}): Promise<Run> {
   const deliveryId = randomUUID();
-  const receipt = await recordRun(
-    database.db,
-    {
+  const receipt = await recordRun(database.db, {
+    run: {
       deliveryId,
       kind: 'command',
       command: 'plan',
@@ -55,8 +54,8 @@ async function record(fields: Partial<NewRun> = {}): Promise<Run> {
       message: { interactionId: 'i', ephemeral: false },
       ...fields,
     },
-    true,
-  );
+    claim: true,
+  });
   return { runId: receipt.runId, deliveryId, name: receipt.workflowName };
 }
 

@@ -30,8 +30,8 @@ test('one statement leaves the idea, the task, the run and its first event', asy
     task: { stage: 'implementation', metadata: { head: 'x' } },
     runMetadata: { deliveryId: 'd1', workflowTemplate: 't' },
   });
-  const receipt = await recordRun(watched, run, true);
-  expect(statements).toEqual(['record-run']);
+  const receipt = await recordRun(watched, { run: run, claim: true });
+  expect(statements).toEqual(['record-runs']);
   expect(receipt).toEqual({
     runId: expect.stringMatching(/^[-0-9a-f]{36}$/),
     deliveryId: 'd1',
@@ -75,19 +75,19 @@ test.each(RUN_STATES)(
   'a replay of a run that is %s gives the same receipt, with its state, and changes no row',
   async (state) => {
     const run = newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT });
-    const first = await recordRun(db, run, true);
+    const first = await recordRun(db, { run: run, claim: true });
     await forceState(db, first.runId, state);
     const before = await wholeLedger(db);
     // Everything but the delivery is another: what was recorded first counts.
     const replay = newRun({ deliveryId: 'd1', correlationId: 'other', plan: { ...run.plan, namePrefix: 'other' } });
-    expect(await recordRun(db, replay, true)).toEqual({ ...first, state, duplicate: true });
+    expect(await recordRun(db, { run: replay, claim: true })).toEqual({ ...first, state, duplicate: true });
     expect(await wholeLedger(db)).toBe(before);
   },
 );
 
 test('many at once of one delivery record it once', async () => {
   const receipts = await Promise.all(
-    Array.from({ length: 12 }, () => recordRun(db, newRun({ deliveryId: 'd1' }), true)),
+    Array.from({ length: 12 }, () => recordRun(db, { run: newRun({ deliveryId: 'd1' }), claim: true })),
   );
   expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
   expect(new Set(receipts.map(({ runId, workflowName: name }) => `${runId} ${name}`)).size).toBe(1);
@@ -95,13 +95,13 @@ test('many at once of one delivery record it once', async () => {
 });
 
 test('a name that another run has is left to it', async () => {
-  const first = await recordRun(db, newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT }), true);
+  const first = await recordRun(db, { run: newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT }), claim: true });
   const taken = workflowName('plan', ACCEPTED_AT, 'd2');
   await db.query({
     text: 'UPDATE facteur.runs SET workflow_name = $2 WHERE run_id = $1',
     values: [first.runId, taken],
   });
-  const second = await recordRun(db, newRun({ deliveryId: 'd2', acceptedAt: ACCEPTED_AT }), true);
+  const second = await recordRun(db, { run: newRun({ deliveryId: 'd2', acceptedAt: ACCEPTED_AT }), claim: true });
   expect(second).toMatchObject({ duplicate: false, workflowName: workflowName('plan', ACCEPTED_AT, 'd2', 1) });
 });
 
@@ -115,17 +115,17 @@ describe('whose turn it is', () => {
   };
 
   test('a claimed run is the caller’s for a while', async () => {
-    await recordRun(db, newRun(), true);
+    await recordRun(db, { run: newRun(), claim: true });
     expect(await due()).toEqual([{ inSeconds: 15, claimed: true, attempts: 1 }]);
   });
 
   test('an unclaimed one is anybody’s at once', async () => {
-    await recordRun(db, newRun(), false);
+    await recordRun(db, { run: newRun(), claim: false });
     expect(await due()).toEqual([{ inSeconds: 0, claimed: false, attempts: 0 }]);
   });
 
   test('a skipped one is nobody’s, and passed through queued', async () => {
-    const { state } = await recordRun(db, newRun({ deliveryId: 'd1', state: 'skipped' }), false);
+    const { state } = await recordRun(db, { run: newRun({ deliveryId: 'd1', state: 'skipped' }), claim: false });
     expect(state).toBe('skipped');
     expect(await due()).toEqual([{ inSeconds: null, claimed: false, attempts: 0 }]);
     expect(await runOf(db, 'd1')).toMatchObject({ previous_state: 'queued' });
@@ -133,7 +133,7 @@ describe('whose turn it is', () => {
 });
 
 test('text that Postgres cannot hold is refused, and nothing is left of it', async () => {
-  await expect(recordRun(db, newRun({ correlationId: 'a\u0000b' }), true)).rejects.toMatchObject({
+  await expect(recordRun(db, { run: newRun({ correlationId: 'a\u0000b' }), claim: true })).rejects.toMatchObject({
     code: 'postgres.invalid',
     retryable: false,
   });
@@ -142,11 +142,10 @@ test('text that Postgres cannot hold is refused, and nothing is left of it', asy
 });
 
 test('a message in the chat is recorded with the run, and due at once', async () => {
-  const { runId } = await recordRun(
-    db,
-    newRun({ channelId: 'c', message: { interactionId: 'i', ephemeral: true } }),
-    true,
-  );
+  const { runId } = await recordRun(db, {
+    run: newRun({ channelId: 'c', message: { interactionId: 'i', ephemeral: true } }),
+    claim: true,
+  });
   const { rows } = await db.query({
     text: 'SELECT run_id, interaction_id, channel_id, ephemeral, due_at <= now() AS due FROM facteur.messages',
   });

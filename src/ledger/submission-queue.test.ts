@@ -17,7 +17,7 @@ afterAll(() => database.close());
 beforeEach(() => emptyLedger(db));
 
 const record = async (deliveryId: string): Promise<string> =>
-  (await recordRun(db, newRun({ deliveryId }), false)).runId;
+  (await recordRun(db, { run: newRun({ deliveryId }), claim: false })).runId;
 const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
   (await claimDueRuns(db, { limit, maxActive })).map(({ deliveryId }) => deliveryId).toSorted();
 
@@ -33,7 +33,7 @@ describe('claiming', () => {
 
   test('gives everything that creating the workflow takes', async () => {
     const run = newRun({ deliveryId: 'a', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` });
-    const { runId, workflowName } = await recordRun(db, run, false);
+    const { runId, workflowName } = await recordRun(db, { run: run, claim: false });
     expect(await claimDueRuns(db, { limit: 1, maxActive: undefined })).toEqual([
       {
         runId,
@@ -51,7 +51,7 @@ describe('claiming', () => {
   });
 
   test('a claim that ran out is taken again, as another attempt', async () => {
-    await recordRun(db, newRun({ deliveryId: 'a' }), true);
+    await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: true });
     expect(await claim()).toEqual([]);
     await timePasses(db);
     const [again] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
@@ -150,7 +150,7 @@ test('a queued run is never settled: it would be forgotten', async () => {
 });
 
 test('a run is renamed once, by whoever knows its name', async () => {
-  const { runId, workflowName } = await recordRun(db, newRun({ deliveryId: 'a' }), true);
+  const { runId, workflowName } = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: true });
   expect(await renameRun(db, runId, workflowName, 'plan-2')).toBe(true);
   expect(await renameRun(db, runId, workflowName, 'plan-3')).toBe(false);
   await forceState(db, runId, 'submitted');

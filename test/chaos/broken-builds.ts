@@ -18,8 +18,8 @@ export const BROKEN_BUILDS = {
   /** Each delivery is recorded under an id of its own: whatever comes again is new. */
   'dedupe off': {
     file: 'src/ledger/record-run.ts',
-    find: 'SELECT gen_random_uuid(), $1, $2,',
-    replace: `SELECT gen_random_uuid(), $1 || '#' || gen_random_uuid(), $2,`,
+    find: 'delivery_id: deliveryId,',
+    replace: `delivery_id: deliveryId + '#' + crypto.randomUUID(),`,
   },
   /** The sender is told yes while the record is still on its way. */
   'acknowledge before commit': {

@@ -19,7 +19,7 @@ const CREATE = 'POST /apis/argoproj.io';
 /** Every step of a run's way on which a process may die, and the wire on which it shows. */
 const STEPS: readonly [string, Wire, Tripwire][] = (
   [
-    ['recording', 'postgres', 'record-run'],
+    ['recording', 'postgres', 'record-runs'],
     ['creating', 'cluster', CREATE],
     ['marking it submitted', 'postgres', 'move-run'],
     ['writing down what was seen', 'postgres', 'observe-workflows'],
@@ -86,7 +86,7 @@ const ACTIONS: readonly [string, () => Promise<void>][] = [
   ['the cluster forgets its past and drops all watches', forgetThePast],
   ['the cluster does what it is asked and says that it did not', lie],
   ['the cluster loses an answer', () => lose('cluster', CREATE)],
-  ['PostgreSQL loses an answer about a record', () => lose('postgres', 'record-run')],
+  ['PostgreSQL loses an answer about a record', () => lose('postgres', 'record-runs')],
   ['PostgreSQL loses an answer about a move', () => lose('postgres', 'move-run')],
   ['PostgreSQL loses an answer about what was seen', () => lose('postgres', 'observe-workflows')],
 ];

@@ -54,7 +54,7 @@ describe('while Postgres', () => {
   test('is too slow, the user is told in time, and what is recorded all the same is canceled', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
-    facteur.faults.before = (statement) => (statement === 'record-run' ? held : undefined);
+    facteur.faults.before = (statement) => (statement === 'record-runs' ? held : undefined);
     const exchange = await discord.people.command('plan', OBJECTIVE);
     expectInTime(exchange);
     expect(whispered(exchange)).toContain('could not record this in time');
@@ -71,7 +71,7 @@ describe('while Postgres', () => {
 
   test('loses the answer of a record that was made, the user is told, and the run is canceled', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
-    facteur.faults.after = (statement) => (statement === 'record-run' ? unavailable() : undefined);
+    facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
     const exchange = await discord.people.command('plan', OBJECTIVE);
     expect(whispered(exchange)).toContain('nothing was started');
     await expectRun(db, exchange.interactionId, 'canceled');
@@ -87,7 +87,7 @@ describe('while Postgres', () => {
       if (statement === 'withdraw-run') {
         withdrawn.resolve();
       }
-      return statement === 'record-run' ? unavailable() : undefined;
+      return statement === 'record-runs' ? unavailable() : undefined;
     };
     await discord.people.again(exchange);
     await withdrawn.promise;

@@ -40,7 +40,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     const wire = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
     facteur.faults.before = (statement) => {
-      if (statement === 'record-run') {
+      if (statement === 'record-runs') {
         arrived.resolve();
         return wire.promise;
       }
@@ -62,7 +62,7 @@ describe.each(DOORS)('%s', (_path, message) => {
 
   test('a connection lost after the commit: 503, and the same delivery again is the run that was recorded', async () => {
     const facteur = await startFacteur({ db });
-    facteur.faults.after = (statement) => (statement === 'record-run' ? unavailable() : undefined);
+    facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
     expect((await facteur.send(message)).status).toBe(503);
     expect(await countRuns(db)).toBe(1);
     facteur.faults.after = () => undefined;
@@ -102,7 +102,7 @@ test('an event that is refused for good is kept before it is refused, and not re
 
 test('a database that fails a hundred times leaves every place for a create free', async () => {
   const facteur = await startFacteur({ db });
-  facteur.faults.before = (statement) => (statement === 'record-run' ? unavailable() : undefined);
+  facteur.faults.before = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
   const failed = await Promise.all(
     Array.from({ length: 100 }, (_, index) => facteur.send(event({ interactionId: `d${index}` }))),
   );

@@ -20,7 +20,7 @@ beforeEach(() => emptyLedger(db));
 
 /** A run in this state that nothing has touched for so many days. */
 async function oldRun(state: RunState, days: number): Promise<string> {
-  const { runId } = await recordRun(db, newRun(), true);
+  const { runId } = await recordRun(db, { run: newRun(), claim: true });
   await forceState(db, runId, state);
   const text = `UPDATE facteur.runs SET updated_at = now() - make_interval(days => $2) WHERE run_id = $1`;
   await db.query({ text, values: [runId, days] });

@@ -29,7 +29,7 @@ async function recordSeven(): Promise<string[]> {
   for (const [index, deliveryId] of ids.entries()) {
     const acceptedAt = new Date(Date.UTC(2026, 0, 1, 0, 0, index === 3 ? 2 : index));
     const command = index % 2 === 0 ? 'plan' : 'review';
-    await recordRun(db, newRun({ deliveryId, acceptedAt, command, userId: `user-${index % 3}` }), true);
+    await recordRun(db, { run: newRun({ deliveryId, acceptedAt, command, userId: `user-${index % 3}` }), claim: true });
   }
   return ids;
 }
@@ -72,7 +72,7 @@ test('list filters by state, command and user', async () => {
 
 test('a table for a person has one line a run and no control characters', async () => {
   const facteur = await startFacteur({ db, roles: [] });
-  await recordRun(db, newRun({ deliveryId: 'd\u001b[2J', command: 'evil\u202e\n' }), true);
+  await recordRun(db, { run: newRun({ deliveryId: 'd\u001b[2J', command: 'evil\u202e\n' }), claim: true });
   const { stdout } = await facteur.cli('runs', 'list');
   expect(stdout.split('\n')).toHaveLength(3);
   expect(stdout).toContain(String.raw`evil\u202e\u000a`);

@@ -4,6 +4,7 @@ import { silentLogger } from '../../src/base/logger.ts';
 import type { ArgoClient } from '../../src/clients/argo/workflows.ts';
 import type { Database, DatabaseError, Statement } from '../../src/clients/postgres/database.ts';
 import { workflowManifest } from '../../src/domain/workflow-manifest.ts';
+import type { NewRun } from '../../src/domain/run.ts';
 import type { WorkflowPlan } from '../../src/domain/workflow-plan.ts';
 import { RUN_MOVES, type RunState } from '../../src/domain/run-state.ts';
 import type { FollowTimings } from '../../src/follow/deps.ts';
@@ -33,27 +34,24 @@ export async function recordTestRun(db: Database, simulate = '', namespace = NAM
     labels: {},
     annotations: {},
   };
-  const receipt = await recordRun(
-    db,
-    {
-      deliveryId,
-      kind: 'command',
-      command: 'plan',
-      door: 'http',
-      correlationId: deliveryId,
-      traceparent: '',
-      userId: 'u',
-      guildId: '',
-      channelId: '',
-      acceptedAt: new Date(),
-      plan,
-      state: 'queued',
-      idea: { sourceType: 'test', sourceRef: deliveryId, status: 'received', payload: {} },
-      task: { stage: 'plan', metadata: {} },
-      runMetadata: {},
-    },
-    true,
-  );
+  const run: NewRun = {
+    deliveryId,
+    kind: 'command',
+    command: 'plan',
+    door: 'http',
+    correlationId: deliveryId,
+    traceparent: '',
+    userId: 'u',
+    guildId: '',
+    channelId: '',
+    acceptedAt: new Date(),
+    plan,
+    state: 'queued',
+    idea: { sourceType: 'test', sourceRef: deliveryId, status: 'received', payload: {} },
+    task: { stage: 'plan', metadata: {} },
+    runMetadata: {},
+  };
+  const receipt = await recordRun(db, { run, claim: true });
   return { runId: receipt.runId, deliveryId, name: receipt.workflowName, plan };
 }
 

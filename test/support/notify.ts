@@ -83,7 +83,7 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
     message: { interactionId, ephemeral: false },
     ...fields,
   };
-  const { runId, workflowName } = await recordRun(db, run, true);
+  const { runId, workflowName } = await recordRun(db, { run, claim: true });
   return { runId, interactionId, name: workflowName, deliveryId };
 }
 

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
+import { countRuns, emptyLedger } from '../../test/support/ledger.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { createRunRecorder } from './run-recorder.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(database.db));
+
+/** One statement at a time, so that the second run and all after it have to wait. */
+function setUp(limits: { readonly runs?: number; readonly waitMs?: number } = {}) {
+  const db = faultyDatabase(database.db);
+  const statements: string[] = [];
+  db.faults.before = (name) => void statements.push(name);
+  const recorder = createRunRecorder(db, { statements: 1, runs: 64, waitMs: 5000, ...limits });
+  return { db, recorder, statements };
+}
+
+const ideaOf = (sourceRef: string) => ({
+  sourceType: 'github_issue',
+  sourceRef,
+  status: 'received',
+  payload: { of: sourceRef },
+});
+
+async function count(table: string): Promise<unknown> {
+  const { rows } = await database.db.query({ text: `SELECT count(*)::int AS count FROM ${table}` });
+  return rows[0]?.['count'];
+}
+
+test('what has to wait shares statements, and each gets its own receipt', async () => {
+  const { recorder, statements } = setUp({ runs: 50 });
+  const runs = Array.from({ length: 101 }, (_, index) =>
+    newRun({
+      deliveryId: `d${index}`,
+      plan: { ...newRun().plan, namePrefix: `p${index}` },
+      ...(index % 2 === 0 ? { message: { interactionId: `i${index}`, ephemeral: false } } : {}),
+    }),
+  );
+  const receipts = await Promise.all(runs.map((run, index) => recorder.record(run, index % 3 === 0)));
+  expect(statements).toHaveLength(3);
+  for (const [index, { deliveryId, workflowName, correlationId, duplicate, state }] of receipts.entries()) {
+    expect([deliveryId, correlationId, duplicate, state]).toEqual([
+      `d${index}`,
+      runs[index]?.correlationId,
+      false,
+      'queued',
+    ]);
+    expect(workflowName).toMatch(new RegExp(`^p${index}-`));
+  }
+  const { rows } = await database.db.query({
+    text: `SELECT r.delivery_id, r.attempts, m.interaction_id FROM facteur.runs r
+      JOIN codex_kb.task_runs t ON t.id = r.run_id AND t.delivery_id = r.delivery_id
+      JOIN codex_kb.tasks k ON k.id = t.task_id JOIN codex_kb.ideas i ON i.id = k.idea_id AND i.source_ref = r.delivery_id
+      JOIN codex_kb.run_events e ON e.task_run_id = r.run_id
+      LEFT JOIN facteur.messages m ON m.run_id = r.run_id ORDER BY r.accepted_at, r.delivery_id`,
+  });
+  expect(new Map(rows.map((row) => [row['delivery_id'], [row['attempts'], row['interaction_id']]]))).toEqual(
+    new Map(
+      runs.map(({ deliveryId, message }, index) => [
+        deliveryId,
+        [index % 3 === 0 ? 1 : 0, message?.interactionId ?? null],
+      ]),
+    ),
+  );
+});
+
+test('the same delivery many times among others is one run with one receipt', async () => {
+  const { recorder } = setUp();
+  const receipts = await Promise.all(
+    Array.from({ length: 60 }, (_, index) => recorder.record(newRun({ deliveryId: `d${index % 20}` }), true)),
+  );
+  expect(await countRuns(database.db, 'queued')).toBe(20);
+  expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(20);
+  for (const [index, receipt] of receipts.entries()) {
+    expect({ ...receipt, duplicate: false }).toEqual({ ...receipts[index % 20], duplicate: false });
+  }
+});
+
+test('deliveries about one idea leave it as the last of them said', async () => {
+  const { recorder } = setUp();
+  await Promise.all(
+    Array.from({ length: 30 }, (_, index) =>
+      recorder.record(newRun({ idea: { ...ideaOf(`issue-${index % 3}`), payload: { index } } }), true),
+    ),
+  );
+  expect([await count('codex_kb.ideas'), await count('codex_kb.tasks'), await count('codex_kb.task_runs')]).toEqual([
+    3, 3, 30,
+  ]);
+  const { rows } = await database.db.query({ text: 'SELECT payload FROM codex_kb.ideas ORDER BY source_ref' });
+  expect(rows.map(({ payload }) => payload)).toEqual([{ index: 27 }, { index: 28 }, { index: 29 }]);
+});
+
+test('one that Postgres cannot hold is refused, and its neighbours are recorded', async () => {
+  const { recorder } = setUp();
+  const results = await Promise.allSettled(
+    Array.from({ length: 40 }, (_, index) => recorder.record(newRun(index === 17 ? { userId: 'a\0b' } : {}), true)),
+  );
+  expect(results.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([17]);
+  expect(results[17]).toMatchObject({ reason: { code: 'postgres.invalid' } });
+  expect(await countRuns(database.db, 'queued')).toBe(39);
+});
+
+test('when the database is gone all of them hear so, and nothing is recorded', async () => {
+  const { db, recorder } = setUp();
+  db.faults.before = () => unavailable();
+  const results = await Promise.allSettled(Array.from({ length: 10 }, () => recorder.record(newRun(), true)));
+  expect(results).toEqual(
+    Array.from({ length: 10 }, () =>
+      expect.objectContaining({ reason: expect.objectContaining({ code: 'postgres.unavailable' }) }),
+    ),
+  );
+  db.faults.before = () => undefined;
+  await recorder.record(newRun(), true);
+  expect(await countRuns(database.db, 'queued')).toBe(1);
+});
+
+test('nobody waits for ever behind a database that hangs', async () => {
+  const { db, recorder } = setUp({ waitMs: 100 });
+  const held = Promise.withResolvers<undefined>();
+  db.faults.before = () => held.promise;
+  const first = recorder.record(newRun(), true);
+  await expect(recorder.record(newRun(), true)).rejects.toMatchObject({
+    code: 'postgres.unavailable',
+    retryable: true,
+  });
+  held.resolve(undefined);
+  await first;
+  expect(await countRuns(database.db, 'queued')).toBe(1);
+});
+
+test('nobody waits while a statement is free', async () => {
+  const db = faultyDatabase(database.db);
+  const held = Promise.withResolvers<undefined>();
+  let begun = 0;
+  db.faults.before = () => {
+    begun += 1;
+    return held.promise;
+  };
+  const recorder = createRunRecorder(db, { statements: 3, runs: 64, waitMs: 5000 });
+  const receipts = Array.from({ length: 5 }, () => recorder.record(newRun(), true));
+  await vi.waitFor(() => expect(begun).toBe(3));
+  held.resolve(undefined);
+  await Promise.all(receipts);
+  expect(begun).toBe(4);
+});
