@@ -19,7 +19,7 @@ import { cpuMsOf, memoryOf, startFacteur, startScript } from './processes.ts';
 const RATE = Number(process.env['BENCH_RATE'] ?? 1000);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 30);
 const ONLY = process.env['BENCH_ONLY'];
-const CONNECTIONS = 64;
+const CONNECTIONS = 256;
 /** Signing is the load's own work: done before, so that it is not measured. A signature is good for five minutes. */
 const AHEAD = RATE * SECONDS;
 

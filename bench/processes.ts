@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -39,7 +39,7 @@ export async function startFacteur(
 ): Promise<FacteurProcess> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(folder, 'bin/facteur'), 'serve', ...args], {
+  const child = spawn(process.execPath, [resolve(folder, 'bin/facteur'), 'serve', ...args], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
@@ -81,6 +81,8 @@ export async function cpuMsOf(child: ChildProcess): Promise<number> {
 }
 
 function owned(child: ChildProcess): BenchProcess {
+  // A bench that fails leaves nothing behind.
+  process.once('exit', () => child.kill('SIGKILL'));
   return {
     child,
     async stop() {

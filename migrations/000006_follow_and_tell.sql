@@ -55,17 +55,3 @@ CREATE TABLE facteur.messages (
 );
 
 CREATE INDEX messages_due ON facteur.messages (due_at) WHERE due_at IS NOT NULL;
-
--- Whoever changes a run need not know who tells of it, nor in which process. Taking the row and giving it back wakes
--- nobody.
-CREATE FUNCTION facteur.announce_message() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM pg_notify('facteur_messages', '');
-  RETURN NULL;
-END $$;
-
-CREATE TRIGGER messages_announced AFTER INSERT ON facteur.messages
-  FOR EACH ROW WHEN (NEW.due_at IS NOT NULL) EXECUTE FUNCTION facteur.announce_message();
-
-CREATE TRIGGER messages_announced_again AFTER UPDATE OF due_at ON facteur.messages
-  FOR EACH ROW WHEN (NEW.due_at IS NOT NULL AND NEW.claims = OLD.claims) EXECUTE FUNCTION facteur.announce_message();

@@ -265,18 +265,3 @@ CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = AN
 CREATE INDEX runs_to_archive ON facteur.runs USING btree (updated_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
 CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
 CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
-
--- Functions.
-CREATE OR REPLACE FUNCTION facteur.announce_message()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-  PERFORM pg_notify('facteur_messages', '');
-  RETURN NULL;
-END $function$
-;
-
--- Triggers.
-CREATE TRIGGER messages_announced AFTER INSERT ON facteur.messages FOR EACH ROW WHEN (new.due_at IS NOT NULL) EXECUTE FUNCTION facteur.announce_message();
-CREATE TRIGGER messages_announced_again AFTER UPDATE OF due_at ON facteur.messages FOR EACH ROW WHEN (new.due_at IS NOT NULL AND new.claims = old.claims) EXECUTE FUNCTION facteur.announce_message();

@@ -12,6 +12,7 @@ import { openDatabase } from './clients/postgres/open-database.ts';
 import type { Config, Requirement } from './config/config.ts';
 import { listenForCommandLine } from './codex-listener.ts';
 import { dispatchFor, openLedger } from './core.ts';
+import { createAnnouncements } from './ledger/announcements.ts';
 import { formatFault } from './config/fault.ts';
 import { loadConfig } from './config/load.ts';
 import { codexListenCommand } from './entry/cli/codex-listen.ts';
@@ -124,7 +125,12 @@ function ledgerAccess(build: BuildVersion): WithLedger {
     const context = contextOf(io, { ...build, logger: createLogger('warn', io.stderr) });
     const db = await openLedger(config, context);
     try {
-      const parts = { db, submitter: undefined, sessions: NO_SESSIONS };
+      const parts = {
+        db,
+        submitter: undefined,
+        sessions: NO_SESSIONS,
+        announcements: createAnnouncements(db, context.logger),
+      };
       const dispatch = dispatchFor({ ...config, argo: config.argo ?? NO_TARGET }, context, parts);
       return await work({ db, dispatch, codexEnabled: config.codex.enabled });
     } finally {

@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { AppContext } from './app-context.ts';
 import { backoffMs } from './base/backoff.ts';
 import { errorMessage, FacteurError } from './base/errors.ts';
+import { UrgentWork } from './base/urgent-work.ts';
 import { Worker } from './base/worker.ts';
 import type { ArgoClient } from './clients/argo/workflows.ts';
 import type { Database } from './clients/postgres/database.ts';
@@ -17,16 +18,17 @@ import { observeDispatch } from './dispatch/observed-dispatch.ts';
 import { SWEEP_MS } from './follow/deps.ts';
 import { Follower, type FollowerDeps } from './follow/follower.ts';
 import { dueWork, type DueWork } from './ledger/due-work.ts';
-import { MESSAGE_CHANNEL } from './ledger/messages.ts';
-import { SUBMIT_CHANNEL } from './ledger/submission-queue.ts';
+import { createAnnouncements, MESSAGE_CHANNEL, SUBMIT_CHANNEL } from './ledger/announcements.ts';
 import { Notifier } from './notify/notifier.ts';
 import type { Role } from './roles.ts';
-import { Submitter } from './submit/submitter.ts';
+import { Submitter, type SubmitterDeps } from './submit/submitter.ts';
 
 /** What exists once the database is reachable and migrated. */
 export interface Core {
   readonly db: Database;
   readonly dispatch: Dispatch;
+  /** What people in a chat wait for. */
+  readonly urgent: UrgentWork;
   /** Begins the work of the roles. */
   start(): Promise<void>;
   /** Ends it: nothing is claimed any more, and what is under way is finished. Then closes the database. */
@@ -59,13 +61,17 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
     await db.close();
     throw error;
   }
-  const notifier = buildNotifier(settings, db);
-  const submitter = buildSubmitter(settings, db);
+  const urgent = new UrgentWork();
+  const notifier = buildNotifier(settings, db, urgent);
+  const announcements = createAnnouncements(db, context.logger);
+  const onMoved = (): void => void announcements.messagesDue();
+  const submitter = buildSubmitter(settings, { db, urgent, onMoved });
   const onDue = ({ runsInMs, messagesInMs }: DueWork): void => {
     nudgeIn(runsInMs, submitter);
     nudgeIn(messagesInMs, notifier);
   };
   const onChanged = (): void => {
+    onMoved();
     // A run that ended makes room for one that waits.
     if (config.argo.maxActive !== undefined) {
       submitter?.nudge();
@@ -75,7 +81,8 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   const sweeper = follower === undefined && (submitter ?? notifier) ? buildSweeper(db, onDue, context) : undefined;
   return {
     db,
-    dispatch: dispatchFor(config, context, { db, submitter, sessions, commandMetrics }),
+    dispatch: dispatchFor(config, context, { db, submitter, sessions, announcements, commandMetrics }),
+    urgent,
     async start() {
       notifier?.start();
       submitter?.start();
@@ -96,7 +103,7 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   };
 }
 
-function buildNotifier({ config, context, roles, discord, sessions }: CoreSettings, db: Database) {
+function buildNotifier({ config, context, roles, discord, sessions }: CoreSettings, db: Database, urgent: UrgentWork) {
   if (!roles.has('notify')) {
     return undefined;
   }
@@ -109,15 +116,19 @@ function buildNotifier({ config, context, roles, discord, sessions }: CoreSettin
     logger: context.logger,
     uiUrl: config.argo.uiUrl,
     concurrency: NOTIFY_CONCURRENCY,
+    urgent,
   });
 }
 
-function buildSubmitter({ config, context, roles, argo }: CoreSettings, db: Database): Submitter | undefined {
+function buildSubmitter(
+  { config, context, roles, argo }: CoreSettings,
+  parts: Pick<SubmitterDeps, 'db' | 'urgent' | 'onMoved'>,
+): Submitter | undefined {
   if (argo === undefined || !roles.has('submit')) {
     return undefined;
   }
   return new Submitter({
-    db,
+    ...parts,
     workflows: argo,
     clock: context.clock,
     random: context.random,
@@ -186,7 +197,9 @@ export function openLedger(config: Pick<Config, 'postgres'>, context: AppContext
 export function dispatchFor(
   config: Pick<Config, 'dispatcherDisabled' | 'roleMap' | 'commands' | 'argo' | 'codex'>,
   context: AppContext,
-  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions'> & { readonly commandMetrics?: CommandMetrics },
+  parts: Pick<DispatchDeps, 'db' | 'submitter' | 'sessions' | 'announcements'> & {
+    readonly commandMetrics?: CommandMetrics;
+  },
 ): Dispatch {
   const dispatch = createDispatch({
     ...parts,

@@ -26,8 +26,8 @@ export interface InteractionsSettings {
 export function interactionsRoute(settings: InteractionsSettings, requireCore: () => Core): InteractionsRoute {
   const { config, context, argo, sessions, commandMetrics } = settings;
   const { clock, logger } = context;
-  const chat = (): Chat => {
-    const { db, dispatch } = requireCore();
+  const urgently = <T>(work: (chat: Chat) => Promise<T>): Promise<T> => {
+    const { db, dispatch, urgent } = requireCore();
     const plain = createChat({
       db,
       dispatch,
@@ -40,7 +40,8 @@ export function interactionsRoute(settings: InteractionsSettings, requireCore: (
       clock,
       logger,
     });
-    return observeChat(plain, commandMetrics);
+    const chat = observeChat(plain, commandMetrics);
+    return urgent.run(() => work(chat));
   };
   return {
     publicKey: config.discord.publicKey,
@@ -50,9 +51,9 @@ export function interactionsRoute(settings: InteractionsSettings, requireCore: (
     clock,
     logger,
     chat: {
-      command: async (command, options) => chat().command(command, options),
-      form: async (command, options) => chat().form(command, options),
-      press: async (press, options) => chat().press(press, options),
+      command: async (command, options) => urgently((chat) => chat.command(command, options)),
+      form: async (command, options) => urgently((chat) => chat.form(command, options)),
+      press: async (press, options) => urgently((chat) => chat.press(press, options)),
     },
   };
 }

@@ -11,6 +11,8 @@ export interface WorkerOptions {
   readonly pass: Pass;
   /** Wait after a pass that threw, in milliseconds. */
   readonly failureDelayMs: number;
+  /** Least time between two passes, in milliseconds, however often it is nudged; none unless given. */
+  readonly spacingMs?: () => number;
 }
 
 /**
@@ -28,6 +30,7 @@ export class Worker {
   readonly #later = new Set<NodeJS.Timeout>();
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Infinity;
+  #lastAt = -Infinity;
   #running: Promise<void> | undefined;
   #started = false;
 
@@ -79,17 +82,19 @@ export class Worker {
     if (this.#dueAt === Infinity) {
       return;
     }
+    const notBefore = this.#lastAt + (this.#options.spacingMs?.() ?? 0);
     this.#timer = setTimeout(
       () => {
         // Whoever nudged it may be in the midst of a request.
         this.#running = outsideOfTraces(() => this.#runOnce());
       },
-      Math.max(0, this.#dueAt - performance.now()),
+      Math.max(0, Math.max(this.#dueAt, notBefore) - performance.now()),
     );
   }
 
   async #runOnce(): Promise<void> {
     this.#dueAt = Infinity;
+    this.#lastAt = performance.now();
     let nextInMs = this.#options.failureDelayMs;
     try {
       nextInMs = await this.#options.pass(this.#abort.signal);

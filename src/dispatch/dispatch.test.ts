@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { testConfig } from '../../test/support/facteur.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
@@ -7,6 +7,7 @@ import { countRuns, emptyLedger, runOf } from '../../test/support/ledger.ts';
 import { createLogger } from '../base/logger.ts';
 import { systemClock } from '../base/clock.ts';
 import { ANONYMOUS, type Command } from '../domain/command.ts';
+import { createAnnouncements } from '../ledger/announcements.ts';
 import { createDispatch, type DispatchDeps } from './dispatch.ts';
 
 // What whole requests do not show; the rest is in test/flow.
@@ -36,8 +37,10 @@ async function setUp(overrides: Partial<DispatchDeps> = {}) {
   const log: string[] = [];
   const { roleMap, commands, argo, codex } = await testConfig();
   const remembered: unknown[][] = [];
+  const logger = createLogger('info', { write: (line) => log.push(line) });
   const dispatch = createDispatch({
     db,
+    announcements: createAnnouncements(db, logger),
     disabled: false,
     submitter: undefined,
     sessions: {
@@ -47,7 +50,7 @@ async function setUp(overrides: Partial<DispatchDeps> = {}) {
     },
     clock: systemClock,
     newId: randomUUID,
-    logger: createLogger('info', { write: (line) => log.push(line) }),
+    logger,
     roleMap,
     commands,
     argo,
@@ -70,9 +73,9 @@ test('where nobody submits, the submitters of others are woken', async () => {
 
 test('that nobody could be woken is no reason to refuse what is recorded', async () => {
   const { db, dispatch, log } = await setUp();
-  db.faults.before = (statement) => (statement === 'wake-submitters' ? unavailable() : undefined);
+  db.faults.before = (statement) => (statement.startsWith('announce') ? unavailable() : undefined);
   expect(await dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).toMatchObject({ state: 'queued' });
-  expect(log.join('')).toContain('the submitters could not be woken');
+  await vi.waitFor(() => expect(log.join('')).toContain('nobody could be told'));
 });
 
 test('a command without a correlation gets one, and keeps it', async () => {

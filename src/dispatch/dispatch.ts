@@ -12,6 +12,7 @@ import type { RunState } from '../domain/run-state.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import type { Announcements } from '../ledger/announcements.ts';
 import { findForRetry } from '../ledger/find-for-retry.ts';
 import { findSubmission } from '../ledger/find-submission.ts';
 import { requestCancel } from '../ledger/request-cancel.ts';
@@ -73,6 +74,7 @@ export interface DispatchDeps {
   /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
+  readonly announcements: Announcements;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly logger: Logger;
@@ -123,7 +125,7 @@ export function createDispatch(given: DispatchDeps): Dispatch {
       if (state === undefined) {
         throw new FacteurError('run.unknown', 'there is no such run', { retryable: false });
       }
-      await wakeSubmission(deps);
+      await Promise.all([wakeSubmission(deps), deps.announcements.messagesDue()]);
       return state;
     },
   };
@@ -164,7 +166,7 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
     return receipt;
   }
   if (deps.submitter === undefined) {
-    await wakeSubmission(deps);
+    void wakeSubmission(deps);
     return receipt;
   }
   const waitMs = options.awaitSubmissionMs;
@@ -181,6 +183,9 @@ async function recordInSlot(run: NewRun, deps: Parts): Promise<{ receipt: RunRec
     const { runId, deliveryId, duplicate, workflowName } = receipt;
     const facts = { ...traceField(run.traceparent), runId, deliveryId, workflow: workflowName, door: run.door };
     deps.logger.info({ ...facts, duplicate }, 'run recorded');
+    if (run.message !== undefined && !duplicate) {
+      void deps.announcements.messagesDue();
+    }
     return { receipt, slot };
   } catch (error) {
     slot?.release();

@@ -1,9 +1,6 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 
-/** The channel on which every process hears that there is something to tell. */
-export const MESSAGE_CHANNEL = 'facteur_messages';
-
 /** How long a claimed message is one process's own, in seconds: longer than the three requests that telling may take. */
 export const MESSAGE_CLAIM_SECONDS = 40;
 

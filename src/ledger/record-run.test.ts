@@ -30,7 +30,7 @@ test('one statement leaves the idea, the task, the run and its first event', asy
     task: { stage: 'implementation', metadata: { head: 'x' } },
     runMetadata: { deliveryId: 'd1', workflowTemplate: 't' },
   });
-  const receipt = await recordRun(watched, { run: run, claim: true });
+  const receipt = await recordRun(watched, { run, claim: true });
   expect(statements).toEqual(['record-runs']);
   expect(receipt).toEqual({
     runId: expect.stringMatching(/^[-0-9a-f]{36}$/),
@@ -75,7 +75,7 @@ test.each(RUN_STATES)(
   'a replay of a run that is %s gives the same receipt, with its state, and changes no row',
   async (state) => {
     const run = newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT });
-    const first = await recordRun(db, { run: run, claim: true });
+    const first = await recordRun(db, { run, claim: true });
     await forceState(db, first.runId, state);
     const before = await wholeLedger(db);
     // Everything but the delivery is another: what was recorded first counts.

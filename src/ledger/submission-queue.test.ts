@@ -33,7 +33,7 @@ describe('claiming', () => {
 
   test('gives everything that creating the workflow takes', async () => {
     const run = newRun({ deliveryId: 'a', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` });
-    const { runId, workflowName } = await recordRun(db, { run: run, claim: false });
+    const { runId, workflowName } = await recordRun(db, { run, claim: false });
     expect(await claimDueRuns(db, { limit: 1, maxActive: undefined })).toEqual([
       {
         runId,

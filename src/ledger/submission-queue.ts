@@ -141,11 +141,3 @@ export async function renameRun(db: Queryable, runId: string, oldName: string, n
   });
   return rowCount === 1;
 }
-
-/** The channel on which submitters of other processes are woken. */
-export const SUBMIT_CHANNEL = 'facteur_submit';
-
-/** Wakes the submitters of all processes: there is a due run that nobody has claimed. */
-export async function wakeSubmitters(db: Queryable): Promise<void> {
-  await db.query({ name: 'wake-submitters', text: `SELECT pg_notify('${SUBMIT_CHANNEL}', '')` });
-}

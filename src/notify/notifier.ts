@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
 import type { LogFields, Logger } from '../base/logger.ts';
 import { traceField } from '../base/traceparent.ts';
+import type { UrgentWork } from '../base/urgent-work.ts';
 import { Worker } from '../base/worker.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
 import type { Database } from '../clients/postgres/database.ts';
@@ -28,6 +29,8 @@ export interface NotifierDeps {
   readonly uiUrl: string | undefined;
   /** Messages being told at a time. */
   readonly concurrency: number;
+  /** In a rush of this, telling stands back. */
+  readonly urgent: UrgentWork;
 }
 
 const NONE: ClaimedMessages = { messages: [], nextInMs: undefined };
@@ -52,6 +55,7 @@ export class Notifier {
       logger: deps.logger,
       pass: () => this.runOnce(),
       failureDelayMs: 1000,
+      spacingMs: () => deps.urgent.spacingMs,
     });
   }
 
@@ -79,7 +83,7 @@ export class Notifier {
     if (pausedMs > 0) {
       return pausedMs;
     }
-    const room = this.#deps.concurrency - this.#inFlight.size;
+    const room = this.#deps.urgent.leave(this.#deps.concurrency - this.#inFlight.size);
     const { messages, nextInMs } = room > 0 ? await claimDueMessages(this.#deps.db, room) : NONE;
     for (const message of messages) {
       this.#begin(message);

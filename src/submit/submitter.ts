@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
 import type { LogFields, Logger } from '../base/logger.ts';
 import { traceField } from '../base/traceparent.ts';
+import type { UrgentWork } from '../base/urgent-work.ts';
 import { Worker } from '../base/worker.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
@@ -33,6 +34,10 @@ export interface SubmitterDeps {
   readonly concurrency: number;
   /** Live workflows at a time, over all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
+  /** Told of runs that have moved, after they have. Must not throw. */
+  readonly onMoved: () => void;
+  /** In a rush of this, submitting stands back. */
+  readonly urgent: UrgentWork;
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
@@ -67,6 +72,7 @@ export class Submitter {
       logger: deps.logger,
       pass: () => this.runOnce(),
       failureDelayMs: 1000,
+      spacingMs: () => deps.urgent.spacingMs,
     });
   }
 
@@ -82,10 +88,8 @@ export class Submitter {
 
   /** A slot for a run that is about to be recorded, or nothing when it has to wait for its turn in the ledger. */
   takeSlot(): Slot | undefined {
-    if (this.#deps.maxActive !== undefined || this.#slots.free <= 0 || this.#pacer.take(this.#now(), 1) === 0) {
-      return undefined;
-    }
-    return this.#slots.take();
+    const mustWait = this.#deps.maxActive !== undefined || this.#slots.free <= 0 || this.#deps.urgent.isRush;
+    return mustWait || this.#pacer.take(this.#now(), 1) === 0 ? undefined : this.#slots.take();
   }
 
   /** Looks for due runs in `delayMs` at the latest. */
@@ -130,7 +134,7 @@ export class Submitter {
    * nudges; what nobody announced is found by the sweep.
    */
   async runOnce(): Promise<number> {
-    const free = this.#slots.free;
+    const free = this.#deps.urgent.leave(this.#slots.free);
     const limit = free <= 0 ? 0 : this.#pacer.take(this.#now(), free);
     if (limit <= 0) {
       this.#slots.want();
@@ -208,6 +212,7 @@ export class Submitter {
     const { runId } = run;
     const { moved, due } = await moveRun(this.#deps.db, { runId, ...move });
     if (moved) {
+      this.#deps.onMoved();
       this.#telemetry.moved(run, move.to, this.#deps.clock.now());
       const level = move.to === 'refused' ? 'warn' : 'info';
       this.#deps.logger[level]({ ...idsOf(run), state: move.to, reason: move.reason }, 'run moved');

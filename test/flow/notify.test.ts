@@ -21,8 +21,10 @@ afterEach(() => world.close());
 
 const shows = (text: string) => vi.waitFor(() => expect(world.shown().content).toContain(text), { timeout: 8000 });
 const row = (run: ToldRun) => messageRow(database.db, run.runId);
-const submit = (run: ToldRun) =>
-  moveRun(database.db, { runId: run.runId, to: 'submitted', workflowUid: `uid-${run.runId}` });
+const submit = async (run: ToldRun) => {
+  await moveRun(database.db, { runId: run.runId, to: 'submitted', workflowUid: `uid-${run.runId}` });
+  await world.announce();
+};
 
 /** Runs and is told of: what comes after is what the test is about. */
 async function running(options: Parameters<ToldWorld['plan']>[0] = {}): Promise<ToldRun> {
@@ -49,6 +51,7 @@ describe('a run and its message', () => {
     await world.observe(run, { progress: '1/4', startedAt: new Date() });
     await shows('▰▰▰▱▱▱▱▱▱▱ 1/4');
     expect(await requestCancel(database.db, run.runId, 'ada')).toBe('running');
+    await world.announce();
     await vi.waitFor(() => expect(JSON.stringify(world.shown().components)).toContain('Canceling …'), {
       timeout: 8000,
     });
@@ -186,6 +189,7 @@ describe('when the token is of no use', () => {
     const pending = world.discord.people.command('plan');
     await vi.waitFor(() => expect(world.received).toHaveLength(1));
     await recordInteraction(database.db, world.sessions, world.received[0]!.body);
+    await world.announce();
     await vi.waitFor(() => expect(world.discord.history.entries.at(-1)).toMatchObject({ code: 10_015 }));
     release();
     expect(await pending).toMatchObject({ outcome: 'acknowledged' });
@@ -198,6 +202,7 @@ describe('when the token is of no use', () => {
     world.endpoint.reply = { status: 500, body: {} };
     expect(await world.discord.people.command('plan')).toMatchObject({ outcome: 'refused' });
     const run = await recordInteraction(database.db, world.sessions, world.received[0]!.body);
+    await world.announce();
     await vi.waitFor(async () => expect((await row(run))['attempts']).toBe(1));
     world.advance(20_000);
     await world.dueNow(run);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger, type Logger } from '../../src/base/logger.ts';
+import { UrgentWork } from '../../src/base/urgent-work.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { createDiscordClient } from '../../src/clients/discord/client.ts';
@@ -45,7 +46,9 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         random: Math.random,
         logger,
         concurrency: 4,
+        urgent: new UrgentWork(),
         maxActive: undefined,
+        onMoved: () => undefined,
       }),
   ],
   [
@@ -84,6 +87,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         logger,
         uiUrl: undefined,
         concurrency: 2,
+        urgent: new UrgentWork(),
       });
     },
   ],

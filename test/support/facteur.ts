@@ -13,6 +13,7 @@ import { deadLettersCommand } from '../../src/entry/cli/dead-letters.ts';
 import type { WithLedger } from '../../src/entry/cli/ledger-access.ts';
 import { maintainCommand } from '../../src/entry/cli/maintain.ts';
 import { runsCommand } from '../../src/entry/cli/runs.ts';
+import { createAnnouncements } from '../../src/ledger/announcements.ts';
 import type { Role } from '../../src/roles.ts';
 import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
 import { runCommandLine, type CliRun } from './cli.ts';
@@ -102,6 +103,7 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
         db,
         submitter: undefined,
         sessions: { rememberDispatch: async () => undefined },
+        announcements: createAnnouncements(db, context.logger),
       }),
       codexEnabled: config.codex.enabled,
     });

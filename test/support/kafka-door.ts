@@ -1,3 +1,4 @@
+import { createAnnouncements } from '../../src/ledger/announcements.ts';
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
@@ -53,6 +54,7 @@ function recordingDispatch(config: Config, db: Database, logger: Logger): Dispat
     ...{ db, disabled: false, submitter: undefined, clock: systemClock, newId: randomUUID, logger },
     ...{ roleMap: config.roleMap, commands: config.commands, argo: config.argo, codex: config.codex },
     sessions: { rememberDispatch: async () => undefined },
+    announcements: createAnnouncements(db, logger),
   });
 }
 

@@ -1,11 +1,12 @@
 import { Secret } from '../../src/base/secret.ts';
-import { createLogger } from '../../src/base/logger.ts';
+import { createLogger, silentLogger } from '../../src/base/logger.ts';
+import { UrgentWork } from '../../src/base/urgent-work.ts';
 import { createDiscordClient } from '../../src/clients/discord/client.ts';
 import type { Database } from '../../src/clients/postgres/database.ts';
 import { MemorySessions } from '../../src/clients/sessions/memory-sessions.ts';
 import type { Sessions } from '../../src/clients/sessions/sessions.ts';
 import { deliveryLabel } from '../../src/domain/workflow-name.ts';
-import { MESSAGE_CHANNEL } from '../../src/ledger/messages.ts';
+import { createAnnouncements, MESSAGE_CHANNEL } from '../../src/ledger/announcements.ts';
 import { observeWorkflows, type Observation } from '../../src/ledger/observe-workflows.ts';
 import { Notifier } from '../../src/notify/notifier.ts';
 import type { MessageVersion, SimulatedMessage } from '../../src/sandbox/discord/message.ts';
@@ -26,6 +27,8 @@ export interface ToldWorld extends DiscordWorld {
   observe(run: ToldRun, seen: Partial<Observation>): Promise<void>;
   /** Makes the run's message due at once, whatever it waits for. */
   dueNow(run: ToldRun): Promise<void>;
+  /** What everybody does who has changed a run. */
+  announce(): Promise<void>;
   /** The only message there is, deleted ones aside. */
   message(): SimulatedMessage;
   /** The newest version of {@link message}. */
@@ -44,6 +47,7 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
   const { discord } = world;
   const sessions = new MemorySessions(clock);
   const log: string[] = [];
+  const announcements = createAnnouncements(db, silentLogger);
   const running = new Set<RunningNotifier>();
   const present = (): SimulatedMessage[] => discord.messages().filter(({ deleted }) => !deleted);
   const message = (): SimulatedMessage => {
@@ -77,6 +81,7 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
         logger: createLogger('debug', { write: (line) => log.push(line) }),
         uiUrl: options.uiUrl ?? 'https://argo.example.com',
         concurrency: 8,
+        urgent: new UrgentWork(),
       });
       const subscription = await db.listen(MESSAGE_CHANNEL, () => notifier.nudge());
       notifier.start();
@@ -95,16 +100,21 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
     plan: async ({ ephemeral = false, channelId } = {}) => {
       world.endpoint.reply = { status: 200, body: { type: 5, data: ephemeral ? { flags: 64 } : {} } };
       await discord.people.command('plan', [], channelId === undefined ? {} : { channelId });
-      return recordInteraction(db, sessions, world.received.at(-1)?.body ?? '', ephemeral);
+      const run = await recordInteraction(db, sessions, world.received.at(-1)?.body ?? '', ephemeral);
+      await announcements.messagesDue();
+      return run;
     },
     observe: async (run, seen) => {
       await observeWorkflows(db, [observation(run, seen)]);
+      await announcements.messagesDue();
     },
     dueNow: async ({ runId }) => {
       const text =
         'UPDATE facteur.messages SET due_at = now(), not_before = now() WHERE run_id = $1 AND due_at IS NOT NULL';
       await db.query({ text, values: [runId] });
+      await announcements.messagesDue();
     },
+    announce: () => announcements.messagesDue(),
     message,
     shown: () => {
       const latest = message().versions.at(-1);
