@@ -1,6 +1,6 @@
 /**
  * What the Kafka door takes, beside two limits measured in the same run: the same client reading and handling nothing, and
- * the ledger's statement without Kafka, as often at a time as there are partitions. Needs a real broker and PostgreSQL:
+ * the ledger's statement without Kafka (by pgbench, and by Node), as often at a time as there are partitions. Needs a real broker and PostgreSQL:
  *
  *   node scripts/services.ts run -- node bench/kafka.ts
  *
@@ -12,6 +12,7 @@ import { createTestDatabase, openTestPostgres } from '../test/support/database.t
 import { consumerConfig, plainBroker, TestKafka } from '../test/support/kafka.ts';
 import { openKafkaDoor } from '../test/support/kafka-door.ts';
 import { closedLoop } from './load.ts';
+import { recordByPgbench } from './pgbench.ts';
 import { commandEvent, commandNewRun } from './requests.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
@@ -50,8 +51,10 @@ const kafka = new TestKafka();
 const direct = openTestPostgres(database.dsn, { poolSize: 16 });
 await closedLoop(4, 2, async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate);
 
-console.log('| partitions | raw reading, records/s | the statement alone, /s | the door, runs/s | of the statement |');
-console.log('|---|---|---|---|---|');
+console.log(
+  '| partitions | raw reading, records/s | the statement by pgbench, /s | by Node, /s | the door, runs/s | of pgbench |',
+);
+console.log('|---|---|---|---|---|---|');
 for (const partitions of PARTITIONS) {
   const topic = await kafka.createTopic(partitions);
   await kafka.produce(
@@ -63,15 +66,16 @@ for (const partitions of PARTITIONS) {
     })),
   );
   const raw = await rawReading(topic);
+  const pgbench = await recordByPgbench(database.dsn, partitions, SECONDS);
   const statement = await closedLoop(
     partitions,
     SECONDS,
     async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate,
   );
   const door = await throughTheDoor(topic);
-  const share = (door / statement.perSecond).toFixed(2);
+  const share = (door / pgbench).toFixed(2);
   console.log(
-    `| ${partitions} | ${Math.round(raw)} | ${Math.round(statement.perSecond)} | ${Math.round(door)} | ${share} |`,
+    `| ${partitions} | ${Math.round(raw)} | ${Math.round(pgbench)} | ${Math.round(statement.perSecond)} | ${Math.round(door)} | ${share} |`,
   );
 }
 await Promise.all([kafka.close(), direct.close()]);

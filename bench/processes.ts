@@ -44,6 +44,7 @@ export async function startFacteur(
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       PATH: process.env['PATH'],
+      NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'],
       FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${port}`,
       FACTEUR_REDIS_URL: 'memory://',
       FACTEUR_DISCORD_BOT_TOKEN: 'not-a-token',
@@ -82,7 +83,9 @@ export async function cpuMsOf(child: ChildProcess): Promise<number> {
 
 function owned(child: ChildProcess): BenchProcess {
   // A bench that fails leaves nothing behind.
-  process.once('exit', () => child.kill('SIGKILL'));
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   return {
     child,
     async stop() {

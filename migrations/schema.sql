@@ -151,6 +151,7 @@ CREATE TABLE facteur.migrations (
   version integer NOT NULL,
   name text NOT NULL,
   sha256 text NOT NULL,
+  breaking boolean DEFAULT false NOT NULL,
   applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 CREATE TABLE facteur.refusals (

@@ -46,7 +46,7 @@ export async function startApp(
   roles: ReadonlySet<Role> = new Set(SERVE_ROLES),
 ): Promise<App> {
   const { logger } = context;
-  const argo = config.dispatcherDisabled ? undefined : createArgoClient(await context.clusterAccess());
+  const argo = await openCluster(config, context, roles);
   const sessions = openSessions({ url: config.redis.url, clock: context.clock, logger });
   const discord = createDiscordClient({
     apiBaseUrl: config.discord.apiBaseUrl,
@@ -92,7 +92,9 @@ export async function startApp(
     },
   );
   const stopObserving = observeState({ db: () => core?.db, readiness, logger });
-  void greetCluster(argo, logger);
+  if (argo !== undefined) {
+    void greetCluster(argo, logger);
+  }
   const consumed = ready.then(() => consume({ config, context, roles, commandMetrics }, requireCore(), life.signal));
   // Whoever waits for it hears of it; nobody has to.
   consumed.catch(() => undefined);
@@ -140,11 +142,32 @@ async function listen(http: HttpServer, config: Config, logger: Logger) {
   return address;
 }
 
-/** Loads the credentials and opens a connection before the first run needs them, and says early when they are of no use. */
-async function greetCluster(argo: ArgoClient | undefined, logger: Logger): Promise<void> {
+/** Nothing while the dispatcher is disabled. Where nothing is submitted or followed, a cluster is of use but not needed. */
+async function openCluster(
+  { dispatcherDisabled }: Config,
+  { clusterAccess, logger }: AppContext,
+  roles: ReadonlySet<Role>,
+): Promise<ArgoClient | undefined> {
+  if (dispatcherDisabled) {
+    logger.info({}, 'the dispatcher is disabled');
+    return undefined;
+  }
   try {
-    const version = await argo?.serverVersion();
-    logger.info({ version }, argo === undefined ? 'the dispatcher is disabled' : 'the cluster answers');
+    return createArgoClient(await clusterAccess());
+  } catch (error) {
+    const isNeeded = roles.has('submit') || roles.has('follow');
+    if (isNeeded || !(error instanceof FacteurError && error.code === 'argo.kubeconfig_missing')) {
+      throw error;
+    }
+    logger.warn({ error: error.message }, 'without a cluster, /status and the Logs button cannot look at it');
+    return undefined;
+  }
+}
+
+/** Loads the credentials and opens a connection before the first run needs them, and says early when they are of no use. */
+async function greetCluster(argo: ArgoClient, logger: Logger): Promise<void> {
+  try {
+    logger.info({ version: await argo.serverVersion() }, 'the cluster answers');
   } catch (error) {
     logger.warn({ error: errorMessage(error) }, 'the cluster does not answer; runs will wait for it');
   }

@@ -64,14 +64,14 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   const urgent = new UrgentWork();
   const notifier = buildNotifier(settings, db, urgent);
   const announcements = createAnnouncements(db, context.logger);
-  const onMoved = (): void => void announcements.messagesDue();
-  const submitter = buildSubmitter(settings, { db, urgent, onMoved });
+  const tellOfIt = (): void => void announcements.messagesDue();
+  const submitter = buildSubmitter(settings, { db, urgent, onChanged: tellOfIt });
   const onDue = ({ runsInMs, messagesInMs }: DueWork): void => {
     nudgeIn(runsInMs, submitter);
     nudgeIn(messagesInMs, notifier);
   };
   const onChanged = (): void => {
-    onMoved();
+    tellOfIt();
     // A run that ended makes room for one that waits.
     if (config.argo.maxActive !== undefined) {
       submitter?.nudge();
@@ -122,7 +122,7 @@ function buildNotifier({ config, context, roles, discord, sessions }: CoreSettin
 
 function buildSubmitter(
   { config, context, roles, argo }: CoreSettings,
-  parts: Pick<SubmitterDeps, 'db' | 'urgent' | 'onMoved'>,
+  parts: Pick<SubmitterDeps, 'db' | 'urgent' | 'onChanged'>,
 ): Submitter | undefined {
   if (argo === undefined || !roles.has('submit')) {
     return undefined;

@@ -13,6 +13,8 @@ const MAX_FIELD_LENGTH = 4000;
 
 const NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const NAME_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores';
+const PARAMETER_RULE =
+  'becomes a parameter of the workflow: only letters from a to z, digits, dashes, underscores and dots';
 const OPTION_NAME_RULE = `${NAME_RULE}, or up to three of those with dots between them`;
 
 /** The name of a slash command or of an option. Not every editor understands `\p{…}`, so those get a simpler pattern. */
@@ -29,7 +31,13 @@ export function commandName(): z.ZodString {
 function optionName(): z.ZodString {
   return text()
     .refine((value) => value.split('.').length <= 3 && value.split('.').every(isName), OPTION_NAME_RULE)
+    .refine(isParameter, PARAMETER_RULE)
     .meta({ pattern: String.raw`^[^\s.]{1,32}(\.[^\s.]{1,32}){0,2}$` });
+}
+
+/** Discord would take other letters, too, but options and fields become parameters, and Argo takes no others. */
+function isParameter(value: string): boolean {
+  return /^[-\w.]+$/.test(value);
 }
 
 function isName(value: string): boolean {
@@ -62,7 +70,7 @@ const option = z.strictObject({
 });
 
 const field = z.strictObject({
-  name: upTo(100),
+  name: upTo(100).refine(isParameter, PARAMETER_RULE),
   label: upTo(45),
   style: oneOf('short', 'paragraph').default('short'),
   // As in Discord itself.

@@ -144,6 +144,8 @@ const nested = (...names: string[]): string =>
   `commands: { go: { description: Go, options: [${names.map((name) => `{ name: ${name}, description: N, required: true }`).join(', ')}] } }`;
 const OPTION_NAME =
   'must be 1 to 32 lower-case letters, digits, dashes or underscores, or up to three of those with dots between them';
+const PARAMETER_NAME =
+  'becomes a parameter of the workflow: only letters from a to z, digits, dashes, underscores and dots';
 const option = (keys: string): string =>
   `commands: { go: { description: Go, options: [{ name: a, description: A, ${keys} }] } }`;
 const field = (keys: string): string =>
@@ -203,6 +205,14 @@ describe("Discord's limits", () => {
     [option('type: number, min: 2.5, max: 1'), 'go.options[0].min must not be greater than max'],
     [option('min_length: 2, max_length: 1'), 'go.options[0].min_length must not be greater than max_length'],
     [option('max_length: 6001'), 'go.options[0].max_length must be a whole number from 1 to 6000'],
+    [
+      'commands: { go: { description: Go, options: [{ name: größe, description: G }] } }',
+      `go.options[0].name ${PARAMETER_NAME}`,
+    ],
+    [
+      'commands: { go: { description: Go, modal: { title: T, fields: [{ name: my field, label: A }] } } }',
+      `go.modal.fields[0].name ${PARAMETER_NAME}`,
+    ],
     [field('style: long'), 'go.modal.fields[0].style must be one of short, paragraph'],
     [field('max_length: 4001'), 'go.modal.fields[0].max_length must be a whole number from 1 to 4000'],
     [field('min_length: 2, max_length: 1'), 'go.modal.fields[0].min_length must not be greater than max_length'],

@@ -1,4 +1,4 @@
-import { DatabaseError, type Database } from '../clients/postgres/database.ts';
+import { DatabaseError, type Queryable } from '../clients/postgres/database.ts';
 import { FacteurError } from '../base/errors.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { workflowName } from '../domain/workflow-name.ts';
@@ -88,7 +88,7 @@ export interface RecordRequest {
  *
  * @throws DatabaseError `postgres.unavailable` (try again) or `postgres.invalid` (text that Postgres cannot hold)
  */
-export async function recordRun(db: Database, request: RecordRequest): Promise<RunReceipt> {
+export async function recordRun(db: Queryable, request: RecordRequest): Promise<RunReceipt> {
   for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
     const receipt = await tryRecord(db, request, attempt);
     if (receipt !== undefined) {
@@ -99,7 +99,7 @@ export async function recordRun(db: Database, request: RecordRequest): Promise<R
 }
 
 /** The receipt, or nothing when another process won: its row is visible to the next statement. */
-async function tryRecord(db: Database, request: RecordRequest, attempt: number): Promise<RunReceipt | undefined> {
+async function tryRecord(db: Queryable, request: RecordRequest, attempt: number): Promise<RunReceipt | undefined> {
   try {
     const [receipt] = await recordTogether(db, [request], attempt);
     return receipt;
@@ -119,7 +119,7 @@ async function tryRecord(db: Database, request: RecordRequest, attempt: number):
  * @throws DatabaseError as {@link recordRun} does, and `postgres.conflict`
  */
 export async function recordTogether(
-  db: Database,
+  db: Queryable,
   requests: readonly RecordRequest[],
   attempt = 0,
 ): Promise<(RunReceipt | undefined)[]> {

@@ -106,16 +106,26 @@ function toClaimedRun(row: ClaimedRow): ClaimedRun {
 /**
  * Puts a claimed run back, to be tried again after `delayMs`, with the reason. When somebody asked for its end while it
  * was claimed, it is due at once.
+ *
+ * @returns whether its message has something new to show: that it waits, where it did not before
  */
-export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: number, reason: string): Promise<void> {
-  await db.query({
+export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: number, reason: string): Promise<boolean> {
+  const { rowCount } = await db.query({
     name: 'postpone-run',
-    text: `UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL,
-        reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
-        due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
-      WHERE run_id = $1 AND due_at IS NOT NULL`,
+    text: `WITH run AS (
+        SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS news FROM facteur.runs
+        WHERE run_id = $1 AND due_at IS NOT NULL FOR NO KEY UPDATE
+      ), postponed AS (
+        UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL, revision = revision + run.news::int,
+          reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
+          due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
+        FROM run WHERE runs.run_id = run.run_id
+      )
+      UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM run
+      WHERE messages.run_id = run.run_id AND run.news`,
     values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === ''],
   });
+  return rowCount > 0;
 }
 
 /** Nothing is left to be done for this run for now: its workflow was told to end, or is gone. */

@@ -34,8 +34,8 @@ export interface SubmitterDeps {
   readonly concurrency: number;
   /** Live workflows at a time, over all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Told of runs that have moved, after they have. Must not throw. */
-  readonly onMoved: () => void;
+  /** Told when runs have something new to show. Must not throw. */
+  readonly onChanged: () => void;
   /** In a rush of this, submitting stands back. */
   readonly urgent: UrgentWork;
 }
@@ -212,7 +212,7 @@ export class Submitter {
     const { runId } = run;
     const { moved, due } = await moveRun(this.#deps.db, { runId, ...move });
     if (moved) {
-      this.#deps.onMoved();
+      this.#deps.onChanged();
       this.#telemetry.moved(run, move.to, this.#deps.clock.now());
       const level = move.to === 'refused' ? 'warn' : 'info';
       this.#deps.logger[level]({ ...idsOf(run), state: move.to, reason: move.reason }, 'run moved');
@@ -224,7 +224,9 @@ export class Submitter {
 
   async #postpone(run: ClaimedRun, reason: string, afterMs: number): Promise<void> {
     const delayMs = Math.max(afterMs, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
-    await postponeRun(this.#deps.db, run, delayMs, reason);
+    if (await postponeRun(this.#deps.db, run, delayMs, reason)) {
+      this.#deps.onChanged();
+    }
     this.nudge(delayMs);
     this.#deps.logger.warn({ ...idsOf(run), delayMs, attempts: run.attempts, reason }, 'run postponed');
   }

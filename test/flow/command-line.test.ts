@@ -25,6 +25,8 @@ function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise
 
 test.each([
   [['version'], 'facteur 1.2.3 (abcdef0)\n'],
+  [['--version'], 'facteur 1.2.3 (abcdef0)\n'],
+  [['-v'], 'facteur 1.2.3 (abcdef0)\n'],
   [['version', '--json'], '{"version":"1.2.3","commit":"abcdef0"}\n'],
 ])('%j succeeds', async (args, stdout) => {
   expect(await facteur(args)).toMatchObject({ code: 0, stdout, stderr: '' });
@@ -47,6 +49,7 @@ test.each([
   [['serve', 'now'], 'too many arguments'],
   [['serve', '--config'], 'argument missing'],
   [['send', 'event'], "missing required argument 'file'"],
+  [['send', 'event', '-', '--url', 'facteur'], 'It must be a URL such as http://127.0.0.1:8080'],
   [['runs'], 'Usage: facteur runs'],
   [[], 'Usage: facteur'],
 ])('%j is wrong usage', async (args, said) => {
@@ -141,6 +144,12 @@ describe('send and codex encode', () => {
     const { code, stderr } = await facteur(['send', 'event', file, '--url', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^facteur: http:\/\/127\.0\.0\.1:1 does not answer: .+\n$/);
+  });
+
+  test('a file that is not there: 1, with its name', async () => {
+    const file = join(folder.path, 'nope.json');
+    const run = await facteur(['send', 'event', file]);
+    expect(run).toMatchObject({ code: 1, stderr: `facteur: ${file} cannot be read: there is no such file\n` });
   });
 
   test('a file that is no task: 1, with its name', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { FacteurError } from '../../src/base/errors.ts';
 import type { Database } from '../../src/clients/postgres/database.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
@@ -115,6 +116,22 @@ describe('while it works', () => {
       body: { status: 'ready', checks: { postgres: 'ok', cluster: 'unavailable' } },
     });
   });
+});
+
+test('a process that only listens needs no cluster: others submit what it records', async () => {
+  const nowhere = async () => {
+    throw new FacteurError('argo.kubeconfig_missing', 'there is no kubeconfig', { retryable: false });
+  };
+  const door = await startFacteur({ db, roles: ['http'], context: { clusterAccess: nowhere } });
+  expect(await get(door, '/readyz')).toMatchObject({ status: 200, body: { checks: { cluster: 'disabled' } } });
+  const worker = await startFacteur({ db, roles: ['submit'] });
+  const { status, body } = await door.send(event({ interactionId: 'd1' }));
+  expect({ status, state: body.status }).toEqual({ status: 202, state: 'queued' });
+  await expectRun(db, 'd1', 'submitted');
+  expect(created(worker.cluster)).toHaveLength(1);
+  await expect(startFacteur({ db, roles: ['http', 'submit'], context: { clusterAccess: nowhere } })).rejects.toThrow(
+    'there is no kubeconfig',
+  );
 });
 
 describe('when it is told to stop', () => {

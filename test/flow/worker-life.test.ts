@@ -48,7 +48,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         concurrency: 4,
         urgent: new UrgentWork(),
         maxActive: undefined,
-        onMoved: () => undefined,
+        onChanged: () => undefined,
       }),
   ],
   [

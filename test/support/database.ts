@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { loadMigrations, type Migration } from '../../src/clients/postgres/load-
 import { migrate } from '../../src/clients/postgres/migrate.ts';
 import { openPglite } from '../../src/clients/postgres/open-pglite.ts';
 import { openPostgres } from '../../src/clients/postgres/open-postgres.ts';
+
+const MIGRATE_SOURCE = readFileSync(new URL('../../src/clients/postgres/migrate.ts', import.meta.url));
 
 export const MIGRATIONS = new URL('../../migrations/', import.meta.url);
 
@@ -78,9 +81,9 @@ async function snapshot(migrations: readonly Migration[]): Promise<Blob> {
   return made;
 }
 
-/** Of the engine too: a data directory of another version cannot be read. */
+/** Of the engine too, whose data directories another version cannot read, and of what keeps the books of migrations. */
 function fingerprint(migrations: readonly Migration[]): string {
-  const hash = createHash('sha256').update('pglite 0.5.14');
+  const hash = createHash('sha256').update('pglite 0.5.14').update(MIGRATE_SOURCE);
   for (const { sha256 } of migrations) {
     hash.update(sha256);
   }

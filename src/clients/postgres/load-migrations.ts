@@ -11,8 +11,10 @@ export interface Migration {
   readonly sql: string;
   /** Hex, of the text with `\n` line ends, so that a checkout on Windows is no change. */
   readonly sha256: string;
-  /** False when the first line is `-- no-transaction`: then each statement stands alone, as CONCURRENTLY needs. */
+  /** False when the first line says `-- no-transaction`: then each statement stands alone, as CONCURRENTLY needs. */
   readonly transactional: boolean;
+  /** True when the first line says `-- breaking`: a facteur that does not know it cannot work on what it leaves. */
+  readonly breaking: boolean;
 }
 
 const FILE_NAME = /^(\d{6})_[a-z0-9_]+\.sql$/;
@@ -38,12 +40,14 @@ export async function loadMigrations(directory: URL): Promise<Migration[]> {
 /** A migration from its file name and text. */
 export function parseMigration(name: string, text: string): Migration {
   const sql = text.replaceAll('\r\n', '\n');
+  const marks = /^-- ([a-z, -]+)\n/.exec(sql)?.[1]?.split(', ') ?? [];
   return {
     version: Number(name.slice(0, 6)),
     name,
     sql,
     sha256: createHash('sha256').update(sql).digest('hex'),
-    transactional: !sql.startsWith('-- no-transaction\n'),
+    transactional: !marks.includes('no-transaction'),
+    breaking: marks.includes('breaking'),
   };
 }
 

@@ -26,6 +26,7 @@ interface Recorded {
   readonly version: number;
   readonly name: string;
   readonly sha256: string;
+  readonly breaking: boolean;
 }
 
 /** An arbitrary number that all facteurs agree on ("facteur" in ASCII, cut to 48 bits). */
@@ -38,7 +39,10 @@ const LOCK = 0x66_61_63_74_65_75;
  *
  * Each file and its record are one transaction; a file with `-- no-transaction` must bear being run again from the top.
  *
- * @throws FacteurError `migrations.newer` when the database knows migrations that this build does not, and
+ * A database that is newer than this build is fine, so that a deployment can be taken back, unless what it has is marked
+ * as breaking.
+ *
+ * @throws FacteurError `migrations.newer` when the database has a breaking migration that this build does not know, and
  *   `migrations.changed` when a file is no longer what was applied; DatabaseError otherwise
  */
 export async function migrate(
@@ -57,6 +61,7 @@ export async function migrate(
           version integer PRIMARY KEY,
           name text NOT NULL,
           sha256 text NOT NULL,
+          breaking boolean NOT NULL DEFAULT false,
           applied_at timestamptz NOT NULL DEFAULT now()
         )`,
     });
@@ -77,19 +82,22 @@ async function recorded(session: Queryable): Promise<Recorded[]> {
   if (table.rows[0]?.there !== true) {
     return [];
   }
-  const text = 'SELECT version, name, sha256 FROM facteur.migrations ORDER BY version';
+  const text = 'SELECT version, name, sha256, breaking FROM facteur.migrations ORDER BY version';
   return (await session.query<Recorded>({ text })).rows;
 }
 
 /** What is to be done, after making sure that the past is the one we know. */
 function pendingOf(migrations: readonly Migration[], past: readonly Recorded[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.version, migration]));
-  for (const { version, name, sha256 } of past) {
+  for (const { version, name, sha256, breaking } of past) {
     const migration = known.get(version);
+    if (migration === undefined && !breaking) {
+      continue;
+    }
     if (migration === undefined) {
       throw new FacteurError(
         'migrations.newer',
-        `the database is newer than this facteur: it has ${name}, the newest known here is ${migrations.length}; run a newer facteur`,
+        `the database is newer than this facteur: it has ${name}, which older ones cannot work with; run a newer facteur`,
         { retryable: false },
       );
     }
@@ -160,10 +168,10 @@ async function apply(session: Queryable, migration: Migration, options: ApplyOpt
   }
 }
 
-async function record(session: Queryable, { version, name, sha256 }: Migration): Promise<void> {
+async function record(session: Queryable, { version, name, sha256, breaking }: Migration): Promise<void> {
   await session.query({
-    text: 'INSERT INTO facteur.migrations (version, name, sha256) VALUES ($1, $2, $3)',
-    values: [version, name, sha256],
+    text: 'INSERT INTO facteur.migrations (version, name, sha256, breaking) VALUES ($1, $2, $3, $4)',
+    values: [version, name, sha256, breaking],
   });
 }
 

@@ -1,3 +1,5 @@
+import { errorMessage, FacteurError } from '../../base/errors.ts';
+
 /** Everything a command may touch of the process it runs in, so that tests run commands without one. */
 export interface CliIo {
   readonly args: readonly string[];
@@ -25,7 +27,16 @@ export interface TextOutput {
 /** How a command ended: 0 success, 1 failure, 2 wrong usage. */
 export type ExitCode = 0 | 1 | 2;
 
-/** Reads a named file, or standard input for `-`. */
-export function readInput(io: CliIo, path: string): Promise<Buffer> {
-  return path === '-' ? io.readStdin() : io.readFile(path);
+/** Reads a named file, or standard input for `-`. @throws FacteurError `cli.unreadable` */
+export async function readInput(io: CliIo, path: string): Promise<Buffer> {
+  if (path === '-') {
+    return io.readStdin();
+  }
+  try {
+    return await io.readFile(path);
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : errorMessage(error);
+    throw new FacteurError('cli.unreadable', `${path} cannot be read: ${reason}`, { retryable: false, cause: error });
+  }
 }

@@ -6,7 +6,7 @@ import { isRecord } from '../../base/json.ts';
 import type { CliIo } from './io.ts';
 import { collectPair, splitList } from './option-pairs.ts';
 import { UsageError } from './program.ts';
-import { post } from './send-post.ts';
+import { post, urlOption } from './send-post.ts';
 import {
   commandInteraction,
   formInteraction,
@@ -27,7 +27,7 @@ export interface PlayDeps {
 }
 
 interface CommandOptions {
-  readonly url: string;
+  readonly url: URL;
   readonly option: Readonly<Record<string, string>>;
   readonly user: string;
   readonly roles: readonly string[];
@@ -53,7 +53,7 @@ export function registerSendCommand(send: Command, io: CliIo, deps: PlayDeps): v
     .command('command')
     .argument('<name>', 'the slash command, without the slash')
     .description('play a slash command, signed as Discord signs it, and show what comes of it')
-    .addOption(new Option('--url <url>', 'where facteur listens').env('FACTEUR_URL').default('http://127.0.0.1:8080'))
+    .addOption(urlOption())
     .option('--option <name=value>', 'an option, or a field of the form; may be given several times', collectPair)
     .option('--user <id>', 'who types it', '200000000000000001')
     .option('--roles <ids>', 'the roles of that person, separated by commas', splitList, [])

@@ -1,9 +1,26 @@
+import { InvalidArgumentError, Option } from 'commander';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
 import type { CliIo } from './io.ts';
 
 export interface PostAnswer {
   readonly status: number;
   readonly body: string;
+}
+
+/** Where the running facteur is. */
+export function urlOption(): Option {
+  return new Option('--url <url>', 'where facteur listens')
+    .env('FACTEUR_URL')
+    .default(new URL('http://127.0.0.1:8080'), 'http://127.0.0.1:8080')
+    .argParser(toHttpUrl);
+}
+
+function toHttpUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError('It must be a URL such as http://127.0.0.1:8080.');
+  }
+  return url;
 }
 
 const TIMEOUT_MS = 30_000;

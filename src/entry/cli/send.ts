@@ -1,12 +1,13 @@
+import { STATUS_CODES } from 'node:http';
 import { Option, type Command } from 'commander';
 import { FacteurError } from '../../base/errors.ts';
 import { readInput, type CliIo } from './io.ts';
 import type { RegisterCommand } from './program.ts';
 import { registerSendCommand, type PlayDeps } from './send-command.ts';
-import { post, type PostAnswer } from './send-post.ts';
+import { post, urlOption, type PostAnswer } from './send-post.ts';
 
 interface SendOptions {
-  readonly url: string;
+  readonly url: URL;
   readonly token?: string;
   readonly json?: boolean;
 }
@@ -35,13 +36,13 @@ export function sendCommand(deps: PlayDeps): RegisterCommand {
 
 function withTarget(command: Command): Command {
   return command
-    .addOption(new Option('--url <url>', 'where facteur listens').env('FACTEUR_URL').default('http://127.0.0.1:8080'))
+    .addOption(urlOption())
     .addOption(new Option('--token <token>', 'bearer token (server.intake_tokens)').env('FACTEUR_TOKEN'))
     .option('--json', 'print the answer as it came');
 }
 
 function printAnswer(io: CliIo, { status, body }: PostAnswer, asJson: boolean): void {
-  io.stdout.write(asJson ? `${body}\n` : `${status} ${readable(body)}\n`);
+  io.stdout.write(asJson ? `${body}\n` : `${status} ${STATUS_CODES[status] ?? ''}${readable(body)}\n`);
   if (status >= 400) {
     throw new FacteurError('cli.refused', `facteur answered ${status}`, { retryable: status >= 500 });
   }
@@ -53,6 +54,6 @@ function readable(body: string): string {
     const fields = Object.entries(JSON.parse(body) as Record<string, unknown>);
     return fields.map(([name, value]) => `\n  ${name}: ${String(value)}`).join('');
   } catch {
-    return body;
+    return body === '' ? '' : `\n  ${body}`;
   }
 }
