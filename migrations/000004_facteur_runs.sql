@@ -48,6 +48,9 @@ CREATE INDEX runs_due ON facteur.runs (due_at) WHERE due_at IS NOT NULL;
 -- Lists, newest first.
 CREATE INDEX runs_accepted ON facteur.runs (accepted_at DESC, run_id DESC);
 
+-- Lists of what is rarer than success.
+CREATE INDEX runs_state ON facteur.runs (state, accepted_at DESC, run_id DESC) WHERE state <> 'succeeded';
+
 -- Somebody's last request.
 CREATE INDEX runs_user ON facteur.runs (user_id, accepted_at DESC) WHERE user_id <> '';
 

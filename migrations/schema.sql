@@ -263,6 +263,7 @@ CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
 CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
 CREATE INDEX runs_due ON facteur.runs USING btree (due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = ANY (ARRAY['submitted'::text, 'running'::text]));
+CREATE INDEX runs_state ON facteur.runs USING btree (state, accepted_at DESC, run_id DESC) WHERE (state <> 'succeeded'::text);
 CREATE INDEX runs_to_archive ON facteur.runs USING btree (updated_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
 CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
 CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);

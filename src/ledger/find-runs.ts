@@ -50,10 +50,9 @@ export interface RunFilter {
   readonly before?: { readonly acceptedAt: Date; readonly runId: string };
 }
 
-/** Runs, newest first. */
+/** Runs, newest first. Without a name, so that each list is planned for what it asks: few states are as rare as others. */
 export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunView[]> {
   const { rows } = await db.query<RunView>({
-    name: 'list-runs',
     text: `SELECT ${COLUMNS} FROM facteur.runs
       WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR command = $2)
         AND ($3::text IS NULL OR (user_id = $3 AND user_id <> ''))

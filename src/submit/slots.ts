@@ -10,6 +10,7 @@ export class Slots {
   readonly #onFree: () => void;
   #taken = 0;
   #wanted = false;
+  #told = false;
 
   /** @param onFree called when half of the places are free again after somebody had to go without */
   constructor(size: number, onFree: () => void) {
@@ -21,15 +22,21 @@ export class Slots {
     return this.#size - this.#taken;
   }
 
-  /** Remembers that more could be done with more places. */
-  want(): void {
-    this.#wanted = true;
+  /** Whether somebody had to go without, and is still waiting as far as is known. */
+  get wanted(): boolean {
+    return this.#wanted;
+  }
+
+  /** Remembers that more could be done with more places; or, `false`, that nobody waits any more. */
+  want(more = true): void {
+    this.#wanted = more;
+    this.#told = false;
   }
 
   /** @returns nothing while all are taken */
   take(): Slot | undefined {
     if (this.free <= 0) {
-      this.#wanted = true;
+      this.want();
       return undefined;
     }
     this.#taken += 1;
@@ -46,8 +53,8 @@ export class Slots {
   }
 
   #announce(): void {
-    if (this.#wanted && this.free * 2 >= this.#size) {
-      this.#wanted = false;
+    if (this.#wanted && !this.#told && this.free * 2 >= this.#size) {
+      this.#told = true;
       this.#onFree();
     }
   }

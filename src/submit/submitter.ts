@@ -86,9 +86,13 @@ export class Submitter {
     await Promise.allSettled(this.#inFlight);
   }
 
-  /** A slot for a run that is about to be recorded, or nothing when it has to wait for its turn in the ledger. */
+  /**
+   * A slot for a run that is about to be recorded, or nothing when it has to wait for its turn in the ledger: behind those
+   * that wait already, or else they would wait for as long as new ones keep coming.
+   */
   takeSlot(): Slot | undefined {
-    const mustWait = this.#deps.maxActive !== undefined || this.#slots.free <= 0 || this.#deps.urgent.isRush;
+    const { maxActive, urgent } = this.#deps;
+    const mustWait = maxActive !== undefined || this.#slots.wanted || urgent.isRush;
     return mustWait || this.#pacer.take(this.#now(), 1) === 0 ? undefined : this.#slots.take();
   }
 
@@ -146,6 +150,7 @@ export class Submitter {
       this.submit(run, this.#slots.take() ?? { release: () => undefined });
     }
     if (runs.length < limit) {
+      this.#slots.want(false);
       return Infinity;
     }
     this.#slots.want();

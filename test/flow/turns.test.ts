@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { UrgentWork } from '../../src/base/urgent-work.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { Submitter } from '../../src/submit/submitter.ts';
+import { clientFor, startCluster } from '../support/cluster.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { created, emptyLedger } from '../support/ledger.ts';
+import { newRun } from '../support/runs.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+beforeEach(() => emptyLedger(database.db));
+
+test('a place that becomes free is for the run that waits for it, not for the next that comes', async () => {
+  const { db } = database;
+  const cluster = await startCluster();
+  const submitter = new Submitter({
+    db,
+    workflows: clientFor(cluster.url),
+    clock: systemClock,
+    random: Math.random,
+    logger: silentLogger,
+    concurrency: 2,
+    maxActive: undefined,
+    onChanged: () => undefined,
+    urgent: new UrgentWork(),
+  });
+  onTestFinished(() => submitter.stop());
+  submitter.start();
+  await expect.poll(() => submitter.runOnce()).toBe(Infinity);
+  const [first, second] = [submitter.takeSlot(), submitter.takeSlot()];
+  expect([first, second]).not.toContain(undefined);
+  expect(submitter.takeSlot()).toBeUndefined();
+  const { workflowName } = await recordRun(db, { run: newRun(), claim: false });
+  first?.release();
+  expect(submitter.takeSlot()).toBeUndefined();
+  await expect.poll(() => created(cluster)).toEqual([workflowName]);
+  second?.release();
+  // Nobody waits any more.
+  await expect.poll(() => submitter.takeSlot()).toBeDefined();
+});
