@@ -2,7 +2,7 @@
  * What the Kafka door takes, beside two limits measured in the same run: the same client reading and handling nothing, and
  * the ledger's statement without Kafka (by pgbench, and by Node), as often at a time as there are partitions. Needs a real broker and PostgreSQL:
  *
- *   node scripts/services.ts run -- node bench/kafka.ts
+ *   FACTEUR_SERVICES=local node scripts/services.ts run -- node bench/kafka.ts
  *
  * BENCH_SECONDS (5) is how long the statement runs, BENCH_RECORDS (10000) how many records a topic holds.
  */

@@ -15,7 +15,9 @@ import { commandNewRun } from './requests.ts';
 export async function recordByPgbench(dsn: string, clients: number, seconds: number): Promise<number> {
   const executable = process.env['FACTEUR_TEST_PGBENCH'];
   if (executable === undefined) {
-    throw new Error('this bench needs FACTEUR_TEST_PGBENCH: run it by "node scripts/services.ts run -- …"');
+    throw new Error(
+      'this bench needs FACTEUR_TEST_PGBENCH: run it by "FACTEUR_SERVICES=local node scripts/services.ts run -- …"',
+    );
   }
   const script = join(tmpdir(), `facteur-pgbench-${randomUUID()}.sql`);
   await writeFile(script, `\\set n random(1, 1000000000000000)\n${await recordScript()};\n`);

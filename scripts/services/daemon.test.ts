@@ -81,13 +81,16 @@ test('another process that was given the same number is neither taken for ours n
   await once(stranger, 'exit');
 });
 
-test('the state knows what runs, forgets what died, and names what a killed run left behind', async () => {
+test('the state knows what runs and what died, and names what a killed run left behind', async () => {
   const daemon = await startNode('setInterval(() => {}, 1000)');
   const state = new StateDirectory(directory);
   expect(state.read('up')).toEqual({});
   const dead = { value: 'y', daemon: { ...daemon, startTicks: '1' } };
   state.write('up', { alive: { value: 'x', daemon }, dead });
-  expect(Object.keys(state.read('up'))).toEqual(['alive']);
+  expect(Object.keys(state.read('up'))).toEqual(['alive', 'dead']);
+  expect(state.find('up', 'alive')).toEqual({ value: 'x', daemon });
+  expect(state.find('up', 'dead')).toBeUndefined();
+  expect(state.find('up', 'other')).toBeUndefined();
 
   const gone = spawn(process.execPath, ['-e', '']);
   await once(gone, 'exit');

@@ -8,6 +8,7 @@ import { freePort } from './daemon.ts';
 export const SASL_USER = 'facteur';
 export const SASL_PASSWORD = 'facteur-test-password';
 
+const LOOPBACK = '127.0.0.1';
 const LISTENERS = ['PLAIN', 'SASL', 'TLS', 'SASLTLS', 'CONTROLLER'] as const;
 type Listener = (typeof LISTENERS)[number];
 /** Where each listener is: `127.0.0.1:PORT`. */
@@ -24,8 +25,10 @@ export async function ensureBrokerFolder(folder: string, jars: string): Promise<
   if (!existsSync(known)) {
     mkdirSync(folder, { recursive: true });
     const addresses = await freeAddresses();
-    makeCertificate(folder);
-    writeFileSync(join(folder, 'server.properties'), properties(folder, addresses));
+    for (const args of keytoolArguments(folder)) {
+      execFileSync('keytool', args, { stdio: 'pipe' });
+    }
+    writeFileSync(join(folder, 'server.properties'), brokerProperties(folder, addresses));
     format(folder, jars);
     writeFileSync(known, JSON.stringify(addresses));
   }
@@ -46,43 +49,51 @@ export function javaArguments(jars: string, className: string, memory: string): 
   ];
 }
 
-async function freeAddresses(): Promise<Addresses> {
+export async function freeAddresses(): Promise<Addresses> {
   const ports = await Promise.all(LISTENERS.map(() => freePort()));
-  return Object.fromEntries(LISTENERS.map((name, index) => [name, `127.0.0.1:${ports[index]}`])) as Addresses;
+  return Object.fromEntries(LISTENERS.map((name, index) => [name, `${LOOPBACK}:${ports[index]}`])) as Addresses;
 }
 
-/** A self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for whoever wants to trust it. */
-function makeCertificate(folder: string): void {
+/** What the tests of a broker read, besides where its plain listener is. */
+export function clientVariables(addresses: Addresses, caFile: string): Record<string, string> {
+  return {
+    FACTEUR_TEST_KAFKA_SASL_BROKERS: addresses.SASL,
+    FACTEUR_TEST_KAFKA_TLS_BROKERS: addresses.TLS,
+    FACTEUR_TEST_KAFKA_SASL_TLS_BROKERS: addresses.SASLTLS,
+    FACTEUR_TEST_KAFKA_SASL_USERNAME: SASL_USER,
+    FACTEUR_TEST_KAFKA_SASL_PASSWORD: SASL_PASSWORD,
+    FACTEUR_TEST_KAFKA_CA_FILE: caFile,
+  };
+}
+
+/** Makes a self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for whoever wants to trust it. */
+export function keytoolArguments(folder: string): string[][] {
   const store = ['-keystore', join(folder, 'broker.p12'), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD];
   const alias = ['-alias', 'broker'];
-  const names = ['-dname', 'CN=localhost', '-ext', 'san=ip:127.0.0.1,dns:localhost', '-validity', '3650'];
-  execFileSync('keytool', ['-genkeypair', ...store, ...alias, '-keyalg', 'EC', ...names], { stdio: 'pipe' });
-  execFileSync('keytool', ['-exportcert', ...store, ...alias, '-rfc', '-file', join(folder, 'ca.pem')], {
-    stdio: 'pipe',
-  });
+  const names = ['-dname', 'CN=localhost', '-ext', `san=ip:${LOOPBACK},dns:localhost`, '-validity', '3650'];
+  return [
+    ['-genkeypair', ...store, ...alias, '-keyalg', 'EC', ...names],
+    ['-exportcert', ...store, ...alias, '-rfc', '-file', join(folder, 'ca.pem')],
+  ];
 }
 
-function format(folder: string, jars: string): void {
+/** Makes the broker's data folder, which is where its user is kept, too. */
+export function formatArguments(folder: string): string[] {
   const scram = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
     '--add-scram',
     `${mechanism}=[name=${SASL_USER},password=${SASL_PASSWORD}]`,
   ]);
-  execFileSync(
-    'java',
-    [
-      ...javaArguments(jars, 'kafka.tools.StorageTool', '128m'),
-      'format',
-      '-t',
-      CLUSTER_ID,
-      '-c',
-      join(folder, 'server.properties'),
-      ...scram,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  return ['format', '-t', CLUSTER_ID, '-c', join(folder, 'server.properties'), ...scram];
 }
 
-function properties(folder: string, addresses: Addresses): string {
+function format(folder: string, jars: string): void {
+  execFileSync('java', [...javaArguments(jars, 'kafka.tools.StorageTool', '128m'), ...formatArguments(folder)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** @param host what clients' listeners are bound to: in a container not loopback, for its ports are published from outside */
+export function brokerProperties(folder: string, addresses: Addresses, host = LOOPBACK): string {
   const clientListeners = LISTENERS.filter((name) => name !== 'CONTROLLER');
   const jaas = 'org.apache.kafka.common.security';
   const plainLogin = `${jaas}.plain.PlainLoginModule required user_${SASL_USER}="${SASL_PASSWORD}";`;
@@ -92,7 +103,10 @@ function properties(folder: string, addresses: Addresses): string {
     'node.id': 1,
     'controller.quorum.voters': `1@${addresses.CONTROLLER}`,
     'controller.listener.names': 'CONTROLLER',
-    listeners: LISTENERS.map((name) => `${name}://${addresses[name]}`).join(','),
+    listeners: [
+      ...clientListeners.map((name) => `${name}://${addresses[name].replace(LOOPBACK, host)}`),
+      `CONTROLLER://${addresses.CONTROLLER}`,
+    ].join(','),
     'advertised.listeners': clientListeners.map((name) => `${name}://${addresses[name]}`).join(','),
     'listener.security.protocol.map':
       'PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL,CONTROLLER:PLAINTEXT',

@@ -2,7 +2,8 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { isRunning, serverDirectory, startDaemon, type DaemonRecord } from './daemon.ts';
-import { ensureBrokerFolder, javaArguments, SASL_PASSWORD, SASL_USER, type Addresses } from './kafka-config.ts';
+import { clientVariables, ensureBrokerFolder, javaArguments } from './kafka-config.ts';
+import { planKafka } from './kafka-container.ts';
 import { ensureJava, ensureKafkaJars } from './kafka-jars.ts';
 import type { Service, ServiceContext, StartedService } from './service.ts';
 
@@ -11,6 +12,7 @@ export const kafka: Service = {
   name: 'kafka',
   variable: 'FACTEUR_TEST_KAFKA_BROKERS',
   start: (context) => startBroker(context, serverDirectory('kafka', undefined)),
+  plan: planKafka,
 };
 
 /** Starts the broker of a directory: what it stored there, and its ports, are those of last time. */
@@ -29,7 +31,7 @@ export async function startBroker(context: ServiceContext, directory: string): P
     stopSignal: 'SIGTERM',
     ready: async () => assertStarted(log),
   });
-  return { value: addresses.PLAIN, also: variables(directory, addresses), daemon };
+  return { value: addresses.PLAIN, also: clientVariables(addresses, join(directory, 'ca.pem')), daemon };
 }
 
 /** Ends a broker at once and leaves its files, as a crash would; resolves when it is gone. */
@@ -44,15 +46,4 @@ function assertStarted(log: string): void {
   if (!existsSync(log) || !readFileSync(log, 'utf8').includes('Kafka Server started')) {
     throw new Error('the broker is not ready yet');
   }
-}
-
-function variables(directory: string, addresses: Addresses): Record<string, string> {
-  return {
-    FACTEUR_TEST_KAFKA_SASL_BROKERS: addresses.SASL,
-    FACTEUR_TEST_KAFKA_TLS_BROKERS: addresses.TLS,
-    FACTEUR_TEST_KAFKA_SASL_TLS_BROKERS: addresses.SASLTLS,
-    FACTEUR_TEST_KAFKA_SASL_USERNAME: SASL_USER,
-    FACTEUR_TEST_KAFKA_SASL_PASSWORD: SASL_PASSWORD,
-    FACTEUR_TEST_KAFKA_CA_FILE: join(directory, 'ca.pem'),
-  };
 }

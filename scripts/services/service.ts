@@ -7,6 +7,12 @@ export interface Service {
   readonly variable: string;
   /** Installs what is absent and starts a server of its own on a free port of 127.0.0.1. */
   start(context: ServiceContext): Promise<StartedService>;
+  /**
+   * How it would be started in a container.
+   *
+   * @param directory where files of the container may be copied to
+   */
+  plan(directory: string): Promise<ContainerPlan>;
 }
 
 /** What starting may use. */
@@ -16,11 +22,26 @@ export interface ServiceContext {
   readonly say: (line: string) => void;
 }
 
-/** A running server, as remembered in the state file. */
-export interface StartedService {
+/** Where a service is. */
+export interface Location {
   /** What the service's variable is set to. */
   readonly value: string;
   /** Further variables that tests of this service read. */
   readonly also?: Readonly<Record<string, string>>;
+}
+
+/** A server that runs on this machine as a process of ours. */
+export interface StartedService extends Location {
   readonly daemon: DaemonRecord;
+}
+
+/** What compose.yaml is told of a container, and where the service will be then. */
+export interface ContainerPlan {
+  readonly location: Location;
+  /** The variables that stand in compose.yaml. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Ports of 127.0.0.1 that lead into the container. */
+  readonly ports: readonly number[];
+  /** A file of the container that tests read, and where they look for it. */
+  readonly copy?: { readonly from: string; readonly to: string };
 }

@@ -1,10 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ContainedService, containerRuns } from './compose.ts';
 import { isRunning } from './daemon.ts';
 import type { StartedService } from './service.ts';
 
+/** A service that we started, one way or the other. */
+export type RememberedService = StartedService | ContainedService;
+
 /** What one owner started, by the service's name. */
-export type Started = Readonly<Record<string, StartedService>>;
+export type Started = Readonly<Record<string, RememberedService>>;
 
 /** Files `NAME.json`, one an owner: `up` for those that stay, `run-PID` for those of one `run`. */
 export class StateDirectory {
@@ -15,14 +19,16 @@ export class StateDirectory {
     this.#path = path;
   }
 
-  /** Services of this owner that still run; those that died meanwhile are left out. */
+  /** All that this owner started, with what died meanwhile: files and containers of it may still be there. */
   read(owner: string): Started {
-    const file = this.#file(owner);
-    if (!readdirSync(this.#path).includes(`${owner}.json`)) {
-      return {};
-    }
-    const all = Object.entries(JSON.parse(readFileSync(file, 'utf8')) as Started);
-    return Object.fromEntries(all.filter(([, service]) => isRunning(service.daemon)));
+    const known = readdirSync(this.#path).includes(`${owner}.json`);
+    return known ? (JSON.parse(readFileSync(this.#file(owner), 'utf8')) as Started) : {};
+  }
+
+  /** A service of this owner, if it still runs. */
+  find(owner: string, name: string): RememberedService | undefined {
+    const service = this.read(owner)[name];
+    return service !== undefined && runs(service) ? service : undefined;
   }
 
   write(owner: string, started: Started): void {
@@ -42,6 +48,10 @@ export class StateDirectory {
   #file(owner: string): string {
     return join(this.#path, `${owner}.json`);
   }
+}
+
+function runs(service: RememberedService): boolean {
+  return 'container' in service ? containerRuns(service.container) : isRunning(service.daemon);
 }
 
 function exists(pid: number): boolean {

