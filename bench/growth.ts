@@ -150,11 +150,10 @@ for (const size of SIZES) {
   for (const name of Object.keys(OPERATIONS)) {
     const before = await sequentialScans();
     results.set(name, [...(results.get(name) ?? []), await measure(name)]);
-    for (const [table, scans] of await sequentialScans()) {
-      const more = scans - (before.get(table) ?? 0);
-      if (more > 0) {
-        console.error(`${size} runs: ${name}: ${more} sequential scans of ${table}`);
-      }
+    const after = await sequentialScans();
+    const scanned = [...after].map(([table, scans]) => [table, scans - (before.get(table) ?? 0)] as const);
+    for (const [table, scans] of scanned.filter(([, more]) => more > 0)) {
+      console.error(`${size} runs: ${name}: ${scans} sequential scans of ${table}`);
     }
   }
 }

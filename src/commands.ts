@@ -124,16 +124,13 @@ function ledgerAccess(build: BuildVersion): WithLedger {
     const { config } = await loadConfig({ ...loadOptions(io, configPath), require: needed });
     const context = contextOf(io, { ...build, logger: createLogger('warn', io.stderr) });
     const db = await openLedger(config, context);
+    const announcements = createAnnouncements(db, context.logger);
     try {
-      const parts = {
-        db,
-        submitter: undefined,
-        sessions: NO_SESSIONS,
-        announcements: createAnnouncements(db, context.logger),
-      };
+      const parts = { db, submitter: undefined, sessions: NO_SESSIONS, announcements };
       const dispatch = dispatchFor({ ...config, argo: config.argo ?? NO_TARGET }, context, parts);
       return await work({ db, dispatch, codexEnabled: config.codex.enabled });
     } finally {
+      await announcements.flush();
       await db.close();
     }
   };

@@ -20,6 +20,8 @@ import { Follower, type FollowerDeps } from './follow/follower.ts';
 import { dueWork, type DueWork } from './ledger/due-work.ts';
 import { createAnnouncements, MESSAGE_CHANNEL, SUBMIT_CHANNEL } from './ledger/announcements.ts';
 import { Notifier } from './notify/notifier.ts';
+import { isFinished } from './domain/run-state.ts';
+import type { Observed } from './ledger/observe-workflows.ts';
 import type { Role } from './roles.ts';
 import { Submitter, type SubmitterDeps } from './submit/submitter.ts';
 
@@ -39,7 +41,7 @@ export interface CoreSettings {
   readonly config: Config;
   readonly context: AppContext;
   readonly roles: ReadonlySet<Role>;
-  /** Absent while the dispatcher is disabled. */
+  /** Absent while the dispatcher is disabled, and where there is no cluster to ask. */
   readonly argo: ArgoClient | undefined;
   readonly sessions: Sessions;
   readonly discord: DiscordClient;
@@ -64,17 +66,20 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
   const urgent = new UrgentWork();
   const notifier = buildNotifier(settings, db, urgent);
   const announcements = createAnnouncements(db, context.logger);
-  const tellOfIt = (): void => void announcements.messagesDue();
-  const submitter = buildSubmitter(settings, { db, urgent, onChanged: tellOfIt });
+  const onNews = (): void => void announcements.messagesDue();
+  const submitter = buildSubmitter(settings, { db, urgent, onChanged: onNews });
   const onDue = ({ runsInMs, messagesInMs }: DueWork): void => {
     nudgeIn(runsInMs, submitter);
     nudgeIn(messagesInMs, notifier);
   };
-  const onChanged = (): void => {
-    tellOfIt();
-    // A run that ended makes room for one that waits.
-    if (config.argo.maxActive !== undefined) {
-      submitter?.nudge();
+  const onChanged = (changes: readonly Observed[]): void => {
+    if (changes.some(({ news }) => news)) {
+      onNews();
+    }
+    // A run that ended makes room for one that waits, here or elsewhere.
+    const makesRoom = config.argo.maxActive !== undefined && changes.some(({ to }) => isFinished(to));
+    if (makesRoom || changes.some(({ due }) => due)) {
+      void announcements.runsDue();
     }
   };
   const follower = buildFollower(settings, { db, onChanged, onDue });
@@ -90,14 +95,18 @@ export async function openCore(settings: CoreSettings, signal: AbortSignal): Pro
       sweeper?.start();
       if (submitter !== undefined) {
         await whenReachable(() => db.listen(SUBMIT_CHANNEL, () => submitter.nudge()), context, signal);
+        // What was announced before there was anybody to hear it.
+        submitter.nudge();
       }
       if (notifier !== undefined) {
         await whenReachable(() => db.listen(MESSAGE_CHANNEL, () => notifier.nudge()), context, signal);
+        notifier.nudge();
       }
     },
     async stop() {
       await Promise.all([submitter?.stop(), follower?.stop(), sweeper?.stop()]);
       await notifier?.stop();
+      await announcements.flush();
       await db.close();
     },
   };

@@ -11,7 +11,7 @@ import type { InteractionsRoute } from './entry/http/interactions-route.ts';
 export interface InteractionsSettings {
   readonly config: Config;
   readonly context: AppContext;
-  /** Absent while the dispatcher is disabled. */
+  /** Absent where there is no cluster to ask. */
   readonly argo: ArgoClient | undefined;
   readonly sessions: Sessions;
   readonly commandMetrics: CommandMetrics;
@@ -35,6 +35,7 @@ export function interactionsRoute(settings: InteractionsSettings, requireCore: (
       commands: config.commands,
       roleMap: config.roleMap,
       argo: config.argo,
+      disabled: config.dispatcherDisabled,
       templates: argo,
       workflows: argo,
       clock,

@@ -12,7 +12,7 @@ export interface ReadinessSubjects {
   readonly stopping: boolean;
   /** Absent until the schema is in place. */
   readonly db: Database | undefined;
-  /** Absent while the dispatcher is disabled. */
+  /** Absent where there is no cluster to ask. */
   readonly argo: ArgoClient | undefined;
   readonly sessions: Pick<Sessions, 'status'>;
 }

@@ -15,7 +15,7 @@ export class UrgentWork {
   #rushUntil = -Infinity;
 
   get isRush(): boolean {
-    return performance.now() < this.#rushUntil;
+    return this.#underWay > RUSH || performance.now() < this.#rushUntil;
   }
 
   /** Least time between two passes of other work, in milliseconds. */
@@ -25,12 +25,12 @@ export class UrgentWork {
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.#underWay += 1;
-    if (this.#underWay > RUSH) {
-      this.#rushUntil = performance.now() + RUSH_LASTS_MS;
-    }
     try {
       return await work();
     } finally {
+      if (this.#underWay > RUSH) {
+        this.#rushUntil = performance.now() + RUSH_LASTS_MS;
+      }
       this.#underWay -= 1;
     }
   }

@@ -25,7 +25,7 @@ import { requirePermission } from './permission.ts';
 import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
 import { retryOf, type Asker } from './retry.ts';
-import { wakeSubmission } from './wake.ts';
+import { wakeSubmission, type WakeDeps } from './wake.ts';
 import { withdrawInTime } from './withdraw.ts';
 
 export interface AcceptOptions {
@@ -121,12 +121,15 @@ export function createDispatch(given: DispatchDeps): Dispatch {
       return accept(retryOf(run, moment(), options.asker), options, deps);
     },
     async cancel(runId, actor) {
-      const state = await requestCancel(deps.db, runId, actor);
-      if (state === undefined) {
+      const asked = await requestCancel(deps.db, runId, actor);
+      if (asked === undefined) {
         throw new FacteurError('run.unknown', 'there is no such run', { retryable: false });
       }
-      await Promise.all([wakeSubmission(deps), deps.announcements.messagesDue()]);
-      return state;
+      wakeSubmission(deps);
+      if (asked.news) {
+        void deps.announcements.messagesDue();
+      }
+      return asked.state;
     },
   };
 }
@@ -149,7 +152,7 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
 
 async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise<RunReceipt> {
   refuseOversized(run);
-  const { receipt, slot } = await recordInSlot(run, deps).catch((error: unknown) => {
+  const { receipt, slot } = await recordInSlot(run, options.givenUp, deps).catch((error: unknown) => {
     if (options.givenUp !== undefined) {
       void withdrawInTime(run, deps);
     }
@@ -165,21 +168,26 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
     slot?.release();
     return receipt;
   }
-  if (deps.submitter === undefined) {
-    void wakeSubmission(deps);
+  const { submitter } = deps;
+  if (submitter === undefined) {
+    wakeSubmission(deps);
     return receipt;
   }
   const waitMs = options.awaitSubmissionMs;
-  const settled = waitMs > 0 ? deps.submitter.settled(runId, waitMs) : undefined;
-  bringToCluster(run, receipt, deps.submitter, slot);
+  const settled = waitMs > 0 ? submitter.settled(runId, waitMs) : undefined;
+  bringToCluster(run, receipt, { ...deps, submitter }, slot);
   return settled === undefined ? receipt : { ...receipt, ...((await settled) ?? (await lookAgain(runId, deps))) };
 }
 
 /** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
-async function recordInSlot(run: NewRun, deps: Parts): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
+async function recordInSlot(
+  run: NewRun,
+  givenUp: AbortSignal | undefined,
+  deps: Parts,
+): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
   const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
   try {
-    const receipt = await deps.recorder.record(run, slot !== undefined);
+    const receipt = await deps.recorder.record(run, slot !== undefined, givenUp);
     const { runId, deliveryId, duplicate, workflowName } = receipt;
     const facts = { ...traceField(run.traceparent), runId, deliveryId, workflow: workflowName, door: run.door };
     deps.logger.info({ ...facts, duplicate }, 'run recorded');
@@ -209,13 +217,22 @@ async function lookAgain(runId: string, { db, logger }: DispatchDeps): Promise<P
 }
 
 /** At once in the slot that was taken for it; or else in its turn. A duplicate is for whoever recorded it first. */
-function bringToCluster(run: NewRun, receipt: RunReceipt, submitter: Submitter, slot: Slot | undefined): void {
-  if (slot === undefined || receipt.duplicate) {
+function bringToCluster(
+  run: NewRun,
+  receipt: RunReceipt,
+  deps: WakeDeps & { readonly submitter: Submitter },
+  slot: Slot | undefined,
+): void {
+  if (receipt.duplicate) {
     slot?.release();
-    submitter.nudge();
+    deps.submitter.nudge();
     return;
   }
-  submitter.submit(claimOf(run, receipt), slot);
+  if (slot === undefined) {
+    wakeSubmission(deps);
+    return;
+  }
+  deps.submitter.submit(claimOf(run, receipt), slot);
 }
 
 /** A run that was recorded just now, with the claim that this process then has. */

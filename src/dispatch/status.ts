@@ -15,9 +15,10 @@ import { listRuns, type RunView } from '../ledger/find-runs.ts';
  *   ready     the template is there
  *   missing   the cluster answers and has no such template
  *   silent    the cluster does not answer, or not in time
+ *   unknown   this process has no cluster to ask; others may
  *   disabled  the dispatcher is switched off: nothing is submitted
  */
-export type TemplateState = 'ready' | 'missing' | 'silent' | 'disabled';
+export type TemplateState = 'ready' | 'missing' | 'silent' | 'unknown' | 'disabled';
 
 export interface LastRequest {
   readonly command: string;
@@ -40,7 +41,9 @@ export interface StatusReport {
 export interface StatusDeps {
   readonly db: Queryable;
   readonly sessions: Pick<Sessions, 'lastDispatch'>;
-  /** Absent while the dispatcher is disabled. */
+  /** Whether the dispatcher is switched off. */
+  readonly disabled: boolean;
+  /** Absent where there is no cluster to ask. */
   readonly templates: Pick<ArgoClient, 'getWorkflowTemplate'> | undefined;
   readonly argo: ArgoConfig;
 }
@@ -82,9 +85,9 @@ async function observedTemplateState(deps: StatusDeps): Promise<TemplateState> {
   });
 }
 
-async function templateState({ templates, argo }: StatusDeps): Promise<TemplateState> {
-  if (templates === undefined) {
-    return 'disabled';
+async function templateState({ disabled, templates, argo }: StatusDeps): Promise<TemplateState> {
+  if (disabled || templates === undefined) {
+    return disabled ? 'disabled' : 'unknown';
   }
   const asked = templates.getWorkflowTemplate(argo.namespace, argo.workflowTemplate, { timeoutMs: PATIENCE_MS });
   try {

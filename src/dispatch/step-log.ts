@@ -25,7 +25,7 @@ export interface StepLog {
 }
 
 export interface StepLogDeps {
-  /** Absent while the dispatcher is disabled. */
+  /** Absent where there is no cluster to ask. */
   readonly workflows: Pick<ArgoClient, 'getWorkflow' | 'podLog'> | undefined;
 }
 

@@ -7,11 +7,8 @@ export interface WakeDeps {
   readonly submitter: Pick<Submitter, 'nudge'> | undefined;
 }
 
-/** Has the ledger looked at, by this process or by all. Resolves when that is announced; nobody has to wait for it. */
-export async function wakeSubmission({ announcements, submitter }: WakeDeps): Promise<void> {
-  if (submitter === undefined) {
-    await announcements.runsDue();
-  } else {
-    submitter.nudge();
-  }
+/** Has the ledger looked at: here at once, and by all who have a place free where this process may have none. */
+export function wakeSubmission({ announcements, submitter }: WakeDeps): void {
+  submitter?.nudge();
+  void announcements.runsDue();
 }

@@ -38,6 +38,6 @@ async function withdraw(recording: Recording, deps: WithdrawDeps): Promise<void>
   const runId = await withdrawRun(deps.db, recording, ACTOR);
   if (runId !== undefined) {
     deps.logger.warn({ runId }, 'recorded although its sender was told otherwise; the run is canceled');
-    await wakeSubmission(deps);
+    wakeSubmission(deps);
   }
 }

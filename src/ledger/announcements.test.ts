@@ -55,6 +55,18 @@ test('what is announced while a statement is on its way is announced again', asy
   expect(said).toHaveLength(2);
 });
 
+test('before the end all that is to be said is said, without a pause', async () => {
+  const { announcements, said } = await setUp();
+  await announcements.runsDue();
+  void announcements.runsDue();
+  void announcements.messagesDue();
+  await announcements.flush();
+  expect(said.toSorted()).toEqual([
+    `announce-${MESSAGE_CHANNEL}`,
+    ...Array.from({ length: 2 }, () => `announce-${SUBMIT_CHANNEL}`),
+  ]);
+});
+
 test('a database that is gone is nobody’s problem here', async () => {
   const { db, announcements, log } = await setUp();
   db.faults.before = () => unavailable();

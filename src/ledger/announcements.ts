@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
@@ -14,6 +15,14 @@ export const MESSAGE_CHANNEL = 'facteur_messages';
 export interface Announcements {
   runsDue(): Promise<void>;
   messagesDue(): Promise<void>;
+  /** Says at once what is still to be said: before the database is closed. */
+  flush(): Promise<void>;
+}
+
+/** One kind of announcement. */
+interface Announcer {
+  announce(): Promise<void>;
+  flush(): Promise<void>;
 }
 
 /** Least time between two announcements of one kind, in milliseconds. */
@@ -25,23 +34,41 @@ const SPACING_MS = 50;
  * is on its way, or shortly after it, goes with the next.
  */
 export function createAnnouncements(db: Queryable, logger: Logger): Announcements {
+  const [runs, messages] = [createAnnouncer(db, SUBMIT_CHANNEL, logger), createAnnouncer(db, MESSAGE_CHANNEL, logger)];
   return {
-    runsDue: announcer(db, SUBMIT_CHANNEL, logger),
-    messagesDue: announcer(db, MESSAGE_CHANNEL, logger),
+    runsDue: () => runs.announce(),
+    messagesDue: () => messages.announce(),
+    flush: async () => {
+      await Promise.all([runs.flush(), messages.flush()]);
+    },
   };
 }
 
-function announcer(db: Queryable, channel: string, logger: Logger): () => Promise<void> {
+function createAnnouncer(db: Queryable, channel: string, logger: Logger): Announcer {
   let next: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  /** What was said last, and the pause after it. */
+  let last: Promise<void> = Promise.resolve();
+  let pause = Promise.resolve();
+  const hurry = new AbortController();
   const announce = async (): Promise<void> => {
-    await last;
+    await pause;
     next = undefined;
-    const said = say(db, channel, logger);
-    last = said.then(() => new Promise((resolve) => setTimeout(resolve, SPACING_MS).unref()));
-    await said;
+    last = say(db, channel, logger);
+    pause = last.then(() => shortPause(hurry.signal));
+    await last;
   };
-  return () => (next ??= announce());
+  return {
+    announce: () => (next ??= announce()),
+    flush: async () => {
+      hurry.abort();
+      await (next ?? last);
+    },
+  };
+}
+
+async function shortPause(signal: AbortSignal): Promise<void> {
+  // Rejects when there is no time for it.
+  await setTimeout(SPACING_MS, undefined, { signal, ref: false }).catch(() => undefined);
 }
 
 async function say(db: Queryable, channel: string, logger: Logger): Promise<void> {

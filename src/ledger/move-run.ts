@@ -44,18 +44,22 @@ WITH moved AS (
   FROM run, moved
 ), message AS (
   UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
+  RETURNING messages.run_id
 )
-SELECT due_at IS NOT NULL AS due FROM moved`;
+SELECT due_at IS NOT NULL AS due, EXISTS (SELECT FROM message) AS news FROM moved`;
 
-/** What came of a move. `due`: somebody asked meanwhile for the run to be ended, which is now the submitter's to do. */
+/** What came of a move. */
 export interface MoveResult {
   readonly moved: boolean;
+  /** Somebody asked meanwhile for the run to be ended, which is now the submitter's to do. */
   readonly due: boolean;
+  /** It has a message, which has something new to show. */
+  readonly news: boolean;
 }
 
 /** Moves a run, or leaves it as it is when the state machine forbids the move from where the run is now. */
 export async function moveRun(db: Queryable, move: RunMove): Promise<MoveResult> {
-  const { rows } = await db.query<{ readonly due: boolean }>({
+  const { rows } = await db.query<{ readonly due: boolean; readonly news: boolean }>({
     name: 'move-run',
     text: MOVE,
     values: [
@@ -67,5 +71,6 @@ export async function moveRun(db: Queryable, move: RunMove): Promise<MoveResult>
       move.actor ?? 'facteur',
     ],
   });
-  return { moved: rows.length > 0, due: rows[0]?.due === true };
+  const [row] = rows;
+  return { moved: row !== undefined, due: row?.due === true, news: row?.news === true };
 }

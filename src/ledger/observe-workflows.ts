@@ -45,6 +45,10 @@ export interface Observed {
    *   unconfirmed  nothing was changed: ask the cluster for this workflow, and apply what it says as confirmed
    */
   readonly effect: 'moved' | 'updated' | 'unconfirmed';
+  /** Somebody had asked for its end before its workflow was known: that is now the submitter's to do. */
+  readonly due: boolean;
+  /** It has a message, which has something new to show. */
+  readonly news: boolean;
 }
 
 const MOVES = RUN_STATES.flatMap((from) => RUN_MOVES[from].map((to) => `${from}>${to}`));
@@ -72,7 +76,8 @@ WITH seen AS (
     state text, progress text, reason text, started_at timestamptz, finished_at timestamptz, resources jsonb,
     confirmed boolean)
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, runs.traceparent, seen.*
+  SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, runs.traceparent,
+    runs.cancel_requested_by IS NOT NULL AS unwanted, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
   WHERE CASE WHEN runs.workflow_uid IS NOT NULL THEN runs.workflow_uid = seen.uid
       ELSE runs.state IN ('queued', 'submitted')
@@ -147,10 +152,13 @@ WITH seen AS (
     resource_usage = CASE EXCLUDED.resource_usage WHEN '{}' THEN metrics.resource_usage ELSE EXCLUDED.resource_usage END
 ), message AS (
   UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
+  RETURNING messages.run_id
 )
 SELECT run_id, namespace, name, uid, delivery, was, state, traceparent,
   (extract(epoch FROM now() - CASE WHEN ends THEN finished_at ELSE started_at END) * 1000)::float8 AS lag_ms,
-  CASE WHEN NOT believed THEN 'unconfirmed' WHEN moves THEN 'moved' ELSE 'updated' END AS effect
+  CASE WHEN NOT believed THEN 'unconfirmed' WHEN moves THEN 'moved' ELSE 'updated' END AS effect,
+  believed AND unwanted AND was = 'queued' AND NOT ends AS to_stop,
+  EXISTS (SELECT FROM message WHERE message.run_id = due.run_id) AS news
 FROM due`;
 
 interface ObservedRow {
@@ -164,6 +172,8 @@ interface ObservedRow {
   readonly traceparent: string;
   readonly lag_ms: number | null;
   readonly effect: Observed['effect'];
+  readonly to_stop: boolean;
+  readonly news: boolean;
 }
 
 /**
@@ -190,6 +200,8 @@ export async function observeWorkflows(db: Queryable, batch: readonly Observatio
     traceparent: row.traceparent,
     lagMs: row.lag_ms ?? undefined,
     effect: row.effect,
+    due: row.to_stop,
+    news: row.news,
   }));
 }
 

@@ -17,7 +17,7 @@ function setUp(limits: { readonly runs?: number; readonly waitMs?: number } = {}
   const db = faultyDatabase(database.db);
   const statements: string[] = [];
   db.faults.before = (name) => void statements.push(name);
-  const recorder = createRunRecorder(db, { statements: 1, runs: 64, waitMs: 5000, ...limits });
+  const recorder = createRunRecorder(db, { statements: 1, runs: 64, characters: 100_000, waitMs: 5000, ...limits });
   return { db, recorder, statements };
 }
 
@@ -134,6 +134,41 @@ test('nobody waits for ever behind a database that hangs', async () => {
   expect(await countRuns(database.db, 'queued')).toBe(1);
 });
 
+test('what nobody waits for any more when its turn comes is not recorded', async () => {
+  const { db, recorder } = setUp();
+  const held = Promise.withResolvers<undefined>();
+  db.faults.before = () => held.promise;
+  const givenUp = new AbortController();
+  const first = recorder.record(newRun(), true, givenUp.signal);
+  const second = recorder.record(newRun(), true, givenUp.signal);
+  const third = recorder.record(newRun(), true);
+  givenUp.abort();
+  held.resolve(undefined);
+  await expect(second).rejects.toMatchObject({ code: 'postgres.unavailable' });
+  await Promise.all([first, third]);
+  expect(await countRuns(database.db, 'queued')).toBe(2);
+});
+
+test('large ones do not share a statement', async () => {
+  const { recorder, statements } = setUp();
+  const large = () => newRun({ runMetadata: { text: 'x'.repeat(60_000) } });
+  await Promise.all(Array.from({ length: 6 }, () => recorder.record(large(), true)));
+  expect(statements).toHaveLength(6);
+});
+
+test('when the database goes away while they are recorded one by one, the others need not wait for it each', async () => {
+  const { db, recorder, statements } = setUp();
+  const runs = Array.from({ length: 9 }, (_, index) => newRun(index === 2 ? { userId: 'a\0b' } : {}));
+  // The first has a statement of its own, the next eight share one that is refused, and then the server is gone.
+  db.faults.before = (name) => {
+    statements.push(name);
+    return statements.length > 3 ? unavailable() : undefined;
+  };
+  const results = await Promise.allSettled(runs.map((run) => recorder.record(run, true)));
+  expect(statements).toHaveLength(4);
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+});
+
 test('nobody waits while a statement is free', async () => {
   const db = faultyDatabase(database.db);
   const held = Promise.withResolvers<undefined>();
@@ -142,7 +177,7 @@ test('nobody waits while a statement is free', async () => {
     begun += 1;
     return held.promise;
   };
-  const recorder = createRunRecorder(db, { statements: 3, runs: 64, waitMs: 5000 });
+  const recorder = createRunRecorder(db, { statements: 3, runs: 64, characters: 100_000, waitMs: 5000 });
   const receipts = Array.from({ length: 5 }, () => recorder.record(newRun(), true));
   await vi.waitFor(() => expect(begun).toBe(3));
   held.resolve(undefined);

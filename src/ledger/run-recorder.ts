@@ -8,13 +8,17 @@ export interface RunRecorder {
    * Remembers a run; durable when it resolves. As {@link recordRun}, but runs that have to wait for each other anyway
    * share a statement.
    *
+   * @param givenUp nobody waits for it any more when this fires: if its turn has not come by then, it is not recorded
    * @throws DatabaseError `postgres.unavailable` (try again) or `postgres.invalid` (text that Postgres cannot hold)
    */
-  record(run: NewRun, claim: boolean): Promise<RunReceipt>;
+  record(run: NewRun, claim: boolean, givenUp?: AbortSignal): Promise<RunReceipt>;
 }
 
 interface Waiting extends RecordRequest {
-  readonly resolve: (receipt: RunReceipt | Promise<RunReceipt>) => void;
+  readonly givenUp: AbortSignal | undefined;
+  /** Of what is sent for it, roughly. */
+  readonly characters: number;
+  readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
   readonly expiry: NodeJS.Timeout;
 }
@@ -24,11 +28,13 @@ export interface RecorderLimits {
   readonly statements: number;
   /** Runs in one statement. */
   readonly runs: number;
+  /** Characters in one statement; a run that is larger has one of its own. */
+  readonly characters: number;
   /** Longest wait for a turn, in milliseconds. */
   readonly waitMs: number;
 }
 
-const LIMITS: RecorderLimits = { statements: 4, runs: 64, waitMs: 5_000 };
+const LIMITS: RecorderLimits = { statements: 4, runs: 64, characters: 4 * 2 ** 20, waitMs: 5_000 };
 
 /**
  * While few runs arrive each has a statement of its own and waits for nothing. When more arrive than statements may be
@@ -40,9 +46,12 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
 
   const next = (): void => {
     while (underWay < limits.statements && waiting.length > 0) {
-      const [chosen, rest] = choose(waiting, limits.runs);
+      const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
       chosen.forEach(({ expiry }) => clearTimeout(expiry));
+      if (chosen.length === 0) {
+        return;
+      }
       underWay += 1;
       void recordChosen(db, chosen).finally(() => {
         underWay -= 1;
@@ -52,13 +61,14 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
   };
 
   return {
-    record(run, claim) {
+    record(run, claim, givenUp) {
       return new Promise((resolve, reject) => {
         const expiry = setTimeout(() => {
           waiting = waiting.filter((entry) => entry !== mine);
           reject(new DatabaseError('postgres.unavailable', 'too many runs wait to be recorded', { retryable: true }));
         }, limits.waitMs);
-        const mine: Waiting = { run, claim, resolve, reject, expiry };
+        const characters = JSON.stringify(run).length;
+        const mine: Waiting = { run, claim, givenUp, characters, resolve, reject, expiry };
         waiting.push(mine);
         next();
       });
@@ -66,13 +76,25 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
   };
 }
 
+/** Whoever was told that nothing came of it must not have it recorded, if that can still be helped. */
+function stillWanted({ givenUp, expiry, reject }: Waiting): boolean {
+  if (givenUp?.aborted !== true) {
+    return true;
+  }
+  clearTimeout(expiry);
+  reject(new DatabaseError('postgres.unavailable', 'nobody waits for it any more', { retryable: true }));
+  return false;
+}
+
 /** The first ones that may share a statement: no row of it is written twice. The others keep their order. */
-function choose(waiting: readonly Waiting[], limit: number): readonly [Waiting[], Waiting[]] {
+function choose(waiting: readonly Waiting[], limits: RecorderLimits): readonly [Waiting[], Waiting[]] {
   const keys = new Set<string>();
   const chosen: Waiting[] = [];
   const passed: Waiting[] = [];
+  let characters = 0;
   for (const [place, entry] of waiting.entries()) {
-    if (chosen.length === limit) {
+    characters += entry.characters;
+    if (chosen.length === limits.runs || (chosen.length > 0 && characters > limits.characters)) {
       return [chosen, [...passed, ...waiting.slice(place)]];
     }
     const { deliveryId, idea } = entry.run;
@@ -106,9 +128,18 @@ async function recordChosen(db: Database, chosen: readonly Waiting[]): Promise<v
 }
 
 async function recordAlone(db: Database, chosen: readonly Waiting[]): Promise<void> {
+  let gone: DatabaseError | undefined;
   for (const entry of chosen) {
-    const recording = recordRun(db, entry);
-    entry.resolve(recording);
-    await recording.catch(() => undefined);
+    if (gone !== undefined) {
+      // Each would wait for the same database to answer.
+      entry.reject(gone);
+      continue;
+    }
+    try {
+      entry.resolve(await recordRun(db, entry));
+    } catch (error) {
+      entry.reject(error);
+      gone = error instanceof DatabaseError && error.code === 'postgres.unavailable' ? error : undefined;
+    }
   }
 }

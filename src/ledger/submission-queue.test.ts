@@ -19,7 +19,7 @@ beforeEach(() => emptyLedger(db));
 const record = async (deliveryId: string): Promise<string> =>
   (await recordRun(db, { run: newRun({ deliveryId }), claim: false })).runId;
 const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
-  (await claimDueRuns(db, { limit, maxActive })).map(({ deliveryId }) => deliveryId).toSorted();
+  (await claimDueRuns(db, { limit, maxActive })).runs.map(({ deliveryId }) => deliveryId).toSorted();
 
 describe('claiming', () => {
   test('takes what is due in order of arrival, and each run once', async () => {
@@ -34,7 +34,8 @@ describe('claiming', () => {
   test('gives everything that creating the workflow takes', async () => {
     const run = newRun({ deliveryId: 'a', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` });
     const { runId, workflowName } = await recordRun(db, { run, claim: false });
-    expect(await claimDueRuns(db, { limit: 1, maxActive: undefined })).toEqual([
+    const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    expect(runs).toEqual([
       {
         runId,
         deliveryId: 'a',
@@ -50,11 +51,31 @@ describe('claiming', () => {
     ]);
   });
 
+  test('says when to look again: when the next one is due, here or by the end of another claim', async () => {
+    const limits = { limit: 5, maxActive: undefined };
+    expect(await claimDueRuns(db, limits)).toEqual({ runs: [], nextInMs: undefined });
+    await recordRun(db, { run: newRun(), claim: true });
+    const { nextInMs } = await claimDueRuns(db, limits);
+    expect(nextInMs).toBeGreaterThan(13_000);
+    expect(nextInMs).toBeLessThanOrEqual(15_000);
+  });
+
+  test('waiting for room is no reason to look again soon', async () => {
+    await record('a');
+    await record('b');
+    await record('c');
+    const limits = { limit: 5, maxActive: 1 };
+    expect((await claimDueRuns(db, limits)).runs).toHaveLength(1);
+    expect((await claimDueRuns(db, limits)).nextInMs).toBeGreaterThan(10_000);
+  });
+
   test('a claim that ran out is taken again, as another attempt', async () => {
     await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: true });
     expect(await claim()).toEqual([]);
     await timePasses(db);
-    const [again] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    const {
+      runs: [again],
+    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     expect(again?.attempts).toBe(2);
   });
 
@@ -86,7 +107,9 @@ describe('room', () => {
 
   test('a run that was tried keeps its place, and gets its turn before those that were not', async () => {
     await record('tried');
-    const [tried] = await claimDueRuns(db, { limit: 1, maxActive: 1 });
+    const {
+      runs: [tried],
+    } = await claimDueRuns(db, { limit: 1, maxActive: 1 });
     for (const id of ['a', 'b']) {
       await record(id);
     }
@@ -108,7 +131,9 @@ describe('room', () => {
 describe('putting back', () => {
   test('a run is due when its wait is over, to the millisecond, with the reason', async () => {
     await record('a');
-    const [run] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    const {
+      runs: [run],
+    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await postponeRun(db, run!, 1234.5, 'no answer');
     const { rows } = await db.query({
       text: `SELECT reason, claimed_until, state, extract(epoch FROM due_at - updated_at)::float8 AS wait FROM facteur.runs`,
@@ -118,7 +143,9 @@ describe('putting back', () => {
 
   test('one whose end was asked for meanwhile is due at once', async () => {
     const runId = await record('a');
-    const [run] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    const {
+      runs: [run],
+    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await requestCancel(db, runId, 'ada');
     expect(await claim()).toEqual([]);
     await postponeRun(db, run!, 60_000, 'no answer');
@@ -128,14 +155,18 @@ describe('putting back', () => {
   test('one that could not be ended waits like any other', async () => {
     const runId = await record('a');
     await requestCancel(db, runId, 'ada');
-    const [run] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    const {
+      runs: [run],
+    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await postponeRun(db, run!, 60_000, 'no answer');
     expect(await claim()).toEqual([]);
   });
 
   test('one that somebody else has brought further stays where it is', async () => {
     const runId = await record('a');
-    const [run] = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+    const {
+      runs: [run],
+    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await forceState(db, runId, 'submitted');
     const before = await runOf(db, 'a');
     await postponeRun(db, run!, 0, 'no answer');

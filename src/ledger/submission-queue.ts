@@ -18,6 +18,8 @@ export interface ClaimedRun {
   readonly cancelRequestedBy: string;
 }
 
+type Row = { readonly next_ms: number | null } & (ClaimedRow | { readonly run_id: null });
+
 interface ClaimedRow {
   readonly run_id: string;
   readonly delivery_id: string;
@@ -64,16 +66,37 @@ WITH room AS (
   WHERE due_at <= now() AND cancel_requested_by IS NULL AND ($3::int IS NULL OR attempts NOT BETWEEN 1 AND 10)
   ORDER BY due_at LIMIT (SELECT places FROM room) - (SELECT count(*) FROM to_retry) FOR UPDATE SKIP LOCKED
 )
-UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2),
-  claimed_until = now() + make_interval(secs => $2)
-WHERE run_id IN (
-  SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_retry UNION ALL SELECT run_id FROM to_create)
-RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan, state, workflow_uid, cancel_requested_by`;
+, chosen AS MATERIALIZED (
+  SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_retry UNION ALL SELECT run_id FROM to_create
+), claimed AS (
+  UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2),
+    claimed_until = now() + make_interval(secs => $2)
+  WHERE run_id IN (SELECT run_id FROM chosen)
+  RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan, state, workflow_uid, cancel_requested_by
+), next AS (
+  SELECT (extract(epoch FROM least(
+    (SELECT min(due_at) FROM facteur.runs WHERE due_at > now()),
+    (SELECT min(due_at) FROM facteur.runs
+      WHERE due_at <= now() AND cancel_requested_by IS NOT NULL AND run_id NOT IN (SELECT run_id FROM chosen)),
+    (SELECT min(due_at) FROM facteur.runs
+      WHERE $3::int IS NULL AND due_at <= now() AND run_id NOT IN (SELECT run_id FROM chosen))
+  ) - now()) * 1000)::float8 AS next_ms
+)
+SELECT next.next_ms, claimed.* FROM next LEFT JOIN claimed ON true`;
+
+/** Rows that another statement was just looking at are skipped, and due still: soon they can be had, in milliseconds. */
+const SKIPPED_MS = 100;
+
+export interface ClaimedRuns {
+  readonly runs: readonly ClaimedRun[];
+  /** Until the next run is due that is not claimed here, in milliseconds; undefined when none is. Waiting for room is not being due. */
+  readonly nextInMs: number | undefined;
+}
 
 /** Takes due runs; other processes skip them until the claim runs out. */
-export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimits): Promise<ClaimedRun[]> {
+export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimits): Promise<ClaimedRuns> {
   const claim = (queryable: Queryable) =>
-    queryable.query<ClaimedRow>({
+    queryable.query<Row>({
       name: 'claim-due-runs',
       text: CLAIM,
       values: [limit, CLAIM_SECONDS, maxActive ?? null],
@@ -85,7 +108,11 @@ export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimi
           await tx.query({ text: 'SELECT pg_advisory_xact_lock($1)', values: [ADMISSION_LOCK] });
           return claim(tx);
         });
-  return rows.map(toClaimedRun);
+  const nextMs = rows[0]?.next_ms ?? undefined;
+  return {
+    runs: rows.flatMap((row) => (row.run_id === null ? [] : [toClaimedRun(row)])),
+    nextInMs: nextMs === undefined ? undefined : Math.max(SKIPPED_MS, nextMs),
+  };
 }
 
 function toClaimedRun(row: ClaimedRow): ClaimedRun {
@@ -107,10 +134,15 @@ function toClaimedRun(row: ClaimedRow): ClaimedRun {
  * Puts a claimed run back, to be tried again after `delayMs`, with the reason. When somebody asked for its end while it
  * was claimed, it is due at once.
  *
- * @returns whether its message has something new to show: that it waits, where it did not before
+ * @returns `news`: its message has something new to show, that it waits, where it did not before; `due`: it is, at once
  */
-export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: number, reason: string): Promise<boolean> {
-  const { rowCount } = await db.query({
+export async function postponeRun(
+  db: Queryable,
+  run: ClaimedRun,
+  delayMs: number,
+  reason: string,
+): Promise<{ readonly news: boolean; readonly due: boolean }> {
+  const { rows } = await db.query<{ readonly news: boolean; readonly due: boolean }>({
     name: 'postpone-run',
     text: `WITH run AS (
         SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS news FROM facteur.runs
@@ -120,12 +152,16 @@ export async function postponeRun(db: Queryable, run: ClaimedRun, delayMs: numbe
           reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
           due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
         FROM run WHERE runs.run_id = run.run_id
+        RETURNING runs.due_at <= now() AS due
+      ), message AS (
+        UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM run
+        WHERE messages.run_id = run.run_id AND run.news
+        RETURNING messages.run_id
       )
-      UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM run
-      WHERE messages.run_id = run.run_id AND run.news`,
+      SELECT due, EXISTS (SELECT FROM message) AS news FROM postponed`,
     values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === ''],
   });
-  return rowCount > 0;
+  return rows[0] ?? { news: false, due: false };
 }
 
 /** Nothing is left to be done for this run for now: its workflow was told to end, or is gone. */

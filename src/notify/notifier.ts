@@ -89,7 +89,7 @@ export class Notifier {
       this.#begin(message);
     }
     this.#full = messages.length >= room;
-    return nextInMs ?? Infinity;
+    return this.#full && this.#inFlight.size < this.#deps.concurrency ? 0 : (nextInMs ?? Infinity);
   }
 
   /** Resolves when nothing is being told in this process. */

@@ -34,7 +34,7 @@ export interface SubmitterDeps {
   readonly concurrency: number;
   /** Live workflows at a time, over all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Told when runs have something new to show. Must not throw. */
+  /** Told when a message has something new to show. Must not throw. */
   readonly onChanged: () => void;
   /** In a rush of this, submitting stands back. */
   readonly urgent: UrgentWork;
@@ -144,14 +144,14 @@ export class Submitter {
       this.#slots.want();
       return free <= 0 ? Infinity : PACE_MS;
     }
-    const runs = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
+    const { runs, nextInMs } = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
     for (const run of runs) {
       // Ending runs is never held back, so there may be a few more than slots.
       this.submit(run, this.#slots.take() ?? { release: () => undefined });
     }
     if (runs.length < limit) {
       this.#slots.want(false);
-      return Infinity;
+      return nextInMs ?? Infinity;
     }
     this.#slots.want();
     return this.#slots.free > 0 ? 0 : Infinity;
@@ -215,24 +215,29 @@ export class Submitter {
 
   async #move(run: ClaimedRun, move: Omit<RunMove, 'runId'>): Promise<void> {
     const { runId } = run;
-    const { moved, due } = await moveRun(this.#deps.db, { runId, ...move });
-    if (moved) {
+    const { moved, due, news } = await moveRun(this.#deps.db, { runId, ...move });
+    if (news) {
       this.#deps.onChanged();
+    }
+    if (moved) {
       this.#telemetry.moved(run, move.to, this.#deps.clock.now());
       const level = move.to === 'refused' ? 'warn' : 'info';
       this.#deps.logger[level]({ ...idsOf(run), state: move.to, reason: move.reason }, 'run moved');
     }
-    if (due) {
+    // One that needs no place in the cluster after all makes room.
+    const makesRoom = moved && move.to !== 'submitted' && this.#deps.maxActive !== undefined;
+    if (due || makesRoom) {
       this.nudge();
     }
   }
 
   async #postpone(run: ClaimedRun, reason: string, afterMs: number): Promise<void> {
     const delayMs = Math.max(afterMs, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
-    if (await postponeRun(this.#deps.db, run, delayMs, reason)) {
+    const { news, due } = await postponeRun(this.#deps.db, run, delayMs, reason);
+    if (news) {
       this.#deps.onChanged();
     }
-    this.nudge(delayMs);
+    this.nudge(due ? 0 : delayMs);
     this.#deps.logger.warn({ ...idsOf(run), delayMs, attempts: run.attempts, reason }, 'run postponed');
   }
 

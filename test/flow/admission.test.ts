@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/clients/postgres/database.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
-import { startCluster } from '../support/cluster.ts';
+import { NAMESPACE, startCluster } from '../support/cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { countRuns, created, emptyLedger, expectRun, requests, timePasses } from '../support/ledger.ts';
@@ -57,6 +57,27 @@ describe('argo.max_active', () => {
     for (const [place, name] of created(cluster).entries()) {
       expect(Math.abs(names.indexOf(name) - place)).toBeLessThan(3);
     }
+  });
+
+  test('room that one process sees become free is used by another that submits', async () => {
+    const cluster = await startCluster();
+    await recordMany(6);
+    await startFacteur({ db, cluster, env: MAX, roles: ['follow'] });
+    await startFacteur({ db, cluster, env: MAX, roles: ['submit'] });
+    await expect.poll(() => created(cluster).length).toBe(3);
+    const name = created(cluster)[0]!;
+    cluster.faults.apply({ op: 'finish', namespace: NAMESPACE, name, phase: 'Succeeded' });
+    await expect.poll(() => created(cluster).length, { timeout: 5000 }).toBe(4);
+  });
+
+  test('room that a refused run leaves is used at once', async () => {
+    const cluster = await startCluster();
+    const refuse = { kind: 'answer', answer: { status: 403, reason: 'Forbidden' } } as const;
+    cluster.faults.requests.add({ match: { verb: 'create' }, action: refuse, times: 9 });
+    await recordMany(12);
+    await startFacteur({ db, cluster, env: MAX, roles: ['submit'] });
+    await expect.poll(() => countRuns(db, 'refused'), { timeout: 5000 }).toBe(9);
+    await expect.poll(() => created(cluster).length, { timeout: 5000 }).toBe(3);
   });
 
   test('what finds no room is accepted and waits; room is used when there is some', async () => {

@@ -50,7 +50,7 @@ describe('a run and its message', () => {
     await shows('**Submitted**');
     await world.observe(run, { progress: '1/4', startedAt: new Date() });
     await shows('▰▰▰▱▱▱▱▱▱▱ 1/4');
-    expect(await requestCancel(database.db, run.runId, 'ada')).toBe('running');
+    expect(await requestCancel(database.db, run.runId, 'ada')).toEqual({ state: 'running', news: true });
     await world.announce();
     await vi.waitFor(() => expect(JSON.stringify(world.shown().components)).toContain('Canceling …'), {
       timeout: 8000,

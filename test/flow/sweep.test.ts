@@ -30,6 +30,23 @@ test.each(TOPOLOGIES)('a run, where a process does %j', async (roles) => {
   expect(created(cluster)).toEqual([workflowName]);
 });
 
+test('each of several runs when its own claim ends, and not at the next sweep', async () => {
+  const { db } = database;
+  const cluster = await startCluster();
+  const first = await recordRun(db, { run: newRun(), claim: true });
+  const second = await recordRun(db, { run: newRun(), claim: true });
+  for (const [{ runId }, seconds] of [
+    [first, 1],
+    [second, 3],
+  ] as const) {
+    const text = 'UPDATE facteur.runs SET due_at = now() + make_interval(secs => $2) WHERE run_id = $1';
+    await db.query({ text, values: [runId, seconds] });
+  }
+  await startFacteur({ db, cluster, roles: ['submit'] });
+  await expectRun(db, second.deliveryId, 'submitted', 8000);
+  expect(created(cluster)).toEqual([first.workflowName, second.workflowName]);
+});
+
 test('a message, when there is nothing else to do', async () => {
   const { db } = database;
   const discord = await startSimulatedDiscord();
@@ -37,7 +54,13 @@ test('a message, when there is nothing else to do', async () => {
   const message = { interactionId: '1300000000000000001', ephemeral: false };
   await recordRun(db, { run: newRun({ state: 'skipped', channelId: discord.channelId, message }), claim: false });
   await db.query({ text: `UPDATE facteur.messages SET due_at = now() + interval '2 seconds'` });
-  await startFacteur({ db, env: discordEnv(discord), roles: ['notify'] });
+  // The first look of the notifier itself fails, so that it knows of nothing.
+  let looks = 0;
+  const before = (statement: string) => {
+    looks += statement === 'claim-due-messages' ? 1 : 0;
+    return statement === 'claim-due-messages' && looks <= 2 ? Promise.reject(new Error('cut by the test')) : undefined;
+  };
+  await startFacteur({ db, env: discordEnv(discord), roles: ['notify'], faults: { before } });
   const claims = async () => (await db.query({ text: 'SELECT claims FROM facteur.messages' })).rows[0]?.['claims'];
   await expect.poll(claims, { timeout: 5000 }).toBeGreaterThan(0);
 });

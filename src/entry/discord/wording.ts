@@ -60,6 +60,7 @@ const TEMPLATE: Readonly<Record<StatusReport['template'], string>> = {
   ready: 'is ready.',
   missing: 'is currently unavailable: there is no such template in the cluster.',
   silent: 'is currently unavailable: the cluster does not answer. Requests are kept and run when it does.',
+  unknown: 'cannot be looked at from here. Requests are kept and run.',
   disabled: 'is currently unavailable: the dispatcher is switched off, so requests are recorded and nothing is run.',
 };
 
@@ -111,7 +112,7 @@ export function pressText(outcome: PressOutcome): string {
 }
 
 const NO_LINES = {
-  disabled: 'There is no cluster to ask for more: the dispatcher is switched off.',
+  disabled: 'There is no cluster to ask for more.',
   gone: 'Its log is no longer there.',
   no_step: 'It does not say in which step it failed, so there is no log to show.',
   denied: 'The cluster does not let facteur read logs.',

@@ -1,0 +1,23 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { recordRun } from './record-run.ts';
+import { claimDueRuns } from './submission-queue.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+
+test('a due run that somebody else has locked for a moment is to be looked for again soon', async () => {
+  const { db } = database;
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  await db.transaction(async (tx) => {
+    await tx.query({ text: 'SELECT FROM facteur.runs WHERE run_id = $1 FOR SHARE', values: [runId] });
+    expect(await claimDueRuns(db, { limit: 5, maxActive: undefined })).toEqual({ runs: [], nextInMs: 100 });
+  });
+  const { runs, nextInMs } = await claimDueRuns(db, { limit: 5, maxActive: undefined });
+  expect(runs.map((run) => run.runId)).toEqual([runId]);
+  expect(nextInMs).toBeUndefined();
+});
