@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { outsideOfTraces } from '../base/telemetry.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 
 /** Where submitters hear that a run may be due. */
@@ -73,7 +74,8 @@ async function shortPause(signal: AbortSignal): Promise<void> {
 
 async function say(db: Queryable, channel: string, logger: Logger): Promise<void> {
   try {
-    await db.query({ name: `announce-${channel}`, text: `SELECT pg_notify('${channel}', '')` });
+    // It may be said for many.
+    await outsideOfTraces(() => db.query({ name: `announce-${channel}`, text: `SELECT pg_notify('${channel}', '')` }));
   } catch (error) {
     logger.info({ channel, error: errorMessage(error) }, 'nobody could be told; the next sweep finds it');
   }

@@ -132,6 +132,10 @@ describe('what other readers see', () => {
 test('a run whose end was asked for while it was created is due again at once', async () => {
   const runId = await record();
   await requestCancel(db, runId, 'somebody');
-  expect(await moveRun(db, { runId, to: 'submitted', workflowUid: 'u' })).toEqual({ moved: true, due: true });
+  expect(await moveRun(db, { runId, to: 'submitted', workflowUid: 'u' })).toEqual({
+    moved: true,
+    due: true,
+    news: false,
+  });
   expect(await row(runId)).toMatchObject({ state: 'submitted', due_at: expect.any(Date) });
 });

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { DatabaseError, type Database } from '../clients/postgres/database.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { recordRun, recordTogether, type RecordRequest } from './record-run.ts';
@@ -16,6 +17,7 @@ export interface RunRecorder {
 
 interface Waiting extends RecordRequest {
   readonly givenUp: AbortSignal | undefined;
+  readonly inContext: <T>(work: () => T) => T;
   /** Of what is sent for it, roughly. */
   readonly characters: number;
   readonly resolve: (receipt: RunReceipt) => void;
@@ -53,10 +55,13 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
         return;
       }
       underWay += 1;
-      void recordChosen(db, chosen).finally(() => {
-        underWay -= 1;
-        next();
-      });
+      // In the trace of the first of them, rather than of whoever happened to make room.
+      void chosen[0]
+        ?.inContext(() => recordChosen(db, chosen))
+        .finally(() => {
+          underWay -= 1;
+          next();
+        });
     }
   };
 
@@ -68,7 +73,8 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
           reject(new DatabaseError('postgres.unavailable', 'too many runs wait to be recorded', { retryable: true }));
         }, limits.waitMs);
         const characters = JSON.stringify(run).length;
-        const mine: Waiting = { run, claim, givenUp, characters, resolve, reject, expiry };
+        const inContext = AsyncLocalStorage.snapshot();
+        const mine: Waiting = { run, claim, givenUp, characters, inContext, resolve, reject, expiry };
         waiting.push(mine);
         next();
       });

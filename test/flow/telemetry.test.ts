@@ -63,8 +63,7 @@ describe('one trace a run', () => {
       `${below} > facteur.bridge.dispatch > POST create the workflow`,
       `${below} > facteur.bridge.dispatch > move-run`,
       `${below} > facteur.follow.move`,
-      `${below} > record-run`,
-      `${below} > wake-submitters`,
+      `${below} > record-runs`,
     ]);
     const [processed] = receiver.spansOf('facteur.consumer.process_event');
     expect(traceparent).toBe(`00-${TRACE}-${processed?.spanId}-01`);
