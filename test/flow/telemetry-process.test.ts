@@ -35,7 +35,7 @@ test('what was measured until the end is sent before the process ends', { timeou
   ]);
   expect(receiver.metrics().has('http.server.request.duration')).toBe(true);
   const printed = facteur.log.map((line) => JSON.parse(line).message);
-  expect(receiver.logs().map(({ body }) => body)).toEqual(printed.slice(printed.indexOf('listening')));
+  expect(receiver.logs().map(({ body }) => body)).toEqual(printed.slice(printed.indexOf('the dispatcher is disabled')));
   expect(printed.at(-1)).toBe('stopped');
 });
 
