@@ -162,6 +162,18 @@ describe('send and codex encode', () => {
 });
 
 describe('the process itself', () => {
+  test('a database without our tables: 1, with one line that says what to do', { timeout: 60_000 }, async () => {
+    const env = { FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'empty')}` };
+    for (const args of [
+      ['runs', 'show', 'nope'],
+      ['dead-letters', 'show', '1'],
+    ]) {
+      const { code, stderr } = await facteur(args, { ...TEST_ENV, ...env });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^facteur: postgres: relation .* has "facteur migrate" been run\?\n$/);
+    }
+  });
+
   test(
     'a directory that another process has: 1 for the second, which says who has it',
     { timeout: 60_000 },

@@ -89,6 +89,14 @@ function connectionPool(lite: PGlite): Pool {
     Client: class extends Client {
       constructor() {
         super(createPgConfig(lite));
+        const { connection } = this;
+        const end = connection.end.bind(connection);
+        connection.end = () => {
+          end();
+          // What was sent before is still on its way, all listeners are gone, and it fails should the engine be closed by
+          // then: nobody waits for it any more, and without a listener the process would die of it.
+          connection.on('error', () => undefined);
+        };
       }
     },
     verify: (client, done) => {
