@@ -5,7 +5,7 @@ import type { Secret } from '../base/secret.ts';
 import { within } from '../base/within.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
-import type { Command, CommandDefinition, ModalDefinition } from '../domain/command.ts';
+import { findCommand, type Command, type CommandDefinition, type ModalDefinition } from '../domain/command.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { RunReceipt } from '../domain/run.ts';
 import { recordRefusal } from '../ledger/refusals.ts';
@@ -85,8 +85,7 @@ export function createChat(deps: ChatDeps): Chat {
 
 /** Permission first: a stranger shall not even learn what a command would ask. */
 async function definitionFor(command: Command, deps: ChatDeps): Promise<CommandDefinition> {
-  const key = command.name.toLowerCase();
-  const definition = Object.hasOwn(deps.commands, key) ? deps.commands[key] : undefined;
+  const definition = findCommand(deps.commands, command.name);
   if (definition === undefined) {
     throw new Refusal('unknown_command', `there is no command ${command.name}`);
   }

@@ -6,7 +6,7 @@ import type { Database } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
 import type { CodexDelivery } from '../domain/codex-delivery.ts';
-import type { Command, CommandDefinition } from '../domain/command.ts';
+import { findCommand, type Command, type CommandDefinition } from '../domain/command.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { RunState } from '../domain/run-state.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
@@ -97,8 +97,7 @@ export function createDispatch(given: DispatchDeps): Dispatch {
   return {
     async command(command, options) {
       await requirePermission(command, deps);
-      const key = command.name.toLowerCase();
-      const definition = Object.hasOwn(deps.commands, key) ? deps.commands[key] : undefined;
+      const definition = findCommand(deps.commands, command.name);
       const plan = planCommand(command, definition, deps.argo);
       const run = commandRun(command, plan, {
         ...moment(),

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Command, CommandDefinition, Principal } from '../domain/command.ts';
+import { findCommand, type Command, type CommandDefinition, type Principal } from '../domain/command.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { workflowManifest, type WorkflowManifest } from '../domain/workflow-manifest.ts';
 import { workflowName } from '../domain/workflow-name.ts';
@@ -39,11 +39,10 @@ const EXAMPLE = { interactionId: '1000000000000000000', runId: '00000000-0000-00
 /** Decides as Discord's door would, and does nothing. */
 export function explain(question: Question, config: Pick<Config, 'roleMap' | 'commands' | 'argo'>): Explanation {
   const { name, principal } = question;
-  const key = name.toLowerCase();
-  const definition = Object.hasOwn(config.commands, key) ? config.commands[key] : undefined;
+  const definition = findCommand(config.commands, name);
   const { allowed, allowedRoles } = authorise(config.roleMap, name, principal);
   const common = {
-    command: key,
+    command: name.toLowerCase(),
     allowed,
     allowedRoles,
     heldRoles: allowedRoles.filter((role) => principal.roles.includes(role)),
@@ -51,7 +50,7 @@ export function explain(question: Question, config: Pick<Config, 'roleMap' | 'co
     hasForm: definition?.modal !== undefined,
     definition: originOf(definition),
   };
-  return common.isStatus ? common : { ...common, ...effectOf(question, common.hasForm, config) };
+  return common.isStatus ? common : { ...common, ...effectOf(question, definition, config.argo) };
 }
 
 function originOf(definition: CommandDefinition | undefined): Explanation['definition'] {
@@ -63,8 +62,8 @@ function originOf(definition: CommandDefinition | undefined): Explanation['defin
 
 function effectOf(
   { name, options, principal, now }: Question,
-  hasForm: boolean,
-  { commands, argo }: Pick<Config, 'commands' | 'argo'>,
+  definition: CommandDefinition | undefined,
+  argo: Config['argo'],
 ): Pick<Explanation, 'refusal' | 'manifest'> {
   const { interactionId, runId } = EXAMPLE;
   const filledIn = { fields: options, interactionId, principal, issuedAt: now };
@@ -73,14 +72,14 @@ function effectOf(
     deliveryId: interactionId,
     interactionId,
     name,
-    options: hasForm ? modalOptions(filledIn) : options,
+    options: definition?.modal === undefined ? options : modalOptions(filledIn),
     principal,
     correlationId: '',
     traceparent: '',
     traceId: '',
   };
   try {
-    const plan = planCommand(command, commands[name.toLowerCase()], argo);
+    const plan = planCommand(command, definition, argo);
     const identity = {
       runId,
       deliveryId: interactionId,

@@ -94,3 +94,12 @@ export interface CommandDefinition {
   /** True when the operator's configuration defines it: then it binds on `/events` and Kafka too. */
   readonly configured: boolean;
 }
+
+/** What a name that somebody typed means; nothing for a name that is no command, `constructor` included. */
+export function findCommand(
+  commands: Readonly<Record<string, CommandDefinition>>,
+  name: string,
+): CommandDefinition | undefined {
+  const key = name.toLowerCase();
+  return Object.hasOwn(commands, key) ? commands[key] : undefined;
+}

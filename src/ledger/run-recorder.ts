@@ -18,8 +18,6 @@ export interface RunRecorder {
 interface Waiting extends RecordRequest {
   readonly givenUp: AbortSignal | undefined;
   readonly inContext: <T>(work: () => T) => T;
-  /** Of what is sent for it, roughly. */
-  readonly characters: number;
   readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
   readonly expiry: NodeJS.Timeout;
@@ -72,9 +70,8 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
           waiting = waiting.filter((entry) => entry !== mine);
           reject(new DatabaseError('postgres.unavailable', 'too many runs wait to be recorded', { retryable: true }));
         }, limits.waitMs);
-        const characters = JSON.stringify(run).length;
         const inContext = AsyncLocalStorage.snapshot();
-        const mine: Waiting = { run, claim, givenUp, characters, inContext, resolve, reject, expiry };
+        const mine: Waiting = { run, claim, givenUp, inContext, resolve, reject, expiry };
         waiting.push(mine);
         next();
       });
@@ -94,12 +91,16 @@ function stillWanted({ givenUp, expiry, reject }: Waiting): boolean {
 
 /** The first ones that may share a statement: no row of it is written twice. The others keep their order. */
 function choose(waiting: readonly Waiting[], limits: RecorderLimits): readonly [Waiting[], Waiting[]] {
+  if (waiting.length === 1) {
+    // As nearly always: there is nothing to compare it with.
+    return [[...waiting], []];
+  }
   const keys = new Set<string>();
   const chosen: Waiting[] = [];
   const passed: Waiting[] = [];
   let characters = 0;
   for (const [place, entry] of waiting.entries()) {
-    characters += entry.characters;
+    characters += JSON.stringify(entry.run).length;
     if (chosen.length === limits.runs || (chosen.length > 0 && characters > limits.characters)) {
       return [chosen, [...passed, ...waiting.slice(place)]];
     }

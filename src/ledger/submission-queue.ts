@@ -20,6 +20,11 @@ export interface ClaimedRun {
 
 type Row = { readonly next_ms: number | null } & (ClaimedRow | { readonly run_id: null });
 
+/** Whether its workflow is to be created; else it is to be ended. */
+export function isToCreate(run: ClaimedRun): boolean {
+  return run.cancelRequestedBy === '' && run.state === 'queued';
+}
+
 interface ClaimedRow {
   readonly run_id: string;
   readonly delivery_id: string;

@@ -4,7 +4,7 @@ import { contextOfTraceparent, inSpan, meter, SECONDS } from '../base/telemetry.
 import { createMoveCounter } from '../base/telemetry-moves.ts';
 import { RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
-import type { ClaimedRun } from '../ledger/submission-queue.ts';
+import { isToCreate, type ClaimedRun } from '../ledger/submission-queue.ts';
 
 /** How a try ended, as far as it matters here. */
 interface Outcome {
@@ -56,10 +56,6 @@ export function createSubmitTelemetry(): SubmitTelemetry {
       }
     },
   };
-}
-
-function isToCreate(run: ClaimedRun): boolean {
-  return run.cancelRequestedBy === '' && run.state === 'queued';
 }
 
 /** By the names of the Go service's spans, where it has them. */

@@ -9,7 +9,7 @@ import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 import { moveRun, type RunMove } from '../ledger/move-run.ts';
-import { claimDueRuns, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
+import { claimDueRuns, isToCreate, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { createOnce, type Creation } from './create-once.ts';
 import { createPacer } from './pacer.ts';
 import { createSubmitTelemetry } from './submit-telemetry.ts';
@@ -159,7 +159,7 @@ export class Submitter {
 
   async #handle(run: ClaimedRun): Promise<Submission> {
     try {
-      return run.cancelRequestedBy === '' && run.state === 'queued' ? await this.#create(run) : await this.#end(run);
+      return isToCreate(run) ? await this.#create(run) : await this.#end(run);
     } catch (error) {
       // Only the ledger can fail here. The claim runs out by itself and the run is tried again.
       this.#deps.logger.error({ ...idsOf(run), error: errorMessage(error) }, 'submission could not be recorded');

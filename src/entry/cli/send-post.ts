@@ -23,6 +23,11 @@ function toHttpUrl(text: string): URL {
   return url;
 }
 
+/** Why a `fetch` failed: its own message only says that it did. */
+export function fetchProblem(error: unknown): string {
+  return errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+}
+
 const TIMEOUT_MS = 30_000;
 
 /** One request to a running facteur. @throws FacteurError `cli.unreachable` */
@@ -36,8 +41,7 @@ export async function post(
     const response = await io.fetch(url, { method: 'POST', body, headers, signal });
     return { status: response.status, body: await response.text() };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new FacteurError('cli.unreachable', `${url.origin} does not answer: ${errorMessage(cause)}`, {
+    throw new FacteurError('cli.unreachable', `${url.origin} does not answer: ${fetchProblem(error)}`, {
       retryable: true,
       cause: error,
     });

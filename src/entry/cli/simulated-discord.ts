@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
-import { errorMessage, FacteurError } from '../../base/errors.ts';
+import { FacteurError } from '../../base/errors.ts';
 import { isRecord } from '../../base/json.ts';
 import type { CliIo } from './io.ts';
+import { fetchProblem } from './send-post.ts';
 
 /** What came of an interaction that the simulated Discord played. */
 export interface PlayedExchange {
@@ -71,8 +72,7 @@ export class SimulatedDiscordClient {
       }
       throw new Error(`HTTP ${response.status}`);
     } catch (error) {
-      const why = errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
-      throw new FacteurError('cli.unreachable', `no simulated Discord at ${url.origin}: ${why}`, {
+      throw new FacteurError('cli.unreachable', `no simulated Discord at ${url.origin}: ${fetchProblem(error)}`, {
         retryable: true,
         cause: error,
       });

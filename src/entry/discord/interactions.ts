@@ -4,7 +4,7 @@ import type { Logger } from '../../base/logger.ts';
 import { within } from '../../base/within.ts';
 import type { Chat, ChatOptions, CommandOutcome } from '../../dispatch/chat.ts';
 import { authorise } from '../../dispatch/authorise.ts';
-import type { Command, CommandDefinition } from '../../domain/command.ts';
+import { findCommand, type Command, type CommandDefinition } from '../../domain/command.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { parseButtonId } from '../../notify/button-id.ts';
 import { commandForm, commandOfForm } from './form.ts';
@@ -109,7 +109,7 @@ async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise
 /** Values come from the configuration; whoever may not run the command is offered none. */
 function suggest({ name, focused, principal }: Of<'typing'>, deps: InteractionDeps): Reply {
   const allowed = authorise(deps.roleMap, name, principal).allowed;
-  const definition = allowed ? deps.commands[name.toLowerCase()] : undefined;
+  const definition = allowed ? findCommand(deps.commands, name) : undefined;
   return suggestions(
     definition?.options.find((option) => option.name === focused?.name),
     focused?.typed ?? '',
