@@ -1,35 +1,30 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import { DUE_WORK, toDueWork, type DueWork, type DueWorkRow } from './due-work.ts';
+import { DUE_WORK, type DueWork } from './due-work.ts';
 
-/** Notified, with the lease's name, whenever a lease is given back. */
+/** Notified with the lease's name whenever a lease is released. */
 export const LEASE_CHANNEL = 'facteur_lease';
 
 export interface LeaseRequest {
   readonly name: string;
-  /** Who asks: one name for the life of a process, never used again by another. */
+  /** The requester: a name for the life of a process, never used again by another. */
   readonly holder: string;
   readonly lifeMs: number;
 }
 
 export interface LeaseAnswer {
   readonly held: boolean;
-  /** Until it is free, in milliseconds, should its holder fall silent from now on. */
+  /** Time until it is free, in milliseconds, if its holder stops renewing now. */
   readonly expiresInMs: number;
-  /** What waits in the queues: whoever renews the lease in time need not ask for this on its own. */
-  readonly due: DueWork;
-}
-
-interface LeaseRow extends DueWorkRow {
-  readonly held: boolean | null;
-  readonly expires_in_ms: number | null;
+  /** What waits in the queues: a process that renews the lease in time need not query it separately. */
+  readonly dueWork: DueWork;
 }
 
 /**
- * Takes the lease when it is free or has run out, renews it when it is the asker's own, and else says for how long it is
- * somebody else's. Only the database's clock counts.
+ * Takes the lease if it is free or expired, renews it if the requester holds it, and otherwise returns for how long
+ * another process holds it. Only the database's clock counts.
  */
 export async function claimLease(db: Queryable, request: LeaseRequest): Promise<LeaseAnswer> {
-  const { rows } = await db.query<LeaseRow>({
+  const { rows } = await db.query<DueWork & { readonly held: boolean | null; readonly expiresInMs: number | null }>({
     name: 'claim-lease',
     text: `
       WITH taken AS (
@@ -39,7 +34,7 @@ export async function claimLease(db: Queryable, request: LeaseRequest): Promise<
         WHERE lease.holder = EXCLUDED.holder OR lease.expires_at <= now()
         RETURNING expires_at
       ), lease AS (
-        SELECT true AS held, $3::float8 AS expires_in_ms FROM taken
+        SELECT true AS held, $3::float8 AS "expiresInMs" FROM taken
         UNION ALL
         SELECT false, (extract(epoch FROM expires_at - now()) * 1000)::float8 FROM facteur.leases
         WHERE name = $1 AND NOT EXISTS (SELECT FROM taken)
@@ -47,16 +42,22 @@ export async function claimLease(db: Queryable, request: LeaseRequest): Promise<
       SELECT lease.*, due.* FROM (${DUE_WORK}) AS due LEFT JOIN lease ON true`,
     values: [request.name, request.holder, request.lifeMs],
   });
-  const [row] = rows;
+  const { held, expiresInMs, ...dueWork } = rows[0] ?? {
+    held: null,
+    expiresInMs: null,
+    runsInMs: null,
+    messagesInMs: null,
+    approvalsInMs: null,
+  };
   return {
-    // Null when somebody took it for the first time while this statement ran.
-    held: row?.held ?? false,
-    expiresInMs: Math.max(0, row?.expires_in_ms ?? request.lifeMs),
-    due: toDueWork(row),
+    // Null if another process took it for the first time while this statement ran.
+    held: held ?? false,
+    expiresInMs: Math.max(0, expiresInMs ?? request.lifeMs),
+    dueWork,
   };
 }
 
-/** Gives the lease back and wakes up whoever waits for it. Somebody else's lease stays as it is. */
+/** Releases the lease and wakes waiting processes. Another process's lease does not change. */
 export async function releaseLease(db: Queryable, name: string, holder: string): Promise<void> {
   await db.query({
     name: 'release-lease',

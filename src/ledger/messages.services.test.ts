@@ -1,18 +1,10 @@
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { emptyLedger } from '../../test/support/ledger.ts';
+import { expect, vi } from 'vitest';
 import { messageRow, recordToldRun } from '../../test/support/notify.ts';
+import { submitRun } from '../../test/support/runs.ts';
 import { claimDueMessages, releaseMessage } from './messages.ts';
-import { moveRun } from './move-run.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
 /** What only a server with several connections can show. */
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase({ poolSize: 10 });
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
 
 const TOLD = {
   outcome: 'told',
@@ -38,7 +30,7 @@ test('a move that commits while the message is given back is not lost', async ()
   const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
   const { promise: hasMoved, resolve: moved } = Promise.withResolvers<void>();
   const moving = database.db.transaction(async (tx) => {
-    await moveRun(tx, { runId: run.runId, to: 'submitted' });
+    await submitRun(tx, run.runId);
     moved();
     await mayCommit;
   });

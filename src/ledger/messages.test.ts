@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { emptyLedger } from '../../test/support/ledger.ts';
-import { messageRow, recordToldRun } from '../../test/support/notify.ts';
-import { claimDueMessages, releaseMessage, type ClaimedMessage, type Release } from './messages.ts';
-import { moveRun } from './move-run.ts';
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
+import { describe, expect } from 'vitest';
+import { messageRow, recordToldRun, type ToldRun } from '../../test/support/notify.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import {
+  claimDueMessages,
+  MESSAGE_CLAIM_SECONDS,
+  releaseMessage,
+  type ClaimedMessage,
+  type Release,
+} from './messages.ts';
+import { observeRun, submitRun } from '../../test/support/runs.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
 async function claimOne(): Promise<ClaimedMessage> {
   const { messages } = await claimDueMessages(database.db, 1);
@@ -32,7 +31,12 @@ const release = (message: ClaimedMessage, fields: Partial<Release> = {}) =>
 
 const set = (runId: string, assignment: string) =>
   database.db.query({ text: `UPDATE facteur.messages SET ${assignment} WHERE run_id = $1`, values: [runId] });
-const secondsFromNow = (value: unknown) => ((value as Date).getTime() - Date.now()) / 1000;
+/** In one transaction it is always the same time. */
+const atOneTime = (work: (tx: Queryable) => Promise<void>) => database.db.transaction(work);
+async function dueInMs(tx: Queryable, { runId }: ToldRun): Promise<unknown> {
+  const text = `SELECT (extract(epoch FROM due_at - now()) * 1000)::float8 AS ms FROM facteur.messages WHERE run_id = $1`;
+  return (await tx.query<{ ms: number }>({ text, values: [runId] })).rows[0]?.ms;
+}
 
 describe('claiming', () => {
   test('takes what is due with its run, and nobody else gets it before the claim is over', async () => {
@@ -44,20 +48,27 @@ describe('claiming', () => {
       messageId: '',
       ephemeral: false,
       toldRevision: 0,
-      run: { revision: 1, state: 'queued', command: 'plan', workflowName: run.name, cancelRequested: false },
+      revision: 1,
+      state: 'queued',
+      command: 'plan',
+      workflowName: run.name,
+      cancelRequested: false,
     });
-    const { messages, nextInMs } = await claimDueMessages(database.db, 1);
-    expect(messages).toEqual([]);
-    expect(nextInMs).toBeGreaterThan(35_000);
+    expect((await claimDueMessages(database.db, 1)).messages).toEqual([]);
     await set(run.runId, 'due_at = now()');
-    expect((await claimOne()).claim).toBe(2);
+    await atOneTime(async (tx) => {
+      expect((await claimDueMessages(tx, 1)).messages).toMatchObject([{ fence: 2 }]);
+      expect(await claimDueMessages(tx, 1)).toEqual({ messages: [], nextInMs: MESSAGE_CLAIM_SECONDS * 1000 });
+    });
   });
 
   test('a move while it is claimed makes it due when the claim is over, not before', async () => {
     const run = await recordToldRun(database.db);
-    await claimOne();
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
-    expect(secondsFromNow((await messageRow(database.db, run.runId))['due_at'])).toBeGreaterThan(35);
+    await atOneTime(async (tx) => {
+      await claimDueMessages(tx, 1);
+      await submitRun(tx, run.runId);
+      expect(await dueInMs(tx, run)).toBe(MESSAGE_CLAIM_SECONDS * 1000);
+    });
   });
 
   test('the longest due first, as many as there is room for', async () => {
@@ -75,10 +86,11 @@ describe('claiming', () => {
   test('says when the next one is due, and nothing when none is', async () => {
     expect(await claimDueMessages(database.db, 5)).toEqual({ messages: [], nextInMs: undefined });
     const run = await recordToldRun(database.db);
-    await set(run.runId, `due_at = now() + interval '3 seconds'`);
-    const { nextInMs } = await claimDueMessages(database.db, 5);
-    expect(nextInMs).toBeGreaterThan(1000);
-    expect(nextInMs).toBeLessThanOrEqual(3000);
+    await atOneTime(async (tx) => {
+      const text = `UPDATE facteur.messages SET due_at = now() + interval '3 seconds' WHERE run_id = $1`;
+      await tx.query({ text, values: [run.runId] });
+      expect(await claimDueMessages(tx, 5)).toEqual({ messages: [], nextInMs: 3000 });
+    });
   });
 
   test('a retry of the same interaction finds its answer taken', async () => {
@@ -91,9 +103,9 @@ describe('claiming', () => {
 });
 
 describe('giving back', () => {
-  test('what was told is not due again until the run moves, and then not at once', async () => {
+  test('what was told is not due again until the run moves', async () => {
     const run = await recordToldRun(database.db);
-    expect(await release(await claimOne())).toEqual({ ours: true, dueInMs: undefined });
+    expect(await release(await claimOne())).toMatchObject({ ours: true, dueInMs: undefined });
     expect(await messageRow(database.db, run.runId)).toMatchObject({
       message_id: 'm1',
       told_revision: 1,
@@ -101,57 +113,56 @@ describe('giving back', () => {
       due_at: null,
       attempts: 0,
     });
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
-    const { messages, nextInMs } = await claimDueMessages(database.db, 1);
-    expect(messages).toEqual([]);
-    expect(nextInMs).toBeGreaterThan(1000);
+  });
+
+  test('a run that moves after it was told of is told of again after the rest', async () => {
+    await recordToldRun(database.db);
+    const claimed = await claimOne();
+    await atOneTime(async (tx) => {
+      await releaseMessage(tx, claimed, TOLD);
+      await submitRun(tx, claimed.runId);
+      expect(await claimDueMessages(tx, 1)).toEqual({ messages: [], nextInMs: TOLD.restMs });
+    });
   });
 
   test('a run that moved meanwhile is told of again after the rest', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
-    const { ours, dueInMs } = await release(claimed);
-    expect(ours).toBe(true);
-    expect(dueInMs).toBeGreaterThan(1000);
-    expect(dueInMs).toBeLessThanOrEqual(2000);
+    await submitRun(database.db, run.runId);
+    expect(await release(claimed)).toMatchObject({ ours: true, dueInMs: TOLD.restMs });
     expect(await messageRow(database.db, run.runId)).toMatchObject({ told_revision: 1, told_state: 'queued' });
   });
 
   test('a failure counts and waits, whatever the run does', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
-    const { dueInMs } = await release(claimed, {
-      outcome: 'failed',
-      againInMs: 60_000,
-      restMs: 60_000,
-      messageId: '',
-      tokenRefused: true,
+    await submitRun(database.db, run.runId);
+    const failed = { outcome: 'failed', againInMs: 60_000, restMs: 60_000, messageId: '', tokenRefused: true } as const;
+    await atOneTime(async (tx) => {
+      expect(await releaseMessage(tx, claimed, { ...TOLD, ...failed })).toMatchObject({ ours: true, dueInMs: 60_000 });
+      await observeRun(tx, run.runId, { state: 'running' });
+      expect(await dueInMs(tx, run)).toBe(60_000);
     });
-    expect(dueInMs).toBeGreaterThan(55_000);
     expect(await messageRow(database.db, run.runId)).toMatchObject({
       attempts: 1,
       told_revision: 0,
       token_refused: true,
     });
-    await moveRun(database.db, { runId: run.runId, to: 'running' });
-    expect(secondsFromNow((await messageRow(database.db, run.runId))['due_at'])).toBeGreaterThan(55);
   });
 
   test('postponed progress does not hold a change of state up', async () => {
     const run = await recordToldRun(database.db);
     await release(await claimOne(), { outcome: 'postponed', againInMs: 300_000, restMs: 0 });
     expect((await messageRow(database.db, run.runId))['attempts']).toBe(0);
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
-    expect((await claimOne()).run.state).toBe('submitted');
+    await submitRun(database.db, run.runId);
+    expect((await claimOne()).state).toBe('submitted');
   });
 
-  test('what is abandoned is noted once for its reason, and tried again when the run moves', async () => {
+  test('what is abandoned is noted once for its reason, and retried when the run moves', async () => {
     const run = await recordToldRun(database.db);
     const given = { outcome: 'abandoned', reason: 'the channel is gone', restMs: 0 } as const;
-    expect(await release(await claimOne(), given)).toEqual({ ours: true, dueInMs: undefined });
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
+    expect(await release(await claimOne(), given)).toMatchObject({ ours: true, dueInMs: undefined });
+    await submitRun(database.db, run.runId);
     const again = await claimOne();
     expect(again).toMatchObject({ abandoned: 'the channel is gone', attempts: 1 });
     await release(again, given);
@@ -163,7 +174,7 @@ describe('giving back', () => {
     expect((await messageRow(database.db, run.runId))['abandoned']).toBe('the channel is gone');
   });
 
-  test('one who comes late changes nothing, but the message is told once more', async () => {
+  test('a late process changes nothing, but the message is sent again', async () => {
     const run = await recordToldRun(database.db);
     const late = await claimOne();
     await set(run.runId, 'due_at = now()');
@@ -181,10 +192,10 @@ describe('giving back', () => {
     });
   });
 
-  test('a message that was archived meanwhile is nobody’s', async () => {
+  test('a message that was archived meanwhile is not claimed', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
     await database.db.query({ text: 'DELETE FROM facteur.messages WHERE run_id = $1', values: [run.runId] });
-    expect(await release(claimed)).toEqual({ ours: true, dueInMs: undefined });
+    expect(await release(claimed)).toMatchObject({ ours: true, dueInMs: undefined });
   });
 });

@@ -1,53 +1,105 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
+import type { NewRun } from '../domain/run.ts';
+import type { Approval } from '../domain/approval.ts';
+import { DELIVERY_KEY } from './record-run.ts';
+import type { RunResult } from '../domain/run-result.ts';
+import { claimedOf, type ClaimRow } from './due-work.ts';
 
 /** How long a claimed message is one process's own, in seconds: longer than the three requests that telling may take. */
 export const MESSAGE_CLAIM_SECONDS = 40;
 
-/** A run's message whose turn has come, claimed for this process, with the run as it is now. */
-export interface ClaimedMessage {
+/**
+ * Makes the messages of the runs in a table expression due, not before a claim on them is over. Every statement that
+ * changes visible data of a run contains it, and returns a row for each message that needs an update.
+ */
+export const changeMessages = (runs: string): string => `
+  UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM ${runs} WHERE messages.run_id = ${runs}.run_id
+  RETURNING messages.run_id`;
+
+/** What a message may show of its run. */
+export interface MessageRun {
   readonly runId: string;
-  /** Proves on giving back that it is still ours. */
-  readonly claim: number;
+  readonly revision: number;
+  readonly command: string;
+  /** What was asked, in one line; empty if nothing tells. */
+  readonly title: string;
+  readonly state: RunState;
+  readonly namespace: string;
+  readonly workflowName: string;
+  /** Empty while unknown. */
+  readonly workflowUid: string;
+  /** Argo's `done/total`, or empty. */
+  readonly progress: string;
+  /** What a live run is at, or what it waits for; empty if unknown. */
+  readonly step: string;
+  /** What came of it. */
+  readonly results: readonly RunResult[];
+  /** Why it was refused, or what the failing step said; empty otherwise. */
+  readonly reason: string;
+  /** Discord's id of whoever asked, or empty. */
+  readonly userId: string;
+  /** How often Argo has retried it. */
+  readonly retryCount: number;
+  readonly traceparent: string;
+  readonly cancelRequested: boolean;
+  /** Who asked to cancel it; empty if nobody did. */
+  readonly canceledBy: string;
+  /** The message of the run that this one retries, if there is one to link to. */
+  readonly retryOf: MessagePlace | null;
+  /** The message of the run that retries this one, once it is there. */
+  readonly retriedBy: MessagePlace | null;
+  readonly acceptedAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  /** What it waits for, and what was decided, oldest first. */
+  readonly approvals: readonly ShownApproval[];
+}
+
+/** What a message shows of an approval. */
+export interface ShownApproval extends Pick<
+  Approval,
+  'key' | 'kind' | 'node' | 'state' | 'fields' | 'rules' | 'votes' | 'verdict' | 'decidedBy' | 'problem'
+> {
+  readonly expiresAt: string | null;
+}
+
+/** Where a message is in Discord. */
+interface MessagePlace {
+  readonly guildId: string;
+  readonly channelId: string;
+  readonly messageId: string;
+}
+
+/** A due message, claimed for this process, with its current run. */
+export interface ClaimedMessage extends MessageRun {
+  /** The fence: proves on giving back that the claim is still ours. */
+  readonly fence: number;
   readonly interactionId: string;
   readonly channelId: string;
-  /** Empty while Discord has not told it. */
+  /** Empty until Discord has sent it. */
   readonly messageId: string;
   readonly ephemeral: boolean;
+  /** Whom to notify when the run has ended: `author`, or `roles:` and their ids; empty for nobody. */
+  readonly ping: string;
+  /** Whether they were notified. */
+  readonly pinged: boolean;
+  /** Progress is not shown. */
+  readonly quiet: boolean;
   readonly tokenRefused: boolean;
-  /** Messages that the bot had to post. */
+  /** Messages that the bot posted. */
   readonly posts: number;
   readonly toldRevision: number;
   /** The state that the message shows, or empty. */
   readonly toldState: RunState | '';
-  readonly toldAt: Date | undefined;
-  /** Failed tries in a row. */
+  readonly toldAt: Date | null;
+  /** Consecutive failed attempts. */
   readonly attempts: number;
   readonly createdAt: Date;
-  /** Why nothing could be told the last time; empty when it could. */
+  /** Why the last update failed; empty if it did not. */
   readonly abandoned: string;
-  /** The interaction was answered for another run, which this one tries again: its message is taken. */
+  /** The interaction was answered for another run, which this one retries: its message is taken. */
   readonly interactionTaken: boolean;
-  readonly run: MessageRun;
-}
-
-/** What a message may show of its run. */
-export interface MessageRun {
-  readonly revision: number;
-  readonly command: string;
-  readonly state: RunState;
-  readonly namespace: string;
-  readonly workflowName: string;
-  readonly workflowUid: string;
-  readonly progress: string;
-  readonly reason: string;
-  readonly userId: string;
-  readonly retryCount: number;
-  readonly traceparent: string;
-  readonly cancelRequested: boolean;
-  readonly acceptedAt: Date;
-  readonly startedAt: Date | undefined;
-  readonly finishedAt: Date | undefined;
 }
 
 export interface ClaimedMessages {
@@ -56,43 +108,14 @@ export interface ClaimedMessages {
   readonly nextInMs: number | undefined;
 }
 
-interface Row {
-  readonly next_ms: number | null;
-  readonly run_id: string | null;
-  readonly claims: number;
-  readonly interaction_id: string;
-  readonly channel_id: string;
-  readonly message_id: string;
-  readonly ephemeral: boolean;
-  readonly token_refused: boolean;
-  readonly posts: number;
-  readonly told_revision: number;
-  readonly told_state: RunState | '';
-  readonly told_at: Date | null;
-  readonly attempts: number;
-  readonly abandoned: string;
-  readonly created_at: Date;
-  readonly taken: boolean;
-  readonly revision: number;
-  readonly command: string;
-  readonly state: RunState;
-  readonly namespace: string;
-  readonly workflow_name: string;
-  readonly workflow_uid: string | null;
-  readonly progress: string;
-  readonly reason: string;
-  readonly user_id: string;
-  readonly retry_count: number;
-  readonly traceparent: string;
-  readonly cancel_requested: boolean;
-  readonly accepted_at: Date;
-  readonly started_at: Date | null;
-  readonly finished_at: Date | null;
-}
+/** Where a message is that everybody in its channel can see. */
+const PLACE = `jsonb_build_object('guildId', place.guild_id, 'channelId', shown.channel_id, 'messageId', shown.message_id)
+  FROM facteur.runs AS place JOIN facteur.messages AS shown ON shown.run_id = place.run_id
+  WHERE shown.message_id <> '' AND NOT shown.ephemeral`;
 
 /**
- * One statement: what is due, claimed, with its run; and when the next one is. Whoever moves the run meanwhile makes the
- * message due again no sooner than `not_before`, that is when the claim is over or given back.
+ * One statement: claims due messages with their runs, and returns when the next one is due. A concurrent move of the
+ * run makes the message due again not before `not_before`, that is when the claim is over or released.
  */
 const CLAIM = `
 WITH due AS (
@@ -102,67 +125,39 @@ WITH due AS (
     due_at = now() + make_interval(secs => $2), not_before = now() + make_interval(secs => $2)
   FROM due JOIN facteur.runs AS runs ON runs.run_id = due.run_id
   WHERE messages.run_id = due.run_id
-  RETURNING messages.run_id, messages.claims, messages.interaction_id, messages.channel_id, messages.message_id,
-    messages.ephemeral, messages.token_refused, messages.posts, messages.told_revision, messages.told_state,
-    messages.told_at, messages.attempts, messages.abandoned, messages.created_at, runs.retry_of, runs.revision, runs.command, runs.state,
-    runs.namespace, runs.workflow_name, runs.workflow_uid, runs.progress, runs.reason, runs.user_id, runs.retry_count,
-    runs.traceparent, runs.cancel_requested_by IS NOT NULL AS cancel_requested, runs.accepted_at, runs.started_at, runs.finished_at
+  RETURNING messages.run_id AS "runId", messages.claims AS fence, messages.interaction_id AS "interactionId",
+    messages.channel_id AS "channelId", messages.message_id AS "messageId", messages.ephemeral,
+    messages.ping, messages.pinged_at IS NOT NULL AS pinged, messages.quiet,
+    messages.token_refused AS "tokenRefused", messages.posts, messages.told_revision AS "toldRevision",
+    messages.told_state AS "toldState", messages.told_at AS "toldAt", messages.attempts, messages.abandoned,
+    messages.created_at AS "createdAt", EXISTS (
+      SELECT FROM facteur.messages first
+      WHERE first.run_id = runs.retry_of AND first.interaction_id = messages.interaction_id) AS "interactionTaken",
+    (SELECT ${PLACE} AND place.run_id = runs.retry_of) AS "retryOf",
+    (SELECT ${PLACE} AND ${DELIVERY_KEY} IN ('retry:' || runs.run_id, 'retry:' || runs.run_id || ':2') AND NOT place.withdrawn LIMIT 1) AS "retriedBy",
+    runs.revision, runs.command, runs.title, runs.step, runs.results, runs.state, runs.namespace, runs.workflow_name AS "workflowName",
+    coalesce(runs.workflow_uid, '') AS "workflowUid", runs.progress, runs.reason, runs.user_id AS "userId",
+    runs.retry_count AS "retryCount", runs.traceparent, runs.cancel_requested_by IS NOT NULL AS "cancelRequested",
+    coalesce(runs.cancel_requested_by, '') AS "canceledBy",
+    runs.accepted_at AS "acceptedAt", runs.started_at AS "startedAt", runs.finished_at AS "finishedAt", coalesce((
+      SELECT jsonb_agg(jsonb_build_object('key', a.key, 'kind', a.kind, 'node', a.node, 'state', a.state, 'fields', a.fields,
+        'rules', a.rules, 'votes', a.votes, 'verdict', a.verdict, 'decidedBy', a.decided_by, 'problem', a.problem,
+        'expiresAt', a.expires_at) ORDER BY a.requested_at, a.key)
+      FROM facteur.approvals a WHERE a.run_id = runs.run_id), '[]') AS approvals
 ), next AS (
-  SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS next_ms FROM facteur.messages WHERE due_at > now()
+  SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS "nextInMs" FROM facteur.messages WHERE due_at > now()
 )
-SELECT next.next_ms, claimed.*, EXISTS (
-  SELECT FROM facteur.messages first
-  WHERE first.run_id = claimed.retry_of AND first.interaction_id = claimed.interaction_id) AS taken
-FROM next LEFT JOIN claimed ON true`;
+SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
-/** Takes up to `limit` due messages, the longest due first; other processes skip them until the claim runs out. */
+/** Takes up to `limit` due messages, the longest due first; other processes skip them until the claim expires. */
 export async function claimDueMessages(db: Queryable, limit: number): Promise<ClaimedMessages> {
-  const { rows } = await db.query<Row>({
+  const { rows } = await db.query<ClaimRow<ClaimedMessage>>({
     name: 'claim-due-messages',
     text: CLAIM,
     values: [limit, MESSAGE_CLAIM_SECONDS],
   });
-  return {
-    messages: rows.flatMap((row) => (row.run_id === null ? [] : [toMessage(row.run_id, row)])),
-    nextInMs: rows[0]?.next_ms ?? undefined,
-  };
-}
-
-function toMessage(runId: string, row: Row): ClaimedMessage {
-  return {
-    runId,
-    claim: row.claims,
-    interactionId: row.interaction_id,
-    channelId: row.channel_id,
-    messageId: row.message_id,
-    ephemeral: row.ephemeral,
-    tokenRefused: row.token_refused,
-    posts: row.posts,
-    toldRevision: row.told_revision,
-    toldState: row.told_state,
-    toldAt: row.told_at ?? undefined,
-    attempts: row.attempts,
-    abandoned: row.abandoned,
-    createdAt: row.created_at,
-    interactionTaken: row.taken,
-    run: {
-      revision: row.revision,
-      command: row.command,
-      state: row.state,
-      namespace: row.namespace,
-      workflowName: row.workflow_name,
-      workflowUid: row.workflow_uid ?? '',
-      progress: row.progress,
-      reason: row.reason,
-      userId: row.user_id,
-      retryCount: row.retry_count,
-      traceparent: row.traceparent,
-      cancelRequested: row.cancel_requested,
-      acceptedAt: row.accepted_at,
-      startedAt: row.started_at ?? undefined,
-      finishedAt: row.finished_at ?? undefined,
-    },
-  };
+  const { claimed: messages, nextInMs } = claimedOf(rows);
+  return { messages, nextInMs };
 }
 
 /** Where the message is now and who may still change it. */
@@ -172,27 +167,29 @@ export interface MessageAddress {
   readonly posts: number;
 }
 
-/** What came of a claim, for giving it back. */
+/** The result of a claim, for its release. */
 export interface Release extends MessageAddress {
   /**
-   *   told       the message shows the run as it was claimed
-   *   postponed  nothing was sent, for nothing was wrong: it is not time yet
-   *   failed     a try failed and there will be another
-   *   abandoned  nothing can be done with this state of the run
+   * told       the message shows the claimed state of the run
+   * postponed  nothing was sent, without an error: it is not time yet
+   * failed     an attempt failed and will be retried
+   * abandoned  nothing can be sent for this state of the run
    */
   readonly outcome: 'told' | 'postponed' | 'failed' | 'abandoned';
-  /** When to look again although the run does not move; undefined for not at all. */
+  /** When to look again even if the run does not move; undefined for never. */
   readonly againInMs: number | undefined;
   /** Until then nothing is sent, even if the run moves. */
   readonly restMs: number;
   /** Why, when it was abandoned; else empty. */
   readonly reason: string;
+  /** Whoever wanted to know of the end was notified. */
+  readonly pinged?: boolean;
 }
 
 /**
- * Gives a claimed message back. Its run is locked for the moment, so that a move is either seen here (then the message
- * is due again) or comes after (then the move makes it due). One who comes late, when the claim is another's already,
- * may just have overwritten what that one told: then nothing is noted but that the message is to be told once more.
+ * Releases a claimed message. Its run is locked meanwhile, so a move is either seen here (then the message is due
+ * again) or comes later (then the move makes it due). A late process, whose claim has passed to another, may just
+ * have overwritten the other's update: then only another update is scheduled.
  */
 const RELEASE = `
 WITH run AS MATERIALIZED (
@@ -206,6 +203,7 @@ WITH run AS MATERIALIZED (
     told_revision = CASE WHEN claims <> $2 THEN 0 WHEN $7 = 'told' THEN $3 ELSE told_revision END,
     told_state = CASE WHEN claims = $2 AND $7 = 'told' THEN $11 ELSE told_state END,
     told_at = CASE WHEN claims = $2 AND $7 = 'told' THEN now() ELSE told_at END,
+    pinged_at = CASE WHEN $14 THEN now() ELSE pinged_at END,
     attempts = CASE WHEN claims <> $2 OR $7 = 'postponed' THEN attempts WHEN $7 = 'told' THEN 0 ELSE attempts + 1 END,
     not_before = CASE WHEN claims = $2 THEN now() + make_interval(secs => $9) ELSE not_before END,
     due_at = CASE WHEN claims <> $2 THEN greatest(now(), not_before)
@@ -217,25 +215,39 @@ WITH run AS MATERIALIZED (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
   SELECT task_runs.id, 'message.abandoned', 'facteur', jsonb_build_object('reason', $10::text)
   FROM released JOIN codex_kb.task_runs ON task_runs.id = released.run_id WHERE ours AND $12
-)
-SELECT ours, (extract(epoch FROM due_at - now()) * 1000)::float8 AS due_in_ms FROM released`;
+), retried AS (
+  UPDATE facteur.runs AS earlier SET revision = earlier.revision + 1, updated_at = now()
+  FROM released JOIN facteur.runs AS again ON again.run_id = released.run_id
+    JOIN facteur.messages AS first ON first.run_id = again.retry_of
+  WHERE released.ours AND $13 AND earlier.run_id = first.run_id
+    AND (NOT first.ephemeral OR first.created_at > now() - interval '14 minutes')
+  RETURNING earlier.run_id
+), linked AS (${changeMessages('retried')})
+SELECT ours, (extract(epoch FROM due_at - now()) * 1000)::float8 AS "dueInMs",
+  EXISTS (SELECT FROM linked) AS "othersDue" FROM released`;
 
 /** What giving back found. */
-export interface Released {
-  /** False when the claim had run out and is another's. */
+interface Released {
+  /** False if the claim had expired and passed to another process. */
   readonly ours: boolean;
   /** When the message is due again, in milliseconds; undefined for not as long as the run does not move. */
   readonly dueInMs: number | undefined;
+  /** The message of the run that this one retries has to link to this one. */
+  readonly othersDue: boolean;
 }
 
 export async function releaseMessage(db: Queryable, message: ClaimedMessage, release: Release): Promise<Released> {
-  const { rows } = await db.query<{ readonly ours: boolean; readonly due_in_ms: number | null }>({
+  const { rows } = await db.query<{
+    readonly ours: boolean;
+    readonly dueInMs: number | null;
+    readonly othersDue: boolean;
+  }>({
     name: 'release-message',
     text: RELEASE,
     values: [
       message.runId,
-      message.claim,
-      message.run.revision,
+      message.fence,
+      message.revision,
       release.messageId,
       release.tokenRefused,
       release.posts,
@@ -243,12 +255,36 @@ export async function releaseMessage(db: Queryable, message: ClaimedMessage, rel
       release.againInMs === undefined ? null : release.againInMs / 1000,
       release.restMs / 1000,
       release.reason,
-      message.run.state,
-      // Once a reason, not once a change that cannot be told for it.
+      message.state,
+      // Once per reason, not once per change that cannot be delivered because of it.
       release.outcome === 'abandoned' && release.reason !== message.abandoned,
+      message.messageId === '' && release.messageId !== '',
+      release.pinged === true,
     ],
   });
   const row = rows[0];
   // No row: the run was archived meanwhile, and its message with it.
-  return { ours: row?.ours ?? true, dueInMs: row?.due_in_ms ?? undefined };
+  return { ours: row?.ours ?? true, dueInMs: row?.dueInMs ?? undefined, othersDue: row?.othersDue ?? false };
+}
+
+/** The interaction that a run's message answers, and whether it is ephemeral; undefined if no message shows the run. */
+export async function findMessage(db: Queryable, runId: string): Promise<NewRun['message']> {
+  const { rows } = await db.query<NonNullable<NewRun['message']>>({
+    name: 'find-message',
+    text: 'SELECT interaction_id AS "interactionId", ephemeral FROM facteur.messages WHERE run_id = $1',
+    values: [runId],
+  });
+  return rows[0];
+}
+
+/** Where the messages of runs are, for links: of those that everybody in their channel can see. */
+export async function findPlaces(db: Queryable, runIds: readonly string[]): Promise<ReadonlyMap<string, MessagePlace>> {
+  const { rows } = await db.query<MessagePlace & { readonly runId: string }>({
+    name: 'find-places',
+    text: `SELECT run_id AS "runId", runs.guild_id AS "guildId", shown.channel_id AS "channelId", message_id AS "messageId"
+      FROM facteur.messages AS shown JOIN facteur.runs AS runs USING (run_id)
+      WHERE run_id = ANY($1) AND message_id <> '' AND NOT ephemeral`,
+    values: [runIds],
+  });
+  return new Map(rows.map((row) => [row.runId, row]));
 }

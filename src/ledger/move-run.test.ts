@@ -1,21 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { emptyLedger } from '../../test/support/ledger.ts';
-import { forceState, newRun } from '../../test/support/runs.ts';
-import type { Database } from '../clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
+import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { RUN_MOVES, RUN_STATES, type RunState } from '../domain/run-state.ts';
+import { requestCancel } from './cancel-and-retry.ts';
 import { moveRun } from './move-run.ts';
 import { recordRun } from './record-run.ts';
-import { requestCancel } from './request-cancel.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../../test/support/ledger-fixture.ts';
 
 const record = async (deliveryId?: string): Promise<string> =>
   (await recordRun(db, { run: newRun(deliveryId === undefined ? {} : { deliveryId }), claim: true })).runId;
@@ -45,13 +34,13 @@ describe.each(RUN_STATES)('from %s', (from) => {
     expect(possible.toSorted()).toEqual([...allowed(from)].toSorted());
   });
 
-  test('so does moving, which leaves everything as it is where there is no such move', async () => {
+  test('only a queued run is ended in the queue; any other stays as it is', async () => {
     const runId = await record();
-    for (const to of RUN_STATES) {
+    for (const to of ['refused', 'canceled'] as const) {
       await forceState(db, runId, from);
       const before = await row(runId);
-      const { moved } = await moveRun(db, { runId, to, reason: 'because' });
-      expect({ to, moved }).toEqual({ to, moved: allowed(from).includes(to) });
+      const { moved } = await moveRun(db, { runId, to, reason: 'because', fence: 1 });
+      expect({ to, moved }).toEqual({ to, moved: from === 'queued' });
       expect(await row(runId)).toEqual(
         moved
           ? expect.objectContaining({ state: to, previous_state: from, revision: Number(before?.['revision']) + 1 })
@@ -91,14 +80,14 @@ describe('what other readers see', () => {
     return rows[0];
   };
 
-  test('a submitted run has its workflow, and its task the state', async () => {
+  test('a submitted run has its workflow, and waits like a queued one', async () => {
     const { runId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
-    await moveRun(db, { runId, to: 'submitted', workflowUid: 'uid-1' });
+    await submitRun(db, runId, 'uid-1');
     expect(await seen(runId)).toEqual({
-      status: 'submitted',
+      status: 'queued',
       external_run_id: workflowName,
       error_code: null,
-      task_state: 'submitted',
+      task_state: 'queued',
       events: [
         ['state.change', 'facteur', { to: 'queued', door: 'http' }],
         ['state.change', 'facteur', { from: 'queued', to: 'submitted' }],
@@ -109,7 +98,7 @@ describe('what other readers see', () => {
 
   test.each(['refused', 'canceled'] as const)('a run that was %s before it had a workflow names none', async (to) => {
     const runId = await record();
-    await moveRun(db, { runId, to, reason: 'no such template', actor: 'somebody' });
+    await moveRun(db, { runId, to, reason: 'no such template', actor: 'somebody', fence: 1 });
     expect(await seen(runId)).toMatchObject({ status: to, external_run_id: null, error_code: to, task_state: to });
     expect((await seen(runId))?.['events']).toContainEqual([
       'state.change',
@@ -123,19 +112,15 @@ describe('what other readers see', () => {
     const [old, fresh] = [newRun({ idea: issue }), newRun({ idea: issue })];
     const { runId } = await recordRun(db, { run: old, claim: true });
     const newest = await recordRun(db, { run: fresh, claim: true });
-    await moveRun(db, { runId: newest.runId, to: 'submitted' });
-    await moveRun(db, { runId, to: 'refused', reason: 'late' });
-    expect(await seen(runId)).toMatchObject({ status: 'refused', task_state: 'submitted' });
+    await observeRun(db, newest.runId, { state: 'running' });
+    await moveRun(db, { runId, to: 'refused', reason: 'late', fence: 1 });
+    expect(await seen(runId)).toMatchObject({ status: 'refused', task_state: 'running' });
   });
 });
 
 test('a run whose end was asked for while it was created is due again at once', async () => {
   const runId = await record();
   await requestCancel(db, runId, 'somebody');
-  expect(await moveRun(db, { runId, to: 'submitted', workflowUid: 'u' })).toEqual({
-    moved: true,
-    due: true,
-    news: false,
-  });
+  expect(await submitRun(db, runId)).toMatchObject({ effect: 'moved', dueNow: true, messageChanged: false });
   expect(await row(runId)).toMatchObject({ state: 'submitted', due_at: expect.any(Date) });
 });

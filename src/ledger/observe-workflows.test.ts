@@ -1,19 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { beforeEach, describe, expect } from 'vitest';
 import type { NewRun } from '../domain/run.ts';
 import { isFinished, RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
-import { moveRun } from './move-run.ts';
 import { observeWorkflows, type Observation, type Observed } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+import { submitRun } from '../../test/support/runs.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
+import { observation } from '../../test/support/observations.ts';
 
 const ACCEPTED = new Date('2026-11-01T10:00:00Z');
 const at = (seconds: number): Date => new Date(ACCEPTED.getTime() + seconds * 1000);
@@ -29,6 +24,7 @@ async function record(fields: Partial<NewRun> = {}): Promise<Run> {
   const receipt = await recordRun(database.db, {
     run: {
       deliveryId,
+      family: 'command',
       kind: 'command',
       command: 'plan',
       door: 'http',
@@ -62,26 +58,12 @@ async function record(fields: Partial<NewRun> = {}): Promise<Run> {
 /** A run whose workflow `u-<name>` is in the cluster. */
 async function submitted(fields: Partial<NewRun> = {}): Promise<Run> {
   const run = await record(fields);
-  await moveRun(database.db, { runId: run.runId, to: 'submitted', workflowUid: `u-${run.name}` });
+  await submitRun(database.db, run.runId, `u-${run.name}`);
   return run;
 }
 
 function seen(run: Run, fields: Partial<Observation> = {}): Observation {
-  return {
-    namespace: 'argo',
-    name: run.name,
-    uid: `u-${run.name}`,
-    deliveryLabel: deliveryLabel(run.deliveryId),
-    version: undefined,
-    state: 'running',
-    progress: '',
-    reason: '',
-    startedAt: undefined,
-    finishedAt: undefined,
-    resources: {},
-    confirmed: false,
-    ...fields,
-  };
+  return observation({ name: run.name, uid: `u-${run.name}`, deliveryLabel: deliveryLabel(run.deliveryId), ...fields });
 }
 
 const apply = (...batch: Observation[]): Promise<Observed[]> => observeWorkflows(database.db, batch);
@@ -167,7 +149,7 @@ describe('a workflow from start to end', () => {
     });
   });
 
-  test('a success has no reason and no error code; times that nobody gave are now', async () => {
+  test('a success has no reason and no error code; missing times are now', async () => {
     const run = await submitted();
     await apply(seen(run, { state: 'succeeded', progress: '3/3' }));
     expect(await everything(run)).toMatchObject({
@@ -236,26 +218,6 @@ describe('what is not news changes nothing', () => {
     expect(await apply()).toEqual([]);
   });
 
-  test('a run that was called off before its workflow was known is not revived by it', async () => {
-    const run = await record();
-    await moveRun(database.db, { runId: run.runId, to: 'canceled' });
-    expect(await apply(seen(run, { confirmed: true }))).toEqual([]);
-  });
-});
-
-describe('a workflow that answers a create nobody heard of', () => {
-  test.each([
-    ['submitted', ['>queued', 'queued>submitted']],
-    ['running', ['>queued', 'queued>submitted', 'submitted>running']],
-    ['succeeded', ['>queued', 'queued>submitted', 'submitted>succeeded']],
-    ['lost', ['>queued', 'queued>submitted', 'submitted>lost']],
-  ] as const)('a queued run becomes %s by legal moves', async (state, moves) => {
-    const run = await record();
-    await apply(seen(run, { state, version: 3n, confirmed: true }));
-    expect(await history(run)).toEqual(moves);
-    expect(await runRow(run)).toMatchObject({ state, workflow_uid: `u-${run.name}`, due_at: null });
-  });
-
   test('only with the delivery’s label', async () => {
     const run = await record();
     expect(await apply(seen(run, { deliveryLabel: '' }), seen(run, { uid: 'x', deliveryLabel: 'y' }))).toEqual([]);
@@ -278,7 +240,7 @@ describe('a workflow that answers a create nobody heard of', () => {
 
   test('a submitted run of unknown uid learns it', async () => {
     const run = await record();
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
+    await submitRun(database.db, run.runId, '');
     await apply(seen(run, { state: 'submitted', version: 3n }));
     expect(await runRow(run)).toMatchObject({ state: 'submitted', workflow_uid: `u-${run.name}` });
   });
@@ -299,7 +261,7 @@ describe('what has to be confirmed', () => {
 
   test('of a run whose uid nobody read, too', async () => {
     const run = await record();
-    await moveRun(database.db, { runId: run.runId, to: 'submitted' });
+    await submitRun(database.db, run.runId, '');
     await apply(seen(run, { uid: '', state: 'lost', confirmed: true }));
     expect(await runRow(run)).toMatchObject({ state: 'lost', workflow_uid: null });
   });
@@ -360,7 +322,7 @@ describe('any observations in any order', () => {
   });
 
   const STATES = ['submitted', 'running', 'succeeded', 'failed', 'error', 'canceled', 'lost'] as const;
-  const observation = fc.record({
+  const anySeen = fc.record({
     state: fc.constantFrom(...STATES),
     version: fc.option(fc.bigInt({ min: 1n, max: 12n }), { nil: undefined }),
     progress: fc.constantFrom('', '0/2', '1/2'),
@@ -369,7 +331,7 @@ describe('any observations in any order', () => {
 
   test('give a history of legal moves that ends in the run’s state', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(observation, { maxLength: 1 }), { maxLength: 8 }), async (batches) => {
+      fc.asyncProperty(fc.array(fc.array(anySeen, { maxLength: 1 }), { maxLength: 8 }), async (batches) => {
         run = await record();
         for (const batch of batches) {
           await apply(...batch.map((fields) => seen(run, fields)));

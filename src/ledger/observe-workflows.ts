@@ -1,15 +1,20 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import { isFinished, RUN_MOVES, RUN_STATES, statesBefore, type RunState } from '../domain/run-state.ts';
+import { deliveryLabel } from '../domain/workflow-name.ts';
+import type { Waiting } from '../domain/approval.ts';
+import type { RunResult } from '../domain/run-result.ts';
+import { changeMessages } from './messages.ts';
+import { MOVE_TASKS } from './move-run.ts';
 
 /** What a look at one workflow in the cluster showed. */
 export interface Observation {
   readonly namespace: string;
   readonly name: string;
-  /** Empty only when a workflow of unknown uid is found to be gone. */
+  /** Empty only when a workflow was gone before its uid was read. */
   readonly uid: string;
-  /** The value of the delivery label, or empty. It tells whose a workflow is as long as its uid is not known. */
+  /** The value of the delivery label, or empty. It identifies a workflow's run while its uid is unknown. */
   readonly deliveryLabel: string;
-  /** The resource version, where it is a number: an older look at the same workflow changes nothing. */
+  /** The resource version, if it is a number: an older version of the same workflow changes nothing. */
   readonly version: bigint | undefined;
   readonly state: Exclude<RunState, 'queued' | 'refused' | 'skipped'>;
   /** `done/total`, or empty. */
@@ -20,14 +25,26 @@ export interface Observation {
   readonly finishedAt: Date | undefined;
   /** Argo's `status.resourcesDuration`: seconds by resource. */
   readonly resources: Readonly<Record<string, number>>;
+  /** What it is at, or what it waits for; absent where that is unknown. */
+  readonly step?: string;
+  /** What came of it, once it has succeeded. */
+  readonly results?: readonly RunResult[];
   /**
    * The cluster was asked again for this very workflow. Only then is it believed that it vanished, or that a finished
    * one came alive: an event that comes late looks just the same.
    */
   readonly confirmed: boolean;
+  /** What it waits for; absent if for nothing. */
+  readonly waiting?: readonly Waiting[];
 }
 
-/** What an observation meant for its run. Observations that mean nothing give none. */
+/**
+ * Whether an observation survives a crash of Postgres from the moment it is written, or up to a second later. What
+ * the cluster repeats when asked need not: a `fleeting` one costs no flush to disk.
+ */
+export type Durability = 'durable' | 'fleeting';
+
+/** What an observation meant for its run. Observations without an effect give none. */
 export interface Observed {
   readonly runId: string;
   readonly namespace: string;
@@ -37,19 +54,27 @@ export interface Observed {
   readonly from: RunState;
   readonly to: RunState;
   readonly traceparent: string;
-  /** From what the cluster says of when the workflow began, or ended, to now; undefined when it does not say. */
-  readonly lagMs: number | undefined;
+  /** From what the cluster says of when the workflow began, or ended, to now; null when it does not say. */
+  readonly lagMs: number | null;
+  /** The run's command; `(codex)` for a Codex task. */
+  readonly command: string;
+  /** From the start to the end of the workflow, of a run that has ended; null when the cluster does not say. */
+  readonly runtimeMs: number | null;
   /**
-   *   moved        the run has another state now
-   *   updated      the same state, with other details
-   *   unconfirmed  nothing was changed: ask the cluster for this workflow, and apply what it says as confirmed
+   * moved        the run is in another state now
+   * updated      the same state, with other details
+   *   unwanted     the run had ended in the queue before its workflow appeared: it keeps its state, and the workflow is stopped
+   * unconfirmed  nothing was changed: read this workflow from the cluster, and apply the result as confirmed
    */
-  readonly effect: 'moved' | 'updated' | 'unconfirmed';
-  /** Somebody had asked for its end before its workflow was known: that is now the submitter's to do. */
-  readonly due: boolean;
+  readonly effect: 'moved' | 'updated' | 'unwanted' | 'unconfirmed';
+  /** A cancel was requested before its workflow was known: the submitter now has to stop it. */
+  readonly dueNow: boolean;
   /** It has a message, which has something new to show. */
-  readonly news: boolean;
+  readonly messageChanged: boolean;
 }
+
+/** Whether a row of `runs` ended before its workflow was created: users were told that it was never started. */
+const ENDED_IN_QUEUE = `runs.previous_state = 'queued' AND runs.state IN ('canceled', 'refused')`;
 
 const MOVES = RUN_STATES.flatMap((from) => RUN_MOVES[from].map((to) => `${from}>${to}`));
 const ENDS = RUN_STATES.filter(isFinished);
@@ -61,37 +86,51 @@ const ms = (from: string, to: string): string =>
   `(extract(epoch FROM ${to} - ${from}) * 1000 * (${to} > ${from})::int)::bigint`;
 
 /**
- * One statement for a whole batch, and the state machine is its filter.
+ * One statement for a whole batch, filtered by the state machine.
  *
- *   held     the runs that something new was seen of, locked in one order: a workflow is theirs by name and uid
- *   planned  the state to pass through on the way, where the machine has no direct move; every step gets its event
- *   due      what the machine allows; `believed` is false for what has to be confirmed first
- *   moved    from here on as in `move-run.ts`, for many runs. A run that somebody wants ended stays due for the submitter
- *            until it has ended; a new life begins without that wish
- *   run      carries along what the steps after it need: joining it with `moved` again would compare all with all
+ * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid
+ * late     runs that had ended in the queue but whose creates succeeded. Users were told that nothing was started,
+ * so nothing is followed; the workflow has to be stopped
+ * planned  the intermediate state, if the machine has no direct move; every step gets its event
+ * due      the allowed moves; `believed` is false for those that must be confirmed first
+ * moved    from here on as in `move-run.ts`, for many runs. A run with a cancel request stays due for the submitter
+ * until it has ended; when it becomes live again, the request is cleared
+ * run      the moves of runs that other readers of the database know, with the columns for the next steps
+ * shared   what those see. They are not told apart queued and submitted: until its workflow runs, a run is `queued` for
+ * them, under the name that it has had since it was recorded
  */
 const OBSERVE = `
 WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, delivery text, version bigint,
     state text, progress text, reason text, started_at timestamptz, finished_at timestamptz, resources jsonb,
-    confirmed boolean)
+    step text, results jsonb, confirmed boolean)
+  WHERE $5 = 'durable' OR set_config('synchronous_commit', 'off', true) = 'off'
 ), held AS MATERIALIZED (
   SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, runs.traceparent,
-    runs.cancel_requested_by IS NOT NULL AS unwanted, seen.*
+    CASE runs.kind WHEN 'codex' THEN '(codex)' ELSE runs.command END AS command,
+    runs.cancel_requested_by IS NOT NULL AS unwanted,
+    ${ENDED_IN_QUEUE} AS is_late, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
-  WHERE CASE WHEN runs.workflow_uid IS NOT NULL THEN runs.workflow_uid = seen.uid
-      ELSE runs.state IN ('queued', 'submitted')
+  WHERE CASE WHEN runs.workflow_uid IS NOT NULL
+        THEN runs.workflow_uid = seen.uid AND (${ENDED_IN_QUEUE}) IS NOT TRUE
+      ELSE (runs.state IN ('queued', 'submitted')
+          OR ${ENDED_IN_QUEUE} AND seen.state IN ('submitted', 'running') AND seen.uid <> '')
         AND seen.delivery = left(encode(sha256(convert_to(runs.delivery_id, 'UTF8')), 'hex'), 32) END
     AND (seen.version > runs.resource_version) IS NOT FALSE
     AND (runs.workflow_uid IS NULL OR runs.state <> seen.state
       OR runs.state = 'running' AND runs.progress <> seen.progress
+      OR runs.state IN ('submitted', 'running') AND runs.step <> seen.step
       OR runs.state = ANY($4) AND seen.started_at > runs.started_at)
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
+), late AS (
+  UPDATE facteur.runs SET workflow_uid = held.uid, due_at = now(), updated_at = now(),
+    cancel_requested_by = coalesce(runs.cancel_requested_by, 'facteur')
+  FROM held WHERE runs.run_id = held.run_id AND held.is_late
 ), planned AS (
   SELECT held.*, was = ANY($4) AS revived, state = ANY($3) AS ends,
     CASE WHEN was = 'queued' AND state <> 'submitted' THEN 'submitted'
       WHEN was = ANY($4) AND state <> 'running' THEN 'running' END AS via
-  FROM held
+  FROM held WHERE is_late IS NOT TRUE
 ), due AS (
   SELECT *, via IS NOT NULL OR was <> state AS moves, confirmed OR NOT (revived OR state = 'lost') AS believed
   FROM planned
@@ -104,6 +143,7 @@ WITH seen AS (
     workflow_uid = coalesce(runs.workflow_uid, nullif(due.uid, '')),
     resource_version = coalesce(due.version, runs.resource_version),
     progress = CASE WHEN due.revived THEN due.progress ELSE coalesce(nullif(due.progress, ''), runs.progress) END,
+    step = due.step, results = CASE WHEN due.ends THEN due.results ELSE runs.results END,
     reason = CASE WHEN due.moves THEN due.reason ELSE runs.reason END,
     retry_count = runs.retry_count + due.revived::int,
     submitted_at = coalesce(runs.submitted_at, now()),
@@ -115,21 +155,19 @@ WITH seen AS (
       WHEN runs.cancel_requested_by IS NOT NULL THEN now() END
   FROM due WHERE runs.run_id = due.run_id AND due.believed
   RETURNING runs.*, due.was, due.via, due.moves, due.revived, due.ends, due.ended_at, due.resources
-), run AS (
-  UPDATE codex_kb.task_runs SET status = moved.state, updated_at = now(), external_run_id = moved.workflow_name,
-    started_at = coalesce(task_runs.started_at, moved.started_at), completed_at = moved.finished_at,
-    retry_count = least(moved.retry_count, 32767),
-    error_code = CASE WHEN moved.ends AND moved.state <> 'succeeded' THEN moved.state END
-  FROM moved WHERE task_runs.id = moved.run_id AND moved.moves
-  RETURNING task_runs.id, task_runs.task_id, task_runs.created_at, moved.was, moved.via, moved.state, moved.reason,
+), run AS MATERIALIZED (
+  SELECT task_runs.id, task_runs.task_id, task_runs.created_at, moved.was, moved.via, moved.state, moved.reason,
     moved.revived, moved.ends, moved.ended_at, moved.accepted_at, moved.started_at AS began_at, moved.finished_at,
-    moved.resources, moved.retry_count AS retries, moved.cancel_requested_by
-), task AS (
-  UPDATE codex_kb.tasks SET state = run.state, updated_at = now()
-  FROM run
-  WHERE tasks.id = run.task_id AND NOT EXISTS (
-    SELECT FROM codex_kb.task_runs newer WHERE newer.task_id = run.task_id AND newer.created_at > run.created_at)
-), event AS (
+    moved.resources, moved.retry_count AS retries, moved.cancel_requested_by, moved.workflow_name, moved.taken_over
+  FROM moved JOIN codex_kb.task_runs ON task_runs.id = moved.run_id
+  WHERE moved.moves
+), shared AS (
+  UPDATE codex_kb.task_runs SET status = run.state, updated_at = now(), external_run_id = run.workflow_name,
+    started_at = coalesce(task_runs.started_at, run.began_at), completed_at = run.finished_at,
+    retry_count = least(run.retries, 32767),
+    error_code = CASE WHEN run.ends AND run.state <> 'succeeded' THEN run.state END
+  FROM run WHERE task_runs.id = run.id AND (run.state <> 'submitted' OR run.taken_over)
+), task AS (${MOVE_TASKS}), event AS (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
   SELECT id, 'state.change', CASE target WHEN 'canceled' THEN coalesce(cancel_requested_by, 'facteur') ELSE 'facteur' END,
     jsonb_strip_nulls(jsonb_build_object('from', origin, 'to', target,
@@ -150,59 +188,90 @@ WITH seen AS (
     runtime_ms = coalesce(EXCLUDED.runtime_ms, metrics.runtime_ms),
     retry_latency_ms = coalesce(EXCLUDED.retry_latency_ms, metrics.retry_latency_ms),
     resource_usage = CASE EXCLUDED.resource_usage WHEN '{}' THEN metrics.resource_usage ELSE EXCLUDED.resource_usage END
-), message AS (
-  UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM moved WHERE messages.run_id = moved.run_id
-  RETURNING messages.run_id
-)
-SELECT run_id, namespace, name, uid, delivery, was, state, traceparent,
-  (extract(epoch FROM now() - CASE WHEN ends THEN finished_at ELSE started_at END) * 1000)::float8 AS lag_ms,
+), message AS (${changeMessages('moved')})
+SELECT run_id AS "runId", namespace, name, uid, delivery AS "deliveryLabel", was AS "from", state AS "to", traceparent,
+  (extract(epoch FROM now() - CASE WHEN ends THEN finished_at ELSE started_at END) * 1000)::float8 AS "lagMs",
+  command, (extract(epoch FROM CASE WHEN ends THEN finished_at - started_at END) * 1000)::float8 AS "runtimeMs",
   CASE WHEN NOT believed THEN 'unconfirmed' WHEN moves THEN 'moved' ELSE 'updated' END AS effect,
-  believed AND unwanted AND was = 'queued' AND NOT ends AS to_stop,
-  EXISTS (SELECT FROM message WHERE message.run_id = due.run_id) AS news
-FROM due`;
+  believed AND unwanted AND was = 'queued' AND NOT ends AS "dueNow",
+  EXISTS (SELECT FROM message WHERE message.run_id = due.run_id) AS "messageChanged"
+FROM due
+UNION ALL
+SELECT run_id, namespace, name, uid, delivery, was, was, traceparent, NULL, command, NULL, 'unwanted', true, false FROM held WHERE is_late`;
 
-interface ObservedRow {
-  readonly run_id: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly delivery: string;
-  readonly was: RunState;
+/**
+ * Applies observations of workflows to their runs, and returns the changes. A repeated or older batch,
+ * and workflows of others, change nothing.
+ *
+ * @param batch at most one observation per workflow
+ * @throws DatabaseError; `postgres.conflict` if two batches met in another order: retry
+ */
+export async function observeWorkflows(
+  db: Queryable,
+  batch: readonly Observation[],
+  durability: Durability = 'durable',
+): Promise<Observed[]> {
+  const { rows } = await db.query<Observed>({
+    name: durability === 'durable' ? 'observe-workflows' : 'mark-submitted',
+    text: OBSERVE,
+    values: [JSON.stringify(batch.map(toRow)), MOVES, ENDS, REVIVABLE, durability],
+  });
+  return rows;
+}
+
+/** A workflow that was created for a run. The uid is empty if it was gone before it could be read. */
+export interface CreatedWorkflow {
+  readonly workflowName: string;
+  readonly workflowUid: string;
+}
+
+/** What the answer to a create shows: the workflow is in the cluster, and nothing else is known of it. */
+export function observationOfCreate(
+  { namespace, deliveryId }: { readonly namespace: string; readonly deliveryId: string },
+  { workflowName: name, workflowUid: uid }: CreatedWorkflow,
+): Observation {
+  return {
+    namespace,
+    name,
+    uid,
+    deliveryLabel: deliveryLabel(deliveryId),
+    version: undefined,
+    state: 'submitted',
+    progress: '',
+    reason: '',
+    startedAt: undefined,
+    finishedAt: undefined,
+    resources: {},
+    confirmed: true,
+  };
+}
+
+/** A run whose workflow is not the one that was created for it. */
+interface ForeignWorkflow {
+  readonly runId: string;
   readonly state: RunState;
-  readonly traceparent: string;
-  readonly lag_ms: number | null;
-  readonly effect: Observed['effect'];
-  readonly to_stop: boolean;
-  readonly news: boolean;
 }
 
 /**
- * Brings the runs to what was seen of their workflows, and says what that changed. The same batch again, an older one,
- * or workflows that are nobody's change nothing.
- *
- * @param batch at most one observation of a workflow
- * @throws DatabaseError; `postgres.conflict` when two of these met in another order: try again
+ * Which of these workflows are not their runs': another process continued with the run, under another name or after
+ * this one was gone. Nobody follows such a workflow.
  */
-export async function observeWorkflows(db: Queryable, batch: readonly Observation[]): Promise<Observed[]> {
-  const { rows } = await db.query<ObservedRow>({
-    name: 'observe-workflows',
-    text: OBSERVE,
-    values: [JSON.stringify(batch.map(toRow)), MOVES, ENDS, REVIVABLE],
+export async function findForeign(
+  db: Queryable,
+  created: readonly (CreatedWorkflow & { readonly runId: string })[],
+): Promise<ForeignWorkflow[]> {
+  const { rows } = await db.query<ForeignWorkflow>({
+    name: 'find-foreign',
+    text: `SELECT run_id AS "runId", state
+      FROM unnest($1::uuid[], $2::text[], $3::text[]) AS created (run_id, name, uid) JOIN facteur.runs USING (run_id)
+      WHERE workflow_name <> created.name OR workflow_uid <> created.uid`,
+    values: [
+      created.map(({ runId }) => runId),
+      created.map(({ workflowName }) => workflowName),
+      created.map(({ workflowUid }) => workflowUid),
+    ],
   });
-  return rows.map((row) => ({
-    runId: row.run_id,
-    namespace: row.namespace,
-    name: row.name,
-    uid: row.uid,
-    deliveryLabel: row.delivery,
-    from: row.was,
-    to: row.state,
-    traceparent: row.traceparent,
-    lagMs: row.lag_ms ?? undefined,
-    effect: row.effect,
-    due: row.to_stop,
-    news: row.news,
-  }));
+  return rows;
 }
 
 function toRow(seen: Observation): Record<string, unknown> {
@@ -218,6 +287,38 @@ function toRow(seen: Observation): Record<string, unknown> {
     started_at: seen.startedAt ?? null,
     finished_at: seen.finishedAt ?? null,
     resources: seen.resources,
+    step: seen.step ?? '',
+    results: seen.results ?? [],
     confirmed: seen.confirmed,
   };
+}
+
+/** A run that has a workflow in the cluster, as far as the ledger knows. */
+export interface LiveRun {
+  readonly namespace: string;
+  readonly workflowName: string;
+  /** Empty if the workflow was created and its uid was not read yet. */
+  readonly workflowUid: string;
+  readonly deliveryId: string;
+  readonly state: 'submitted' | 'running';
+}
+
+interface LiveRunsQuery {
+  /** Of this namespace; of all by default. */
+  readonly namespace?: string;
+  /** Only those whose last change is at least this old, in milliseconds. */
+  readonly unchangedForMs: number;
+}
+
+/** The live runs, in no order. */
+export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<LiveRun[]> {
+  const { rows } = await db.query<LiveRun>({
+    name: 'live-runs',
+    text: `SELECT namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid", delivery_id AS "deliveryId", state
+      FROM facteur.runs
+      WHERE state IN ('submitted', 'running') AND ($1::text IS NULL OR namespace = $1)
+        AND updated_at <= now() - make_interval(secs => $2::float8 / 1000)`,
+    values: [query.namespace ?? null, query.unchangedForMs],
+  });
+  return rows;
 }

@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { describe, expect } from 'vitest';
 import { faultyDatabase } from '../../test/support/faulty-database.ts';
-import { countRuns, emptyLedger, runOf, wholeLedger } from '../../test/support/ledger.ts';
+import { countRuns, runOf, wholeLedger } from '../../test/support/ledger.ts';
 import { forceState, newRun } from '../../test/support/runs.ts';
-import type { Database } from '../clients/postgres/database.ts';
 import { RUN_STATES } from '../domain/run-state.ts';
 import { workflowName } from '../domain/workflow-name.ts';
 import { recordRun } from './record-run.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../../test/support/ledger-fixture.ts';
 
 const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
 
@@ -35,12 +25,14 @@ test('one statement leaves the idea, the task, the run and its first event', asy
   expect(receipt).toEqual({
     runId: expect.stringMatching(/^[-0-9a-f]{36}$/),
     deliveryId: 'd1',
+    recordedId: null,
     namespace: run.plan.namespace,
     workflowName: workflowName('plan', ACCEPTED_AT, 'd1'),
     correlationId: run.correlationId,
     acceptedAt: ACCEPTED_AT,
     state: 'queued',
     reason: '',
+    takenOver: false,
     duplicate: false,
   });
   const { rows } = await db.query({
@@ -63,7 +55,7 @@ test('one statement leaves the idea, the task, the run and its first event', asy
       status: 'queued',
       queued_at: ACCEPTED_AT,
       metadata: { deliveryId: 'd1', workflowTemplate: 't' },
-      delivery_id: 'd1',
+      delivery_id: 'command:d1',
       retry_count: 0,
       event_type: 'state.change',
       event: { to: 'queued', door: 'http' },
@@ -108,7 +100,7 @@ test('a name that another run has is left to it', async () => {
 describe('whose turn it is', () => {
   const due = async (): Promise<{ inSeconds: number | null; claimed: boolean; attempts: number }[]> => {
     const { rows } = await db.query<{ inSeconds: number | null; claimed: boolean; attempts: number }>({
-      text: `SELECT round(extract(epoch FROM due_at - now()))::int AS "inSeconds",
+      text: `SELECT extract(epoch FROM due_at - updated_at)::int AS "inSeconds",
         coalesce(claimed_until > now(), false) AS claimed, attempts FROM facteur.runs`,
     });
     return rows;
@@ -124,7 +116,7 @@ describe('whose turn it is', () => {
     expect(await due()).toEqual([{ inSeconds: 0, claimed: false, attempts: 0 }]);
   });
 
-  test('a skipped one is nobody’s, and passed through queued', async () => {
+  test('a skipped run belongs to no process, and passed through queued', async () => {
     const { state } = await recordRun(db, { run: newRun({ deliveryId: 'd1', state: 'skipped' }), claim: false });
     expect(state).toBe('skipped');
     expect(await due()).toEqual([{ inSeconds: null, claimed: false, attempts: 0 }]);

@@ -1,24 +1,21 @@
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { expect, vi } from 'vitest';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
-import { countRuns, emptyLedger } from '../../test/support/ledger.ts';
+import { countRuns } from '../../test/support/ledger.ts';
 import { newRun } from '../../test/support/runs.ts';
-import { createRunRecorder } from './run-recorder.ts';
+import { TurnableTimer } from '../../test/support/turnable-timer.ts';
+import { createRunRecorder, type RecorderLimits } from './run-recorder.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
+const USUAL: RecorderLimits = { statements: 1, runs: 64, characters: 100_000, waitMs: 5000, waiting: 1000 };
 
 /** One statement at a time, so that the second run and all after it have to wait. */
-function setUp(limits: { readonly runs?: number; readonly waitMs?: number } = {}) {
+function setUp(limits: Partial<RecorderLimits> = {}) {
+  const timer = new TurnableTimer();
   const db = faultyDatabase(database.db);
   const statements: string[] = [];
   db.faults.before = (name) => void statements.push(name);
-  const recorder = createRunRecorder(db, { statements: 1, runs: 64, characters: 100_000, waitMs: 5000, ...limits });
-  return { db, recorder, statements };
+  const recorder = createRunRecorder(db, timer, { ...USUAL, ...limits });
+  return { db, recorder, statements, timer };
 }
 
 const ideaOf = (sourceRef: string) => ({
@@ -55,7 +52,7 @@ test('what has to wait shares statements, and each gets its own receipt', async 
   }
   const { rows } = await database.db.query({
     text: `SELECT r.delivery_id, r.attempts, m.interaction_id FROM facteur.runs r
-      JOIN codex_kb.task_runs t ON t.id = r.run_id AND t.delivery_id = r.delivery_id
+      JOIN codex_kb.task_runs t ON t.id = r.run_id AND t.delivery_id = 'command:' || r.delivery_id
       JOIN codex_kb.tasks k ON k.id = t.task_id JOIN codex_kb.ideas i ON i.id = k.idea_id AND i.source_ref = r.delivery_id
       JOIN codex_kb.run_events e ON e.task_run_id = r.run_id
       LEFT JOIN facteur.messages m ON m.run_id = r.run_id ORDER BY r.accepted_at, r.delivery_id`,
@@ -120,18 +117,31 @@ test('when the database is gone all of them hear so, and nothing is recorded', a
   expect(await countRuns(database.db, 'queued')).toBe(1);
 });
 
-test('nobody waits for ever behind a database that hangs', async () => {
-  const { db, recorder } = setUp({ waitMs: 100 });
+test('no caller waits forever for a hung database', async () => {
+  const { db, recorder, timer } = setUp();
   const held = Promise.withResolvers<undefined>();
   db.faults.before = () => held.promise;
   const first = recorder.record(newRun(), true);
-  await expect(recorder.record(newRun(), true)).rejects.toMatchObject({
-    code: 'postgres.unavailable',
-    retryable: true,
-  });
+  const second = recorder.record(newRun(), true);
+  await timer.pass(5_000);
+  await expect(second).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
   held.resolve(undefined);
   await first;
   expect(await countRuns(database.db, 'queued')).toBe(1);
+});
+
+test('while a database hangs only so many wait, and the next are turned away at once', async () => {
+  const { db, recorder } = setUp({ waiting: 2 });
+  const held = Promise.withResolvers<undefined>();
+  db.faults.before = () => held.promise;
+  const accepted = [1, 2, 3].map(() => recorder.record(newRun(), true));
+  const turnedAway = Array.from({ length: 50 }, () => recorder.record(newRun(), true));
+  for (const { reason } of (await Promise.allSettled(turnedAway)) as PromiseRejectedResult[]) {
+    expect(reason).toMatchObject({ code: 'postgres.unavailable', retryable: true });
+  }
+  held.resolve(undefined);
+  await Promise.all(accepted);
+  expect(await countRuns(database.db, 'queued')).toBe(3);
 });
 
 test('what nobody waits for any more when its turn comes is not recorded', async () => {
@@ -147,6 +157,21 @@ test('what nobody waits for any more when its turn comes is not recorded', async
   await expect(second).rejects.toMatchObject({ code: 'postgres.unavailable' });
   await Promise.all([first, third]);
   expect(await countRuns(database.db, 'queued')).toBe(2);
+});
+
+test('a run is serialised once, however long it waits', async () => {
+  const { recorder, statements } = setUp({ runs: 4 });
+  let serialised = 0;
+  const counted = () => {
+    const { plan } = newRun();
+    const toJSON = () => {
+      serialised += 1;
+      return plan;
+    };
+    return newRun({ plan: { ...plan, ...{ toJSON } } });
+  };
+  await Promise.all(Array.from({ length: 41 }, () => recorder.record(counted(), true)));
+  expect({ statements: statements.length, serialised }).toEqual({ statements: 11, serialised: 41 });
 });
 
 test('large ones do not share a statement', async () => {
@@ -169,7 +194,7 @@ test('when the database goes away while they are recorded one by one, the others
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
 });
 
-test('nobody waits while a statement is free', async () => {
+test('no run waits while a statement is free', async () => {
   const db = faultyDatabase(database.db);
   const held = Promise.withResolvers<undefined>();
   let begun = 0;
@@ -177,7 +202,7 @@ test('nobody waits while a statement is free', async () => {
     begun += 1;
     return held.promise;
   };
-  const recorder = createRunRecorder(db, { statements: 3, runs: 64, characters: 100_000, waitMs: 5000 });
+  const recorder = createRunRecorder(db, new TurnableTimer(), { ...USUAL, statements: 3 });
   const receipts = Array.from({ length: 5 }, () => recorder.record(newRun(), true));
   await vi.waitFor(() => expect(begun).toBe(3));
   held.resolve(undefined);

@@ -1,30 +1,34 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Timer } from '../base/timer.ts';
 import { DatabaseError, type Database } from '../clients/postgres/database.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
-import { recordRun, recordTogether, type RecordRequest } from './record-run.ts';
+import { prepareRun, recordRun, recordTogether, type PreparedRun, type RecordRequest } from './record-run.ts';
 
 /** Records runs for all doors of a process. */
 export interface RunRecorder {
   /**
-   * Remembers a run; durable when it resolves. As {@link recordRun}, but runs that have to wait for each other anyway
+   * Records a run; durable when it resolves. Like {@link recordRun}, but runs that would wait for each other
    * share a statement.
    *
-   * @param givenUp nobody waits for it any more when this fires: if its turn has not come by then, it is not recorded
-   * @throws DatabaseError `postgres.unavailable` (try again) or `postgres.invalid` (text that Postgres cannot hold)
+   * @param givenUp when it fires, nobody waits for the run any more: if its turn has not come by then, it is not
+   * recorded
+   * @throws DatabaseError `postgres.unavailable` (retry) or `postgres.invalid` (text that Postgres cannot store)
    */
   record(run: NewRun, claim: boolean, givenUp?: AbortSignal): Promise<RunReceipt>;
 }
 
 interface Waiting extends RecordRequest {
+  readonly prepared: PreparedRun;
   readonly givenUp: AbortSignal | undefined;
   readonly inContext: <T>(work: () => T) => T;
   readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
-  readonly expiry: NodeJS.Timeout;
+  /** Aborted when its turn has come, or it waits no longer. */
+  readonly turn: AbortController;
 }
 
 export interface RecorderLimits {
-  /** Statements under way at a time: while some wait for the disk, others are executed. */
+  /** Maximum number of statements in flight: while some wait for the disk, others execute. */
   readonly statements: number;
   /** Runs in one statement. */
   readonly runs: number;
@@ -32,15 +36,17 @@ export interface RecorderLimits {
   readonly characters: number;
   /** Longest wait for a turn, in milliseconds. */
   readonly waitMs: number;
+  /** Maximum number of waiting runs; more are refused immediately, before they take memory while Postgres is stuck. */
+  readonly waiting: number;
 }
 
-const LIMITS: RecorderLimits = { statements: 4, runs: 64, characters: 4 * 2 ** 20, waitMs: 5_000 };
+const LIMITS: RecorderLimits = { statements: 4, runs: 64, characters: 4 * 2 ** 20, waitMs: 5_000, waiting: 500 };
 
 /**
- * While few runs arrive each has a statement of its own and waits for nothing. When more arrive than statements may be
- * under way, those that wait go together: the busier it is, the less each costs (one flush to disk, one executor start).
+ * While few runs arrive, each has its own statement and does not wait. If more arrive than statements may be in
+ * flight, waiting runs go together: under load each costs less (one flush to disk, one executor start).
  */
-export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS): RunRecorder {
+export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLimits = LIMITS): RunRecorder {
   let waiting: Waiting[] = [];
   let underWay = 0;
 
@@ -48,12 +54,12 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
     while (underWay < limits.statements && waiting.length > 0) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
-      chosen.forEach(({ expiry }) => clearTimeout(expiry));
+      chosen.forEach(({ turn }) => turn.abort());
       if (chosen.length === 0) {
         return;
       }
       underWay += 1;
-      // In the trace of the first of them, rather than of whoever happened to make room.
+      // In the trace of the first of them, and not of whichever made room.
       void chosen[0]
         ?.inContext(() => recordChosen(db, chosen))
         .finally(() => {
@@ -63,49 +69,72 @@ export function createRunRecorder(db: Database, limits: RecorderLimits = LIMITS)
     }
   };
 
+  const expire = async (entry: Waiting): Promise<void> => {
+    try {
+      await timer.sleep(limits.waitMs, entry.turn.signal);
+    } catch {
+      return;
+    }
+    waiting = waiting.filter((other) => other !== entry);
+    entry.reject(tooMany());
+  };
+
   return {
     record(run, claim, givenUp) {
+      if (waiting.length >= limits.waiting) {
+        return Promise.reject(tooMany());
+      }
       return new Promise((resolve, reject) => {
-        const expiry = setTimeout(() => {
-          waiting = waiting.filter((entry) => entry !== mine);
-          reject(new DatabaseError('postgres.unavailable', 'too many runs wait to be recorded', { retryable: true }));
-        }, limits.waitMs);
+        const prepared = prepareRun({ run, claim });
         const inContext = AsyncLocalStorage.snapshot();
-        const mine: Waiting = { run, claim, givenUp, inContext, resolve, reject, expiry };
+        const mine: Waiting = {
+          run,
+          claim,
+          prepared,
+          givenUp,
+          inContext,
+          resolve,
+          reject,
+          turn: new AbortController(),
+        };
         waiting.push(mine);
         next();
+        if (!mine.turn.signal.aborted) {
+          void expire(mine);
+        }
       });
     },
   };
 }
 
-/** Whoever was told that nothing came of it must not have it recorded, if that can still be helped. */
-function stillWanted({ givenUp, expiry, reject }: Waiting): boolean {
+function tooMany(): DatabaseError {
+  return new DatabaseError('postgres.unavailable', 'too many runs are waiting to be recorded', { retryable: true });
+}
+
+/** A run whose sender was told that it failed must not be recorded, if possible. */
+function stillWanted({ givenUp, turn, reject }: Waiting): boolean {
   if (givenUp?.aborted !== true) {
     return true;
   }
-  clearTimeout(expiry);
-  reject(new DatabaseError('postgres.unavailable', 'nobody waits for it any more', { retryable: true }));
+  turn.abort();
+  reject(
+    new DatabaseError('postgres.unavailable', 'the request timed out before it was recorded', { retryable: true }),
+  );
   return false;
 }
 
-/** The first ones that may share a statement: no row of it is written twice. The others keep their order. */
+/** The first runs that may share a statement: they write no row twice. The others keep their order. */
 function choose(waiting: readonly Waiting[], limits: RecorderLimits): readonly [Waiting[], Waiting[]] {
-  if (waiting.length === 1) {
-    // As nearly always: there is nothing to compare it with.
-    return [[...waiting], []];
-  }
   const keys = new Set<string>();
   const chosen: Waiting[] = [];
   const passed: Waiting[] = [];
   let characters = 0;
   for (const [place, entry] of waiting.entries()) {
-    characters += JSON.stringify(entry.run).length;
+    characters += entry.prepared.json.length;
     if (chosen.length === limits.runs || (chosen.length > 0 && characters > limits.characters)) {
       return [chosen, [...passed, ...waiting.slice(place)]];
     }
-    const { deliveryId, idea } = entry.run;
-    const mine = [`delivery ${deliveryId}`, `idea ${JSON.stringify([idea.sourceType, idea.sourceRef])}`];
+    const mine = keysOf(entry.run);
     const clashes = mine.some((key) => keys.has(key));
     mine.forEach((key) => keys.add(key));
     (clashes ? passed : chosen).push(entry);
@@ -113,13 +142,21 @@ function choose(waiting: readonly Waiting[], limits: RecorderLimits): readonly [
   return [chosen, passed];
 }
 
-/** Never rejects: each learns what became of its own. */
+/** The rows that recording a run writes and another run may write too. */
+export function keysOf({ deliveryId, idea }: NewRun): readonly string[] {
+  return [`delivery ${deliveryId}`, `idea ${JSON.stringify([idea.sourceType, idea.sourceRef])}`];
+}
+
+/** Never rejects: each run gets its own result. */
 async function recordChosen(db: Database, chosen: readonly Waiting[]): Promise<void> {
   if (chosen.length === 1) {
     return recordAlone(db, chosen);
   }
   try {
-    const receipts = await recordTogether(db, chosen);
+    const receipts = await recordTogether(
+      db,
+      chosen.map(({ prepared }) => prepared),
+    );
     receipts.forEach((receipt, place) => receipt && chosen[place]?.resolve(receipt));
     return await recordAlone(
       db,
@@ -129,7 +166,7 @@ async function recordChosen(db: Database, chosen: readonly Waiting[]): Promise<v
     if (error instanceof DatabaseError && error.code === 'postgres.unavailable') {
       return chosen.forEach(({ reject }) => reject(error));
     }
-    // Whichever spoiled it, its neighbours shall not suffer for it.
+    // Whichever run caused the error, the others must not suffer from it.
     return recordAlone(db, chosen);
   }
 }
@@ -143,7 +180,7 @@ async function recordAlone(db: Database, chosen: readonly Waiting[]): Promise<vo
       continue;
     }
     try {
-      entry.resolve(await recordRun(db, entry));
+      entry.resolve(await recordRun(db, entry, entry.prepared));
     } catch (error) {
       entry.reject(error);
       gone = error instanceof DatabaseError && error.code === 'postgres.unavailable' ? error : undefined;

@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { expect } from 'vitest';
 import { newRun } from '../../test/support/runs.ts';
 import { recordRun } from './record-run.ts';
 import { claimDueRuns } from './submission-queue.ts';
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
 test('a due run that somebody else has locked for a moment is to be looked for again soon', async () => {
   const { db } = database;

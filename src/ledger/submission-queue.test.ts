@@ -1,25 +1,54 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { emptyLedger, runOf, timePasses } from '../../test/support/ledger.ts';
-import { forceState, newRun } from '../../test/support/runs.ts';
+import { describe, expect } from 'vitest';
+import { openTestPostgres } from '../../test/support/database.ts';
+import { runOf, timePasses } from '../../test/support/ledger.ts';
+import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import type { Database } from '../clients/postgres/database.ts';
+import { requestCancel, withdrawRun } from './cancel-and-retry.ts';
+import { moveRun } from './move-run.ts';
 import { recordRun } from './record-run.ts';
-import { requestCancel } from './request-cancel.ts';
-import { claimDueRuns, postponeRun, renameRun, settleRun } from './submission-queue.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { claimDueRuns, postponeRun, renameRun, settleRun, type ClaimedRun } from './submission-queue.ts';
+import { database, db, test } from '../../test/support/ledger-fixture.ts';
 
 const record = async (deliveryId: string): Promise<string> =>
   (await recordRun(db, { run: newRun({ deliveryId }), claim: false })).runId;
+const claimOne = async (): Promise<ClaimedRun> => {
+  const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+  return runs[0]!;
+};
 const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
   (await claimDueRuns(db, { limit, maxActive })).runs.map(({ deliveryId }) => deliveryId).toSorted();
+
+/** Statements of one connection alone, whose statistics the server then counts for sure. */
+async function ownConnection(): Promise<{ db: Database; close(): Promise<void> }> {
+  const { dsn } = database;
+  if (dsn.startsWith('pglite:')) {
+    return { db, close: async () => undefined };
+  }
+  const own = openTestPostgres(dsn, { poolSize: 1 });
+  return { db: own, close: () => own.close() };
+}
+
+/** Rows of runs that were read so far, by whatever scan. */
+async function rowsRead(counted: Database): Promise<number> {
+  await counted.query({ text: 'SELECT pg_stat_force_next_flush()' });
+  const { rows } = await counted.query<{ read: number }>({
+    text: `SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_user_tables
+      WHERE schemaname = 'facteur' AND relname = 'runs'`,
+  });
+  return rows[0]?.read ?? Number.NaN;
+}
+
+/** So that the time that a test takes does not count. */
+async function prolongClaims(): Promise<void> {
+  const text = `UPDATE facteur.runs SET due_at = now() + interval '1 day', claimed_until = now() + interval '1 day'
+    WHERE claimed_until IS NOT NULL`;
+  await db.query({ text });
+}
+
+function expectInADay(ms: number | undefined): void {
+  expect((ms ?? 0) / 3_600_000).toBeGreaterThan(23);
+  expect((ms ?? 0) / 3_600_000).toBeLessThanOrEqual(24);
+}
 
 describe('claiming', () => {
   test('takes what is due in order of arrival, and each run once', async () => {
@@ -38,11 +67,14 @@ describe('claiming', () => {
     expect(runs).toEqual([
       {
         runId,
+        fence: 1,
         deliveryId: 'a',
         workflowName,
         traceparent: run.traceparent,
         acceptedAt: run.acceptedAt,
         attempts: 1,
+        refusedForMs: 0,
+        takenOver: false,
         plan: run.plan,
         state: 'queued',
         workflowUid: '',
@@ -55,9 +87,11 @@ describe('claiming', () => {
     const limits = { limit: 5, maxActive: undefined };
     expect(await claimDueRuns(db, limits)).toEqual({ runs: [], nextInMs: undefined });
     await recordRun(db, { run: newRun(), claim: true });
-    const { nextInMs } = await claimDueRuns(db, limits);
-    expect(nextInMs).toBeGreaterThan(13_000);
-    expect(nextInMs).toBeLessThanOrEqual(15_000);
+    const text = `SELECT extract(epoch FROM due_at - created_at)::int AS seconds
+      FROM facteur.runs JOIN codex_kb.task_runs ON id = run_id`;
+    expect((await db.query({ text })).rows).toEqual([{ seconds: 15 }]);
+    await prolongClaims();
+    expectInADay((await claimDueRuns(db, limits)).nextInMs);
   });
 
   test('waiting for room is no reason to look again soon', async () => {
@@ -66,7 +100,8 @@ describe('claiming', () => {
     await record('c');
     const limits = { limit: 5, maxActive: 1 };
     expect((await claimDueRuns(db, limits)).runs).toHaveLength(1);
-    expect((await claimDueRuns(db, limits)).nextInMs).toBeGreaterThan(10_000);
+    await prolongClaims();
+    expectInADay((await claimDueRuns(db, limits)).nextInMs);
   });
 
   test('a claim that ran out is taken again, as another attempt', async () => {
@@ -113,7 +148,7 @@ describe('room', () => {
     for (const id of ['a', 'b']) {
       await record(id);
     }
-    await postponeRun(db, tried!, 60_000, 'no answer');
+    await postponeRun(db, tried!, { delayMs: 60_000, reason: 'no answer', refused: false });
     expect(await claim(10, 1)).toEqual([]);
     expect(await claim(10, 2)).toEqual(['a']);
     await timePasses(db);
@@ -128,17 +163,55 @@ describe('room', () => {
   });
 });
 
+test('admission reads what it takes and what was tried, however many wait', async () => {
+  const fill = newRun();
+  await record('tried');
+  const tried = await claimOne();
+  await postponeRun(db, tried, { delayMs: 60_000, reason: 'no answer', refused: false });
+  await db.query({
+    text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name, plan,
+        correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
+      SELECT gen_random_uuid(), 'w' || n, 'command', 'plan', 'http', 'queued', 'argo', 'w' || n, $1, '', '', '', '', '',
+        now(), now() FROM generate_series(1, 5000) n`,
+    values: [JSON.stringify(fill.plan)],
+  });
+  await db.session((session) => session.query({ text: 'VACUUM ANALYZE facteur.runs' }));
+  const { db: counted, close } = await ownConnection();
+  const before = await rowsRead(counted);
+  expect((await claimDueRuns(counted, { limit: 10, maxActive: 1 })).runs).toHaveLength(0);
+  expect((await claimDueRuns(counted, { limit: 10, maxActive: 4 })).runs).toHaveLength(3);
+  expect((await rowsRead(counted)) - before).toBeLessThan(100);
+  await close();
+});
+
 describe('putting back', () => {
   test('a run is due when its wait is over, to the millisecond, with the reason', async () => {
     await record('a');
     const {
       runs: [run],
     } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
-    await postponeRun(db, run!, 1234.5, 'no answer');
+    await postponeRun(db, run!, { delayMs: 1234.5, reason: 'no answer', refused: false });
     const { rows } = await db.query({
       text: `SELECT reason, claimed_until, state, extract(epoch FROM due_at - updated_at)::float8 AS wait FROM facteur.runs`,
     });
     expect(rows).toEqual([{ reason: 'no answer', claimed_until: null, state: 'queued', wait: 1.2345 }]);
+  });
+
+  test('it is known for how long the cluster has said nothing but no', async () => {
+    await record('a');
+    const claimAgain = async () => {
+      await timePasses(db);
+      const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+      return runs[0]!;
+    };
+    const refuse = async (refused: boolean) =>
+      postponeRun(db, await claimAgain(), { delayMs: 0, reason: 'no', refused });
+    await refuse(true);
+    await db.query({ text: `UPDATE facteur.runs SET refused_since = refused_since - interval '20 seconds'` });
+    await refuse(true);
+    expect((await claimAgain()).refusedForMs).toBeGreaterThanOrEqual(20_000);
+    await refuse(false);
+    expect((await claimAgain()).refusedForMs).toBe(0);
   });
 
   test('one whose end was asked for meanwhile is due at once', async () => {
@@ -148,7 +221,7 @@ describe('putting back', () => {
     } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await requestCancel(db, runId, 'ada');
     expect(await claim()).toEqual([]);
-    await postponeRun(db, run!, 60_000, 'no answer');
+    await postponeRun(db, run!, { delayMs: 60_000, reason: 'no answer', refused: false });
     expect(await claim()).toEqual(['a']);
   });
 
@@ -158,7 +231,7 @@ describe('putting back', () => {
     const {
       runs: [run],
     } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
-    await postponeRun(db, run!, 60_000, 'no answer');
+    await postponeRun(db, run!, { delayMs: 60_000, reason: 'no answer', refused: false });
     expect(await claim()).toEqual([]);
   });
 
@@ -169,22 +242,93 @@ describe('putting back', () => {
     } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await forceState(db, runId, 'submitted');
     const before = await runOf(db, 'a');
-    await postponeRun(db, run!, 0, 'no answer');
+    await postponeRun(db, run!, { delayMs: 0, reason: 'no answer', refused: false });
     expect(await runOf(db, 'a')).toEqual(before);
   });
 });
 
 test('a queued run is never settled: it would be forgotten', async () => {
-  const runId = await record('a');
-  await settleRun(db, runId);
+  await record('a');
+  await settleRun(db, await claimOne());
+  await timePasses(db);
   expect(await claim()).toEqual(['a']);
 });
 
-test('a run is renamed once, by whoever knows its name', async () => {
-  const { runId, workflowName } = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: true });
-  expect(await renameRun(db, runId, workflowName, 'plan-2')).toBe(true);
-  expect(await renameRun(db, runId, workflowName, 'plan-3')).toBe(false);
+test('the holder of the claim renames a run, which renews the claim', async () => {
+  const runId = await record('a');
+  const run = await claimOne();
+  await db.query({ text: `UPDATE facteur.runs SET claimed_until = now() + interval '1 second'` });
+  expect(await renameRun(db, run, 'plan-2')).toBe(true);
+  const { rows } = await db.query({
+    text: `SELECT extract(epoch FROM claimed_until - now())::int > 10 AS renewed, due_at = claimed_until AS hidden FROM facteur.runs`,
+  });
+  expect(rows).toEqual([{ renewed: true, hidden: true }]);
   await forceState(db, runId, 'submitted');
-  expect(await renameRun(db, runId, 'plan-2', 'plan-3')).toBe(false);
+  expect(await renameRun(db, run, 'plan-3')).toBe(false);
   expect(await runOf(db, 'a')).toMatchObject({ workflow_name: 'plan-2' });
+});
+
+describe('a claim that is another’s by now decides nothing', () => {
+  const late = async () => {
+    await record('a');
+    const run = await claimOne();
+    await timePasses(db);
+    await claimOne();
+    return { run, before: await runOf(db, 'a') };
+  };
+
+  test.each<[string, (run: ClaimedRun) => Promise<unknown>, unknown]>([
+    ['postponing', (run) => postponeRun(db, run, { delayMs: 0, reason: 'no answer', refused: false }), undefined],
+    ['renaming', (run) => renameRun(db, run, 'plan-2'), false],
+    ['refusing', async (run) => (await moveRun(db, { ...run, to: 'refused', reason: 'late' })).moved, false],
+    ['canceling', async (run) => (await moveRun(db, { ...run, to: 'canceled', reason: 'late' })).moved, false],
+  ])('%s', async (_what, act, expected) => {
+    const { run, before } = await late();
+    expect(await act(run)).toBe(expected);
+    expect(await runOf(db, 'a')).toEqual(before);
+  });
+
+  test('but a workflow that it has created is the run’s', async () => {
+    const { run } = await late();
+    expect(await submitRun(db, run.runId)).toMatchObject({ effect: 'moved', to: 'submitted' });
+  });
+
+  test('nor does a name that the run has no more', async () => {
+    const { run } = await late();
+    expect(await observeRun(db, run.runId, { name: 'plan-0' })).toBeUndefined();
+  });
+
+  test('settling', async () => {
+    const { run } = await late();
+    await forceState(db, run.runId, 'running');
+    await requestCancel(db, run.runId, 'ada');
+    const before = await runOf(db, 'a');
+    await settleRun(db, run);
+    expect(await runOf(db, 'a')).toEqual(before);
+  });
+});
+
+describe('withdrawing', () => {
+  const withdraw = async (recording: { acceptedAt: Date }, claimed: boolean) =>
+    withdrawRun(db, { deliveryId: 'a', family: 'command', acceptedAt: recording.acceptedAt, claimed }, 'facteur');
+
+  test.each([true, false])('what nobody works on is due at once (recorded as claimed: %s)', async (claimed) => {
+    const receipt = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: claimed });
+    expect(await withdraw(receipt, claimed)).toBe(receipt.runId);
+    expect(await claimOne()).toMatchObject({ cancelRequestedBy: 'facteur' });
+    expect(await runOf(db, 'a')).toMatchObject({ withdrawn: true });
+  });
+
+  test.each([true, false])('what another process has claimed stays its (recorded as claimed: %s)', async (claimed) => {
+    const receipt = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: claimed });
+    await timePasses(db);
+    const run = await claimOne();
+    expect(await withdraw(receipt, claimed)).toBe(receipt.runId);
+    expect(await claim()).toEqual([]);
+    expect(await postponeRun(db, run, { delayMs: 60_000, reason: 'no answer', refused: false })).toEqual({
+      messageChanged: false,
+      dueNow: true,
+    });
+    expect(await claim()).toEqual(['a']);
+  });
 });

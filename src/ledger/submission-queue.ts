@@ -1,57 +1,57 @@
 import type { Database, Queryable } from '../clients/postgres/database.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import { changeMessages } from './messages.ts';
 import { CLAIM_SECONDS } from './record-run.ts';
+import { claimedOf, type ClaimRow } from './due-work.ts';
 
-/** A run whose turn it is to be created in the cluster, or to be ended there, claimed for this process for a while. */
+/** A due run to create in the cluster or to stop there, claimed for this process for a while. */
 export interface ClaimedRun {
   readonly runId: string;
+  /** The fence: a late process finds another number in the row, and can decide nothing. */
+  readonly fence: number;
   readonly deliveryId: string;
   readonly workflowName: string;
   readonly traceparent: string;
   readonly acceptedAt: Date;
-  /** Tries so far, this one included. */
+  /** Number of attempts, including this one. */
   readonly attempts: number;
+  /** How long every attempt has been refused in a way that may pass, in milliseconds; 0 if the last one was not. */
+  readonly refusedForMs: number;
   readonly plan: WorkflowPlan;
-  readonly state: 'queued' | 'submitted' | 'running';
+  /** `canceled` and `refused` if its workflow appeared after the run had ended, and has to be stopped. */
+  readonly state: 'queued' | 'submitted' | 'running' | 'canceled' | 'refused';
   readonly workflowUid: string;
-  /** Who asked for the run to be ended; empty when nobody did. */
+  /** Who requested the cancel; empty without a request. */
   readonly cancelRequestedBy: string;
+  /** The Go service recorded it, and may have created its workflow under another name. */
+  readonly takenOver: boolean;
 }
 
-type Row = { readonly next_ms: number | null } & (ClaimedRow | { readonly run_id: null });
-
-/** Whether its workflow is to be created; else it is to be ended. */
+/** Whether to create its workflow; otherwise it has to be stopped. */
 export function isToCreate(run: ClaimedRun): boolean {
   return run.cancelRequestedBy === '' && run.state === 'queued';
 }
 
-interface ClaimedRow {
-  readonly run_id: string;
-  readonly delivery_id: string;
-  readonly workflow_name: string;
-  readonly traceparent: string;
-  readonly accepted_at: Date;
-  readonly attempts: number;
-  readonly plan: WorkflowPlan;
-  readonly state: ClaimedRun['state'];
-  readonly workflow_uid: string | null;
-  readonly cancel_requested_by: string | null;
-}
-
-export interface ClaimLimits {
+interface ClaimLimits {
   /** Runs to claim at most. */
   readonly limit: number;
   /** Live workflows at a time, or undefined for no limit. */
   readonly maxActive: number | undefined;
 }
 
-/** Any number that all facteurs agree on: admission counts and claims in one go, one process at a time. */
+/**
+ * An arbitrary number shared by all facteur processes: admission counts and claims at once, in one process at a time.
+ */
 const ADMISSION_LOCK = 0x66_61_63_01;
 
 /**
- * Runs to be ended come first and are never held back. The others come in order of arrival, as many as there is room
- * for: live ones count, and those that were tried, because the cluster may have taken them although no answer said so.
- * A run keeps its place for its first ten tries, some minutes: by then the follower would have seen its workflow.
+ * Runs to stop come first and are never held back. The others come in order of arrival, as many as there is room
+ * for. Live runs count, and so do attempted ones, because the cluster may have accepted them although the answer was
+ * lost.
+ * A run keeps its place for its first ten attempts, some minutes: by then the follower would have seen its workflow.
+ *
+ * Only runs that are taken or attempted are read, however many wait: `runs_tried` serves counts and retries, and
+ * an array is expected to be short, while Postgres estimates the result of an unknown LIMIT as a tenth of all rows.
  */
 const CLAIM = `
 WITH room AS (
@@ -74,10 +74,14 @@ WITH room AS (
 , chosen AS MATERIALIZED (
   SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_retry UNION ALL SELECT run_id FROM to_create
 ), claimed AS (
-  UPDATE facteur.runs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2),
+  UPDATE facteur.runs SET attempts = attempts + 1, claims = claims + 1, due_at = now() + make_interval(secs => $2),
     claimed_until = now() + make_interval(secs => $2)
-  WHERE run_id IN (SELECT run_id FROM chosen)
-  RETURNING run_id, delivery_id, workflow_name, traceparent, accepted_at, attempts, plan, state, workflow_uid, cancel_requested_by
+  WHERE run_id = ANY (ARRAY(SELECT run_id FROM chosen))
+  RETURNING run_id AS "runId", claims AS fence, delivery_id AS "deliveryId", workflow_name AS "workflowName", traceparent,
+    accepted_at AS "acceptedAt", attempts,
+    coalesce(extract(epoch FROM now() - refused_since) * 1000, 0)::float8 AS "refusedForMs", plan, state,
+    coalesce(workflow_uid, '') AS "workflowUid", coalesce(cancel_requested_by, '') AS "cancelRequestedBy",
+    taken_over AS "takenOver"
 ), next AS (
   SELECT (extract(epoch FROM least(
     (SELECT min(due_at) FROM facteur.runs WHERE due_at > now()),
@@ -85,23 +89,23 @@ WITH room AS (
       WHERE due_at <= now() AND cancel_requested_by IS NOT NULL AND run_id NOT IN (SELECT run_id FROM chosen)),
     (SELECT min(due_at) FROM facteur.runs
       WHERE $3::int IS NULL AND due_at <= now() AND run_id NOT IN (SELECT run_id FROM chosen))
-  ) - now()) * 1000)::float8 AS next_ms
+  ) - now()) * 1000)::float8 AS "nextInMs"
 )
-SELECT next.next_ms, claimed.* FROM next LEFT JOIN claimed ON true`;
+SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
 /** Rows that another statement was just looking at are skipped, and due still: soon they can be had, in milliseconds. */
 const SKIPPED_MS = 100;
 
-export interface ClaimedRuns {
+interface ClaimedRuns {
   readonly runs: readonly ClaimedRun[];
   /** Until the next run is due that is not claimed here, in milliseconds; undefined when none is. Waiting for room is not being due. */
   readonly nextInMs: number | undefined;
 }
 
-/** Takes due runs; other processes skip them until the claim runs out. */
+/** Takes due runs; other processes skip them until the claim expires. */
 export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimits): Promise<ClaimedRuns> {
   const claim = (queryable: Queryable) =>
-    queryable.query<Row>({
+    queryable.query<ClaimRow<ClaimedRun>>({
       name: 'claim-due-runs',
       text: CLAIM,
       values: [limit, CLAIM_SECONDS, maxActive ?? null],
@@ -113,82 +117,81 @@ export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimi
           await tx.query({ text: 'SELECT pg_advisory_xact_lock($1)', values: [ADMISSION_LOCK] });
           return claim(tx);
         });
-  const nextMs = rows[0]?.next_ms ?? undefined;
-  return {
-    runs: rows.flatMap((row) => (row.run_id === null ? [] : [toClaimedRun(row)])),
-    nextInMs: nextMs === undefined ? undefined : Math.max(SKIPPED_MS, nextMs),
-  };
+  const { claimed: runs, nextInMs } = claimedOf(rows);
+  return { runs, nextInMs: nextInMs === undefined ? undefined : Math.max(SKIPPED_MS, nextInMs) };
 }
 
-function toClaimedRun(row: ClaimedRow): ClaimedRun {
-  return {
-    runId: row.run_id,
-    deliveryId: row.delivery_id,
-    workflowName: row.workflow_name,
-    traceparent: row.traceparent,
-    acceptedAt: row.accepted_at,
-    attempts: row.attempts,
-    plan: row.plan,
-    state: row.state,
-    workflowUid: row.workflow_uid ?? '',
-    cancelRequestedBy: row.cancel_requested_by ?? '',
-  };
+interface Postponement {
+  readonly delayMs: number;
+  readonly reason: string;
+  /** The cluster refused in a way that may pass; the time counts from the first of several consecutive refusals. */
+  readonly refused: boolean;
 }
 
 /**
- * Puts a claimed run back, to be tried again after `delayMs`, with the reason. When somebody asked for its end while it
- * was claimed, it is due at once.
+ * Returns a claimed run to the queue, to be retried after `delayMs`, with the reason. If a cancel was requested
+ * meanwhile, it is due immediately.
  *
- * @returns `news`: its message has something new to show, that it waits, where it did not before; `due`: it is, at once
+ * @returns undefined if the run belongs to another process by now, or needs nothing any more; `messageChanged`: its
+ * message
+ * needs an update because it waits now, which it did not before; `dueNow`: it is due immediately
  */
 export async function postponeRun(
   db: Queryable,
   run: ClaimedRun,
-  delayMs: number,
-  reason: string,
-): Promise<{ readonly news: boolean; readonly due: boolean }> {
-  const { rows } = await db.query<{ readonly news: boolean; readonly due: boolean }>({
+  { delayMs, reason, refused }: Postponement,
+): Promise<{ readonly messageChanged: boolean; readonly dueNow: boolean } | undefined> {
+  const { rows } = await db.query<{ readonly messageChanged: boolean; readonly dueNow: boolean }>({
     name: 'postpone-run',
     text: `WITH run AS (
-        SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS news FROM facteur.runs
-        WHERE run_id = $1 AND due_at IS NOT NULL FOR NO KEY UPDATE
+        SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS is_news FROM facteur.runs
+        WHERE run_id = $1 AND due_at IS NOT NULL AND claims = $5 FOR NO KEY UPDATE
       ), postponed AS (
-        UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL, revision = revision + run.news::int,
+        UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL, revision = revision + run.is_news::int,
           reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
+          refused_since = CASE WHEN $6 THEN coalesce(refused_since, now()) END,
           due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
         FROM run WHERE runs.run_id = run.run_id
-        RETURNING runs.due_at <= now() AS due
-      ), message AS (
-        UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM run
-        WHERE messages.run_id = run.run_id AND run.news
-        RETURNING messages.run_id
-      )
-      SELECT due, EXISTS (SELECT FROM message) AS news FROM postponed`,
-    values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === ''],
+        RETURNING runs.due_at <= now() AS "dueNow"
+      ), changed AS (
+        SELECT run_id FROM run WHERE is_news
+      ), message AS (${changeMessages('changed')})
+      SELECT "dueNow", EXISTS (SELECT FROM message) AS "messageChanged" FROM postponed`,
+    values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === '', run.fence, refused],
   });
-  return rows[0] ?? { news: false, due: false };
+  return rows[0];
 }
 
-/** Nothing is left to be done for this run for now: its workflow was told to end, or is gone. */
-export async function settleRun(db: Queryable, runId: string): Promise<void> {
+/** The run needs nothing more for now: its workflow was told to stop, or is gone. */
+export async function settleRun(db: Queryable, run: ClaimedRun): Promise<void> {
   await db.query({
     name: 'settle-run',
-    text: `UPDATE facteur.runs SET due_at = NULL, claimed_until = NULL WHERE run_id = $1 AND state <> 'queued'`,
-    values: [runId],
+    text: `UPDATE facteur.runs SET due_at = NULL, claimed_until = NULL
+      WHERE run_id = $1 AND state <> 'queued' AND claims = $2`,
+    values: [run.runId, run.fence],
   });
 }
 
 /**
- * Reserves another name for a run whose name a foreign object has.
+ * Reserves another name for a claimed run whose name a foreign object has, and renews the claim for the next
+ * attempt.
  *
- * @returns false when the run is no longer queued under `oldName`: somebody else went on with it
+ * @returns false if the run is no longer queued or no longer this process's: another one continued with it
  */
-export async function renameRun(db: Queryable, runId: string, oldName: string, newName: string): Promise<boolean> {
+export async function renameRun(db: Queryable, run: ClaimedRun, newName: string): Promise<boolean> {
   const { rowCount } = await db.query({
     name: 'rename-run',
-    text: `UPDATE facteur.runs SET workflow_name = $3, updated_at = now()
-      WHERE run_id = $1 AND workflow_name = $2 AND state = 'queued'`,
-    values: [runId, oldName, newName],
+    text: `WITH renamed AS (
+        UPDATE facteur.runs SET workflow_name = $3, updated_at = now(),
+          correlation_id = CASE correlation_id WHEN workflow_name THEN $3 ELSE correlation_id END,
+          due_at = now() + make_interval(secs => $4), claimed_until = now() + make_interval(secs => $4)
+        WHERE run_id = $1 AND claims = $2 AND state = 'queued'
+        RETURNING run_id
+      ), shared AS (
+        UPDATE codex_kb.task_runs SET external_run_id = $3, updated_at = now() FROM renamed WHERE id = run_id
+      )
+      SELECT run_id FROM renamed`,
+    values: [run.runId, run.fence, newName, CLAIM_SECONDS],
   });
   return rowCount === 1;
 }

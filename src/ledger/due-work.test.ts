@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
+import { expect, onTestFinished, vi } from 'vitest';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
 import { createLogger } from '../base/logger.ts';
-import { createAnnouncements, MESSAGE_CHANNEL, SUBMIT_CHANNEL } from './announcements.ts';
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+import { createAnnouncements, MESSAGE_CHANNEL, SUBMIT_CHANNEL } from './due-work.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
 async function setUp() {
   const db = faultyDatabase(database.db);
@@ -67,11 +61,11 @@ test('before the end all that is to be said is said, without a pause', async () 
   ]);
 });
 
-test('a database that is gone is nobody’s problem here', async () => {
+test('a lost database does not matter here', async () => {
   const { db, announcements, log } = await setUp();
   db.faults.before = () => unavailable();
   await announcements.runsDue();
-  expect(log.join('')).toContain('nobody could be told');
+  expect(log.join('')).toContain('could not notify other processes');
   db.faults.before = () => undefined;
   await announcements.runsDue();
 });

@@ -1,0 +1,123 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+import { deliveryKey, type DeliveryFamily } from '../domain/delivery.ts';
+import type { RunState } from '../domain/run-state.ts';
+import type { NewRun } from '../domain/run.ts';
+import { changeMessages } from './messages.ts';
+import { DELIVERY_KEY, FIRST_FENCE } from './record-run.ts';
+
+/**
+ * Requests the end of a live run. A claimed run keeps its claim: its process sees the request when the attempt is
+ * over.
+ * The submitter does the rest, so the request survives a crash and a cluster that is down.
+ *
+ * @returns the previous state of the run, and whether its message needs an update; undefined for an unknown
+ * run
+ */
+export async function requestCancel(
+  db: Queryable,
+  runId: string,
+  actor: string,
+): Promise<{ readonly state: RunState; readonly messageChanged: boolean } | undefined> {
+  const { rows } = await db.query<{ readonly state: RunState; readonly messageChanged: boolean }>({
+    name: 'request-cancel',
+    text: `WITH asked AS (
+        UPDATE facteur.runs SET cancel_requested_by = $2, revision = revision + 1, updated_at = now(),
+          due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
+        WHERE run_id = $1 AND state IN ('queued', 'submitted', 'running') AND cancel_requested_by IS NULL
+        RETURNING run_id
+      ), event AS (
+        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $2 FROM asked
+      ), message AS (${changeMessages('asked')})
+      SELECT state, EXISTS (SELECT FROM message) AS "messageChanged" FROM facteur.runs WHERE run_id = $1`,
+    values: [runId, actor],
+  });
+  return rows[0];
+}
+
+/** One recording of a delivery, distinguished from an earlier one of the same delivery by its time. */
+export interface Recording {
+  readonly deliveryId: string;
+  readonly family: DeliveryFamily;
+  readonly acceptedAt: Date;
+  /** Whether it was recorded as its own process's to submit. */
+  readonly claimed: boolean;
+}
+
+/**
+ * Requests the end of a run whose sender was told that recording failed. It is due immediately if no process works
+ * on it;
+ * the claim of its recording does not count, since its process does not use it. Another process keeps its claim, and
+ * sees
+ * the request when its attempt is over.
+ *
+ * @returns the run's id, or undefined if this recording left none, or an ended one
+ */
+export async function withdrawRun(db: Queryable, recording: Recording, actor: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ readonly run_id: string }>({
+    name: 'withdraw-run',
+    text: `WITH asked AS (
+        UPDATE facteur.runs SET cancel_requested_by = $3, withdrawn = true, updated_at = now(),
+          due_at = CASE WHEN claimed_until > now() AND claims <> $4 THEN due_at ELSE now() END,
+          claimed_until = CASE WHEN claims <> $4 THEN claimed_until END
+        WHERE ${DELIVERY_KEY} = $1 AND accepted_at = $2 AND state IN ('queued', 'submitted', 'running')
+          AND cancel_requested_by IS NULL
+        RETURNING run_id
+      ), event AS (
+        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $3 FROM asked
+      )
+      SELECT run_id FROM asked`,
+    values: [
+      deliveryKey(recording.family, recording.deliveryId),
+      recording.acceptedAt,
+      actor,
+      recording.claimed ? FIRST_FENCE : 0,
+    ],
+  });
+  return rows[0]?.run_id;
+}
+
+/** The recorded data of a run, to record it again. */
+export type RecordedRun = Omit<NewRun, 'family' | 'state' | 'acceptedAt' | 'message'> & {
+  readonly runId: string;
+  readonly state: RunState;
+  /** Null when no message shows the run. */
+  readonly message: NonNullable<NewRun['message']> | null;
+  /** The number of withdrawn retries, which do not count. */
+  readonly withdrawnRetries: number;
+};
+
+/** A run with all its recorded data, or undefined if it does not exist or was archived. */
+export async function findForRetry(db: Queryable, runId: string): Promise<RecordedRun | undefined> {
+  const { rows } = await db.query<RecordedRun>({
+    name: 'find-for-retry',
+    text: `SELECT r.run_id AS "runId", r.delivery_id AS "deliveryId", r.kind, r.command, r.title, r.door, r.state, r.plan, r.traceparent,
+        CASE WHEN r.correlation_id <> r.workflow_name THEN r.correlation_id ELSE '' END AS "correlationId",
+        r.user_id AS "userId", r.guild_id AS "guildId", r.channel_id AS "channelId",
+        jsonb_build_object('sourceType', i.source_type, 'sourceRef', i.source_ref, 'status', i.status, 'payload', i.payload) AS idea,
+        jsonb_build_object('stage', t.stage, 'metadata', t.metadata) AS task, tr.metadata AS "runMetadata",
+        CASE WHEN m.run_id IS NOT NULL
+          THEN jsonb_build_object('interactionId', m.interaction_id, 'ephemeral', m.ephemeral, 'ping', m.ping, 'quiet', m.quiet) END AS message,
+        (SELECT count(*)::int FROM facteur.runs w WHERE w.retry_of = r.run_id AND w.withdrawn) AS "withdrawnRetries"
+      FROM facteur.runs r
+        JOIN codex_kb.task_runs tr ON tr.id = r.run_id
+        JOIN codex_kb.tasks t ON t.id = tr.task_id
+        JOIN codex_kb.ideas i ON i.id = t.idea_id
+        LEFT JOIN facteur.messages m ON m.run_id = r.run_id
+      WHERE r.run_id = $1 AND r.plan IS NOT NULL`,
+    values: [runId],
+  });
+  return rows[0];
+}
+
+/** Records the requester of a retry as an event of the first run; does nothing once that is archived. */
+export async function noteRetry(
+  db: Queryable,
+  { runId, newId, actor }: { readonly runId: string; readonly newId: string; readonly actor: string },
+): Promise<void> {
+  await db.query({
+    name: 'note-retry',
+    text: `INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
+      SELECT id, 'retry.requested', $2, jsonb_build_object('runId', $3::text) FROM codex_kb.task_runs WHERE id = $1`,
+    values: [runId, actor, newId],
+  });
+}

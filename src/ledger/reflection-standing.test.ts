@@ -1,0 +1,96 @@
+import { expect } from 'vitest';
+import { newRun } from '../../test/support/runs.ts';
+import { seedReflections } from '../../test/support/reflections.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
+import { recordRun } from './record-run.ts';
+import { saveReflection } from './run-reports.ts';
+import { searchReflections } from './search-reflections.ts';
+
+async function standing(id: string): Promise<unknown> {
+  const { rows } = await db.query({
+    text: `SELECT repository, reflection_type AS type, state, reason, decided_by AS "decidedBy"
+      FROM facteur.reflection_standing WHERE reflection_id = $1`,
+    values: [id],
+  });
+  return rows[0];
+}
+
+test('a row that the Go service or a person writes is found by its words at once, and waits for a decision', async () => {
+  const [row] = await seedReflections(db, [
+    { content: 'Run the linter first.', repository: 'Acme/Rocket', type: 'lesson' },
+  ]);
+  expect(await standing(row!.id)).toEqual({
+    repository: 'acme/rocket',
+    type: 'lesson',
+    state: 'quarantined',
+    reason: '',
+    decidedBy: '',
+  });
+  expect(await searchReflections(db, { text: 'linters', repository: 'acme/ROCKET', limit: 1 })).toMatchObject([
+    { id: row!.id },
+  ]);
+});
+
+test.each([
+  ['trusted', { state: 'quarantined', reason: 'the text changed', decidedBy: 'facteur' }],
+  ['retired', { state: 'retired', reason: 'why', decidedBy: 'Ada' }],
+] as const)(
+  'another text of a %s reflection is found by its own words, and given to no run',
+  async (state, expected) => {
+    const { runId } = await recordRun(db, { run: newRun(), claim: false });
+    const save = (content: string, author: string): Promise<unknown> =>
+      saveReflection(
+        db,
+        { runId, onlyRun: runId, actor: author },
+        { type: 'critique', content, metadata: {}, embedding: null, embeddingVersion: null },
+      );
+    await save('First', 'run');
+    await db.query({
+      text: `UPDATE facteur.reflection_standing SET state = $1, reason = 'why', decided_by = 'Ada'`,
+      values: [state],
+    });
+    await save('First', 'another author');
+    const [kept] = await searchReflections(db, { text: 'first', limit: 1 });
+    expect(await standing(kept!.id)).toMatchObject({ state, reason: 'why', decidedBy: 'Ada', repository: '' });
+    await save('Second', 'run');
+    expect(await standing(kept!.id)).toMatchObject(expected);
+    expect(await searchReflections(db, { text: 'first', limit: 1 })).toEqual([]);
+    expect(await searchReflections(db, { text: 'second', limit: 1 })).toHaveLength(1);
+  },
+);
+
+test('a text of any kind and length can be written', async () => {
+  const texts = [
+    'a-'.repeat(400_000),
+    Array.from({ length: 120_000 }, (_, place) => place.toString(36)).join(' '),
+    Array.from({ length: 30_000 }, (_, place) => `http://${place.toString(36)}.example/${place}?a-b-c`).join(' '),
+    Array.from({ length: 40_000 }, (_, place) => String.fromCodePoint(0x20000 + place)).join('-'),
+  ];
+  expect(
+    await seedReflections(
+      db,
+      texts.map((content) => ({ content })),
+    ),
+  ).toHaveLength(texts.length);
+});
+
+test('a writer without rights in the schema facteur writes as before', async () => {
+  const [row] = await seedReflections(db, [{ content: 'First.' }]);
+  const attempt = db.transaction(async (tx) => {
+    await tx.query({
+      text: `CREATE ROLE facteur_go_test; GRANT USAGE ON SCHEMA codex_kb TO facteur_go_test;
+        GRANT SELECT, INSERT, UPDATE ON codex_kb.reflections TO facteur_go_test; SET LOCAL ROLE facteur_go_test`,
+    });
+    await tx.query({
+      text: `INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content) VALUES ($1, 'lesson', 'Second.')
+        ON CONFLICT (task_run_id, reflection_type) DO UPDATE SET content = EXCLUDED.content`,
+      values: [row!.runId],
+    });
+    await tx.query({ text: `UPDATE codex_kb.reflections SET content = 'Third.' WHERE reflection_type = 'lesson'` });
+    await tx.query({ text: 'RESET ROLE' });
+    const found = await searchReflections(tx, { text: 'third', limit: 1 });
+    throw new Error(`found ${found[0]?.content}`);
+  });
+  // The role goes with the transaction.
+  await expect(attempt).rejects.toThrow('found Third.');
+});

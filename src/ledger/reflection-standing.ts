@@ -1,0 +1,169 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+
+/** A reflection that waits for a decision, with its origin according to the ledger. */
+interface WaitingReflection {
+  readonly reflectionId: string;
+  readonly runState: string;
+  readonly kind: string;
+  readonly repository: string;
+  readonly askedBy: string;
+  /** The states of the reflections that its run received. */
+  readonly inherited: readonly string[];
+}
+
+/** Decisions that facteur made, so that it may make others; people's decisions stay. */
+const BY_FACTEUR = `decided_by IN ('', 'facteur')`;
+
+/**
+ * The newest reflections of a repository that nobody has decided about and whose runs have succeeded. Only these can be
+ * trusted without a person's decision.
+ */
+export async function waitingReflections(
+  db: Queryable,
+  repository: string,
+  limit: number,
+): Promise<WaitingReflection[]> {
+  const { rows } = await db.query<WaitingReflection>({
+    name: 'waiting-reflections',
+    text: `SELECT s.reflection_id AS "reflectionId", f.state AS "runState", f.kind, s.repository,
+        coalesce(x.asked_by, '') AS "askedBy", ARRAY(
+          SELECT p.state FROM facteur.reflection_uses u JOIN facteur.reflection_standing p USING (reflection_id)
+          WHERE u.run_id = r.task_run_id) AS inherited
+      FROM facteur.reflection_standing s JOIN codex_kb.reflections r ON r.id = s.reflection_id
+        JOIN facteur.runs f ON f.run_id = r.task_run_id LEFT JOIN facteur.retrievals x ON x.run_id = r.task_run_id
+      WHERE s.state = 'quarantined' AND s.${BY_FACTEUR} AND f.state = 'succeeded'
+        AND s.repository = lower($1)
+      ORDER BY s.updated_at DESC, s.reflection_id LIMIT $2`,
+    values: [repository, limit],
+  });
+  return rows;
+}
+
+/** Trusts reflections that still wait for a decision. @param reasons by reflection */
+export async function trustWaiting(db: Queryable, reasons: ReadonlyMap<string, string>): Promise<void> {
+  await db.query({
+    name: 'trust-waiting',
+    text: `UPDATE facteur.reflection_standing s
+      SET state = 'trusted', reason = decided.reason, decided_by = 'facteur', updated_at = now()
+      FROM unnest($1::uuid[], $2::text[]) AS decided (id, reason)
+      WHERE s.reflection_id = decided.id AND s.state = 'quarantined' AND s.${BY_FACTEUR}`,
+    values: [[...reasons.keys()], [...reasons.values()]],
+  });
+}
+
+/** A reflection that a decision is about, or that descends from one. */
+export interface StandingChange {
+  readonly reflectionId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly repository: string;
+  readonly previousState: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly decidedBy: string;
+  /** Its run received one of the others, directly or through further runs. */
+  readonly isDescendant: boolean;
+}
+
+/** The columns of {@link StandingChange} from `concerned c`, `reflection_standing s` as it was, and `decided d`. */
+const CHANGE = `c.id AS "reflectionId", r.task_run_id AS "runId", s.reflection_type AS type, s.repository,
+  s.state AS "previousState", coalesce(d.state, s.state) AS state, coalesce(d.reason, s.reason) AS reason,
+  coalesce(d.decided_by, s.decided_by) AS "decidedBy", c.descends AS "isDescendant"`;
+
+/** Records each decision in the history of the run that wrote the reflection. $4 is who decided. */
+const NOTED = `noted AS (
+  INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
+  SELECT r.task_run_id, 'reflection.' || d.state, $4, jsonb_build_object('reflectionId', d.reflection_id, 'reason', d.reason)
+  FROM decided d JOIN codex_kb.reflections r ON r.id = d.reflection_id
+)`;
+
+/** Whether each of them exists: all are decided about, or none. */
+const ALL_KNOWN = `NOT EXISTS (SELECT FROM unnest($1::uuid[]) AS asked (id) WHERE asked.id NOT IN (SELECT id FROM concerned))`;
+
+export interface StandingDecision {
+  readonly reflectionIds: readonly string[];
+  readonly reason: string;
+  /** The person, or `facteur`. */
+  readonly decidedBy: string;
+}
+
+/** Reflections that may not be trusted yet, and why: their runs received others that are not trusted. */
+interface BlockedTrust {
+  readonly reflectionId: string;
+  readonly distrusted: readonly string[];
+}
+
+/**
+ * Trusts reflections because a person says so. All of them, or none: one whose run received a reflection that is neither
+ * trusted nor among them stays what it is, and blocks the others.
+ *
+ * @returns the reflections with their present states; nothing changed if one is missing
+ */
+export async function trustReflections(
+  db: Queryable,
+  { reflectionIds, reason, decidedBy }: StandingDecision,
+): Promise<{ readonly changes: readonly StandingChange[]; readonly blocked: readonly BlockedTrust[] }> {
+  const { rows } = await db.query<{ readonly changes: StandingChange[]; readonly blocked: BlockedTrust[] }>({
+    name: 'trust-reflections',
+    text: `WITH concerned AS (
+        SELECT reflection_id AS id, false AS descends FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])
+      ), blocked AS (
+        SELECT c.id AS "reflectionId", array_agg(u.reflection_id ORDER BY u.place) AS distrusted
+        FROM concerned c JOIN codex_kb.reflections r ON r.id = c.id JOIN facteur.reflection_uses u ON u.run_id = r.task_run_id
+          JOIN facteur.reflection_standing p ON p.reflection_id = u.reflection_id
+        WHERE p.state <> 'trusted' AND u.reflection_id <> ALL ($1::uuid[]) GROUP BY c.id
+      ), decided AS (
+        UPDATE facteur.reflection_standing s SET state = $2, reason = $3, decided_by = $4, updated_at = now()
+        FROM concerned c WHERE s.reflection_id = c.id AND s.state <> $2
+          AND NOT EXISTS (SELECT FROM blocked) AND ${ALL_KNOWN}
+        RETURNING s.*
+      ), ${NOTED}
+      SELECT (SELECT coalesce(json_agg(blocked ORDER BY "reflectionId"), '[]') FROM blocked) AS blocked,
+        (SELECT coalesce(json_agg(change), '[]') FROM (SELECT ${CHANGE} FROM concerned c
+          JOIN facteur.reflection_standing s ON s.reflection_id = c.id JOIN codex_kb.reflections r ON r.id = c.id
+          LEFT JOIN decided d ON d.reflection_id = c.id ORDER BY array_position($1::uuid[], c.id)) change) AS changes`,
+    values: [reflectionIds, 'trusted', reason, decidedBy],
+  });
+  return rows[0] ?? { changes: [], blocked: [] };
+}
+
+/**
+ * Retires reflections, so that no run receives them any more, and finds those that descend from them. A descendant that
+ * facteur trusted is trusted no more; what a person decided about it stays, unless it is retired too.
+ *
+ * @returns the reflections with their present states, then their descendants; nothing changed if one is missing
+ */
+export async function retireReflections(
+  db: Queryable,
+  { reflectionIds, reason, decidedBy, withDescendants }: StandingDecision & { readonly withDescendants: boolean },
+): Promise<readonly StandingChange[]> {
+  const { rows } = await db.query<StandingChange>({
+    name: 'retire-reflections',
+    text: `WITH RECURSIVE descendant (id) AS (
+        SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
+        WHERE u.reflection_id = ANY ($1::uuid[])
+        UNION
+        SELECT r.id FROM descendant JOIN facteur.reflection_uses u ON u.reflection_id = descendant.id
+          JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
+      ), concerned AS (
+        SELECT reflection_id AS id, false AS descends FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])
+        UNION ALL
+        SELECT id, true FROM descendant WHERE id <> ALL ($1::uuid[])
+      ), due AS (
+        SELECT c.id, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
+          CASE WHEN c.descends THEN 'its run received a reflection that was retired' ELSE $3 END AS reason,
+          CASE WHEN c.descends AND NOT $5 THEN 'facteur' ELSE $4 END AS decided_by
+        FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
+      ), decided AS (
+        UPDATE facteur.reflection_standing s
+        SET state = due.state, reason = due.reason, decided_by = due.decided_by, updated_at = now()
+        FROM due WHERE s.reflection_id = due.id AND s.state <> due.state AND ${ALL_KNOWN}
+        RETURNING s.*
+      ), ${NOTED}
+      SELECT ${CHANGE} FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
+        JOIN codex_kb.reflections r ON r.id = c.id LEFT JOIN decided d ON d.reflection_id = c.id
+      ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id`,
+    values: [reflectionIds, 'retired', reason, decidedBy, withDescendants],
+  });
+  return rows;
+}

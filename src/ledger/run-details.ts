@@ -1,0 +1,96 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+import { deliveryKey } from '../domain/delivery.ts';
+import { messageUrl } from '../presentation/message-url.ts';
+import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import type { Approval } from '../domain/approval.ts';
+import { listApprovals } from './approvals.ts';
+import { listRunEvents, RUN_COLUMNS, type RunEvent, type RunView } from './find-runs.ts';
+import { DELIVERY_KEY } from './record-run.ts';
+
+/** What a run asks the cluster for. */
+interface RunRequest {
+  readonly workflowTemplate: string;
+  readonly serviceAccount: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** Everything that the ledger knows about a run. */
+export interface RunDetails extends RunView {
+  /** Null once the run is archived. */
+  readonly request: RunRequest | null;
+  /** What it waits for now, oldest first. */
+  readonly approvals: readonly Approval[];
+  /** Oldest first. */
+  readonly events: readonly RunEvent[];
+  /** The run that retries this one, or empty. */
+  readonly retriedBy: string;
+  /** Of its trace, 32 hex digits; empty if unknown. */
+  readonly traceId: string;
+  readonly links: {
+    readonly workflow?: string | undefined;
+    /** Its message in Discord, where everybody in the channel can see it. */
+    readonly message?: string | undefined;
+  };
+}
+
+interface DetailsRow extends RunView {
+  readonly plan: WorkflowPlan | null;
+  readonly retriedBy: string;
+  readonly traceparent: string;
+  readonly guildId: string;
+  readonly channelId: string;
+  readonly messageId: string;
+}
+
+/** A workflow has fewer. */
+const MAX_APPROVALS = 100;
+
+/** A withdrawn retry keeps its id, so that the next one has another; there are hardly ever more. */
+const RETRIES = ['', ':2', ':3', ':4'];
+
+/**
+ * One run in full by its id, or undefined.
+ *
+ * @param onlyRun the one run that the caller may see; null where it may see all
+ */
+export async function readRunDetails(
+  db: Queryable,
+  runId: string,
+  {
+    onlyRun,
+    workflowUrl,
+  }: { readonly onlyRun: string | null; readonly workflowUrl: (run: RunView) => string | undefined },
+): Promise<RunDetails | undefined> {
+  const { rows } = await db.query<DetailsRow>({
+    name: 'read-run-details',
+    text: `SELECT ${RUN_COLUMNS}, plan, traceparent, guild_id AS "guildId", coalesce(shown.channel_id, '') AS "channelId",
+        coalesce(shown.message_id, '') AS "messageId", coalesce((
+          SELECT run_id::text FROM facteur.runs WHERE ${DELIVERY_KEY} = ANY($3) AND NOT withdrawn LIMIT 1), '') AS "retriedBy"
+      FROM facteur.runs LEFT JOIN (
+        SELECT run_id AS shown_run, channel_id, message_id FROM facteur.messages WHERE NOT ephemeral
+      ) AS shown ON shown_run = run_id
+      WHERE run_id = $1 AND ($2::uuid IS NULL OR run_id = $2)`,
+    values: [runId, onlyRun, RETRIES.map((end) => deliveryKey('derived', `retry:${runId}${end}`))],
+  });
+  const [row] = rows;
+  if (row === undefined) {
+    return undefined;
+  }
+  const { plan, traceparent, guildId, channelId, messageId, retriedBy, ...run } = row;
+  return {
+    ...run,
+    request: plan === null ? null : requestOf(plan),
+    approvals: await listApprovals(db, { runId, states: ['waiting'], limit: MAX_APPROVALS }),
+    events: await listRunEvents(db, runId),
+    retriedBy,
+    traceId: traceparent.split('-')[1] ?? '',
+    links: {
+      workflow: workflowUrl(run),
+      message: messageUrl({ guildId, channelId, messageId }),
+    },
+  };
+}
+
+function requestOf({ workflowTemplate, serviceAccount, parameters }: WorkflowPlan): RunRequest {
+  return { workflowTemplate, serviceAccount, parameters };
+}

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { expect, vi } from 'vitest';
+import type { Queryable } from '../clients/postgres/database.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { addIdea } from './ideas.ts';
+import { recordRun } from './record-run.ts';
+import { addArtifact, addIdeaCheck, addPolicyCheck, addRunEvent } from './run-reports.ts';
+import { addTask } from './tasks.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
+
+/** What only a server with several connections can show. */
+
+interface Place {
+  readonly runId: string;
+  readonly ideaId: string;
+}
+
+const CHECK = { checkId: randomUUID(), policyKey: 'p', status: 'pass', evidenceUri: null, metadata: {} };
+const IDEA = { sourceType: 't', sourceRef: 'r', priority: 0, status: 'received', riskFlags: {}, payload: {} };
+const by = ({ runId }: Place) => ({ runId, onlyRun: runId, actor: 'test' });
+
+const WRITES: readonly [string, (tx: Queryable, place: Place) => Promise<unknown>, object][] = [
+  ['an event', (tx, place) => addRunEvent(tx, by(place), { type: 'x', payload: {}, key: 'k' }), { kind: 'unchanged' }],
+  [
+    'an artifact',
+    (tx, place) => addArtifact(tx, by(place), { type: 'x', uri: 's3://x', checksum: null, metadata: {} }),
+    { kind: 'unchanged' },
+  ],
+  ['a check', (tx, place) => addPolicyCheck(tx, by(place), CHECK), { kind: 'unchanged' }],
+  ['a check of an idea', (tx, { ideaId }) => addIdeaCheck(tx, ideaId, CHECK), { kind: 'unchanged' }],
+  ['an idea', (tx) => addIdea(tx, IDEA), { kind: 'unchanged' }],
+  [
+    'a task',
+    (tx, { ideaId }) =>
+      addTask(tx, { ideaId, stage: 'review', state: 'planned', assignee: null, slaDeadline: null, metadata: {} }),
+    { kind: 'unchanged' },
+  ],
+];
+
+async function aRun(): Promise<Place> {
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  const { rows } = await db.query<Place>({
+    text: `SELECT t.id AS "runId", k.idea_id AS "ideaId" FROM codex_kb.task_runs t
+      JOIN codex_kb.tasks k ON k.id = t.task_id WHERE t.id = $1`,
+    values: [runId],
+  });
+  return rows[0] as Place;
+}
+
+/** Statements that wait for a lock of somebody else. */
+async function waiting(): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  });
+  return rows[0]?.count ?? 0;
+}
+
+test.each(WRITES)(
+  '%s that another request is adding is there when it is added again',
+  async (_what, write, expected) => {
+    const at = await aRun();
+    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
+    const { promise: isWritten, resolve: written } = Promise.withResolvers<void>();
+    const first = db.transaction(async (tx) => {
+      await write(tx, at);
+      written();
+      await mayCommit;
+    });
+    await isWritten;
+    const second = write(db, at);
+    await vi.waitFor(async () => expect(await waiting()).toBe(1));
+    commit();
+    await first;
+    expect(await second).toMatchObject(expected);
+  },
+);
