@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { builtinCommands } from './builtin-commands.ts';
 
-test('the commands out of the box are those of the contract, required options first', () => {
+test('the built-in commands are those of the contract, required options first', () => {
   const shown = Object.entries(builtinCommands()).map(
     ([name, command]) =>
       `${name}: ${command.options.map((option) => option.name + (option.required ? '!' : '')).join(' ')}`,

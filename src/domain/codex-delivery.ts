@@ -1,12 +1,14 @@
 import type { CodexTask } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import type { Door } from './command.ts';
 
-/** A Codex task as a door received it: decoded and nothing more. */
+/** A Codex task as a door received it, only decoded. */
 export interface CodexDelivery {
   readonly door: Door;
-  /** Identity of the delivery: the same id is the same run, for ever. */
+  /** Identity of the delivery: the same id is the same run forever. */
   readonly deliveryId: string;
   readonly task: CodexTask;
+  /** Who sent it, for the run's history, where the door knows. */
+  readonly actor?: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
 }

@@ -1,16 +1,17 @@
 import { FacteurError } from '../base/errors.ts';
+import { cut } from '../base/redact.ts';
 
 /**
- * Why a request is refused for good, with the text that the contract answers in `error`. Sending the same thing again
- * cannot help, so a refusal is never retried. Each door maps the kind to its own language: an HTTP status, a friendly
- * reply, a dead letter.
+ * Why a request is permanently refused, with the text that the contract requires in `error`. Sending the same request
+ * again cannot help, so a refusal is never retried. Each door maps the kind to its own form: an HTTP status, a
+ * friendly reply, a dead letter.
  */
 export const REFUSAL_TEXTS = {
   unauthorized: 'unauthorized',
   empty_payload: 'empty payload',
   invalid_payload: 'invalid payload',
   missing_command: 'missing command',
-  /** Discord has it registered, and no definition says what it is. */
+  /** Discord has it registered, but it is not defined. */
   unknown_command: 'unknown command',
   unsupported_stage: 'unsupported codex stage',
   missing_delivery_id: 'missing delivery_id',
@@ -20,9 +21,13 @@ export const REFUSAL_TEXTS = {
   forbidden: 'forbidden',
   /** A value breaks the definition of the command. */
   invalid_option: 'invalid option',
-  /** A value holds `{{`, which Argo would evaluate. */
+  /** Discord still shows an earlier version of the template that defines it. */
+  command_changed: 'command has changed',
+  /** A value holds a template tag or half of one, which Argo would evaluate. */
   template_tag: 'template tag not allowed',
-  /** The workflow would pass the 1 MiB that Argo takes. */
+  /** A value holds a character that Argo's Go cannot print, and so cannot read back. */
+  unprintable: 'character not allowed',
+  /** The manifest is larger than what Argo can store. */
   too_large: 'workflow too large',
   /** The cluster will never take it. */
   refused: 'workflow refused',
@@ -30,19 +35,45 @@ export const REFUSAL_TEXTS = {
 
 export type RefusalKind = keyof typeof REFUSAL_TEXTS;
 
+/** One thing that is wrong with a request: its field, by its path, and a sentence about it. */
+export interface FieldFault {
+  readonly field: string;
+  readonly message: string;
+}
+
+interface RefusalFacts {
+  readonly cause?: unknown;
+  readonly faults?: readonly FieldFault[];
+  readonly roles?: readonly string[];
+}
+
+/** The longest details: they may name what the sender made up. */
+const MAX_DETAILS = 2000;
+
 /**
- * A permanent "no". `details` says what to change, in words for the sender: it names fields and rules, and never repeats
- * the value, since values may be secret.
+ * A permanent refusal. `details` tells the sender what to change: it names fields and rules, and never repeats a
+ * value, since values may be secret.
  */
 export class Refusal extends FacteurError {
   readonly kind: RefusalKind;
+  /** What `details` says, field by field, where the refusal is about fields. */
+  readonly faults: readonly FieldFault[];
+  /** Roles that would do, where one is missing. */
+  readonly roles: readonly string[];
 
-  constructor(kind: RefusalKind, details?: string, cause?: unknown) {
+  constructor(kind: RefusalKind, details?: string, { cause, faults = [], roles = [] }: RefusalFacts = {}) {
     super(`refusal.${kind}`, REFUSAL_TEXTS[kind], {
       retryable: false,
-      ...(details === undefined ? {} : { details }),
+      ...(details === undefined ? {} : { details: cut(details, MAX_DETAILS) }),
       ...(cause === undefined ? {} : { cause }),
     });
     this.kind = kind;
+    this.faults = faults;
+    this.roles = roles;
   }
+}
+
+/** A refusal for one field. */
+export function refusalOfField(kind: RefusalKind, field: string, message: string): Refusal {
+  return new Refusal(kind, `${field}: ${message}`, { faults: [{ field, message }] });
 }

@@ -1,17 +1,17 @@
 /**
- * The state machine of a run. This table is the only place that says which moves exist; the CHECK constraint
+ * The state machine of a run. This table is the only definition of the moves; the CHECK constraint
  * `runs_state_moves` on `facteur.runs` mirrors it, and a test proves that both allow the same moves.
  *
  *   queued     recorded in the ledger, the workflow's name reserved, not yet in the cluster
  *   submitted  created in the cluster
  *   running    the cluster has started it
  *   succeeded, failed, error   how Argo says it ended
- *   canceled   ended because somebody asked for it
- *   refused    the cluster will never take it, or every try was used up
+ * canceled   ended on request
+ * refused    the cluster will never accept it, or all attempts were used up
  *   skipped    recorded while the dispatcher is disabled
- *   lost       the workflow vanished before its end was seen
+ * lost       the workflow disappeared before facteur saw how it ended
  *
- * `failed`, `error` and `canceled` come alive again when Argo retries the same workflow.
+ * `failed`, `error` and `canceled` become live again when Argo retries the same workflow.
  */
 export const RUN_MOVES = {
   queued: ['submitted', 'refused', 'skipped', 'canceled'],

@@ -1,13 +1,21 @@
+import type { DeliveryFamily } from './delivery.ts';
 import type { RunState } from './run-state.ts';
 import type { WorkflowPlan } from './workflow-plan.ts';
 
-/** What the ledger is asked to remember before anything else happens. */
+/** What the ledger records before anything else happens. */
 export interface NewRun {
+  /** As it was given: known within its family. */
   readonly deliveryId: string;
+  readonly family: DeliveryFamily;
   readonly kind: 'command' | 'codex';
   /** The command's name, or `implementation`. */
   readonly command: string;
   readonly door: string;
+  /** Who asked, for the history; facteur itself where the door does not know. */
+  readonly actor?: string;
+  /** What was asked, in one line; absent if nothing tells. */
+  readonly title?: string;
+  /** The sender's; empty: the workflow's name. */
   readonly correlationId: string;
   readonly traceparent: string;
   readonly userId: string;
@@ -25,16 +33,28 @@ export interface NewRun {
   };
   readonly task: { readonly stage: string; readonly metadata: unknown };
   readonly runMetadata: unknown;
-  /** The run that this one tries again. */
+  /** The run that this one retries. */
   readonly retryOf?: string;
   /** The message in the chat that will follow this run, where the door is a chat. */
-  readonly message?: { readonly interactionId: string; readonly ephemeral: boolean };
+  readonly message?: RunMessage;
 }
 
-/** What is answered about a run, the same on every replay but for `state` and `reason`. */
+/** The message in the chat that follows a run. */
+export interface RunMessage {
+  readonly interactionId: string;
+  readonly ephemeral: boolean;
+  /** Whom to notify once when it has ended: `author`, or `roles:` and their ids; absent for nobody. */
+  readonly ping?: string;
+  readonly quiet?: boolean;
+}
+
+/** The answer about a run, the same on every replay except for `state` and `reason`. */
 export interface RunReceipt {
   readonly runId: string;
+  /** As it was given. */
   readonly deliveryId: string;
+  /** What the ledger and the workflow call it, where another family had the id first; else null. */
+  readonly recordedId: string | null;
   readonly namespace: string;
   readonly workflowName: string;
   readonly correlationId: string;
@@ -42,6 +62,8 @@ export interface RunReceipt {
   readonly state: RunState;
   /** Why it was refused or how it failed; empty otherwise. */
   readonly reason: string;
+  /** The Go service recorded it, and may have created its workflow. */
+  readonly takenOver: boolean;
   /** True when this delivery was recorded before. */
   readonly duplicate: boolean;
 }

@@ -1,8 +1,24 @@
+import { argoText } from './argo-text.ts';
 import { ANNOTATIONS, LABELS, MANAGED_BY, type WorkflowPlan } from './workflow-plan.ts';
 import { deliveryLabel } from './workflow-name.ts';
 
-/** Argo and etcd take no larger object: https://argo-workflows.readthedocs.io/en/latest/offloading-large-workflows/ */
-export const MAX_WORKFLOW_BYTES = 1024 * 1024;
+/**
+ * The largest manifest that is accepted. Argo gives up on a workflow of more than 1 MiB, and it stores the arguments a
+ * second time, in `status.storedWorkflowTemplateSpec`, next to the template and the first nodes.
+ */
+export const MAX_MANIFEST_BYTES = 450 * 1024;
+
+/** Go's JSON encoder writes these in six bytes, as `\u003c`. */
+const ESCAPED_BY_GO = /[<>&\u2028\u2029]/g;
+
+/** How long this JSON text is once the cluster has stored it, in bytes. */
+export function storedBytes(json: string): number {
+  let bytes = Buffer.byteLength(json);
+  for (const [character] of json.matchAll(ESCAPED_BY_GO)) {
+    bytes += 6 - Buffer.byteLength(character);
+  }
+  return bytes;
+}
 
 /** The parts of a Workflow that facteur writes. */
 export interface WorkflowManifest {
@@ -17,12 +33,18 @@ export interface WorkflowManifest {
   readonly spec: {
     readonly workflowTemplateRef: { readonly name: string };
     readonly serviceAccountName?: string;
-    readonly arguments: { readonly parameters: { readonly name: string; readonly value: string }[] };
+    readonly arguments: { readonly parameters: readonly Argument[] };
   };
 }
 
-/** What tells one run's workflow from another's. */
-export interface RunIdentity {
+interface Argument {
+  readonly name: string;
+  readonly value: string;
+  readonly enum?: readonly string[];
+}
+
+/** Distinguishes the workflows of different runs. */
+interface RunIdentity {
   readonly runId: string;
   readonly deliveryId: string;
   readonly workflowName: string;
@@ -44,7 +66,7 @@ export function workflowManifest(plan: WorkflowPlan, run: RunIdentity): Workflow
       },
       annotations: {
         ...plan.annotations,
-        [ANNOTATIONS.deliveryId]: run.deliveryId,
+        [ANNOTATIONS.deliveryId]: argoText(run.deliveryId),
         [ANNOTATIONS.runId]: run.runId,
         ...(run.traceparent === '' ? {} : { [ANNOTATIONS.traceparent]: run.traceparent }),
       },
@@ -55,8 +77,14 @@ export function workflowManifest(plan: WorkflowPlan, run: RunIdentity): Workflow
       arguments: {
         parameters: Object.keys(plan.parameters)
           .toSorted()
-          .map((name) => ({ name, value: plan.parameters[name] ?? '' })),
+          .map((name) => argumentOf(name, plan)),
       },
     },
   };
+}
+
+function argumentOf(name: string, { parameters, enums = {} }: Pick<WorkflowPlan, 'parameters' | 'enums'>): Argument {
+  const value = parameters[name] ?? '';
+  const values = Object.hasOwn(enums, name) ? enums[name] : undefined;
+  return values === undefined ? { name, value } : { name, value, enum: values };
 }

@@ -4,12 +4,17 @@ const SUFFIX_LENGTH = 6;
 /** A workflow's name becomes a label value on its pods, so it must fit one: Kubernetes allows 63 characters. */
 const MAX_NAME_LENGTH = 63;
 
-/** Lower-case letters, digits and inner dashes: what a DNS-1123 label may hold. Empty when nothing is left. */
+/** Lower-case letters, digits and inner dashes, as allowed in a DNS-1123 label. Empty if nothing is left. */
 export function dnsLabel(text: string): string {
   return text
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^-+|-+$/g, '');
+    .replaceAll(/^-+|(?<!-)-+$/g, '');
+}
+
+/** What a workflow's name begins with, given the prefix that was wished for: `run` when nothing of that is left. */
+export function namePrefix(text: string): string {
+  return dnsLabel(text) || 'run';
 }
 
 /**
@@ -27,8 +32,10 @@ export function workflowName(prefix: string, acceptedAt: Date, deliveryId: strin
     .slice(-SUFFIX_LENGTH);
   const tail = `-${date}-${time}-${suffix}`;
   const room = MAX_NAME_LENGTH - tail.length;
-  const head = dnsLabel(prefix).slice(0, room).replace(/-+$/, '');
-  return `${head === '' ? 'run' : head}${tail}`;
+  const head = namePrefix(prefix)
+    .slice(0, room)
+    .replace(/(?<!-)-+$/, '');
+  return `${head}${tail}`;
 }
 
 /** The value of the delivery label: first 32 hex digits of sha256(delivery id). */
@@ -41,5 +48,5 @@ export function labelValue(text: string): string {
   return text
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .slice(0, MAX_NAME_LENGTH)
-    .replaceAll(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '');
+    .replaceAll(/^[^A-Za-z0-9]+|(?<![^A-Za-z0-9])[^A-Za-z0-9]+$/g, '');
 }

@@ -1,3 +1,5 @@
+import type { CommandDefinition } from './command.ts';
+
 /** What will be created in the cluster for a run: everything but the name, which the ledger reserves. */
 export interface WorkflowPlan {
   readonly namespace: string;
@@ -6,8 +8,18 @@ export interface WorkflowPlan {
   readonly serviceAccount: string;
   readonly namePrefix: string;
   readonly parameters: Readonly<Record<string, string>>;
+  /** The only values of some parameters: Argo checks them only where the workflow itself repeats them. */
+  readonly enums?: Readonly<Record<string, readonly string[]>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** The workflow receives no token to report back with. */
+  readonly report?: false;
+  /** The workflow receives reflections of earlier runs in the same repository. */
+  readonly knowledge?: {
+    readonly repository: string;
+    /** `github:LOGIN`, `discord:ID` or `api:NAME`; empty if unknown. */
+    readonly askedBy: string;
+  };
 }
 
 export const LABELS = {
@@ -16,10 +28,32 @@ export const LABELS = {
   command: 'facteur.proompteng.ai/command',
 } as const;
 
+/** The label of a Codex task's issue, which the Go service gives its workflows too. */
+export const ISSUE_LABEL = 'codex.issue_number';
+
 export const ANNOTATIONS = {
   deliveryId: 'facteur.proompteng.ai/delivery-id',
   runId: 'facteur.proompteng.ai/run-id',
   traceparent: 'facteur.proompteng.ai/traceparent',
+  /** Of the template that defined the command, as facteur knew it when it planned the run. */
+  templateUid: 'facteur.proompteng.ai/template-uid',
+  templateVersion: 'facteur.proompteng.ai/template-version',
 } as const;
+
+/**
+ * Whether a run that was planned like this is of the command that has its name now. A name is free for others once its template or
+ * its entry in the configuration is gone, and who may use theirs has no rights over these runs.
+ */
+export function isOfCommand(
+  { namespace, workflowTemplate, annotations }: Pick<WorkflowPlan, 'namespace' | 'workflowTemplate' | 'annotations'>,
+  definition: CommandDefinition | undefined,
+): boolean {
+  const isTemplates = annotations[ANNOTATIONS.templateUid] !== undefined;
+  const template = definition?.template;
+  if (template === undefined || !isTemplates) {
+    return (template === undefined) === !isTemplates;
+  }
+  return template.namespace === namespace && template.name === workflowTemplate;
+}
 
 export const MANAGED_BY = 'facteur';

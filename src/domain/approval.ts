@@ -1,0 +1,59 @@
+import type { ApprovalField, ApprovalRules, Verdict } from './approval-rules.ts';
+import type { RunState } from './run-state.ts';
+
+/** Something that a workflow waits for, as the cluster shows it. */
+export interface Waiting {
+  /** Identifies it within its run: a node that waits a second time is another one. */
+  readonly key: string;
+  /**
+   * node       a suspend node, which people decide
+   * suspended  the whole workflow is suspended
+   * offloaded  Argo keeps the nodes in its own database, so nobody knows from here whether one waits
+   */
+  readonly kind: 'node' | 'suspended' | 'offloaded';
+  readonly nodeId: string;
+  /** Its display name. */
+  readonly node: string;
+  readonly template: string;
+  /** As the cluster writes it. */
+  readonly startedAt: string;
+  readonly fields: readonly ApprovalField[];
+  readonly rules: StoredRules;
+}
+
+export type StoredRules = ApprovalRules & {
+  /** The outputs with which it is decided when it expires. */
+  readonly timeoutOutputs: Readonly<Record<string, string>>;
+};
+
+/**
+ * waiting   for people
+ * deciding  decided; not in the workflow yet
+ * gone      it no longer waits, and not because of a decision made here
+ */
+export const APPROVAL_STATES = ['waiting', 'deciding', 'approved', 'rejected', 'gone'] as const;
+
+export type ApprovalState = (typeof APPROVAL_STATES)[number];
+
+/** An approval with what its run says. */
+export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt'> {
+  readonly runId: string;
+  readonly state: ApprovalState;
+  readonly requestedAt: Date;
+  readonly expiresAt: Date | null;
+  /** Who approved so far: names and times by id. */
+  readonly votes: Readonly<Record<string, { readonly name: string; readonly at: string }>>;
+  readonly verdict: Verdict | null;
+  /** Empty until it is decided. */
+  readonly decidedBy: string;
+  readonly decidedAt: Date | null;
+  readonly reason: string;
+  readonly outputs: Readonly<Record<string, string>>;
+  /** Why a decision is not in the workflow yet, or why nothing was decided here; else empty. */
+  readonly problem: string;
+  readonly command: string;
+  readonly runState: RunState;
+  readonly namespace: string;
+  readonly workflowName: string;
+  readonly workflowUid: string;
+}

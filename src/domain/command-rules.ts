@@ -1,0 +1,79 @@
+import { FacteurError } from '../base/errors.ts';
+import type { CommandDefinition } from './command.ts';
+import { dnsLabel, labelValue, namePrefix } from './workflow-name.ts';
+
+/** Labels of what has no command's name: callers must not be able to make endless series. */
+export const UNKNOWN_LABEL = '(unknown)';
+export const OTHER_LABEL = '(other)';
+
+/** An operator's rules for commands, by lower-case name. Neither map has a prototype. */
+export interface CommandRules {
+  readonly commands: Readonly<Record<string, CommandDefinition>>;
+  /** Role ids that may run a command; absent or empty means anyone. */
+  readonly roleMap: Readonly<Record<string, readonly string[]>>;
+  /** Set while the templates that may define commands have not been read: an unknown name may be one of theirs. */
+  readonly incomplete?: true;
+}
+
+/** The rules as they are now. They change as a whole: ask once for whatever must agree. */
+export interface RuleSource {
+  readonly rules: () => CommandRules;
+}
+
+/**
+ * The name under which a command is authorized and run: the name that the rules use, compared without case. A name
+ * without a rule of its own is matched by the workflow name that it would produce, so that `plan.` or full-width
+ * letters do not bypass a rule for `plan`, nor does `!!!`, which would run as `run-…`, bypass one for `run`. A name that matches no rule stays unchanged.
+ */
+export function ruledName(name: string, { commands, roleMap }: CommandRules): string {
+  const key = name.toLowerCase();
+  if (Object.hasOwn(commands, key) || Object.hasOwn(roleMap, key)) {
+    return key;
+  }
+  const known = [...Object.keys(commands), ...Object.keys(roleMap)];
+  return known.find((one) => looksLike(name, one)) ?? known.find((one) => runsLike(name, one)) ?? name;
+}
+
+/** A command's name as a metric's label: `(unknown)` without one, `(other)` for a command that is not defined. */
+export function commandLabel(name: string, { commands }: Pick<CommandRules, 'commands'>): string {
+  const key = name.trim().toLowerCase();
+  if (key === '') {
+    return UNKNOWN_LABEL;
+  }
+  return Object.hasOwn(commands, key) ? key : OTHER_LABEL;
+}
+
+/** The rule for a name, by {@link ruledName}; undefined for a name without one, `constructor` included. */
+export function findCommand(rules: CommandRules, name: string): CommandDefinition | undefined {
+  const key = ruledName(name, rules);
+  return Object.hasOwn(rules.commands, key) ? rules.commands[key] : undefined;
+}
+
+/**
+ * The same for a command that may run only with a definition or as an unknown one.
+ *
+ * @throws FacteurError `commands.unread` while it may be the command of a template that is not known yet
+ */
+export function definitionOf(rules: CommandRules, name: string): CommandDefinition | undefined {
+  const definition = findCommand(rules, name);
+  if (definition === undefined && rules.incomplete === true) {
+    throw new FacteurError('commands.unread', 'the commands of templates are not known yet', { retryable: true });
+  }
+  return definition;
+}
+
+/** Whether their workflows would have the same prefix or label. A name that leaves an empty prefix matches no other. */
+function looksLike(name: string, known: string): boolean {
+  const [prefix, label] = [safeName(name), labelValue(name).toLowerCase()];
+  return (prefix !== '' && prefix === safeName(known)) || (label !== '' && label === labelValue(known).toLowerCase());
+}
+
+/** Whether their workflows' names would have the same prefix, which is `run` for a name without a letter or digit. */
+function runsLike(name: string, known: string): boolean {
+  return namePrefix(name) === namePrefix(known);
+}
+
+/** A workflow's prefix, as it would be without invisible characters and with full-width letters as plain ones. */
+function safeName(name: string): string {
+  return dnsLabel(name.normalize('NFKC').replaceAll(/\p{Default_Ignorable_Code_Point}/gu, ''));
+}

@@ -1,0 +1,126 @@
+import { durationSeconds, readApprovalRules } from '../approval-rules.ts';
+import { isCommandTemplate, readAnnotations } from '../template-annotations.ts';
+import { readTemplateCommand } from '../template-command.ts';
+import { fieldsOf, isHarmlessChoice, listOf, scalarOf, textOf, type Fields } from './json-fields.ts';
+import type { RuleId } from './rules.ts';
+import { reviewOf } from './review.ts';
+import type { Path } from './sinks.ts';
+import type { TemplateObject } from './templates.ts';
+
+/** A fault that has nothing to do with where text goes. */
+interface Fault {
+  readonly rule: RuleId;
+  readonly path: Path;
+  /** What the message is about. */
+  readonly subject: string;
+}
+
+const PREFIX = 'facteur.proompteng.ai/';
+/** What facteur and Argo need of a template beside safety: parameters, suspend steps, the review. */
+export function objectFaults(object: TemplateObject): readonly Fault[] {
+  const { spec, specPath } = object;
+  const parameters = listOf(fieldsOf(spec['arguments'])['parameters']);
+  const path = [...specPath, 'arguments', 'parameters'];
+  const command = isCommandTemplate(object.manifest);
+  return [
+    ...parameters.flatMap((one, nth) => parameterFaults(fieldsOf(one), [...path, nth], command)),
+    ...(command ? commandFaults(object) : []),
+    ...listOf(spec['templates']).flatMap((one, nth) => suspendFaults(fieldsOf(one), [...specPath, 'templates', nth])),
+    ...(reviewOf(object) === 'outdated'
+      ? [
+          {
+            rule: 'review-outdated' as const,
+            path: ['metadata', 'annotations', `${PREFIX}reviewed`],
+            subject: object.name,
+          },
+        ]
+      : []),
+  ];
+}
+
+function parameterFaults(parameter: Fields, path: Path, command: boolean): readonly Fault[] {
+  const { value, default: otherwise, valueFrom } = parameter;
+  const subject = `parameter ${scalarOf(parameter['name']) ?? ''}`;
+  const allowed = listOf(parameter['enum']).map(scalarOf);
+  const wrong = [value, otherwise].map(scalarOf).filter((one) => one !== undefined && !allowed.includes(one));
+  const faults: Fault[] = [];
+  if (allowed.length > 0 && wrong.length > 0) {
+    faults.push({ rule: 'value-outside-enum', path, subject });
+  }
+  if (command || value !== undefined || valueFrom !== undefined) {
+    return faults;
+  }
+  if (otherwise !== undefined) {
+    faults.push({ rule: 'default-without-value', path, subject });
+  } else if (allowed.length > 0) {
+    faults.push({ rule: 'enum-without-value', path, subject });
+  }
+  return faults;
+}
+
+/** Only the configuration knows the roles and the accounts that are allowed. */
+const CONFIGURED = /(?:\/roles|[sS]erviceAccountName)$/;
+const UNKNOWN_RULES = { parameters: {}, roleMap: {}, defaultRoles: [], serviceAccounts: [] };
+
+function commandFaults({ manifest, specPath }: TemplateObject): readonly Fault[] {
+  const { faults = [] } = readTemplateCommand(manifest, UNKNOWN_RULES) ?? {};
+  return faults
+    .filter(({ field }) => !CONFIGURED.test(field))
+    .map(({ field, message }) => ({
+      rule: 'command-definition',
+      path: field.startsWith(PREFIX) ? ['metadata', 'annotations', field] : [...specPath, 'arguments', 'parameters'],
+      subject: `${field}: ${message}:`,
+    }));
+}
+
+function suspendFaults(template: Fields, path: Path): readonly Fault[] {
+  const { suspend, outputs, annotations, metadata } = template;
+  if (suspend === undefined) {
+    return [];
+  }
+  const rules = readApprovalRules({ ...fieldsOf(fieldsOf(metadata)['annotations']), ...fieldsOf(annotations) });
+  const invalid = rules.problem === '' ? [] : [{ rule: 'approval-annotation' as const, path, subject: rules.problem }];
+  const duration = scalarOf(fieldsOf(suspend)['duration']);
+  if (duration === undefined) {
+    return invalid;
+  }
+  const open = listOf(fieldsOf(outputs)['parameters'])
+    .map(fieldsOf)
+    .flatMap(({ name, valueFrom }, nth) => {
+      const { supplied, default: otherwise } = fieldsOf(valueFrom);
+      const subject = `output ${scalarOf(name) ?? ''}`;
+      const at = [...path, 'outputs', 'parameters', nth];
+      return supplied === undefined || otherwise !== undefined
+        ? []
+        : [{ rule: 'suspend-without-default' as const, path: at, subject }];
+    });
+  const isShort = (durationSeconds(duration) ?? Infinity) < (rules.timeoutSeconds ?? 0);
+  const short = {
+    rule: 'suspend-too-short' as const,
+    path: [...path, 'suspend', 'duration'],
+    subject: `duration ${duration}`,
+  };
+  return [...invalid, ...open, ...(isShort ? [short] : [])];
+}
+
+/** What users can make of a parameter: `fixed` has no text of theirs, `unchecked` is limited by an enum that Argo ignores. */
+export type Freedom = 'free' | 'unchecked' | 'fixed';
+
+/** The parameters of a workflow that are not free text. */
+export function limitedParameters(object: TemplateObject): ReadonlyMap<string, Freedom> {
+  const command = isCommandTemplate(object.manifest);
+  const { types = new Map<string, unknown>(), hide = [] } = command ? readAnnotations(object.manifest, []) : {};
+  const limited = listOf(fieldsOf(object.spec['arguments'])['parameters'])
+    .map(fieldsOf)
+    .flatMap((parameter) => {
+      const name = textOf(parameter['name']) ?? '';
+      const harmless = isHarmlessChoice(parameter['enum']);
+      // The text of agents that facteur fills in is no more trusted than a user's.
+      const hidden = hide.includes(name) && name !== 'reflections';
+      if (!harmless && !types.has(name) && !hidden) {
+        return [];
+      }
+      return [[name, command ? 'fixed' : 'unchecked'] as const];
+    });
+  return new Map<string, Freedom>([...limited, ['facteur_url', 'fixed'], ['facteur_token', 'fixed']]);
+}

@@ -1,0 +1,30 @@
+import { isRecord } from '../../base/json.ts';
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The fields of an object; none of anything else. */
+export function fieldsOf(value: unknown): Fields {
+  return isRecord(value) ? value : {};
+}
+
+/** The entries of a list; none of anything else. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The text of a scalar: minimal CRDs let numbers and booleans pass where text is meant. */
+export function scalarOf(value: unknown): string | undefined {
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
+}
+
+const HARMLESS = /^(?:[\w./:@][\w./:@-]{0,200})?$/;
+
+/** Whether an enum has only values that are harmless in a script, a URL and a manifest. */
+export function isHarmlessChoice(values: unknown): boolean {
+  const choices = listOf(values).map(scalarOf);
+  return choices.length > 0 && choices.every((one) => one !== undefined && HARMLESS.test(one));
+}

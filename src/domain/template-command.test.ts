@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { array, assert, constantFrom, nat, oneof, option, property, record, string, uniqueArray } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { checkCommand } from '../../sandbox/discord/command-rules.ts';
+import { registrations } from '../entry/discord/registration.ts';
+import { commandCharacters } from './command-size.ts';
+import { readTemplateCommand, type TemplateCommand, type TemplateRules } from './template-command.ts';
+
+const FIXTURES = new URL('../../test/fixtures/template-commands/', import.meta.url);
+
+const RULES: TemplateRules = {
+  parameters: { cluster: 'lab' },
+  roleMap: { ops: ['500000000000000001', '500000000000000003'] },
+  defaultRoles: [],
+  serviceAccounts: ['deployer'],
+};
+
+const TEMPLATES = parseAllDocuments(readFileSync(new URL('templates.yaml', FIXTURES), 'utf8')).map(
+  (document, index) => ({
+    title: (document.commentBefore ?? document.contents?.commentBefore ?? `template ${index}`).trim(),
+    template: document.toJS() as Record<string, unknown>,
+  }),
+);
+
+/** Everything that a reader should see of a command, one line each. */
+function shown({ name, definition, roles, faults }: TemplateCommand): string {
+  const { options, modal, parameters, description, serviceAccount, ephemeral, guilds } = definition;
+  const lines = [
+    `/${name}: ${description}`,
+    `  for ${roles.join(' ') || 'nobody'}${ephemeral ? ', ephemeral' : ''}${guilds === undefined ? '' : `, in ${guilds.join(' ')}`}${serviceAccount === undefined ? '' : `, as ${serviceAccount}`}`,
+    ...options.map((one) => `  option ${JSON.stringify(one)}`),
+    ...(modal === undefined
+      ? []
+      : [`  form ${modal.title}`, ...modal.fields.map((one) => `  field ${JSON.stringify(one)}`)]),
+    `  sends ${JSON.stringify(parameters)}`,
+    ...faults.map(({ field, message }) => `  FAULT ${field}: ${message}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+test('every fixture becomes the command, or has the faults, that the golden file says', async () => {
+  const golden = TEMPLATES.map(({ title, template }) => {
+    const command = readTemplateCommand(template, RULES);
+    return `# ${title}\n${command === undefined ? 'no command\n' : shown(command)}`;
+  });
+  expect(golden.length).toBeGreaterThanOrEqual(40);
+  await expect(golden.join('\n')).toMatchFileSnapshot(new URL('golden.txt', FIXTURES).pathname);
+});
+
+test.each(TEMPLATES)('what is registered for it keeps Discord’s limits: $title', ({ template }) => {
+  const command = readTemplateCommand(template, RULES);
+  if (command !== undefined && command.faults.length === 0) {
+    expectRegistrable(command);
+  }
+});
+
+function expectRegistrable({ name, definition }: TemplateCommand): void {
+  for (const registration of registrations({ [name]: definition })) {
+    checkCommand({ ...registration });
+  }
+}
+
+describe('a template', () => {
+  test('without the annotation makes no command', () => {
+    expect(readTemplateCommand({ metadata: { annotations: { other: 'x' } }, spec: {} }, RULES)).toBeUndefined();
+    expect(readTemplateCommand({ metadata: {}, spec: {} }, RULES)).toBeUndefined();
+    expect(readTemplateCommand(null, RULES)).toBeUndefined();
+  });
+
+  test('without roles gets those of the configuration', () => {
+    const template = TEMPLATES.find(({ title }) => title === 'roles absent')?.template;
+    const command = readTemplateCommand(template, { ...RULES, defaultRoles: ['ops'] });
+    expect(command).toMatchObject({ roles: RULES.roleMap['ops'], faults: [] });
+  });
+});
+
+const anyText = string({ unit: 'binary', maxLength: 130 });
+const name = oneof(
+  {
+    weight: 40,
+    arbitrary: string({
+      unit: constantFrom('a', 'b', 'c', 'd', 'A', 'B', '-', '_', '0', '9'),
+      minLength: 1,
+      maxLength: 40,
+    }),
+  },
+  { weight: 1, arbitrary: anyText },
+);
+const parameter = record(
+  {
+    name,
+    // Most often from the enum, as it has to be where there is one.
+    value: option(oneof(nat(5), constantFrom('', 'x'), anyText), { nil: undefined }),
+    default: option(anyText, { nil: undefined }),
+    enum: option(
+      oneof(
+        array(anyText, { minLength: 1, maxLength: 40 }),
+        constantFrom(['true', 'false'], ['no', 'yes'], ['1', '2.5']),
+      ),
+      { nil: undefined },
+    ),
+    description: option(anyText, { nil: undefined }),
+  },
+  { requiredKeys: ['name'] },
+).map(({ value, enum: values, ...rest }) => ({
+  ...rest,
+  enum: values,
+  value: typeof value === 'number' || values !== undefined ? values?.[Number(value)] : value,
+}));
+const template = record({
+  description: option(anyText, { nil: '' }),
+  hide: constantFrom('', '', 'a'),
+  isLong: constantFrom(false, false, true),
+  parameters: uniqueArray(parameter, { maxLength: 27, selector: (one) => one.name.toLowerCase() }),
+}).map(({ description, hide, isLong, parameters }) => ({
+  metadata: {
+    name: 't',
+    namespace: 'n',
+    uid: 'u',
+    resourceVersion: '1',
+    annotations: {
+      'facteur.proompteng.ai/description': description,
+      'facteur.proompteng.ai/hide': hide,
+      'facteur.proompteng.ai/long': isLong ? (parameters[0]?.name ?? '') : '',
+    },
+  },
+  spec: { entrypoint: 'main', arguments: { parameters } },
+}));
+
+test('whatever a template says, it has faults or its registration keeps Discord’s limits', () => {
+  let whole = 0;
+  assert(
+    property(template, oneof(constantFrom('deploy', 'deploy api', 'a b c'), anyText), (given, command) => {
+      const annotations = {
+        ...given.metadata.annotations,
+        'facteur.proompteng.ai/command': command,
+        'facteur.proompteng.ai/roles': 'ops',
+      };
+      const read = readTemplateCommand({ ...given, metadata: { ...given.metadata, annotations } }, RULES);
+      expect(read).toBeDefined();
+      if (read?.faults.length === 0) {
+        whole += 1;
+        expectRegistrable(read);
+        const [registration] = registrations({ [read.name]: read.definition });
+        // The parents of a subcommand have short descriptions of their own.
+        const parents = read.name.split(' ').slice(0, -1).join('').length + 200;
+        expect(commandCharacters(read.name, read.definition) + parents).toBeGreaterThanOrEqual(
+          characters(registration),
+        );
+      }
+    }),
+    { numRuns: 600 },
+  );
+  expect(whole).toBeGreaterThan(10);
+});
+
+/** Of names, descriptions and values, wherever they are. */
+function characters(value: unknown): number {
+  if (typeof value !== 'object' || value === null) {
+    return 0;
+  }
+  return Object.entries(value).reduce((sum, [key, inner]) => {
+    const own = ['name', 'description', 'value'].includes(key) && typeof inner === 'string' ? [...inner].length : 0;
+    return sum + own + characters(inner);
+  }, 0);
+}

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { argoFault } from './argo-text.ts';
+import { commandText, shorten } from './command-text.ts';
+import type { ModalField, OptionDefinition } from './command.ts';
+import type { NumberType } from './template-annotations.ts';
+import type { TemplateParameter } from './template-parameters.ts';
+
+/** Of a description, and of the name and value of a choice. */
+const MAX_TEXT = 100;
+const MAX_NAME = 32;
+const MAX_LABEL = 45;
+
+/** Text that a person writes in a form: long, or on several lines. */
+export function isProse(text: string): boolean {
+  return [...text].length > MAX_TEXT || text.includes('\n');
+}
+
+/** A parameter's name as Discord takes it. Argo's names have only letters, digits, dashes and underscores. */
+function optionName(parameter: string): string {
+  return parameter.toLowerCase().slice(0, MAX_NAME);
+}
+
+/** The option of a parameter, or a sentence about why it can have none. */
+export function optionOf(parameter: TemplateParameter, type: NumberType | undefined): OptionDefinition | string {
+  const { name, values } = parameter;
+  const common = {
+    name: optionName(name),
+    description: describe(parameter),
+    required: isRequired(parameter),
+    parameter: name,
+  };
+  const fault = type === undefined ? unlisted(parameter) : numberFault(parameter, type);
+  if (fault !== undefined) {
+    return fault;
+  }
+  if (type !== undefined) {
+    const choices = values.map((value) => ({ name: value, value }));
+    return { ...common, ...type, ...(choices.length === 0 ? {} : { choices }) };
+  }
+  const words = SWITCHES.find(({ on, off }) => values.length === 2 && values.includes(on) && values.includes(off));
+  if (words !== undefined) {
+    return { ...common, type: 'boolean', meanings: { true: words.on, false: words.off } };
+  }
+  return { ...common, type: 'string', ...closedChoices(values) };
+}
+
+/** The same parameter as a field of a form. */
+export function fieldOf(option: OptionDefinition, parameter: TemplateParameter, isLong: boolean): ModalField {
+  const { fallback = '' } = parameter;
+  const allowed = parameter.values.length === 0 ? '' : `one of: ${parameter.values.join(', ')}`;
+  const hint = fallback === '' ? allowed : [allowed, `default: ${fallback}`].filter((part) => part !== '').join('; ');
+  const placeholder = shorten(hint.replaceAll(/\s+/g, ' ').trim(), MAX_TEXT);
+  return {
+    name: option.name,
+    label: commandText(parameter.description, MAX_LABEL) || shorten(parameter.name, MAX_LABEL),
+    style: isLong || isProse(fallback) ? 'paragraph' : 'short',
+    required: option.required,
+    ...(placeholder === '' ? {} : { placeholder }),
+  };
+}
+
+/** Nothing stands in for it when the user leaves it out. */
+export function isRequired({ fallback, values, elsewhere }: TemplateParameter): boolean {
+  // An empty value beside an enum without one only means that somebody has to choose.
+  const stands = fallback !== undefined && (fallback !== '' || values.length === 0 || values.includes(''));
+  return !stands && !elsewhere;
+}
+
+/** Enums that are a switch. */
+const SWITCHES = [
+  { on: 'true', off: 'false' },
+  { on: 'yes', off: 'no' },
+];
+
+function describe({ name, description, fallback = '' }: TemplateParameter): string {
+  const text = commandText(description, MAX_TEXT) || shorten(name, MAX_TEXT);
+  const full = `${text} (default: ${fallback})`;
+  return fallback === '' || isProse(full) ? text : full;
+}
+
+function unlisted({ name, values, fallback = '' }: TemplateParameter): string | undefined {
+  return values.length === 0 || fallback === '' || values.includes(fallback)
+    ? undefined
+    : `the default of ${name} is not in its enum`;
+}
+
+const NUMBERS = { integer: /^-?\d{1,16}$/, number: /^-?\d{1,16}(?:\.\d{1,16})?$/ } as const;
+
+function numberFault({ name, values, fallback = '' }: TemplateParameter, type: NumberType): string | undefined {
+  const fits = (text: string): boolean =>
+    NUMBERS[type.type].test(text) && Math.abs(Number(text)) <= Number.MAX_SAFE_INTEGER;
+  const within = (value: number): boolean => value >= (type.min ?? -Infinity) && value <= (type.max ?? Infinity);
+  const stated = fallback === '' ? values : [...values, fallback];
+  if (!stated.every((value) => fits(value) && within(Number(value)))) {
+    return `${name} has a value or default that is not of its type ${type.type}, or not within its bounds`;
+  }
+  if (new Set(values.map(Number)).size < values.length) {
+    return `${name} has the same number twice in its enum`;
+  }
+  return fallback === '' || values.length === 0 || values.some((value) => Number(value) === Number(fallback))
+    ? undefined
+    : `the default of ${name} is not in its enum`;
+}
+
+/** The values of an enum as Discord can list them: with what is too long, empty or not plain under a short name. */
+function closedChoices(values: readonly string[]): Pick<OptionDefinition, 'choices' | 'meanings'> {
+  if (values.length === 0) {
+    return {};
+  }
+  const meanings: Record<string, string> = {};
+  const labels = new Set<string>();
+  const choices = values.map((value) => {
+    const sent = isPlain(value) ? value : `#${digest(value)}`;
+    if (sent !== value) {
+      meanings[sent] = value;
+    }
+    const name = uniqueLabel(value, labels);
+    labels.add(name);
+    return { name, value: sent };
+  });
+  return { choices, ...(Object.keys(meanings).length === 0 ? {} : { meanings }) };
+}
+
+/** Whether Discord returns it as it is, and Argo takes it as a user's. `#` begins the names of the others. */
+function isPlain(value: string): boolean {
+  return (
+    value !== '' &&
+    value.length <= MAX_TEXT &&
+    value.trim() === value &&
+    !value.startsWith('#') &&
+    argoFault(value) === undefined
+  );
+}
+
+/** By its text and not by its place: a choice of an earlier template must never mean another value of the present one. */
+function digest(value: string): string {
+  return createHash('sha256').update(value).digest('hex').slice(0, 16);
+}
+
+function uniqueLabel(value: string, taken: ReadonlySet<string>): string {
+  const text = shorten(value.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim(), MAX_TEXT) || '(empty)';
+  if (!taken.has(text)) {
+    return text;
+  }
+  const mark = ` #${digest(value).slice(0, 8)}`;
+  return `${shorten(text, MAX_TEXT - mark.length)}${mark}`;
+}
