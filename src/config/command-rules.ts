@@ -1,12 +1,9 @@
+import { commandCharacters, MAX_COMMAND_CHARACTERS } from '../domain/command-size.ts';
 import { subcommandOf } from '../domain/subcommand.ts';
 import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
-import type { RuleFault } from './rule-fault.ts';
-import { subcommandFaults } from './subcommand-rules.ts';
+import { type RuleFault, subcommandFaults } from './subcommand-rules.ts';
 
-/** What Discord allows for name, description and values of a command with all its options and choices. */
-const MAX_COMMAND_CHARACTERS = 8000;
-
-/** What is wrong between the parts of one command, each of which is right by itself. */
+/** Conflicts between the parts of one command, each of which is valid by itself. */
 export function commandFaults(command: CommandEntry): readonly RuleFault[] {
   return [
     ...repeated(command.options, 'options'),
@@ -17,6 +14,7 @@ export function commandFaults(command: CommandEntry): readonly RuleFault[] {
     ),
     ...(command.modal === undefined ? [] : below(['modal'], modalFaults(command.modal))),
     ...wholeFaults(command),
+    ...titleFaults(command),
   ];
 }
 
@@ -40,20 +38,30 @@ function misordered(options: readonly (readonly [number, OptionEntry])[]): RuleF
   const firstOptional = options.findIndex(([, option]) => !option.required);
   return options.flatMap(([index, option], place) =>
     option.required && firstOptional !== -1 && place > firstOptional
-      ? [{ path: ['options', index], message: 'is required, so it must stand before the optional ones' }]
+      ? [{ path: ['options', index], message: 'is required, so it must come before the optional ones' }]
       : [],
   );
 }
 
-function wholeFaults(command: CommandEntry): RuleFault[] {
-  const faults: RuleFault[] = [];
-  if (command.modal !== undefined && command.options.length > 0) {
-    faults.push({ path: ['modal'], message: 'cannot be combined with options: a command has one or the other' });
-  }
-  if (characters(command) > MAX_COMMAND_CHARACTERS) {
-    faults.push({ path: [], message: `must not use more than ${MAX_COMMAND_CHARACTERS} characters in all` });
-  }
-  return faults;
+function wholeFaults({ modal, options }: CommandEntry): RuleFault[] {
+  return modal !== undefined && options.length > 0
+    ? [{ path: ['modal'], message: 'cannot be combined with options: a command has one or the other' }]
+    : [];
+}
+
+function titleFaults({ title_option: title, options, modal }: CommandEntry): RuleFault[] {
+  const names = [...options, ...(modal?.fields ?? [])].map(({ name }) => name);
+  return title === undefined || names.includes(title)
+    ? []
+    : [{ path: ['title_option'], message: 'must be the name of an option or a field of the command' }];
+}
+
+/** Errors in the total size of a command, including its name. */
+export function sizeFaults(name: string, { description, options }: CommandEntry): readonly RuleFault[] {
+  const sized = options.map((option) => ({ ...option, choices: (option.choices ?? []).map(namedChoice) }));
+  return commandCharacters(name, { description, options: sized }) > MAX_COMMAND_CHARACTERS
+    ? [{ path: [], message: `must not exceed ${MAX_COMMAND_CHARACTERS} characters in total` }]
+    : [];
 }
 
 const KEYS_OF_TYPE = {
@@ -69,7 +77,7 @@ function misplacedKeys(option: OptionEntry): RuleFault[] {
   const allowed: readonly string[] = KEYS_OF_TYPE[option.type];
   return TYPED_KEYS.filter((key) => option[key] !== undefined && !allowed.includes(key)).map((key) => ({
     path: [key],
-    message: `means nothing for an option of type ${option.type}`,
+    message: `does not apply to options of type ${option.type}`,
   }));
 }
 
@@ -93,9 +101,7 @@ function ranged(bounds: Pick<OptionEntry, 'min_length' | 'max_length'>): RuleFau
 }
 
 function choiceFaults(option: OptionEntry): RuleFault[] {
-  const choices = (option.choices ?? []).map((choice) =>
-    typeof choice === 'string' ? { name: choice, value: choice } : choice,
-  );
+  const choices = (option.choices ?? []).map(namedChoice);
   const faults = repeated(choices, 'choices');
   if (choices.length > 0 && option.autocomplete !== undefined) {
     faults.push({ path: ['autocomplete'], message: 'cannot be combined with choices' });
@@ -118,17 +124,13 @@ function fits(type: OptionEntry['type'], value: string): boolean {
 function repeated(entries: readonly { readonly name: string }[], key: string): RuleFault[] {
   const names = entries.map((entry) => entry.name);
   return names.flatMap((name, index) =>
-    names.indexOf(name) < index ? [{ path: [key, index], message: 'has a name that is already taken' }] : [],
+    names.indexOf(name) < index ? [{ path: [key, index], message: 'has a duplicate name' }] : [],
   );
 }
 
-function characters(command: CommandEntry): number {
-  const texts = command.options.flatMap((option) => [
-    option.name,
-    option.description,
-    ...(option.choices ?? []).flatMap((choice) =>
-      typeof choice === 'string' ? [choice, choice] : [choice.name, choice.value],
-    ),
-  ]);
-  return [command.description, ...texts].reduce((sum, text) => sum + text.length, 0);
+function namedChoice(choice: NonNullable<OptionEntry['choices']>[number]): {
+  readonly name: string;
+  readonly value: string;
+} {
+  return typeof choice === 'string' ? { name: choice, value: choice } : choice;
 }

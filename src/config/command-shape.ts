@@ -1,11 +1,11 @@
 import * as z from 'zod';
+import { MAX_CHOICES } from '../domain/command.ts';
 import { expected, flag, integer, kubernetesName, list, parameters, text } from './kinds.ts';
 
 /**
  * The limits below are Discord's own: https://discord.com/developers/docs/interactions/application-commands for commands
  * and options, https://discord.com/developers/docs/components/reference#text-input for forms.
  */
-const MAX_CHOICES = 25;
 const MAX_OPTIONS = 25;
 const MAX_FIELDS = 5;
 const MAX_OPTION_LENGTH = 6000;
@@ -14,7 +14,7 @@ const MAX_FIELD_LENGTH = 4000;
 const NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const NAME_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores';
 const PARAMETER_RULE =
-  'becomes a parameter of the workflow: only letters from a to z, digits, dashes, underscores and dots';
+  'becomes a workflow parameter: use only the letters a to z, digits, dashes, underscores and dots';
 const OPTION_NAME_RULE = `${NAME_RULE}, or up to three of those with dots between them`;
 
 /** The name of a slash command or of an option. Not every editor understands `\p{…}`, so those get a simpler pattern. */
@@ -35,7 +35,7 @@ function optionName(): z.ZodString {
     .meta({ pattern: String.raw`^[^\s.]{1,32}(\.[^\s.]{1,32}){0,2}$` });
 }
 
-/** Discord would take other letters, too, but options and fields become parameters, and Argo takes no others. */
+/** Discord accepts other letters too, but options and fields become parameters, and Argo accepts no others. */
 function isParameter(value: string): boolean {
   return /^[-\w.]+$/.test(value);
 }
@@ -60,7 +60,7 @@ const option = z.strictObject({
   required: flag().default(false),
   format: oneOf('date').optional(),
   choices: list(z.union([upTo(100), choice]))
-    .max(MAX_CHOICES, `must hold at most ${MAX_CHOICES} choices`)
+    .max(MAX_CHOICES, `must have at most ${MAX_CHOICES} choices`)
     .optional(),
   min: number().optional(),
   max: number().optional(),
@@ -82,19 +82,24 @@ const field = z.strictObject({
 
 const modal = z.strictObject({
   title: upTo(45),
-  fields: list(field).min(1, 'must hold a field').max(MAX_FIELDS, `must hold at most ${MAX_FIELDS} fields`),
+  fields: list(field).min(1, 'must have at least 1 field').max(MAX_FIELDS, `must have at most ${MAX_FIELDS} fields`),
 });
 
 /** What the file may say about one slash command; the rules between its keys are in `command-rules.ts`. */
 export const COMMAND = z.strictObject({
   description: upTo(100),
-  options: list(option).max(MAX_OPTIONS, `must hold at most ${MAX_OPTIONS} options`).default([]),
+  options: list(option).max(MAX_OPTIONS, `must have at most ${MAX_OPTIONS} options`).default([]),
   modal: modal.optional(),
   namespace: kubernetesName().optional(),
   workflow_template: kubernetesName().optional(),
   service_account: kubernetesName().optional(),
   parameters: parameters().default({}),
+  title_option: upTo(100).optional(),
+  notify: oneOf('author', 'role', 'none').default('none'),
+  quiet: flag().default(false),
   ephemeral: flag().default(false),
+  report: flag().default(true),
+  reflections: flag().default(false),
 });
 
 export type CommandEntry = z.output<typeof COMMAND>;

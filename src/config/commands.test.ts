@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { faultsOf, loadYaml } from '../../test/support/config.ts';
 
 describe('configured commands', () => {
-  test('come beside the ones out of the box, in the terms of the domain', async () => {
+  test('are added to the built-in ones', async () => {
     const { config } = await loadYaml(`
 commands:
   deploy:
@@ -145,7 +145,7 @@ const nested = (...names: string[]): string =>
 const OPTION_NAME =
   'must be 1 to 32 lower-case letters, digits, dashes or underscores, or up to three of those with dots between them';
 const PARAMETER_NAME =
-  'becomes a parameter of the workflow: only letters from a to z, digits, dashes, underscores and dots';
+  'becomes a workflow parameter: use only the letters a to z, digits, dashes, underscores and dots';
 const option = (keys: string): string =>
   `commands: { go: { description: Go, options: [{ name: a, description: A, ${keys} }] } }`;
 const field = (keys: string): string =>
@@ -170,37 +170,37 @@ describe("Discord's limits", () => {
     ['commands: { go: { description: Go, options: [5] } }', 'go.options[0] must be a map of keys'],
     [
       `commands: { go: { description: Go, options: [${many(26, (index) => `{ name: o${index}, description: O }`)}] } }`,
-      'go.options must hold at most 25 options',
+      'go.options must have at most 25 options',
     ],
     [
       'commands: { go: { description: Go, options: [{ name: a, description: A }, { name: b, description: B, required: true }] } }',
-      'go.options[1] is required, so it must stand before the optional ones',
+      'go.options[1] is required, so it must come before the optional ones',
     ],
     [
       'commands: { go: { description: Go, options: [{ name: a, description: A }, { name: a, description: A }] } }',
-      'go.options[1] has a name that is already taken',
+      'go.options[1] has a duplicate name',
     ],
     [nested('a.b.c.d'), `go.options[0].name ${OPTION_NAME}`],
     [nested('a..b'), `go.options[0].name ${OPTION_NAME}`],
     [nested('A.b'), `go.options[0].name ${OPTION_NAME}`],
-    [nested('a.b', 'c'), 'go.options[1] cannot stand beside options of subcommands'],
+    [nested('a.b', 'c'), 'go.options[1] cannot be combined with options of subcommands'],
     [nested('a.b', 'a.c.d'), 'go.options[1] cannot be in a group, because a is a subcommand'],
     [
       'commands: { go: { description: Go, options: [{ name: a.b, description: B }] } }',
       'go.options[0] belongs to a, which must have a required option',
     ],
     [option('type: date'), 'go.options[0].type must be one of string, integer, number, boolean'],
-    [option(`choices: [${many(26, String)}]`), 'go.options[0].choices must hold at most 25 choices'],
+    [option(`choices: [${many(26, String)}]`), 'go.options[0].choices must have at most 25 choices'],
     [option('choices: [{ name: b }]'), 'go.options[0].choices[0].value is required'],
-    [option('choices: [b, b]'), 'go.options[0].choices[1] has a name that is already taken'],
+    [option('choices: [b, b]'), 'go.options[0].choices[1] has a duplicate name'],
     [option(`choices: [${'x'.repeat(101)}]`), 'go.options[0].choices[0] must be at most 100 characters'],
     [option('type: integer, choices: [1, 1.5]'), 'go.options[0].choices[1] must be a value of type integer'],
     [option('type: number, choices: [1.5, x]'), 'go.options[0].choices[1] must be a value of type number'],
-    [option('type: boolean, choices: [x]'), 'go.options[0].choices means nothing for an option of type boolean'],
+    [option('type: boolean, choices: [x]'), 'go.options[0].choices does not apply to options of type boolean'],
     [option('choices: [b], autocomplete: [c]'), 'go.options[0].autocomplete cannot be combined with choices'],
-    [option('min: 1'), 'go.options[0].min means nothing for an option of type string'],
-    [option('type: integer, max_length: 1'), 'go.options[0].max_length means nothing for an option of type integer'],
-    [option('type: integer, format: date'), 'go.options[0].format means nothing for an option of type integer'],
+    [option('min: 1'), 'go.options[0].min does not apply to options of type string'],
+    [option('type: integer, max_length: 1'), 'go.options[0].max_length does not apply to options of type integer'],
+    [option('type: integer, format: date'), 'go.options[0].format does not apply to options of type integer'],
     [option('type: integer, min: 1.5'), 'go.options[0].min must be a whole number for an option of type integer'],
     [option('type: number, min: 2.5, max: 1'), 'go.options[0].min must not be greater than max'],
     [option('min_length: 2, max_length: 1'), 'go.options[0].min_length must not be greater than max_length'],
@@ -217,10 +217,13 @@ describe("Discord's limits", () => {
     [field('max_length: 4001'), 'go.modal.fields[0].max_length must be a whole number from 1 to 4000'],
     [field('min_length: 2, max_length: 1'), 'go.modal.fields[0].min_length must not be greater than max_length'],
     [field(`placeholder: ${'x'.repeat(101)}`), 'go.modal.fields[0].placeholder must be at most 100 characters'],
-    ['commands: { go: { description: Go, modal: { title: T, fields: [] } } }', 'go.modal.fields must hold a field'],
+    [
+      'commands: { go: { description: Go, modal: { title: T, fields: [] } } }',
+      'go.modal.fields must have at least 1 field',
+    ],
     [
       `commands: { go: { description: Go, modal: { title: T, fields: [${many(6, (index) => `{ name: f${index}, label: F }`)}] } } }`,
-      'go.modal.fields must hold at most 5 fields',
+      'go.modal.fields must have at most 5 fields',
     ],
     [
       `commands: { go: { description: Go, modal: { title: ${'x'.repeat(46)}, fields: [{ name: a, label: A }] } } }`,
@@ -236,7 +239,7 @@ describe("Discord's limits", () => {
     ],
     [
       `commands: { go: { description: Go, options: [${many(2, (index) => `{ name: o${index}, description: O, choices: [${many(25, (choice) => `{ name: ${'n'.repeat(95)}${choice}, value: ${'v'.repeat(95)} }`)}] }`)}] } }`,
-      'go must not use more than 8000 characters in all',
+      'go must not exceed 8000 characters in total',
     ],
   ])('%s', async (yaml, fault) => {
     const faults = await faultsOf(yaml);
@@ -246,7 +249,7 @@ describe("Discord's limits", () => {
   test('no more than 100 commands', async () => {
     const commands = many(97, (index) => `c${index}: { description: C }`);
     expect(await faultsOf(`commands: { ${commands} }`)).toEqual([
-      'facteur.yaml:1:11: commands must leave at most 100 commands, those out of the box included',
+      'facteur.yaml:1:11: commands must not make more than 100 commands, built-in ones included',
     ]);
     const replacing = many(96, (index) => `c${index}: { description: C }`);
     const { config } = await loadYaml(`commands: { ${replacing}, plan: { description: P } }`);

@@ -3,15 +3,18 @@ import type { CommandDefinition, ModalDefinition, OptionDefinition } from '../do
 import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
 import { dictionary, present } from './dictionary.ts';
 
-/** The commands out of the box, with the configured ones laid over them. */
+/** The built-in commands, overridden by the configured ones. @param knowledge whether runs receive reflections at all */
 export function resolveCommands(
   entries: Readonly<Record<string, CommandEntry>>,
+  knowledge: boolean,
 ): Readonly<Record<string, CommandDefinition>> {
-  const configured = Object.entries(entries).map(([name, entry]) => [name, toDefinition(name, entry)] as const);
+  const configured = Object.entries(entries).map(
+    ([name, entry]) => [name, toDefinition(name, entry, knowledge)] as const,
+  );
   return dictionary([...Object.entries(builtinCommands()), ...configured]);
 }
 
-function toDefinition(name: string, entry: CommandEntry): CommandDefinition {
+function toDefinition(name: string, entry: CommandEntry, knowledge: boolean): CommandDefinition {
   return {
     description: entry.description,
     options: entry.options.map(toOption),
@@ -20,6 +23,11 @@ function toDefinition(name: string, entry: CommandEntry): CommandDefinition {
       namespace: entry.namespace,
       workflowTemplate: entry.workflow_template,
       serviceAccount: entry.service_account,
+      report: entry.report ? undefined : false,
+      titleOption: entry.title_option,
+      notify: entry.notify === 'none' ? undefined : entry.notify,
+      quiet: entry.quiet || undefined,
+      reflections: entry.reflections && knowledge ? true : undefined,
     }),
     parameters: dictionary(Object.entries(entry.parameters)),
     ephemeral: entry.ephemeral,
@@ -28,7 +36,7 @@ function toDefinition(name: string, entry: CommandEntry): CommandDefinition {
   };
 }
 
-/** A configured `status` that names nothing to run only has other words than the one out of the box. */
+/** A configured `status` without anything to run only changes the built-in one's description. */
 function runsSomething(entry: CommandEntry): boolean {
   const { options, modal, namespace, workflow_template: template, service_account: account, parameters } = entry;
   const targets = [modal, namespace, template, account];

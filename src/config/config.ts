@@ -1,21 +1,42 @@
+import type { RunTokenKey } from '../base/run-token.ts';
 import type { Secret } from '../base/secret.ts';
 import type { CommandDefinition } from '../domain/command.ts';
+import type { EgressProxies } from './egress-proxy.ts';
+import type { Listeners } from './listeners.ts';
 
-/** Where the HTTP server listens and whom it lets in. */
+/** A bearer token for `/v1`: who presents it, and what they may do. */
+export interface ApiToken {
+  /** For the record of who did what. */
+  readonly name: string;
+  /** Each includes the ones before it: `read`, `operate`, `admin`. */
+  readonly scope: 'read' | 'operate' | 'admin';
+  readonly token: Secret;
+}
+
+/** Which service account tokens of the cluster are accepted on intake. */
+export interface IntakeOidc {
+  readonly issuer: string;
+  readonly audience: string;
+  /** `system:serviceaccount:NAMESPACE:NAME` of the senders. */
+  readonly subjects: readonly string[];
+}
+
+/** Where the HTTP server listens and who may use it. */
 export interface ServerConfig {
-  /** Empty: every interface. IPv6 addresses come without brackets. */
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-  /** As it was written, for logs: `:8080`. */
-  readonly listenAddress: string;
-  /** Bearer tokens for `/events` and `/codex/tasks`; none means open. */
+  readonly listeners: Listeners;
+  /** Bearer tokens for `/events` and `/codex/tasks`; open without any and without `intakeOidc`. */
   readonly intakeTokens: readonly Secret[];
+  /** Tokens of service accounts that are accepted on the same routes. */
+  readonly intakeOidc?: IntakeOidc;
   /** Bearer tokens for `/v1` and the console; none means loopback peers only. */
-  readonly apiTokens: readonly Secret[];
+  readonly apiTokens: readonly ApiToken[];
   readonly maxBodyBytes: number;
   /** Where workflows reach facteur; no slash at the end. */
   readonly publicUrl?: string;
+  /** Keys of run tokens: the first signs, all verify. */
+  readonly runTokenKeys: readonly RunTokenKey[];
+  /** How long the token of a run that has ended is still good, in milliseconds. */
+  readonly runTokenGraceMs: number;
 }
 
 export interface DiscordConfig {
@@ -24,12 +45,16 @@ export interface DiscordConfig {
   /** 64 lower-case hex digits; absent when none or no valid one is configured. */
   readonly publicKey?: string;
   readonly guildId?: string;
+  /** Whether runs of events with an interaction token are followed up in Discord. */
+  readonly followUpEvents: boolean;
+  /** Whether the commands are kept registered as they change. */
+  readonly registerCommands: boolean;
   /** No slash and no version at the end. */
   readonly apiBaseUrl: string;
 }
 
 /** `redis://…`, `rediss://…` or `memory://`. */
-export interface RedisConfig {
+interface RedisConfig {
   readonly url: Secret;
 }
 
@@ -46,8 +71,17 @@ export interface ArgoConfig {
   readonly parameters: Readonly<Record<string, string>>;
   /** Base of the Argo UI; no slash at the end. */
   readonly uiUrl?: string;
-  /** The most live workflows of ours at a time. */
+  /** Maximum number of live workflows. */
   readonly maxActive?: number;
+}
+
+/** Which WorkflowTemplates may define commands. */
+export interface CommandTemplatesConfig {
+  readonly namespaces: readonly string[];
+  readonly selector?: string;
+  readonly serviceAccounts: readonly string[];
+  /** Role ids, or names in the role map. */
+  readonly defaultRoles: readonly string[];
 }
 
 export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
@@ -56,7 +90,7 @@ export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
 export interface KafkaConfig {
   /** `host:port` each. */
   readonly brokers: readonly string[];
-  readonly tls?: { readonly insecureSkipVerify: boolean };
+  readonly tls?: { readonly insecureSkipVerify: boolean; readonly caFile?: string };
   readonly sasl?: {
     readonly mechanism: SaslMechanism;
     readonly username: string;
@@ -70,7 +104,7 @@ export interface ConsumerConfig extends KafkaConfig {
   readonly topic: string;
   readonly groupId: string;
   readonly dlq: { readonly enabled: boolean; readonly topic: string };
-  /** Tries before a message is dead-lettered. */
+  /** Attempts before a message is dead-lettered. */
   readonly maxAttempts: number;
   readonly minBytes: number;
   readonly maxBytes: number;
@@ -96,6 +130,10 @@ export interface CodexConfig {
   readonly autonomousNamePrefix: string;
   /** Empty when none is configured. */
   readonly judgePrompt: string;
+  /** Whether its workflows receive a token to report back with. */
+  readonly reports: boolean;
+  /** Whether its workflows receive reflections of earlier runs. */
+  readonly reflections: boolean;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -104,7 +142,31 @@ export interface EmbeddingsConfig {
   readonly url: string;
   readonly model: string;
   readonly apiKey?: Secret;
-  readonly dimensions: number;
+  /** Requested of the endpoint, and required of its answers. */
+  readonly dimensions?: number;
+  readonly queryPrefix: string;
+  readonly passagePrefix: string;
+  readonly timeoutMs: number;
+}
+
+/** WorkflowTemplates of work that follows from what runs taught; absent where nothing is started. */
+export interface FeedbackConfig {
+  readonly ssfoWorkflowTemplate?: string;
+  readonly refreshWorkflowTemplate?: string;
+}
+
+/** What later runs learn from earlier ones. */
+export interface KnowledgeConfig {
+  readonly enabled: boolean;
+  /** The share of runs that receive no reflections, for comparison: 0 to 1. */
+  readonly holdout: number;
+  /** The least cosine similarity of a reflection that a run receives. */
+  readonly minSimilarity: number;
+  /** `github:LOGIN`, `discord:ID` or `api:NAME`. */
+  readonly trustedAuthors: readonly string[];
+  /** `owner/name`. */
+  readonly trustedRepositories: readonly string[];
+  readonly feedback: FeedbackConfig;
 }
 
 /**
@@ -119,17 +181,22 @@ export interface Config {
   readonly argo: ArgoConfig;
   /** Command in lower case -> Discord role ids that may run it; absent or empty means anyone. */
   readonly roleMap: Readonly<Record<string, readonly string[]>>;
-  /** By name in lower case: the built-in commands, with the configured ones laid over them. */
+  /** By lower-case name: the built-in commands, overridden by the configured ones. */
   readonly commands: Readonly<Record<string, CommandDefinition>>;
+  /** Absent when no template may define a command. */
+  readonly commandsFromTemplates?: CommandTemplatesConfig;
   readonly consumer: ConsumerConfig;
   readonly codexListener: CodexListenerConfig;
   readonly codex: CodexConfig;
   readonly embeddings?: EmbeddingsConfig;
-  /** Runs are recorded and answered, nothing is submitted. */
+  readonly knowledge: KnowledgeConfig;
+  /** Runs are recorded and answered, but not submitted. */
   readonly dispatcherDisabled: boolean;
-  /** `FACTEUR_KUBECONFIG`, as it is. */
+  /** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. */
+  readonly proxies: EgressProxies;
+  /** `FACTEUR_KUBECONFIG`, unchanged. */
   readonly facteurKubeconfig?: string;
-  /** `KUBECONFIG`, as it is: may list several files. */
+  /** `KUBECONFIG`, unchanged: may list several files. */
   readonly kubeconfig?: string;
   /** Empty when `FACTEUR_VERSION` is not set: the build's then. */
   readonly version: string;

@@ -1,4 +1,4 @@
-/** A map without a prototype: looking up `constructor`, which a user may send as a command, finds nothing. */
+/** A map without a prototype, so that looking up `constructor`, which a user may send as a command, finds nothing. */
 export function dictionary<T>(entries: Iterable<readonly [string, T]>): Readonly<Record<string, T>> {
   const map = Object.create(null) as Record<string, T>;
   for (const [name, value] of entries) {

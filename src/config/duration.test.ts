@@ -15,6 +15,6 @@ test.each([
   expect(parseDuration(text)).toBe(ms);
 });
 
-test.each(['', '1', '1000', '-1s', 's', '1 s', '1d', '1s2', 'one second'])('%j is no duration', (text) => {
+test.each(['', '1', '1000', '-1s', 's', '1 s', '1d', '1s2', 'one second'])('%j is not a duration', (text) => {
   expect(parseDuration(text)).toBeUndefined();
 });

@@ -9,12 +9,12 @@ const MS_PER_UNIT = new Map([
   ['h', 3_600_000],
 ]);
 
-const WHOLE = /^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
-const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
+const WHOLE = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
+const PART = /(?<![\d.])(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
 /**
- * Reads a duration as Go writes it (`500ms`, `1m30s`) into whole milliseconds. Undefined when it is none: a bare number
- * has no unit, and the Go service would have read it as nanoseconds.
+ * Reads a Go duration (`500ms`, `1m30s`) into whole milliseconds. Undefined if it is not one: a bare number has no
+ * unit, and the Go service would have read it as nanoseconds.
  */
 export function parseDuration(text: string): number | undefined {
   if (!WHOLE.test(text)) {

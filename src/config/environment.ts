@@ -19,7 +19,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   'codex_implementation_orchestrator.enabled': 'FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION',
 };
 
-/** Variables that are no keys but have a meaning, here or in the scripts around facteur. */
+/** Variables that are not keys but have a meaning, here or in the scripts around facteur. */
 const OTHER_VARIABLES = new Set([
   'FACTEUR_CONFIG_FILE',
   'FACTEUR_DISABLE_DISPATCHER',
@@ -27,20 +27,28 @@ const OTHER_VARIABLES = new Set([
   'FACTEUR_VERSION',
   'FACTEUR_COMMIT',
   'FACTEUR_LOG_LEVEL',
+  'FACTEUR_SERVER',
   'FACTEUR_URL',
   'FACTEUR_TOKEN',
+  'FACTEUR_RUN_ID',
+  'FACTEUR_SERVICES',
   'FACTEUR_CONSUMER_CONFIG',
   ...Object.values(ALIASES),
 ]);
 const OTHER_PREFIXES = /^FACTEUR_(?:E2E|IMAGE|TEST)_/;
 /** What Kubernetes puts into every pod for a Service called `facteur` or `facteur-…`. */
 const SERVICE_LINK =
-  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
+  /^(?=\w+$).*_(?:SERVICE_HOST$|SERVICE_PORT(?:_.|$)|PORT$|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$)/;
 
-/** Tells a list in JSON from `[::1]:9092`. */
+/** Distinguishes a JSON list from `[::1]:9092`. */
 const JSON_LIST = /^\[(?:.*"|.*\]$)/s;
 
-/** A variable's value, or undefined when it is not set or empty. */
+/** The variable that names a file with the value of a secret key: `FACTEUR_POSTGRES_DSN_FILE`. */
+export function fileVariableOf(info: Pick<KeyInfo, 'variable' | 'secret'>): string | undefined {
+  return info.secret === 'no' ? undefined : `${info.variable}_FILE`;
+}
+
+/** A variable's value, or undefined if it is not set or empty. */
 export function read(env: Environment, name: string): string | undefined {
   const value = env[name];
   return value === '' ? undefined : value;
@@ -59,16 +67,17 @@ export function overlayEnvironment(tree: Tree, keys: readonly KeyInfo[], env: En
   }
 }
 
-/** `FACTEUR_*` variables that mean nothing, with the one that was most likely meant. */
+/** Unknown `FACTEUR_*` variables, each with the most similar known one. */
 export function unknownVariables(keys: readonly KeyInfo[], env: Environment): readonly Fault[] {
-  const known = new Set([...keys.map((info) => info.variable), ...OTHER_VARIABLES]);
+  const files = keys.flatMap((info) => fileVariableOf(info) ?? []);
+  const known = new Set([...keys.map((info) => info.variable), ...files, ...OTHER_VARIABLES]);
   return Object.keys(env)
     .filter((name) => name.startsWith('FACTEUR_') && read(env, name) !== undefined)
     .filter((name) => !known.has(name) && !OTHER_PREFIXES.test(name) && !SERVICE_LINK.test(name))
     .map((name) => ({
       variable: name,
       key: '',
-      message: `this variable belongs to no key${suggestion(nearest(name, known))}`,
+      message: `unknown variable${suggestion(nearest(name, known))}`,
     }));
 }
 
@@ -101,7 +110,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** What the file said about this key does not count any more, so neither do its places. */
+/** The file's value for this key no longer counts, so neither do its positions. */
 function forget(key: string, findings: Findings): void {
   for (const path of findings.places.keys()) {
     if (path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`)) {

@@ -22,7 +22,7 @@ describe("a file of the Go service's", () => {
   test('loads as it is', async () => {
     const { config, warnings } = await load('test/fixtures/config/go-service.yaml');
     expect(warnings.map((warning) => warning.message)).toEqual([PLACEHOLDER]);
-    expect(config.server).toMatchObject({ host: '', port: 8080 });
+    expect(config.server).toMatchObject({ listeners: [{ host: '', port: 8080 }] });
     expect(config.postgres.dsn.reveal()).toBe('postgres://facteur:facteur@facteur-db:5432/facteur_kb?sslmode=disable');
     expect(config.argo).toEqual({
       namespace: 'argo',
@@ -40,6 +40,8 @@ describe("a file of the Go service's", () => {
       autonomousServiceAccount: 'jangar-inspector',
       autonomousNamePrefix: 'codex-autonomous-',
       judgePrompt: '',
+      reports: true,
+      reflections: false,
       parameters: {
         rawEvent: '',
         eventBody: '',

@@ -16,16 +16,18 @@ export interface Fault extends Place {
   readonly message: string;
 }
 
-/** Everything that keeps the configuration from being used, all at once. */
+/** All errors that make the configuration unusable, at once. */
 export class ConfigError extends FacteurError {
   readonly faults: readonly Fault[];
   /** What alone would not keep anything from running, but may explain a fault: a mistyped variable, say. */
   readonly warnings: readonly Fault[];
 
   constructor(faults: readonly Fault[], more: { readonly warnings?: readonly Fault[]; readonly cause?: unknown } = {}) {
-    super('config.invalid', faults.map(formatFault).join('; '), { retryable: false, cause: more.cause });
+    const { warnings = [], cause } = more;
+    const lines = [...faults.map(formatFault), ...warnings.map((warning) => `warning: ${formatFault(warning)}`)];
+    super('config.invalid', lines.join('; '), { retryable: false, cause });
     this.faults = faults;
-    this.warnings = more.warnings ?? [];
+    this.warnings = warnings;
   }
 }
 

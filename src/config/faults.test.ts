@@ -1,14 +1,17 @@
-import { faultsOf, loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import { CLOSED_ENV, faultsOf, loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
 import { describe, expect, test } from 'vitest';
 import { formatFault } from './fault.ts';
 import { loadConfig } from './load.ts';
+import { checkConfig } from './report.ts';
+
+const VALID = 'the configuration is valid, with 2 warnings';
 
 const nothingToRead = async (): Promise<string> => {
   throw new Error('no file was named');
 };
 
 describe('what is wrong', () => {
-  test('a value of the wrong kind is reported where it stands', async () => {
+  test('a value of the wrong kind is reported with its position', async () => {
     expect(await faultsOf('server:\n  max_body_bytes: lots\n')).toEqual([
       'facteur.yaml:2:19: server.max_body_bytes must be a whole number of at least 1',
     ]);
@@ -30,19 +33,26 @@ describe('what is wrong', () => {
     ['server: { intake_tokens: { a: b } }', '1:26: server.intake_tokens must be a list'],
     ['server: { max_body_bytes: 0 }', '1:27: server.max_body_bytes must be a whole number of at least 1'],
     ['server: { max_body_bytes: 1.5 }', '1:27: server.max_body_bytes must be a whole number of at least 1'],
-    [
-      'consumer: { max_wait: 1000 }',
-      '1:23: consumer.max_wait must be a duration with its unit, such as 500ms or 1m30s',
-    ],
-    ['consumer: { max_wait: 0s }', '1:23: consumer.max_wait must be a duration with its unit, such as 500ms or 1m30s'],
+    ['consumer: { max_wait: 1000 }', '1:23: consumer.max_wait must be a duration with a unit, such as 500ms or 1m30s'],
+    ['consumer: { max_wait: 0s }', '1:23: consumer.max_wait must be a duration with a unit, such as 500ms or 1m30s'],
     [
       'consumer: { min_bytes: 9, max_bytes: 8 }',
       '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
     ],
     ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
-    ['postgres: { dsn: mysql://h/d }', '1:18: postgres.dsn must be a postgres:// URL, pglite:DIR or pglite:memory'],
-    ['postgres: { dsn: "pglite:" }', '1:18: postgres.dsn must be a postgres:// URL, pglite:DIR or pglite:memory'],
+    [
+      'redis: { url: redis://h/sessions }',
+      '1:15: redis.url must have a number as its database, as in redis://HOST:6379/0',
+    ],
+    [
+      'postgres: { dsn: mysql://h/d }',
+      '1:18: postgres.dsn must be a postgres:// URL, a list such as host=… dbname=…, pglite:DIR or pglite:memory',
+    ],
+    [
+      'postgres: { dsn: "postgres://h/d?sslmode=REQUIRE" }',
+      '1:18: postgres.dsn has an unknown sslmode; expected disable, allow, prefer, require, verify-ca, verify-full',
+    ],
     ['argo: { ui_url: argo.example.org }', '1:17: argo.ui_url must be an http:// or https:// URL'],
     ['argo: { parameters: { a: [b] } }', '1:26: argo.parameters.a must be text'],
     [
@@ -50,13 +60,10 @@ describe('what is wrong', () => {
       '1:27: embeddings.dimensions must be a whole number from 1 to 1536',
     ],
     ['embeddings: { url: http://h }', '1:20: embeddings.model is required when embeddings.url is set'],
-    [
-      'role_map: { plan: [], PLAN: [] }',
-      '1:23: role_map.PLAN differs from another entry only by case, and case does not count',
-    ],
-    ['server:\n  max_body_bytes: 1\n  max_body_bytes: 2', '3:3: server.max_body_bytes stands here a second time'],
-    ['? [a]\n: b', '1:3: the file has a key that is no text'],
-    ['discord: { guild_id: *missing }', '1:22: discord.guild_id refers to an anchor that is not there'],
+    ['role_map: { plan: [], PLAN: [] }', '1:23: role_map.PLAN is a duplicate: names are compared without case'],
+    ['server:\n  max_body_bytes: 1\n  max_body_bytes: 2', '3:3: server.max_body_bytes is a duplicate key'],
+    ['? [a]\n: b', '1:3: the file has a key that is not text'],
+    ['discord: { guild_id: *missing }', '1:22: discord.guild_id refers to an unknown anchor'],
   ])('%s', async (yaml, fault) => {
     // The environment would win over what the file says wrongly about these two.
     const env = {
@@ -69,8 +76,8 @@ describe('what is wrong', () => {
   test.each([
     ['FACTEUR_ROLE_MAP', 'plan=1', 'role_map must be a JSON object'],
     ['FACTEUR_ROLE_MAP', '["plan"]', 'role_map must be a map'],
-    ['FACTEUR_ROLE_MAP', '{"plan": ["1"], "plan": []}', 'role_map.plan stands here a second time'],
-    ['FACTEUR_ROLE_MAP', '{"__proto__": []}', 'role_map.__proto__ is a name that cannot be used'],
+    ['FACTEUR_ROLE_MAP', '{"plan": ["1"], "plan": []}', 'role_map.plan is a duplicate key'],
+    ['FACTEUR_ROLE_MAP', '{"__proto__": []}', 'role_map.__proto__ is not an allowed name'],
     ['FACTEUR_ARGO_PARAMETERS', '{"a": {"b": 1}}', 'argo.parameters.a must be text'],
     ['FACTEUR_SERVER_API_TOKENS', '["a"', 'server.api_tokens must be a JSON array or comma-separated text'],
     ['FACTEUR_SERVER_API_TOKENS', ' , ', 'server.api_tokens[0] must not be blank'],
@@ -105,28 +112,25 @@ describe('what is wrong', () => {
   });
 
   test.each([
-    ['server:\n\tlisten_address: x', 'facteur.yaml:2:1: this is not valid YAML: tabs are not allowed as indentation'],
+    ['server:\n\tlisten_address: x', 'facteur.yaml:2:1: invalid YAML: tabs are not allowed as indentation'],
     [
       'a: [1',
-      'facteur.yaml:1:6: this is not valid YAML: the indentation does not fit what stands above, or a bracket is not closed',
+      'facteur.yaml:1:6: invalid YAML: the indentation does not match the lines above, or a bracket is not closed',
     ],
     [
       'discord:\n  bot_token: @canary',
-      'facteur.yaml:2:14: this is not valid YAML: a text that begins with this character must stand in quotes',
+      'facteur.yaml:2:14: invalid YAML: text that begins with this character must be quoted',
     ],
-    [
-      'discord:\n  bot_token: !canary x',
-      'facteur.yaml:2:14: this is not valid YAML: an unknown tag; a text that begins with ! must stand in quotes',
-    ],
-    ['a: 1\n---\nb: 2', 'facteur.yaml:2:1: this is not valid YAML: there is more than one document (---) in the file'],
+    ['discord:\n  bot_token: !canary x', 'facteur.yaml:2:14: invalid YAML: unknown tag; quote text that begins with !'],
+    ['a: 1\n---\nb: 2', 'facteur.yaml:2:1: invalid YAML: the file contains more than one document (---)'],
   ])('YAML that is none: %j', async (yaml, fault) => {
     expect(await faultsOf(yaml)).toEqual([fault]);
   });
 
   test.each([
-    ['ENOENT', 'the file cannot be read: it does not exist'],
-    ['EACCES', 'the file cannot be read: permission denied'],
-    ['EIO', 'the file cannot be read (EIO)'],
+    ['ENOENT', 'cannot read the file: no such file'],
+    ['EACCES', 'cannot read the file: permission denied'],
+    ['EIO', 'cannot read the file (EIO)'],
   ])('a file that cannot be read (%s)', async (code, message) => {
     const readFile = async (): Promise<string> => {
       throw Object.assign(new Error('no'), { code });
@@ -146,13 +150,25 @@ describe('what is only doubtful', () => {
   test('at start-up it warns', async () => {
     const { warnings } = await loadYaml(yaml, { FACTEUR_POSTGRES_DNS: 'x', FACTEUR_NONSENSE_VARIABLE: 'x' });
     expect(warnings.map(formatFault)).toEqual([
-      'facteur.yaml:2:3: server.listenAddress is no known key; did you mean server.listen_address?',
-      'facteur.yaml:3:1: bot_token is no known key; did you mean discord.bot_token?',
-      'facteur.yaml:4:20: role_map.plan[0] is no Discord role id (17 to 20 digits), so nobody has it',
-      'facteur.yaml:5:22: discord.guild_id is no Discord id (17 to 20 digits)',
-      'FACTEUR_POSTGRES_DNS: this variable belongs to no key; did you mean FACTEUR_POSTGRES_DSN?',
-      'FACTEUR_NONSENSE_VARIABLE: this variable belongs to no key',
+      'facteur.yaml:2:3: server.listenAddress is an unknown key; did you mean server.listen_address?',
+      'facteur.yaml:3:1: bot_token is an unknown key; did you mean discord.bot_token?',
+      'facteur.yaml:4:20: role_map.plan[0] is not a Discord role id (17 to 20 digits), so nobody has it',
+      'facteur.yaml:5:22: discord.guild_id is not a Discord id (17 to 20 digits)',
+      'FACTEUR_POSTGRES_DNS: unknown variable; did you mean FACTEUR_POSTGRES_DSN?',
+      'FACTEUR_NONSENSE_VARIABLE: unknown variable',
     ]);
+  });
+
+  test('a rule for a command that does not exist names the nearest one, at start-up and for config check', async () => {
+    const rules =
+      "role_map: { plna: ['123456789012345678'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";
+    const expected = [
+      'facteur.yaml:1:13: role_map.plna matches no known command, so it restricts nothing; did you mean plan?',
+      'facteur.yaml:1:43: role_map.deploy matches no known command, so it restricts nothing',
+    ];
+    expect((await loadYaml(rules)).warnings.map(formatFault)).toEqual(expected);
+    const checked = await checkConfig({ path: 'facteur.yaml', env: CLOSED_ENV, readFile: async () => rules });
+    expect(checked).toMatchObject({ ok: true, lines: expected.map((line) => `warning: ${line}`).concat([VALID]) });
   });
 
   test('for config check it is an error', async () => {
@@ -170,6 +186,9 @@ describe('what is only doubtful', () => {
   test('a warning that may explain the fault comes along with it', async () => {
     const env = { FACTEUR_POSTGRES_DNS: 'pglite:memory' };
     await expect(loadConfig({ env, readFile: nothingToRead, require: ['postgres'] })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^postgres DSN is required; .*; warning: FACTEUR_POSTGRES_DNS: .*FACTEUR_POSTGRES_DSN\?$/,
+      ),
       faults: [{ key: 'postgres.dsn' }],
       warnings: [{ variable: 'FACTEUR_POSTGRES_DNS' }],
     });
@@ -186,4 +205,13 @@ describe('what is only doubtful', () => {
     });
     expect(warnings).toEqual([]);
   });
+});
+
+test('who creates workflows needs keys to sign with, and who only reads the database does not', async () => {
+  const yaml = 'server: { public_url: http://facteur-api.facteur.svc }';
+  expect(await faultsOf(yaml)).toEqual([
+    expect.stringContaining('server.run_token_keys is required when server.public_url is set'),
+  ]);
+  const read = { path: 'facteur.yaml', env: MINIMAL_ENV, readFile: async () => yaml, require: ['postgres'] } as const;
+  expect((await loadConfig(read)).config.server.publicUrl).toBe('http://facteur-api.facteur.svc');
 });

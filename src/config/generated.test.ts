@@ -48,6 +48,7 @@ describe('the keys', () => {
       'server.intake_tokens whole',
       'server.api_tokens whole',
       'server.public_url url',
+      'server.run_token_keys whole',
       'discord.bot_token whole',
       'discord.api_base_url url',
       'redis.url url',

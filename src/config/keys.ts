@@ -10,10 +10,10 @@ export interface KeyInfo {
   /** `FACTEUR_CODEX_LISTENER_SASL_USERNAME`. */
   readonly variable: string;
   readonly schema: Schema;
-  /** The default as one would write it in the file; undefined when there is none. */
+  /** The default as written in the file; undefined without one. */
   readonly fallback: unknown;
   readonly about: string;
-  /** `whole`: shown as `***`; `url`: shown without its password; `no`: shown as it is. */
+  /** `whole`: shown as `***`; `url`: shown without its password; `no`: shown unchanged. */
   readonly secret: 'no' | 'whole' | 'url';
 }
 
@@ -27,7 +27,7 @@ export function variableOf(key: string): string {
   return `FACTEUR_${key.toUpperCase().replaceAll('.', '_')}`;
 }
 
-/** The schema that says what is written in the file, without the optionality, defaults and conversions around it. */
+/** The schema of the written value, without its optionality, defaults and conversions. */
 export function peel(schema: Schema): Schema {
   let inner = schema;
   for (let next: Schema | undefined = schema; next !== undefined; next = wrapped(next)) {
@@ -55,7 +55,7 @@ function describe(key: string, schema: Schema): KeyInfo {
     schema,
     fallback: fallbackOf(schema),
     about: marks.description ?? '',
-    secret: marks.format === 'uri' ? 'url' : hidden,
+    secret: marks.format === 'uri' || marks.format === 'dsn' ? 'url' : hidden,
   };
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { errorMessage } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { parseDuration } from './duration.ts';
 import type { ListenAddress } from './listen-address.ts';
@@ -21,37 +22,47 @@ export function expected(what: string): (issue: { readonly input?: unknown }) =>
   return (issue) => (issue.input === undefined ? 'is required' : `must be ${what}`);
 }
 
-/** Text as it was written; white space around it is part of it. */
+/** Text, unchanged; surrounding white space is part of it. */
 export function prose(): z.ZodString {
   return z.string({ error: expected('text') });
 }
 
-/** One line of text; white space around it is dropped. */
+/** One line of text without surrounding white space. */
 export function text(): z.ZodString {
   return prose().trim().min(1, 'must not be blank');
 }
 
-/** Text that must not be printed: JSON Schema's word for it, `writeOnly`, is what marks it. */
-export function secret(): Piped<Secret> {
+/** Text that must not be printed, marked by JSON Schema's `writeOnly`. */
+export function secret(minBytes = 0): Piped<Secret> {
   return text()
+    .refine((value) => Buffer.byteLength(value) >= minBytes, `must have at least ${minBytes} bytes`)
     .meta({ writeOnly: true })
     .transform((value) => new Secret(value));
 }
 
-/** A URL that begins as the pattern says and may hold a password: shown with the password left out. */
-export function secretUrl(beginning: RegExp, what: string): Piped<Secret> {
+/**
+ * A URL that may contain a password and is shown without it. The function that reads it later also validates it, so
+ * that `config check` and `serve` cannot disagree; its error is the message. A `dsn` need not be a URL.
+ */
+export function secretUrl(read: (url: string) => unknown, format: 'uri' | 'dsn' = 'uri'): Piped<Secret> {
   return text()
-    .refine((value) => beginning.test(value) && URL.canParse(value), `must be ${what}`)
-    .meta({ writeOnly: true, format: 'uri' })
+    .superRefine((value, context) => {
+      try {
+        read(value);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: errorMessage(error) });
+      }
+    })
+    .meta({ writeOnly: true, format })
     .transform((value) => new Secret(value));
 }
 
-/** An `http` or `https` URL, without the slashes at its end. */
+/** An `http` or `https` URL, without trailing slashes. */
 export function httpUrl(): Piped<string> {
   return text()
     .refine((value) => /^https?:\/\/./i.test(value) && URL.canParse(value), 'must be an http:// or https:// URL')
     .meta({ format: 'uri' })
-    .transform((value) => value.replace(/\/+$/, ''));
+    .transform((value) => value.replace(/(?<!\/)\/+$/, ''));
 }
 
 export function flag(): z.ZodBoolean {
@@ -64,18 +75,24 @@ export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): z.Z
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+/** A number from 0 to 1. */
+export function share(): z.ZodNumber {
+  const error = expected('a number from 0 to 1');
+  return z.number({ error }).min(0, { error }).max(1, { error });
+}
+
 /** A Go duration, in milliseconds. */
 export function duration(): Piped<number> {
   const inRange = (ms: number | undefined): boolean => ms !== undefined && ms >= 1 && ms <= MAX_INT32;
   return text()
-    .refine((value) => inRange(parseDuration(value)), 'must be a duration with its unit, such as 500ms or 1m30s')
+    .refine((value) => inRange(parseDuration(value)), 'must be a duration with a unit, such as 500ms or 1m30s')
     .transform((value) => parseDuration(value) ?? 0);
 }
 
-export function listenAddress(): Piped<ListenAddress & { readonly text: string }> {
+export function listenAddress(): Piped<ListenAddress> {
   return text()
     .refine((value) => parseListenAddress(value) !== undefined, 'must be an address such as :8080 or 127.0.0.1:8080')
-    .transform((value) => ({ host: '', port: 0, ...parseListenAddress(value), text: value }));
+    .transform((value) => ({ host: '', port: 0, ...parseListenAddress(value) }));
 }
 
 /** The name of something in Kubernetes. */
@@ -84,8 +101,8 @@ export function kubernetesName(): z.ZodString {
 }
 
 /**
- * A Discord id. What is no id is accepted here, because the Go service did; `lapses.ts` reports it, and the pattern
- * tells editors.
+ * A Discord id. Invalid ids are accepted here, because the Go service accepted them; `lapses.ts` reports them, and
+ * the pattern is for editors.
  */
 export function snowflake(): z.ZodString {
   return text().meta({ pattern: SNOWFLAKE.source });

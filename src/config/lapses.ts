@@ -1,3 +1,4 @@
+import { builtinCommands } from '../domain/builtin-commands.ts';
 import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
 import { SNOWFLAKE } from './kinds.ts';
@@ -9,8 +10,9 @@ import { pathText, placeOf } from './validate.ts';
 type Tree = Readonly<Record<string, unknown>>;
 
 /**
- * What the Go service let pass although it cannot work, such as a role called `admin`, which nobody has. An operator who
- * swaps the image must not be kept from starting by it: warnings at start-up, errors for `config check`.
+ * Values that the Go service accepted although they cannot work, such as a role called `admin`, which nobody has.
+ * They must not prevent a start after a swap of the image: they are warnings at start-up and errors in `config
+ * check`.
  */
 export function lapses(tree: Tree, findings: Findings): readonly Fault[] {
   return [...idLapses(tree, findings), ...roleMapLapses(tree, findings)];
@@ -20,20 +22,38 @@ function idLapses(tree: Tree, findings: Findings): readonly Fault[] {
   const discord = asTree(tree['discord']);
   return ['application_id', 'guild_id']
     .filter((name) => typeof discord[name] === 'string' && !SNOWFLAKE.test(discord[name].trim()))
-    .map((name) => lapse(['discord', name], 'is no Discord id (17 to 20 digits)', findings));
+    .map((name) => lapse(['discord', name], 'is not a Discord id (17 to 20 digits)', findings));
 }
 
 function roleMapLapses(tree: Tree, findings: Findings): readonly Fault[] {
   return Object.entries(asTree(tree['role_map'])).flatMap(([name, roles]) => {
     const list = Array.isArray(roles) ? roles.map((role) => String(role).trim()) : [];
     return [
-      ...(ROLE_MAP_NAME.test(name) ? [] : [lapse(['role_map', name], 'is no command name in lower case', findings)]),
+      ...(ROLE_MAP_NAME.test(name) ? [] : [lapse(['role_map', name], 'is not a command name in lower case', findings)]),
       ...list.flatMap((role, index) => {
         const message = roleFault(role, list.indexOf(role) < index);
         return message === undefined ? [] : [lapse(['role_map', name, index], message, findings)];
       }),
     ];
   });
+}
+
+/**
+ * Rules for commands that are not defined here. They may be meant for `/events` and Kafka, where any command may come in;
+ * a mistyped one leaves the command that was meant open to everybody.
+ */
+export function idleRules(tree: Tree, findings: Findings): readonly Fault[] {
+  if ('namespaces' in asTree(tree['commands_from_templates'])) {
+    // Templates define commands and name lists of roles, which only the cluster knows.
+    return [];
+  }
+  const known = new Set([...Object.keys(builtinCommands()), ...Object.keys(asTree(tree['commands']))]);
+  return Object.keys(asTree(tree['role_map']))
+    .filter((name) => !known.has(name.toLowerCase()))
+    .map((name) => {
+      const meant = suggestion(nearest(name, known));
+      return lapse(['role_map', name], `matches no known command, so it restricts nothing${meant}`, findings);
+    });
 }
 
 function lapse(path: readonly (string | number)[], message: string, findings: Findings): Fault {
@@ -47,9 +67,9 @@ function asTree(value: unknown): Tree {
 
 function roleFault(role: string, repeated: boolean): string | undefined {
   if (!SNOWFLAKE.test(role)) {
-    return 'is no Discord role id (17 to 20 digits), so nobody has it';
+    return 'is not a Discord role id (17 to 20 digits), so nobody has it';
   }
-  return repeated ? 'stands in this list a second time' : undefined;
+  return repeated ? 'is a duplicate' : undefined;
 }
 
 /** Unknown keys with the key that was most likely meant: one beside it, else one of the same name elsewhere. */
@@ -60,7 +80,7 @@ export function unknownKeys(findings: Findings, keys: readonly Pick<KeyInfo, 'ke
     const sibling = nearest(name, siblings);
     const meant =
       sibling === undefined ? keys.find((other) => other.key.endsWith(`.${name}`))?.key : `${prefix}${sibling}`;
-    return { ...place, key, message: `${key} is no known key${suggestion(meant)}` };
+    return { ...place, key, message: `${key} is an unknown key${suggestion(meant)}` };
   });
 }
 

@@ -6,7 +6,7 @@ export interface ListenAddress {
 
 const FORM = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^\s:[\]/]*)):(\d{1,5})$/;
 
-/** Reads a listen address as Go writes it: `:8080`, `127.0.0.1:8080`, `[::]:8080`. Undefined when it is none. */
+/** Reads a Go listen address: `:8080`, `127.0.0.1:8080`, `[::]:8080`. Undefined if it is not one. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
   const match = FORM.exec(text);
   const port = Number(match?.[3]);

@@ -4,6 +4,7 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import type { Config, ConfigWith, PostgresConfig } from './config.ts';
 import type { ConfigError } from './fault.ts';
 import { formatFault } from './fault.ts';
+import { DOORS } from './listeners.ts';
 import { loadConfig } from './load.ts';
 
 const nothingToRead = async (): Promise<string> => {
@@ -14,7 +15,8 @@ describe('where values come from', () => {
   test('the environment alone is enough', async () => {
     const { config, warnings } = await loadConfig({ env: MINIMAL_ENV, readFile: nothingToRead });
     expect(warnings).toEqual([]);
-    expect(config.server).toMatchObject({ host: '', port: 8080, listenAddress: ':8080', maxBodyBytes: 4_194_304 });
+    expect(config.server).toMatchObject({ maxBodyBytes: 4_194_304 });
+    expect(config.server.listeners).toEqual([{ key: 'server.listen_address', host: '', port: 8080, doors: DOORS }]);
     expect(config.discord.botToken.reveal()).toBe('token');
     expect(config.argo).toEqual({
       namespace: 'argo',
@@ -27,6 +29,8 @@ describe('where values come from', () => {
       autonomousWorkflowTemplate: 'codex-autonomous',
       autonomousNamePrefix: 'codex-autonomous-',
       judgePrompt: '',
+      reports: true,
+      reflections: false,
       parameters: {},
     });
     expect(config.consumer).toMatchObject({ enabled: false, maxAttempts: 5, maxBytes: 10_485_760, maxWaitMs: 1000 });
@@ -36,8 +40,8 @@ describe('where values come from', () => {
   test('FACTEUR_CONFIG_FILE names the file when the caller does not', async () => {
     const env = { ...MINIMAL_ENV, FACTEUR_CONFIG_FILE: '/etc/facteur.yaml' };
     const readFile = async (path: string): Promise<string> => `server: { listen_address: ':${path.length}' }`;
-    expect((await loadConfig({ env, readFile })).config.server.port).toBe('/etc/facteur.yaml'.length);
-    expect((await loadConfig({ path: 'a', env, readFile })).config.server.port).toBe(1);
+    expect((await loadConfig({ env, readFile })).config.server.listeners[0].port).toBe('/etc/facteur.yaml'.length);
+    expect((await loadConfig({ path: 'a', env, readFile })).config.server.listeners[0].port).toBe(1);
   });
 
   test('a variable that is set and not empty wins over the file', async () => {
@@ -46,7 +50,7 @@ describe('where values come from', () => {
       FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:2',
       FACTEUR_ARGO_SERVICE_ACCOUNT: '',
     });
-    expect(config.server).toMatchObject({ host: '127.0.0.1', port: 2 });
+    expect(config.server.listeners[0]).toMatchObject({ host: '127.0.0.1', port: 2 });
     expect(config.argo.serviceAccount).toBe('file');
     expect(sources['server.listen_address']).toEqual({ variable: 'FACTEUR_SERVER_LISTEN_ADDRESS' });
     expect(sources['argo.service_account']).toEqual({ file: 'facteur.yaml', line: 2, column: 26 });
@@ -155,7 +159,7 @@ describe('what the file may look like', () => {
     const yaml = "server: { listen_address: '' }\ndiscord: { guild_id: '', public_key: }\nrole_map: { plan: }\nredis:";
     const { config, warnings } = await loadYaml(yaml);
     expect(warnings).toEqual([]);
-    expect(config.server.port).toBe(8080);
+    expect(config.server.listeners[0].port).toBe(8080);
     expect(config.discord).not.toHaveProperty('guildId');
     expect(config.roleMap).toEqual({});
   });
@@ -176,7 +180,7 @@ describe('what the file may look like', () => {
   });
 
   test('a file with nothing in it is a file', async () => {
-    expect((await loadYaml('# nothing yet\n')).config.server.port).toBe(8080);
+    expect((await loadYaml('# nothing yet\n')).config.server.listeners[0].port).toBe(8080);
   });
 
   test('Kafka groups are whole or absent', async () => {
@@ -186,19 +190,21 @@ describe('what the file may look like', () => {
   topic: t
   group_id: g
   max_wait: 250ms
-  tls: { enabled: true }
+  tls: { enabled: true, ca_file: /etc/kafka/ca.crt }
   sasl: { enabled: true, mechanism: SCRAM-SHA-512, username: u, password: p }
 codex_listener:
   sasl: { mechanism: '', username: u }
+  tls: { ca_file: /etc/kafka/ca.crt }
 `;
     const { config } = await loadYaml(yaml);
     expect(config.consumer).toMatchObject({
       maxWaitMs: 250,
-      tls: { insecureSkipVerify: false },
+      tls: { insecureSkipVerify: false, caFile: '/etc/kafka/ca.crt' },
       sasl: { mechanism: 'scram-sha-512', username: 'u' },
     });
     expect(config.consumer.sasl?.password.reveal()).toBe('p');
     expect(config.codexListener).not.toHaveProperty('sasl');
+    expect(config.codexListener).not.toHaveProperty('tls');
   });
 
   test('URLs lose the slash at their end', async () => {
@@ -208,7 +214,13 @@ codex_listener:
       FACTEUR_EMBEDDINGS_MODEL: 'small',
     });
     expect(config.argo.uiUrl).toBe('https://argo.example.org');
-    expect(config.embeddings).toEqual({ url: 'http://127.0.0.1:1/v1', model: 'small', dimensions: 1536 });
+    expect(config.embeddings).toEqual({
+      url: 'http://127.0.0.1:1/v1',
+      model: 'small',
+      queryPrefix: '',
+      passagePrefix: '',
+      timeoutMs: 3000,
+    });
   });
 
   test('a public key is kept in lower case, and anything else under that key is only a warning', async () => {

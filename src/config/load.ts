@@ -1,41 +1,44 @@
-import type { ConfigWith, Requirement } from './config.ts';
-import { EVERYTHING } from './config.ts';
-import type { Environment } from './environment.ts';
-import { overlayEnvironment, read, unknownVariables } from './environment.ts';
-import type { Fault, Place } from './fault.ts';
-import { ConfigError } from './fault.ts';
-import { listKeys } from './keys.ts';
-import { lapses, unknownKeys } from './lapses.ts';
-import type { Findings } from './reader.ts';
-import { emptyTree, readNode } from './reader.ts';
+import { errorMessage } from '../base/errors.ts';
+import { type ConfigWith, type Requirement, EVERYTHING } from './config.ts';
+import { readProxies } from './egress-proxy.ts';
+import { type Environment, overlayEnvironment, read, unknownVariables } from './environment.ts';
+import { type Fault, type Place, ConfigError } from './fault.ts';
+import { listKeys, type KeyInfo } from './keys.ts';
+import { idleRules, lapses, unknownKeys } from './lapses.ts';
+import { type Findings, emptyTree, readNode } from './reader.ts';
 import { isPublicKey, resolve } from './resolve.ts';
 import { ruleFaults, valueAt } from './rules.ts';
 import { FILE } from './schema.ts';
-import { showValue } from './show.ts';
+import { withSecretFiles } from './secret-files.ts';
 import { placeOf, validate } from './validate.ts';
 import { parseYaml } from './yaml-source.ts';
+import { redactUrl } from '../base/secret.ts';
 
 type Tree = Record<string, unknown>;
 
-export interface LoadOptions<R extends Requirement = Requirement> {
+/** Where a configuration comes from. */
+interface ConfigSource {
   /** The file; without it `FACTEUR_CONFIG_FILE` names it; without either the environment alone must do. */
   readonly path?: string | undefined;
   readonly env: Environment;
   /** Reads a text file; rejects as `node:fs` does. */
   readonly readFile: (path: string) => Promise<string>;
+}
+
+export interface LoadOptions<R extends Requirement = Requirement> extends ConfigSource {
   /** The groups that must be whole; all of them unless said otherwise. */
   readonly require?: readonly R[] | undefined;
-  /** For `config check`: what is only a warning at start-up, such as an unknown key, counts as a fault. */
+  /** For `config check`: treats warnings of the start-up, such as unknown keys, as errors. */
   readonly strict?: boolean | undefined;
 }
 
 export interface ConfigResult<R extends Requirement = Requirement> {
   readonly config: ConfigWith<R>;
-  /** What an operator should know and what keeps nothing from running. */
+  /** Problems that an operator should know about but that do not prevent a start. */
   readonly warnings: readonly Fault[];
   /** Where each configured key was written; keys that are not here have their default. */
   readonly sources: Readonly<Record<string, Place>>;
-  /** Every key's value as it may be shown: secrets as `***`; undefined when there is none. */
+  /** Every key's printable value: secrets as `***`; undefined without a value. */
   readonly shown: Readonly<Record<string, unknown>>;
 }
 
@@ -48,16 +51,19 @@ export async function loadConfig<R extends Requirement = Requirement>(
   options: LoadOptions<R>,
 ): Promise<ConfigResult<R>> {
   const { env, strict = false } = options;
-  const findings: Findings = { places: new Map(), broken: new Set(), faults: [], unknown: [] };
-  const keys = listKeys();
-  const tree = await readFileTree(options, findings);
-  overlayEnvironment(tree, keys, env, findings);
-
+  const written = await readWritten(options);
+  const { tree, findings, keys } = written;
   const { values, faults } = validate(tree, findings);
-  const doubtful = [...unknownKeys(findings, keys), ...lapses(tree, findings)];
+  const doubtful = doubts(written);
   const required: readonly Requirement[] = options.require ?? EVERYTHING;
-  const all = [...findings.faults, ...faults, ...ruleFaults(tree, findings, required), ...(strict ? doubtful : [])];
-  const warnings = [...(strict ? [] : inOrder(doubtful)), ...notes(tree, findings), ...unknownVariables(keys, env)];
+  const all = [
+    ...findings.faults,
+    ...faults,
+    ...ruleFaults(tree, findings, required),
+    ...proxyFaults(env),
+    ...(strict ? doubtful : []),
+  ];
+  const warnings = warningsOf(written, strict ? [] : doubtful, env);
   if (values === undefined || all.length > 0) {
     throw new ConfigError(inOrder(all), { warnings });
   }
@@ -70,13 +76,74 @@ export async function loadConfig<R extends Requirement = Requirement>(
   };
 }
 
-async function readFileTree(options: LoadOptions, findings: Findings): Promise<Tree> {
+/**
+ * Whether a group is enabled, for what has nothing to do when it is not: whatever is wrong elsewhere in the configuration
+ * does not count then.
+ *
+ * @throws {ConfigError} when the file cannot be read, or the switch itself is wrong
+ */
+export async function isEnabled(
+  group: 'consumer',
+  source: ConfigSource,
+): Promise<Pick<ConfigResult, 'warnings'> & { readonly enabled: boolean }> {
+  const written = await readWritten(source);
+  const key = `${group}.enabled`;
+  const found = [...written.findings.faults, ...validate(written.tree, written.findings).faults];
+  const faults = found.filter((fault) => fault.key === key || fault.key === group);
+  if (faults.length > 0) {
+    throw new ConfigError(faults);
+  }
+  return {
+    enabled: valueAt(written.tree, key) === true,
+    warnings: warningsOf(written, doubts(written), source.env),
+  };
+}
+
+/** What was written in the file and the environment, before it is checked. */
+interface Written {
+  readonly tree: Tree;
+  readonly findings: Findings;
+  readonly keys: readonly KeyInfo[];
+}
+
+async function readWritten(source: ConfigSource): Promise<Written> {
+  const findings: Findings = { places: new Map(), broken: new Set(), faults: [], unknown: [] };
+  const keys = listKeys();
+  const tree = await readFileTree(source, findings);
+  const { env, faults } = await withSecretFiles(source.env, keys, source.readFile);
+  findings.faults.push(...faults);
+  overlayEnvironment(tree, keys, env, findings);
+  return { tree, findings, keys };
+}
+
+function doubts({ tree, findings, keys }: Written): readonly Fault[] {
+  return [...unknownKeys(findings, keys), ...lapses(tree, findings)];
+}
+
+function warningsOf({ tree, findings, keys }: Written, doubtful: readonly Fault[], env: Environment): readonly Fault[] {
+  return [
+    ...inOrder([...doubtful, ...idleRules(tree, findings)]),
+    ...notes(tree, findings),
+    ...unknownVariables(keys, env),
+  ];
+}
+
+function proxyFaults(env: Environment): readonly Fault[] {
+  try {
+    readProxies(env);
+    return [];
+  } catch (error) {
+    return [{ key: '', message: errorMessage(error) }];
+  }
+}
+
+async function readFileTree(options: ConfigSource, findings: Findings): Promise<Tree> {
   const path = options.path ?? read(options.env, 'FACTEUR_CONFIG_FILE');
   if (path === undefined) {
     return emptyTree();
   }
   const text = await options.readFile(path).catch((error: unknown) => {
-    throw new ConfigError([{ file: path, key: '', message: `the file cannot be read${reason(error)}` }], {
+    throw new ConfigError([{ file: path, key: '', message: `cannot read the file${reason(error)}` }], {
       cause: error,
     });
   });
@@ -89,7 +156,7 @@ async function readFileTree(options: LoadOptions, findings: Findings): Promise<T
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: ': it does not exist',
+  ENOENT: ': no such file',
   EACCES: ': permission denied',
   EISDIR: ': it is a directory',
 };
@@ -99,7 +166,7 @@ function reason(error: unknown): string {
   return REASONS[code] ?? (code === '' ? '' : ` (${code})`);
 }
 
-/** Faults in the order of the file, then those of the environment, then what is missing altogether. */
+/** Errors in the order of the file, then those of the environment, then missing keys. */
 function inOrder(faults: readonly Fault[]): readonly Fault[] {
   const rank = ({ line, column = 0, variable }: Fault): number => {
     if (line !== undefined) {
@@ -107,7 +174,7 @@ function inOrder(faults: readonly Fault[]): readonly Fault[] {
     }
     return variable === undefined ? Number.POSITIVE_INFINITY : Number.MAX_SAFE_INTEGER;
   };
-  // Of equal rank, the order in which they were found stays. (Infinity minus itself is no number.)
+  // Equal ranks keep the order in which they were found. (Infinity minus itself is not a number.)
   return faults.toSorted((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
 }
 
@@ -123,4 +190,16 @@ function notes(tree: Tree, findings: Findings): readonly Fault[] {
           message: `${key} is not 64 hex digits, so /discord/interactions answers 503`,
         },
       ];
+}
+
+/** The configured or default value of a key in printable form: secrets as `***`, URLs without their password. */
+function showValue(info: Pick<KeyInfo, 'secret' | 'fallback'>, written: unknown): unknown {
+  const value = written ?? info.fallback;
+  if (value === undefined || info.secret === 'no') {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map(() => '***');
+  }
+  return info.secret === 'url' && typeof value === 'string' ? redactUrl(value.trim()) : '***';
 }

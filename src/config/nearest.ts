@@ -1,6 +1,6 @@
 /**
- * The candidate that somebody most likely meant by `word`, or none when nothing is near. Case, dashes and underscores do
- * not count, so `listenAddress` finds `listen_address`.
+ * The candidate that is most likely meant by `word`, or undefined if none is similar. Case, dashes and underscores
+ * are ignored, so `listenAddress` finds `listen_address`.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = squeeze(word);
@@ -21,16 +21,24 @@ function squeeze(word: string): string {
   return word.toLowerCase().replaceAll(/[-_]/g, '');
 }
 
-/** Levenshtein's distance: how many letters must be added, dropped or changed. */
+/** How many letters must be added, dropped or changed; two neighbours that changed places count as one. */
 function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [row, letter] of [...a].entries()) {
-    const current = [row + 1];
-    for (let column = 0; column < b.length; column += 1) {
-      const changed = (previous[column] ?? 0) + (b[column] === letter ? 0 : 1);
-      current.push(Math.min(changed, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
+  // rows[i][j]: from the first i letters of the one to the first j of the other.
+  const rows: number[][] = [];
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
+  for (let row = 0; row <= a.length; row += 1) {
+    const current = [row];
+    rows.push(current);
+    for (let column = 1; column <= b.length; column += 1) {
+      const changed = a[row - 1] === b[column - 1] ? 0 : 1;
+      const isSwapped = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      current[column] = Math.min(
+        at(row - 1, column - 1) + changed,
+        at(row - 1, column) + 1,
+        at(row, column - 1) + 1,
+        isSwapped ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
+      );
     }
-    previous = current;
   }
-  return previous.at(-1) ?? 0;
+  return at(a.length, b.length);
 }

@@ -5,12 +5,12 @@ import type { Fault, Place } from './fault.ts';
 import { peel } from './keys.ts';
 import { convert, splitList, wordFor } from './scalars.ts';
 import type { Entry } from './yaml-entries.ts';
-import { dereference, entriesOf, textOf } from './yaml-entries.ts';
+import { dereference, entriesOf, scalarText } from './yaml-entries.ts';
 
 type Schema = z.core.$ZodType;
 type Tree = Record<string, unknown>;
 
-/** What has been found while reading, from the file and from the environment. */
+/** Findings of the reader, from the file and from the environment. */
 export interface Findings {
   /** Where each value was written, by its path (`role_map.plan[0]`). */
   readonly places: Map<string, Place>;
@@ -22,7 +22,7 @@ export interface Findings {
 }
 
 /** Where nodes come from. */
-export interface Origin {
+interface Origin {
   readonly document: Document;
   readonly locate: (node: unknown) => Place;
   readonly findings: Findings;
@@ -34,14 +34,14 @@ export function emptyTree(): Tree {
 }
 
 /**
- * The plain value of a node, shaped after the schema: scalars take the type that the schema asks for from their text, as
- * the Go service did (so an id without quotes keeps its digits), what is empty is left out, and what has the wrong shape or
- * an unknown key is reported. Whether the values themselves are right is for the schema to say.
+ * The plain value of a node, shaped by the schema. Scalars are converted to the type of the schema, as in the Go
+ * service (so an id without quotes keeps its digits). Empty values are dropped; values of the wrong shape and unknown
+ * keys are reported. The schema validates the values themselves.
  */
 export function readNode(schema: Schema, node: unknown, path: string, origin: Origin): unknown {
   const target = dereference(node, origin.document);
   if (target === undefined && isAlias(node)) {
-    return mismatch(path, 'refers to an anchor that is not there', origin.locate(node), origin);
+    return mismatch(path, 'refers to an unknown anchor', origin.locate(node), origin);
   }
   if (isEmpty(target)) {
     return undefined;
@@ -58,9 +58,9 @@ function readScalar(shape: Schema, node: Scalar): unknown {
     return undefined;
   }
   if (shape instanceof z.ZodArray) {
-    return splitList(textOf(node));
+    return splitList(scalarText(node));
   }
-  return shape instanceof z.ZodNumber && typeof node.value === 'number' ? node.value : convert(shape, textOf(node));
+  return shape instanceof z.ZodNumber && typeof node.value === 'number' ? node.value : convert(shape, scalarText(node));
 }
 
 /** Undefined when the schema wants another shape. */
@@ -72,7 +72,8 @@ function readCollection(shape: Schema, node: unknown, path: string, origin: Orig
     return readMap(shape.valueType, node, path, origin);
   }
   if (shape instanceof z.ZodArray && isSeq(node)) {
-    // An empty item stays, so that it is refused: dropped, an empty token would silently leave a door open.
+    // An empty item is kept so that it is refused: if it were dropped, an empty token would silently leave a door
+    // open.
     return node.items.map(
       (item, index) => readNode(shape.element, item, `${path}[${index}]`, origin) ?? standIn(shape.element),
     );
@@ -103,8 +104,8 @@ function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origi
   for (const [name, entry] of checkedEntries(node, path, origin)) {
     const full = `${path}.${name}`;
     if (name === '__proto__') {
-      // The schema's library leaves it out without a word, and a rule that is left out lets everybody in.
-      mismatch(full, 'is a name that cannot be used', origin.locate(entry.key), origin);
+      // The schema library drops it silently, and a missing rule lets everyone in.
+      mismatch(full, 'is not an allowed name', origin.locate(entry.key), origin);
       continue;
     }
     const value = readNode(valueSchema, entry.value, full, origin) ?? standIn(valueSchema);
@@ -117,7 +118,10 @@ function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origi
   return tree;
 }
 
-/** What stands for an entry or item that is there but empty: an empty list is as good as none, the rest is for the schema. */
+/**
+ * The value of an entry or item that is present but empty: an empty list counts as missing, the rest is for the
+ * schema.
+ */
 function standIn(schema: Schema): unknown {
   const shape = peel(schema);
   if (shape instanceof z.ZodArray) {
@@ -126,7 +130,7 @@ function standIn(schema: Schema): unknown {
   return shape instanceof z.ZodObject ? emptyTree() : '';
 }
 
-/** A plain choice or one with a name of its own: the node's shape tells which member of a union is meant. */
+/** A plain choice or one with a name: the node's shape selects the member of the union. */
 function memberFor(schema: Schema, node: unknown): Schema {
   if (!(schema instanceof z.ZodUnion)) {
     return schema;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { loadYaml, MINIMAL_ENV } from '../../test/support/config.ts';
+import { CLOSED_ENV, loadYaml } from '../../test/support/config.ts';
 import { checkConfig, printConfig } from './report.ts';
 
 const MISTAKES = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'config', 'mistakes.yaml');
@@ -13,7 +13,7 @@ describe('config check', () => {
     const { ok, lines } = await checkConfig({ path: 'f.yaml', env, readFile: async () => readFile(MISTAKES, 'utf8') });
     expect(ok).toBe(false);
     expect(lines).toEqual([
-      'error: f.yaml:2:3: server.listen_adress is no known key; did you mean server.listen_address?',
+      'error: f.yaml:2:3: server.listen_adress is an unknown key; did you mean server.listen_address?',
       'error: f.yaml:3:19: server.max_body_bytes must be a whole number of at least 1',
       'error: f.yaml:5:14: discord.bot_token must be text',
       'error: f.yaml:7:8: redis must be a map of keys',
@@ -23,21 +23,21 @@ describe('config check', () => {
       'error: f.yaml:11:20: consumer.sasl.username is required when enabled',
       'error: f.yaml:11:20: consumer.sasl.password is required when enabled',
       'error: f.yaml:11:37: consumer.sasl.mechanism must be one of plain, scram-sha-256, scram-sha-512',
-      'error: f.yaml:14:3: role_map.Plan differs from another entry only by case, and case does not count',
-      'error: f.yaml:14:3: role_map.Plan is no command name in lower case',
+      'error: f.yaml:14:3: role_map.Plan is a duplicate: names are compared without case',
+      'error: f.yaml:14:3: role_map.Plan is not a command name in lower case',
       'error: FACTEUR_CONSUMER_MAX_ATTEMPTS: consumer.max_attempts must be a whole number of at least 1',
       'error: postgres DSN is required; set FACTEUR_POSTGRES_DSN or configure postgres.dsn',
       'error: argo.namespace is required; set FACTEUR_ARGO_NAMESPACE or configure argo.namespace',
       'error: argo.workflow_template is required; set FACTEUR_ARGO_WORKFLOW_TEMPLATE or configure argo.workflow_template',
-      'warning: FACTEUR_ROLEMAP: this variable belongs to no key; did you mean FACTEUR_ROLE_MAP?',
+      'warning: FACTEUR_ROLEMAP: unknown variable; did you mean FACTEUR_ROLE_MAP?',
       'the configuration has 16 errors',
     ]);
   });
 
   test('a valid configuration is said to be valid, with its warnings', async () => {
-    const options = { env: MINIMAL_ENV, readFile: async () => '' };
-    expect(await checkConfig(options)).toEqual({ ok: true, lines: ['the configuration is valid'] });
-    const doubtful = { ...options, env: { ...MINIMAL_ENV, FACTEUR_DISCORD_PUBLIC_KEY: 'your-discord-public-key' } };
+    const options = { env: CLOSED_ENV, readFile: async () => '' };
+    expect(await checkConfig(options)).toEqual({ ok: true, lines: ['the configuration is valid'], problems: [] });
+    const doubtful = { ...options, env: { ...CLOSED_ENV, FACTEUR_DISCORD_PUBLIC_KEY: 'your-discord-public-key' } };
     const { ok, lines } = await checkConfig(doubtful);
     expect(ok).toBe(true);
     expect(lines.at(-1)).toBe('the configuration is valid, with 1 warning');

@@ -1,33 +1,51 @@
 import { Document, isCollection, isScalar } from 'yaml';
 import * as z from 'zod';
+import { redactUrl, type Secret } from '../base/secret.ts';
 import type { ConfigWith } from './config.ts';
-import type { Place } from './fault.ts';
+import { exposures } from './exposure.ts';
+import type { Fault, Place } from './fault.ts';
 import { ConfigError, formatFault, formatPlace } from './fault.ts';
 import { listKeys } from './keys.ts';
 import type { ConfigResult, LoadOptions } from './load.ts';
 import { loadConfig } from './load.ts';
 import { FILE } from './schema.ts';
 
-export interface CheckReport {
+interface CheckReport {
   readonly ok: boolean;
   /** One line each: `error: …`, `warning: …`, and the verdict last. */
   readonly lines: readonly string[];
+  /** The same for programs. */
+  readonly problems: readonly Problem[];
 }
 
-/** `facteur config check`: everything that is wrong or doubtful; unknown keys count as errors. */
+/** An error or a warning, with its place. */
+interface Problem extends Fault {
+  readonly severity: 'error' | 'warning';
+}
+
+/** `facteur config check`: all errors and warnings; unknown keys count as errors. */
 export async function checkConfig(options: LoadOptions): Promise<CheckReport> {
   try {
-    const { warnings } = await loadConfig({ ...options, strict: true });
+    const { config, warnings: found } = await loadConfig({ ...options, strict: true });
+    const warnings = [...found, ...exposures(config)];
     const lines = warnings.map((warning) => `warning: ${formatFault(warning)}`);
-    return { ok: true, lines: [...lines, verdict(0, warnings.length)] };
+    return { ok: true, lines: [...lines, verdict(0, warnings.length)], problems: problemsOf([], warnings) };
   } catch (error) {
     if (!(error instanceof ConfigError)) {
       throw error;
     }
     const errors = error.faults.map((fault) => `error: ${formatFault(fault)}`);
     const warnings = error.warnings.map((warning) => `warning: ${formatFault(warning)}`);
-    return { ok: false, lines: [...errors, ...warnings, verdict(errors.length, 0)] };
+    const problems = problemsOf(error.faults, error.warnings);
+    return { ok: false, lines: [...errors, ...warnings, verdict(errors.length, 0)], problems };
   }
+}
+
+function problemsOf(errors: readonly Fault[], warnings: readonly Fault[]): readonly Problem[] {
+  return [
+    ...errors.map((fault) => ({ severity: 'error' as const, ...fault })),
+    ...warnings.map((fault) => ({ severity: 'warning' as const, ...fault })),
+  ];
 }
 
 function verdict(errors: number, warnings: number): string {
@@ -41,8 +59,8 @@ function verdict(errors: number, warnings: number): string {
 }
 
 /**
- * `facteur config print`: every key with a value, and where the value came from: as YAML with a comment a key, or as JSON
- * `{"config": …, "sources": …, "environment": …}`. Secrets are `***`.
+ * `facteur config print`: every key that has a value, and the value's source: as YAML with a comment per key, or as
+ * JSON `{"config": …, "sources": …, "environment": …}`. Secrets are `***`.
  */
 export function printConfig(
   result: Pick<ConfigResult<never>, 'config' | 'shown' | 'sources'>,
@@ -86,17 +104,24 @@ function annotate(node: unknown, comment: string): void {
 
 /** The variables with a meaning that belong to no key, as they are in effect. */
 function otherVariables(config: ConfigWith<never>): Readonly<Record<string, string>> {
-  const { dispatcherDisabled, facteurKubeconfig, kubeconfig, version, commit } = config;
+  const { dispatcherDisabled, facteurKubeconfig, kubeconfig, proxies, version, commit } = config;
   const variables = {
     FACTEUR_DISABLE_DISPATCHER: dispatcherDisabled ? 'true' : undefined,
     FACTEUR_KUBECONFIG: facteurKubeconfig,
     KUBECONFIG: kubeconfig,
+    HTTP_PROXY: shownUrl(proxies.http),
+    HTTPS_PROXY: shownUrl(proxies.https),
+    NO_PROXY: proxies.noProxy,
     FACTEUR_VERSION: version,
     FACTEUR_COMMIT: commit,
   };
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''),
   );
+}
+
+function shownUrl(url: Secret | undefined): string | undefined {
+  return url === undefined ? undefined : redactUrl(url.reveal());
 }
 
 /** `facteur config schema`: the JSON Schema (draft 2020-12) of the file, for editors. */

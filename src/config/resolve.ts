@@ -1,35 +1,52 @@
+import { Secret } from '../base/secret.ts';
 import { resolveCommands } from './commands.ts';
 import type {
   CodexConfig,
   CodexListenerConfig,
+  CommandTemplatesConfig,
   Config,
   ConfigWith,
   ConsumerConfig,
   DiscordConfig,
   EmbeddingsConfig,
+  IntakeOidc,
   KafkaConfig,
+  KnowledgeConfig,
 } from './config.ts';
 import { dictionary, present } from './dictionary.ts';
 import type { Environment } from './environment.ts';
+import { readProxies } from './egress-proxy.ts';
 import { read } from './environment.ts';
 import { PUBLIC_KEY } from './kinds.ts';
+import { listenersOf } from './listeners.ts';
 import type { FileConfig } from './schema.ts';
 
 /** Any configuration: the groups with required keys may be absent. */
-export type AnyConfig = ConfigWith<never>;
+type AnyConfig = ConfigWith<never>;
 
 /** The values under the names that the code uses; a group whose required keys are not all there is absent. */
 export function resolve(values: FileConfig, env: Environment): AnyConfig {
-  const { server, redis, postgres } = values;
+  const { server, discord, redis, postgres } = values;
   return {
     server: {
-      host: server.listen_address.host,
-      port: server.listen_address.port,
-      listenAddress: server.listen_address.text,
+      listeners: listenersOf(
+        server.listen_address,
+        present({
+          intake: server.intake_address,
+          discord: discord.listen_address,
+          api: server.api_address,
+          metrics: server.metrics_address,
+        }),
+      ),
       intakeTokens: server.intake_tokens,
-      apiTokens: server.api_tokens,
+      ...present({ intakeOidc: intakeOidcOf(values) }),
+      apiTokens: server.api_tokens.map((token) =>
+        token instanceof Secret ? { name: 'token', scope: 'admin' as const, token } : token,
+      ),
       maxBodyBytes: server.max_body_bytes,
       ...present({ publicUrl: server.public_url }),
+      runTokenKeys: server.run_token_keys,
+      runTokenGraceMs: server.run_token_grace,
     },
     ...present({
       discord: discordOf(values),
@@ -37,18 +54,26 @@ export function resolve(values: FileConfig, env: Environment): AnyConfig {
       postgres: postgres.dsn === undefined ? undefined : { dsn: postgres.dsn },
       argo: argoOf(values),
       embeddings: embeddingsOf(values),
+      commandsFromTemplates: commandTemplatesOf(values),
       facteurKubeconfig: read(env, 'FACTEUR_KUBECONFIG'),
       kubeconfig: read(env, 'KUBECONFIG'),
     }),
     roleMap: dictionary(Object.entries(values.role_map).map(([name, roles]) => [name.toLowerCase(), roles])),
-    commands: resolveCommands(values.commands),
+    commands: resolveCommands(values.commands, values.knowledge.enabled),
     consumer: consumerOf(values),
     codexListener: codexListenerOf(values),
     codex: codexOf(values),
+    knowledge: knowledgeOf(values),
+    proxies: readProxies(env),
     dispatcherDisabled: isOn(env['FACTEUR_DISABLE_DISPATCHER']),
     version: read(env, 'FACTEUR_VERSION') ?? '',
     commit: read(env, 'FACTEUR_COMMIT') ?? '',
   };
+}
+
+function intakeOidcOf({ server }: FileConfig): IntakeOidc | undefined {
+  const { issuer, audience, subjects } = server.intake_oidc;
+  return issuer === undefined || audience === undefined ? undefined : { issuer, audience, subjects };
 }
 
 /** Whether a public key can be one; placeholders such as `your-discord-public-key` cannot. */
@@ -56,7 +81,7 @@ export function isPublicKey(text: string): boolean {
   return PUBLIC_KEY.test(text.trim());
 }
 
-/** Anything but nothing, `0`, `false` and `no`. */
+/** Any value except empty, `0`, `false` and `no`. */
 function isOn(value: string | undefined): boolean {
   return !['', '0', 'false', 'no'].includes((value ?? '').trim().toLowerCase());
 }
@@ -70,7 +95,9 @@ function discordOf({ discord }: FileConfig): DiscordConfig | undefined {
   return {
     botToken,
     applicationId,
+    registerCommands: discord.register_commands,
     apiBaseUrl: discord.api_base_url,
+    followUpEvents: discord.follow_up_events,
     ...present({ publicKey, guildId: discord.guild_id }),
   };
 }
@@ -89,9 +116,46 @@ function argoOf({ argo }: FileConfig): Config['argo'] | undefined {
   };
 }
 
+function commandTemplatesOf({ commands_from_templates: from }: FileConfig): CommandTemplatesConfig | undefined {
+  return from.namespaces.length === 0
+    ? undefined
+    : {
+        namespaces: [...new Set(from.namespaces)],
+        serviceAccounts: from.service_accounts,
+        defaultRoles: from.default_roles,
+        ...present({ selector: from.selector }),
+      };
+}
+
 function embeddingsOf({ embeddings }: FileConfig): EmbeddingsConfig | undefined {
   const { url, model, api_key: apiKey, dimensions } = embeddings;
-  return url === undefined || model === undefined ? undefined : { url, model, dimensions, ...present({ apiKey }) };
+  return url === undefined || model === undefined
+    ? undefined
+    : {
+        url,
+        model,
+        queryPrefix: embeddings.query_prefix,
+        passagePrefix: embeddings.passage_prefix,
+        timeoutMs: embeddings.timeout,
+        ...present({ apiKey, dimensions }),
+      };
+}
+
+/** Hashed n-grams are less alike than a model's embeddings of equal meaning. */
+const MIN_SIMILARITY = { ngrams: 0.25, model: 0.35 } as const;
+
+function knowledgeOf({ knowledge, embeddings }: FileConfig): KnowledgeConfig {
+  return {
+    enabled: knowledge.enabled,
+    holdout: knowledge.holdout,
+    minSimilarity: knowledge.min_similarity ?? MIN_SIMILARITY[embeddings.url === undefined ? 'ngrams' : 'model'],
+    trustedAuthors: knowledge.trusted_authors,
+    trustedRepositories: knowledge.trusted_repositories,
+    feedback: present({
+      ssfoWorkflowTemplate: knowledge.ssfo_workflow_template,
+      refreshWorkflowTemplate: knowledge.refresh_workflow_template,
+    }),
+  };
 }
 
 function kafkaOf({ brokers, tls, sasl }: FileConfig['codex_listener'] | FileConfig['consumer']): KafkaConfig {
@@ -100,7 +164,9 @@ function kafkaOf({ brokers, tls, sasl }: FileConfig['codex_listener'] | FileConf
   return {
     brokers,
     ...present({
-      tls: tls.enabled ? { insecureSkipVerify: tls.insecure_skip_verify } : undefined,
+      tls: tls.enabled
+        ? { insecureSkipVerify: tls.insecure_skip_verify, ...present({ caFile: tls.ca_file }) }
+        : undefined,
       sasl: login ? { mechanism, username, password } : undefined,
     }),
   };
@@ -124,12 +190,14 @@ function codexListenerOf({ codex_listener: listener }: FileConfig): CodexListene
   return { ...kafkaOf(listener), enabled: listener.enabled, topic: listener.topic, groupId: listener.group_id };
 }
 
-function codexOf({ codex_implementation_orchestrator: codex }: FileConfig): CodexConfig {
+function codexOf({ codex_implementation_orchestrator: codex, knowledge }: FileConfig): CodexConfig {
   return {
     enabled: codex.enabled,
     autonomousWorkflowTemplate: codex.autonomous_workflow_template,
     autonomousNamePrefix: codex.autonomous_generate_name_prefix,
     judgePrompt: codex.judge_prompt,
+    reports: codex.report,
+    reflections: knowledge.enabled,
     parameters: dictionary(Object.entries(codex.parameters)),
     ...present({
       namespace: codex.namespace,

@@ -11,7 +11,7 @@ const MAX_COMMANDS = 100;
 type Tree = Readonly<Record<string, unknown>>;
 
 /** The keys without which a group is not there. */
-export const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
+const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
   discord: ['discord.bot_token', 'discord.application_id'],
   redis: ['redis.url'],
   postgres: ['postgres.dsn'],
@@ -19,7 +19,14 @@ export const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
 };
 
 /** When all flags are true (or, for `embeddings.url`, the value is there), the keys must be there. */
-const REQUIRED_WHEN: readonly { readonly when: readonly string[]; readonly keys: readonly string[] }[] = [
+interface Condition {
+  readonly when: readonly string[];
+  readonly keys: readonly string[];
+  /** Only commands that need this group need the keys. */
+  readonly for?: Requirement;
+}
+
+const REQUIRED_WHEN: readonly Condition[] = [
   { when: ['consumer.enabled'], keys: ['consumer.brokers', 'consumer.topic', 'consumer.group_id'] },
   { when: ['consumer.enabled', 'consumer.dlq.enabled'], keys: ['consumer.dlq.topic'] },
   {
@@ -32,11 +39,14 @@ const REQUIRED_WHEN: readonly { readonly when: readonly string[]; readonly keys:
     keys: ['codex_listener.sasl.username', 'codex_listener.sasl.password'],
   },
   { when: ['embeddings.url'], keys: ['embeddings.model'] },
+  { when: ['server.intake_oidc.issuer'], keys: ['server.intake_oidc.audience', 'server.intake_oidc.subjects'] },
+  // Who creates no workflows signs no tokens: `maintain` and `migrate` do without these secrets.
+  { when: ['server.public_url'], keys: ['server.run_token_keys'], for: 'argo' },
 ];
 
 /**
- * What is wrong between keys. It looks at what was read rather than at what the schema made of it, so that it is reported
- * together with everything else.
+ * Conflicts between keys. Works on the raw values and not on the schema's result, so that all errors are reported
+ * together.
  */
 export function ruleFaults(tree: Tree, findings: Findings, required: readonly Requirement[]): readonly Fault[] {
   return [
@@ -44,7 +54,9 @@ export function ruleFaults(tree: Tree, findings: Findings, required: readonly Re
       .flatMap((group) => REQUIRED_KEYS[group])
       .filter((key) => isMissing(tree, key, findings))
       .map(missing),
-    ...REQUIRED_WHEN.flatMap(({ when, keys }) => conditional(when, keys, tree, findings)),
+    ...REQUIRED_WHEN.filter((condition) => condition.for === undefined || required.includes(condition.for)).flatMap(
+      ({ when, keys }) => conditional(when, keys, tree, findings),
+    ),
     ...sizeFaults(tree, findings),
     ...roleMapFaults(tree, findings),
     ...commandCountFaults(tree, findings),
@@ -97,7 +109,7 @@ function roleMapFaults(tree: Tree, findings: Findings): readonly Fault[] {
           {
             ...placeOf(['role_map', name], findings),
             key: `role_map.${name}`,
-            message: `role_map.${name} differs from another entry only by case, and case does not count`,
+            message: `role_map.${name} is a duplicate: names are compared without case`,
           },
         ]
       : [],
@@ -106,7 +118,7 @@ function roleMapFaults(tree: Tree, findings: Findings): readonly Fault[] {
 
 function commandCountFaults(tree: Tree, findings: Findings): readonly Fault[] {
   const names = new Set([...Object.keys(builtinCommands()), ...Object.keys(tree['commands'] ?? {})]);
-  const message = `commands must leave at most ${MAX_COMMANDS} commands, those out of the box included`;
+  const message = `commands must not make more than ${MAX_COMMANDS} commands, built-in ones included`;
   return names.size > MAX_COMMANDS ? [{ ...placeOf(['commands'], findings), key: 'commands', message }] : [];
 }
 
@@ -114,11 +126,11 @@ function isMissing(tree: Tree, key: string, findings: Findings): boolean {
   const value = valueAt(tree, key);
   const absent = value === undefined || (Array.isArray(value) && value.length === 0);
   const parts = key.split('.');
-  // What is there in the wrong shape, here or above, was reported as that.
+  // Values of the wrong shape, here or above, were already reported.
   return absent && !parts.some((_, index) => findings.broken.has(parts.slice(0, index + 1).join('.')));
 }
 
-/** What was read under a dotted key; undefined when nothing was. */
+/** The raw value under a dotted key; undefined without one. */
 export function valueAt(tree: Tree, key: string): unknown {
   return key
     .split('.')

@@ -7,8 +7,8 @@ const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
 /**
- * A text as the type that the schema asks for: a flag, a number, or itself. What cannot be converted stays text, so that
- * the schema refuses it.
+ * Converts a text to the type of the schema: a boolean, a number, or itself. Text that cannot be converted stays
+ * text, so the schema refuses it.
  */
 export function convert(schema: Schema, text: string): string | number | boolean {
   const trimmed = text.trim();
@@ -21,7 +21,7 @@ export function convert(schema: Schema, text: string): string | number | boolean
   return text;
 }
 
-/** The items of comma-separated text. Nothing but commas is one blank item, so that the schema refuses it. */
+/** The items of comma-separated text. Text of only commas is one blank item, so the schema refuses it. */
 export function splitList(text: string): readonly string[] {
   const items = text
     .split(',')

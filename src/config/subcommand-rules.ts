@@ -1,6 +1,11 @@
 import { subcommandOf } from '../domain/subcommand.ts';
-import type { RuleFault } from './rule-fault.ts';
 import type { OptionEntry } from './command-shape.ts';
+
+/** What a rule found: the path below the command, and the rest of the sentence that begins with that path. */
+export interface RuleFault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
 
 /**
  * What Discord says about subcommands: a place has either options or subcommands, and a name is one thing. And what
@@ -24,7 +29,7 @@ function isHeard(subcommand: string, options: readonly OptionEntry[]): boolean {
 }
 
 function plainFault(subcommands: ReadonlySet<string>): string | undefined {
-  return subcommands.size > 1 ? 'cannot stand beside options of subcommands' : undefined;
+  return subcommands.size > 1 ? 'cannot be combined with options of subcommands' : undefined;
 }
 
 function groupFault(subcommand: string, subcommands: ReadonlySet<string>): string | undefined {

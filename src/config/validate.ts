@@ -4,15 +4,16 @@ import type { Findings } from './reader.ts';
 import { FILE } from './schema.ts';
 import type { FileConfig } from './schema.ts';
 
-/** The values with their defaults, or what is wrong with them. */
-export interface Validated {
+/** The values with their defaults, or the errors in them. */
+interface Validated {
   readonly values: FileConfig | undefined;
   readonly faults: readonly Fault[];
 }
 
-/** Holds what was read against the schema. What the reader reported already is not reported again. */
+/** Validates the values against the schema. Errors that the reader already reported are not repeated. */
 export function validate(tree: unknown, findings: Findings): Validated {
-  const result = FILE.safeParse(tree);
+  // A validator that is compiled for one use costs more than it saves.
+  const result = FILE.safeParse(tree, { jitless: true });
   if (result.success) {
     return { values: result.data, faults: [] };
   }
@@ -23,7 +24,7 @@ export function validate(tree: unknown, findings: Findings): Validated {
   return { values: undefined, faults };
 }
 
-/** Where a path was written, or what is nearest above it. */
+/** The position of a path, or of its nearest ancestor. */
 export function placeOf(path: readonly PropertyKey[], findings: Pick<Findings, 'places'>): Place {
   for (let length = path.length; length > 0; length -= 1) {
     const place = findings.places.get(pathText(path.slice(0, length)));

@@ -7,8 +7,8 @@ export interface Entry {
   readonly value: unknown;
 }
 
-/** What a map holds by name, and the keys that stand in it wrongly: `name` is empty when the key has none. */
-export interface Entries {
+/** The entries of a map by name, and its invalid keys: `name` is empty if the key is not text. */
+interface Entries {
   readonly byName: ReadonlyMap<string, Entry>;
   readonly wrong: readonly { readonly key: unknown; readonly name: string; readonly message: string }[];
 }
@@ -16,7 +16,10 @@ export interface Entries {
 /** Enough for maps that merge maps that merge maps; an endless ring of them ends here. */
 const MAX_MERGES = 8;
 
-/** The entries of a map node. Those it merges (`<<: *defaults`, which the Go service's YAML knew) give way to its own. */
+/**
+ * The entries of a map node. Its own entries override merged ones (`<<: *defaults`, which the Go service's YAML
+ * supported).
+ */
 export function entriesOf(node: unknown, document: Document, merges = 0): Entries {
   const byName = new Map<string, Entry>();
   const wrong: Entries['wrong'][number][] = [];
@@ -25,13 +28,13 @@ export function entriesOf(node: unknown, document: Document, merges = 0): Entrie
   }
   const own = new Set<string>();
   for (const { key, value } of node.items) {
-    const name = isScalar(key) ? textOf(key) : '';
+    const name = isScalar(key) ? scalarText(key) : '';
     if (!isScalar(key)) {
-      wrong.push({ key, name, message: 'has a key that is no text' });
+      wrong.push({ key, name, message: 'has a key that is not text' });
     } else if (isMerge(key)) {
       mergeInto(byName, own, mergedEntries(value, document, merges));
     } else if (own.has(name)) {
-      wrong.push({ key, name, message: 'stands here a second time' });
+      wrong.push({ key, name, message: 'is a duplicate key' });
     } else {
       own.add(name);
       byName.set(name, { key, value });
@@ -41,11 +44,11 @@ export function entriesOf(node: unknown, document: Document, merges = 0): Entrie
 }
 
 /** The text of a scalar as it was written: `012` stays `012`, and a long id keeps its last digits. */
-export function textOf(node: Scalar): string {
+export function scalarText(node: Scalar): string {
   return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
 }
 
-/** What an alias stands for, any other node itself; undefined when there is nothing behind the alias. */
+/** The target of an alias, or the node itself; undefined for an unknown alias. */
 export function dereference(node: unknown, document: Document): unknown {
   return isAlias(node) ? node.resolve(document) : node;
 }
