@@ -5,10 +5,10 @@ export interface BackoffLimits {
 }
 
 /**
- * The wait before try number `attempt + 1`, in milliseconds: doubles from `firstMs` to `maxMs`, with "equal jitter"
- * (between half and all of it), so that many waiters spread out and none retries at once.
+ * The wait before attempt `attempt + 1`, in milliseconds. It doubles from `firstMs` to `maxMs`, with "equal jitter"
+ * (between half and all of it), so that many waiters spread out and none retries immediately.
  *
- * @param attempt how many tries were made so far, at least 1
+ * @param attempt number of attempts so far, at least 1
  * @param random a number in [0, 1)
  */
 export function backoffMs(attempt: number, limits: BackoffLimits, random: number): number {

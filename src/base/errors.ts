@@ -1,15 +1,15 @@
 /** Options shared by every typed error. `details` is shown to the caller, so it must never hold internals. */
-export interface FacteurErrorOptions {
+interface FacteurErrorOptions {
   readonly retryable: boolean;
   readonly details?: string;
   readonly cause?: unknown;
 }
 
 /**
- * The one base of all errors that facteur raises itself.
+ * The base class of all errors that facteur raises itself.
  *
  * `code` is stable and dotted (`argo.conflict`), `message` is one line that may be shown to an operator, `details`
- * may be shown to whoever sent the request, and `retryable` says whether trying the same thing again can succeed.
+ * may be shown to the sender of the request, and `retryable` says whether a retry can succeed.
  */
 export class FacteurError extends Error {
   readonly code: string;
@@ -25,7 +25,7 @@ export class FacteurError extends Error {
   }
 }
 
-/** One line for a log or a terminal from whatever was thrown: never a stack, never a blank. */
+/** One line for a log or a terminal from any thrown value: never a stack, never empty. */
 export function errorMessage(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {
     return error.errors.map(errorMessage).join('; ');
@@ -33,5 +33,10 @@ export function errorMessage(error: unknown): string {
   if (error instanceof Error) {
     return error.message === '' ? error.name : error.message;
   }
-  return String(error);
+  try {
+    return String(error);
+  } catch {
+    // An object without a prototype, say.
+    return 'an unprintable value';
+  }
 }

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { expect, onTestFinished, test } from 'vitest';
@@ -27,7 +28,7 @@ test('one JSON object a line, with the fields of the child', () => {
   });
 });
 
-test('a line tells of the trace under way, unless it names another', async () => {
+test('a line has the current trace, unless it sets another', async () => {
   const { lines, sink } = collect();
   const logger = createLogger('info', sink);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
@@ -90,4 +91,55 @@ test('text from outside cannot move the cursor or forge a line', () => {
   createLogger('debug', readableLog(sink, false)).info({ name: '\u001b[2J\nFAKE\u202e' }, 'x\r\ny\u009b');
   expect(lines).toHaveLength(1);
   expect(lines[0]?.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u009b\u202e]/);
+});
+
+test.each([
+  ['a long text', { text: 'x'.repeat(1e6) }],
+  ['text that takes six bytes a character', { text: '\u0001'.repeat(1e6) }],
+  ['many texts', Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`field${index}`, '€'.repeat(50)]))],
+  ['a long list', { list: Array.from({ length: 1e5 }, () => 'x'.repeat(100)) }],
+  ['long names', { ['n'.repeat(1e6)]: 1, ['€'.repeat(1e6)]: { deeper: 'x'.repeat(1e5) } }],
+  ['an error', { error: new TypeError('e'.repeat(1e6), { cause: new Error('c'.repeat(1e6)) }) }],
+  ['a symbol', { symbol: Symbol('s'.repeat(1e6)) }],
+])('a line is never longer than 8 KiB: %s', (_name, fields) => {
+  const { lines, sink } = collect();
+  const logger = createLogger('info', sink);
+  logger.info(fields, 'said');
+  logger.child(fields).warn(fields, 'm'.repeat(1e6));
+  createLogger('info', readableLog(sink, true)).info(fields, 'said');
+  expect(lines.map((line) => [Buffer.byteLength(line) <= 8192, line.endsWith('\n')])).toEqual([
+    [true, true],
+    [true, true],
+    [true, true],
+  ]);
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', message: 'said' });
+  expect(JSON.parse(lines[1] ?? '')).toMatchObject({ level: 'warn' });
+});
+
+test('whatever is logged, each line is JSON of at most 8 KiB', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string({ unit: 'binary' }), fc.anything({ maxDepth: 4 })),
+      fc.string(),
+      (fields, text) => {
+        const { lines, sink } = collect();
+        const repeated = Object.fromEntries(
+          Object.entries(fields).map(([name, value]) => [name, [value, text.repeat(900)]]),
+        );
+        createLogger('info', sink).info(repeated, text.repeat(300));
+        expect(lines).toHaveLength(1);
+        expect(Buffer.byteLength(lines[0] ?? '')).toBeLessThanOrEqual(8192);
+        JSON.parse(lines[0] ?? '');
+      },
+    ),
+  );
+});
+
+test('a secret does not come into view where a text is cut', () => {
+  const { lines, sink } = collect();
+  const logger = createLogger('info', sink);
+  for (let before = 1950; before < 2050; before += 1) {
+    logger.info({ text: `${'x'.repeat(before)} https://u:hunter2hunter2@host/ Bearer hunter2hunter2` }, 'said');
+  }
+  expect(lines.filter((line) => line.includes('hunter'))).toEqual([]);
 });

@@ -1,21 +1,21 @@
 import { pino } from 'pino';
-import { redactFields, redactText } from './redact.ts';
+import { cut, logText, redactFields } from './redact.ts';
 import { currentTrace } from './telemetry.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
- * Says what happens, one line each. Fields come first, then one short sentence in lower case. Both are redacted on the
- * way out, so a secret that strays into a field does not get into a log. Where a trace is under way its lines carry
- * `traceId` and `spanId`, unless the fields name another one.
+ * Logs events, one line each: fields first, then one short sentence in lower case. Both are redacted, so a secret
+ * that ends up in a field does not reach the log. Within a trace, lines carry `traceId` and `spanId`, unless the
+ * fields set others.
  */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
-  /** A logger whose every line carries `fields` too, such as `traceId` and `runId`. */
+  /** A logger that adds `fields` to every line, such as `traceId` and `runId`. */
   child(fields: LogFields): Logger;
 }
 
@@ -45,12 +45,40 @@ export function createLogger(level: LogLevel, sink: LogSink): Logger {
         timestamp: () => `,"time":"${new Date().toISOString()}"`,
         formatters: { level: (label) => ({ level: label }) },
       },
-      { write: (line) => void sink.write(line) },
+      { write: (line) => void sink.write(fitted(line)) },
     ),
   );
 }
 
-/** Says nothing: for tools and tests that do not care. */
+/** The longest line, in bytes: what collects logs splits or drops longer ones. */
+export const MAX_LINE_BYTES = 8 * 1024;
+/** Texts are cut to the longest of these lengths with which their line fits. */
+const SHORTER: readonly number[] = [1000, 400, 100, 20];
+
+/** The line, or a shorter one with less detail. It is JSON either way, and ends with a newline. */
+function fitted(line: string): string {
+  if (fits(line)) {
+    return line;
+  }
+  const record = JSON.parse(line) as Record<string, unknown>;
+  for (const length of SHORTER) {
+    const shortened = JSON.stringify(record, (_, value: unknown) =>
+      typeof value === 'string' ? cut(value, length) : value,
+    );
+    if (fits(`${shortened}\n`)) {
+      return `${shortened}\n`;
+    }
+  }
+  const { level, time, message } = record;
+  return `${JSON.stringify({ level, time, message: cut(String(message), 400), cut: true })}\n`;
+}
+
+/** A unit takes three bytes at most, so that most lines need not be counted. */
+function fits(line: string): boolean {
+  return line.length * 3 <= MAX_LINE_BYTES || Buffer.byteLength(line) <= MAX_LINE_BYTES;
+}
+
+/** Logs nothing: for tools and tests. */
 export const silentLogger: Logger = {
   debug: () => undefined,
   info: () => undefined,
@@ -61,7 +89,7 @@ export const silentLogger: Logger = {
 
 type PinoLogger = ReturnType<typeof pino>;
 
-/** The span under way, unless the fields name another trace. */
+/** The current span, unless the fields set another trace. */
 function traceFor({ traceId }: LogFields): LogFields | undefined {
   const trace = currentTrace();
   return traceId === undefined || traceId === trace?.traceId ? trace : undefined;
@@ -69,9 +97,9 @@ function traceFor({ traceId }: LogFields): LogFields | undefined {
 
 function wrap(target: PinoLogger, knowsTrace = false): Logger {
   const write = (level: LogLevel, fields: LogFields, message: string): void => {
-    // Redaction costs more than a line that nobody wants to see.
+    // Redaction costs more than a line below the log level is worth.
     if (target.isLevelEnabled(level)) {
-      target[level](redactFields({ ...(knowsTrace ? undefined : traceFor(fields)), ...fields }), redactText(message));
+      target[level](redactFields({ ...(knowsTrace ? undefined : traceFor(fields)), ...fields }), logText(message));
     }
   };
   return {

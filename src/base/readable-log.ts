@@ -1,16 +1,23 @@
-import type { LogSink } from './logger.ts';
+import { MAX_LINE_BYTES, type LogSink } from './logger.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { debug: '2', info: '32', warn: '33', error: '31' };
 const OWN_FIELDS = new Set(['level', 'time', 'message']);
 
 /**
- * A sink that turns JSON log lines into lines for a person: `12:34:56.789 INFO  message key=value …`. What came from
- * outside is escaped, so that it cannot move the cursor or forge a second line.
+ * A sink that turns JSON log lines into readable lines: `12:34:56.789 INFO  message key=value …`. Text from
+ * outside is escaped, so it cannot move the cursor or forge a second line.
  *
- * @param colour whether the terminal shows ANSI colours
+ * @param colour whether the terminal supports ANSI colors
  */
 export function readableLog(sink: LogSink, colour: boolean): LogSink {
-  return { write: (line) => sink.write(`${formatLine(line, colour)}\n`) };
+  return { write: (line) => sink.write(`${fitted(formatLine(line, colour))}\n`) };
+}
+
+/** Escaping makes a line longer. */
+function fitted(line: string): string {
+  const room = MAX_LINE_BYTES - '…\n'.length * 3;
+  const bytes = Buffer.from(line, 'utf8');
+  return bytes.length <= room ? line : `${bytes.toString('utf8', 0, room).replace(/\ufffd$/, '')}…`;
 }
 
 function formatLine(line: string, colour: boolean): string {

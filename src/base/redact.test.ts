@@ -5,6 +5,7 @@ import { Secret } from './secret.ts';
 
 test.each([
   ['connect postgres://facteur:hunter2@db:5432/kb failed', 'connect postgres://facteur:***@db:5432/kb failed'],
+  ['postgres://facteur:hunter@2@db:5432/kb', 'postgres://facteur:***@db:5432/kb'],
   ['redis://:hunter2@cache:6379', 'redis://:***@cache:6379'],
   ['header Authorization: Bearer abcdefgh12345', 'header Authorization: Bearer ***'],
   ['Bot MTIzNDU2.abc.def-ghi sent', 'Bot *** sent'],
@@ -12,11 +13,20 @@ test.each([
     'PATCH https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24/messages/@original',
     'PATCH https://discord.com/api/v10/webhooks/123/***/messages/@original',
   ],
+  ['bearer abcdefgh12345', 'bearer ***'],
+  [`id eyJ${'a'.repeat(10)}.${'b'.repeat(10)}.${'c'.repeat(10)}`, 'id ***'],
+  ['POST /webhooks/42/secret-token', 'POST /webhooks/42/***'],
   ['POST /interactions/42/secret-token/callback', 'POST /interactions/42/***/callback'],
   ['the bot is not a bearer of news', 'the bot is not a bearer of news'],
   ['mail someone@example.org about https://example.org/a:b', 'mail someone@example.org about https://example.org/a:b'],
 ])('%s', (text, expected) => {
   expect(redactText(text)).toBe(expected);
+});
+
+test('a token of a pod is hidden, which is longer than most', () => {
+  const token = ['eyJ'.padEnd(90, 'h'), 'p'.repeat(768), 's'.repeat(342)].join('.');
+  expect(redactText(`its token (${token})`)).toBe('its token (***)');
+  expect(redactText(`pod-${token}`)).toBe('pod-***');
 });
 
 test('values under secret names are hidden at any depth, counts and blanks are not', () => {

@@ -4,64 +4,138 @@ import { Secret } from './secret.ts';
 const HIDDEN = '***';
 /** Deeper values are cut: a log line is for reading, and a cycle must end somewhere. */
 const MAX_DEPTH = 6;
+/** Maximum number of values over all depths; the rest is cut, too. */
+const MAX_VALUES = 200;
+/** Text beyond this length is cut before it is examined, in UTF-16 units. */
+const MAX_SCANNED = 64 * 1024;
+/** The longest text of a log line or a span. */
+const MAX_TEXT = 2000;
+/** The longest name of a field. */
+const MAX_NAME = 100;
 const SECRET_NAME = /token|secret|password|passwd|authorization|cookie|api[-_]?key|signature/i;
 
+/** A part of each expression in {@link redactText}: most texts are ids and names of ours, and hold none of them. */
+const MAY_HOLD_CREDENTIAL = /:\/\/|[Bb]earer|Bot|eyJ|\/interactions\/|\/webhooks\//;
+
 /**
- * The text without what looks like a credential: the password in a URL, a bearer token, and the interaction or webhook
- * token that stands in the path of Discord's URLs.
+ * Of any length, such as a pod's service account token. The search begins once a word and looks first for its other
+ * parts, so that it takes linear time.
+ */
+const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]{10,}\.[\w-]{10})([\w-]*?)\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}/g;
+
+/**
+ * The text without anything that looks like a credential: the password in a URL, a bearer token, a JWT, and the
+ * interaction or webhook token in the path of Discord's URLs. The end of an overlong text is cut.
  */
 export function redactText(text: string): string {
-  return text
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@/]+@/gi, `$1:${HIDDEN}@`)
+  const scanned = cut(text, MAX_SCANNED);
+  if (!MAY_HOLD_CREDENTIAL.test(scanned)) {
+    return scanned;
+  }
+  return scanned
+    .replaceAll(/(:\/\/[^\s:@/]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
     .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
+    .replaceAll(JWT, `$1${HIDDEN}`)
     .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`);
 }
 
-/** What a log line holds about whatever was thrown. A stack only when it is none of our typed errors: those are expected. */
+/** As {@link redactText}, and short enough for a line of a log. */
+export function logText(text: string): string {
+  return cut(redactText(text), MAX_TEXT);
+}
+
+/** At most `length` units; one that is shortened ends in `…` and not in half a character. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/**
+ * Loggable form of any thrown value. The stack is included only for errors that are not our typed ones: those are
+ * expected.
+ */
 export function describeError(error: unknown): Record<string, unknown> {
-  const described: Record<string, unknown> = { message: redactText(errorMessage(error)) };
+  const described: Record<string, unknown> = { message: logText(errorMessage(error)) };
   if (error instanceof FacteurError) {
     described['code'] = error.code;
   } else if (error instanceof Error && error.stack !== undefined) {
-    described['stack'] = redactText(error.stack);
+    described['stack'] = logText(error.stack);
   }
   if (error instanceof Error && error.cause !== undefined) {
-    described['cause'] = redactText(errorMessage(error.cause));
+    described['cause'] = logText(errorMessage(error.cause));
   }
   return described;
 }
 
 /**
  * Fields made safe to print: values under names such as `token` or `password` become `***`, texts lose credentials,
- * errors become plain objects, and what JSON cannot say (bigint, function, cycle) becomes text.
+ * errors become plain objects, values that JSON does not support (bigint, function, cycle) become text, and overlong
+ * values are cut.
  */
-export function redactFields(fields: Readonly<Record<string, unknown>>, depth = 0): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      name,
-      SECRET_NAME.test(name) && isRevealing(value) ? HIDDEN : redactValue(value, depth),
-    ]),
-  );
+export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return redactRecord(fields, { depth: 0, count: { left: MAX_VALUES } });
+}
+
+/** The position within the fields, and how many more values are allowed. */
+interface Place {
+  readonly depth: number;
+  readonly count: { left: number };
+}
+
+function redactRecord(fields: Readonly<Record<string, unknown>>, place: Place): Record<string, unknown> {
+  const safe: [string, unknown][] = [];
+  for (const name in fields) {
+    if (Object.hasOwn(fields, name)) {
+      if (isFull(place)) {
+        safe.push(['…', true]);
+        break;
+      }
+      const value = fields[name];
+      safe.push([cut(name, MAX_NAME), isSecret(name, value) ? HIDDEN : redactValue(value, place)]);
+    }
+  }
+  return Object.fromEntries(safe);
+}
+
+function redactList(list: readonly unknown[], place: Place): unknown[] {
+  const safe: unknown[] = [];
+  for (const value of list) {
+    if (isFull(place)) {
+      safe.push('…');
+      break;
+    }
+    safe.push(redactValue(value, place));
+  }
+  return safe;
+}
+
+function isFull({ count }: Place): boolean {
+  count.left -= 1;
+  return count.left < 0;
 }
 
 /** Counts and flags about a secret (`tokens: 2`) are fine, and so is its absence. */
-function isRevealing(value: unknown): boolean {
+function isSecret(name: string, value: unknown): boolean {
   return (
-    value !== '' && value !== undefined && value !== null && typeof value !== 'number' && typeof value !== 'boolean'
+    value !== '' &&
+    value !== undefined &&
+    value !== null &&
+    typeof value !== 'number' &&
+    typeof value !== 'boolean' &&
+    SECRET_NAME.test(cut(name, MAX_SCANNED))
   );
 }
 
-function redactValue(value: unknown, depth: number): unknown {
+function redactValue(value: unknown, place: Place): unknown {
   if (typeof value === 'string') {
-    return redactText(value);
+    return logText(value);
   }
   if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') {
-    return String(value);
+    return cut(String(value), MAX_TEXT);
   }
-  return typeof value === 'object' && value !== null ? redactObject(value, depth) : value;
+  return typeof value === 'object' && value !== null ? redactObject(value, place) : value;
 }
 
-function redactObject(value: object, depth: number): unknown {
+function redactObject(value: object, { depth, count }: Place): unknown {
   if (value instanceof Error) {
     return describeError(value);
   }
@@ -77,7 +151,6 @@ function redactObject(value: object, depth: number): unknown {
   if (depth >= MAX_DEPTH) {
     return '…';
   }
-  return Array.isArray(value)
-    ? value.map((item) => redactValue(item, depth + 1))
-    : redactFields(value as Record<string, unknown>, depth + 1);
+  const inside = { depth: depth + 1, count };
+  return Array.isArray(value) ? redactList(value, inside) : redactRecord(value as Record<string, unknown>, inside);
 }

@@ -29,7 +29,10 @@ export class Secret {
   }
 }
 
-/** The URL with its password (and any `password`-like query value) as `***`; text that is no URL becomes `***` whole. */
+/**
+ * The URL with its password (and any `password`-like query value) as `***`; text that is not a URL becomes `***`
+ * entirely.
+ */
 export function redactUrl(url: string): string {
   const parsed = URL.parse(url);
   if (parsed === null) {

@@ -1,39 +1,37 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
-import { errorType, inSpan, meter, outgoingHeaders, SECONDS } from './telemetry.ts';
+import { histogram } from './metrics.ts';
+import { SPANS } from './spans.ts';
+import { errorType, inSpan, outgoingHeaders } from './telemetry.ts';
 
 /** One HTTP request to another system. */
-export interface ClientRequest {
+interface ClientRequest {
   readonly method: string;
-  /** What it is for, as in «cannot …»: one of few, unlike its path. */
+  /** Its purpose, as in "cannot …": one of few, unlike the path. */
   readonly purpose: string;
   /** Host of the other system. */
   readonly host: string;
 }
 
 /** Sends a request and measures it; `headers` continue the present trace there. */
-export type MeasuredSend = <T extends { readonly statusCode: number }>(
+type MeasuredSend = <T extends { readonly statusCode: number }>(
   request: ClientRequest,
   send: (headers: Readonly<Record<string, string>>) => Promise<T>,
 ) => Promise<T>;
 
 /**
- * A client span around each request, and how long its answer took to begin. Names and attributes are those of
+ * A client span around each request, and the time until its response began. Names and attributes follow
  * https://opentelemetry.io/docs/specs/semconv/http/.
  *
  * @param peer the kind of system, for the label of that name
  */
-export function measureClient(peer: 'kubernetes' | 'discord'): MeasuredSend {
-  const duration = meter().createHistogram('http.client.request.duration', {
-    unit: 's',
-    description: 'Duration of HTTP client requests.',
-    advice: { explicitBucketBoundaries: SECONDS },
-  });
+export function measureClient(peer: 'kubernetes' | 'discord' | 'embeddings'): MeasuredSend {
+  const duration = histogram('http.client.request.duration');
   return ({ method, purpose, host }, send) => {
     const startedAt = performance.now();
     const attributes = { 'http.request.method': method, 'server.address': host, peer };
     const record = (outcome: Record<string, string | number>): void =>
       duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
-    return inSpan(`${method} ${purpose}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+    return inSpan(SPANS.call(method, purpose), { kind: SpanKind.CLIENT, attributes }, async (span) => {
       try {
         const response = await send(outgoingHeaders());
         const { statusCode } = response;

@@ -17,35 +17,32 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 import { errorMessage, FacteurError } from './errors.ts';
-import { redactText } from './redact.ts';
+import { logText } from './redact.ts';
 import { validTraceparent } from './traceparent.ts';
 
 /**
- * What the rest of the code knows of OpenTelemetry. The API's registry is the one global there is: it exists so that code
- * is instrumented without being handed anything, and as long as no SDK is registered (`src/telemetry`) everything here
- * does next to nothing.
+ * All that the rest of the code knows of OpenTelemetry. The API's registry is the only global: it exists so that code
+ * is instrumented without dependencies. Without a registered SDK (`src/telemetry`) everything here does next to
+ * nothing.
  */
 const NAME = 'facteur';
 
-/** Bounds of histograms of seconds, as the conventions for HTTP have them, with room for what takes minutes. */
-export const SECONDS: number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
-
-/** Stands for the span where nothing is traced. */
+/** Used as the span when tracing is off. */
 const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 
 /** Headers as they come, of which the propagators read `traceparent`, `tracestate` and `baggage`. */
-export type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
+type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export interface SpanSettings {
   readonly kind?: SpanKind;
   readonly attributes?: Attributes;
-  /** Spans of other traces that this one has to do with. */
+  /** Spans of other traces that are related to this one. */
   readonly links?: Link[];
-  /** What to go on from, where that is not what is under way. */
+  /** The parent, if it is not the current span. */
   readonly parent?: Context;
 }
 
-/** Makes instruments. Only what asks after the SDK was registered gets instruments that count. */
+/** Creates instruments. Only instruments created after the SDK was registered count. */
 export function meter(): Meter {
   return metrics.getMeter(NAME);
 }
@@ -71,7 +68,7 @@ export async function inSpan<T>(name: string, settings: SpanSettings, work: (spa
   }
 }
 
-/** Runs `work` as part of no trace: what it does is not the doing of whoever happened to call. */
+/** Runs `work` outside any trace, because it is not caused by its caller. */
 export function outsideOfTraces<T>(work: () => T): T {
   return context.with(ROOT_CONTEXT, work);
 }
@@ -85,20 +82,20 @@ interface StandIn {
   getDelegateTracer?(name: string): Tracer | undefined;
 }
 
-/** Undefined as long as there is no SDK: then nothing is worth the making of a span. */
+/** Undefined without an SDK: then creating a span is not worth it. */
 function registeredTracer(): Tracer | undefined {
-  // What the API hands out stands in for a provider that may come later; asked for its tracer it would make one up.
+  // The API's provider is a placeholder for one that may come later; asking it for a tracer would create one.
   const provider: TracerProvider & StandIn = trace.getTracerProvider();
   return provider.getDelegateTracer === undefined ? provider.getTracer(NAME) : provider.getDelegateTracer(NAME);
 }
 
 /** Says on the span why it failed: the code of the error, and its one line without credentials. */
-export function markFailed(span: Span, error: unknown): void {
+function markFailed(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorType(error));
-  span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(errorMessage(error)) });
+  span.setStatus({ code: SpanStatusCode.ERROR, message: logText(errorMessage(error)) });
 }
 
-/** A word for what went wrong, of which there are few. */
+/** A word for the error, from a small set. */
 export function errorType(error: unknown): string {
   if (error instanceof FacteurError) {
     return error.code;
@@ -127,8 +124,8 @@ export function contextOfTraceparent(traceparent: string): Context {
 }
 
 /**
- * Where a span belongs whose cause names a trace itself (a CloudEvent inside of a request does): there, with a link to what
- * is under way, when that is another trace.
+ * The parent for work whose cause carries its own trace (such as a CloudEvent inside a request): that trace, with a
+ * link to the current span if it belongs to another trace.
  */
 export function continuing(traceparent: string): Pick<SpanSettings, 'parent' | 'links'> {
   const named = contextOfTraceparent(traceparent);
@@ -139,25 +136,25 @@ export function continuing(traceparent: string): Pick<SpanSettings, 'parent' | '
   return { parent: named, ...(present === undefined ? {} : { links: [{ context: present }] }) };
 }
 
-/** The headers with which whoever is called goes on with the present trace; none when nothing is under way. */
+/** The headers with which the callee continues the current trace; empty without one. */
 export function outgoingHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
   propagation.inject(context.active(), headers);
   return headers;
 }
 
-/** The id of the trace that the context is part of; empty when it is part of none. */
+/** The id of the context's trace; empty without one. */
 export function traceIdIn(active: Context): string {
   return validSpanContext(active)?.traceId ?? '';
 }
 
-/** What a log line says of the span under way. */
+/** The fields of a log line about the current span. */
 export function currentTrace(): { readonly traceId: string; readonly spanId: string } | undefined {
   const span = validSpanContext(context.active());
   return span === undefined ? undefined : { traceId: span.traceId, spanId: span.spanId };
 }
 
-/** The W3C `traceparent` of the span under way, to be kept where the trace goes on later; empty when there is none. */
+/** The W3C `traceparent` of the current span, to be stored so that the trace can continue later; empty without one. */
 export function currentTraceparent(): string {
   const span = validSpanContext(context.active());
   if (span === undefined) {

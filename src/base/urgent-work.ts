@@ -1,14 +1,14 @@
-/** So many at once are a rush; a handful are ordinary life. */
+/** More concurrent requests than this are a rush. */
 const RUSH = 8;
-/** Answers come in waves, and between two of them it is still a rush. */
+/** Answers come in waves: a rush lasts until this long after the last one. */
 const RUSH_LASTS_MS = 500;
-/** What other work may still do in a rush: so little at a time, and so often. Never nothing at all. */
+/** How much other work may run in a rush, and how often. Never zero. */
 const SMALL_BATCH = 2;
 const SPACING_MS = 100;
 
 /**
- * Work that somebody waits for with a limit. While there is a rush of it other work stands back: a run may reach the
- * cluster later, but Discord gives an answer three seconds.
+ * Work with a deadline that somebody waits for. During a rush other work slows down: a run may reach the cluster
+ * later, but Discord allows only three seconds for an answer.
  */
 export class UrgentWork {
   #underWay = 0;

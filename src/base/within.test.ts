@@ -1,27 +1,45 @@
-import { stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { TurnableTimer } from '../../test/support/turnable-timer.ts';
+import { systemTimer } from './timer.ts';
 import { within } from './within.ts';
 
 describe('within', () => {
   test('gives what comes in time, and passes a failure on', async () => {
-    expect(await within(5000, Promise.resolve(7))).toEqual({ inTime: true, value: 7 });
-    await expect(within(5000, Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    const timer = new TurnableTimer();
+    expect(await within(timer, 5000, async () => 7)).toEqual({ inTime: true, value: 7 });
+    const failure = within(timer, 5000, () => Promise.reject(new Error('broken')));
+    await expect(failure).rejects.toThrow('broken');
   });
 
-  test('says when it took too long, and a failure after that harms nobody', async () => {
+  test('says when it took too long, tells the work so, and a failure after that harms nobody', async () => {
+    const timer = new TurnableTimer();
     const { promise, reject } = Promise.withResolvers<number>();
-    expect(await within(1, promise)).toEqual({ inTime: false });
+    let told: AbortSignal | undefined;
+    const waiting = within(timer, 5000, (signal) => {
+      told = signal;
+      return promise;
+    });
+    timer.advance(4999);
+    expect(told?.aborted).toBe(false);
+    timer.advance(1);
+    expect(await waiting).toEqual({ inTime: false });
+    expect(told?.reason).toMatchObject({ name: 'TimeoutError' });
     reject(new Error('much later'));
     await new Promise((resolve) => setImmediate(resolve));
   });
 
   test('an answer that arrived while the event loop was held up is in time', async () => {
-    const answer = stat(import.meta.filename);
-    const waiting = within(20, answer);
+    const { port1, port2 } = new MessageChannel();
+    const answer = new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }));
+    port1.start();
+    const waiting = within(systemTimer, 20, () => answer);
+    // The value and the limit are both due when the event loop continues.
+    port2.postMessage('the answer');
     const until = performance.now() + 60;
     while (performance.now() < until) {
       // Held up.
     }
     expect(await waiting).toMatchObject({ inTime: true });
+    port1.close();
   });
 });

@@ -1,21 +1,37 @@
-/** What came of waiting: the value, or the news that it took too long. */
-export type Within<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
+import { setImmediate } from 'node:timers/promises';
+import type { Timer } from './timer.ts';
+
+/** The result of waiting: the value, or that it took too long. */
+type Within<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
 
 /**
- * Waits for `work`, but no longer than `limitMs`. What is late goes on; whether it then fails is no longer this caller's
- * business, so whoever cares must watch the promise itself.
+ * Waits for `work`, but at most `limitMs`. After that the work's signal aborts with a TimeoutError. Whether the work
+ * then
+ * fails does not concern this caller: other interested code must watch the promise itself.
  *
  * @throws what `work` rejects with in time
  */
-export async function within<T>(limitMs: number, work: Promise<T>): Promise<Within<T>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Within<T>>((resolve) => {
+export async function within<T>(
+  timer: Timer,
+  limitMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<Within<T>> {
+  const late = new AbortController();
+  const done = new AbortController();
+  const limit = timer.sleep(limitMs, done.signal).then(async (): Promise<Within<T>> => {
     // After a time in which the event loop was held up, timers come before answers that have long arrived: those go first.
-    timer = setTimeout(() => setImmediate(() => resolve({ inTime: false })), limitMs);
+    await setImmediate();
+    return { inTime: false };
   });
+  // Its waiting ends when the work does.
+  limit.catch(() => undefined);
   try {
-    return await Promise.race([work.then((value) => ({ inTime: true, value }) as const), late]);
+    const outcome = await Promise.race([work(late.signal).then((value) => ({ inTime: true, value }) as const), limit]);
+    if (!outcome.inTime) {
+      late.abort(new DOMException(`timed out after ${limitMs} ms`, 'TimeoutError'));
+    }
+    return outcome;
   } finally {
-    clearTimeout(timer);
+    done.abort();
   }
 }

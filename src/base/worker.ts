@@ -1,30 +1,30 @@
+import type { Counter } from '@opentelemetry/api';
 import { errorMessage } from './errors.ts';
 import type { Logger } from './logger.ts';
-import { meter, outsideOfTraces } from './telemetry.ts';
+import { counter } from './metrics.ts';
+import { outsideOfTraces } from './telemetry.ts';
 
 /** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest: Infinity for never. */
-export type Pass = (signal: AbortSignal) => Promise<number>;
+type Pass = (signal: AbortSignal) => Promise<number>;
 
-export interface WorkerOptions {
+interface WorkerOptions {
   readonly name: string;
   readonly logger: Logger;
   readonly pass: Pass;
   /** Wait after a pass that threw, in milliseconds. */
   readonly failureDelayMs: number;
-  /** Least time between two passes, in milliseconds, however often it is nudged; none unless given. */
+  /** Minimum time between two passes, in milliseconds, however often the worker is nudged; default none. */
   readonly spacingMs?: () => number;
 }
 
 /**
- * The life of every background worker: one pass at a time, woken by `nudge` or by time, never by two at once.
- * `start` and `stop` may come in any order and any number of times; `stop` waits for the pass that is under way.
- * A pass that throws is logged and tried again: a worker never dies of one bad row.
+ * The lifecycle of every background worker: one pass at a time, woken by `nudge` or by time. `start` and `stop` may
+ * be called in any order and repeatedly; `stop` waits for the current pass. A pass that throws is logged and retried:
+ * one bad row never stops a worker.
  */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #failures = meter().createCounter('facteur_worker_failures_total', {
-    description: 'Passes of background workers that failed.',
-  });
+  readonly #failures: Counter;
   readonly #abort = new AbortController();
   /** Nudges whose time has not come, so that a pass for an early one does not forget the late ones. */
   readonly #later = new Set<NodeJS.Timeout>();
@@ -36,7 +36,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#failures.add(0, { worker: options.name });
+    this.#failures = counter('facteur_worker_failures_total', [{ worker: options.name }]);
   }
 
   start(): void {
@@ -47,7 +47,7 @@ export class Worker {
     this.nudge();
   }
 
-  /** Asks for a pass now, or in `delayMs`; any number of them may be on their way. */
+  /** Requests a pass now, or in `delayMs`; several requests may be pending. */
   nudge(delayMs = 0): void {
     if (!this.#started || this.#abort.signal.aborted) {
       return;
@@ -85,7 +85,7 @@ export class Worker {
     const notBefore = this.#lastAt + (this.#options.spacingMs?.() ?? 0);
     this.#timer = setTimeout(
       () => {
-        // Whoever nudged it may be in the midst of a request.
+        // The caller of nudge may be in the middle of a request.
         this.#running = outsideOfTraces(() => this.#runOnce());
       },
       Math.max(0, Math.max(this.#dueAt, notBefore) - performance.now()),

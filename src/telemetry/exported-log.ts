@@ -9,8 +9,8 @@ const SEVERITY: Readonly<Record<string, SeverityNumber>> = {
 };
 
 /**
- * A sink that makes one OpenTelemetry record of each line of the log, which is redacted by then. The record belongs to
- * the span under way, because a line is written in the midst of what it tells of.
+ * A sink that makes one OpenTelemetry record of each log line, which is already redacted. The record belongs to the
+ * current span, because lines are written during what they describe.
  */
 export function exportedLog(target: RecordLogger): LogSink {
   return {

@@ -4,8 +4,8 @@ import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { OtlpSettings, TelemetrySettings } from './settings.ts';
 
-// Each exporter is loaded when it is asked for. They take what they are given before their own look at the environment,
-// which is left with the variables for TLS files (OTEL_EXPORTER_OTLP_CERTIFICATE and its kin).
+// Exporters are loaded on demand. Their arguments override their own reading of the environment, which then only
+// provides TLS files (OTEL_EXPORTER_OTLP_CERTIFICATE and similar).
 
 export async function otlpTraceExporter(settings: OtlpSettings): Promise<SpanExporter> {
   const exporters =

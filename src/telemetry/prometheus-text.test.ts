@@ -2,7 +2,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import type { Meter } from '@opentelemetry/api';
 import { expect, test } from 'vitest';
-import { ScrapeReader } from './scrape-reader.ts';
+import { ScrapeReader } from './prometheus-text.ts';
 
 /** The lines of a scrape after these measurements, without comments. */
 async function scrape(measure: (meter: Meter) => void, resource = {}): Promise<string[]> {
@@ -24,7 +24,7 @@ test('the whole text of a counter, a gauge and a histogram', async () => {
       .createHistogram('a_wait_seconds', { unit: 's', advice: { explicitBucketBoundaries: [0.1, 1] } })
       .record(0.5, { door: 'http' });
   });
-  expect(text).toBe(`# HELP target_info What is measured here
+  expect(text).toBe(`# HELP target_info Description of the measured process
 # TYPE target_info gauge
 target_info 1
 # HELP a_runs_total Runs\\nof "a" \\\\ b.

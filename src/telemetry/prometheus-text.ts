@@ -1,5 +1,25 @@
 import type { Attributes } from '@opentelemetry/api';
-import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { DataPointType, type MetricData, type ResourceMetrics, MetricReader } from '@opentelemetry/sdk-metrics';
+
+/** Gauges may query Postgres; a scrape is answered without them rather than late. */
+const COLLECT_MS = 5_000;
+
+/** Reads all metrics on request. */
+export class ScrapeReader extends MetricReader {
+  /** The metrics of this moment in Prometheus's text format. */
+  async text(): Promise<string> {
+    const { resourceMetrics } = await this.collect({ timeoutMillis: COLLECT_MS });
+    return prometheusText(resourceMetrics);
+  }
+
+  protected override async onForceFlush(): Promise<void> {
+    // Nothing is sent from here, so nothing needs flushing.
+  }
+
+  protected override async onShutdown(): Promise<void> {
+    // As above.
+  }
+}
 
 /** A metric as Prometheus knows it. */
 interface Family {
@@ -20,11 +40,11 @@ const UNITS: Readonly<Record<string, readonly [name: string, ...alsoNamed: strin
  * https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/: units and `_total` end up in names
  * that do not have them yet, and the resource is the labels of `target_info`.
  */
-export function prometheusText({ resource, scopeMetrics }: ResourceMetrics): string {
+function prometheusText({ resource, scopeMetrics }: ResourceMetrics): string {
   const families = new Map<string, Family>();
   families.set('target_info', {
     type: 'gauge',
-    help: 'What is measured here',
+    help: 'Description of the measured process',
     samples: [sample('target_info', labelsOf(resource.attributes), 1)],
   });
   for (const metric of scopeMetrics.flatMap(({ metrics }) => metrics)) {
@@ -54,7 +74,7 @@ function typeOf(metric: MetricData): Family['type'] | undefined {
     case DataPointType.HISTOGRAM:
       return 'histogram';
     case DataPointType.EXPONENTIAL_HISTOGRAM:
-      // The text format has no place for these, and no view asks for them.
+      // The text format does not support these, and no view uses them.
       return undefined;
   }
 }
@@ -94,7 +114,7 @@ function sample(name: string, labels: readonly string[], value: number): string 
   return `${name}${labels.length === 0 ? '' : `{${labels.join(',')}}`} ${number(value)}`;
 }
 
-/** Each name once, because Prometheus takes nothing of an answer that has one twice. */
+/** Each name once, because Prometheus rejects a response with a duplicate. */
 function labelsOf(attributes: Attributes): string[] {
   const values = new Map(Object.entries(attributes).map(([name, value]) => [sanitise(name), value]));
   return Array.from(values, ([name, value]) => label(name, typeof value === 'string' ? value : JSON.stringify(value)));

