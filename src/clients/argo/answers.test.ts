@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { errorFromAnswer, errorFromEvent, safeDetails } from './answers.ts';
+import { argoErrorOf, errorFromEvent, safeDetails } from './answers.ts';
 
 const WRITE = { name: 'create the workflow', write: true };
 const READ = { name: 'get the workflow', write: false };
@@ -9,8 +9,8 @@ function status(code: number, reason: string, extra: object = {}): string {
   return JSON.stringify({ kind: 'Status', status: 'Failure', message: `said ${reason}`, reason, code, ...extra });
 }
 
-function fail(code: number, body: string, headers: Record<string, string> = {}): ReturnType<typeof errorFromAnswer> {
-  return errorFromAnswer(WRITE, { status: code, headers, body });
+function fail(code: number, body: string, headers: Record<string, string> = {}): ReturnType<typeof argoErrorOf> {
+  return argoErrorOf(WRITE, { status: code, headers, body });
 }
 
 describe('what a refusal means', () => {
@@ -74,7 +74,7 @@ describe('what a refusal means', () => {
   });
 
   test('only a write can have been carried out', () => {
-    expect(errorFromAnswer(READ, { status: 500, headers: {}, body: '' }).ambiguous).toBe(false);
+    expect(argoErrorOf(READ, { status: 500, headers: {}, body: '' }).ambiguous).toBe(false);
   });
 });
 
@@ -102,6 +102,15 @@ describe('what may be shown', () => {
     expect(inside.cause).toEqual(new Error('dial tcp 10.0.0.1:2379'));
   });
 
+  test('which webhook fails, and not how', () => {
+    const message = `Internal error occurred: failed calling webhook "validate.kyverno.svc-fail": failed to call webhook: Post "https://kyverno-svc.kyverno.svc:443/validate/fail?timeout=10s": dial tcp 10.96.7.7:443: connect: connection refused`;
+    const failed = fail(500, status(500, 'InternalError', { message }));
+    expect(failed.details).toBe('the admission webhook "validate.kyverno.svc-fail" failed');
+    expect(failed).toMatchObject({ code: 'argo.unavailable', retryable: true, cause: new Error(message) });
+    const forged = message.replace('validate.kyverno.svc-fail', 'see 10.0.0.1 <b>');
+    expect(fail(500, status(500, 'InternalError', { message: forged })).details).toBeUndefined();
+  });
+
   test.each([
     ['Post "https://kyverno-svc.kyverno.svc:443/validate?timeout=10s": denied', 'Post "[address]": denied'],
     ['dial tcp 10.96.0.1:443: refused', 'dial tcp [address]: refused'],
@@ -116,7 +125,7 @@ describe('what may be shown', () => {
     expect(safeDetails(message)).toBe(expected);
   });
 
-  test('is one bounded line, whatever comes', () => {
+  test('is one bounded line for any input', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 1500, unit: 'binary' }), (message) => {
         const details = safeDetails(message);

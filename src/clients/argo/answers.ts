@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ArgoError } from './errors.ts';
 import type { ArgoErrorCode } from './errors.ts';
 
-/** What was asked, for messages and for judging an unclear end. */
+/** The request, for messages and for classifying ambiguous failures. */
 export interface Operation {
   /** As in «cannot …»: `create the workflow`. */
   readonly name: string;
@@ -19,7 +19,7 @@ interface Status {
   readonly details?: { readonly name?: unknown; readonly retryAfterSeconds?: unknown };
 }
 
-export interface Answer {
+interface ClusterAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -51,17 +51,23 @@ const BY_STATUS: Readonly<Record<number, ArgoErrorCode>> = {
   429: 'argo.too_many_requests',
 };
 
-/** A proxy in front may say these itself; they mean the same from anybody. The rest counts only when the API says it. */
+/** A proxy may send these statuses itself, with the same meaning. The others count only if the API sends them. */
 const TRUSTED_FROM_ANYBODY = new Set([401, 413, 429]);
 
 /**
- * The two ways in which an object that fits the request limit but not the store is refused: etcd's own, and its client's
- * for more than 2 MiB. Both arrive as a 500 without a reason, so the text is all there is to tell them by.
+ * The two refusals of an object that fits the request limit but not the store: etcd's own, and its client's above 2
+ * MiB. Both arrive as a 500 without a reason, so only the text identifies them.
  */
 const TOO_LARGE_FOR_STORE = /etcdserver: request is too large|trying to send message larger than max/;
 
+/**
+ * A refusal because of a quota is an ordinary 403, and Kubernetes has no field for the difference. The text is that
+ * of its admission plugin; Argo's controller relies on it too.
+ */
+const QUOTA = /(?:exceeded quota|status unknown for quota): .*/s;
+
 /** The typed error for an answer that is not a success. */
-export function errorFromAnswer(operation: Operation, answer: Answer): ArgoError {
+export function argoErrorOf(operation: Operation, answer: ClusterAnswer): ArgoError {
   const status = parseStatus(answer.body);
   if (status !== undefined) {
     return errorFromStatus(operation, answer.status, status, answer.headers);
@@ -83,21 +89,35 @@ export function errorFromEvent(operation: Operation, object: unknown): ArgoError
 function errorFromStatus(operation: Operation, code: number, status: Status, headers: IncomingHttpHeaders): ArgoError {
   const reason = text(status.reason);
   const message = text(status.message);
-  // A 5xx speaks of the cluster's inside (etcd, webhooks, addresses), which is no user's business.
+  // The text of a 5xx describes internals of the cluster (etcd, webhooks, addresses), which users must not see.
   const internal = code >= 500;
-  return failure(operation, codeOf(code, reason, status), {
+  const quota = code === 403 ? QUOTA.exec(message)?.[0] : undefined;
+  return failure(operation, quota === undefined ? codeOf(code, reason, status) : 'argo.quota', {
     status: code,
     reason,
     headers,
     retryAfterSeconds: status.details?.retryAfterSeconds,
-    details: internal || message === '' ? undefined : safeDetails(message),
+    details: detailsOf(internal, quota ?? message),
     cause: internal ? new Error(message) : undefined,
   });
 }
 
+function detailsOf(internal: boolean, message: string): string | undefined {
+  if (internal) {
+    return webhookFault(message);
+  }
+  return message === '' ? undefined : safeDetails(message);
+}
+
+/** A failing webhook is named, since only its owner can fix it. */
+function webhookFault(message: string): string | undefined {
+  const name = /failed calling webhook "([a-z0-9.-]{1,253})"/.exec(message)?.[1];
+  return name === undefined ? undefined : `the admission webhook "${name}" failed`;
+}
+
 function codeOf(status: number, reason: string, body: Status): ArgoErrorCode {
   if (status === 404) {
-    // Without a name it is not the object that is missing but the kind.
+    // Without a name, the kind is missing and not the object.
     return text(body.details?.name) === '' ? 'argo.api_missing' : 'argo.not_found';
   }
   const byReason = BY_REASON[reason];
@@ -133,7 +153,7 @@ function failure(operation: Operation, code: ArgoErrorCode, facts: FailureFacts)
   });
 }
 
-/** What the cluster asks to wait: the header in seconds, else the Status object's number; a date is not used by Kubernetes. */
+/** The requested wait: the header in seconds, else the Status object's number; Kubernetes does not use dates. */
 function retryAfterMs(header: string | undefined, fromStatus: unknown): number | undefined {
   const seconds = header !== undefined && /^\d+$/.test(header) ? Number(header) : fromStatus;
   if (typeof seconds !== 'number' || !(seconds > 0)) {
@@ -168,7 +188,7 @@ export function safeDetails(message: string): string {
     .replaceAll(/\b[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}:\d{2,5}\b/gi, '[address]')
     .replaceAll(/\b[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,8}\.(?:svc|local|internal)\b(?:\.[a-z0-9-]+)*/gi, '[address]')
     .replaceAll(/\bBearer\s+\S+/gi, 'Bearer ***')
-    .replaceAll(/\beyJ[\w-]{10,}(?:\.[\w-]+){1,2}/g, '***')
+    .replaceAll(/\beyJ[\w-]{10,}(?:\.[\w-]*)*/g, '***')
     .trim();
   return line.length <= MAX_DETAILS ? line : `${line.slice(0, MAX_DETAILS - 1)}…`;
 }

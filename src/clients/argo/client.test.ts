@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { accessTo, clientFor, manifest, NAMESPACE, startCluster } from '../../../test/support/cluster.ts';
-import type { FaultRule } from '../../sandbox/cluster/faults.ts';
+import type { FaultRule } from '../../../sandbox/cluster/faults.ts';
 import { ArgoError, isArgoError } from './errors.ts';
 import type { ArgoClient, Workflow } from './workflows.ts';
 
@@ -149,7 +149,7 @@ describe('errors', () => {
     });
   });
 
-  test('a proxy’s page in place of an answer, whatever its status', async () => {
+  test('a proxy’s page instead of an answer, with any status', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     const say = (status: number): void => {
@@ -197,6 +197,23 @@ describe('errors', () => {
   });
 });
 
+describe('whether the apiserver is ready', () => {
+  test('is asked with our credentials, and anonymously if these are rejected', async () => {
+    const cluster = await startCluster({ tokens: ['right'] });
+    const ready = async (token?: string) => clientFor(accessTo(cluster.url, token)).isReady();
+    expect([await ready('right'), await ready('wrong'), await ready()]).toEqual([true, true, true]);
+    cluster.faults.apply({ op: 'startup', stage: 'forbidden' });
+    expect([await ready('right'), await ready('wrong'), await ready()]).toEqual([false, false, false]);
+    await cluster.disconnect();
+    expect(await ready('right')).toBe(false);
+  });
+
+  test('is never taken from a proxy’s page', async () => {
+    const url = await serve((_request, response) => response.end('<html>Welcome</html>'));
+    expect(await clientFor(url).isReady()).toBe(false);
+  });
+});
+
 describe('an end that leaves doubt', () => {
   const create: FaultRule['match'] = { verb: 'create' };
 
@@ -215,7 +232,17 @@ describe('an end that leaves doubt', () => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'add', rule: { match: create, action } });
     const client = clientFor(cluster.url);
-    const error = await failure(client.createWorkflow(NAMESPACE, manifest('one'), { timeoutMs: 1000 }));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const asked = failure(client.createWorkflow(NAMESPACE, manifest('one'), { timeoutMs: 1000 }));
+    // The limit runs out when all that happens in the cluster has happened.
+    await expect
+      .poll(() => [cluster.state()['requests'], cluster.store.count('workflows')])
+      .toEqual([{ create: 1 }, stored]);
+    if (code === 'argo.timeout') {
+      vi.advanceTimersByTime(1000);
+    }
+    const error = await asked;
     expect(error).toMatchObject({ code, ambiguous: true, retryable: true });
     expect(cluster.store.count('workflows')).toBe(stored);
     expect(`${error.message} ${error.details ?? ''}`).not.toContain('127.0.0.1');
@@ -229,7 +256,7 @@ describe('an end that leaves doubt', () => {
   });
 
   test('a refused connection is certain: nothing was sent', async () => {
-    const cluster = await startCluster();
+    const cluster = await startCluster({ startupMs: 0 });
     await cluster.disconnect();
     const client = clientFor(cluster.url);
     const error = await failure(client.createWorkflow(NAMESPACE, manifest('one')));
@@ -291,7 +318,9 @@ describe('connections', () => {
     }
     expect(cluster.state()['connections']).toBeLessThanOrEqual(2);
     await Promise.all(
-      Array.from({ length: 500 }, (_, index) => client.createWorkflow(NAMESPACE, manifest(`many-${index}`))),
+      Array.from({ length: 500 }, (_, index) =>
+        client.createWorkflow(NAMESPACE, manifest(`many-${index}`), { timeoutMs: 120_000 }),
+      ),
     );
     expect(cluster.state()['connections']).toBeLessThanOrEqual(64);
     expect(cluster.store.count('workflows')).toBe(520);

@@ -1,11 +1,11 @@
 import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess } from './connection.ts';
 import { startDeadline } from './deadline.ts';
-import { ArgoError } from './errors.ts';
-import { readPage, readWorkflow, readWorkflowTemplate } from './read.ts';
+import { ArgoError, isArgoError } from './errors.ts';
+import { readPage, readWorkflow, readWorkflowTemplate, type Page, type ReadObject } from './read.ts';
 import { ANSWER_TOO_LARGE, ClusterTransport } from './transport.ts';
 import type { ClusterRequest } from './transport.ts';
-import { lines, parseWatchLine } from './watch.ts';
+import { lines, parseWatchLine, type ObjectEvent } from './watch.ts';
 import type {
   CallOptions,
   ListOptions,
@@ -15,14 +15,16 @@ import type {
   ArgoClient,
   WorkflowPage,
   WorkflowTemplate,
+  TemplateEvent,
+  TemplatePage,
 } from './workflows.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_PAGE = 250;
-/** Lines may be long; nobody reads more of them than this. */
+/** Lines may be long; more than this is never read. */
 const MAX_LOG_BYTES = 65_536;
 const DEFAULT_WATCH_SECONDS = 300;
-/** The apiserver sends a bookmark about once a minute, so half as long again without a word means a dead connection. */
+/** The API server sends a bookmark about once a minute, so 90 seconds of silence mean a dead connection. */
 const DEFAULT_IDLE_MS = 90_000;
 
 /** A client for this cluster; opens no connection before the first call. */
@@ -30,6 +32,15 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
   const transport = new ClusterTransport(access);
   const call = async (wanted: ClusterRequest, options: CallOptions = {}): Promise<unknown> =>
     transport.call(wanted, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
+
+  const patchAs = async (
+    body: NonNullable<ClusterRequest['body']>,
+    path: string,
+    options?: CallOptions,
+  ): Promise<Workflow> => {
+    const operation = { name: 'change the workflow', write: true };
+    return readWorkflow(await call({ operation, method: 'PATCH', path, body }, options), operation);
+  };
 
   return {
     async createWorkflow(namespace, manifest, options): Promise<Workflow> {
@@ -43,16 +54,15 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
       return readWorkflow(await call({ operation, method: 'GET', path: pathOf(namespace, name) }, options), operation);
     },
 
-    async patchWorkflow(namespace, name, patch, options): Promise<Workflow> {
-      const operation = { name: 'change the workflow', write: true };
-      const body = { contentType: 'application/merge-patch+json', json: patch };
-      const path = pathOf(namespace, name);
-      return readWorkflow(await call({ operation, method: 'PATCH', path, body }, options), operation);
-    },
+    patchWorkflow: (namespace, name, json, options) =>
+      patchAs({ contentType: 'application/merge-patch+json', json }, pathOf(namespace, name), options),
+
+    patchWorkflowIf: (namespace, name, json, options) =>
+      patchAs({ contentType: 'application/json-patch+json', json }, pathOf(namespace, name), options),
 
     async getWorkflowTemplate(namespace, name, options): Promise<WorkflowTemplate> {
       const operation = { name: 'get the workflow template', write: false };
-      const path = `${groupPath(namespace)}/workflowtemplates/${encodeURIComponent(name)}`;
+      const path = `${templatesOf(namespace).path}/${encodeURIComponent(name)}`;
       return readWorkflowTemplate(await call({ operation, method: 'GET', path }, options), operation);
     },
 
@@ -68,14 +78,53 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
       return (await transport.text(wanted, timeoutMs, signal)).body;
     },
 
+    async isReady({ timeoutMs = DEFAULT_TIMEOUT_MS, signal } = {}): Promise<boolean> {
+      const operation = { name: 'ask whether the cluster is ready', write: false };
+      const wanted: ClusterRequest = { operation, method: 'GET', path: '/readyz', accept: '*/*' };
+      // A proxy's page is a 200, too.
+      const ask = async (as: Partial<ClusterRequest>): Promise<boolean> =>
+        (await transport.text({ ...wanted, ...as }, timeoutMs, signal)).body.trim() === 'ok';
+      // The server rejects invalid credentials here, but answers anonymous requests.
+      return ask({}).catch(async (error: unknown) => {
+        return isArgoError(error, 'argo.unauthorized') ? ask({ anonymous: true }).catch(() => false) : false;
+      });
+    },
+
+    async tokenKeys(options): Promise<unknown> {
+      const operation = { name: "read the cluster's keys for tokens", write: false };
+      return call({ operation, method: 'GET', path: '/openid/v1/jwks', accept: 'application/jwk-set+json' }, options);
+    },
+
     async serverVersion(options): Promise<string> {
       const operation = { name: "read the cluster's version", write: false };
       const value = await call({ operation, method: 'GET', path: '/version' }, options);
       return isRecord(value) && typeof value['gitVersion'] === 'string' ? value['gitVersion'] : 'unknown';
     },
 
-    listWorkflows: (namespace, options = {}) => pages(call, namespace, options),
-    watchWorkflows: (namespace, options = {}) => watch(transport, namespace, options),
+    async *listWorkflows(namespace, options = {}): AsyncGenerator<WorkflowPage, void, undefined> {
+      for await (const { objects: workflows, ...place } of pages(call, workflowsOf(namespace), options)) {
+        yield { workflows, ...place };
+      }
+    },
+    async *watchWorkflows(namespace, options = {}): AsyncGenerator<WatchEvent, void, undefined> {
+      for await (const event of watch(transport, workflowsOf(namespace), options)) {
+        yield event.type === 'BOOKMARK'
+          ? event
+          : { type: event.type, workflow: event.object, resourceVersion: event.resourceVersion };
+      }
+    },
+    async *listWorkflowTemplates(namespace, options = {}): AsyncGenerator<TemplatePage, void, undefined> {
+      for await (const { objects: templates, ...place } of pages(call, templatesOf(namespace), options)) {
+        yield { templates, ...place };
+      }
+    },
+    async *watchWorkflowTemplates(namespace, options = {}): AsyncGenerator<TemplateEvent, void, undefined> {
+      for await (const event of watch(transport, templatesOf(namespace), options)) {
+        yield event.type === 'BOOKMARK'
+          ? event
+          : { type: event.type, template: event.object, resourceVersion: event.resourceVersion };
+      }
+    },
     close: async () => {
       await transport.close();
     },
@@ -84,12 +133,29 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
 
 type Call = (wanted: ClusterRequest, options?: CallOptions) => Promise<unknown>;
 
-async function* pages(
+/** What can be listed and watched. */
+interface Collection<T> {
+  readonly path: string;
+  /** As in «cannot list the …». */
+  readonly name: string;
+  readonly read: ReadObject<T>;
+}
+
+function workflowsOf(namespace: string): Collection<Workflow> {
+  return { path: pathOf(namespace), name: 'workflows', read: readWorkflow };
+}
+
+function templatesOf(namespace: string): Collection<WorkflowTemplate> {
+  const path = `${groupPath(namespace)}/workflowtemplates`;
+  return { path, name: 'workflow templates', read: readWorkflowTemplate };
+}
+
+async function* pages<T>(
   call: Call,
-  namespace: string,
+  collection: Collection<T>,
   options: ListOptions,
-): AsyncGenerator<WorkflowPage, void, undefined> {
-  const operation = { name: 'list the workflows', write: false };
+): AsyncGenerator<Page<T>, void, undefined> {
+  const operation = { name: `list the ${collection.name}`, write: false };
   let limit = options.limit ?? DEFAULT_PAGE;
   let token = options.continue ?? '';
   for (;;) {
@@ -101,9 +167,10 @@ async function* pages(
         ? { resourceVersion: options.resourceVersion, resourceVersionMatch: options.resourceVersionMatch }
         : { continue: token }),
     };
-    let page: WorkflowPage;
+    let page: Page<T>;
     try {
-      page = readPage(await call({ operation, method: 'GET', path: pathOf(namespace), query }, options), operation);
+      const answer = await call({ operation, method: 'GET', path: collection.path, query }, options);
+      page = readPage(answer, operation, collection.read);
     } catch (error) {
       if (!(error instanceof ArgoError && error.reason === ANSWER_TOO_LARGE && limit > 1)) {
         throw error;
@@ -119,12 +186,12 @@ async function* pages(
   }
 }
 
-async function* watch(
+async function* watch<T>(
   transport: ClusterTransport,
-  namespace: string,
+  collection: Collection<T>,
   options: WatchOptions,
-): AsyncGenerator<WatchEvent, void, undefined> {
-  const operation = { name: 'watch the workflows', write: false };
+): AsyncGenerator<ObjectEvent<T>, void, undefined> {
+  const operation = { name: `watch the ${collection.name}`, write: false };
   const query = {
     watch: true,
     allowWatchBookmarks: true,
@@ -134,11 +201,11 @@ async function* watch(
   };
   const idle = startDeadline(options.idleTimeoutMs ?? DEFAULT_IDLE_MS, options.signal);
   try {
-    const body = await transport.open({ operation, method: 'GET', path: pathOf(namespace), query }, idle);
+    const body = await transport.open({ operation, method: 'GET', path: collection.path, query }, idle);
     for await (const line of lines(body, operation)) {
-      // However long the caller takes over an event: that is no silence of the server.
+      // The caller's time for an event does not count as silence of the server.
       idle.pause();
-      yield parseWatchLine(line, operation);
+      yield parseWatchLine(line, operation, collection.read);
       idle.restart();
     }
   } catch (error) {

@@ -7,13 +7,14 @@ export interface TlsMaterial {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** Where the apiserver is and how to be let in, at one moment. The same object as before means that nothing changed. */
+/** The API server's address and credentials at one moment. The same object means that nothing changed. */
 export interface Connection {
   /** Without a slash at the end. */
   readonly server: string;
+  /** The proxy to go through; may hold a password. */
   readonly proxyUrl?: string;
-  /** `authorization` and `impersonate-user`, as far as they apply. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** `authorization` and `impersonate-…`, as far as they apply. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly tls: TlsMaterial;
 }
 
@@ -24,8 +25,8 @@ export interface ClusterAccess {
   /** The context's namespace, or undefined. */
   readonly namespace: string | undefined;
   /**
-   * The present connection, from a cache of seconds. With `refused` (the one that got a 401) the credentials are read
-   * afresh, once for all who ask at the same time.
+   * The current connection, cached for seconds. With `refused` (the one that got a 401) the credentials are reread,
+   * once for all concurrent callers.
    */
   connection(refused?: Connection): Promise<Connection>;
 }

@@ -47,7 +47,7 @@ async function accessWith(
   return resolveClusterAccess({ environment: { FACTEUR_KUBECONFIG: file }, homeDirectory: directory, clock });
 }
 
-async function authorization(access: ClusterAccess): Promise<string | undefined> {
+async function authorization(access: ClusterAccess): Promise<string | readonly string[] | undefined> {
   return (await access.connection()).headers['authorization'];
 }
 
@@ -89,6 +89,26 @@ describe('a token file', () => {
     expect(await authorization(access)).toBe('Bearer first');
     clock.ms += 20_000;
     expect(await authorization(access)).toBe('Bearer second');
+  });
+
+  test('that is empty is never sent as nobody’s: the last token stays in use, or the call fails for now', async () => {
+    const directory = await directoryFor();
+    const clock = new HandClock();
+    const cluster = await startCluster({ tokens: ['first', 'second'] });
+    await writeFile(join(directory, 'token'), '\n');
+    const access = await accessWith(directory, { server: cluster.url, user: { tokenFile: 'token' }, clock });
+    const client = clientFor(access);
+    await expect(client.createWorkflow(NAMESPACE, manifest('one'))).rejects.toMatchObject({
+      code: 'argo.credentials',
+      message: expect.stringMatching(/the token file .* is empty/),
+      retryable: true,
+    });
+    expect(cluster.state()['connections']).toBe(0);
+    await writeFile(join(directory, 'token'), 'first');
+    await client.createWorkflow(NAMESPACE, manifest('one'));
+    await writeFile(join(directory, 'token'), '');
+    clock.ms += 60_000;
+    await client.createWorkflow(NAMESPACE, manifest('two'));
   });
 
   test('that was never there is an error that a later try can heal', async () => {
@@ -172,7 +192,9 @@ describe('a credential plugin', () => {
     const client = clientFor(access);
     const create = async (from: string): Promise<unknown> =>
       Promise.all(
-        Array.from({ length: 64 }, (_, index) => client.createWorkflow(NAMESPACE, manifest(`${from}-${index}`))),
+        Array.from({ length: 64 }, (_, index) =>
+          client.createWorkflow(NAMESPACE, manifest(`${from}-${index}`), { timeoutMs: 120_000 }),
+        ),
       );
     await create('a');
     expect(await starts(directory)).toHaveLength(1);

@@ -4,9 +4,9 @@ export interface Deadline {
   readonly timedOut: boolean;
   /** The caller's signal fired. */
   readonly aborted: boolean;
-  /** Starts the time anew: something was heard. */
+  /** Restarts the timer: there was activity. */
   restart(): void;
-  /** Stops the time until `restart`: nothing is expected. */
+  /** Pauses the timer until `restart`: no activity is expected. */
   pause(): void;
   /** Rejects as soon as the deadline fires, for work that takes no signal. */
   race<T>(work: Promise<T>): Promise<T>;
@@ -58,7 +58,7 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
 
 async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let onAbort = (): void => {};
-  // Also when it is too late already: the work must not be left without anybody who takes its failure.
+  // Even after the deadline: the work must not be left without a handler for its failure.
   const aborted = new Promise<never>((_resolve, reject) => {
     onAbort = () => {
       reject(signal.reason as Error);

@@ -1,22 +1,23 @@
 import { FacteurError } from '../../base/errors.ts';
 
 /**
- * What can go wrong with the cluster, by what a caller would do about it.
+ * Failures of the cluster, by what a caller would do about them.
  *
- *   already_exists     create: an object of that name is there; look whether it is ours
- *   conflict           the object changed meanwhile, or its uid is another one
- *   not_found          that named object (or the namespace of a create) does not exist; said by the API itself
- *   api_missing        the cluster knows no such kind: the CRDs are absent or being replaced
- *   unauthorized       the credentials were refused, also after reading them afresh
- *   forbidden          RBAC, a quota or an admission rule says no: may heal without a change to the request
- *   invalid            the cluster will never take this request (400, 405, 406, 415, 422)
- *   too_large          the object passes the cluster's size limit
+ * already_exists     create: an object with this name exists; check whether it is ours
+ * conflict           the object changed meanwhile, or has another uid
+ * not_found          the named object (or the namespace of a create) does not exist; reported by the API itself
+ * api_missing        the cluster does not know the kind: the CRDs are missing or being replaced
+ * unauthorized       the credentials were rejected, even after rereading them
+ * forbidden          refused by RBAC or an admission rule
+ * quota              a ResourceQuota has no room, or is not computed yet
+ * invalid            the cluster will never accept this request (400, 405, 406, 415, 422)
+ * too_large          the object exceeds the cluster's size limit
  *   expired            the resource version or the page is too old: list again from the start
  *   too_many_requests  wait `retryAfterMs`
  *   unavailable        5xx
- *   timeout            no answer in time, or a watch that fell silent
+ * timeout            no answer in time, or a silent watch
  *   connection         refused, reset, name not found, TLS
- *   bad_answer         not what the Kubernetes API says: a proxy's page, broken or oversized JSON
+ * bad_answer         not a Kubernetes API response: a proxy's page, broken or oversized JSON
  *   credentials        the kubeconfig's credentials could not be obtained (plugin failed, file gone)
  *   aborted            the caller's signal, or the client was closed
  */
@@ -27,6 +28,7 @@ export type ArgoErrorCode =
   | 'argo.api_missing'
   | 'argo.unauthorized'
   | 'argo.forbidden'
+  | 'argo.quota'
   | 'argo.invalid'
   | 'argo.too_large'
   | 'argo.expired'
@@ -38,20 +40,52 @@ export type ArgoErrorCode =
   | 'argo.credentials'
   | 'argo.aborted';
 
-/** Trying these again, unchanged, cannot succeed. `forbidden` is not among them: permissions get granted, quotas free up. */
-const FINAL: ReadonlySet<ArgoErrorCode> = new Set([
-  'argo.already_exists',
-  'argo.not_found',
-  'argo.invalid',
-  'argo.too_large',
-]);
+/**
+ * Whether an unchanged retry can help.
+ *
+ *   final      never
+ * if_ready   not if a ready API server keeps answering the same: one that is starting answers it to every request
+ *   passing    yes, however long it takes
+ */
+type Outlook = 'final' | 'if_ready' | 'passing';
 
-export interface ArgoErrorOptions {
+interface Meaning {
+  readonly outlook: Outlook;
+  /** The cluster is overloaded or rejects all requests: the next request will fail too, so send fewer. */
+  readonly overload: boolean;
+}
+
+const FINAL: Meaning = { outlook: 'final', overload: false };
+const PASSING: Meaning = { outlook: 'passing', overload: false };
+const OVERLOAD: Meaning = { outlook: 'passing', overload: true };
+
+/** The only place that decides whether each failure can be retried. */
+const MEANINGS: Readonly<Record<ArgoErrorCode, Meaning>> = {
+  'argo.already_exists': FINAL,
+  'argo.not_found': FINAL,
+  'argo.invalid': FINAL,
+  'argo.too_large': FINAL,
+  'argo.api_missing': { outlook: 'if_ready', overload: false },
+  'argo.forbidden': { outlook: 'if_ready', overload: false },
+  'argo.unauthorized': { outlook: 'if_ready', overload: true },
+  'argo.quota': PASSING,
+  'argo.conflict': PASSING,
+  'argo.expired': PASSING,
+  'argo.aborted': PASSING,
+  'argo.too_many_requests': OVERLOAD,
+  'argo.unavailable': OVERLOAD,
+  'argo.timeout': OVERLOAD,
+  'argo.connection': OVERLOAD,
+  'argo.bad_answer': OVERLOAD,
+  'argo.credentials': OVERLOAD,
+};
+
+interface ArgoErrorOptions {
   /** HTTP status, or 0 when there was no answer. */
   readonly status?: number;
   /** The Status object's `reason` (`AlreadyExists`, `Invalid`, …), or empty. */
   readonly reason?: string;
-  /** What the cluster asks to wait, in milliseconds. */
+  /** The requested wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
   /** True when the request may have been carried out although it failed. */
   readonly ambiguous?: boolean;
@@ -67,10 +101,13 @@ export class ArgoError extends FacteurError {
   readonly reason: string;
   readonly retryAfterMs: number | undefined;
   readonly ambiguous: boolean;
+  readonly outlook: Outlook;
+  readonly overload: boolean;
 
   constructor(code: ArgoErrorCode, message: string, options: ArgoErrorOptions = {}) {
+    const { outlook, overload } = MEANINGS[code];
     super(code, message, {
-      retryable: !FINAL.has(code),
+      retryable: outlook !== 'final',
       ...(options.details === undefined ? {} : { details: options.details }),
       ...(options.cause === undefined ? {} : { cause: options.cause }),
     });
@@ -78,6 +115,8 @@ export class ArgoError extends FacteurError {
     this.reason = options.reason ?? '';
     this.retryAfterMs = options.retryAfterMs;
     this.ambiguous = options.ambiguous ?? false;
+    this.outlook = outlook;
+    this.overload = overload;
   }
 }
 

@@ -100,12 +100,14 @@ describe('where the cluster comes from', () => {
     }
   });
 
-  test('a list in KUBECONFIG is merged: the first to say something wins, missing files are passed over', async () => {
+  test('a list in KUBECONFIG is merged: the first to say something wins, missing and empty files are passed over', async () => {
     const directory = await files({
+      empty: '',
+      comment: '# nothing\n',
       a: stringify({ 'current-context': '', users: [{ name: 'u', user: { token: 'from-a' } }] }),
       b: kubeconfig({ server: 'http://b', user: { token: 'from-b' }, namespace: 'b' }),
     });
-    const list = ['missing', 'a', 'b'].map((name) => join(directory, name)).join(':');
+    const list = ['missing', 'empty', 'comment', 'a', 'b'].map((name) => join(directory, name)).join(':');
     const access = await resolveClusterAccess(plain({ environment: { KUBECONFIG: list } }));
     expect(await access.connection()).toMatchObject({
       server: 'http://b',
@@ -126,13 +128,29 @@ describe('where the cluster comes from', () => {
   });
 });
 
-describe('a kubeconfig that is of no use', () => {
+describe('an invalid kubeconfig', () => {
   test.each([
     ['no such file', undefined, 'no such file'],
-    ['broken YAML', 'users: [{token: "hush', 'not YAML'],
+    ['broken YAML', 'users: [{token: "hush', 'not YAML, at line 1'],
+    ['an alias of nothing', 'users: *hush', 'not YAML'],
     ['a scalar', 'hello', 'not a kubeconfig'],
     ['an undefined context', kubeconfig({ context: 'other' }), '"other" is not defined'],
     ['a server that is no URL', kubeconfig({ server: 'nowhere' }), 'no valid server'],
+    ['a server of another kind', kubeconfig({ server: 'unix:/run/x' }), 'no valid server'],
+    ['a user that is not there', kubeconfig().replace('name: u', 'name: v'), 'the user "u" is not defined'],
+    [
+      'two users of one name',
+      kubeconfig().replace('contexts:', '  - name: u\ncontexts:'),
+      'users has the duplicate name "u"',
+    ],
+    ['groups without a name', kubeconfig({ user: { 'as-groups': ['dev'] } }), 'need as'],
+    ['a uid without a name', kubeconfig({ user: { 'as-uid': '1' } }), 'need as'],
+    ['a uid that is a number', kubeconfig({ user: { as: 'bob', 'as-uid': 1234 } }), 'as-uid'],
+    ['one group that is no list', kubeconfig({ user: { as: 'bob', 'as-groups': 'dev' } }), 'as-groups'],
+    ['a group that is no text', kubeconfig({ user: { as: 'bob', 'as-groups': [1] } }), 'as-groups'],
+    ['extra that is no map', kubeconfig({ user: { as: 'bob', 'as-user-extra': ['view'] } }), 'as-user-extra'],
+    ['extra that is no list', kubeconfig({ user: { as: 'bob', 'as-user-extra': { a: 'b' } } }), 'as-user-extra'],
+    ['a name with a line break', kubeconfig({ user: { as: 'bob\r\nx: y' } }), 'as and as-uid'],
     ['a SOCKS proxy', kubeconfig({ cluster: { 'proxy-url': 'socks5://x' } }), 'proxy-url'],
   ])('%s', async (_what, content, expected) => {
     const directory = await files(content === undefined ? {} : { config: content });
@@ -148,7 +166,7 @@ describe('ways to log in', () => {
   test.each([
     ['a token', { token: 'abc' }, { authorization: 'Bearer abc' }],
     ['name and password', { username: 'me', password: 'pw' }, { authorization: `Basic ${btoa('me:pw')}` }],
-    ['somebody else’s name', { token: 'abc', as: 'bob' }, { authorization: 'Bearer abc', 'impersonate-user': 'bob' }],
+    ['somebody else’s name', { token: 'abc', as: 'bob' }, { authorization: 'Bearer abc', 'impersonate-user': ['bob'] }],
     ['nothing', {}, {}],
   ])('%s', async (_what, user, headers) => {
     const directory = await files({ config: kubeconfig({ user }) });
@@ -156,6 +174,61 @@ describe('ways to log in', () => {
       plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
     );
     expect((await access.connection()).headers).toEqual(headers);
+  });
+
+  test.each<[string, object, object]>([
+    [
+      'uid, groups and extra',
+      { as: 'bob', 'as-uid': '1234', 'as-groups': ['admins', 'dev'], 'as-user-extra': { Scopes: ['view', 'edit'] } },
+      {
+        'impersonate-user': ['bob'],
+        'impersonate-uid': ['1234'],
+        'impersonate-group': ['admins', 'dev'],
+        'impersonate-extra-scopes': ['view', 'edit'],
+      },
+    ],
+    [
+      'names of extra that no header can have, and text beyond ASCII as its UTF-8 bytes',
+      { as: 'jürgen', 'as-user-extra': { 'acme.com/pröject%': ['a'], empty: [] } },
+      {
+        'impersonate-user': ['jÃ¼rgen'],
+        'impersonate-extra-acme.com%2Fpr%C3%B6ject%25': ['a'],
+      },
+    ],
+    ['nothing but empty fields', { as: '', 'as-uid': '', 'as-groups': null, 'as-user-extra': null }, {}],
+  ])('acting as somebody else: %s', async (_what, user, headers) => {
+    const directory = await files({ config: kubeconfig({ user }) });
+    const access = await resolveClusterAccess(
+      plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
+    );
+    expect((await access.connection()).headers).toEqual(headers);
+  });
+
+  test('data rules over a file, as kubectl has it', async () => {
+    const directory = await files({
+      config: kubeconfig({
+        server: 'https://one',
+        cluster: { 'certificate-authority': 'gone', 'certificate-authority-data': btoa('ca') },
+        user: {
+          'client-certificate': 'gone',
+          'client-certificate-data': btoa('cert'),
+          'client-key': 'gone',
+          'client-key-data': btoa('key'),
+        },
+      }),
+    });
+    const access = await resolveClusterAccess(plain({ environment: { KUBECONFIG: join(directory, 'config') } }));
+    const { tls } = await access.connection();
+    expect([String(tls.ca), String(tls.cert), String(tls.key)]).toEqual(['ca', 'cert', 'key']);
+  });
+
+  test('of a key that is written twice the last one counts, of several documents the first', async () => {
+    const text = `${kubeconfig({ server: 'http://one' })}current-context: main\nkind: Config\nkind: Config\n---\nother: [`;
+    expect(
+      await resolved({
+        environment: { KUBECONFIG: join(await files({ config: `current-context: no\n${text}` }), 'config') },
+      }),
+    ).toEqual(['http://one', expect.anything()]);
   });
 
   test('files are found relative to the kubeconfig, and data beside it', async () => {

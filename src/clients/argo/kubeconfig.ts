@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import type { Clock } from '../../base/clock.ts';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
 import { isRecord } from '../../base/json.ts';
 import type { ClusterAccess } from './connection.ts';
-import { createClusterAccess, type ClusterSource, type NamedEntry, type RawKubeconfig } from './credentials.ts';
+import { readProxies } from '../../config/egress-proxy.ts';
+import { createClusterAccess, type ClusterSource } from './credentials.ts';
+import { kubeconfigInvalid, textOf, type NamedEntry, type RawKubeconfig } from './selected-context.ts';
 
 /** Where a pod finds its own identity. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -19,13 +21,14 @@ export interface KubeconfigSources {
 }
 
 /**
- * The cluster to talk to: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-list is merged, the first file to say
- * something wins), else the pod's service account, else `~/.kube/config`. Throws `argo.kubeconfig_missing` when there
- * is none and `argo.kubeconfig_invalid` when the chosen one is of no use. Credentials are first asked for by a request.
+ * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a
+ * value wins), else the pod's service account, else `~/.kube/config`. Throws `argo.kubeconfig_missing` without any
+ * and `argo.kubeconfig_invalid` if the chosen one is invalid. Credentials are first read by a request.
  */
 export async function resolveClusterAccess(sources: KubeconfigSources): Promise<ClusterAccess> {
   const source = await chooseSource(sources);
-  return createClusterAccess(source, await source.load(), sources.clock);
+  const proxies = readProxies(sources.environment);
+  return createClusterAccess(source, await source.load(), { clock: sources.clock, proxies });
 }
 
 async function chooseSource(sources: KubeconfigSources): Promise<ClusterSource> {
@@ -49,7 +52,7 @@ async function chooseSource(sources: KubeconfigSources): Promise<ClusterSource> 
   }
   throw new FacteurError(
     'argo.kubeconfig_missing',
-    'no Kubernetes credentials found: set FACTEUR_KUBECONFIG or KUBECONFIG, run in a cluster with a service account, or have ~/.kube/config',
+    'no Kubernetes credentials found: set FACTEUR_KUBECONFIG or KUBECONFIG, run in a cluster with a service account, or create ~/.kube/config',
     { retryable: false },
   );
 }
@@ -69,7 +72,7 @@ async function inClusterSource(
     return undefined;
   }
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  // The ports on which `kubectl proxy` and its kind speak plain HTTP, by convention of the other clients.
+  // The ports on which `kubectl proxy` and similar tools serve plain HTTP, by convention of other clients.
   const scheme = ['80', '8080', '8001'].includes(port) ? 'http' : 'https';
   const load = async (): Promise<RawKubeconfig> => ({
     clusters: [
@@ -104,7 +107,7 @@ async function loadFiles(files: readonly string[], name: string): Promise<RawKub
     }
   }
   if (loaded.length === 0) {
-    throw invalid(name, 'no such file');
+    throw kubeconfigInvalid(name, 'no such file');
   }
   return {
     clusters: firstOfEachName(loaded.flatMap(({ clusters }) => clusters)),
@@ -115,37 +118,57 @@ async function loadFiles(files: readonly string[], name: string): Promise<RawKub
 }
 
 function parseFile(file: string, text: string): RawKubeconfig {
-  let document: unknown;
-  try {
-    document = parse(text);
-  } catch {
-    // The parser's message quotes the file, which may hold a token.
-    throw invalid(file, 'not YAML');
-  }
-  if (!isRecord(document)) {
-    throw invalid(file, 'not a kubeconfig');
-  }
+  const document = parseAsKubectl(file, text);
   const directory = dirname(resolve(file));
-  const current = document['current-context'];
   return {
-    clusters: entries(document['clusters'], 'cluster', directory),
-    users: entries(document['users'], 'user', directory),
-    contexts: entries(document['contexts'], 'context', directory),
-    currentContext: typeof current === 'string' ? current : '',
+    clusters: entries(document, 'cluster', { file, directory }),
+    users: entries(document, 'user', { file, directory }),
+    contexts: entries(document, 'context', { file, directory }),
+    currentContext: textOf(document['current-context']),
   };
 }
 
-/** Fields that are paths relative to the file they stand in. */
+/** The first document counts, and of a key that is written twice the last one: so does Go's library, and so kubectl. */
+function parseAsKubectl(file: string, text: string): Readonly<Record<string, unknown>> {
+  const [first] = parseAllDocuments(text, { uniqueKeys: false, merge: true, logLevel: 'error' });
+  const [fault] = first?.errors ?? [];
+  if (fault !== undefined) {
+    // The parser's message quotes the file, which may hold a token.
+    throw kubeconfigInvalid(file, `not YAML, at line ${fault.linePos?.[0].line ?? 1}`);
+  }
+  // An empty file is valid, since another file of the list may have everything.
+  const value = plainValue(file, () => first?.toJS()) ?? {};
+  if (!isRecord(value)) {
+    throw kubeconfigInvalid(file, 'not a kubeconfig');
+  }
+  return value;
+}
+
+/** Aliases that are not there, or too many of them, are found when the value is made. */
+function plainValue(file: string, make: () => unknown): unknown {
+  try {
+    return make();
+  } catch {
+    throw kubeconfigInvalid(file, 'not YAML: its aliases cannot be resolved');
+  }
+}
+
+/** Fields with paths relative to their file. */
 const PATHS = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile'];
 
-function entries(list: unknown, key: 'cluster' | 'user' | 'context', directory: string): NamedEntry[] {
-  if (!Array.isArray(list)) {
-    return [];
+function entries(
+  document: Readonly<Record<string, unknown>>,
+  key: 'cluster' | 'user' | 'context',
+  { file, directory }: { readonly file: string; readonly directory: string },
+): NamedEntry[] {
+  const list = document[`${key}s`];
+  const items = (Array.isArray(list) ? list : []).filter(isRecord).filter(({ name }) => typeof name === 'string');
+  const names = items.map(({ name }) => textOf(name));
+  const repeated = names.find((name, index) => names.indexOf(name) < index);
+  if (repeated !== undefined) {
+    throw kubeconfigInvalid(file, `${key}s has the duplicate name ${JSON.stringify(repeated)}`);
   }
-  return list.filter(isRecord).flatMap((item) => {
-    const body = item[key];
-    return typeof item['name'] === 'string' ? [{ name: item['name'], [key]: absolute(body, directory) }] : [];
-  });
+  return items.map((item) => ({ name: textOf(item['name']), [key]: absolute(item[key], directory) }));
 }
 
 function absolute(body: unknown, directory: string): Record<string, unknown> {
@@ -174,10 +197,6 @@ async function readIfPresent(file: string): Promise<string | undefined> {
     if (isRecord(error) && (error['code'] === 'ENOENT' || error['code'] === 'ENOTDIR')) {
       return undefined;
     }
-    throw invalid(file, errorMessage(error));
+    throw kubeconfigInvalid(file, errorMessage(error));
   }
-}
-
-function invalid(file: string, why: string): FacteurError {
-  return new FacteurError('argo.kubeconfig_invalid', `kubeconfig ${file}: ${why}`, { retryable: false });
 }

@@ -60,9 +60,7 @@ describe('podLog', () => {
     const cluster = await startCluster({ defaults: { outcome: 'fail', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
     const client = clientFor(cluster.url);
     await client.createWorkflow(NAMESPACE, manifest('one'));
-    await expect
-      .poll(async () => (await client.getWorkflow(NAMESPACE, 'one')).status?.phase, { timeout: 10_000 })
-      .toBe('Failed');
+    await expect.poll(async () => (await client.getWorkflow(NAMESPACE, 'one')).status?.phase).toBe('Failed');
     const nodes = Object.values((await client.getWorkflow(NAMESPACE, 'one')).status?.nodes ?? {});
     const failed = nodes.find((node) => node.type === 'Pod' && node.phase === 'Failed');
     const pod = `one-${failed?.templateName}-${/\d+$/.exec(failed?.id ?? '')?.[0]}`;

@@ -1,35 +1,45 @@
 import { isRecord } from '../../base/json.ts';
 import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
-import type { Workflow, WorkflowPage, WorkflowTemplate } from './workflows.ts';
+import type { Workflow, WorkflowTemplate } from './workflows.ts';
+
+/** Makes an object of certain identity out of JSON. */
+export type ReadObject<T> = (value: unknown, operation: Operation) => T;
+
+/** One page of a list. */
+export interface Page<T> {
+  readonly objects: readonly T[];
+  readonly resourceVersion: string;
+  readonly continue: string;
+}
 
 /** A Workflow of which the identity is certain: name, namespace and uid are there. */
 export function readWorkflow(value: unknown, operation: Operation): Workflow {
   if (!hasIdentity(value)) {
-    throw badAnswer(operation, 'the answer is no Workflow');
+    throw badAnswer(operation, 'the response is not a Workflow');
   }
   return value as Workflow;
 }
 
 export function readWorkflowTemplate(value: unknown, operation: Operation): WorkflowTemplate {
   if (!hasIdentity(value)) {
-    throw badAnswer(operation, 'the answer is no WorkflowTemplate');
+    throw badAnswer(operation, 'the response is not a WorkflowTemplate');
   }
   return value as WorkflowTemplate;
 }
 
-export function readPage(value: unknown, operation: Operation): WorkflowPage {
+export function readPage<T>(value: unknown, operation: Operation, readObject: ReadObject<T>): Page<T> {
   const metadata = isRecord(value) ? value['metadata'] : undefined;
   if (!isRecord(value) || !isRecord(metadata) || typeof metadata['resourceVersion'] !== 'string') {
-    throw badAnswer(operation, 'the answer is no list');
+    throw badAnswer(operation, 'the response is not a list');
   }
   // Go encodes an empty slice as null in some places.
   const items = value['items'] ?? [];
   if (!Array.isArray(items)) {
-    throw badAnswer(operation, 'the answer is no list');
+    throw badAnswer(operation, 'the response is not a list');
   }
   return {
-    workflows: items.map((item) => readWorkflow(item, operation)),
+    objects: items.map((item) => readObject(item, operation)),
     resourceVersion: metadata['resourceVersion'],
     continue: typeof metadata['continue'] === 'string' ? metadata['continue'] : '',
   };

@@ -3,17 +3,17 @@ import { Agent, ProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { errorFromAnswer } from './answers.ts';
+import { argoErrorOf } from './answers.ts';
 import type { Operation } from './answers.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
 import { startDeadline } from './deadline.ts';
 import type { Deadline } from './deadline.ts';
 import { ArgoError } from './errors.ts';
 
-/** An answer larger than this is not read to its end: memory is worth more than an odd page. */
+/** Answers are read up to this size, which bounds memory. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** The create path at its fastest needs a few dozen; one more is taken by each watch. */
+/** The create path needs a few dozen at its peak; each watch takes one more. */
 const MAX_CONNECTIONS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -23,6 +23,8 @@ export interface ClusterRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: { readonly contentType: string; readonly json: object };
+  /** Without credentials. */
+  readonly anonymous?: boolean;
   /** The kind of answer; JSON unless said otherwise. */
   readonly accept?: string;
 }
@@ -30,7 +32,7 @@ export interface ClusterRequest {
 type ResponseData = Dispatcher.ResponseData;
 type RequestOptions = NonNullable<Parameters<typeof request<null>>[1]>;
 
-/** What a request needs besides what is wanted. */
+/** What a request needs besides its content. */
 interface Surroundings {
   readonly connection: Connection;
   readonly deadline: Deadline;
@@ -94,7 +96,7 @@ export class ClusterTransport {
     if (response.statusCode !== 401) {
       return expectSuccess(response, wanted.operation);
     }
-    // A rotated token: the cluster did nothing, so one more try with fresh credentials is safe for writes too.
+    // A rotated token: the cluster did nothing, so one retry with fresh credentials is safe even for writes.
     await response.body.dump();
     const fresh = await deadline.race(this.#access.connection(connection));
     return expectSuccess(await this.#exchange(wanted, fresh, deadline), wanted.operation);
@@ -116,7 +118,7 @@ export class ClusterTransport {
       dispatcher: this.#dispatcherFor(connection),
       method: wanted.method,
       headers: {
-        ...connection.headers,
+        ...(wanted.anonymous === true ? {} : connection.headers),
         ...trace,
         accept: wanted.accept ?? 'application/json',
         'user-agent': 'facteur',
@@ -152,17 +154,19 @@ export class ClusterTransport {
     return dispatcher;
   }
 
-  /** The typed error for whatever broke an exchange. */
+  /** The typed error for any failure of an exchange. */
   translate(error: unknown, operation: Operation, deadline: Deadline): ArgoError {
     if (error instanceof ArgoError) {
       return error;
     }
     if (error instanceof FacteurError) {
-      return new ArgoError('argo.credentials', `cannot ${operation.name}: ${error.message}`, { cause: error });
+      // The message is for the operator's log: it names files of this machine.
+      const details = `cannot ${operation.name}: no credentials for the cluster`;
+      return new ArgoError('argo.credentials', `cannot ${operation.name}: ${error.message}`, { details, cause: error });
     }
     const ambiguous = operation.write && wasPerhapsSent(error);
     if (deadline.timedOut) {
-      return new ArgoError('argo.timeout', `cannot ${operation.name}: no answer in time`, { ambiguous, cause: error });
+      return new ArgoError('argo.timeout', `cannot ${operation.name}: timed out`, { ambiguous, cause: error });
     }
     if (deadline.aborted || this.#closed) {
       return new ArgoError('argo.aborted', `cannot ${operation.name}: aborted`, { ambiguous, cause: error });
@@ -202,13 +206,13 @@ async function expectSuccess(response: ResponseData, operation: Operation): Prom
     return response;
   }
   const body = await readBounded(response, MAX_ERROR_BYTES, operation).catch((error: unknown) => {
-    // The status alone tells enough; an oversized error page is not worth reading.
+    // The status is enough; an oversized error page is not worth reading.
     if (error instanceof ArgoError) {
       return '';
     }
     throw error;
   });
-  throw errorFromAnswer(operation, { status: response.statusCode, headers: response.headers, body });
+  throw argoErrorOf(operation, { status: response.statusCode, headers: response.headers, body });
 }
 
 async function readBounded(response: ResponseData, limit: number, operation: Operation): Promise<string> {
@@ -217,7 +221,7 @@ async function readBounded(response: ResponseData, limit: number, operation: Ope
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > limit) {
-      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the answer passes ${limit} bytes`, {
+      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the response exceeds ${limit} bytes`, {
         status: response.statusCode,
         reason: ANSWER_TOO_LARGE,
         ambiguous: operation.write,
@@ -235,7 +239,7 @@ function parseJson(body: string, operation: Operation, status: number): unknown 
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the answer is not JSON`, {
+    throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the response is not JSON`, {
       status,
       ambiguous: operation.write,
       cause: error,

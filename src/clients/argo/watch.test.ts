@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clientFor, manifest, NAMESPACE, seed, startCluster } from '../../../test/support/cluster.ts';
-import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
+import type { SimulatedCluster } from '../../../sandbox/cluster/cluster.ts';
 import { ArgoError } from './errors.ts';
+import { readWorkflow } from './read.ts';
 import { lines, parseWatchLine } from './watch.ts';
 import type { WatchEvent, WatchOptions } from './workflows.ts';
 
@@ -31,12 +32,18 @@ async function quietCluster(bookmarkIntervalMs = 60_000): Promise<SimulatedClust
   return startCluster({ defaults: { pendingMs: 3_600_000 }, bookmarkIntervalMs });
 }
 
+/** From now on limits run out when the test says so; bookmarks, and what the test polls, come as before. */
+function turnTimeouts(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
 function isWatched(cluster: SimulatedCluster): () => unknown {
   return () => cluster.state()['watchers'];
 }
 
 describe('a watch', () => {
-  test('goes on where a list ended', async () => {
+  test('continues where a list ended', async () => {
     const cluster = await quietCluster();
     const client = clientFor(cluster.url);
     await client.createWorkflow(NAMESPACE, manifest('before'));
@@ -128,22 +135,32 @@ describe('a watch that breaks', () => {
   });
 
   test('silence, also from the very beginning', async () => {
-    const cluster = await quietCluster(100);
+    const cluster = await quietCluster(20);
+    turnTimeouts();
     const { events, over } = follow(cluster, { idleTimeoutMs: 1000 });
-    await expect.poll(() => events.length).toBeGreaterThan(12);
+    for (let turn = 0; turn < 4; turn += 1) {
+      // One that came since the last turn: only that begins the time anew.
+      const heard = events.length;
+      await expect.poll(() => events.length).toBeGreaterThan(heard);
+      vi.advanceTimersByTime(900);
+    }
+    await expect.poll(() => events.length).toBeGreaterThan(8);
     cluster.faults.apply({ op: 'silence-watches', ms: 3_600_000 });
+    vi.advanceTimersByTime(1000);
     expect(await over).toMatchObject({ code: 'argo.timeout', retryable: true });
     cluster.faults.apply({ op: 'add', rule: { match: { verb: 'watch' }, action: { kind: 'hang' } } });
-    expect(await follow(cluster, { idleTimeoutMs: 200 }).over).toMatchObject({ code: 'argo.timeout' });
+    const silent = follow(cluster, { idleTimeoutMs: 1000 });
+    vi.advanceTimersByTime(1000);
+    expect(await silent.over).toMatchObject({ code: 'argo.timeout' });
   });
 
   test('a slow reader is not taken for a silent server', async () => {
-    const cluster = await quietCluster(100);
+    const cluster = await quietCluster(20);
+    turnTimeouts();
     seed(cluster, manifest('one'));
     const watch = clientFor(cluster.url).watchWorkflows(NAMESPACE, { idleTimeoutMs: 1000 });
     expect((await watch.next()).value).toMatchObject({ type: 'ADDED' });
-    const others = follow(cluster);
-    await expect.poll(() => others.events.filter((event) => event === 'BOOKMARK').length).toBeGreaterThan(12);
+    vi.advanceTimersByTime(10_000);
     seed(cluster, manifest('two'));
     let event: WatchEvent | undefined;
     do {
@@ -197,7 +214,7 @@ describe('lines', () => {
     '{"type":"NEW","object":{"metadata":{"resourceVersion":"1"}}}',
     '{"type":"BOOKMARK","object":{"metadata":{}}}',
   ])('%j is no event', (line) => {
-    expect(() => parseWatchLine(line, OPERATION)).toThrow(ArgoError);
+    expect(() => parseWatchLine(line, OPERATION, readWorkflow)).toThrow(ArgoError);
   });
 });
 

@@ -2,14 +2,13 @@ import { isRecord } from '../../base/json.ts';
 import { errorFromEvent } from './answers.ts';
 import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
-import { readWorkflow } from './read.ts';
-import type { WatchEvent } from './workflows.ts';
+import type { ReadObject } from './read.ts';
 
 /** No event can be longer than what the cluster stores; twice etcd's limit for an object, with room for escapes. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 10;
 
-/** Whole lines out of a stream of pieces. Half a line at the end means that somebody cut the connection in order. */
+/** Splits a stream of chunks into whole lines. An incomplete line at the end means that the connection was cut. */
 export async function* lines(
   pieces: AsyncIterable<Buffer>,
   operation: Operation,
@@ -30,7 +29,7 @@ export async function* lines(
       size += piece.length - start;
     }
     if (size > MAX_LINE_BYTES) {
-      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event passes ${MAX_LINE_BYTES} bytes`);
+      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event exceeds ${MAX_LINE_BYTES} bytes`);
     }
   }
   if (size > 0) {
@@ -38,8 +37,13 @@ export async function* lines(
   }
 }
 
+/** One event of a watch. */
+export type ObjectEvent<T> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
 /** One line of a watch. An ERROR event is thrown as what it says: `argo.expired` for 410. */
-export function parseWatchLine(line: string, operation: Operation): WatchEvent {
+export function parseWatchLine<T>(line: string, operation: Operation, readObject: ReadObject<T>): ObjectEvent<T> {
   const event = parseLine(line, operation);
   if (event['type'] === 'ERROR') {
     throw errorFromEvent(operation, event['object']);
@@ -55,7 +59,7 @@ export function parseWatchLine(line: string, operation: Operation): WatchEvent {
     case 'ADDED':
     case 'MODIFIED':
     case 'DELETED':
-      return { type: event['type'], workflow: readWorkflow(object, operation), resourceVersion: version };
+      return { type: event['type'], object: readObject(object, operation), resourceVersion: version };
     default:
       throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: an event of an unknown type`);
   }

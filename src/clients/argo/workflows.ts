@@ -18,17 +18,21 @@ export interface ListOptions extends CallOptions {
   readonly limit?: number | undefined;
   /** Start in the middle: the `continue` of an earlier page. */
   readonly continue?: string | undefined;
-  /** `'0'` lets the apiserver answer from its cache, and then it gives all in one page, whatever `limit` says. */
+  /** `'0'` lets the API server answer from its cache, in one page regardless of `limit`. */
   readonly resourceVersion?: string | undefined;
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan' | undefined;
 }
 
 export interface WorkflowPage {
   readonly workflows: readonly Workflow[];
-  /** Where a watch may start so that nothing after this list is missed. */
+  /** The version from which a watch misses nothing after this list. */
   readonly resourceVersion: string;
   /** Token of the next page, empty on the last. */
   readonly continue: string;
+}
+
+export interface TemplatePage extends Omit<WorkflowPage, 'workflows'> {
+  readonly templates: readonly WorkflowTemplate[];
 }
 
 export interface WatchOptions {
@@ -50,9 +54,24 @@ export type WatchEvent =
     }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
 
-export interface PodLogOptions extends CallOptions {
+export type TemplateEvent =
+  | {
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+      readonly template: WorkflowTemplate;
+      readonly resourceVersion: string;
+    }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+interface PodLogOptions extends CallOptions {
   readonly container: string;
   readonly tailLines: number;
+}
+
+/** Of RFC 6902. */
+export interface PatchOperation {
+  readonly op: 'test' | 'add' | 'replace';
+  readonly path: string;
+  readonly value: unknown;
 }
 
 /** The few calls that facteur makes to the cluster. Every failure is an `ArgoError`. */
@@ -63,13 +82,28 @@ export interface ArgoClient {
   listWorkflows(namespace: string, options?: ListOptions): AsyncGenerator<WorkflowPage, void, undefined>;
   /** Ends quietly when the server ends the watch or the signal aborts; throws otherwise. */
   watchWorkflows(namespace: string, options?: WatchOptions): AsyncGenerator<WatchEvent, void, undefined>;
-  /** A JSON merge patch, e.g. `{spec: {shutdown: 'Stop'}}`. */
+  /** A JSON merge patch, e.g. `{spec: {shutdown: 'Stop', suspend: null}}`. */
   patchWorkflow(namespace: string, name: string, patch: object, options?: CallOptions): Promise<Workflow>;
+  /** As {@link listWorkflows}. */
+  listWorkflowTemplates(namespace: string, options?: ListOptions): AsyncGenerator<TemplatePage, void, undefined>;
+  /** As {@link watchWorkflows}. */
+  watchWorkflowTemplates(namespace: string, options?: WatchOptions): AsyncGenerator<TemplateEvent, void, undefined>;
+  /** A JSON Patch; `argo.invalid` if one of its tests fails or a path is missing. */
+  patchWorkflowIf(
+    namespace: string,
+    name: string,
+    operations: readonly PatchOperation[],
+    options?: CallOptions,
+  ): Promise<Workflow>;
   getWorkflowTemplate(namespace: string, name: string, options?: CallOptions): Promise<WorkflowTemplate>;
   /** The last lines of a pod's container, as it wrote them. Needs the verb `get` on `pods/log`, which not every facteur has. */
   podLog(namespace: string, pod: string, options: PodLogOptions): Promise<string>;
+  /** Whether the API server reports that it is ready; false if it does not answer. Never rejects. */
+  isReady(options?: CallOptions): Promise<boolean>;
+  /** The key set with which the cluster signs the tokens of service accounts, as JSON. Every service account may read it. */
+  tokenKeys(options?: CallOptions): Promise<unknown>;
   /** The apiserver's version (`v1.31.0`); the cheapest way to learn whether it answers. */
   serverVersion(options?: CallOptions): Promise<string>;
-  /** Ends every request and watch that is under way, and closes the connections. */
+  /** Ends all requests and watches, and closes the connections. */
   close(): Promise<void>;
 }

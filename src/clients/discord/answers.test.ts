@@ -1,8 +1,9 @@
+import { RESTJSONErrorCodes } from 'discord-api-types/v10';
 import { describe, expect, test } from 'vitest';
-import { errorFromAnswer } from './answers.ts';
+import { discordErrorOf } from './answers.ts';
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
-  errorFromAnswer('edit the message', {
+  discordErrorOf('edit the message', {
     status,
     headers,
     body: typeof body === 'string' ? body : JSON.stringify(body),
@@ -21,8 +22,18 @@ describe('errorFromAnswer', () => {
     [401, 50_027, 'discord.token_expired', false],
     [400, 50_035, 'discord.invalid', false],
     [400, 50_083, 'discord.thread_archived', false],
+    [403, 50_083, 'discord.thread_archived', false],
+    [400, 160_005, 'discord.thread_archived', false],
+    [400, 30_034, 'discord.command_limit', false],
     [401, 0, 'discord.unauthorized', false],
-    [404, 0, 'discord.not_found', false],
+    [404, 0, 'discord.bad_answer', true],
+    [403, 0, 'discord.bad_answer', true],
+    [404, 10_063, 'discord.not_found', false],
+    // The front of Discord, which turns whole addresses away for a while.
+    [403, 40_333, 'discord.unavailable', true],
+    // A gateway's own number, or its status.
+    [403, 7, 'discord.bad_answer', true],
+    [404, 404, 'discord.bad_answer', true],
     [429, 0, 'discord.rate_limited', true],
     [500, 0, 'discord.unavailable', true],
     [503, 130_000, 'discord.unavailable', true],
@@ -30,6 +41,29 @@ describe('errorFromAnswer', () => {
     const error = answer(status, { message: 'm', code });
     expect(error).toMatchObject({ code: name, status, discordCode: code, retryable });
     expect(error.message).toContain(`HTTP ${status}`);
+  });
+
+  test.each([
+    [301, '<html>moved</html>', 'discord.bad_answer'],
+    [400, '<html>400 Bad Request</html>', 'discord.bad_answer'],
+    [401, '<html>401</html>', 'discord.bad_answer'],
+    [403, '', 'discord.bad_answer'],
+    [404, '{"message":"no Route matched with those values"}', 'discord.bad_answer'],
+    [404, '{"message":"404: Not Found","code":"0"}', 'discord.bad_answer'],
+    [408, 'Request Timeout', 'discord.timeout'],
+    [413, '[]', 'discord.bad_answer'],
+    [429, '<html>429</html>', 'discord.rate_limited'],
+    [502, '<html>502</html>', 'discord.unavailable'],
+  ])('%i that is not Discord’s passes: %s', (status, body, code) => {
+    expect(answer(status, body)).toMatchObject({ code, retryable: true });
+  });
+
+  test('every number that Discord publishes is known for Discord’s', () => {
+    const published = Object.values(RESTJSONErrorCodes).filter((code) => Number(code) > 0);
+    expect(published.length).toBeGreaterThan(100);
+    for (const code of published) {
+      expect(answer(400, { message: 'm', code }).code).not.toBe('discord.bad_answer');
+    }
   });
 
   test.each([

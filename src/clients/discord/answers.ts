@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isRecord } from '../../base/json.ts';
 import { DiscordError, type DiscordErrorCode } from './errors.ts';
 
-export interface Answer {
+interface DiscordAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -13,20 +13,34 @@ const BY_CODE: Readonly<Record<number, DiscordErrorCode>> = {
   10_008: 'discord.unknown_message',
   10_015: 'discord.unknown_webhook',
   10_062: 'discord.unknown_webhook',
+  30_032: 'discord.command_limit',
+  30_034: 'discord.command_limit',
   30_046: 'discord.edit_limit',
+  // Disabled for a while (twice), its own front that blocks, and overload.
+  40_004: 'discord.unavailable',
+  40_006: 'discord.unavailable',
+  40_333: 'discord.unavailable',
+  130_000: 'discord.unavailable',
   50_005: 'discord.foreign_message',
   50_027: 'discord.token_expired',
   50_083: 'discord.thread_archived',
+  160_005: 'discord.thread_archived',
 };
 
+/** Refusals that Discord itself has worded, with a number that says no more than the status. */
 const BY_STATUS: Readonly<Record<number, DiscordErrorCode>> = {
   401: 'discord.unauthorized',
   403: 'discord.forbidden',
   404: 'discord.not_found',
-  429: 'discord.rate_limited',
 };
 
-/** A longer wait than this is an odd page's, not Discord's. */
+/** No matter which server sent it. */
+const PASSING: Readonly<Record<number, DiscordErrorCode>> = { 408: 'discord.timeout', 429: 'discord.rate_limited' };
+
+/** Discord's numbers begin here; below are 0, which it gives when it has nothing to say, and the numbers of gateways. */
+const FIRST_DISCORD_CODE = 10_001;
+
+/** Discord never asks for a longer wait than this. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 const MAX_DETAILS = 300;
 
@@ -39,13 +53,13 @@ interface ErrorBody {
 }
 
 /** The typed error for an answer that is not a success; `what` completes «cannot …». */
-export function errorFromAnswer(what: string, { status, headers, body }: Answer): DiscordError {
+export function discordErrorOf(what: string, { status, headers, body }: DiscordAnswer): DiscordError {
   const parsed = parseError(body);
   const discordCode = typeof parsed.code === 'number' ? parsed.code : 0;
   const said = typeof parsed.message === 'string' ? parsed.message : 'no reason given';
   const fields = describeFields(parsed.errors);
   const message = `cannot ${what}: ${said}${fields === '' ? '' : `: ${fields}`} (HTTP ${status}, code ${discordCode})`;
-  return new DiscordError(BY_CODE[discordCode] ?? codeOfStatus(status), message, {
+  return new DiscordError(codeOf(status, parsed), message, {
     status,
     discordCode,
     retryAfterMs: retryAfterMs(headers, parsed),
@@ -59,8 +73,21 @@ function isGlobal(status: number, headers: IncomingHttpHeaders, body: ErrorBody)
   return fromTheFront || body.global === true || headers['x-ratelimit-global'] === 'true';
 }
 
-function codeOfStatus(status: number): DiscordErrorCode {
-  return BY_STATUS[status] ?? (status >= 500 ? 'discord.unavailable' : 'discord.invalid');
+/**
+ * A refusal is final only in Discord's own words. Between facteur and Discord are its front and often a proxy, which
+ * answer with any status and a page of their own when they are in trouble.
+ */
+function codeOf(status: number, body: ErrorBody): DiscordErrorCode {
+  const known = typeof body.code === 'number' ? BY_CODE[body.code] : undefined;
+  const passing = status >= 500 ? 'discord.unavailable' : PASSING[status];
+  const final = isDiscords(status, body) ? (BY_STATUS[status] ?? 'discord.invalid') : 'discord.bad_answer';
+  return known ?? passing ?? final;
+}
+
+/** JSON with a number of Discord's; or the one refusal that it gives without: a bot token that it does not know. */
+function isDiscords(status: number, { code, message }: ErrorBody): boolean {
+  const badToken = status === 401 && code === 0 && typeof message === 'string';
+  return badToken || (typeof code === 'number' && code >= FIRST_DISCORD_CODE);
 }
 
 /** The longer of what the header (whole seconds) and the body (exact) say, so that no retry comes a moment early. */

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../base/secret.ts';
 import { startDiscordWorld, type DiscordWorld } from '../../../test/support/discord.ts';
-import type { FaultAction } from '../../sandbox/discord/faults.ts';
+import type { FaultAction } from '../../../sandbox/discord/faults.ts';
 import { createDiscordClient, type DiscordClient } from './client.ts';
 import type { MessageBody } from './message.ts';
 
@@ -64,6 +64,18 @@ describe('messages', () => {
     expect(world.discord.messages()[0]?.versions.map(({ content }) => content)).toEqual(['a', 'b']);
   });
 
+  test('no page that says that all is well makes, changes or deletes a command', async () => {
+    const plan = { name: 'plan', description: 'Plans' };
+    for (const attempt of [
+      () => client.createCommand(undefined, plan),
+      () => client.editCommand(undefined, '1', plan),
+      () => client.deleteCommand(undefined, '1'),
+    ]) {
+      await fault({ kind: 'answer', answer: { status: 200, body: '{"status":"ok"}' } });
+      await expect(attempt()).rejects.toMatchObject({ code: 'discord.bad_answer', retryable: true });
+    }
+  });
+
   test('commands, global and of a guild', async () => {
     const plan = { name: 'plan', description: 'Plans' };
     const { id } = await client.createCommand(undefined, plan);
@@ -83,7 +95,6 @@ describe('what Discord says about waiting', () => {
     await expect(post()).rejects.toMatchObject({ code: 'discord.rate_limited', retryAfterMs: 60_000 });
     await expect(post()).rejects.toMatchObject({ code: 'discord.rate_limited', retryable: true });
     expect(requests()['channel.message.create']).toBe(1);
-    expect(client.pausedForMs()).toBe(0);
     await world.discord.faults.apply({ op: 'channel', id: '5' });
     await client.postMessage('5', body('x'));
   });
@@ -101,12 +112,12 @@ describe('what Discord says about waiting', () => {
     const token = await interactionToken();
     await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000, scope: 'global' } });
     await expect(client.postMessage('1', body('x'))).rejects.toMatchObject({ global: true });
-    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.rate_limited', global: true });
-    expect(client.pausedForMs()).toBeGreaterThan(59_000);
+    const held = { code: 'discord.rate_limited', global: true, heldBack: true };
+    await expect(client.listCommands(undefined)).rejects.toMatchObject(held);
     await client.editOriginal(token, body('still'));
   });
 
-  test('a refused bot token is not tried again at once', async () => {
+  test('a refused bot token is not retried at once', async () => {
     const stranger = clientFor(world.discord.apiBaseUrl, { token: 'wrong' });
     await expect(stranger.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.unauthorized' });
     await expect(stranger.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.rate_limited' });
@@ -125,8 +136,15 @@ describe('failures', () => {
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection', retryable: true });
     await fault({ kind: 'answer', answer: { status: 502, body: '<html>Bad gateway</html>' } });
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.unavailable', status: 502 });
-    await fault({ kind: 'answer', answer: { status: 200, body: '<html>maintenance</html>' } });
-    await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.bad_answer', retryable: true });
+    for (const page of ['<html>maintenance</html>', '{"ok":true}', 'null']) {
+      await fault({ kind: 'answer', answer: { status: 200, body: page } });
+      await expect(client.listCommands(undefined)).rejects.toMatchObject({
+        code: 'discord.bad_answer',
+        retryable: true,
+      });
+      await fault({ kind: 'answer', answer: { status: 200, body: page } });
+      await expect(client.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.bad_answer' });
+    }
     await world.discord.disconnect();
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
   });

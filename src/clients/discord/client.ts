@@ -4,18 +4,24 @@ import type {
   RESTPostAPIApplicationCommandsJSONBody,
 } from 'discord-api-types/v10';
 import type { Secret } from '../../base/secret.ts';
+import { isRecord } from '../../base/json.ts';
+import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
 import type { MessageBody, NewMessageBody, SentMessage } from './message.ts';
 import { DiscordTransport } from './transport.ts';
 
-export interface DiscordClientOptions {
+interface DiscordClientOptions {
   /** No slash and no version at the end. */
   readonly apiBaseUrl: string;
   readonly applicationId: string;
   readonly botToken: Secret;
   /** facteur's own, for the `User-Agent` that Discord asks for. */
   readonly version: string;
+  /** Discord is reached through the one that fits, if any does. */
+  readonly proxies?: EgressProxies;
   /** For one request, in milliseconds. */
   readonly timeoutMs?: number;
+  /** Milliseconds, always growing, by which Discord's pauses are counted; those of the process unless given. */
+  readonly elapsedMs?: () => number;
 }
 
 /**
@@ -42,16 +48,22 @@ export interface DiscordClient {
     change: RESTPatchAPIApplicationCommandJSONBody,
   ): Promise<APIApplicationCommand>;
   deleteCommand(guildId: string | undefined, commandId: string): Promise<void>;
-  /** Milliseconds for which Discord wants nothing from this bot; 0 usually. */
-  pausedForMs(): number;
   close(): Promise<void>;
 }
 
 const TIMEOUT_MS = 10_000;
+const NO_PROXIES: EgressProxies = { noProxy: '' };
 
 export function createDiscordClient(options: DiscordClientOptions): DiscordClient {
   const { applicationId } = options;
-  const transport = new DiscordTransport({ ...options, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
+  const { timeoutMs = TIMEOUT_MS, elapsedMs = () => performance.now(), proxies = NO_PROXIES } = options;
+  const proxy = proxyFor(new URL(options.apiBaseUrl), proxies);
+  const transport = new DiscordTransport({
+    ...options,
+    timeoutMs,
+    elapsedMs,
+    ...(proxy === undefined ? {} : { proxy }),
+  });
   const webhook = (token: Secret): string => `/webhooks/${applicationId}/${encodeURIComponent(token.reveal())}`;
   const commands = (guildId: string | undefined): string =>
     `/applications/${applicationId}${guildId === undefined ? '' : `/guilds/${encodeURIComponent(guildId)}`}/commands`;
@@ -65,9 +77,17 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         path: `${webhook(token)}/messages/@original`,
         bucket: webhook(token),
         body,
+        isAnswer: isMessage,
       }),
     followUp: (token, body) =>
-      transport.call({ what: 'send a follow-up', method: 'POST', path: webhook(token), bucket: webhook(token), body }),
+      transport.call({
+        what: 'send a follow-up',
+        method: 'POST',
+        path: webhook(token),
+        bucket: webhook(token),
+        body,
+        isAnswer: isMessage,
+      }),
     editMessage: (channelId, messageId, body) =>
       transport.call({
         what: 'edit the message',
@@ -76,6 +96,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         bucket: `edit ${channelId}`,
         asBot: true,
         body,
+        isAnswer: isMessage,
       }),
     postMessage: (channelId, body) =>
       transport.call({
@@ -85,6 +106,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         bucket: `post ${channelId}`,
         asBot: true,
         body,
+        isAnswer: isMessage,
       }),
     listCommands: (guildId) =>
       transport.call({
@@ -93,6 +115,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         path: commands(guildId),
         bucket: 'list',
         asBot: true,
+        isAnswer: Array.isArray,
       }),
     createCommand: (guildId, body) =>
       transport.call({
@@ -102,6 +125,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         bucket: 'create',
         asBot: true,
         body,
+        isAnswer: isCommand,
       }),
     editCommand: (guildId, id, body) =>
       transport.call({
@@ -111,6 +135,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         bucket: 'change',
         asBot: true,
         body,
+        isAnswer: isCommand,
       }),
     deleteCommand: (guildId, id) =>
       transport.call({
@@ -119,8 +144,17 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         path: command(guildId, id),
         bucket: 'delete',
         asBot: true,
+        // Discord answers with nothing at all.
+        isAnswer: () => false,
       }),
-    pausedForMs: () => transport.pausedForMs(),
     close: () => transport.close(),
   };
+}
+
+function isMessage(answer: unknown): boolean {
+  return isRecord(answer) && typeof answer['id'] === 'string' && typeof answer['channel_id'] === 'string';
+}
+
+function isCommand(answer: unknown): boolean {
+  return isRecord(answer) && typeof answer['id'] === 'string' && typeof answer['name'] === 'string';
 }

@@ -1,24 +1,25 @@
 import { FacteurError } from '../../base/errors.ts';
 
 /**
- * What can go wrong with Discord, by what a caller would do about it.
+ * Failures of Discord, by what a caller would do about them.
  *
- *   rate_limited       429, or held back here because Discord said to wait: wait `retryAfterMs`
+ * rate_limited       429, or held back here because of an earlier one: wait `retryAfterMs`
  *   edit_limit         too many edits of messages older than an hour (30046): wait longer
- *   token_expired      the interaction token has run out or was never one (50027)
- *   unknown_webhook    the interaction has no answer yet, or never got one in time (10015, 10062)
- *   unknown_message    deleted, or ephemeral and asked for by the bot (10008)
- *   unknown_channel    deleted, or never there (10003)
+ * token_expired      the interaction token has expired or was never valid (50027)
+ * unknown_webhook    the interaction has no answer yet, or was not answered in time (10015, 10062)
+ * unknown_message    deleted, or ephemeral and requested by the bot (10008)
+ * unknown_channel    deleted, or never existed (10003)
  *   foreign_message    somebody else's message (50005)
- *   thread_archived    nobody can edit in there (50083)
- *   forbidden          the bot lacks a permission or access (403)
+ * thread_archived    messages cannot be edited (50083), or posted if it is locked (160005)
+ * command_limit      no more commands can be created: too many exist (30032), or too many were created today (30034)
+ *   forbidden          Discord refuses access or a permission (403)
  *   unauthorized       the bot's token is refused (401)
- *   not_found          another 404
+ *   not_found          another 404 of Discord's own
  *   invalid            Discord will never take this body (400 and other 4xx)
- *   unavailable        5xx
- *   timeout            no answer in time
+ *   unavailable        5xx, or Discord says that the trouble is its own
+ *   timeout            no answer in time, or a proxy got none (408)
  *   connection         refused, reset, name not found, TLS
- *   bad_answer         a success without the JSON that was due: a proxy's page, or half of it
+ *   bad_answer         not Discord's words, whatever the status: a proxy's page, or half an answer
  */
 export type DiscordErrorCode =
   | 'discord.rate_limited'
@@ -29,6 +30,7 @@ export type DiscordErrorCode =
   | 'discord.unknown_channel'
   | 'discord.foreign_message'
   | 'discord.thread_archived'
+  | 'discord.command_limit'
   | 'discord.forbidden'
   | 'discord.unauthorized'
   | 'discord.not_found'
@@ -56,16 +58,19 @@ export interface DiscordErrorFacts {
   readonly retryAfterMs?: number | undefined;
   /** The limit is the whole bot's. */
   readonly global?: boolean;
+  /** It was not sent: Discord had said before to wait. */
+  readonly heldBack?: boolean;
   readonly cause?: unknown;
 }
 
-/** An exchange with Discord that failed. Its message holds no URL, because tokens stand in Discord's paths. */
+/** An exchange with Discord that failed. Its message holds no URL, because Discord's paths contain tokens. */
 export class DiscordError extends FacteurError {
   declare readonly code: DiscordErrorCode;
   readonly status: number;
   readonly discordCode: number;
   readonly retryAfterMs: number | undefined;
   readonly global: boolean;
+  readonly heldBack: boolean;
 
   constructor(code: DiscordErrorCode, message: string, facts: DiscordErrorFacts = {}) {
     super(code, message, {
@@ -76,5 +81,6 @@ export class DiscordError extends FacteurError {
     this.discordCode = facts.discordCode ?? 0;
     this.retryAfterMs = facts.retryAfterMs;
     this.global = facts.global ?? false;
+    this.heldBack = facts.heldBack ?? false;
   }
 }

@@ -8,7 +8,7 @@ type Fields = Required<{
 export type MessageBody = Pick<Fields, 'content' | 'components' | 'allowed_mentions'>;
 
 /** A message to post, made unique by its nonce. */
-export type NewMessageBody = MessageBody & Partial<Pick<Fields, 'nonce' | 'enforce_nonce'>>;
+export type NewMessageBody = MessageBody & Partial<Pick<Fields, 'nonce' | 'enforce_nonce' | 'message_reference'>>;
 
 /** What facteur reads of a message that Discord has taken. */
 export type SentMessage = Pick<APIMessage, 'id' | 'channel_id'>;

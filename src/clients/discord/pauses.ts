@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DiscordError } from './errors.ts';
 
-/** A limit that the bot's token shares, whatever the route. */
+/** All requests with the bot token, on any route. Interaction tokens are not affected. */
 const EVERYTHING = '*';
-/** Discord asks clients with a bad token to stop asking; ten thousand refusals in ten minutes close the door for the address. */
+/** Discord requires clients with a bad token to stop; ten thousand refusals in ten minutes block the address. */
 const UNAUTHORIZED_MS = 60_000;
-/** More routes than anybody has at once; past it, those that are over go. */
+/** More routes than are ever in use at once; beyond it, expired ones are removed. */
 const MAX_REMEMBERED = 1000;
 
 /**
@@ -21,22 +21,21 @@ export class Pauses {
     this.#now = now;
   }
 
-  /** How long nothing at all may be asked with the bot's token; 0 when it may. */
-  pausedForMs(): number {
-    return this.#left(EVERYTHING);
-  }
-
   /** @throws DiscordError `discord.rate_limited` */
   check(bucket: string, asBot: boolean): void {
     const all = asBot ? this.#left(EVERYTHING) : 0;
     const leftMs = Math.max(all, this.#left(bucket));
     if (leftMs > 0) {
-      const message = 'cannot ask Discord yet: it said to wait';
-      throw new DiscordError('discord.rate_limited', message, { status: 429, retryAfterMs: leftMs, global: all > 0 });
+      throw new DiscordError('discord.rate_limited', 'Discord rate limit: the wait is not over yet', {
+        status: 429,
+        retryAfterMs: leftMs,
+        global: all > 0,
+        heldBack: true,
+      });
     }
   }
 
-  /** From any answer's headers: a bucket that is used up is left alone until it is full again. */
+  /** From the headers of any response: an exhausted bucket is not used until it is full again. */
   learn(bucket: string, headers: IncomingHttpHeaders): void {
     const resetSeconds = Number(headers['x-ratelimit-reset-after']);
     if (headers['x-ratelimit-remaining'] === '0' && resetSeconds > 0) {
@@ -49,7 +48,10 @@ export class Pauses {
     if (asBot && error.code === 'discord.unauthorized') {
       this.#pause(EVERYTHING, UNAUTHORIZED_MS);
     } else if (error.code === 'discord.rate_limited' && error.retryAfterMs !== undefined) {
-      this.#pause(error.global ? EVERYTHING : bucket, error.retryAfterMs);
+      this.#pause(bucket, error.retryAfterMs);
+      if (error.global) {
+        this.#pause(EVERYTHING, error.retryAfterMs);
+      }
     }
   }
 

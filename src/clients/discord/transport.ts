@@ -1,25 +1,31 @@
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { errorFromAnswer } from './answers.ts';
+import { egressAgent, readBounded } from '../egress.ts';
+import { discordErrorOf } from './answers.ts';
 import { DiscordError } from './errors.ts';
 import { Pauses } from './pauses.ts';
 
 /** Discord's pages are small; more than this is not Discord's. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const MAX_CONNECTIONS = 16;
-/** Discord turns away clients that do not say in this form who they are. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** Discord rejects clients without a `User-Agent` in this form. */
 const PROJECT_URL = 'https://github.com/proompteng/lab';
 
-export interface TransportOptions {
+interface TransportOptions {
   readonly apiBaseUrl: string;
   readonly botToken: Secret;
   readonly version: string;
   readonly timeoutMs: number;
+  /** Milliseconds, always growing. */
+  readonly elapsedMs: () => number;
+  /** Through which Discord is reached, where there is one. */
+  readonly proxy?: Secret;
 }
 
-export interface DiscordRequest {
+interface DiscordRequest {
   /** As in «cannot …»: `edit the message`. */
   readonly what: string;
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -30,21 +36,25 @@ export interface DiscordRequest {
   /** Whether the bot's token goes with it. */
   readonly asBot?: boolean;
   readonly body?: object;
+  /** Whether a success has the shape that Discord would give it; any shape will do where this is absent. */
+  readonly isAnswer?: (answer: unknown) => boolean;
 }
 
 /** HTTP to Discord: one pool of kept-alive connections, one try, and respect for what Discord says about waiting. */
 export class DiscordTransport {
   readonly #options: TransportOptions;
   readonly #measured = measureClient('discord');
-  readonly #agent = new Agent({ connections: MAX_CONNECTIONS, connect: { timeout: 5000 } });
-  readonly #pauses = new Pauses(() => performance.now());
+  readonly #agent: Dispatcher;
+  readonly #pauses: Pauses;
 
   constructor(options: TransportOptions) {
     this.#options = options;
-  }
-
-  pausedForMs(): number {
-    return this.#pauses.pausedForMs();
+    this.#agent = egressAgent({
+      connections: MAX_CONNECTIONS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+    });
+    this.#pauses = new Pauses(options.elapsedMs);
   }
 
   async close(): Promise<void> {
@@ -52,7 +62,7 @@ export class DiscordTransport {
   }
 
   /**
-   * The parsed JSON of a success; undefined where Discord answers nothing (204).
+   * The parsed JSON of a success; undefined if the response has no body (204).
    *
    * @throws DiscordError
    */
@@ -62,11 +72,11 @@ export class DiscordTransport {
     const { response, text } = await this.#exchange(wanted);
     this.#pauses.learn(bucket, response.headers);
     if (response.statusCode >= 300) {
-      const error = errorFromAnswer(what, { status: response.statusCode, headers: response.headers, body: text });
+      const error = discordErrorOf(what, { status: response.statusCode, headers: response.headers, body: text });
       this.#pauses.obey(bucket, asBot, error);
       throw error;
     }
-    return (response.statusCode === 204 ? undefined : parse(text, what, response.statusCode)) as T;
+    return (response.statusCode === 204 ? undefined : parse(text, wanted, response.statusCode)) as T;
   }
 
   async #exchange(wanted: DiscordRequest): Promise<{ response: Dispatcher.ResponseData; text: string }> {
@@ -75,7 +85,7 @@ export class DiscordTransport {
     try {
       const url = new URL(`${apiBaseUrl}/v10${wanted.path}`);
       const { method, what } = wanted;
-      // Traces are nobody else's business: Discord is not told of them.
+      // Discord gets no trace headers.
       const response = await this.#measured({ method, purpose: what, host: url.hostname }, () =>
         request(url, {
           dispatcher: this.#agent,
@@ -85,13 +95,15 @@ export class DiscordTransport {
           signal,
         }),
       );
-      return { response, text: await readBounded(response) };
+      return { response, text: await readBounded(response, MAX_ANSWER_BYTES) };
     } catch (error) {
       if (signal.aborted) {
-        const message = `cannot ${wanted.what}: Discord did not answer in ${timeoutMs} ms`;
+        const message = `cannot ${wanted.what}: no answer from Discord after ${timeoutMs} ms`;
         throw new DiscordError('discord.timeout', message, { cause: error });
       }
-      throw new DiscordError('discord.connection', `cannot ${wanted.what}: no connection to Discord`, { cause: error });
+      throw new DiscordError('discord.connection', `cannot ${wanted.what}: connection to Discord failed`, {
+        cause: error,
+      });
     }
   }
 
@@ -106,24 +118,18 @@ export class DiscordTransport {
   }
 }
 
-async function readBounded({ body }: Dispatcher.ResponseData): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) {
-      throw new Error('the answer is too large');
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parse(text: string, what: string, status: number): unknown {
+/** @throws DiscordError `discord.bad_answer` for a success that is not Discord's: a proxy's page, or half an answer */
+function parse(text: string, { what, isAnswer }: DiscordRequest, status: number): unknown {
+  const bad = (problem: string, cause?: unknown): DiscordError =>
+    new DiscordError('discord.bad_answer', `cannot ${what}: ${problem} (HTTP ${status})`, { status, cause });
+  let answer: unknown;
   try {
-    return JSON.parse(text);
+    answer = JSON.parse(text);
   } catch (error) {
-    const message = `cannot ${what}: the answer is not JSON (HTTP ${status})`;
-    throw new DiscordError('discord.bad_answer', message, { status, cause: error });
+    throw bad('the response is not JSON', error);
   }
+  if (isAnswer?.(answer) === false) {
+    throw bad('the response does not have the expected form');
+  }
+  return answer;
 }

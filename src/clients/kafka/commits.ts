@@ -1,7 +1,7 @@
 import type { Consumer } from '@platformatic/kafka';
 import { toKafkaError, type KafkaError } from './errors.ts';
 
-export interface CommitHooks {
+interface CommitHooks {
   committed(partition: number, offset: bigint): void;
   troubled(error: KafkaError): void;
 }
@@ -30,7 +30,7 @@ export class Commits {
     this.#owned.add(partition);
   }
 
-  /** Somebody else commits for this partition now: ours would take it back to where we were. */
+  /** Another member commits for this partition now: our commit would move it back. */
   disown(partition: number): void {
     this.#owned.delete(partition);
     this.#pending.delete(partition);
@@ -44,7 +44,7 @@ export class Commits {
     }
   }
 
-  /** Commits what is pending, now. Never rejects: what could not be committed stays pending. */
+  /** Commits pending offsets now. Never rejects: offsets that could not be committed stay pending. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -65,7 +65,7 @@ export class Commits {
   async #commit(offsets: readonly (readonly [number, bigint])[]): Promise<void> {
     this.#pending.clear();
     try {
-      // The library tries again by itself, for seconds, before it gives up.
+      // The library retries for seconds before it gives up.
       await this.#member.commit({
         offsets: offsets.map(([partition, offset]) => ({ topic: this.#topic, partition, offset, leaderEpoch: -1 })),
       });
@@ -84,7 +84,7 @@ export class Commits {
   #arm(delayMs: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      // While the group rebalances, a commit is refused and makes the library join once more: wait until that is over.
+      // During a rebalance a commit is refused and makes the library join again: wait until the rebalance is over.
       if (this.#member.isActive()) {
         void this.flush();
       } else {

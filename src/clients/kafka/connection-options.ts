@@ -2,12 +2,12 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { KafkaConfig, SaslMechanism } from '../../config/config.ts';
 
-/** What the library is told about reaching the brokers. */
-export interface ConnectionSettings {
+/** The library's options for connecting to the brokers. */
+interface ConnectionSettings {
   readonly clientId: string;
   readonly bootstrapBrokers: string[];
   readonly tls?: ConnectionOptions;
-  /** Whether brokers are told, before the handshake, under which name we call them. */
+  /** Whether the TLS handshake sends the broker's name. */
   readonly tlsServerName?: boolean;
   readonly sasl?: { mechanism: (typeof MECHANISMS)[SaslMechanism]; username: string; password: string };
 }
@@ -21,13 +21,17 @@ const MECHANISMS = {
 /** How this process is called in the brokers' logs and quotas. */
 const CLIENT_ID = 'facteur';
 
-export function connectionSettings(config: KafkaConfig): ConnectionSettings {
+/** @param ca the authorities that may vouch for a broker, in place of those that the machine trusts */
+export function connectionSettings(config: KafkaConfig, ca?: string): ConnectionSettings {
   return {
     clientId: CLIENT_ID,
     bootstrapBrokers: [...config.brokers],
     ...(config.tls === undefined
       ? {}
-      : { tls: { rejectUnauthorized: !config.tls.insecureSkipVerify }, tlsServerName: config.brokers.some(hasName) }),
+      : {
+          tls: { rejectUnauthorized: !config.tls.insecureSkipVerify, ...(ca === undefined ? {} : { ca }) },
+          tlsServerName: config.brokers.some(hasName),
+        }),
     ...(config.sasl === undefined
       ? {}
       : {

@@ -20,15 +20,15 @@ export type KafkaErrorCode =
 
 const HINTS: Readonly<Record<KafkaErrorCode, string>> = {
   'kafka.unavailable': 'kafka is not available',
-  'kafka.authentication': 'kafka refused the credentials; check sasl.mechanism, sasl.username and sasl.password',
+  'kafka.authentication': 'kafka rejected the credentials; check sasl.mechanism, sasl.username and sasl.password',
   'kafka.tls': 'no trusted TLS connection to kafka; check tls.enabled, the port and the certificate',
-  'kafka.topic': 'kafka does not have the topic',
-  'kafka.group': 'the consumer group is in use by another kind of member',
-  'kafka.denied': 'kafka does not permit this',
-  'kafka.rejected': 'kafka will not take the record',
+  'kafka.topic': 'unknown kafka topic',
+  'kafka.group': 'the consumer group has members with another protocol',
+  'kafka.denied': 'kafka denied permission',
+  'kafka.rejected': 'kafka rejected the record',
 };
 
-/** What only a change of the configuration or of the record mends. */
+/** Errors that only a change of the configuration or of the record can fix. */
 const PERMANENT: ReadonlySet<KafkaErrorCode> = new Set([
   'kafka.authentication',
   'kafka.tls',
@@ -45,7 +45,7 @@ export class KafkaError extends FacteurError {
   }
 }
 
-/** Names that the protocol gives to errors, by what they mean for us. What is not here is a passing fault. */
+/** Protocol error names by their meaning for us. Any other name is a transient error. */
 const PROTOCOL_ERRORS: Readonly<Record<string, KafkaErrorCode>> = {
   SASL_AUTHENTICATION_FAILED: 'kafka.authentication',
   UNSUPPORTED_SASL_MECHANISM: 'kafka.authentication',
@@ -86,7 +86,7 @@ function codeOf(error: unknown): KafkaErrorCode | undefined {
   if (code === 'PLT_KFK_AUTHENTICATION') {
     return 'kafka.authentication';
   }
-  // The library keeps nothing of this answer but its own words.
+  // The library keeps only its own text of this response.
   if (code === 'PLT_KFK_USER' && typeof message === 'string' && message.startsWith('Unknown topic ')) {
     return 'kafka.topic';
   }

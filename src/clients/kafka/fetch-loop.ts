@@ -5,41 +5,43 @@ import { toKafkaError, type KafkaError } from './errors.ts';
 import { readPartition, type FetchAnswer, type FetchedPartition } from './fetched.ts';
 import type { PartitionQueue } from './partition-queue.ts';
 
-export interface FetchLimits {
+interface FetchLimits {
   readonly minBytes: number;
-  /** What all partitions together may hold, besides the one fetch that each may always have. */
+  /** Limit for all partitions together, besides the one fetch that each may always hold. */
   readonly maxBytes: number;
   readonly maxWaitMs: number;
 }
 
-export interface FetchHooks {
+interface FetchHooks {
   /** The partitions that are ours now. */
   queues(): Iterable<PartitionQueue>;
   random(): number;
   troubled(error: KafkaError): void;
   /** How many partitions the topic has, whenever that was looked up. */
   partitionCount(count: number): void;
-  /** Under the same name there is another topic now, so that no position means anything any more. */
+  /** The topic was recreated under the same name, so all offsets are meaningless. */
   topicReplaced(): void;
-  /** The log has nothing at the position of this partition. */
+  /** The log has no record at the offset of this partition. */
   outOfRange(queue: PartitionQueue): Promise<void>;
 }
 
 /** The most that one fetch brings for one partition: a few hundred commands, and little memory. */
 const PARTITION_BYTES = 256 * 1024;
 
-/** A broker answers one request of a connection at a time: while a full partition waits to be asked for again, ask shortly. */
+/**
+ * A broker answers one request of a connection at a time: while a full partition waits for its next fetch, keep
+ * fetches short.
+ */
 const SHORT_WAIT_MS = 100;
 
 const BACKOFF = { firstMs: 200, maxMs: 5_000 };
 
-/** An invalid epoch: the library's fetch sessions begin anew with it. */
+/** An invalid epoch: the library's fetch sessions start again with it. */
 const ANY_EPOCH = -1;
 
 /**
- * Keeps the queues filled: one fetch at a time for each broker, for those of its partitions that have room, as long as
- * all partitions together hold less than the limit. A fetch that fails is tried again for ever; nobody else is told to
- * stop meanwhile.
+ * Keeps the queues filled: one fetch at a time per broker, for its partitions that have room, while all partitions
+ * together hold less than the limit. A failed fetch is retried forever, without stopping anything else.
  */
 export class FetchLoop {
   readonly #reader: Consumer;
@@ -58,7 +60,7 @@ export class FetchLoop {
     this.#hooks = hooks;
   }
 
-  /** Asks for a look: there is room, or there are other partitions. */
+  /** Requests a fetch: there is room, or the partitions changed. */
   wake(): void {
     this.#news.resolve();
   }
@@ -87,7 +89,7 @@ export class FetchLoop {
 
   async #startFetches(): Promise<void> {
     const full = this.#room() <= 0;
-    // A partition with nothing in hand may always fetch: others that are paused must not use up its share.
+    // A partition without records may always fetch: paused partitions must not use up its share.
     const open = [...this.#hooks.queues()].filter((queue) => queue.wantsMore && !(full && queue.bytes > 0));
     if (open.length === 0) {
       return;
@@ -95,7 +97,7 @@ export class FetchLoop {
     const metadata = await this.#reader.metadata({ topics: [this.#topic] });
     const topic = metadata.topics.get(this.#topic);
     if (topic === undefined) {
-      throw new Error('the brokers say nothing about the topic');
+      throw new Error('the brokers returned no metadata of the topic');
     }
     if (this.#topicId !== undefined && this.#topicId !== topic.id) {
       this.#topicId = topic.id;
@@ -171,7 +173,7 @@ export class FetchLoop {
 
   async #waitAfterFailure(failures: number): Promise<void> {
     const waiting = pause(backoffMs(failures, BACKOFF, this.#hooks.random()), undefined, { signal: this.#stop.signal });
-    // Only `stop` ends it early, and whoever waits looks at that next.
+    // Only `stop` ends it early, and the waiting code checks that next.
     await waiting.catch(() => undefined);
   }
 }
@@ -186,7 +188,7 @@ function wanted(queue: PartitionQueue) {
   };
 }
 
-/** One topic was asked for, so whatever is answered is about it. */
+/** Only one topic was requested, so every answer is about it. */
 function partitionsOf(answer: FetchAnswer): FetchedPartition[] {
   return answer.responses.flatMap(({ partitions }) => partitions);
 }

@@ -10,12 +10,12 @@ type RecordsBatch = NonNullable<FetchedPartition['records']>[number];
 /** Bit of a batch's attributes that marks it as one of the brokers' own notes about transactions. */
 const IS_CONTROL = 1 << 5;
 
-/** What one record keeps in memory besides its bytes, roughly. */
+/** Approximate memory of one record besides its bytes. */
 const RECORD_OVERHEAD = 200;
 
 /**
- * The records from `from` on. A batch is stored as it was sent, so that a fetch may begin with records before the one
- * that was asked for.
+ * The records from `from` on. Batches are stored as they were sent, so a fetch may begin with records before the
+ * requested one.
  */
 export function readPartition(topic: string, from: bigint, fetched: FetchedPartition): FetchedBatch {
   const batches = fetched.records ?? [];

@@ -17,7 +17,7 @@ interface Partition {
   readonly done: Promise<void>;
 }
 
-export interface SessionParts {
+interface SessionParts {
   /** The member of the group: heartbeats and commits, on connections of its own. */
   readonly member: Consumer;
   /** Fetches, which block their connections. */
@@ -43,13 +43,13 @@ export class GroupSession {
   #settling: Promise<void> = Promise.resolve();
 
   constructor(options: ConsumeOptions, { member, reader, random }: SessionParts) {
-    const { topic, observe } = options;
-    const troubled = (what: string) => (error: KafkaError) => observe.troubled(what, error);
+    const { topic, events } = options;
+    const troubled = (what: string) => (error: KafkaError) => events.troubled(what, error);
     this.#options = options;
     this.#member = member;
     this.#reader = reader;
     this.#commits = new Commits(member, topic, {
-      committed: (partition, offset) => observe.committed(partition, offset),
+      committed: (partition, offset) => events.committed(partition, offset),
       troubled: troubled('commit'),
     });
     this.#fetches = new FetchLoop(reader, topic, options, {
@@ -89,8 +89,8 @@ export class GroupSession {
   }
 
   /**
-   * Before every JoinGroup, also before the one that gives partitions away: finishes and commits what is no longer
-   * assigned, so that its next owner begins where we ended.
+   * Before every JoinGroup, including one that gives partitions away: finishes and commits partitions that are no
+   * longer assigned, so that the next owner begins where we stopped.
    */
   async beforeJoin(): Promise<void> {
     // A failing commit makes the library join again, which comes here again.
@@ -125,18 +125,18 @@ export class GroupSession {
     this.#ended.promise.catch(() => undefined);
   }
 
-  /** Brings what is read in line with what there is to read, one change after the other. */
+  /** Aligns the running readers with the assigned partitions, one change after the other. */
   #settle(change: () => Promise<void>): void {
     this.#settling = this.#settling.then(change).catch((error: unknown) => this.#ended.reject(error));
   }
 
-  /** The topic was deleted and made anew: what was read of the old one says nothing about where to go on. */
+  /** The topic was recreated: positions of the old one are meaningless. */
   async #beginAnew(): Promise<void> {
     const old = [...this.#partitions.values()];
     await this.#release(old, false);
     const assigned = old.map(({ queue }) => queue.partition).filter((partition) => this.#assigned().has(partition));
     for (const [partition, offset] of await beginnings(this.#source(), assigned)) {
-      this.#options.observe.outOfRange(partition, offset);
+      this.#options.events.outOfRange(partition, offset);
       this.#open(partition, offset);
     }
     this.#fetches.wake();
@@ -149,7 +149,7 @@ export class GroupSession {
     for (const [partition, offset] of starts) {
       this.#open(partition, offset);
     }
-    this.#options.observe.assigned([...assigned].toSorted((a, b) => a - b));
+    this.#options.events.assigned([...assigned].toSorted((a, b) => a - b));
     this.#fetches.wake();
   }
 
@@ -163,7 +163,7 @@ export class GroupSession {
       {
         onRoom: () => this.#fetches.wake(),
         onHandled: (handled) => {
-          // A reader that outlived its partition must not speak for the one that reads it now.
+          // A reader that outlived its assignment must not commit for the current one.
           if (this.#partitions.get(partition)?.queue === queue) {
             this.#commits.add(partition, handled);
           }
@@ -179,11 +179,11 @@ export class GroupSession {
 
   async #skipToLog(queue: PartitionQueue): Promise<void> {
     const offset = (await beginnings(this.#source(), [queue.partition])).get(queue.partition) ?? 0n;
-    this.#options.observe.outOfRange(queue.partition, offset);
+    this.#options.events.outOfRange(queue.partition, offset);
     queue.seek(offset);
   }
 
-  /** A topic that grew is only shared out anew when somebody asks for it. */
+  /** New partitions of a topic are assigned only after a rebalance is requested. */
   #noticePartitions(count: number): void {
     this.#partitionCount ??= count;
     if (count > this.#partitionCount && this.#member.isActive()) {
@@ -228,10 +228,10 @@ export class GroupSession {
   }
 }
 
-/** Carries what a reader threw, which is no matter of Kafka's. */
+/** Wraps an error of a reader, which is not an error of Kafka. */
 class ReaderFault extends Error {}
 
-/** Waits for the work, but not longer; what goes on after that is nobody's business any more. */
+/** Waits for the work up to a limit; the rest runs on unobserved. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);

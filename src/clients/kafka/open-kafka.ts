@@ -1,7 +1,32 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { errorMessage } from '../../base/errors.ts';
 import type { KafkaClient, KafkaOptions } from './client.ts';
+import { KafkaError } from './errors.ts';
 
-/** A client for the brokers of the configuration. Loads the library, which takes half a second: only for who needs Kafka. */
-export async function openKafka(options: KafkaOptions): Promise<KafkaClient> {
+/**
+ * A client for the configured brokers. Loads the library, which takes half a second, so call it only if Kafka is
+ * needed.
+ *
+ * @throws KafkaError `kafka.tls` if the file of trusted authorities is invalid
+ */
+export async function openKafka({ config, random }: KafkaOptions): Promise<KafkaClient> {
+  const ca = config.tls?.caFile === undefined ? undefined : await readAuthorities(config.tls.caFile);
   const { createKafkaClient } = await import('./platformatic.ts');
-  return createKafkaClient(options);
+  return createKafkaClient({ config, random, ca });
+}
+
+async function readAuthorities(file: string): Promise<string> {
+  try {
+    const pem = await readFile(file, 'utf8');
+    firstCertificate(pem);
+    return pem;
+  } catch (error) {
+    throw new KafkaError('kafka.tls', `cannot use tls.ca_file ${file}: ${errorMessage(error)}`, error);
+  }
+}
+
+/** Throws if there is none: Node would then silently trust no authority. */
+function firstCertificate(pem: string): X509Certificate {
+  return new X509Certificate(pem);
 }

@@ -64,7 +64,7 @@ test('the lag counts what is not handled, and handled offsets only go up', () =>
   expect(onHandled.mock.calls).toEqual([[3n]]);
 });
 
-test('closing ends a waiting reader, and whatever is queued is nobody’s', async () => {
+test('closing ends a waiting reader, and drops what is queued', async () => {
   const { queue } = queueAt(0n);
   const next = queue.next();
   queue.close();

@@ -5,15 +5,15 @@ import type { ConsumedRecord } from './records.ts';
 export interface FetchedBatch {
   readonly records: readonly ConsumedRecord[];
   readonly bytes: number;
-  /** The offset to fetch next: past what the fetch gave, also where that was nothing for us. */
+  /** The offset to fetch next: after the fetched records, even if none of them was for us. */
   readonly next: bigint;
   /** The end of the partition's log. */
   readonly end: bigint;
 }
 
 /**
- * One partition between the fetch and whoever reads it. At most two batches are in hand, the one that is worked on and
- * the one after it, so that a slow or paused reader holds little and a fast one never waits.
+ * One partition between the fetch loop and its reader. At most two batches are in memory, the current one and the
+ * next, so that a slow or paused reader holds little and a fast one never waits.
  */
 export class PartitionQueue implements PartitionReader {
   readonly topic: string;
@@ -74,7 +74,7 @@ export class PartitionQueue implements PartitionReader {
     }
   }
 
-  /** Goes on elsewhere, because the log has nothing at the position. */
+  /** Continues at another offset, because the log has no record at the current one. */
   seek(offset: bigint): void {
     this.#position = offset;
     this.#handled = offset;
@@ -121,8 +121,8 @@ export class PartitionQueue implements PartitionReader {
   }
 }
 
-export interface QueueHooks {
-  /** Told when there is room for the next fetch. */
+interface QueueHooks {
+  /** Called when there is room for the next fetch. */
   onRoom(): void;
   onHandled(offset: bigint): void;
 }

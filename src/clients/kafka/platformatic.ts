@@ -5,35 +5,40 @@ import { toKafkaError } from './errors.ts';
 import { GroupSession } from './group-session.ts';
 import type { OutgoingRecord } from './records.ts';
 
-/** A member that dies without leaving is missed for so long, in milliseconds; its partitions wait meanwhile. */
+/** How long a member that died without leaving stays in the group, in milliseconds; its partitions wait meanwhile. */
 const SESSION_TIMEOUT_MS = 20_000;
 const HEARTBEAT_MS = 3_000;
 /**
- * Brokers that are away may know us again when they are back, and go on at once, where a new member would wait for the
- * old one to be given up. Only after so long without a heartbeat is the membership taken for broken.
+ * Brokers that come back may still know this member, which then continues immediately, while a new member would wait
+ * until the old one times out. Only after this long without a heartbeat is the membership considered lost.
  */
 const HEARTBEAT_STALL_MS = 300_000;
 /**
- * What a rebalance gives each member to finish before it goes on without it; ours takes 20 s at most. Longer would only
- * make everybody wait longer for one that died in the middle of a rebalance.
+ * How long a rebalance waits for each member to finish; ours takes at most 20 s. A longer limit would only make
+ * everybody wait longer for a member that died during a rebalance.
  */
 const REBALANCE_TIMEOUT_MS = 30_000;
 /** Replies to a fetch or a join come when there is something to say. */
 const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
 const METADATA_MAX_AGE_MS = 10_000;
 
+/** The options, with the authorities from the configured file. */
+interface OpenedOptions extends KafkaOptions {
+  readonly ca: string | undefined;
+}
+
 /** All in-sync replicas. */
 const ACKS_ALL = -1;
 
-/** Whoever produces tries again by itself: the library only rides out a change of leader, shortly. */
+/** Callers of produce retry themselves: the library only bridges a short change of leader. */
 const PRODUCE_RETRIES = { retries: 2, retryDelay: 100 };
 
 /**
  * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, fetch): its
  * stream reads all partitions as one, so that a paused one would stop all, and forgets its place at every rebalance.
  */
-export function createKafkaClient({ config, random }: KafkaOptions): KafkaClient {
-  const connection = connectionSettings(config);
+export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaClient {
+  const connection = connectionSettings(config, ca);
   const sessions = new Set<GroupSession>();
   let producer: Producer | undefined;
   return {
@@ -80,7 +85,7 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
       return Buffer.alloc(0);
     },
   });
-  // The fetch loop tries again by itself, and says so.
+  // The fetch loop retries and logs on its own.
   const reader = new Consumer({
     ...shared,
     retries: 0,
@@ -97,7 +102,7 @@ function openProducer(connection: Connection): Producer {
     acks: ACKS_ALL,
     metadataMaxAge: METADATA_MAX_AGE_MS,
   });
-  // A failed send rejects; what a lost connection says besides that is nobody's news.
+  // A failed send rejects; further errors of a lost connection are redundant.
   producer.on('error', () => undefined);
   return producer;
 }

@@ -1,8 +1,8 @@
 import { FacteurError } from '../../base/errors.ts';
 
 /**
- * One SQL statement. With a `name` it is prepared once per connection (1.6 times faster than without), so the same name
- * must always carry the same text. Without a name and without values it may hold several statements separated by `;`.
+ * One SQL statement. With a `name` it is prepared once per connection (1.6 times faster than without), so the same
+ * name must always have the same text. Without a name and values it may contain several statements separated by `;`.
  */
 export interface Statement {
   readonly name?: string;
@@ -30,9 +30,9 @@ export interface Subscription {
 }
 
 /**
- * Postgres, real or embedded. Statements on the database itself are each a transaction of their own and may run side by
- * side. Inside `transaction` and `session` use only what is passed in: the embedded engine has one connection, and
- * asking the database for a second one there waits until it times out.
+ * Postgres, real or embedded. Each statement on the database itself is its own transaction and may run concurrently
+ * with others. Inside `transaction` and `session` use only the argument: the embedded engine has one connection, and
+ * requesting a second one there waits until it times out.
  */
 export interface Database extends Queryable {
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
@@ -40,24 +40,37 @@ export interface Database extends Queryable {
   /** Keeps one connection, with no transaction, for the time of `work`: for session-level locks and bare DDL. */
   session<T>(work: (session: Queryable) => Promise<T>): Promise<T>;
   /**
-   * Calls `handler` with the payload of every NOTIFY on `channel`. A lost connection is remade by itself, and `handler`
-   * is then called with `''`, because notifications may have been missed: an empty payload means "look again".
+   * Calls `handler` with the payload of every NOTIFY on `channel`. A lost connection is reopened automatically, and
+   * `handler` is then called with `''`, because notifications may have been missed: an empty payload means "look
+   * again".
    */
   listen(channel: string, handler: (payload: string) => void): Promise<Subscription>;
+  /**
+   * Resolves when the server answers. A server's has a connection of its own for this, since one whose connections are
+   * all busy is not down.
+   */
+  ping(): Promise<void>;
   /** Ends all connections, waiting for running statements. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * - `postgres.unavailable`: not reachable, full, stopping, or too slow; try again later
+ * - `postgres.unavailable`: not reachable, full, stopping, or too slow; retry later
  * - `postgres.conflict`: a unique constraint (see `constraint`), or a lost race (then `retryable`)
- * - `postgres.invalid`: a value that Postgres cannot hold (SQLSTATE class 22); the sender's fault
- * - `postgres.failed`: anything else, ours to mend
+ * - `postgres.invalid`: a value that Postgres cannot store (SQLSTATE class 22); the sender's fault
+ * - `postgres.broken`: Postgres cannot execute the statement with any values: a table or a permission is missing, a
+ * disk or a file is damaged; works again when an operator has fixed that
+ * - `postgres.failed`: anything else, a bug
  */
-export type DatabaseErrorCode = 'postgres.unavailable' | 'postgres.conflict' | 'postgres.invalid' | 'postgres.failed';
+export type DatabaseErrorCode =
+  | 'postgres.unavailable'
+  | 'postgres.conflict'
+  | 'postgres.invalid'
+  | 'postgres.broken'
+  | 'postgres.failed';
 
-/** What is known about a failure besides its message. */
-export interface DatabaseErrorOptions {
+/** Data about a failure besides its message. */
+interface DatabaseErrorOptions {
   readonly retryable: boolean;
   readonly sqlState?: string | undefined;
   readonly constraint?: string | undefined;
@@ -69,7 +82,7 @@ export class DatabaseError extends FacteurError {
   declare readonly code: DatabaseErrorCode;
   /** The five-character SQLSTATE, when the server gave one. */
   readonly sqlState: string | undefined;
-  /** The constraint that was broken, by name. */
+  /** Name of the violated constraint. */
   readonly constraint: string | undefined;
 
   constructor(code: DatabaseErrorCode, message: string, options: DatabaseErrorOptions) {

@@ -3,18 +3,19 @@ import { join } from 'node:path';
 import { errorMessage } from '../../base/errors.ts';
 import { DatabaseError } from './database.ts';
 
-/** SQLite's word for "somebody else has the lock". */
+/** SQLite's code for a lock that is held by another connection. */
 const SQLITE_BUSY = 5;
 
 /**
- * Takes a directory for this process, or says who has it: two embedded engines on one directory lose data silently.
+ * Locks a directory for this process, or reports the holder: two embedded engines on one directory silently lose
+ * data.
  *
- * The lock is SQLite's on an empty file, because that is the only lock of the operating system that Node can take: it
- * ends with the process that holds it, however that ends, so no stale lock is ever left to be judged by a pid that
- * may belong to somebody else by now. The pid beside it is for the message only.
+ * The lock is SQLite's on an empty file, because that is the only operating system lock that Node can take. It
+ * ends with its process in any case, so no stale lock is ever left to be judged by a pid that
+ * may belong to another process by now. The pid beside it is only for the message.
  *
- * @returns how to give the directory back
- * @throws DatabaseError `postgres.failed` when another process, or this one, has it
+ * @returns a function that releases the directory
+ * @throws DatabaseError `postgres.failed` if another process, or this one, has it
  */
 export async function lockDirectory(directory: string, pid: number): Promise<() => void> {
   await mkdir(directory, { recursive: true });
@@ -33,8 +34,8 @@ export async function lockDirectory(directory: string, pid: number): Promise<() 
 async function refused(directory: string, error: unknown): Promise<DatabaseError> {
   const busy = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
   const why = busy
-    ? `${directory} is in use by process ${await holder(directory)}; stop that one first`
-    : `${directory} cannot be locked: ${errorMessage(error)}`;
+    ? `${directory} is in use by process ${await holder(directory)}; stop it first`
+    : `cannot lock ${directory}: ${errorMessage(error)}`;
   return new DatabaseError('postgres.failed', why, { retryable: false, cause: error });
 }
 

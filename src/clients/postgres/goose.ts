@@ -1,10 +1,10 @@
 import type { Queryable } from './database.ts';
 
 /** The migrations that the Go service knows too; it keeps account of them by goose. */
-export const GO_VERSIONS = 3;
+const GO_VERSIONS = 3;
 
 /**
- * goose looks for its table in the first schema of the search path, and ours changes which one that is: for a role
+ * goose looks for its table in the first schema of the search path, and we change which one that is: for a role
  * called facteur it is the schema `facteur`, as soon as that exists. So there is a table in both.
  */
 const WHERE_GO_LOOKS = `
@@ -52,7 +52,7 @@ export async function makeGooseTables(db: Queryable): Promise<string[]> {
   return tables;
 }
 
-/** Tells goose that a migration was applied; versions that the Go service does not know are none of its business. */
+/** Records an applied migration for goose, except versions that the Go service does not know. */
 export async function recordInGoose(db: Queryable, tables: readonly string[], version: number): Promise<void> {
   if (version > GO_VERSIONS) {
     return;

@@ -1,19 +1,19 @@
 import { setTimeout } from 'node:timers/promises';
-import { Client, type ClientConfig, escapeIdentifier } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { backoffMs } from '../../base/backoff.ts';
 import type { Subscription } from './database.ts';
 import { connectionError } from './map-error.ts';
 
-export type Handler = (payload: string) => void;
+type Handler = (payload: string) => void;
 
-export interface ListenerOptions {
-  /** Where to connect, found out anew at every try. */
-  readonly settings: () => Promise<ClientConfig>;
+interface ListenerOptions {
+  /** A connection of our own, to whichever server will do at the time. */
+  readonly connect: () => Promise<Client>;
   /** A number in [0, 1), to spread reconnections. */
   readonly random: () => number;
-  /** Told of every lost connection, for the log. */
+  /** Called on every lost connection, for the log. */
   readonly onLost: (error: Error) => void;
-  /** How often a quiet connection is asked whether it is alive, in milliseconds. */
+  /** How often an idle connection is checked, in milliseconds. */
   readonly heartbeatMs: number;
 }
 
@@ -23,20 +23,20 @@ const END_MS = 1_000;
 const RECONNECT = { firstMs: 100, maxMs: 5_000 };
 
 /**
- * All LISTENs of one database, on one connection outside of the pool. It is made with the first subscription, remade
- * whenever it is lost, for as long as there is a subscription, and asked now and then whether it still lives: a
- * connection that a firewall forgot looks just like one on which nothing is notified.
+ * All LISTENs of one database, on one connection outside the pool. It is opened with the first subscription, reopened
+ * whenever it is lost while there are subscriptions, and checked periodically: a connection that a firewall dropped
+ * looks just like one without notifications.
  */
-export class Listener {
+export class ChannelListener {
   readonly #options: ListenerOptions;
   readonly #handlers = new Map<string, Set<Handler>>();
   #client: Client | undefined;
-  /** Connecting for the first time; later subscriptions wait for the same. */
+  /** While connecting, all callers wait for the same connection. */
   #opening: Promise<void> | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempt = 0;
-  /** Statements go one after the other; `pg` is about to refuse them otherwise. */
+  /** Statements run in turn; `pg` is about to refuse concurrent ones. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -44,17 +44,15 @@ export class Listener {
     this.#options = options;
   }
 
-  /** Resolves when notifications of `channel` arrive; rejects when there is no connection to be had now. */
+  /** Resolves when notifications of `channel` arrive; rejects if no connection can be opened now. */
   async listen(channel: string, handler: Handler): Promise<Subscription> {
     const handlers = this.#handlers.get(channel) ?? new Set();
     this.#handlers.set(channel, handlers.add(handler));
     try {
-      this.#opening ??= this.#open();
-      await this.#opening;
+      await this.#connect();
       await this.#say(`LISTEN ${escapeIdentifier(channel)}`);
     } catch (error) {
       this.#forget(channel, handler);
-      this.#opening = undefined;
       throw connectionError(error);
     }
     return { close: () => this.#unlisten(channel, handler) };
@@ -65,6 +63,7 @@ export class Listener {
     this.#handlers.clear();
     clearTimeout(this.#retry);
     clearInterval(this.#heartbeat);
+    await this.#opening?.catch(() => undefined);
     const client = this.#client;
     this.#client = undefined;
     if (client !== undefined) {
@@ -72,7 +71,7 @@ export class Listener {
     }
   }
 
-  /** On whatever connection there is when its turn has come; without one there is nothing to say. */
+  /** On the connection at that moment; without one there is nothing to do. */
   async #say(text: string): Promise<void> {
     const turn = this.#last.then(() => this.#client?.query(text));
     this.#last = turn.catch(() => undefined);
@@ -95,13 +94,22 @@ export class Listener {
     }
   }
 
+  /** One connection at a time for all callers: the first subscription, a later one, or a reconnection. */
+  async #connect(): Promise<void> {
+    if (this.#client === undefined) {
+      this.#opening ??= this.#open().finally(() => {
+        this.#opening = undefined;
+      });
+      await this.#opening;
+    }
+  }
+
   async #open(): Promise<void> {
-    const client = new Client(await this.#options.settings());
+    const client = await this.#options.connect();
     client.on('error', (error) => this.#lost(client, error));
     client.on('end', () => this.#lost(client, new Error('the server ended the connection')));
     client.on('notification', ({ channel, payload = '' }) => this.#tell(channel, payload));
     try {
-      await client.connect();
       for (const channel of this.#handlers.keys()) {
         await client.query(`LISTEN ${escapeIdentifier(channel)}`);
       }
@@ -119,7 +127,7 @@ export class Listener {
     this.#heartbeat = setInterval(() => this.#beat(client), this.#options.heartbeatMs).unref();
   }
 
-  /** The statement fails by `query_timeout` when nobody answers, and the connection with it. */
+  /** Without an answer the statement fails by `query_timeout`, and the connection with it. */
   #beat(client: Client): void {
     this.#say('SELECT 1').catch((error: Error) => this.#lost(client, error));
   }
@@ -144,6 +152,7 @@ export class Listener {
   #reconnectLater(): void {
     this.#attempt += 1;
     const wait = backoffMs(this.#attempt, RECONNECT, this.#options.random());
+    clearTimeout(this.#retry);
     this.#retry = globalThis.setTimeout(() => {
       this.#reopen().catch((error: Error) => {
         this.#options.onLost(error);
@@ -154,18 +163,17 @@ export class Listener {
 
   async #reopen(): Promise<void> {
     if (this.#closed || this.#handlers.size === 0) {
-      this.#opening = undefined;
       return;
     }
-    await this.#open();
-    // Whatever was notified in between is lost: everybody looks again.
+    await this.#connect();
+    // Notifications in between are lost: all handlers look again.
     for (const channel of this.#handlers.keys()) {
       this.#tell(channel, '');
     }
   }
 }
 
-/** Ends a connection that may be dead already: its socket can hang, and its failure says nothing new. */
+/** Closes a connection that may already be dead: its socket can hang, and its failure is not news. */
 async function end(client: Client): Promise<void> {
   await Promise.race([client.end().catch(() => undefined), setTimeout(END_MS, undefined, { ref: false })]);
 }

@@ -33,7 +33,7 @@ test.each([
   ['a gap', ['000001_a.sql', '000003_c.sql'], '000003_c.sql should be number 2'],
   ['a number twice', ['000001_a.sql', '000001_b.sql'], '000001_b.sql should be number 2'],
   ['a late start', ['000002_a.sql'], '000002_a.sql should be number 1'],
-  ['an empty directory', [], 'holds no migrations'],
+  ['an empty directory', [], 'has no migrations'],
 ])('refuses %s', async (_case, names, why) => {
   await expect(load(...names)).rejects.toThrow(why);
 });

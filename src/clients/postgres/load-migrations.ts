@@ -9,9 +9,11 @@ export interface Migration {
   /** The file's name: `000001_init_codex_kb.sql`. */
   readonly name: string;
   readonly sql: string;
-  /** Hex, of the text with `\n` line ends, so that a checkout on Windows is no change. */
+  /** Hex, of the text with `\n` line ends, so that a checkout on Windows makes no difference. */
   readonly sha256: string;
-  /** False when the first line says `-- no-transaction`: then each statement stands alone, as CONCURRENTLY needs. */
+  /**
+   * False if the first line says `-- no-transaction`: then each statement runs on its own, as CONCURRENTLY requires.
+   */
   readonly transactional: boolean;
   /** True when the first line says `-- breaking`: a facteur that does not know it cannot work on what it leaves. */
   readonly breaking: boolean;
@@ -27,7 +29,7 @@ const FILE_NAME = /^(\d{6})_[a-z0-9_]+\.sql$/;
 export async function loadMigrations(directory: URL): Promise<Migration[]> {
   const names = (await readdir(directory)).filter((name) => FILE_NAME.test(name)).toSorted();
   if (names.length === 0) {
-    throw invalid(`${directory.pathname} holds no migrations`);
+    throw invalid(`${directory.pathname} has no migrations`);
   }
   for (const [index, name] of names.entries()) {
     if (Number(name.slice(0, 6)) !== index + 1) {
@@ -52,11 +54,10 @@ export function parseMigration(name: string, text: string): Migration {
 }
 
 /**
- * The statements of a migration without a transaction. They end with `;` at the end of a line, which is all that such a
- * file may need; a function's body does not belong into one.
+ * The statements of a migration without a transaction. They end with `;` at the end of a line, so such a file cannot contain function bodies.
  */
 export function splitStatements(sql: string): string[] {
-  const statements = sql.split(/;[ \t]*(?:\n|$)/).map((text) => text.replaceAll(/^\s*--.*$/gm, '').trim());
+  const statements = sql.split(/;[ \t]*(?:\n|$)/).map((text) => text.replaceAll(/^[ \t]*--.*$/gm, '').trim());
   return statements.filter((text) => text !== '');
 }
 

@@ -27,10 +27,18 @@ describe('a statement that the server refused', () => {
     ['25006', 'postgres.unavailable', true],
     ['25P03', 'postgres.unavailable', true],
     ['55P03', 'postgres.unavailable', true],
-    ['42P01', 'postgres.failed', false],
-    ['42501', 'postgres.failed', false],
+    ['42P01', 'postgres.broken', true],
+    ['42501', 'postgres.broken', true],
+    ['42P05', 'postgres.broken', true],
+    ['42703', 'postgres.broken', true],
+    ['3F000', 'postgres.broken', true],
+    ['55000', 'postgres.broken', true],
+    ['58030', 'postgres.broken', true],
+    ['58P01', 'postgres.broken', true],
+    ['XX000', 'postgres.broken', true],
+    ['XX001', 'postgres.broken', true],
     ['23502', 'postgres.failed', false],
-    ['XX000', 'postgres.failed', false],
+    ['P0001', 'postgres.failed', false],
   ])('%s is %s', (state, code, retryable) => {
     expect(statementError(server(state), 'runs.accept')).toMatchObject({ code, retryable, sqlState: state });
   });
@@ -52,10 +60,10 @@ describe('a statement that the server refused', () => {
   });
 
   test('a value’s error keeps the server’s words to itself, since they quote the value', () => {
-    expect(statementError(server('22P02'), 'x').message).toBe('postgres cannot hold a value in x (22P02)');
+    expect(statementError(server('22P02'), 'x').message).toBe('postgres cannot store a value in x (22P02)');
   });
 
-  test('a plan that a migration made stale may be tried again, on another connection', () => {
+  test('a plan that a migration made stale may be retried, on another connection', () => {
     const stale = server('0A000', { routine: 'RevalidateCachedQuery' });
     expect(statementError(stale, undefined)).toMatchObject({ code: 'postgres.unavailable', retryable: true });
     expect(losesConnection(stale)).toBe(true);
@@ -66,6 +74,7 @@ test.each([
   ['a plain refusal', server('23505'), false],
   ['a server that stops', server('57P01', { severity: 'FATAL' }), true],
   ['a server that became a standby', server('25006'), true],
+  ['a pooler that shares names of statements', server('42P05'), true],
   ['a socket’s error', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), true],
 ])('%s: is the connection lost?', (_case, error, lost) => {
   expect(losesConnection(error)).toBe(lost);

@@ -25,11 +25,23 @@ const UNAVAILABLE = new Set([
   '26000', // a pooler that lost our prepared statements: made again on the next connection
 ]);
 
+/** Errors of the server, the schema or the role. The values are not at fault, so their sender must not be refused. */
+const BROKEN = new Set([
+  '28', // a role that may not be taken
+  '3D', // no such database
+  '3F', // no such schema
+  '42', // no such table or column, no permission, a name of a statement that a pooler gave to two of us
+  '55', // an object that is not in the state that it takes
+  '58', // the operating system: a file that cannot be read
+  'F0', // a broken configuration file
+  'XX', // an internal error, or damaged data
+]);
+
 /** Class 22 is "this value does not fit its type"; 54000 is what a text too long for an index gives. */
 const INVALID = new Set(['22', '54000']);
 
-/** After these the connection works, but goes on failing: a new one does not. */
-const STUCK_CONNECTION = new Set(['25006', '26000']);
+/** After these errors the connection works but keeps failing: a new one does not. */
+const STUCK_CONNECTION = new Set(['25006', '26000', '42P05']);
 
 /** A table changed while its statement was prepared: only a new connection, which prepares again, gets over it. */
 function isStalePlan(error: ServerError): boolean {
@@ -54,14 +66,14 @@ export function statementError(error: unknown, statement: string | undefined): D
     return serverError(error, where);
   }
   if (error instanceof TypeError || error instanceof RangeError) {
-    return new DatabaseError('postgres.failed', `a value${where} cannot be sent: ${error.message}`, {
+    return new DatabaseError('postgres.failed', `cannot send a value${where}: ${error.message}`, {
       retryable: false,
     });
   }
   return connectionError(error);
 }
 
-/** Every failure to get a connection, also a refused password: nothing about the request is at fault. */
+/** Every connection failure, even a rejected password: the request is not at fault. */
 export function connectionError(error: unknown): DatabaseError {
   const sqlState = isServerError(error) ? error.code : undefined;
   return new DatabaseError('postgres.unavailable', `postgres is not available: ${errorMessage(error)}`, {
@@ -74,7 +86,7 @@ export function connectionError(error: unknown): DatabaseError {
 function serverError(error: ServerError, where: string): DatabaseError {
   const state = error.code ?? 'XX000';
   const [code, retryable] = isStalePlan(error) ? (['postgres.unavailable', true] as const) : classify(state);
-  const text = code === 'postgres.invalid' ? 'postgres cannot hold a value' : `postgres: ${error.message}`;
+  const text = code === 'postgres.invalid' ? 'postgres cannot store a value' : `postgres: ${error.message}`;
   const hint = state === '42P01' ? '; has "facteur migrate" been run?' : '';
   return new DatabaseError(code, `${text}${where} (${state})${hint}`, {
     retryable,
@@ -94,6 +106,9 @@ function classify(state: string): [DatabaseErrorCode, boolean] {
   // 40001 and 40P01: two transactions met, and this one lost.
   if (state.startsWith('40')) {
     return ['postgres.conflict', true];
+  }
+  if (matches(BROKEN)) {
+    return ['postgres.broken', true];
   }
   return [matches(INVALID) ? 'postgres.invalid' : 'postgres.failed', false];
 }

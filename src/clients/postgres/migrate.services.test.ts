@@ -69,7 +69,9 @@ test('gives up waiting for another runner after a while, with a word why', async
   await admin.session(async (session) => {
     await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [0x66_61_63_74_65_75] });
     const other = openTestPostgres(made.dsn, { poolSize: 1 });
-    await expect(migrate(other, migrations, { lockWaitMs: 200 })).rejects.toThrow('another process has been migrating');
+    await expect(migrate(other, migrations, { lockWaitMs: 200 })).rejects.toThrow(
+      'timed out waiting for another process',
+    );
     await other.close();
   });
 });
@@ -97,7 +99,7 @@ test('the schema on a server is the one in the repository', async () => {
   await expect(await schemaFile(admin)).toMatchFileSnapshot('../../../migrations/schema.sql');
 });
 
-describe('as a role that is no superuser', () => {
+describe('as a role without superuser rights', () => {
   let role: string;
   let db: Database;
 

@@ -5,20 +5,24 @@ import { gooseApplied, makeGooseTables, recordInGoose } from './goose.ts';
 import { type Migration, splitStatements } from './load-migrations.ts';
 
 /** One migration that this call applied. */
-export interface AppliedMigration {
+interface AppliedMigration {
   readonly version: number;
   readonly name: string;
   readonly status: 'applied';
 }
 
-export interface MigrateOptions {
+interface MigrateOptions {
   /** How long to wait for another process that is migrating, in milliseconds; building an index may take minutes. */
   readonly lockWaitMs?: number;
   /**
-   * How long a statement may wait for a table that others use, in milliseconds: while it waits, everybody who comes
-   * later waits behind it, so it is better to fail and be tried again.
+   * How long a statement may wait for a table that others use, in milliseconds. While it waits, all later users wait
+   * behind it, so it is better to fail and retry.
    */
   readonly tableWaitMs?: number;
+  /** Ends the wait for another process, and lets the current migration be the last one. */
+  readonly signal?: AbortSignal;
+  /** Called once if another process is migrating, for which this one then waits. */
+  readonly onWait?: () => void;
 }
 
 /** What the database says of a migration that it has. */
@@ -29,20 +33,21 @@ interface Recorded {
   readonly breaking: boolean;
 }
 
-/** An arbitrary number that all facteurs agree on ("facteur" in ASCII, cut to 48 bits). */
+/** An arbitrary number shared by all facteur processes ("facteur" in ASCII, cut to 48 bits). */
 const LOCK = 0x66_61_63_74_65_75;
 
 /**
- * Brings a database to the newest migration, and says which ones that took. Safe with any number of processes at once.
- * A database of the Go service is taken over as it is: what it has is recorded, not run again; and what is run here of
- * the first three is entered into goose's books, so that the Go service can start on it again.
+ * Migrates a database to the newest version, and returns the applied migrations. Safe with any number of processes.
+ * A database of the Go service is adopted: its migrations are recorded, not run again. Those of the first three that
+ * are run here are also recorded in goose's table, so that the Go service can start on it again.
  *
- * Each file and its record are one transaction; a file with `-- no-transaction` must bear being run again from the top.
+ * Each file and its record are one transaction; a file with `-- no-transaction` must be repeatable from the top.
  *
- * A database that is newer than this build is fine, so that a deployment can be taken back, unless what it has is marked
- * as breaking.
+ * A database that is newer than this build is accepted, so that a deployment can be rolled back, unless it has
+ * migrations
+ * marked as breaking.
  *
- * @throws FacteurError `migrations.newer` when the database has a breaking migration that this build does not know, and
+ * @throws FacteurError `migrations.stopped` when the signal fired first; `migrations.newer` when the database has a breaking migration that this build does not know, and
  *   `migrations.changed` when a file is no longer what was applied; DatabaseError otherwise
  */
 export async function migrate(
@@ -54,7 +59,7 @@ export async function migrate(
     if (pendingOf(migrations, await recorded(session)).length === 0) {
       return [];
     }
-    await lock(session, options.lockWaitMs ?? 900_000);
+    await lock(session, options);
     await session.query({
       text: `CREATE SCHEMA IF NOT EXISTS facteur;
         CREATE TABLE IF NOT EXISTS facteur.migrations (
@@ -69,6 +74,7 @@ export async function migrate(
     await adopt(session, migrations, goose);
     const pending = pendingOf(migrations, await recorded(session));
     for (const migration of pending) {
+      throwIfStopped(options.signal);
       await apply(session, migration, { goose, tableWaitMs: options.tableWaitMs ?? 10_000 });
     }
     return pending.map(({ version, name }) => ({ version, name, status: 'applied' }));
@@ -86,7 +92,7 @@ async function recorded(session: Queryable): Promise<Recorded[]> {
   return (await session.query<Recorded>({ text })).rows;
 }
 
-/** What is to be done, after making sure that the past is the one we know. */
+/** The migrations still to apply, once the recorded ones are known to be ours. */
 function pendingOf(migrations: readonly Migration[], past: readonly Recorded[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.version, migration]));
   for (const { version, name, sha256, breaking } of past) {
@@ -97,14 +103,14 @@ function pendingOf(migrations: readonly Migration[], past: readonly Recorded[]):
     if (migration === undefined) {
       throw new FacteurError(
         'migrations.newer',
-        `the database is newer than this facteur: it has ${name}, which older ones cannot work with; run a newer facteur`,
+        `the database is newer than this facteur: it has ${name}, which older versions cannot work with; run a newer facteur`,
         { retryable: false },
       );
     }
     if (migration.sha256 !== sha256) {
       throw new FacteurError(
         'migrations.changed',
-        `${name} is not what was applied to the database: an applied migration never changes, add a new one instead`,
+        `${name} differs from the version that was applied to the database: do not change applied migrations, add a new one`,
         { retryable: false },
       );
     }
@@ -114,19 +120,33 @@ function pendingOf(migrations: readonly Migration[], past: readonly Recorded[]):
 }
 
 /**
- * Waits its turn. Asking again and again, because a session that waits inside pg_advisory_lock has a transaction open,
- * for which CREATE INDEX CONCURRENTLY of the other one waits in turn: a deadlock.
+ * Waits for the lock by polling, because a session that waits inside pg_advisory_lock has an open transaction, and
+ * CREATE INDEX CONCURRENTLY of the other process would wait for that: a deadlock.
  */
-async function lock(session: Queryable, waitMs: number): Promise<void> {
-  const deadline = performance.now() + waitMs;
+async function lock(session: Queryable, { lockWaitMs = 900_000, signal, onWait }: MigrateOptions): Promise<void> {
+  const deadline = performance.now() + lockWaitMs;
   const statement = { text: 'SELECT pg_try_advisory_lock($1) AS mine', values: [LOCK] };
-  while ((await session.query<{ mine: boolean }>(statement)).rows[0]?.mine !== true) {
-    if (performance.now() > deadline) {
-      throw new DatabaseError('postgres.unavailable', 'another process has been migrating the database for too long', {
-        retryable: true,
-      });
+  for (let tries = 1; (await session.query<{ mine: boolean }>(statement)).rows[0]?.mine !== true; tries += 1) {
+    if (tries === 1) {
+      onWait?.();
     }
-    await setTimeout(100);
+    if (performance.now() > deadline) {
+      throw new DatabaseError(
+        'postgres.unavailable',
+        'timed out waiting for another process that is migrating the database',
+        {
+          retryable: true,
+        },
+      );
+    }
+    await setTimeout(100, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    throwIfStopped(signal);
+  }
+}
+
+function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new FacteurError('migrations.stopped', 'stopped before all migrations were applied', { retryable: false });
   }
 }
 
@@ -175,9 +195,9 @@ async function record(session: Queryable, { version, name, sha256, breaking }: M
   });
 }
 
-/** A failed migration with its name, and with what to do about the one thing that an operator has to provide. */
+/** A failed migration with its name, and with instructions for the one thing that an operator must provide. */
 async function explained(session: Queryable, migration: Migration, error: DatabaseError): Promise<DatabaseError> {
-  const hint = error.code === 'postgres.unavailable' ? '' : advice(await vectorVersion(session));
+  const hint = error.code === 'postgres.unavailable' ? '' : advice(await vectorExtension(session));
   return new DatabaseError(error.code, `${migration.name} failed: ${error.message}${hint}`, {
     retryable: error.retryable,
     sqlState: error.sqlState,
@@ -186,19 +206,32 @@ async function explained(session: Queryable, migration: Migration, error: Databa
   });
 }
 
-async function vectorVersion(session: Queryable): Promise<string | undefined> {
-  const { rows } = await session.query<{ version: string }>({
-    text: `ROLLBACK; SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'`,
-  });
-  return rows[0]?.version;
+interface Extension {
+  readonly version: string;
+  /** Quoted if necessary. */
+  readonly schema: string;
+  /** Whether its schema is on the search path. */
+  readonly found: boolean;
 }
 
-function advice(vector: string | undefined): string {
+async function vectorExtension(session: Queryable): Promise<Extension | undefined> {
+  const { rows } = await session.query<Extension>({
+    text: `ROLLBACK; SELECT extversion AS version, quote_ident(nspname) AS schema, nspname = ANY (current_schemas(false)) AS found
+      FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'vector'`,
+  });
+  return rows[0];
+}
+
+function advice(vector: Extension | undefined): string {
   if (vector === undefined) {
     return '; pgvector is needed: install it on the server and run CREATE EXTENSION vector; as a superuser in this database';
   }
-  // HNSW came with 0.5.0.
-  return /^0\.[0-4](\.|$)/.test(vector)
-    ? `; pgvector ${vector} is too old: install 0.5 or newer and run ALTER EXTENSION vector UPDATE;`
+  const { version, schema, found } = vector;
+  if (!found) {
+    return `; pgvector is in the schema ${schema}, which is not on the search path: add it with ALTER ROLE … SET search_path, or run ALTER EXTENSION vector SET SCHEMA public;`;
+  }
+  // HNSW came with 0.5.0; from then on the migration that needs more says so.
+  return /^0\.[0-4](\.|$)/.test(version)
+    ? `; pgvector ${version} is too old: install 0.8 or newer and run ALTER EXTENSION vector UPDATE;`
     : '';
 }

@@ -1,20 +1,43 @@
 import type { Database } from './database.ts';
 import { openPostgres, type PostgresOptions } from './open-postgres.ts';
+import { type Engine, PoolDatabase } from './pool-database.ts';
 
-export interface DatabaseOptions extends PostgresOptions {
+interface DatabaseOptions extends PostgresOptions {
   /** Of this process, to name it to another one that wants the same embedded directory. */
   readonly pid: number;
 }
 
 /**
- * The database that a DSN names: `pglite:memory`, `pglite:DIR`, else PostgreSQL. The embedded engine is loaded only
- * when it is asked for.
+ * The database that a DSN names: `pglite:memory`, `pglite:DIR`, else PostgreSQL. Opening neither connects nor loads the
+ * embedded engine: the first statement does, and gets the error if that fails.
  */
-export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  if (!options.dsn.startsWith('pglite:')) {
+export function openDatabase(options: DatabaseOptions): Database {
+  const { dsn, pid, onLost } = options;
+  if (!dsn.startsWith('pglite:')) {
     return openPostgres(options);
   }
-  const { openPglite } = await import('./open-pglite.ts');
-  const directory = options.dsn.slice('pglite:'.length);
-  return openPglite({ pid: options.pid, onLost: options.onLost, ...(directory === 'memory' ? {} : { directory }) });
+  const directory = dsn.slice('pglite:'.length);
+  return new PoolDatabase(
+    bootedWhenUsed(async () => {
+      const { bootPglite } = await import('./open-pglite.ts');
+      return bootPglite({ pid, onLost, ...(directory === 'memory' ? {} : { directory }) });
+    }),
+  );
+}
+
+/** Boots once, however that ends. */
+function bootedWhenUsed(boot: () => Promise<Engine>): Engine {
+  let booting: Promise<Engine> | undefined;
+  const booted = (): Promise<Engine> => (booting ??= boot());
+  return {
+    settings: '',
+    acquire: async () => (await booted()).acquire(),
+    acquireProbe: async () => (await booted()).acquireProbe(),
+    listen: async (channel, handler) => (await booted()).listen(channel, handler),
+    end: async () => {
+      // The first user has already seen that it failed; then there is nothing to close.
+      const engine = await booting?.catch(() => undefined);
+      await engine?.end();
+    },
+  };
 }

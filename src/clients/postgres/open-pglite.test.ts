@@ -22,22 +22,24 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const open = (): Promise<Database> =>
+const open = (): Database =>
   openDatabase({ dsn: `pglite:${directory}`, pid: process.pid, random: () => 0.5, onLost: () => undefined });
 
 // The engine's first start in a directory takes seconds, and on a busy machine many.
-test('a directory keeps what was written, and pgvector is there', { timeout: 60_000 }, async () => {
-  const first = await open();
+test('a directory keeps what was written, and pgvector is there', async () => {
+  const first = open();
   await first.query({ text: `CREATE EXTENSION vector; CREATE TABLE kept AS SELECT '[1,2]'::vector(2) AS v` });
   await first.close();
-  const second = await open();
+  const second = open();
   expect((await second.query({ text: `SELECT v <=> '[1,2]' AS distance FROM kept` })).rows).toEqual([{ distance: 0 }]);
   await second.close();
 });
 
 test('a directory in use is refused with the holder’s pid, and free again after close', async () => {
   const unlock = await lockDirectory(directory, process.pid);
-  await expect(open()).rejects.toThrow(new RegExp(`in use by process ${process.pid}`));
+  const refused = open();
+  await expect(refused.ping()).rejects.toThrow(new RegExp(`in use by process ${process.pid}`));
+  await refused.close();
   unlock();
   const again = await lockDirectory(directory, process.pid);
   again();
@@ -80,4 +82,30 @@ test('statements wait for the one connection, also behind a long transaction', a
   await Promise.all([long, short]);
   await vi.waitFor(() => expect(order).toEqual(['transaction', 'statement']));
   await close();
+});
+
+// In a process of its own: an engine that spins in WebAssembly can only be killed.
+test('closing after a failed statement ends, however soon it is', async () => {
+  const module = new URL('open-pglite.ts', import.meta.url).href;
+  const script = `
+    const { openPglite } = await import(${JSON.stringify(module)});
+    for (let turns = 6; turns <= 9; turns += 1) {
+      const db = await openPglite({ pid: process.pid, onLost: () => undefined });
+      await db.query({ name: 'absent', text: 'SELECT FROM absent WHERE id = $1', values: [1] }).catch(() => undefined);
+      for (let turn = 0; turn < turns; turn += 1) {
+        await undefined;
+      }
+      await db.close();
+    }
+    process.stdout.write('closed');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const said: string[] = [];
+  child.stdout.on('data', (chunk: Buffer) => said.push(chunk.toString()));
+  try {
+    await vi.waitFor(() => expect(said.join('')).toBe('closed'), { timeout: 170_000 });
+  } finally {
+    child.kill('SIGKILL');
+  }
 });

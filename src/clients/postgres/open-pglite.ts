@@ -5,38 +5,45 @@ import { vector } from '@electric-sql/pglite-pgvector';
 import { Client, escapeIdentifier, Pool } from 'pg';
 import type { Database } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
+import type { PooledConnection } from './checkout.ts';
 import { connectionError } from './map-error.ts';
-import { PoolDatabase } from './pool-database.ts';
+import { type Engine, PoolDatabase } from './pool-database.ts';
 
-export interface PgliteOptions {
+interface PgliteOptions {
   /** Where the data is kept; without it, in memory. */
   readonly directory?: string;
   /** A data directory to begin with, as `dumpDataDir` gives it. */
   readonly snapshot?: Blob;
   /** Of this process, to name it to another one that wants the directory. */
   readonly pid: number;
-  /** Told when the engine fails while no statement is running. */
+  /** Called when the engine fails while no statement is running. */
   readonly onLost: (error: Error) => void;
 }
 
 /** The embedded engine, with what the tests need beside the database. */
-export interface EmbeddedDatabase extends Database {
+interface EmbeddedDatabase extends Database {
   /** The whole data directory as one archive, to begin another one with. */
   snapshot(): Promise<Blob>;
 }
 
-/** All statements wait for the one connection; more than this, in milliseconds, and something holds it for good. */
+/** All statements wait for the one connection; after this long, in milliseconds, something holds it permanently. */
 const WAIT_MS = 30_000;
 
+/** The embedded engine as a database, booted. @throws as {@link bootPglite} does */
+export async function openPglite(options: PgliteOptions): Promise<EmbeddedDatabase> {
+  const { snapshot, ...engine } = await bootPglite(options);
+  return Object.assign(new PoolDatabase(engine), { snapshot });
+}
+
 /**
- * PostgreSQL inside the process: one connection, durable when a directory is given (its data is in `pgdata` there),
+ * PostgreSQL inside the process: one connection, durable if a directory is given (its data is in `pgdata` there),
  * and 300 to 500 MiB of memory. Time limits on statements do not work here.
  *
- * This module loads the engine, so import it only when it is wanted.
+ * This module loads the engine, so import it only if it is needed.
  *
- * @throws DatabaseError `postgres.failed` when another process has the directory
+ * @throws DatabaseError `postgres.failed` if another process has the directory
  */
-export async function openPglite(options: PgliteOptions): Promise<EmbeddedDatabase> {
+export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<EmbeddedDatabase, 'snapshot'>> {
   const { directory, snapshot, pid, onLost } = options;
   const unlock = directory === undefined ? () => undefined : await lockDirectory(directory, pid);
   const lite = await boot({
@@ -47,15 +54,19 @@ export async function openPglite(options: PgliteOptions): Promise<EmbeddedDataba
     unlock();
     throw error;
   });
-  const pool = connectionPool(lite).on('error', onLost);
-  const database = new PoolDatabase({
-    acquire: async () => {
-      try {
-        return await pool.connect();
-      } catch (error) {
-        throw connectionError(error);
-      }
-    },
+  const unfinished = new Set<Promise<void>>();
+  const pool = connectionPool(lite, unfinished).on('error', onLost);
+  const acquire = async (): Promise<PooledConnection> => {
+    try {
+      return await pool.connect();
+    } catch (error) {
+      throw connectionError(error);
+    }
+  };
+  return {
+    settings: '',
+    acquire,
+    acquireProbe: acquire,
     listen: async (channel, handler) => {
       const name = escapeIdentifier(channel);
       await lite.listen(name, handler);
@@ -64,11 +75,13 @@ export async function openPglite(options: PgliteOptions): Promise<EmbeddedDataba
     },
     end: async () => {
       await pool.end();
+      // The engine spins forever if a message reaches it while it closes.
+      await Promise.all(unfinished);
       await lite.close();
       unlock();
     },
-  });
-  return Object.assign(database, { snapshot: () => lite.dumpDataDir('none') });
+    snapshot: () => lite.dumpDataDir('none'),
+  };
 }
 
 async function boot(options: PGliteOptions): Promise<PGlite> {
@@ -78,10 +91,13 @@ async function boot(options: PGliteOptions): Promise<PGlite> {
 }
 
 /**
- * `pg`'s own pool over the engine, so that values are read and written just as with a server. Each client gets an
- * adapter of its own, since an ended one is of no use any more; what an earlier client prepared is forgotten first.
+ * `pg`'s own pool over the engine, so that values are read and written just as with a server. Each client gets its
+ * own
+ * adapter, since a closed one cannot be reused; statements that an earlier client prepared are removed first.
+ *
+ * @param unfinished receives one promise for each closed client that still has messages on their way to the engine
  */
-function connectionPool(lite: PGlite): Pool {
+function connectionPool(lite: PGlite, unfinished: Set<Promise<void>>): Pool {
   return new Pool({
     max: 1,
     idleTimeoutMillis: 0,
@@ -93,9 +109,12 @@ function connectionPool(lite: PGlite): Pool {
         const end = connection.end.bind(connection);
         connection.end = () => {
           end();
-          // What was sent before is still on its way, all listeners are gone, and it fails should the engine be closed by
-          // then: nobody waits for it any more, and without a listener the process would die of it.
+          // A failed statement is reported before the rest of its messages is sent, and all listeners are gone by
+          // now. Nothing waits for these messages, and without a listener their error would end the process.
           connection.on('error', () => undefined);
+          const sent = new Promise<void>((resolve) => connection.once('end', resolve));
+          unfinished.add(sent);
+          void sent.then(() => unfinished.delete(sent));
         };
       }
     },

@@ -1,3 +1,7 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { describeDatabase } from '../../../test/support/database-contract.ts';
 import { createTestDatabase, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
@@ -161,7 +165,7 @@ describe('the pool', () => {
     await proxy.tcp.close();
   });
 
-  test('a refused login is told without the password', async () => {
+  test('a rejected login is reported without the password', async () => {
     const url = new URL(made.dsn);
     url.username = 'nobody_here';
     url.password = 'hunter2';
@@ -197,13 +201,98 @@ describe('the pool', () => {
   });
 });
 
+describe('DSNs of the cases', () => {
+  /** A case with this server, and this test's database, in it. */
+  async function caseDsn(name: string): Promise<string> {
+    const text = await readFile(new URL(`../../../test/cases/${name}.dsn.txt`, import.meta.url), 'utf8');
+    const { port, password, pathname } = new URL(made.dsn);
+    return text.trim().replace('PGPORT', port).replace('PGPASSWORD', password).replace('/DB', pathname);
+  }
+
+  test('of two servers the first is dead', async () => {
+    const db = openTestPostgres(await caseDsn('dsn-two-hosts'));
+    expect(await pid(db)).toBeGreaterThan(0);
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    await admin.query({ text: `NOTIFY news, 'x'` });
+    await vi.waitFor(() => expect(heard).toEqual(['x']));
+    await db.close();
+  });
+
+  test('a statement_timeout has its unit', async () => {
+    const db = openTestPostgres(await caseDsn('dsn-statement-timeout-unit'));
+    expect((await db.query({ text: 'SHOW statement_timeout' })).rows).toEqual([{ statement_timeout: '30s' }]);
+    await db.close();
+  });
+
+  test('a socket is the directory that the DSN names', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'facteur-cloudsql-'));
+    const { hostname, port, username, password, pathname } = new URL(made.dsn);
+    const sockets: Socket[] = [];
+    const bridge = createServer((socket) => {
+      const server = connect(Number(port), hostname);
+      sockets.push(socket, server);
+      socket
+        .on('error', () => server.destroy())
+        .pipe(server)
+        .on('error', () => socket.destroy())
+        .pipe(socket);
+    }).listen(join(directory, '.s.PGSQL.5432'));
+    const dsn = (await caseDsn('dsn-cloudsql-socket'))
+      .replace('facteur:s3cret', `${username}:${password}`)
+      .replace('/facteur_kb', pathname)
+      .replace('/cloudsql/project:region:instance', directory);
+    const db = openTestPostgres(dsn);
+    expect(await pid(db)).toBeGreaterThan(0);
+    await db.close();
+    sockets.forEach((socket) => socket.destroy());
+    bridge.close();
+    await rm(directory, { recursive: true });
+  });
+
+  test('a server on which nothing can be written is not read-write', async () => {
+    await admin.query({
+      text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
+    });
+    const readWrite = openTestPostgres(`${made.dsn}&target_session_attrs=read-write`);
+    await expect(pid(readWrite)).rejects.toMatchObject({ message: expect.stringContaining('is not read-write') });
+    const readOnly = openTestPostgres(`${made.dsn}&target_session_attrs=read-only`);
+    expect(await pid(readOnly)).toBeGreaterThan(0);
+    await Promise.all([readWrite.close(), readOnly.close()]);
+  });
+});
+
+describe('asking whether it answers', () => {
+  test('does not wait for a connection when all are busy', async () => {
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    const done = Promise.withResolvers<void>();
+    const busy = db.transaction(() => done.promise);
+    await expect(db.ping()).resolves.toBeUndefined();
+    done.resolve();
+    await busy;
+    await db.close();
+  });
+
+  test('fails without a server, and works when it is back', async () => {
+    const proxy = await proxyTo(made.dsn);
+    const db = openTestPostgres(proxy.dsn);
+    await expect(db.ping()).resolves.toBeUndefined();
+    proxy.tcp.refuse();
+    await expect(db.ping()).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    proxy.tcp.restore();
+    await vi.waitFor(() => db.ping());
+    await db.close();
+    await proxy.tcp.close();
+  });
+});
+
 describe('listening', () => {
   test('reconnects by itself after its connection died, says that something may be missed, and hears again', async () => {
     const db = openTestPostgres(`${made.dsn}&application_name=listening`);
     const heard: string[] = [];
     await db.listen('news', (payload) => heard.push(payload));
     await vi.waitFor(async () => expect(await killNamed('listening')).toBe(1));
-    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await vi.waitFor(() => expect(heard).toEqual(['']));
     await admin.query({ text: `NOTIFY news, 'again'` });
     await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
     await db.close();
@@ -222,7 +311,7 @@ describe('listening', () => {
     await db.listen('news', (payload) => heard.push(payload));
     proxy.tcp.mute();
     proxy.tcp.restore({ keepMuted: true });
-    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await vi.waitFor(() => expect(heard).toEqual(['']));
     await admin.query({ text: `NOTIFY news, 'again'` });
     await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
     await db.close();
@@ -236,10 +325,28 @@ describe('listening', () => {
     const heard: string[] = [];
     await db.listen('news', (payload) => heard.push(payload));
     proxy.tcp.refuse();
-    await vi.waitFor(() => expect(lost.length).toBeGreaterThan(3), { timeout: 10_000 });
+    await vi.waitFor(() => expect(lost.length).toBeGreaterThan(3));
     expect(heard).toEqual([]);
     proxy.tcp.restore();
-    await vi.waitFor(() => expect(heard).toEqual(['']), { timeout: 10_000 });
+    await vi.waitFor(() => expect(heard).toEqual(['']));
+    await db.close();
+    await proxy.tcp.close();
+  });
+
+  test('one that breaks while it subscribes leaves no second connection behind', async () => {
+    const proxy = await proxyTo(`${made.dsn}&application_name=breaking`);
+    const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: () => undefined });
+    const heard: string[] = [];
+    await db.listen('news', (payload) => heard.push(payload));
+    proxy.tcp.cutOn('LISTEN "other"');
+    await expect(db.listen('other', () => undefined)).rejects.toMatchObject({ code: 'postgres.unavailable' });
+    // Whoever was turned away asks again, before the connection is remade by itself.
+    await db.listen('other', () => undefined);
+    await vi.waitFor(() => expect(heard).toEqual(['']));
+    const { rows } = await admin.query({
+      text: `SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'breaking'`,
+    });
+    expect(rows).toEqual([{ count: 1 }]);
     await db.close();
     await proxy.tcp.close();
   });

@@ -1,16 +1,19 @@
-import { type ClientConfig, Pool } from 'pg';
+import { type ClientConfig, escapeLiteral } from 'pg';
+import { FacteurError } from '../../base/errors.ts';
+import { parsePostgresDsn, type PostgresDsn } from '../../config/postgres-dsn.ts';
 import { connectionError } from './map-error.ts';
 import type { Database } from './database.ts';
-import { type Dsn, parseDsn } from './dsn.ts';
-import { Listener } from './listener.ts';
+import type { PooledConnection } from './checkout.ts';
+import { ChannelListener } from './listener.ts';
 import { PoolDatabase } from './pool-database.ts';
+import { type Candidate, candidatesOf, Servers } from './servers.ts';
 import { tlsFor } from './tls.ts';
 
 export interface PostgresOptions {
   readonly dsn: string;
-  /** Connections at most, besides one for LISTEN; the DSN's `pool_max_conns` wins. */
+  /** Maximum number of connections, besides one for LISTEN; the DSN's `pool_max_conns` takes precedence. */
   readonly poolSize?: number;
-  /** Wait for a new or a free connection, in milliseconds. */
+  /** Wait for a new or a free connection, in milliseconds; the DSN's `connect_timeout` wins. */
   readonly connectTimeoutMs?: number;
   /** Longest statement, in milliseconds; the DSN's `statement_timeout` wins. */
   readonly statementTimeoutMs?: number;
@@ -18,88 +21,107 @@ export interface PostgresOptions {
   readonly heartbeatMs?: number;
   /** A number in [0, 1), to spread reconnections of replicas. */
   readonly random: () => number;
-  /** Told when a connection is lost that no statement was using, so that nobody else would say so. */
+  /** Called when an idle connection is lost, since nothing else would report it. */
   readonly onLost: (error: Error) => void;
 }
 
 /** A server that has gone silent does not enforce its own statement_timeout: the client waits this much longer. */
 const SILENCE_MS = 2_000;
 
-/** A transaction that its owner forgot holds locks; the server ends it after this long. */
+/** A forgotten transaction holds locks; the server ends it after this long. */
 const IDLE_TRANSACTION_MS = 30_000;
 
 /** Idle connections are kept this long: a burst after a quiet minute should not pay for connecting. */
 const IDLE_CONNECTION_MS = 60_000;
 
 /**
- * PostgreSQL by DSN. Nothing connects before it is used, so a server that is down is an error of the first statement
- * and of each later one until it is up, never of opening.
+ * PostgreSQL by DSN. It connects on first use, so a server that is down fails each statement until it is up, and
+ * never the opening.
  */
 export function openPostgres(options: PostgresOptions): Database {
-  const dsn = parseDsn(options.dsn);
-  const settings = clientSettings(dsn, options);
-  const size = dsn.poolSize ?? options.poolSize ?? 10;
-  const pool = remember(async () => newPool(await settings(), size, options.onLost));
-  const listener = new Listener({
-    settings,
+  const dsn = parsePostgresDsn(options.dsn);
+  if (dsn === undefined) {
+    throw new FacteurError('postgres.failed', 'the embedded engine is no server', { retryable: false });
+  }
+  const limits = {
+    connectMs: dsn.connectTimeoutMs ?? options.connectTimeoutMs ?? 5_000,
+    statementMs: dsn.statementTimeoutMs ?? options.statementTimeoutMs ?? 10_000,
+  };
+  const settings = settingsStatement(dsn, limits);
+  const serversFor = (poolSize: number, within: Limits): Servers =>
+    new Servers({
+      candidates: candidatesOf(dsn),
+      settingsFor: (candidate) => clientSettings(dsn, candidate, within),
+      firstStatement: settings,
+      poolSize,
+      idleMs: IDLE_CONNECTION_MS,
+      onLost: options.onLost,
+    });
+  const servers = serversFor(dsn.poolSize ?? options.poolSize ?? 10, limits);
+  const probes = serversFor(1, PROBE_LIMITS);
+  const listener = new ChannelListener({
+    connect: () => servers.connect(),
     random: options.random,
     onLost: options.onLost,
     heartbeatMs: options.heartbeatMs ?? 60_000,
   });
-  let opened: Pool | undefined;
   return new PoolDatabase({
-    acquire: async () => {
-      try {
-        opened = await pool();
-        return await opened.connect();
-      } catch (error) {
-        throw connectionError(error);
-      }
-    },
+    settings,
+    acquire: () => connected(servers),
+    acquireProbe: () => connected(probes),
     listen: (channel, handler) => listener.listen(channel, handler),
     end: async () => {
       await listener.close();
-      await opened?.end();
+      await Promise.all([servers.end(), probes.end()]);
     },
   });
 }
 
-/** Everything that `pg` is told about a connection; TLS is settled at the first one. */
-function clientSettings(dsn: Dsn, options: PostgresOptions): () => Promise<ClientConfig> {
-  const connectTimeout = dsn.client.connectionTimeoutMillis ?? options.connectTimeoutMs ?? 5_000;
-  const statementTimeout = (dsn.client.statement_timeout || options.statementTimeoutMs) ?? 10_000;
-  return remember(async () => ({
-    statement_timeout: statementTimeout,
-    idle_in_transaction_session_timeout: IDLE_TRANSACTION_MS,
-    ...dsn.client,
-    connectionTimeoutMillis: connectTimeout,
-    query_timeout: statementTimeout + SILENCE_MS,
+interface Limits {
+  readonly connectMs: number;
+  readonly statementMs: number;
+}
+
+/** Callers that check the server give up long before that. */
+const PROBE_LIMITS: Limits = { connectMs: 2_000, statementMs: 1_000 };
+
+async function connected(servers: Servers): Promise<PooledConnection> {
+  try {
+    return await servers.acquire();
+  } catch (error) {
+    throw connectionError(error);
+  }
+}
+
+/** The settings of the session in one statement, each as a server reads it in its configuration file, lists and units too. */
+function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
+  const settings = {
+    statement_timeout: `${statementMs}`,
+    idle_in_transaction_session_timeout: `${IDLE_TRANSACTION_MS}`,
+    ...dsn.settings,
+  };
+  const calls = Object.entries(settings).map(
+    ([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, false)`,
+  );
+  return `SELECT ${calls.join(', ')}`;
+}
+
+/** All connection options for `pg`. */
+async function clientSettings(dsn: PostgresDsn, candidate: Candidate, limits: Limits): Promise<ClientConfig> {
+  const { host, port } = candidate;
+  const { user, password, database, options } = dsn;
+  return {
+    host,
+    port,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(database === undefined ? {} : { database }),
+    ...(options === undefined ? {} : { options }),
+    application_name: dsn.applicationName,
+    connectionTimeoutMillis: limits.connectMs,
+    query_timeout: limits.statementMs + SILENCE_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    ssl: await tlsFor(dsn, connectTimeout),
-  }));
-}
-
-function newPool(settings: ClientConfig, max: number, onLost: (error: Error) => void): Pool {
-  const pool = new Pool({ ...settings, max, idleTimeoutMillis: IDLE_CONNECTION_MS });
-  // The pool drops an idle connection that fails by itself; without a listener its error would end the process.
-  pool.on('error', onLost);
-  // Between the pool's listener and the lease's there is a moment without any, in which the server may end a new
-  // connection in the same breath as it welcomes it. The statement that follows fails then, and says so.
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return pool;
-}
-
-/** Keeps what `make` gave; a failure is not kept, so the next call tries again. */
-function remember<T>(make: () => Promise<T>): () => Promise<T> {
-  let kept: Promise<T> | undefined;
-  return async () => {
-    kept ??= make();
-    try {
-      return await kept;
-    } catch (error) {
-      kept = undefined;
-      throw error;
-    }
+    ssl: await tlsFor(dsn.tls, candidate, limits.connectMs),
   };
 }

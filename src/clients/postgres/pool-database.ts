@@ -1,13 +1,17 @@
 import type { Database, Queryable, Result, Statement, Subscription } from './database.ts';
 import { DatabaseError } from './database.ts';
-import { type Connection, Lease } from './lease.ts';
+import { type PooledConnection, Checkout } from './checkout.ts';
 import { createStatementTelemetry } from './statement-telemetry.ts';
 
-/** What an engine has to offer: connections, notifications and an end. `acquire` rejects with a DatabaseError. */
+/** What an engine provides: connections, notifications and a way to close. `acquire` rejects with a DatabaseError. */
 export interface Engine {
-  acquire(): Promise<Connection>;
+  acquire(): Promise<PooledConnection>;
+  /** A connection that no other work ever takes, where there can be one. */
+  acquireProbe(): Promise<PooledConnection>;
   listen(channel: string, handler: (payload: string) => void): Promise<Subscription>;
   end(): Promise<void>;
+  /** A statement with which every connection begins, and begins again when a session gives it back; empty for none. */
+  readonly settings: string;
 }
 
 /** A Database over any engine that hands out `pg` connections: what a transaction and a session are, said once. */
@@ -21,31 +25,41 @@ export class PoolDatabase implements Database {
   }
 
   async query<Row = Record<string, unknown>>(statement: Statement): Promise<Result<Row>> {
-    return this.#lend((lease) => lease.run<Row>(statement));
+    return this.#lend((checkout) => checkout.run<Row>(statement));
+  }
+
+  async ping(): Promise<void> {
+    this.#refuseWhenClosed();
+    const checkout = new Checkout(await this.#engine.acquireProbe(), this.#telemetry);
+    try {
+      await checkout.run({ name: 'ping', text: 'SELECT 1' });
+    } finally {
+      checkout.release();
+    }
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    return this.#lend(async (lease) => {
-      await lease.run({ text: 'BEGIN' });
+    return this.#lend(async (checkout) => {
+      await checkout.run({ text: 'BEGIN' });
       try {
-        const result = await work(lease);
-        await commit(lease);
+        const result = await work(checkout);
+        await commit(checkout);
         return result;
       } catch (error) {
-        await undo(lease, 'ROLLBACK');
+        await undo(checkout, 'ROLLBACK');
         throw error;
       }
     });
   }
 
   async session<T>(work: (session: Queryable) => Promise<T>): Promise<T> {
-    return this.#lend(async (lease) => {
-      await lease.run({ text: 'SET statement_timeout = 0' });
-      lease.liftLimits();
+    return this.#lend(async (checkout) => {
+      await checkout.run({ text: 'SET statement_timeout = 0' });
+      checkout.liftLimits();
       try {
-        return await work(lease);
+        return await work(checkout);
       } finally {
-        await undo(lease, 'ROLLBACK; RESET ALL; SELECT pg_advisory_unlock_all()');
+        await undo(checkout, `ROLLBACK; RESET ALL; ${this.#engine.settings}; SELECT pg_advisory_unlock_all()`);
       }
     });
   }
@@ -66,35 +80,35 @@ export class PoolDatabase implements Database {
     }
   }
 
-  async #lend<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+  async #lend<T>(work: (checkout: Checkout) => Promise<T>): Promise<T> {
     this.#refuseWhenClosed();
     const connection = await this.#telemetry.wait(() => this.#engine.acquire());
-    const lease = new Lease(connection, this.#telemetry);
+    const checkout = new Checkout(connection, this.#telemetry);
     try {
-      return await work(lease);
+      return await work(checkout);
     } finally {
-      lease.release();
+      checkout.release();
     }
   }
 }
 
 /** Commits, and makes sure of it: when a statement has failed, Postgres answers COMMIT with a quiet ROLLBACK. */
-async function commit(lease: Lease): Promise<void> {
-  lease.finish();
-  const { command } = await lease.run({ text: 'COMMIT' });
+async function commit(checkout: Checkout): Promise<void> {
+  checkout.finish();
+  const { command } = await checkout.run({ text: 'COMMIT' });
   if (command !== 'COMMIT') {
-    throw new DatabaseError('postgres.failed', 'a statement of the transaction had failed, so nothing was kept', {
+    throw new DatabaseError('postgres.failed', 'a statement of the transaction failed, so it was rolled back', {
       retryable: false,
     });
   }
 }
 
 /** Undoing must not hide why it was needed: when it fails, the connection is dropped, which undoes just as well. */
-async function undo(lease: Lease, text: string): Promise<void> {
-  lease.finish();
+async function undo(checkout: Checkout, text: string): Promise<void> {
+  checkout.finish();
   try {
-    await lease.run({ text });
+    await checkout.run({ text });
   } catch {
-    lease.lose();
+    checkout.lose();
   }
 }

@@ -1,9 +1,10 @@
 import { context, SpanKind, trace } from '@opentelemetry/api';
-import { errorType, inSpan, meter, SECONDS } from '../../base/telemetry.ts';
+import { histogram } from '../../base/metrics.ts';
+import { errorType, inSpan } from '../../base/telemetry.ts';
 
 /** Measures statements and the wait for a connection. */
 export interface StatementTelemetry {
-  /** One statement, by its name: a span of what is under way, when something is. */
+  /** One statement, by name: a child of the current span, if there is one. */
   statement<T>(name: string, send: () => Promise<T>): Promise<T>;
   /** Waiting for a connection. */
   wait<T>(acquire: () => Promise<T>): Promise<T>;
@@ -14,16 +15,8 @@ export interface StatementTelemetry {
  * or its values: the names say which one it is.
  */
 export function createStatementTelemetry(): StatementTelemetry {
-  const duration = meter().createHistogram('db.client.operation.duration', {
-    unit: 's',
-    description: 'Duration of database client operations.',
-    advice: { explicitBucketBoundaries: SECONDS },
-  });
-  const waits = meter().createHistogram('db.client.connection.wait_time', {
-    unit: 's',
-    description: 'The time it took to obtain an open connection from the pool.',
-    advice: { explicitBucketBoundaries: SECONDS },
-  });
+  const duration = histogram('db.client.operation.duration');
+  const waits = histogram('db.client.connection.wait_time');
   return {
     async statement(name, send) {
       const startedAt = performance.now();
@@ -31,7 +24,7 @@ export function createStatementTelemetry(): StatementTelemetry {
       const record = (outcome: { 'error.type'?: string }): void =>
         duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
       try {
-        // A worker's own polling is nobody's doing, and would be a trace of its own each time.
+        // A worker's own polling has no cause, and would be a separate trace each time.
         const isWanted = trace.getSpan(context.active())?.isRecording() === true;
         const result = await (isWanted ? inSpan(name, { kind: SpanKind.CLIENT, attributes }, send) : send());
         record({});

@@ -87,7 +87,7 @@ async function reach(host: string, port: number, parameters: string): Promise<st
   }
 }
 
-describe('a server with TLS, whose certificate is for localhost and 127.0.0.1, of an authority that nobody knows', () => {
+describe('a server with TLS, whose certificate is for localhost and 127.0.0.1, of an unknown authority', () => {
   test.each([
     ['sslmode=disable', 'localhost', 'plain'],
     ['', 'localhost', 'tls'],

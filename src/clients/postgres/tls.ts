@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { Dsn, TlsWish } from './dsn.ts';
+import type { TlsWish } from '../../config/postgres-dsn.ts';
 
 /** The protocol's SSLRequest: length 8, code 80877103. The server answers with one byte, `S` or `N`. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
@@ -11,8 +11,11 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
  * they talk to, `verify-ca` checks the chain, `verify-full` the host name too. A root certificate turns `require` into
  * `verify-ca`. For `prefer` the server is asked, on a connection of its own, whether it speaks TLS.
  */
-export async function tlsFor({ tls, client }: Dsn, timeoutMs: number): Promise<false | ConnectionOptions> {
-  const { host = 'localhost', port = 5432 } = client;
+export async function tlsFor(
+  tls: TlsWish,
+  { host, port }: { readonly host: string; readonly port: number },
+  timeoutMs: number,
+): Promise<false | ConnectionOptions> {
   if (tls.mode === 'disable' || host.startsWith('/')) {
     return false;
   }
@@ -42,7 +45,7 @@ async function readFiles(tls: TlsWish): Promise<ConnectionOptions> {
     options.key = await readFile(tls.key);
   }
   if (tls.keyPassword !== undefined) {
-    options.passphrase = tls.keyPassword;
+    options.passphrase = tls.keyPassword.reveal();
   }
   return options;
 }
@@ -50,7 +53,7 @@ async function readFiles(tls: TlsWish): Promise<ConnectionOptions> {
 function speaksTls(host: string, port: number, timeoutMs: number): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const socket = connect({ host, port }, () => socket.write(SSL_REQUEST));
-  socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer from the server in ${timeoutMs} ms`)));
+  socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer from the server after ${timeoutMs} ms`)));
   socket.once('error', reject);
   socket.once('data', (answer) => {
     resolve(answer[0] === 0x53);

@@ -16,6 +16,15 @@ test.each<[string, unknown]>([
     { namespace: '', workflowName: '', message: '', correlationId: 'c', traceId: '' },
   ],
   ['{}', { namespace: '', workflowName: '', message: '', correlationId: '', traceId: '' }],
+  [
+    JSON.stringify({
+      WorkflowName: 'w',
+      Message: 'm'.repeat(1001),
+      CorrelationID: 'c'.repeat(257),
+      TraceID: 't'.repeat(256),
+    }),
+    { namespace: '', workflowName: 'w', message: '', correlationId: '', traceId: 't'.repeat(256) },
+  ],
   ['', undefined],
   ['null', undefined],
   ['[]', undefined],

@@ -12,27 +12,33 @@ export function encodeDispatch(dispatch: LastDispatch): string {
   });
 }
 
-/** Whatever is missing or of another type is empty, and unknown fields are passed over; undefined when it is no object. */
+/** The longest text of another writer that is believed: the Go service bounds none, and a review carries the correlation on. */
+const MAX_LENGTH = 1000;
+const MAX_ID_LENGTH = 256;
+
+/**
+ * Missing, overlong and mistyped fields are empty, and unknown fields are ignored; undefined if it is not an object.
+ */
 export function decodeDispatch(json: string): LastDispatch | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch {
-    // Somebody else's value under our key tells nothing.
+    // A value under our key that somebody else wrote is ignored.
     return undefined;
   }
   if (!isRecord(value)) {
     return undefined;
   }
-  const text = (name: string): string => {
+  const text = (name: string, maxLength = MAX_LENGTH): string => {
     const found = value[name];
-    return typeof found === 'string' ? found : '';
+    return typeof found === 'string' && found.length <= maxLength ? found : '';
   };
   return {
     namespace: text('Namespace'),
     workflowName: text('WorkflowName'),
     message: text('Message'),
-    correlationId: text('CorrelationID'),
-    traceId: text('TraceID'),
+    correlationId: text('CorrelationID', MAX_ID_LENGTH),
+    traceId: text('TraceID', MAX_ID_LENGTH),
   };
 }

@@ -1,17 +1,33 @@
 import type { Clock } from '../../base/clock.ts';
 
-/** A map that forgets: each entry after its time, and the oldest when there are too many. */
+/** How long entries live, and their maximum total weight. */
+interface ExpiringMapLimits<T> {
+  readonly ttlMs: number;
+  readonly maxBytes: number;
+  /** The texts of a value that take memory. */
+  readonly textsOf: (value: T) => readonly string[];
+}
+
+interface Entry<T> {
+  readonly value: T;
+  readonly untilMs: number;
+  readonly bytes: number;
+}
+
+/** What an entry takes beside its texts, in bytes, generously. */
+const OVERHEAD = 300;
+
+/** A map that forgets: each entry after its time, and the oldest when all together take too much memory. */
 export class ExpiringMap<T> {
   readonly #clock: Clock;
-  readonly #ttlMs: number;
-  readonly #maxEntries: number;
+  readonly #limits: ExpiringMapLimits<T>;
   /** In the order of writing, which with one time to live is the order of expiry. */
-  readonly #entries = new Map<string, { readonly value: T; readonly untilMs: number }>();
+  readonly #entries = new Map<string, Entry<T>>();
+  #bytes = 0;
 
-  constructor(clock: Clock, ttlMs: number, maxEntries: number) {
+  constructor(clock: Clock, limits: ExpiringMapLimits<T>) {
     this.#clock = clock;
-    this.#ttlMs = ttlMs;
-    this.#maxEntries = maxEntries;
+    this.#limits = limits;
   }
 
   get size(): number {
@@ -20,18 +36,25 @@ export class ExpiringMap<T> {
 
   set(key: string, value: T): void {
     const now = this.#clock.now().getTime();
-    this.#entries.delete(key);
-    this.#entries.set(key, { value, untilMs: now + this.#ttlMs });
+    const bytes = OVERHEAD + [key, ...this.#limits.textsOf(value)].reduce((sum, text) => sum + 2 * text.length, 0);
+    this.#delete(key);
+    this.#entries.set(key, { value, untilMs: now + this.#limits.ttlMs, bytes });
+    this.#bytes += bytes;
     for (const [oldest, { untilMs }] of this.#entries) {
-      if (untilMs > now && this.#entries.size <= this.#maxEntries) {
+      if (untilMs > now && this.#bytes <= this.#limits.maxBytes) {
         break;
       }
-      this.#entries.delete(oldest);
+      this.#delete(oldest);
     }
   }
 
   get(key: string): T | undefined {
     const entry = this.#entries.get(key);
     return entry !== undefined && entry.untilMs > this.#clock.now().getTime() ? entry.value : undefined;
+  }
+
+  #delete(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
+    this.#entries.delete(key);
   }
 }

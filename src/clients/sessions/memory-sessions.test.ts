@@ -27,13 +27,34 @@ describe('in process', () => {
 
   test('grows to its bound and no further: the oldest goes, and what has expired goes first', () => {
     const now = { ms: 0 };
-    const map = new ExpiringMap<number>({ now: () => new Date(now.ms) }, 100, 3);
-    for (const key of [1, 2, 3, 1, 4]) {
-      map.set(String(key), key);
+    const clock = { now: () => new Date(now.ms) };
+    const map = new ExpiringMap<string>(clock, { ttlMs: 100, maxBytes: 4000, textsOf: (value) => [value] });
+    for (const key of ['1', '2', '3', '1', '4']) {
+      map.set(key, key.repeat(500));
     }
-    expect(['1', '2', '3', '4'].map((key) => map.get(key))).toEqual([1, undefined, 3, 4]);
+    expect(['1', '2', '3', '4'].map((key) => map.get(key)?.[0])).toEqual(['1', undefined, '3', '4']);
+    map.set('large', 'x'.repeat(1400));
+    expect(['1', '3', '4', 'large'].map((key) => map.get(key)?.[0])).toEqual([undefined, undefined, undefined, 'x']);
+    map.set('too large', 'x'.repeat(2000));
+    expect(map.size).toBe(0);
+    map.set('5', '5');
     now.ms = 100;
-    map.set('5', 5);
+    map.set('6', '6');
     expect(map.size).toBe(1);
+  });
+
+  test('people by the ten thousand take a few megabytes, and the last of them is known', async () => {
+    const sessions = new MemorySessions(systemClock, 100_000);
+    const longest = { ...DISPATCH, correlationId: '\u4e00'.repeat(256), traceId: '\u4e00'.repeat(256) };
+    let known = 0;
+    for (let user = 0; user < 1000; user += 1) {
+      await sessions.rememberDispatch(String(user), longest);
+    }
+    for (let user = 0; user < 1000; user += 1) {
+      known += (await sessions.lastDispatch(String(user))) === undefined ? 0 : 1;
+    }
+    expect(await sessions.lastDispatch('999')).toEqual(longest);
+    expect(known).toBeGreaterThan(10);
+    expect(known * 2 * 512).toBeLessThan(100_000);
   });
 });

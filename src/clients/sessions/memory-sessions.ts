@@ -3,17 +3,22 @@ import type { Secret } from '../../base/secret.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus } from './sessions.ts';
 
-/** At most a few megabytes, however many people there are. */
-const MAX_ENTRIES = 10_000;
+/** About 10,000 people's entries of any size; as many again for the tokens. */
+const MAX_BYTES = 12 * 2 ** 20;
 
-/** Sessions of this process alone: for one replica, for the sandbox, and beside Redis for when Redis is away. */
+function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
+  return [namespace, workflowName, message, correlationId, traceId];
+}
+
+/** Sessions of this process only: for one replica, for the sandbox, and beside Redis for when Redis is down. */
 export class MemorySessions implements Sessions {
   readonly #dispatches: ExpiringMap<LastDispatch>;
   readonly #tokens: ExpiringMap<Secret>;
 
-  constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
-    this.#dispatches = new ExpiringMap(clock, SESSION_SECONDS * 1000, maxEntries);
-    this.#tokens = new ExpiringMap(clock, SESSION_SECONDS * 1000, maxEntries);
+  constructor(clock: Clock, maxBytes = MAX_BYTES) {
+    const ttlMs = SESSION_SECONDS * 1000;
+    this.#dispatches = new ExpiringMap(clock, { ttlMs, maxBytes, textsOf });
+    this.#tokens = new ExpiringMap(clock, { ttlMs, maxBytes: maxBytes / 2, textsOf: (token) => [token.reveal()] });
   }
 
   async rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void> {
@@ -37,6 +42,6 @@ export class MemorySessions implements Sessions {
   }
 
   async close(): Promise<void> {
-    // Nothing is held open.
+    // Nothing needs closing.
   }
 }

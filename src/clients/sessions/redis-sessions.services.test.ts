@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
@@ -7,6 +8,7 @@ import { DISPATCH, sessionsConformance } from '../../../test/support/sessions.ts
 import { openSessions } from './open-sessions.ts';
 import type { Sessions } from './sessions.ts';
 
+const CASES = new URL('../../../test/cases/', import.meta.url);
 const url = testRedisUrl();
 let redis: Redis;
 
@@ -52,6 +54,22 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
+  test('values of others that are too long are nothing', async () => {
+    const sessions = await open();
+    const ids = { CorrelationID: 'c'.repeat(1000), TraceID: 't', WorkflowName: 'w' };
+    await redis.set('facteur:dispatch:long-id', JSON.stringify(ids), 'EX', 60);
+    await redis.set('facteur:dispatch:huge', JSON.stringify({ ...ids, Message: 'm'.repeat(1e6) }), 'EX', 60);
+    await redis.set('facteur:interaction:huge', 'x'.repeat(1e6), 'EX', 60);
+    expect(await sessions.lastDispatch('long-id')).toMatchObject({
+      correlationId: '',
+      traceId: 't',
+      workflowName: 'w',
+    });
+    expect(await sessions.lastDispatch('huge')).toBeUndefined();
+    expect(await sessions.tokenOf('huge')).toBeUndefined();
+    await sessions.close();
+  });
+
   test('what one replica keeps another one reads', async () => {
     const [one, other] = [await open(), await open()];
     await one.keepToken('shared', new Secret('token'));
@@ -81,6 +99,32 @@ describe('in Redis', () => {
     await redis.del('facteur:interaction:wiped', 'facteur:dispatch:wiped');
     expect((await sessions.tokenOf('wiped'))?.reveal()).toBe('token');
     expect(await sessions.lastDispatch('wiped')).toEqual(DISPATCH);
+    await sessions.close();
+  });
+
+  test('an unknown database counts as down, and is never replaced by database 0', async () => {
+    const databases = Number((await redis.config('GET', 'databases'))[1]);
+    const named = (await readFile(new URL('redis-db-out-of-range.redis.txt', CASES), 'utf8')).trim();
+    const elsewhere = new URL(url);
+    elsewhere.pathname = named.slice(named.lastIndexOf('/')).replace('16', `${databases}`);
+    const sessions = openSessions({ url: new Secret(elsewhere.href), clock: systemClock, logger: silentLogger });
+    await sessions.keepToken('out-of-range', new Secret('token'));
+    await sessions.rememberDispatch('out-of-range', DISPATCH);
+    expect(sessions.status()).toEqual({ store: 'redis', ok: false });
+    expect(await redis.exists('facteur:interaction:out-of-range', 'facteur:dispatch:out-of-range')).toBe(0);
+    expect((await sessions.tokenOf('out-of-range'))?.reveal()).toBe('token');
+    await sessions.close();
+  });
+
+  test('another database than 0 is used, and no other', async () => {
+    const elsewhere = new URL(url);
+    elsewhere.pathname = '/7';
+    const sessions = openSessions({ url: new Secret(elsewhere.href), clock: systemClock, logger: silentLogger });
+    await sessions.keepToken('seven', new Secret('token'));
+    const seven = new Redis(elsewhere.href);
+    expect(await seven.get('facteur:interaction:seven')).toBe('token');
+    expect(await redis.exists('facteur:interaction:seven')).toBe(0);
+    seven.disconnect();
     await sessions.close();
   });
 });

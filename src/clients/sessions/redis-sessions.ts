@@ -3,12 +3,13 @@ import type { Clock } from '../../base/clock.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
+import type { RedisAddress } from '../../config/redis-url.ts';
 import { decodeDispatch, encodeDispatch } from './dispatch-json.ts';
 import { MemorySessions } from './memory-sessions.ts';
 import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus } from './sessions.ts';
 
-export interface RedisSessionsDeps {
-  readonly url: Secret;
+interface RedisSessionsDeps {
+  readonly address: RedisAddress;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -17,28 +18,29 @@ export interface RedisSessionsDeps {
 const COMMAND_TIMEOUT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 3000;
 
+/** The longest value that is read, in bytes: ours are shorter, and others may have written anything. */
+const MAX_VALUE_BYTES = 16 * 1024;
+
 const dispatchKey = (userId: string): string => `facteur:dispatch:${userId}`;
 const tokenKey = (interactionId: string): string => `facteur:interaction:${interactionId}`;
 
 /**
- * Sessions in Redis, shared by all replicas and with the Go service. Everything written is kept in this process too, so
- * that a Redis that is down, slow or wiped costs the other replicas something and this one nothing.
+ * Sessions in Redis, shared by all replicas and with the Go service. Everything written is also kept in this process,
+ * so a Redis that is down, slow or wiped affects other replicas but not this one.
  */
 export class RedisSessions implements Sessions {
   readonly #own: MemorySessions;
   readonly #logger: Logger;
-  readonly #redis: Promise<Redis>;
+  readonly #address: RedisAddress;
+  #redis: Promise<Redis> | undefined;
   #ok = false;
   #reported = false;
   #closed = false;
 
-  /** Connects in the background; nothing waits for it. */
-  constructor({ url, clock, logger }: RedisSessionsDeps) {
+  constructor({ address, clock, logger }: RedisSessionsDeps) {
     this.#own = new MemorySessions(clock);
     this.#logger = logger;
-    this.#redis = this.#connect(url);
-    // Every use awaits it and reports; without this the one that nobody uses would end the process.
-    this.#redis.catch(() => undefined);
+    this.#address = address;
   }
 
   async rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void> {
@@ -49,8 +51,8 @@ export class RedisSessions implements Sessions {
 
   /** Redis first, since another replica may know of a later one. */
   async lastDispatch(userId: string): Promise<LastDispatch | undefined> {
-    const json = await this.#attempt((redis) => redis.get(dispatchKey(userId)));
-    const found = typeof json === 'string' ? decodeDispatch(json) : undefined;
+    const json = await this.#read(dispatchKey(userId));
+    const found = json === undefined ? undefined : decodeDispatch(json);
     return found ?? this.#own.lastDispatch(userId);
   }
 
@@ -65,33 +67,52 @@ export class RedisSessions implements Sessions {
     if (own !== undefined) {
       return own;
     }
-    const token = await this.#attempt((redis) => redis.get(tokenKey(interactionId)));
-    return typeof token === 'string' ? new Secret(token) : undefined;
+    const token = await this.#read(tokenKey(interactionId));
+    return token === undefined ? undefined : new Secret(token);
   }
 
+  /** The first question connects, in the background: a probe comes before anybody's session does. */
   status(): SessionsStatus {
+    if (!this.#closed) {
+      void this.#connection();
+    }
     return { store: 'redis', ok: this.#ok };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const redis = await this.#redis.catch(() => undefined);
+    const redis = await this.#redis?.catch(() => undefined);
     redis?.disconnect();
   }
 
-  async #connect(url: Secret): Promise<Redis> {
-    // Loaded when it is configured, and not before.
+  /** Connects on first use: the client takes longer to load than most of what `serve` needs to answer its first request. */
+  #connection(): Promise<Redis> {
+    if (this.#redis === undefined) {
+      this.#redis = this.#connect();
+      // Every use awaits it and reports errors; without this handler an unused one would end the process.
+      this.#redis.catch(() => undefined);
+    }
+    return this.#redis;
+  }
+
+  async #connect(): Promise<Redis> {
     const { Redis: Client } = await import('ioredis');
-    const redis = new Client(url.reveal(), {
+    const redis = new Client({
+      ...clientOptions(this.#address),
       commandTimeout: COMMAND_TIMEOUT_MS,
       connectTimeout: CONNECT_TIMEOUT_MS,
       maxRetriesPerRequest: 2,
-      // GET and SET need no more, and every Redis and every proxy before one speaks it.
+      // SET and GETRANGE need no newer protocol, and every Redis and every proxy supports it.
       protocol: 2,
       // Never more than a second away from a Redis that is back.
       retryStrategy: (tries) => Math.min(50 * tries, 1000),
     });
     redis.on('error', (error: Error) => {
+      // The library becomes `ready` even if the database could not be selected, and then uses database 0, which may
+      // belong to others: any failure before `ready` closes the connection.
+      if (redis.status === 'connect') {
+        redis.disconnect(true);
+      }
       this.#failed(error);
     });
     redis.on('ready', () => {
@@ -100,11 +121,17 @@ export class RedisSessions implements Sessions {
     return redis;
   }
 
+  /** Undefined if there is no value, or not one of ours. */
+  async #read(key: string): Promise<string | undefined> {
+    const value = await this.#attempt((redis) => redis.getrange(key, 0, MAX_VALUE_BYTES));
+    return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_VALUE_BYTES ? value : undefined;
+  }
+
   async #attempt<T>(work: (redis: Redis) => Promise<T>): Promise<T | undefined> {
     try {
-      const redis = await this.#redis;
+      const redis = await this.#connection();
       if (this.#reported && redis.status !== 'ready') {
-        // It is known to be away: waiting for it again would hold up one caller after the other.
+        // It is known to be down: waiting for it again would delay one caller after the other.
         return undefined;
       }
       const result = await work(redis);
@@ -120,7 +147,7 @@ export class RedisSessions implements Sessions {
     this.#ok = true;
     if (this.#reported) {
       this.#reported = false;
-      this.#logger.info({}, 'sessions are back');
+      this.#logger.info({}, 'sessions are available again');
     }
   }
 
@@ -129,7 +156,19 @@ export class RedisSessions implements Sessions {
     this.#ok = false;
     if (!this.#reported && !this.#closed) {
       this.#reported = true;
-      this.#logger.warn({ error: errorMessage(error) }, 'sessions are unavailable; carrying on without them');
+      this.#logger.warn({ error: errorMessage(error) }, 'sessions are unavailable; continuing without them');
     }
   }
+}
+
+/** The address under the library's names: given the URL itself, it would read that more freely than `config check` does. */
+function clientOptions({ host, port, tls, login, database }: RedisAddress) {
+  return {
+    host,
+    port,
+    db: database,
+    ...(tls ? { tls: {} } : {}),
+    ...(login === undefined ? {} : { password: login.password.reveal() }),
+    ...(login === undefined || login.user === '' ? {} : { username: login.user }),
+  };
 }

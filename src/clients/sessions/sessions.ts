@@ -1,6 +1,6 @@
 import type { Secret } from '../../base/secret.ts';
 
-/** The last thing that somebody had run: what `/status` tells and what a review is linked to. */
+/** A person's last dispatch, for `/status` and for linking reviews. */
 export interface LastDispatch {
   readonly namespace: string;
   readonly workflowName: string;
@@ -16,9 +16,9 @@ export interface SessionsStatus {
 }
 
 /**
- * What is remembered for 15 minutes and may be lost at any time: each person's last dispatch, and the tokens that
- * answer interactions. No method ever rejects or takes much longer than a second: what cannot be stored is reported
- * and forgotten, what cannot be read is undefined.
+ * Data that is kept for 15 minutes and may be lost at any time: each person's last dispatch, and the tokens that
+ * answer interactions. No method rejects or takes much longer than a second: values that cannot be stored are
+ * reported and dropped, values that cannot be read are undefined.
  */
 export interface Sessions {
   rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void>;

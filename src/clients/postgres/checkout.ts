@@ -3,25 +3,25 @@ import { DatabaseError, type Queryable, type Result, type Statement } from './da
 import { losesConnection, statementError } from './map-error.ts';
 import type { StatementTelemetry } from './statement-telemetry.ts';
 
-/** What is used of a connection of the pool. */
-export type Connection = Pick<PoolClient, 'query' | 'on' | 'off' | 'release'>;
+/** The part of a pooled connection that is used here. */
+export type PooledConnection = Pick<PoolClient, 'query' | 'on' | 'off' | 'release'>;
 
-/** A result with the server's word for what it did, such as `COMMIT`. */
-export type TaggedResult<Row> = Result<Row> & { readonly command: string };
+/** A result with the server's command tag, such as `COMMIT`. */
+type TaggedResult<Row> = Result<Row> & { readonly command: string };
 
 /** For a session, whose work (building an index) may take any time: the client's own limit, in milliseconds. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
 
-/** One connection for the time of one piece of work: runs its statements one after the other, and knows its fate. */
-export class Lease implements Queryable {
-  readonly #connection: Connection;
+/** One connection for one unit of work: runs its statements in turn, and tracks whether it is still usable. */
+export class Checkout implements Queryable {
+  readonly #connection: PooledConnection;
   readonly #telemetry: StatementTelemetry;
   #lost = false;
   #over = false;
   #limits = true;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(connection: Connection, telemetry: StatementTelemetry) {
+  constructor(connection: PooledConnection, telemetry: StatementTelemetry) {
     this.#connection = connection;
     this.#telemetry = telemetry;
     // Without a listener, a connection that dies between two statements would end the process.
@@ -33,17 +33,17 @@ export class Lease implements Queryable {
     this.#limits = false;
   }
 
-  /** Drops the connection at the end, and with it whatever it still holds: a transaction, locks, settings. */
+  /** Drops the connection at the end, with everything that it still holds: a transaction, locks, settings. */
   lose(): void {
     this.#lost = true;
   }
 
-  /** From now on `query` refuses: a statement that outlives its transaction would run outside of it, unnoticed. */
+  /** From now on `query` refuses: a statement after the end of its transaction would silently run outside it. */
   finish(): void {
     this.#over = true;
   }
 
-  /** Gives the connection back, or drops it when it is broken. */
+  /** Returns the connection to the pool, or drops it if it is broken. */
   release(): void {
     this.#connection.off('error', this.#onError);
     this.#connection.release(this.#lost);
@@ -51,7 +51,7 @@ export class Lease implements Queryable {
 
   query<Row = Record<string, unknown>>(statement: Statement): Promise<Result<Row>> {
     if (this.#over) {
-      const message = `statement ${statement.name ?? ''} came after its transaction was over`;
+      const message = `statement ${statement.name ?? ''} came after the end of its transaction`;
       return Promise.reject(new DatabaseError('postgres.failed', message, { retryable: false }));
     }
     return this.run(statement);

@@ -1,0 +1,99 @@
+import { failingTask } from './failing-task.ts';
+import { firstFailure, hasFailed, readNodes, type WorkflowNode } from './workflow-nodes.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+type Nodes = ReadonlyMap<string, WorkflowNode>;
+
+/** The step that made a workflow fail. */
+interface FailingStep {
+  readonly node: WorkflowNode;
+  /** What it, or else the nearest node around it, says of the failure; empty when none says anything. */
+  readonly message: string;
+}
+
+/** `step: message` of the step that made a workflow fail; empty when the nodes do not say which. */
+export function failingStepMessage(status: Json): string {
+  const step = failingStep(status);
+  if (step === undefined) {
+    return '';
+  }
+  const { node, message } = step;
+  return `${node.displayName || 'a step'}: ${message || ownWords(status['message']) || 'failed without a message'}`;
+}
+
+/**
+ * Follows the controller's own decisions from the root down, because the nodes alone are ambiguous: steps with
+ * `continueOn`, and hooks, may have failed too, and later. The exit handler counts only if the work succeeded.
+ */
+export function failingStep(status: Json): FailingStep | undefined {
+  const nodes = readNodes(status);
+  const all = [...nodes.values()];
+  // Its id is its name, which is the workflow's; the others' ids end in a hash.
+  const root = all.find(({ id, name }) => id !== '' && id === name);
+  let top = root ?? lastLeaf(all);
+  if (root?.phase === 'Succeeded') {
+    top = all.find(({ name }) => name === `${root.name}.onExit`);
+  }
+  return top === undefined || !hasFailed(top) ? undefined : descend(top, nodes, status);
+}
+
+const BLAME = /^child '([^']+)' failed$/;
+
+/** A message that says more than that something inside failed. */
+function ownWords(message: unknown): string {
+  return typeof message === 'string' && !BLAME.test(message) ? message : '';
+}
+
+function descend(top: WorkflowNode, nodes: Nodes, status: Json): FailingStep {
+  const seen = new Set<WorkflowNode>();
+  let node = top;
+  let message = '';
+  for (
+    let next: WorkflowNode | undefined = top;
+    next !== undefined && !seen.has(next);
+    next = blamed(node, nodes, status)
+  ) {
+    node = next;
+    seen.add(node);
+    message = ownWords(node.message) || message;
+  }
+  return { node, message };
+}
+
+/** The inner node that made this one fail; undefined if it failed on its own. */
+function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
+  const named = nodes.get(BLAME.exec(node.message)?.[1] ?? '');
+  if (named !== undefined && hasFailed(named)) {
+    return named;
+  }
+  const all = [...nodes.values()];
+  switch (node.type) {
+    case 'DAG':
+      return failingTask(node, all, status);
+    case 'TaskGroup':
+      return firstFailure(partsOf(node, nodes));
+    case 'Retry':
+      return firstFailure(partsOf(node, nodes).slice(-1));
+    case 'Pod':
+      return firstFailure(all.filter(({ type, boundaryId }) => type === 'Container' && boundaryId === node.id));
+    default:
+      return undefined;
+  }
+}
+
+/** The attempts of a retry, or what a loop was expanded to: `name(0)`, `name(1:item)`. */
+function partsOf({ name, children }: WorkflowNode, nodes: Nodes): WorkflowNode[] {
+  return children
+    .flatMap((id) => nodes.get(id) ?? [])
+    .filter((child) => !child.hooked && child.name.startsWith(`${name}(`));
+}
+
+const LEAVES: ReadonlySet<string> = new Set(['Pod', 'Container', 'HTTP', 'Plugin', 'Suspend']);
+
+/** Without a root node, which Argo always writes, the last failed leaf has to do. */
+function lastLeaf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
+  return nodes
+    .filter((node) => LEAVES.has(node.type) && !node.hooked && hasFailed(node))
+    .toSorted((a, b) => a.finishedAt.localeCompare(b.finishedAt))
+    .at(-1);
+}

@@ -1,0 +1,89 @@
+import { isRecord } from '../../base/json.ts';
+import { templateOf } from './stored-template.ts';
+import { firstFailure, hasFailed, stringOf, type WorkflowNode } from './workflow-nodes.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Separators in the names of a task's nodes, which begin with the task's name: `a(0:item)`, `a[0].step`, `a.onExit`.
+ */
+const TASK = /^[-\w]+/;
+
+/**
+ * The task because of which a DAG failed, by the controller's rules: a failure counts if it reaches the end of the
+ * DAG only through tasks that were omitted because of it. A later task that ran and completed overrules it, and
+ * `continueOn` forgives it. If there are several, the one that ended first.
+ */
+export function failingTask(dag: WorkflowNode, nodes: readonly WorkflowNode[], status: Json): WorkflowNode | undefined {
+  const tasks = tasksOf(dag, nodes);
+  const tolerant = tolerantTasks(dag, status);
+  const reaching = reachingEnd(tasks, linksOf(dag, nodes, tasks));
+  const counting = [...tasks].filter(([name, { phase }]) => !tolerant.has(`${name} ${phase}`) && reaching.has(name));
+  return firstFailure(counting.map(([, task]) => task));
+}
+
+/** One task, and one that comes right after it, by their names. */
+type Link = readonly [before: string, after: string];
+
+/** The tasks whose failure no later task overruled: those without successors, and back from there. */
+function reachingEnd(tasks: ReadonlyMap<string, WorkflowNode>, links: readonly Link[]): ReadonlySet<string> {
+  const before = Map.groupBy(links, ([, after]) => after);
+  const followed = new Set(links.map(([name]) => name));
+  const reaching = new Set([...tasks.keys()].filter((name) => !followed.has(name)));
+  // A set iterates over elements that are added during the iteration.
+  for (const name of reaching) {
+    if (!hasCompleted(tasks.get(name))) {
+      before.get(name)?.forEach(([previous]) => reaching.add(previous));
+    }
+  }
+  return reaching;
+}
+
+function hasCompleted(task: WorkflowNode | undefined): boolean {
+  return task !== undefined && (task.phase === 'Succeeded' || hasFailed(task));
+}
+
+/** The started tasks, by name. */
+function tasksOf(dag: WorkflowNode, nodes: readonly WorkflowNode[]): ReadonlyMap<string, WorkflowNode> {
+  const own = nodes.flatMap((node): [string, WorkflowNode][] => {
+    const name = taskOf(dag, node);
+    return node.name === `${dag.name}.${name}` && node.boundaryId === dag.id && !node.hooked ? [[name, node]] : [];
+  });
+  return new Map(own);
+}
+
+/** The task that a node is or belongs to; empty for other nodes. */
+function taskOf(dag: WorkflowNode, { name }: WorkflowNode): string {
+  const prefix = `${dag.name}.`;
+  return name.startsWith(prefix) ? (TASK.exec(name.slice(prefix.length))?.[0] ?? '') : '';
+}
+
+/** The direct successors of each task: the controller attaches them to the last nodes of their predecessors. */
+function linksOf(
+  dag: WorkflowNode,
+  nodes: readonly WorkflowNode[],
+  tasks: ReadonlyMap<string, WorkflowNode>,
+): readonly Link[] {
+  const names = new Map([...tasks].map(([name, { id }]) => [id, name]));
+  return nodes.flatMap((node) => {
+    const task = taskOf(dag, node);
+    const after = node.children.flatMap((child) => names.get(child) ?? []);
+    return task === '' ? [] : after.filter((name) => name !== task).map((name): Link => [task, name]);
+  });
+}
+
+/** What `continueOn` forgives, as `task Phase`, where the status still has the template. */
+function tolerantTasks(dag: WorkflowNode, status: Json): ReadonlySet<string> {
+  const body = record(templateOf(dag.raw, status)['dag']);
+  const tasks = Array.isArray(body['tasks']) ? (body['tasks'] as unknown[]).map(record) : [];
+  const tolerant = tasks.flatMap((task) => {
+    const { failed, error } = record(task['continueOn']);
+    const name = stringOf(task['name']);
+    return [...(failed === true ? [`${name} Failed`] : []), ...(error === true ? [`${name} Error`] : [])];
+  });
+  return new Set(tolerant);
+}
+
+function record(value: unknown): Json {
+  return isRecord(value) ? value : {};
+}

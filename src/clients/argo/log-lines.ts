@@ -1,0 +1,60 @@
+import { redactText } from '../../base/redact.ts';
+
+const HIDDEN = '***';
+/** The patterns take quadratic time, and nobody reads longer lines. */
+const MAX_LINE = 1000;
+/** Colours, cursor moves and titles of a terminal: https://en.wikipedia.org/wiki/ANSI_escape_code */
+const TERMINAL =
+  /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-~])|\u009b[0-?]*[ -/]*[@-~]/g;
+
+/** `name=value`, `name: value`, `"name": "value"` where the name speaks of a secret. */
+const NAMED =
+  /((?:token|secret|passw(?:or)?d|passphrase|credential|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie)[\w.-]{0,64}["']?\s*[:=]\s*)(?:(?:basic|bearer|bot)\s+)?("[^"]*"|'[^']*'|[^\s,;&]+)/gi;
+/** Credentials that say by their form what they are: of GitHub, GitLab, Slack, AWS, Google, OpenAI and its kind, Discord, and JWTs. */
+const KNOWN: readonly RegExp[] = [
+  /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|sk-|rk_live_|sk_live_|npm_|hf_)[\w-]{10,}/g,
+  /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
+  /\bAIza[\w-]{30,}/g,
+  /\beyJ[\w-]{8,}(?:\.[\w-]*)*/g,
+  /\b[MNO][\w-]{23,39}\.[\w-]{6}\.[\w-]{25,}/g,
+  /\baW50ZXJhY3Rpb246[\w+/=.-]*/g,
+];
+/** Only base64, as in the middle of a key whose first line is further up. */
+const BARE_KEY = /^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$/;
+
+/**
+ * The end of a log in a form that may be shown in a chat: no terminal codes, nothing that looks like a credential.
+ * Programs
+ * may print anything, so this is a second net and no guarantee: roles decide who may see logs.
+ *
+ * @param limits whole lines are dropped from the top until the rest fits
+ */
+export function lastLines(log: string, limits: { readonly lines: number; readonly chars: number }): string {
+  const lines = log.trimEnd().split(/\r?\n/).slice(-limits.lines).map(plainLine);
+  let kept = hideKeys(lines.map(hideSecrets));
+  while (kept.length > 1 && kept.join('\n').length > limits.chars) {
+    kept = kept.slice(1);
+  }
+  return kept.join('\n');
+}
+
+/** What a terminal would show of a line, also of one that was written over and over, such as a progress bar. */
+function plainLine(line: string): string {
+  const shown = line.slice(line.lastIndexOf('\r', line.length - 2) + 1);
+  return shown.slice(0, MAX_LINE).replaceAll(TERMINAL, '');
+}
+
+function hideSecrets(line: string): string {
+  const named = redactText(line).replaceAll(NAMED, `$1${HIDDEN}`);
+  return KNOWN.reduce((text, pattern) => text.replaceAll(pattern, HIDDEN), named);
+}
+
+function hideKeys(lines: readonly string[]): string[] {
+  let inside = false;
+  return lines.map((line) => {
+    const begins = line.includes('-----BEGIN ');
+    const hidden = inside || begins || BARE_KEY.test(line);
+    inside = (inside || begins) && !line.includes('-----END ');
+    return hidden ? HIDDEN : line;
+  });
+}

@@ -1,0 +1,125 @@
+import {
+  brotliCompressSync,
+  brotliDecompressSync,
+  constants,
+  gunzipSync,
+  gzipSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from 'node:zlib';
+import { isRecord } from '../../base/json.ts';
+
+/** Decompression happens on the event loop; larger nodes are skipped, and the workflow's own message has to do. */
+const MAX_UNPACKED_BYTES = 4 * 1024 * 1024;
+/** 8 MiB, as a power of two: a frame may ask for 128 MiB before it has given a byte. */
+const MAX_ZSTD_WINDOW = 23;
+
+const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One node of a workflow, with the fields that say how the work hangs together. Anything that is absent is empty. */
+export interface WorkflowNode {
+  readonly id: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly type: string;
+  readonly phase: string;
+  readonly message: string;
+  /** The Steps, DAG or container set that it belongs to. */
+  readonly boundaryId: string;
+  /** Nodes that were started after it, inside or behind it. */
+  readonly children: readonly string[];
+  /** A lifecycle hook or an exit handler: its result does not affect its step. */
+  readonly hooked: boolean;
+  readonly finishedAt: string;
+  /** As the controller wrote it. */
+  readonly raw: Json;
+}
+
+export function hasFailed({ phase }: WorkflowNode): boolean {
+  return phase === 'Failed' || phase === 'Error';
+}
+
+/** The failed node that ended first: the failure began there. */
+export function firstFailure(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
+  return nodes.filter(hasFailed).toSorted((a, b) => a.finishedAt.localeCompare(b.finishedAt))[0];
+}
+
+/**
+ * The nodes of a workflow's status by id. Argo compresses the nodes of larger workflows, and moves those of the
+ * largest into its own database. Empty for the latter, and if they are too large to decompress or unreadable.
+ */
+export function readNodes(status: Json): ReadonlyMap<string, WorkflowNode> {
+  const nodes = Object.values(rawNodes(status)).filter(isRecord).map(readNode);
+  return new Map(nodes.map((node) => [node.id, node]));
+}
+
+function rawNodes(status: Json): Json {
+  if (isRecord(status['nodes']) && Object.keys(status['nodes']).length > 0) {
+    return status['nodes'];
+  }
+  // Absent, broken or too large: the message of a step is a courtesy.
+  return unpackNodes(stringOf(status['compressedNodes'])) ?? {};
+}
+
+/** Nodes as Argo packs them, by id; undefined if they are unreadable or too large. */
+export function unpackNodes(packed: string): Json | undefined {
+  try {
+    const nodes: unknown = JSON.parse(unpack(Buffer.from(packed, 'base64')).toString('utf8'));
+    return isRecord(nodes) ? nodes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Packs nodes with the algorithm of `like`, since an older controller may know no other. */
+export function packNodes(nodes: Json, like: string): string {
+  const pack = { zstd: zstdCompressSync, gzip: gzipSync, brotli: brotliCompressSync }[
+    algorithmOf(Buffer.from(like, 'base64'))
+  ];
+  return pack(JSON.stringify(nodes)).toString('base64');
+}
+
+/** By the first bytes, as Argo does. Brotli has no signature, so it is the fallback. */
+function algorithmOf(packed: Buffer): 'zstd' | 'gzip' | 'brotli' {
+  if (packed.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC)) {
+    return 'zstd';
+  }
+  return packed.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC) ? 'gzip' : 'brotli';
+}
+
+function unpack(packed: Buffer): Buffer {
+  const bounds = { maxOutputLength: MAX_UNPACKED_BYTES };
+  switch (algorithmOf(packed)) {
+    case 'zstd':
+      return zstdDecompressSync(packed, { ...bounds, params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW } });
+    case 'gzip':
+      return gunzipSync(packed, bounds);
+    case 'brotli':
+      return brotliDecompressSync(packed, bounds);
+  }
+}
+
+function readNode(raw: Json): WorkflowNode {
+  const flag = raw['nodeFlag'];
+  return {
+    id: stringOf(raw['id']),
+    name: stringOf(raw['name']),
+    displayName: stringOf(raw['displayName']),
+    type: stringOf(raw['type']),
+    phase: stringOf(raw['phase']),
+    message: stringOf(raw['message']),
+    boundaryId: stringOf(raw['boundaryID']),
+    children: Array.isArray(raw['children']) ? (raw['children'] as unknown[]).map(stringOf) : [],
+    hooked: isRecord(flag) && flag['hooked'] === true,
+    finishedAt: stringOf(raw['finishedAt']),
+    raw,
+  };
+}
+
+/** A string field, or empty. */
+export function stringOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,31 @@
+import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import type { Secret } from '../base/secret.ts';
+
+interface EgressOptions {
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
+  /** Through which the other system is reached, where there is one. */
+  readonly proxy?: Secret;
+}
+
+/** A pool of kept-alive connections to another system. */
+export function egressAgent({ connections, connectTimeoutMs, proxy }: EgressOptions): Dispatcher {
+  const connect = { timeout: connectTimeoutMs };
+  return proxy === undefined
+    ? new Agent({ connections, connect })
+    : new ProxyAgent({ uri: proxy.reveal(), connections, proxyTls: connect, requestTls: connect });
+}
+
+/** The text of a response. @throws Error if it has more than `maxBytes` */
+export async function readBounded({ body }: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new Error('the response is too large');
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

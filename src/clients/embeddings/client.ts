@@ -1,0 +1,127 @@
+import type { Dispatcher } from 'undici';
+import { request } from 'undici';
+import type { Clock } from '../../base/clock.ts';
+import { measureClient } from '../../base/telemetry-client.ts';
+import { errorMessage } from '../../base/errors.ts';
+import type { EmbeddingsConfig } from '../../config/config.ts';
+import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
+import { egressAgent, readBounded } from '../egress.ts';
+import { embeddingsErrorOf, readVectors } from './answers.ts';
+import { EmbeddingsError } from './errors.ts';
+
+/** 64 vectors of 1,536 numbers, each as long text. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+const MAX_CONNECTIONS = 4;
+const CONNECT_TIMEOUT_MS = 5000;
+
+interface EmbeddingsClientOptions extends EmbeddingsConfig {
+  readonly proxies: EgressProxies;
+  readonly clock: Clock;
+  /** Milliseconds, always growing. */
+  readonly elapsedMs: () => number;
+}
+
+/** One vector per text, in their order; undefined where the endpoint gave nothing that can be used. */
+type Vectors = readonly (readonly number[] | undefined)[];
+
+/** An OpenAI-compatible embeddings endpoint. */
+export interface EmbeddingsClient {
+  /**
+   * One request, one attempt. While the endpoint has asked to wait, it fails at once.
+   *
+   * @throws EmbeddingsError; or the signal's reason if it fired
+   */
+  embed(texts: readonly string[], signal: AbortSignal): Promise<Vectors>;
+  close(): Promise<void>;
+}
+
+export function createEmbeddingsClient(options: EmbeddingsClientOptions): EmbeddingsClient {
+  const { clock, elapsedMs, dimensions } = options;
+  const url = endpointOf(options.url);
+  const proxy = proxyFor(url, options.proxies);
+  const agent = egressAgent({
+    connections: MAX_CONNECTIONS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...(proxy === undefined ? {} : { proxy }),
+  });
+  const measured = measureClient('embeddings');
+  let resumesAt = 0;
+  const post = async (
+    body: string,
+    signal: AbortSignal,
+  ): Promise<{ response: Dispatcher.ResponseData; text: string }> => {
+    const response = await measured({ method: 'POST', purpose: 'embed texts', host: url.hostname }, () =>
+      request(url, { dispatcher: agent, method: 'POST', headers: headersOf(options), body, signal }),
+    );
+    return { response, text: await readBounded(response, MAX_ANSWER_BYTES) };
+  };
+  return {
+    async embed(texts, signal) {
+      const leftMs = resumesAt - elapsedMs();
+      if (leftMs > 0) {
+        const message = 'the embeddings endpoint has asked to wait';
+        throw new EmbeddingsError('embeddings.rate_limited', message, { retryAfterMs: leftMs });
+      }
+      const { response, text } = await inTime(options.timeoutMs, signal, (limited) =>
+        post(requestBody(options, texts), limited),
+      );
+      if (response.statusCode !== 200) {
+        const error = embeddingsErrorOf(response.statusCode, retryAfterOf(response), clock.now());
+        resumesAt = elapsedMs() + (error.retryAfterMs ?? 0);
+        throw error;
+      }
+      return readVectors(text, texts.length, dimensions);
+    },
+    close: () => agent.close(),
+  };
+}
+
+/** The configured URL may name the API, as most programs expect it, or the endpoint itself. */
+function endpointOf(text: string): URL {
+  const url = new URL(text);
+  const path = url.pathname.replace(/(?<!\/)\/+$/, '');
+  url.pathname = path.endsWith('/embeddings') ? path : `${path}/embeddings`;
+  return url;
+}
+
+/** Always `float`: without it some endpoints answer with base64. `dimensions` only if configured: many refuse it. */
+function requestBody({ model, dimensions }: EmbeddingsConfig, texts: readonly string[]): string {
+  return JSON.stringify({
+    model,
+    input: texts,
+    encoding_format: 'float',
+    ...(dimensions === undefined ? {} : { dimensions }),
+  });
+}
+
+function headersOf({ apiKey }: EmbeddingsConfig): Record<string, string> {
+  return {
+    accept: 'application/json',
+    'content-type': 'application/json',
+    ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey.reveal()}` }),
+  };
+}
+
+function retryAfterOf({ headers }: Dispatcher.ResponseData): string | undefined {
+  const value = headers['retry-after'];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+async function inTime<T>(
+  timeoutMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  try {
+    return await work(AbortSignal.any([signal, limit]));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (limit.aborted) {
+      const message = `no answer from the embeddings endpoint after ${timeoutMs} ms`;
+      throw new EmbeddingsError('embeddings.timeout', message, { cause: error });
+    }
+    const message = `connection to the embeddings endpoint failed: ${errorMessage(error)}`;
+    throw new EmbeddingsError('embeddings.connection', message, { cause: error });
+  }
+}
