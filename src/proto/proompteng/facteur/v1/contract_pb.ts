@@ -2,7 +2,7 @@
 // @generated from file proompteng/facteur/v1/contract.proto (package proompteng.facteur.v1, syntax proto3)
 /* eslint-disable */
 
-// What the Discord side sends to facteur, and what facteur says became of it.
+// The events that the Discord side sends to facteur, and facteur's answers.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -26,7 +26,7 @@ export type CommandEvent = Message<"proompteng.facteur.v1.CommandEvent"> & {
   provider: string;
 
   /**
-   * Discord's interaction id: also the identity of the delivery.
+   * Discord's interaction id, which is also the delivery id.
    *
    * @generated from field: string interaction_id = 2;
    */
@@ -53,7 +53,7 @@ export type CommandEvent = Message<"proompteng.facteur.v1.CommandEvent"> & {
   version: number;
 
   /**
-   * The interaction token. A secret: it is never stored with the event.
+   * The interaction token: a secret that is never stored with the event.
    *
    * @generated from field: string token = 7;
    */
@@ -164,7 +164,7 @@ export type DiscordMember = Message<"proompteng.facteur.v1.DiscordMember"> & {
   id: string;
 
   /**
-   * Role ids, which the role map is held against.
+   * Role ids, checked against the role map.
    *
    * @generated from field: repeated string roles = 2;
    */
@@ -179,7 +179,7 @@ export const DiscordMemberSchema: GenMessage<DiscordMember> = /*@__PURE__*/
   messageDesc(file_proompteng_facteur_v1_contract, 2);
 
 /**
- * How the sender already answered Discord.
+ * The response that the sender has already given Discord.
  *
  * @generated from message proompteng.facteur.v1.Response
  */

@@ -2,7 +2,7 @@
 // @generated from file proompteng/froussard/v1/codex_task.proto (package proompteng.froussard.v1, syntax proto3)
 /* eslint-disable */
 
-// Work for Codex that comes from a GitHub issue or pull request.
+// A task for Codex from a GitHub issue or pull request.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -108,13 +108,13 @@ export const CodexReviewContextSchema: GenMessage<CodexReviewContext> = /*@__PUR
   messageDesc(file_proompteng_froussard_v1_codex_task, 2);
 
 /**
- * How often the workflow may go round.
+ * The number of iterations that the workflow may run.
  *
  * @generated from message proompteng.froussard.v1.CodexIterationsPolicy
  */
 export type CodexIterationsPolicy = Message<"proompteng.froussard.v1.CodexIterationsPolicy"> & {
   /**
-   * "fixed" (or empty) counts by `count`, "until" goes up to `max`.
+   * "fixed" (or empty) runs `count` iterations; "until" runs at most `max`.
    *
    * @generated from field: string mode = 1;
    */
@@ -230,7 +230,7 @@ export type CodexTask = Message<"proompteng.froussard.v1.CodexTask"> & {
   planCommentBody?: string | undefined;
 
   /**
-   * Identity of the delivery: the same id is the same run, for ever.
+   * The delivery id: the same id always refers to the same run.
    *
    * @generated from field: string delivery_id = 15;
    */
