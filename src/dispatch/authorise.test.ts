@@ -15,6 +15,6 @@ describe('authorise', () => {
     { command: 'review', roles: [], allowed: true, why: 'an absent command is open to anybody' },
     { command: 'constructor', roles: [], allowed: true, why: 'inherited names are not rules' },
   ])('$command with roles $roles: $why', ({ command, roles, allowed }) => {
-    expect(authorise(roleMap, command, { ...ANONYMOUS, roles }).allowed).toBe(allowed);
+    expect(authorise({ roleMap, commands: {} }, command, { ...ANONYMOUS, roles }).allowed).toBe(allowed);
   });
 });

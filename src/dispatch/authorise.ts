@@ -1,25 +1,42 @@
-import type { Principal } from '../domain/command.ts';
+import type { Principal, Command } from '../domain/command.ts';
+import { ruledName, type CommandRules } from '../domain/command-rules.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { recordRefusal } from '../ledger/unprocessed.ts';
 
-/** Whether a principal may run a command, and which roles would have let them. */
-export interface Permission {
+/** Whether a principal may run a command, and which roles would allow it. */
+interface Permission {
   readonly allowed: boolean;
   /** Empty when anybody may. */
   readonly allowedRoles: readonly string[];
 }
 
-/**
- * The role map's answer: a command without roles is open to anybody; else one of its roles is needed. The command's name
- * is compared without case, since `PLAN` must not slip past a rule for `plan`.
- *
- * @param roleMap command in lower case -> role ids
- */
-export function authorise(
-  roleMap: Readonly<Record<string, readonly string[]>>,
-  command: string,
-  principal: Principal,
-): Permission {
-  const key = command.toLowerCase();
+/** The role map's answer: a command without roles is open to anybody; else one of its roles is needed. */
+export function authorise(rules: CommandRules, command: string, principal: Principal): Permission {
+  const { roleMap } = rules;
+  const key = ruledName(command, rules);
   const allowedRoles = Object.hasOwn(roleMap, key) ? (roleMap[key] ?? []) : [];
   const allowed = allowedRoles.length === 0 || allowedRoles.some((role) => principal.roles.includes(role));
   return { allowed, allowedRoles };
+}
+
+interface PermissionDeps {
+  readonly db: Queryable;
+  readonly rules: CommandRules;
+}
+
+/**
+ * Passes when the role map lets this person run this command; else the refusal is in the ledger before anybody hears of it.
+ *
+ * @throws Refusal `forbidden`
+ * @throws DatabaseError when the refusal could not be recorded
+ */
+export async function requirePermission(command: Command, { db, rules }: PermissionDeps): Promise<void> {
+  const { allowed, allowedRoles } = authorise(rules, command.name, command.principal);
+  if (allowed) {
+    return;
+  }
+  const reason = `the command ${command.name} requires a role that ${command.principal.userId || 'the sender'} does not have`;
+  await recordRefusal(db, command, reason);
+  throw new Refusal('forbidden', 'none of your roles may run this command', { roles: allowedRoles });
 }

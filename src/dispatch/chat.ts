@@ -5,28 +5,31 @@ import type { Secret } from '../base/secret.ts';
 import { within } from '../base/within.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
-import { findCommand, type Command, type CommandDefinition, type ModalDefinition } from '../domain/command.ts';
+import type { Command, CommandDefinition, ModalDefinition } from '../domain/command.ts';
+import { definitionOf } from '../domain/command-rules.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { RunReceipt } from '../domain/run.ts';
-import { recordRefusal } from '../ledger/refusals.ts';
+import { recordRefusal } from '../ledger/unprocessed.ts';
+import type { DispatchEvents } from './dispatch-events.ts';
 import type { Dispatch } from './dispatch.ts';
 import { modalOptions } from './modal-options.ts';
-import { requirePermission } from './permission.ts';
+import { requirePermission } from './authorise.ts';
+import { pressApproval, type ApprovalOutcome, type ApprovalPress, type DecideDeps } from './decide.ts';
 import { pressButton, type Press, type PressDeps, type PressOutcome } from './press.ts';
 import { readStatus, type StatusDeps, type StatusReport } from './status.ts';
 
-/** What a command came to. `ephemeral`: only the user shall see the answer. */
+/** The result of a command. `ephemeral`: only the user sees the answer. */
 export type CommandOutcome =
   | { readonly kind: 'accepted'; readonly receipt: RunReceipt; readonly ephemeral: boolean }
-  /** A form is to be filled in first. */
+  /** The user has to fill in a form first. */
   | { readonly kind: 'form'; readonly command: string; readonly modal: ModalDefinition }
   | { readonly kind: 'status'; readonly report: StatusReport; readonly ephemeral: boolean };
 
-/** What goes with everything that is asked in a chat. */
+/** Context of every request in a chat. */
 export interface ChatOptions {
-  /** Answers the interaction later: kept in the session store, for whoever tells how the run goes. */
+  /** Answers the interaction later: kept in the session store for the notifier. */
   readonly token: Secret;
-  /** Aborted once the person was told that nothing came of it. */
+  /** Aborted once the user was told that the request failed. */
   readonly givenUp: AbortSignal;
 }
 
@@ -43,18 +46,20 @@ export interface Chat {
   form(command: Command, options: ChatOptions): Promise<CommandOutcome>;
   /** Throws as {@link pressButton} does. */
   press(press: Press, options: ChatOptions): Promise<PressOutcome>;
+  /** Throws as {@link pressApproval} does. */
+  decide(press: ApprovalPress): Promise<ApprovalOutcome>;
 }
 
-export interface ChatDeps extends StatusDeps, Omit<PressDeps, 'db' | 'sessions'> {
+interface ChatDeps extends StatusDeps, Omit<PressDeps, 'db' | 'sessions'>, Omit<DecideDeps, 'db'> {
   readonly db: Database;
   readonly dispatch: Dispatch;
   readonly sessions: Pick<Sessions, 'keepToken' | 'lastDispatch'>;
-  readonly commands: Readonly<Record<string, CommandDefinition>>;
+  readonly events: Pick<DispatchEvents, 'commandFailed'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** A review is linked to what its author did last; the session store is waited for this long, in milliseconds. */
+/** A review is linked to its author's last request; how long to wait for the session store, in milliseconds. */
 const SESSION_PATIENCE_MS = 300;
 
 export function createChat(deps: ChatDeps): Chat {
@@ -80,17 +85,24 @@ export function createChat(deps: ChatDeps): Chat {
         return run({ ...command, options: filledIn }, definition, { options, deps });
       }),
     press: (press, { givenUp }) => pressButton(press, givenUp, deps),
+    decide: (press) => pressApproval(press, deps),
   };
 }
 
-/** Permission first: a stranger shall not even learn what a command would ask. */
+/** Permission first: without it, nobody learns which options a command has. */
 async function definitionFor(command: Command, deps: ChatDeps): Promise<CommandDefinition> {
-  const definition = findCommand(deps.commands, command.name);
-  if (definition === undefined) {
-    throw new Refusal('unknown_command', `there is no command ${command.name}`);
+  const rules = deps.rules();
+  const definition = definitionOf(rules, command.name);
+  if (definition === undefined || !isForGuild(definition, command.principal.guildId)) {
+    throw new Refusal('unknown_command', `${command.name} is not defined`);
   }
-  await requirePermission(command, deps);
+  await requirePermission(command, { db: deps.db, rules });
   return definition;
+}
+
+/** A template may limit its command to some servers. */
+function isForGuild({ guilds }: CommandDefinition, guildId: string): boolean {
+  return guilds === undefined || guilds.includes(guildId);
 }
 
 async function run(
@@ -98,31 +110,33 @@ async function run(
   { ephemeral }: CommandDefinition,
   { options, deps }: { readonly options: ChatOptions; readonly deps: ChatDeps },
 ): Promise<CommandOutcome> {
-  // Before the row is there: whoever tells of the run may look for the token at once.
+  // Stored before the row exists: the notifier may need the token immediately.
   void deps.sessions.keepToken(command.interactionId, options.token);
   const receipt = await deps.dispatch.command(command, { awaitSubmissionMs: 0, givenUp: options.givenUp });
   return { kind: 'accepted', receipt, ephemeral };
 }
 
-async function withLastDispatch(command: Command, { sessions }: ChatDeps): Promise<Command> {
+async function withLastDispatch(command: Command, { sessions, timer }: ChatDeps): Promise<Command> {
   if (command.name.toLowerCase() !== 'review') {
     return command;
   }
-  const last = await within(SESSION_PATIENCE_MS, sessions.lastDispatch(command.principal.userId));
+  const last = await within(timer, SESSION_PATIENCE_MS, () => sessions.lastDispatch(command.principal.userId));
   const correlationId = last.inTime ? (last.value?.correlationId ?? '') : '';
   return correlationId === '' ? command : { ...command, added: { last_correlation_id: correlationId } };
 }
 
-/** A refusal for want of permission is recorded where it is decided; the others here. */
-async function recordingRefusals<T>(command: Command, { db, logger }: ChatDeps, work: () => Promise<T>): Promise<T> {
+/** Missing permission is recorded where it is decided; other refusals here. */
+async function recordingRefusals<T>(command: Command, deps: ChatDeps, work: () => Promise<T>): Promise<T> {
+  const { db, logger, events } = deps;
   try {
     return await work();
   } catch (error) {
+    events.commandFailed(command.name, error);
     if (error instanceof Refusal && error.kind !== 'forbidden') {
       const reason = error.details === undefined ? error.message : `${error.message}: ${error.details}`;
       await recordRefusal(db, command, reason).catch((failure: unknown) => {
         // The refusal is the better answer.
-        logger.warn({ error: errorMessage(failure) }, 'a refusal could not be recorded');
+        logger.warn({ error: errorMessage(failure) }, 'could not record a refusal');
       });
     }
     throw error;

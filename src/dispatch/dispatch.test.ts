@@ -1,23 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { testConfig } from '../../test/support/facteur.ts';
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
-import { countRuns, emptyLedger, runOf } from '../../test/support/ledger.ts';
+import { countRuns, runOf } from '../../test/support/ledger.ts';
+import { forceState } from '../../test/support/runs.ts';
+import { TurnableTimer } from '../../test/support/turnable-timer.ts';
 import { createLogger } from '../base/logger.ts';
+import { validTraceparent } from '../base/traceparent.ts';
 import { systemClock } from '../base/clock.ts';
 import { ANONYMOUS, type Command } from '../domain/command.ts';
-import { createAnnouncements } from '../ledger/announcements.ts';
+import { createAnnouncements } from '../ledger/due-work.ts';
+import { DispatchEvents } from './dispatch-events.ts';
 import { createDispatch, type DispatchDeps } from './dispatch.ts';
+import { database, test } from '../../test/support/ledger-fixture.ts';
 
 // What whole requests do not show; the rest is in test/flow.
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
 
 const COMMAND: Command = {
   door: 'http',
@@ -36,12 +33,14 @@ async function setUp(overrides: Partial<DispatchDeps> = {}) {
   const db = faultyDatabase(database.db);
   const log: string[] = [];
   const { roleMap, commands, argo, codex } = await testConfig();
+  const rules = () => ({ roleMap, commands });
   const remembered: unknown[][] = [];
   const logger = createLogger('info', { write: (line) => log.push(line) });
   const dispatch = createDispatch({
     db,
-    announcements: createAnnouncements(db, logger),
+    wakes: createAnnouncements(db, logger),
     disabled: false,
+    events: new DispatchEvents(rules, logger),
     submitter: undefined,
     sessions: {
       rememberDispatch: async (...args) => {
@@ -49,10 +48,10 @@ async function setUp(overrides: Partial<DispatchDeps> = {}) {
       },
     },
     clock: systemClock,
+    timer: new TurnableTimer(),
     newId: randomUUID,
     logger,
-    roleMap,
-    commands,
+    rules,
     argo,
     codex,
     ...overrides,
@@ -71,21 +70,56 @@ test('where nobody submits, the submitters of others are woken', async () => {
   expect((await runOf(database.db, 'd1')).due_at.getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
 });
 
-test('that nobody could be woken is no reason to refuse what is recorded', async () => {
+test('a failed wake-up does not refuse a recorded run', async () => {
   const { db, dispatch, log } = await setUp();
   db.faults.before = (statement) => (statement.startsWith('announce') ? unavailable() : undefined);
   expect(await dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).toMatchObject({ state: 'queued' });
-  await vi.waitFor(() => expect(log.join('')).toContain('nobody could be told'));
+  await vi.waitFor(() => expect(log.join('')).toContain('could not notify other processes'));
 });
 
-test('a command without a correlation gets one, and keeps it', async () => {
+test('a command without a correlation is correlated by its workflow, and so is its retry', async () => {
   const { dispatch } = await setUp();
   const first = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
-  expect(first.correlationId).toMatch(/^[-0-9a-f]{36}$/);
+  expect(first.correlationId).toBe(first.workflowName);
   expect((await dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).correlationId).toBe(first.correlationId);
+  await forceState(database.db, first.runId, 'failed');
+  const again = await dispatch.retry(first.runId, { awaitSubmissionMs: 0 });
+  expect(again.correlationId).toBe(again.workflowName);
+  expect(again.workflowName).not.toBe(first.workflowName);
 });
 
-test('a person’s last dispatch is remembered once, and nobody’s never', async () => {
+test('what belongs to no trace begins one, which its retry goes on with', async () => {
+  const { dispatch } = await setUp();
+  const { runId } = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
+  const traceparent = async (id: string): Promise<string> => {
+    const text = 'SELECT traceparent FROM facteur.runs WHERE run_id = $1';
+    return (await database.db.query<{ traceparent: string }>({ text, values: [id] })).rows[0]!.traceparent;
+  };
+  const first = await traceparent(runId);
+  expect(validTraceparent(first)).toBe(first);
+  expect(first).not.toBe('');
+  await forceState(database.db, runId, 'failed');
+  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0 })).runId)).toBe(first);
+  // Recorded before traces were always begun.
+  await database.db.query({
+    text: `UPDATE facteur.runs SET traceparent = '', state = 'queued', previous_state = NULL`,
+  });
+  await forceState(database.db, runId, 'failed');
+  await database.db.query({ text: 'DELETE FROM facteur.runs WHERE run_id <> $1', values: [runId] });
+  await database.db.query({ text: 'DELETE FROM codex_kb.task_runs WHERE id <> $1', values: [runId] });
+  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0 })).runId)).toMatch(/^00-/);
+});
+
+test('a retry is the last dispatch of its requester', async () => {
+  const { dispatch, remembered } = await setUp();
+  const { runId } = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
+  await forceState(database.db, runId, 'failed');
+  const asker = { userId: '7', message: { interactionId: 'i', ephemeral: false } };
+  const { workflowName } = await dispatch.retry(runId, { awaitSubmissionMs: 0, asker });
+  expect(remembered).toEqual([['7', expect.objectContaining({ workflowName, correlationId: workflowName })]]);
+});
+
+test('a user’s last dispatch is stored once, and none without a user', async () => {
   const { dispatch, remembered } = await setUp();
   const ofAda = {
     ...COMMAND,
@@ -101,8 +135,8 @@ test('a person’s last dispatch is remembered once, and nobody’s never', asyn
   expect(remembered).toEqual([['42', { namespace, workflowName, message, correlationId: 'c', traceId: 't' }]]);
 });
 
-test('a refusal that cannot be recorded is no refusal yet: the sender is to come again', async () => {
-  const { db, dispatch } = await setUp({ roleMap: { plan: ['1'] } });
+test('a refusal that cannot be recorded is a 503: the sender has to retry', async () => {
+  const { db, dispatch } = await setUp({ rules: () => ({ commands: {}, roleMap: { plan: ['1'] } }) });
   db.faults.before = unavailable;
   await expect(dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).rejects.toMatchObject({ retryable: true });
   db.faults.before = () => undefined;

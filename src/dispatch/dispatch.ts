@@ -1,86 +1,107 @@
 import type { Clock } from '../base/clock.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { traceField } from '../base/traceparent.ts';
+import type { Timer } from '../base/timer.ts';
+import { newTraceparent } from '../base/traceparent.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
 import type { CodexDelivery } from '../domain/codex-delivery.ts';
-import { findCommand, type Command, type CommandDefinition } from '../domain/command.ts';
+import type { Command } from '../domain/command.ts';
+import { definitionOf, ruledName, type RuleSource } from '../domain/command-rules.ts';
 import { Refusal } from '../domain/refusal.ts';
+import type { FeedbackWork } from '../domain/feedback.ts';
 import type { RunState } from '../domain/run-state.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
-import { MAX_WORKFLOW_BYTES, workflowManifest } from '../domain/workflow-manifest.ts';
+import { MAX_MANIFEST_BYTES, storedBytes, workflowManifest } from '../domain/workflow-manifest.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
-import type { Announcements } from '../ledger/announcements.ts';
-import { findForRetry } from '../ledger/find-for-retry.ts';
-import { findSubmission } from '../ledger/find-submission.ts';
-import { requestCancel } from '../ledger/request-cancel.ts';
+import { findForRetry, requestCancel } from '../ledger/cancel-and-retry.ts';
+import type { Announcements } from '../ledger/due-work.ts';
+import { findSubmission } from '../ledger/find-runs.ts';
+import { FIRST_FENCE } from '../ledger/record-run.ts';
 import { createRunRecorder, type RunRecorder } from '../ledger/run-recorder.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 import type { Slot } from '../submit/slots.ts';
-import type { Submitter } from '../submit/submitter.ts';
+import type { Submission, Submitter } from '../submit/submitter.ts';
+import type { DispatchEvents } from './dispatch-events.ts';
+import { followUpOf, type EventFollowUps } from './follow-ups.ts';
 import { codexRun, commandRun } from './new-run.ts';
-import { requirePermission } from './permission.ts';
+import { requirePermission } from './authorise.ts';
+import { feedbackRun } from './plan-feedback.ts';
+import { wishesOf } from './ping-target.ts';
 import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
-import { retryOf, type Asker } from './retry.ts';
-import { wakeSubmission, type WakeDeps } from './wake.ts';
+import { commandTitle } from './request-title.ts';
+import { MAX_PARAMETER_BYTES } from '../knowledge/compose.ts';
+import { renewedPlan, retryOf, type Asker } from './retry.ts';
 import { withdrawInTime } from './withdraw.ts';
 
 export interface AcceptOptions {
-  /** How long to wait for the submission before answering, in milliseconds; 0 answers when it is recorded. */
+  /** How long to wait for the submission before answering, in milliseconds; 0 answers once it is recorded. */
   readonly awaitSubmissionMs: number;
   /**
-   * For senders who ask again under another delivery id when they are told that nothing came of it: what is recorded all
-   * the same, after this was aborted or although the database's answer was lost, is canceled and not submitted.
+   * For senders who retry under another delivery id after a failure: a run that was recorded anyway, after this was
+   * aborted or although the database's answer was lost, is canceled and not submitted.
    */
   readonly givenUp?: AbortSignal;
+  /** By which the run is recorded, in place of the one that all doors share. */
+  readonly recorder?: Pick<RunRecorder, 'record'>;
 }
 
-export interface RetryOptions extends AcceptOptions {
-  /** Who asks, where it is not whoever asked for the first run; the new run's news go to them. */
+interface RetryOptions extends AcceptOptions {
+  /** The requester, if it is not the first run's; the new run's messages go to them. */
   readonly asker?: Asker;
+  /** A run that succeeded may be run again, too. */
+  readonly again?: boolean;
 }
 
 /** The use case behind every door: authorise, plan, record, and have it submitted. */
 export interface Dispatch {
   /**
-   * @throws Refusal when it may never run
-   * @throws DatabaseError `postgres.unavailable` when it could not be recorded: nothing happened, try again
+   * @throws Refusal if it may never run
+   * @throws DatabaseError `postgres.unavailable` or `postgres.broken` if it could not be recorded: nothing happened,
+   * retry
    */
   command(command: Command, options: AcceptOptions): Promise<RunReceipt>;
   /** Likewise for a Codex task. */
   codexTask(delivery: CodexDelivery, options: AcceptOptions): Promise<RunReceipt>;
+  /** Likewise for work that follows from what runs taught. The same work is recorded once. */
+  feedback(work: FeedbackWork, options: AcceptOptions): Promise<RunReceipt>;
   /**
-   * Tries a finished run again, as a new run linked to it.
+   * Retries a finished run as a new, linked run.
    *
    * @throws FacteurError `run.unknown`, `run.not_retryable`
+   * @throws Refusal `command_changed` if its template has changed so that it does not fit any more
    */
   retry(runId: string, options: RetryOptions): Promise<RunReceipt>;
   /**
-   * Asks for the end of a live run; one that is over stays as it is.
+   * Cancels a live run; an ended run does not change.
    *
-   * @returns the state that it was in
+   * @returns its previous state
    * @throws FacteurError `run.unknown`
    */
   cancel(runId: string, actor: string): Promise<RunState>;
 }
 
-export interface DispatchDeps {
+export interface DispatchDeps extends RuleSource {
   readonly db: Database;
   /** Runs are recorded as `skipped` and never submitted. */
   readonly disabled: boolean;
   /** Absent where another process submits. */
   readonly submitter: Submitter | undefined;
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
-  readonly announcements: Announcements;
+  /** Present where events with an interaction token are followed up. */
+  readonly followUps?: EventFollowUps;
+  /** Woken when a run is recorded here. */
+  readonly wakes: Pick<Announcements, 'runsDue' | 'messagesDue'>;
+  readonly events: DispatchEvents;
   readonly clock: Clock;
+  readonly timer: Timer;
   readonly newId: () => string;
   readonly logger: Logger;
-  readonly roleMap: Readonly<Record<string, readonly string[]>>;
-  readonly commands: Readonly<Record<string, CommandDefinition>>;
   readonly argo: ArgoConfig;
+  /** Workflows receive a token to report back with. */
+  readonly reports?: boolean;
   readonly codex: CodexConfig;
 }
 
@@ -89,53 +110,76 @@ interface Parts extends DispatchDeps {
 }
 
 export function createDispatch(given: DispatchDeps): Dispatch {
-  const deps: Parts = { ...given, recorder: createRunRecorder(given.db) };
+  const deps: Parts = { ...given, recorder: createRunRecorder(given.db, given.timer) };
   const moment = () => ({
     acceptedAt: deps.clock.now(),
     state: deps.disabled ? ('skipped' as const) : ('queued' as const),
   });
+  const traced = <T extends { readonly traceparent: string }>(asked: T): T => ({
+    ...asked,
+    traceparent: asked.traceparent || newTraceparent(deps.newId),
+  });
   return {
-    async command(command, options) {
-      await requirePermission(command, deps);
-      const definition = findCommand(deps.commands, command.name);
-      const plan = planCommand(command, definition, deps.argo);
-      const run = commandRun(command, plan, {
-        ...moment(),
-        freshId: deps.newId(),
-        ephemeral: definition?.ephemeral ?? false,
-      });
-      const receipt = await accept(run, options, deps);
-      remember(command, receipt, deps.sessions);
-      return receipt;
-    },
-    async codexTask(delivery, options) {
-      const plan = planCodexTask(delivery.task, deps.codex, deps.argo);
-      return accept(codexRun(delivery, plan, moment()), options, deps);
-    },
-    async retry(runId, options) {
-      const run = await findForRetry(deps.db, runId);
-      if (run === undefined) {
-        throw new FacteurError('run.unknown', 'there is no such run, or it was archived', { retryable: false });
-      }
-      return accept(retryOf(run, moment(), options.asker), options, deps);
-    },
+    command: (sent, options) =>
+      deps.events.command(sent, async (asked) => {
+        const rules = deps.rules();
+        const definition = definitionOf(rules, asked.name);
+        await requirePermission(asked, { db: deps.db, rules });
+        // It runs under the name under which it was judged.
+        const command = { ...asked, name: ruledName(asked.name, rules) };
+        const plan = planCommand(command, definition, deps.argo);
+        const followUp = followUpOf(command, definition?.ephemeral ?? false, deps.followUps);
+        if (followUp !== undefined && command.interaction !== undefined) {
+          // Stored before the row exists: the notifier may need the token immediately.
+          void deps.followUps?.keepToken(command.interactionId, command.interaction.token);
+        }
+        const run = commandRun(traced(command), plan, {
+          ...moment(),
+          title: commandTitle(command.options, definition),
+          ...(followUp && { followUp: { ...followUp, ...wishesOf(command, definition, rules) } }),
+        });
+        const receipt = await accept(run, options, deps);
+        remember({ userId: command.principal.userId, traceId: command.traceId }, receipt, deps.sessions);
+        return receipt;
+      }),
+    codexTask: (delivery, options) =>
+      deps.events.codexTask(delivery, async (asked) => {
+        const plan = planCodexTask(asked.task, deps.codex, deps.argo, asked.actor);
+        return accept(codexRun(traced(asked), plan, moment()), options, deps);
+      }),
+    feedback: (work, options) => accept(feedbackRun(traced(work), deps.argo, moment()), options, deps),
+    retry: (runId, options) =>
+      deps.events.retry(runId, async () => {
+        const run = await findForRetry(deps.db, runId);
+        if (run === undefined) {
+          throw new FacteurError('run.unknown', 'unknown or archived run', { retryable: false });
+        }
+        const plan = renewedPlan(run, deps.rules(), deps.argo);
+        const again = retryOf(traced({ ...run, plan }), moment(), options);
+        const receipt = await accept(again, options, deps);
+        remember({ userId: again.userId, traceId: '' }, receipt, deps.sessions);
+        return receipt;
+      }),
     async cancel(runId, actor) {
       const asked = await requestCancel(deps.db, runId, actor);
       if (asked === undefined) {
-        throw new FacteurError('run.unknown', 'there is no such run', { retryable: false });
+        throw new FacteurError('run.unknown', 'unknown run', { retryable: false });
       }
-      wakeSubmission(deps);
-      if (asked.news) {
-        void deps.announcements.messagesDue();
+      void deps.wakes.runsDue();
+      if (asked.messageChanged) {
+        void deps.wakes.messagesDue();
       }
       return asked.state;
     },
   };
 }
 
-/** For `/status` and `/review`. Nobody waits for it: what happens to a session never changes what happens to a run. */
-function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions, 'rememberDispatch'>): void {
-  const { userId } = command.principal;
+/** For `/status` and `/review`. Not awaited: sessions never affect a run. */
+function remember(
+  { userId, traceId }: { readonly userId: string; readonly traceId: string },
+  receipt: RunReceipt,
+  sessions: Pick<Sessions, 'rememberDispatch'>,
+): void {
   if (userId !== '' && !receipt.duplicate) {
     const { namespace, workflowName, correlationId } = receipt;
     const message = `Workflow \`${workflowName}\` submitted to namespace \`${namespace}\`.`;
@@ -144,23 +188,18 @@ function remember(command: Command, receipt: RunReceipt, sessions: Pick<Sessions
       workflowName,
       message,
       correlationId,
-      traceId: command.traceId,
+      traceId,
     });
   }
 }
 
 async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise<RunReceipt> {
-  refuseOversized(run);
-  const { receipt, slot } = await recordInSlot(run, options.givenUp, deps).catch((error: unknown) => {
-    if (options.givenUp !== undefined) {
-      void withdrawInTime(run, deps);
-    }
-    throw error;
-  });
+  refuseOversized(run, deps.reports === true);
+  const { receipt, slot } = await recordInSlot(run, options, deps);
   const { runId, state } = receipt;
   if (isUnwanted(receipt, options)) {
     slot?.release();
-    await withdrawInTime(run, deps);
+    await withdrawInTime({ ...run, claimed: slot !== undefined }, deps);
     return receipt;
   }
   if (state !== 'queued') {
@@ -169,33 +208,49 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
   }
   const { submitter } = deps;
   if (submitter === undefined) {
-    wakeSubmission(deps);
+    void deps.wakes.runsDue();
     return receipt;
   }
   const waitMs = options.awaitSubmissionMs;
   const settled = waitMs > 0 ? submitter.settled(runId, waitMs) : undefined;
   bringToCluster(run, receipt, { ...deps, submitter }, slot);
-  return settled === undefined ? receipt : { ...receipt, ...((await settled) ?? (await lookAgain(runId, deps))) };
+  return settled === undefined ? receipt : endOf(receipt, (await settled) ?? (await lookAgain(runId, deps)));
+}
+
+/**
+ * The receipt as the first attempt left the run. A delivery whose workflow the Go service had already created counts
+ * as a redelivery. If the workflow's name is also the correlation id, both change together.
+ */
+function endOf(receipt: RunReceipt, { takenOver, ...ended }: Partial<Submission>): RunReceipt {
+  const { workflowName = receipt.workflowName } = ended;
+  const isNamedAlike = receipt.correlationId === receipt.workflowName;
+  return {
+    ...receipt,
+    ...ended,
+    correlationId: isNamedAlike ? workflowName : receipt.correlationId,
+    duplicate: receipt.duplicate || takenOver === true,
+  };
 }
 
 /** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
 async function recordInSlot(
   run: NewRun,
-  givenUp: AbortSignal | undefined,
+  { givenUp, recorder }: AcceptOptions,
   deps: Parts,
 ): Promise<{ receipt: RunReceipt; slot: Slot | undefined }> {
   const slot = run.state === 'queued' ? deps.submitter?.takeSlot() : undefined;
   try {
-    const receipt = await deps.recorder.record(run, slot !== undefined, givenUp);
-    const { runId, deliveryId, duplicate, workflowName } = receipt;
-    const facts = { ...traceField(run.traceparent), runId, deliveryId, workflow: workflowName, door: run.door };
-    deps.logger.info({ ...facts, duplicate }, 'run recorded');
-    if (run.message !== undefined && !duplicate) {
-      void deps.announcements.messagesDue();
+    const receipt = await (recorder ?? deps.recorder).record(run, slot !== undefined, givenUp);
+    deps.events.runRecorded(run, receipt);
+    if (run.message !== undefined && !receipt.duplicate) {
+      void deps.wakes.messagesDue();
     }
     return { receipt, slot };
   } catch (error) {
     slot?.release();
+    if (givenUp !== undefined) {
+      void withdrawInTime({ ...run, claimed: slot !== undefined }, deps);
+    }
     throw error;
   }
 }
@@ -204,22 +259,25 @@ function isUnwanted({ duplicate }: RunReceipt, { givenUp }: AcceptOptions): bool
   return givenUp?.aborted === true && !duplicate;
 }
 
-/** Another process may have brought the run to the cluster meanwhile; all answers to one delivery should agree. */
-async function lookAgain(runId: string, { db, logger }: DispatchDeps): Promise<Partial<RunReceipt>> {
+/** Another process may have submitted the run meanwhile; all answers to one delivery should agree. */
+async function lookAgain(runId: string, { db, logger }: DispatchDeps): Promise<Partial<Submission>> {
   try {
     return (await findSubmission(db, runId)) ?? {};
   } catch (error) {
     // The run is recorded, which is what the answer promises.
-    logger.warn({ runId, error: errorMessage(error) }, 'the run could not be looked at again');
+    logger.warn({ runId, error: errorMessage(error) }, 'could not read the run again');
     return {};
   }
 }
 
-/** At once in the slot that was taken for it; or else in its turn. A duplicate is for whoever recorded it first. */
+/**
+ * Immediately in the slot that was taken for it, otherwise when it is due. A duplicate belongs to whoever recorded it
+ * first.
+ */
 function bringToCluster(
   run: NewRun,
   receipt: RunReceipt,
-  deps: WakeDeps & { readonly submitter: Submitter },
+  deps: Pick<DispatchDeps, 'wakes'> & { readonly submitter: Submitter },
   slot: Slot | undefined,
 ): void {
   if (receipt.duplicate) {
@@ -228,7 +286,7 @@ function bringToCluster(
     return;
   }
   if (slot === undefined) {
-    wakeSubmission(deps);
+    void deps.wakes.runsDue();
     return;
   }
   deps.submitter.submit(claimOf(run, receipt), slot);
@@ -236,19 +294,40 @@ function bringToCluster(
 
 /** A run that was recorded just now, with the claim that this process then has. */
 function claimOf({ traceparent, plan }: NewRun, receipt: RunReceipt): ClaimedRun {
-  const fresh = { state: 'queued', workflowUid: '', cancelRequestedBy: '', attempts: 1 } as const;
-  return { ...receipt, ...fresh, traceparent, plan };
+  const fresh = {
+    state: 'queued',
+    workflowUid: '',
+    cancelRequestedBy: '',
+    attempts: 1,
+    fence: FIRST_FENCE,
+    refusedForMs: 0,
+  } as const;
+  const deliveryId = receipt.recordedId ?? receipt.deliveryId;
+  return { ...receipt, ...fresh, deliveryId, traceparent, plan };
 }
 
-/** Each UTF-16 unit takes at most 6 bytes as JSON, so that only large plans need to be measured exactly. */
-function refuseOversized(run: NewRun): void {
-  if (roughLength(run.plan) * 6 < MAX_WORKFLOW_BYTES) {
+/** The two parameters by which a workflow reports back, at their longest. */
+const REPORT_BYTES = 1024;
+/** The parameter with reflections, at its longest. */
+const REFLECTION_BYTES = MAX_PARAMETER_BYTES + 64;
+
+/**
+ * What is added when the workflow is created is counted too: a run that was accepted must fit then.
+ *
+ * Each UTF-16 unit takes at most 6 bytes as the cluster stores it, so that only large plans need to be measured exactly.
+ */
+function refuseOversized(run: NewRun, reports: boolean): void {
+  const reserve =
+    (reports && run.plan.report !== false ? REPORT_BYTES : 0) +
+    (run.plan.knowledge === undefined ? 0 : REFLECTION_BYTES);
+  if (roughLength(run.plan) * 6 + reserve < MAX_MANIFEST_BYTES) {
     return;
   }
   const identity = { ...run, runId: '00000000-0000-0000-0000-000000000000', workflowName: 'x'.repeat(63) };
-  const bytes = Buffer.byteLength(JSON.stringify(workflowManifest(run.plan, identity)));
-  if (bytes > MAX_WORKFLOW_BYTES) {
-    throw new Refusal('too_large', `the workflow would take ${bytes} bytes; Argo takes ${MAX_WORKFLOW_BYTES}`);
+  const bytes = storedBytes(JSON.stringify(workflowManifest(run.plan, identity))) + reserve;
+  if (bytes > MAX_MANIFEST_BYTES) {
+    const limit = `the limit is ${MAX_MANIFEST_BYTES} (450 KiB), because Argo stores the arguments twice`;
+    throw new Refusal('too_large', `the workflow would take ${bytes} bytes; ${limit}`);
   }
 }
 
@@ -256,6 +335,9 @@ function roughLength(plan: WorkflowPlan): number {
   let length = 4096;
   for (const [name, value] of Object.entries(plan.parameters)) {
     length += name.length + value.length + 32;
+  }
+  for (const values of Object.values(plan.enums ?? {})) {
+    length += values.reduce((sum, value) => sum + value.length + 8, 0);
   }
   for (const [name, value] of Object.entries(plan.annotations)) {
     length += name.length + value.length;

@@ -41,11 +41,11 @@ describe('modalOptions', () => {
     expect(Object.keys(modalOptions(submission(given)))).not.toContain('payload');
   });
 
-  test('a display name that Argo would evaluate keeps nobody from their work', () => {
-    const principal = { ...ANONYMOUS, username: '{{{x}}}', globalName: '{{=env}}' };
+  test('a display name that Argo cannot read does not prevent a command', () => {
+    const principal = { ...ANONYMOUS, username: '{{{x}}}', globalName: '{{=env}}\u{1fae9}' };
     const payload = modalOptions(submission({ principal }))['payload'] ?? '';
     expect(payload).not.toContain('{{');
-    expect(JSON.parse(payload)).toMatchObject({ user: { username: '{ { {x}}}', globalName: '{ {=env}}' } });
+    expect(JSON.parse(payload)).toMatchObject({ user: { username: '{ { {x}}}', globalName: '{ {=env}}\ufffd' } });
   });
 });
 
@@ -60,7 +60,7 @@ describe('titleOf', () => {
     expect(titleOf(prompt)).toBe(title);
   });
 
-  test('is one line of at most 120 whole characters, whatever comes in', () => {
+  test('is one line of at most 120 whole characters for any input', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (prompt) => {
         const title = titleOf(prompt);

@@ -1,3 +1,4 @@
+import { argoText } from '../domain/argo-text.ts';
 import type { CommandDefinition, ModalField, OptionDefinition, Principal } from '../domain/command.ts';
 
 /** The field whose text the Go service's workflows read from `payload`, too. */
@@ -6,11 +7,11 @@ const PAYLOAD = 'payload';
 const MAX_TITLE = 120;
 
 /**
- * What binds a command's options: its own definitions, or its form's fields. A form with `content` has a `payload` beside
+ * What binds a command's options: its own definitions, or else its form's fields. A form with `content` has a `payload` beside
  * it, which the chat door makes and the Go service's upstream sends.
  */
 export function optionsOf({ options, modal }: CommandDefinition): readonly OptionDefinition[] {
-  if (modal === undefined) {
+  if (modal === undefined || options.length > 0) {
     return options;
   }
   const fields = modal.fields.map(fieldAsOption);
@@ -61,8 +62,9 @@ function payloadOf(prompt: string, { interactionId, principal, issuedAt }: FormS
     channelId: principal.channelId,
     user: {
       id: principal.userId,
-      username: withoutTags(principal.username),
-      globalName: withoutTags(principal.globalName),
+      // A display name that Argo cannot read must not prevent a command.
+      username: argoText(principal.username),
+      globalName: argoText(principal.globalName),
     },
   };
 }
@@ -72,9 +74,4 @@ export function titleOf(prompt: string): string {
   const line = prompt.split(/\r?\n|\r/).find((candidate) => candidate.trim() !== '') ?? '';
   const characters = [...line.trim()];
   return characters.length <= MAX_TITLE ? characters.join('') : `${characters.slice(0, MAX_TITLE - 1).join('')}…`;
-}
-
-/** Nobody shall be kept from their work by a display name that Argo would evaluate. */
-function withoutTags(name: string): string {
-  return name.replaceAll(/\{(?=\{)/g, '{ ');
 }

@@ -1,8 +1,10 @@
 import type { CodexDelivery } from '../domain/codex-delivery.ts';
 import type { Command } from '../domain/command.ts';
-import type { NewRun } from '../domain/run.ts';
+import type { DeliveryFamily } from '../domain/delivery.ts';
+import type { NewRun, RunMessage } from '../domain/run.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { IMPLEMENTATION, type CodexPlan } from './plan-codex.ts';
+import { codexTitle } from './request-title.ts';
 
 /** What both kinds of run take from the moment of acceptance. */
 export interface Moment {
@@ -10,27 +12,30 @@ export interface Moment {
   readonly state: NewRun['state'];
 }
 
-/** What a command takes besides. */
-export interface CommandMoment extends Moment {
-  /** The correlation id of a command that brings none. */
-  readonly freshId: string;
-  /** Whether only the user may see the follow-up. */
-  readonly ephemeral: boolean;
+/** Additional data of a command. */
+interface CommandMoment extends Moment {
+  /** What was asked, in one line. */
+  readonly title: string;
+  /** How the chat hears of the run; absent if it does not. */
+  readonly followUp?: Omit<RunMessage, 'interactionId'>;
 }
 
 /**
- * A command as the ledger keeps it. The idea is the interaction, so that each has its own task. One from the chat gets
- * its message there together with the run, so that a crash in between cannot leave the user without news.
+ * A command as recorded in the ledger. The idea is the interaction, so each has its own task. A command from the chat
+ * gets its message together with the run, so that a crash in between cannot leave the user without an answer.
  */
 export function commandRun(command: Command, plan: WorkflowPlan, moment: CommandMoment): NewRun {
   const { deliveryId, interactionId, principal, options } = command;
   const name = plan.parameters['action'] ?? command.name;
   return {
     deliveryId,
+    family: familyOf(command),
     kind: 'command',
     command: name,
     door: command.door,
-    correlationId: command.correlationId === '' ? moment.freshId : command.correlationId,
+    ...(command.actor === undefined ? {} : { actor: command.actor }),
+    title: moment.title,
+    correlationId: command.correlationId,
     traceparent: command.traceparent,
     userId: principal.userId,
     guildId: principal.guildId,
@@ -40,7 +45,7 @@ export function commandRun(command: Command, plan: WorkflowPlan, moment: Command
     plan,
     idea: {
       sourceType: 'discord.command',
-      sourceRef: interactionId === '' ? deliveryId : interactionId,
+      sourceRef: deliveryId,
       status: 'received',
       payload: {
         command: name,
@@ -51,10 +56,19 @@ export function commandRun(command: Command, plan: WorkflowPlan, moment: Command
         user: { id: principal.userId, username: principal.username, globalName: principal.globalName },
       },
     },
-    task: { stage: name, metadata: { deliveryId, command: name, userId: principal.userId } },
+    task: { stage: name, metadata: { deliveryId, command: name, userId: principal.userId, ...repositoryOf(plan) } },
     runMetadata: { deliveryId, workflowTemplate: plan.workflowTemplate },
-    ...(command.door === 'discord' ? { message: { interactionId, ephemeral: moment.ephemeral } } : {}),
+    ...(moment.followUp === undefined ? {} : { message: { interactionId, ...moment.followUp } }),
   };
+}
+
+/** Under the name that Codex tasks have it, where reflections of the run find it. */
+function repositoryOf({ knowledge }: WorkflowPlan): { readonly repository?: string } {
+  return knowledge === undefined ? {} : { repository: knowledge.repository };
+}
+
+function familyOf({ family, door }: Command): DeliveryFamily {
+  return family ?? (door === 'discord' || door === 'api' ? door : 'command');
 }
 
 /** A Codex task as the ledger keeps it: one idea an issue, one task a stage, one run a delivery. */
@@ -63,9 +77,12 @@ export function codexRun(delivery: CodexDelivery, plan: CodexPlan, moment: Momen
   const issueNumber = Number(task.issueNumber);
   return {
     deliveryId,
+    family: 'codex',
     kind: 'codex',
     command: IMPLEMENTATION,
     door: delivery.door,
+    ...(delivery.actor === undefined ? {} : { actor: delivery.actor }),
+    title: codexTitle(task),
     correlationId: deliveryId,
     traceparent: delivery.traceparent,
     userId: '',

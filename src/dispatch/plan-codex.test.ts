@@ -1,10 +1,9 @@
 import { create, fromJson, type JsonValue } from '@bufbuild/protobuf';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CodexConfig } from '../config/config.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { CodexIterationsPolicySchema, CodexTaskSchema } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
-import { iterationCount, planCodexTask, withoutTemplateTags } from './plan-codex.ts';
+import { iterationCount, planCodexTask } from './plan-codex.ts';
 
 const argo = { namespace: 'argo', workflowTemplate: 'facteur-dispatch', serviceAccount: 'facteur', parameters: {} };
 const codex: CodexConfig = {
@@ -13,6 +12,8 @@ const codex: CodexConfig = {
   autonomousWorkflowTemplate: 'codex-autonomous',
   autonomousNamePrefix: 'codex-autonomous-',
   judgePrompt: '',
+  reports: true,
+  reflections: false,
   parameters: { head: '', extra: '' },
 };
 
@@ -35,6 +36,8 @@ describe('planCodexTask', () => {
     const { rawEvent, eventBody, ...rest } = workflow.parameters;
     expect(rest).toEqual({
       extra: '',
+      repository: 'owner/repo',
+      issue_number: '7',
       head: 'codex/issue-7',
       base: 'main',
       prompt: 'Do it',
@@ -57,6 +60,16 @@ describe('planCodexTask', () => {
     });
     expect(decoded(eventBody)).toEqual({ ...(decoded(rawEvent) as object), stage: 'implementation' });
     expect(payload).toEqual(decoded(eventBody));
+  });
+
+  test('parameters say which issue it is, where it is of one', () => {
+    const parametersOf = (fields: Parameters<typeof task>[0]): Record<string, string> =>
+      planCodexTask(task(fields), codex, argo).workflow.parameters;
+    expect(parametersOf({ repository: ' owner/repo ' })).toMatchObject({ repository: 'owner/repo', issue_number: '7' });
+    const none = parametersOf({ repository: ' ', issueNumber: '0' });
+    expect(none).not.toHaveProperty('repository');
+    expect(none).not.toHaveProperty('issue_number');
+    expect(parametersOf({ repository: 'a{{b}}' })).toMatchObject({ repository: 'a{ {b}}' });
   });
 
   test('labels and annotations say which issue it is', () => {
@@ -88,8 +101,29 @@ describe('planCodexTask', () => {
     );
   });
 
-  test.each(['head', 'base'])('a template tag in %s is refused', (field) => {
-    expect(() => planCodexTask(task({ [field]: 'x{{y' }), codex, argo)).toThrow(Refusal);
+  test.each(
+    ['head', 'base'].flatMap((field) => [
+      { field, text: 'x{{y', kind: 'template_tag', details: `${field}: must not contain "{{"` },
+      {
+        field,
+        text: 'x\u{1fae9}',
+        kind: 'unprintable',
+        details: `${field}: must not contain U+1FAE9, a character that Argo cannot read`,
+      },
+    ]),
+  )('$kind in $field is refused', ({ field, text, kind, details }) => {
+    const plan = () => planCodexTask(task({ [field]: text }), codex, argo);
+    expect(plan).toThrow(Refusal);
+    expect(plan).toThrow(expect.objectContaining({ kind, details }));
+  });
+
+  test('prompt and annotations are made fit for Argo, and the task itself stays as it came', () => {
+    const text = '{=workflow}} \u{1fae9} {{x}} {';
+    const { parameters, annotations } = planCodexTask(task({ prompt: text, repository: text }), codex, argo).workflow;
+    expect(parameters['prompt']).toBe(' {=workflow}} \ufffd { {x}} { ');
+    expect(annotations['codex.repository']).toBe(' {=workflow}} \ufffd { {x}} { ');
+    const raw = JSON.parse(Buffer.from(parameters['rawEvent'] ?? '', 'base64').toString()) as unknown;
+    expect(raw).toMatchObject({ prompt: text, repository: text });
   });
 
   test.each([
@@ -103,15 +137,5 @@ describe('planCodexTask', () => {
     [{ mode: 'budget', count: 9 }, 1],
   ])('iterations %j -> %i', (policy, count) => {
     expect(iterationCount(policy === undefined ? undefined : create(CodexIterationsPolicySchema, policy))).toBe(count);
-  });
-
-  test('no text keeps a template tag, and only braces are moved apart', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('{', '}', '=', 'x', ' ') }), (text) => {
-        const safe = withoutTemplateTags(text);
-        return !safe.includes('{{') && safe.replaceAll(' ', '') === text.replaceAll(' ', '');
-      }),
-    );
-    expect(withoutTemplateTags('{{workflow.name}} {{{x')).toBe('{ {workflow.name}} { { {x');
   });
 });

@@ -1,7 +1,8 @@
 import { toJson, type JsonObject } from '@bufbuild/protobuf';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
-import { Refusal } from '../domain/refusal.ts';
-import { LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
+import { argoText, refuseForArgo } from '../domain/argo-text.ts';
+import { ISSUE_LABEL, LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
+import { knowledgeOf } from './plan-knowledge.ts';
 import {
   CodexTaskSchema,
   type CodexIterationsPolicy,
@@ -11,7 +12,7 @@ import {
 /** The only stage that is orchestrated. */
 export const IMPLEMENTATION = 'implementation';
 
-/** Where and how Codex tasks run when nothing at all is configured: what the Go service did. */
+/** Defaults of Codex tasks without any configuration, as in the Go service. */
 const FALLBACK = {
   namespace: 'argo-workflows',
   workflowTemplate: 'github-codex-implementation',
@@ -28,17 +29,20 @@ export interface CodexPlan {
 }
 
 /**
- * The workflow of a Codex task. What a person wrote travels base64-encoded, except the prompt, whose template tags are
- * broken up; a branch name with one is refused, since it cannot be changed without changing its meaning.
+ * The workflow of a Codex task. What a person wrote travels base64-encoded, except the prompt, which is made fit for Argo;
+ * a branch name that Argo cannot take is refused, since it cannot be changed without changing its meaning.
  *
- * @throws Refusal `template_tag`
+ * @param actor who sent it, where the door knows
+ * @throws Refusal `template_tag` or `unprintable`
  */
-export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoConfig): CodexPlan {
+export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoConfig, actor?: string): CodexPlan {
   const raw = taskJson(task);
   const payload = { ...raw, stage: IMPLEMENTATION };
   const base = task.base.trim() === '' ? 'main' : task.base;
-  refuseTemplateTag('head', task.head);
-  refuseTemplateTag('base', base);
+  refuseForArgo('head', task.head);
+  refuseForArgo('base', base);
+  const repository = argoText(task.repository.trim());
+  const issue = task.issueNumber > 0n ? String(task.issueNumber) : '';
   const workflow: WorkflowPlan = {
     ...target(task.autonomous === true, codex, argo),
     parameters: {
@@ -46,25 +50,38 @@ export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoCon
       ...codex.parameters,
       rawEvent: base64(raw),
       eventBody: base64(payload),
+      ...named('repository', repository),
+      ...named('issue_number', issue),
       head: task.head,
       base,
-      prompt: withoutTemplateTags(task.prompt),
+      prompt: argoText(task.prompt),
       implementation_iterations: String(iterationCount(task.iterations)),
       iteration_cycle: String(Math.max(1, task.iterationCycle ?? 1)),
-      ...(codex.judgePrompt === '' ? {} : { judge_prompt: codex.judgePrompt }),
+      ...named('judge_prompt', codex.judgePrompt),
     },
     labels: {
       [LABELS.command]: IMPLEMENTATION,
-      ...(task.issueNumber > 0n ? { 'codex.issue_number': String(task.issueNumber) } : {}),
+      ...named(ISSUE_LABEL, issue),
     },
     annotations: {
-      ...(task.repository.trim() === '' ? {} : { 'codex.repository': task.repository.trim() }),
-      ...(task.issueNumber > 0n ? { 'codex.issue_number': String(task.issueNumber) } : {}),
-      ...(task.head.trim() === '' ? {} : { 'codex.head': task.head.trim() }),
+      ...named('codex.repository', repository),
+      ...named('codex.issue_number', issue),
+      ...named('codex.head', task.head.trim()),
       'codex.base': base.trim(),
     },
+    ...(codex.reports ? {} : { report: false }),
+    ...(codex.reflections ? knowledgeOf(task.repository.trim(), { actor, named: senderOf(task) }) : {}),
   };
   return { workflow, payload, base };
+}
+
+function senderOf({ sender }: CodexTask): string {
+  return sender.trim() === '' ? '' : `github:${sender.trim()}`;
+}
+
+/** Empty values are left out. */
+function named(name: string, value: string): Readonly<Record<string, string>> {
+  return value === '' ? {} : { [name]: value };
 }
 
 function target(autonomous: boolean, codex: CodexConfig, argo: ArgoConfig) {
@@ -87,7 +104,7 @@ function target(autonomous: boolean, codex: CodexConfig, argo: ArgoConfig) {
   };
 }
 
-/** The task as Go's protojson writes it with unpopulated fields: an absent timestamp is there too, as null. */
+/** The task as written by Go's protojson with unpopulated fields: a missing timestamp is null. */
 function taskJson(task: CodexTask): JsonObject {
   const json = toJson(CodexTaskSchema, task, { alwaysEmitImplicit: true }) as JsonObject;
   return task.issuedAt === undefined ? { ...json, issuedAt: null } : json;
@@ -107,17 +124,6 @@ export function iterationCount(policy: CodexIterationsPolicy | undefined): numbe
       return clamp((policy.max ?? 0) > 0 ? (policy.max ?? 1) : (policy.count ?? 1));
     default:
       return 1;
-  }
-}
-
-/** `{{` anywhere becomes `{ {`, also in runs of three and more. */
-export function withoutTemplateTags(text: string): string {
-  return text.replaceAll(/\{(?=\{)/g, '{ ');
-}
-
-function refuseTemplateTag(field: string, value: string): void {
-  if (value.includes('{{')) {
-    throw new Refusal('template_tag', `${field}: must not contain "{{"`);
   }
 }
 

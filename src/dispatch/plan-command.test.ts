@@ -56,15 +56,15 @@ describe('planCommand', () => {
     expect(plan.labels).toEqual({ 'facteur.proompteng.ai/command': 'implement' });
   });
 
-  test('an unknown command runs on the default template with whatever options it has', () => {
+  test('an unknown command runs on the default template with all its options', () => {
     const plan = planCommand(command({ name: 'deploy', options: { payload: '{"a":1}' } }), undefined, argo);
     expect(plan.parameters).toEqual({ environment: 'staging', project: 'none', payload: '{"a":1}', action: 'deploy' });
     expect(plan.namePrefix).toBe('deploy');
   });
 
-  test('at Discord’s door a command without a definition is none', () => {
+  test('at Discord’s door an undefined command is refused', () => {
     const refusal = refusalOf(() => planCommand(command({ door: 'discord', name: 'deploy' }), undefined, argo));
-    expect(refusal).toMatchObject({ kind: 'unknown_command', details: 'there is no command deploy' });
+    expect(refusal).toMatchObject({ kind: 'unknown_command', details: 'deploy is not defined' });
   });
 
   test('what facteur adds is bound by no definition, lies over options, and never keeps a command from running', () => {
@@ -85,8 +85,16 @@ describe('planCommand', () => {
     expect(plan({ content: 'short', payload: '{}' }).parameters).toMatchObject({ content: 'short', payload: '{}' });
     expect(refusalOf(() => plan({ content: 'too long', other: 'x' }))).toMatchObject({
       kind: 'invalid_option',
-      details: 'other: this command has no such option; content: must have at most 5 characters',
+      details: 'other: unknown option; content: must have at most 5 characters',
     });
+  });
+
+  test('a choice arrives as in the definition, whatever number was sent for it', () => {
+    const choices = ['1', '1.0', '007'].map((value) => ({ name: value, value }));
+    const replicas = { name: 'replicas', description: 'How many', type: 'number', required: true, choices } as const;
+    const sent = (value: string) =>
+      planCommand(command({ options: { replicas: value } }), { ...definition, options: [replicas] }, argo).parameters;
+    expect(['1', '1.0', '1e0', '7'].map((value) => sent(value)['replicas'])).toEqual(['1', '1.0', '1', '007']);
   });
 
   test('nobody chooses the action by an option of that name', () => {
@@ -112,7 +120,7 @@ describe('planCommand', () => {
     if (binds) {
       expect(refusalOf(plan)).toMatchObject({
         kind: 'invalid_option',
-        details: 'other: this command has no such option; project: is required',
+        details: 'other: unknown option; project: is required',
       });
     } else {
       expect(plan().parameters).toMatchObject({ other: 'x' });
@@ -123,10 +131,26 @@ describe('planCommand', () => {
     { given: { options: { notes: 'see {{workflow.name}}' } }, details: 'options.notes: must not contain "{{"' },
     { given: { options: { notes: '{{=sprig.env("HOME")}}' } }, details: 'options.notes: must not contain "{{"' },
     { given: { name: 'a{{b' }, details: 'command: must not contain "{{"' },
+    { given: { options: { notes: 'a {' } }, details: 'options.notes: must not end in "{"' },
+    {
+      given: { options: { notes: '{=toJson(workflow)}}' } },
+      details: 'options.notes: must not begin with half a template tag, such as "{="',
+    },
   ])('what Argo would evaluate is refused: $details', ({ given, details }) => {
     expect(refusalOf(() => planCommand(command(given), undefined, argo))).toMatchObject({
       kind: 'template_tag',
       details,
+    });
+  });
+
+  test.each([
+    { given: { options: { notes: 'bell \u0007' } }, details: 'options.notes: must not contain U+0007' },
+    { given: { options: { notes: 'tired \u{1fae9}' } }, details: 'options.notes: must not contain U+1FAE9' },
+    { given: { name: 'tired \u{1fae9}' }, details: 'command: must not contain U+1FAE9' },
+  ])('what Argo cannot read is refused: $details', ({ given, details }) => {
+    expect(refusalOf(() => planCommand(command(given), undefined, argo))).toMatchObject({
+      kind: 'unprintable',
+      details: `${details}, a character that Argo cannot read`,
     });
   });
 
@@ -135,8 +159,8 @@ describe('planCommand', () => {
     expect(refusal.kind).toBe('invalid_option');
   });
 
-  test('hostile text that is no template arrives as it is', () => {
-    const text = '‮"; rm -rf / #\u0007\r\n${IFS}`id` { { }} \ud83e\udd8a';
+  test('hostile text that is not a template arrives unchanged', () => {
+    const text = '‮"; rm -rf / #\b\r\n${IFS}`id` { { }} \ud83e\udd8a';
     expect(planCommand(command({ options: { notes: text } }), undefined, argo).parameters['notes']).toBe(text);
   });
 

@@ -1,19 +1,22 @@
 import type { ArgoConfig } from '../config/config.ts';
-import type { Command, CommandDefinition } from '../domain/command.ts';
-import { Refusal } from '../domain/refusal.ts';
+import type { Command, CommandDefinition, Door, OptionDefinition } from '../domain/command.ts';
+import { Refusal, refusalOfField } from '../domain/refusal.ts';
+import { argoFault, refuseForArgo } from '../domain/argo-text.ts';
 import { dnsLabel, labelValue } from '../domain/workflow-name.ts';
-import { LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
+import { ANNOTATIONS, LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
 import { optionsOf } from './modal-options.ts';
-import { optionFaults } from './validate-options.ts';
+import { knowledgeOf } from './plan-knowledge.ts';
+import { closedValues, isOutdated, meantValue, optionFaults } from './validate-options.ts';
 
 /**
  * The workflow of a command: static parameters, with the options laid over them, with `action` on top.
  *
- * Options are checked against the definition where it binds: always at Discord's door, elsewhere only when the
- * operator's configuration defines the command. No value may hold `{{` anywhere, because Argo would evaluate it.
+ * Options are checked against the definition where it binds: always at Discord's door, on `/v1` and from a terminal, elsewhere only when the
+ * operator's configuration or a template defines the command. No value may hold
+ * what Argo would evaluate or cannot read.
  *
  * @param definition the command's definition, if there is one
- * @throws Refusal `unknown_command`, `invalid_option` or `template_tag`
+ * @throws Refusal `unknown_command`, `invalid_option`, `command_changed`, `template_tag` or `unprintable`
  */
 export function planCommand(
   command: Command,
@@ -22,25 +25,55 @@ export function planCommand(
 ): WorkflowPlan {
   refuseUnsafeText(command);
   refuseUndefined(command, definition);
-  const name = definition === undefined ? command.name : command.name.toLowerCase();
+  const { name } = command;
+  const defined = new Map((definition === undefined ? [] : optionsOf(definition)).map((one) => [one.name, one]));
   const given = Object.entries(command.options).filter(([, value]) => value !== '');
+  const meant = given.map(([option, value]) => {
+    const one = defined.get(option);
+    return [one?.parameter ?? option, meantValue(one, value)] as const;
+  });
+  const parameters = {
+    ...argo.parameters,
+    ...definition?.parameters,
+    ...Object.fromEntries(meant),
+    ...safeOnly(command.added ?? {}),
+    action: name,
+  };
   return {
-    ...target(definition, argo),
+    ...targetOf(definition, argo),
     namePrefix: dnsLabel(name),
-    parameters: {
-      ...argo.parameters,
-      ...definition?.parameters,
-      ...Object.fromEntries(given),
-      ...safeOnly(command.added ?? {}),
-      action: name,
-    },
+    parameters,
+    ...(definition?.template === undefined ? {} : enumsOf(given.flatMap(([option]) => defined.get(option) ?? []))),
     labels: { [LABELS.command]: labelValue(name) },
-    annotations: {},
+    annotations: annotationsOf(definition),
+    ...(definition?.report === false ? { report: false } : {}),
+    ...(definition?.reflections === true ? knowledgeFor(command, parameters) : {}),
   };
 }
 
-/** What the definition leaves open is the same for every command. */
-function target(definition: CommandDefinition | undefined, argo: ArgoConfig) {
+/** What facteur has checked, Argo checks again: it ignores the enums of the template for what is sent. */
+function enumsOf(given: readonly OptionDefinition[]): Pick<WorkflowPlan, 'enums'> {
+  const enums = given.flatMap((option) => {
+    const values = closedValues(option);
+    return values === undefined ? [] : [[option.parameter ?? option.name, values] as const];
+  });
+  return enums.length === 0 ? {} : { enums: Object.fromEntries(enums) };
+}
+
+/** A command says what it is about in its option or static parameter `repository`, else in `project`. */
+function knowledgeFor(
+  { actor, principal: { userId } }: Command,
+  parameters: Readonly<Record<string, string>>,
+): Pick<WorkflowPlan, 'knowledge'> {
+  const repository = (parameters['repository'] ?? parameters['project'] ?? '').trim();
+  return knowledgeOf(repository, { actor, named: userId === '' ? '' : `discord:${userId}` });
+}
+
+/** Where a command runs: values that its definition leaves open are the same for every command. */
+export function targetOf(
+  definition: CommandDefinition | undefined,
+  argo: Pick<ArgoConfig, 'namespace' | 'workflowTemplate' | 'serviceAccount'>,
+): Pick<WorkflowPlan, 'namespace' | 'workflowTemplate' | 'serviceAccount'> {
   return {
     namespace: definition?.namespace ?? argo.namespace,
     workflowTemplate: definition?.workflowTemplate ?? argo.workflowTemplate,
@@ -48,39 +81,58 @@ function target(definition: CommandDefinition | undefined, argo: ArgoConfig) {
   };
 }
 
+/** Which version of a template made the command: the template may change before the workflow runs, and afterwards. */
+function annotationsOf(definition: CommandDefinition | undefined): Readonly<Record<string, string>> {
+  const template = definition?.template;
+  return template === undefined
+    ? {}
+    : { [ANNOTATIONS.templateUid]: template.uid, [ANNOTATIONS.templateVersion]: template.resourceVersion };
+}
+
 function refuseUndefined({ name, door, options }: Command, definition: CommandDefinition | undefined): void {
   if (definition === undefined) {
-    if (door === 'discord') {
-      throw new Refusal('unknown_command', `there is no command ${name}`);
+    if (binds(door)) {
+      const message = `${name} is not defined`;
+      throw new Refusal('unknown_command', message, { faults: [{ field: 'command', message }] });
     }
     return;
   }
-  if (definition.configured || door === 'discord') {
+  if (definition.configured || definition.template !== undefined || binds(door)) {
     const faults = optionFaults(optionsOf(definition), options);
     if (faults.length > 0) {
-      throw new Refusal('invalid_option', faults.join('; '));
+      const details = faults.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
+      const placed = faults.map(({ field, message }) => ({ field: placeOf(field), message }));
+      const changed = door === 'discord' && definition.template !== undefined && isOutdated(definition, faults);
+      throw new Refusal(changed ? 'command_changed' : 'invalid_option', details, { faults: placed });
     }
   }
 }
 
-/** Facts from elsewhere must not keep the command from running: one that Argo would evaluate is left out. */
+/** Whether a door runs defined commands only, built-in ones included. */
+function binds(door: Door): boolean {
+  return door === 'discord' || door === 'api' || door === 'cli';
+}
+
+function placeOf(option: string): string {
+  return option === '' ? 'options' : `options.${option}`;
+}
+
+/** Facts from elsewhere must not keep the command from running: one that Argo cannot take is left out. */
 function safeOnly(added: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(added).filter(([, value]) => value !== '' && !value.includes('{{')));
+  return Object.fromEntries(
+    Object.entries(added).filter(([, value]) => value !== '' && argoFault(value) === undefined),
+  );
 }
 
 /** What Argo takes as a parameter's name, and the dots of nested options. */
 const PARAMETER_NAME = /^[-\w.]+$/;
 
 function refuseUnsafeText({ name, options }: Command): void {
-  if (name.includes('{{')) {
-    throw new Refusal('template_tag', 'command: must not contain "{{"');
-  }
+  refuseForArgo('command', name);
   for (const [option, value] of Object.entries(options)) {
     if (!PARAMETER_NAME.test(option)) {
-      throw new Refusal('invalid_option', 'options: names may hold letters, digits, "-", "_" and "." only');
+      throw refusalOfField('invalid_option', 'options', 'names may contain only letters, digits, "-", "_" and "."');
     }
-    if (value.includes('{{')) {
-      throw new Refusal('template_tag', `options.${option}: must not contain "{{"`);
-    }
+    refuseForArgo(`options.${option}`, value);
   }
 }

@@ -1,19 +1,22 @@
 import type { Secret } from '../base/secret.ts';
 import { FacteurError } from '../base/errors.ts';
+import { redactFields } from '../base/redact.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { Principal } from '../domain/command.ts';
+import { definitionOf, findCommand, type RuleSource } from '../domain/command-rules.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { RunReceipt } from '../domain/run.ts';
-import { findRun, type RunView } from '../ledger/find-runs.ts';
-import { messageInteraction } from '../ledger/message-interaction.ts';
-import type { ButtonAction } from '../notify/button-id.ts';
+import { isOfCommand } from '../domain/workflow-plan.ts';
+import { readRun, type RunView, type RunWithPlan } from '../ledger/find-runs.ts';
+import { findMessage } from '../ledger/messages.ts';
+import type { ButtonAction } from '../presentation/button-id.ts';
 import type { Dispatch } from './dispatch.ts';
-import { requirePermission, type PermissionDeps } from './permission.ts';
+import { authorise, requirePermission } from './authorise.ts';
 import { readStepLog, type StepLog, type StepLogDeps } from './step-log.ts';
 
-/** A button under a run's message, pressed by somebody. */
+/** A pressed button under a run's message. */
 export interface Press {
   readonly action: ButtonAction;
   readonly runId: string;
@@ -23,59 +26,77 @@ export interface Press {
 }
 
 /**
- * What came of it.
+ * The result of the press.
  *
- *   unknown   there is no such run
- *   forbidden the person may not run its command, which is recorded
- *   ending    its end was asked for
- *   over      it is over already, so there is nothing to cancel
- *   retried   a new run tries it again, and this interaction tells how that goes
- *   retried_before   somebody had it tried again already
- *   not_retryable    it is still live, or has succeeded
- *   logs      what the failing step said
+ * unknown   the run is unknown
+ * forbidden the user may not run its command, which is recorded
+ * ending    a cancel was requested
+ * over      it has already ended, so there is nothing to cancel
+ * retried   a new run retries it, and this interaction follows that
+ * retried_before   it was already retried
+ * not_retryable    it is live, or succeeded; or its command has `changed`, and what was asked no longer fits
+ * logs      the output of the failing step, or of the current one
+ * request   what was asked, without secrets
  */
 export type PressOutcome =
   | { readonly kind: 'unknown' }
-  | { readonly kind: 'forbidden' | 'ending' | 'over' | 'not_retryable'; readonly run: RunView }
-  | { readonly kind: 'retried' | 'retried_before'; readonly run: RunView; readonly receipt: RunReceipt }
+  | { readonly kind: 'forbidden'; readonly run: RunView; readonly roles: readonly string[] }
+  | { readonly kind: 'ending' | 'over'; readonly run: RunView }
+  | { readonly kind: 'not_retryable'; readonly run: RunView; readonly changed?: true }
+  | {
+      readonly kind: 'request';
+      readonly run: RunView;
+      readonly parameters: Readonly<Record<string, unknown>> | undefined;
+    }
+  | { readonly kind: 'retried'; readonly run: RunView; readonly receipt: RunReceipt; readonly ephemeral: boolean }
+  | { readonly kind: 'retried_before'; readonly run: RunView; readonly receipt: RunReceipt }
   | { readonly kind: 'logs'; readonly run: RunView; readonly log: StepLog };
 
-export interface PressDeps extends PermissionDeps, StepLogDeps {
+export interface PressDeps extends RuleSource, StepLogDeps {
   readonly db: Queryable;
   readonly dispatch: Pick<Dispatch, 'cancel' | 'retry'>;
   readonly sessions: Pick<Sessions, 'keepToken'>;
 }
 
 /**
- * Does what a button says, if the person who presses it may run the command now: whoever ran it may have lost the role.
+ * Carries out a button, if the user may currently run the command: its original user may have lost the role.
  *
- * @throws DatabaseError when the ledger does not answer
+ * @throws DatabaseError if the ledger does not answer
  */
 export async function pressButton(press: Press, givenUp: AbortSignal, deps: PressDeps): Promise<PressOutcome> {
-  const run = await findRun(deps.db, press.runId);
+  const run = await readRun(deps.db, press.runId, null);
   if (run === undefined) {
     return { kind: 'unknown' };
   }
-  if (!(await isPermitted(press, run, deps))) {
-    return { kind: 'forbidden', run };
+  const refusal = await refusalOf(press, run, deps);
+  if (refusal !== undefined) {
+    return refusal;
   }
   switch (press.action) {
     case 'cancel':
       return cancel(press, run, deps);
     case 'retry':
+    case 'again':
       return retry(press, run, { givenUp, deps });
     case 'logs':
       return { kind: 'logs', run, log: await readStepLog(run, deps) };
+    case 'request':
+      return { kind: 'request', run, parameters: run.plan === null ? undefined : redactFields(run.plan.parameters) };
   }
 }
 
-async function isPermitted(press: Press, run: RunView, deps: PressDeps): Promise<boolean> {
+/** Roles are for the runs of their own command: when it is gone, nobody may use their buttons, whoever has its name now. */
+async function refusalOf(press: Press, run: RunWithPlan, deps: PressDeps): Promise<PressOutcome | undefined> {
+  const rules = deps.rules();
+  if (run.plan !== null && !isOfCommand(run.plan, definitionOf(rules, run.command))) {
+    return { kind: 'forbidden', run, roles: [] };
+  }
   try {
-    await requirePermission(commandOf(press, run), deps);
-    return true;
+    await requirePermission(commandOf(press, run), { db: deps.db, rules });
+    return undefined;
   } catch (error) {
     if (error instanceof Refusal) {
-      return false;
+      return { kind: 'forbidden', run, roles: authorise(rules, run.command, press.principal).allowedRoles };
     }
     throw error;
   }
@@ -94,27 +115,44 @@ async function retry(
 ): Promise<PressOutcome> {
   const { interactionId, principal } = press;
   void deps.sessions.keepToken(interactionId, press.token);
+  const ephemeral = await isPrivate(run, deps);
   try {
     const receipt = await deps.dispatch.retry(run.runId, {
       awaitSubmissionMs: 0,
       givenUp,
-      asker: { userId: principal.userId, message: { interactionId, ephemeral: false } },
+      again: press.action === 'again',
+      asker: { userId: principal.userId, message: { interactionId, ephemeral } },
     });
     // The same press may arrive twice, and must be answered the same.
-    const ours = !receipt.duplicate || (await messageInteraction(deps.db, receipt.runId)) === interactionId;
-    return { kind: ours ? 'retried' : 'retried_before', run, receipt };
+    const ours = !receipt.duplicate || (await findMessage(deps.db, receipt.runId))?.interactionId === interactionId;
+    return ours ? { kind: 'retried', run, receipt, ephemeral } : { kind: 'retried_before', run, receipt };
   } catch (error) {
-    if (error instanceof FacteurError && error.code === 'run.not_retryable') {
-      return { kind: 'not_retryable', run };
-    }
-    if (error instanceof FacteurError && error.code === 'run.unknown') {
-      return { kind: 'unknown' };
-    }
-    throw error;
+    return failedRetry(error, run);
   }
 }
 
-/** The press as the command that it is about, for the role map and the record of refusals. */
+function failedRetry(error: unknown, run: RunView): PressOutcome {
+  if (error instanceof FacteurError && error.code === 'run.not_retryable') {
+    return { kind: 'not_retryable', run };
+  }
+  if (error instanceof FacteurError && error.code === 'run.unknown') {
+    return { kind: 'unknown' };
+  }
+  if (error instanceof Refusal && error.kind === 'command_changed') {
+    return { kind: 'not_retryable', run, changed: true };
+  }
+  throw error;
+}
+
+/** What only one person could see stays so, also when the command has become private since. */
+async function isPrivate(run: RunView, deps: PressDeps): Promise<boolean> {
+  return (
+    findCommand(deps.rules(), run.command)?.ephemeral === true ||
+    (await findMessage(deps.db, run.runId))?.ephemeral === true
+  );
+}
+
+/** The press as a command, for the role map and the record of refusals. */
 function commandOf({ interactionId, principal }: Press, run: RunView) {
   return {
     door: 'discord',

@@ -1,41 +1,113 @@
 import { FacteurError } from '../base/errors.ts';
+import type { ArgoConfig } from '../config/config.ts';
+import { ANONYMOUS, type Command, type CommandDefinition } from '../domain/command.ts';
+import { definitionOf, type CommandRules } from '../domain/command-rules.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { NewRun } from '../domain/run.ts';
-import type { RecordedRun } from '../ledger/find-for-retry.ts';
+import { ANNOTATIONS, isOfCommand, type WorkflowPlan } from '../domain/workflow-plan.ts';
+import type { RecordedRun } from '../ledger/cancel-and-retry.ts';
 import type { Moment } from './new-run.ts';
+import { planCommand } from './plan-command.ts';
 
-/** Who has a run tried again from the chat: a person, and the interaction that shall tell how it goes. */
+/** Who retries a run from the chat: a person, and the interaction that follows the new run. */
 export interface Asker {
   readonly userId: string;
   readonly message: NonNullable<NewRun['message']>;
 }
 
 /**
- * The run that tries a finished one again: the same plan, its own delivery id, linked to the first. The id is derived
- * from the run that is retried, so that asking twice (two people, two clicks) gives one new run; to try a third time,
- * retry the second.
+ * The run that retries a finished one: the same plan with its own delivery id, linked to the first. The id is
+ * derived
+ * from the run that is retried, so that two requests (two people, two clicks) make one new run; to retry again,
+ * retry the second run. A withdrawn retry keeps its id, and does not count.
  *
- * @throws FacteurError `run.not_retryable` when the run is still live or has succeeded
+ * @throws FacteurError `run.not_retryable` if the run is live, or succeeded and was not asked to run `again`
  */
-export function retryOf(run: RecordedRun, moment: Moment, asker?: Asker): NewRun {
-  if (!isFinished(run.state)) {
-    throw new FacteurError('run.not_retryable', `the run is ${run.state}: cancel it first`, { retryable: false });
-  }
-  if (run.state === 'succeeded') {
-    throw new FacteurError('run.not_retryable', 'the run has succeeded: there is nothing to retry', {
-      retryable: false,
-    });
-  }
-  const { runId, message: first, ...recorded } = run;
-  const message = asker?.message ?? first;
-  const deliveryId = `retry:${runId}`;
+export function retryOf(
+  run: RecordedRun,
+  moment: Moment,
+  { asker, again = false }: { readonly asker?: Asker; readonly again?: boolean } = {},
+): NewRun {
+  requireEnded(run, again);
+  const { runId, message: first, withdrawnRetries, ...recorded } = run;
+  const message = messageOf(first, asker);
+  const deliveryId = withdrawnRetries === 0 ? `retry:${runId}` : `retry:${runId}:${withdrawnRetries + 1}`;
   return {
     ...recorded,
     ...moment,
     userId: asker?.userId ?? recorded.userId,
     deliveryId,
+    family: 'derived',
     retryOf: runId,
     runMetadata: { ...(recorded.runMetadata as object), deliveryId, retryOf: runId },
-    ...(message === undefined ? {} : { message }),
+    ...(message === null ? {} : { message }),
   };
+}
+
+/**
+ * The plan of a retry. A workflow runs its template as it is by then, so what the command of a template once accepted is judged by the
+ * present one: a value may have left its enum, or go by now where only fixed text may.
+ *
+ * @throws Refusal `command_changed` if the command is gone or another's, or what was asked does not fit any more
+ * @throws FacteurError `commands.unread`
+ */
+export function renewedPlan(
+  { plan, command }: Pick<RecordedRun, 'plan' | 'command'>,
+  rules: CommandRules,
+  argo: ArgoConfig,
+): WorkflowPlan {
+  if (plan.annotations[ANNOTATIONS.templateUid] === undefined) {
+    return plan;
+  }
+  const definition = definitionOf(rules, command);
+  if (definition === undefined || !isOfCommand(plan, definition)) {
+    const message = `${plan.namespace}/${plan.workflowTemplate} no longer makes this command`;
+    throw new Refusal('command_changed', message);
+  }
+  if (plan.annotations[ANNOTATIONS.templateVersion] === definition.template?.resourceVersion) {
+    return plan;
+  }
+  const asked: Command = {
+    door: 'cli',
+    deliveryId: '',
+    interactionId: '',
+    name: command,
+    options: optionsOfPlan(plan, definition),
+    principal: ANONYMOUS,
+    correlationId: '',
+    traceparent: '',
+    traceId: '',
+  };
+  try {
+    return planCommand(asked, definition, argo);
+  } catch (error) {
+    throw error instanceof Refusal
+      ? new Refusal('command_changed', error.details ?? '', { faults: error.faults })
+      : error;
+  }
+}
+
+/** What was sent for the options that the command has now, as one would send it now. */
+function optionsOfPlan({ parameters }: WorkflowPlan, { options, parameters: fixed }: CommandDefinition) {
+  const given = options.flatMap(({ name, parameter = name, meanings = {} }) => {
+    const value = Object.hasOwn(parameters, parameter) ? (parameters[parameter] ?? '') : '';
+    const [sent = value] = Object.entries(meanings).find(([, meant]) => meant === value) ?? [];
+    return value === (fixed[parameter] ?? '') ? [] : [[name, sent] as const];
+  });
+  return Object.fromEntries(given);
+}
+
+/** Another interaction, but the same wishes. */
+function messageOf(first: RecordedRun['message'], asker: Asker | undefined): RecordedRun['message'] {
+  return first === null ? (asker?.message ?? null) : { ...first, ...asker?.message };
+}
+
+function requireEnded({ state }: RecordedRun, again: boolean): void {
+  if (!isFinished(state)) {
+    throw new FacteurError('run.not_retryable', `the run is ${state}: cancel it first`, { retryable: false });
+  }
+  if (state === 'succeeded' && !again) {
+    throw new FacteurError('run.not_retryable', 'the run succeeded: there is nothing to retry', { retryable: false });
+  }
 }

@@ -1,26 +1,31 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { SPANS } from '../base/spans.ts';
 import { inSpan } from '../base/telemetry.ts';
+import type { Timer } from '../base/timer.ts';
 import { within } from '../base/within.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { LastDispatch, Sessions } from '../clients/sessions/sessions.ts';
 import type { ArgoConfig } from '../config/config.ts';
-import type { RunState } from '../domain/run-state.ts';
+import { isFinished, RUN_STATES, type RunState } from '../domain/run-state.ts';
+import { runsWaiting } from '../ledger/approvals.ts';
 import { listRuns, type RunView } from '../ledger/find-runs.ts';
+import { findPlaces } from '../ledger/messages.ts';
+import { messageUrl } from '../presentation/message-url.ts';
 
 /**
- * Whether a workflow could be made now.
+ * Whether a workflow could be created now.
  *
- *   ready     the template is there
- *   missing   the cluster answers and has no such template
+ * ready     the template exists
+ * missing   the cluster answers and has no such template
  *   silent    the cluster does not answer, or not in time
- *   unknown   this process has no cluster to ask; others may
- *   disabled  the dispatcher is switched off: nothing is submitted
+ * unknown   this process has no cluster; others may
+ * disabled  the dispatcher is disabled: nothing is submitted
  */
-export type TemplateState = 'ready' | 'missing' | 'silent' | 'unknown' | 'disabled';
+type TemplateState = 'ready' | 'missing' | 'silent' | 'unknown' | 'disabled';
 
-export interface LastRequest {
+interface LastRequest {
   readonly command: string;
   readonly workflowName: string;
   readonly namespace: string;
@@ -29,11 +34,21 @@ export interface LastRequest {
   readonly progress: string;
 }
 
+/** One of the user's runs. */
+export interface ListedRun extends Pick<RunView, 'command' | 'title' | 'state' | 'progress' | 'acceptedAt'> {
+  readonly waitsForApproval: boolean;
+  /** Its message in Discord, if everybody in the channel can see it. */
+  readonly url?: string | undefined;
+}
+
 export interface StatusReport {
   readonly namespace: string;
   readonly workflowTemplate: string;
   readonly template: TemplateState;
   readonly last: LastRequest | undefined;
+  /** The user's live runs and the newest ended ones, the newest first. */
+  readonly live: readonly ListedRun[];
+  readonly ended: readonly ListedRun[];
   /** Of the last request; empty when none is known. */
   readonly correlationId: string;
 }
@@ -43,39 +58,43 @@ export interface StatusDeps {
   readonly sessions: Pick<Sessions, 'lastDispatch'>;
   /** Whether the dispatcher is switched off. */
   readonly disabled: boolean;
-  /** Absent where there is no cluster to ask. */
+  /** Absent without a cluster. */
   readonly templates: Pick<ArgoClient, 'getWorkflowTemplate'> | undefined;
   readonly argo: ArgoConfig;
+  readonly timer: Timer;
 }
 
-/** How long each of the three is waited for, in milliseconds: together, since all are asked at once. */
+/** How long to wait for the three answers, in milliseconds; they are requested concurrently. */
 const PATIENCE_MS = 1200;
 
 /**
- * What `/status` tells: asks the cluster, the session store and the ledger side by side, and does without whatever does
- * not answer in time. Never rejects.
+ * The contents of `/status`: asks the cluster, the session store and the ledger concurrently, and leaves out whatever
+ * does not answer in time. Never rejects.
  */
 export async function readStatus(userId: string, deps: StatusDeps): Promise<StatusReport> {
   const { namespace, workflowTemplate } = deps.argo;
-  const [template, dispatch, run] = await Promise.all([
-    observedTemplateState(deps),
-    soon(deps.sessions.lastDispatch(userId)),
-    soon(lastRun(userId, deps.db)),
+  const [template, dispatch, runs = NO_RUNS] = await Promise.all([
+    tracedTemplateState(deps),
+    soon(deps.timer, deps.sessions.lastDispatch(userId)),
+    soon(deps.timer, runsOf(userId, deps.db)),
   ]);
+  const { newest: run, live, ended } = runs;
   return {
     namespace,
     workflowTemplate,
     template,
     last: lastRequest(dispatch, run),
-    correlationId: dispatch?.correlationId ?? run?.correlationId ?? '',
+    live,
+    ended,
+    correlationId: run?.correlationId ?? dispatch?.correlationId ?? '',
   };
 }
 
 /** By the name and the attributes that the Go service's span has. */
-async function observedTemplateState(deps: StatusDeps): Promise<TemplateState> {
+async function tracedTemplateState(deps: StatusDeps): Promise<TemplateState> {
   const { namespace, workflowTemplate } = deps.argo;
   const attributes = { 'facteur.workflow_template': workflowTemplate, 'facteur.target_namespace': namespace };
-  return inSpan('facteur.bridge.status', { kind: SpanKind.CLIENT, attributes }, async (span) => {
+  return inSpan(SPANS.status, { kind: SpanKind.CLIENT, attributes }, async (span) => {
     const state = await templateState(deps);
     span.setAttribute('facteur.template', state);
     if (state === 'silent') {
@@ -85,35 +104,62 @@ async function observedTemplateState(deps: StatusDeps): Promise<TemplateState> {
   });
 }
 
-async function templateState({ disabled, templates, argo }: StatusDeps): Promise<TemplateState> {
+async function templateState({ disabled, templates, argo, timer }: StatusDeps): Promise<TemplateState> {
   if (disabled || templates === undefined) {
     return disabled ? 'disabled' : 'unknown';
   }
-  const asked = templates.getWorkflowTemplate(argo.namespace, argo.workflowTemplate, { timeoutMs: PATIENCE_MS });
   try {
-    return (await within(PATIENCE_MS, asked)).inTime ? 'ready' : 'silent';
+    const asked = await within(timer, PATIENCE_MS, (signal) =>
+      templates.getWorkflowTemplate(argo.namespace, argo.workflowTemplate, { signal }),
+    );
+    return asked.inTime ? 'ready' : 'silent';
   } catch (error) {
     return isArgoError(error, 'argo.not_found') ? 'missing' : 'silent';
   }
 }
 
-async function lastRun(userId: string, db: Queryable): Promise<RunView | undefined> {
-  return userId === '' ? undefined : (await listRuns(db, { userId, limit: 1 }))[0];
+interface RunsOfUser extends Pick<StatusReport, 'live' | 'ended'> {
+  readonly newest: RunView | undefined;
+}
+
+const NO_RUNS: RunsOfUser = { newest: undefined, live: [], ended: [] };
+const LIVE_STATES = RUN_STATES.filter((state) => !isFinished(state));
+const ENDED_STATES = RUN_STATES.filter(isFinished);
+const MAX_LIVE = 10;
+const MAX_ENDED = 5;
+
+async function runsOf(userId: string, db: Queryable): Promise<RunsOfUser> {
+  if (userId === '') {
+    return NO_RUNS;
+  }
+  const [[newest], live, ended] = await Promise.all([
+    listRuns(db, { userId, limit: 1 }),
+    listRuns(db, { userId, states: LIVE_STATES, limit: MAX_LIVE }),
+    listRuns(db, { userId, states: ENDED_STATES, limit: MAX_ENDED }),
+  ]);
+  const ids = (runs: readonly RunView[]): string[] => runs.map(({ runId }) => runId);
+  const [places, waiting] = await Promise.all([findPlaces(db, ids([...live, ...ended])), runsWaiting(db, ids(live))]);
+  const listed = (run: RunView): ListedRun => {
+    const place = places.get(run.runId);
+    const url = place === undefined ? undefined : messageUrl(place);
+    return { ...run, waitsForApproval: waiting.has(run.runId), url };
+  };
+  return { newest, live: live.map(listed), ended: ended.map(listed) };
 }
 
 /** Undefined for what fails or is late: the rest of the report is worth having. */
-async function soon<T>(work: Promise<T | undefined>): Promise<T | undefined> {
+async function soon<T>(timer: Timer, work: Promise<T | undefined>): Promise<T | undefined> {
   try {
-    const outcome = await within(PATIENCE_MS, work);
+    const outcome = await within(timer, PATIENCE_MS, () => work);
     return outcome.inTime ? outcome.value : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** The session store knows what other services dispatched, too; the ledger knows how it went. */
+/** The ledger's, which knows how it went. The session store knows what other services dispatched, too. */
 function lastRequest(dispatch: LastDispatch | undefined, run: RunView | undefined): LastRequest | undefined {
-  if (run !== undefined && (dispatch === undefined || dispatch.workflowName === run.workflowName)) {
+  if (run !== undefined) {
     const { command, workflowName, namespace, state, progress } = run;
     return { command, workflowName, namespace, state, progress };
   }

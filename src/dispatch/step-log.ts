@@ -1,49 +1,70 @@
+import type { Timer } from '../base/timer.ts';
 import { within } from '../base/within.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
-import { failingNode } from '../follow/failing-step.ts';
+import { currentStep, lastStep, stepNamed } from '../clients/argo/current-step.ts';
+import type { WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import { failingStep } from '../clients/argo/failing-step.ts';
 import type { RunView } from '../ledger/find-runs.ts';
-import { lastLines } from './log-lines.ts';
-import { logPlaceOf } from './pod-name.ts';
+import { lastLines } from '../clients/argo/log-lines.ts';
+import { logPlaceOf } from '../clients/argo/pod-name.ts';
 
-/** What is known about why a run failed. */
+/** Why a run failed or what it is at, as far as it is known. */
 export interface StepLog {
-  /** `step: message` of the failing step, or whatever the ledger has; empty when nothing is known. */
+  /** `step: message` of the failing step, or the ledger's reason; empty if unknown. */
   readonly reason: string;
+  /** Its name, while the run is at it. */
+  readonly step?: string;
   /** The step's last lines, safe to show; empty when there are none. */
   readonly lines: string;
   /**
    * Why there are no lines.
    *
-   *   disabled    there is no cluster to ask
-   *   gone        the workflow, the pod or its log is no longer there
-   *   no_step     no step failed in a pod, or the workflow does not say which
-   *   denied      the cluster does not let facteur read logs
+   * disabled    there is no cluster
+   * gone        the workflow, the pod or its log no longer exists
+   * no_step     no step failed in a pod, or the workflow does not say which
+   * denied      facteur has no permission to read logs
    *   silent      the cluster does not answer, or not in time
    */
   readonly problem?: 'disabled' | 'gone' | 'no_step' | 'denied' | 'silent';
 }
 
 export interface StepLogDeps {
-  /** Absent where there is no cluster to ask. */
+  /** Absent without a cluster. */
   readonly workflows: Pick<ArgoClient, 'getWorkflow' | 'podLog'> | undefined;
+  readonly timer: Timer;
 }
 
 /** Both requests together, in milliseconds: the person waits for the answer to a press. */
 const PATIENCE_MS = 1500;
 const TAIL_LINES = 20;
 /** What fits a message beside the rest of it. */
-const LIMITS = { lines: TAIL_LINES, chars: 1280 };
+const MESSAGE_LIMITS = { lines: TAIL_LINES, chars: 1280 };
 
-/** The end of the failing step's log, where the cluster lets us read it. Never rejects. */
-export async function readStepLog(run: RunView, { workflows }: StepLogDeps): Promise<StepLog> {
+/** What a terminal shows. */
+export const LOG_LIMITS = { lines: 1000, chars: 256 * 1024 };
+
+/** Which log, and how much of it. */
+interface LogWish {
+  /** The name of a step; the failing step or the current one, if it is empty. */
+  readonly step: string;
+  readonly limits: { readonly lines: number; readonly chars: number };
+}
+
+const FOR_A_MESSAGE: LogWish = { step: '', limits: MESSAGE_LIMITS };
+
+/** The end of the log of the failing step, or of the current one, where the cluster lets us read it. Never rejects. */
+export async function readStepLog(
+  run: RunView,
+  { workflows, timer }: StepLogDeps,
+  wish: LogWish = FOR_A_MESSAGE,
+): Promise<StepLog> {
   const { reason } = run;
   if (workflows === undefined) {
     return { reason, lines: '', problem: 'disabled' };
   }
-  const signal = AbortSignal.timeout(PATIENCE_MS);
   try {
-    const read = await within(PATIENCE_MS, readLines(run, workflows, signal));
+    const read = await within(timer, PATIENCE_MS, (signal) => readLines(run, wish, { workflows, signal }));
     return { reason, ...(read.inTime ? read.value : { lines: '', problem: 'silent' }) };
   } catch (error) {
     return { reason, lines: '', problem: problemOf(error) };
@@ -52,22 +73,29 @@ export async function readStepLog(run: RunView, { workflows }: StepLogDeps): Pro
 
 async function readLines(
   run: RunView,
-  workflows: NonNullable<StepLogDeps['workflows']>,
-  signal: AbortSignal,
-): Promise<Pick<StepLog, 'lines' | 'problem'>> {
+  { step: wanted, limits }: LogWish,
+  { workflows, signal }: { readonly workflows: NonNullable<StepLogDeps['workflows']>; readonly signal: AbortSignal },
+): Promise<Pick<StepLog, 'step' | 'lines' | 'problem'>> {
   const workflow = await workflows.getWorkflow(run.namespace, run.workflowName, { signal });
-  // A workflow of the same name that is not ours says nothing about this run.
+  // Another workflow with the same name says nothing about this run.
   if (run.workflowUid !== '' && workflow.metadata.uid !== run.workflowUid) {
     return { lines: '', problem: 'gone' };
   }
-  const node = failingNode({ ...workflow.status });
-  const place = node === undefined ? undefined : logPlaceOf({ ...workflow.metadata }, node);
+  const status = { ...workflow.status };
+  const node = wanted === '' ? tellingStep(run, status) : stepNamed(status, wanted);
+  const place = node === undefined ? undefined : logPlaceOf({ ...workflow.metadata }, node.raw);
+  const step = node?.displayName ?? '';
   if (place === undefined) {
-    return { lines: '', problem: 'no_step' };
+    return { step, lines: '', problem: 'no_step' };
   }
   const { pod, container } = place;
-  const log = await workflows.podLog(run.namespace, pod, { container, tailLines: TAIL_LINES, signal });
-  return { lines: lastLines(log, LIMITS) };
+  const log = await workflows.podLog(run.namespace, pod, { container, tailLines: limits.lines, signal });
+  return { step, lines: lastLines(log, limits) };
+}
+
+/** The step that a person wants to see: the current one, the one that failed, or the last one. */
+function tellingStep({ state }: RunView, status: Readonly<Record<string, unknown>>): WorkflowNode | undefined {
+  return (state === 'running' ? currentStep(status) : failingStep(status)?.node) ?? lastStep(status);
 }
 
 function problemOf(error: unknown): NonNullable<StepLog['problem']> {

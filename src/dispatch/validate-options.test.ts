@@ -10,6 +10,10 @@ const option = (definition: Partial<OptionDefinition>): OptionDefinition => ({
   ...definition,
 });
 
+/** The faults as sentences. */
+const told = (...asked: Parameters<typeof optionFaults>): string[] =>
+  optionFaults(...asked).map(({ field, message }) => (field === '' ? message : `${field}: ${message}`));
+
 describe('optionFaults', () => {
   test.each([
     { definition: { required: true }, value: undefined, fault: 'is required' },
@@ -32,15 +36,15 @@ describe('optionFaults', () => {
     { definition: { format: 'date' }, value: 'tomorrow', fault: 'must be an ISO 8601 date such as 2026-01-31' },
   ] as const)('$definition with $value', ({ definition, value, fault }) => {
     const options: Record<string, string> = value === undefined ? {} : { x: value };
-    expect(optionFaults([option(definition)], options)).toEqual(fault === undefined ? [] : [`x: ${fault}`]);
+    expect(told([option(definition)], options)).toEqual(fault === undefined ? [] : [`x: ${fault}`]);
   });
 
-  test('every fault is told at once, unknown options first, and no value is repeated', () => {
-    const faults = optionFaults([option({ required: true }), option({ name: 'y', type: 'integer' })], {
+  test('all errors are reported at once, unknown options first, without any value', () => {
+    const faults = told([option({ required: true }), option({ name: 'y', type: 'integer' })], {
       y: 'canary',
       z: 'canary',
     });
-    expect(faults).toEqual(['z: this command has no such option', 'x: is required', 'y: must be a whole number']);
+    expect(faults).toEqual(['z: unknown option', 'x: is required', 'y: must be a whole number']);
     expect(faults.join()).not.toContain('canary');
   });
 
@@ -51,7 +55,7 @@ describe('optionFaults', () => {
     ['number', '1.5', '1.50001', false],
   ] as const)('a choice of type %s is the value it means: %s and %s: %s', (type, choice, value, fits) => {
     const definition = option({ type, choices: [{ name: 'One', value: choice }] });
-    expect(optionFaults([definition], { x: value }).length).toBe(fits ? 0 : 1);
+    expect(told([definition], { x: value }).length).toBe(fits ? 0 : 1);
   });
 
   describe('of subcommands', () => {
@@ -62,19 +66,17 @@ describe('optionFaults', () => {
     ];
 
     test('what one requires binds those who chose it', () => {
-      expect(optionFaults(definitions, { 'start.service': 'api' })).toEqual([]);
-      expect(optionFaults(definitions, { 'db.backup.name': 'x' })).toEqual([]);
-      expect(optionFaults(definitions, { 'start.force': 'true' })).toEqual(['start.service: is required']);
-      expect(optionFaults(definitions, { 'start.service': 'api', 'start.force': 'maybe' })).toEqual([
+      expect(told(definitions, { 'start.service': 'api' })).toEqual([]);
+      expect(told(definitions, { 'db.backup.name': 'x' })).toEqual([]);
+      expect(told(definitions, { 'start.force': 'true' })).toEqual(['start.service: is required']);
+      expect(told(definitions, { 'start.service': 'api', 'start.force': 'maybe' })).toEqual([
         'start.force: must be true or false',
       ]);
     });
 
     test('one must be chosen, and only those there are', () => {
-      expect(optionFaults(definitions, {})).toEqual(['one of start, db.backup must be chosen']);
-      expect(optionFaults(definitions, { 'stop.service': 'api' })).toEqual([
-        'stop.service: this command has no such option',
-      ]);
+      expect(told(definitions, {})).toEqual(['a subcommand is required: start, db.backup']);
+      expect(told(definitions, { 'stop.service': 'api' })).toEqual(['stop.service: unknown option']);
     });
   });
 });

@@ -1,30 +1,31 @@
-import type { OptionDefinition, OptionType } from '../domain/command.ts';
+import { MAX_CHOICES, type CommandDefinition, type OptionDefinition, type OptionType } from '../domain/command.ts';
+import type { FieldFault } from '../domain/refusal.ts';
 import { subcommandOf } from '../domain/subcommand.ts';
 
 /**
- * What breaks a command's definition, a sentence each that names the option and never repeats its value; empty when
- * nothing does. An empty value counts as absent. What a subcommand requires binds only those who chose it.
+ * Violations of a command's definition, by option (an empty field: the options together), never with the value; empty
+ * without any. An empty value counts as absent. Required options of a subcommand apply only if it was chosen.
  */
 export function optionFaults(
   definitions: readonly OptionDefinition[],
   options: Readonly<Record<string, string>>,
-): string[] {
+): FieldFault[] {
   const known = new Map(definitions.map((definition) => [definition.name, definition]));
-  const faults = Object.keys(options)
+  const faults: FieldFault[] = Object.keys(options)
     .filter((name) => !known.has(name))
-    .map((name) => `${name}: this command has no such option`);
+    .map((field) => ({ field, message: 'unknown option' }));
   const subcommands = new Set(definitions.map(({ name }) => subcommandOf(name)));
   const chosen = new Set(Object.keys(options).map(subcommandOf));
   if (subcommands.size > 0 && !subcommands.has('') && chosen.size === 0) {
-    faults.push(`one of ${[...subcommands].join(', ')} must be chosen`);
+    faults.push({ field: '', message: `a subcommand is required: ${[...subcommands].join(', ')}` });
   }
   for (const definition of definitions.filter(
     ({ name }) => subcommandOf(name) === '' || chosen.has(subcommandOf(name)),
   )) {
     const value = Object.hasOwn(options, definition.name) ? (options[definition.name] ?? '') : '';
-    const fault = value === '' ? absenceFault(definition) : valueFault(definition, value);
-    if (fault !== undefined) {
-      faults.push(`${definition.name}: ${fault}`);
+    const message = value === '' ? absenceFault(definition) : valueFault(definition, value);
+    if (message !== undefined) {
+      faults.push({ field: definition.name, message });
     }
   }
   return faults;
@@ -35,16 +36,53 @@ function absenceFault(definition: OptionDefinition): string | undefined {
 }
 
 function valueFault(definition: OptionDefinition, value: string): string | undefined {
-  const choices = definition.choices?.map((choice) => choice.value) ?? [];
-  if (choices.length > 0) {
-    return choices.some((choice) => isSame(definition.type, choice, value))
-      ? undefined
-      : `must be one of ${choices.join(', ')}`;
+  if ((definition.choices ?? []).length > 0) {
+    return choiceOf(definition, value) === undefined ? `must be one of ${namesOf(definition)}` : undefined;
   }
   return CHECKS[definition.type](definition, value);
 }
 
-/** Discord sends a choice `1.0` or `007` as the number that it is. */
+/** More are not listed in a sentence. */
+const MAX_NAMED = 25;
+
+/** The allowed values in the words that the user sees. */
+function namesOf({ choices = [], meanings = {} }: OptionDefinition): string {
+  const names = choices.map(({ name, value }) => (Object.hasOwn(meanings, value) ? name : value));
+  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} others` : '';
+  return `${names.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
+
+/** The choice that a value selects: by its value, by its meaning, or by its name, which is what a user would type. */
+function choiceOf({ type, choices = [], meanings = {} }: OptionDefinition, value: string): string | undefined {
+  const found =
+    choices.find((choice) => choice.value === value) ??
+    choices.find((choice) => isSame(type, choice.value, value)) ??
+    choices.find((choice) => meanings[choice.value] === value) ??
+    choices.find((choice) => Object.hasOwn(meanings, choice.value) && choice.name === value);
+  return found?.value;
+}
+
+/**
+ * What a value means, as the definition writes it: Discord sends the choices `1.0` and `007` as 1 and 7, and Argo would not
+ * hold either against the `enum` of a template. What Discord cannot carry is sent under another name.
+ */
+export function meantValue(definition: OptionDefinition | undefined, value: string): string {
+  if (definition === undefined) {
+    return value;
+  }
+  const { meanings = {} } = definition;
+  const chosen = choiceOf(definition, value) ?? value;
+  return Object.hasOwn(meanings, chosen) ? (meanings[chosen] ?? value) : chosen;
+}
+
+/** The only values that {@link meantValue} can have for a valid option; undefined if there are others. */
+export function closedValues({ choices = [], meanings = {} }: OptionDefinition): readonly string[] | undefined {
+  const sent = choices.length > 0 ? choices.map(({ value }) => value) : Object.keys(meanings);
+  const values = sent.map((value) => (Object.hasOwn(meanings, value) ? (meanings[value] ?? value) : value));
+  return values.length === 0 ? undefined : values;
+}
+
+/** Discord sends a choice `1.0` or `007` as a number. */
 function isSame(type: OptionType, choice: string, value: string): boolean {
   return choice === value || (type !== 'string' && isNumber(value) && Number(choice) === Number(value));
 }
@@ -53,12 +91,15 @@ type Check = (definition: OptionDefinition, value: string) => string | undefined
 
 const CHECKS: Readonly<Record<OptionType, Check>> = {
   string: textFault,
-  boolean: (_, value) => (value === 'true' || value === 'false' ? undefined : 'must be true or false'),
+  boolean: ({ meanings = {} }, value) =>
+    value === 'true' || value === 'false' || Object.values(meanings).includes(value)
+      ? undefined
+      : 'must be true or false',
   integer: (definition, value) => (isInteger(value) ? rangeFault(definition, Number(value)) : 'must be a whole number'),
   number: (definition, value) => (isNumber(value) ? rangeFault(definition, Number(value)) : 'must be a number'),
 };
 
-/** Past 2^53 a number would not be the one that was written. */
+/** Beyond 2^53 a number would lose precision. */
 function isInteger(text: string): boolean {
   return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text));
 }
@@ -85,11 +126,26 @@ function textFault({ format, minLength, maxLength }: OptionDefinition, value: st
   return maxLength !== undefined && length > maxLength ? `must have at most ${maxLength} characters` : undefined;
 }
 
-/** Only days that exist: `2026-02-30` is none. */
+/** Only existing days: `2026-02-30` is invalid. */
 function isCalendarDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) {
     return false;
   }
   const date = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}
+
+/**
+ * Whether only an earlier version of the definition explains a violation: Discord checks everything that it knows of a
+ * command before it sends one. It does not check forms, values that it offers while the user types, and dates.
+ */
+export function isOutdated(
+  { modal, options: definitions }: Pick<CommandDefinition, 'modal' | 'options'>,
+  faults: readonly FieldFault[],
+): boolean {
+  return faults.some(({ field }) => {
+    const definition = definitions.find(({ name }) => name === field);
+    const unchecked = modal !== undefined || (definition?.choices ?? []).length > MAX_CHOICES;
+    return definition === undefined || (!unchecked && definition.format === undefined);
+  });
 }

@@ -1,0 +1,285 @@
+import { FacteurError } from '../base/errors.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import {
+  approversOf,
+  askingOf,
+  objectionTo,
+  outputsOf,
+  type ApprovalField,
+  type Asking,
+  type Objection,
+  type Verdict,
+} from '../domain/approval-rules.ts';
+import type { Principal } from '../domain/command.ts';
+import type { RuleSource } from '../domain/command-rules.ts';
+import { Refusal, type FieldFault } from '../domain/refusal.ts';
+import type { Approval } from '../domain/approval.ts';
+import { decideApproval, findApproval, findStarters, type ApprovalId, type Decision } from '../ledger/approvals.ts';
+import type { Announcements } from '../ledger/due-work.ts';
+import { recordRefusal } from '../ledger/unprocessed.ts';
+
+/** A person's press on a button of an approval, or the form that it opened. */
+export interface ApprovalPress {
+  readonly verdict: Verdict;
+  readonly runId: string;
+  readonly key: string;
+  readonly interactionId: string;
+  readonly principal: Principal;
+  /** What the form says; undefined for a press. */
+  readonly given: FilledIn | undefined;
+}
+
+export interface FilledIn {
+  /** In the order of the fields; undefined for what is not in the form. */
+  readonly outputs: readonly (string | undefined)[];
+  readonly reason: string;
+}
+
+/**
+ * The result of the press.
+ *
+ * unknown   no such approval
+ * objection the user may not decide, which is recorded
+ * form      more is needed: outputs of an approval, or the reason of a rejection
+ * too_many  a form cannot have as many inputs
+ * invalid   the form's values do not fit
+ * voted     recorded; more people have to approve
+ * decided   recorded; it is being applied
+ * over      it was decided before, or no longer waits
+ */
+export type ApprovalOutcome =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'objection'; readonly objection: Objection; readonly approval: Approval }
+  | {
+      readonly kind: 'form';
+      readonly approval: Approval;
+      readonly verdict: Verdict;
+      readonly fields: readonly ApprovalField[];
+      readonly askReason: 'required' | 'optional' | 'none';
+    }
+  | { readonly kind: 'too_many'; readonly approval: Approval }
+  | { readonly kind: 'invalid'; readonly faults: readonly FieldFault[] }
+  | { readonly kind: 'voted' | 'decided' | 'over'; readonly verdict: Verdict; readonly approval: Approval };
+
+/** What it takes to record a decision. */
+export interface RecordDeps {
+  readonly db: Queryable;
+  readonly wakes: Pick<Announcements, 'messagesDue' | 'approvalsDue'>;
+}
+
+export interface DecideDeps extends RecordDeps, RuleSource {}
+
+const MAX_REASON = 500;
+
+/**
+ * Decides an approval for a person, by the roles that they have now. The decision is durable when this resolves; a worker
+ * applies it.
+ *
+ * @throws DatabaseError if the ledger does not answer
+ */
+export async function pressApproval(press: ApprovalPress, deps: DecideDeps): Promise<ApprovalOutcome> {
+  const { verdict } = press;
+  const approval = await findApproval(deps.db, press.runId, press.key);
+  if (approval?.kind !== 'node') {
+    return { kind: 'unknown' };
+  }
+  const objection = await objectionAgainst(press, approval, deps);
+  if (objection !== undefined) {
+    return { kind: 'objection', objection, approval };
+  }
+  if (approval.state !== 'waiting' || approval.runState !== 'running') {
+    return { kind: 'over', verdict, approval };
+  }
+  const wanted = verdict === 'approved' ? approvalOf(press, approval) : rejectionOf(press, approval);
+  return 'kind' in wanted ? wanted : record(press, wanted, { approval, deps });
+}
+
+async function record(
+  press: ApprovalPress,
+  wanted: Pick<Decision, 'outputs' | 'reason'>,
+  { approval, deps }: { readonly approval: Approval; readonly deps: DecideDeps },
+): Promise<ApprovalOutcome> {
+  const { runId, key, verdict } = press;
+  const recorded = await recordDecision({ runId, key, verdict, actor: actorOf(press), alone: false, ...wanted }, deps);
+  const after = (await findApproval(deps.db, runId, key)) ?? approval;
+  if (recorded === undefined && after.state === 'waiting' && !Object.hasOwn(after.votes, press.principal.userId)) {
+    // Somebody approved with other outputs meanwhile: this person has not agreed to those.
+    return pressApproval(press, deps);
+  }
+  const other = recorded === 'deciding' ? 'decided' : 'over';
+  return { kind: after.state === 'waiting' ? 'voted' : other, verdict, approval: after };
+}
+
+function actorOf({ principal: { userId, username } }: ApprovalPress): Decision['actor'] {
+  return { id: userId, name: username || userId };
+}
+
+/** Why this person may not decide, recorded; undefined if they may. */
+async function objectionAgainst(
+  press: ApprovalPress,
+  approval: Approval,
+  deps: DecideDeps,
+): Promise<Objection | undefined> {
+  const { rules, command, node } = approval;
+  const approvers = approversOf(rules, command, deps.rules());
+  const starters = await findStarters(deps.db, press.runId);
+  const objection = objectionTo(press.principal, { rules, approvers, starters });
+  if (objection !== undefined) {
+    await recordRefusal(deps.db, commandOf(press, approval), `may not decide ${node}: ${objection}`);
+  }
+  return objection;
+}
+
+/** What an operator decides, whoever the rules name. */
+export interface OperatorDecision extends ApprovalId {
+  readonly verdict: Verdict;
+  /** The values of an approval. */
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly reason: string;
+}
+
+/**
+ * Decides an approval for an operator, who needs nobody else. It is durable when this resolves.
+ *
+ * @param by the name that is recorded
+ * @throws FacteurError `approval.unknown`; `approval.settled`, which says by whom and when
+ * @throws Refusal `invalid_option`, with the outputs at fault
+ */
+export async function decideAsOperator(
+  { runId, key, verdict, outputs: given, reason }: OperatorDecision,
+  by: string,
+  deps: RecordDeps,
+): Promise<Approval> {
+  const before = await findNode(deps.db, { runId, key });
+  if (before.state !== 'waiting' || before.runState !== 'running') {
+    throw settled(before);
+  }
+  const { values: outputs, faults } = operatorOutputs(before, verdict, given);
+  if (faults.length > 0) {
+    const details = faults.map(({ field, message }) => `${field}: ${message}`).join('; ');
+    throw new Refusal('invalid_option', details, { faults });
+  }
+  const actor = { id: 'operator', name: by };
+  const recorded = await recordDecision({ runId, key, verdict, actor, alone: true, reason, outputs }, deps);
+  const after = await findNode(deps.db, { runId, key });
+  if (recorded === undefined) {
+    throw settled(after);
+  }
+  return after;
+}
+
+async function findNode(db: Queryable, { runId, key }: ApprovalId): Promise<Approval> {
+  const approval = await findApproval(db, runId, key);
+  if (approval?.kind !== 'node') {
+    throw new FacteurError('approval.unknown', 'no such approval', { retryable: false });
+  }
+  return approval;
+}
+
+function settled({ node, verdict, decidedBy, decidedAt, problem, runState }: Approval): FacteurError {
+  const decided = `was already ${verdict} by ${decidedBy}${decidedAt === null ? '' : ` at ${decidedAt.toISOString()}`}`;
+  const over = `no longer waits: ${problem === '' ? `the run is ${runState}` : problem}`;
+  return new FacteurError('approval.settled', `${node} ${verdict === null ? over : decided}`, { retryable: false });
+}
+
+/** What an operator's decision supplies: what is given, else the values of who approved before. */
+export function operatorOutputs(approval: Approval, verdict: Verdict, given: Outputs): ReturnType<typeof outputsOf> {
+  const fields = fieldsNow(approval);
+  const preset = presetOf(askingOf(fields), verdict);
+  return verdict === 'approved' ? outputsOf(fields, { ...preset, ...given }) : { values: preset, faults: [] };
+}
+
+/** The fields, with the values of who approved first. */
+function fieldsNow({ fields, votes, outputs }: Approval): readonly ApprovalField[] {
+  const first = new Map(Object.keys(votes).length > 0 ? Object.entries(outputs) : []);
+  return fields.map((field) => ({ ...field, preset: first.get(field.name) ?? field.preset }));
+}
+
+/** Records a decision and wakes what applies it. @returns undefined if it no longer waits */
+async function recordDecision(
+  decision: Decision,
+  { db, wakes }: RecordDeps,
+): Promise<'waiting' | 'deciding' | undefined> {
+  const decided = await decideApproval(db, { ...decision, reason: shorten(decision.reason) });
+  if (decided !== undefined) {
+    void wakes.approvalsDue();
+  }
+  if (decided?.messageChanged === true) {
+    void wakes.messagesDue();
+  }
+  return decided?.state;
+}
+
+type Wanted =
+  | Pick<Decision, 'outputs' | 'reason'>
+  | Extract<ApprovalOutcome, { kind: 'form' | 'too_many' | 'invalid' }>;
+
+/** The outputs of the first person who approves count. The others see them, and approve them or nothing. */
+function approvalOf({ given, principal }: ApprovalPress, approval: Approval): Wanted {
+  const { votes } = approval;
+  const first = Object.keys(votes).length > 0 ? approval.outputs : undefined;
+  const fields = fieldsNow(approval);
+  const asking = askingOf(fields);
+  if (asking.kind === 'form' && given === undefined && !Object.hasOwn(votes, principal.userId)) {
+    return { kind: 'form', approval, verdict: 'approved', fields: asking.fields, askReason: 'none' };
+  }
+  if (asking.kind === 'too_many') {
+    return { kind: 'too_many', approval };
+  }
+  const filled = fields.flatMap(({ name }, index) => {
+    const value = given?.outputs[index];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const { values, faults } = outputsOf(fields, { ...presetOf(asking, 'approved'), ...Object.fromEntries(filled) });
+  const all = [...faults, ...(first === undefined ? [] : differencesOf(values, first))];
+  return all.length > 0 ? { kind: 'invalid', faults: all } : { outputs: values, reason: '' };
+}
+
+type Outputs = Decision['outputs'];
+
+function differencesOf(values: Outputs, first: Outputs): readonly FieldFault[] {
+  return Object.keys(values)
+    .filter((name) => values[name] !== first[name])
+    .map((field) => ({ field, message: 'has another value in an earlier approval: press Approve again to see it' }));
+}
+
+function rejectionOf({ given }: ApprovalPress, approval: Approval): Wanted {
+  const askReason = approval.rules.reason;
+  if (askReason !== 'none' && given === undefined) {
+    return { kind: 'form', approval, verdict: 'rejected', fields: [], askReason };
+  }
+  const reason = given?.reason.trim() ?? '';
+  if (askReason === 'required' && reason === '') {
+    return { kind: 'invalid', faults: [{ field: 'reason', message: 'is required' }] };
+  }
+  return { outputs: presetOf(askingOf(approval.fields), 'rejected'), reason };
+}
+
+/** What a button with two values sets. */
+function presetOf(asking: Asking, verdict: Verdict): Readonly<Record<string, string>> {
+  return asking.kind === 'pair' ? { [asking.field]: verdict === 'approved' ? asking.yes : asking.no } : {};
+}
+
+/** One line: it becomes the message of a step. */
+function shorten(reason: string): string {
+  return reason
+    .toWellFormed()
+    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .slice(0, MAX_REASON)
+    .toWellFormed();
+}
+
+/** The press as a command, for the record of refusals. */
+function commandOf({ interactionId, principal }: ApprovalPress, { command }: Approval) {
+  return {
+    door: 'discord',
+    deliveryId: interactionId,
+    interactionId,
+    name: command,
+    options: {},
+    principal,
+    correlationId: '',
+    traceparent: '',
+    traceId: '',
+  } as const;
+}

@@ -1,0 +1,51 @@
+import { redactText } from '../base/redact.ts';
+import type { CommandDefinition } from '../domain/command.ts';
+import type { CodexTask } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
+import { optionsOf, titleOf } from './modal-options.ts';
+
+/** More than any title shows. */
+const MAX_READ = 4000;
+/** JSON that forms add for workflows: it says nothing to people. */
+const PAYLOAD = 'payload';
+
+/**
+ * What was asked, in one line: the value of the command's `title_option`, else of its first required option that has
+ * one, else of any. Empty if there is none.
+ */
+export function commandTitle(
+  options: Readonly<Record<string, string>>,
+  definition: CommandDefinition | undefined,
+): string {
+  for (const name of candidates(options, definition)) {
+    const line = lineOf(Object.hasOwn(options, name) ? options[name] : '');
+    if (line !== '') {
+      return line;
+    }
+  }
+  return '';
+}
+
+/** Names of options, the most telling first. */
+function candidates(
+  options: Readonly<Record<string, string>>,
+  definition: CommandDefinition | undefined,
+): readonly string[] {
+  if (definition === undefined) {
+    return Object.keys(options).filter((name) => name !== PAYLOAD);
+  }
+  const telling = optionsOf(definition).filter(({ type, name }) => type !== 'boolean' && name !== PAYLOAD);
+  const byNeed = [...telling.filter(({ required }) => required), ...telling.filter(({ required }) => !required)];
+  const { titleOption } = definition;
+  return [...(titleOption === undefined ? [] : [titleOption]), ...byNeed.map(({ name }) => name)];
+}
+
+/** The issue of a Codex task: `owner/repo#12: Title`. */
+export function codexTitle({ repository, issueNumber, issueTitle }: CodexTask): string {
+  const issue = issueNumber > 0n ? `${repository}#${issueNumber}` : repository;
+  return lineOf([issue, issueTitle].filter((part) => part.trim() !== '').join(': '));
+}
+
+/** The first line that says something, without credentials and without what Postgres cannot store. */
+function lineOf(text = ''): string {
+  return titleOf(redactText(text.slice(0, MAX_READ))).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
+}
