@@ -4,65 +4,85 @@ import type { Database } from '../clients/postgres/database.ts';
 import { workflowManifest } from '../domain/workflow-manifest.ts';
 import { workflowName } from '../domain/workflow-name.ts';
 import { renameRun, type ClaimedRun } from '../ledger/submission-queue.ts';
-import { findOurs, reasonOf } from './our-workflow.ts';
-import { judgeCreateFailure } from './verdict.ts';
+import { postponed, postponedBy, type Creation, findOurs, judgeCreateFailure } from './creation.ts';
+import { mintRunToken, type RunTokenKey } from '../base/run-token.ts';
 
-/** What came of trying to have the run's workflow in the cluster. */
-export type Creation =
-  /** It is there. The uid is empty when it was there and had gone before it could be read. */
-  | { readonly kind: 'created'; readonly workflowName: string; readonly workflowUid: string }
-  | { readonly kind: 'refused'; readonly workflowName: string; readonly reason: string }
-  | {
-      readonly kind: 'postponed';
-      readonly workflowName: string;
-      readonly reason: string;
-      readonly overloaded: boolean;
-      readonly afterMs?: number;
-    };
+/** Where workflows report back to, and the key that signs what lets them in. */
+export interface Reporting {
+  readonly url: string;
+  readonly key: RunTokenKey;
+}
 
-export interface CreateOnceDeps {
+/** The parameters of a workflow that lets it report back about its own run. They are in no row: made when they are sent. */
+async function reportParameters(
+  { runId, acceptedAt, plan }: Pick<ClaimedRun, 'runId' | 'acceptedAt' | 'plan'>,
+  reporting: Reporting | undefined,
+): Promise<Readonly<Record<string, string>>> {
+  return reporting === undefined || plan.report === false
+    ? {}
+    : { facteur_url: reporting.url, facteur_token: await mintRunToken(reporting.key, runId, acceptedAt) };
+}
+
+/** Further parameters of a run that is about to be created. */
+export type Enrich = (run: ClaimedRun) => Promise<Readonly<Record<string, string>>>;
+
+interface CreateOnceDeps {
   readonly db: Database;
-  readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow'>;
+  readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow' | 'isReady'>;
+  /** Absent where workflows do not report back. */
+  readonly reporting?: Reporting | undefined;
+  readonly enrich?: Enrich | undefined;
 }
 
 /** How long one create may take. Well under the claim, so that two processes never try at the same time. */
 const CREATE_TIMEOUT_MS = 10_000;
 /** Foreign objects under our names are freak events; after this many the run waits for its next turn. */
 const MAX_NAMES = 4;
+/** A refusal that a starting API server also gives counts only if every attempt got it for this long. */
+const BELIEVE_AFTER_MS = 30_000;
+const READY_TIMEOUT_MS = 1500;
 
 /**
- * Creates the workflow under its reserved name. A name that is taken is looked at: with our delivery label it is ours
- * (an earlier answer was lost), otherwise the run gets another name.
+ * Creates the workflow under its reserved name. If the name is taken, the existing workflow is read: with our
+ * delivery label it is ours (an earlier answer was lost), otherwise the run gets another name.
  */
 export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise<Creation> {
   let name = run.workflowName;
+  const believed = await isBelieved(run, deps);
+  const [report, more] = await Promise.all([reportParameters(run, deps.reporting), deps.enrich?.(run)]);
+  const parameters = { ...run.plan.parameters, ...more, ...report };
   for (let salt = 1; salt <= MAX_NAMES; salt += 1) {
-    const creation = await tryName(run, name, deps);
+    const creation = await tryName(run, name, { ...deps, believed, parameters });
     if (creation !== 'foreign') {
       return creation;
     }
     const next = workflowName(run.plan.namePrefix, run.acceptedAt, run.deliveryId, salt);
-    if (next !== name && !(await renameRun(deps.db, run.runId, name, next))) {
-      return {
-        kind: 'postponed',
-        workflowName: name,
-        reason: 'another process went on with this run',
-        overloaded: false,
-      };
+    if (next !== name && !(await renameRun(deps.db, run, next))) {
+      return postponed(name, 'another process continued with this run');
     }
     name = next;
   }
-  const reason = 'foreign workflows have all the names that were tried';
-  return { kind: 'postponed', workflowName: name, reason, overloaded: false };
+  return postponed(name, 'all attempted names are taken by other workflows');
 }
 
-async function tryName(run: ClaimedRun, name: string, deps: CreateOnceDeps): Promise<Creation | 'foreign'> {
+/** Asked before the create, so that the answer of an API server that becomes ready in between is not counted. */
+async function isBelieved(run: ClaimedRun, { workflows }: CreateOnceDeps): Promise<boolean> {
+  return run.refusedForMs >= BELIEVE_AFTER_MS && (await workflows.isReady({ timeoutMs: READY_TIMEOUT_MS }));
+}
+
+interface TryDeps extends CreateOnceDeps {
+  readonly believed: boolean;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+async function tryName(run: ClaimedRun, name: string, deps: TryDeps): Promise<Creation | 'foreign'> {
+  const { parameters } = deps;
   try {
-    const manifest = workflowManifest(run.plan, { ...run, workflowName: name });
+    const manifest = workflowManifest({ ...run.plan, parameters }, { ...run, workflowName: name });
     const created = await deps.workflows.createWorkflow(run.plan.namespace, manifest, { timeoutMs: CREATE_TIMEOUT_MS });
     return { kind: 'created', workflowName: name, workflowUid: created.metadata?.uid ?? '' };
   } catch (error) {
-    const verdict = judgeCreateFailure(error);
+    const verdict = judgeCreateFailure(error, deps.believed);
     switch (verdict.kind) {
       case 'exists':
         return lookAtExisting(run, name, deps);
@@ -83,9 +103,9 @@ async function lookAtExisting(run: ClaimedRun, name: string, deps: CreateOnceDep
     return 'foreign';
   } catch (error) {
     if (isArgoError(error, 'argo.not_found')) {
-      // It was there a moment ago. After an earlier try it may have been ours, and a second one must never be made.
+      // It existed a moment ago. After an earlier attempt it may have been ours, and there must never be a second one.
       return run.attempts > 1 ? { kind: 'created', workflowName: name, workflowUid: '' } : 'foreign';
     }
-    return { kind: 'postponed', workflowName: name, reason: reasonOf(error), overloaded: false };
+    return postponedBy(error, name);
   }
 }

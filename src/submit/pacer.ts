@@ -1,11 +1,11 @@
 /**
- * How fast creates may be sent, by what the cluster says of it: additive increase, multiplicative decrease. Without a
- * complaint there is no limit but the number of connections. A complaint (429, 5xx, time-out) halves the rate; it is soon
- * back near where it was and then feels its way up, slowly at first and ever faster (the shape of CUBIC, RFC 9438), so
- * that a cluster that serves a steady rate is kept busy at nearly that rate, and a wrong guess is soon left behind.
+ * The rate of creates, adapted to the cluster: additive increase, multiplicative decrease. Without complaints only
+ * the number of connections limits it. A complaint (429, 5xx, timeout) halves the rate. It soon recovers to nearly
+ * its old value and then grows, slowly at first and faster later (the shape of CUBIC, RFC 9438), so that a cluster
+ * with a steady capacity is used at nearly that rate, and a wrong guess is corrected quickly.
  */
-export interface Pacer {
-  /** The present rate in creates a second; Infinity when nothing limits it. */
+interface Pacer {
+  /** The current rate in creates per second; Infinity without a limit. */
   rate(nowMs: number): number;
   /** A create was taken. */
   succeeded(nowMs: number): void;
@@ -15,21 +15,21 @@ export interface Pacer {
   take(nowMs: number, wanted: number): number;
 }
 
-/** Creates that were under way together fail together: one answer to one overload. */
+/** Creates that are in flight together fail together: they are one answer to one overload. */
 const COMPLAINT_WINDOW_MS = 250;
 const RECOVERY_MS = 300;
 /** After the recovery the rate grows by this share of the ceiling times the cube of the seconds since. */
 const GROWTH = 0.5;
-/** A cluster that has not complained for so long is not asked to go slowly any more. */
+/** After this long without a complaint the limit is lifted. */
 const FORGET_MS = 10_000;
 const MIN_RATE = 1;
-/** Creates that may start at once after a pause, as seconds of the rate. */
+/** Creates that may start immediately after a pause, as seconds of the rate. */
 const BURST_SECONDS = 0.1;
-/** What the cluster takes is measured over this time: over less, a burst that it let pass would count as its rate. */
+/** The cluster's rate is measured over this time: in a shorter one, a burst that it accepted would count as its rate. */
 const MEASURE_MS = 1000;
-/** The rate that is supposed of a cluster that complains before it has taken anything to measure by. */
+/** The assumed rate of a cluster that complains before it has accepted anything to measure. */
 const UNKNOWN_RATE = 10;
-/** What was too much is a little more than what can be served, so recovery aims a little below it. */
+/** The overload rate is a little above the capacity, so recovery aims a little below it. */
 const AIM = 0.9;
 
 export function createPacer(): Pacer {
@@ -55,7 +55,10 @@ export function createPacer(): Pacer {
     return (successes.length * 1000) / MEASURE_MS;
   };
 
-  /** What was too much, as far as it is known: never less than half of what was tried, for that may not have been the reason. */
+  /**
+   * The overload rate as far as it is known: never less than half of the attempted rate, which may not have been the
+   * cause.
+   */
   const tooMuch = (nowMs: number): number => {
     const tried = rate(nowMs);
     const taken = measured(nowMs);

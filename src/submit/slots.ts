@@ -1,6 +1,6 @@
-/** A place among the creates that may be under way at a time. */
+/** One of the slots for concurrent creates. */
 export interface Slot {
-  /** Gives the place back; further calls do nothing. */
+  /** Releases the slot; further calls do nothing. */
   release(): void;
 }
 
@@ -12,7 +12,7 @@ export class Slots {
   #wanted = false;
   #told = false;
 
-  /** @param onFree called when half of the places are free again after somebody had to go without */
+  /** @param onFree called when half of the slots are free again after a request found none */
   constructor(size: number, onFree: () => void) {
     this.#size = size;
     this.#onFree = onFree;
@@ -22,18 +22,18 @@ export class Slots {
     return this.#size - this.#taken;
   }
 
-  /** Whether somebody had to go without, and is still waiting as far as is known. */
+  /** Whether a request found no slot and may still be waiting. */
   get wanted(): boolean {
     return this.#wanted;
   }
 
-  /** Remembers that more could be done with more places; or, `false`, that nobody waits any more. */
+  /** Records that more slots could be used; or, with `false`, that nothing waits any more. */
   want(more = true): void {
     this.#wanted = more;
     this.#told = false;
   }
 
-  /** @returns nothing while all are taken */
+  /** @returns undefined while all are in use */
   take(): Slot | undefined {
     if (this.free <= 0) {
       this.want();

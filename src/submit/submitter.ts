@@ -1,72 +1,103 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
-import { errorMessage } from '../base/errors.ts';
-import type { LogFields, Logger } from '../base/logger.ts';
-import { traceField } from '../base/traceparent.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Timer } from '../base/timer.ts';
 import type { UrgentWork } from '../base/urgent-work.ts';
+import { within } from '../base/within.ts';
 import { Worker } from '../base/worker.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 import { moveRun, type RunMove } from '../ledger/move-run.ts';
+import type { CreatedWorkflow } from '../ledger/observe-workflows.ts';
 import { claimDueRuns, isToCreate, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
-import { createOnce, type Creation } from './create-once.ts';
+import { createOnce, type Enrich, type Reporting } from './create-once.ts';
+import type { Creation } from './creation.ts';
+import { Marks, type Mark, type MarkResult } from './marks.ts';
 import { createPacer } from './pacer.ts';
-import { createSubmitTelemetry } from './submit-telemetry.ts';
+import { SubmitEvents } from './submit-events.ts';
 import { Slots, type Slot } from './slots.ts';
 import { stopOnce } from './stop-once.ts';
+import { takeOver } from './take-over.ts';
 
-/** How a try to submit a run ended; `queued` means it is tried again later. */
+/** How an attempt to submit a run ended; `queued` is retried later. */
 export interface Submission {
   readonly state: RunState;
   readonly reason: string;
   readonly workflowName: string;
+  /** The Go service had created the workflow. */
+  readonly takenOver?: boolean;
 }
 
 export interface SubmitterDeps {
   readonly db: Database;
-  readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow' | 'patchWorkflow'>;
+  readonly workflows: Pick<
+    ArgoClient,
+    'createWorkflow' | 'getWorkflow' | 'isReady' | 'listWorkflows' | 'patchWorkflow'
+  >;
   readonly clock: Clock;
+  /** By which senders wait for the end of a try. */
+  readonly timer: Timer;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
-  /** Creates under way at a time. */
+  /** Maximum number of concurrent creates. */
   readonly concurrency: number;
   /** Live workflows at a time, over all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Told when a message has something new to show. Must not throw. */
+  /** Absent where workflows do not report back. */
+  readonly reporting?: Reporting;
+  /** Further parameters of a run that is about to be created; must not throw. */
+  readonly enrich?: Enrich;
+  /** Called when a message needs an update. Must not throw. */
   readonly onChanged: () => void;
-  /** In a rush of this, submitting stands back. */
+  /** During a rush of this work, submission slows down. */
   readonly urgent: UrgentWork;
+}
+
+/** The workflow is in the cluster. */
+function submitted({ workflowName }: Pick<CreatedWorkflow, 'workflowName'>): Submission {
+  return { state: 'submitted', reason: '', workflowName };
+}
+
+/** Why a run has to wait. */
+interface Delay {
+  readonly reason: string;
+  readonly doubtful: boolean;
+  readonly afterMs?: number;
+  readonly cause?: unknown;
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
 /** While the pacer holds creates back, how soon to ask it again. */
 const PACE_MS = 20;
 /**
- * Past this age and after so many tries a run that the cluster never took is given up: whoever asked has long asked
- * again. The tries count too, because a run may have waited for days before it was its turn.
+ * After this age and this many attempts, a run that the cluster never accepted is given up, since its user has long
+ * retried. Attempts count too, because a run may have waited for days before it was due.
  */
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const GIVE_UP_TRIES = 50;
 
 /**
- * Brings the cluster to what the ledger says: creates queued runs (those that a door has just recorded, at once, in the
- * slot it took; those whose turn has come, by claiming due rows) and ends those that somebody wants ended. A hung
- * cluster holds slots, never a door.
+ * Brings the cluster in line with the ledger: creates queued runs (those that a door has just recorded, immediately,
+ * in the slot that it took; due ones by claiming rows) and stops runs on request. A hung cluster occupies slots,
+ * never a door.
  */
 export class Submitter {
   readonly #deps: SubmitterDeps;
   readonly #worker: Worker;
   readonly #slots: Slots;
   readonly #pacer = createPacer();
-  readonly #telemetry = createSubmitTelemetry();
-  readonly #inFlight = new Set<Promise<Submission>>();
+  readonly #events: SubmitEvents;
+  readonly #marks: Marks;
+  readonly #inFlight = new Set<Promise<unknown>>();
   readonly #waiting = new Map<string, ((submission: Submission) => void)[]>();
 
   constructor(deps: SubmitterDeps) {
     this.#deps = deps;
+    this.#events = new SubmitEvents(deps.logger, deps.clock);
     this.#slots = new Slots(deps.concurrency, () => this.nudge());
+    this.#marks = new Marks({ ...deps, onWritten: (mark, result) => this.#marked(mark, result) });
     this.#worker = new Worker({
       name: 'submit',
       logger: deps.logger,
@@ -80,15 +111,20 @@ export class Submitter {
     this.#worker.start();
   }
 
-  /** Stops claiming and waits for the calls under way; each ends by itself within its time-out. */
+  /** Stops claiming and waits for the calls in flight, each of which ends within its timeout, and for their marks. */
   async stop(): Promise<void> {
     await this.#worker.stop();
+    const creates = [...this.#inFlight];
+    // Creates may be waiting for room among the marks.
+    await this.#marks.stop();
+    await Promise.allSettled(creates);
+    await this.#marks.stop();
     await Promise.allSettled(this.#inFlight);
   }
 
   /**
-   * A slot for a run that is about to be recorded, or nothing when it has to wait for its turn in the ledger: behind those
-   * that wait already, or else they would wait for as long as new ones keep coming.
+   * A slot for a run that is about to be recorded, or undefined if it has to wait in the ledger. It waits behind
+   * earlier runs, which otherwise would wait as long as new ones keep coming.
    */
   takeSlot(): Slot | undefined {
     const { maxActive, urgent } = this.#deps;
@@ -101,31 +137,32 @@ export class Submitter {
     this.#worker.nudge(delayMs);
   }
 
-  /** The end of the next try for this run in this process, or nothing when none ends within `waitMs`. */
-  settled(runId: string, waitMs: number): Promise<Submission | undefined> {
-    return new Promise((resolve) => {
-      const waiters = this.#waiting.get(runId) ?? [];
-      this.#waiting.set(runId, waiters);
-      const finish = (submission: Submission | undefined): void => {
-        clearTimeout(timer);
-        waiters.splice(waiters.indexOf(tell), 1);
-        if (waiters.length === 0 && this.#waiting.get(runId) === waiters) {
-          this.#waiting.delete(runId);
-        }
-        resolve(submission);
-      };
-      const tell = (submission: Submission): void => finish(submission);
-      const timer = setTimeout(() => finish(undefined), waitMs);
-      waiters.push(tell);
-    });
+  /** The result of the next attempt for this run in this process, or undefined if none ends within `waitMs`. */
+  async settled(runId: string, waitMs: number): Promise<Submission | undefined> {
+    const mark = this.#marks.find(runId);
+    if (mark !== undefined) {
+      return submitted(mark);
+    }
+    const { promise, resolve: tell } = Promise.withResolvers<Submission>();
+    const waiters = this.#waiting.get(runId) ?? [];
+    this.#waiting.set(runId, waiters);
+    waiters.push(tell);
+    try {
+      const outcome = await within(this.#deps.timer, waitMs, () => promise);
+      return outcome.inTime ? outcome.value : undefined;
+    } finally {
+      waiters.splice(waiters.indexOf(tell), 1);
+      if (waiters.length === 0 && this.#waiting.get(runId) === waiters) {
+        this.#waiting.delete(runId);
+      }
+    }
   }
 
   /** Brings a claimed run to the cluster in the background and gives the slot back. What goes wrong is in the ledger. */
   submit(run: ClaimedRun, slot: Slot): void {
-    const submission = this.#telemetry.attempt(run, () => this.#handle(run));
-    this.#inFlight.add(submission);
+    const submission = this.#events.attempt(run, () => this.#handle(run));
+    this.#track(submission);
     void submission.then((ended) => {
-      this.#inFlight.delete(submission);
       slot.release();
       for (const tell of [...(this.#waiting.get(run.runId) ?? [])]) {
         tell(ended);
@@ -134,8 +171,8 @@ export class Submitter {
   }
 
   /**
-   * One pass: claims as many due runs as there are free slots and as the pacer lets through. Whoever makes a run due
-   * nudges; what nobody announced is found by the sweep.
+   * One pass: claims as many due runs as there are free slots and as the pacer allows. Whatever makes a run due
+   * nudges the worker; the sweep finds what was not announced.
    */
   async runOnce(): Promise<number> {
     const free = this.#deps.urgent.leave(this.#slots.free);
@@ -159,92 +196,129 @@ export class Submitter {
 
   async #handle(run: ClaimedRun): Promise<Submission> {
     try {
-      return isToCreate(run) ? await this.#create(run) : await this.#end(run);
+      const taken = await takeOver(run, this.#deps);
+      if (taken !== undefined) {
+        return await this.#settle(run, taken);
+      }
+      return isToCreate(run) ? await this.#settle(run, await createOnce(run, this.#deps)) : await this.#stop(run);
     } catch (error) {
-      // Only the ledger can fail here. The claim runs out by itself and the run is tried again.
-      this.#deps.logger.error({ ...idsOf(run), error: errorMessage(error) }, 'submission could not be recorded');
+      // Only the ledger can fail here. The claim expires and the run is retried.
+      this.#events.outcomeNotRecorded(run, error);
       return { state: run.state, reason: '', workflowName: run.workflowName };
     }
   }
 
-  async #create(run: ClaimedRun): Promise<Submission> {
-    const creation = await createOnce(run, this.#deps);
+  async #settle(run: ClaimedRun, creation: Creation): Promise<Submission> {
     const { workflowName } = creation;
     if (creation.kind === 'created') {
       this.#pacer.succeeded(this.#now());
-      await this.#markSubmitted(run, creation.workflowUid);
-      return { state: 'submitted', reason: '', workflowName };
+      await this.#marks.add(run, creation);
+      return { ...submitted(creation), takenOver: creation.takenOver === true };
     }
     const outcome = this.#giveUpIfOld(run, creation);
     if (outcome.kind === 'refused') {
-      await this.#move(run, { to: 'refused', reason: outcome.reason });
-      return { state: 'refused', reason: outcome.reason, workflowName };
+      return this.#end(run, { to: 'refused', reason: outcome.reason });
     }
     if (outcome.overloaded) {
       this.#pacer.overloaded(this.#now());
     }
-    await this.#postpone(run, outcome.reason, outcome.afterMs ?? 0);
+    await this.#postpone(run, outcome);
     return { state: 'queued', reason: outcome.reason, workflowName };
   }
 
-  async #end(run: ClaimedRun): Promise<Submission> {
+  async #stop(run: ClaimedRun): Promise<Submission> {
     const ending = await stopOnce(run, this.#deps.workflows);
     const { workflowName } = run;
     switch (ending.kind) {
       case 'never_created': {
-        const reason = `canceled by ${run.cancelRequestedBy} before it was submitted`;
-        await this.#move(run, { to: 'canceled', reason, actor: run.cancelRequestedBy });
-        return { state: 'canceled', reason, workflowName };
+        const actor = run.cancelRequestedBy;
+        return this.#end(run, { to: 'canceled', reason: `canceled by ${actor} before it was submitted`, actor });
       }
       case 'found':
-        await this.#markSubmitted(run, ending.workflowUid);
-        return { state: 'submitted', reason: '', workflowName };
+        await this.#marks.add(run, { workflowName, workflowUid: ending.workflowUid });
+        return submitted(run);
       case 'told':
-        await settleRun(this.#deps.db, run.runId);
-        this.#deps.logger.info({ ...idsOf(run), by: run.cancelRequestedBy }, 'workflow told to stop');
+        await settleRun(this.#deps.db, run);
+        this.#events.workflowToldToStop(run);
         return { state: run.state, reason: '', workflowName };
       case 'postponed':
-        await this.#postpone(run, ending.reason, 0);
+        await this.#postpone(run, { ...ending, doubtful: false });
         return { state: run.state, reason: ending.reason, workflowName };
     }
   }
 
-  async #markSubmitted(run: ClaimedRun, workflowUid: string): Promise<void> {
-    await this.#move(run, { to: 'submitted', ...(workflowUid === '' ? {} : { workflowUid }) });
+  /** The ledger has it, regardless of the run's current claim: its workflow exists. */
+  #marked({ run, workflowName, workflowUid }: Mark, result: MarkResult): void {
+    switch (result.effect) {
+      case 'moved':
+        this.#events.runMoved(run, { to: 'submitted', reason: '' });
+        this.#announce(result);
+        return;
+      case 'updated':
+        this.#announce(result);
+        return;
+      case 'unwanted':
+        this.#events.workflowLate(run, workflowName, result.to);
+        this.nudge();
+        return;
+      case 'foreign':
+        this.#events.workflowLate(run, workflowName, result.to);
+        this.#track(this.#stopForeign(run, { workflowName, workflowUid }, result.to));
+    }
   }
 
-  async #move(run: ClaimedRun, move: Omit<RunMove, 'runId'>): Promise<void> {
-    const { runId } = run;
-    const { moved, due, news } = await moveRun(this.#deps.db, { runId, ...move });
-    if (news) {
+  /** A second workflow, of which no row knows: it must not run. */
+  async #stopForeign(run: ClaimedRun, { workflowName, workflowUid }: CreatedWorkflow, state: RunState): Promise<void> {
+    const ending = await stopOnce({ ...run, state: 'submitted', workflowName, workflowUid }, this.#deps.workflows);
+    if (ending.kind === 'postponed') {
+      this.#events.lateWorkflowNotStopped(run, { workflowName, state, reason: ending.reason });
+    }
+  }
+
+  async #end(run: ClaimedRun, move: Omit<RunMove, 'runId' | 'fence'>): Promise<Submission> {
+    const { runId, fence, workflowName } = run;
+    const { moved, messageChanged } = await moveRun(this.#deps.db, { runId, fence, ...move });
+    if (moved) {
+      this.#events.runMoved(run, move);
+    }
+    // A run that needs no place in the cluster after all makes room for another.
+    this.#announce({ messageChanged, dueNow: moved && this.#deps.maxActive !== undefined });
+    return { state: move.to, reason: move.reason, workflowName };
+  }
+
+  #announce({ messageChanged, dueNow }: { readonly messageChanged: boolean; readonly dueNow: boolean }): void {
+    if (messageChanged) {
       this.#deps.onChanged();
     }
-    if (moved) {
-      this.#telemetry.moved(run, move.to, this.#deps.clock.now());
-      const level = move.to === 'refused' ? 'warn' : 'info';
-      this.#deps.logger[level]({ ...idsOf(run), state: move.to, reason: move.reason }, 'run moved');
-    }
-    // One that needs no place in the cluster after all makes room.
-    const makesRoom = moved && move.to !== 'submitted' && this.#deps.maxActive !== undefined;
-    if (due || makesRoom) {
+    if (dueNow) {
       this.nudge();
     }
   }
 
-  async #postpone(run: ClaimedRun, reason: string, afterMs: number): Promise<void> {
+  #track(work: Promise<unknown>): void {
+    this.#inFlight.add(work);
+    void work.finally(() => this.#inFlight.delete(work));
+  }
+
+  async #postpone(run: ClaimedRun, { reason, doubtful, afterMs = 0, cause }: Delay): Promise<void> {
     const delayMs = Math.max(afterMs, backoffMs(run.attempts, BACKOFF, this.#deps.random()));
-    const { news, due } = await postponeRun(this.#deps.db, run, delayMs, reason);
-    if (news) {
+    const postponed = await postponeRun(this.#deps.db, run, { delayMs, reason, refused: doubtful });
+    if (postponed === undefined) {
+      return;
+    }
+    if (postponed.messageChanged) {
       this.#deps.onChanged();
     }
-    this.nudge(due ? 0 : delayMs);
-    this.#deps.logger.warn({ ...idsOf(run), delayMs, attempts: run.attempts, reason }, 'run postponed');
+    this.nudge(postponed.dueNow ? 0 : delayMs);
+    this.#events.runPostponed(run, delayMs, { reason, cause });
   }
 
   #giveUpIfOld(run: ClaimedRun, creation: Exclude<Creation, { kind: 'created' }>) {
     const age = this.#deps.clock.now().getTime() - run.acceptedAt.getTime();
-    if (creation.kind === 'postponed' && age > GIVE_UP_AFTER_MS && run.attempts >= GIVE_UP_TRIES) {
-      return { kind: 'refused', reason: `gave up after ${run.attempts} tries: ${creation.reason}` } as const;
+    // A run that the Go service left may be of any age, and its workflow may be running.
+    const isOld = !run.takenOver && age > GIVE_UP_AFTER_MS && run.attempts >= GIVE_UP_TRIES;
+    if (creation.kind === 'postponed' && isOld && !creation.full) {
+      return { kind: 'refused', reason: `gave up after ${run.attempts} attempts: ${creation.reason}` } as const;
     }
     return creation;
   }
@@ -252,9 +326,4 @@ export class Submitter {
   #now(): number {
     return performance.now();
   }
-}
-
-/** What each line about a run says of it. */
-function idsOf({ traceparent, runId, deliveryId }: ClaimedRun): LogFields {
-  return { ...traceField(traceparent), runId, deliveryId };
 }

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { ArgoError, type ArgoErrorCode } from '../clients/argo/errors.ts';
+import { judgeCreateFailure } from './creation.ts';
+
+/** The verdict at first, the verdict when a ready cluster goes on saying so, and whether others should wait, too. */
+const VERDICTS: Readonly<Record<ArgoErrorCode, readonly [string, string, boolean]>> = {
+  'argo.already_exists': ['exists', 'exists', false],
+  'argo.invalid': ['refuse', 'refuse', false],
+  'argo.too_large': ['refuse', 'refuse', false],
+  'argo.not_found': ['refuse', 'refuse', false],
+  'argo.forbidden': ['retry', 'refuse', false],
+  'argo.api_missing': ['retry', 'refuse', false],
+  'argo.unauthorized': ['retry', 'refuse', true],
+  'argo.quota': ['retry', 'retry', false],
+  'argo.conflict': ['retry', 'retry', false],
+  'argo.expired': ['retry', 'retry', false],
+  'argo.aborted': ['retry', 'retry', false],
+  'argo.too_many_requests': ['retry', 'retry', true],
+  'argo.unavailable': ['retry', 'retry', true],
+  'argo.timeout': ['retry', 'retry', true],
+  'argo.connection': ['retry', 'retry', true],
+  'argo.bad_answer': ['retry', 'retry', true],
+  'argo.credentials': ['retry', 'retry', true],
+};
+
+describe('judgeCreateFailure', () => {
+  test.each(Object.entries(VERDICTS) as [ArgoErrorCode, (typeof VERDICTS)[ArgoErrorCode]][])(
+    '%s -> %j',
+    (code, [first, believed, overloaded]) => {
+      const error = new ArgoError(code, 'words that decide nothing');
+      const verdict = judgeCreateFailure(error, false);
+      expect([verdict.kind, judgeCreateFailure(error, true).kind]).toEqual([first, believed]);
+      if (verdict.kind === 'retry') {
+        expect(verdict).toMatchObject({ overloaded, doubtful: believed === 'refuse', full: code === 'argo.quota' });
+      }
+      expect(error.retryable).toBe(first === 'retry');
+    },
+  );
+
+  test('the cluster’s own words become the reason, and its wait is kept', () => {
+    const error = new ArgoError('argo.too_many_requests', 'HTTP 429', { details: 'slow down', retryAfterMs: 3000 });
+    expect(judgeCreateFailure(error, false)).toEqual({
+      kind: 'retry',
+      reason: 'slow down',
+      overloaded: true,
+      doubtful: false,
+      full: false,
+      afterMs: 3000,
+    });
+  });
+
+  test('anything unforeseen is retried', () => {
+    expect(judgeCreateFailure(new TypeError('boom'), true)).toMatchObject({ kind: 'retry', reason: 'boom' });
+  });
+});

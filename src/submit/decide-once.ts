@@ -1,0 +1,117 @@
+import { isRecord } from '../base/json.ts';
+import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
+import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
+import { readNodes } from '../clients/argo/workflow-nodes.ts';
+import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
+import type { ClaimedDecision } from '../ledger/approval-queue.ts';
+import { argoText } from '../domain/argo-text.ts';
+import { reasonOf } from './creation.ts';
+
+/** The result of an attempt to write a decision into its workflow. */
+type Application =
+  | { readonly kind: 'applied' }
+  /** The node does not wait any more, for another reason. */
+  | { readonly kind: 'gone'; readonly reason: string }
+  | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number };
+
+const CALL_TIMEOUT_MS = 5000;
+/** Writes of packed nodes in a row that other changes of the workflow may overtake. */
+const PACKED_TRIES = 5;
+
+type DecideWorkflows = Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow' | 'patchWorkflowIf'>;
+
+/**
+ * Writes a decision into its node, if that still waits. Whether it is done shows in the node, never in an answer: an earlier
+ * attempt may have succeeded although its answer was lost.
+ */
+export async function decideOnce(decision: ClaimedDecision, workflows: DecideWorkflows): Promise<Application> {
+  try {
+    return await decide(decision, workflows);
+  } catch (error) {
+    if (isArgoError(error, 'argo.not_found')) {
+      return { kind: 'gone', reason: 'the workflow no longer exists' };
+    }
+    return {
+      kind: 'postponed',
+      reason: reasonOf(error),
+      afterMs: error instanceof ArgoError ? (error.retryAfterMs ?? 0) : 0,
+    };
+  }
+}
+
+async function decide(decision: ClaimedDecision, workflows: DecideWorkflows): Promise<Application> {
+  const { namespace, workflowName } = decision;
+  const options = { timeoutMs: CALL_TIMEOUT_MS };
+  const [at, end] = [whereOf(decision), endOf(decision)];
+  try {
+    return judge(await workflows.patchWorkflowIf(namespace, workflowName, endNode(at, end), options), decision);
+  } catch (error) {
+    if (!isRefusal(error)) {
+      throw error;
+    }
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const current = await workflows.getWorkflow(namespace, workflowName, options);
+    const patch = waits(current, decision) ? endPackedNode(current, at, end) : undefined;
+    if (patch === undefined) {
+      return judge(current, decision);
+    }
+    try {
+      return judge(await workflows.patchWorkflow(namespace, workflowName, patch, options), decision);
+    } catch (error) {
+      if (!isRefusal(error) || attempt === PACKED_TRIES) {
+        throw error;
+      }
+    }
+  }
+}
+
+/** The cluster looked at the patch, and did nothing. */
+function isRefusal(error: unknown): boolean {
+  return isArgoError(error, 'argo.invalid') || isArgoError(error, 'argo.conflict');
+}
+
+/** What the workflow itself says of the decision. */
+function judge(workflow: Workflow, decision: ClaimedDecision): Application {
+  const { metadata, status } = workflow;
+  if (metadata.uid !== decision.workflowUid) {
+    return { kind: 'gone', reason: 'another workflow has its name' };
+  }
+  const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
+  const node = readNodes(seen).get(decision.nodeId);
+  const { phase, message } = endOf(decision);
+  if (node === undefined) {
+    return seen['offloadNodeStatusVersion'] === undefined
+      ? { kind: 'gone', reason: 'the step no longer exists' }
+      : { kind: 'gone', reason: 'Argo keeps the steps of this workflow elsewhere; decide it in Argo' };
+  }
+  if (node.phase === phase && node.message === message) {
+    return { kind: 'applied' };
+  }
+  return waits(workflow, decision)
+    ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }
+    : { kind: 'gone', reason: 'it was decided elsewhere' };
+}
+
+/** Whether the node still waits as it did when it was decided. A workflow that is over lets nothing wait. */
+function waits({ metadata, status }: Workflow, { workflowUid, nodeId, startedAt }: ClaimedDecision): boolean {
+  const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
+  const node = readNodes(seen).get(nodeId);
+  const isSame = metadata.uid === workflowUid && node?.raw['startedAt'] === startedAt;
+  return isSame && node.type === 'Suspend' && node.phase === 'Running' && seen['phase'] === 'Running';
+}
+
+function whereOf({ workflowUid, nodeId, startedAt }: ClaimedDecision): WaitingAt {
+  return { workflowUid, nodeId, startedAt };
+}
+
+/**
+ * A rejection fails the node, unless its outputs say that the template decides by their value. The text identifies this
+ * decision, so it must be the same on every attempt. An exit handler may read it as `{{workflow.failures}}`, so it must
+ * hold no tag.
+ */
+function endOf({ verdict, decidedBy, reason, decidedAt, outputs }: ClaimedDecision): NodeEnd {
+  const message = argoText(`${verdict} by ${decidedBy}${reason === '' ? '' : `: ${reason}`}`);
+  const succeeds = verdict === 'approved' || Object.keys(outputs).length > 0;
+  return { phase: succeeds ? 'Succeeded' : 'Failed', message, finishedAt: decidedAt, outputs };
+}

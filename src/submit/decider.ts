@@ -1,0 +1,103 @@
+import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
+import type { Logger } from '../base/logger.ts';
+import { Worker } from '../base/worker.ts';
+import type { ArgoClient } from '../clients/argo/workflows.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import { claimDueDecisions, settleDecision, type ClaimedDecision, type Settlement } from '../ledger/approval-queue.ts';
+import { DecideEvents } from './decide-events.ts';
+import { decideOnce } from './decide-once.ts';
+
+interface DeciderDeps {
+  readonly db: Queryable;
+  readonly workflows: Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow' | 'patchWorkflowIf'>;
+  readonly logger: Logger;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** Maximum number of decisions in flight. */
+  readonly concurrency: number;
+  /** Called when a message needs an update. Must not throw. */
+  readonly onChanged: () => void;
+  /** Called when a decision is in its workflow, or has come too late. Must not throw. */
+  readonly onSettled: () => void;
+}
+
+const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 30_000 };
+
+/**
+ * Writes decisions into their workflows, for as long as it takes: the row is the state of the retry, so a crash or a
+ * cluster that is away loses none. Separate from creating workflows, whose limits do not apply.
+ */
+export class Decider {
+  readonly #deps: DeciderDeps;
+  readonly #worker: Worker;
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #events: DecideEvents;
+
+  constructor(deps: DeciderDeps) {
+    this.#deps = deps;
+    this.#events = new DecideEvents(deps.logger);
+    this.#worker = new Worker({
+      name: 'decide',
+      logger: deps.logger,
+      pass: () => this.#pass(),
+      failureDelayMs: 1000,
+    });
+  }
+
+  start(): void {
+    this.#worker.start();
+  }
+
+  /** Stops claiming and waits for the calls in flight; each ends within its timeout. */
+  async stop(): Promise<void> {
+    await this.#worker.stop();
+    await Promise.allSettled(this.#inFlight);
+  }
+
+  /** Looks for due decisions in `delayMs` at the latest. */
+  nudge(delayMs = 0): void {
+    this.#worker.nudge(delayMs);
+  }
+
+  async #pass(): Promise<number> {
+    const room = this.#deps.concurrency - this.#inFlight.size;
+    if (room <= 0) {
+      return Infinity;
+    }
+    const { decisions, nextInMs } = await claimDueDecisions(this.#deps.db, room);
+    for (const decision of decisions) {
+      const work = this.#apply(decision).finally(() => {
+        this.#inFlight.delete(work);
+        if (decisions.length === room) {
+          this.nudge();
+        }
+      });
+      this.#inFlight.add(work);
+    }
+    return nextInMs ?? Infinity;
+  }
+
+  /** Never rejects: the claim expires, and the decision is retried. */
+  async #apply(decision: ClaimedDecision): Promise<void> {
+    const { db, workflows, random, onChanged } = this.#deps;
+    try {
+      const result = await decideOnce(decision, workflows);
+      const delayMs =
+        result.kind === 'postponed' ? Math.max(result.afterMs, backoffMs(decision.attempts, BACKOFF, random())) : 0;
+      const settlement: Settlement = result.kind === 'postponed' ? { ...result, delayMs } : result;
+      const settled = await settleDecision(db, decision, settlement);
+      if (settled?.messageChanged === true) {
+        onChanged();
+      }
+      if (settlement.kind !== 'postponed') {
+        this.#deps.onSettled();
+      }
+      this.#events.settled(decision, settlement);
+      if (settlement.kind === 'postponed') {
+        this.nudge(delayMs);
+      }
+    } catch (error) {
+      this.#events.notRecorded(decision, error);
+    }
+  }
+}
