@@ -1,7 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
-import type { DueWork } from '../ledger/due-work.ts';
+import type { LeaseAnswer, LeaseRequest } from '../ledger/leases.ts';
 import type { Observed } from '../ledger/observe-workflows.ts';
 
 /** What following needs of the outside. */
@@ -11,10 +11,14 @@ export interface FollowDeps {
   readonly logger: Logger;
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** Told of runs that have changed, after they have: to wake up whoever tells the chat. Must not throw. */
+  /** The label of a command in metrics. */
+  readonly labelOf: (command: string) => string;
+  /** Called with runs after they have changed, to wake the notifier. Must not throw. */
   readonly onChanged?: (changes: readonly Observed[]) => void;
-  /** Told now and then what waits in the queues. Must not throw. */
-  readonly onDue?: (due: DueWork) => void;
+  /** Called with runs that wait for people now, or no longer do. Must not throw. */
+  readonly onWaiting?: (changes: readonly { readonly messageChanged: boolean }[]) => void;
+  /** In place of asking the ledger for the lease: for those who have more to ask in the same statement. */
+  readonly claimLease?: (request: LeaseRequest) => Promise<Pick<LeaseAnswer, 'held' | 'expiresInMs'>>;
   readonly timings?: Partial<FollowTimings>;
 }
 
@@ -30,13 +34,13 @@ export interface FollowTimings {
   readonly auditMs: number;
   /** Runs that changed later than this long ago are not audited: the watch may be just about to hear of them. */
   readonly settledMs: number;
-  /** How often everything is listed although nothing went wrong: for what nobody thought of. */
+  /** How often everything is listed even without errors, as a safety net. */
   readonly relistMs: number;
   readonly leaseMs: number;
 }
 
-/** How often a process asks what waits in the queues, in milliseconds; the lease is renewed by the same statement. */
-export const SWEEP_MS = 15_000;
+/** How often the lease is renewed or requested, in milliseconds. */
+export const RENEWAL_MS = 15_000;
 
 const DEFAULT_TIMINGS: FollowTimings = {
   flushMs: 50,
@@ -45,7 +49,7 @@ const DEFAULT_TIMINGS: FollowTimings = {
   auditMs: 60_000,
   settledMs: 10_000,
   relistMs: 30 * 60_000,
-  leaseMs: 2 * SWEEP_MS,
+  leaseMs: 2 * RENEWAL_MS,
 };
 
 /** The timings in force: the defaults, unless a test says otherwise. */

@@ -1,6 +1,10 @@
 import { timingsOf, type FollowDeps } from './deps.ts';
-import { followNamespaces } from './follow-namespaces.ts';
+import { claimLease } from '../ledger/leases.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { errorMessage } from '../base/errors.ts';
+import { liveRuns, type LiveRun } from '../ledger/observe-workflows.ts';
+import { NamespaceFollower } from './namespace-follower.ts';
+import { pause } from '../base/timer.ts';
 
 export interface FollowerDeps extends FollowDeps {
   /** Always followed; others only while they have live runs. */
@@ -25,11 +29,11 @@ export class Follower {
       holder,
       lifeMs: timingsOf(deps).leaseMs,
       work: (signal) => followNamespaces([...new Set(namespaces)], deps, signal),
-      onDue: (due) => deps.onDue?.(due),
+      claim: deps.claimLease ?? ((request) => claimLease(db, request)),
     });
   }
 
-  /** Whether this process is the one that follows at present. */
+  /** Whether this process currently follows. */
   get active(): boolean {
     return this.#lease.held;
   }
@@ -38,8 +42,74 @@ export class Follower {
     this.#lease.start();
   }
 
-  /** Ends the watches, waits for what is being written, and lets the next process take over at once. */
+  /** Ends the watches, waits for pending writes, and lets the next process take over immediately. */
   stop(): Promise<void> {
     return this.#lease.stop();
   }
+}
+
+interface Followed {
+  readonly follower: NamespaceFollower;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Follows the configured namespaces, and every other one for as long as it has live runs (an earlier configuration's),
+ * until the signal fires; returns when all has come to rest.
+ */
+async function followNamespaces(configured: readonly string[], deps: FollowDeps, signal: AbortSignal): Promise<void> {
+  const followed = new Map<string, Followed>();
+  const { auditMs } = timingsOf(deps);
+  for (const namespace of configured) {
+    followed.set(namespace, follow(namespace, deps, signal));
+  }
+  while (!signal.aborted) {
+    try {
+      await audit(await liveRunsByNamespace(deps), followed, { configured, deps, signal });
+    } catch (error) {
+      deps.logger.warn({ error: errorMessage(error) }, 'could not audit live runs');
+    }
+    await pause(auditMs, signal);
+  }
+  await Promise.all(Array.from(followed.values(), ({ done }) => done));
+}
+
+interface Surroundings {
+  readonly configured: readonly string[];
+  readonly deps: FollowDeps;
+  readonly signal: AbortSignal;
+}
+
+async function audit(
+  live: ReadonlyMap<string, LiveRun[]>,
+  followed: Map<string, Followed>,
+  { configured, deps, signal }: Surroundings,
+): Promise<void> {
+  for (const [namespace, { abort, done }] of followed) {
+    if (!live.has(namespace) && !configured.includes(namespace)) {
+      abort.abort();
+      await done;
+      followed.delete(namespace);
+    }
+  }
+  for (const [namespace, runs] of live) {
+    const present = followed.get(namespace);
+    if (present === undefined) {
+      followed.set(namespace, follow(namespace, deps, signal));
+    } else {
+      await present.follower.audit(runs);
+    }
+  }
+}
+
+function follow(namespace: string, deps: FollowDeps, signal: AbortSignal): Followed {
+  const abort = new AbortController();
+  const follower = new NamespaceFollower(namespace, deps, AbortSignal.any([signal, abort.signal]));
+  return { follower, abort, done: follower.run() };
+}
+
+async function liveRunsByNamespace(deps: FollowDeps): Promise<ReadonlyMap<string, LiveRun[]>> {
+  const live = await liveRuns(deps.db, { unchangedForMs: timingsOf(deps).settledMs });
+  return Map.groupBy(live, ({ namespace }) => namespace);
 }

@@ -1,23 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Observation } from '../ledger/observe-workflows.ts';
 import { KnownWorkflows } from './known-workflows.ts';
+import { observation } from '../../test/support/observations.ts';
 
 function seen(fields: Partial<Observation> = {}): Observation {
-  return {
-    namespace: 'argo',
-    name: 'w',
-    uid: 'u',
-    deliveryLabel: '',
-    version: 5n,
-    state: 'running',
-    progress: '1/3',
-    reason: '',
-    startedAt: undefined,
-    finishedAt: undefined,
-    resources: {},
-    confirmed: false,
-    ...fields,
-  };
+  return observation({ name: 'w', uid: 'u', version: 5n, progress: '1/3', ...fields });
 }
 
 test('news is another state, or further progress, of a newer version', () => {

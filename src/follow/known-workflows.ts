@@ -1,12 +1,17 @@
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
 
+type Known = Pick<Observation, 'version' | 'state' | 'progress'> & { readonly step: string; readonly keys: string };
+
 /**
- * What the ledger was last told of each workflow that is not over: two numbers and two words each. It saves a statement
- * for each of the many events that change nothing a run shows; were it lost or wrong, the ledger would still be right.
+ * The last state that the ledger received for each live workflow: two numbers and a few words each. It saves a
+ * statement for each of the many events that change nothing visible. If it is lost or wrong, the ledger is still
+ * correct.
  */
 export class KnownWorkflows {
-  readonly #byUid = new Map<string, Pick<Observation, 'version' | 'state' | 'progress'>>();
+  readonly #byUid = new Map<string, Known>();
+  /** Of workflows that wait for somebody, as far as the ledger knows. */
+  readonly #waiting = new Set<string>();
 
   get size(): number {
     return this.#byUid.size;
@@ -20,20 +25,36 @@ export class KnownWorkflows {
     if (known.version !== undefined && seen.version !== undefined && seen.version <= known.version) {
       return false;
     }
-    return known.state !== seen.state || (seen.state === 'running' && known.progress !== seen.progress);
+    return known.state !== seen.state || (!isFinished(seen.state) && isFurther(seen, known));
   }
 
   stateOf(uid: string): RunState | undefined {
     return this.#byUid.get(uid)?.state;
   }
 
-  /** Remembers what was applied; of an end nothing is remembered. */
-  note({ uid, version, state, progress }: Observation): void {
+  /** Remembers what was applied; forgets ended workflows. */
+  note(seen: Observation): void {
+    const { uid, version, state, progress, step = '', waiting = [] } = seen;
     if (isFinished(state)) {
       this.#byUid.delete(uid);
     } else {
-      this.#byUid.set(uid, { version, state, progress });
+      this.#byUid.set(uid, { version, state, progress, step, keys: keysOf(seen) });
     }
+    if (waiting.length === 0) {
+      this.#waiting.delete(uid);
+    } else {
+      this.#waiting.add(uid);
+    }
+  }
+
+  /** Whether the ledger has to hear what this workflow waits for: it does, or did. */
+  concernsPeople({ uid, waiting = [] }: Observation): boolean {
+    return waiting.length > 0 || this.#waiting.has(uid);
+  }
+
+  /** Workflows that wait, by the ledger. */
+  expectWaiting(uids: readonly string[]): void {
+    uids.forEach((uid) => this.#waiting.add(uid));
   }
 
   forget(uid: string): void {
@@ -47,4 +68,16 @@ export class KnownWorkflows {
       }
     }
   }
+}
+
+function keysOf({ waiting = [] }: Observation): string {
+  return waiting.map(({ key }) => key).join();
+}
+
+/** Something visible has changed, although the state has not. */
+function isFurther(seen: Observation, known: Pick<Known, 'progress' | 'step' | 'keys'>): boolean {
+  if (known.step !== (seen.step ?? '')) {
+    return true;
+  }
+  return seen.state === 'running' && (known.progress !== seen.progress || known.keys !== keysOf(seen));
 }

@@ -1,13 +1,12 @@
 import type { ObservableResult } from '@opentelemetry/api';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { meter } from '../base/telemetry.ts';
+import { gauge } from '../base/metrics.ts';
 import { Worker } from '../base/worker.ts';
 import type { Database, Subscription } from '../clients/postgres/database.ts';
-import type { DueWork } from '../ledger/due-work.ts';
-import { claimLease, LEASE_CHANNEL, releaseLease } from '../ledger/leases.ts';
+import { LEASE_CHANNEL, releaseLease, type LeaseAnswer, type LeaseRequest } from '../ledger/leases.ts';
 
-export interface LeaseKeeperOptions {
+interface LeaseKeeperOptions {
   readonly db: Database;
   readonly logger: Logger;
   /** A number in [0, 1). */
@@ -16,10 +15,10 @@ export interface LeaseKeeperOptions {
   /** This process, and no other one ever. */
   readonly holder: string;
   readonly lifeMs: number;
-  /** What the lease is for. Runs from when it is held until the signal fires, and resolves soon after that. */
+  /** The work under the lease. Runs from when the lease is held until the signal fires, and resolves soon after. */
   readonly work: (signal: AbortSignal) => Promise<void>;
-  /** Told at every claim or renewal, at least twice in the lease's life, what waits in the queues. Must not throw. */
-  readonly onDue: (due: DueWork) => void;
+  /** Requests the lease, or renews it. */
+  readonly claim: (request: LeaseRequest) => Promise<Pick<LeaseAnswer, 'held' | 'expiresInMs'>>;
 }
 
 /** One time of holding the lease. */
@@ -29,20 +28,18 @@ interface Tenure {
 }
 
 const FAILURE_DELAY_MS = 1000;
-/** Waiting processes spread out by this much, so that they do not all ask when the lease runs out. */
+/** Waiting processes spread out by this much, so that they do not all ask when the lease expires. */
 const SPREAD_MS = 500;
 
 /**
- * Has the work done by one process at a time. A holder renews at half of the lease's life, and gives the work up by
- * its own monotonic clock when it could not. The others ask as often, and when the lease would run out, and are woken when
- * it is given back. Two at once are possible for a moment (a process that was stopped and goes on): the work must bear that.
+ * Runs the work in one process at a time. The holder renews at half of the lease's life, and stops the work by
+ * its own monotonic clock if it could not. The others ask as often, and when the lease would expire, and are woken when
+ * it is released. For a moment two holders are possible (after a process was paused): the work must tolerate that.
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #worker: Worker;
-  readonly #heldGauge = meter().createObservableGauge('facteur_lease_held', {
-    description: 'Whether this process holds the lease: one does at a time.',
-  });
+  readonly #heldGauge = gauge('facteur_lease_held');
   #tenure: Tenure | undefined;
   #expiry: NodeJS.Timeout | undefined;
   #subscription: Subscription | undefined;
@@ -63,7 +60,7 @@ export class LeaseKeeper {
     return this.#tenure?.abort.signal.aborted === false;
   }
 
-  /** Goes on after the end: a gauge keeps what it was told last, and the last word must be that it is given back. */
+  /** Continues after the end: a gauge keeps its last value, and that must be the release. */
   readonly #observe = (result: ObservableResult): void => {
     result.observe(this.held ? 1 : 0, { lease: this.#options.name });
   };
@@ -73,7 +70,7 @@ export class LeaseKeeper {
     this.#worker.start();
   }
 
-  /** Waits for the work to end, then gives the lease back, so that the next process begins at once. */
+  /** Waits for the work to end, then releases the lease, so that the next process begins immediately. */
   async stop(): Promise<void> {
     await this.#worker.stop();
     await this.#end();
@@ -84,19 +81,18 @@ export class LeaseKeeper {
         await releaseLease(db, name, holder);
       }
     } catch (error) {
-      logger.info({ lease: name, error: errorMessage(error) }, 'lease could not be given back and will run out');
+      logger.info({ lease: name, error: errorMessage(error) }, 'could not release the lease; it will expire');
     }
     this.#subscription = undefined;
     this.#claimed = false;
   }
 
-  /** One pass: claims or renews, and says when to come again. */
+  /** One pass: claims or renews, and returns when to run again. */
   async runOnce(): Promise<number> {
-    const { db, name, holder, lifeMs, random, onDue } = this.#options;
+    const { name, holder, lifeMs, random, claim } = this.#options;
     const askedAt = performance.now();
     this.#claimed = true;
-    const answer = await claimLease(db, { name, holder, lifeMs });
-    onDue(answer.due);
+    const answer = await claim({ name, holder, lifeMs });
     if (answer.held) {
       await this.#hold(askedAt + lifeMs);
     } else {
@@ -145,7 +141,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Waking up by notification is a matter of speed only, so a database that offers none will do. */
+  /** Notifications only save time, so a database without them works too. */
   async #listen(): Promise<void> {
     const { db, name, logger } = this.#options;
     try {
@@ -155,7 +151,7 @@ export class LeaseKeeper {
         }
       });
     } catch (error) {
-      logger.info({ lease: name, error: errorMessage(error) }, 'no notifications about the lease for now');
+      logger.info({ lease: name, error: errorMessage(error) }, 'no notifications about the lease at the moment');
     }
   }
 }

@@ -1,41 +1,41 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
-import { errorMessage } from '../base/errors.ts';
 import { ArgoError } from '../clients/argo/errors.ts';
 import type { WatchEvent } from '../clients/argo/workflows.ts';
 import { isFinished } from '../domain/run-state.ts';
+import { deliveryLabel } from '../domain/workflow-name.ts';
 import { LABELS, MANAGED_BY } from '../domain/workflow-plan.ts';
-import { liveRuns, type LiveRun } from '../ledger/observe-live-runs.ts';
-import type { Observation } from '../ledger/observe-workflows.ts';
+import { waitingUids } from '../ledger/approvals.ts';
+import { ObservationBuffer } from '../ledger/observation-buffer.ts';
+import { liveRuns, type LiveRun, type Observation } from '../ledger/observe-workflows.ts';
 import { timingsOf, type FollowDeps, type FollowTimings } from './deps.ts';
-import { createFollowTelemetry } from './follow-telemetry.ts';
+import { FollowEvents } from './follow-events.ts';
 import { KnownWorkflows } from './known-workflows.ts';
-import { ObservationBuffer } from './observation-buffer.ts';
 import { observe } from './observe.ts';
-import { pause } from './pause.ts';
-import { BATCH, RunUpdater, VANISHED, type Candidate } from './run-updater.ts';
+import { pause } from '../base/timer.ts';
+import { BATCH, RunUpdater, VANISHED, type Sighting } from './run-updater.ts';
 
 const SELECTOR = `${LABELS.managedBy}=${MANAGED_BY}`;
 const BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 30_000 };
-/** A watch that lived this long was a good one: what ends it is a new trouble, not the old one again. */
+/** A watch that lived this long was healthy: its end is a new problem and not the previous one. */
 const GOOD_WATCH_MS = 5_000;
 /** After this many failures in a row from one version it may be the version that is at fault. */
 const MAX_FAILURES = 5;
 
 /**
  * Follows the workflows of one namespace until its signal fires: lists them, compares that with the live runs of the
- * ledger, and watches from there. A watch that breaks goes on from the last version it heard of; the list is repeated
- * only when the cluster has forgotten that version.
+ * ledger, and watches from there. An interrupted watch resumes at its last version; the list is repeated only if the
+ * cluster no longer has that version.
  */
 export class NamespaceFollower {
   readonly #namespace: string;
   readonly #deps: FollowDeps;
   readonly #timings: FollowTimings;
   readonly #signal: AbortSignal;
-  readonly #telemetry = createFollowTelemetry();
+  readonly #events: FollowEvents;
   readonly #known = new KnownWorkflows();
   readonly #updater: RunUpdater;
   readonly #buffer: ObservationBuffer;
-  /** Where the watch goes on; undefined when the list has to be read first. */
+  /** Where the watch resumes; undefined if a list is needed first. */
   #version: string | undefined;
   #listedAt = 0;
   #failures = 0;
@@ -45,8 +45,9 @@ export class NamespaceFollower {
     this.#deps = deps;
     this.#timings = timingsOf(deps);
     this.#signal = signal;
-    this.#telemetry.watching(namespace);
-    this.#updater = new RunUpdater(deps, this.#known, signal);
+    this.#events = new FollowEvents(deps.logger, deps.labelOf);
+    this.#events.watching(namespace);
+    this.#updater = new RunUpdater(deps, this.#events, this.#known, signal);
     this.#buffer = new ObservationBuffer({
       write: (batch) => this.#updater.write(batch),
       delayMs: this.#timings.flushMs,
@@ -54,14 +55,14 @@ export class NamespaceFollower {
     });
   }
 
-  /** Returns, when the signal has fired, after what was being written is written. Never rejects. */
+  /** Returns after the signal has fired and pending observations are written. Never rejects. */
   async run(): Promise<void> {
     while (!this.#signal.aborted) {
       const startedAt = performance.now();
       try {
         this.#version ??= await this.#list();
-        await this.#watch(this.#version);
-        await this.#afterWatch(startedAt);
+        const heard = await this.#watch(this.#version);
+        await this.#afterWatch(startedAt, heard);
       } catch (error) {
         await this.#afterFailure(error, startedAt);
       }
@@ -70,8 +71,8 @@ export class NamespaceFollower {
   }
 
   /**
-   * Looks at the runs that the ledger believes in and this watch knows nothing or something else of: their workflow was
-   * gone before its uid was read, lost its label, or slipped through in a way that nobody foresaw.
+   * Checks live runs of the ledger whose workflow this watch does not know, or knows differently: the workflow was
+   * deleted before its uid was read, lost its label, or was missed in an unforeseen way.
    *
    * @param runs live runs of this namespace that have not changed for some time
    */
@@ -85,8 +86,9 @@ export class NamespaceFollower {
 
   async #list(): Promise<string> {
     await this.#buffer.flush();
-    // Asked before the list: what was live then is either in the list, or has vanished.
+    // Read before the list: a run that was live then is either in the list, or its workflow has disappeared.
     const live = await liveRuns(this.#deps.db, { namespace: this.#namespace, unchangedForMs: 0 });
+    this.#known.expectWaiting(await waitingUids(this.#deps.db, this.#namespace));
     const uids = new Set<string>();
     const names = new Set<string>();
     let version = '';
@@ -112,7 +114,8 @@ export class NamespaceFollower {
     return version;
   }
 
-  async #watch(resourceVersion: string): Promise<void> {
+  /** True when the cluster said anything. */
+  async #watch(resourceVersion: string): Promise<boolean> {
     const { watchMs, graceMs } = this.#timings;
     const events = this.#deps.workflows.watchWorkflows(this.#namespace, {
       labelSelector: SELECTOR,
@@ -121,11 +124,14 @@ export class NamespaceFollower {
       idleTimeoutMs: watchMs + graceMs,
       signal: this.#signal,
     });
+    let heard = false;
     for await (const event of events) {
       await this.#take(event);
       this.#version = event.resourceVersion;
       this.#failures = 0;
+      heard = true;
     }
+    return heard;
   }
 
   async #take(event: WatchEvent): Promise<void> {
@@ -147,9 +153,14 @@ export class NamespaceFollower {
     }
   }
 
-  /** The cluster ended the watch in order, as it does regularly. One that does so at once must not be asked at once. */
-  async #afterWatch(startedAt: number): Promise<void> {
-    if (performance.now() - this.#listedAt > this.#timings.relistMs) {
+  /**
+   * The cluster closed the watch normally, as it regularly does. If it does so immediately, wait before the next one.
+   */
+  async #afterWatch(startedAt: number, heard: boolean): Promise<void> {
+    const { relistMs, watchMs } = this.#timings;
+    // A watch that lasts ends with a bookmark, unless its version is yet to come: the cluster came back from a backup.
+    const unknownVersion = !heard && performance.now() - startedAt >= watchMs;
+    if (unknownVersion || performance.now() - this.#listedAt > relistMs) {
       this.#version = undefined;
     }
     if (performance.now() - startedAt < Math.min(GOOD_WATCH_MS, this.#timings.watchMs / 2)) {
@@ -166,10 +177,7 @@ export class NamespaceFollower {
       this.#failures = 0;
     }
     this.#failures += 1;
-    this.#telemetry.interrupted(this.#namespace);
-    const { logger } = this.#deps;
-    const fields = { namespace: this.#namespace, failures: this.#failures, error: errorMessage(error) };
-    logger[this.#failures === 1 ? 'info' : 'warn'](fields, 'watch interrupted');
+    this.#events.watchInterrupted(this.#namespace, this.#failures, error);
     if (needsList(error, this.#failures)) {
       this.#version = undefined;
     }
@@ -182,8 +190,10 @@ export class NamespaceFollower {
   }
 }
 
-/** Whether going on from the same version is pointless: it is forgotten, or what comes after it cannot be read. */
-function needsList(error: unknown, failures: number): boolean {
+/**
+ * Whether resuming from the same version is pointless: it is no longer available, or what follows it cannot be read.
+ */
+export function needsList(error: unknown, failures: number): boolean {
   if (failures >= MAX_FAILURES || !(error instanceof ArgoError)) {
     return true;
   }
@@ -191,6 +201,6 @@ function needsList(error: unknown, failures: number): boolean {
   return error.code === 'argo.expired' || (unreadable && failures > 1);
 }
 
-function toCandidate({ namespace, workflowName, workflowUid, deliveryLabel }: LiveRun): Candidate {
-  return { namespace, name: workflowName, uid: workflowUid, deliveryLabel };
+function toCandidate({ namespace, workflowName, workflowUid, deliveryId }: LiveRun): Sighting {
+  return { namespace, name: workflowName, uid: workflowUid, deliveryLabel: deliveryLabel(deliveryId) };
 }

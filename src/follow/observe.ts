@@ -3,7 +3,10 @@ import { isRecord } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
-import { failingStepMessage } from './failing-step.ts';
+import { currentStep } from '../clients/argo/current-step.ts';
+import { failingStepMessage } from '../clients/argo/failing-step.ts';
+import { resultsOf } from './results.ts';
+import { waitingOf } from './waiting-nodes.ts';
 
 /** A reason is for a chat message; the whole story is in Argo. */
 const MAX_REASON = 500;
@@ -19,7 +22,10 @@ const BY_PHASE: Readonly<Record<string, State>> = {
   Error: 'error',
 };
 
-/** What a workflow shows of itself. Apart from its identity anything may be absent or odd, and then counts as unknown. */
+/**
+ * The parts of a workflow that matter here. Except for its identity anything may be absent or malformed, and then
+ * counts as unknown.
+ */
 export function observe(workflow: Workflow): Observation {
   const { metadata, spec, status } = fields(workflow);
   const state = stateOf(spec, status);
@@ -35,11 +41,14 @@ export function observe(workflow: Workflow): Observation {
     startedAt: timeOf(status['startedAt']),
     finishedAt: timeOf(status['finishedAt']),
     resources: resourcesOf(status['resourcesDuration']),
+    step: stepOf(state, status),
+    results: state === 'succeeded' ? resultsOf(metadata, status) : [],
     confirmed: false,
+    waiting: waitingOf(spec, status),
   };
 }
 
-/** Pending, or not yet looked at by Argo, or a phase that nobody knows: it is in the cluster, that is all. */
+/** Pending, not yet seen by Argo, or an unknown phase: it is in the cluster. */
 function stateOf(spec: Json, status: Json): State {
   const phase = text(status['phase']);
   const state = Object.hasOwn(BY_PHASE, phase) ? (BY_PHASE[phase] ?? 'submitted') : 'submitted';
@@ -51,7 +60,7 @@ function reasonOf(state: State, status: Json): string {
   switch (state) {
     case 'failed':
     case 'error':
-      return oneLine(failingStepMessage(status) || text(status['message']) || 'the cluster gives no reason');
+      return oneLine(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster');
     case 'canceled':
       return oneLine(text(status['message']) || 'stopped');
     default:
@@ -65,6 +74,21 @@ function oneLine(message: string): string {
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
     .trim();
   return line.length <= MAX_REASON ? line : `${line.slice(0, MAX_REASON - 1).toWellFormed()}…`;
+}
+
+/** What a live workflow is at: the name of its step, or why the controller has not started it. */
+function stepOf(state: State, status: Json): string {
+  if (state === 'submitted') {
+    return shortLine(text(status['message']));
+  }
+  const step = state === 'running' ? currentStep(status) : undefined;
+  return step === undefined ? '' : shortLine(step.displayName + (step.type === 'Suspend' ? ' (suspended)' : ''));
+}
+
+const MAX_STEP = 120;
+
+function shortLine(message: string): string {
+  return oneLine(message).slice(0, MAX_STEP).toWellFormed();
 }
 
 function versionOf(value: unknown): bigint | undefined {

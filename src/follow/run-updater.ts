@@ -1,41 +1,46 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
-import { traceField } from '../base/traceparent.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
+import { recordWaiting } from '../ledger/approvals.ts';
 import type { Observation, Observed } from '../ledger/observe-workflows.ts';
-import { observeWorkflows } from '../ledger/observe-workflows.ts';
+import { ObservationWriter } from '../ledger/observation-writer.ts';
 import type { FollowDeps } from './deps.ts';
-import { createFollowTelemetry } from './follow-telemetry.ts';
+import type { FollowEvents } from './follow-events.ts';
 import type { KnownWorkflows } from './known-workflows.ts';
 import { observe } from './observe.ts';
-import { pause } from './pause.ts';
+import { pause } from '../base/timer.ts';
 
-/** A workflow to be asked for. Without a uid it is known by its delivery label. */
-export type Candidate = Pick<Observation, 'namespace' | 'name' | 'uid' | 'deliveryLabel'>;
+/** A workflow to read. Without a uid it is identified by its delivery label. */
+export type Sighting = Pick<Observation, 'namespace' | 'name' | 'uid' | 'deliveryLabel'>;
 
-export const VANISHED = 'the workflow vanished before its end was seen';
+export const VANISHED = 'the workflow disappeared before facteur saw how it ended';
 /** Observations in one statement at the most. */
 export const BATCH = 500;
 
-const LEDGER_BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 10_000 };
 const LOOK_BACKOFF: BackoffLimits = { firstMs: 200, maxMs: 2_000 };
 const LOOK_TRIES = 3;
 const LOOKS_AT_A_TIME = 8;
 
-/** Writes what was seen to the ledger, whatever it takes, and asks the cluster again where seeing is not enough. */
+/**
+ * Writes observations to the ledger, retrying as needed, and reads workflows again where an observation is not
+ * enough.
+ */
 export class RunUpdater {
   readonly #deps: FollowDeps;
   readonly #known: KnownWorkflows;
   readonly #signal: AbortSignal;
-  readonly #telemetry = createFollowTelemetry();
+  readonly #events: FollowEvents;
+  readonly #writer: ObservationWriter;
 
-  constructor(deps: FollowDeps, known: KnownWorkflows, signal: AbortSignal) {
+  constructor(deps: FollowDeps, events: FollowEvents, known: KnownWorkflows, signal: AbortSignal) {
     this.#deps = deps;
+    this.#events = events;
     this.#known = known;
     this.#signal = signal;
+    this.#writer = new ObservationWriter({ ...deps, signal, durability: 'durable' });
   }
 
-  /** Never rejects. Returns when the batch is written, or when there is no point any more because the signal fired. */
+  /** Never rejects. Returns when the batch is written, or when a try after the signal fired has failed. */
   async write(batch: readonly Observation[]): Promise<void> {
     const unconfirmed = (await this.#observe(batch)).filter(({ effect }) => effect === 'unconfirmed');
     for (const seen of batch) {
@@ -47,8 +52,8 @@ export class RunUpdater {
     await this.confirm(unconfirmed);
   }
 
-  /** Asks the cluster for each of these by name and writes what it says: how it is, or that it is gone. Never rejects. */
-  async confirm(candidates: readonly Candidate[]): Promise<void> {
+  /** Reads each of these workflows by name and writes the result: its state, or that it is gone. Never rejects. */
+  async confirm(candidates: readonly Sighting[]): Promise<void> {
     const queue = candidates.values();
     const found: Observation[] = [];
     const lookOn = async (): Promise<void> => {
@@ -69,41 +74,42 @@ export class RunUpdater {
     }
   }
 
-  async #observe(batch: readonly Observation[]): Promise<Observed[]> {
-    for (let attempt = 1; batch.length > 0 && !this.#signal.aborted; attempt += 1) {
-      try {
-        const observed = await observeWorkflows(this.#deps.db, batch);
-        this.#announce(observed.filter(({ effect }) => effect !== 'unconfirmed'));
-        return observed;
-      } catch (error) {
-        const unusable = error instanceof FacteurError && !error.retryable;
-        if (unusable) {
-          return this.#observeHalves(batch, error);
-        }
-        this.#deps.logger.warn({ attempt, error: errorMessage(error) }, 'observations could not be written yet');
-        await pause(backoffMs(attempt, LEDGER_BACKOFF, this.#deps.random()), this.#signal);
-      }
-    }
-    return [];
+  async #observe(batch: readonly Observation[]): Promise<readonly Observed[]> {
+    const observed = (await this.#writer.write(batch)) ?? [];
+    this.#announce(observed.filter(({ effect }) => effect !== 'unconfirmed'));
+    await this.#recordWaiting(batch.filter((seen) => this.#known.concernsPeople(seen)));
+    return observed;
   }
 
-  /** One observation that Postgres cannot hold must not keep the others from it. */
-  async #observeHalves(batch: readonly Observation[], error: FacteurError): Promise<Observed[]> {
-    const [only] = batch;
-    if (batch.length === 1) {
-      this.#deps.logger.error({ workflow: only?.name, error: errorMessage(error) }, 'observation was dropped');
-      return [];
+  /**
+   * A statement of its own, which workflows that never wait do not cost anything. One that Postgres cannot hold does not
+   * keep the others from the ledger.
+   */
+  async #recordWaiting(concerned: readonly Observation[]): Promise<void> {
+    if (concerned.length === 0) {
+      return;
     }
-    const middle = Math.ceil(batch.length / 2);
-    return [...(await this.#observe(batch.slice(0, middle))), ...(await this.#observe(batch.slice(middle)))];
+    const seen = concerned.map(({ waiting = [], ...rest }) => ({ ...rest, waiting }));
+    const changes = await this.#writer.persist(() => recordWaiting(this.#deps.db, seen));
+    if (changes instanceof FacteurError && concerned.length > 1) {
+      const middle = Math.ceil(concerned.length / 2);
+      await this.#recordWaiting(concerned.slice(0, middle));
+      await this.#recordWaiting(concerned.slice(middle));
+    } else if (changes instanceof FacteurError) {
+      const workflow = concerned[0]?.name;
+      this.#deps.logger.error({ workflow, error: changes.message }, 'could not record what a workflow waits for');
+    } else if (changes !== undefined && changes.length > 0) {
+      this.#deps.onWaiting?.(changes);
+    }
   }
 
   #announce(changes: readonly Observed[]): void {
     for (const change of changes) {
-      const { runId, name, from, to, traceparent, effect } = change;
-      if (effect === 'moved') {
-        this.#deps.logger.info({ ...traceField(traceparent), runId, workflow: name, from, to }, 'run moved');
-        this.#telemetry.moved(change);
+      if (change.effect === 'moved') {
+        this.#events.runMoved(change);
+      }
+      if (change.effect === 'unwanted') {
+        this.#events.workflowLate(change);
       }
     }
     if (changes.length > 0) {
@@ -111,8 +117,8 @@ export class RunUpdater {
     }
   }
 
-  /** The workflow as it is now, or nothing when the cluster would not say: whoever asked will come to ask again. */
-  async #look(candidate: Candidate): Promise<Observation | undefined> {
+  /** The current workflow, or undefined if the cluster does not answer: the caller will ask again. */
+  async #look(candidate: Sighting): Promise<Observation | undefined> {
     const { workflows, logger, random } = this.#deps;
     for (let attempt = 1; !this.#signal.aborted; attempt += 1) {
       try {
@@ -124,7 +130,7 @@ export class RunUpdater {
           return gone(candidate);
         }
         if (attempt === LOOK_TRIES) {
-          logger.warn({ workflow: candidate.name, error: errorMessage(error) }, 'workflow could not be looked at');
+          logger.warn({ workflow: candidate.name, error: errorMessage(error) }, 'could not read the workflow');
           return undefined;
         }
         await pause(backoffMs(attempt, LOOK_BACKOFF, random()), this.#signal);
@@ -134,13 +140,13 @@ export class RunUpdater {
   }
 }
 
-function isSame(seen: Observation, candidate: Candidate): boolean {
+function isSame(seen: Observation, candidate: Sighting): boolean {
   return candidate.uid === ''
     ? candidate.deliveryLabel !== '' && seen.deliveryLabel === candidate.deliveryLabel
     : seen.uid === candidate.uid;
 }
 
-function gone({ namespace, name, uid, deliveryLabel }: Candidate): Observation {
+function gone({ namespace, name, uid, deliveryLabel }: Sighting): Observation {
   return {
     namespace,
     name,

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { resultsOf } from './results.ts';
+
+const outputs = (...parameters: unknown[]) => ({ outputs: { parameters } });
+const NAMED = { annotations: { 'facteur.proompteng.ai/result': 'version, image' } };
+
+test.each<[string, Parameters<typeof resultsOf>, unknown]>([
+  [
+    'the usual names',
+    [{}, outputs({ name: 'summary', value: 'ok' }, { name: 'other', value: 'x' })],
+    [['summary', 'ok']],
+  ],
+  [
+    'those that the template names',
+    [NAMED, outputs({ name: 'summary', value: 'ok' }, { name: 'image', value: 'v1' })],
+    [['image', 'v1']],
+  ],
+  ['none without outputs', [{}, {}], []],
+  [
+    'none of a wrong shape',
+    [{}, { outputs: { parameters: ['x', null, { name: 'url', value: 7 }, { value: 'x' }] } }],
+    [],
+  ],
+  ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://a:***@b.c/']]],
+  ['no more than fits', [{}, outputs({ name: 'result', value: 'x'.repeat(5000) })], [['result', 'x'.repeat(600)]]],
+  ['what Postgres can store', [{}, outputs({ name: 'result', value: 'a\u0000\ud800b' })], [['result', 'ab']]],
+])('results are %s', (_what, [metadata, status], expected) => {
+  expect(resultsOf(metadata, status).map(({ name, value }) => [name, value])).toEqual(expected);
+});

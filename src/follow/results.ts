@@ -1,0 +1,37 @@
+import { isRecord } from '../base/json.ts';
+import { redactText } from '../base/redact.ts';
+import type { RunResult } from '../domain/run-result.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Outputs that are shown without being named by the template. */
+const USUAL = ['result', 'summary', 'url', 'pull_request_url'];
+/** Names the outputs to show instead, separated by commas. */
+const ANNOTATION = 'facteur.proompteng.ai/result';
+const MAX_RESULTS = 4;
+const MAX_VALUE = 600;
+
+/** The results of a workflow: its global outputs that its template names, or that have one of the usual names. */
+export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
+  const outputs = isRecord(status['outputs']) ? status['outputs']['parameters'] : undefined;
+  const annotations = isRecord(metadata['annotations']) ? metadata['annotations'] : {};
+  const named = annotations[ANNOTATION];
+  const wanted = typeof named === 'string' ? named.split(',').map((name) => name.trim()) : USUAL;
+  const values = new Map(
+    (Array.isArray(outputs) ? (outputs as readonly unknown[]) : [])
+      .filter(isRecord)
+      .map(({ name, value }) => [name, value]),
+  );
+  return wanted
+    .slice(0, MAX_RESULTS)
+    .map((name) => ({ name: name.slice(0, MAX_NAME), value: bounded(values.get(name)) }))
+    .filter(({ value }) => value !== '');
+}
+
+const MAX_NAME = 63;
+
+/** Without credentials, and without what Postgres cannot store. */
+function bounded(value: unknown): string {
+  const text = typeof value === 'string' ? redactText(value.slice(0, 4 * MAX_VALUE)).trim() : '';
+  return text.slice(0, MAX_VALUE).replaceAll(/[\0\p{Cs}]/gu, '');
+}

@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { waitingOf } from './waiting-nodes.ts';
+
+const GATE = { name: 'gate', suspend: {}, annotations: { 'facteur.proompteng.ai/quorum': '2' } };
+
+function node(index: number, more: object = {}): object {
+  const name = `w[0].step-${String(index).padStart(2, '0')}`;
+  return {
+    id: `w-${index}`,
+    name,
+    displayName: `step-${index}`,
+    type: 'Suspend',
+    phase: 'Running',
+    templateName: 'gate',
+    startedAt: '2026-11-01T10:00:00Z',
+    ...more,
+  };
+}
+
+function status(nodes: readonly object[], template: object = GATE): Readonly<Record<string, unknown>> {
+  const byId = Object.fromEntries(nodes.map((one, index) => [`w-${index}`, one]));
+  return { phase: 'Running', nodes: byId, storedWorkflowTemplateSpec: { templates: [template] } };
+}
+
+test('of 30 nodes that wait, 20 are shown', () => {
+  const waiting = waitingOf({}, status(Array.from({ length: 30 }, (_, index) => node(index))));
+  expect(waiting.map(({ node: name }) => name)).toEqual(Array.from({ length: 20 }, (_, index) => `step-${index}`));
+  expect(new Set(waiting.map(({ key }) => key)).size).toBe(20);
+  expect(waiting[0]?.rules.quorum).toBe(2);
+});
+
+test('a node that waits a second time is another approval', () => {
+  const [first] = waitingOf({}, status([node(0)]));
+  const [second] = waitingOf({}, status([node(0, { startedAt: '2026-11-01T11:00:00Z' })]));
+  expect(first?.key).not.toBe(second?.key);
+});
+
+test.each<[string, object, object, object]>([
+  ['that is over', { spec: {} }, node(0), { phase: 'Failed' }],
+  ['that is being stopped', { spec: { shutdown: 'Stop' } }, node(0), {}],
+  ['whose node was decided', { spec: {} }, node(0, { phase: 'Succeeded' }), {}],
+  ['whose node is a pod', { spec: {} }, node(0, { type: 'Pod' }), {}],
+])('a workflow %s waits for nobody', (_what, { spec }: { spec?: object }, one, more) => {
+  expect(waitingOf({ ...spec }, { ...status([one]), ...more })).toEqual([]);
+});
+
+test('a node with a duration only sleeps, unless it has rules', () => {
+  const sleep = { name: 'gate', suspend: { duration: '10s' } };
+  expect(waitingOf({}, status([node(0)], sleep))).toEqual([]);
+  expect(waitingOf({}, status([node(0)], { ...GATE, ...sleep }))).toHaveLength(1);
+});
+
+test('annotations of Argo 3.6 are in the metadata of the template', () => {
+  const { annotations, ...rest } = GATE;
+  expect(waitingOf({}, status([node(0)], { ...rest, metadata: { annotations } }))[0]?.rules.quorum).toBe(2);
+});
+
+test('a suspended workflow, and one whose nodes are elsewhere, wait as a whole', () => {
+  expect(waitingOf({ suspend: true }, status([]))).toMatchObject([{ kind: 'suspended', key: 'suspended' }]);
+  const { nodes: _nodes, ...elsewhere } = { ...status([]), offloadNodeStatusVersion: 'fnv:1' } as Record<
+    string,
+    unknown
+  >;
+  expect(waitingOf({}, elsewhere)).toMatchObject([{ kind: 'offloaded' }]);
+  expect(waitingOf({}, { ...elsewhere, storedWorkflowTemplateSpec: { templates: [{ name: 'pod' }] } })).toEqual([]);
+});
+
+test('it approves at its deadline only with a value for each output', () => {
+  const rules = { annotations: { 'facteur.proompteng.ai/on-timeout': 'approve' } };
+  const asks = (preset: object) => ({
+    inputs: { parameters: [{ name: 'to', ...preset }] },
+    outputs: { parameters: [{ name: 'to', valueFrom: { supplied: {} } }] },
+  });
+  const seen = (preset: object) => waitingOf({}, status([node(0, asks(preset))], { ...GATE, ...rules }))[0]?.rules;
+  expect(seen({ default: 'blue' })).toMatchObject({ onTimeout: 'approve', timeoutOutputs: { to: 'blue' } });
+  expect(seen({})).toMatchObject({ onTimeout: 'reject', timeoutOutputs: {} });
+});
+
+test('what no person may approve, because an annotation is invalid, its deadline does not approve either', () => {
+  const annotations = { 'facteur.proompteng.ai/on-timeout': 'approve', 'facteur.proompteng.ai/quorum': 'two' };
+  const [seen] = waitingOf({}, status([node(0)], { ...GATE, annotations }));
+  expect(seen?.rules).toMatchObject({ onTimeout: 'reject', problem: expect.stringContaining('quorum') as string });
+});
+
+describe('values that cannot be supplied', () => {
+  const asking = (input: object) =>
+    node(0, {
+      inputs: { parameters: [{ name: 'to', ...input }] },
+      outputs: { parameters: [{ name: 'to', valueFrom: { supplied: {} } }] },
+    });
+
+  test.each<[string, object]>([
+    [
+      'of a step, as a list',
+      { value: JSON.stringify({ enum: ['blue', 'a\0b', '\ud800', '{{=1}}', 'x'.repeat(4001)] }) },
+    ],
+    ['of the template', { enum: ['blue', 'a\0b', '\udc00'], default: 'a\0b' }],
+    ['as a default', { enum: ['blue'], default: '\ud800' }],
+  ])('%s, are left out', (_what, input) => {
+    const [seen] = waitingOf({}, status([asking(input)]));
+    expect(seen).toMatchObject({ fields: [{ choices: ['blue'], preset: null }], rules: { problem: '' } });
+    expect(JSON.stringify(seen)).not.toMatch(/\\u(?:0000|d[89a-f])/);
+  });
+
+  test('if nothing else is left, nobody can decide, instead of anybody with any value', () => {
+    const [seen] = waitingOf({}, status([asking({ enum: ['{{=1}}'] })]));
+    expect(seen).toMatchObject({ fields: [{ choices: [] }], rules: { problem: 'no usable value of to' } });
+  });
+});
+
+describe('the rules are those of the template that the node refers to', () => {
+  const strict = { ...GATE, annotations: { 'facteur.proompteng.ai/quorum': '3' } };
+  const reference = { templateName: undefined, templateRef: { name: 'shared', template: 'gate' } };
+  const seen = (storedTemplates: object) =>
+    waitingOf({}, { ...status([node(0, reference)]), storedTemplates })[0]?.rules;
+
+  test('and not of one with the same name in the whole cluster, or in the workflow', () => {
+    expect(seen({ 'cluster/shared/gate': GATE, 'namespaced/shared/gate': strict })?.quorum).toBe(3);
+    expect(seen({ 'namespaced/other/gate': strict })?.problem).toBe('unknown template');
+  });
+});

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { isRecord } from '../base/json.ts';
+import { templateOf } from '../clients/argo/stored-template.ts';
+import { readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import {
+  askingOf,
+  isSuppliable,
+  outputsOf,
+  readApprovalRules,
+  type ApprovalField,
+  type ApprovalRules,
+} from '../domain/approval-rules.ts';
+import type { StoredRules, Waiting } from '../domain/approval.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** More than this is no longer a question to people. */
+const MAX_WAITING = 20;
+const MAX_NAME = 255;
+const MAX_MESSAGE = 1000;
+const MAX_DESCRIPTION = 300;
+const MAX_CHOICES = 200;
+
+const NO_RULES: StoredRules = { ...readApprovalRules({}), timeoutOutputs: {} };
+
+/**
+ * What a running workflow waits for: its active suspend nodes, plain or packed. Nodes that Argo keeps in its own database
+ * cannot be seen, and a suspended workflow does nothing: both are told as such.
+ */
+export function waitingOf(spec: Json, status: Json): readonly Waiting[] {
+  if (status['phase'] !== 'Running' || stringOf(spec['shutdown']) !== '' || !mayWait(spec, status)) {
+    return [];
+  }
+  const suspended = spec['suspend'] === true ? [mark('suspended')] : [];
+  if (stringOf(status['offloadNodeStatusVersion']) !== '') {
+    return [...suspended, ...(hasSuspendTemplates(status) ? [mark('offloaded')] : [])];
+  }
+  const nodes = [...readNodes(status).values()]
+    .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const asking = nodes.filter((node) => asks(node, templateOf(node.raw, status)));
+  return [...suspended, ...asking.slice(0, MAX_WAITING).map((node) => waiting(node, status))];
+}
+
+/** A cheap look first: nodes are read only if some template of the workflow suspends. */
+function mayWait(spec: Json, status: Json): boolean {
+  return spec['suspend'] === true || hasSuspendTemplates(status);
+}
+
+function hasSuspendTemplates(status: Json): boolean {
+  const templates = [
+    ...list(record(status['storedWorkflowTemplateSpec'])['templates']),
+    ...Object.values(record(status['storedTemplates'])),
+  ];
+  return templates.some((template) => isRecord(record(template)['suspend']));
+}
+
+function mark(kind: 'suspended' | 'offloaded'): Waiting {
+  return {
+    key: kind,
+    kind,
+    nodeId: '',
+    node: '',
+    template: '',
+    startedAt: '',
+    fields: [],
+    rules: NO_RULES,
+  };
+}
+
+/** A node with a duration only sleeps, unless it has approvers or supplies outputs. */
+function asks(node: WorkflowNode, template: Json): boolean {
+  const sleeps = record(template['suspend'])['duration'] !== undefined;
+  const hasRules = Object.keys(annotationsOf(template)).some((key) => key.startsWith('facteur.proompteng.ai/'));
+  return !sleeps || hasRules || fieldsOf(node.raw).length > 0;
+}
+
+function waiting(node: WorkflowNode, status: Json): Waiting {
+  const template = templateOf(node.raw, status);
+  const startedAt = stringOf(node.raw['startedAt']);
+  const fields = fieldsOf(node.raw);
+  return {
+    key: createHash('sha256').update(`${node.id} ${startedAt}`).digest('hex').slice(0, 16),
+    kind: 'node',
+    nodeId: node.id,
+    node: cut(node.displayName, MAX_NAME),
+    template: cut(
+      stringOf(record(node.raw['templateRef'])['template']) || stringOf(node.raw['templateName']),
+      MAX_NAME,
+    ),
+    startedAt,
+    fields,
+    rules: boundRules(rulesOf(template, fields), fields),
+  };
+}
+
+/** Nobody can decide by rules that are unknown, or with values that cannot be supplied. */
+function rulesOf(template: Json, fields: readonly ApprovalField[]): ApprovalRules {
+  const rules = readApprovalRules(annotationsOf(template));
+  const unusable = fields.filter(({ choices }) => choices?.length === 0).map(({ name }) => name);
+  const problems = [
+    rules.problem,
+    isRecord(template['suspend']) ? '' : 'unknown template',
+    unusable.length === 0 ? '' : `no usable value of ${unusable.join(', ')}`,
+  ];
+  return { ...rules, problem: cut(problems.filter((problem) => problem !== '').join('; '), MAX_MESSAGE) };
+}
+
+/** Argo 3.6 has annotations in the metadata of a template, later versions beside it. */
+function annotationsOf(template: Json): Json {
+  return { ...record(record(template['metadata'])['annotations']), ...record(template['annotations']) };
+}
+
+function boundRules(rules: ApprovalRules, fields: readonly ApprovalField[]): StoredRules {
+  const asking = askingOf(fields);
+  const { values, faults } = outputsOf(fields, asking.kind === 'pair' ? { [asking.field]: asking.yes } : {});
+  // Without a value for each output there is nothing to approve with, and what no person may approve, time may not.
+  const approves = rules.onTimeout === 'approve' && faults.length === 0 && rules.problem === '';
+  const rejection = asking.kind === 'pair' ? { [asking.field]: asking.no } : {};
+  return {
+    ...rules,
+    message: cut(rules.message, MAX_MESSAGE),
+    onTimeout: rules.onTimeout === 'approve' && !approves ? 'reject' : rules.onTimeout,
+    timeoutOutputs: approves ? values : rejection,
+  };
+}
+
+function fieldsOf(node: Json): ApprovalField[] {
+  const inputs = parametersOf(node['inputs']);
+  const supplied = parametersOf(node['outputs']).filter((output) => isRecord(record(output['valueFrom'])['supplied']));
+  return supplied.map((output) => {
+    const name = stringOf(output['name']);
+    const input = inputs.find((one) => one['name'] === name) ?? {};
+    const preset = [record(output['valueFrom'])['default'], output['default'], input['default']].find(isText);
+    return {
+      name: cut(name, MAX_NAME),
+      description: cut(stringOf(input['description']) || stringOf(output['description']), MAX_DESCRIPTION),
+      // Text that Postgres cannot hold would keep what other workflows wait for out of the ledger, too.
+      preset: preset !== undefined && preset.isWellFormed() && !preset.includes('\0') ? preset : null,
+      choices: choicesOf(output['enum']) ?? choicesOf(input['enum']) ?? dynamicChoices(input['value']) ?? null,
+    };
+  });
+}
+
+/** Argo takes a value such as `{"enum": ["a", "b"]}` for the choices. */
+function dynamicChoices(value: unknown): readonly string[] | undefined {
+  try {
+    const parsed: unknown = JSON.parse(stringOf(value));
+    return isRecord(parsed) ? choicesOf(parsed['enum']) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function choicesOf(value: unknown): readonly string[] | undefined {
+  const choices = list(value).filter(isText);
+  return choices.length === 0 ? undefined : choices.filter(isSuppliable).slice(0, MAX_CHOICES);
+}
+
+function parametersOf(container: unknown): readonly Json[] {
+  return list(record(container)['parameters']).filter(isRecord);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function cut(text: string, max: number): string {
+  return text.toWellFormed().replaceAll('\0', '').slice(0, max).toWellFormed();
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}
+
+function record(value: unknown): Json {
+  return isRecord(value) ? value : {};
+}
