@@ -29,7 +29,7 @@ describe('the best way that is left', () => {
       {},
       { kind: 'none', reason: 'every message about this run was deleted' },
     ],
-    ['no channel', { channelId: '' }, {}, { token: undefined }, { kind: 'none', reason: 'no channel is known' }],
+    ['no channel', { channelId: '' }, {}, { token: undefined }, { kind: 'none', reason: 'unknown channel' }],
     [
       'sessions away, too early to give the token up',
       {},
@@ -53,7 +53,7 @@ describe('the best way that is left', () => {
 });
 
 describe('what only one person may see', () => {
-  const hidden = { kind: 'none', reason: expect.stringContaining('only one person may see it') as string };
+  const hidden = { kind: 'none', reason: expect.stringContaining('the message is ephemeral') as string };
   test.each<[string, Partial<ClaimedMessage>, Partial<MessageAddress>, Partial<Circumstances>, object]>([
     ['is changed by the token', {}, { messageId: 'm' }, {}, { kind: 'token', token: TOKEN }],
     ['and by nothing else when it has run out', {}, { messageId: 'm' }, { ageMs: 15 * MINUTE }, hidden],

@@ -22,11 +22,11 @@ export interface Circumstances {
   readonly sessionsOk: boolean;
 }
 
-const HIDDEN = 'only one person may see it, and the token that could change it is gone';
+const HIDDEN = 'the message is ephemeral and its interaction token has expired';
 const UNWANTED = 'every message about this run was deleted';
 /** A message that is deleted as often as this is not wanted. */
 const MAX_POSTS = 3;
-/** While sessions are away and the message is this young, its token is waited for rather than a second message posted. */
+/** While sessions are down and the message is this young, wait for its token rather than post a second message. */
 const PATIENCE_MS = 30_000;
 
 /**
@@ -51,14 +51,14 @@ export function chooseRoute(message: ClaimedMessage, address: MessageAddress, no
 
 function newMessage({ channelId }: ClaimedMessage, { posts }: MessageAddress): Route {
   if (channelId === '') {
-    return { kind: 'none', reason: 'no channel is known' };
+    return { kind: 'none', reason: 'unknown channel' };
   }
   return posts < MAX_POSTS ? { kind: 'post' } : { kind: 'none', reason: UNWANTED };
 }
 
-/** Whether the message is (or is to be) the answer to its interaction, rather than one of the bot's own. */
+/** Whether the message is (or will be) the answer to its interaction, rather than one of the bot's own. */
 function answersInteraction(message: ClaimedMessage, { tokenRefused, posts }: MessageAddress): boolean {
-  // A second run of one interaction has nothing but that answer when it may not speak in the open.
+  // A second run of one interaction has only that answer if it may not post publicly.
   const free = !message.interactionTaken || message.ephemeral;
   return message.interactionId !== '' && free && !tokenRefused && posts === 0;
 }

@@ -8,6 +8,7 @@ const judge = (code: DiscordErrorCode, facts: Partial<FailureFacts> = {}, error:
   judgeFailure(new DiscordError(code, 'cannot', error), {
     kind: 'token',
     address: ADDRESS,
+    ephemeral: false,
     ageMs: 60_000,
     attempts: 1,
     random: 0,
@@ -21,11 +22,18 @@ describe('by the token', () => {
     ['discord.token_expired', reroute({ tokenRefused: true })],
     ['discord.unknown_webhook', reroute({ tokenRefused: true })],
     ['discord.unknown_message', reroute({ tokenRefused: true, messageId: '' })],
-    ['discord.not_found', reroute({ tokenRefused: true })],
-    ['discord.forbidden', reroute({ tokenRefused: true })],
+    ['discord.thread_archived', reroute({ tokenRefused: true, messageId: '' })],
+    ['discord.not_found', { kind: 'retry', afterMs: 500 }],
+    ['discord.forbidden', { kind: 'retry', afterMs: 500 }],
+    ['discord.unauthorized', { kind: 'retry', afterMs: 500 }],
+    ['discord.unknown_channel', { kind: 'abandon', reason: 'cannot' }],
     ['discord.invalid', { kind: 'abandon', reason: 'cannot' }],
   ])('%s', (code, verdict) => {
     expect(judge(code)).toEqual(verdict);
+  });
+
+  test('what only one person may see waits for its thread to be opened again: nothing else can change it', () => {
+    expect(judge('discord.thread_archived', { ephemeral: true })).toEqual({ kind: 'retry', afterMs: 500 });
   });
 
   test('an answer that is still on its way is waited for', () => {

@@ -4,8 +4,8 @@ import type { MessageAddress } from '../ledger/messages.ts';
 import type { Route } from './address.ts';
 
 /** What a failed request to Discord means for the message. */
-export type Verdict =
-  /** Try the next way at once, with what was learnt. */
+export type TellingVerdict =
+  /** Try the next way immediately, with what was learned. */
   | { readonly kind: 'reroute'; readonly address: MessageAddress }
   | { readonly kind: 'retry'; readonly afterMs: number }
   | { readonly kind: 'abandon'; readonly reason: string };
@@ -13,36 +13,31 @@ export type Verdict =
 export interface FailureFacts {
   readonly kind: Extract<Route['kind'], 'token' | 'edit' | 'post'>;
   readonly address: MessageAddress;
+  /** The message is ephemeral, so only the token can change it. */
+  readonly ephemeral: boolean;
   readonly ageMs: number;
-  /** Failed tries in a row, this one included. */
+  /** Consecutive failed attempts, including this one. */
   readonly attempts: number;
   /** A number in [0, 1). */
   readonly random: number;
 }
 
-/** Discord or the way to it is at fault: soon, then rarer, and for as long as it takes. */
+/** Discord or the connection is at fault: retry soon, then less often, without a limit. */
 const PASSING: BackoffLimits = { firstMs: 1000, maxMs: 5 * 60_000 };
-/** A person has to change something first: a permission, the bot's token. */
+/** A person has to change something first: a permission, or the bot's token. */
 const STUBBORN: BackoffLimits = { firstMs: 60_000, maxMs: 60 * 60_000 };
 /** With {@link STUBBORN} this is about a day; nobody waits for the message any longer. */
 const MAX_STUBBORN_ATTEMPTS = 32;
-/** The answer to an interaction is due in 3 seconds; until it has surely arrived or failed, the token opens nothing. */
+/** An interaction is answered within 3 seconds; until the answer has arrived or failed, the token does not work. */
 const ANSWER_GRACE_MS = 15_000;
 const ANSWER_RETRY_MS = 1000;
 /** When Discord does not say how long old messages cannot be edited. */
 const OLD_EDIT_MS = 60_000;
 
-/** The token leads nowhere (any more): from here on it is the bot that speaks. */
-const TOKEN_IS_DEAD: ReadonlySet<DiscordErrorCode> = new Set([
-  'discord.token_expired',
-  'discord.unknown_webhook',
-  'discord.unknown_message',
-  'discord.not_found',
-  'discord.forbidden',
-  'discord.unauthorized',
-]);
+/** The token does not work (any more): from here on the bot sends the message. */
+const TOKEN_IS_DEAD: ReadonlySet<DiscordErrorCode> = new Set(['discord.token_expired', 'discord.unknown_webhook']);
 
-/** There is no message that the bot could change: it needs a new one. */
+/** No message can be changed: a new one is needed. */
 const MESSAGE_IS_GONE: ReadonlySet<DiscordErrorCode> = new Set([
   'discord.unknown_message',
   'discord.foreign_message',
@@ -50,30 +45,43 @@ const MESSAGE_IS_GONE: ReadonlySet<DiscordErrorCode> = new Set([
 ]);
 
 /** Decides by the error's code and where it happened, never by words. */
-export function judgeFailure(error: DiscordError, facts: FailureFacts): Verdict {
+export function judgeFailure(error: DiscordError, facts: FailureFacts): TellingVerdict {
   if (error.retryable) {
-    const floor = error.retryAfterMs ?? (error.code === 'discord.edit_limit' ? OLD_EDIT_MS : 0);
-    return { kind: 'retry', afterMs: Math.max(floor, backoffMs(facts.attempts, PASSING, facts.random)) };
+    return retryPassing(error, facts);
   }
   return facts.kind === 'token' ? judgeToken(error, facts) : judgeBot(error, facts);
 }
 
-function judgeToken(error: DiscordError, { address, ageMs }: FailureFacts): Verdict {
+function retryPassing(error: DiscordError, { attempts, random }: FailureFacts): TellingVerdict {
+  const floor = error.retryAfterMs ?? (error.code === 'discord.edit_limit' ? OLD_EDIT_MS : 0);
+  return { kind: 'retry', afterMs: Math.max(floor, backoffMs(attempts, PASSING, random)) };
+}
+
+/** The token is kept until Discord says that it is invalid, or it expires: some messages have nothing else. */
+function judgeToken(error: DiscordError, facts: FailureFacts): TellingVerdict {
+  const { address, ephemeral, ageMs } = facts;
   if (error.code === 'discord.unknown_webhook' && ageMs < ANSWER_GRACE_MS) {
     return { kind: 'retry', afterMs: ANSWER_RETRY_MS };
   }
   if (TOKEN_IS_DEAD.has(error.code)) {
-    const messageId = error.code === 'discord.unknown_message' ? '' : address.messageId;
-    return { kind: 'reroute', address: { ...address, messageId, tokenRefused: true } };
+    return { kind: 'reroute', address: { ...address, tokenRefused: true } };
   }
-  return { kind: 'abandon', reason: error.message };
+  if (error.code === 'discord.unknown_message' || (error.code === 'discord.thread_archived' && !ephemeral)) {
+    return { kind: 'reroute', address: { ...address, messageId: '', tokenRefused: true } };
+  }
+  return isFinal(error) ? { kind: 'abandon', reason: error.message } : retryPassing(error, facts);
 }
 
-function judgeBot(error: DiscordError, { kind, address, attempts, random }: FailureFacts): Verdict {
+/** No change could make Discord accept this. */
+function isFinal({ code }: DiscordError): boolean {
+  return code === 'discord.unknown_channel' || code === 'discord.invalid';
+}
+
+function judgeBot(error: DiscordError, { kind, address, attempts, random }: FailureFacts): TellingVerdict {
   if (kind === 'edit' && MESSAGE_IS_GONE.has(error.code)) {
     return { kind: 'reroute', address: { ...address, messageId: '' } };
   }
-  if (error.code === 'discord.unknown_channel' || error.code === 'discord.invalid') {
+  if (isFinal(error)) {
     return { kind: 'abandon', reason: error.message };
   }
   return attempts >= MAX_STUBBORN_ATTEMPTS

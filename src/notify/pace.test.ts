@@ -20,7 +20,7 @@ test('progress is told at most every 2 seconds, and never more often as the mess
 describe('what is due', () => {
   const running = { state: 'running', revision: 5 } as const;
 
-  test('a run that nobody was told of, or that is in another state, is told of now', () => {
+  test('a run without an update, or in another state, is sent now', () => {
     expect(whatIsDue(aMessage({}, running), CREATED)).toBe('tell');
     const told = { toldRevision: 4, toldState: 'submitted', toldAt: at(0) } as const;
     expect(whatIsDue(aMessage(told, running), CREATED + 1)).toBe('tell');
@@ -69,4 +69,15 @@ describe('the last word of a message that only its token can change', () => {
     expect(lastWordInMs(over, MINUTE)).toBeUndefined();
     expect(isLastWord(over, 14 * MINUTE)).toBe(false);
   });
+});
+
+test('a quiet message is told of changes of state, and not of progress', () => {
+  const running = aMessage(
+    { quiet: true, toldRevision: 3, toldState: 'running', toldAt: new Date('2026-11-21T12:00:10Z') },
+    { state: 'running', revision: 4 },
+  );
+  const nowMs = Date.parse('2026-11-21T12:05:00Z');
+  expect(whatIsDue(running, nowMs)).toBe('nothing');
+  expect(whatIsDue({ ...running, quiet: false }, nowMs)).toBe('tell');
+  expect(whatIsDue({ ...running, state: 'failed' }, nowMs)).toBe('tell');
 });

@@ -6,8 +6,8 @@ export const MIN_INTERVAL_MS = 2000;
 const MINUTE_MS = 60_000;
 
 /**
- * How often mere progress is told, by the age of the message: less and less, and past the hour, when Discord limits
- * edits of a whole channel, hardly ever. Changes of state do not wait for this.
+ * How often progress is updated, by the age of the message: less and less often, and hardly ever after an hour, when
+ * Discord limits edits of the whole channel. Changes of state do not wait for this.
  */
 export function progressIntervalMs(ageMs: number): number {
   if (ageMs < MINUTE_MS) {
@@ -24,29 +24,44 @@ export const TOKEN_LIFE_MS = 15 * MINUTE_MS - 10_000;
 /** When a message that only its token can change is changed for the last time. */
 const LAST_WORD_MS = 14 * MINUTE_MS;
 
-/** Milliseconds until that message has to say its last word, or nothing when it has or need not. */
-export function lastWordInMs({ ephemeral, run }: ClaimedMessage, ageMs: number): number | undefined {
-  return ephemeral && !isFinished(run.state) && ageMs < LAST_WORD_MS ? LAST_WORD_MS - ageMs : undefined;
+/** Milliseconds until that message needs its last update, or undefined if it had one or needs none. */
+export function lastWordInMs({ ephemeral, state }: ClaimedMessage, ageMs: number): number | undefined {
+  return ephemeral && !isFinished(state) && ageMs < LAST_WORD_MS ? LAST_WORD_MS - ageMs : undefined;
 }
 
-/** Whether what is said now cannot be changed again although the run goes on. */
-export function isLastWord({ ephemeral, run }: ClaimedMessage, ageMs: number): boolean {
-  return ephemeral && !isFinished(run.state) && ageMs >= LAST_WORD_MS;
+/** Whether this update is the last possible one although the run continues. */
+export function isLastWord({ ephemeral, state }: ClaimedMessage, ageMs: number): boolean {
+  return ephemeral && !isFinished(state) && ageMs >= LAST_WORD_MS;
 }
 
-/** What there is to do about a claimed message: tell it now, look again in some milliseconds, or nothing. */
+/** What to do with a claimed message: send it now, look again in some milliseconds, or nothing. */
 export function whatIsDue(message: ClaimedMessage, nowMs: number): 'tell' | 'nothing' | { readonly laterMs: number } {
-  const { run, toldRevision, toldState, toldAt } = message;
+  const { revision, toldRevision, toldAt, quiet } = message;
   const ageMs = nowMs - message.createdAt.getTime();
-  if (toldRevision === run.revision) {
-    // Only the last word is said although nothing has changed, and only once: it is due a minute before the token's end.
-    return isLastWord(message, ageMs) && (toldAt?.getTime() ?? 0) < message.createdAt.getTime() + LAST_WORD_MS
-      ? 'tell'
-      : 'nothing';
+  if (toldRevision === revision) {
+    return needsLastWord(message, ageMs) ? 'tell' : 'nothing';
   }
-  if (toldRevision > 0 && toldState === run.state && toldAt !== undefined) {
+  if (quiet && isProgress(message)) {
+    return isLastWord(message, ageMs) ? 'tell' : 'nothing';
+  }
+  if (showsState(message) && toldAt !== null) {
     const waitMs = toldAt.getTime() + progressIntervalMs(ageMs) - nowMs;
     return waitMs > 0 ? { laterMs: Math.min(waitMs, progressIntervalMs(ageMs)) } : 'tell';
   }
   return 'tell';
+}
+
+/** Only the last update is sent without a change, and only once: it is due a minute before the token expires. */
+function needsLastWord(message: ClaimedMessage, ageMs: number): boolean {
+  const { toldAt, createdAt } = message;
+  return isLastWord(message, ageMs) && (toldAt?.getTime() ?? 0) < createdAt.getTime() + LAST_WORD_MS;
+}
+
+/** The message shows the present state, if not its details. */
+function showsState({ toldRevision, toldState, state }: ClaimedMessage): boolean {
+  return toldRevision > 0 && toldState === state;
+}
+
+function isProgress(message: ClaimedMessage): boolean {
+  return showsState(message) && !isFinished(message.state);
 }

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { buttonId, BUTTON_ACTIONS, parseButtonId } from './button-id.ts';
-import { describeDuration } from './duration.ts';
-import { progressBar } from './progress.ts';
-import { codeBlock, inlineCode } from './safe-text.ts';
+import { buttonId, BUTTON_ACTIONS, parseButtonId } from '../presentation/button-id.ts';
+import { describeDuration } from '../presentation/duration.ts';
+import { progressBar } from './render.ts';
+import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
 
 test.each([
   [-5000, 'under 1 s'],

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RUN_STATES } from '../domain/run-state.ts';
-import { applyMessage, NOTHING, pingsOf } from '../sandbox/discord/message-rules.ts';
+import { applyMessage, NOTHING, pingsOf } from '../../sandbox/discord/message-rules.ts';
 import type { MessageBody } from '../clients/discord/message.ts';
 import { renderRun } from './render.ts';
-import type { RenderOptions, RunView } from './run-view.ts';
+import type { RenderOptions, ShownRun } from './shown-run.ts';
 
 const ACCEPTED = new Date('2026-11-21T12:00:00Z');
 const after = (seconds: number) => new Date(ACCEPTED.getTime() + seconds * 1000);
 
-const RUN: RunView = {
+const RUN: ShownRun = {
   runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
   command: 'plan',
   state: 'queued',
@@ -21,11 +21,18 @@ const RUN: RunView = {
   userId: '200000000000000001',
   retryCount: 0,
   cancelRequested: false,
+  canceledBy: '',
+  title: 'Ship the sandbox',
+  step: '',
+  results: [],
+  retryOf: null,
+  retriedBy: null,
   acceptedAt: ACCEPTED,
-  startedAt: undefined,
-  finishedAt: undefined,
+  startedAt: null,
+  finishedAt: null,
+  approvals: [],
 };
-const CREATED: Partial<RunView> = { workflowUid: '7a1c', startedAt: after(3) };
+const CREATED: Partial<ShownRun> = { workflowUid: '7a1c', startedAt: after(3) };
 const OPTIONS: RenderOptions = { uiUrl: 'https://argo.example.com', detached: false, last: false };
 
 /** As near to what a person sees as text gets: buttons in brackets, a link with its address. */
@@ -42,13 +49,55 @@ function readable({ content, components }: MessageBody): string {
   return [content, ...rows].join('\n');
 }
 
-const EXAMPLES: readonly [string, Partial<RunView>, Partial<RenderOptions>?][] = [
+const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] = [
   ['accepted', {}],
   ['accepted, the cluster is away', { reason: 'the cluster did not answer' }],
-  ['submitted', { ...CREATED, state: 'submitted', startedAt: undefined }],
-  ['submitted, no Argo UI configured', { ...CREATED, state: 'submitted', startedAt: undefined }, { uiUrl: undefined }],
+  ['submitted', { ...CREATED, state: 'submitted', startedAt: null }],
+  ['submitted, no Argo UI configured', { ...CREATED, state: 'submitted', startedAt: null }, { uiUrl: undefined }],
   ['running, before the first step is done', { ...CREATED, state: 'running', progress: '0/7' }],
   ['running', { ...CREATED, state: 'running', progress: '3/7' }],
+  [
+    'running, at a step, of a command that has run before',
+    { ...CREATED, state: 'running', progress: '3/7', step: 'build' },
+    { usualMs: 245_000 },
+  ],
+  [
+    'submitted, and waiting for a lock',
+    { ...CREATED, state: 'submitted', startedAt: null, step: 'Waiting for argo/Mutex/deploy lock' },
+  ],
+  [
+    'a retry',
+    { ...CREATED, state: 'running', progress: '1/7', retryOf: { guildId: '1', channelId: '2', messageId: '3' } },
+  ],
+  [
+    'failed and retried',
+    {
+      ...CREATED,
+      state: 'failed',
+      finishedAt: after(75),
+      reason: 'exit code 1',
+      retriedBy: { guildId: '1', channelId: '2', messageId: '4' },
+    },
+  ],
+  [
+    'succeeded, with results',
+    {
+      ...CREATED,
+      state: 'succeeded',
+      progress: '7/7',
+      finishedAt: after(255),
+      results: [
+        { name: 'summary', value: 'Two services changed.\nNo migration.' },
+        { name: 'pull_request_url', value: 'https://github.com/proompteng/lab/pull/12' },
+        { name: 'url', value: 'http://internal/report' },
+      ],
+    },
+  ],
+  [
+    'canceled by somebody',
+    { ...CREATED, state: 'canceled', finishedAt: after(30), canceledBy: 'discord user 200000000000000002 (bob)' },
+  ],
+  ['canceled from a terminal', { ...CREATED, state: 'canceled', finishedAt: after(30), canceledBy: 'api ops' }],
   ['running, somebody pressed Cancel', { ...CREATED, state: 'running', progress: '3/7', cancelRequested: true }],
   ['succeeded', { ...CREATED, state: 'succeeded', progress: '7/7', finishedAt: after(255) }],
   [
@@ -105,7 +154,34 @@ const nasty = fc.oneof(
   fc.string({ unit: fc.constantFrom('`', '@', '<', '>', '\n', '\ud83d', 'x'), maxLength: 3000 }),
 );
 const moment = fc.date({ min: new Date(0), max: new Date(8_000_000_000_000), noInvalidDate: true });
-const hostileRun: fc.Arbitrary<RunView> = fc.record({
+const hostileApproval: fc.Arbitrary<ShownRun['approvals'][number]> = fc.record({
+  key: fc.stringMatching(/^[0-9a-f]{16}$/),
+  kind: fc.constantFrom('node', 'suspended', 'offloaded'),
+  node: nasty,
+  state: fc.constantFrom('waiting', 'deciding', 'approved', 'rejected', 'gone'),
+  fields: fc.array(fc.record({ name: nasty, description: nasty, preset: nasty, choices: fc.array(nasty) })),
+  rules: fc.record({
+    approvers: fc.array(nasty),
+    message: nasty,
+    timeoutSeconds: fc.nat(),
+    onTimeout: fc.constantFrom('reject', 'approve', 'leave'),
+    selfApproval: fc.boolean(),
+    quorum: fc.nat({ max: 99 }),
+    reason: fc.constantFrom('required', 'optional', 'none'),
+    channel: nasty,
+    problem: nasty,
+    timeoutOutputs: fc.constant({}),
+  }),
+  votes: fc.dictionary(fc.string(), fc.record({ name: nasty, at: nasty }), { maxKeys: 9 }),
+  verdict: fc.constantFrom(null, 'approved', 'rejected'),
+  decidedBy: nasty,
+  problem: nasty,
+  expiresAt: fc.option(
+    moment.map((date) => date.toISOString()),
+    { nil: null },
+  ),
+});
+const hostileRun: fc.Arbitrary<ShownRun> = fc.record({
   runId: fc.uuid(),
   command: nasty,
   state: fc.constantFrom(...RUN_STATES),
@@ -120,25 +196,43 @@ const hostileRun: fc.Arbitrary<RunView> = fc.record({
   userId: fc.oneof(nasty, fc.constant('200000000000000001')),
   retryCount: fc.nat(),
   cancelRequested: fc.boolean(),
-  acceptedAt: moment,
-  startedAt: fc.option(moment, { nil: undefined }),
-  finishedAt: fc.option(moment, { nil: undefined }),
-});
-const anyOptions: fc.Arbitrary<RenderOptions> = fc.record({
-  uiUrl: fc.oneof(
-    fc.constantFrom(
-      undefined,
-      'https://argo.example.com',
-      'http://argo-server:2746',
-      'https://a.b/'.padEnd(600, 'x'),
-      'javascript:alert(1)',
-      'x',
-    ),
-    nasty,
+  canceledBy: fc.oneof(nasty, fc.constant('discord user 200000000000000001 (ada)')),
+  title: nasty,
+  step: nasty,
+  results: fc.array(
+    fc.record({
+      name: nasty,
+      value: fc.oneof(nasty, fc.constant('https://example.com/a b'), fc.constant('https://example.com/x')),
+    }),
+    { maxLength: 4 },
   ),
-  detached: fc.boolean(),
-  last: fc.boolean(),
+  retryOf: fc.option(fc.record({ guildId: nasty, channelId: fc.constant('2'), messageId: fc.constantFrom('3', '') }), {
+    nil: null,
+  }),
+  retriedBy: fc.constantFrom(null, { guildId: '1', channelId: '2', messageId: '3' }),
+  acceptedAt: moment,
+  startedAt: fc.option(moment, { nil: null }),
+  finishedAt: fc.option(moment, { nil: null }),
+  approvals: fc.uniqueArray(hostileApproval, { maxLength: 20, selector: ({ key }) => key }),
 });
+const anyOptions: fc.Arbitrary<RenderOptions> = fc
+  .record({
+    uiUrl: fc.oneof(
+      fc.constantFrom(
+        undefined,
+        'https://argo.example.com',
+        'http://argo-server:2746',
+        'https://a.b/'.padEnd(600, 'x'),
+        'javascript:alert(1)',
+        'x',
+      ),
+      nasty,
+    ),
+    detached: fc.boolean(),
+    last: fc.boolean(),
+    usualMs: fc.option(fc.integer({ min: 0, max: 10 ** 12 })),
+  })
+  .map(({ usualMs, ...options }) => (usualMs === null ? options : { ...options, usualMs }));
 
 describe('whatever a run holds', () => {
   test('Discord takes the message, and it stays short', () => {
@@ -162,8 +256,12 @@ describe('whatever a run holds', () => {
         const said = content.replaceAll(/```\n[^`]+\n```|`[^`\n]+`/g, '');
         // All that is left is made of our own words.
         expect(said).not.toContain('`');
-        expect(said.replace(/ · for <@\d{1,20}>/, '')).not.toMatch(/@|<[^t]|https?:|\]\(|\|\||#(?! )/);
-        expect(pingsOf({ content: content.replace(/<@\d{1,20}>$/m, '') })).toEqual([]);
+        const ours = said
+          .replace(/ · for <@\d{1,20}>/, '')
+          .replace(/Canceled by <@\d{1,20}>\./, '')
+          .replaceAll(/\[an? (?:earlier|new) run\]\(https:\/\/discord\.com\/channels\/\d+\/\d+\/\d+\)/g, '');
+        expect(ours).not.toMatch(/@|<[^t]|https?:|\]\(|\|\||#(?! )/);
+        expect(pingsOf({ content: content.replaceAll(/(?:for|by) <@\d{1,20}>/g, '') })).toEqual([]);
       }),
       { numRuns: 2000 },
     );

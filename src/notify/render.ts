@@ -1,48 +1,61 @@
 import type { MessageBody } from '../clients/discord/message.ts';
-import { isFinished } from '../domain/run-state.ts';
-import { runButtons } from './buttons.ts';
-import { describeDuration } from './duration.ts';
-import { progressBar } from './progress.ts';
-import type { RenderOptions, RunView } from './run-view.ts';
-import { codeBlock, inlineCode } from './safe-text.ts';
-import { STATE_WORDS, WORDS } from './words.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
+import type { RunResult } from '../domain/run-result.ts';
+import type { RenderOptions, ShownRun } from './shown-run.ts';
+import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
+import { describeDuration } from '../presentation/duration.ts';
+import { messageUrl } from '../presentation/message-url.ts';
+import { STATE_WORDS, WORDS } from '../presentation/words.ts';
+import { workflowUrl } from '../domain/workflow-url.ts';
+import { approvalButtons, approvalLines } from './render-approvals.ts';
+import { buttonId, type ButtonAction } from '../presentation/button-id.ts';
 
 /**
- * Bounds of what others wrote. All together stays far below Discord's 2,000 characters, whatever comes in: a message is
- * for one glance.
+ * Limits for text from others. The total stays far below Discord's 2,000 characters in any case: a message should be
+ * readable at a glance.
  */
-const MAX_COMMAND = 64;
-const MAX_NAME = 255;
+const MAX_REQUEST = 160;
+const MAX_NAME = 100;
+const MAX_STEP = 60;
+const RESULTS = { chars: 500, lines: 8 };
 const REASON = { chars: 700, lines: 10 };
 
 /**
- * A run as a message, by nothing but its arguments: the state first, then what explains it, then where it runs.
- * Text of others stands in code only, so it can format, link and mention nothing.
+ * A run as a message, as a pure function: the state first, then the explanation, then where it runs. Text from others
+ * appears only in code, so it cannot format, link or mention.
  */
-export function renderRun(run: RunView, options: RenderOptions): MessageBody {
-  const lines = [headline(run, options), ...details(run), place(run), options.last ? small(WORDS.lastWord) : ''];
+export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
+  const lines = [
+    headline(run, options),
+    ...details(run),
+    ...approvalLines(run),
+    place(run),
+    ...relatives(run),
+    options.last ? small(WORDS.lastWord) : '',
+  ];
   return {
     content: lines.filter((line) => line !== '').join('\n'),
-    components: runButtons(run, options),
+    components: [...runButtons(run, options), ...approvalButtons(run)],
     allowed_mentions: { parse: [] },
   };
 }
 
-function headline(run: RunView, { detached }: RenderOptions): string {
+function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
   const { icon, title } = STATE_WORDS[run.state];
   const parts = [
     `${icon} **${title}**${timing(run)}`,
-    inlineCode(`/${run.command}`, MAX_COMMAND),
+    inlineCode(`/${run.command} ${run.title}`, MAX_REQUEST),
     run.retryCount > 0 ? WORDS.attempt(run.retryCount + 1) : '',
     since(run),
-    detached && /^\d{1,20}$/.test(run.userId) ? WORDS.askedBy(`<@${run.userId}>`) : '',
+    usualMs === undefined || isFinished(run.state) ? '' : WORDS.usually(describeDuration(usualMs)),
+    (detached || run.retryOf !== null) && /^\d{1,20}$/.test(run.userId) ? WORDS.askedBy(`<@${run.userId}>`) : '',
   ];
   return parts.filter((part) => part !== '').join(' · ');
 }
 
 /** How long a finished run took, from its start in the cluster where that was seen. */
-function timing({ state, acceptedAt, startedAt, finishedAt }: RunView): string {
-  if (finishedAt === undefined || !isFinished(state)) {
+function timing({ state, acceptedAt, startedAt, finishedAt }: ShownRun): string {
+  if (finishedAt === null || !isFinished(state)) {
     return '';
   }
   const duration = describeDuration(finishedAt.getTime() - (startedAt ?? acceptedAt).getTime());
@@ -50,7 +63,7 @@ function timing({ state, acceptedAt, startedAt, finishedAt }: RunView): string {
 }
 
 /** For a live run: Discord's own relative time, which counts on without an edit. */
-function since({ state, acceptedAt, startedAt }: RunView): string {
+function since({ state, acceptedAt, startedAt }: ShownRun): string {
   if (state === 'running') {
     return WORDS.started(relative(startedAt ?? acceptedAt));
   }
@@ -61,15 +74,26 @@ function relative(moment: Date): string {
   return `<t:${Math.floor(moment.getTime() / 1000)}:R>`;
 }
 
-function details(run: RunView): string[] {
+function details(run: ShownRun): string[] {
   switch (run.state) {
     case 'queued':
-      return [run.reason === '' ? '' : WORDS.stillTrying];
+      return [run.reason === '' ? '' : `${WORDS.stillTrying} ${inlineCode(run.reason, MAX_REQUEST)}`];
     case 'submitted':
-    case 'succeeded':
-      return [];
+      return [run.step === '' ? '' : WORDS.waitsFor(inlineCode(run.step, MAX_REQUEST))];
     case 'running':
-      return [progressBar(run.progress)];
+      return [[progressBar(run.progress), stepName(run)].filter((part) => part !== '').join(' · ')];
+    default:
+      return outcome(run);
+  }
+}
+
+/** What came of a run that has ended. */
+function outcome(run: ShownRun): string[] {
+  switch (run.state) {
+    case 'succeeded':
+      return [codeBlock(textResults(run).map(labelled).join('\n'), RESULTS)];
+    case 'canceled':
+      return [run.canceledBy === '' ? '' : WORDS.canceledBy(personOf(run.canceledBy)), codeBlock(run.reason, REASON)];
     case 'skipped':
       return [WORDS.skipped];
     case 'lost':
@@ -79,11 +103,146 @@ function details(run: RunView): string[] {
   }
 }
 
-function place({ namespace, workflowName }: RunView): string {
+function labelled({ name, value }: RunResult): string {
+  return `${name}: ${value}`;
+}
+
+function stepName({ step }: ShownRun): string {
+  return step === '' ? '' : inlineCode(step, MAX_STEP);
+}
+
+/** Who canceled it: Discord shows a user's name for the id, and mentions nobody here. */
+function personOf(actor: string): string {
+  const [, user] = /^discord user (\d{1,20})\b/.exec(actor) ?? [];
+  return user === undefined ? inlineCode(actor, MAX_STEP) : `<@${user}>`;
+}
+
+/** The run that it retries, and the one that retries it. */
+function relatives({ retryOf, retriedBy }: ShownRun): string[] {
+  const [earlier, later] = [retryOf, retriedBy].map((where) => (where === null ? undefined : messageUrl(where)));
+  return [
+    earlier === undefined ? '' : small(WORDS.retries(earlier)),
+    later === undefined ? '' : small(WORDS.retriedBy(later)),
+  ];
+}
+
+/** Results that are public links become buttons. */
+function linkResults({ results }: Pick<ShownRun, 'results'>): readonly RunResult[] {
+  return results.filter(({ value }) => publicUrl(value) !== undefined).slice(0, MAX_LINKS);
+}
+
+function textResults(run: Pick<ShownRun, 'results'>): readonly RunResult[] {
+  const links = linkResults(run);
+  return run.results.filter((result) => !links.includes(result));
+}
+
+const MAX_LINKS = 2;
+
+function place({ namespace, workflowName }: ShownRun): string {
   return small(WORDS.where(inlineCode(workflowName, MAX_NAME), inlineCode(namespace, MAX_NAME)));
 }
 
 /** Discord's small print. */
 function small(text: string): string {
   return `-# ${text}`;
+}
+
+const CELLS = 10;
+
+/** Argo's `done/total` as a bar with numbers; undefined if it is empty. */
+export function progressBar(progress: string): string {
+  const match = /^(\d{1,9})\/(\d{1,9})$/.exec(progress);
+  const total = Number(match?.[2]);
+  const done = Math.min(Number(match?.[1]), total);
+  if (match === null || total === 0) {
+    return '';
+  }
+  // Full only when all is done.
+  const filled = done === total ? CELLS : Math.min(CELLS - 1, Math.round((done / total) * CELLS));
+  return `${'▰'.repeat(filled)}${'▱'.repeat(CELLS - filled)} ${WORDS.steps(done, total)}`;
+}
+
+const ROW = 1;
+const BUTTON = 2;
+const BLUE = 1;
+const GREY = 2;
+const RED = 4;
+const LINK = 5;
+/** Discord's limit on a link. */
+const MAX_URL = 512;
+
+const CANCELABLE: ReadonlySet<RunState> = new Set(['queued', 'submitted', 'running']);
+const RETRYABLE: ReadonlySet<RunState> = new Set(['failed', 'error', 'canceled', 'refused', 'lost']);
+const WITH_LOGS: ReadonlySet<RunState> = new Set(['running', 'failed', 'error']);
+/** The cluster has (or keeps) nothing of it. */
+const WITHOUT_WORKFLOW: ReadonlySet<RunState> = new Set(['queued', 'refused', 'skipped', 'lost']);
+
+type Components = MessageBody['components'];
+
+/** One row of the actions that are possible now: at most five buttons, as many as Discord allows. */
+function runButtons(run: ShownRun, { uiUrl }: Pick<RenderOptions, 'uiUrl'>): Components {
+  const { state, cancelRequested } = run;
+  const link = WITHOUT_WORKFLOW.has(state) ? undefined : linkTo(run, uiUrl);
+  const buttons = [
+    ...(CANCELABLE.has(state) ? [button(run, 'cancel', cancelRequested)] : []),
+    ...(RETRYABLE.has(state) && run.retriedBy === null ? [button(run, 'retry')] : []),
+    ...(state === 'succeeded' && run.retriedBy === null ? [button(run, 'again')] : []),
+    ...(WITH_LOGS.has(state) ? [button(run, 'logs')] : []),
+    button(run, 'request'),
+    ...(state === 'succeeded' ? linkResults(run).map(resultButton) : []),
+    ...(link === undefined ? [] : [{ type: BUTTON, style: LINK, label: WORDS.linkButton, url: link } as const]),
+  ];
+  return [{ type: ROW, components: buttons }];
+}
+
+const LOOKS = {
+  cancel: { style: RED, label: WORDS.cancelButton },
+  retry: { style: BLUE, label: WORDS.retryButton },
+  again: { style: GREY, label: WORDS.againButton },
+  logs: { style: GREY, label: WORDS.logsButton },
+  request: { style: GREY, label: WORDS.requestButton },
+} as const;
+
+function button({ runId }: ShownRun, action: ButtonAction, disabled = false) {
+  const look = LOOKS[action];
+  return {
+    type: BUTTON,
+    style: look.style,
+    label: disabled ? WORDS.canceling : look.label,
+    custom_id: buttonId(action, runId),
+    disabled,
+  } as const;
+}
+
+/** Discord refuses a whole message for a link that leads nowhere public, such as a bare host name in a cluster. */
+function linkTo(run: ShownRun, uiUrl: string | undefined): string | undefined {
+  return shownUrl(workflowUrl(uiUrl, run));
+}
+
+function shownUrl(url: URL | undefined): string | undefined {
+  return url !== undefined && url.hostname.includes('.') && url.href.length <= MAX_URL ? url.href : undefined;
+}
+
+/** A value that is nothing but the address of a public page. */
+function publicUrl(value: string): string | undefined {
+  const url = /^https:\/\/\S+$/.test(value) ? URL.parse(value) : null;
+  return url === null || url.username !== '' ? undefined : shownUrl(url);
+}
+
+const MAX_LABEL = 60;
+
+/** `pull_request_url` is labelled "pull request". */
+function resultButton({ name, value }: RunResult) {
+  const words = name
+    .replaceAll(/[^A-Za-z0-9]+/g, ' ')
+    .replace(/ ?url$/i, '')
+    .trim()
+    .slice(0, MAX_LABEL)
+    .trim();
+  return {
+    type: BUTTON,
+    style: LINK,
+    label: words === '' ? WORDS.resultButton : words,
+    url: publicUrl(value) ?? value,
+  } as const;
 }

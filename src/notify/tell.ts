@@ -5,62 +5,106 @@ import type { MessageBody, SentMessage } from '../clients/discord/message.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ClaimedMessage, MessageAddress, Release } from '../ledger/messages.ts';
 import { chooseRoute, type Route } from './address.ts';
-import { judgeFailure, type Verdict } from './judge-failure.ts';
+import { judgeFailure, type TellingVerdict } from './judge-failure.ts';
 import { isLastWord, lastWordInMs, MIN_INTERVAL_MS, whatIsDue } from './pace.ts';
+import { isFinished } from '../domain/run-state.ts';
+import { pingBody, wantsPing } from './ping.ts';
 import { renderRun } from './render.ts';
 
-export interface TellDeps {
+interface TellDeps {
   readonly discord: Pick<DiscordClient, 'editOriginal' | 'editMessage' | 'postMessage'>;
   readonly sessions: Pick<Sessions, 'tokenOf' | 'status'>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
+  /** How long a command usually takes, in milliseconds, if that is known. */
+  readonly usualMs?: (command: string) => Promise<number | undefined>;
   /** Base of the Argo UI, for links. */
   readonly uiUrl: string | undefined;
 }
 
+/** The result of an update, and the error if it failed. */
+export interface Told {
+  readonly release: Release;
+  readonly error: DiscordError | undefined;
+}
+
 type Sendable = Extract<Route, { kind: 'token' | 'edit' | 'post' }>;
 
-/** Token, same message, new message: there are no more ways, and each is tried once a claim. */
+/** Token, same message, new message: these are all the ways, and each is tried once per claim. */
 const MAX_WAYS = 3;
 const STAYS: Omit<Release, keyof MessageAddress | 'outcome'> = { againInMs: undefined, restMs: 0, reason: '' };
 
 /** Brings one claimed message to its run's present state, by the best way that works, and says how to give it back. */
-export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Release> {
+export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Told> {
   const nowMs = deps.clock.now().getTime();
   const ageMs = nowMs - message.createdAt.getTime();
   const due = whatIsDue(message, nowMs);
   const { messageId, tokenRefused, posts, abandoned } = message;
   const address = { messageId, tokenRefused, posts };
   if (due === 'tell') {
-    return tellNow(message, address, ageMs, deps);
+    return withPing(message, await tellNow(message, address, ageMs, deps), deps);
   }
   const againInMs = due === 'nothing' ? lastWordInMs(message, ageMs) : due.laterMs;
-  return { ...address, ...STAYS, outcome: 'postponed', againInMs, reason: abandoned };
+  const told = quietly({ ...address, ...STAYS, outcome: 'postponed', againInMs, reason: abandoned });
+  return due === 'nothing' ? withPing(message, told, deps) : told;
 }
 
-async function tellNow(
-  message: ClaimedMessage,
-  start: MessageAddress,
-  ageMs: number,
-  deps: TellDeps,
-): Promise<Release> {
+/** Until the next attempt to notify somebody, in milliseconds. */
+const PING_RETRY_MS = 60_000;
+
+/** Notifies whoever wants to know that the run has ended, once its message says so. */
+async function withPing(message: ClaimedMessage, told: Told, { discord, clock }: TellDeps): Promise<Told> {
+  const { release } = told;
+  const isShown = release.outcome === 'told' || release.outcome === 'postponed';
+  if (!isShown || !wantsPing(message, release, clock.now().getTime())) {
+    return told;
+  }
+  const body = pingBody(message, release);
+  try {
+    await (body === undefined ? undefined : discord.postMessage(message.channelId, body));
+    return { ...told, release: { ...release, pinged: true } };
+  } catch (error) {
+    if (!(error instanceof DiscordError)) {
+      throw error;
+    }
+    const afterMs = Math.max(PING_RETRY_MS, error.retryAfterMs ?? 0);
+    return { ...told, release: error.retryable ? { ...release, againInMs: afterMs } : { ...release, pinged: true } };
+  }
+}
+
+/** Not tried, so it does not count as a try that failed. */
+function postpone({ abandoned }: ClaimedMessage, address: MessageAddress, ms: number): Release {
+  return { ...address, outcome: 'postponed', againInMs: ms, restMs: ms, reason: abandoned };
+}
+
+function quietly(release: Release): Told {
+  return { release, error: undefined };
+}
+
+async function usualTime({ state, command }: ClaimedMessage, { usualMs }: TellDeps): Promise<number | undefined> {
+  return isFinished(state) ? undefined : usualMs?.(command);
+}
+
+async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: number, deps: TellDeps): Promise<Told> {
   const token = await deps.sessions.tokenOf(message.interactionId);
+  const usualMs = await usualTime(message, deps);
   const circumstances = { ageMs, token, sessionsOk: deps.sessions.status().ok };
   let address = start;
+  let error: DiscordError | undefined;
   for (let way = 0; way < MAX_WAYS; way += 1) {
     const route = chooseRoute(message, address, circumstances);
     if (route.kind === 'wait') {
-      return { ...address, ...STAYS, outcome: 'failed', againInMs: route.ms, restMs: route.ms };
+      return quietly({ ...address, ...STAYS, outcome: 'failed', againInMs: route.ms, restMs: route.ms });
     }
     if (route.kind === 'none') {
-      return { ...address, ...STAYS, outcome: 'abandoned', reason: route.reason };
+      return { release: { ...address, ...STAYS, outcome: 'abandoned', reason: route.reason }, error };
     }
-    const result = await attempt({ message, address, route, last: isLastWord(message, ageMs) }, deps);
+    const result = await attempt({ message, address, route, last: isLastWord(message, ageMs), usualMs }, deps);
     if (!(result instanceof DiscordError)) {
       const posts = address.posts + (route.kind === 'post' ? 1 : 0);
       const againInMs = lastWordInMs(message, ageMs);
-      return {
+      return quietly({
         ...address,
         posts,
         messageId: result.id,
@@ -68,19 +112,27 @@ async function tellNow(
         againInMs,
         restMs: MIN_INTERVAL_MS,
         reason: '',
-      };
+      });
     }
-    const facts = { kind: route.kind, address, ageMs, attempts: message.attempts + 1, random: deps.random() };
-    const verdict = judgeFailure(result, facts);
+    error = result;
+    if (error.heldBack) {
+      return quietly(postpone(message, address, error.retryAfterMs ?? 0));
+    }
+    const attempts = message.attempts + 1;
+    const facts = { kind: route.kind, address, ephemeral: message.ephemeral, ageMs, attempts, random: deps.random() };
+    const verdict = judgeFailure(error, facts);
     if (verdict.kind !== 'reroute') {
-      return giveBack(address, verdict);
+      return { release: giveBack(address, verdict), error };
     }
     address = verdict.address;
   }
-  return { ...address, ...STAYS, outcome: 'abandoned', reason: 'no way of telling is left' };
+  return {
+    release: { ...address, ...STAYS, outcome: 'abandoned', reason: 'no way to deliver the message is left' },
+    error,
+  };
 }
 
-function giveBack(address: MessageAddress, verdict: Exclude<Verdict, { kind: 'reroute' }>): Release {
+function giveBack(address: MessageAddress, verdict: Exclude<TellingVerdict, { kind: 'reroute' }>): Release {
   return verdict.kind === 'retry'
     ? { ...address, outcome: 'failed', againInMs: verdict.afterMs, restMs: verdict.afterMs, reason: '' }
     : { ...address, ...STAYS, outcome: 'abandoned', reason: verdict.reason };
@@ -92,13 +144,14 @@ interface Attempt {
   readonly route: Sendable;
   /** Nothing can be changed after this. */
   readonly last: boolean;
+  readonly usualMs: number | undefined;
 }
 
 /** Sends it, without its buttons when Discord objects to the whole: the text is what matters. */
 async function attempt(wanted: Attempt, deps: TellDeps): Promise<SentMessage | DiscordError> {
-  const { message, address, route, last } = wanted;
+  const { message, address, route, last, usualMs } = wanted;
   const detached = route.kind === 'post' || address.posts > 0;
-  const body = renderRun({ runId: message.runId, ...message.run }, { uiUrl: deps.uiUrl, detached, last });
+  const body = renderRun(message, { uiUrl: deps.uiUrl, detached, last, usualMs });
   const sent = await send(wanted, body, deps);
   const objected = sent instanceof DiscordError && sent.code === 'discord.invalid' && body.components.length > 0;
   return objected ? send(wanted, { ...body, components: [] }, deps) : sent;
@@ -131,7 +184,7 @@ async function send(
   }
 }
 
-/** The same for a post that is tried again after its answer was lost, so that Discord posts it once: 25 characters. */
+/** The same for a post that is retried after its answer was lost, so that Discord posts it once: 25 characters. */
 function nonceOf(runId: string, posts: number): string {
   return `${runId.replaceAll('-', '').slice(0, 24)}${posts}`;
 }

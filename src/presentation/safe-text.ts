@@ -1,6 +1,6 @@
 /**
- * Text of others made safe to show: it stands inside code, where Discord knows no markdown, mention or link, and it can
- * neither end that code nor reorder what is around it.
+ * Makes text from others safe to show: inside code Discord interprets no markdown, mention or link, and the text can
+ * neither end the code nor reorder its surroundings.
  */
 
 /** Looks like a backtick and ends no code. */
@@ -8,13 +8,13 @@ const BACKTICK = 'ˋ';
 /** Controls, line separators, and marks that turn the direction of what follows; newline is seen to apart. */
 const UNSEEN = /(?!\n)[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
-/** One line as inline code; `–` where nothing is left. */
+/** One line as inline code; `–` if nothing is left. */
 export function inlineCode(text: string, max: number): string {
   const line = clean(text).replaceAll('\n', ' ').trim();
   return `\`${line === '' ? '–' : shorten(line, max)}\``;
 }
 
-/** Lines as a code block, or nothing where nothing is left. */
+/** Lines as a code block, or empty if nothing is left. */
 export function codeBlock(text: string, limits: { readonly chars: number; readonly lines: number }): string {
   const lines = clean(text).trim().split('\n');
   const kept = lines.slice(0, limits.lines).join('\n');
@@ -26,12 +26,12 @@ function clean(text: string): string {
   return text.toWellFormed().replaceAll('\r\n', '\n').replaceAll(UNSEEN, ' ').replaceAll('`', BACKTICK);
 }
 
-/** At most so many UTF-16 units, which is never more than Discord counts; never half a character. */
+/** At most this many UTF-16 units, which Discord never counts as more; never half a character. */
 function shorten(text: string, max: number): string {
   if (text.length <= max) {
     return text;
   }
-  // A cut through a pair leaves half of it, which is made whole by leaving it out.
+  // A cut through a surrogate pair leaves one half, which is removed.
   const cut = text.slice(0, max - 1);
   return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`;
 }

@@ -7,6 +7,15 @@ const UNITS = [
 
 /** `4 min 12 s`, `2 d 3 h`: the two largest units that say something, never negative. */
 export function describeDuration(ms: number): string {
+  return inUnits(ms, 2);
+}
+
+/** `4 min`, `2 d`: the largest unit alone. */
+export function describeAge(ms: number): string {
+  return inUnits(ms, 1);
+}
+
+function inUnits(ms: number, most: number): string {
   const seconds = Math.floor(Math.max(0, ms) / 1000);
   if (seconds === 0) {
     return 'under 1 s';
@@ -14,7 +23,7 @@ export function describeDuration(ms: number): string {
   const first = UNITS.findIndex(([, size]) => seconds >= size);
   let rest = seconds;
   const parts: string[] = [];
-  for (const [unit, size] of UNITS.slice(first, first + 2)) {
+  for (const [unit, size] of UNITS.slice(first, first + most)) {
     const count = Math.floor(rest / size);
     rest %= size;
     if (count > 0) {

@@ -1,0 +1,97 @@
+import { backoffMs } from '../base/backoff.ts';
+import { errorMessage } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import { Worker } from '../base/worker.ts';
+import { DiscordError } from '../clients/discord/errors.ts';
+import type { DiscordClient } from '../clients/discord/client.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import { approversOf } from '../domain/approval-rules.ts';
+import type { RuleSource } from '../domain/command-rules.ts';
+import { claimDueAsks, releaseAsk, type ClaimedAsk } from '../ledger/approval-asks.ts';
+import { renderAsk } from './render-ask.ts';
+
+interface AskerDeps extends RuleSource {
+  readonly db: Queryable;
+  readonly discord: Pick<DiscordClient, 'postMessage' | 'editMessage'>;
+  readonly logger: Logger;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+const ASKS_AT_A_TIME = 8;
+
+/**
+ * Asks for approvals: one new message each, which pings the approvers once, since an edit of the run's message notifies
+ * nobody. When it is decided, that message says by whom.
+ */
+export class Asker {
+  readonly #deps: AskerDeps;
+  readonly #worker: Worker;
+
+  constructor(deps: AskerDeps) {
+    this.#deps = deps;
+    this.#worker = new Worker({
+      name: 'ask',
+      logger: deps.logger,
+      pass: () => this.#pass(),
+      failureDelayMs: 1000,
+    });
+  }
+
+  start(): void {
+    this.#worker.start();
+  }
+
+  /** Stops claiming and waits for the requests in flight. */
+  stop(): Promise<void> {
+    return this.#worker.stop();
+  }
+
+  /** Looks for due messages in `delayMs` at the latest. */
+  nudge(delayMs = 0): void {
+    this.#worker.nudge(delayMs);
+  }
+
+  async #pass(): Promise<number> {
+    const { asks, nextInMs } = await claimDueAsks(this.#deps.db, ASKS_AT_A_TIME);
+    await Promise.all(asks.map((ask) => this.#ask(ask)));
+    return asks.length === ASKS_AT_A_TIME ? 0 : (nextInMs ?? Infinity);
+  }
+
+  async #ask(ask: ClaimedAsk): Promise<void> {
+    const { db, logger, random } = this.#deps;
+    try {
+      await releaseAsk(db, ask, { messageId: await this.#send(ask), retryInMs: undefined });
+    } catch (error) {
+      if (!(error instanceof DiscordError)) {
+        throw error;
+      }
+      const { runId, node, fence, messageId } = ask;
+      const retryInMs = error.retryable
+        ? Math.max(error.retryAfterMs ?? 0, backoffMs(fence, { firstMs: 1000, maxMs: 60_000 }, random()))
+        : undefined;
+      logger.warn(
+        { runId, node, code: error.code, error: errorMessage(error), retryInMs },
+        'could not ask for an approval',
+      );
+      await releaseAsk(db, ask, { messageId, retryInMs });
+      this.nudge(retryInMs);
+    }
+  }
+
+  /** @returns the id of the message, or empty if there is nobody to ask */
+  async #send(ask: ClaimedAsk): Promise<string> {
+    const { discord, rules } = this.#deps;
+    const approvers = approversOf(ask.rules, ask.command, rules());
+    const body = renderAsk(ask, approvers);
+    if (ask.messageId !== '') {
+      return (await discord.editMessage(ask.channelId, ask.messageId, body)).id;
+    }
+    if (ask.state !== 'waiting' || approvers.roles.length + approvers.users.length === 0) {
+      return '';
+    }
+    // The same for a post whose answer was lost, so that Discord posts it once.
+    const nonce = `ask${ask.key}`;
+    return (await discord.postMessage(ask.channelId, { ...body, nonce, enforce_nonce: true })).id;
+  }
+}

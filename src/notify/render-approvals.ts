@@ -1,0 +1,89 @@
+import type { MessageBody } from '../clients/discord/message.ts';
+import { askingOf } from '../domain/approval-rules.ts';
+import type { ShownApproval } from '../ledger/messages.ts';
+import { approvalButtonId } from '../presentation/button-id.ts';
+import { inlineCode } from '../presentation/safe-text.ts';
+import { APPROVAL_WORDS } from '../presentation/words.ts';
+import type { ShownRun } from './shown-run.ts';
+
+/** Limits for text from others, which leave room for the rest of the message. */
+const MAX_NODE = 50;
+const MAX_MESSAGE = 160;
+const MAX_NAME = 50;
+/** Discord has five rows of buttons, and the run's own take one. */
+const MAX_ASKED = 4;
+const MAX_DECIDED = 3;
+
+const ROW = 1;
+const BUTTON = 2;
+const GREEN = 3;
+const RED = 4;
+
+/** What a run waits for, who decided what, and since when nothing could be seen: a line each. */
+export function approvalLines({ state: runState, approvals }: ShownRun): string[] {
+  const asked = askedOf(runState, approvals);
+  const decided = approvals.filter(({ verdict, kind }) => verdict !== null && kind === 'node');
+  const open = runState === 'running' ? approvals.filter(({ state }) => state === 'waiting') : [];
+  return [
+    ...(open.some(({ kind }) => kind === 'suspended') ? [APPROVAL_WORDS.suspended] : []),
+    ...(open.some(({ kind }) => kind === 'offloaded') ? [APPROVAL_WORDS.offloaded] : []),
+    ...decided.slice(-MAX_DECIDED).map(decisionLine),
+    ...asked.slice(0, MAX_ASKED).map(askedLine),
+    ...(asked.length > MAX_ASKED ? [APPROVAL_WORDS.more(asked.length - MAX_ASKED)] : []),
+  ];
+}
+
+/** Two buttons for each approval that waits. */
+export function approvalButtons({ runId, state, approvals }: ShownRun): MessageBody['components'] {
+  const asked = askedOf(state, approvals);
+  const name = (node: string): string => (asked.length > 1 ? ` ${node.slice(0, MAX_NODE).toWellFormed()}` : '');
+  return asked.slice(0, MAX_ASKED).map(({ key, node }) => decisionButtons(runId, key, name(node)));
+}
+
+/** @param suffix distinguishes the buttons of several approvals */
+export function decisionButtons(runId: string, key: string, suffix: string): MessageBody['components'][number] {
+  const [approve, reject] = [approvalButtonId('approve', runId, key), approvalButtonId('reject', runId, key)];
+  return {
+    type: ROW,
+    components: [
+      { type: BUTTON, style: GREEN, label: `${APPROVAL_WORDS.approveButton}${suffix}`, custom_id: approve },
+      { type: BUTTON, style: RED, label: `${APPROVAL_WORDS.rejectButton}${suffix}`, custom_id: reject },
+    ],
+  };
+}
+
+/** Only a running workflow waits, whatever was left open. */
+function askedOf(runState: ShownRun['state'], all: readonly ShownApproval[]): ShownApproval[] {
+  const approvals = runState === 'running' ? all : [];
+  return approvals.filter(({ kind, state }) => kind === 'node' && state === 'waiting');
+}
+
+function askedLine({ node, rules, votes, expiresAt, fields }: ShownApproval): string {
+  const approved = Object.values(votes).map(({ name }) => inlineCode(name, MAX_NAME));
+  const until = expiresAt === null ? '' : APPROVAL_WORDS.until(`<t:${Math.floor(Date.parse(expiresAt) / 1000)}:R>`);
+  const parts = [
+    APPROVAL_WORDS.waits(inlineCode(node, MAX_NODE)),
+    rules.message === '' ? '' : inlineCode(rules.message, MAX_MESSAGE),
+    until,
+    rules.quorum > 1 ? APPROVAL_WORDS.votes(approved.length, rules.quorum) : '',
+    approved.length > 0 ? APPROVAL_WORDS.approvedBy(approved.slice(0, 3).join(', ')) : '',
+    askingOf(fields).kind === 'too_many' ? APPROVAL_WORDS.tooMany : '',
+    rules.problem === '' ? '' : APPROVAL_WORDS.invalid,
+  ];
+  return parts.filter((part) => part !== '').join(' · ');
+}
+
+type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'state' | 'problem'>;
+
+/** What became of an approval. */
+export function decisionLine(approval: Decided): string {
+  const { node, verdict, decidedBy, state, problem } = approval;
+  if (verdict === null) {
+    return APPROVAL_WORDS.over(inlineCode(node, MAX_NODE), inlineCode(problem, MAX_MESSAGE));
+  }
+  const words = APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, inlineCode(decidedBy, MAX_NAME));
+  if (state === 'gone') {
+    return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
+  }
+  return state === 'deciding' && problem !== '' ? `${words} · ${APPROVAL_WORDS.applying}` : words;
+}

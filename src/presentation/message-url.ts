@@ -1,0 +1,9 @@
+/** A message's address in Discord; undefined for ids that are none. */
+export function messageUrl(place: {
+  readonly guildId: string;
+  readonly channelId: string;
+  readonly messageId: string;
+}): string | undefined {
+  const ids = [place.guildId, place.channelId, place.messageId];
+  return ids.every((id) => /^\d{1,20}$/.test(id)) ? `https://discord.com/channels/${ids.join('/')}` : undefined;
+}

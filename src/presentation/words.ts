@@ -1,0 +1,67 @@
+import type { RunState } from '../domain/run-state.ts';
+
+/** All words about a run that people read in the chat. */
+export const STATE_WORDS: Readonly<Record<RunState, { readonly icon: string; readonly title: string }>> = {
+  queued: { icon: '🕓', title: 'Queued' },
+  submitted: { icon: '📨', title: 'Submitted' },
+  running: { icon: '▶️', title: 'Running' },
+  succeeded: { icon: '✅', title: 'Succeeded' },
+  failed: { icon: '❌', title: 'Failed' },
+  error: { icon: '⚠️', title: 'Error' },
+  canceled: { icon: '⏹️', title: 'Canceled' },
+  refused: { icon: '🚫', title: 'Refused' },
+  skipped: { icon: '💤', title: 'Recorded, not run' },
+  lost: { icon: '❔', title: 'Lost' },
+};
+
+export const WORDS = {
+  /** How long something took. */
+  in: (duration: string) => `in ${duration}`,
+  after: (duration: string) => `after ${duration}`,
+  /** `when` counts up in everybody's own client. */
+  started: (when: string) => `started ${when}`,
+  waitingSince: (when: string) => `since ${when}`,
+  /** Where the person is not shown by Discord itself. */
+  askedBy: (person: string) => `for ${person}`,
+  usually: (duration: string) => `usually ${duration}`,
+  canceledBy: (actor: string) => `Canceled by ${actor}.`,
+  waitsFor: (what: string) => `Waiting in the cluster: ${what}`,
+  retries: (url: string) => `Retry of [an earlier run](${url})`,
+  retriedBy: (url: string) => `Continues in [a new run](${url})`,
+  attempt: (number: number) => `attempt ${number}`,
+  steps: (done: number, total: number) => `${done}/${total}`,
+  where: (workflow: string, namespace: string) => `${workflow} in ${namespace}`,
+  canceling: 'Canceling …',
+  skipped: 'The dispatcher is disabled, so nothing was submitted.',
+  lostOf: 'The workflow disappeared before facteur saw how it ended.',
+  stillTrying: 'The cluster is not accepting it yet; facteur keeps trying.',
+  lastWord: 'This message can no longer be updated. `/status` shows the current state.',
+  cancelButton: 'Cancel',
+  retryButton: 'Retry',
+  againButton: 'Run again',
+  requestButton: 'Show request',
+  logsButton: 'Logs',
+  linkButton: 'Open in Argo',
+  resultButton: 'Result',
+} as const;
+
+/** All words about approvals in a run's message. */
+export const APPROVAL_WORDS = {
+  waits: (node: string) => `⏸️ ${node} waits for approval`,
+  until: (when: string) => `expires ${when}`,
+  votes: (count: number, quorum: number) => `${count} of ${quorum} approved`,
+  approvedBy: (names: string) => `approved by ${names}`,
+  tooMany: 'it asks for more values than a form can have: use `facteur approvals`',
+  invalid: 'nobody can decide it here, because annotations of its template are invalid',
+  decided: (node: string, verdict: 'approved' | 'rejected', by: string) =>
+    `${verdict === 'approved' ? '👍' : '👎'} ${node} ${verdict} by ${by}`,
+  over: (node: string, why: string) => `${node} no longer waits: ${why}`,
+  applying: 'the cluster has not accepted it yet; facteur keeps trying',
+  notApplied: (why: string) => `without effect: ${why}`,
+  more: (count: number) => `and ${count} more: \`facteur approvals list\``,
+  suspended: '⏸️ The workflow is suspended. Resume it in Argo.',
+  offloaded:
+    'ℹ️ Argo keeps the steps of this workflow in its own database, so facteur cannot see whether one waits for approval. Look in Argo.',
+  approveButton: 'Approve',
+  rejectButton: 'Reject',
+} as const;
