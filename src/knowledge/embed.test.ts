@@ -1,0 +1,229 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
+import { createLogger } from '../base/logger.ts';
+import { Secret } from '../base/secret.ts';
+import type { Timer } from '../base/timer.ts';
+import { createEmbeddingsClient } from '../clients/embeddings/client.ts';
+import type { EmbeddingsConfig } from '../config/config.ts';
+import { answerFor, startEndpoint, vectorOf } from '../../test/support/embeddings.ts';
+import { batches, endpointEmbedder, ngramEmbedder, type EmbeddedText, type Embedder } from './embed.ts';
+
+const NEVER = new AbortController().signal;
+const TEXTS = ['alpha', 'be', 'gamma ray', 'delta!'];
+
+interface Settings extends Partial<EmbeddingsConfig> {
+  readonly url: string;
+}
+
+/** Time stands still but for the waits, which end at once and are noted. */
+function instantTimer(): Timer & { readonly waits: number[] } {
+  const waits: number[] = [];
+  let now = 0;
+  return {
+    waits,
+    elapsedMs: () => now,
+    sleep: async (ms) => {
+      waits.push(ms);
+      now += ms;
+    },
+  };
+}
+
+function embedderFor(settings: Settings) {
+  const timer = instantTimer();
+  const log: string[] = [];
+  const config = { model: 'm', queryPrefix: '', passagePrefix: '', timeoutMs: 60_000, ...settings };
+  const client = createEmbeddingsClient({
+    ...config,
+    proxies: { noProxy: '' },
+    clock: systemClock,
+    elapsedMs: () => timer.elapsedMs(),
+  });
+  onTestFinished(() => client.close());
+  const embedder: Embedder = endpointEmbedder({
+    client,
+    settings: config,
+    timer,
+    logger: createLogger('debug', { write: (line) => log.push(line) }),
+  });
+  return { embedder, timer, log };
+}
+
+/** What was made of a text, up to its length and its zeros. */
+function madeOf(made: EmbeddedText | undefined): number[] | undefined {
+  const first = made?.embedding[2] ?? 0;
+  return made?.embedding.slice(0, 4).map((number) => Math.round(number / first));
+}
+
+const all: readonly (number[] | undefined)[] = TEXTS.map(vectorOf);
+const without = (place: number) => all.with(place, undefined);
+
+test('each text gets its own vector, of length 1 and 1,536 numbers, and a version', async () => {
+  const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
+  const { embedder } = embedderFor({ url: `${url}/v1`, apiKey: new Secret('key') });
+  const made = await embedder.embedPassages(TEXTS, NEVER);
+  expect(made.map(madeOf)).toEqual(all);
+  expect(made.map((one) => one?.version)).toEqual(['m@4', 'm@4', 'm@4', 'm@4']);
+  expect(made.map((one) => one?.embedding.length)).toEqual([1536, 1536, 1536, 1536]);
+  expect(Math.hypot(...(made[0]?.embedding ?? []))).toBeCloseTo(1, 6);
+  expect(requests).toEqual([
+    {
+      path: '/v1/embeddings',
+      authorization: 'Bearer key',
+      body: { model: 'm', input: TEXTS, encoding_format: 'float' },
+    },
+  ]);
+});
+
+test.each([
+  ['', '/embeddings'],
+  ['/v1', '/v1/embeddings'],
+  ['/v1/embeddings', '/v1/embeddings'],
+  ['/x/embeddings?api-version=2', '/x/embeddings?api-version=2'],
+])('the URL …%s is asked at %s', async (path, expected) => {
+  const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
+  await embedderFor({ url: url + path }).embedder.embedQuery('x', NEVER);
+  expect(requests.map((request) => request.path)).toEqual([expected]);
+});
+
+test('dimensions are requested only if configured, and required of each answer', async () => {
+  const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
+  expect(await embedderFor({ url, dimensions: 4 }).embedder.embedQuery('x', NEVER)).toMatchObject({ version: 'm@4' });
+  expect(await embedderFor({ url, dimensions: 8 }).embedder.embedQuery('x', NEVER)).toBeUndefined();
+  expect(requests.map(({ body }) => body.dimensions)).toEqual([4, 8]);
+});
+
+test('prefixes are put before queries and passages, and are part of the version', async () => {
+  const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
+  const { embedder } = embedderFor({ url, queryPrefix: 'query: ', passagePrefix: 'passage: ' });
+  const query = await embedder.embedQuery('a', NEVER);
+  const passage = await embedder.embedPassage('a', NEVER);
+  expect(requests.map(({ body }) => body.input)).toEqual([['query: a'], ['passage: a']]);
+  expect(query?.version).toBe(passage?.version);
+  expect(query?.version).toMatch(/^m@4\+[0-9a-f]{8}$/);
+});
+
+test.each<[string, (texts: readonly string[]) => unknown, readonly (number[] | undefined)[]]>([
+  ['in another order', (texts) => ({ data: answerFor(texts).data.toReversed() }), all],
+  ['without indices', (texts) => ({ data: texts.map((text) => ({ embedding: vectorOf(text) })) }), all],
+  [
+    'base64 in spite of float',
+    (texts) => ({
+      data: texts.map((text, index) => ({
+        index,
+        embedding: Buffer.from(new Float32Array(vectorOf(text)).buffer).toString('base64'),
+      })),
+    }),
+    all,
+  ],
+  ['one that is no number', withVector(1, [1, null, 1, 0]), without(1)],
+  [
+    'one with NaN in base64',
+    withVector(1, Buffer.from(new Float32Array([1, NaN]).buffer).toString('base64')),
+    without(1),
+  ],
+  ['one that is all zero', withVector(2, [0, 0, 0, 0]), without(2)],
+  [
+    'one that is too long',
+    withVector(
+      2,
+      Array.from({ length: 1537 }, () => 1),
+    ),
+    without(2),
+  ],
+  ['one that is empty', withVector(0, []), without(0)],
+  ['base64 that was cut', withVector(0, 'AACAPwA='), without(0)],
+])('an answer with vectors %s gives no text a wrong one', async (_what, answer, expected) => {
+  const { url } = await startEndpoint(({ body }) => ({ body: answer(body.input) }));
+  expect((await embedderFor({ url, dimensions: 4 }).embedder.embedPassages(TEXTS, NEVER)).map(madeOf)).toEqual(
+    expected,
+  );
+});
+
+function withVector(place: number, embedding: unknown) {
+  return (texts: readonly string[]): unknown => ({
+    data: answerFor(texts).data.map((item: object, index: number) => (index === place ? { ...item, embedding } : item)),
+  });
+}
+
+test.each<[string, unknown]>([
+  ['no JSON', '<html>'],
+  ['NaN, which is no JSON', '{"data":[{"index":0,"embedding":[NaN]}]}'],
+  ['no list', { data: {} }],
+  ['a list of something else', { data: [1, 2, 3, 4] }],
+  ['too few vectors', answerFor(TEXTS.slice(0, 3))],
+  ['too many vectors', answerFor([...TEXTS, 'more'])],
+  ['the same index twice', { data: answerFor(TEXTS).data.map((item: object) => ({ ...item, index: 0 })) }],
+  [
+    'another index',
+    { data: answerFor(TEXTS).data.map((item: object, index: number) => ({ ...item, index: index + 1 })) },
+  ],
+])('an answer with %s embeds nothing, and no text is logged', async (_what, body) => {
+  // The same whatever it is asked, also for one text.
+  const { url } = await startEndpoint(({ body: { input } }) => ({ body: input.length === 4 ? body : { data: [] } }));
+  const { embedder, log } = embedderFor({ url });
+  expect(await embedder.embedPassages(TEXTS, NEVER)).toEqual([undefined, undefined, undefined, undefined]);
+  expect(log.join('')).toContain('texts could not be embedded');
+  expect(log.join('')).not.toMatch(/alpha|gamma/);
+});
+
+test('one text that the endpoint refuses leaves the others of its batch theirs', async () => {
+  for (const status of [400, 500]) {
+    const { url } = await startEndpoint(({ body }) =>
+      body.input.includes('gamma ray') ? { status, body: { error: 'alpha' } } : { body: answerFor(body.input) },
+    );
+    const made = await embedderFor({ url }).embedder.embedPassages(TEXTS, NEVER);
+    expect(made.map(madeOf)).toEqual(without(2));
+  }
+});
+
+test('a wait that the endpoint asks for is kept, by everybody', async () => {
+  let refusals = 2;
+  const { url, requests } = await startEndpoint(({ body }) =>
+    (refusals -= 1) >= 0 ? { status: 429, headers: { 'retry-after': '7' }, body: {} } : { body: answerFor(body.input) },
+  );
+  const { embedder, timer } = embedderFor({ url });
+  // Somebody waits for this one, so it does not.
+  expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
+  expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
+  expect(requests).toHaveLength(1);
+  expect((await embedder.embedPassages(['x'], NEVER)).map((one) => one?.version)).toEqual(['m@4']);
+  expect(timer.waits).toEqual([7000, 7000]);
+  expect(requests).toHaveLength(3);
+});
+
+test('an endpoint that stays away is given up', async () => {
+  const { url, requests } = await startEndpoint(() => ({ status: 503, body: {} }));
+  const { embedder, timer } = embedderFor({ url });
+  expect(await embedder.embedPassages(['x'], NEVER)).toEqual([undefined]);
+  expect(timer.waits).toEqual([500, 2000, 8000]);
+  expect(requests).toHaveLength(4);
+});
+
+test('an endpoint that never answers is given up, and one that hangs up', async () => {
+  const silent = await startEndpoint(() => undefined);
+  const rude = await startEndpoint((_request, response) => {
+    response.destroy();
+    return undefined;
+  });
+  expect(await embedderFor({ url: silent.url, timeoutMs: 50 }).embedder.embedQuery('x', NEVER)).toBeUndefined();
+  expect(await embedderFor({ url: rude.url }).embedder.embedQuery('x', NEVER)).toBeUndefined();
+  const gone = new AbortController();
+  const abandoned = embedderFor({ url: silent.url }).embedder.embedQuery('x', gone.signal);
+  gone.abort();
+  expect(await abandoned).toBeUndefined();
+});
+
+test('requests have 64 texts and 200 kB at most', () => {
+  expect(batches(Array.from({ length: 130 }, () => 'x')).map(({ length }) => length)).toEqual([64, 64, 2]);
+  expect(batches(Array.from({ length: 4 }, () => 'é'.repeat(40_000))).map(({ length }) => length)).toEqual([2, 2]);
+  expect(batches(['é'.repeat(200_000), 'x']).map(({ length }) => length)).toEqual([1, 1]);
+  expect(batches([])).toEqual([]);
+});
+
+test('without an endpoint, texts become n-grams, and a text without words nothing', async () => {
+  const made = await ngramEmbedder.embedPassages(['deploy', '…'], NEVER);
+  expect(made).toMatchObject([{ version: 'facteur-ngrams-1' }, undefined]);
+  expect(Math.hypot(...(made[0]?.embedding ?? []))).toBeCloseTo(1, 6);
+  expect(await ngramEmbedder.embedQuery('deploy', NEVER)).toEqual(made[0]);
+});

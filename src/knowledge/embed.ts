@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { errorMessage } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Timer } from '../base/timer.ts';
+import type { EmbeddingsClient } from '../clients/embeddings/client.ts';
+import { EmbeddingsError } from '../clients/embeddings/errors.ts';
+import type { EmbeddingsConfig } from '../config/config.ts';
+import { EMBEDDING_WIDTH } from '../domain/embedding.ts';
+import { embedNgrams, NGRAMS_VERSION } from './ngrams.ts';
+
+/** In one request. */
+const BATCH_TEXTS = 64;
+const BATCH_BYTES = 200_000;
+/** The rest of a text is not embedded: models read some thousand tokens, and refuse more or ignore it. */
+const MAX_CHARACTERS = 24_000;
+/** Digits that a stored number has: 32-bit floats. */
+const DIGITS = 8;
+
+/** A text as numbers of length 1 in all, and what made them: only those of one version may be compared. */
+export interface EmbeddedText {
+  readonly embedding: readonly number[];
+  readonly version: string;
+}
+
+/** One per text, in their order; undefined where there is none. */
+type Embedded = readonly (EmbeddedText | undefined)[];
+
+/** Makes numbers of texts. Nothing here rejects: a text without an embedding is still found by its words. */
+export interface Embedder {
+  /** What is to be stored, one attempt: somebody waits. */
+  embedPassage(text: string, signal: AbortSignal): Promise<EmbeddedText | undefined>;
+  /** What is looked for, one attempt: somebody waits. */
+  embedQuery(text: string, signal: AbortSignal): Promise<EmbeddedText | undefined>;
+  /** Many that are to be stored, with the patience that the endpoint asks for. */
+  embedPassages(texts: readonly string[], signal: AbortSignal): Promise<Embedded>;
+}
+
+/** Without an endpoint. */
+export const ngramEmbedder: Embedder = {
+  embedPassage: (text) => Promise.resolve(ngrams(text)),
+  embedQuery: (text) => Promise.resolve(ngrams(text)),
+  embedPassages: (texts) => Promise.resolve(texts.map(ngrams)),
+};
+
+function ngrams(text: string): EmbeddedText | undefined {
+  return stored(embedNgrams(text.slice(0, MAX_CHARACTERS)), NGRAMS_VERSION);
+}
+
+interface EndpointDeps {
+  readonly client: Pick<EmbeddingsClient, 'embed'>;
+  readonly settings: Pick<EmbeddingsConfig, 'model' | 'queryPrefix' | 'passagePrefix'>;
+  readonly timer: Timer;
+  readonly logger: Logger;
+}
+
+/** Waits between attempts at one batch, in milliseconds, unless the endpoint asks for another. */
+const WAITS_MS = [500, 2000, 8000];
+
+/** By an endpoint's model. */
+export function endpointEmbedder(deps: EndpointDeps): Embedder {
+  const { queryPrefix, passagePrefix } = deps.settings;
+  const one = async (text: string, signal: AbortSignal): Promise<EmbeddedText | undefined> =>
+    (await attempt(deps, [text], signal, []))[0];
+  return {
+    embedPassage: (text, signal) => one(prefixed(passagePrefix, text), signal),
+    embedQuery: (text, signal) => one(prefixed(queryPrefix, text), signal),
+    async embedPassages(texts, signal) {
+      const all: (EmbeddedText | undefined)[] = [];
+      for (const batch of batches(texts.map((text) => prefixed(passagePrefix, text)))) {
+        all.push(...(await attempt(deps, batch, signal, WAITS_MS)));
+      }
+      return all;
+    },
+  };
+}
+
+function prefixed(prefix: string, text: string): string {
+  return prefix + text.slice(0, MAX_CHARACTERS);
+}
+
+/** As few requests as possible. */
+export function batches(texts: readonly string[]): string[][] {
+  const made: string[][] = [];
+  let bytes = 0;
+  for (const text of texts) {
+    const size = Buffer.byteLength(text);
+    const last = made.at(-1);
+    if (last === undefined || last.length === BATCH_TEXTS || bytes + size > BATCH_BYTES) {
+      made.push([text]);
+      bytes = size;
+    } else {
+      last.push(text);
+      bytes += size;
+    }
+  }
+  return made;
+}
+
+/** @param waits in milliseconds, one before each further attempt */
+async function attempt(
+  deps: EndpointDeps,
+  texts: readonly string[],
+  signal: AbortSignal,
+  waits: readonly number[],
+): Promise<Embedded> {
+  try {
+    const vectors = await deps.client.embed(texts, signal);
+    const missing = vectors.filter((vector) => vector === undefined).length;
+    if (missing > 0) {
+      deps.logger.warn({ missing, texts: texts.length }, 'the embeddings endpoint answered with unusable vectors');
+    }
+    return vectors.map((vector) =>
+      vector === undefined ? undefined : stored(vector, versionOf(deps.settings, vector)),
+    );
+  } catch (error) {
+    const next = signal.aborted ? undefined : nextStep(error, texts, waits);
+    if (next === undefined) {
+      deps.logger.warn({ error: errorMessage(error), texts: texts.length }, 'texts could not be embedded');
+      return texts.map(() => undefined);
+    }
+    if (next.waitMs > 0) {
+      await deps.timer.sleep(next.waitMs, signal).catch(() => undefined);
+    }
+    const results: (EmbeddedText | undefined)[] = [];
+    for (const part of next.parts) {
+      results.push(...(await attempt(deps, part, signal, next.waits)));
+    }
+    return results;
+  }
+}
+
+interface Step {
+  readonly waitMs: number;
+  readonly waits: readonly number[];
+  readonly parts: readonly (readonly string[])[];
+}
+
+/**
+ * After a failure: the same again later; or, if the endpoint will not take these texts, each half on its own, because one
+ * text can spoil a batch. Undefined to give up.
+ */
+function nextStep(error: unknown, texts: readonly string[], waits: readonly number[]): Step | undefined {
+  if (!(error instanceof EmbeddingsError)) {
+    return undefined;
+  }
+  const [waitMs, ...later] = waits;
+  if (error.retryable && waitMs !== undefined) {
+    return { waitMs: Math.max(waitMs, error.retryAfterMs ?? 0), waits: later, parts: [texts] };
+  }
+  const mayBeOneText = ['embeddings.refused', 'embeddings.unavailable', 'embeddings.bad_answer'].includes(error.code);
+  const half = Math.ceil(texts.length / 2);
+  return mayBeOneText && texts.length > 1
+    ? { waitMs: 0, waits, parts: [texts.slice(0, half), texts.slice(half)] }
+    : undefined;
+}
+
+/** Prefixes change the numbers, so they are part of it. */
+function versionOf(
+  { model, queryPrefix, passagePrefix }: EndpointDeps['settings'],
+  { length }: readonly number[],
+): string {
+  const plain = `${model}@${length}`;
+  if (queryPrefix === '' && passagePrefix === '') {
+    return plain;
+  }
+  return `${plain}+${createHash('sha256')
+    .update(JSON.stringify([queryPrefix, passagePrefix]))
+    .digest('hex')
+    .slice(0, 8)}`;
+}
+
+/** Of length 1, filled up with zeros; undefined if it has no direction. */
+function stored(vector: readonly number[], version: string): EmbeddedText | undefined {
+  const length = Math.hypot(...vector);
+  if (!Number.isFinite(length) || length === 0) {
+    return undefined;
+  }
+  const numbers = vector.map((number) => Number((number / length).toPrecision(DIGITS)));
+  const rest = Array.from({ length: EMBEDDING_WIDTH - vector.length }, () => 0);
+  return { embedding: [...numbers, ...rest], version };
+}

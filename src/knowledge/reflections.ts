@@ -1,0 +1,60 @@
+import type { Database } from '../clients/postgres/database.ts';
+import { saveReflection, type NewReflection, type Reflection } from '../ledger/run-reports.ts';
+import { searchReflections, type FoundReflection, type ReflectionQuery } from '../ledger/search-reflections.ts';
+import type { Reporter, Written } from '../ledger/write-report.ts';
+import type { EmbeddedText, Embedder } from './embed.ts';
+import type { ReflectionEvents } from './reflection-events.ts';
+
+interface KnowledgeDeps {
+  readonly db: Database;
+  readonly embedder: Embedder;
+  readonly events: ReflectionEvents;
+}
+
+/** A reflection as it arrives; one without its own embedding is embedded here. */
+type ReflectionToSave = Omit<NewReflection, 'embedding' | 'embeddingVersion'> & {
+  readonly embedded: EmbeddedText | undefined;
+};
+
+/** What to look for; a text without an embedding is embedded here. */
+type KnowledgeQuery = Omit<ReflectionQuery, 'embedding' | 'embeddingVersion' | 'exactBelow'> & {
+  readonly embedded: EmbeddedText | undefined;
+};
+
+interface KnowledgeAnswer {
+  readonly found: readonly FoundReflection[];
+  /** Whose embeddings were compared with the query's; undefined if it was searched for by words alone. */
+  readonly embeddingVersion: string | undefined;
+}
+
+/** Reflections with their embeddings. Without an embedding, one is saved, and found, all the same. */
+export interface Knowledge {
+  save(reporter: Reporter, reflection: ReflectionToSave, signal: AbortSignal): Promise<Written<Reflection>>;
+  search(query: KnowledgeQuery, signal: AbortSignal): Promise<KnowledgeAnswer>;
+}
+
+export function createKnowledge({ db, embedder, events }: KnowledgeDeps): Knowledge {
+  return {
+    save(reporter, { embedded: given, ...reflection }, signal) {
+      const work = async (): Promise<Written<Reflection>> => {
+        const embedded = given ?? (await embedder.embedPassage(reflection.content, signal));
+        return saveReflection(db, reporter, {
+          ...reflection,
+          embedding: embedded?.embedding ?? null,
+          embeddingVersion: embedded?.version ?? null,
+        });
+      };
+      return events.save(reflection.type, work, ({ kind }) => kind === 'created' || kind === 'unchanged');
+    },
+    async search({ embedded: given, ...query }, signal) {
+      let embedded = given;
+      const found = await events.search(async () => {
+        embedded ??= query.text === undefined ? undefined : await embedder.embedQuery(query.text, signal);
+        const vector =
+          embedded === undefined ? {} : { embedding: embedded.embedding, embeddingVersion: embedded.version };
+        return searchReflections(db, { ...query, ...vector });
+      });
+      return { found, embeddingVersion: embedded?.version };
+    },
+  };
+}
