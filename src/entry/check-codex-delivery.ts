@@ -4,8 +4,9 @@ import { Refusal } from '../domain/refusal.ts';
 import { CodexTaskStage } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 
 /**
- * Lets through what may be run, at every door alike. In the order of the contract: what can never be done, then what is
- * switched off, then what is missing.
+ * Checks whether a task may run, the same at every door. In the order of the contract: permanent refusals, then
+ * disabled
+ * features, then missing data.
  *
  * @throws Refusal `unsupported_stage` or `missing_delivery_id`, FacteurError `codex.disabled`
  */

@@ -1,8 +1,8 @@
 import type { CodexDelivery } from '../../domain/codex-delivery.ts';
 import type { Door } from '../../domain/command.ts';
-import { Refusal } from '../../domain/refusal.ts';
+import { Refusal, refusalOfField } from '../../domain/refusal.ts';
 import { type CodexTask, CodexTaskSchema } from '../../proto/proompteng/froussard/v1/codex_task_pb.ts';
-import { checkKeyLength, deliveryIdOf } from './delivery-id.ts';
+import { deliveryIdOf } from './event-id.ts';
 import type { Incoming } from './incoming.ts';
 import { decodeMessage } from './message.ts';
 import { openEnvelope } from './payload.ts';
@@ -18,11 +18,29 @@ const LAST_SECOND = 253_402_300_799n;
  * @throws Refusal `unsupported_media_type`, `empty_payload` or `invalid_payload`
  */
 export function decodeCodexDelivery(incoming: Incoming, door: Door): CodexDelivery {
-  const { payload, eventId, traceparent } = openEnvelope(incoming);
+  const { payload, eventId, traceparent } = openEnvelope(incoming, door);
   const task = decodeMessage(CodexTaskSchema, payload);
   checkIssuedAt(task);
-  checkKeyLength(task.repository, 'repository');
   return { door, deliveryId: deliveryIdOf(task.deliveryId, eventId), task, traceparent };
+}
+
+/**
+ * A CodexTask inside a larger JSON body. Unlike messages of other senders, which may be newer than
+ * facteur, it must not have unknown top-level fields.
+ *
+ * @param key its identity if it has none itself
+ * @throws Refusal `invalid_payload`
+ */
+export function decodeCodexTask(value: unknown, key: string): Pick<CodexDelivery, 'deliveryId' | 'task'> {
+  const known = new Set(CodexTaskSchema.fields.flatMap(({ name, jsonName }) => [name, jsonName]));
+  const unknown = Object.keys(value as object).filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    const faults = unknown.map((name) => ({ field: name.slice(0, 100), message: 'is unknown' }));
+    throw new Refusal('invalid_payload', 'unknown fields', { faults });
+  }
+  const task = decodeMessage(CodexTaskSchema, { format: 'json', value });
+  checkIssuedAt(task);
+  return { deliveryId: deliveryIdOf(task.deliveryId, key), task };
 }
 
 function checkIssuedAt({ issuedAt }: CodexTask): void {
@@ -31,6 +49,6 @@ function checkIssuedAt({ issuedAt }: CodexTask): void {
   }
   const { seconds, nanos } = issuedAt;
   if (seconds < FIRST_SECOND || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999) {
-    throw new Refusal('invalid_payload', 'issued_at: out of range');
+    throw refusalOfField('invalid_payload', 'issued_at', 'is out of range');
   }
 }

@@ -1,19 +1,19 @@
+import { Secret } from '../../base/secret.ts';
+import { trimmed } from '../../base/trimmed.ts';
 import type { Command, Door, Principal } from '../../domain/command.ts';
+import { familyOfGivenId } from '../../domain/delivery.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { type CommandEvent, CommandEventSchema } from '../../proto/proompteng/facteur/v1/contract_pb.ts';
-import { deliveryIdOf } from './delivery-id.ts';
+import { deliveryIdOf } from './event-id.ts';
 import type { Incoming } from './incoming.ts';
 import { decodeMessage } from './message.ts';
 import { openEnvelope, type Payload } from './payload.ts';
 import { checkText } from './text.ts';
 
-/** Discord's longest: a command, a group and a subcommand of 32 characters each and what joins them make 98. */
-const MAX_COMMAND_LENGTH = 100;
-
 const NOBODY = { id: '', username: '', globalName: '' };
 const NO_MEMBER = { id: '', roles: [] };
 
-export interface CommandSource {
+interface CommandSource {
   readonly door: Door;
   /** Makes an id for a delivery that brings none: such a delivery is a new run every time it comes. */
   readonly freshId: () => string;
@@ -25,34 +25,40 @@ export interface CommandSource {
  * @throws Refusal `unsupported_media_type`, `empty_payload`, `invalid_payload` or `missing_command`
  */
 export function decodeCommand(incoming: Incoming, source: CommandSource): Command {
-  const { payload, eventId, traceparent } = openEnvelope(incoming);
+  const { payload, eventId, traceparent } = openEnvelope(incoming, source.door);
   const event = decodeMessage(CommandEventSchema, payload);
   const olderUserId = readOlderUserId(payload);
   checkCommand(event.command);
-  const deliveryId = deliveryIdOf(event.interactionId, eventId);
   return {
     door: source.door,
-    deliveryId: deliveryId === '' ? source.freshId() : deliveryId,
-    interactionId: event.interactionId.trim() === '' ? '' : event.interactionId,
+    ...identityOf(deliveryIdOf(event.interactionId, eventId), source),
+    interactionId: trimmed(event.interactionId),
     name: event.command,
     options: plainOptions(event.options),
     principal: principalOf(event, olderUserId),
+    ...interactionOf(event),
     correlationId: event.correlationId,
     traceparent,
     traceId: event.traceId,
   };
 }
 
+/** An id that looks like one of facteur's own still belongs to the sender. */
+function identityOf(given: string, { freshId }: CommandSource): Pick<Command, 'deliveryId' | 'family'> {
+  if (given !== '') {
+    return { deliveryId: given };
+  }
+  const deliveryId = freshId();
+  return familyOfGivenId(deliveryId) === 'derived' ? { deliveryId, family: 'derived' } : { deliveryId };
+}
+
 function checkCommand(command: string): void {
   if (command.trim() === '') {
     throw new Refusal('missing_command');
   }
-  if (command.length > MAX_COMMAND_LENGTH) {
-    throw new Refusal('invalid_payload', `command: must have at most ${MAX_COMMAND_LENGTH} characters`);
-  }
 }
 
-/** Without a prototype, so that an option called `constructor` or `__proto__` is an option and nothing else. */
+/** Without a prototype, so that an option called `constructor` or `__proto__` is an ordinary option. */
 function plainOptions(options: Readonly<Record<string, string>>): Record<string, string> {
   return Object.assign(Object.create(null) as Record<string, string>, options);
 }
@@ -68,6 +74,17 @@ function principalOf(event: CommandEvent, olderUserId: string): Principal {
     guildId: event.guildId,
     channelId: event.channelId,
   };
+}
+
+/** Discord's flag of a message that only one person sees. */
+const EPHEMERAL = 64;
+
+function interactionOf({ token, applicationId, response }: CommandEvent): Pick<Command, 'interaction'> {
+  const text = trimmed(token);
+  const ephemeral = ((response?.flags ?? 0) & EPHEMERAL) !== 0;
+  return text === ''
+    ? {}
+    : { interaction: { token: new Secret(text), applicationId: trimmed(applicationId), ephemeral } };
 }
 
 /** The older JSON names the user at the top level, which the message does not know. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { create, type DescMessage, fromBinary, fromJsonString, toBinary, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { Secret } from '../../base/secret.ts';
 import { CommandEventSchema, DispatchResultSchema } from '../../proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from '../../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { decodeCodexDelivery } from './codex-task.ts';
@@ -61,6 +62,7 @@ test.each([
       guildId: '1100000000000000003',
       channelId: '1100000000000000004',
     },
+    interaction: { token: new Secret('fixture-token'), applicationId: '1100000000000000001', ephemeral: false },
     correlationId: 'corr-1',
     traceparent: '',
     traceId: '4bf92f3577b34da6a3ce929d0e0e4736',

@@ -1,6 +1,6 @@
 /**
  * What a door received, before anybody looked into it. Header names are in lower case and CloudEvent attributes are
- * called `ce-…`, as over HTTP: the Kafka door renames its `ce_…` headers, and adds the content type that it guesses.
+ * called `ce-…`, as over HTTP: the Kafka door renames its `ce_…` headers.
  */
 export interface Incoming {
   readonly headers: IncomingHeaders;
@@ -9,7 +9,7 @@ export interface Incoming {
 
 export type IncomingHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** One header as text; undefined when it is absent, blank or came as a list. */
+/** One header as text; undefined if it is missing, blank or a list. */
 export function headerText(headers: IncomingHeaders, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;

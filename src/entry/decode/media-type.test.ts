@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { IncomingHeaders } from './incoming.ts';
 import { payloadFormat } from './media-type.ts';
+
+const formatOf = (headers: IncomingHeaders, body = '') => payloadFormat({ headers, body: Buffer.from(body) });
 
 test.each([
   [undefined, 'protobuf'],
@@ -14,7 +17,19 @@ test.each([
   ['application/vnd.discord.command+json', 'json'],
   ['application/cloudevents+json; charset=utf-8', 'cloudevent'],
 ])('%s is %s', (type, format) => {
-  expect(payloadFormat({ 'content-type': type })).toBe(format);
+  expect(formatOf({ 'content-type': type })).toBe(format);
+});
+
+test.each([
+  [undefined, '{"command":"plan"}', 'json'],
+  [' ', '{', 'json'],
+  ['application/octet-stream', '{', 'json'],
+  ['application/x-protobuf', '{', 'protobuf'],
+  // A line feed is how a CommandEvent with a provider begins.
+  [undefined, '\n{', 'protobuf'],
+  [undefined, '', 'protobuf'],
+])('of type %s, %j is %s', (type, body, format) => {
+  expect(formatOf({ 'content-type': type }, body)).toBe(format);
 });
 
 describe('refused with unsupported media type', () => {
@@ -29,17 +44,17 @@ describe('refused with unsupported media type', () => {
     'multipart/form-data; boundary=x',
     'nonsense',
   ])('%s', (type) => {
-    expect(() => payloadFormat({ 'content-type': type })).toThrow(
+    expect(() => formatOf({ 'content-type': type })).toThrow(
       expect.objectContaining({ kind: 'unsupported_media_type' }),
     );
   });
 
   test.each(['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'x'])('content encoding %s', (encoding) => {
     const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
-    expect(() => payloadFormat(headers)).toThrow(expect.objectContaining({ kind: 'unsupported_media_type' }));
+    expect(() => formatOf(headers)).toThrow(expect.objectContaining({ kind: 'unsupported_media_type' }));
   });
 });
 
-test.each(['identity', 'IDENTITY', '', undefined])('content encoding %s is none', (encoding) => {
-  expect(payloadFormat({ 'content-type': 'application/json', 'content-encoding': encoding })).toBe('json');
+test.each(['identity', 'IDENTITY', '', undefined])('content encoding %s counts as none', (encoding) => {
+  expect(formatOf({ 'content-type': 'application/json', 'content-encoding': encoding })).toBe('json');
 });

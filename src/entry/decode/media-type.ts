@@ -1,42 +1,41 @@
 import { Refusal } from '../../domain/refusal.ts';
-import { headerText, type IncomingHeaders } from './incoming.ts';
+import { headerText, type Incoming } from './incoming.ts';
 
 /** How a payload is written. `cloudevent`: a structured-mode CloudEvent, which has the payload inside. */
 export type PayloadFormat = 'protobuf' | 'json' | 'cloudevent';
 
-const PROTOBUF_TYPES: readonly string[] = [
-  'application/x-protobuf',
-  'application/protobuf',
-  'application/octet-stream',
-];
+const PROTOBUF_TYPES: readonly string[] = ['application/x-protobuf', 'application/protobuf'];
+/** Equivalent to no type at all. */
+const BYTES = 'application/octet-stream';
+const OPENING_BRACE = 0x7b;
 const CLOUDEVENT = 'application/cloudevents+json';
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json';
 
 /**
- * The format that the headers announce. No content type means protobuf, as for the Go service.
+ * The format according to the headers, else according to the body.
  *
- * @throws Refusal `unsupported_media_type` for any other type or charset, and for any encoding of the content: nothing
- *   is ever decompressed here, because a small bomb would fill the memory
+ * @throws Refusal `unsupported_media_type` for any other type or charset, and for any content encoding: nothing
+ * is ever decompressed here, because a small bomb would fill the memory
  */
-export function payloadFormat(headers: IncomingHeaders): PayloadFormat {
+export function payloadFormat({ headers, body }: Incoming): PayloadFormat {
   const encoding = headerText(headers, 'content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new Refusal('unsupported_media_type', 'Content-Encoding: send the body uncompressed');
   }
-  return formatOf(headerText(headers, 'content-type'));
+  return formatOf(headerText(headers, 'content-type'), body);
 }
 
 /**
- * The format of one content type.
+ * The format of a content type. Without one, bytes are protobuf, as for the Go service, unless they begin with `{`: in
+ * protobuf that would open a group, which neither contract has.
  *
  * @throws Refusal `unsupported_media_type`
  */
-export function formatOf(contentType: string | undefined): PayloadFormat {
-  if (contentType === undefined) {
-    return 'protobuf';
+export function formatOf(contentType: string | undefined, bytes: Uint8Array): PayloadFormat {
+  const { name, parameters } = partsOf(contentType ?? BYTES);
+  if (name === BYTES) {
+    return bytes[0] === OPENING_BRACE ? 'json' : 'protobuf';
   }
-  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
-  const name = type.trim();
   if (PROTOBUF_TYPES.includes(name)) {
     return 'protobuf';
   }
@@ -47,6 +46,16 @@ export function formatOf(contentType: string | undefined): PayloadFormat {
     throw new Refusal('unsupported_media_type', 'Content-Type: JSON must be UTF-8');
   }
   return name === CLOUDEVENT ? 'cloudevent' : 'json';
+}
+
+/** Whether a content type is one of JSON; of its parameters it says nothing. */
+export function isJsonType(contentType: string): boolean {
+  return isJson(partsOf(contentType).name);
+}
+
+function partsOf(contentType: string): { readonly name: string; readonly parameters: readonly string[] } {
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
+  return { name: type.trim(), parameters };
 }
 
 function isJson(type: string): boolean {

@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { validTraceparent } from '../../base/traceparent.ts';
 import { Refusal } from '../../domain/refusal.ts';
+import type { Door } from '../../domain/command.ts';
+import { eventId, eventIdOf } from './event-id.ts';
+import { hasTooManyValues, MAX_VALUES } from './count-values.ts';
 import { headerText, type Incoming } from './incoming.ts';
 import { formatOf, payloadFormat } from './media-type.ts';
 
@@ -9,10 +12,10 @@ export type Payload =
   | { readonly format: 'protobuf'; readonly bytes: Uint8Array }
   | { readonly format: 'json'; readonly value: unknown };
 
-/** A payload and what its envelope says about it. */
-export interface Envelope {
+/** A payload with the data of its envelope. */
+interface Envelope {
   readonly payload: Payload;
-  /** `source|id` of the CloudEvent that carries it; empty when there is none. */
+  /** The identity of its CloudEvent, by `eventId`; empty without one. */
   readonly eventId: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
@@ -24,9 +27,9 @@ export interface Envelope {
  *
  * @throws Refusal `unsupported_media_type`, `empty_payload` or `invalid_payload`
  */
-export function openEnvelope(incoming: Incoming): Envelope {
+export function openEnvelope(incoming: Incoming, door: Door): Envelope {
   const { headers, body } = incoming;
-  const format = payloadFormat(headers);
+  const format = payloadFormat(incoming);
   if (body.length === 0) {
     throw new Refusal('empty_payload');
   }
@@ -35,7 +38,7 @@ export function openEnvelope(incoming: Incoming): Envelope {
   }
   return {
     payload: format === 'json' ? { format, value: parseJson(body) } : { format, bytes: body },
-    eventId: eventId(headerText(headers, 'ce-source'), headerText(headers, 'ce-id')),
+    eventId: eventIdOf(headers, door),
     traceparent: traceparentOf(incoming, headerText(headers, 'ce-traceparent')),
   };
 }
@@ -49,10 +52,13 @@ export function parseJson(body: Buffer): unknown {
   if (!isUtf8(body)) {
     throw new Refusal('invalid_payload', 'JSON must be UTF-8');
   }
+  if (hasTooManyValues(body)) {
+    throw new Refusal('invalid_payload', `JSON must have at most ${MAX_VALUES} values`);
+  }
   try {
     return JSON.parse(body.toString('utf8').replace(/^\uFEFF/, ''));
   } catch {
-    throw new Refusal('invalid_payload', 'not valid JSON');
+    throw new Refusal('invalid_payload', 'invalid JSON');
   }
 }
 
@@ -68,6 +74,8 @@ function openCloudEvent(incoming: Incoming): Envelope {
   };
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 function cloudEventData(event: Readonly<Record<string, unknown>>): Payload {
   const contentType = text(event, 'datacontenttype');
   const base64 = text(event, 'data_base64');
@@ -76,24 +84,19 @@ function cloudEventData(event: Readonly<Record<string, unknown>>): Payload {
       throw new Refusal('empty_payload');
     }
     // The CloudEvents rule: `data` without a declared type is JSON.
-    if (contentType !== undefined && formatOf(contentType) !== 'json') {
-      throw new Refusal('invalid_payload', 'data: protobuf belongs in data_base64');
+    if (contentType !== undefined && formatOf(contentType, NO_BYTES) !== 'json') {
+      throw new Refusal('invalid_payload', 'data: protobuf must be in data_base64');
     }
     return { format: 'json', value: event['data'] };
   }
   const bytes = Buffer.from(base64, 'base64');
   // Node's decoder skips what it does not know.
   if (bytes.toString('base64') !== base64) {
-    throw new Refusal('invalid_payload', 'data_base64: not valid base64');
+    throw new Refusal('invalid_payload', 'data_base64: invalid base64');
   }
-  return formatOf(contentType) === 'protobuf'
+  return formatOf(contentType, bytes) === 'protobuf'
     ? { format: 'protobuf', bytes }
     : { format: 'json', value: parseJson(bytes) };
-}
-
-/** CloudEvents makes `source` and `id` together unique; either alone says nothing. */
-function eventId(source: string | undefined, id: string | undefined): string {
-  return source === undefined || id === undefined ? '' : `${source}|${id}`;
 }
 
 function traceparentOf({ headers }: Incoming, ofEvent: string | undefined): string {

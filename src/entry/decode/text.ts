@@ -1,12 +1,14 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
-import { Refusal } from '../../domain/refusal.ts';
+import { refusalOfField } from '../../domain/refusal.ts';
+import { MAX_LONG_LENGTH, MAX_SHORT_LENGTH, maxLengthOf } from './bounds.ts';
 
 /**
- * Refuses text that Postgres, Kubernetes or a URL cannot hold: NUL, and halves of surrogate pairs (which only JSON can
- * bring in). Looks at every text that the description knows, keys of maps too, and names the first bad one by its dotted
- * path. Takes a message, or JSON that should become one, in which anything may stand anywhere.
+ * Refuses text that is too long for its field, or that Postgres, Kubernetes or a URL cannot contain: NUL, and
+ * unpaired surrogates (only possible in JSON). Checks every text of the message type, including map keys, and names
+ * the first bad one by its dotted
+ * path. Takes a message, or untyped JSON that will become one.
  *
- * @throws Refusal `invalid_payload`
+ * @throws Refusal `invalid_payload`; `too_large` where a workflow sets the bound
  */
 export function checkTexts(description: DescMessage, value: unknown, path = ''): void {
   if (typeof value !== 'object' || value === null) {
@@ -19,19 +21,24 @@ export function checkTexts(description: DescMessage, value: unknown, path = ''):
 }
 
 /**
- * Refuses one text that cannot be kept as it is.
+ * Refuses one text that cannot be stored unchanged.
  *
- * @throws Refusal `invalid_payload`
+ * @param maxLength in UTF-16 units
+ * @throws Refusal `invalid_payload`; `too_large` where a workflow sets the bound
  */
-export function checkText(value: unknown, path: string): void {
+export function checkText(value: unknown, path: string, maxLength = MAX_SHORT_LENGTH): void {
   if (typeof value !== 'string') {
     return;
   }
+  if (value.length > maxLength) {
+    const kind = maxLength < MAX_LONG_LENGTH ? 'invalid_payload' : 'too_large';
+    throw refusalOfField(kind, path, `must have at most ${maxLength} characters`);
+  }
   if (value.includes('\0')) {
-    throw new Refusal('invalid_payload', `${path}: must not contain NUL`);
+    throw refusalOfField('invalid_payload', path, 'must not contain NUL');
   }
   if (!value.isWellFormed()) {
-    throw new Refusal('invalid_payload', `${path}: must be well-formed Unicode`);
+    throw refusalOfField('invalid_payload', path, 'must be well-formed Unicode');
   }
 }
 
@@ -39,17 +46,17 @@ function checkField(field: DescField, value: unknown, path: string): void {
   switch (field.fieldKind) {
     case 'scalar':
     case 'message':
-      checkItem(field.message, value, path);
+      checkItem(field, value, path);
       break;
     case 'list':
       if (Array.isArray(value)) {
-        value.forEach((item, index) => checkItem(field.message, item, `${path}.${index}`));
+        value.forEach((item, index) => checkItem(field, item, `${path}.${index}`));
       }
       break;
     case 'map':
       for (const [key, item] of Object.entries(typeof value === 'object' ? (value ?? {}) : {})) {
         checkText(key, `${path} (a key)`);
-        checkItem(field.message, item, `${path}.${key}`);
+        checkItem(field, item, `${path}.${key}`);
       }
       break;
     case 'enum':
@@ -57,10 +64,10 @@ function checkField(field: DescField, value: unknown, path: string): void {
   }
 }
 
-function checkItem(description: DescMessage | undefined, item: unknown, path: string): void {
-  if (description === undefined) {
-    checkText(item, path);
+function checkItem(field: DescField, item: unknown, path: string): void {
+  if (field.message === undefined) {
+    checkText(item, path, maxLengthOf(field));
   } else {
-    checkTexts(description, item, `${path}.`);
+    checkTexts(field.message, item, `${path}.`);
   }
 }

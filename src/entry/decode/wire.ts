@@ -1,14 +1,28 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import { ScalarType } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { MAX_VALUES } from './count-values.ts';
 
 /**
- * Throws unless the bytes have the shape of the message: every known field with the wire type it is declared with, and
- * no nested message that reaches beyond the one around it. The library reads on regardless of both, and would make a
- * command out of bytes that mean something else: a Codex task, JSON, a cut-off upload.
+ * Throws unless the bytes have the structure of the message: known fields with their declared wire types, no nested
+ * message that extends beyond its parent, and no more fields than any message has. The library ignores the first two,
+ * and would decode a command from unrelated bytes: a Codex task, JSON, a truncated upload.
  */
 export function checkWire(message: DescMessage, bytes: Uint8Array): void {
-  checkMessage(message, new BinaryReader(bytes), bytes.length);
+  checkMessage(message, new CountingReader(bytes), bytes.length);
+}
+
+/** Two bytes can be a message of their own, which takes fifty times as many in memory. */
+class CountingReader extends BinaryReader {
+  #left = MAX_VALUES;
+
+  override tag(): [number, WireType] {
+    this.#left -= 1;
+    if (this.#left < 0) {
+      throw new Error(`more than ${MAX_VALUES} fields`);
+    }
+    return super.tag();
+  }
 }
 
 function checkMessage(message: DescMessage, reader: BinaryReader, end: number): void {
@@ -25,7 +39,7 @@ function checkMessage(message: DescMessage, reader: BinaryReader, end: number): 
       reader.skip(wireType, number);
     }
     if (reader.pos > end) {
-      throw new Error(`field ${number} reaches beyond its message`);
+      throw new Error(`field ${number} extends beyond its message`);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CommandEventSchema } from '../../proto/proompteng/facteur/v1/contract_pb.ts';
 import { withoutToken } from './without-token.ts';
 
@@ -46,4 +46,33 @@ test.each([
   const kept = withoutToken({ headers, body });
   expect(kept.length).toBe(body.length);
   expect(kept.toString()).toBe(text.replace(TOKEN, '*'.repeat(TOKEN.length)));
+});
+
+describe('a CloudEvent that was cut, or cannot be read otherwise: the token in data_base64 is overwritten too', () => {
+  const event = (token: string, before: string): string =>
+    JSON.stringify({
+      id: '1',
+      data_base64: Buffer.from(JSON.stringify({ before, token, after: 1 })).toString('base64'),
+    });
+
+  test.each([
+    ['', 0],
+    ['a', 5],
+    ['ab', 20],
+    ['abc', 0],
+  ])('wherever it is in the bytes (%j) and wherever the cut is (%i)', (before, missing) => {
+    const whole = event(TOKEN, before).slice(0, -1);
+    const body = Buffer.from(whole.slice(0, whole.length - missing));
+    const kept = withoutToken({ headers: structured, body });
+    expect(kept.length).toBe(body.length);
+    const [, data = ''] = /"data_base64":"([^*"]*)/.exec(kept.toString()) ?? [];
+    expect(Buffer.from(data, 'base64').toString()).toMatch(/^\{"before":"a?b?c?","token":"/);
+    expect(Buffer.from(data, 'base64').toString()).not.toContain(TOKEN.slice(0, 4));
+    expect(kept.toString()).toMatch(/\*{20,}"?$/);
+  });
+
+  test('slashes that JSON escapes do not end it', () => {
+    const body = Buffer.from('{"data":{"token":"aW50ZXJhY3Rpb246MTIz\\/secret","opt');
+    expect(withoutToken({ headers: structured, body }).toString()).toBe(`{"data":{"token":"${'*'.repeat(28)}","opt`);
+  });
 });

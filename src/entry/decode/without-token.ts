@@ -6,23 +6,27 @@ import { parseJson } from './payload.ts';
 
 type JsonObject = Record<string, unknown>;
 
-/** How Discord's interaction tokens begin, in base64: `interaction:`. */
-const TOKEN_TEXT = /aW50ZXJhY3Rpb246[\w+/=.-]*/g;
+/**
+ * The beginning of Discord's interaction tokens (`interaction:` in base64), and its base64 encoding, as in
+ * `data_base64`: there are three forms, by the offset of the token in the bytes. JSON may escape a slash.
+ */
+const TOKEN_TEXT =
+  /(?:aW50ZXJhY3Rpb246|YVc1MFpYSmhZM1JwYjI0N|FXNTBaWEpoWTNScGIyND|hVzUwWlhKaFkzUnBiMjQ2)(?:\\\/|[\w+/=.-])*/g;
 
 /**
- * The bytes of a command event that may be kept: the interaction token is a secret and lives in the session store only.
- * Where the bytes can be read, the field is left out and the rest stays as it came. Where they cannot, whatever looks
+ * The bytes of a command event that may be stored: the interaction token is a secret and belongs only in the session
+ * store. If the bytes can be decoded, the field is removed and the rest unchanged. Otherwise everything that looks
  * like a token is overwritten.
  */
 export function withoutToken(incoming: Incoming): Buffer {
   return maskTokens(removeField(incoming.body, formatOrNone(incoming)) ?? incoming.body);
 }
 
-function formatOrNone({ headers }: Incoming): PayloadFormat | undefined {
+function formatOrNone(incoming: Incoming): PayloadFormat | undefined {
   try {
-    return payloadFormat(headers);
+    return payloadFormat(incoming);
   } catch {
-    // An unknown type is what the message was refused for; its bytes are kept all the same.
+    // The message was refused because of its unknown type; its bytes are still kept.
     return undefined;
   }
 }
@@ -40,7 +44,7 @@ function removeField(body: Buffer, format: PayloadFormat | undefined): Buffer | 
         return undefined;
     }
   } catch {
-    // Not what it says it is, which is also why it was refused: only the mask can help.
+    // The content does not match its type, which is also why it was refused: only the mask can help.
     return undefined;
   }
 }

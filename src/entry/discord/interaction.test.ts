@@ -106,7 +106,7 @@ describe('readInteraction', () => {
     expect(interaction.kind === 'command' && Object.keys(interaction.options)).toEqual(['__proto__', 'constructor']);
   });
 
-  test.each(['{', '[]', '{}', '"x"', '\u00ff'])('%j is no interaction', (text) => {
+  test.each(['{', '[]', '{}', '"x"', '\u00ff'])('%j is not an interaction', (text) => {
     expect(() => readInteraction(Buffer.from(text, 'latin1'))).toThrow(Refusal);
   });
 

@@ -2,9 +2,10 @@ import { isRecord } from '../../base/json.ts';
 import { Secret } from '../../base/secret.ts';
 import type { Principal } from '../../domain/command.ts';
 import { Refusal } from '../../domain/refusal.ts';
+import { MAX_TOKEN_LENGTH } from '../decode/bounds.ts';
 import { parseJson } from '../decode/payload.ts';
 import { checkText } from '../decode/text.ts';
-import { formFields } from './form-fields.ts';
+import { formFields } from './form.ts';
 import { readOptions, type FocusedOption } from './options.ts';
 
 /** What every interaction of a person has. */
@@ -15,22 +16,32 @@ export interface Asked {
   readonly principal: Principal;
 }
 
-/** Something that Discord tells an application: https://discord.com/developers/docs/interactions/receiving-and-responding */
+/**
+ * An event that Discord sends to an application:
+ * https://discord.com/developers/docs/interactions/receiving-and-responding
+ */
 export type Interaction =
   | { readonly kind: 'ping' }
   | (Asked & {
       readonly kind: 'command';
       readonly name: string;
+      /** The chosen subcommand, below its group if it has one. */
+      readonly path: readonly string[];
       readonly options: Readonly<Record<string, string>>;
     })
-  | (Asked & { readonly kind: 'typing'; readonly name: string; readonly focused: FocusedOption | undefined })
+  | (Asked & {
+      readonly kind: 'typing';
+      readonly name: string;
+      readonly path: readonly string[];
+      readonly focused: FocusedOption | undefined;
+    })
   | (Asked & { readonly kind: 'press'; readonly customId: string })
   | (Asked & {
       readonly kind: 'form';
       readonly customId: string;
       readonly fields: Readonly<Record<string, string>>;
     })
-  /** Of a type that facteur knows nothing about, or a command from another menu than the slash. */
+  /** An unknown type, or a command from a menu other than the slash menu. */
   | (Asked & { readonly kind: 'other' })
   /** Something that a person did, with text in it that cannot be kept. */
   | { readonly kind: 'unreadable'; readonly refusal: Refusal; readonly typing: boolean };
@@ -46,9 +57,9 @@ const MODAL = 5;
 const CHAT_INPUT = 1;
 
 /**
- * Reads the body of a request that Discord signed. No text is altered.
+ * Reads the body of a request that Discord signed. Text is not changed.
  *
- * @throws Refusal `invalid_payload` for what is no interaction
+ * @throws Refusal `invalid_payload` if it is not an interaction
  */
 export function readInteraction(body: Buffer): Interaction {
   const value = parseJson(body);
@@ -76,7 +87,7 @@ function hasType(value: Json): value is Json & { readonly type: number } {
 function readAsked(interaction: Json, type: number, data: Json): Interaction {
   const asked: Asked = {
     interactionId: requiredText(interaction, 'id'),
-    token: new Secret(requiredText(interaction, 'token')),
+    token: new Secret(requiredText(interaction, 'token', MAX_TOKEN_LENGTH)),
     principal: readPrincipal(interaction),
   };
   switch (type) {
@@ -102,11 +113,13 @@ function readCommand(asked: Asked, type: number, data: Json): Interaction {
     return { ...asked, kind: 'other' };
   }
   const name = requiredText(data, 'name');
-  const { options, focused } = readOptions(data['options']);
-  return type === COMMAND ? { ...asked, kind: 'command', name, options } : { ...asked, kind: 'typing', name, focused };
+  const { path, options, focused } = readOptions(data['options']);
+  return type === COMMAND
+    ? { ...asked, kind: 'command', name, path, options }
+    : { ...asked, kind: 'typing', name, path, focused };
 }
 
-/** In a server the user stands in the member; in a direct message there is no member, and so there are no roles. */
+/** In a server the user is inside the member; a direct message has no member, and so no roles. */
 function readPrincipal(interaction: Json): Principal {
   const member = isRecord(interaction['member']) ? interaction['member'] : {};
   const user = [member['user'], interaction['user']].find(isRecord) ?? {};
@@ -119,20 +132,21 @@ function readPrincipal(interaction: Json): Principal {
     roles: roles.filter((role) => typeof role === 'string'),
     guildId: text(interaction, 'guild_id'),
     channelId: text(interaction, 'channel_id') || text(channel, 'id'),
+    ...(user['bot'] === true ? { bot: true } : {}),
   };
 }
 
-function requiredText(object: Json, name: string): string {
-  const value = text(object, name);
+function requiredText(object: Json, name: string, maxLength?: number): string {
+  const value = text(object, name, maxLength);
   if (value === '') {
     throw new Refusal('invalid_payload', `${name}: is missing`);
   }
   return value;
 }
 
-/** Empty where there is none. */
-function text(object: Json, name: string): string {
+/** Empty if it is missing. */
+function text(object: Json, name: string, maxLength?: number): string {
   const value = object[name];
-  checkText(value, name);
+  checkText(value, name, maxLength);
   return typeof value === 'string' ? value : '';
 }

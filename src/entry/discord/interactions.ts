@@ -1,28 +1,36 @@
 import type { Clock } from '../../base/clock.ts';
 import { FacteurError } from '../../base/errors.ts';
+import type { Gate } from '../../base/gate.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { Timer } from '../../base/timer.ts';
+import type { UrgentWork } from '../../base/urgent-work.ts';
 import { within } from '../../base/within.ts';
 import type { Chat, ChatOptions, CommandOutcome } from '../../dispatch/chat.ts';
+import { dictionary } from '../../config/dictionary.ts';
 import { authorise } from '../../dispatch/authorise.ts';
-import { findCommand, type Command, type CommandDefinition } from '../../domain/command.ts';
+import type { Command } from '../../domain/command.ts';
+import { findCommand, type CommandRules, type RuleSource } from '../../domain/command-rules.ts';
 import { Refusal } from '../../domain/refusal.ts';
-import { parseButtonId } from '../../notify/button-id.ts';
+import { parseApprovalButtonId, parseButtonId } from '../../presentation/button-id.ts';
+import { approvalForm, filledIn } from './approval-form.ts';
+import { approvalText } from './approval-wording.ts';
 import { commandForm, commandOfForm } from './form.ts';
 import type { Asked, Interaction } from './interaction.ts';
 import { deferred, message, noSuggestions, pong, suggestions, whisper, type Reply } from './reply.ts';
 import { pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
-export interface InteractionDeps {
+export interface InteractionDeps extends RuleSource {
+  /** Opens when `chat` has a ledger to work with. */
+  readonly gate: Pick<Gate, 'pass'>;
   /** Throws a retryable FacteurError while it cannot do its work. */
   readonly chat: Chat;
-  readonly commands: Readonly<Record<string, CommandDefinition>>;
-  readonly roleMap: Readonly<Record<string, readonly string[]>>;
+  /** Counts who waits for an answer: workers make way for them. */
+  readonly urgent: Pick<UrgentWork, 'run'>;
   /** When set, other servers are turned away. */
   readonly guildId: string | undefined;
   readonly clock: Clock;
+  readonly timer: Timer;
   readonly logger: Logger;
-  /** How long an answer may take, in milliseconds. */
-  readonly answerMs?: number;
 }
 
 /**
@@ -34,8 +42,9 @@ const ANSWER_MS = 2000;
 type Of<K extends Interaction['kind']> = Extract<Interaction, { kind: K }>;
 
 /**
- * What is answered to an interaction, in time whatever else is slow or down. Never rejects: to the person who asked, an
- * answer that says what is wrong is better than Discord's «the application did not respond».
+ * The answer to an interaction, in time even if everything else is slow or down. Never rejects: an answer that
+ * explains
+ * the problem is better than Discord's "The application did not respond".
  *
  * @param traceparent of the request, or empty
  */
@@ -56,7 +65,7 @@ export async function answerInteraction(
   return answerPerson(interaction, traceparent, deps);
 }
 
-/** In another server than the one that facteur is for. A direct message is in none, and its sender has no roles. */
+/** From a server that facteur is not set up for. A direct message has no server, and its sender no roles. */
 function isElsewhere({ principal: { guildId } }: Asked, deps: InteractionDeps): boolean {
   return deps.guildId !== undefined && guildId !== '' && guildId !== deps.guildId;
 }
@@ -81,13 +90,25 @@ async function answerPerson(
 }
 
 async function runCommand(interaction: Of<'command'>, traceparent: string, deps: InteractionDeps): Promise<Reply> {
-  const command = commandOf(interaction, { ...interaction, traceparent });
+  const { name, prefix } = invoked(deps.rules(), interaction.name, interaction.path);
+  const given = withoutPrefix(interaction.options, prefix);
+  const command = commandOf(interaction, { name, options: given, traceparent });
   return inTime(interaction, command.name, deps, async (options) => said(await deps.chat.command(command, options)));
 }
 
+/** Any text may be a name, so the copy has no prototype either. */
+function withoutPrefix(options: Readonly<Record<string, string>>, prefix: string): Readonly<Record<string, string>> {
+  return dictionary(
+    Object.entries(options).map(([key, value]) => [key.startsWith(prefix) ? key.slice(prefix.length) : key, value]),
+  );
+}
+
 async function formSent(interaction: Of<'form'>, traceparent: string, deps: InteractionDeps): Promise<Reply> {
+  if (parseApprovalButtonId(interaction.customId) !== undefined) {
+    return decide(interaction, interaction.fields, deps);
+  }
   const name = commandOfForm(interaction.customId);
-  if (name === undefined || deps.commands[name]?.modal === undefined) {
+  if (name === undefined || findCommand(deps.rules(), name)?.modal === undefined) {
     return whisper(SAY.oldForm);
   }
   const command = commandOf(interaction, { name, options: interaction.fields, traceparent });
@@ -95,6 +116,9 @@ async function formSent(interaction: Of<'form'>, traceparent: string, deps: Inte
 }
 
 async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise<Reply> {
+  if (parseApprovalButtonId(interaction.customId) !== undefined) {
+    return decide(interaction, undefined, deps);
+  }
   const button = parseButtonId(interaction.customId);
   if (button === undefined) {
     return whisper(SAY.oldButton);
@@ -102,16 +126,53 @@ async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise
   const { interactionId, token, principal } = interaction;
   return inTime(interaction, button.action, deps, async (options) => {
     const outcome = await deps.chat.press({ ...button, interactionId, token, principal }, options);
-    return outcome.kind === 'retried' ? deferred(false) : whisper(pressText(outcome));
+    return outcome.kind === 'retried' ? deferred(outcome.ephemeral) : whisper(pressText(outcome));
   });
 }
 
-/** Values come from the configuration; whoever may not run the command is offered none. */
-function suggest({ name, focused, principal }: Of<'typing'>, deps: InteractionDeps): Reply {
-  const allowed = authorise(deps.roleMap, name, principal).allowed;
-  const definition = allowed ? findCommand(deps.commands, name) : undefined;
+/** A button of an approval, or the form that it opened. Nothing is started, so an answer that is late has to be checked. */
+async function decide(
+  interaction: Of<'press'> | Of<'form'>,
+  inputs: Readonly<Record<string, string>> | undefined,
+  deps: InteractionDeps,
+): Promise<Reply> {
+  const button = parseApprovalButtonId(interaction.customId);
+  if (button === undefined) {
+    return whisper(SAY.oldButton);
+  }
+  const { action, runId, key } = button;
+  const { interactionId, principal } = interaction;
+  return inTime({ ...interaction, kind: 'press' }, action, deps, async () => {
+    const given = inputs === undefined ? undefined : filledIn(inputs);
+    const verdict = action === 'approve' ? 'approved' : 'rejected';
+    const outcome = await deps.chat.decide({ verdict, runId, key, interactionId, principal, given });
+    return outcome.kind === 'form' ? approvalForm(outcome) : whisper(approvalText(outcome));
+  });
+}
+
+/**
+ * The command that a path of subcommands means: one of its own (`deploy api`), whose options are those below the path,
+ * or one that has the path in the names of its options (`api.version`).
+ */
+function invoked(
+  { commands }: CommandRules,
+  name: string,
+  path: readonly string[],
+): { readonly name: string; readonly prefix: string } {
+  const full = [name, ...path].join(' ');
+  return path.length > 0 && Object.hasOwn(commands, full)
+    ? { name: full, prefix: `${path.join('.')}.` }
+    : { name, prefix: '' };
+}
+
+/** Values come from the configuration or a template; users without permission for the command get none. */
+function suggest({ name, path, focused, principal }: Of<'typing'>, deps: InteractionDeps): Reply {
+  const rules = deps.rules();
+  const { name: full, prefix } = invoked(rules, name, path);
+  const allowed = authorise(rules, full, principal).allowed;
+  const definition = allowed ? findCommand(rules, full) : undefined;
   return suggestions(
-    definition?.options.find((option) => option.name === focused?.name),
+    definition?.options.find((option) => `${prefix}${option.name}` === focused?.name),
     focused?.typed ?? '',
   );
 }
@@ -145,23 +206,25 @@ function said(outcome: CommandOutcome): Reply {
   }
 }
 
-/** The answer that `work` finds, or the one that says why there is none. */
+/** The answer of `work`, or the one that explains why there is none. */
 async function inTime(
   { kind, token, interactionId }: Asked & Pick<Interaction, 'kind'>,
   name: string,
   deps: InteractionDeps,
   work: (options: ChatOptions) => Promise<Reply>,
 ): Promise<Reply> {
-  const givingUp = new AbortController();
-  const working = work({ token, givenUp: givingUp.signal }).catch((error: unknown) =>
-    failed(error, { name, interactionId, logger: deps.logger }),
-  );
-  const outcome = await within(deps.answerMs ?? ANSWER_MS, working);
+  const outcome = await within(deps.timer, ANSWER_MS, async (givenUp) => {
+    try {
+      deps.gate.pass();
+      return await deps.urgent.run(() => work({ token, givenUp }));
+    } catch (error) {
+      return failed(error, { name, interactionId, logger: deps.logger });
+    }
+  });
   if (outcome.inTime) {
     return outcome.value;
   }
-  givingUp.abort();
-  deps.logger.warn({ interactionId, interaction: kind }, 'interaction not dealt with in time');
+  deps.logger.warn({ interactionId, interaction: kind }, 'interaction not handled in time');
   return whisper(kind === 'press' ? SAY.pressTooSlow : SAY.tooSlow);
 }
 
@@ -177,7 +240,7 @@ function failed(error: unknown, { name, interactionId, logger }: FailureFacts): 
     return whisper(refusalText(error, name));
   }
   if (error instanceof FacteurError && error.retryable) {
-    logger.warn({ interactionId, error }, 'interaction cannot be dealt with now');
+    logger.warn({ interactionId, error }, 'interaction cannot be handled now');
     return whisper(SAY.tryAgain);
   }
   logger.error({ interactionId, error }, 'interaction failed');

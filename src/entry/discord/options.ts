@@ -1,13 +1,16 @@
 import { isRecord } from '../../base/json.ts';
+import { MAX_LONG_LENGTH } from '../decode/bounds.ts';
 import { checkText } from '../decode/text.ts';
 
-/** The option that somebody is typing into, and what stands there so far. */
+/** The option that the user is typing into, and the text so far. */
 export interface FocusedOption {
   readonly name: string;
   readonly typed: string;
 }
 
-export interface ReadOptions {
+interface ReadOptions {
+  /** The chosen subcommand, below its group if it has one. */
+  readonly path: readonly string[];
   /** Without a prototype: any text may be a name. */
   readonly options: Record<string, string>;
   readonly focused: FocusedOption | undefined;
@@ -15,15 +18,17 @@ export interface ReadOptions {
 
 /** A group of subcommands, a subcommand, an option: Discord nests no deeper. */
 const MAX_DEPTH = 3;
+const SUBCOMMANDS: ReadonlySet<unknown> = new Set([1, 2]);
 
 /**
  * The options of a command as text: those of subcommands under dotted names, as `group.subcommand.option`; numbers,
- * booleans and ids as they are written.
+ * booleans and ids unchanged.
  *
- * @throws Refusal `invalid_payload` for text that cannot be kept
+ * @throws Refusal `invalid_payload` for text that cannot be stored
  */
 export function readOptions(value: unknown): ReadOptions {
-  const found: { options: Record<string, string>; focused: FocusedOption | undefined } = {
+  const found: Found = {
+    path: [],
     options: Object.create(null) as Record<string, string>,
     focused: undefined,
   };
@@ -31,24 +36,26 @@ export function readOptions(value: unknown): ReadOptions {
   return found;
 }
 
-function collect(
-  list: unknown,
-  path: readonly string[],
-  found: { options: Record<string, string>; focused: FocusedOption | undefined },
-): void {
+type Found = { -readonly [K in keyof ReadOptions]: ReadOptions[K] };
+
+function collect(list: unknown, path: readonly string[], found: Found): void {
   for (const option of Array.isArray(list) ? (list as unknown[]) : []) {
     if (!isRecord(option) || typeof option['name'] !== 'string') {
       continue;
     }
     checkText(option['name'], 'options');
     const names = [...path, option['name']];
+    if (SUBCOMMANDS.has(option['type'])) {
+      found.path = names;
+    }
     if (names.length < MAX_DEPTH) {
       collect(option['options'], names, found);
     }
     const value = asText(option['value']);
     if (value !== undefined) {
       const name = names.join('.');
-      checkText(value, `options.${name}`);
+      checkText(name, 'options');
+      checkText(value, `options.${name}`, MAX_LONG_LENGTH);
       found.options[name] = value;
       found.focused = option['focused'] === true ? { name, typed: value } : found.focused;
     }

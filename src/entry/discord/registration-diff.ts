@@ -2,9 +2,6 @@ import type { APIApplicationCommand } from 'discord-api-types/v10';
 import { isRecord } from '../../base/json.ts';
 import { CHAT_INPUT, type Registration } from './registration.ts';
 
-/** What of a registered command matters here. */
-export type Registered = Pick<APIApplicationCommand, 'id' | 'name' | 'type'>;
-
 /** One command on one side or both, and what it would take to have it as it should be. */
 export type Difference =
   | { readonly kind: 'create'; readonly name: string; readonly wanted: Registration }
@@ -17,13 +14,13 @@ export type Difference =
       readonly changes: readonly string[];
     }
   | { readonly kind: 'same'; readonly name: string }
-  /** Registered by somebody else, or by facteur when it was configured otherwise. */
+  /** Registered by others, or by facteur with another configuration. */
   | { readonly kind: 'foreign'; readonly name: string; readonly id: string };
 
 /**
- * Compares what is wanted with what is registered. Of a registered command only what facteur writes is looked at: Discord
- * adds defaults, and permissions or translations are whoever's who made them. Commands of other menus than the slash are
- * nobody's business here.
+ * Compares the configured commands with the registered ones. Only fields that facteur writes are compared: Discord
+ * adds defaults, and permissions or translations belong to whoever set them. Commands outside the slash menu are
+ * ignored.
  */
 export function diffRegistrations(
   wanted: readonly Registration[],
@@ -91,7 +88,9 @@ function names(options: readonly Json[]): string {
   return options.map(({ name }) => String(name)).join(', ');
 }
 
-/** A value as text, with what means nothing to Discord as nothing: no choices, `required: false`, empty translations. */
+/**
+ * A value as text, without values that Discord treats as missing: no choices, `required: false`, empty translations.
+ */
 function shown(key: string, value: unknown): string {
   if (key === 'choices') {
     const choices = list(value).map(({ name, value: chosen }) => `${String(name)}=${String(chosen)}`);
@@ -102,4 +101,43 @@ function shown(key: string, value: unknown): string {
 
 function list(value: unknown): readonly Json[] {
   return Array.isArray(value) ? (value as unknown[]).filter(isRecord) : [];
+}
+
+/** What Discord allows of slash commands in one place: a server, or all of them. */
+const MAX_COMMANDS = 100;
+
+export type Step = Exclude<Difference, { kind: 'same' }>;
+
+/** What a sync does, and what Discord has no room for. */
+export interface SyncPlan {
+  readonly steps: readonly Step[];
+  readonly noRoom: readonly Step[];
+}
+
+/**
+ * The steps, in an order in which a failure leaves people with the commands they had: changes first, then new
+ * commands, then deletions. At the limit, one unwanted command is deleted just before each new one, because Discord
+ * accepts only so many new ones a day, and may refuse the next.
+ *
+ * @param mayDelete whether a command that is not wanted may go
+ */
+export function planSync(
+  differences: readonly Difference[],
+  registered: number,
+  mayDelete: (id: string) => boolean,
+): SyncPlan {
+  const changes = differences.filter((one) => one.kind === 'change');
+  const creations = differences.filter((one) => one.kind === 'create');
+  const unwanted = differences.filter((one) => one.kind === 'foreign' && mayDelete(one.id)) as Step[];
+  const room = Math.max(0, MAX_COMMANDS - registered);
+  const pressed = creations.slice(room, room + unwanted.length);
+  return {
+    steps: [
+      ...changes,
+      ...creations.slice(0, room),
+      ...pressed.flatMap((creation, index) => [...unwanted.slice(index, index + 1), creation]),
+      ...unwanted.slice(pressed.length),
+    ],
+    noRoom: creations.slice(room + unwanted.length),
+  };
 }

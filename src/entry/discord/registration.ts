@@ -1,5 +1,6 @@
 import { present } from '../../config/dictionary.ts';
-import type { CommandDefinition, OptionDefinition, OptionType } from '../../domain/command.ts';
+import { MAX_CHOICES, type CommandDefinition, type OptionDefinition, type OptionType } from '../../domain/command.ts';
+import { shorten } from '../../domain/command-text.ts';
 import { subcommandOf } from '../../domain/subcommand.ts';
 
 /** A command as facteur wants it registered: https://discord.com/developers/docs/interactions/application-commands */
@@ -10,8 +11,8 @@ export interface Registration {
   readonly options: readonly RegisteredOption[];
 }
 
-/** An option, subcommand or group; what is not there has Discord's default. */
-export interface RegisteredOption {
+/** An option, subcommand or group; missing fields have Discord's default. */
+interface RegisteredOption {
   readonly type: number;
   readonly name: string;
   readonly description: string;
@@ -27,22 +28,51 @@ export interface RegisteredOption {
 
 /** A command that is typed after a slash. */
 export const CHAT_INPUT = 1;
+const MAX_DESCRIPTION = 100;
 const SUBCOMMAND = 1;
 const GROUP = 2;
 const TYPES: Readonly<Record<OptionType, number>> = { string: 3, integer: 4, boolean: 5, number: 10 };
 
-/** Every command of the configuration, those out of the box included, in its order. */
+/** All commands, in their order. */
 export function registrations(commands: Readonly<Record<string, CommandDefinition>>): readonly Registration[] {
-  return Object.entries(commands).map(([name, definition]) => registrationOf(name, definition));
+  const byTop = Map.groupBy(Object.entries(commands), ([name]) => wordsOf(name)[0]);
+  return Array.from(byTop, ([top, entries]) => {
+    const own = entries.find(([name]) => name === top);
+    return own === undefined ? parentOf(top, entries) : { name: top, type: CHAT_INPUT, ...contentsOf(own[1]) };
+  });
 }
 
-function registrationOf(name: string, { description, options }: CommandDefinition): Registration {
-  return { name, type: CHAT_INPUT, description, options: nested(options, description) };
+/** A form asks for what would otherwise be options. */
+function contentsOf({ description, options, modal }: CommandDefinition): Pick<Registration, 'description' | 'options'> {
+  return { description, options: modal === undefined ? nested(options, description) : [] };
+}
+
+/** Commands with several words are the subcommands of their first word. */
+function parentOf(top: string, entries: readonly (readonly [string, CommandDefinition])[]): Registration {
+  const bySecond = Map.groupBy(entries, ([name]) => wordsOf(name)[1]);
+  const options = Array.from(bySecond, ([second, below]) => {
+    const [, definition] = below.find(([name]) => name === `${top} ${second}`) ?? [];
+    const subcommands = below.map(([name, one]) => ({ type: SUBCOMMAND, name: wordsOf(name)[2], ...contentsOf(one) }));
+    return definition === undefined
+      ? { type: GROUP, name: second, description: listing(subcommands), options: subcommands }
+      : { type: SUBCOMMAND, name: second, ...contentsOf(definition) };
+  });
+  return { name: top, type: CHAT_INPUT, description: listing(options), options };
+}
+
+function wordsOf(name: string): readonly [string, string, string] {
+  const [first = '', second = '', third = ''] = name.split(' ');
+  return [first, second, third];
+}
+
+/** Discord requires a description of what only groups others. */
+function listing(options: readonly { readonly name: string }[]): string {
+  return shorten(`One of ${options.map(({ name }) => name).join(', ')}`, MAX_DESCRIPTION);
 }
 
 /**
- * Options with dotted names become subcommands and groups. Discord wants those described, and the configuration describes
- * only what is in them: so they bear the command's own description.
+ * Options with dotted names become subcommands and groups. Discord requires descriptions for these, and the
+ * configuration describes only their options, so they get the command's own description.
  */
 function nested(definitions: readonly OptionDefinition[], description: string): readonly RegisteredOption[] {
   const tree = new Map<string, OptionDefinition[]>();
@@ -79,13 +109,21 @@ function plainOption(option: OptionDefinition): RegisteredOption {
       max_value: option.max,
       min_length: option.minLength,
       max_length: option.maxLength,
-      autocomplete: (option.autocomplete ?? []).length > 0 ? true : undefined,
+      autocomplete: suggestsValues(option) ? true : undefined,
     } as const),
   };
 }
 
+/** More values than Discord lists are offered while the user types. */
+function suggestsValues({ autocomplete = [], choices = [] }: OptionDefinition): boolean {
+  return autocomplete.length > 0 || choices.length > MAX_CHOICES;
+}
+
 /** Discord wants the choices of a number as numbers. */
 function choicesOf({ type, choices = [] }: OptionDefinition): RegisteredOption['choices'] | undefined {
+  if (choices.length > MAX_CHOICES) {
+    return undefined;
+  }
   const isNumber = type === 'integer' || type === 'number';
   const values = choices.map(({ name, value }) => ({ name, value: isNumber ? Number(value) : value }));
   return values.length === 0 ? undefined : values;

@@ -1,4 +1,4 @@
-import type { OptionDefinition } from '../../domain/command.ts';
+import { MAX_CHOICES, type OptionDefinition } from '../../domain/command.ts';
 
 /** The answers to an interaction: https://discord.com/developers/docs/interactions/receiving-and-responding */
 export type Reply =
@@ -8,19 +8,19 @@ export type Reply =
   | { readonly type: typeof SUGGESTIONS; readonly data: { readonly choices: readonly Suggestion[] } }
   | { readonly type: typeof FORM; readonly data: FormData };
 
-export interface MessageData {
+interface MessageData {
   readonly content: string;
   readonly flags?: number;
-  /** Nobody is ever mentioned. */
+  /** Never mentions anyone. */
   readonly allowed_mentions: { readonly parse: readonly [] };
 }
 
-export interface Suggestion {
+interface Suggestion {
   readonly name: string;
   readonly value: string | number;
 }
 
-export interface FormData {
+interface FormData {
   readonly custom_id: string;
   readonly title: string;
   readonly components: readonly object[];
@@ -48,7 +48,7 @@ export function message(content: string, ephemeral: boolean): Reply {
   };
 }
 
-/** Text for the person who asked and nobody else. */
+/** Text that only the user sees. */
 export function whisper(content: string): Reply {
   return message(content, true);
 }
@@ -57,19 +57,18 @@ export function form(data: FormData): Reply {
   return { type: FORM, data };
 }
 
-/** Discord takes no more at a time. */
-const MAX_SUGGESTIONS = 25;
-
-/** The values that an option offers while `typed` stands there: those that begin with it, then those that hold it. */
+/** The values that an option suggests for `typed`: those that begin with it, then those that contain it. */
 export function suggestions(option: OptionDefinition | undefined, typed: string): Reply {
   const wanted = typed.toLowerCase();
-  const fitting = (option?.autocomplete ?? []).filter((value) => value.toLowerCase().includes(wanted));
+  const { choices: allowed = [], autocomplete = [] } = option ?? {};
+  const offered = allowed.length > MAX_CHOICES ? allowed : autocomplete.map((value) => ({ name: value, value }));
+  const fitting = offered.filter(({ name }) => name.toLowerCase().includes(wanted));
   const choices = [
-    ...fitting.filter((value) => value.toLowerCase().startsWith(wanted)),
-    ...fitting.filter((value) => !value.toLowerCase().startsWith(wanted)),
+    ...fitting.filter(({ name }) => name.toLowerCase().startsWith(wanted)),
+    ...fitting.filter(({ name }) => !name.toLowerCase().startsWith(wanted)),
   ]
-    .slice(0, MAX_SUGGESTIONS)
-    .map((value) => ({ name: value, value: isNumeric(option) ? Number(value) : value }));
+    .slice(0, MAX_CHOICES)
+    .map(({ name, value }) => ({ name, value: isNumeric(option) ? Number(value) : value }));
   return { type: SUGGESTIONS, data: { choices } };
 }
 

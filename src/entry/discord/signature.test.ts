@@ -1,6 +1,6 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { isAuthentic, readPublicKey, type SignedRequest } from './signature.ts';
+import { isAuthentic, readPublicKey, readSeal } from './signature.ts';
 
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');
 const hex = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex');
@@ -11,14 +11,25 @@ const timestamp = String(NOW.getTime() / 1000);
 const body = Buffer.from('{"type":2,"id":"1190000000000000001","token":"aW50ZXJhY3Rpb24","data":{"name":"plan"}}');
 const signatureOf = (text: string, bytes: Buffer) =>
   sign(null, Buffer.concat([Buffer.from(text), bytes]), privateKey).toString('hex');
+interface SignedRequest {
+  readonly signature: string | undefined;
+  readonly timestamp: string | undefined;
+  readonly body: Buffer;
+}
+
+const passes = (by: KeyObject, { signature, timestamp: at, body: bytes }: SignedRequest): boolean => {
+  const seal = readSeal(signature, at, NOW);
+  return seal !== undefined && isAuthentic(by, seal, bytes);
+};
+
 const request: SignedRequest = { signature: signatureOf(timestamp, body), timestamp, body };
 
-describe('isAuthentic', () => {
+describe('a signature', () => {
   test('passes what Discord signed, empty bodies too', () => {
-    expect(isAuthentic(key, request, NOW)).toBe(true);
-    expect(isAuthentic(readPublicKey(hex.toUpperCase()), request, NOW)).toBe(true);
+    expect(passes(key, request)).toBe(true);
+    expect(passes(readPublicKey(hex.toUpperCase()), request)).toBe(true);
     const nothing = Buffer.alloc(0);
-    expect(isAuthentic(key, { ...request, body: nothing, signature: signatureOf(timestamp, nothing) }, NOW)).toBe(true);
+    expect(passes(key, { ...request, body: nothing, signature: signatureOf(timestamp, nothing) })).toBe(true);
   });
 
   test.each<[string, Partial<SignedRequest>]>([
@@ -38,7 +49,7 @@ describe('isAuthentic', () => {
     ['more body', { body: Buffer.concat([body, Buffer.from(' ')]) }],
     ['the timestamp moved into the body', { timestamp: '', body: Buffer.from(timestamp + body.toString()) }],
   ])('refuses %s', (_what, change) => {
-    expect(isAuthentic(key, { ...request, ...change }, NOW)).toBe(false);
+    expect(passes(key, { ...request, ...change })).toBe(false);
   });
 
   test.each([
@@ -47,24 +58,24 @@ describe('isAuthentic', () => {
     [300, true],
     [301, false],
     [86_400, false],
-  ])('signed %i seconds from now: %s', (seconds, passes) => {
+  ])('signed %i seconds from now: %s', (seconds, expected) => {
     const at = String(Number(timestamp) + seconds);
-    expect(isAuthentic(key, { signature: signatureOf(at, body), timestamp: at, body }, NOW)).toBe(passes);
+    expect(passes(key, { signature: signatureOf(at, body), timestamp: at, body })).toBe(expected);
   });
 
   test('another application’s signature does not pass', () => {
     const stranger = generateKeyPairSync('ed25519').privateKey;
     const signature = sign(null, Buffer.concat([Buffer.from(timestamp), body]), stranger).toString('hex');
-    expect(isAuthentic(key, { ...request, signature }, NOW)).toBe(false);
+    expect(passes(key, { ...request, signature })).toBe(false);
   });
 
   // Most of its time is Ed25519 itself: some 10 s of one core.
-  test('of 100,000 changed signatures and bodies none passes', { timeout: 180_000 }, () => {
+  test('of 100,000 changed signatures and bodies none passes', () => {
     const random = seeded(1);
     let passed = 0;
     for (let count = 0; count < 100_000; count += 1) {
       const change = CHANGES[count % CHANGES.length]!;
-      passed += isAuthentic(key, { ...request, ...change(random) }, NOW) ? 1 : 0;
+      passed += passes(key, { ...request, ...change(random) }) ? 1 : 0;
     }
     expect(passed).toBe(0);
   });
@@ -95,7 +106,7 @@ function shorterOrLonger(bytes: Buffer, random: Random): Buffer {
   return Buffer.concat([bytes.subarray(0, at), inserted, bytes.subarray(at + skipped)]);
 }
 
-/** Numbers that are the same in every run: a failure must come again. */
+/** Numbers that are the same in every run, so that failures are reproducible. */
 function seeded(seed: number): Random {
   let state = seed;
   return (below) => {

@@ -1,20 +1,16 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
 
-/** How far the timestamp may lie from our clock, either way: clocks differ, and a captured request must not work for long. */
+/** How far the timestamp may differ from our clock: clocks differ, and a captured request must not work for long. */
 const TOLERANCE_MS = 5 * 60 * 1000;
-/** As Discord writes it: 64 bytes in lower case. */
+/** In Discord's form: 64 bytes as lower-case hex. */
 const SIGNATURE = /^[0-9a-f]{128}$/;
 /** Seconds since 1970. */
 const TIMESTAMP = /^[0-9]{1,12}$/;
 
-/** What a request to the interactions endpoint claims to be: https://discord.com/developers/docs/interactions/overview */
-export interface SignedRequest {
-  /** `X-Signature-Ed25519`. */
-  readonly signature: string | undefined;
-  /** `X-Signature-Timestamp`. */
-  readonly timestamp: string | undefined;
-  /** Every byte as it came. */
-  readonly body: Buffer;
+/** What the headers of a request to the interactions endpoint claim: https://discord.com/developers/docs/interactions/overview */
+interface Seal {
+  readonly signature: string;
+  readonly timestamp: string;
 }
 
 /**
@@ -27,13 +23,19 @@ export function readPublicKey(publicKey: string): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
 }
 
-/** Whether Discord signed these bytes, within the last minutes by `now`. Looks at nothing inside the body. */
-export function isAuthentic(key: KeyObject, { signature, timestamp, body }: SignedRequest, now: Date): boolean {
-  if (signature === undefined || timestamp === undefined || !SIGNATURE.test(signature) || !TIMESTAMP.test(timestamp)) {
-    return false;
+/**
+ * The claim of the headers, `X-Signature-Ed25519` and `X-Signature-Timestamp`; undefined when Discord would not write them
+ * like that, or not within the last minutes by `now`. Takes no look at the body, which need not have come yet.
+ */
+export function readSeal(signature: unknown, timestamp: unknown, now: Date): Seal | undefined {
+  if (typeof signature !== 'string' || typeof timestamp !== 'string') {
+    return undefined;
   }
-  if (Math.abs(Number(timestamp) * 1000 - now.getTime()) > TOLERANCE_MS) {
-    return false;
-  }
+  const isRecent = Math.abs(Number(timestamp) * 1000 - now.getTime()) <= TOLERANCE_MS;
+  return SIGNATURE.test(signature) && TIMESTAMP.test(timestamp) && isRecent ? { signature, timestamp } : undefined;
+}
+
+/** Whether Discord signed exactly these bytes. Does not parse the body. */
+export function isAuthentic(key: KeyObject, { signature, timestamp }: Seal, body: Buffer): boolean {
   return verify(null, Buffer.concat([Buffer.from(timestamp), body]), key, Buffer.from(signature, 'hex'));
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PressOutcome } from '../../dispatch/press.ts';
-import type { StatusReport } from '../../dispatch/status.ts';
+import type { ListedRun, StatusReport } from '../../dispatch/status.ts';
 import type { StepLog } from '../../dispatch/step-log.ts';
 import { Refusal, REFUSAL_TEXTS, type RefusalKind } from '../../domain/refusal.ts';
 import { RUN_STATES, type RunState } from '../../domain/run-state.ts';
@@ -21,6 +21,7 @@ const run: RunView = {
   deliveryId: 'd',
   kind: 'command',
   command: 'plan',
+  title: 'Ship it',
   door: 'discord',
   state: 'failed',
   reason: 'step-1: boom',
@@ -38,6 +39,7 @@ const run: RunView = {
   submittedAt: null,
   startedAt: null,
   finishedAt: null,
+  revision: 1,
 };
 
 const hostile = fc.oneof(
@@ -56,19 +58,30 @@ interface Given {
 
 function allTexts({ name, details, kind, report, state, log }: Given): string[] {
   const theRun = { ...run, workflowName: name, command: name, state };
-  const receipt = { ...run, workflowName: details, duplicate: true, namespace: name };
+  const receipt = {
+    ...run,
+    workflowName: details,
+    recordedId: null,
+    takenOver: false,
+    duplicate: true,
+    namespace: name,
+  };
   const outcomes: PressOutcome[] = [
     { kind: 'unknown' },
-    { kind: 'forbidden', run: theRun },
+    { kind: 'forbidden', run: theRun, roles: [] },
+    { kind: 'forbidden', run: theRun, roles: ['500000000000000001', name] },
+    { kind: 'request', run: theRun, parameters: { [name]: details } },
+    { kind: 'logs', run: { ...theRun, state: 'running' }, log: { ...log, step: details } },
     { kind: 'ending', run: theRun },
     { kind: 'over', run: theRun },
     { kind: 'not_retryable', run: theRun },
+    { kind: 'not_retryable', run: theRun, changed: true },
     { kind: 'retried_before', run: theRun, receipt },
     { kind: 'logs', run: theRun, log },
     { kind: 'logs', run: theRun, log: { ...log, problem: 'denied' } },
   ];
   return [
-    refusalText(new Refusal(kind, details), name),
+    refusalText(new Refusal(kind, details, { roles: Array.from({ length: 30 }, () => '500000000000000001') }), name),
     unreadableText(new Refusal(kind, details)),
     statusText(report),
     ...outcomes.map(pressText),
@@ -76,8 +89,17 @@ function allTexts({ name, details, kind, report, state, log }: Given): string[] 
 }
 
 describe('every text', () => {
-  test('keeps Discord’s limit, and stands in code, whatever comes in', () => {
+  test('keeps Discord’s limit and stays inside code for any input', () => {
     const state = fc.constantFrom(...RUN_STATES);
+    const listed = fc.record<ListedRun>({
+      command: hostile,
+      title: hostile,
+      state,
+      progress: hostile,
+      acceptedAt: fc.constant(new Date(0)),
+      waitsForApproval: fc.boolean(),
+      url: fc.constantFrom(undefined, 'https://discord.com/channels/1/2/3'),
+    });
     const report = fc.record<StatusReport>({
       namespace: hostile,
       workflowTemplate: hostile,
@@ -86,6 +108,8 @@ describe('every text', () => {
         fc.record({ command: hostile, workflowName: hostile, namespace: hostile, state, progress: hostile }),
         { nil: undefined },
       ),
+      live: fc.array(listed, { maxLength: 10 }),
+      ended: fc.array(listed, { maxLength: 5 }),
       correlationId: hostile,
     });
     const log = fc.record<StepLog>({ reason: hostile, lines: hostile });
@@ -96,7 +120,10 @@ describe('every text', () => {
         for (const text of allTexts(given)) {
           expect(text.length).toBeLessThanOrEqual(LIMIT);
           expect(text.isWellFormed()).toBe(true);
-          expect(outsideCode(text)).not.toMatch(/@everyone|@here|<@|\]\(|\*\*/);
+          const ours = outsideCode(text)
+            .replaceAll('[message](https://discord.com/channels/1/2/3)', '')
+            .replaceAll('<@&500000000000000001>', '');
+          expect(ours).not.toMatch(/@everyone|@here|<@|\]\(|\*\*/);
         }
       }),
     );
@@ -117,6 +144,8 @@ describe('every text', () => {
   test('about a log keeps both the reason and the lines', () => {
     const text = pressText({ kind: 'logs', run, log: { reason: 'step-1: boom', lines: 'one\ntwo' } });
     expect(text).toBe('Workflow `plan-20260203-040506-abc123` failed:\n```\nstep-1: boom\n```\n```\none\ntwo\n```');
-    expect(pressText({ kind: 'logs', run, log: { reason: '', lines: '' } })).toContain('says nothing about why');
+    expect(pressText({ kind: 'logs', run, log: { reason: '', lines: '' } })).toContain(
+      'failed without giving a reason',
+    );
   });
 });

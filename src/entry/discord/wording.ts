@@ -1,13 +1,14 @@
 import type { Refusal } from '../../domain/refusal.ts';
 import type { PressOutcome } from '../../dispatch/press.ts';
-import type { StatusReport } from '../../dispatch/status.ts';
+import type { StepLog } from '../../dispatch/step-log.ts';
+import type { ListedRun, StatusReport } from '../../dispatch/status.ts';
 import type { RunView } from '../../ledger/find-runs.ts';
-import { codeBlock, inlineCode } from '../../notify/safe-text.ts';
-import { STATE_WORDS } from '../../notify/words.ts';
+import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
+import { STATE_WORDS } from '../../presentation/words.ts';
 
 /**
- * Everything that people read at once when they ask for something in the chat; what they read about runs later is in
- * `src/notify/words.ts`. Text of others stands in code only, so it can format, link and mention nobody.
+ * The immediate answers to requests in Discord; texts about runs are in `src/presentation/words.ts`. Text from others
+ * appears only in code, so it cannot format, link or mention.
  */
 
 /** All of it together stays below Discord's 2,000 characters. */
@@ -18,17 +19,17 @@ const REASON = { chars: 300, lines: 5 };
 const LOG = { chars: 1300, lines: 20 };
 
 export const SAY = {
-  tryAgain: 'facteur cannot record anything right now, so nothing was started. Please try again in a moment.',
+  tryAgain: 'facteur cannot accept requests right now, so nothing was started. Please try again in a moment.',
   tooSlow: 'facteur could not record this in time, so nothing was started. Please try again in a moment.',
   pressTooSlow:
-    'That took too long to be sure of. The message above shows what the run does; press again if it is wrong.',
+    'That took too long, so it may not have worked. The message above shows the state of the run; press again if needed.',
   broken:
-    'Something went wrong inside facteur, and its operators can see it in the log. `/status` tells whether your request was recorded.',
-  otherGuild: 'facteur works for another server, not for this one.',
-  notKnown: 'facteur does not know what to do with this.',
-  oldButton: 'This button belongs to nothing that facteur still knows.',
-  oldForm: 'This form belongs to no command any more. Please run the command again.',
-  unknownRun: 'facteur has no record of this run any more.',
+    'Something went wrong inside facteur; its log has the details. `/status` shows whether your request was recorded.',
+  otherGuild: 'facteur is not set up for this server.',
+  notKnown: 'facteur does not support this.',
+  oldButton: 'This button no longer works.',
+  oldForm: 'This form has expired. Please run the command again.',
+  unknownRun: 'facteur no longer has a record of this run.',
 } as const;
 
 /** Why a command was refused, and what the person can do about it. */
@@ -37,43 +38,86 @@ export function refusalText(refusal: Refusal, command: string): string {
   const details = codeBlock((refusal.details ?? '').replaceAll('; ', '\n'), DETAILS);
   switch (refusal.kind) {
     case 'forbidden':
-      return `You may not use ${name}: it takes a role that you do not have. Whoever runs this server can give it to you.`;
+      return `You may not use ${name}: it requires ${rolesText(refusal.roles)}. Ask the administrators of this server for it.`;
     case 'unknown_command':
-      return `facteur knows no command ${name}. It may have been removed; its operators can bring Discord up to date with \`facteur commands sync\`.`;
+      return `Unknown command ${name}. It may have been removed; an operator can update Discord with \`facteur commands sync\`.`;
     case 'invalid_option':
-      return `${name} was not started, because something in it is not as it has to be:\n${details}`;
+      return `${name} was not started, because of invalid input:\n${details}`;
+    case 'command_changed':
+      return `${name} has just changed, so nothing was started. Please try again.\n${details}`;
     case 'template_tag':
-      return `${name} was not started: two curly braces side by side (\`{\u200b{\`) would be run by the workflow engine instead of being read. Put a space between them.\n${details}`;
+      return `${name} was not started: the workflow engine would evaluate two adjacent curly braces (\`{\u200b{\`), or half of such a tag at the beginning or end. Put a space between them.\n${details}`;
+    case 'unprintable':
+      return `${name} was not started: it contains a character that the workflow engine cannot read, such as a very new emoji. Please remove it.\n${details}`;
     case 'too_large':
-      return `${name} was not started: it is too long. Please shorten it, or put the long part somewhere and give its address.`;
+      return `${name} was not started: it is too long. Please shorten it, or link to the long part instead.`;
     default:
       return `${name} was not started: ${refusal.message}.\n${details}`;
   }
 }
 
-/** What came could not be read, so it is not even known what it was for. */
+const MAX_ROLES = 8;
+
+/** Discord shows a role's name for its id; nobody is mentioned, because replies never mention. */
+function rolesText(roles: readonly string[]): string {
+  const named = roles.filter((role) => /^\d{1,20}$/.test(role)).map((role) => `<@&${role}>`);
+  if (named.length === 0) {
+    return 'a role that you do not have';
+  }
+  const more = named.length > MAX_ROLES ? ` or ${named.length - MAX_ROLES} others` : '';
+  return `${named.length === 1 ? 'the role' : 'one of the roles'} ${named.slice(0, MAX_ROLES).join(', ')}${more}`;
+}
+
+/** The request was unreadable, so its purpose is unknown. */
 export function unreadableText({ details = '' }: Refusal): string {
   return ['facteur could not read this, so nothing was started.', codeBlock(details, DETAILS)].join('\n').trim();
 }
 
 const TEMPLATE: Readonly<Record<StatusReport['template'], string>> = {
   ready: 'is ready.',
-  missing: 'is currently unavailable: there is no such template in the cluster.',
-  silent: 'is currently unavailable: the cluster does not answer. Requests are kept and run when it does.',
-  unknown: 'cannot be looked at from here. Requests are kept and run.',
-  disabled: 'is currently unavailable: the dispatcher is switched off, so requests are recorded and nothing is run.',
+  missing: 'is currently unavailable: the cluster has no such template.',
+  silent: 'is currently unavailable: the cluster does not respond. Requests are queued and run when it does.',
+  unknown: 'cannot be checked from here. Requests are queued and run.',
+  disabled: 'is currently unavailable: the dispatcher is disabled, so requests are recorded but not run.',
 };
 
 /** The answer to `/status`; ends with the last correlation when one is known. */
-export function statusText({ namespace, workflowTemplate, template, last, correlationId }: StatusReport): string {
+export function statusText(report: StatusReport): string {
+  const { namespace, workflowTemplate, template, last, correlationId } = report;
   const target = `Workflow template ${inlineCode(workflowTemplate, MAX_WORKFLOW)} in namespace ${inlineCode(namespace, MAX_NAME)}`;
-  return [
-    `${target} ${TEMPLATE[template]}`,
-    last === undefined ? '' : lastText(last),
-    correlationId === '' ? '' : `Last request correlation: ${inlineCode(correlationId, MAX_NAME)}.`,
-  ]
+  const head = `${target} ${TEMPLATE[template]}`;
+  const end = correlationId === '' ? '' : `Last request correlation: ${inlineCode(correlationId, MAX_NAME)}.`;
+  return [head, last === undefined ? '' : lastText(last), ...runLines(report), end]
     .filter((line) => line !== '')
     .join('\n');
+}
+
+/** Together with the other lines below Discord's 2,000 characters. */
+const MAX_LIST = 1000;
+
+/** The user's runs, if there are several, or one waits for approval: as many as there is room for, the live ones first. */
+function runLines({ live, ended }: StatusReport): string[] {
+  const oneWaits = live.some(({ waitsForApproval }) => waitsForApproval);
+  if (live.length + ended.length < 2 && !oneWaits) {
+    return [];
+  }
+  const lines = [
+    ...(live.length === 0 ? [] : ['Live:', ...live.map(runLine)]),
+    ...(ended.length === 0 ? [] : ['Ended:', ...ended.map(runLine)]),
+  ];
+  let room = MAX_LIST;
+  return lines.filter((line) => (room -= line.length + 1) >= 0);
+}
+
+const MAX_TITLE = 60;
+
+function runLine({ command, title, state, progress, acceptedAt, waitsForApproval, url }: ListedRun): string {
+  const { icon, title: word } = STATE_WORDS[state];
+  const steps = state === 'running' && progress !== '' ? ` ${inlineCode(progress, 20)}` : '';
+  const waits = waitsForApproval ? ', waits for approval' : '';
+  const when = `<t:${Math.floor(acceptedAt.getTime() / 1000)}:R>`;
+  const link = url === undefined ? '' : ` · [message](${url})`;
+  return `${icon} ${word}${steps}${waits} · ${inlineCode(`/${command} ${title}`, MAX_TITLE)} · ${when}${link}`;
 }
 
 function lastText({ command, workflowName, namespace, state, progress }: NonNullable<StatusReport['last']>): string {
@@ -87,44 +131,71 @@ function lastText({ command, workflowName, namespace, state, progress }: NonNull
   return `${what}: ${icon} ${title}${steps}, ${where}.`;
 }
 
-/** The answer to a pressed button; nothing for a retry, whose answer is the new run's own message. */
+/** The answer to a pressed button; empty for a retry, which is answered by the new run's message. */
 export function pressText(outcome: PressOutcome): string {
   switch (outcome.kind) {
     case 'unknown':
       return SAY.unknownRun;
     case 'forbidden':
-      return `You may not use ${inlineCode(`/${outcome.run.command}`, MAX_NAME)}, and its buttons are for those who may.`;
+      return `You may not use ${inlineCode(`/${outcome.run.command}`, MAX_NAME)}, so you may not use its buttons either: it requires ${rolesText(outcome.roles)}.`;
     case 'ending':
-      return `${workflowOf(outcome.run)} is being ended. Its message will say when it is over.`;
+      return `${workflowOf(outcome.run)} is being canceled. Its message will show when it has stopped.`;
     case 'over':
-      return `${workflowOf(outcome.run)} is over already (${wordsOf(outcome.run)}), so there is nothing to cancel.`;
+      return `${workflowOf(outcome.run)} has already ended (${wordsOf(outcome.run)}), so there is nothing to cancel.`;
     case 'not_retryable':
-      return outcome.run.state === 'succeeded'
-        ? `${workflowOf(outcome.run)} has succeeded, so there is nothing to try again.`
-        : `${workflowOf(outcome.run)} is still under way (${wordsOf(outcome.run)}); it can be tried again when it has ended.`;
+      return notRetryableText(outcome);
     case 'retried':
       return '';
     case 'retried_before':
-      return `Somebody had this tried again already, as workflow ${inlineCode(outcome.receipt.workflowName, MAX_WORKFLOW)}. To try once more, use the button under that run’s message.`;
+      return `This run was already retried as workflow ${inlineCode(outcome.receipt.workflowName, MAX_WORKFLOW)}. To retry again, use the button under that run’s message.`;
     case 'logs':
       return logsText(outcome);
+    case 'request':
+      return requestText(outcome);
   }
 }
 
+function notRetryableText({ run, changed }: Extract<PressOutcome, { kind: 'not_retryable' }>): string {
+  if (changed === true) {
+    return `${inlineCode(`/${run.command}`, MAX_NAME)} has changed, and what was asked no longer fits. Please send it again.`;
+  }
+  return run.state === 'succeeded'
+    ? `${workflowOf(run)} succeeded, so there is nothing to retry.`
+    : `${workflowOf(run)} is still in progress (${wordsOf(run)}); you can retry it when it has ended.`;
+}
+
 const NO_LINES = {
-  disabled: 'There is no cluster to ask for more.',
-  gone: 'Its log is no longer there.',
-  no_step: 'It does not say in which step it failed, so there is no log to show.',
-  denied: 'The cluster does not let facteur read logs.',
-  silent: 'The cluster does not answer, so there is no log to show now.',
+  disabled: 'The dispatcher is disabled, so there is no log to show.',
+  gone: 'Its log no longer exists.',
+  no_step: 'No step has a log to show.',
+  denied: 'facteur has no permission to read logs in the cluster.',
+  silent: 'The cluster does not respond, so there is no log to show right now.',
 } as const;
+
+function headOf({ state }: RunView, { step = '', reason }: StepLog): string {
+  if (state === 'running') {
+    return step === '' ? 'is running.' : `is at the step ${inlineCode(step, MAX_NAME)}:`;
+  }
+  return reason === '' ? 'failed without giving a reason.' : 'failed:';
+}
 
 function logsText({ run, log }: Extract<PressOutcome, { kind: 'logs' }>): string {
   const reason = codeBlock(log.reason, REASON);
-  const head = `${workflowOf(run)} ${reason === '' ? 'says nothing about why it failed.' : 'failed:'}`;
+  const head = `${workflowOf(run)} ${headOf(run, log)}`;
   const lines = codeBlock(log.lines, LOG);
   const rest = log.problem === undefined ? lines || 'Its log is empty.' : NO_LINES[log.problem];
   return [head, reason, rest].filter((part) => part !== '').join('\n');
+}
+
+const REQUEST = { chars: 1500, lines: 40 };
+
+function requestText({ run, parameters }: Extract<PressOutcome, { kind: 'request' }>): string {
+  const name = inlineCode(`/${run.command}`, MAX_NAME);
+  if (parameters === undefined) {
+    return `${name}: the request was archived, so facteur cannot show it.`;
+  }
+  const lines = Object.entries(parameters).map(([parameter, value]) => `${parameter}: ${String(value)}`);
+  return `${name} was requested with these parameters:\n${codeBlock(lines.join('\n'), REQUEST) || 'none'}`;
 }
 
 function workflowOf(run: RunView): string {

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
 import { Refusal } from '../../domain/refusal.ts';
+import { LateBody } from './bodies.ts';
 import { REFUSAL_STATUS } from './refusal-status.ts';
 
 /** What goes back: a status, a JSON body, and headers beyond the usual ones. */
@@ -14,7 +15,8 @@ export interface Answer {
 const UNAVAILABLE_TEXTS: Readonly<Record<string, string>> = {
   'codex.disabled': 'implementation orchestrator disabled',
 };
-/** Seconds after which a sender should come again. */
+const TOO_LATE: Answer = { status: 408, body: { error: 'request timeout' }, headers: { connection: 'close' } };
+/** Seconds after which a sender should retry. */
 const RETRY_AFTER = '5';
 
 /** Sent as bytes, because fastify adds a charset to JSON text, which JSON does not have. */
@@ -26,8 +28,8 @@ export function sendAnswer(reply: FastifyReply, { status, body, headers }: Answe
 }
 
 /**
- * What a failure is answered with. Only refusals and errors that say so of themselves have details; whatever else went
- * wrong stays in the log.
+ * The answer for a failure. Only refusals and errors with explicit details show them; all other
+ * errors stay in the log.
  *
  * @param failure the `error` text of the 500 that this route answers
  */
@@ -42,13 +44,16 @@ export function answerFailure(error: unknown, failure: string): Answer {
   if (error instanceof FacteurError && error.retryable) {
     return unavailable(UNAVAILABLE_TEXTS[error.code]);
   }
+  if (error instanceof LateBody) {
+    return TOO_LATE;
+  }
   const status = statusOfFramework(error);
   return status === undefined
     ? { status: 500, body: { error: failure } }
     : { status, body: withDetails('bad request', errorMessage(error)) };
 }
 
-/** A 503 that asks to come again. */
+/** A 503 with `Retry-After`. */
 export function unavailable(error = 'dispatcher unavailable'): Answer {
   return { status: 503, body: { error }, headers: { 'retry-after': RETRY_AFTER } };
 }

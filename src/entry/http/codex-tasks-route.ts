@@ -1,7 +1,5 @@
-import { SpanKind } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
-import { continuing, inSpan } from '../../base/telemetry.ts';
-import { codexAttributes } from '../../dispatch/observed-dispatch.ts';
+import { inCodexRequest } from '../../dispatch/dispatch-events.ts';
 import { checkCodexDelivery } from '../check-codex-delivery.ts';
 import { decodeCodexDelivery } from '../decode/codex-task.ts';
 import type { HttpDeps } from './deps.ts';
@@ -19,11 +17,7 @@ export function registerCodexTasks(app: FastifyInstance, deps: HttpDeps): void {
       return {
         deliveryId: delivery.deliveryId,
         accept: () =>
-          inSpan(
-            'facteur.server.codex_tasks',
-            { kind: SpanKind.SERVER, ...continuing(delivery.traceparent), attributes: codexAttributes(delivery) },
-            () => deps.dispatch.codexTask(delivery, { awaitSubmissionMs: AWAIT_SUBMISSION_MS }),
-          ),
+          inCodexRequest(delivery, () => deps.dispatch.codexTask(delivery, { awaitSubmissionMs: AWAIT_SUBMISSION_MS })),
       };
     },
     accepted: (receipt) => ({

@@ -7,7 +7,7 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** What a broken request is told, by the parser's code. The connection ends with it. */
+/** The answer to a broken request, by the parser's code. It ends the connection. */
 const COMPLAINTS: Readonly<Record<string, readonly [status: string, error: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request timeout'],
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'request headers too large'],
@@ -15,22 +15,43 @@ const COMPLAINTS: Readonly<Record<string, readonly [status: string, error: strin
 };
 const BAD_REQUEST = ['400 Bad Request', 'bad request'] as const;
 
-/** Knows the sockets of a server and what is under way on each, which Node does not tell. */
+/** Of sockets that the kernel hands over; more are reset. */
+const MAX_SOCKETS = 10_000;
+/** How long an excess client may take to send its request and receive the answer, in milliseconds. */
+const TURN_AWAY_MS = 10_000;
+
+/** Tracks the sockets of a server and their requests, which Node does not expose. */
 export class Connections {
+  readonly #max: number;
   readonly #sockets = new Set<Socket>();
   readonly #exchanges = new WeakMap<Socket, Set<Exchange>>();
 
+  /** @param max number of concurrent connections: each active one takes about 30 KiB */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
   watch(server: Server): void {
-    server.on('connection', (socket) => {
+    const serve = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.maxConnections = MAX_SOCKETS;
+    server.on('connection', (socket: Socket) => {
+      if (this.#sockets.size >= this.#max) {
+        turnAway(socket);
+        return;
+      }
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
+      for (const listener of serve) {
+        Reflect.apply(listener, server, [socket]);
+      }
     });
     server.on('request', (request, response) => this.#begin({ request, response }));
   }
 
   /**
-   * Answers bytes that are no HTTP, or that never came, and ends the connection. Answers that are still owed to complete
-   * requests on the same connection go out first: what was accepted must not look refused.
+   * Answers bytes that are not HTTP, and requests that timed out, and closes the connection. Pending answers to complete
+   * requests on the connection are sent first: accepted requests must not appear refused.
    */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     const exchanges = [...(this.#exchanges.get(socket) ?? [])];
@@ -49,7 +70,7 @@ export class Connections {
     }
   }
 
-  /** Ends connections on which nothing ever came: Node counts them as busy, and they would hold up a shutdown. */
+  /** Closes connections without any data: Node counts them as busy, and they would delay a shutdown. */
   closeUnused(): void {
     for (const socket of this.#sockets) {
       if (socket.bytesRead === 0) {
@@ -67,13 +88,36 @@ export class Connections {
   }
 }
 
+/**
+ * Answers excess clients without the memory that HTTP takes: 200 to the probe, which must not restart an overloaded
+ * process, and 503 with `Retry-After` to all others.
+ */
+function turnAway(socket: Socket): void {
+  socket.setTimeout(TURN_AWAY_MS, () => socket.destroy());
+  // The client may be gone before it receives the answer.
+  socket.on('error', () => socket.destroy());
+  socket.once('data', (data: Buffer) => {
+    const isProbe = data.toString('latin1', 0, PROBE.length) === PROBE;
+    socket.end(isProbe ? plainAnswer('200 OK', { status: 'ok' }) : plainAnswer(...BUSY, ['retry-after: 5']));
+    socket.resume();
+  });
+}
+
+const PROBE = 'GET /healthz ';
+const BUSY = ['503 Service Unavailable', { error: 'dispatcher unavailable' }] as const;
+
 function complaint(code: string | undefined): string {
   const [status, error] = COMPLAINTS[code ?? ''] ?? BAD_REQUEST;
-  const body = JSON.stringify({ error });
+  return plainAnswer(status, { error });
+}
+
+function plainAnswer(status: string, content: object, headers: readonly string[] = []): string {
+  const body = JSON.stringify(content);
   return [
     `HTTP/1.1 ${status}`,
     'content-type: application/json',
     `content-length: ${body.length}`,
+    ...headers,
     'connection: close',
     '',
     body,

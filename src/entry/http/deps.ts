@@ -1,20 +1,25 @@
 import type { Clock } from '../../base/clock.ts';
+import type { Gate } from '../../base/gate.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Secret } from '../../base/secret.ts';
-import type { CommandMetrics } from '../../dispatch/command-metrics.ts';
+import type { DispatchEvents } from '../../dispatch/dispatch-events.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
-import type { NewDeadLetter } from '../../ledger/dead-letters.ts';
+import type { NewDeadLetter } from '../../ledger/unprocessed.ts';
+import type { ApiDeps } from '../api/deps.ts';
+import type { ApiDoor } from '../api/register.ts';
+import type { Bodies } from './bodies.ts';
+import type { FarewellTimes } from './farewell.ts';
 import type { InteractionsRoute } from './interactions-route.ts';
 
-/** Whether requests may come, and how each dependency is: `ok`, or a word for what is wrong that may be shown to anybody. */
+/** Whether the process is ready, and the state of each dependency: `ok`, or a public word for the problem. */
 export interface Readiness {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, string>>;
 }
 
 /**
- * What came in and was refused for good. Its `headers` are those that matter for another try, and `:path` says where it
- * was sent to.
+ * A permanently refused request. `headers` are those that matter for a replay, `:path` is its destination, and `:cut`
+ * is present if the body is incomplete.
  */
 export type RefusedLetter = Omit<NewDeadLetter, 'attempts'>;
 
@@ -31,8 +36,8 @@ export interface HttpTimeouts {
 }
 
 /**
- * What the HTTP door needs from the rest. `dispatch` and `park` throw a retryable FacteurError while they cannot do
- * their work: the sender is then told to come again.
+ * The dependencies of the HTTP door. `dispatch` and `park` throw a retryable FacteurError while they cannot work: the
+ * sender then gets 503 with `Retry-After`, as while the gate is closed.
  */
 export interface HttpDeps {
   readonly logger: Logger;
@@ -42,19 +47,30 @@ export interface HttpDeps {
   readonly version: string;
   readonly commit: string;
   readonly maxBodyBytes: number;
+  /** For the bodies of intake requests. */
+  readonly bodies: Bodies;
   /** Bearer tokens for the intake routes; none means open. */
   readonly intakeTokens: readonly Secret[];
+  /** Whether intake accepts the token of a service account; absent without `server.intake_oidc`. */
+  readonly acceptsAccount?: (token: string) => Promise<boolean>;
   readonly codexEnabled: boolean;
+  /** Opens when `dispatch` and `park` have a ledger to write to. */
+  readonly gate: Pick<Gate, 'pass'>;
   readonly dispatch: Pick<Dispatch, 'command' | 'codexTask'>;
-  /** Keeps a CloudEvent that was refused for good; durable when it resolves. */
+  /** Stores a CloudEvent that was refused for good; durable when it resolves. */
   readonly park: (letter: RefusedLetter) => Promise<void>;
-  /** Told of command events that never get as far as `dispatch`. */
-  readonly commandMetrics: CommandMetrics;
-  /** Asked at every `/readyz`, so it must answer from what is known and wait for nothing. */
+  /** Called for command events that never reach `dispatch`. */
+  readonly events: Pick<DispatchEvents, 'commandFailed' | 'commandDeadLettered'>;
+  /** Called for every `/readyz`, so it must answer from known data without waiting. */
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;
-  /** All metrics in Prometheus's text format; absent where nobody asked for them. */
+  readonly farewell?: FarewellTimes;
+  /** Maximum number of connections; beyond it only `/healthz` is answered, and all others get 503. */
+  readonly maxConnections?: number;
+  /** All metrics in Prometheus's text format; absent if not configured. */
   readonly scrape?: () => Promise<string>;
   /** Absent where Discord is not served. */
   readonly interactions?: InteractionsRoute;
+  /** Absent where `/v1` is not served. */
+  readonly api?: ApiDoor<ApiDeps>;
 }

@@ -29,10 +29,10 @@ async function requestUnderWay(): Promise<{ client: RawClient; letGo: () => void
   return { client, letGo: () => resolve(RECEIPT) };
 }
 
-test('a request under way is finished, and told that the connection ends', async () => {
+test('a request in flight is finished, and learns that the connection closes', async () => {
   door = await openDoor();
   const { client, letGo } = await requestUnderWay();
-  const closed = door.close(10_000);
+  const closed = door.close(3_600_000);
   letGo();
   await closed;
   await client.hungUp();
@@ -40,10 +40,32 @@ test('a request under way is finished, and told that the connection ends', async
   expect(client.received).toMatch(/^connection: close\r$/im);
 });
 
-test('nobody new gets in', async () => {
+test('where readiness is probed, it listens and serves until a probe has seen that it leaves', async () => {
+  door = await openDoor({ farewell: { noticeMs: 3_600_000, settleMs: 0 } });
+  const status = async (path: string, init?: RequestInit) => (await fetch(door.url + path, init)).status;
+  expect(await status('/readyz')).toBe(200);
+  const closed = door.close(3_600_000);
+  const order = { method: 'POST', body: '{"command":"plan"}', headers: { 'content-type': 'application/json' } };
+  // New connections, since the answers end the ones that are there.
+  expect([await status('/events', order), await status('/healthz'), await status('/events', order)]).toEqual([
+    202, 200, 202,
+  ]);
+  expect(await status('/readyz')).toBe(503);
+  await closed;
+  await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
+});
+
+test('a probe that never comes is not waited for without end', async () => {
+  door = await openDoor({ farewell: { noticeMs: 1, settleMs: 3_600_000 } });
+  await fetch(`${door.url}/readyz`);
+  await door.close(3_600_000);
+  await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
+});
+
+test('no new connection is accepted', async () => {
   door = await openDoor();
   const { letGo } = await requestUnderWay();
-  const closed = door.close(10_000);
+  const closed = door.close(3_600_000);
   await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
   letGo();
   await closed;
@@ -67,7 +89,7 @@ test('what comes in on connections that are still open is told to go elsewhere',
   );
   // The server has seen the first bytes of all four once it answers a fifth connection.
   await fetch(`${door.url}/healthz`);
-  const closed = door.close(10_000);
+  const closed = door.close(3_600_000);
   for (const { client, rest } of half) {
     await client.send(rest);
     await client.hungUp();
@@ -120,7 +142,7 @@ test('an address that is taken is one clear error', async () => {
   door = await openDoor();
   await expect(openDoor({}, { host: '127.0.0.1', port: door.port })).rejects.toMatchObject({
     code: 'http.listen',
-    message: expect.stringContaining(`cannot listen on 127.0.0.1:${door.port}`),
+    message: expect.stringContaining(`server.listen_address: cannot listen on 127.0.0.1:${door.port}`),
   });
 });
 

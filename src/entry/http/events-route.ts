@@ -5,7 +5,7 @@ import type { HttpDeps } from './deps.ts';
 import { AWAIT_SUBMISSION_MS, registerIntake } from './intake.ts';
 import { submissionStatus } from './submission-status.ts';
 
-/** `POST /events`: a Discord command that its sender has already taken from Discord. */
+/** `POST /events`: a Discord command that its sender has already received from Discord. */
 export function registerEvents(app: FastifyInstance, deps: HttpDeps): void {
   registerIntake(app, deps, {
     path: '/events',
@@ -27,7 +27,7 @@ export function registerEvents(app: FastifyInstance, deps: HttpDeps): void {
       duplicate: receipt.duplicate,
       status: submissionStatus(receipt.state),
     }),
-    metrics: deps.commandMetrics,
+    events: deps.events,
     keep: withoutToken,
   });
 }

@@ -83,10 +83,10 @@ describe('bearer tokens', () => {
   });
 });
 
-describe('a CloudEvent that is refused for good is parked first', () => {
+describe('a CloudEvent that is refused for good is stored first', () => {
   test.each([
     ['/events', 400, 'empty payload', ''],
-    ['/events', 400, 'invalid payload: not valid JSON', '{'],
+    ['/events', 400, 'invalid payload: invalid JSON', '{'],
     ['/events', 400, 'missing command', '{}'],
     ['/codex/tasks', 400, 'unsupported codex stage', '{"deliveryId":"d"}'],
   ])('%s %i %s', async (path, status, reason, body) => {
@@ -141,17 +141,60 @@ describe('a CloudEvent that is refused for good is parked first', () => {
     expect(door.letters).toMatchObject([{ deliveryId: 'd-1', reason: 'workflow refused: no such template' }]);
   });
 
-  test('when its type is not read, with its bytes; when it is too large, without them', async () => {
+  test.each(['text/plain', 'nonsense', 'application/json; charset=latin1', '/', ';'])(
+    'when its type is not read (%s), with its bytes',
+    async (type) => {
+      const door = await open();
+      expect((await send(door, '/events', 'hello', { ...EVENT, 'content-type': type })).status).toBe(415);
+      expect(door.letters).toMatchObject([
+        { reason: expect.stringMatching(/^unsupported media type: /), body: Buffer.from('hello') },
+      ]);
+    },
+  );
+
+  test.each<[string, () => NonNullable<RequestInit['body']>]>([
+    ['announced', () => 'x'.repeat(70_000)],
+    ['in chunks', () => new Blob(['x'.repeat(60_000), 'x'.repeat(10_000)]).stream()],
+  ])('when it is too large (%s), as far as it goes, with a note', async (_how, body) => {
     const door = await open();
-    expect((await send(door, '/events', 'hello', { ...EVENT, 'content-type': 'text/plain' })).status).toBe(415);
-    expect((await send(door, '/events', 'x'.repeat(70_000), { ...EVENT, ...JSON_TYPE })).status).toBe(413);
-    expect(door.letters.map(({ reason, body }) => [reason.split(':')[0], body.length])).toEqual([
-      ['unsupported media type', 5],
-      ['payload too large', 0],
+    const init = { method: 'POST', headers: { ...EVENT, ...JSON_TYPE }, body: body(), duplex: 'half' as const };
+    expect((await fetch(`${door.url}/events`, init)).status).toBe(413);
+    expect(door.letters).toEqual([
+      {
+        door: 'http',
+        deliveryId: '/kafka/topic|partition:0/offset:7',
+        reason: 'payload too large: the limit is 65536 bytes; only the first 65536 bytes were kept',
+        headers: { ...JSON_TYPE, ...EVENT, ':path': '/events', ':cut': '65536' },
+        body: Buffer.from('x'.repeat(65_536)),
+      },
     ]);
   });
 
-  test('or its sender is told to come again: the ledger is down', async () => {
+  test('when it is too large and of a type that is not read, as far as it goes', async () => {
+    const door = await open();
+    const headers = { ...EVENT, 'content-type': 'nonsense' };
+    expect((await send(door, '/events', 'x'.repeat(70_000), headers)).status).toBe(415);
+    expect(door.letters.map(({ reason, body }) => [reason.split(':')[0], body.length])).toEqual([
+      ['unsupported media type', 65_536],
+    ]);
+  });
+
+  test('but not when its sender may not come in: that is in the log, with its name', async () => {
+    const door = await open({ intakeTokens: [new Secret('right')] });
+    const headers = { ...JSON_TYPE, ...EVENT, authorization: 'Bearer wrong' };
+    expect((await send(door, '/events', '{"command":"plan"}', headers)).status).toBe(401);
+    expect(door.letters).toEqual([]);
+    expect(door.log.map((line) => JSON.parse(line) as object)).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        message: 'a CloudEvent was rejected; its sender may not send it again',
+        eventSource: '/kafka/topic',
+        eventId: 'partition:0/offset:7',
+      }),
+    );
+  });
+
+  test('or its sender gets 503: the ledger is down', async () => {
     const down = new FacteurError('postgres.unavailable', 'down', { retryable: true });
     const door = await open({ park: () => Promise.reject(down) });
     for (const body of ['{', 'x'.repeat(70_000)]) {
@@ -161,7 +204,7 @@ describe('a CloudEvent that is refused for good is parked first', () => {
     }
   });
 
-  test('or its sender is told to come again: parking failed otherwise', async () => {
+  test('or its sender gets 503: storing failed otherwise', async () => {
     const door = await open({ park: () => Promise.reject(new Error('boom')) });
     const response = await send(door, '/events', '{', { ...JSON_TYPE, ...EVENT });
     expect(response.status).toBe(500);
@@ -205,15 +248,19 @@ describe('the log', () => {
     const lines = door.log.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines).toContainEqual(
       expect.objectContaining({
-        level: 'info',
+        level: 'debug',
         route: '/events',
         method: 'POST',
         status: 202,
         message: 'request answered',
       }),
     );
+    expect(lines.filter(({ level, message }) => level === 'info' && message === 'request answered')).toEqual([
+      expect.objectContaining({ status: 400 }),
+      expect.objectContaining({ status: 404 }),
+    ]);
     expect(lines).toContainEqual(
-      expect.objectContaining({ route: '/events', reason: 'invalid payload', details: 'version: not of its type' }),
+      expect.objectContaining({ route: '/events', reason: 'invalid payload', details: 'version: has the wrong type' }),
     );
   });
 

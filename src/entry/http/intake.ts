@@ -1,36 +1,40 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from '../../base/logger.ts';
+import { cut } from '../../base/redact.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { RunReceipt } from '../../domain/run.ts';
-import type { CommandMetrics } from '../../dispatch/command-metrics.ts';
+import { MAX_KEY_LENGTH } from '../decode/bounds.ts';
+import { eventIdOf } from '../decode/event-id.ts';
 import { headerText, type Incoming, type IncomingHeaders } from '../decode/incoming.ts';
 import { payloadFormat } from '../decode/media-type.ts';
 import { type Answer, answerFailure, sendAnswer } from './answer.ts';
+import { announcesMore } from './bodies.ts';
 import type { HttpDeps } from './deps.ts';
 import { bearerCheck } from './intake-token.ts';
-import { reportFailure } from './request-log.ts';
+import { reportFailure } from './request-events.ts';
 
 /** How long an intake request waits for its submission before it is answered as `queued`, in milliseconds. */
 export const AWAIT_SUBMISSION_MS = 2_000;
 
-/** What came of a request that was decoded: the delivery it is, and the run it became. */
-export interface Intake {
+/** The result of a decoded request: its delivery and run. */
+interface Intake {
   readonly deliveryId: string;
-  /** The command's name, where it is one. */
+  /** The command's name, if it is a command. */
   readonly command?: string;
   readonly accept: () => Promise<RunReceipt>;
 }
 
 /** One of the routes that take work in. */
-export interface IntakeRoute {
+interface IntakeRoute {
   readonly path: string;
   /** The `error` text when something unexpected went wrong. */
   readonly failure: string;
-  /** @throws Refusal, or whatever else is to be answered */
+  /** @throws Refusal, or any other error to answer */
   readonly decode: (incoming: Incoming) => Intake;
   /** The body of the 202. */
   readonly accepted: (receipt: RunReceipt) => object;
-  /** Told of events that never become a run. */
-  readonly metrics?: Pick<CommandMetrics, 'failed' | 'deadLettered'>;
+  /** Called for commands that never become a run. */
+  readonly events?: HttpDeps['events'];
   /** The bytes of a refused event that may be kept. */
   readonly keep: (incoming: Incoming) => Buffer;
 }
@@ -39,38 +43,77 @@ const NOTHING = Buffer.alloc(0);
 const KEPT_HEADERS = /^(ce-.*|content-type|content-encoding|traceparent)$/;
 
 /**
- * Registers a route that takes work in: who may come in is decided from the headers, before the body is read. A
- * CloudEvent that is refused for good is parked first, since its sender (Knative's KafkaSource) drops it without a word;
- * when it cannot be parked the sender is told to come again.
+ * Registers an intake route. Access is decided from the headers, before the body is read. A CloudEvent that is
+ * refused for good is stored first, since its sender (Knative's KafkaSource) silently drops it; if it cannot be
+ * stored, the sender gets 503 with `Retry-After`.
  */
 export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: IntakeRoute): void {
-  const checkBearer = bearerCheck(deps.intakeTokens);
+  const checkBearer = bearerCheck(deps);
+  const receive = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { raw, headers } = request;
+    // A CloudEvent is kept as far as it goes.
+    const answer =
+      announcesMore(headers, deps.maxBodyBytes) && !isCloudEvent(headers)
+        ? await takeIn({ headers, body: NOTHING, cut: true }, deps, route)
+        : await deps.bodies.hold(raw, { maxBytes: deps.maxBodyBytes }, (received) =>
+            takeIn({ headers, ...received }, deps, route),
+          );
+    return sendAnswer(reply, answer);
+  };
   // A scope of its own, because the error handler is this route's.
   void app.register((scope, _options, done) => {
-    scope.addHook('onRequest', (request, _reply, next) => {
-      checkBearer(request.headers.authorization);
-      next();
+    scope.addHook('onRequest', async (request) => {
+      try {
+        await checkBearer(request.headers.authorization);
+      } catch (error) {
+        if (error instanceof Refusal) {
+          reportTurnedAway(request.headers, deps.logger);
+        }
+        throw error;
+      }
     });
     scope.setErrorHandler(async (error, request, reply) => {
-      const failed = isUnread(error) ? await refuseUnread({ request, reply }, deps, route) : error;
-      reportFailure(failed, request, deps.logger);
-      return sendAnswer(reply, answerFailure(failed, route.failure));
+      try {
+        if (isUnread(error)) {
+          return await receive(request, reply);
+        }
+        throw error;
+      } catch (failure) {
+        reportFailure(failure, request, deps.logger);
+        return sendAnswer(reply, answerFailure(failure, route.failure));
+      }
     });
-    scope.post(route.path, async (request, reply) => {
-      const incoming = { headers: request.headers, body: (request.body as Buffer | undefined) ?? NOTHING };
-      return sendAnswer(reply, await takeIn(incoming, deps, route));
-    });
+    scope.post(route.path, receive);
     done();
   });
 }
 
-async function takeIn(incoming: Incoming, deps: HttpDeps, route: IntakeRoute): Promise<Answer> {
+/** Unauthenticated senders must not fill the ledger: nothing is kept of their events except this line. */
+function reportTurnedAway(headers: IncomingHeaders, logger: Logger): void {
+  if (isCloudEvent(headers)) {
+    const [eventSource, eventId] = [headerText(headers, 'ce-source'), headerText(headers, 'ce-id')];
+    logger.warn({ eventSource, eventId }, 'a CloudEvent was rejected; its sender may not send it again');
+  }
+}
+
+/** The body, as far as it was read. */
+interface Taken extends Incoming {
+  readonly cut: boolean;
+}
+
+/** Fastify has its own rules for media types, and checks them before the route does. */
+function isUnread(error: unknown): boolean {
+  return (error as { readonly code?: unknown }).code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
+}
+
+async function takeIn(incoming: Taken, deps: HttpDeps, route: IntakeRoute): Promise<Answer> {
   let deliveryId = '';
   let command = '';
   try {
-    const intake = route.decode(incoming);
+    const intake = route.decode(whole(incoming, deps.maxBodyBytes));
     deliveryId = intake.deliveryId;
     command = intake.command ?? '';
+    deps.gate.pass();
     const receipt = await intake.accept();
     if (receipt.state !== 'refused') {
       return { status: 202, body: route.accepted(receipt) };
@@ -79,7 +122,7 @@ async function takeIn(incoming: Incoming, deps: HttpDeps, route: IntakeRoute): P
     await parkEvent(refusal, { incoming, deliveryId, command }, deps, route);
     return refusedByCluster(refusal, receipt);
   } catch (error) {
-    route.metrics?.failed(command, error);
+    route.events?.commandFailed(command, error);
     if (error instanceof Refusal) {
       await parkEvent(error, { incoming, deliveryId, command }, deps, route);
     }
@@ -87,73 +130,56 @@ async function takeIn(incoming: Incoming, deps: HttpDeps, route: IntakeRoute): P
   }
 }
 
-/** The run exists and says why it will never start, so its names are told too. */
+/** The type is checked before the size, so its error takes precedence. */
+function whole(incoming: Taken, maxBytes: number): Incoming {
+  if (incoming.cut) {
+    payloadFormat(incoming);
+    throw new Refusal('body_too_large', `the limit is ${maxBytes} bytes`);
+  }
+  return incoming;
+}
+
+/** The run exists and records why it will never start, so the answer includes its names. */
 function refusedByCluster(refusal: Refusal, receipt: RunReceipt): Answer {
   const { runId, deliveryId, workflowName, namespace, duplicate } = receipt;
   const { status, body } = answerFailure(refusal, '');
   return { status, body: { ...body, runId, deliveryId, workflowName, namespace, duplicate } };
 }
 
-/** What is known of an event by the time it is refused. */
-interface Received {
-  readonly incoming: Incoming;
+/** What is known of an event when it is refused. */
+interface Refused {
+  readonly incoming: Taken;
   readonly deliveryId: string;
   readonly command: string;
 }
 
 async function parkEvent(
   refusal: Refusal,
-  { incoming, deliveryId, command }: Received,
+  { incoming, deliveryId, command }: Refused,
   deps: HttpDeps,
   route: IntakeRoute,
 ): Promise<void> {
-  const { headers } = incoming;
+  const { headers, cut: isCut } = incoming;
   if (!isCloudEvent(headers)) {
     return;
   }
+  deps.gate.pass();
+  const body = route.keep(incoming);
+  const note = isCut ? `; only the first ${body.length} bytes were kept` : '';
   const kept = Object.entries(headers).filter(
     (entry): entry is [string, string] => KEPT_HEADERS.test(entry[0]) && typeof entry[1] === 'string',
   );
   await deps.park({
     door: 'http',
-    deliveryId: deliveryId === '' ? eventIdOf(headers) : deliveryId,
-    reason: refusal.details === undefined ? refusal.message : `${refusal.message}: ${refusal.details}`,
-    headers: { ...Object.fromEntries(kept), ':path': route.path },
-    body: route.keep(incoming),
+    deliveryId: deliveryId === '' ? cut(eventIdOf(headers, 'http'), MAX_KEY_LENGTH) : deliveryId,
+    reason: (refusal.details === undefined ? refusal.message : `${refusal.message}: ${refusal.details}`) + note,
+    headers: { ...Object.fromEntries(kept), ':path': route.path, ...(isCut ? { ':cut': String(body.length) } : {}) },
+    body,
   });
-  route.metrics?.deadLettered(command);
+  route.events?.commandDeadLettered(command);
 }
 
 function isCloudEvent(headers: IncomingHeaders): boolean {
   const type = headerText(headers, 'content-type') ?? '';
   return headerText(headers, 'ce-id') !== undefined || /^application\/cloudevents[+-]/i.test(type);
-}
-
-function eventIdOf(headers: IncomingHeaders): string {
-  const [source, id] = [headerText(headers, 'ce-source'), headerText(headers, 'ce-id')];
-  return source === undefined || id === undefined ? '' : `${source}|${id}`;
-}
-
-/** Fastify did not read the body: it is too large, or its type is no type at all. */
-function isUnread(error: unknown): boolean {
-  const { code } = error as { readonly code?: unknown };
-  return code === 'FST_ERR_CTP_BODY_TOO_LARGE' || code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
-}
-
-/** Takes the request in without its body; the type is checked before the size, so it also speaks first. */
-async function refuseUnread(
-  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-  deps: HttpDeps,
-  route: IntakeRoute,
-): Promise<unknown> {
-  const decode = ({ headers }: Incoming): never => {
-    payloadFormat(headers);
-    throw new Refusal('body_too_large', `the limit is ${deps.maxBodyBytes} bytes`);
-  };
-  // Fastify would hang up at once, and the sender, still writing, would see a broken connection instead of the answer.
-  // The rest of the body is dropped as it comes, for as long as a request may take.
-  reply.removeHeader('connection');
-  return takeIn({ headers: request.headers, body: NOTHING }, deps, { ...route, decode }).catch(
-    (error: unknown) => error,
-  );
 }

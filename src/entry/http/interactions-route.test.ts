@@ -1,10 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDoor } from '../../../test/support/http-door.ts';
+import { TurnableTimer } from '../../../test/support/turnable-timer.ts';
 import { FacteurError } from '../../base/errors.ts';
 import { createLogger } from '../../base/logger.ts';
 import type { Chat } from '../../dispatch/chat.ts';
-import { createSigner } from '../../sandbox/discord/signer.ts';
+import { createSigner } from '../../../sandbox/discord/signer.ts';
+import { Bodies } from './bodies.ts';
 import type { InteractionsRoute } from './interactions-route.ts';
 
 const NOW = new Date('2026-02-03T04:05:06Z');
@@ -24,13 +26,16 @@ interface Sent {
 async function open(overrides: Partial<InteractionsRoute> = {}) {
   const log: string[] = [];
   const interactions: InteractionsRoute = {
+    bodies: new Bodies({ bytes: 2 ** 20, requests: 100 }),
     publicKey: signer.publicKey,
     guildId: undefined,
-    commands: {},
-    roleMap: {},
+    rules: () => ({ commands: {}, roleMap: {} }),
     clock: { now: () => NOW },
+    timer: new TurnableTimer(),
     logger: createLogger('debug', { write: (line) => log.push(line) }),
-    chat: { command: down, form: down, press: down } satisfies Chat,
+    gate: { pass: () => undefined },
+    urgent: { run: (work) => work() },
+    chat: { command: down, form: down, press: down, decide: down } satisfies Chat,
     ...overrides,
   };
   const door = await openDoor({ interactions });
@@ -131,7 +136,7 @@ describe('POST /discord/interactions', () => {
     const answer = await signed(COMMAND);
     expect(answer).toMatchObject({ status: 200, body: { type: 4, data: { flags: 64 } } });
     expect(answer.body.data.content).toContain('try again');
-    expect(log()).toContain('cannot be dealt with now');
+    expect(log()).toContain('cannot be handled now');
     expect(log()).not.toContain('canary');
   });
 
@@ -139,14 +144,14 @@ describe('POST /discord/interactions', () => {
     const broken = async () => {
       throw new Error('canary in pieces');
     };
-    const { signed, log } = await open({ chat: { command: broken, form: broken, press: broken } });
+    const { signed, log } = await open({ chat: { command: broken, form: broken, press: broken, decide: broken } });
     const answer = await signed(COMMAND);
     expect(answer.body.data.content).toContain('went wrong');
     expect(JSON.stringify(answer.body)).not.toContain('canary');
     expect(log()).toContain('canary in pieces');
   });
 
-  test('is not served where nobody asked for it', async () => {
+  test('is not served unless configured', async () => {
     const door = await openDoor();
     onTestFinished(() => door.close());
     expect((await fetch(`${door.url}/discord/interactions`, { method: 'POST' })).status).toBe(404);

@@ -1,21 +1,32 @@
 import type { FastifyInstance } from 'fastify';
 import { type Answer, sendAnswer } from './answer.ts';
+import type { Farewell } from './farewell.ts';
 import type { HttpDeps, Readiness } from './deps.ts';
 
-/** `GET /healthz`: alive, whatever else is down. */
+/** `GET /healthz`: the process is alive, whatever else is down. */
 export function registerHealth(app: FastifyInstance): void {
   app.get('/healthz', (_request, reply) => sendAnswer(reply, { status: 200, body: { status: 'ok' } }));
 }
 
-/** `GET /readyz`: whether requests may come. A drain is told before anybody else is asked. */
-export function registerReadiness(app: FastifyInstance, deps: HttpDeps, isDraining: () => boolean): void {
+/** `GET /metrics`: all metrics, as Prometheus scrapes them. */
+export function registerMetrics(app: FastifyInstance, scrape: () => Promise<string>): void {
+  app.get('/metrics', async (_request, reply) =>
+    reply
+      .headers({ 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' })
+      .send(await scrape()),
+  );
+}
+
+/** `GET /readyz`: whether the process is ready. A shutdown takes precedence over all checks. */
+export function registerReadiness(app: FastifyInstance, deps: HttpDeps, farewell: Farewell): void {
   app.get('/readyz', async (_request, reply) => {
-    const readiness = isDraining() ? { ready: false, checks: { server: 'draining' } } : await deps.readiness();
+    farewell.probed();
+    const readiness = farewell.begun ? { ready: false, checks: { server: 'draining' } } : await deps.readiness();
     return sendAnswer(reply, answerReadiness(readiness));
   });
 }
 
-/** Dependencies that facteur can do without show while they are down, and change nothing else. */
+/** Optional dependencies are shown while they are down, and change nothing else. */
 function answerReadiness({ ready, checks }: Readiness): Answer {
   if (!ready) {
     return { status: 503, body: { status: 'unready', checks } };

@@ -1,6 +1,6 @@
 import type { RefusalKind } from '../../domain/refusal.ts';
 
-/** Every refusal in the language of HTTP. All are 4xx: KafkaSource retries 5xx, and a refusal never gets better. */
+/** The HTTP status of every refusal. All are 4xx: KafkaSource retries 5xx, and retrying a refusal cannot help. */
 export const REFUSAL_STATUS: Readonly<Record<RefusalKind, number>> = {
   unauthorized: 401,
   empty_payload: 400,
@@ -13,7 +13,9 @@ export const REFUSAL_STATUS: Readonly<Record<RefusalKind, number>> = {
   body_too_large: 413,
   forbidden: 403,
   invalid_option: 422,
+  command_changed: 422,
   template_tag: 422,
+  unprintable: 422,
   too_large: 422,
   refused: 422,
 };

@@ -80,9 +80,12 @@ describe('probes and root', () => {
 });
 
 describe('paths and methods', () => {
-  test.each(['/nowhere', '/events/', '/codex', '/healthz/x', '/EVENTS', '/v1'])('%s is not found', async (path) => {
-    expect(await request(path)).toMatchObject({ status: 404, body: { error: 'not found' } });
-  });
+  test.each(['/nowhere', '/events//', '//events', '/codex', '/healthz/x', '/EVENTS', '/v2'])(
+    '%s is not found',
+    async (path) => {
+      expect(await request(path)).toMatchObject({ status: 404, body: { error: 'not found' } });
+    },
+  );
 
   test.each([
     ['GET', '/events', 'POST'],
@@ -152,10 +155,10 @@ describe('POST /events', () => {
 
   test('400 invalid payload says what is wrong', async () => {
     const { body } = await postJson('/events', { command: 'plan', options: { x: 1 } });
-    expect(body).toEqual({ error: 'invalid payload', details: 'options: not of its type' });
+    expect(body).toEqual({ error: 'invalid payload', details: 'options: has the wrong type' });
   });
 
-  test('an empty content type is none', async () => {
+  test('an empty content type counts as missing', async () => {
     const body = Buffer.from(toBinary(CommandEventSchema, create(CommandEventSchema, { command: 'plan' })));
     expect((await request('/events', { method: 'POST', headers: { 'content-type': '' }, body })).status).toBe(202);
   });
@@ -286,7 +289,7 @@ describe('what is told of a run', () => {
 });
 
 describe('media', () => {
-  test.each(['/events', '/codex/tasks'])('%s: 415 for what nobody reads', async (path) => {
+  test.each(['/events', '/codex/tasks'])('%s: 415 for an unsupported type', async (path) => {
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',

@@ -1,7 +1,10 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { FacteurError, errorMessage } from '../../base/errors.ts';
+import type { ListenerDoor, Listener, Listeners } from '../../config/listeners.ts';
+import { isOfApi, registerApi } from '../api/register.ts';
+import { ApiProblem, sendProblem } from '../api/problem.ts';
 import { answerFailure, sendAnswer, unavailable } from './answer.ts';
 import { registerCodexTasks } from './codex-tasks-route.ts';
 import { Connections } from './connections.ts';
@@ -9,75 +12,134 @@ import type { HttpDeps, HttpTimeouts } from './deps.ts';
 import { registerEvents } from './events-route.ts';
 import { registerInteractions } from './interactions-route.ts';
 import { trackPaths } from './known-paths.ts';
-import { registerMetrics } from './metrics-route.ts';
-import { registerHealth, registerReadiness } from './probe-routes.ts';
-import { logRequests, PROBES, reportFailure } from './request-log.ts';
-import { traceRequests } from './request-telemetry.ts';
+import { Farewell, type FarewellTimes } from './farewell.ts';
+import { registerHealth, registerMetrics, registerReadiness } from './probe-routes.ts';
+import { PROBES, reportFailure, traceRequests } from './request-events.ts';
 import { registerRoot } from './root-route.ts';
+
+/** Where one listener listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface HttpServer {
   /**
-   * Starts to listen; resolves to where.
+   * Starts to listen; resolves to the addresses, in the order of the listeners. If one fails, the others keep
+   * listening.
    *
-   * @param host empty for every interface
-   * @param port 0 lets the system choose
-   * @throws FacteurError `http.listen`
+   * @throws FacteurError `http.listen`, which names the key of the address
    */
-  listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
+  listen(): Promise<readonly Address[]>;
   /**
-   * Turns unready, stops accepting, lets requests finish for `graceMs` at most, then breaks what is left. Safe to call
-   * twice, and before `listen`.
+   * Becomes unready, continues until a readiness probe has seen it, then stops accepting, lets requests finish for at
+   * most `graceMs`, and closes the rest. Safe to call twice, and before `listen`.
    */
   close(graceMs: number): Promise<void>;
 }
 
-/** Idle connections outlive those of the proxies in front (60 s as a rule), so that no request meets a closing one. */
+/** Idle connections live longer than those of usual proxies (60 s), so that no request meets a closing one. */
 const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, requestMs: 30_000, keepAliveMs: 75_000, checkMs: 1_000 };
-/** Answered while draining: a probe must not restart a pod that is only finishing, and its last numbers count too. */
+/** A kubelet probes each 5 seconds in our manifests. */
+const FAREWELL: FarewellTimes = { noticeMs: 6_000, settleMs: 1_000 };
+/** Answered while draining: a probe must not restart a pod that is shutting down, and its last metrics count too. */
 const ANSWERED_WHILE_DRAINING = PROBES;
+/**
+ * The connections that each door adds to its listener: the maximum number of requests with a body, and idle
+ * connections of proxies. A flood on one address does not affect the others.
+ */
+const CONNECTIONS: Readonly<Record<ListenerDoor, number>> = { intake: 1000, discord: 250, api: 350, metrics: 50 };
+const PROBE_CONNECTIONS = 50;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
-/** The HTTP door. Bodies reach the routes as bytes, whatever their type: each route decides what it reads. */
-export function createHttpServer(deps: HttpDeps): HttpServer {
-  const connections = new Connections();
-  const app = createApp(deps, connections);
-  const drain = { begun: false };
-  connections.watch(app.server);
-  traceRequests(app);
-  addDraining(app, () => drain.begun);
-  logRequests(app, deps.logger);
-  addFallbacks(app, deps);
-  registerHealth(app);
-  registerReadiness(app, deps, () => drain.begun);
-  registerRoot(app, deps);
-  if (deps.scrape !== undefined) {
-    registerMetrics(app, deps.scrape);
-  }
-  registerEvents(app, deps);
-  registerCodexTasks(app, deps);
-  if (deps.interactions !== undefined) {
-    registerInteractions(app, deps.interactions);
-  }
+/** State shared by all listeners of a process: they shut down together. */
+interface Leaving {
+  readonly farewell: Farewell;
+  /** Aborts when nothing new is served any more. */
+  readonly closing: AbortController;
+}
+
+/** One listener and its routes. */
+interface Served {
+  readonly listener: Listener;
+  readonly app: FastifyInstance;
+  readonly connections: Connections;
+}
+
+/** The HTTP doors, each on its listener. Routes receive unread bodies of any type and decide what to read. */
+export function createHttpServer(deps: HttpDeps, listeners: Listeners): HttpServer {
+  const leaving = { farewell: new Farewell(deps.farewell ?? FAREWELL), closing: new AbortController() };
+  const served = listeners.map((listener) => serve(listener, deps, leaving));
+  registerRoot((served[0] as Served).app, deps);
   return {
-    async listen(host, port) {
-      await app.ready();
-      return listenOn(app.server, host, port);
+    async listen() {
+      const addresses: Address[] = [];
+      for (const { app, listener } of served) {
+        await app.ready();
+        addresses.push(await listenOn(app.server, listener));
+      }
+      return addresses;
     },
     async close(graceMs) {
-      drain.begun = true;
-      connections.closeUnused();
-      const grace = setTimeout(() => app.server.closeAllConnections(), graceMs);
-      await app.close();
-      clearTimeout(grace);
+      await leaving.farewell.take();
+      leaving.closing.abort();
+      await Promise.all(served.map((one) => drain(one, graceMs)));
     },
   };
+}
+
+function serve(listener: Listener, deps: HttpDeps, leaving: Leaving): Served {
+  const { doors } = listener;
+  const most = doors.reduce((sum, door) => sum + CONNECTIONS[door], PROBE_CONNECTIONS);
+  const connections = new Connections(deps.maxConnections ?? most);
+  const app = createApp(deps, connections);
+  connections.watch(app.server);
+  traceRequests(app, deps.logger);
+  addDraining(app, leaving);
+  addFallbacks(app, deps);
+  registerHealth(app);
+  registerReadiness(app, deps, leaving.farewell);
+  for (const door of doors) {
+    REGISTER[door](app, deps, leaving);
+  }
+  return { listener, app, connections };
+}
+
+const REGISTER: Readonly<Record<ListenerDoor, (app: FastifyInstance, deps: HttpDeps, leaving: Leaving) => void>> = {
+  intake: (app, deps) => {
+    registerEvents(app, deps);
+    registerCodexTasks(app, deps);
+  },
+  discord: (app, { interactions, maxBodyBytes }) => {
+    if (interactions !== undefined) {
+      registerInteractions(app, interactions, maxBodyBytes);
+    }
+  },
+  api: (app, { api, logger }, { closing }) => {
+    if (api !== undefined) {
+      registerApi(app, { ...api, logger, closing: closing.signal });
+    }
+  },
+  metrics: (app, { scrape }) => {
+    if (scrape !== undefined) {
+      registerMetrics(app, scrape);
+    }
+  },
+};
+
+async function drain({ app, connections }: Served, graceMs: number): Promise<void> {
+  connections.closeUnused();
+  const grace = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  await app.close();
+  clearTimeout(grace);
 }
 
 function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs, checkMs } = deps.timeouts ?? TIMEOUTS;
   const app = fastify({
     logger: false,
-    bodyLimit: deps.maxBodyBytes,
+    // Proxies and people add slashes.
+    routerOptions: { ignoreTrailingSlash: true },
     requestTimeout: requestMs,
     keepAliveTimeout: keepAliveMs,
     http: { headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: checkMs },
@@ -85,14 +147,19 @@ function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => connections.refuse(error, socket),
     // A URL that cannot be decoded never gets as far as the hooks.
-    frameworkErrors: (_error, _request, reply) => {
+    frameworkErrors: (_error, request, reply) => {
+      if (isOfApi(request.url)) {
+        sendProblem(reply.headers(NO_SNIFFING), new ApiProblem(400, 'bad_request', 'invalid URL'));
+        return;
+      }
       sendAnswer(reply, { status: 400, body: { error: 'bad request' }, headers: NO_SNIFFING });
     },
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  // Each route reads its body itself, within a budget.
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
   app.addHook('onRequest', (request, _reply, done) => {
-    // An empty type is no type; fastify would refuse it before the route is asked.
+    // An empty type counts as no type; fastify would refuse it before the route is called.
     if (request.headers['content-type'] === '') {
       delete request.headers['content-type'];
     }
@@ -101,49 +168,62 @@ function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
   return app;
 }
 
-function addDraining(app: FastifyInstance, isDraining: () => boolean): void {
+function addDraining(app: FastifyInstance, { farewell, closing }: Leaving): void {
   app.addHook('onRequest', (request, reply, done) => {
-    if (isDraining() && !ANSWERED_WHILE_DRAINING.includes(request.routeOptions.url ?? '')) {
-      sendAnswer(reply, unavailable());
+    if (closing.signal.aborted && !ANSWERED_WHILE_DRAINING.includes(request.routeOptions.url ?? '')) {
+      refuseDraining(request, reply);
     } else {
       done();
     }
   });
   app.addHook('onSend', (_request, reply, _payload, done) => {
     reply.headers(NO_SNIFFING);
-    if (isDraining()) {
+    if (farewell.begun) {
       reply.header('connection', 'close');
     }
     done();
   });
 }
 
+function refuseDraining({ url }: FastifyRequest, reply: FastifyReply): void {
+  if (isOfApi(url)) {
+    const headers = { 'retry-after': '5' };
+    sendProblem(reply, new ApiProblem(503, 'unavailable', 'facteur is stopping; try again', { headers }));
+  } else {
+    sendAnswer(reply, unavailable());
+  }
+}
+
 function addFallbacks(app: FastifyInstance, { logger }: HttpDeps): void {
   const methodsOf = trackPaths(app);
-  app.setNotFoundHandler((request, reply) => {
+  const answerUnknown = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const methods = methodsOf(request.url.split('?', 1)[0] ?? '');
-    return methods.length === 0
-      ? sendAnswer(reply, { status: 404, body: { error: 'not found' } })
-      : sendAnswer(reply, {
-          status: 405,
-          body: { error: 'method not allowed' },
-          headers: { allow: methods.join(', ') },
-        });
-  });
+    const [status, error] =
+      methods.length === 0 ? ([404, 'not found'] as const) : ([405, 'method not allowed'] as const);
+    const headers: Record<string, string> = methods.length === 0 ? {} : { allow: methods.join(', ') };
+    return isOfApi(request.url)
+      ? sendProblem(reply, new ApiProblem(status, error.replaceAll(' ', '_'), error, { headers }))
+      : sendAnswer(reply, { status, body: { error }, headers });
+  };
+  app.setNotFoundHandler(answerUnknown);
   app.setErrorHandler((error, request, reply) => {
+    // Fastify checks the type of a body (of QUERY, for example) before it reports that there is no such route.
+    if (request.is404) {
+      return answerUnknown(request, reply);
+    }
     reportFailure(error, request, logger);
     return sendAnswer(reply, answerFailure(error, 'internal error'));
   });
 }
 
-async function listenOn(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
+async function listenOn(server: Server, { key, host, port }: Listener): Promise<Address> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen(host === '' ? { port } : { host, port }, resolve);
   try {
     await promise;
   } catch (error) {
-    const message = `cannot listen on ${host}:${port}: ${errorMessage(error)}`;
+    const message = `${key}: cannot listen on ${host}:${port}: ${errorMessage(error)}`;
     throw new FacteurError('http.listen', message, { retryable: false, cause: error });
   }
   server.removeListener('error', reject);

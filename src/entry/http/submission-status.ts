@@ -1,7 +1,7 @@
 import type { RunState } from '../../domain/run-state.ts';
 
 /**
- * What a sender is told about a run that was accepted: `submitted` also for one that came again after it had started or
+ * The status that a sender gets for an accepted run: also `submitted` for a redelivery after the run has started or
  * ended.
  */
 export function submissionStatus(state: RunState): 'queued' | 'skipped' | 'submitted' {

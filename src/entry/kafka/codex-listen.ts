@@ -14,7 +14,7 @@ import { decodeCodexDelivery } from '../decode/codex-task.ts';
 import { incomingOf, sourceOf } from './incoming.ts';
 import { stayMember } from './membership.ts';
 
-/** A Codex task of the topic, as it is printed. */
+/** A Codex task of the topic, in printable form. */
 export interface HeardTask {
   /** Of the record, as text; empty when it has none. */
   readonly key: string;
@@ -28,13 +28,13 @@ export interface HeardTask {
 }
 
 export interface ListenOptions {
-  /** Everything that the topic still has, whatever the group has seen; the group's place stays where it was. */
+  /** Reads the topic from its first record; the group's committed offsets do not change. */
   readonly fromBeginning: boolean;
-  /** Ends after so many tasks. */
+  /** Exits after this many tasks. */
   readonly limit?: number;
 }
 
-export interface ListenDeps {
+interface ListenDeps {
   readonly config: CodexListenerConfig;
   readonly print: (task: HeardTask) => void;
   readonly logger: Logger;
@@ -48,10 +48,10 @@ export interface ListenDeps {
 const FETCH = { minBytes: 1, maxBytes: 10 * 1024 * 1024, maxWaitMs: 1_000 };
 
 /**
- * Prints the tasks of the Codex topic as they come and commits what was printed; runs nothing. What is no task is
- * logged and passed over. Resolves when the signal or the limit ended it.
+ * Prints the tasks of the Codex topic and commits what was printed; runs nothing. Records that are not tasks are
+ * logged and skipped. Resolves when the signal or the limit ends it.
  *
- * @throws FacteurError `codex_listener.disabled`, KafkaError when the configuration cannot work
+ * @throws FacteurError `codex_listener.disabled`, KafkaError if the configuration cannot work
  */
 export async function listenToCodex(options: ListenOptions, deps: ListenDeps): Promise<void> {
   const { config, random, logger } = deps;
@@ -121,7 +121,7 @@ function heardTask(record: ConsumedRecord, logger: Logger): HeardTask | undefine
       task: toJsonString(CodexTaskSchema, task),
     };
   } catch (error) {
-    logger.warn({ source: sourceOf(record), error: errorMessage(error) }, 'not a Codex task; passed over');
+    logger.warn({ source: sourceOf(record), error: errorMessage(error) }, 'not a Codex task; skipped');
     return undefined;
   }
 }

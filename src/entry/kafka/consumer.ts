@@ -1,32 +1,33 @@
 import type { Logger } from '../../base/logger.ts';
 import type { KafkaClient, PartitionReader } from '../../clients/kafka/client.ts';
 import { openKafka } from '../../clients/kafka/open-kafka.ts';
+import type { ConsumedRecord } from '../../clients/kafka/records.ts';
 import type { Queryable } from '../../clients/postgres/database.ts';
 import type { ConsumerConfig } from '../../config/config.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
-import { silentKafkaEvents, type KafkaEvents } from './events.ts';
+import { createConvoy } from '../../ledger/convoy.ts';
 import { handleRecord, type HandlerDeps } from './handle-record.ts';
+import { inRecordSpan, type KafkaEvents } from './kafka-events.ts';
 import { stayMember } from './membership.ts';
-import { inRecordSpan } from './record-span.ts';
 
-export interface ConsumerDeps {
+interface ConsumerDeps {
   readonly config: ConsumerConfig;
   readonly dispatch: Pick<Dispatch, 'command'>;
-  /** For dead letters. */
+  /** For dead letters, and for runs that are recorded together. */
   readonly db: Queryable;
   readonly logger: Logger;
   /** A number in [0, 1). */
   readonly random: () => number;
   /** Aborting it finishes or hands back what is in flight. */
   readonly signal: AbortSignal;
-  readonly events?: KafkaEvents;
+  readonly events: KafkaEvents;
   /** In place of one that is opened from the configuration. */
   readonly kafka?: KafkaClient;
 }
 
 const LAG_INTERVAL_MS = 5_000;
 
-/** Between tries of one record: soon at first, and never so long that an outage is felt much after its end. */
+/** Between attempts for one record: short at first, and never so long that an outage is felt much after its end. */
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 
 /**
@@ -36,7 +37,7 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
  * @throws KafkaError when the configuration cannot work, such as refused credentials
  */
 export async function runConsumer(deps: ConsumerDeps): Promise<void> {
-  const { config, logger, random, signal, events = silentKafkaEvents } = deps;
+  const { config, logger, random, signal, events } = deps;
   const kafka = deps.kafka ?? (await openKafka({ config, random }));
   const handler: HandlerDeps = {
     ...{ dispatch: deps.dispatch, db: deps.db, kafka, logger, events, random },
@@ -51,7 +52,7 @@ export async function runConsumer(deps: ConsumerDeps): Promise<void> {
       {
         ...{ topic: config.topic, groupId: config.groupId, signal },
         ...{ minBytes: config.minBytes, maxBytes: config.maxBytes, maxWaitMs: config.maxWaitMs },
-        // A group that is new must not miss what was sent before it came.
+        // A new group must not miss records that were sent before it existed.
         startAt: 'earliest',
         onPartition: (reader) => readPartition(reader, handler),
       },
@@ -65,14 +66,73 @@ export async function runConsumer(deps: ConsumerDeps): Promise<void> {
   }
 }
 
-/** One partition, one record after the other: while one waits for its next try, those behind it wait too. */
+/**
+ * One partition, in order. Records that are there already are recorded in one statement; if one of them fails, it is
+ * retried or parked first, and those behind it follow one after the other.
+ */
 async function readPartition(reader: PartitionReader, handler: HandlerDeps): Promise<void> {
   for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
-    for (const record of records) {
-      if (reader.signal.aborted || !(await inRecordSpan(record, () => handleRecord(record, reader.signal, handler)))) {
+    for (const batch of batchesOf(records)) {
+      if (reader.signal.aborted || !(await handleBatch(batch, reader, handler))) {
         return;
       }
-      reader.handled(record.offset + 1n);
     }
   }
+}
+
+/** False if it was handed back, or part of it. */
+async function handleBatch(
+  batch: readonly ConsumedRecord[],
+  reader: PartitionReader,
+  handler: HandlerDeps,
+): Promise<boolean> {
+  const handled = handleTogether(batch, reader.signal, handler);
+  for (const [place, record] of batch.entries()) {
+    if (!(await handled[place])) {
+      await Promise.all(handled);
+      return false;
+    }
+    reader.handled(record.offset + 1n);
+  }
+  return true;
+}
+
+/** Records in one statement, and bytes of their values; a record that is larger has one of its own. */
+const BATCH_RECORDS = 64;
+const BATCH_BYTES = 2 ** 20;
+
+/** Consecutive records that share a statement. */
+function batchesOf(records: readonly ConsumedRecord[]): ConsumedRecord[][] {
+  const batches: ConsumedRecord[][] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const batch = batches.at(-1);
+    bytes += record.value?.length ?? 0;
+    if (batch === undefined || batch.length === BATCH_RECORDS || bytes > BATCH_BYTES) {
+      batches.push([record]);
+      bytes = record.value?.length ?? 0;
+    } else {
+      batch.push(record);
+    }
+  }
+  return batches;
+}
+
+/** For each record, whether it was handled; false also for all behind one that was not. */
+function handleTogether(
+  batch: readonly ConsumedRecord[],
+  signal: AbortSignal,
+  handler: HandlerDeps,
+): readonly Promise<boolean>[] {
+  const places = createConvoy(handler.db, batch.length);
+  let turn = Promise.resolve(true);
+  return batch.map((record, index) => {
+    const place = places[index];
+    const before = turn;
+    const together = batch.length > 1 && place !== undefined ? { place, turn: before } : undefined;
+    turn = inRecordSpan(record, () => handleRecord(record, signal, handler, together));
+    // Whoever waits for it hears of it.
+    turn.catch(() => undefined);
+    return turn;
+  });
 }

@@ -1,6 +1,7 @@
 import { errorMessage, FacteurError } from '../../base/errors.ts';
+import { cut } from '../../base/redact.ts';
 import type { ConsumedRecord, KafkaHeader, OutgoingRecord } from '../../clients/kafka/records.ts';
-import type { NewDeadLetter } from '../../ledger/dead-letters.ts';
+import type { NewDeadLetter } from '../../ledger/unprocessed.ts';
 import type { Incoming } from '../decode/incoming.ts';
 import { withoutToken } from '../decode/without-token.ts';
 import { incomingOf, recordId, sourceOf } from './incoming.ts';
@@ -8,13 +9,13 @@ import { incomingOf, recordId, sourceOf } from './incoming.ts';
 /** Why a record is parked. */
 export interface Failure {
   readonly error: unknown;
-  /** Tries that were made. */
+  /** Number of attempts. */
   readonly attempts: number;
   /** Of the command, or empty when it could not be read. */
   readonly deliveryId: string;
 }
 
-/** Headers that say what became of a record; those of an earlier journey make way. */
+/** Headers that describe the failure; those of an earlier failure are replaced. */
 const OWN_HEADERS = ['facteur-error', 'facteur-attempts', 'facteur-source'] as const;
 
 /** What decoding needs to come to the same result again; anything else might be a credential. */
@@ -23,7 +24,7 @@ const KEPT_HEADERS = /^(ce-.*|content-type|content-encoding|traceparent)$/;
 /** The record for the dead-letter topic: key, headers and value as they came, less the interaction token. */
 export function deadLetterRecord(topic: string, record: ConsumedRecord, failure: Failure): OutgoingRecord {
   const own = {
-    'facteur-error': reasonOf(failure.error),
+    'facteur-error': parkingReason(failure.error),
     'facteur-attempts': String(failure.attempts),
     'facteur-source': sourceOf(record),
   };
@@ -42,7 +43,7 @@ export function deadLetterRow(record: ConsumedRecord, failure: Failure): NewDead
   return {
     door: 'kafka',
     deliveryId: failure.deliveryId === '' ? recordId(record) : failure.deliveryId,
-    reason: storable(reasonOf(failure.error)),
+    reason: short(parkingReason(failure.error)),
     attempts: failure.attempts,
     headers: { ...keptHeaders(incoming), 'facteur-source': sourceOf(record) },
     body: withoutToken(incoming),
@@ -50,8 +51,8 @@ export function deadLetterRow(record: ConsumedRecord, failure: Failure): NewDead
   };
 }
 
-/** One line for a person: what was wrong and, where the error says so, what to change. */
-export function reasonOf(error: unknown): string {
+/** One line for people: the error and, if known, what to change. */
+export function parkingReason(error: unknown): string {
   const details = error instanceof FacteurError ? error.details : undefined;
   return details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
 }
@@ -60,10 +61,10 @@ function keptHeaders({ headers }: Incoming): Record<string, string> {
   const kept = Object.entries(headers).filter(
     (entry): entry is [string, string] => KEPT_HEADERS.test(entry[0]) && typeof entry[1] === 'string',
   );
-  return Object.fromEntries(kept.map(([name, value]) => [storable(name), storable(value)]));
+  return Object.fromEntries(kept.map(([name, value]) => [short(name), short(value)]));
 }
 
-/** Postgres holds every character but one, and a letter that cannot be kept would block its partition for ever. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\u{fffd}');
+/** No header or reason that anybody reads is longer. */
+function short(text: string): string {
+  return cut(text, 2000);
 }

@@ -7,9 +7,9 @@ import { DatabaseError, type Statement } from '../../clients/postgres/database.t
 import type { Command } from '../../domain/command.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { RunReceipt } from '../../domain/run.ts';
+import { silentKafkaEvents } from '../../../test/support/kafka-door.ts';
 import { kafkaRecord } from '../../../test/support/kafka-record.ts';
-import { silentKafkaEvents } from './events.ts';
-import { handleRecord, type HandlerDeps } from './handle-record.ts';
+import { handleRecord, type HandlerDeps, type Together } from './handle-record.ts';
 
 const GOOD = kafkaRecord({ offset: 4n, value: Buffer.from('{"command":"plan"}') });
 const BROKEN = kafkaRecord({ offset: 5n, value: Buffer.from('{"command":') });
@@ -65,7 +65,14 @@ function handler(answers: { dispatch?: unknown[]; table?: unknown[]; topic?: unk
     events,
   };
   const stop = new AbortController();
-  return { commands, letters, produced, events, stop, run: (record = GOOD) => handleRecord(record, stop.signal, deps) };
+  return {
+    commands,
+    letters,
+    produced,
+    events,
+    stop,
+    run: (record = GOOD, together?: Together) => handleRecord(record, stop.signal, deps, together),
+  };
 }
 
 test('a good record becomes a run under the same identity every time', async () => {
@@ -101,7 +108,7 @@ test('what cannot be read never reaches dispatch', async () => {
   expect(letters[0]?.values?.slice(0, 4)).toEqual([
     'kafka',
     'kafka:commands/0/5@0',
-    'invalid payload: not valid JSON',
+    'invalid payload: invalid JSON',
     1,
   ]);
 });
@@ -115,7 +122,7 @@ test('while Postgres is down no try counts, and afterwards they do', async () =>
   expect(events.retried).toHaveBeenCalledTimes(54);
 });
 
-test('a dead letter that cannot be kept is tried again until it is', async () => {
+test('a dead letter that cannot be kept is retried until it is', async () => {
   const { run, letters } = handler({
     table: [unavailable, new DatabaseError('postgres.failed', 'x', { retryable: false })],
   });
@@ -151,4 +158,28 @@ test('a stop ends the waiting, not the trying, and hands the record back', async
   await vi.waitFor(() => expect(events.retried).toHaveBeenCalled());
   stop.abort();
   expect(await done).toBe(false);
+});
+
+test('what fails beside others waits for the record before, and then counts as the first try', async () => {
+  const before = Promise.withResolvers<boolean>();
+  const { run, commands, letters } = handler({ dispatch: [new Refusal('forbidden')] });
+  const place = { record: vi.fn<Together['place']['record']>(), leave: vi.fn<() => void>() };
+  const done = run(GOOD, { place, turn: before.promise });
+  await vi.waitFor(() => expect(place.leave).toHaveBeenCalledOnce());
+  expect([commands.length, letters.length]).toEqual([1, 0]);
+  before.resolve(true);
+  expect(await done).toBe(true);
+  expect([commands.length, letters.length]).toEqual([1, 1]);
+});
+
+test('what was held back is tried alone when the record before is handled, and not at all when it was handed back', async () => {
+  for (const isHandled of [true, false]) {
+    const { run, commands, events } = handler({
+      dispatch: [new FacteurError('ledger.held_back', 'x', { retryable: true })],
+    });
+    const place = { record: vi.fn<Together['place']['record']>(), leave: () => undefined };
+    expect(await run(GOOD, { place, turn: Promise.resolve(isHandled) })).toBe(isHandled);
+    expect(commands).toHaveLength(isHandled ? 2 : 1);
+    expect(events.retried).not.toHaveBeenCalled();
+  }
 });

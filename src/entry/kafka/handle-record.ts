@@ -9,10 +9,11 @@ import type { ConsumedRecord } from '../../clients/kafka/records.ts';
 import type { Queryable } from '../../clients/postgres/database.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
 import type { Command } from '../../domain/command.ts';
-import { keepDeadLetter } from '../../ledger/dead-letters.ts';
+import { isHeldBack, type ConvoyPlace } from '../../ledger/convoy.ts';
+import { keepDeadLetter } from '../../ledger/unprocessed.ts';
 import { decodeCommand } from '../decode/command.ts';
-import { deadLetterRecord, deadLetterRow, reasonOf, type Failure } from './dead-letter.ts';
-import type { KafkaEvents } from './events.ts';
+import { deadLetterRecord, deadLetterRow, parkingReason, type Failure } from './dead-letter.ts';
+import type { KafkaEvents } from './kafka-events.ts';
 import { incomingOf, recordId, sourceOf } from './incoming.ts';
 import { codeOf, verdictOn } from './verdict.ts';
 
@@ -31,28 +32,51 @@ export interface HandlerDeps {
   readonly random: () => number;
 }
 
-/** What is known about the record in hand. */
+/** What is known about the current record. */
 interface Handling {
   readonly record: ConsumedRecord;
   readonly startedAt: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
-  /** As soon as it is decoded. */
+  /** Set once it is decoded. */
   command: Command | undefined;
 }
 
+/** A first try beside other records of the partition. */
+export interface Together {
+  readonly place: ConvoyPlace;
+  /** Whether the record before this one is handled. */
+  readonly turn: Promise<boolean>;
+}
+
 /**
- * Brings one record to its end: a run in the ledger, or a dead letter. Tries again for as long as that takes.
+ * Handles one record until it is a run in the ledger or a dead letter. Retries as long as necessary.
  *
- * @returns false when the signal came first: the record is not dealt with, and is somebody else's now
+ * @param together the first try; all others, and a dead letter, wait for the record before
+ * @returns false if the signal came first: the record is not handled, and another member will read it
  */
-export async function handleRecord(record: ConsumedRecord, signal: AbortSignal, deps: HandlerDeps): Promise<boolean> {
+export async function handleRecord(
+  record: ConsumedRecord,
+  signal: AbortSignal,
+  deps: HandlerDeps,
+  together?: Together,
+): Promise<boolean> {
   const logger = deps.logger.child({ source: sourceOf(record) });
   const handling: Handling = { record, signal, logger, startedAt: performance.now(), command: undefined };
+  const early = together && (await tryTogether(handling, deps, together.place));
+  if (early === 'recorded') {
+    return true;
+  }
+  if (together !== undefined && !(await together.turn)) {
+    return false;
+  }
+  let earlier = early?.error;
   let counted = 1;
   const failure = await untilDone(handling, deps, async (): Promise<Failure | undefined> => {
     try {
-      await accept(handling, deps);
+      const error = earlier;
+      earlier = undefined;
+      await (error === undefined ? accept(handling, deps) : Promise.reject(error));
       return undefined;
     } catch (error) {
       const verdict = verdictOn(error, counted, deps.maxAttempts);
@@ -69,10 +93,29 @@ export async function handleRecord(record: ConsumedRecord, signal: AbortSignal, 
   return failure === undefined || (await untilDone(handling, deps, () => park(handling, failure, deps))) !== STOPPED;
 }
 
-async function accept(handling: Handling, deps: HandlerDeps): Promise<void> {
+/** The error of this try, if it says anything about the record. */
+async function tryTogether(
+  handling: Handling,
+  deps: HandlerDeps,
+  place: ConvoyPlace,
+): Promise<'recorded' | { readonly error?: Error }> {
+  try {
+    await accept(handling, deps, place);
+    return 'recorded';
+  } catch (error) {
+    return isHeldBack(error) ? {} : { error: error instanceof Error ? error : new Error(errorMessage(error)) };
+  } finally {
+    place.leave();
+  }
+}
+
+async function accept(handling: Handling, deps: HandlerDeps, recorder?: ConvoyPlace): Promise<void> {
   const { record } = handling;
   handling.command ??= decodeCommand(incomingOf(record), { door: 'kafka', freshId: () => recordId(record) });
-  const receipt = await deps.dispatch.command(handling.command, { awaitSubmissionMs: 0 });
+  const receipt = await deps.dispatch.command(handling.command, {
+    awaitSubmissionMs: 0,
+    ...(recorder && { recorder }),
+  });
   deps.events.processed({ ...summary(handling), duplicate: receipt.duplicate });
 }
 
@@ -80,13 +123,21 @@ async function park(handling: Handling, failure: Failure, deps: HandlerDeps): Pr
   const to = await keep(handling, failure, deps);
   const { error, attempts } = failure;
   handling.logger.warn(
-    { ...traceField(handling.command?.traceparent ?? ''), reason: reasonOf(error), code: codeOf(error), attempts, to },
+    {
+      ...traceField(handling.command?.traceparent ?? ''),
+      reason: parkingReason(error),
+      code: codeOf(error),
+      attempts,
+      to,
+    },
     'record dead-lettered',
   );
   deps.events.deadLettered({ ...summary(handling), code: codeOf(error), to });
 }
 
-/** To the topic; to the table when there is none, or when the topic will not take it, lest everything behind it wait. */
+/**
+ * To the topic; to the table if there is none, or if the topic rejects it, so that the records behind it do not wait.
+ */
 async function keep({ record, logger }: Handling, failure: Failure, deps: HandlerDeps): Promise<'topic' | 'table'> {
   if (deps.dlqTopic !== undefined) {
     try {
@@ -96,7 +147,7 @@ async function keep({ record, logger }: Handling, failure: Failure, deps: Handle
       if (!(error instanceof KafkaError) || isPassing(error)) {
         throw error;
       }
-      logger.warn({ error: errorMessage(error), topic: deps.dlqTopic }, 'the dead-letter topic refuses a record');
+      logger.warn({ error: errorMessage(error), topic: deps.dlqTopic }, 'the dead-letter topic rejected a record');
     }
   }
   await keepDeadLetter(deps.db, deadLetterRow(record, failure));
@@ -122,7 +173,7 @@ async function untilDone<T>(
       return await attempt();
     } catch (error) {
       const delayMs = backoffMs(failures, deps.backoff, deps.random());
-      logger.warn({ error: errorMessage(error), failures, delayMs }, 'record failed; trying again');
+      logger.warn({ error: errorMessage(error), failures, delayMs }, 'record failed; retrying');
       deps.events.retried({ command: handling.command?.name ?? '', code: codeOf(error) });
       // Aborting is looked at by the loop.
       await pause(delayMs, undefined, { signal }).catch(() => undefined);

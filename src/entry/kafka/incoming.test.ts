@@ -24,17 +24,6 @@ test('headers in lower case, CloudEvent attributes as the decoder knows them, th
   ]);
 });
 
-test.each([
-  ['{"command":"plan"}', [], 'application/json'],
-  ['{"command":"plan"}', [['content-type', ' ']], 'application/json'],
-  ['{', [['content-type', 'application/x-protobuf']], 'application/x-protobuf'],
-  // A line feed is how a CommandEvent with a provider begins.
-  ['\n{', [], undefined],
-  ['', [], undefined],
-] as const)('%j with %j is %s', (value, headers, contentType) => {
-  expect(incomingOf(kafkaRecord({ value: Buffer.from(value), headers })).headers['content-type']).toBe(contentType);
-});
-
 test('a tombstone is an empty body', () => {
   expect(incomingOf(kafkaRecord({ value: null })).body).toHaveLength(0);
 });

@@ -6,21 +6,24 @@ import { Refusal } from '../../domain/refusal.ts';
  * - `retry`: it may work, and the try counts
  * - `wait`: nothing about the record is at fault, so the try does not count
  */
-export type Verdict = 'park' | 'retry' | 'wait';
+type RecordVerdict = 'park' | 'retry' | 'wait';
 
-/** Failures of the place and not of the record: Postgres is away, or facteur is just starting or stopping. */
-const NOT_NOW = new Set(['postgres.unavailable', 'app.unready']);
+/**
+ * Failures of the environment and not of the record: Postgres is down or broken, or facteur is starting or stopping.
+ */
+const NOT_NOW = new Set(['postgres.unavailable', 'postgres.broken', 'app.unready']);
 
 /** Values that Postgres cannot hold do not change by trying again. */
 const NEVER = new Set(['postgres.invalid']);
 
 /**
- * What to do about a record whose handling failed. While Postgres is down every record waits, however long: no number of
- * tries may turn an outage into a pile of dead letters. `maxAttempts` is for whatever else goes wrong.
+ * What to do with a record whose handling failed. While Postgres is down or broken every record waits without a
+ * limit: no number of
+ * attempts may turn an outage into dead letters. `maxAttempts` applies to all other errors.
  *
- * @param attempts tries that count, with this one
+ * @param attempts counted attempts, including this one
  */
-export function verdictOn(error: unknown, attempts: number, maxAttempts: number): Verdict {
+export function verdictOn(error: unknown, attempts: number, maxAttempts: number): RecordVerdict {
   const code = codeOf(error);
   if (NOT_NOW.has(code)) {
     return 'wait';
@@ -28,7 +31,7 @@ export function verdictOn(error: unknown, attempts: number, maxAttempts: number)
   return error instanceof Refusal || NEVER.has(code) || attempts >= maxAttempts ? 'park' : 'retry';
 }
 
-/** The stable code of an error; one that is none of ours has `unexpected`. */
+/** The stable code of an error; `unexpected` for untyped ones. */
 export function codeOf(error: unknown): string {
   return error instanceof FacteurError ? error.code : 'unexpected';
 }

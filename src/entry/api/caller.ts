@@ -1,0 +1,97 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
+import type { ApiToken } from '../../config/config.ts';
+import { ApiProblem } from './problem.ts';
+
+/** What an API token may do: each scope includes the ones before it. */
+export const SCOPES = ['read', 'operate', 'admin'] as const;
+
+export type Scope = (typeof SCOPES)[number];
+
+/** Who calls `/v1`: an operator by token (or from the same machine), or a workflow about its own run. */
+export type Caller =
+  | { readonly kind: 'operator'; readonly name: string; readonly scope: Scope }
+  | { readonly kind: 'run'; readonly runId: string };
+
+/** Returns the run of a capability. @throws ApiProblem 401 */
+export type VerifyRunToken = (token: string) => Promise<string>;
+
+interface CallerSettings {
+  readonly apiTokens: readonly ApiToken[];
+  readonly verifyRunToken: VerifyRunToken;
+}
+
+interface Credentials {
+  readonly headers: IncomingHttpHeaders;
+  /** The peer's address according to the socket; a proxy's if there is one. */
+  readonly remoteAddress: string | undefined;
+}
+
+const UNAUTHORIZED = { headers: { 'www-authenticate': 'Bearer realm="facteur"' } };
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/**
+ * Creates the check of the caller. API tokens are hashed and all of them compared, so the time taken reveals nothing
+ * about them; a token in the form of a JWT is a run's capability. Without configured tokens, local peers are
+ * operators.
+ *
+ * @returns a function that throws ApiProblem 401
+ */
+export function callerCheck(settings: CallerSettings): (credentials: Credentials) => Promise<Caller> {
+  const known = settings.apiTokens.map((token) => ({ ...token, digest: digest(token.token.reveal()) }));
+  const byToken = (presented: Buffer): Caller | undefined => {
+    const [match] = known.filter((token) => timingSafeEqual(token.digest, presented));
+    return match === undefined ? undefined : { kind: 'operator', name: match.name, scope: match.scope };
+  };
+  return async (credentials) => {
+    const { authorization } = credentials.headers;
+    const token = /^Bearer +(\S+) *$/i.exec((authorization ?? '').slice(0, 8192))?.[1];
+    if (token === undefined) {
+      if (known.length === 0 && authorization === undefined && isFromThisMachine(credentials)) {
+        return { kind: 'operator', name: 'loopback', scope: 'admin' };
+      }
+      throw new ApiProblem(401, 'unauthorized', 'a bearer token is required', UNAUTHORIZED);
+    }
+    const operator = byToken(digest(token));
+    if (operator !== undefined) {
+      return operator;
+    }
+    if (token.split('.').length === 3) {
+      return { kind: 'run', runId: await settings.verifyRunToken(token) };
+    }
+    throw new ApiProblem(401, 'unauthorized', 'invalid token', UNAUTHORIZED);
+  };
+}
+
+/** What proxies add. */
+const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
+
+/**
+ * Whether a request comes straight from a program on this machine. A proxy's peers are elsewhere; a browser says where a
+ * page is from, and a page under a name that was pointed at this machine shows that name as the host.
+ */
+function isFromThisMachine({ headers, remoteAddress }: Credentials): boolean {
+  const { origin, host = '' } = headers;
+  const isProxied = PROXY_HEADERS.some((name) => headers[name] !== undefined);
+  const name = host.replace(/:\d{1,5}$/, '').replaceAll(/[[\]]/g, '');
+  const isLocalName = name === 'localhost' || isLoopback(name);
+  return isLoopback(remoteAddress) && origin === undefined && !isProxied && isLocalName;
+}
+
+/** 127.0.0.0/8, ::1, and the first as IPv6 writes it. */
+function isLoopback(address = ''): boolean {
+  const plain = address.replace(/^::ffff:/i, '');
+  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'));
+}
+
+/** The author in `run_events.actor`. */
+export function actorOf(caller: Caller): string {
+  return caller.kind === 'run' ? `run ${caller.runId}` : `api ${caller.name}`;
+}
+
+/** The only run that a statement may access; null if its caller may access all. */
+export function onlyRunOf(caller: Caller): string | null {
+  return caller.kind === 'run' ? caller.runId : null;
+}

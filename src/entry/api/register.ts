@@ -1,0 +1,308 @@
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import * as z from 'zod';
+import { redactText } from '../../base/redact.ts';
+import { validTraceparent } from '../../base/traceparent.ts';
+import { headerText } from '../decode/incoming.ts';
+import { isJsonType, payloadFormat } from '../decode/media-type.ts';
+import { announcesMore, type Bodies } from '../http/bodies.ts';
+import { reportFailure } from '../http/request-events.ts';
+import type { Gate } from '../../base/gate.ts';
+import type { FieldFault } from '../../domain/refusal.ts';
+import type { Logger } from '../../base/logger.ts';
+import { actorOf, SCOPES, type Caller, type callerCheck } from './caller.ts';
+import { faultMessage } from './fault-message.ts';
+import { ApiProblem, invalid, notFound, sendProblem, toProblem } from './problem.ts';
+import type { RunRate } from './run-rate.ts';
+import type { ApiAnswer, ApiRequest, ApiRoute } from './route.ts';
+import { parseStrictJson, textFault, textFaults } from './strict-json.ts';
+
+/** Longest body that `/v1` reads: the largest text in it (64 KiB), escaped, with metadata. */
+const MAX_API_BYTES = 524_288;
+const MAX_KEY_LENGTH = 255;
+const NOTHING = Buffer.alloc(0);
+/** A route without a query refuses one: a misspelled filter must not appear to be applied. */
+const NO_QUERY = z.strictObject({});
+
+/** `/v1`, wired. */
+export interface ApiDoor<Deps> {
+  readonly routes: readonly ApiRoute<Deps>[];
+  /** Opens when the handlers have a ledger to work with. */
+  readonly gate: Pick<Gate, 'pass'>;
+  /** What the handlers need. */
+  readonly deps: Deps;
+  readonly whoCalls: ReturnType<typeof callerCheck>;
+  readonly runRate: RunRate;
+  /** For the bodies of requests. */
+  readonly bodies: Bodies;
+}
+
+interface ApiSettings<Deps> extends ApiDoor<Deps> {
+  readonly logger: Logger;
+  /** Fires when the process ends: streams end with it. */
+  readonly closing: AbortSignal;
+}
+
+/** Whether a URL's path is one of `/v1`, and its errors therefore problems. */
+export function isOfApi(url: string): boolean {
+  return /^\/v1(?:[/?]|$)/.test(url);
+}
+
+/** Registers the whole table: who may come in is decided from the headers, before a body is read. */
+export function registerApi<Deps>(app: FastifyInstance, settings: ApiSettings<Deps>): void {
+  void app.register((scope, _options, done) => {
+    scope.setErrorHandler((error, request, reply) => {
+      const problem = toProblem(error);
+      if (problem.status >= 500) {
+        reportFailure(error, request, settings.logger);
+      } else {
+        const { status, problemCode: code } = problem;
+        settings.logger.info({ route: request.routeOptions.url ?? '(none)', status, code }, 'request refused');
+      }
+      return sendProblem(reply, problem);
+    });
+    const words = methodsOfWords(settings.routes);
+    for (const route of settings.routes) {
+      registerRoute(scope, route, { ...settings, words });
+    }
+    done();
+  });
+}
+
+/** The methods of each path without parameters. */
+function methodsOfWords<Deps>(routes: readonly ApiRoute<Deps>[]): ReadonlyMap<string, readonly string[]> {
+  const words = new Map<string, string[]>();
+  for (const { path, method } of routes.filter((route) => !route.path.includes('{'))) {
+    words.set(path, [...(words.get(path) ?? []), method]);
+  }
+  return words;
+}
+
+interface RouteSettings<Deps> extends ApiSettings<Deps> {
+  readonly words: ReadonlyMap<string, readonly string[]>;
+}
+
+/** A word that is a path of its own is no parameter of another route: `search` in `GET /v1/reflections/{reflectionId}`. */
+function refuseWord({ url }: FastifyRequest, words: RouteSettings<unknown>['words']): void {
+  const methods = words.get(url.split('?', 1)[0] ?? '');
+  if (methods !== undefined) {
+    const headers = { allow: methods.join(', ') };
+    throw new ApiProblem(405, 'method_not_allowed', 'method not allowed', { headers });
+  }
+}
+
+function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settings: RouteSettings<Deps>): void {
+  const callers = new WeakMap<FastifyRequest, Caller>();
+  app.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    onRequest: async (request) => {
+      if (route.path.includes('{')) {
+        refuseWord(request, settings.words);
+      }
+      const { headers, socket } = request;
+      const caller = await settings.whoCalls({ headers, remoteAddress: socket.remoteAddress });
+      if (caller.kind === 'run') {
+        requireTurn(caller.runId, settings.runRate);
+      }
+      requireRight(route, caller, (request.params as Readonly<Record<string, string>>)['runId']);
+      callers.set(request, caller);
+    },
+    handler: async (request, reply) => {
+      const caller = callers.get(request) as Caller;
+      const respond = async (body: Buffer): Promise<FastifyReply> => {
+        const signal = endOf(reply, settings.closing);
+        const asked = read(route, { request, caller, body, signal });
+        settings.gate.pass();
+        const answer = await route.handle(asked, settings.deps);
+        noteWrite(route, caller, answer, settings.logger);
+        return send(request, reply, answer);
+      };
+      return route.body === undefined ? respond(NOTHING) : withBody(request, settings.bodies, respond);
+    },
+  });
+}
+
+/** Logged for all writes, since only those to a run are in a history. */
+function noteWrite<Deps>(
+  { method, operationId }: ApiRoute<Deps>,
+  caller: Caller,
+  { status }: ApiAnswer,
+  logger: Logger,
+): void {
+  if (method !== 'GET') {
+    logger.info({ operationId, actor: actorOf(caller), status }, 'request to /v1 carried out');
+  }
+}
+
+/** Fires when the client is gone, or the process ends. */
+function endOf(reply: FastifyReply, closing: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return AbortSignal.any([gone.signal, closing]);
+}
+
+/** The type is checked before the size, and both before anything is read. */
+function withBody<T>({ raw, headers }: FastifyRequest, bodies: Bodies, work: (body: Buffer) => Promise<T>): Promise<T> {
+  const type = headers['content-type'] ?? 'application/json';
+  const assumed = { ...headers, 'content-type': type };
+  if (!isJsonType(type) || payloadFormat({ headers: assumed, body: NOTHING }) !== 'json') {
+    throw new ApiProblem(415, 'unsupported_media_type', 'the body must be application/json');
+  }
+  const tooLarge = (): ApiProblem =>
+    new ApiProblem(413, 'body_too_large', `the body must have at most ${MAX_API_BYTES} bytes`);
+  if (announcesMore(headers, MAX_API_BYTES)) {
+    throw tooLarge();
+  }
+  return bodies.hold(raw, { maxBytes: MAX_API_BYTES }, ({ body, cut }) => {
+    if (cut) {
+      throw tooLarge();
+    }
+    return work(body);
+  });
+}
+
+function requireTurn(runId: string, rate: RunRate): void {
+  const seconds = rate.take(runId);
+  if (seconds !== undefined) {
+    const headers = { 'retry-after': String(seconds) };
+    throw new ApiProblem(429, 'too_many_requests', 'the run reports too often', { headers });
+  }
+}
+
+/** To a run, other runs do not exist: 404, so that nothing is revealed. */
+function requireRight<Deps>({ who }: ApiRoute<Deps>, caller: Caller, runId: string | undefined): void {
+  if (caller.kind === 'run') {
+    if (who.self !== true) {
+      throw new ApiProblem(403, 'forbidden', 'run tokens may not use this route');
+    }
+    if (runId !== undefined && runId.toLowerCase() !== caller.runId) {
+      throw notFound('run');
+    }
+  } else if (SCOPES.indexOf(caller.scope) < SCOPES.indexOf(who.scope)) {
+    throw new ApiProblem(403, 'forbidden', `the token requires the scope ${who.scope}`);
+  }
+}
+
+/** A request as it came in. */
+interface Received {
+  readonly request: FastifyRequest;
+  readonly caller: Caller;
+  readonly body: Buffer;
+  readonly signal: AbortSignal;
+}
+
+/** All errors of a request at once. */
+function read<Deps>(route: ApiRoute<Deps>, { request, caller, body: bytes, signal }: Received): ApiRequest {
+  const faults: FieldFault[] = [];
+  const params = check(route.params, request.params, 'path', faults);
+  const query = check(route.query ?? NO_QUERY, request.query, 'query', faults);
+  const body = route.body === undefined ? undefined : readBody(route, bytes, faults);
+  const idempotencyKey = keyOf(route, request, faults);
+  if (faults.length > 0) {
+    throw invalid(faults);
+  }
+  const traceparent = validTraceparent(headerText(request.headers, 'traceparent'));
+  const lastEventId = String(request.headers['last-event-id'] ?? '');
+  return { params, query, body, caller, idempotencyKey, traceparent, lastEventId, signal };
+}
+
+function readBody<Deps>({ body, verbatim }: ApiRoute<Deps>, bytes: Buffer, faults: FieldFault[]): unknown {
+  const parsed = parseStrictJson(bytes);
+  if (!parsed.ok) {
+    faults.push(...parsed.faults);
+    return undefined;
+  }
+  return check(body, verbatim === true ? parsed.value : withoutSecrets(parsed.value), 'body', faults);
+}
+
+/** A copy whose texts and keys hold nothing that looks like a credential. */
+function withoutSecrets(value: unknown): unknown {
+  if (typeof value === 'string') {
+    return redactText(value);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  return Array.isArray(value)
+    ? value.map(withoutSecrets)
+    : Object.fromEntries(Object.entries(value).map(([key, item]) => [redactText(key), withoutSecrets(item)]));
+}
+
+function check(schema: z.ZodType | undefined, value: unknown, place: string, faults: FieldFault[]): unknown {
+  if (schema === undefined) {
+    return undefined;
+  }
+  const unprintable = textFaults(value, place);
+  if (unprintable.length > 0) {
+    faults.push(...unprintable);
+    return undefined;
+  }
+  const result = schema.safeParse(value);
+  if (result.success) {
+    return result.data;
+  }
+  faults.push(...result.error.issues.flatMap((issue) => faultsOf(issue, place)));
+  return undefined;
+}
+
+/** One error per unknown key: zod reports those of an object together. */
+function faultsOf(issue: z.core.$ZodIssue, place: string): FieldFault[] {
+  // The parts of a list in a query have no names of their own.
+  const path = place === 'query' ? issue.path.slice(0, 1) : issue.path;
+  const field = [place, ...path.map(String)].join('.');
+  return issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => ({ field: `${field}.${key.slice(0, 100)}`, message: 'is unknown' }))
+    : [{ field, message: faultMessage(issue) }];
+}
+
+function keyOf<Deps>(route: ApiRoute<Deps>, request: FastifyRequest, faults: FieldFault[]): string {
+  const key = request.headers['idempotency-key'];
+  if (route.idempotencyKey === undefined || key === undefined) {
+    if (route.idempotencyKey === 'required') {
+      faults.push({ field: 'header.idempotency-key', message: 'is required' });
+    }
+    return '';
+  }
+  const text = String(key);
+  const message = keyFault(text);
+  if (message !== undefined) {
+    faults.push({ field: 'header.idempotency-key', message });
+  }
+  return text;
+}
+
+/** A key is stored: one that looks like a credential must not be, and cannot be changed. */
+function keyFault(key: string): string | undefined {
+  if (key === '') {
+    return 'must not be empty';
+  }
+  if (key.length > MAX_KEY_LENGTH) {
+    return `must have at most ${MAX_KEY_LENGTH} characters`;
+  }
+  return redactText(key) === key ? textFault(key) : 'must not look like a credential';
+}
+
+function send(request: FastifyRequest, reply: FastifyReply, answer: ApiAnswer): FastifyReply {
+  const { status, body, headers, stream } = answer;
+  void reply.code(status).headers({ 'cache-control': 'no-store', ...headers });
+  if (stream !== undefined) {
+    return reply.send(stream);
+  }
+  if (body === undefined) {
+    return reply.send();
+  }
+  const bytes = Buffer.from(JSON.stringify(body), 'utf8');
+  if (request.method === 'GET' && status === 200) {
+    const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+    void reply.headers({ etag, 'cache-control': 'private, no-cache' });
+    if (matches(request.headers['if-none-match'], etag)) {
+      return reply.code(304).send();
+    }
+  }
+  return reply.header('content-type', 'application/json').send(bytes);
+}
+
+function matches(wanted: string | undefined, etag: string): boolean {
+  return (wanted ?? '').split(',').some((one) => one.trim().replace(/^W\//, '') === etag || one.trim() === '*');
+}

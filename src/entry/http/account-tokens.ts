@@ -1,0 +1,131 @@
+import type { createLocalJWKSet, JWTVerifyOptions } from 'jose';
+import type { Clock } from '../../base/clock.ts';
+import { errorMessage, FacteurError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { IntakeOidc } from '../../config/config.ts';
+
+/** What the check of service account tokens needs. */
+interface AccountTokenDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The key set that the cluster signs tokens with, as JSON. Rejects when the cluster does not answer. */
+  readonly fetchKeys: () => Promise<unknown>;
+}
+
+interface KeySet {
+  readonly keys: ReturnType<typeof createLocalJWKSet>;
+  /** In milliseconds since 1970. */
+  readonly readAt: number;
+}
+
+/** Kubernetes signs with RSA or ECDSA keys. Symmetric algorithms and `none` are never accepted. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'];
+/** The clocks of two machines may differ by this much. */
+const CLOCK_SKEW_SECONDS = 30;
+/** Keys that are older are read again. They stay in use while the cluster does not answer. */
+const KEYS_AGE_MS = 10 * 60_000;
+/** The least time between two reads: tokens with made-up key ids must not become requests to the cluster. */
+const READ_INTERVAL_MS = 5_000;
+
+/**
+ * Creates the check of tokens that the cluster issued to a service account for an audience, as KafkaSources send them.
+ * Any pod can get a token of its own account for any audience, so the account must be one of the configured subjects.
+ *
+ * @returns whether a token is valid; rejects with a retryable FacteurError if the keys to decide are not available
+ */
+export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (token: string) => Promise<boolean> {
+  const keys = new ClusterKeys(deps);
+  return async (token) => {
+    const { errors, jwtVerify } = await import('jose');
+    const options: JWTVerifyOptions = {
+      issuer: rule.issuer,
+      audience: rule.audience,
+      algorithms: ALGORITHMS,
+      requiredClaims: ['sub', 'exp'],
+      clockTolerance: CLOCK_SKEW_SECONDS,
+      currentDate: deps.clock.now(),
+    };
+    const verify = async (set: KeySet): Promise<boolean> => {
+      const { payload } = await jwtVerify(token, set.keys, options);
+      return rule.subjects.includes(payload.sub ?? '');
+    };
+    const began = deps.clock.now().getTime();
+    try {
+      const set = await keys.current();
+      return await verify(set).catch(async (error: unknown) => {
+        // Keys that were read for this token are no older than its own.
+        if (error instanceof errors.JWKSNoMatchingKey && set.readAt < began) {
+          return verify(await keys.renewed());
+        }
+        throw error;
+      });
+    } catch (error) {
+      if (error instanceof errors.JOSEError) {
+        return false;
+      }
+      throw error;
+    }
+  };
+}
+
+/** The cluster's keys: read on first use, when they are old, and when a token names one that is not among them. */
+class ClusterKeys {
+  readonly #deps: AccountTokenDeps;
+  #set: KeySet | undefined;
+  #triedAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<KeySet> | undefined;
+
+  constructor(deps: AccountTokenDeps) {
+    this.#deps = deps;
+  }
+
+  async current(): Promise<KeySet> {
+    const set = this.#set;
+    if (set === undefined) {
+      return this.renewed();
+    }
+    if (this.#now() - set.readAt < KEYS_AGE_MS) {
+      return set;
+    }
+    return this.renewed().catch(() => set);
+  }
+
+  /** Freshly read keys. Rejects when they were read, or could not be read, a moment ago. */
+  async renewed(): Promise<KeySet> {
+    if (this.#reading === undefined) {
+      if (this.#now() - this.#triedAt < READ_INTERVAL_MS) {
+        throw unavailable();
+      }
+      this.#triedAt = this.#now();
+      this.#reading = this.#read().finally(() => {
+        this.#reading = undefined;
+      });
+    }
+    return this.#reading;
+  }
+
+  async #read(): Promise<KeySet> {
+    try {
+      const { createLocalJWKSet } = await import('jose');
+      const keys = createLocalJWKSet((await this.#deps.fetchKeys()) as Parameters<typeof createLocalJWKSet>[0]);
+      const set = { keys, readAt: this.#now() };
+      this.#set = set;
+      return set;
+    } catch (error) {
+      this.#deps.logger.warn({ error: errorMessage(error) }, 'cannot read the keys that the cluster signs tokens with');
+      throw unavailable(error);
+    }
+  }
+
+  #now(): number {
+    return this.#deps.clock.now().getTime();
+  }
+}
+
+/** The sender should retry: whether its token is valid is not known. */
+function unavailable(cause?: unknown): FacteurError {
+  return new FacteurError('intake.keys_unavailable', "the cluster's keys for tokens are not available", {
+    retryable: true,
+    cause,
+  });
+}

@@ -1,0 +1,161 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { FacteurError } from '../../base/errors.ts';
+import type { Timer } from '../../base/timer.ts';
+import { within } from '../../base/within.ts';
+
+/** What the requests of a door may take at a time, all together. */
+export interface BodyRoom {
+  /** Of bodies that came in and are not answered yet. */
+  readonly bytes: number;
+  /** Requests whose body is being read or handled. */
+  readonly requests: number;
+}
+
+/** What one body may take. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** Time from the end of the headers to the end of the body; without one, what the server allows for a whole request. */
+  readonly deadline?: { readonly timer: Timer; readonly ms: number };
+}
+
+/** A body that did not arrive in time: answered with 408, and the connection is closed. */
+export class LateBody extends FacteurError {
+  readonly statusCode = 408;
+
+  constructor(ms: number) {
+    super('http.late_body', `the body did not arrive within ${ms} ms`, { retryable: false });
+  }
+}
+
+/** A body as far as it was read. */
+interface Received {
+  readonly body: Buffer;
+  /** The body exceeds the limit, so this is only its beginning. */
+  readonly cut: boolean;
+}
+
+/**
+ * Reads bodies within a budget, so that senders cannot fill the memory with many or fast requests. Beyond the budget
+ * a request gets 503 with `Retry-After`, and the rest of its body is discarded.
+ */
+export class Bodies {
+  readonly #room: BodyRoom;
+  #bytes = 0;
+  #requests = 0;
+
+  constructor(room: BodyRoom) {
+    this.#room = room;
+  }
+
+  /**
+   * Reads one body and keeps its slot until `work` is done with it.
+   *
+   * @throws FacteurError `http.busy` without a free slot, LateBody, and what `work` throws
+   */
+  async hold<T>(request: IncomingMessage, limits: BodyLimits, work: (received: Received) => Promise<T>): Promise<T> {
+    if (this.#requests >= this.#room.requests) {
+      throw busy('too many requests in flight');
+    }
+    this.#requests += 1;
+    let taken = 0;
+    const take = (bytes: number): boolean => {
+      const fits = this.#bytes + bytes <= this.#room.bytes;
+      if (fits) {
+        this.#bytes += bytes;
+        taken += bytes;
+      }
+      return fits;
+    };
+    try {
+      return await work(await readInTime(request, limits, take));
+    } finally {
+      this.#requests -= 1;
+      this.#bytes -= taken;
+    }
+  }
+}
+
+/** Whether the headers already announce a longer body: then it need not be read. */
+export function announcesMore(headers: IncomingHttpHeaders, maxBytes: number): boolean {
+  return Number(headers['content-length'] ?? 0) > maxBytes;
+}
+
+function busy(why: string): FacteurError {
+  return new FacteurError('http.busy', why, { retryable: true });
+}
+
+/**
+ * The bytes of one body in one piece. Chunks are copied and let go: a sender may send each byte in a chunk of its own, and
+ * to keep one costs some hundred bytes, of which no budget would know.
+ */
+class Gathered {
+  readonly #maxBytes: number;
+  #buffer: Buffer = Buffer.alloc(0);
+  length = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
+
+  add(chunk: Buffer): void {
+    const wanted = this.length + chunk.length;
+    if (this.length === 0) {
+      // Most bodies come in one.
+      this.#buffer = chunk;
+    } else if (wanted > this.#buffer.length) {
+      const room = Math.min(this.#maxBytes, Math.max(wanted, 2 * this.#buffer.length));
+      const larger = Buffer.allocUnsafeSlow(room);
+      this.#buffer.copy(larger, 0, 0, this.length);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.length);
+    this.length = wanted;
+  }
+}
+
+type Take = (bytes: number) => boolean;
+
+async function readInTime(request: IncomingMessage, { maxBytes, deadline }: BodyLimits, take: Take): Promise<Received> {
+  if (deadline === undefined) {
+    return read(request, maxBytes, take);
+  }
+  const { timer, ms } = deadline;
+  const outcome = await within(timer, ms, (late) => read(request, maxBytes, take, late));
+  if (!outcome.inTime) {
+    throw new LateBody(ms);
+  }
+  return outcome.value;
+}
+
+/** @throws FacteurError `http.busy` when `take` says no, Node's error when the client hangs up, and the signal's reason */
+async function read(request: IncomingMessage, maxBytes: number, take: Take, late?: AbortSignal): Promise<Received> {
+  const { promise, resolve, reject } = Promise.withResolvers<Received>();
+  const gathered = new Gathered(maxBytes);
+  const onData = (chunk: Buffer): void => {
+    const wanted = chunk.subarray(0, maxBytes - gathered.length);
+    if (!take(wanted.length)) {
+      reject(busy('too many bytes in flight'));
+    } else {
+      gathered.add(wanted);
+      if (wanted.length < chunk.length) {
+        resolve({ body: gathered.bytes, cut: true });
+      }
+    }
+  };
+  const onEnd = (): void => resolve({ body: gathered.bytes, cut: false });
+  const onError = (error: Error): void => reject(Object.assign(error, { statusCode: 400 }));
+  const onClose = (): void => onError(Object.assign(new Error('the client disconnected'), { code: 'ECONNRESET' }));
+  late?.addEventListener('abort', () => reject(late.reason as Error), { once: true });
+  request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+  try {
+    return await promise;
+  } finally {
+    // Discards the rest of the body.
+    request.off('data', onData).off('end', onEnd);
+    request.resume();
+  }
+}
