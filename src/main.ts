@@ -1,20 +1,31 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { buildVersion } from './build-version.ts';
-import { allCommands } from './commands.ts';
-import type { CliIo } from './entry/cli/io.ts';
-import { runCli } from './entry/cli/program.ts';
+import { buildVersion } from './cli/build-version.ts';
+import { commandsFor } from './cli/wiring.ts';
+import type { CliIo } from './cli/io.ts';
+import { runCli } from './cli/program.ts';
 
-/** How long what is left may hold up the end of the process, in milliseconds. */
+/** How long remaining work may delay the end of the process, in milliseconds. */
 const END_MS = 1000;
 
-/** The one place that touches the process: arguments, environment, signals and the exit code. */
+/** The only place that touches the process: arguments, environment, signals and the exit code. */
 export async function main(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // Once: a second signal finds the default handler again and means "now".
     process.once(signal, () => stop.abort());
   }
+  const outputClosed = new AbortController();
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') {
+      outputClosed.abort();
+    } else if (process.exitCode !== 1) {
+      process.exitCode = 1;
+      process.stderr.write(`facteur: standard output: ${error.message}\n`);
+    }
+  });
+  // Nobody reads the output any more.
+  process.stderr.on('error', () => undefined);
   const io: CliIo = {
     args: process.argv.slice(2),
     env: process.env,
@@ -24,13 +35,40 @@ export async function main(): Promise<void> {
     readStdin,
     readFile: (path) => readFile(path),
     signal: stop.signal,
+    outputClosed: outputClosed.signal,
     fetch,
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { ask: (question) => ask(question, stop.signal) } : {}),
+    openUrl: (url) => void openUrl(url),
     homeDir: homeDirectory(),
     migrationsDir: new URL('../migrations/', import.meta.url),
   };
-  process.exitCode = await runCli(io, allCommands(await buildVersion(process.env)));
-  // Everything is closed by now. What holds the process all the same (an export to a collector that hangs) had its time.
+  const build = await buildVersion(process.env, new URL('../package.json', import.meta.url));
+  const code = await runCli(io, await commandsFor(io.args, build));
+  // What could not be written is a failure even where all else went well.
+  process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
+  // Everything is closed by now. Whatever still keeps the process alive (an export to a collector that hangs) had its time.
   setTimeout(() => process.exit(), END_MS).unref();
+}
+
+/** By the system's own program; where there is none, the printed address has to do. */
+async function openUrl(url: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const opener = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  spawn(opener, [url], { stdio: 'ignore', detached: true })
+    .on('error', () => undefined)
+    .unref();
+}
+
+/** Empty when the person closes the input or stops the process. */
+async function ask(question: string, signal: AbortSignal): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const line = createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new Promise<string>((resolve) => line.once('close', () => resolve('')));
+  try {
+    return await Promise.race([line.question(question, { signal }).catch(() => ''), closed]);
+  } finally {
+    line.close();
+  }
 }
 
 /** A container's user may have no home and no name; then there is no kubeconfig in it either. */

@@ -1,0 +1,69 @@
+import { isRecord } from '../../src/base/json.ts';
+import type { FieldError } from './api-failure.ts';
+
+/** A type of JSON, or the shape of what is in it. */
+type Schema = 'string' | { readonly list: Schema } | Shape;
+interface Shape {
+  readonly fields: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+}
+
+/** Of the schema of workflows, what facteur writes. Fields that are not here may be anything. */
+const SPEC: Shape = {
+  fields: {
+    entrypoint: 'string',
+    serviceAccountName: 'string',
+    shutdown: 'string',
+    workflowTemplateRef: { fields: { name: 'string' } },
+    arguments: {
+      fields: { parameters: { list: { fields: { name: 'string', value: 'string' }, required: ['name'] } } },
+    },
+  },
+};
+
+/** What the schema of the custom resource says of a specification. */
+export function specErrors(spec: unknown): FieldError[] {
+  return spec === undefined ? [required('spec')] : errorsOf('spec', spec, SPEC);
+}
+
+function errorsOf(path: string, value: unknown, schema: Schema): FieldError[] {
+  if (schema === 'string') {
+    return typeof value === 'string' ? [] : [wrongType(path, 'string', value)];
+  }
+  if ('list' in schema) {
+    return Array.isArray(value)
+      ? value.flatMap((item: unknown, index) => errorsOf(`${path}[${index}]`, item, schema.list))
+      : [wrongType(path, 'array', value)];
+  }
+  if (!isRecord(value)) {
+    return [wrongType(path, 'object', value)];
+  }
+  const { fields, required: needed = [] } = schema;
+  return [
+    ...needed.filter((name) => value[name] === undefined).map((name) => required(`${path}.${name}`)),
+    ...Object.entries(fields).flatMap(([name, field]) =>
+      value[name] === undefined ? [] : errorsOf(`${path}.${name}`, value[name], field),
+    ),
+  ];
+}
+
+function required(field: string): FieldError {
+  return { field, reason: 'FieldValueRequired', message: 'Required value' };
+}
+
+function wrongType(field: string, wanted: string, value: unknown): FieldError {
+  const type = typeOf(value);
+  const message = `Invalid value: "${type}": ${field} in body must be of type ${wanted}: "${type}"`;
+  return { field, reason: 'FieldValueInvalid', message };
+}
+
+/** As OpenAPI names it. */
+function typeOf(value: unknown): string {
+  if (Array.isArray(value)) {
+    return 'array';
+  }
+  if (value === null) {
+    return 'null';
+  }
+  return Number.isInteger(value) ? 'integer' : typeof value;
+}

@@ -1,0 +1,86 @@
+import { isRecord } from '../../src/base/json.ts';
+import { textField, type JsonObject } from './objects.ts';
+
+/** A step of a workflow. */
+export interface Step {
+  readonly name: string;
+  /** The name of its template. */
+  readonly template: string;
+  /** Its own arguments. */
+  readonly given: readonly JsonObject[];
+  /** The template of a step that waits until its node says how it ended; undefined for all other steps. */
+  readonly suspend: JsonObject | undefined;
+}
+
+/** The nodes of waiting steps that were decided, by the number of their step. */
+export type Decided = ReadonlyMap<number, JsonObject>;
+
+/** The steps of a specification that waits somewhere; undefined for others, whose plan says what happens. */
+export function waitingSteps(spec: JsonObject): readonly Step[] | undefined {
+  const templates = new Map(listOf(spec['templates']).map((template) => [textField(template, 'name'), template]));
+  const groups = templates.get(textField(spec, 'entrypoint'))?.['steps'];
+  const steps = (Array.isArray(groups) ? groups : []).map((group: unknown) =>
+    readStep(listOf(group)[0] ?? {}, templates),
+  );
+  return steps.some(({ suspend }) => suspend !== undefined) ? steps : undefined;
+}
+
+function readStep(step: JsonObject, templates: ReadonlyMap<string, JsonObject>): Step {
+  const template = textField(step, 'template');
+  const definition = templates.get(template);
+  const suspend = definition?.['suspend'];
+  // One with a duration goes on by itself.
+  const waits = isRecord(suspend) && suspend['duration'] === undefined && step['withSequence'] === undefined;
+  return {
+    name: textField(step, 'name'),
+    template,
+    given: parametersOf(step['arguments']),
+    suspend: waits ? definition : undefined,
+  };
+}
+
+/** Inputs and outputs of a step's node as the controller writes them when the step begins. */
+export function suspendFields({ suspend = {}, given }: Step): JsonObject {
+  const inputs = parametersOf(suspend['inputs']).map((input) => {
+    const value = given.find(({ name }) => name === input['name'])?.['value'] ?? input['value'] ?? input['default'];
+    return value === undefined ? input : { ...input, value };
+  });
+  // An output takes the default of the input of its name.
+  const outputs = parametersOf(suspend['outputs']).map((output) => {
+    const preset = inputs.find(({ name }) => name === output['name'])?.['default'];
+    const from = isRecord(output['valueFrom']) ? output['valueFrom'] : {};
+    return { ...output, valueFrom: { ...from, ...(preset === undefined ? {} : { default: preset }) } };
+  });
+  return {
+    ...(inputs.length === 0 ? {} : { inputs: { parameters: inputs } }),
+    ...(outputs.length === 0 ? {} : { outputs: { parameters: outputs } }),
+  };
+}
+
+/** The inputs of a step behind the decided ones. */
+export function inputFields({ given }: Step, steps: readonly Step[], decided: Decided): JsonObject {
+  const parameters = given.map((one) => ({ ...one, value: resolve(textField(one, 'value'), steps, decided) }));
+  return parameters.length === 0 ? {} : { inputs: { parameters } };
+}
+
+const REFERENCE = /^\{\{steps\.([-\w]{1,63})\.outputs\.parameters\.([-\w]{1,63})\}\}$/;
+
+function resolve(value: string, steps: readonly Step[], decided: Decided): string {
+  const [, step, output] = REFERENCE.exec(value) ?? [];
+  const node = decided.get(steps.findIndex(({ name }) => name === step) + 1);
+  const found = parametersOf(node?.['outputs']).find(({ name }) => name === output);
+  return found === undefined ? value : textField(found, 'value');
+}
+
+/** Whether the controller can go on behind this node: each output has a value. */
+export function isResolved(node: JsonObject): boolean {
+  return parametersOf(node['outputs']).every(({ value }) => typeof value === 'string');
+}
+
+function parametersOf(container: unknown): readonly JsonObject[] {
+  return listOf(isRecord(container) ? container['parameters'] : undefined);
+}
+
+function listOf(value: unknown): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isRecord) : [];
+}

@@ -1,0 +1,59 @@
+import { archivedThread, missingAccess, missingPermissions, unknown } from './discord-failure.ts';
+
+/** What the bot may do in a channel. */
+export interface ChannelRights {
+  readonly view: boolean;
+  readonly send: boolean;
+  /** A thread in which nothing can be edited until somebody posts. */
+  readonly archived: boolean;
+  /** An archived thread in which only its moderators may post. */
+  readonly locked: boolean;
+}
+
+const ALL_RIGHTS: ChannelRights = { view: true, send: true, archived: false, locked: false };
+
+/** The channels of the simulation and what the bot may do in each. */
+export class Channels {
+  readonly #rights = new Map<string, ChannelRights>();
+
+  constructor(ids: readonly string[]) {
+    for (const id of ids) {
+      this.#rights.set(id, ALL_RIGHTS);
+    }
+  }
+
+  /** Creates a channel, or changes the bot's permissions; omitted ones are granted. */
+  set(id: string, rights: Partial<ChannelRights> = {}): void {
+    this.#rights.set(id, { ...ALL_RIGHTS, ...rights });
+  }
+
+  delete(id: string): void {
+    this.#rights.delete(id);
+  }
+
+  /** With any token. @throws DiscordFailure 50083 */
+  checkOpen(id: string): void {
+    const rights = this.#rights.get(id);
+    if (rights?.archived === true || rights?.locked === true) {
+      throw archivedThread();
+    }
+  }
+
+  /** By the bot; posting opens an archived thread again. @throws DiscordFailure 10003, 50001, 50013 or 50083 */
+  check(id: string, action: 'send' | 'edit'): void {
+    const rights = this.#rights.get(id);
+    if (rights === undefined) {
+      throw unknown('channel');
+    }
+    if (!rights.view) {
+      throw missingAccess();
+    }
+    if (action === 'send' && !rights.send) {
+      throw missingPermissions();
+    }
+    if (action === 'send' && rights.archived && !rights.locked) {
+      this.set(id, { ...rights, archived: false });
+    }
+    this.checkOpen(id);
+  }
+}

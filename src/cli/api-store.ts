@@ -1,0 +1,161 @@
+import type { CallApi } from '../clients/facteur/client.ts';
+import type {
+  Approval as ApiApproval,
+  DeadLetter as ApiLetter,
+  Refusal,
+  Run,
+  RunDetails as ApiDetails,
+  RunEvent as ApiEvent,
+} from '../clients/facteur/operations.ts';
+import type { Approval } from '../domain/approval.ts';
+import type { RunEvent, RunView } from '../ledger/find-runs.ts';
+import type { RunDetails } from '../ledger/run-details.ts';
+import type { DeadLetterSummary, RefusalRow } from '../ledger/unprocessed.ts';
+import { UsageError } from './program.ts';
+import type { RunStore } from './run-store.ts';
+
+/** The most that one answer of `/v1` holds. */
+const PAGE = 500;
+
+/** The store behind another facteur's `/v1`. */
+export function apiStore(call: CallApi): RunStore {
+  return {
+    listRuns: ({ states, command, userId: user, since, door, text, limit, before }) =>
+      collect(limit, before, async (size, cursor) => {
+        const wanted = { state: states?.join(','), command, user, since: since?.toISOString(), door, text };
+        const query = { ...wanted, limit: size, cursor };
+        const { runs, next } = await call('listRuns', { query });
+        return { items: runs.map(toRun), next: next ?? undefined };
+      }),
+    findRuns: async (reference) => (await call('listRuns', { query: { reference } })).runs.map(toRun),
+    describeRun: async (runId) => toDetails(await call('getRun', { path: { runId } })),
+    cancel: async (runId, by) => {
+      refuseName(by);
+      return (await call('cancelRun', { path: { runId } })).state;
+    },
+    readLog: (runId, step) => call('getRunLog', { path: { runId }, query: { step } }),
+    submit: async ({ command, options, user: { id, roles } }) => {
+      if (id === '' && roles.length > 0) {
+        throw new UsageError('--roles: give the user, too (--user)');
+      }
+      const user = id === '' ? {} : { user: { id, roles } };
+      return call('submitRun', { body: { command, options, ...user } });
+    },
+    retry: (runId) => call('retryRun', { path: { runId } }),
+    listApprovals: ({ runId: run, states, command, limit, after }) =>
+      collect(limit, after && `${after.runId}:${after.key}`, async (size, cursor) => {
+        const query = { run, state: states?.join(','), command, limit: size, cursor };
+        const { approvals, next } = await call('listApprovals', { query });
+        return { items: approvals.map(toApproval), next: next ?? undefined };
+      }),
+    decideApproval: async ({ runId, key, verdict, outputs, reason }, by) => {
+      refuseName(by);
+      const path = { runId, key };
+      return toApproval(
+        await (verdict === 'approved'
+          ? call('approve', { path, body: { outputs, reason } })
+          : call('reject', { path, body: { reason } })),
+      );
+    },
+    listDeadLetters: (limit, from) =>
+      collect(limit, from, async (size, after) => {
+        const { deadLetters } = await call('listDeadLetters', { query: { limit: size, after } });
+        return { items: deadLetters.map(toLetter), next: deadLetters.at(-1)?.id };
+      }),
+    getDeadLetter: async (letterId) => {
+      const letter = await call('getDeadLetter', { path: { letterId } });
+      return { ...letter, ...toLetter(letter), headers: letter.headers, body: Buffer.from(letter.body, 'base64') };
+    },
+    replayDeadLetter: (letterId) => call('replayDeadLetter', { path: { letterId } }),
+    dropDeadLetter: async (letterId) => void (await call('dropDeadLetter', { path: { letterId } })),
+    listRefusals: ({ command, userId: user, limit, before: from }) =>
+      collect(limit, from, async (size, before) => {
+        const { refusals } = await call('listRefusals', { query: { command, user, limit: size, before } });
+        return { items: refusals.map(toRefusal), next: refusals.at(-1)?.id };
+      }),
+    trustReflections: async (reflectionIds, reason) =>
+      (await call('trustReflections', { body: { reflectionIds: [...reflectionIds], reason } })).reflections,
+    retireReflections: async (reflectionIds, reason, withDescendants) =>
+      (await call('retireReflections', { body: { reflectionIds: [...reflectionIds], reason, withDescendants } }))
+        .reflections,
+    learningStats: (days) => call('getLearningStats', { query: { days: String(days) } }),
+    searchReflections: async (query) => {
+      const { reflections } = await call('searchReflections', { body: query });
+      return reflections.map(({ reflectionId: id, ...rest }) => ({ id, ...rest, createdAt: new Date(rest.createdAt) }));
+    },
+    getReflection: async (reflectionId) => {
+      const { reflectionId: id, ...rest } = await call('getReflection', { path: { reflectionId } });
+      return { id, ...rest, createdAt: new Date(rest.createdAt), updatedAt: new Date(rest.updatedAt) };
+    },
+  };
+}
+
+function refuseName(by: string | undefined): void {
+  if (by !== undefined) {
+    throw new UsageError('--by: the server records the name of the token');
+  }
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+  /** From where the next page goes on. */
+  readonly next: string | undefined;
+}
+
+/** As many as are wanted, page by page. */
+async function collect<T>(
+  limit: number,
+  from: string | undefined,
+  read: (size: string, from: string | undefined) => Promise<Page<T>>,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (let next = from, isLast = false; !isLast && found.length < limit;) {
+    const size = Math.min(PAGE, limit - found.length);
+    const page = await read(String(size), next);
+    found.push(...page.items);
+    next = page.next;
+    isLast = page.items.length < size || next === undefined;
+  }
+  return found;
+}
+
+const toDate = (text: string | null): Date | null => (text === null ? null : new Date(text));
+
+function toRun(run: Run): RunView {
+  return {
+    ...run,
+    acceptedAt: new Date(run.acceptedAt),
+    submittedAt: toDate(run.submittedAt),
+    startedAt: toDate(run.startedAt),
+    finishedAt: toDate(run.finishedAt),
+  };
+}
+
+function toApproval(approval: ApiApproval): Approval {
+  const { requestedAt, expiresAt, decidedAt } = approval;
+  return {
+    ...approval,
+    kind: 'node',
+    requestedAt: new Date(requestedAt),
+    expiresAt: toDate(expiresAt),
+    decidedAt: toDate(decidedAt),
+  };
+}
+
+function toDetails({ links, ...run }: ApiDetails): RunDetails {
+  const { workflow, message } = links;
+  const [approvals, events] = [run.approvals.map(toApproval), run.events.map(toEvent)];
+  return { ...run, ...toRun(run), approvals, events, links: { workflow, message } };
+}
+
+function toEvent(event: ApiEvent): RunEvent {
+  return { ...event, at: new Date(event.at) };
+}
+
+function toLetter(letter: ApiLetter): DeadLetterSummary {
+  return { ...letter, createdAt: new Date(letter.createdAt) };
+}
+
+function toRefusal(refusal: Refusal): RefusalRow {
+  return { ...refusal, createdAt: new Date(refusal.createdAt) };
+}

@@ -1,0 +1,178 @@
+import type { Command } from 'commander';
+import { operatorOutputs } from '../dispatch/decide.ts';
+import type { Verdict } from '../domain/approval-rules.ts';
+import type { Approval } from '../domain/approval.ts';
+import type { CliIo } from './io.ts';
+import { collectPair, positive } from './option-pairs.ts';
+import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+import { REFERENCE, requireRun } from './require-run.ts';
+import type { RunStore } from './run-store.ts';
+import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
+import { printable, table } from './table.ts';
+
+type Options = OutputOptions & StoreOptions;
+type ListOptions = Options & { readonly all?: boolean; readonly limit: string };
+type DecideOptions = Options & {
+  readonly set?: Readonly<Record<string, string>>;
+  readonly reason?: string;
+  readonly by?: string;
+};
+
+const FIELDS = ['runId', 'node', 'state', 'command', 'workflowName', 'requestedAt', 'expiresAt', 'decidedBy'] as const;
+const NODE = 'the step, if several wait';
+const WAITING = ['waiting'] as const;
+/** More than a workflow has. */
+const MAX_OF_RUN = 500;
+
+/** `facteur approvals list|show|approve|reject`: what workflows wait for, and an operator's decision about it. */
+export function approvalsCommand(withStore: WithStore): RegisterCommand {
+  return (program, io) => {
+    const approvals = program.command('approvals').description('list, show, approve or reject what workflows wait for');
+    registerList(approvals, io, withStore);
+    registerShow(approvals, io, withStore);
+    registerDecide(approvals, io, { withStore, verdict: 'approved' });
+    registerDecide(approvals, io, { withStore, verdict: 'rejected' });
+  };
+}
+
+function registerList(approvals: Command, io: CliIo, withStore: WithStore): void {
+  withListOutput(withStoreOptions(approvals.command('list')))
+    .description('list waiting approvals, oldest first')
+    .option('--all', 'also those that were decided')
+    .option('--limit <n>', 'how many', '50')
+    .addHelpText('after', '\nExamples:\n  facteur approvals list\n  facteur approvals list --all -o yaml')
+    .action((options: ListOptions) =>
+      withStore(io, { options }, async (store) => {
+        const limit = positive(options.limit, '--limit');
+        const found = await store.listApprovals({ states: options.all === true ? undefined : WAITING, limit });
+        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ runId }) => runId, text: listing }));
+      }),
+    );
+}
+
+function registerShow(approvals: Command, io: CliIo, withStore: WithStore): void {
+  withOutput(withStoreOptions(approvals.command('show')))
+    .argument('<run>', REFERENCE)
+    .argument('[node]', NODE)
+    .description('show an approval: what it asks, who may decide, and what was decided')
+    .addHelpText('after', '\nExamples:\n  facteur approvals show 0b5e7d3c')
+    .action((reference: string, node: string | undefined, options: Options) =>
+      withStore(io, { options }, async (store) => {
+        const approval = await requireApproval(store, { reference, node, all: true });
+        const shape = { name: ({ runId }: Approval) => runId, text: () => details(approval) };
+        io.stdout.write(oneOutput(approval, options, shape));
+      }),
+    );
+}
+
+function registerDecide(
+  approvals: Command,
+  io: CliIo,
+  { withStore, verdict }: { readonly withStore: WithStore; readonly verdict: Verdict },
+): void {
+  const verb = verdict === 'approved' ? 'approve' : 'reject';
+  const command = withOutput(withStoreOptions(approvals.command(verb)))
+    .argument('<run>', REFERENCE)
+    .argument('[node]', NODE)
+    .description(`${verb} a step as an operator, whoever its template names`)
+    .option('--by <name>', 'name recorded as the person who decides (default: an operator)')
+    .option('--reason <text>', 'recorded with the decision');
+  const example = verdict === 'approved' ? ' --set version=v1.2' : ' --reason "not on a Friday"';
+  const withValues =
+    verdict === 'approved'
+      ? command.option('--set <name=value>', 'an output that the step supplies; repeatable', collectPair)
+      : command;
+  withValues
+    .addHelpText(
+      'after',
+      `\nExamples:\n  facteur approvals ${verb} 0b5e7d3c\n  facteur approvals ${verb} 0b5e7d3c approve${example}`,
+    )
+    .action((reference: string, node: string | undefined, options: DecideOptions) =>
+      withStore(io, { options }, async (store) => {
+        const approval = await requireApproval(store, { reference, node, all: false });
+        const { set: outputs = {}, reason = '', by } = options;
+        checkValues(approval, verdict, outputs);
+        await store.decideApproval({ runId: approval.runId, key: approval.key, verdict, outputs, reason }, by);
+        const line = `step ${printable(approval.node)} of run ${approval.runId} is ${verdict}\n`;
+        const result = { runId: approval.runId, node: approval.node, verdict };
+        io.stdout.write(oneOutput(result, options, { name: ({ runId }) => runId, text: () => line }));
+      }),
+    );
+}
+
+/** The one approval that is meant. @throws UsageError if several may be meant, or none */
+async function requireApproval(
+  store: RunStore,
+  { reference, node, all }: { readonly reference: string; readonly node: string | undefined; readonly all: boolean },
+): Promise<Approval> {
+  const { runId } = await requireRun(store, reference);
+  const found = await store.listApprovals({ runId, states: all ? undefined : WAITING, limit: MAX_OF_RUN });
+  const meant = found.filter((one) => node === undefined || one.node === node);
+  const [approval] = meant;
+  if (approval === undefined) {
+    throw new UsageError(`no step of run ${runId} ${all ? 'waited' : 'waits'} for approval`);
+  }
+  if (meant.length > 1) {
+    throw new UsageError(`name the step: ${meant.map((one) => printable(one.node)).join(', ')}`);
+  }
+  return approval;
+}
+
+/** @throws UsageError if these values do not fit */
+function checkValues(approval: Approval, verdict: Verdict, outputs: Readonly<Record<string, string>>): void {
+  const { faults } = operatorOutputs(approval, verdict, outputs);
+  if (faults.length > 0) {
+    throw new UsageError(`--set: ${faults.map(({ field, message }) => `${field} ${message}`).join('; ')}`);
+  }
+}
+
+function listing(approvals: readonly Approval[]): string {
+  if (approvals.length === 0) {
+    return 'nothing waits for approval\n';
+  }
+  const rows = approvals.map(({ runId, node, command, state, requestedAt, expiresAt, decidedBy }) => [
+    runId.slice(0, 8),
+    node,
+    command,
+    state,
+    moment(requestedAt),
+    expiresAt === null ? '-' : moment(expiresAt),
+    decidedBy,
+  ]);
+  return table(['RUN', 'STEP', 'COMMAND', 'STATE', 'SINCE (UTC)', 'EXPIRES (UTC)', 'DECIDED BY'], rows);
+}
+
+function details(approval: Approval): string {
+  const { rules, votes, fields } = approval;
+  const lines: readonly (readonly [string, string])[] = [
+    ['run', approval.runId],
+    ['workflow', `${approval.workflowName} in ${approval.namespace}`],
+    ['step', approval.node],
+    ['state', approval.state],
+    ['asks', rules.message],
+    [
+      'outputs',
+      fields.map(({ name, choices }) => (choices === null ? name : `${name} (${choices.join(', ')})`)).join('; '),
+    ],
+    ['approvers', rules.approvers.join(', ') || `who may run ${approval.command}`],
+    ['quorum', String(rules.quorum)],
+    [
+      'approved by',
+      Object.values(votes)
+        .map(({ name }) => name)
+        .join(', '),
+    ],
+    ['since', moment(approval.requestedAt)],
+    ['expires', approval.expiresAt === null ? '' : `${moment(approval.expiresAt)}, then ${rules.onTimeout}`],
+    ['decided by', approval.decidedBy],
+    ['reason', approval.reason],
+    ['problem', approval.problem || rules.problem],
+  ];
+  const shown = lines.filter(([, value]) => value !== '');
+  return shown.map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(value)}\n`).join('');
+}
+
+function moment(at: Date): string {
+  return at.toISOString().slice(0, 16).replace('T', ' ');
+}

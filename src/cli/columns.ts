@@ -1,0 +1,65 @@
+import { columnsOf, fitted, paint, type Colour, type Screen } from './screen.ts';
+import { printable } from './table.ts';
+
+/** One column of a list for people. */
+export interface Column<Row> {
+  readonly heading: string;
+  readonly text: (row: Row) => string;
+  readonly colour?: (row: Row) => Colour | undefined;
+  /** `roomy`: from 100 columns on; `wide`: only with `-o wide`; else always. */
+  readonly when?: 'roomy' | 'wide';
+  /** Gives way where the line is too long for the screen. */
+  readonly flexible?: true;
+}
+
+const ROOMY = 100;
+const GAP = '  ';
+/** A flexible column never becomes narrower. */
+const LEAST = 10;
+
+/** Rows in columns that fit the screen. Without a screen, and with `wide`, lines are as long as they need to be. */
+export function columnsText<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  { wide, ...screen }: Screen & { readonly wide: boolean },
+): string {
+  const { width = Infinity } = screen;
+  const shown = columns.filter(({ when }) => wide || when === undefined || (when === 'roomy' && width >= ROOMY));
+  const cells = rows.map((row) => shown.map(({ text }) => printable(text(row))));
+  const natural = shown.map(({ heading }, at) =>
+    Math.max(...[heading, ...cells.map((row) => row[at] ?? '')].map(columnsOf)),
+  );
+  const widths = wide ? natural : squeezed(shown, natural, width);
+  const lineOf = (texts: readonly string[], colours: readonly (Colour | undefined)[]): string =>
+    texts
+      .map((text, at) =>
+        cell(text, { last: at === shown.length - 1, width: widths[at] ?? 0, colour: colours[at] }, screen),
+      )
+      .join(GAP);
+  const heading = lineOf(
+    shown.map((column) => column.heading),
+    shown.map(() => 'bold'),
+  );
+  const lines = cells.map((texts, at) =>
+    lineOf(
+      texts,
+      shown.map(({ colour }) => (rows[at] === undefined ? undefined : colour?.(rows[at]))),
+    ),
+  );
+  return [heading, ...lines].map((line) => `${line.trimEnd()}\n`).join('');
+}
+
+function squeezed<Row>(columns: readonly Column<Row>[], widths: readonly number[], width: number): readonly number[] {
+  const taken = widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1));
+  const excess = Math.max(0, taken - width);
+  return widths.map((one, at) => (columns[at]?.flexible === true ? Math.max(Math.min(LEAST, one), one - excess) : one));
+}
+
+function cell(
+  text: string,
+  { last, width, colour }: { readonly last: boolean; readonly width: number; readonly colour: Colour | undefined },
+  screen: Screen,
+): string {
+  const short = fitted(text, width);
+  return paint(short, colour, screen) + (last ? '' : ' '.repeat(Math.max(0, width - columnsOf(short))));
+}

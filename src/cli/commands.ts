@@ -1,0 +1,121 @@
+import { Option, type Command } from 'commander';
+import type { Timer } from '../base/timer.ts';
+import { createDiscordClient } from '../clients/discord/client.ts';
+import type { CommandDefinition, OptionDefinition } from '../domain/command.ts';
+import { originOf, versionOf } from '../dispatch/explain.ts';
+import { registrations } from '../entry/discord/registration.ts';
+import { knownCommands, requiredCommands, type ClusterAccessFor } from './known-commands.ts';
+import { registerLint } from './lint.ts';
+import { readConfig } from './read-config.ts';
+import { warnOfUnregistered, type LedgerFor } from './registration-problems.ts';
+import type { CliIo } from './io.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+import { withConfigOption } from './serve.ts';
+import { syncCommands } from './sync-commands.ts';
+import { table } from './table.ts';
+
+interface SyncOptions {
+  readonly config?: string;
+  readonly guild?: string | true;
+  readonly global?: true;
+  readonly dryRun?: true;
+  readonly prune?: true;
+}
+
+interface CommandsDeps {
+  /** facteur's own version, for the `User-Agent`. */
+  readonly version: string;
+  readonly timer: Timer;
+  readonly clusterAccess: ClusterAccessFor;
+  readonly openLedger: LedgerFor;
+}
+
+/** `facteur commands list|sync|lint`: the slash commands, Discord's registration of them, and their templates. */
+export function commandsCommand(deps: CommandsDeps): RegisterCommand {
+  return (program, io) => {
+    const commands = program
+      .command('commands')
+      .description('list slash commands, register them with Discord, check their templates');
+    registerList(commands, io, deps);
+    registerSync(commands, io, deps);
+    registerLint(commands, io, deps);
+  };
+}
+
+function registerList(commands: Command, io: CliIo, { clusterAccess, openLedger }: CommandsDeps): void {
+  withConfigOption(commands.command('list'))
+    .description('list the slash commands: built-in, configured, and of templates')
+    .addHelpText('after', "\nExamples:\n  facteur commands list\n  facteur commands list --json | jq '.[].name'")
+    .option('--json', 'print the JSON that is sent to Discord')
+    .action(async (options: { readonly config?: string; readonly json?: true }) => {
+      const { config } = await readConfig(io, { path: options.config, require: [] });
+      const known = await knownCommands(io, config, clusterAccess);
+      if (options.json === true) {
+        io.stdout.write(`${JSON.stringify(registrations(known.commands), undefined, 2)}\n`);
+        return;
+      }
+      const rows = known.listed.map(({ name, definition, roles, problems }) => [
+        `/${name}`,
+        definition.template === undefined ? originOf(definition) : `template ${versionOf(definition.template)}`,
+        problems.length > 0 ? 'nobody' : roles.join(',') || 'anyone',
+        problems.length > 0
+          ? `does not exist: ${problems.join('; ')}`
+          : [...inputs(definition), definition.description].join('  '),
+      ]);
+      io.stdout.write(table(['COMMAND', 'FROM', 'ROLES', 'INPUT AND DESCRIPTION'], rows));
+      await warnOfUnregistered(io, config, openLedger);
+    });
+}
+
+/** `objective [project]`, or the fields of the form. */
+function inputs({ options, modal }: CommandDefinition): readonly string[] {
+  const sign = ({ name, required }: Pick<OptionDefinition, 'name' | 'required'>): string =>
+    required ? name : `[${name}]`;
+  if (modal !== undefined) {
+    return [`(form: ${modal.fields.map(sign).join(' ')})`];
+  }
+  return options.length === 0 ? [] : [options.map(sign).join(' ')];
+}
+
+function registerSync(commands: Command, io: CliIo, { version, timer, clusterAccess }: CommandsDeps): void {
+  withConfigOption(commands.command('sync'))
+    .description('register new and changed slash commands with Discord')
+    .addHelpText('after', '\nExamples:\n  facteur commands sync --dry-run\n  facteur commands sync --prune')
+    .addOption(
+      new Option('--guild [id]', 'in one server (default: discord.guild_id, when it is set)').conflicts('global'),
+    )
+    .option('--global', 'in all servers; new commands may take an hour to appear')
+    .option('--dry-run', 'show the difference and change nothing')
+    .option('--prune', 'also delete slash commands that the configuration does not have')
+    .action(async (options: SyncOptions) => {
+      const { config } = await readConfig(io, { path: options.config, require: ['discord'] });
+      const { discord } = config;
+      // Without those of templates, --prune would delete them.
+      const { commands: wanted } = await requiredCommands(io, config, clusterAccess);
+      const client = createDiscordClient({
+        ...discord,
+        version,
+        proxies: config.proxies,
+        elapsedMs: () => timer.elapsedMs(),
+      });
+      const { dryRun = false, prune = false } = options;
+      try {
+        const guildId = scopeOf(options, discord.guildId);
+        await syncCommands({ io, client, timer, guildId, dryRun, prune }, wanted);
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+/** Undefined is global. */
+function scopeOf({ guild, global }: SyncOptions, configured: string | undefined): string | undefined {
+  if (global === true) {
+    return undefined;
+  }
+  const named = typeof guild === 'string' ? guild : configured;
+  if (guild !== undefined && named === undefined) {
+    throw new UsageError('--guild: server id missing; give one or configure discord.guild_id');
+  }
+  return named;
+}

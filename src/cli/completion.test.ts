@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { Command, Option } from 'commander';
+import { expect, test } from 'vitest';
+import { runCommandLine } from '../../test/support/cli.ts';
+import { completionCommand, completionsOf } from './completion.ts';
+import type { WithStore } from './store-access.ts';
+
+const program = new Command('facteur').option('--debug', 'x');
+const runs = program.command('runs');
+runs
+  .command('list')
+  .addOption(new Option('-o, --output <format>', 'x').choices(['wide', 'json']))
+  .option('--watch', 'x');
+runs.command('cancel').argument('<runs...>', 'x');
+program.command('hidden', { hidden: true });
+
+test.each<[string, readonly string[] | 'runs']>([
+  ['', ['runs', 'help']],
+  ['runs ', ['list', 'cancel', 'help']],
+  ['runs list -', ['--output', '--watch', '--help']],
+  ['runs list -o ', ['wide', 'json']],
+  ['runs list --watch ', []],
+  ['runs cancel ', 'runs'],
+  ['runs cancel abc', 'runs'],
+])('after "%s"', (line, found) => {
+  expect(completionsOf(program, line.split(' '))).toEqual(found);
+});
+
+const withoutStore: WithStore = () => Promise.reject(new Error('no store'));
+const complete = async (...args: string[]) => runCommandLine(args, [completionCommand(withoutStore)]);
+
+test('only what begins like the last word is offered, and a store that cannot be asked is silent', async () => {
+  expect(await complete('complete', '--', 'com')).toMatchObject({ code: 0, stdout: 'completion\n', stderr: '' });
+  expect((await complete('complete', '--', '--de')).stdout).toBe('--debug\n');
+});
+
+test.each(['bash', 'zsh', 'fish'])('the script for %s calls back', async (shell) => {
+  expect((await complete('completion', shell)).stdout).toContain('facteur complete -- ');
+});
+
+test('bash completes with it', async () => {
+  const { stdout } = await complete('completion', 'bash');
+  const script = `facteur() { printf 'list\\n'; }\n${stdout}COMP_WORDS=(facteur runs li); COMP_CWORD=2; _facteur; echo "$COMPREPLY"`;
+  expect(execFileSync('bash', ['-c', script]).toString()).toBe('list\n');
+});
+
+test('another shell is wrong usage', async () => {
+  expect(await complete('completion', 'tcsh')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('bash, zsh, fish'),
+  });
+});

@@ -1,0 +1,110 @@
+import type { Command, Option } from 'commander';
+import type { CliIo } from './io.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+import { shortId } from './run-text.ts';
+import type { WithStore } from './store-access.ts';
+
+const SHELLS: Readonly<Record<string, string>> = {
+  bash: `# eval "$(facteur completion bash)"
+_facteur() {
+  local IFS=$'\\n'
+  COMPREPLY=($(facteur complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _facteur facteur
+`,
+  zsh: `#compdef facteur
+# eval "$(facteur completion zsh)"
+_facteur() {
+  local -a found
+  found=("\${(@f)$(facteur complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  compadd -a found
+}
+compdef _facteur facteur
+`,
+  fish: `# facteur completion fish | source
+complete -c facteur -f -a '(facteur complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+`,
+};
+
+/** `facteur completion SHELL`, and `facteur complete`, which its scripts call. */
+export function completionCommand(withStore: WithStore): RegisterCommand {
+  return (program, io) => {
+    program
+      .command('completion')
+      .argument('<shell>', 'bash, zsh or fish')
+      .description('print a script that completes commands, options and run ids')
+      .addHelpText(
+        'after',
+        `
+Examples:
+  eval "$(facteur completion bash)"     in ~/.bashrc
+  eval "$(facteur completion zsh)"      in ~/.zshrc
+  facteur completion fish | source      in ~/.config/fish/config.fish`,
+      )
+      .action((shell: string) => {
+        const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
+        if (script === undefined) {
+          throw new UsageError(`unknown shell ${JSON.stringify(shell)}; expected ${Object.keys(SHELLS).join(', ')}`);
+        }
+        io.stdout.write(script);
+      });
+    program
+      .command('complete', { hidden: true })
+      .argument('[words...]', 'the command line so far, without facteur')
+      .action((words: string[]) => complete(program, words, { io, withStore }));
+  };
+}
+
+async function complete(
+  program: Command,
+  words: readonly string[],
+  { io, withStore }: { readonly io: CliIo; readonly withStore: WithStore },
+): Promise<void> {
+  const typed = words.at(-1) ?? '';
+  const found = completionsOf(program, words);
+  const candidates = found === 'runs' ? await runsListed(io, withStore) : found;
+  io.stdout.write(
+    candidates
+      .filter((candidate) => candidate.startsWith(typed))
+      .map((candidate) => `${candidate}\n`)
+      .join(''),
+  );
+}
+
+/** What may stand in place of the last word; `runs` for the id of a run. */
+export function completionsOf(program: Command, words: readonly string[]): readonly string[] | 'runs' {
+  const before = words.slice(0, -1);
+  const typed = words.at(-1) ?? '';
+  const command = before.reduce((at, word) => at.commands.find((child) => child.name() === word) ?? at, program);
+  const pending = optionOf(command, before.at(-1) ?? '');
+  if (pending !== undefined && (pending.required || pending.optional)) {
+    return pending.argChoices ?? [];
+  }
+  if (typed.startsWith('-')) {
+    return [...command.options.filter(({ hidden }) => !hidden).flatMap(({ long }) => long ?? []), '--help'];
+  }
+  const children = command.createHelp().visibleCommands(command);
+  if (children.length > 0) {
+    return children.map((child) => child.name());
+  }
+  return command.registeredArguments.some((argument) => /^runs?$/.test(argument.name())) ? 'runs' : [];
+}
+
+function optionOf(command: Command, word: string): Option | undefined {
+  return command.options.find(({ long, short }) => word !== '' && (long === word || short === word));
+}
+
+/** As many as a person chooses from. */
+const LISTED = 50;
+
+/** The newest runs by their short ids; none where the store cannot be asked. */
+async function runsListed(io: CliIo, withStore: WithStore): Promise<readonly string[]> {
+  try {
+    return await withStore(io, { options: {} }, async (store) =>
+      (await store.listRuns({ limit: LISTED })).map(({ runId }) => shortId(runId)),
+    );
+  } catch {
+    // Nothing is completed, then; the command itself will say why.
+    return [];
+  }
+}

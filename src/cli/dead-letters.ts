@@ -1,0 +1,205 @@
+import type { Command } from 'commander';
+import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
+import type { DeadLetter, DeadLetterSummary } from '../ledger/unprocessed.ts';
+import type { CliIo } from './io.ts';
+import { positive } from './option-pairs.ts';
+import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
+import type { RegisterCommand } from './program.ts';
+import { UsageError } from './program.ts';
+import { replayFailure } from './replay-failure.ts';
+import type { RunStore } from './run-store.ts';
+import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
+import { printable, table } from './table.ts';
+
+/** Which dead letters are meant. */
+interface LetterFilter {
+  readonly door?: string;
+  readonly reason?: string;
+}
+
+type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: string; readonly after: string };
+type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?: boolean };
+
+const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome'] as const;
+
+/** `facteur dead-letters list|show|replay|drop`: what could not be processed, and what to do about it. */
+export function deadLettersCommand(withStore: WithStore): RegisterCommand {
+  return (program, io) => {
+    const letters = program
+      .command('dead-letters')
+      .description('list, show, replay or drop deliveries that could not be processed');
+    registerList(letters, io, withStore);
+    registerShow(letters, io, withStore);
+    registerReplay(letters, io, withStore);
+    registerDrop(letters, io, withStore);
+  };
+}
+
+function withFilter(command: Command): Command {
+  return command
+    .option('--door <door>', 'only this door: http or kafka')
+    .option('--reason <text>', 'only those whose reason contains this text');
+}
+
+function registerList(letters: Command, io: CliIo, withStore: WithStore): void {
+  withFilter(withListOutput(withStoreOptions(letters.command('list'))))
+    .description('list dead letters, oldest first')
+    .option('--limit <n>', 'how many', '50')
+    .option('--after <id>', 'continue after this dead letter', '0')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur dead-letters list --door kafka
+  facteur dead-letters list --reason forbidden -o name`,
+    )
+    .action((options: ListOptions) =>
+      withStore(io, { options }, async (store) => {
+        const limit = positive(options.limit, '--limit');
+        const found = await findLetters(store, options, { limit, after: letterId(options.after) });
+        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: listing }));
+      }),
+    );
+}
+
+function registerShow(letters: Command, io: CliIo, withStore: WithStore): void {
+  withOutput(withStoreOptions(letters.command('show')))
+    .argument('<id>', 'an id from the list')
+    .description('show one dead letter; as JSON, its body is base64')
+    .option('--body', 'write only the raw body')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur dead-letters show 17
+  facteur dead-letters show 17 --body > body.bin`,
+    )
+    .action((id: string, options: StoreOptions & OutputOptions & { readonly body?: boolean }) =>
+      withStore(io, { options }, async (store) => {
+        const letter = await store.getDeadLetter(letterId(id));
+        if (options.body === true) {
+          io.stdout.write(letter.body);
+          return;
+        }
+        const shown = { ...letter, body: letter.body.toString('base64') };
+        io.stdout.write(oneOutput(shown, options, { name: () => letter.id, text: () => details(letter) }));
+      }),
+    );
+}
+
+function registerReplay(letters: Command, io: CliIo, withStore: WithStore): void {
+  withFilter(withChangeOptions(withStoreOptions(letters.command('replay'))))
+    .argument('[ids...]', 'an id from the list')
+    .description('process dead letters again; accepted ones leave the list')
+    .option('--all', 'all of them, or all that --door and --reason select')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur dead-letters replay 17 18
+  facteur dead-letters replay --all --reason forbidden --dry-run`,
+    )
+    .action((ids: string[], options: EachOptions) =>
+      withStore(io, { options, plans: true }, async (store) => {
+        const targets = await chosen(store, ids, options);
+        const apply = async (id: string) => {
+          const receipt = await store.replayDeadLetter(id).catch((error: unknown) => {
+            throw replayFailure(id, error);
+          });
+          const known = receipt.duplicate ? ' (already known)' : '';
+          return {
+            line: `dead letter ${id} became run ${printable(receipt.runId)}${known}`,
+            result: { id, ...receipt },
+          };
+        };
+        await changeEach({ targets, verb: 'replay', noun: 'dead letter', nameOf: String, apply }, options, io);
+      }),
+    );
+}
+
+function registerDrop(letters: Command, io: CliIo, withStore: WithStore): void {
+  withFilter(withChangeOptions(withStoreOptions(letters.command('drop'))))
+    .argument('[ids...]', 'an id from the list')
+    .description('delete dead letters')
+    .option('--all', 'all of them, or all that --door and --reason select')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur dead-letters drop 17
+  facteur dead-letters drop --all --reason 'unsupported codex stage'`,
+    )
+    .action((ids: string[], options: EachOptions) =>
+      withStore(io, { options }, async (store) => {
+        const targets = await chosen(store, ids, options);
+        const apply = async (id: string) => {
+          await store.dropDeadLetter(id);
+          return { line: `dead letter ${id} dropped`, result: { id, outcome: 'dropped' } };
+        };
+        await changeEach({ targets, verb: 'drop', noun: 'dead letter', nameOf: String, apply }, options, io);
+      }),
+    );
+}
+
+/** The ids that are named, or those of all letters that the filters select. @throws UsageError for both or neither */
+async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
+  const filtered = options.door !== undefined || options.reason !== undefined;
+  if ((options.all === true) === ids.length > 0 || (filtered && options.all !== true)) {
+    throw new UsageError('name dead letters by their ids, or choose them with --all, --door and --reason');
+  }
+  return options.all === true
+    ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
+    : ids.map(letterId);
+}
+
+/** Letters are few, so they are filtered here. */
+const PAGE = 500;
+
+async function findLetters(
+  store: RunStore,
+  { door, reason }: LetterFilter,
+  { limit, after }: { readonly limit: number; readonly after: string },
+): Promise<readonly DeadLetterSummary[]> {
+  const found: DeadLetterSummary[] = [];
+  const isMeant = (letter: DeadLetterSummary): boolean =>
+    (door === undefined || letter.door === door) &&
+    (reason === undefined || letter.reason.toLowerCase().includes(reason.toLowerCase()));
+  for (let from: string | undefined = after; from !== undefined && found.length < limit;) {
+    const page = await store.listDeadLetters(PAGE, from);
+    found.push(...page.filter(isMeant));
+    from = page.length < PAGE ? undefined : page.at(-1)?.id;
+  }
+  return found.slice(0, limit);
+}
+
+function letterId(text: string): string {
+  if (!/^\d{1,18}$/.test(text)) {
+    throw new UsageError(`invalid dead letter id ${printable(text)}: must be a number`);
+  }
+  return text;
+}
+
+function listing(letters: readonly DeadLetterSummary[]): string {
+  if (letters.length === 0) {
+    return 'no dead letters\n';
+  }
+  const rows = letters.map((letter) => [
+    letter.id,
+    letter.createdAt.toISOString().slice(0, 19).replace('T', ' '),
+    letter.door,
+    String(letter.bytes),
+    letter.deliveryId,
+    letter.reason,
+  ]);
+  return table(['ID', 'SINCE (UTC)', 'DOOR', 'BYTES', 'DELIVERY', 'REASON'], rows);
+}
+
+function details(letter: DeadLetter): string {
+  const { body, headers, ...rest } = letter;
+  const fields = Object.entries(rest).map(([name, value]) => [
+    `${name}:`,
+    value instanceof Date ? value.toISOString() : String(value),
+  ]);
+  const headerLines = Object.entries(headers).map(([name, value]) => [name, value]);
+  return `${table(['DEAD LETTER', ''], fields)}\n${table(['HEADER', ''], headerLines)}\n${printable(body.toString('utf8').slice(0, 4000))}\n`;
+}

@@ -1,0 +1,50 @@
+import { errorMessage, FacteurError } from '../base/errors.ts';
+
+/** Everything a command may touch of the process it runs in, so that tests run commands without one. */
+export interface CliIo {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: TextOutput;
+  readonly stderr: TextOutput;
+  /** The whole of standard input. */
+  readStdin(): Promise<Buffer>;
+  readFile(path: string): Promise<Buffer>;
+  readonly pid: number;
+  /** Aborted by SIGINT or SIGTERM: finish current work, then return. */
+  readonly signal: AbortSignal;
+  /** Aborted when standard output is closed: a command that only prints then exits. Further output is lost. */
+  readonly outputClosed: AbortSignal;
+  fetch(url: URL, init: RequestInit): Promise<Response>;
+  /** Asks the person at the terminal a question; absent where nobody is there to answer. */
+  readonly ask?: (question: string) => Promise<string>;
+  /** Shows a page in the person's browser; absent where there is none. */
+  readonly openUrl?: (url: string) => void;
+  readonly homeDir: string;
+  /** Where the numbered SQL files are. */
+  readonly migrationsDir: URL;
+}
+
+interface TextOutput {
+  write(text: string | Uint8Array): unknown;
+  /** Whether a person is looking. */
+  readonly isTTY: boolean;
+  /** Width of the terminal; absent without one. */
+  readonly columns?: number;
+}
+
+/** How a command ended: 0 success, 1 failure, 2 wrong usage. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Reads a named file, or standard input for `-`. @throws FacteurError `cli.unreadable` */
+export async function readInput(io: CliIo, path: string): Promise<Buffer> {
+  if (path === '-') {
+    return io.readStdin();
+  }
+  try {
+    return await io.readFile(path);
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'no such file' : errorMessage(error);
+    throw new FacteurError('cli.unreadable', `cannot read ${path}: ${reason}`, { retryable: false, cause: error });
+  }
+}

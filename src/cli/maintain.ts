@@ -1,0 +1,130 @@
+import type { Database } from '../clients/postgres/database.ts';
+import { parseDuration } from '../config/duration.ts';
+import {
+  archiveRuns,
+  countArchivable,
+  countPrunable,
+  PRUNABLE,
+  prune,
+  type ArchiveCursor,
+  type Prunable,
+} from '../ledger/retention.ts';
+import { retireHarmful } from '../knowledge/retire-harmful.ts';
+import { analyzeReflections } from '../ledger/reflection-index.ts';
+import type { WithLedger } from './ledger-access.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+import { withConfigOption } from './serve.ts';
+
+const BATCH = 500;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+interface MaintainOptions {
+  readonly config?: string;
+  readonly olderThan: string;
+  readonly settledOlderThan: string;
+  readonly deadLettersOlderThan: string;
+  readonly refusalsOlderThan: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** What was done, or would be done. */
+type Outcome = Readonly<Record<'archived' | 'kept' | 'retired' | Prunable, number>>;
+
+/** `facteur maintain`: retention, for a CronJob. Each batch commits separately, so it is safe to interrupt. */
+export function maintainCommand(withLedger: WithLedger): RegisterCommand {
+  return (program, io) => {
+    withConfigOption(program.command('maintain'))
+      .description(
+        'archive old runs, delete old dead letters and refusals, and retire reflections that did harm; meant for a CronJob',
+      )
+      .addHelpText('after', '\nExamples:\n  facteur maintain --config facteur.yaml')
+      .option('--older-than <age>', 'how long a finished run stays after it last changed: 90d, 720h', '90d')
+      .option('--settled-older-than <age>', 'how long a dead letter that was replayed or dropped is remembered', '30d')
+      .option('--dead-letters-older-than <age>', 'how long any other dead letter is kept', '180d')
+      .option('--refusals-older-than <age>', 'how long a refusal is kept', '180d')
+      .option('--dry-run', 'print what would be done without doing it')
+      .option('--json', 'print as JSON')
+      .action((options: MaintainOptions) =>
+        withLedger(io, { configPath: options.config }, async ({ db }) => {
+          const runSeconds = seconds(options.olderThan, '--older-than');
+          const ages: Readonly<Record<Prunable, number>> = {
+            settledDeadLetters: seconds(options.settledOlderThan, '--settled-older-than'),
+            deadLetters: seconds(options.deadLettersOlderThan, '--dead-letters-older-than'),
+            refusals: seconds(options.refusalsOlderThan, '--refusals-older-than'),
+          };
+          const dryRun = options.dryRun === true;
+          const outcome: Outcome = {
+            ...(await onPrunable(async (what) =>
+              dryRun ? countPrunable(db, what, ages[what]) : pruneAll(db, what, ages[what], io.signal),
+            )),
+            retired: (await retireHarmful(db, dryRun)).filter(({ isDescendant }) => !isDescendant).length,
+            ...(await (dryRun ? countArchivable(db, runSeconds) : archiveAll(db, runSeconds, io.signal))),
+          };
+          if (!dryRun) {
+            await analyzeReflections(db);
+          }
+          io.stdout.write(
+            options.json === true ? `${JSON.stringify({ ...outcome, dryRun })}\n` : report(outcome, dryRun),
+          );
+        }),
+      );
+  };
+}
+
+/** One kind after the other, in order. */
+async function onPrunable(work: (what: Prunable) => Promise<number>): Promise<Record<Prunable, number>> {
+  const counts: [Prunable, number][] = [];
+  for (const what of PRUNABLE) {
+    counts.push([what, await work(what)]);
+  }
+  return Object.fromEntries(counts) as Record<Prunable, number>;
+}
+
+async function pruneAll(db: Database, what: Prunable, olderThan: number, signal: AbortSignal): Promise<number> {
+  let total = 0;
+  for (let deleted = BATCH; deleted === BATCH && !signal.aborted; total += deleted) {
+    deleted = await prune(db, what, olderThan, BATCH);
+  }
+  return total;
+}
+
+async function archiveAll(
+  db: Database,
+  olderThan: number,
+  signal: AbortSignal,
+): Promise<{ readonly archived: number; readonly kept: number }> {
+  let [seen, archived] = [0, 0];
+  let next: ArchiveCursor | undefined;
+  do {
+    const batch = await archiveRuns(db, olderThan, BATCH, next);
+    seen += batch.seen;
+    archived += batch.archived;
+    next = batch.next;
+  } while (next !== undefined && !signal.aborted);
+  return { archived, kept: seen - archived };
+}
+
+function report(outcome: Outcome, dryRun: boolean): string {
+  const { archived, kept, retired, settledDeadLetters, deadLetters, refusals } = outcome;
+  const [moved, deleted, ended] = dryRun
+    ? ['would be moved', 'would be deleted', 'would be retired']
+    : ['moved', 'deleted', 'retired'];
+  return [
+    `${archived} runs ${moved} to the history, ${kept} kept because they have reflections or artifacts`,
+    `${settledDeadLetters} settled and ${deadLetters} other dead letters ${deleted}`,
+    `${refusals} refusals ${deleted}`,
+    `${retired} reflections ${ended} because runs that received them succeeded less often`,
+    '',
+  ].join('\n');
+}
+
+/** Go's durations, and days, which operators think in. */
+function seconds(text: string, option: string): number {
+  const days = /^(\d{1,5})d$/.exec(text);
+  const ms = days === null ? parseDuration(text) : Number(days[1]) * DAY_MS;
+  if (ms === undefined || ms <= 0) {
+    throw new UsageError(`${option}: must be an age such as 90d or 720h`);
+  }
+  return ms / 1000;
+}

@@ -1,0 +1,55 @@
+import { errorMessage } from '../base/errors.ts';
+import { loadMigrations } from '../clients/postgres/load-migrations.ts';
+import { migrate } from '../clients/postgres/migrate.ts';
+import { openDatabase } from '../clients/postgres/open-database.ts';
+import type { CliIo } from './io.ts';
+import type { RegisterCommand } from './program.ts';
+import { readConfig } from './read-config.ts';
+import { withConfigOption } from './serve.ts';
+
+/** What one applied migration is called. */
+export interface Applied {
+  readonly version: number;
+  readonly name: string;
+}
+
+/** `facteur migrate`: one line a migration, in the words of the Go service, or `noop`. */
+export function migrateCommand(
+  run: (io: CliIo, configPath: string | undefined) => Promise<readonly Applied[]>,
+): RegisterCommand {
+  return (program, io) => {
+    withConfigOption(program.command('migrate'))
+      .description('apply the database migrations and exit')
+      .addHelpText('after', '\nExamples:\n  FACTEUR_POSTGRES_DSN=postgres://… facteur migrate')
+      .option('--json', 'print as JSON')
+      .action(async (options: { config?: string; json?: boolean }) => {
+        const applied = await run(io, options.config);
+        io.stdout.write(options.json === true ? `${JSON.stringify(applied)}\n` : migrationLines(applied));
+      });
+  };
+}
+
+function migrationLines(applied: readonly Applied[]): string {
+  if (applied.length === 0) {
+    return 'noop\n';
+  }
+  return applied
+    .map(({ version, name }) => `migration ${String(version).padStart(6, '0')} applied (${name})\n`)
+    .join('');
+}
+
+/** Applies the migrations that the database of the configuration lacks. */
+export async function applyMigrations(io: CliIo, configPath: string | undefined): Promise<readonly Applied[]> {
+  const { config } = await readConfig(io, { path: configPath, require: ['postgres'] });
+  const db = openDatabase({
+    dsn: config.postgres.dsn.reveal(),
+    pid: io.pid,
+    random: Math.random,
+    onLost: (error) => io.stderr.write(`${errorMessage(error)}\n`),
+  });
+  try {
+    return await migrate(db, await loadMigrations(io.migrationsDir), { signal: io.signal });
+  } finally {
+    await db.close();
+  }
+}

@@ -1,0 +1,103 @@
+import { Option, type Command } from 'commander';
+import { stringify } from 'yaml';
+import { UsageError } from './program.ts';
+
+/** How a command prints what it found. */
+export interface OutputOptions {
+  readonly output?: 'wide' | 'json' | 'yaml' | 'name';
+  /** `true`, or the wanted fields. */
+  readonly json?: boolean | string;
+}
+
+/** What is printed. */
+interface Shape<Row> {
+  /** For `--json FIELDS`; empty where fields cannot be chosen. */
+  readonly fields: readonly (keyof Row & string)[];
+  /** For `-o name`. */
+  readonly name: (row: Row) => string;
+  readonly text: (rows: readonly Row[], wide: boolean) => string;
+}
+
+/** `-o` and `--json` of a command that prints a list. */
+export function withListOutput(command: Command): Command {
+  return command
+    .addOption(
+      new Option('-o, --output <format>', 'all columns, or a format for programs').choices([
+        'wide',
+        'json',
+        'yaml',
+        'name',
+      ]),
+    )
+    .option('--json [fields]', 'one JSON object per line, with all fields or only these, separated by commas');
+}
+
+/** `-o` and `--json` of a command that prints one thing, or what it did to each. */
+export function withOutput(command: Command): Command {
+  return command
+    .addOption(new Option('-o, --output <format>', 'a format for programs').choices(['json', 'yaml', 'name']))
+    .option('--json', 'short for -o json');
+}
+
+/** How a list is printed: for people, or one JSON object per line, a YAML list, or names. */
+export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, shape: Shape<Row>): string {
+  const format = formatOf(options);
+  if (format === 'text' || format === 'wide') {
+    return shape.text(rows, format === 'wide');
+  }
+  if (format === 'name') {
+    return rows.map((row) => `${shape.name(row)}\n`).join('');
+  }
+  const chosen = rows.map((row) => selected(row, options.json, shape.fields));
+  return format === 'yaml' ? yaml(chosen) : chosen.map((row) => `${JSON.stringify(row)}\n`).join('');
+}
+
+/** How one thing is printed. */
+export function oneOutput<Row>(
+  row: Row,
+  options: OutputOptions,
+  shape: Omit<Shape<Row>, 'fields' | 'text'> & { readonly text: () => string },
+): string {
+  switch (formatOf(options)) {
+    case 'json':
+      return `${JSON.stringify(row)}\n`;
+    case 'yaml':
+      return yaml(row);
+    case 'name':
+      return `${shape.name(row)}\n`;
+    default:
+      return shape.text();
+  }
+}
+
+/** The format that the options mean. */
+export function formatOf({ output, json = false }: OutputOptions): 'text' | 'wide' | 'json' | 'yaml' | 'name' {
+  return json === false ? (output ?? 'text') : 'json';
+}
+
+/** Through JSON, so that both formats say the same. */
+function yaml(value: unknown): string {
+  return stringify(JSON.parse(JSON.stringify(value)));
+}
+
+/** @throws UsageError for an unknown field */
+function selected<Row>(
+  row: Row,
+  wanted: boolean | string | undefined,
+  fields: readonly (keyof Row & string)[],
+): Partial<Row> {
+  return typeof wanted === 'string'
+    ? (Object.fromEntries(chosenFields(wanted, fields).map((name) => [name, row[name]])) as Partial<Row>)
+    : row;
+}
+
+/** The fields that `--json` names. @throws UsageError for an unknown one */
+function chosenFields<F extends string>(text: string, fields: readonly F[]): readonly F[] {
+  return text.split(',').map((word) => {
+    const field = fields.find((known) => known === word.trim());
+    if (field === undefined) {
+      throw new UsageError(`--json: unknown field ${JSON.stringify(word.trim())}; expected ${fields.join(', ')}`);
+    }
+    return field;
+  });
+}

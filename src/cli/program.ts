@@ -1,0 +1,64 @@
+import { Command, CommanderError, Option } from 'commander';
+import { errorMessage } from '../base/errors.ts';
+import type { CliIo, ExitCode } from './io.ts';
+
+/** Adds one command (or a group of them) to the program. */
+export type RegisterCommand = (program: Command, io: CliIo) => void;
+
+/** A command was used wrongly: exit code 2, like a flag that does not exist. */
+export class UsageError extends Error {}
+
+/**
+ * Runs one command line. Failures are one clear line on stderr, with the stack only after `--debug`.
+ *
+ * @returns the exit code: 0 success, 1 failure, 2 wrong usage
+ */
+export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): Promise<ExitCode> {
+  const program = new Command('facteur')
+    .description('Runs Argo Workflows from Discord, Kafka and HTTP: durable and exactly once')
+    .option('--debug', 'print stack traces')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+    })
+    .showHelpAfterError('(run facteur help COMMAND for usage)');
+  for (const register of commands) {
+    register(program, io);
+  }
+  for (const command of allCommands(program)) {
+    command.copyInheritedSettings(program);
+    takeOutput(command);
+  }
+  try {
+    await program.parseAsync([...io.args], { from: 'user' });
+    return 0;
+  } catch (error) {
+    return report(error, io, program.opts<{ debug?: boolean }>().debug === true);
+  }
+}
+
+/** `-o json` wherever there is `--json`. */
+function takeOutput(command: Command): void {
+  const has = (flag: string): boolean => command.options.some(({ long }) => long === flag);
+  if (has('--json') && !has('--output')) {
+    const output = new Option('-o, --output <format>', 'a format for programs').choices(['json']);
+    command.addOption(output.implies({ json: true }));
+  }
+}
+
+function allCommands(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}
+
+async function report(error: unknown, io: CliIo, debug: boolean): Promise<ExitCode> {
+  if (error instanceof CommanderError) {
+    // Commander has already printed the error or the help.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  const text = debug && error instanceof Error ? (error.stack ?? error.message) : errorMessage(error);
+  // The error may quote what another program said.
+  const { printable } = await import('./table.ts');
+  io.stderr.write(`facteur: ${text.split('\n').map(printable).join('\n')}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}

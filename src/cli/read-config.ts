@@ -1,0 +1,53 @@
+import type { Requirement } from '../config/config.ts';
+import { formatFault } from '../config/fault.ts';
+import { isEnabled, loadConfig, type ConfigResult, type LoadOptions } from '../config/load.ts';
+import type { CliIo } from './io.ts';
+
+/** What a command needs of the configuration. */
+interface ConfigRequest<R extends Requirement> {
+  readonly path: string | undefined;
+  /** The groups that must be whole. */
+  readonly require: readonly R[];
+  /** Called for each warning; default stderr. */
+  readonly warn?: (warning: string) => void;
+}
+
+/**
+ * The configuration of a command. Its warnings are always printed, since a mistyped key is often the cause of
+ * another error.
+ *
+ * @throws ConfigError, which brings its warnings along
+ */
+export async function readConfig<R extends Requirement>(
+  io: CliIo,
+  { path, require, warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`) }: ConfigRequest<R>,
+): Promise<ConfigResult<R>> {
+  const result = await loadConfig<R>({ ...loadOptions(io, path), require });
+  for (const warning of result.warnings) {
+    warn(formatFault(warning));
+  }
+  return result;
+}
+
+/**
+ * Whether the configuration enables the consumer, regardless of other errors. If not, warnings are printed, since
+ * a mistyped key may be the cause.
+ *
+ * @throws ConfigError when that cannot be known
+ */
+export async function isConsumerEnabled(
+  io: CliIo,
+  path: string | undefined,
+  warn: (warning: string) => void,
+): Promise<boolean> {
+  const { enabled, warnings } = await isEnabled('consumer', loadOptions(io, path));
+  for (const warning of enabled ? [] : warnings) {
+    warn(formatFault(warning));
+  }
+  return enabled;
+}
+
+/** Where a command finds its configuration. */
+export function loadOptions(io: CliIo, path: string | undefined): LoadOptions {
+  return { path, env: io.env, readFile: async (file) => (await io.readFile(file)).toString('utf8') };
+}

@@ -1,0 +1,66 @@
+import type { RefusalRow } from '../ledger/unprocessed.ts';
+import { positive } from './option-pairs.ts';
+import { listOutput, withListOutput, type OutputOptions } from './output.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+
+import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
+import { table } from './table.ts';
+
+interface ListOptions extends StoreOptions, OutputOptions {
+  readonly limit: string;
+  readonly before?: string;
+  readonly command?: string;
+  readonly user?: string;
+}
+
+const FIELDS = ['id', 'door', 'deliveryId', 'command', 'userId', 'reason', 'createdAt'] as const;
+
+/** `facteur refusals list`: refused requests, and why. */
+export function refusalsCommand(withStore: WithStore): RegisterCommand {
+  return (program, io) => {
+    const refusals = program.command('refusals').description('list refused requests');
+    withListOutput(withStoreOptions(refusals.command('list')))
+      .description('list refusals, newest first')
+      .option('--command <name>', 'only this command')
+      .option('--user <id>', 'only this user')
+      .option('--limit <n>', 'how many', '20')
+      .option('--before <id>', 'continue after this refusal, the last of the previous page')
+      .addHelpText(
+        'after',
+        '\nExamples:\n  facteur refusals list --command deploy\n  facteur refusals list --user 200000000000000001 -o yaml',
+      )
+      .action((options: ListOptions) =>
+        withStore(io, { options }, async (store) => {
+          const found = await store.listRefusals({
+            limit: positive(options.limit, '--limit'),
+            ...(options.before === undefined ? {} : { before: refusalId(options.before) }),
+            ...(options.command === undefined ? {} : { command: options.command }),
+            ...(options.user === undefined ? {} : { userId: options.user }),
+          });
+          io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: listing }));
+        }),
+      );
+  };
+}
+
+function refusalId(text: string): string {
+  if (!/^\d{1,18}$/.test(text)) {
+    throw new UsageError('--before: must be the id of a refusal');
+  }
+  return text;
+}
+
+function listing(refusals: readonly RefusalRow[]): string {
+  if (refusals.length === 0) {
+    return 'no refusals\n';
+  }
+  const rows = refusals.map(({ id, createdAt, door, command, userId, reason }) => [
+    id,
+    createdAt.toISOString().slice(0, 19).replace('T', ' '),
+    door,
+    command,
+    userId,
+    reason,
+  ]);
+  return table(['ID', 'AT (UTC)', 'DOOR', 'COMMAND', 'USER', 'REASON'], rows);
+}

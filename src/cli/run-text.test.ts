@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import type { RunView } from '../ledger/find-runs.ts';
+import type { RunDetails } from '../ledger/run-details.ts';
+import { runDetails, runListing } from './run-text.ts';
+import { columnsOf, screenOf } from './screen.ts';
+
+const NOW = new Date('2026-11-28T12:10:00Z');
+const at = (seconds: number) => new Date(NOW.getTime() - seconds * 1000);
+
+const RUN: RunView = {
+  runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
+  deliveryId: '1300000000000000001',
+  kind: 'command',
+  command: 'plan',
+  title: 'Ship the sandbox',
+  door: 'discord',
+  state: 'running',
+  reason: '',
+  progress: '3/7',
+  namespace: 'argo',
+  workflowName: 'plan-20261128-120800-4f9a1c',
+  workflowUid: '7a1c',
+  correlationId: 'plan-20261128-120800-4f9a1c',
+  userId: '200000000000000001',
+  attempts: 1,
+  retryCount: 0,
+  retryOf: '',
+  cancelRequestedBy: '',
+  acceptedAt: at(125),
+  submittedAt: at(124),
+  startedAt: at(122),
+  finishedAt: null,
+  revision: 4,
+};
+const RUNS: readonly RunView[] = [
+  RUN,
+  {
+    ...RUN,
+    runId: '9a61c254-a07f-4ebd-8c15-3c4d5e6f7081',
+    state: 'queued',
+    progress: '',
+    startedAt: null,
+    submittedAt: null,
+    title: '',
+  },
+  {
+    ...RUN,
+    runId: 'c58e2f74-9d3a-4b16-8f0c-1a2b3c4d5e6f',
+    kind: 'codex',
+    command: 'implementation',
+    title: 'proompteng/lab#12: 東京のデプロイ手順を直し、そのあとで全部の説明書も書き直す 👩‍🚀 and then some more words',
+    door: 'http',
+    state: 'failed',
+    reason: 'build: Error (exit code 2)',
+    userId: '',
+    acceptedAt: at(90_000),
+    startedAt: at(89_990),
+    finishedAt: at(86_000),
+  },
+  {
+    ...RUN,
+    runId: 'd69f3085-ae4b-4c27-9a1d-2b3c4d5e6f70',
+    state: 'succeeded',
+    title: 'evil\u001b[2J\u202e',
+    acceptedAt: at(3),
+    startedAt: at(2),
+    finishedAt: at(1),
+  },
+];
+const DETAILS: RunDetails = {
+  ...RUN,
+  state: 'failed',
+  reason: 'build: Error (exit code 2)',
+  finishedAt: at(10),
+  retryOf: '9a61c254-a07f-4ebd-8c15-3c4d5e6f7081',
+  request: {
+    workflowTemplate: 'facteur-dispatch',
+    serviceAccount: '',
+    parameters: { action: 'plan', objective: 'Ship the sandbox' },
+  },
+  approvals: [],
+  events: [
+    { at: at(125), type: 'state.change', actor: 'facteur', payload: { to: 'queued', door: 'discord' } },
+    { at: at(124), type: 'state.change', actor: 'facteur', payload: { from: 'queued', to: 'submitted' } },
+    { at: at(10), type: 'state.change', actor: 'facteur', payload: { from: 'running', to: 'failed' } },
+    { at: at(9), type: 'tests.failed', actor: 'run', payload: { count: 2 } },
+  ],
+  retriedBy: '',
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  links: {
+    workflow: 'https://argo.example.com/workflows/argo/plan-20261128-120800-4f9a1c?uid=7a1c',
+    message: 'https://discord.com/channels/1/2/3',
+  },
+};
+
+const SCREENS = [
+  ['80 columns', { width: 80, colour: false }],
+  ['120 columns', { width: 120, colour: false }],
+  ['80 columns in colour', { width: 80, colour: true }],
+  ['a file', { width: undefined, colour: false }],
+] as const;
+
+test('runs are shown as these screens show them', async () => {
+  const shown = SCREENS.map(
+    ([what, screen]) =>
+      `=== ${what}\n${runListing(RUNS, false, { ...screen, now: NOW })}\n${runDetails(DETAILS, { ...screen, now: NOW })}`,
+  );
+  const wide = `=== wide\n${runListing(RUNS, true, { width: 80, colour: false, now: NOW })}`;
+  const text = [...shown, wide].join('\n').replaceAll('\u001b', '<ESC>');
+  await expect(text).toMatchFileSnapshot('../../test/fixtures/terminal/runs.txt');
+});
+
+test.each([80, 100, 120, 200])('no line of a list is longer than a screen of %d columns', (width) => {
+  const lines = runListing(RUNS, false, { width, colour: false, now: NOW }).split('\n');
+  expect(lines.filter((line) => columnsOf(line) > width)).toEqual([]);
+});
+
+test.each<[string, Record<string, string>, boolean, boolean]>([
+  ['a terminal', {}, true, true],
+  ['a file', {}, false, false],
+  ['NO_COLOR', { NO_COLOR: '1' }, true, false],
+  ['an empty NO_COLOR', { NO_COLOR: '' }, true, true],
+  ['FORCE_COLOR', { FORCE_COLOR: '1' }, false, true],
+  ['FORCE_COLOR=0', { FORCE_COLOR: '0' }, true, false],
+  ['a dumb terminal', { TERM: 'dumb' }, true, false],
+])('%s decides about colours', (_what, env, isTTY, colour) => {
+  expect(screenOf({ env, stdout: { write: () => undefined, isTTY, columns: 80 } }).colour).toBe(colour);
+});

@@ -1,0 +1,133 @@
+import type { RunDetails } from '../ledger/run-details.ts';
+import type { RunEvent, RunView } from '../ledger/find-runs.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
+import { describeAge, describeDuration } from '../presentation/duration.ts';
+import { columnsText, type Column } from './columns.ts';
+import { paint, type Colour, type Screen } from './screen.ts';
+import { printable, table } from './table.ts';
+
+/** Where and when runs are shown. */
+interface Showing extends Screen {
+  readonly now: Date;
+}
+
+const COLOURS: Readonly<Record<RunState, Colour | undefined>> = {
+  queued: 'yellow',
+  submitted: 'yellow',
+  running: 'blue',
+  succeeded: 'green',
+  failed: 'red',
+  error: 'red',
+  canceled: 'grey',
+  refused: 'red',
+  skipped: 'grey',
+  lost: 'red',
+};
+
+/** Enough of a run's id to name it. */
+export function shortId(runId: string): string {
+  return runId.slice(0, 8);
+}
+
+/** What was asked: `/plan Ship the sandbox`. */
+export function requestText({ kind, command, title }: Pick<RunView, 'kind' | 'command' | 'title'>): string {
+  return [`${kind === 'command' ? '/' : ''}${command}`, title].filter((part) => part !== '').join(' ');
+}
+
+/** From its start in the cluster, where that was seen; empty before. */
+export function tookText({ startedAt, acceptedAt, finishedAt }: RunView, now: Date): string {
+  if (startedAt === null && finishedAt === null) {
+    return '';
+  }
+  return describeDuration((finishedAt ?? now).getTime() - (startedAt ?? acceptedAt).getTime());
+}
+
+/** `running 3/7`. */
+export function stateText({ state, progress }: Pick<RunView, 'state' | 'progress'>): string {
+  return state === 'running' ? `${state} ${progress}`.trim() : state;
+}
+
+function columnsFor(now: Date): readonly Column<RunView>[] {
+  return [
+    { heading: 'RUN', text: ({ runId }) => shortId(runId) },
+    { heading: 'STATE', text: stateText, colour: ({ state }) => COLOURS[state] },
+    { heading: 'AGE', text: ({ acceptedAt }) => describeAge(now.getTime() - acceptedAt.getTime()) },
+    { heading: 'TOOK', text: (run) => tookText(run, now) },
+    { heading: 'DOOR', text: ({ door }) => door, when: 'roomy' },
+    { heading: 'USER', text: ({ userId }) => userId, when: 'wide' },
+    { heading: 'REQUEST', text: requestText, flexible: true },
+    { heading: 'WORKFLOW', text: ({ workflowName }) => workflowName, when: 'roomy' },
+    { heading: 'NAMESPACE', text: ({ namespace }) => namespace, when: 'wide' },
+    { heading: 'ID', text: ({ runId }) => runId, when: 'wide' },
+    { heading: 'REASON', text: ({ reason }) => reason, when: 'wide' },
+  ];
+}
+
+/** Runs as a list for people. */
+export function runListing(runs: readonly RunView[], wide: boolean, { now, ...screen }: Showing): string {
+  return runs.length === 0 ? 'no runs\n' : columnsText(columnsFor(now), runs, { ...screen, wide });
+}
+
+/** A run in full for people. */
+export function runDetails(run: RunDetails, showing: Showing): string {
+  const facts = factsOf(run, showing.now).filter(([, value]) => value !== '');
+  const { request, approvals } = run;
+  const sections = [
+    `${paint(printable(stateText(run)), COLOURS[run.state], showing)}  ${paint(printable(requestText(run)), 'bold', showing)}\n`,
+    table(['RUN', printable(run.runId)], facts),
+    request === null ? '' : table(['REQUEST', request.workflowTemplate], Object.entries(request.parameters)),
+    approvals.length === 0
+      ? ''
+      : table(
+          ['WAITS FOR APPROVAL', 'FOR', 'EXPIRES', ''],
+          approvals.map(({ node, requestedAt, expiresAt, rules }) => [
+            node,
+            describeAge(showing.now.getTime() - requestedAt.getTime()),
+            expiresAt === null ? '-' : utc(expiresAt),
+            rules.message,
+          ]),
+        ),
+    table(
+      ['HISTORY', 'AFTER', 'BY', ''],
+      run.events.map((event) => eventCells(event, run.acceptedAt)),
+    ),
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string])[] {
+  const { userId, door, acceptedAt, reason, retryOf, retriedBy, cancelRequestedBy, links, traceId } = run;
+  const took = tookText(run, now);
+  const ended = isFinished(run.state)
+    ? `${run.state} ${run.state === 'succeeded' ? 'in' : 'after'} ${took}`
+    : `running for ${took}`;
+  return [
+    [
+      'asked',
+      `${utc(acceptedAt)}, ${describeAge(now.getTime() - acceptedAt.getTime())} ago, through ${door}${userId === '' ? '' : ` by ${userId}`}`,
+    ],
+    ['time', took === '' ? '' : ended],
+    ['reason', reason],
+    ['canceled by', cancelRequestedBy],
+    ['delivery', run.deliveryId],
+    ['workflow', `${run.workflowName} in ${run.namespace}`],
+    ['attempts', run.retryCount === 0 ? '' : String(run.retryCount + 1)],
+    ['retries', retryOf],
+    ['retried by', retriedBy],
+    ['Argo', links.workflow ?? ''],
+    ['Discord', links.message ?? ''],
+    ['trace', traceId],
+  ];
+}
+
+function eventCells({ at, type, actor, payload }: RunEvent, since: Date): readonly string[] {
+  const after = describeDuration(at.getTime() - since.getTime());
+  const { to, from: _from, ...rest } = payload;
+  const what = type === 'state.change' && typeof to === 'string' ? to : type;
+  return [what, after, actor, Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)];
+}
+
+/** `2026-11-28 12:00:03 UTC`. */
+function utc(moment: Date): string {
+  return `${moment.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

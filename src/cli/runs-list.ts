@@ -1,0 +1,174 @@
+import type { Command } from 'commander';
+import type { Clock } from '../base/clock.ts';
+import { pause } from '../base/timer.ts';
+import { parseDuration } from '../config/duration.ts';
+import { RUN_STATES, type RunState } from '../domain/run-state.ts';
+import type { RunFilter, RunView } from '../ledger/find-runs.ts';
+import type { CliIo } from './io.ts';
+import { formatOf, listOutput, withListOutput, type OutputOptions } from './output.ts';
+import { positive } from './option-pairs.ts';
+import { UsageError } from './program.ts';
+import { REFERENCE, requireRun } from './require-run.ts';
+import type { RunStore } from './run-store.ts';
+import { runListing } from './run-text.ts';
+import { screenOf } from './screen.ts';
+import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
+import { printable } from './table.ts';
+
+interface ListOptions extends StoreOptions, OutputOptions {
+  readonly state?: string;
+  readonly command?: string;
+  readonly user?: string;
+  readonly since?: string;
+  readonly door?: string;
+  readonly grep?: string;
+  readonly limit: string;
+  readonly before?: string;
+  readonly watch?: boolean;
+}
+
+/** The fields of a run that `--json` may name. */
+const FIELDS = [
+  'runId',
+  'deliveryId',
+  'kind',
+  'command',
+  'title',
+  'door',
+  'state',
+  'reason',
+  'progress',
+  'namespace',
+  'workflowName',
+  'workflowUid',
+  'correlationId',
+  'userId',
+  'attempts',
+  'retryCount',
+  'retryOf',
+  'cancelRequestedBy',
+  'acceptedAt',
+  'submittedAt',
+  'startedAt',
+  'finishedAt',
+  'revision',
+] as const satisfies readonly (keyof RunView)[];
+
+/** Between two looks, in milliseconds. */
+const WATCH_MS = 2000;
+const CLEAR = '\u001b[H\u001b[2J';
+
+/** `facteur runs list`. */
+export function registerList(
+  runs: Command,
+  io: CliIo,
+  deps: { readonly withStore: WithStore; readonly clock: Clock },
+): void {
+  withListOutput(withStoreOptions(runs.command('list')))
+    .description('list runs, newest first')
+    .option('--state <states>', `only these states, separated by commas: live, ${RUN_STATES.join(', ')}`)
+    .option('--command <name>', 'only this command')
+    .option('--user <id>', 'only this user')
+    .option('--since <when>', 'only runs accepted since then: 30m, 12h, 7d, or a time such as 2026-11-28T12:00:00Z')
+    .option('--door <door>', 'only this door: discord, http, kafka, api or cli')
+    .option('--grep <text>', 'only runs with this text in the request, the reason or a name')
+    .option('--limit <n>', 'how many', '20')
+    .option('--before <run>', `continue after this run, the last of the previous page (${REFERENCE})`)
+    .option('-w, --watch', 'keep the list up to date')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur runs list --state failed,error --since 24h
+  facteur runs list --command plan -o wide
+  facteur runs list --json runId,state,reason | jq .
+  facteur runs retry $(facteur runs list --state failed --since 1h -o name)
+
+--door and --grep look at the newest 10,000 runs that the other filters let through.`,
+    )
+    .action((options: ListOptions) =>
+      deps.withStore(io, { options }, async (store) => {
+        const filter = await filterOf(options, store, deps.clock.now());
+        if (options.watch === true) {
+          await watchList(filter, options, { store, io, clock: deps.clock });
+          return;
+        }
+        io.stdout.write(listText(await store.listRuns(filter), options, io, deps.clock));
+      }),
+    );
+}
+
+function listText(runs: readonly RunView[], options: OutputOptions, io: CliIo, clock: Clock): string {
+  return listOutput(runs, options, {
+    fields: FIELDS,
+    name: ({ runId }) => runId,
+    text: (rows, wide) => runListing(rows, wide, { ...screenOf(io), now: clock.now() }),
+  });
+}
+
+/** On a terminal the list is drawn again; elsewhere, each change of a run is printed once. */
+async function watchList(
+  filter: RunFilter,
+  options: OutputOptions,
+  { store, io, clock }: { readonly store: RunStore; readonly io: CliIo; readonly clock: Clock },
+): Promise<void> {
+  const stop = AbortSignal.any([io.signal, io.outputClosed]);
+  const redraws = io.stdout.isTTY && ['text', 'wide'].includes(formatOf(options));
+  const seen = new Map<string, string>();
+  while (!stop.aborted) {
+    const runs = await store.listRuns(filter);
+    const changed = runs.filter((run) => seen.get(run.runId) !== versionOf(run)).toReversed();
+    changed.forEach((run) => seen.set(run.runId, versionOf(run)));
+    if (redraws) {
+      io.stdout.write(CLEAR + listText(runs, options, io, clock));
+    } else if (changed.length > 0) {
+      io.stdout.write(listText(changed, options, io, clock));
+    }
+    await pause(WATCH_MS, stop);
+  }
+}
+
+function versionOf({ revision, state }: RunView): string {
+  return `${revision} ${state}`;
+}
+
+async function filterOf(options: ListOptions, store: RunStore, now: Date): Promise<RunFilter> {
+  return {
+    limit: positive(options.limit, '--limit'),
+    states: options.state === undefined ? undefined : states(options.state),
+    command: options.command?.replace(/^\//, ''),
+    userId: options.user,
+    since: options.since === undefined ? undefined : moment(options.since, now),
+    door: options.door,
+    text: options.grep === '' ? undefined : options.grep,
+    before: options.before === undefined ? undefined : (await requireRun(store, options.before)).runId,
+  };
+}
+
+const LIVE: readonly RunState[] = ['queued', 'submitted', 'running'];
+
+function states(text: string): RunState[] {
+  return text.split(',').flatMap((word) => {
+    if (word.trim() === 'live') {
+      return LIVE;
+    }
+    const state = RUN_STATES.find((known) => known === word.trim());
+    if (state === undefined) {
+      throw new UsageError(`--state: unknown state ${printable(word)}; expected live, ${RUN_STATES.join(', ')}`);
+    }
+    return [state];
+  });
+}
+
+const DAY_MS = 86_400_000;
+
+/** A time, or so long ago. @throws UsageError */
+function moment(text: string, now: Date): Date {
+  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
+  const ago = days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
+  const at = ago === undefined ? new Date(/^\d{4}-\d\d/.test(text) ? text : Number.NaN) : new Date(now.getTime() - ago);
+  if (Number.isNaN(at.getTime())) {
+    throw new UsageError('--since: must be a duration such as 30m, 12h or 7d, or a time such as 2026-11-28T12:00:00Z');
+  }
+  return at;
+}

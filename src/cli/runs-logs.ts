@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import { FacteurError } from '../base/errors.ts';
+import { pause } from '../base/timer.ts';
+import { isFinished } from '../domain/run-state.ts';
+import type { CliIo } from './io.ts';
+import { oneOutput, withOutput, type OutputOptions } from './output.ts';
+import { REFERENCE, requireRun } from './require-run.ts';
+import type { RunStore } from './run-store.ts';
+import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
+import { printable } from './table.ts';
+
+/** Between two looks, in milliseconds. */
+const FOLLOW_MS = 2000;
+
+const NO_LOG = {
+  disabled: 'the dispatcher is disabled',
+  gone: 'it no longer exists',
+  no_step: 'no step has a log; name one that ran in a pod',
+  denied: 'facteur has no permission to read pods/log',
+  silent: 'the cluster does not respond',
+} as const;
+
+type LogOptions = StoreOptions & OutputOptions & { readonly follow?: boolean };
+
+/** `facteur runs logs RUN [STEP]`: the log of a step. */
+export function registerLogs(runs: Command, io: CliIo, withStore: WithStore): void {
+  withOutput(withStoreOptions(runs.command('logs')))
+    .argument('<run>', REFERENCE)
+    .argument('[step]', 'name of a step (default: the current one, else the failing or last one)')
+    .description('print the end of the log of a step, without what looks like a credential')
+    .option('-f, --follow', 'print what is added until the run ends')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  facteur runs logs 0b5e7d3c
+  facteur runs logs -f 0b5e7d3c build`,
+    )
+    .action((reference: string, step: string | undefined, options: LogOptions) =>
+      withStore(io, { options }, async (store) => {
+        const { runId } = await requireRun(store, reference);
+        if (options.follow === true) {
+          await follow({ runId, step: step ?? '' }, store, io);
+          return;
+        }
+        const log = await store.readLog(runId, step ?? '');
+        if (log.problem !== null) {
+          throw new FacteurError('run.no_log', `no log: ${NO_LOG[log.problem]}`, { retryable: false });
+        }
+        io.stdout.write(oneOutput(log, options, { name: () => log.step, text: () => logText(log.lines) }));
+      }),
+    );
+}
+
+async function follow(
+  { runId, step }: { readonly runId: string; readonly step: string },
+  store: RunStore,
+  io: CliIo,
+): Promise<void> {
+  const stop = AbortSignal.any([io.signal, io.outputClosed]);
+  let shown = { step: '', lines: '' };
+  let isOver = false;
+  while (!stop.aborted && !isOver) {
+    isOver = isFinished((await requireRun(store, runId)).state);
+    const log = await store.readLog(runId, step);
+    const before = log.step === shown.step ? shown.lines : '';
+    const more = log.problem === null ? addedLines(before, log.lines) : '';
+    io.stdout.write((log.step === shown.step || more === '' ? '' : `==> ${printable(log.step)} <==\n`) + logText(more));
+    shown = more === '' ? shown : { step: log.step, lines: log.lines };
+    await (isOver ? Promise.resolve() : pause(FOLLOW_MS, stop));
+  }
+}
+
+/** The lines of a log's end that its earlier end did not have: what follows the longest overlap. */
+export function addedLines(before: string, after: string): string {
+  const [old, now] = [before, after].map((text) => (text === '' ? [] : text.split('\n')));
+  if (old === undefined || now === undefined) {
+    return after;
+  }
+  for (let overlap = Math.min(old.length, now.length); overlap > 0; overlap -= 1) {
+    if (old.slice(-overlap).join('\n') === now.slice(0, overlap).join('\n')) {
+      return now.slice(overlap).join('\n');
+    }
+  }
+  return after;
+}
+
+function logText(lines: string): string {
+  return lines === '' ? '' : `${lines.split('\n').map(printable).join('\n')}\n`;
+}

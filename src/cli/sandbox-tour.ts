@@ -1,0 +1,176 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { App } from '../service/app.ts';
+import { FacteurError } from '../base/errors.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
+import type { RunView } from '../ledger/find-runs.ts';
+import { CommandEventSchema } from '../proto/proompteng/facteur/v1/contract_pb.ts';
+import { CodexTaskSchema, CodexTaskStage } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
+import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import type { Timeline } from '../../sandbox/timeline.ts';
+
+/** What the tour uses, and where it prints. */
+interface TourStage {
+  readonly app: App;
+  readonly url: string;
+  readonly timeline: Timeline;
+  readonly discord: SimulatedDiscord;
+  /** How many workflows the simulated cluster has of this name. */
+  readonly workflowsNamed: (name: string) => number;
+}
+
+/** A run that does not get there in this time is a fault; the simulated workflows take a second or two. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 20;
+
+/**
+ * Plays one command event (twice), one Codex task and one slash command through the real HTTP doors, and prints what
+ * happens.
+ *
+ * @throws FacteurError on the first unexpected result
+ */
+export async function playTour(stage: TourStage): Promise<void> {
+  const interactionId = String(BigInt(Date.now()) << 22n);
+  const event = toBinary(
+    CommandEventSchema,
+    create(CommandEventSchema, {
+      provider: 'discord',
+      interactionId,
+      command: 'plan',
+      options: { objective: 'Ship the sandbox', project: 'facteur' },
+      user: { id: '200000000000000002', username: 'ada' },
+      correlationId: randomUUID(),
+    }),
+  );
+  stage.timeline.story('A command event, as the Discord gateway sends it: /plan objective: Ship the sandbox');
+  const first = await play(stage, '/events', event);
+
+  stage.timeline.story('The same event again: sooner or later every queue redelivers');
+  const again = await send(stage, '/events', event);
+  const same = again['duplicate'] === true && again['runId'] === first.runId;
+  expectThat(same && stage.workflowsNamed(first.workflowName) === 1, 'a duplicate must be the same run');
+  stage.timeline.step('accepted', `202, duplicate: the same run, and still one workflow in the cluster`);
+
+  const task = create(CodexTaskSchema, {
+    stage: CodexTaskStage.IMPLEMENTATION,
+    prompt: 'Add a README',
+    repository: 'proompteng/lab',
+    base: 'main',
+    head: 'codex/issue-42',
+    issueNumber: 42n,
+    issueTitle: 'A README is missing',
+    deliveryId: randomUUID(),
+  });
+  stage.timeline.story('A Codex task, as the GitHub webhook relay sends it: proompteng/lab#42');
+  await play(stage, '/codex/tasks', toBinary(CodexTaskSchema, task));
+  await playChat(stage);
+}
+
+/** A person runs a slash command, and reads the message that follows the run. */
+async function playChat({ app, url, timeline, discord }: TourStage): Promise<void> {
+  timeline.story('Ada types /plan in Discord; the signed interaction reaches facteur, and one message follows the run');
+  await discord.people.saveEndpoint(`${url}/discord/interactions`);
+  const asked = await discord.people.command('plan', [{ name: 'objective', value: 'Ship it from the chat' }]);
+  expectThat(
+    asked.outcome === 'acknowledged',
+    `facteur answered the interaction with ${asked.status}: ${asked.problem}`,
+  );
+  timeline.step('answered', `within ${Math.round(asked.milliseconds)} ms: "facteur is thinking…"`);
+  const deadline = performance.now() + PATIENCE_MS;
+  let shown = 0;
+  let state: RunState = 'queued';
+  for (;;) {
+    const versions =
+      discord.messages().find((message) => message.interactionId === asked.interactionId)?.versions ?? [];
+    for (const version of versions.slice(shown).filter(({ loading }) => !loading)) {
+      timeline.step('message', readableMessage(version.content));
+    }
+    shown = versions.length;
+    if (isFinished(state) && versions.at(-1)?.content.includes('Succeeded') === true) {
+      return;
+    }
+    state = (await app.findRun(asked.interactionId))?.state ?? state;
+    expectThat(performance.now() < deadline, 'the message still does not show the end of the run after a minute');
+    await wait(POLL_MS);
+  }
+}
+
+/** The message as one line, without Discord's markup. */
+function readableMessage(content: string): string {
+  return content
+    .replaceAll(/<t:\d+:R>/g, 'just now')
+    .replaceAll('**', '')
+    .replaceAll(/^-# /gm, '')
+    .replaceAll('\n', '  ');
+}
+
+/** Sends one request and follows its run. */
+async function play(stage: TourStage, path: string, body: Uint8Array): Promise<RunView> {
+  const answer = await send(stage, path, body);
+  stage.timeline.step('accepted', `202 ${String(answer['status'])}, run ${String(answer['runId'])}`);
+  const told = new Set<RunState>();
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const run = await stage.app.findRun(String(answer['runId']));
+    expectThat(run !== undefined, 'an accepted run must be in the ledger');
+    for (const state of statesUpTo(run)) {
+      if (!told.has(state)) {
+        told.add(state);
+        stage.timeline.step(WORDS[state] ?? state, describe(state, run));
+      }
+    }
+    if (isFinished(run.state)) {
+      expectThat(run.state === 'succeeded', `the run ended ${run.state}: ${run.reason}`);
+      return run;
+    }
+    expectThat(performance.now() < deadline, `the run is still ${run.state} after a minute`);
+    await wait(POLL_MS);
+  }
+}
+
+const WORDS: Partial<Record<RunState, string>> = { queued: 'recorded' };
+
+/** The states that a run has been through, according to its row. */
+function statesUpTo(run: RunView): readonly RunState[] {
+  const states: RunState[] = ['queued'];
+  if (run.submittedAt !== null) {
+    states.push('submitted');
+  }
+  if (run.startedAt !== null) {
+    states.push('running');
+  }
+  return states.includes(run.state) ? states : [...states, run.state];
+}
+
+function describe(state: RunState, run: RunView): string {
+  switch (state) {
+    case 'queued':
+      return `delivery ${run.deliveryId} in Postgres, name ${run.workflowName} reserved`;
+    case 'submitted':
+      return `Workflow ${run.namespace}/${run.workflowName} created (uid ${run.workflowUid})`;
+    case 'running':
+      return 'the workflow has started';
+    default:
+      return [`${run.progress} steps`, run.reason].filter((text) => text !== '').join(', ');
+  }
+}
+
+async function send(stage: TourStage, path: string, body: Uint8Array): Promise<Record<string, unknown>> {
+  stage.timeline.step('sent', `POST ${path}, ${body.length} bytes of protobuf`);
+  const response = await fetch(`${stage.url}${path}`, {
+    method: 'POST',
+    body: Buffer.from(body),
+    headers: { 'content-type': 'application/x-protobuf' },
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const answer = (await response.json()) as Record<string, unknown>;
+  expectThat(response.status === 202, `${path} answered ${response.status}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+function expectThat(condition: boolean, what: string): asserts condition {
+  if (!condition) {
+    throw new FacteurError('sandbox.failed', what, { retryable: false });
+  }
+}

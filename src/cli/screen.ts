@@ -1,0 +1,77 @@
+import type { CliIo } from './io.ts';
+
+/** Where text for people goes. */
+export interface Screen {
+  /** In columns; undefined where lines may be as long as they like, as in a file. */
+  readonly width: number | undefined;
+  readonly colour: boolean;
+}
+
+export type Colour = 'red' | 'green' | 'yellow' | 'blue' | 'grey' | 'bold';
+
+const CODES: Readonly<Record<Colour, readonly [number, number]>> = {
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  grey: [90, 39],
+  bold: [1, 22],
+};
+
+/**
+ * Colours are for terminals, unless `NO_COLOR` or `FORCE_COLOR` says otherwise (https://no-color.org,
+ * https://force-color.org).
+ */
+export function screenOf({ stdout, env }: Pick<CliIo, 'stdout' | 'env'>): Screen {
+  return { width: stdout.isTTY ? stdout.columns : undefined, colour: isColoured(stdout.isTTY, env) };
+}
+
+function isColoured(isTTY: boolean, env: CliIo['env']): boolean {
+  const { FORCE_COLOR: forced = '', NO_COLOR: unwanted = '', TERM: terminal } = env;
+  if (forced !== '') {
+    return forced !== '0' && forced !== 'false';
+  }
+  return isTTY && unwanted === '' && terminal !== 'dumb';
+}
+
+/** The text in a colour, where colours are wanted. */
+export function paint(text: string, colour: Colour | undefined, screen: Pick<Screen, 'colour'>): string {
+  if (colour === undefined || !screen.colour || text === '') {
+    return text;
+  }
+  const [on, off] = CODES[colour];
+  return `\u001b[${on}m${text}\u001b[${off}m`;
+}
+
+const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;
+const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** How many columns a text takes. */
+export function columnsOf(text: string): number {
+  return charactersOf(text).reduce((sum, character) => sum + widthOf(character), 0);
+}
+
+/** At most so many columns, with `…` where something is left out. */
+export function fitted(text: string, columns: number): string {
+  if (text.length <= columns && /^[ -~]*$/.test(text)) {
+    return text;
+  }
+  const characters = charactersOf(text);
+  if (characters.reduce((sum, character) => sum + widthOf(character), 0) <= columns) {
+    return text;
+  }
+  let room = columns - 1;
+  const kept = characters.slice(
+    0,
+    characters.findIndex((character) => (room -= widthOf(character)) < 0),
+  );
+  return `${kept.join('').trimEnd()}…`;
+}
+
+function charactersOf(text: string): readonly string[] {
+  return Array.from(CHARACTERS.segment(text), ({ segment }) => segment);
+}
+
+function widthOf(character: string): number {
+  return WIDE.test(character) ? 2 : 1;
+}

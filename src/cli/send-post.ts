@@ -1,0 +1,49 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { errorMessage, FacteurError } from '../base/errors.ts';
+import type { CliIo } from './io.ts';
+
+export interface PostAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Where the running facteur is. */
+export function urlOption(): Option {
+  return new Option('--url <url>', 'where facteur listens')
+    .env('FACTEUR_URL')
+    .default(new URL('http://127.0.0.1:8080'), 'http://127.0.0.1:8080')
+    .argParser(toHttpUrl);
+}
+
+function toHttpUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:8080.');
+  }
+  return url;
+}
+
+/** Why a `fetch` failed: its own message only says that it did. */
+export function fetchProblem(error: unknown): string {
+  return errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** One request to a running facteur. @throws FacteurError `cli.unreachable` */
+export async function post(
+  io: CliIo,
+  url: URL,
+  { body, headers }: { readonly body: Buffer; readonly headers: Readonly<Record<string, string>> },
+): Promise<PostAnswer> {
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await io.fetch(url, { method: 'POST', body, headers, signal });
+    return { status: response.status, body: await response.text() };
+  } catch (error) {
+    throw new FacteurError('cli.unreachable', `${url.origin} does not answer: ${fetchProblem(error)}`, {
+      retryable: true,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import type { CliIo } from './io.ts';
+import { UsageError, type RegisterCommand } from './program.ts';
+
+/** A started facteur, as far as the command line cares. */
+export interface Running {
+  readonly ready: Promise<void>;
+  /** Rejects when a part of it can never work. */
+  readonly consumed: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `--config PATH`, which every command that reads the configuration takes. */
+export function withConfigOption(command: Command): Command {
+  return command.option(
+    '--config <path>',
+    'configuration file (default: FACTEUR_CONFIG_FILE, else the environment alone)',
+  );
+}
+
+/** What `serve` was asked to do. */
+export interface ServeRequest {
+  readonly configPath: string | undefined;
+  /** Role names as given; undefined for all of them. */
+  readonly only: readonly string[] | undefined;
+}
+
+/** `facteur serve`: until SIGINT or SIGTERM, then drains and ends with 0. */
+export function serveCommand(
+  roles: readonly string[],
+  start: (io: CliIo, request: ServeRequest) => Promise<Running>,
+): RegisterCommand {
+  return (program, io) => {
+    withConfigOption(program.command('serve'))
+      .description('apply migrations, serve HTTP, and submit and follow workflows')
+      .addHelpText('after', '\nExamples:\n  facteur serve --config facteur.yaml\n  facteur serve --only http')
+      .option('--only <roles>', `run only these roles, separated by commas: ${roles.join(', ')}`)
+      .action(async (options: { config?: string; only?: string }) => {
+        const only = options.only?.split(',').map((role) => role.trim());
+        const unknown = only?.find((role) => !roles.includes(role));
+        if (unknown !== undefined) {
+          throw new UsageError(`--only: unknown role ${unknown}; expected ${roles.join(', ')}`);
+        }
+        await runUntilStopped(await start(io, { configPath: options.config, only }), io.signal);
+      });
+  };
+}
+
+/** Waits for the signal, or for a permanent failure; closes in both cases. */
+export async function runUntilStopped(running: Running, signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) {
+      resolve();
+    }
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  try {
+    await Promise.race([stopped, Promise.all([running.ready, running.consumed]).then(() => stopped)]);
+  } finally {
+    await running.close();
+  }
+}

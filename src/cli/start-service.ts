@@ -1,0 +1,67 @@
+import type { App } from '../service/app.ts';
+import { bothSinks, createLogger, type Logger, type LogSink } from '../base/logger.ts';
+import { readableLog } from '../base/readable-log.ts';
+import type { BuildVersion } from './build-version.ts';
+import { EVERYTHING, type Config } from '../config/config.ts';
+import type { CliIo } from './io.ts';
+import { processContext } from './process-context.ts';
+import { isConsumerEnabled, readConfig } from './read-config.ts';
+import type { ServeRequest } from './serve.ts';
+import { startTraced } from '../service/traced-app.ts';
+import { CONSUME_ROLES, ROLES, SERVE_ROLES, type Role } from '../service/roles.ts';
+
+/** Starts the roles of `serve` as the configuration says. */
+export async function serve(io: CliIo, { configPath, only }: ServeRequest, build: BuildVersion): Promise<App> {
+  const logger = loggerFor(io);
+  const { config } = await readConfig(io, { path: configPath, require: EVERYTHING, warn: warnIn(logger) });
+  const roles = ROLES.filter((role) => only?.includes(role) ?? SERVE_ROLES.includes(role));
+  if (roles.includes('http') && config.discord.publicKey === undefined) {
+    logger.warn({}, 'discord.public_key is not configured: /discord/interactions answers 503');
+  }
+  const app = await startOnTerminal(io, config, build, roles);
+  if (roles.includes('submit')) {
+    // Only listening is urgent. Its own client, since it may outlive the first seconds of a cluster that does not answer.
+    void import('../service/lint-configured.ts').then(async ({ lintConfigured }) =>
+      lintConfigured(config, processContext(io, { ...build, logger }), io.signal),
+    );
+  }
+  return app;
+}
+
+/** Like `serve`, with Kafka as the door instead of HTTP; undefined if the configuration does not enable it. */
+export async function consume(
+  io: CliIo,
+  configPath: string | undefined,
+  build: BuildVersion,
+): Promise<App | undefined> {
+  const warn = warnIn(loggerFor(io));
+  if (!(await isConsumerEnabled(io, configPath, warn))) {
+    return undefined;
+  }
+  const { config } = await readConfig(io, { path: configPath, require: EVERYTHING, warn });
+  return startOnTerminal(io, config, build, CONSUME_ROLES);
+}
+
+/** Warnings of the configuration as log lines, for what runs as a service. */
+function warnIn(logger: Logger): (warning: string) => void {
+  return (warning) => logger.warn({}, `configuration: ${warning}`);
+}
+
+function startOnTerminal(io: CliIo, config: Config, build: BuildVersion, roles: readonly Role[]): Promise<App> {
+  const log = (exported?: LogSink): Logger => loggerFor(io, exported);
+  return startTraced(config, processContext(io, { ...build, logger: log() }), new Set(roles), { env: io.env, log });
+}
+
+/** Starts the service with the process's own clock, randomness and files. */
+export function startServing(config: Config, io: CliIo, build: BuildVersion & { logger: Logger }): Promise<App> {
+  const tracing = { env: io.env, log: () => build.logger };
+  return startTraced(config, processContext(io, build), new Set(SERVE_ROLES), tracing);
+}
+
+/** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
+function loggerFor(io: CliIo, exported?: LogSink): Logger {
+  const wanted = io.env['FACTEUR_LOG_LEVEL'] ?? '';
+  const level = wanted === 'debug' || wanted === 'warn' || wanted === 'error' ? wanted : 'info';
+  const seen = io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout;
+  return createLogger(level, exported === undefined ? seen : bothSinks(seen, exported));
+}

@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import { Secret } from '../base/secret.ts';
+import { apiClient } from '../clients/facteur/client.ts';
+import { apiStore } from './api-store.ts';
+import type { CliIo } from './io.ts';
+import type { WithLedger } from './ledger-access.ts';
+import { ledgerStore } from './ledger-store.ts';
+import { UsageError } from './program.ts';
+import type { RunStore } from './run-store.ts';
+import { withConfigOption } from './serve.ts';
+
+/** Where the store is, as the options say. */
+export interface StoreOptions {
+  readonly config?: string;
+  readonly server?: string;
+  readonly token?: string;
+}
+
+/** Opens the store for the time of `work`. `plans` where something may be planned anew, which takes more configuration. */
+export type WithStore = <T>(
+  io: CliIo,
+  request: { readonly options: StoreOptions; readonly plans?: boolean },
+  work: (store: RunStore) => Promise<T>,
+) => Promise<T>;
+
+/** `--config`, `--server` and `--token`, which every command on a store takes. */
+export function withStoreOptions(command: Command): Command {
+  return withConfigOption(command)
+    .option('--server <url>', 'ask a running facteur instead of the database (default: FACTEUR_SERVER)')
+    .option(
+      '--token <token>',
+      'bearer token for --server (default: FACTEUR_TOKEN, which other users cannot see in ps)',
+    );
+}
+
+/** The server that is named, else the ledger of the configuration. */
+export function storeAccess(withLedger: WithLedger): WithStore {
+  return async (io, { options, plans = false }, work) => {
+    const server = options.server ?? io.env['FACTEUR_SERVER'] ?? '';
+    if (server === '') {
+      return withLedger(io, { configPath: options.config, plans }, (access) => work(ledgerStore(access)));
+    }
+    const token = options.token ?? io.env['FACTEUR_TOKEN'] ?? '';
+    const call = apiClient({
+      server: serverUrl(server),
+      token: token === '' ? undefined : tokenOf(token),
+      fetch: (url, init) => io.fetch(url, init),
+      signal: io.signal,
+    });
+    return work(apiStore(call));
+  };
+}
+
+/** The error does not quote the value, which may contain a secret. */
+function serverUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    throw new UsageError('--server: must be an http or https URL without a user or a password');
+  }
+  return url;
+}
+
+function tokenOf(text: string): Secret {
+  if (!/^[\u0021-\u007e]{1,8192}$/.test(text)) {
+    throw new UsageError('--token: must be printable ASCII without spaces');
+  }
+  return new Secret(text);
+}

@@ -1,0 +1,89 @@
+import { errorMessage, FacteurError } from '../base/errors.ts';
+import type { Timer } from '../base/timer.ts';
+import type { DiscordClient } from '../clients/discord/client.ts';
+import type { CommandDefinition } from '../domain/command.ts';
+import type { Difference, Step } from '../entry/discord/registration-diff.ts';
+import { applyStep, patiently, readPlan, type Patience } from '../entry/discord/registration-sync.ts';
+import { registrations } from '../entry/discord/registration.ts';
+import type { CliIo } from './io.ts';
+import { printable } from './table.ts';
+
+interface Sync {
+  readonly io: CliIo;
+  readonly client: DiscordClient;
+  readonly timer: Timer;
+  /** Undefined is global. */
+  readonly guildId: string | undefined;
+  readonly dryRun: boolean;
+  readonly prune: boolean;
+}
+
+/** The longest wait for a rate limit, in milliseconds; a longer one is reported instead. */
+const MAX_WAIT_MS = 120_000;
+
+/** Brings Discord's registration in line with the commands, and prints each step when it is done. */
+export async function syncCommands(task: Sync, commands: Readonly<Record<string, CommandDefinition>>): Promise<void> {
+  const { io, client, timer, guildId, dryRun, prune } = task;
+  const patience: Patience = {
+    timer,
+    signal: io.signal,
+    maxWaitMs: MAX_WAIT_MS,
+    onWait: (ms) => io.stderr.write(`Discord asks to wait ${Math.ceil(ms / 1000)} s\n`),
+  };
+  io.stdout.write(`${guildId === undefined ? 'global commands' : `commands of server ${guildId}`}\n`);
+  const { differences, steps, noRoom } = await patiently(patience, () =>
+    readPlan(client, guildId, registrations(commands), () => () => prune),
+  );
+  const undone = [...steps, ...noRoom];
+  for (const difference of differences.filter((each) => !undone.some((step) => step === each))) {
+    io.stdout.write(lineOf(difference, prune));
+  }
+  for (const [index, step] of steps.entries()) {
+    if (!dryRun) {
+      await patiently(patience, () => applyStep(client, guildId, step)).catch((error: unknown) => {
+        throw index === 0 ? error : stopped(error, index, [...steps.slice(index), ...noRoom]);
+      });
+    }
+    io.stdout.write(lineOf(step, prune));
+  }
+  if (noRoom.length > 0) {
+    const names = noRoom.map(({ name }) => `/${printable(name)}`).join(', ');
+    const hint = prune ? '' : '; --prune deletes those that are not wanted';
+    const message = `Discord takes only 100 commands; ${count(dryRun ? 0 : steps.length)} made, no room for ${names}${hint}`;
+    throw new FacteurError('commands.no_room', message, { retryable: false });
+  }
+  io.stdout.write(`${summary(steps.length, dryRun)}\n`);
+}
+
+/** Stops after a failed step: in particular, no command is deleted for one that could not be created. */
+function stopped(error: unknown, made: number, left: readonly Step[]): FacteurError {
+  const undone = left.map((step) => lineOf(step, true).trim().split('\n')[0]).join(', ');
+  const message = `${errorMessage(error)}; ${count(made)} made, not done: ${undone}`;
+  const retryable = error instanceof FacteurError && error.retryable;
+  return new FacteurError('commands.incomplete', message, { retryable, cause: error });
+}
+
+function lineOf(difference: Difference, prune: boolean): string {
+  const name = `/${printable(difference.name)}`;
+  switch (difference.kind) {
+    case 'create':
+      return `  + ${name}\n`;
+    case 'change':
+      return `  ~ ${name}\n${difference.changes.map((change) => `      ${printable(change)}\n`).join('')}`;
+    case 'same':
+      return `  = ${name}\n`;
+    case 'foreign':
+      return prune ? `  - ${name}\n` : `  ? ${name} is not in the configuration; kept (--prune deletes it)\n`;
+  }
+}
+
+function summary(changes: number, dryRun: boolean): string {
+  if (changes === 0) {
+    return 'nothing to change';
+  }
+  return dryRun ? `${count(changes)} to make; nothing was changed (--dry-run)` : `${count(changes)} made`;
+}
+
+function count(changes: number): string {
+  return changes === 1 ? '1 change' : `${changes} changes`;
+}

@@ -1,0 +1,87 @@
+import { runOfToken } from '../base/run-token.ts';
+import type { Gate } from '../base/gate.ts';
+import type { ArgoClient } from '../clients/argo/workflows.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import type { Config, ServerConfig } from '../config/config.ts';
+import type { AppContext } from './context.ts';
+import type { RecordDeps } from '../dispatch/decide.ts';
+import type { Dispatch } from '../dispatch/dispatch.ts';
+import type { RuleSource } from '../domain/command-rules.ts';
+import { workflowUrl } from '../domain/workflow-url.ts';
+import { callerCheck, type VerifyRunToken } from '../entry/api/caller.ts';
+import type { ChangeFeed } from '../entry/api/change-feed.ts';
+import type { ApiDeps } from '../entry/api/deps.ts';
+import { ApiProblem } from '../entry/api/problem.ts';
+import type { ApiDoor } from '../entry/api/register.ts';
+import { API_ROUTES } from '../entry/api/routes.ts';
+import { ReportEvents } from '../entry/api/report-events.ts';
+import { RunRate } from '../entry/api/run-rate.ts';
+import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
+import type { Knowledge } from '../knowledge/reflections.ts';
+import { runStanding } from '../ledger/find-runs.ts';
+
+/** Separate from the other doors, since many workflows may report at once. */
+const ROOM: BodyRoom = { bytes: 8 * 2 ** 20, requests: 250 };
+
+/** What `/v1` opens onto. */
+interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSource, RecordDeps {
+  readonly workflows: ArgoClient | undefined;
+  readonly gate: Gate;
+  readonly db: Database;
+  readonly dispatch: Dispatch;
+  readonly changes: ChangeFeed;
+  readonly knowledge: Knowledge;
+}
+
+/** `/v1`, wired. */
+export function apiDoor({ server, argo, codex, knowledge: { feedback } }: Config, parts: ApiParts): ApiDoor<ApiDeps> {
+  const { clock, newId, gate, db, dispatch, changes, wakes, rules, knowledge } = parts;
+  return {
+    routes: API_ROUTES,
+    whoCalls: callerCheck({ apiTokens: server.apiTokens, verifyRunToken: runTokenCheck(server, parts) }),
+    runRate: new RunRate(() => performance.now()),
+    bodies: new Bodies(ROOM),
+    gate,
+    deps: {
+      db,
+      dispatch,
+      changes,
+      wakes,
+      knowledge,
+      feedback,
+      reported: new ReportEvents(),
+      rules,
+      argo,
+      workflows: parts.workflows,
+      timer: parts.timer,
+      reports: server.publicUrl !== undefined,
+      codexEnabled: codex.enabled,
+      newId,
+      now: () => clock.now(),
+      workflowUrl: (run) => workflowUrl(argo.uiUrl, run)?.href,
+    },
+  };
+}
+
+/** The token identifies the run; the ledger knows whether that run may still report. */
+function runTokenCheck(
+  { runTokenKeys, runTokenGraceMs }: ServerConfig,
+  { clock, gate, db }: Pick<ApiParts, 'clock' | 'gate' | 'db'>,
+): VerifyRunToken {
+  return async (token) => {
+    const runId = await runOfToken(runTokenKeys, token, clock.now());
+    if (runId === undefined) {
+      throw unauthorized('unauthorized', 'invalid token');
+    }
+    gate.pass();
+    const standing = await runStanding(db, runId, runTokenGraceMs);
+    if (standing !== 'live') {
+      throw unauthorized('run_ended', 'the run of this token has ended');
+    }
+    return runId;
+  };
+}
+
+function unauthorized(code: string, detail: string): ApiProblem {
+  return new ApiProblem(401, code, detail, { headers: { 'www-authenticate': 'Bearer realm="facteur"' } });
+}

@@ -1,0 +1,78 @@
+import { errorMessage, FacteurError } from '../base/errors.ts';
+import { createArgoClient } from '../clients/argo/client.ts';
+import type { ArgoClient } from '../clients/argo/workflows.ts';
+import { createDiscordClient, type DiscordClient } from '../clients/discord/client.ts';
+import { openSessions } from '../clients/sessions/open-sessions.ts';
+import type { Sessions } from '../clients/sessions/sessions.ts';
+import type { Config } from '../config/config.ts';
+import type { Embedder } from '../knowledge/embed.ts';
+import type { AppContext } from './context.ts';
+import { openEmbedder } from './embedder.ts';
+import type { Role } from './roles.ts';
+
+/** The external systems except Postgres and Kafka. They connect on first use. */
+export interface Clients {
+  /** Absent while the dispatcher is disabled, and without a cluster. */
+  readonly argo: ArgoClient | undefined;
+  readonly discord: DiscordClient;
+  readonly sessions: Sessions;
+  readonly embedder: Embedder;
+  close(): Promise<void>;
+}
+
+/** @throws FacteurError when the roles need a cluster and none can be found */
+export async function openClients(config: Config, context: AppContext, roles: ReadonlySet<Role>): Promise<Clients> {
+  const argo = await openCluster(config, context, roles);
+  const sessions = openSessions({ url: config.redis.url, clock: context.clock, logger: context.logger });
+  const discord = createDiscordClient({
+    apiBaseUrl: config.discord.apiBaseUrl,
+    applicationId: config.discord.applicationId,
+    botToken: config.discord.botToken,
+    version: context.version,
+    proxies: config.proxies,
+  });
+  const embeddings = openEmbedder(config, context);
+  return {
+    argo,
+    discord,
+    sessions,
+    embedder: embeddings.embedder,
+    close: async () => {
+      await Promise.all([argo?.close(), discord.close(), sessions.close(), embeddings.close()]);
+    },
+  };
+}
+
+/** Undefined while the dispatcher is disabled. Without submitting or following, a cluster is optional. */
+async function openCluster(
+  { dispatcherDisabled }: Config,
+  { clusterAccess, logger }: AppContext,
+  roles: ReadonlySet<Role>,
+): Promise<ArgoClient | undefined> {
+  if (dispatcherDisabled) {
+    logger.info({}, 'the dispatcher is disabled');
+    return undefined;
+  }
+  try {
+    return createArgoClient(await clusterAccess());
+  } catch (error) {
+    const isNeeded = roles.has('submit') || roles.has('follow');
+    if (isNeeded || !(error instanceof FacteurError && error.code === 'argo.kubeconfig_missing')) {
+      throw error;
+    }
+    logger.warn({ error: error.message }, 'no cluster, so /status and the Logs button are limited');
+    return undefined;
+  }
+}
+
+/** Loads the credentials and opens a connection before the first run needs them, and reports problems early. */
+export async function greetCluster({ argo }: Clients, { logger }: AppContext): Promise<void> {
+  if (argo === undefined) {
+    return;
+  }
+  try {
+    logger.info({ version: await argo.serverVersion() }, 'the cluster answers');
+  } catch (error) {
+    logger.warn({ error: errorMessage(error) }, 'the cluster does not answer; runs will wait');
+  }
+}

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { accessTo, startCluster } from '../../test/support/cluster.ts';
+import { loadYaml } from '../../test/support/config.ts';
+import { applyTemplate } from '../../test/support/templates.ts';
+import { createLogger } from '../base/logger.ts';
+import { lintConfigured } from './lint-configured.ts';
+
+const YAML = `
+argo: { namespace: argo-workflows, workflow_template: facteur-dispatch }
+commands:
+  deploy: { description: Deploy, workflow_template: deploy }
+  release: { description: Release, workflow_template: release }
+  again: { description: Deploy again, workflow_template: deploy }
+`;
+
+/** What is logged about the templates of the configuration. */
+async function logOf(url: string): Promise<Record<string, unknown>[]> {
+  const log: string[] = [];
+  const { config } = await loadYaml(YAML, { FACTEUR_ARGO_NAMESPACE: '', FACTEUR_ARGO_WORKFLOW_TEMPLATE: '' });
+  const logger = createLogger('info', { write: (line) => log.push(line) });
+  const context = { logger, clusterAccess: async () => accessTo(url) };
+  await lintConfigured(config, context, new AbortController().signal);
+  return log.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test('warns once of each template with errors, and of each that is not there', async () => {
+  const cluster = await startCluster();
+  const spec = {
+    templates: [{ name: 'main', script: { command: ['sh'], source: 'echo {{workflow.parameters.what}}' } }],
+  };
+  await applyTemplate(cluster, 'facteur-dispatch', { spec: { templates: [{ name: 'main' }] } });
+  await applyTemplate(cluster, 'deploy', { spec, parameters: [{ name: 'what' }] });
+  const log = await logOf(cluster.url);
+  expect(log).toMatchObject([
+    {
+      level: 'warn',
+      namespace: 'argo-workflows',
+      template: 'deploy',
+      used_by: ['/deploy', '/again'],
+      errors: 1,
+      first: 'templates[0] "main" script.source: {{workflow.parameters.what}} is put into the script as text',
+    },
+    { level: 'warn', message: expect.stringContaining('argo-workflows/release, which /release uses, does not exist') },
+  ]);
+});
+
+test('without the right to read templates, says so once', async () => {
+  const cluster = await startCluster();
+  cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list', resource: 'workflowtemplates' }] });
+  expect(await logOf(cluster.url)).toMatchObject([
+    { level: 'info', message: 'the workflow templates of the commands were not checked' },
+  ]);
+});

@@ -1,0 +1,202 @@
+import type { UrgentWork } from '../base/urgent-work.ts';
+import type { Database } from '../clients/postgres/database.ts';
+import type { Config } from '../config/config.ts';
+import { ChangeFeed } from '../entry/api/change-feed.ts';
+import { commandLabel, type RuleSource } from '../domain/command-rules.ts';
+import { Follower } from '../follow/follower.ts';
+import { createEnricher } from '../knowledge/enrich.ts';
+import { ReflectionEvents } from '../knowledge/reflection-events.ts';
+import { RetrievalEvents } from '../knowledge/retrieval-events.ts';
+import { createAnnouncements } from '../ledger/due-work.ts';
+import { Asker } from '../notify/asker.ts';
+import { Notifier } from '../notify/notifier.ts';
+import { Decider } from '../submit/decider.ts';
+import { Submitter, type SubmitterDeps } from '../submit/submitter.ts';
+import type { Clients } from './clients.ts';
+import type { AppContext } from './context.ts';
+import { whenReachable } from './ledger.ts';
+import type { Role } from './roles.ts';
+import { Wakes } from './wakes.ts';
+
+/** The background workers, and how to wake them. */
+interface Workers {
+  readonly wakes: Wakes;
+  /** Absent where another process submits. */
+  readonly submitter: Submitter | undefined;
+  /** For those who watch all runs. */
+  readonly changes: ChangeFeed;
+  /** Begins the work of the roles, once the schema is in place. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Stops them: nothing more is claimed, and current work is finished. */
+  stop(): Promise<void>;
+}
+
+interface WorkerSettings {
+  readonly config: Config;
+  readonly context: AppContext;
+  readonly roles: ReadonlySet<Role>;
+  readonly clients: Clients;
+  readonly db: Database;
+  /** What people in a chat wait for. */
+  readonly urgent: UrgentWork;
+  readonly rules: RuleSource['rules'];
+}
+
+/** Messages being brought up to date at a time. Discord's own limits are far lower a channel. */
+const NOTIFY_CONCURRENCY = 16;
+/** Maximum number of concurrent creates: the number of the client's connections. */
+const SUBMIT_CONCURRENCY = 64;
+/** Maximum number of decisions being written into workflows. */
+const DECIDE_CONCURRENCY = 16;
+
+/** The workers of these roles. Nothing starts before `start`. */
+export function createWorkers(settings: WorkerSettings): Workers {
+  const { config, context, db } = settings;
+  const announcements = createAnnouncements(db, context.logger);
+  const notifier = buildNotifier(settings);
+  const submitter = buildSubmitter(settings, () => void announcements.messagesDue());
+  const asker = buildAsker(settings);
+  const onSettled = (): void => {
+    asker?.nudge();
+    void announcements.approvalsDue();
+  };
+  const decider = buildDecider(settings, { onChanged: () => void announcements.messagesDue(), onSettled });
+  const { maxActive } = config.argo;
+  const changes = new ChangeFeed({ db, logger: context.logger, timer: context.timer });
+  const watched = settings.roles.has('http') ? changes : undefined;
+  const wakes = new Wakes({
+    db,
+    logger: context.logger,
+    announcements,
+    submitter,
+    notifier,
+    approvals: [decider, asker].filter((worker) => worker !== undefined),
+    changes: watched,
+    maxActive,
+  });
+  const follower = buildFollower(settings, wakes);
+  return {
+    wakes,
+    submitter,
+    changes,
+    async start(signal) {
+      notifier?.start();
+      submitter?.start();
+      decider?.start();
+      asker?.start();
+      follower?.start();
+      watched?.start();
+      wakes.start();
+      await wakes.listen((work) => whenReachable(work, context, signal));
+    },
+    async stop() {
+      await Promise.all([submitter?.stop(), decider?.stop(), follower?.stop(), wakes.stop(), changes.stop()]);
+      await Promise.all([notifier?.stop(), asker?.stop()]);
+      await announcements.flush();
+    },
+  };
+}
+
+function buildNotifier({ config, context, roles, clients, db, urgent }: WorkerSettings): Notifier | undefined {
+  if (!roles.has('notify')) {
+    return undefined;
+  }
+  return new Notifier({
+    db,
+    discord: clients.discord,
+    sessions: clients.sessions,
+    clock: context.clock,
+    random: context.random,
+    logger: context.logger,
+    uiUrl: config.argo.uiUrl,
+    concurrency: NOTIFY_CONCURRENCY,
+    urgent,
+  });
+}
+
+function buildSubmitter(settings: WorkerSettings, onChanged: () => void): Submitter | undefined {
+  const { config, context, roles, clients, db, urgent } = settings;
+  if (clients.argo === undefined || !roles.has('submit')) {
+    return undefined;
+  }
+  return new Submitter({
+    db,
+    workflows: clients.argo,
+    clock: context.clock,
+    timer: context.timer,
+    random: context.random,
+    logger: context.logger,
+    concurrency: SUBMIT_CONCURRENCY,
+    maxActive: config.argo.maxActive,
+    urgent,
+    onChanged,
+    enrich: createEnricher({
+      db,
+      clock: context.clock,
+      timer: context.timer,
+      settings: config.knowledge,
+      embedder: clients.embedder,
+      searches: new ReflectionEvents(),
+      events: new RetrievalEvents(context.logger),
+    }),
+    ...reportingOf(config),
+  });
+}
+
+function buildAsker({ context, roles, clients, db, rules }: WorkerSettings): Asker | undefined {
+  const { logger, random } = context;
+  return roles.has('notify') ? new Asker({ db, discord: clients.discord, logger, random, rules }) : undefined;
+}
+
+function buildDecider(
+  { context, roles, clients, db }: WorkerSettings,
+  callbacks: { readonly onChanged: () => void; readonly onSettled: () => void },
+): Decider | undefined {
+  if (clients.argo === undefined || !roles.has('submit')) {
+    return undefined;
+  }
+  const { logger, random } = context;
+  return new Decider({ db, workflows: clients.argo, logger, random, concurrency: DECIDE_CONCURRENCY, ...callbacks });
+}
+
+/** Only the first key signs. */
+function reportingOf({ server: { publicUrl: url, runTokenKeys } }: Config): Pick<SubmitterDeps, 'reporting'> {
+  const [key] = runTokenKeys;
+  return url === undefined || key === undefined ? {} : { reporting: { url, key } };
+}
+
+/** Codex tasks have no command. */
+const CODEX_LABEL = '(codex)';
+
+function buildFollower(
+  { config, context, roles, clients, db, rules }: WorkerSettings,
+  wakes: Wakes,
+): Follower | undefined {
+  if (clients.argo === undefined || !roles.has('follow')) {
+    return undefined;
+  }
+  return new Follower({
+    db,
+    workflows: clients.argo,
+    onChanged: wakes.followed,
+    onWaiting: wakes.waiting,
+    claimLease: wakes.claimLease,
+    random: context.random,
+    logger: context.logger,
+    labelOf: (command) => (command === CODEX_LABEL ? command : commandLabel(command, rules())),
+    namespaces: namespacesOf(config),
+    holder: context.newId(),
+  });
+}
+
+/** Every namespace that a run of this configuration may be in. */
+function namespacesOf({ argo, codex, commands, commandsFromTemplates }: Config): readonly string[] {
+  const targets = [
+    argo.namespace,
+    codex.namespace,
+    codex.autonomousNamespace,
+    ...Object.values(commands).map((command) => command.namespace),
+    ...(commandsFromTemplates?.namespaces ?? []),
+  ];
+  return targets.filter((namespace): namespace is string => namespace !== undefined && namespace !== '');
+}
