@@ -1,0 +1,145 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ClusterApi, type ApiAnswer } from '../../scripts/cluster/api.ts';
+import { ensureNamespace } from '../../scripts/cluster/set-up.ts';
+import { expectRun, runOf } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { freshId, useBench, workflowPath } from './bench.ts';
+import { logIn } from './world.ts';
+
+// What the API server lets facteur's account create and change, whatever facteur is told to do.
+
+const bench = useBench();
+
+const REF = { workflowTemplateRef: { name: 'suspended' } };
+const STEPS = { entrypoint: 'main', templates: [{ name: 'main', container: { image: 'alpine' } }] };
+
+/** The cluster as facteur's account sees it, when the API server has read the policy. */
+async function asFacteur(): Promise<ClusterApi> {
+  const api = new ClusterApi((await logIn(bench.world)).access);
+  onTestFinished(() => api.close());
+  await expect.poll(async () => (await create(api, STEPS)).status).toBe(422);
+  return api;
+}
+
+async function create(
+  api: ClusterApi,
+  spec: object,
+  namespace = 'argo-workflows',
+  more: object = {},
+): Promise<ApiAnswer> {
+  const name = freshId('admission');
+  return api.send(workflowPath('').replace('argo-workflows', namespace), {
+    method: 'POST',
+    body: { apiVersion: 'argoproj.io/v1alpha1', kind: 'Workflow', metadata: { name, namespace }, spec, ...more },
+  });
+}
+
+function messageOf({ body }: ApiAnswer): string {
+  return (body as { readonly message?: string }).message ?? '';
+}
+
+describe('facteur’s account', () => {
+  test('runs a template, under an account of the list or the template’s own', async () => {
+    const api = await asFacteur();
+    expect(await create(api, REF)).toMatchObject({ status: 201 });
+    expect(await create(api, { ...REF, serviceAccountName: 'facteur-workflow' })).toMatchObject({ status: 201 });
+  });
+
+  test.each([
+    ['steps of its own', STEPS, /may only run a WorkflowTemplate/],
+    ['steps beside a template', { ...REF, ...STEPS }, /may only run a WorkflowTemplate/],
+    ['other pods than the template’s', { ...REF, podSpecPatch: '{"hostNetwork":true}' }, /without overriding it/],
+    [
+      'a template of the whole cluster',
+      { workflowTemplateRef: { name: 'any', clusterScope: true } },
+      /WorkflowTemplate of the namespace/,
+    ],
+    ['another account', { ...REF, serviceAccountName: 'other' }, /does not allow facteur the service account other/],
+  ])('does not create %s', async (_what, spec, says) => {
+    const answer = await create(await asFacteur(), spec);
+    expect(answer.status).toBe(422);
+    expect(messageOf(answer)).toMatch(says);
+  });
+
+  test('cancels a workflow, and changes nothing else of it', async () => {
+    const api = await asFacteur();
+    const { body } = await create(api, REF);
+    const { metadata } = body as { readonly metadata: { readonly name: string } };
+    const patch = async (spec: object): Promise<ApiAnswer> =>
+      api.send(workflowPath(metadata.name), {
+        method: 'PATCH',
+        contentType: 'application/merge-patch+json',
+        body: { spec },
+      });
+    for (const spec of [
+      { podSpecPatch: '{}' },
+      { workflowTemplateRef: null },
+      { workflowTemplateRef: { name: 'x' } },
+    ]) {
+      const answer = await patch(spec);
+      expect(answer.status).toBe(422);
+      expect(messageOf(answer)).toContain('may only change spec.shutdown and spec.suspend');
+    }
+    expect(await patch({ shutdown: 'Stop', suspend: null })).toMatchObject({ status: 200 });
+  });
+
+  test('gives a workflow no templates through its status, from which Argo takes them', async () => {
+    const api = await asFacteur();
+    const status = { phase: 'Running', storedWorkflowTemplateSpec: STEPS };
+    const created = await create(api, REF, 'argo-workflows', { status });
+    expect(created.status).toBe(422);
+    expect(messageOf(created)).toContain('may not create a workflow with a status');
+
+    const { body } = await create(api, REF);
+    const { name } = (body as { readonly metadata: { readonly name: string } }).metadata;
+    const patch = async (changed: object | null): Promise<ApiAnswer> =>
+      api.send(workflowPath(name), {
+        method: 'PATCH',
+        contentType: 'application/merge-patch+json',
+        body: { status: changed },
+      });
+    for (const changed of [status, { storedTemplates: { 'namespaced/any/main': STEPS.templates[0] } }]) {
+      const answer = await patch(changed);
+      expect(answer.status).toBe(422);
+      expect(messageOf(answer)).toContain('may only change the nodes in the status of a workflow');
+    }
+    expect(
+      await patch({ nodes: { [name]: { id: name, name, displayName: name, type: 'Suspend', phase: 'Running' } } }),
+    ).toMatchObject({ status: 200 });
+  });
+
+  test('is limited in every namespace where a Role lets it create workflows', async () => {
+    const namespace = 'admission-test';
+    await ensureNamespace(bench.world.api, namespace);
+    const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'facteur', namespace } };
+    await bench.world.api.apply({
+      ...rbac,
+      kind: 'Role',
+      rules: [{ apiGroups: ['argoproj.io'], resources: ['workflows'], verbs: ['create'] }],
+    });
+    await bench.world.api.apply({
+      ...rbac,
+      kind: 'RoleBinding',
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'facteur' },
+      subjects: [{ kind: 'ServiceAccount', name: 'facteur', namespace: 'facteur' }],
+    });
+    const api = await asFacteur();
+    expect(await create(api, REF, namespace)).toMatchObject({ status: 201 });
+    expect(messageOf(await create(api, STEPS, namespace))).toMatch(/may only run a WorkflowTemplate/);
+  });
+});
+
+test.each(['argo-workflows', 'admission-others'])('others create what their Roles allow in %s', async (namespace) => {
+  await asFacteur();
+  await ensureNamespace(bench.world.api, namespace);
+  expect(await create(bench.world.api, STEPS, namespace)).toMatchObject({ status: 201 });
+});
+
+test('a command that names another account is refused, with the reason', async () => {
+  await asFacteur();
+  const facteur = await bench.start('suspended', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'codex-admin' } });
+  const id = freshId('account');
+  await facteur.send(event({ interactionId: id }));
+  await expectRun(bench.db, id, 'refused', 60_000);
+  expect((await runOf(bench.db, id)).reason).toContain('does not allow facteur the service account codex-admin');
+});

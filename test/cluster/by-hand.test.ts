@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import type { Facteur } from '../support/facteur.ts';
+import { expectRun, runOf } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { expectPhase, freshId, useBench } from './bench.ts';
+
+// What people do to workflows: by facteur, and by Argo behind its back.
+
+const bench = useBench();
+
+interface Sent {
+  readonly facteur: Facteur;
+  readonly id: string;
+  readonly name: string;
+}
+
+async function run(template: string, options: Record<string, string> = {}): Promise<Sent> {
+  const facteur = await bench.start(template);
+  const id = freshId(template);
+  const { body } = await facteur.send(event({ interactionId: id, options }));
+  return { facteur, id, name: body.workflowName };
+}
+
+describe('facteur cancels', () => {
+  test('a running workflow', async () => {
+    const { facteur, id, name } = await run('as-told', { run: '60s' });
+    await expectRun(bench.db, id, 'running', 30_000);
+    await facteur.cli('runs', 'cancel', id, '--by', 'ada');
+    await expectRun(bench.db, id, 'canceled', 60_000);
+    expect((await bench.workflow(name)).spec.shutdown).toBe('Stop');
+  });
+
+  test('one that waits for somebody to resume it', async () => {
+    const { facteur, id } = await run('suspended');
+    await expectRun(bench.db, id, 'running', 30_000);
+    await facteur.cli('runs', 'cancel', id, '--by', 'ada');
+    await expectRun(bench.db, id, 'canceled', 60_000);
+  });
+
+  test('one that was suspended as a whole', async () => {
+    const { facteur, id, name } = await run('as-told', { run: '30s' });
+    await expectRun(bench.db, id, 'running', 30_000);
+    await bench.argo('suspend', name);
+    await facteur.cli('runs', 'cancel', id, '--by', 'ada');
+    await expectRun(bench.db, id, 'canceled', 60_000);
+  });
+
+  test('one that a semaphore blocks: Argo looks at it when there is room, and then runs none of it', async () => {
+    const holder = await run('one-at-a-time');
+    await expectRun(bench.db, holder.id, 'running', 30_000);
+    const blocked = await run('one-at-a-time');
+    await expect
+      .poll(async () => (await bench.workflow(blocked.name)).status?.message)
+      .toMatch(/Waiting for .*one-at-a-time/);
+    await blocked.facteur.cli('runs', 'cancel', blocked.id, '--by', 'ada');
+    await expect.poll(async () => (await bench.workflow(blocked.name)).spec.shutdown).toBe('Stop');
+    await holder.facteur.cli('runs', 'cancel', holder.id, '--by', 'ada');
+    await expectRun(bench.db, holder.id, 'canceled', 60_000);
+    await expectRun(bench.db, blocked.id, 'canceled', 60_000);
+    const selector = encodeURIComponent(`workflows.argoproj.io/workflow=${blocked.name}`);
+    const pods = await bench.world.api.call(`/api/v1/namespaces/argo-workflows/pods?labelSelector=${selector}`);
+    expect(pods.items).toEqual([]);
+  });
+});
+
+describe('Argo’s own', () => {
+  test('retry: the same run comes alive again and ends anew', async () => {
+    const { id, name } = await run('as-told', { 'fail-times': '1' });
+    await expectRun(bench.db, id, 'failed', 60_000);
+    await bench.argo('retry', name);
+    await expectRun(bench.db, id, 'succeeded', 60_000);
+    expect(await runOf(bench.db, id)).toMatchObject({ workflow_name: name, retry_count: 1 });
+  });
+
+  test('resubmit: the copy has our labels, and changes nothing about our run', async () => {
+    const { id, name } = await run('as-told', { exit: '1' });
+    const before = await expectRun(bench.db, id, 'failed', 60_000);
+    const copy = await bench.argo('resubmit', name);
+    await expectPhase(bench, copy, 'Failed');
+    expect(await bench.workflowsOf(id)).toHaveLength(2);
+    // What comes after the copy in the same watch was seen after it.
+    const later = await run('as-told');
+    await expectRun(bench.db, later.id, 'succeeded', 60_000);
+    expect(await runOf(bench.db, id)).toEqual(before);
+  });
+
+  test.each(['stop', 'terminate'])('%s: the run counts as canceled', async (verb) => {
+    const { id, name } = await run('as-told', { run: '60s' });
+    await expectRun(bench.db, id, 'running', 30_000);
+    await bench.argo(verb, name);
+    await expectRun(bench.db, id, 'canceled', 60_000);
+  });
+
+  test('suspend and resume: the run goes on', async () => {
+    const { id, name } = await run('suspended');
+    await expectRun(bench.db, id, 'running', 30_000);
+    await bench.argo('resume', name);
+    await expectRun(bench.db, id, 'succeeded', 60_000);
+  });
+
+  test('deletion while it runs: the run is lost, and stays so', async () => {
+    const { id, name } = await run('as-told', { run: '60s' });
+    await expectRun(bench.db, id, 'running', 30_000);
+    await bench.remove(name);
+    await expectRun(bench.db, id, 'lost', 60_000);
+  });
+});

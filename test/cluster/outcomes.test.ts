@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { expectRun } from '../support/ledger.ts';
+import { codexTask, event } from '../support/messages.ts';
+import { freshId, useBench } from './bench.ts';
+
+// What Argo makes of a workflow, and what facteur makes of that.
+
+const bench = useBench();
+
+async function run(template: string, options: Record<string, string> = {}): Promise<{ id: string; name: string }> {
+  const facteur = await bench.start(template);
+  const id = freshId(template);
+  const { status, body } = await facteur.send(event({ interactionId: id, options }));
+  expect({ status, state: body.status }).toEqual({ status: 202, state: 'submitted' });
+  return { id, name: body.workflowName };
+}
+
+test('a step that fails: its name and its message are the reason', async () => {
+  const { id } = await run('second-step-fails');
+  const { reason, progress } = await expectRun(bench.db, id, 'failed', 60_000);
+  expect(reason).toMatch(/^deploy: .*the rocket is broken/);
+  expect(progress).toBe('1/2');
+});
+
+test.each([
+  ['second-step-fails', 'failed', /^deploy: .*the rocket is broken/],
+  ['not-there', 'error', /not-there/],
+] as const)('a Codex task on %s ends as %s', async (template, state, says) => {
+  const facteur = await bench.start(template, {
+    env: { FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_WORKFLOW_TEMPLATE: template },
+  });
+  const deliveryId = freshId(template);
+  const { body } = await facteur.send(codexTask({ deliveryId }));
+  expect(body).toMatchObject({ status: 'submitted', stage: 'implementation' });
+  expect((await bench.workflow(body.workflowName)).spec.workflowTemplateRef.name).toBe(template);
+  expect((await expectRun(bench.db, deliveryId, state, 60_000)).reason).toMatch(says);
+});
+
+test('a pod that never ran its container to an end: what the pod says is the reason', async () => {
+  const { id } = await run('as-told', { exit: '137', 'pod-message': 'The node was low on resource: memory.' });
+  const { reason } = await expectRun(bench.db, id, 'failed', 60_000);
+  expect(reason).toContain('The node was low on resource: memory.');
+});
+
+test('a failure that the template’s own retries repair does not count', async () => {
+  const { id, name } = await run('tries-again');
+  await expectRun(bench.db, id, 'succeeded', 60_000);
+  const { status } = await bench.workflow(name);
+  const pods = Object.values<{ type: string }>(status.nodes).filter(({ type }) => type === 'Pod');
+  expect(pods.length).toBeGreaterThan(1);
+});
+
+test('progress that the container tells shows while it runs', async () => {
+  const { id } = await run('as-told', { run: '30s', progress: '25/100' });
+  const progress = async (): Promise<string> => (await expectRun(bench.db, id, 'running', 30_000)).progress;
+  await expect.poll(progress).toBe('25/100');
+});
+
+describe('what Argo itself finds wrong', () => {
+  test('a parameter that has no value: the run fails, and the reason names it', async () => {
+    await bench.world.api.apply({
+      apiVersion: 'argoproj.io/v1alpha1',
+      kind: 'WorkflowTemplate',
+      metadata: { name: 'wants-a-value', namespace: 'argo-workflows' },
+      spec: {
+        entrypoint: 'main',
+        arguments: { parameters: [{ name: 'wanted' }] },
+        templates: [{ name: 'main', container: { image: 'none', command: ['{{workflow.parameters.wanted}}'] } }],
+      },
+    });
+    const { id } = await run('wants-a-value');
+    expect((await expectRun(bench.db, id, 'failed', 60_000)).reason).toContain('wanted');
+  });
+
+  test('a template that is not there: the run ends in error, and the reason names the template', async () => {
+    const { id } = await run('not-there');
+    expect((await expectRun(bench.db, id, 'error', 60_000)).reason).toContain('not-there');
+  });
+
+  test('a service account that is not there: the reason names it', async () => {
+    const facteur = await bench.start('as-told', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'nobody' } });
+    const id = freshId('account');
+    await facteur.send(event({ interactionId: id }));
+    const { reason } = await expectRun(bench.db, id, 'error', 60_000);
+    expect(reason).toContain('nobody');
+  });
+
+  test('a namespace that is not there: RBAC refuses before anybody looks', async () => {
+    const facteur = await bench.start('as-told', { env: { FACTEUR_ARGO_NAMESPACE: 'nowhere' } });
+    const id = freshId('namespace');
+    const { body } = await facteur.send(event({ interactionId: id }));
+    expect(JSON.stringify(body)).not.toContain('"submitted"');
+    const { reason } = await expectRun(bench.db, id, 'refused', 150_000);
+    expect(reason).toContain(
+      'cannot create resource "workflows" in API group "argoproj.io" in the namespace "nowhere"',
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { accessByKubeconfig } from '../../scripts/cluster/api.ts';
+import { freePort } from '../../scripts/services/daemon.ts';
+import type { Json } from '../support/cluster.ts';
+import { fillDirectory } from '../support/database.ts';
+import type { Facteur } from '../support/facteur.ts';
+import { FacteurProcess, temporaryFolder } from '../support/facteur-process.ts';
+import { countRuns, expectRun, runOf } from '../support/ledger.ts';
+import { event } from '../support/messages.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { expectPhase, freshId, useBench, workflowPath } from './bench.ts';
+import { OwnCluster } from './own-cluster.ts';
+import { logIn, SHIPPED_ENV } from './world.ts';
+
+// Invariants 2 and 3 while the API server dies, is away, comes back, and comes back with an older memory.
+
+const own = new OwnCluster();
+const bench = useBench(() => own.start());
+afterAll(() => own.stop(), 120_000);
+
+const MINUTES = 60_000;
+
+/** The deliveries of all workflows in the cluster, however they came there. */
+async function deliveriesOf(ids: readonly string[]): Promise<string[]> {
+  const { items } = await bench.world.api.call(workflowPath(''));
+  return items
+    .map(({ metadata }: Json) => metadata.annotations?.['facteur.proompteng.ai/delivery-id'])
+    .filter((id: string) => ids.includes(id));
+}
+
+test(
+  'the API server is killed and comes back while 200 runs arrive: none refused, none lost, none twice',
+  { timeout: 8 * MINUTES },
+  async () => {
+    const facteur = await bench.start('as-told');
+    const ids = Array.from({ length: 200 }, () => freshId('arriving'));
+    const send = async (interactionId: string): Promise<number> =>
+      (await facteur.send(event({ interactionId }))).status;
+    const statuses = await Promise.all(ids.slice(0, 50).map(send));
+    await own.crashApiserver(async () => {
+      statuses.push(...(await Promise.all(ids.slice(50, 100).map(send))));
+    });
+    // It answers, and does not know everybody's roles yet.
+    statuses.push(...(await Promise.all(ids.slice(100).map(send))));
+    expect(statuses.filter((status) => status !== 202)).toEqual([]);
+    await expect.poll(() => countRuns(bench.db, 'succeeded'), { timeout: 5 * MINUTES, interval: 500 }).toBe(200);
+    expect((await deliveriesOf(ids)).toSorted()).toEqual(ids.toSorted());
+  },
+);
+
+test('50 live runs survive two restarts of the API server', { timeout: 6 * MINUTES }, async () => {
+  const facteur = await bench.start('as-told');
+  const ids = Array.from({ length: 50 }, () => freshId('live'));
+  await Promise.all(ids.map((interactionId) => facteur.send(event({ interactionId, options: { run: '30s' } }))));
+  await expect.poll(() => countRuns(bench.db, 'running'), { timeout: 2 * MINUTES }).toBeGreaterThan(25);
+  await own.crashApiserver();
+  await own.crashApiserver();
+  await expect.poll(() => countRuns(bench.db, 'succeeded'), { timeout: 4 * MINUTES, interval: 500 }).toBe(50);
+});
+
+test('facteur and the API server die together: what was accepted runs once', { timeout: 5 * MINUTES }, async () => {
+  const folder = temporaryFolder();
+  onTestFinished(() => folder.remove());
+  await fillDirectory(join(folder.path, 'postgres'));
+  const { kubeconfig } = await logIn(bench.world);
+  const serve = async (): Promise<FacteurProcess> => {
+    const address = `127.0.0.1:${await freePort()}`;
+    return new FacteurProcess({
+      env: {
+        ...SHIPPED_ENV,
+        FACTEUR_SERVER_LISTEN_ADDRESS: address,
+        FACTEUR_SERVER_INTAKE_ADDRESS: address,
+        FACTEUR_CONFIG_FILE: join(import.meta.dirname, '../../deploy/base/facteur.yaml'),
+        FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'as-told',
+        FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'postgres')}`,
+        FACTEUR_KUBECONFIG: kubeconfig,
+      },
+    }).ready();
+  };
+  const ids = Array.from({ length: 40 }, () => freshId('together'));
+  const first = await serve();
+  const sent = ids.map((interactionId) => first.send(event({ interactionId })).catch(() => undefined));
+  await Promise.race(sent);
+  await Promise.all([first.kill(), own.local.kill('apiserver')]);
+  const answers = await Promise.all(sent);
+  expect(answers.some((answer) => answer?.status === 202)).toBe(true);
+  const second = await serve();
+  onTestFinished(() => second.kill());
+  await own.begin('apiserver');
+  await own.renewController();
+  // Who got no answer asks again.
+  const again = await Promise.all(ids.map((interactionId) => second.send(event({ interactionId }))));
+  expect(again.filter(({ status }) => status !== 202)).toEqual([]);
+  const done = async (): Promise<number> => {
+    const workflows = await Promise.all(again.map(({ body }) => bench.world.api.send(workflowPath(body.workflowName))));
+    return workflows.filter(({ body }) => (body as Json).status?.phase === 'Succeeded').length;
+  };
+  await expect.poll(done, { timeout: 3 * MINUTES, interval: 1000 }).toBe(ids.length);
+  expect((await deliveriesOf(ids)).toSorted()).toEqual(ids.toSorted());
+});
+
+test('the cluster has forgotten the version that facteur knows: it lists again', { timeout: 5 * MINUTES }, async () => {
+  const { api } = bench.world;
+  const { facteur, wire } = await startBehindWire('suspended');
+  const id = freshId('forgotten');
+  const { body } = await facteur.send(event({ interactionId: id }));
+  await expectRun(bench.db, id, 'running', MINUTES);
+  // Silence, not failure: facteur goes on believing in the version that it knows.
+  wire.mute();
+  await bench.argo('resume', body.workflowName);
+  await expectPhase(bench, body.workflowName, 'Succeeded');
+  const { metadata } = await api.call(workflowPath(''));
+  await own.local.kill('apiserver');
+  await compact(Number(metadata.resourceVersion));
+  await own.begin('apiserver');
+  wire.restore();
+  await expectRun(bench.db, id, 'succeeded', 2 * MINUTES);
+  expect(facteur.log.some((line) => line.includes('watch interrupted') && line.includes('too old'))).toBe(true);
+});
+
+/** A facteur whose connections to the API server pass through a wire that falls silent when told to. */
+async function startBehindWire(template: string): Promise<{ readonly facteur: Facteur; readonly wire: TcpProxy }> {
+  const { kubeconfig } = await logIn(bench.world);
+  const config = parse(readFileSync(kubeconfig, 'utf8'));
+  const server = new URL(config.clusters[0].cluster.server);
+  const wire = await startTcpProxy(server.hostname, Number(server.port));
+  onTestFinished(() => wire.close());
+  config.clusters[0].cluster.server = `https://127.0.0.1:${wire.port}`;
+  writeFileSync(kubeconfig, stringify(config));
+  return { facteur: await bench.start(template, { access: await accessByKubeconfig(kubeconfig) }), wire };
+}
+
+/** Has etcd forget everything before a revision, as the API server asks it to every five minutes. */
+async function compact(revision: number): Promise<void> {
+  const body = JSON.stringify({ revision: `${revision}`, physical: true });
+  const answer = await fetch(`${own.local.etcdUrl}/v3/kv/compaction`, { method: 'POST', body });
+  expect(answer.status).toBe(200);
+}
+
+test(
+  'etcd comes back from an older backup: facteur sees what is left of its runs',
+  { timeout: 8 * MINUTES },
+  async () => {
+    const { facteur, wire } = await startBehindWire('suspended');
+    const kept = freshId('kept');
+    const { body } = await facteur.send(event({ interactionId: kept }));
+    await expectRun(bench.db, kept, 'running', MINUTES);
+    const restore = await own.snapshot();
+    await own.renewController();
+    const gone = freshId('gone');
+    await facteur.send(event({ interactionId: gone }));
+    await expectRun(bench.db, gone, 'running', 2 * MINUTES);
+    // The cluster goes on for a while after the backup.
+    for (let revision = 0; revision < 500; revision += 1) {
+      await bench.patch(body.workflowName, { metadata: { annotations: { 'facteur.test/revision': `${revision}` } } });
+    }
+    // Silence, so that facteur goes on from a version that the cluster has yet to come to.
+    wire.mute();
+    await restore();
+    await own.renewController();
+    wire.restore();
+    await bench.argo('resume', body.workflowName);
+    await expectRun(bench.db, kept, 'succeeded', 3 * MINUTES);
+    await expectRun(bench.db, gone, 'lost', 3 * MINUTES);
+    expect((await runOf(bench.db, gone)).reason).not.toBe('');
+    const after = freshId('after');
+    await facteur.send(event({ interactionId: after }));
+    await expectRun(bench.db, after, 'running', MINUTES);
+  },
+);
