@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
-const IMAGE = 'registry.ide-newton.ts.net/lab/facteur';
+const IMAGE = 'ghcr.io/proompteng/facteur';
 const READY = {
   metadata: { generation: 2 },
   status: {
@@ -64,7 +64,7 @@ function docker(status = 0): void {
   );
 }
 
-/** Its Knative Service is as the states say, one a question, the last one for ever. */
+/** Its Knative Service has these states, one per query, the last one forever. */
 function kubectl(states: readonly object[], failing = 'nothing'): void {
   const labels = { 'app.kubernetes.io/name': 'facteur' };
   const rendered = [
@@ -145,7 +145,7 @@ describe('npm run deploy', () => {
     );
   });
 
-  test('goes where it is told', () => {
+  test('uses the configured destination', () => {
     const env = { FACTEUR_IMAGE_REGISTRY: 'ghcr.io', FACTEUR_IMAGE_REPOSITORY: 'me/facteur', FACTEUR_IMAGE_TAG: 'v7' };
     const { status } = deploy(
       ['--overlay', 'kubernetes', '--context', 'staging', '--platform', 'linux/arm64', '--timeout', '9'],
@@ -198,7 +198,7 @@ describe('npm run deploy', () => {
     expect(parse(kustomization()).images[0]).toMatchObject({ newTag: 'v6', digest: DIGEST });
   });
 
-  test('waits until Knative has seen the change and runs it', { timeout: 30_000 }, () => {
+  test('waits until Knative has seen the change and runs it', () => {
     const unseen = { ...READY, metadata: { generation: 3 } };
     const starting = {
       ...READY,

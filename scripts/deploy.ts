@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createCommands, type Commands } from './deploy/commands.ts';
-import { withImage } from './deploy/kustomization.ts';
+import { imageName, withImage } from './deploy/kustomization.ts';
 import { parseOptions, USAGE, UsageError, type DeployOptions } from './deploy/options.ts';
 import { knativeProgress, rolloutsOf, type Rollout } from './deploy/rollout.ts';
 
 const POLL_MS = 2_000;
-/** What stands in for the digest of an image that a dry run does not build. */
+/** Placeholder for the digest of an image that a dry run does not build. */
 const UNKNOWN_DIGEST = `sha256:${'0'.repeat(64)}`;
 
 interface Deployment {
@@ -36,7 +36,7 @@ async function deploy(deployment: Deployment): Promise<void> {
   const rollouts = rolloutsOf(commands.read('kubectl', 'kustomize', folder));
   const commit = commands.read('git', 'rev-parse', 'HEAD').trim();
   const dirty = checkTree(deployment);
-  const name = `${options.registry}/${options.repository}`;
+  const name = imageName(readFileSync(kustomization, 'utf8'), options);
   const tag = options.tag ?? `${commit}${dirty ? '-dirty' : ''}`;
   const digest = options.skipBuild ? find(deployment, `${name}:${tag}`) : build(deployment, `${name}:${tag}`, commit);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withImage } from './kustomization.ts';
+import { imageName, withImage } from './kustomization.ts';
 
 const CHOICE = { name: 'ghcr.io/me/facteur', tag: 'v2', digest: `sha256:${'ab'.repeat(32)}` };
 
@@ -42,4 +42,18 @@ test.each([
   ['no YAML', 'images: [\n'],
 ])('refuses a kustomization with %s', (_name, text) => {
   expect(() => withImage(text, CHOICE)).toThrow('no entry "facteur"');
+});
+
+test.each([
+  ['images:\n  - name: facteur\n    newName: ghcr.io/us/facteur\n', {}, 'ghcr.io/us/facteur'],
+  ['images:\n  - name: registry.example.org/lab/facteur\n', {}, 'registry.example.org/lab/facteur'],
+  [
+    'images:\n  - name: facteur\n    newName: ghcr.io/us/facteur\n',
+    { registry: 'localhost:5000' },
+    'localhost:5000/us/facteur',
+  ],
+  ['images:\n  - name: facteur\n    newName: ghcr.io/us/facteur\n', { repository: 'me/it' }, 'ghcr.io/me/it'],
+  ['images:\n  - name: facteur\n', {}, 'docker.io/facteur'],
+])('an image is pushed where the overlay points, unless the environment says otherwise', (text, given, name) => {
+  expect(imageName(text, { registry: undefined, repository: undefined, ...given })).toBe(name);
 });

@@ -1,5 +1,5 @@
 import { isMap, isSeq, parseDocument } from 'yaml';
-import type { YAMLMap } from 'yaml';
+import type { Document, YAMLMap } from 'yaml';
 
 /** What the manifests call the image. An overlay on top of another one has to call it what that one has made of it. */
 const PLACEHOLDER = /(^|\/)facteur$/;
@@ -13,12 +13,36 @@ export interface ImageChoice {
 }
 
 /**
+ * The image that the kustomization names, with registry or repository replaced where they are given.
+ *
+ * @throws Error when it has no `images` entry called `facteur`, or `…/facteur`
+ */
+export function imageName(
+  kustomization: string,
+  { registry, repository }: { readonly registry: string | undefined; readonly repository: string | undefined },
+): string {
+  const { entry } = entryOf(kustomization);
+  const present = String(entry.get('newName') ?? entry.get('name'));
+  const slash = present.indexOf('/');
+  const [host, path] = slash === -1 ? ['docker.io', present] : [present.slice(0, slash), present.slice(slash + 1)];
+  return `${registry ?? host}/${repository ?? path}`;
+}
+
+/**
  * The kustomization with another image; everything else, comments too, stays as it was. With tag and digest both there,
  * people read the one and the cluster goes by the other.
  *
  * @throws Error when it has no `images` entry called `facteur`, or `…/facteur`
  */
 export function withImage(kustomization: string, { name, tag, digest }: ImageChoice): string {
+  const { document, entry } = entryOf(kustomization);
+  entry.set('newName', name);
+  entry.set('newTag', tag);
+  entry.set('digest', digest);
+  return document.toString({ lineWidth: 0, indentSeq: true });
+}
+
+function entryOf(kustomization: string): { readonly document: Document; readonly entry: YAMLMap } {
   const document = parseDocument(kustomization);
   const images = document.get('images');
   const entry = isSeq(images)
@@ -27,8 +51,5 @@ export function withImage(kustomization: string, { name, tag, digest }: ImageCho
   if (entry === undefined || document.errors.length > 0) {
     throw new Error('the kustomization has no entry "facteur" under images');
   }
-  entry.set('newName', name);
-  entry.set('newTag', tag);
-  entry.set('digest', digest);
-  return document.toString({ lineWidth: 0, indentSeq: true });
+  return { document, entry };
 }

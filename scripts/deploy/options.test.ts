@@ -3,8 +3,8 @@ import { parseOptions, UsageError } from './options.ts';
 
 test('says of the image what the environment says', () => {
   expect(parseOptions([], {})).toMatchObject({
-    registry: 'registry.ide-newton.ts.net',
-    repository: 'lab/facteur',
+    registry: undefined,
+    repository: undefined,
     tag: undefined,
   });
   const env = { FACTEUR_IMAGE_REGISTRY: ' ghcr.io ', FACTEUR_IMAGE_REPOSITORY: 'me/facteur', FACTEUR_IMAGE_TAG: '' };

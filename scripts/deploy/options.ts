@@ -7,8 +7,10 @@ export interface DeployOptions {
   /** Of the kubeconfig; undefined is the current one. */
   readonly context: string | undefined;
   readonly platforms: string;
-  readonly registry: string;
-  readonly repository: string;
+  /** Undefined is that of the image that the overlay names. */
+  readonly registry: string | undefined;
+  /** Likewise. */
+  readonly repository: string | undefined;
   /** Undefined is the commit. */
   readonly tag: string | undefined;
   readonly timeoutSeconds: number;
@@ -34,8 +36,8 @@ until it runs, and says which digest that is.
   --platform LIST     linux/amd64,linux/arm64 unless said otherwise
   --timeout SECONDS   how long a rollout may take: 300 unless said otherwise
 
-  FACTEUR_IMAGE_REGISTRY     registry.ide-newton.ts.net unless set
-  FACTEUR_IMAGE_REPOSITORY   lab/facteur unless set
+  FACTEUR_IMAGE_REGISTRY     that of the overlay's image unless set
+  FACTEUR_IMAGE_REPOSITORY   that of the overlay's image unless set
   FACTEUR_IMAGE_TAG          the commit unless set`;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -65,8 +67,8 @@ export function parseOptions(args: readonly string[], env: Environment): DeployO
     overlay: values.overlay,
     context: values.context,
     platforms: values.platform,
-    registry: valueOf(env, 'FACTEUR_IMAGE_REGISTRY') ?? 'registry.ide-newton.ts.net',
-    repository: valueOf(env, 'FACTEUR_IMAGE_REPOSITORY') ?? 'lab/facteur',
+    registry: valueOf(env, 'FACTEUR_IMAGE_REGISTRY'),
+    repository: valueOf(env, 'FACTEUR_IMAGE_REPOSITORY'),
     tag,
     timeoutSeconds: seconds(values.timeout),
     dryRun: values['dry-run'],

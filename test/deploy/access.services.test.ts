@@ -1,37 +1,64 @@
 import { describe, expect, test } from 'vitest';
 import type { ArgoClient } from '../../src/clients/argo/workflows.ts';
-import { findManifest, OVERLAYS, renderOverlay, type Manifest } from './manifests.ts';
-import { workloadsOf } from './workloads.ts';
+import { findManifest, OVERLAYS, renderOverlay } from './manifests.ts';
+import { policiesOf, reaching, selects, servedAt, shippedConfig } from './reach.ts';
+import { granted } from './rights.ts';
+import { serverOf, workloadsOf } from './workloads.ts';
 
 /** Pods that talk to the cluster's API. The others get no token, so they have none to lose. */
 const WITH_TOKEN = ['Service facteur', 'Deployment facteur', 'Deployment facteur-consumer', 'Deployment facteur-alloy'];
 
-/** The verb that each call of the client needs. Type-checked: a new call has to say what it needs. */
-const NEEDS: Record<Exclude<keyof ArgoClient, 'serverVersion' | 'close'>, string> = {
+/** The verb that each call of the client needs; `/version`, `/readyz` and the keys for tokens are everybody's. Type-checked: a new call has to say what it needs. */
+const NEEDS: Record<Exclude<keyof ArgoClient, 'serverVersion' | 'tokenKeys' | 'isReady' | 'close'>, string> = {
   createWorkflow: 'create workflows',
   getWorkflow: 'get workflows',
   listWorkflows: 'list workflows',
   watchWorkflows: 'watch workflows',
+  patchWorkflowIf: 'patch workflows',
   patchWorkflow: 'patch workflows',
   getWorkflowTemplate: 'get workflowtemplates',
+  listWorkflowTemplates: 'list workflowtemplates',
+  watchWorkflowTemplates: 'watch workflowtemplates',
   podLog: 'get pods/log',
 };
 
-/** The NetworkPolicy fields that these tests read. */
-interface Policy {
-  readonly podSelector: { readonly matchLabels?: Readonly<Record<string, string>> };
-  readonly policyTypes: readonly string[];
-  readonly ingress?: readonly { readonly from?: readonly object[] }[];
-}
+/** Requests, probes and measurements of Knative's sidecar, which passes requests on to the one port of the Service. */
+const SIDECAR = [8012, 8013, 8022, 8112, 9090, 9091];
+/** Pods that Argo made, whatever else runs in their namespace. */
+const WORKFLOWS = 'argo-workflows/workflows.argoproj.io/workflow';
+
+/** Pods that deliver the records of KafkaSources. */
+const DISPATCHERS = 'knative-eventing/app=kafka-source-dispatcher';
+
+/** Who may reach which ports of the server: what a port serves is in {@link servedAt}. */
+const REACHES_SERVER: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
+  knative: {
+    [WORKFLOWS]: [8083],
+    [DISPATCHERS]: [8081],
+    'istio-system': SIDECAR,
+    'knative-serving': SIDECAR,
+    'kourier-system': SIDECAR,
+  },
+  lab: {
+    [WORKFLOWS]: [8083],
+    [DISPATCHERS]: [8081],
+    'jangar/app.kubernetes.io/name=jangar': [8081],
+    tailscale: [8083],
+    'istio-system': SIDECAR,
+    'knative-serving': SIDECAR,
+    'kourier-system': SIDECAR,
+  },
+  kubernetes: { [WORKFLOWS]: [8083], 'ingress-nginx': [8082] },
+  'kubernetes-kafka': { [WORKFLOWS]: [8083], 'ingress-nginx': [8082] },
+};
 
 describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = renderOverlay(overlay);
+  const isKnative = manifests.some(({ apiVersion }) => apiVersion.startsWith('serving.knative.dev/'));
 
   test('lets facteur do in the workflows’ namespace what it does, and nothing else', () => {
     expect(granted(manifests, 'facteur')).toEqual(
-      Object.values(NEEDS)
-        .map((need) => `argo-workflows: ${need}`)
-        .toSorted(),
+      [...new Set(Object.values(NEEDS))].map((need) => `argo-workflows: ${need}`).toSorted(),
     );
   });
 
@@ -60,7 +87,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(new Set(accounts.map((account) => account['automountServiceAccountToken']))).toEqual(new Set([false]));
   });
 
-  test('lets nobody in who is not named', () => {
+  test('denies all traffic that is not listed', () => {
     expect(findManifest(manifests, 'NetworkPolicy nobody-in')['spec']).toEqual({
       podSelector: {},
       policyTypes: ['Ingress'],
@@ -69,6 +96,69 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
       ingress.filter(({ from = [] }) => from.length === 0),
     );
     expect(open).toEqual([]);
+  });
+
+  test('lets only these reach the server, each at the ports that it needs', () => {
+    const { labels } = serverOf(manifests);
+    expect(reaching(policiesOf(manifests), labels)).toEqual(REACHES_SERVER[overlay]);
+  });
+
+  test('has a port for each door, which nothing in the pod has taken', async () => {
+    expect(await servedAt(manifests)).toEqual({
+      8080: [],
+      8081: ['intake'],
+      8082: ['discord'],
+      8083: ['api'],
+      8084: ['metrics'],
+    });
+    const [container] = serverOf(manifests).spec.containers;
+    const ports = container?.ports?.map(({ containerPort }) => containerPort);
+    expect(ports).toEqual(isKnative ? [8080] : [8080, 8081, 8082, 8083, 8084]);
+    expect(SIDECAR.filter((port) => [8080, 8081, 8082, 8083, 8084].includes(port))).toEqual([]);
+  });
+
+  test('routes workflows to /v1 by the configured name', async () => {
+    const { server } = await shippedConfig(manifests);
+    const [name, namespace] = new URL(server.publicUrl ?? '').hostname.split('.');
+    const service = manifests.find(
+      ({ kind, apiVersion, metadata }) => kind === 'Service' && apiVersion === 'v1' && metadata.name === name,
+    );
+    expect(service).toMatchObject({ metadata: { namespace }, spec: { ports: [{ port: 80, targetPort: 8083 }] } });
+  });
+
+  test('sends what KafkaSources deliver to intake, past Knative’s gateway', () => {
+    const sinks = manifests.filter(({ kind }) => kind === 'KafkaSource').map(({ spec }) => spec.sink.ref);
+    for (const { apiVersion, name } of sinks) {
+      const service = manifests.find(
+        (one) => one.apiVersion === apiVersion && one.kind === 'Service' && one.metadata.name === name,
+      );
+      expect(service).toMatchObject({ apiVersion: 'v1', spec: { ports: [{ port: 80, targetPort: 8081 }] } });
+    }
+    expect(sinks).toHaveLength(isKnative ? 2 : 0);
+  });
+
+  test('allows facteur the service accounts that it is configured to name', async () => {
+    const { argo, codex } = await shippedConfig(manifests);
+    const { spec } = findManifest(manifests, 'ValidatingAdmissionPolicy facteur-workflows');
+    const accounts = JSON.parse(spec.variables[0].expression) as readonly string[];
+    expect(accounts.toSorted()).toEqual([argo.serviceAccount, codex.serviceAccount].toSorted());
+  });
+
+  test('leads Discord to its door only', () => {
+    const services = manifests.filter(
+      ({ kind, metadata }) => kind === 'Service' && metadata.name === 'facteur-discord',
+    );
+    expect(services.map(({ spec }) => spec.ports[0].targetPort)).toEqual(isKnative ? [] : [8082]);
+  });
+
+  test('keeps intake closed to senders without a token, where senders can carry one', () => {
+    const variable = 'FACTEUR_SERVER_INTAKE_TOKENS';
+    const entry = serverOf(manifests).spec.containers[0]?.env?.find(({ name }) => name === variable);
+    // KafkaSource cannot send a header of the operator's choice.
+    const expected = isKnative
+      ? undefined
+      : { name: variable, valueFrom: { secretKeyRef: { name: 'facteur-intake', key: 'tokens' } } };
+    expect(entry).toEqual(expected);
   });
 
   test('lets no pod reach everything', () => {
@@ -87,30 +177,3 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(text.match(/"cidr":"0\.0\.0\.0\/0","except":\["169\.254\.0\.0\/16"\]/g)).toHaveLength(everywhere.length);
   });
 });
-
-function policiesOf(manifests: readonly Manifest[]): readonly Policy[] {
-  return manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec as Policy);
-}
-
-function selects({ matchLabels = {} }: Policy['podSelector'], labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(matchLabels).every(([name, value]) => labels[name] === value);
-}
-
-/** What a service account may do, sorted: `namespace: verb resource`. */
-function granted(manifests: readonly Manifest[], account: string): readonly string[] {
-  const bindings = manifests.filter(
-    ({ kind, subjects }) => kind === 'RoleBinding' && subjects.some(({ name }: { name: string }) => name === account),
-  );
-  return bindings.flatMap((binding) => rulesOf(manifests, binding)).toSorted();
-}
-
-function rulesOf(manifests: readonly Manifest[], { metadata, roleRef }: Manifest): readonly string[] {
-  const { namespace } = metadata;
-  const role = manifests.find(
-    (one) => one.kind === 'Role' && one.metadata.name === roleRef.name && one.metadata.namespace === namespace,
-  );
-  const rules = (role?.['rules'] ?? []) as readonly { readonly resources: string[]; readonly verbs: string[] }[];
-  return rules.flatMap(({ resources, verbs }) =>
-    resources.flatMap((resource) => verbs.map((verb) => `${namespace}: ${verb} ${resource}`)),
-  );
-}

@@ -14,6 +14,7 @@ interface Resource<V extends string, K extends string, S> {
     readonly name: string;
     readonly namespace: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly spec: S;
 }
@@ -27,6 +28,8 @@ interface Destination {
     readonly namespace: string;
   };
   readonly uri?: `/${string}`;
+  /** Whom the sender's token is for. */
+  readonly audience?: string;
 }
 
 interface FromSecret {
@@ -56,7 +59,7 @@ export type IKafkaSource = Resource<
       readonly backoffPolicy: 'linear' | 'exponential';
       /** ISO 8601. */
       readonly backoffDelay: `PT${string}S`;
-      readonly deadLetterSink: Destination;
+      readonly deadLetterSink?: Destination;
     };
   }
 >;
@@ -73,16 +76,17 @@ export type IKafkaSink = Resource<
 >;
 
 export type IKafkaTopic = Resource<
-  'kafka.strimzi.io/v1',
+  'kafka.strimzi.io/v1' | 'kafka.strimzi.io/v1beta2',
   'KafkaTopic',
   {
     readonly topicName: string;
     readonly partitions: number;
     readonly replicas: number;
     readonly config: {
-      readonly 'cleanup.policy': 'delete' | 'compact';
+      readonly 'cleanup.policy'?: 'delete' | 'compact';
       readonly 'retention.ms': number;
-      readonly 'min.insync.replicas': number;
+      readonly 'segment.bytes'?: number;
+      readonly 'min.insync.replicas'?: number;
     };
   }
 >;
@@ -106,6 +110,8 @@ export type ICluster = Resource<
   'Cluster',
   {
     readonly imageName: string;
+    readonly imagePullPolicy?: 'IfNotPresent' | 'Always';
+    readonly inheritedMetadata?: { readonly annotations: Readonly<Record<string, string>> };
     readonly instances: number;
     readonly bootstrap: {
       readonly initdb: {

@@ -11,8 +11,11 @@ const SPEC = TEMPLATE!['spec'];
 const { container } = SPEC.templates[0];
 const VARIABLES: readonly { name: string; value?: string; valueFrom?: object }[] = container.env;
 
+/** The variable of a parameter; those that facteur adds are called after it already. */
+const variableOf = (name: string): string => `FACTEUR_${name.replace(/^facteur_/, '').toUpperCase()}_BASE64`;
+
 /** What a script would run, a shell would expand and JSON would break on. */
-const HOSTILE = `'"; touch pwned; $(touch pwned) \`touch pwned\` \${IFS} $PATH \\ \n JSON\n{"a": 1} -n %s Objective: `;
+const HOSTILE = `'"; $$ $(GITHUB_TOKEN) $$(HOME) touch pwned; $(touch pwned) \`touch pwned\` \${IFS} $PATH \\ \n JSON\n{"a": 1} -n %s Objective: `;
 
 describe('the dispatch template', () => {
   test('takes what users wrote into variables only, one parameter each', () => {
@@ -24,20 +27,12 @@ describe('the dispatch template', () => {
     const tagged = VARIABLES.filter(({ value }) => value?.includes('{{'));
     const names: string[] = given.parameters.map(({ name }: { name: string }) => name);
     expect(tagged).toEqual(
-      names.map((name) => ({ name: `FACTEUR_${name.toUpperCase()}`, value: `{{workflow.parameters.${name}}}` })),
+      names.map((name) => ({ name: variableOf(name), value: `{{=sprig.b64enc(workflow.parameters.${name})}}` })),
     );
     expect(env).toBe(VARIABLES);
   });
 
-  test('sets what users wrote before any secret, so that $(NAME) finds none', () => {
-    const last = VARIABLES.findLastIndex(({ value }) => value?.includes('{{'));
-    const first = VARIABLES.findIndex(({ valueFrom }) => valueFrom !== undefined);
-    expect(last).toBeLessThan(first);
-    expect(VARIABLES.slice(0, last + 1).every(({ value }) => value?.includes('{{'))).toBe(true);
-    expect(container.envFrom).toBeUndefined();
-  });
-
-  test('has a value for every parameter that the commands out of the box send', () => {
+  test('has a value for every parameter of the built-in commands', () => {
     const given = new Map<string, string>(
       SPEC.arguments.parameters.map((one: { name: string; value: string }) => [one.name, one.value]),
     );
@@ -60,12 +55,25 @@ describe('its script', () => {
     executable(
       'jq',
       `
-      const [, , , name, filter] = process.argv.slice(2);
+      const args = process.argv.slice(2);
+      if (args[0] === '-rR') {
+        const [, claims] = require('node:fs').readFileSync(0, 'utf8').split('.');
+        console.log(JSON.parse(Buffer.from(claims, 'base64url')).sub);
+        process.exit();
+      }
+      const [, , , name, filter] = args;
       if (filter !== '.[$name] // empty') { throw new Error('unknown filter ' + filter); }
       const value = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))[name];
       if (value !== undefined && value !== null && value !== false) { console.log(String(value)); }`,
     );
-    executable('codex-plan', `require('node:fs').writeFileSync('seen.json', JSON.stringify(process.env))`);
+    executable(
+      'curl',
+      `
+      const sent = { args: process.argv.slice(2), stdin: require('node:fs').readFileSync(0, 'utf8') };
+      require('node:fs').writeFileSync('report.json', JSON.stringify(sent));
+      process.exit(22);`,
+    );
+    executable('codex-implement', `require('node:fs').writeFileSync('seen.json', JSON.stringify(process.env))`);
   });
 
   afterEach(() => {
@@ -84,8 +92,8 @@ describe('its script', () => {
       SPEC.arguments.parameters.map((one: { name: string; value: string }) => [one.name, one.value]),
     );
     const env = Object.entries({ ...given, ...parameters }).map(([name, value]) => [
-      `FACTEUR_${name.toUpperCase()}`,
-      value,
+      variableOf(name),
+      Buffer.from(value).toString('base64'),
     ]);
     const [shell, flags, script] = container.args;
     expect([shell, flags]).toEqual(['/bin/bash', '-lc']);
@@ -95,8 +103,7 @@ describe('its script', () => {
       env: {
         PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
         ...Object.fromEntries(env),
-        OUTPUT: '',
-        PLAN_OUTPUT_PATH: join(folder, 'none'),
+        IMPLEMENTATION_OUTPUT_PATH: join(folder, 'none'),
       },
       stdio: 'pipe',
     });
@@ -108,14 +115,14 @@ describe('its script', () => {
       prompt: HOSTILE,
       title: HOSTILE,
       runId: '42',
-      stage: 'implementation',
-      postToGithub: true,
+      stage: 'review',
+      postToGithub: 'TRUE',
     });
     const seen = run({ action: 'plan', payload, content: 'not this' });
     expect(seen).toMatchObject({
       CODEX_PROMPT: HOSTILE,
-      CODEX_STAGE: 'implementation',
-      CODEX_RELAY_RUN_ID: '42',
+      CODEX_STAGE: 'review',
+      CODEX_CHANNEL_RUN_ID: '42',
       POST_TO_GITHUB: 'true',
     });
     expect(seen['ISSUE_TITLE']).toBe(HOSTILE);
@@ -126,8 +133,7 @@ describe('its script', () => {
     const seen = run({ action: 'review', project: HOSTILE, artifact: 'https://example.org/1' });
     expect(seen['CODEX_PROMPT']).toBe(`Action: review\nProject: ${HOSTILE}\nArtifact: https://example.org/1\n`);
     expect(seen).toMatchObject({
-      CODEX_STAGE: 'planning',
-      FACTEUR_ACTION: 'review',
+      CODEX_STAGE: 'implementation',
       ISSUE_REPO: '',
       ISSUE_NUMBER: '',
       POST_TO_GITHUB: 'false',
@@ -135,11 +141,36 @@ describe('its script', () => {
     expect(existsSync(join(folder, 'pwned'))).toBe(false);
   });
 
+  test('reports once about its own run, and a report that fails changes nothing', () => {
+    const claims = Buffer.from(JSON.stringify({ sub: 'run-1' })).toString('base64url');
+    const token = `head.${claims}.signature`;
+    run({ action: 'plan', facteur_url: 'http://facteur-api.facteur.svc', facteur_token: token });
+    const { args, stdin } = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'));
+    expect(args).toContain('http://facteur-api.facteur.svc/v1/runs/run-1/events');
+    expect(args).toContain('{"type": "agent.finished"}');
+    // Whoever lists processes sees arguments.
+    expect(args.join(' ')).not.toContain(token);
+    expect({ stdin, header: args[args.indexOf('@-') - 1] }).toEqual({
+      stdin: `Authorization: Bearer ${token}\n`,
+      header: '-H',
+    });
+  });
+
+  test('reports nothing where facteur lets nobody report', () => {
+    run({ action: 'plan' });
+    expect(existsSync(join(folder, 'report.json'))).toBe(false);
+  });
+
   test('takes the text of a form', () => {
     expect(run({ action: 'plan', content: HOSTILE })['CODEX_PROMPT']).toBe(HOSTILE);
   });
 
-  test('fails with a payload that is no JSON', () => {
+  test('fails without anything to do, as the Go service’s template does without a prompt', () => {
+    expect(() => run({})).toThrow(/neither a prompt nor options/);
+    expect(existsSync(join(folder, 'seen.json'))).toBe(false);
+  });
+
+  test('fails with a payload that is not JSON', () => {
     expect(() => run({ payload: HOSTILE })).toThrow(/SyntaxError/);
     expect(existsSync(join(folder, 'seen.json'))).toBe(false);
   });

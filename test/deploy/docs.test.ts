@@ -2,16 +2,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { allCommands } from '../../src/commands.ts';
-import type { CliIo } from '../../src/entry/cli/io.ts';
+import { allCommands } from '../../src/cli/wiring.ts';
+import type { CliIo } from '../../src/cli/io.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DOCUMENTS = [
+  'docs/facteur-discord-argo.md',
   'docs/install.md',
   'docs/upgrade.md',
   'docs/security.md',
   'docs/runbook.md',
   'docs/metrics.md',
+  'docs/testing.md',
   'deploy/README.md',
 ];
 
@@ -22,9 +24,9 @@ function codeOf(text: string): string {
   return [...blocks, ...spans].join('\n');
 }
 
-function commandNames(): ReadonlySet<string> {
+async function commandNames(): Promise<ReadonlySet<string>> {
   const program = new Command();
-  for (const register of allCommands({ version: '', commit: '' })) {
+  for (const register of await allCommands({ version: '', commit: '' })) {
     register(program, { env: {} } as CliIo);
   }
   return new Set(program.commands.map((command) => command.name()));
@@ -38,7 +40,7 @@ describe.each(DOCUMENTS)('%s', (path) => {
     const named = [...text.matchAll(/(?<![\w/])(?:deploy|docs|examples|test|\.github)\/[\w./-]*[\w/]/g)].map(
       ([name]) => name,
     );
-    const links = [...text.matchAll(/\]\((?!#)([^)#]+)/g)].map(([, link = '']) => join(dirname(path), link));
+    const links = [...text.matchAll(/\]\((?!#|https?:)([^)#]+)/g)].map(([, link = '']) => join(dirname(path), link));
     expect(named.length + links.length).toBeGreaterThan(0);
     // The reader's own.
     const ours = [...named, ...links].filter((name) => !name.startsWith('deploy/overlays/mine'));
@@ -63,16 +65,22 @@ describe.each(DOCUMENTS)('%s', (path) => {
   });
 
   test('sets variables that mean something', () => {
-    const known =
-      readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8') +
-      readFileSync(join(ROOT, 'scripts/deploy/options.ts'), 'utf8') +
-      readFileSync(join(ROOT, 'test/e2e/stack.ts'), 'utf8');
+    const known = [
+      'docs/configuration.md',
+      'package.json',
+      'scripts/cluster/service.ts',
+      'scripts/rehearse-upgrade.ts',
+      'scripts/deploy/options.ts',
+      'test/e2e/stack.ts',
+    ]
+      .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+      .join('\n');
     const named = [...text.matchAll(/\bFACTEUR_\w+/g)].map(([name]) => name);
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  test('calls commands that facteur has', () => {
-    const names = commandNames();
+  test('calls commands that facteur has', async () => {
+    const names = await commandNames();
     const called = [...code.matchAll(/(?:-- facteur|npm run (?:-s )?facteur --|^facteur) ([a-z-]+)/gm)].map(
       ([, name = '']) => name,
     );

@@ -28,7 +28,7 @@ const IDENTITY = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {};
 /** What the build stage takes from the repository. */
 const COPIED = [...DOCKERFILE.matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '));
 
-test('hadolint has nothing to say', { timeout: 120_000 }, () => {
+test('hadolint has nothing to say', () => {
   const { stdout, stderr, status } = spawnSync(findTool('hadolint'), [join(ROOT, 'Dockerfile')], { encoding: 'utf8' });
   expect({ stdout, stderr, status }).toEqual({ stdout: '', stderr: '', status: 0 });
 });
@@ -78,7 +78,7 @@ describe('what the image holds', () => {
     const executable = join(folder, 'app/bin/facteur');
     writeFileSync(executable, readFileSync(executable, 'utf8').replace(/^.*/, `#!${join(folder, 'node')}`));
     changeModes(join(folder, 'app'), (mode) => mode & ~0o222);
-  }, 120_000);
+  });
 
   afterAll(() => {
     changeModes(join(folder, 'app'), (mode) => mode | 0o200);
@@ -109,7 +109,7 @@ describe('what the image holds', () => {
     expect(said).not.toMatch(/permission denied|rejected/);
   });
 
-  test('needs nothing but itself to say what it can do, and writes nothing', { timeout: 120_000 }, () => {
+  test('needs nothing but itself to say what it can do, and writes nothing', () => {
     expect(facteur(['config', 'check'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 1 });
     expect(facteur(['migrate'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 0, stderr: '' });
   });

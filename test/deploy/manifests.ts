@@ -17,6 +17,7 @@ export interface Manifest {
     readonly name: string;
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   // oxlint-disable-next-line typescript/no-explicit-any -- see above
   readonly [field: string]: any;

@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { measureClient } from '../../src/base/telemetry-client.ts';
-import { createCommandMetrics } from '../../src/dispatch/command-metrics.ts';
-import { createKafkaMetrics } from '../../src/entry/kafka/kafka-metrics.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
+import { createKafkaEvents } from '../../src/entry/kafka/kafka-events.ts';
+import type { ClaimedDecision } from '../../src/ledger/approval-queue.ts';
+import { DecideEvents } from '../../src/submit/decide-events.ts';
 import { startCluster, type Json } from '../support/cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor } from '../support/discord-door.ts';
@@ -28,8 +31,9 @@ const QUERIES: readonly (readonly [string, string])[] = [
   ),
 ];
 
-/** Labels that Prometheus adds by itself. */
-const ADDED = ['le', 'instance'];
+/** Labels that Prometheus adds by itself, or the receiver of pushed metrics. */
+const ADDED = ['le', 'instance', 'job', 'namespace'];
+const RUNBOOK = 'https://github.com/proompteng/facteur/blob/main/docs/runbook.md';
 
 let database: TestDatabase | undefined;
 /** What a facteur shows after some runs through every door. */
@@ -39,23 +43,48 @@ const documented = [...readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8').match
 );
 afterAll(() => database?.close());
 
+const DECISION: ClaimedDecision = {
+  runId: 'r',
+  key: 'k',
+  fence: 1,
+  namespace: 'argo',
+  workflowName: 'w',
+  workflowUid: 'u',
+  command: 'plan',
+  traceparent: '',
+  nodeId: 'n',
+  node: 'approve',
+  startedAt: '',
+  verdict: 'approved',
+  decidedBy: 'ada',
+  decidedAt: new Date(1000),
+  requestedAt: new Date(0),
+  reason: '',
+  outputs: {},
+  attempts: 1,
+};
+
 test('runs through every door are driven, and what facteur shows of them is scraped', async () => {
   const { scrape } = await startTestTelemetry();
   // After telemetry, so that its statements are measured.
   database = await createTestDatabase();
   const { db } = database;
   const cluster = await startCluster({ defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
-  const { discord, facteur } = await openDiscordDoor({ db, cluster, roles: ['http', 'submit', 'follow', 'notify'] });
+  const { discord, facteur } = await openDiscordDoor({
+    ...{ db, cluster, roles: ['http', 'submit', 'follow', 'notify'] },
+    env: { FACTEUR_DISCORD_REGISTER_COMMANDS: 'true' },
+  });
   const { interactionId } = await discord.people.command('plan', [{ name: 'objective', value: 'x' }], {
     id: '200000000000000001',
   });
   await facteur.send(codexTask({ deliveryId: 'd1' }));
   await expectRun(db, interactionId, 'succeeded');
   await expectRun(db, 'd1', 'succeeded');
-  const events = createKafkaMetrics('commands', createCommandMetrics({}));
+  const events = createKafkaEvents('commands', new DispatchEvents(() => ({ commands: {}, roleMap: {} }), silentLogger));
   events.committed({ partition: 0, offset: 1n });
   events.retried({ command: 'plan', code: 'postgres.unavailable' });
   events.lag(new Map([[0, 1n]]));
+  new DecideEvents(silentLogger).settled(DECISION, { kind: 'applied' });
   // A request that never had an answer.
   const unanswered = { method: 'PATCH', purpose: 'edit the message', host: 'discord.com' };
   await expect(measureClient('discord')(unanswered, () => Promise.reject(new Error('reset')))).rejects.toThrow('reset');
@@ -69,6 +98,13 @@ test('runs through every door are driven, and what facteur shows of them is scra
 
 describe.each(QUERIES)('%s: %s', (_what, text) => {
   const { selectors, groupings } = readQuery(text);
+
+  test('looks at facteur’s series only', () => {
+    for (const { matchers } of selectors) {
+      const jobs = matchers.filter(({ label }) => label === 'job').map(({ operator, value }) => operator + value);
+      expect(['=~(.+/)?facteur', '=~$job']).toContain(jobs.join());
+    }
+  });
 
   test('asks for metrics that facteur emits, by labels that they have', () => {
     expect(selectors.length).toBeGreaterThan(0);
@@ -90,6 +126,9 @@ function matching({ name, matchers }: Selector): Record<string, string>[] {
     .flatMap(([, all]) => all)
     .filter((labels) =>
       matchers.every(({ label, operator, value }) => {
+        if (ADDED.includes(label)) {
+          return true;
+        }
         const actual = labels[label];
         return actual !== undefined && (operator !== '=' || actual === value);
       }),
@@ -112,12 +151,12 @@ describe.each(ALERTS)('$alert', ({ alert, expr, labels, annotations }) => {
     expect(['critical', 'warning', 'info']).toContain(labels.severity);
     expect(annotations.summary.length).toBeGreaterThan(10);
     expect(annotations.description.length).toBeGreaterThan(20);
-    expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+    expect(annotations.runbook_url).toBe(`${RUNBOOK}#${alert.toLowerCase()}`);
     expect(readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8')).toContain(`### ${alert}\n`);
   });
 });
 
-test('every alert has a name of its own, and the runbook tells of no other', () => {
+test('every alert has a unique name, and the runbook has no other', () => {
   const names = ALERTS.map(({ alert }) => alert);
   expect(new Set(names).size).toBe(names.length);
   const told = [...readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8').matchAll(/^### (Facteur\w+)$/gm)].map(

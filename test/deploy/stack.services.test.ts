@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import { EVERYTHING } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { findManifest, OVERLAYS, renderOverlay } from './manifests.ts';
+import { findManifest, type Manifest, OVERLAYS, renderOverlay } from './manifests.ts';
 import { environmentOf, facteursOf, serverOf } from './workloads.ts';
 
 /** Values of the shape that the Secrets hold. */
 const STAND_IN: Readonly<Record<string, string>> = {
+  FACTEUR_SERVER_INTAKE_TOKENS: 'stand-in',
   FACTEUR_DISCORD_BOT_TOKEN: 'token',
   FACTEUR_DISCORD_APPLICATION_ID: '123456789012345678',
   FACTEUR_DISCORD_PUBLIC_KEY: 'a'.repeat(64),
   FACTEUR_SERVER_API_TOKENS: 'token',
+  FACTEUR_SERVER_RUN_TOKEN_KEYS: '[{"id":"20260101","secret":"a-key-of-at-least-thirty-two-bytes"}]',
   FACTEUR_POSTGRES_DSN: 'postgresql://facteur:secret@facteur-vector-cluster-rw.facteur:5432/facteur_kb',
   FACTEUR_REDIS_URL: 'redis://redis:6379/0',
   FACTEUR_CONSUMER_SASL_MECHANISM: 'SCRAM-SHA-512',
@@ -16,13 +19,14 @@ const STAND_IN: Readonly<Record<string, string>> = {
   FACTEUR_CONSUMER_SASL_PASSWORD: 'secret',
 };
 
-/** What every facteur is told, whatever it does. */
-const SHARED = [
-  'FACTEUR_CONFIG_FILE',
-  'FACTEUR_POSTGRES_DSN',
-  'FACTEUR_DISCORD_BOT_TOKEN',
-  'FACTEUR_DISCORD_APPLICATION_ID',
-];
+const MAINTAIN = 'CronJob facteur-maintain';
+
+/** What every facteur is told, whatever it does; retention is given no more secrets than it needs. */
+const SHARED = ['FACTEUR_CONFIG_FILE', 'FACTEUR_POSTGRES_DSN'];
+const SHARED_BY_SERVICES = [...SHARED, 'FACTEUR_DISCORD_BOT_TOKEN', 'FACTEUR_DISCORD_APPLICATION_ID'];
+
+const configOf = (manifests: readonly Manifest[]): string | undefined =>
+  manifests.map(({ data }) => data?.['config.yaml'] as string | undefined).find((text) => text !== undefined);
 
 describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = renderOverlay(overlay);
@@ -32,37 +36,39 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     const server = environmentOf(serverOf(manifests).spec);
     expect(server['FACTEUR_CONFIG_FILE']).toBe('/config/config.yaml');
     expect(server['FACTEUR_POSTGRES_DSN']).toEqual({ name: 'facteur-vector-cluster-app', key: 'uri' });
-    for (const { spec } of ours) {
+    for (const { title, spec } of ours) {
       const env = environmentOf(spec);
-      expect(SHARED.filter((name) => JSON.stringify(env[name]) !== JSON.stringify(server[name]))).toEqual([]);
+      const shared = title === MAINTAIN ? SHARED : SHARED_BY_SERVICES;
+      expect(shared.filter((name) => JSON.stringify(env[name]) !== JSON.stringify(server[name]))).toEqual([]);
     }
   });
 
-  test.each(ours)('$title reads a configuration that is right, and knows every variable', async ({ spec }) => {
-    const config = manifests.find(({ metadata }) => metadata.name.startsWith('facteur-config-'));
+  test.each(ours)('$title reads a configuration that is right, and knows every variable', async ({ title, spec }) => {
     const env = Object.entries(environmentOf(spec)).map(
       ([name, value]) => [name, typeof value === 'string' ? value : STAND_IN[name]] as const,
     );
     expect(env.filter(([, value]) => value === undefined)).toEqual([]);
-    const readFile = (): Promise<string> => Promise.resolve(config?.['data']['config.yaml']);
-    expect((await loadConfig({ env: Object.fromEntries(env), readFile, strict: true })).warnings).toEqual([]);
+    const readFile = (): Promise<string> => Promise.resolve(configOf(manifests) ?? '');
+    const require = title === MAINTAIN ? (['postgres'] as const) : EVERYTHING;
+    const read = await loadConfig({ env: Object.fromEntries(env), readFile, strict: true, require });
+    expect(read.warnings).toEqual([]);
   });
 });
 
 describe('the Knative overlay', () => {
   const manifests = renderOverlay('knative');
 
-  test('has one instance at least, for the inside of the cluster only', () => {
+  test('has two instances at least, for the inside of the cluster only', () => {
     const { metadata, spec } = findManifest(manifests, 'Service facteur');
     expect(metadata.labels).toMatchObject({ 'networking.knative.dev/visibility': 'cluster-local' });
-    expect(spec.template.metadata.annotations).toMatchObject({ 'autoscaling.knative.dev/min-scale': '1' });
+    expect(spec.template.metadata.annotations).toMatchObject({ 'autoscaling.knative.dev/min-scale': '2' });
   });
 
   test('brings each topic to its door', () => {
     const sources = manifests.filter(({ kind }) => kind === 'KafkaSource');
     expect(sources.map(({ spec }) => [spec.topics, spec.consumerGroup, spec.sink.ref.name, spec.sink.uri])).toEqual([
-      [['github.issues.codex.tasks'], 'facteur-codex-listener', 'facteur', '/codex/tasks'],
-      [['discord.commands.incoming'], 'facteur-consumer', 'facteur', '/events'],
+      [['github.issues.codex.tasks'], 'facteur-codex-listener', 'facteur-internal', '/codex/tasks'],
+      [['discord.commands.incoming'], 'facteur-consumer', 'facteur-internal', '/events'],
     ]);
   });
 
@@ -84,9 +90,8 @@ describe('the Knative overlay', () => {
     expect(findManifest(manifests, 'Cluster facteur-vector-cluster')['spec'].bootstrap.initdb).toMatchObject({
       postInitApplicationSQL: expect.arrayContaining(['CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public']),
     });
-    const config = manifests.find(({ metadata }) => metadata.name.startsWith('facteur-config-'));
     const redis = findManifest(manifests, 'Redis facteur-redis').metadata.name;
-    expect(config?.['data']['config.yaml']).toContain(`redis://${redis}:6379/0`);
+    expect(configOf(manifests)).toContain(`redis://${redis}:6379/0`);
   });
 });
 

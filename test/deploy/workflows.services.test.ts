@@ -17,11 +17,11 @@ function audit(folder: string): { readonly status: number | null; readonly found
   return { status, found: (JSON.parse(stdout) as { ident: string }[]).map(({ ident }) => ident) };
 }
 
-test('zizmor finds nothing in the workflows', { timeout: 120_000 }, () => {
+test('zizmor finds nothing in the workflows', () => {
   expect(audit(FOLDER)).toEqual({ status: 0, found: [] });
 });
 
-test('zizmor would find an action that is not pinned', { timeout: 120_000 }, () => {
+test('zizmor would find an action that is not pinned', () => {
   const folder = mkdtempSync(join(tmpdir(), 'facteur-github-'));
   try {
     cpSync(FOLDER, join(folder, '.github'), { recursive: true });

@@ -9,7 +9,8 @@ const WORKFLOWS = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(
 interface Job {
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
-  readonly steps: readonly {
+  /** Absent in a job that calls a workflow of ours. */
+  readonly steps?: readonly {
     readonly uses?: string;
     readonly run?: string;
     readonly with?: Readonly<Record<string, unknown>>;
@@ -21,32 +22,32 @@ function jobsOf(text: string): readonly Job[] {
 }
 
 test('there are workflows to look at', () => {
-  expect(WORKFLOWS.map(({ name }) => name)).toEqual(['image.yml', 'test.yml']);
+  expect(WORKFLOWS.map(({ name }) => name)).toEqual(['image.yml', 'release.yml', 'test.yml']);
 });
 
 describe.each(WORKFLOWS)('$name', ({ text }) => {
   const jobs = jobsOf(text);
 
   test('names every action by its commit, and says which release that is', () => {
-    const uses = text.split('\n').filter((line) => line.includes('uses:'));
+    const uses = text.split('\n').filter((line) => line.includes('uses:') && !line.includes('uses: $/'));
     expect(uses.length).toBeGreaterThan(1);
     expect(uses.filter((line) => !/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))).toEqual([]);
   });
 
   test('names one release of each action', () => {
-    const uses = jobs.flatMap(({ steps }) => steps.flatMap((step) => step.uses ?? []));
+    const uses = jobs.flatMap(({ steps = [] }) => steps.flatMap((step) => step.uses ?? []));
     const commits = Map.groupBy(uses, (use) => use.split('@')[0]);
     expect([...commits].filter(([, all]) => new Set(all).size > 1)).toEqual([]);
   });
 
   test('grants nothing that a job does not ask for, and ends', () => {
     expect(parse(text).permissions).toEqual({});
-    expect(jobs.filter(({ permissions }) => permissions?.['contents'] !== 'read')).toEqual([]);
-    expect(jobs.filter((job) => job['timeout-minutes'] === undefined)).toEqual([]);
+    expect(jobs.filter(({ permissions }) => !['read', 'write'].includes(permissions?.['contents'] ?? ''))).toEqual([]);
+    expect(jobs.filter((job) => job.steps !== undefined && job['timeout-minutes'] === undefined)).toEqual([]);
   });
 
-  test('leaves no credentials in a checkout, and lets nobody’s text into a script', () => {
-    const steps = jobs.flatMap((job) => job.steps);
+  test('leaves no credentials in a checkout, and no untrusted text in a script', () => {
+    const steps = jobs.flatMap((job) => job.steps ?? []);
     const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
     expect(checkouts.filter((step) => step.with?.['persist-credentials'] !== false)).toEqual([]);
     expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);
@@ -64,15 +65,31 @@ test('the image is built for both architectures, says what is in it, and carries
   expect(
     parse(text).jobs.build.strategy.matrix.include.map((one: { architecture: string }) => one.architecture),
   ).toEqual(['amd64', 'arm64']);
-  const build = jobsOf(text)[0]?.steps.find(({ uses }) => uses?.startsWith('docker/build-push-action@'));
+  const build = jobsOf(text)[0]?.steps?.find(({ uses }) => uses?.startsWith('docker/build-push-action@'));
   expect(build?.with).toMatchObject({ provenance: 'mode=max', sbom: true });
   expect(build?.with?.['build-args']).toContain('FACTEUR_COMMIT=${{ github.sha }}');
+});
+
+test('only a release may write to the repository', () => {
+  const writing = WORKFLOWS.filter(({ text }) =>
+    jobsOf(text).some(({ permissions }) => permissions?.['contents'] === 'write'),
+  );
+  expect(writing.map(({ name }) => name)).toEqual(['release.yml']);
+});
+
+test('a push of what the image is made of builds it, under the Go service’s name for that', () => {
+  const { name, on } = parse(WORKFLOWS.find((one) => one.name === 'image.yml')!.text);
+  expect(name).toBe('Facteur Docker Build and Push');
+  const copied = [
+    ...readFileSync(join(FOLDER, '../../Dockerfile'), 'utf8').matchAll(/^COPY (?!--)(.+) \S+$/gm),
+  ].flatMap(([, sources = '']) => sources.split(' '));
+  expect(on.push.paths.map((path: string) => path.replace('/**', ''))).toEqual(expect.arrayContaining(copied));
 });
 
 test('what is pinned is moved on, a week after a release', () => {
   const { updates } = parse(readFileSync(join(FOLDER, '../dependabot.yml'), 'utf8'));
   const ecosystems = updates.map((one: { 'package-ecosystem': string }) => one['package-ecosystem']);
-  expect(ecosystems).toEqual(['npm', 'docker', 'docker-compose', 'github-actions']);
+  expect(ecosystems).toEqual(['npm', 'docker', 'docker-compose', 'github-actions', 'gomod']);
   expect(updates.filter((one: { cooldown?: Record<string, number> }) => one.cooldown?.['default-days'] !== 7)).toEqual(
     [],
   );

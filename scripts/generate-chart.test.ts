@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { chartReadme } from './generate-chart.ts';
+
+const DEPLOY = join(import.meta.dirname, '../deploy');
+const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8');
+/** The formatter aligns columns. */
+const bare = (text: string): string => text.replaceAll(/ {2,}/g, ' ').replaceAll(/-{3,}/g, '---');
+
+test('the README of the chart lists its values; else run npm run chart:generate', () => {
+  expect(bare(read('chart/README.md'))).toBe(bare(chartReadme()));
+});
+
+test.each(['dispatch.yaml', 'service-account.yaml'])('the chart has %s of the component', (name) => {
+  expect(read(`chart/files/${name}`)).toBe(read(`components/workflows/${name}`));
+});

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { Admin, Consumer, Producer } from '@platformatic/kafka';
+
+/** A topic with one partition and a consumer group, of the rehearsal's own. */
+export class Topic {
+  readonly name = `rehearsal-${randomUUID()}`;
+  readonly group = `${this.name}-group`;
+  readonly #base: { readonly clientId: string; readonly bootstrapBrokers: string[] };
+  readonly #admin: Admin;
+
+  private constructor(broker: string) {
+    this.#base = { clientId: 'rehearsal', bootstrapBrokers: [broker] };
+    this.#admin = new Admin(this.#base);
+  }
+
+  static async create(broker: string): Promise<Topic> {
+    const topic = new Topic(broker);
+    await topic.#admin.createTopics({ topics: [topic.name], partitions: 1, replicas: 1 });
+    const reader = new Consumer({ ...topic.#base, groupId: topic.name, retries: 50, retryDelay: 50 });
+    reader.topics.track(topic.name);
+    // Served only a moment after it was created.
+    await reader.listOffsets({ topics: [topic.name] });
+    await reader.close();
+    return topic;
+  }
+
+  async produce(values: readonly object[]): Promise<void> {
+    const producer = new Producer({ ...this.#base, acks: -1, retries: 20 });
+    await producer.send({
+      messages: values.map((value) => ({
+        topic: this.name,
+        partition: 0,
+        value: Buffer.from(JSON.stringify(value)),
+        headers: new Map([[Buffer.from('content-type'), Buffer.from('application/json')]]),
+      })),
+    });
+    await producer.close();
+  }
+
+  /** Leaves the group where the Go service's consumer would have: at this offset. */
+  async commit(offset: bigint): Promise<void> {
+    await this.#admin.alterConsumerGroupOffsets({
+      groupId: this.group,
+      topics: [{ name: this.name, partitionOffsets: [{ partition: 0, offset }] }],
+    });
+  }
+
+  async committed(): Promise<bigint> {
+    const [found] = await this.#admin.listConsumerGroupOffsets({
+      groups: [{ groupId: this.group, topics: [{ name: this.name, partitionIndexes: [0] }] }],
+    });
+    return found?.topics[0]?.partitions[0]?.committedOffset ?? -1n;
+  }
+
+  async remove(): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [this.name] });
+    await this.#admin.close();
+  }
+}

@@ -1,0 +1,149 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { DEPLOY, findManifest, parseManifests, renderOverlay, titleOf, type Manifest } from './manifests.ts';
+import { restrictedFaults } from './pod-security.ts';
+import { policiesOf, reaching } from './reach.ts';
+import { findTool } from './tools.ts';
+import { typeFaults } from './type-check.ts';
+import { workloadsOf } from './workloads.ts';
+
+const CHART = join(DEPLOY, 'chart');
+const EVERYTHING = [
+  'consumer.enabled=true',
+  'serviceMonitor.enabled=true',
+  'networkPolicy.intakeFrom[0].podSelector.matchLabels.app=relay',
+  'imagePullSecrets[0].name=registry',
+  'extraEnv[0].name=FACTEUR_DISCORD_FOLLOW_UP_EVENTS',
+  'extraEnv[0].value=yes',
+  `image.digest=sha256:${'a'.repeat(64)}`,
+];
+
+function helm(...args: readonly string[]): {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly status: number | null;
+} {
+  return spawnSync(findTool('helm'), args, { encoding: 'utf8' });
+}
+
+function render(...values: readonly string[]): readonly Manifest[] {
+  const set = values.flatMap((value) => ['--set', value]);
+  const { stdout, stderr, status } = helm('template', 'facteur', CHART, '--namespace', 'facteur', ...set);
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  return parseManifests(stdout).filter((manifest) => manifest !== null);
+}
+
+/** What is different by intent: where images come from, hashes in names, how expressions are broken into lines. */
+const DIFFERENT: readonly (readonly [RegExp, string])[] = [
+  [/^.*\/facteur:/, 'facteur:'],
+  [/^(facteur-(?:config|telemetry))-[a-z0-9]{10}$/, '$1'],
+  [/\s+/g, ' '],
+];
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(plain);
+  }
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(([key]) => key !== 'checksum/config' && key !== 'config.yaml');
+    return Object.fromEntries(entries.map(([key, inner]) => [key, plain(inner)]));
+  }
+  return typeof value === 'string'
+    ? DIFFERENT.reduce((text, [from, to]) => text.replaceAll(new RegExp(from, 'g'), to), value)
+    : value;
+}
+
+/** By kind, name and namespace. */
+function comparable(manifests: readonly Manifest[]): Readonly<Record<string, unknown>> {
+  const objects = manifests.filter(({ kind }) => kind !== 'Namespace').map((manifest) => plain(manifest) as Manifest);
+  return Object.fromEntries(objects.map((one) => [`${titleOf(one)} ${one.metadata.namespace ?? ''}`, one]));
+}
+
+/** The configuration, as YAML means it. */
+function configOf(manifests: readonly Manifest[]): Manifest {
+  const found = manifests.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('facteur-config'),
+  );
+  return parseManifests(found?.['data']['config.yaml'])[0]!;
+}
+
+test('helm lint has nothing to say', () => {
+  const { stdout, status } = helm('lint', '--strict', CHART);
+  expect(stdout).not.toMatch(/\[(ERROR|WARNING)\]/);
+  expect(status).toBe(0);
+});
+
+test('with its defaults it makes the objects of the overlay `kubernetes`', () => {
+  const [chart, overlay] = [render(), renderOverlay('kubernetes')];
+  const deployment = findManifest(chart, 'Deployment facteur')['spec'].template;
+  expect(Object.keys(deployment.metadata.annotations)).toEqual(['checksum/config']);
+  delete deployment.metadata.annotations;
+  expect(comparable(chart)).toEqual(comparable(overlay));
+  // The chart's Redis is that of the Secret.
+  const { redis: _, ...config } = configOf(overlay);
+  expect(configOf(chart)).toEqual(config);
+});
+
+describe.each([
+  ['its defaults', []],
+  ['everything', EVERYTHING],
+  [
+    'as little as possible',
+    [
+      'networkPolicy.enabled=false',
+      'discordIngress.enabled=false',
+      'workflows.template.enabled=false',
+      'workflows.stepLogs=false',
+      'admissionPolicy.enabled=false',
+    ],
+  ],
+])('with %s', (_name, values) => {
+  const manifests = render(...values);
+
+  test('every object has the shape that Kubernetes and the operators publish', async () => {
+    expect(await typeFaults(manifests)).toEqual([]);
+  });
+
+  test('every pod passes "restricted"', () => {
+    const faults = workloadsOf(manifests).flatMap(({ title, spec }) =>
+      restrictedFaults(spec).map((fault) => `${title}: ${fault}`),
+    );
+    expect(faults).toEqual([]);
+  });
+});
+
+test('values reach where they belong', () => {
+  const manifests = render(
+    ...EVERYTHING,
+    'name=herald',
+    'workflows.namespaces={jobs,more}',
+    'config.argo.ui_url=https://argo.example.org',
+  );
+  const { labels, spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment herald')!;
+  const [container] = spec.containers;
+  expect(container?.image).toBe(`ghcr.io/proompteng/facteur@sha256:${'a'.repeat(64)}`);
+  expect(container?.env).toContainEqual({ name: 'FACTEUR_DISCORD_FOLLOW_UP_EVENTS', value: 'yes' });
+  expect(findManifest(manifests, 'ConfigMap herald-config')['data']['config.yaml']).toContain(
+    'ui_url: https://argo.example.org',
+  );
+  const roles = manifests.filter(({ kind, metadata }) => kind === 'Role' && metadata.name === 'herald');
+  expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['jobs', 'more']);
+  expect(JSON.stringify(findManifest(manifests, 'ValidatingAdmissionPolicy herald-workflows'))).toContain(
+    'system:serviceaccount:facteur:herald',
+  );
+  expect(reaching(policiesOf(manifests), labels)).toMatchObject({
+    'jobs/workflows.argoproj.io/workflow': [8083],
+    'more/workflows.argoproj.io/workflow': [8083],
+  });
+});
+
+test.each([
+  ['an unknown value', 'replica=2', /additional properties 'replica'|Additional property replica/i],
+  ['a wrong type', 'replicas=two', /replicas/],
+  ['a digest that is none', 'image.digest=latest', /digest/],
+])('%s is refused', (_what, value, says) => {
+  const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
+  expect(status).not.toBe(0);
+  expect(stderr).toMatch(says);
+});
