@@ -15,11 +15,11 @@ export interface Patch {
  * them has no business in the product.
  */
 export const BROKEN_BUILDS = {
-  /** Each delivery is recorded under an id of its own: whatever comes again is new. */
+  /** Each delivery is recorded under an id of its own: every redelivery is new. */
   'dedupe off': {
     file: 'src/ledger/record-run.ts',
-    find: 'delivery_id: deliveryId,',
-    replace: `delivery_id: deliveryId + '#' + crypto.randomUUID(),`,
+    find: 'delivery_key: deliveryKey(run.family, deliveryId),',
+    replace: `delivery_key: deliveryKey(run.family, deliveryId) + '#' + crypto.randomUUID(),`,
   },
   /** The sender is told yes while the record is still on its way. */
   'acknowledge before commit': {

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
-import { seededRandom } from '../../src/sandbox/cluster/random.ts';
+import { seededRandom } from '../../sandbox/cluster/random.ts';
 import { check } from './checker.ts';
 import type { Wire } from './replica.ts';
 import type { Tripwire } from './wire-proxy.ts';
 import { ChaosWorld } from './world.ts';
 
-// Issue 3's proof: whatever dies whenever, every delivery is one workflow, none is lost, and all that is told agrees.
+// Whatever dies, and whenever: every delivery becomes one workflow, none is lost, and all answers agree.
 
 const MINUTES = 60_000;
 
@@ -21,7 +21,7 @@ const STEPS: readonly [string, Wire, Tripwire][] = (
   [
     ['recording', 'postgres', 'record-runs'],
     ['creating', 'cluster', CREATE],
-    ['marking it submitted', 'postgres', 'move-run'],
+    ['marking it submitted', 'postgres', 'mark-submitted'],
     ['writing down what was seen', 'postgres', 'observe-workflows'],
   ] as const
 ).flatMap(([step, wire, text]) =>
@@ -81,13 +81,14 @@ const ACTIONS: readonly [string, () => Promise<void>][] = [
   ['a process is killed', () => world.replicas[0]!.kill()],
   ['the other process is killed', () => world.replicas[1]!.kill()],
   ['PostgreSQL dies and comes back', () => world.postgres.restart()],
+  ['PostgreSQL is killed, with what it had not written to disk', () => world.postgres.crash()],
   ['all connections to PostgreSQL are ended', () => world.endBackends()],
   ['the cluster goes and comes back', () => world.cluster.disconnect().then(() => world.cluster.reconnect())],
   ['the cluster forgets its past and drops all watches', forgetThePast],
   ['the cluster does what it is asked and says that it did not', lie],
   ['the cluster loses an answer', () => lose('cluster', CREATE)],
   ['PostgreSQL loses an answer about a record', () => lose('postgres', 'record-runs')],
-  ['PostgreSQL loses an answer about a move', () => lose('postgres', 'move-run')],
+  ['PostgreSQL loses an answer about a mark', () => lose('postgres', 'mark-submitted')],
   ['PostgreSQL loses an answer about what was seen', () => lose('postgres', 'observe-workflows')],
 ];
 

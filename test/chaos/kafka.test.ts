@@ -1,8 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { isRunning, serverDirectory, stopDaemon, type DaemonRecord } from '../../scripts/services/daemon.ts';
-import { killBroker, startBroker } from '../../scripts/services/kafka.ts';
+import {
+  isRunning,
+  killDaemon,
+  serverDirectory,
+  stopDaemon,
+  type DaemonRecord,
+} from '../../scripts/services/daemon.ts';
+import { startBroker } from '../../scripts/services/kafka.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { FacteurProcess } from '../support/facteur-process.ts';
 import { consumerConfig, TestKafka, type TestRecord } from '../support/kafka.ts';
@@ -72,7 +78,7 @@ async function loadUntil(load: Load, wanted: () => void): Promise<void> {
       await load.add(60);
       wanted();
     },
-    { timeout: 45_000, interval: 200 },
+    { interval: 200 },
   );
 }
 
@@ -117,8 +123,7 @@ test('three consumers that join and leave under load: every record is one run or
   await expectTotals(database.db, load.expected, 90_000);
   await stop(fourth);
   expect(await totals(database.db)).toEqual(load.expected);
-  const offsets = await kafka.committed(topic, `${topic}-group`, PARTITIONS);
-  expect(offsets.reduce((sum, offset) => sum + offset, 0n)).toBe(BigInt(load.produced));
+  expect(await kafka.committed(topic, `${topic}-group`, PARTITIONS)).toEqual(await kafka.ends(topic));
   // Cooperative hand-over: what moved was finished and committed first, so that hardly anything is read twice.
   expect(retold + (parked - load.poisoned)).toBeLessThan(load.produced / 100);
 }, 240_000);
@@ -141,17 +146,14 @@ test('consumers that are killed: what they had in hand is done by the others', a
   try {
     await Promise.all(victims.map((victim) => victim.logs('partitions assigned')));
     await load.add(600);
-    await expect
-      .poll(async () => (await totals(database.db)).runs, { timeout: 30_000, interval: 20 })
-      .toBeGreaterThan(100);
+    await expect.poll(async () => (await totals(database.db)).runs, { interval: 20 }).toBeGreaterThan(100);
     await Promise.all([load.add(600), ...victims.map((victim) => victim.kill())]);
     const heir = start();
     victims.push(heir);
     // Some time passes before the brokers give up the dead, and more when they died in the middle of a rebalance.
     await expectTotals(database.db, load.expected, 120_000);
     expect(await heir.stop()).toEqual({ code: 0, signal: null });
-    const offsets = await kafka.committed(topic, config.groupId, PARTITIONS);
-    expect(offsets.reduce((sum, offset) => sum + offset, 0n)).toBe(BigInt(load.produced));
+    expect(await kafka.committed(topic, config.groupId, PARTITIONS)).toEqual(await kafka.ends(topic));
   } finally {
     await Promise.all(victims.filter((process) => process.isRunning).map((process) => process.kill()));
   }
@@ -165,11 +167,11 @@ test('a broker that comes late, is killed and comes back', async () => {
   let broker: DaemonRecord | undefined;
   const start = async (): Promise<string> => {
     const started = await startBroker(context, directory);
-    broker = started.daemon;
+    [broker] = started.daemons;
     return started.value;
   };
   const kill = async (): Promise<void> => {
-    await killBroker(broker!);
+    await killDaemon(broker!);
     expect(isRunning(broker!)).toBe(false);
   };
   const address = await start();
@@ -184,21 +186,21 @@ test('a broker that comes late, is killed and comes back', async () => {
     const door = await openKafkaDoor({ config, db: database.db });
     doors.push(door);
     const saidSo = (): boolean => door.log.some((line) => line.includes('kafka is not ready yet; waiting for it'));
-    await expect.poll(saidSo, { timeout: 20_000 }).toBe(true);
+    await expect.poll(saidSo).toBe(true);
     await start();
     await expectTotals(database.db, load.expected, 40_000);
 
     await load.add(3_000);
-    await expect.poll(async () => (await totals(database.db)).runs, { timeout: 20_000 }).toBeGreaterThan(400);
+    await expect.poll(async () => (await totals(database.db)).runs).toBeGreaterThan(400);
     await kill();
-    const troubled = (): boolean => door.log.some((line) => line.includes('kafka failed; trying again'));
-    await expect.poll(troubled, { timeout: 20_000 }).toBe(true);
+    const troubled = (): boolean => door.log.some((line) => line.includes('kafka failed; retrying'));
+    await expect.poll(troubled).toBe(true);
     await start();
     await load.add(300);
     await expectTotals(database.db, load.expected, 60_000);
     await stop(door);
-    const offsets = await own.committed(topic, config.groupId, 3);
-    expect(offsets.reduce((sum, offset) => sum + offset, 0n)).toBe(BigInt(load.produced));
+    // A batch that was on its way when the broker died may be there twice.
+    expect(await own.committed(topic, config.groupId, 3)).toEqual(await own.ends(topic));
   } finally {
     await own.close();
     await stopDaemon(broker!);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { postgres } from '../../scripts/services/postgres.ts';
 
 /** A PostgreSQL of the test's own, so that it may be restarted while other tests use theirs. */
@@ -11,35 +11,72 @@ export interface OwnPostgres {
   readonly dsn: string;
   /** Immediate shutdown, as when the machine dies, and up again on the same port. */
   restart(): Promise<void>;
+  /** SIGKILL for all its processes: what was committed and not flushed is lost. Up again on the same port. */
+  crash(): Promise<void>;
+  /** From here on nothing is flushed but by commits that wait for it. */
+  holdWalWriter(): void;
+  releaseWalWriter(): void;
+  /** All its processes stand still, as on a machine that swaps or a disk that hangs: connections stay, nothing is answered. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
 export async function startOwnPostgres(): Promise<OwnPostgres> {
   const cache = join(import.meta.dirname, '..', '..', '.services', 'cache');
-  const { value: dsn, daemon } = await postgres.start({ cache, say: () => undefined });
+  const { value: dsn, daemons } = await postgres.start({ cache, say: () => undefined });
+  const daemon = daemons[0]!;
   const { directory } = daemon;
   const [command = '', ...args] = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   const { uid, gid } = statSync(directory);
   let { pid } = daemon;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     process.kill(pid, signal);
-    await vi.waitFor(() => assertGone(pid), { timeout: 30_000, interval: 20 });
+    await vi.waitFor(() => assertGone(pid), { interval: 20 });
+  };
+  const walWriter = (): number => {
+    const writers = childrenOf(pid).filter((each) =>
+      readFileSync(`/proc/${each}/cmdline`, 'utf8').includes('walwriter'),
+    );
+    expect(writers).toHaveLength(1);
+    return writers[0] ?? 0;
+  };
+  const killAll = async (): Promise<void> => {
+    // It starts no more of them.
+    process.kill(pid, 'SIGSTOP');
+    const processes = [...childrenOf(pid), pid];
+    processes.forEach((each) => process.kill(each, 'SIGKILL'));
+    // A new server cannot start while any of the old one's processes has its shared memory.
+    await vi.waitFor(() => processes.forEach(assertGone), { interval: 20 });
+    // Its lock file is still there, and a new server believes it as long as the old one can be signalled, even as a zombie.
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), { interval: 20 });
+  };
+  const start = async (): Promise<void> => {
+    const output = openSync(join(directory, 'log'), 'a');
+    const child = spawn(command, args, { uid, gid, cwd: directory, stdio: ['ignore', output, output] });
+    await once(child, 'spawn');
+    pid = child.pid ?? 0;
+    await vi.waitFor(() => ping(dsn), { interval: 50 });
   };
   return {
     dsn,
-    restart: async () => {
-      await end('SIGQUIT');
-      const output = openSync(join(directory, 'log'), 'a');
-      const child = spawn(command, args, { uid, gid, cwd: directory, stdio: ['ignore', output, output] });
-      await once(child, 'spawn');
-      pid = child.pid ?? 0;
-      await vi.waitFor(() => ping(dsn), { timeout: 30_000, interval: 50 });
-    },
+    restart: () => end('SIGQUIT').then(start),
+    crash: () => killAll().then(start),
+    holdWalWriter: () => process.kill(walWriter(), 'SIGSTOP'),
+    releaseWalWriter: () => process.kill(walWriter(), 'SIGCONT'),
+    // The parent first, so that it starts no more processes.
+    pause: () => [pid, ...childrenOf(pid)].forEach((each) => process.kill(each, 'SIGSTOP')),
+    resume: () => [...childrenOf(pid), pid].forEach((each) => process.kill(each, 'SIGCONT')),
     stop: async () => {
       await end('SIGINT');
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function childrenOf(pid: number): number[] {
+  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return list.split(' ').filter(Boolean).map(Number);
 }
 
 /** A zombie that waits for its parent's attention counts as gone. */

@@ -1,4 +1,4 @@
-import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
 import { startWireProxy, type Hit, type Tripwire, type WireProxy } from './wire-proxy.ts';
 
@@ -60,7 +60,7 @@ export class Replica {
     return this.#process.log;
   }
 
-  /** What it said when it ended although nobody killed it, a text each time. */
+  /** The output of each process that ended without being killed. */
   readonly crashes: string[] = [];
 
   /** Waits until it accepts work. */
@@ -106,7 +106,7 @@ export class Replica {
         this.crashes.push(`ended with ${code ?? signal}:\n${process.log.slice(-40).join('\n')}`);
       }
     });
-    // Whoever waits hears of it; a process that is killed while it starts never gets ready.
+    // Waiting callers are told; a process that is killed while it starts never becomes ready.
     ready.catch(() => undefined);
     return [process, ready];
   }

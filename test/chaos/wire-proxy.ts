@@ -141,7 +141,7 @@ function joinSockets(client: Socket, upstream: Socket, touch: (chunk: Buffer) =>
       client.write(chunk);
     }
   });
-  // What breaks on one side ends the other; that it broke is what a test of chaos is about.
+  // An error on one side ends the other; chaos tests cause such errors on purpose.
   client.on('error', () => upstream.end());
   client.on('close', () => upstream.end());
   upstream.on('error', () => client.destroy());

@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 import type { Database, Result, Statement } from '../../src/clients/postgres/database.ts';
 import { deliveryLabel } from '../../src/domain/workflow-name.ts';
 import { LABELS } from '../../src/domain/workflow-plan.ts';
-import { startSimulatedCluster, type SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { startSimulatedCluster, type SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { TEMPLATE } from '../support/cluster.ts';
 import { openTestPostgres } from '../support/database.ts';
 import { codexTask, event, send, type Message } from '../support/messages.ts';
@@ -14,7 +14,7 @@ import type { Hit, Tripwire } from './wire-proxy.ts';
 
 /** How often each delivery is sent. */
 const SENDS = 3;
-/** A sender that gets no answer comes again after so long, in milliseconds: to the other replica, as a Service spreads. */
+/** How long a sender waits before it retries without an answer, in milliseconds: on the other replica, as a Service balances. */
 const RETRY_MS = 100;
 /** A run that a dead process had claimed is free after 15 s and found at once; the rest is for a busy machine. */
 const REST_MS = 90_000;
@@ -114,7 +114,7 @@ export class ChaosWorld {
   async answered(): Promise<void> {
     const before = this.#answers.length;
     this.send(3);
-    await vi.waitUntil(() => this.#answers.length > before, { timeout: 30_000, interval: 1 });
+    await vi.waitUntil(() => this.#answers.length > before, { interval: 1 });
   }
 
   /** Waits until every sending is answered and every run has ended, or until it is clear that they will not. */
@@ -166,14 +166,14 @@ export class ChaosWorld {
 
   /** Asks PostgreSQL, which may have been killed a moment ago. */
   #ask<Row>(statement: Statement): Promise<Result<Row>> {
-    return vi.waitFor(() => this.#db.query<Row>(statement), { timeout: 60_000, interval: 250 });
+    return vi.waitFor(() => this.#db.query<Row>(statement), { interval: 250 });
   }
 
   async #deliver(deliveryId: string, message: Message, first: number): Promise<void> {
     for (let attempt = first; !this.#over; attempt += 1) {
       const replica = this.replicas[attempt % this.replicas.length];
       const answer = await send(replica?.url ?? '', message).catch(() => undefined);
-      // No answer or a 503 is what a sender comes again for; any other is the answer.
+      // A sender retries without an answer or after a 503; anything else is the answer.
       if (answer !== undefined && answer.status !== 503) {
         this.#answers.push({ deliveryId, status: answer.status, body: answer.body });
         return;

@@ -17,7 +17,7 @@ beforeAll(async () => {
   stack = await openStack(process.env);
   db = new Client({ connectionString: stack.dsn });
   await db.connect();
-}, 120_000);
+});
 
 afterAll(async () => {
   await db.end();

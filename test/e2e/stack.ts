@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
-import { stopDaemon } from '../../scripts/services/daemon.ts';
+import { stopService } from '../../scripts/services/lifecycle.ts';
 import { postgres } from '../../scripts/services/postgres.ts';
 import { FacteurProcess } from '../support/facteur-process.ts';
+import { administer, withDatabase } from '../../scripts/services/own-database.ts';
 
 /** A running facteur and the database it writes to. */
 export interface Stack {
@@ -50,8 +50,8 @@ async function openServer(present: string | undefined): Promise<Server> {
   }
   const cache = join(import.meta.dirname, '../../.services/cache');
   mkdirSync(cache, { recursive: true });
-  const { value, daemon } = await postgres.start({ cache, say: (line) => console.error(`e2e: ${line}`) });
-  return { dsn: value, stop: () => stopDaemon(daemon) };
+  const started = await postgres.start({ cache, say: (line) => console.error(`e2e: ${line}`) });
+  return { dsn: started.value, stop: () => stopService(started) };
 }
 
 async function startFacteur(server: Server): Promise<Stack> {
@@ -71,20 +71,4 @@ async function startFacteur(server: Server): Promise<Stack> {
     await close();
     throw error;
   }
-}
-
-async function administer(dsn: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: dsn });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
-}
-
-function withDatabase(dsn: string, database: string): string {
-  const url = new URL(dsn);
-  url.pathname = `/${database}`;
-  return url.href;
 }

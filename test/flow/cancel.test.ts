@@ -1,22 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
 import { isFinished, RUN_STATES } from '../../src/domain/run-state.ts';
-import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { NAMESPACE } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { created, emptyLedger, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
+import { created, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { forceState } from '../support/runs.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 const DELIVERY = event({ interactionId: 'd1' });
 const FOLLOWING = ['http', 'submit', 'follow'] as const;
@@ -24,6 +14,15 @@ const FOLLOWING = ['http', 'submit', 'follow'] as const;
 /** What `spec.shutdown` is in the cluster, by the workflow's name. */
 function shutdown(cluster: SimulatedCluster, name: string): unknown {
   return cluster.store.get('workflows', NAMESPACE, name).object.spec['shutdown'];
+}
+
+/** As `argo suspend` does. */
+async function suspend(cluster: SimulatedCluster, name: string): Promise<void> {
+  const entry = cluster.store.get('workflows', NAMESPACE, name);
+  cluster.store.update('workflows', entry, 'patch', (object) => ({
+    ...object,
+    spec: { ...object.spec, suspend: true },
+  }));
 }
 
 describe('before it reached the cluster', () => {
@@ -55,10 +54,12 @@ describe('before it reached the cluster', () => {
 
   test('while the create is under way: it is let happen and then told to stop', async () => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
-    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'delay', ms: 500 }, times: 1 });
+    const { requests: faults } = facteur.cluster.faults;
+    const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' }, times: 1 });
     const sent = facteur.send(DELIVERY);
-    await expect.poll(async () => (await runOf(db, 'd1'))?.state).toBe('queued');
+    await expect.poll(() => requests(facteur.cluster, 'create')).toBe(1);
     await facteur.cli('runs', 'cancel', 'd1');
+    faults.remove(hold);
     const { body } = await sent;
     await expectRun(db, 'd1', 'canceled');
     expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
@@ -79,7 +80,7 @@ describe('before it reached the cluster', () => {
     expect(body.status).toBe('queued');
     await facteur.cli('runs', 'cancel', 'd1');
     if (workflows === 1) {
-      await expect.poll(() => shutdown(facteur.cluster, body.workflowName), { timeout: 10_000 }).toBe('Stop');
+      await expect.poll(() => shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
       blind.forEach((rule) => facteur.cluster.faults.requests.remove(rule));
     }
     await expectRun(db, 'd1', 'canceled');
@@ -111,6 +112,24 @@ describe('in the cluster', () => {
     await expectRun(db, 'd1', 'canceled');
     expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
     expect(await runOf(db, 'd1')).toMatchObject({ due_at: null, cancel_requested_by: 'an operator' });
+  });
+
+  test('a suspended one ends, too', async () => {
+    const facteur = await startFacteur({ db, roles: FOLLOWING });
+    const { body } = await facteur.send(DELIVERY);
+    await expectRun(db, 'd1', 'running');
+    await suspend(facteur.cluster, body.workflowName);
+    await facteur.cli('runs', 'cancel', 'd1');
+    expect(await expectRun(db, 'd1', 'canceled')).toMatchObject({ reason: "Stopped with strategy 'Stop'" });
+    expect(requests(facteur.cluster, 'patch')).toBe(1);
+  });
+
+  test('one whose uid is not known is stopped by its delivery', async () => {
+    const facteur = await startFacteur({ db });
+    const { body } = await facteur.send(DELIVERY);
+    await db.query({ text: 'UPDATE facteur.runs SET workflow_uid = NULL' });
+    await facteur.cli('runs', 'cancel', 'd1');
+    await expect.poll(() => shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
   });
 
   test('asking twice asks the cluster once', async () => {
@@ -159,7 +178,7 @@ test.each(RUN_STATES.filter(isFinished))('a run that is %s stays as it is', asyn
   await forceState(db, body.runId, state);
   const before = await runOf(db, 'd1');
   const { code, stdout } = await facteur.cli('runs', 'cancel', 'd1');
-  expect({ code, stdout }).toEqual({ code: 0, stdout: `run ${body.runId} is over: ${state}\n` });
+  expect({ code, stdout }).toEqual({ code: 0, stdout: `run ${body.runId} has already ended: ${state}\n` });
   expect(await runOf(db, 'd1')).toEqual(before);
   expect(requests(facteur.cluster, 'patch')).toBe(0);
 });
@@ -168,6 +187,6 @@ test('a run that does not exist cannot be canceled', async () => {
   const facteur = await startFacteur({ db });
   expect(await facteur.cli('runs', 'cancel', 'nobody')).toMatchObject({
     code: 1,
-    stderr: 'facteur: there is no run nobody\n',
+    stderr: 'facteur: unknown run nobody\n',
   });
 });

@@ -1,32 +1,38 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import type { CannedAnswer, FaultAction } from '../../src/sandbox/cluster/faults.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { readFile } from 'node:fs/promises';
+import { describe, expect } from 'vitest';
+import type { Queryable } from '../../src/clients/postgres/database.ts';
+import type { CannedAnswer, FaultAction } from '../../sandbox/cluster/faults.ts';
+import { NAMESPACE, startCluster } from '../support/cluster.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { created, emptyLedger, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
+import { created, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 3: an acknowledged run reaches Argo, or ends in a recorded state with a reason.
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+/** By the database's clock, in milliseconds since 1970. */
+async function databaseTime(): Promise<number> {
+  const { rows } = await db.query<{ now: Date }>({ text: 'SELECT now()' });
+  return rows[0]?.now.getTime() ?? NaN;
+}
 
 const DELIVERY = event({ interactionId: 'd1' });
+/** Lets the run's tries have been refused for so long, and makes it due. */
+async function refusedFor(queryable: Queryable, seconds: number): Promise<void> {
+  await queryable.query({
+    text: `UPDATE facteur.runs SET refused_since = now() - make_interval(secs => $1)`,
+    values: [seconds],
+  });
+  await timePasses(queryable);
+}
+
 const CLOUD_EVENT = { 'ce-id': '1', 'ce-source': 'test', 'ce-type': 'test', 'ce-specversion': '1.0' };
 
 describe('what the cluster refuses for good', () => {
   const REFUSALS: readonly [string, CannedAnswer][] = [
-    ['RBAC', { status: 403, reason: 'Forbidden', message: 'workflows is forbidden: quota exceeded' }],
     ['an admission rule', { status: 422, reason: 'Invalid', message: 'spec.priority: Invalid value' }],
     ['its size limit', { status: 413, reason: 'RequestEntityTooLarge', message: 'limit is 3145728' }],
     ["etcd's limit", { status: 500, message: 'etcdserver: request is too large' }],
-    ['not knowing workflows', { status: 404, reason: 'NotFound', message: 'the server could not find the resource' }],
     ['its syntax', { status: 400, reason: 'BadRequest', message: 'json: cannot unmarshal' }],
   ];
 
@@ -62,11 +68,136 @@ describe('what the cluster refuses for good', () => {
     expect(answer).toMatchObject({ status: 422, body: { details: 'namespaces "nowhere" not found' } });
   });
 
-  test('a workflow larger than Argo takes is refused before the ledger', async () => {
+  test.each([
+    ['plain text', 'x', 455_000],
+    ['what Go escapes with six bytes', '<', 77_000],
+    ['line separators, likewise', '\u2028', 77_000],
+  ])('by its size, which it would store twice: %s', async (_what, character, times) => {
     const facteur = await startFacteur({ db });
-    const large = event({ interactionId: 'd1', options: { objective: 'x'.repeat(1024 * 1024) } });
-    expect(await facteur.send(large)).toMatchObject({ status: 422, body: { error: 'workflow too large' } });
+    const sized = (interactionId: string, count: number) =>
+      event({ interactionId, options: { objective: character.repeat(count) } });
+    expect(await facteur.send(sized('d1', Math.ceil(times * 1.02)))).toMatchObject({
+      status: 422,
+      body: { error: 'workflow too large', details: expect.stringContaining('the limit is 460800 (450 KiB)') },
+    });
     expect(await runOf(db, 'd1')).toBeUndefined();
+    expect(await facteur.send(sized('d2', Math.floor(times * 0.98)))).toMatchObject({ status: 202 });
+    const { workflow_name: name } = await expectRun(db, 'd2', 'submitted');
+    const phase = () => facteur.cluster.store.get('workflows', NAMESPACE, name).object.status?.['phase'];
+    await expect.poll(phase).toBe('Running');
+  });
+});
+
+test('a webhook that fails: the run waits and names it, and the log says why', async () => {
+  const facteur = await startFacteur({ db });
+  const message = `Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.security.svc:443/": context deadline exceeded`;
+  const answer: CannedAnswer = { status: 500, reason: 'InternalError', message };
+  const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
+  expect(await facteur.send(DELIVERY)).toMatchObject({ status: 202, body: { status: 'queued' } });
+  await expectRun(db, 'd1', 'queued');
+  expect(await runOf(db, 'd1')).toMatchObject({ reason: 'the admission webhook "policy.example.com" failed' });
+  expect(facteur.log.map((line) => JSON.parse(line) as object)).toContainEqual(
+    expect.objectContaining({ message: 'run postponed', cause: message }),
+  );
+  facteur.cluster.faults.requests.remove(rule);
+  await timePasses(db);
+  await facteur.send(DELIVERY);
+  await expectRun(db, 'd1', 'submitted');
+});
+
+describe('what a cluster says that starts, and a ready one when it means it', () => {
+  const NOES: readonly [string, CannedAnswer][] = [
+    [
+      '403',
+      { status: 403, reason: 'Forbidden', message: 'workflows.argoproj.io is forbidden: User "x" cannot create' },
+    ],
+    ['404 without a name', { status: 404, reason: 'NotFound', message: 'the server could not find the resource' }],
+    ['401', { status: 401, reason: 'Unauthorized', message: 'Unauthorized' }],
+  ];
+
+  test.each(NOES)('%s: waits, and is refused when it has lasted for 30 s', async (_what, answer) => {
+    const facteur = await startFacteur({ db });
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
+    expect(await facteur.send(DELIVERY)).toMatchObject({ status: 202, body: { status: 'queued' } });
+    await refusedFor(db, 25);
+    await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(1);
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued', reason: answer.message });
+    await refusedFor(db, 31);
+    expect(await expectRun(db, 'd1', 'refused')).toMatchObject({ reason: answer.message, due_at: null });
+    expect(await facteur.send(DELIVERY)).toMatchObject({ status: 422, body: { details: answer.message } });
+  });
+
+  test.each(NOES)('%s for a while: submitted without anybody’s help', async (_what, answer) => {
+    const facteur = await startFacteur({ db });
+    const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
+    await facteur.send(DELIVERY);
+    facteur.cluster.faults.requests.remove(rule);
+    await expectRun(db, 'd1', 'submitted');
+    expect(await runOf(db, 'd1')).toMatchObject({ reason: '' });
+  });
+
+  test('one that is not ready is not believed, however long it says no', async () => {
+    const facteur = await startFacteur({ db });
+    facteur.cluster.faults.apply({ op: 'startup', stage: 'forbidden' });
+    await facteur.send(DELIVERY);
+    const { attempts } = await runOf(db, 'd1');
+    await refusedFor(db, 3600);
+    await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(attempts);
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued', reason: expect.stringContaining('forbidden') });
+    facteur.cluster.faults.apply({ op: 'startup', stage: 'ready' });
+    await timePasses(db);
+    await expectRun(db, 'd1', 'submitted');
+  });
+
+  test('a restart loses no run', async () => {
+    const cluster = await startCluster({ startupMs: 3_600_000 });
+    const facteur = await startFacteur({ db, cluster });
+    await cluster.disconnect();
+    const ids = Array.from({ length: 20 }, (_, index) => `restart-${index}`);
+    await Promise.all(ids.map((interactionId) => facteur.send(event({ interactionId }))));
+    await cluster.reconnect();
+    for (const id of ids) {
+      await timePasses(db);
+      await expect.poll(async () => (await runOf(db, id)).reason).toContain('forbidden');
+    }
+    cluster.faults.apply({ op: 'startup', stage: 'ready' });
+    await timePasses(db);
+    await Promise.all(ids.map((id) => expectRun(db, id, 'submitted')));
+    expect(created(cluster)).toHaveLength(ids.length);
+  });
+});
+
+describe('a quota', () => {
+  test('that is used up for a moment: three answers of a real cluster, then room', async () => {
+    const facteur = await startFacteur({ db });
+    const { status, body } = JSON.parse(await readFile('test/cases/quota-exceeded.k8s.json', 'utf8'));
+    const answer = { status, body: JSON.stringify(body), contentType: 'application/json' };
+    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer }, times: 3 });
+    expect(await facteur.send(DELIVERY, CLOUD_EVENT)).toMatchObject({ status: 202, body: { status: 'queued' } });
+    await expectRun(db, 'd1', 'submitted');
+    expect((await facteur.cli('dead-letters', 'list')).stdout).not.toContain('d1');
+  });
+
+  test.each([
+    [{ name: 'wf', limit: 0 }, /^waiting for room in the namespace's quota: exceeded quota: wf, requested: count\//],
+    [
+      { name: 'wf', limit: 9, counted: false },
+      /^waiting for room in the namespace's quota: status unknown for quota: wf/,
+    ],
+  ])('%j is waited for, however long it takes, and says so', async (quota, words) => {
+    const facteur = await startFacteur({ db });
+    facteur.cluster.faults.apply({ op: 'quota', namespace: NAMESPACE, quota });
+    await facteur.send(DELIVERY);
+    await refusedFor(db, 3600);
+    // Other runs are given up at this age, after so many tries.
+    await db.query({ text: `UPDATE facteur.runs SET accepted_at = now() - interval '3 days', attempts = 99` });
+    await timePasses(db);
+    await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(99);
+    await expect.poll(async () => (await runOf(db, 'd1')).claimed_until).toBeNull();
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued', reason: expect.stringMatching(words) });
+    facteur.cluster.faults.apply({ op: 'quota', namespace: NAMESPACE });
+    await timePasses(db);
+    await expectRun(db, 'd1', 'submitted');
   });
 });
 
@@ -77,7 +208,6 @@ describe('what may work the next time', () => {
     { status: 503, reason: 'ServiceUnavailable' },
     { status: 504, reason: 'Timeout' },
     { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 1 },
-    { status: 401, reason: 'Unauthorized' },
     // Not the API's own words: a proxy that does not know better.
     ...[403, 404, 409, 422, 502].map((status) => ({ status, ...page })),
     { status: 200, ...page },
@@ -121,8 +251,8 @@ describe('what may work the next time', () => {
     const answer = { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 120 };
     facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
     await facteur.send(DELIVERY);
-    const { due_at: dueAt } = await runOf(db, 'd1');
-    expect(dueAt.getTime() - Date.now()).toBeGreaterThan(100_000);
+    const { due_at: dueAt, accepted_at: acceptedAt } = await runOf(db, 'd1');
+    expect(dueAt.getTime() - acceptedAt.getTime()).toBeGreaterThanOrEqual(120_000);
   });
 
   test('waits grow from try to try', async () => {
@@ -133,9 +263,10 @@ describe('what may work the next time', () => {
     });
     await facteur.send(DELIVERY);
     await db.query({ text: 'UPDATE facteur.runs SET attempts = 20' });
+    const before = await databaseTime();
     await timePasses(db);
     await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBe(21);
-    await expect.poll(async () => (await runOf(db, 'd1')).due_at.getTime() - Date.now()).toBeGreaterThan(25_000);
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at.getTime() - before).toBeGreaterThan(25_000);
   });
 
   test('after a day it is given up, with the last reason', async () => {
@@ -146,7 +277,7 @@ describe('what may work the next time', () => {
     await db.query({ text: `UPDATE facteur.runs SET accepted_at = now() - interval '25 hours', attempts = 99` });
     await timePasses(db);
     const { reason } = await expectRun(db, 'd1', 'refused');
-    expect(reason).toBe('gave up after 100 tries: quota of the day');
+    expect(reason).toBe('gave up after 100 attempts: quota of the day');
     facteur.cluster.faults.requests.remove(rule);
     expect(await facteur.send(DELIVERY)).toMatchObject({ status: 422, body: { details: reason } });
   });

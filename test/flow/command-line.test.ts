@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { allCommands } from '../../src/commands.ts';
-import type { CliIo } from '../../src/entry/cli/io.ts';
+import { commandsFor } from '../../src/cli/wiring.ts';
+import type { CliIo } from '../../src/cli/io.ts';
 import { runCommandLine, type CliRun } from '../support/cli.ts';
 import { fillDirectory } from '../support/database.ts';
 import { TEST_ENV } from '../support/facteur.ts';
@@ -12,14 +14,20 @@ import { FacteurProcess, temporaryFolder } from '../support/facteur-process.ts';
 
 // Exit code 0 on success, 2 on wrong usage, 1 otherwise; one clear line on stderr.
 
+const KAFKA = {
+  FACTEUR_CONSUMER_BROKERS: '127.0.0.1:1',
+  FACTEUR_CONSUMER_TOPIC: 't',
+  FACTEUR_CONSUMER_GROUP_ID: 'g',
+};
+
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {
   folder = temporaryFolder();
 });
 afterEach(() => folder.remove());
 
-function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> {
-  const commands = allCommands({ version: '1.2.3', commit: 'abcdef0' });
+async function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> {
+  const commands = await commandsFor(args, { version: '1.2.3', commit: 'abcdef0' });
   return runCommandLine(args, commands, { env, homeDir: folder.path });
 }
 
@@ -27,6 +35,7 @@ test.each([
   [['version'], 'facteur 1.2.3 (abcdef0)\n'],
   [['--version'], 'facteur 1.2.3 (abcdef0)\n'],
   [['-v'], 'facteur 1.2.3 (abcdef0)\n'],
+  [['runs', '--version'], 'facteur 1.2.3 (abcdef0)\n'],
   [['version', '--json'], '{"version":"1.2.3","commit":"abcdef0"}\n'],
 ])('%j succeeds', async (args, stdout) => {
   expect(await facteur(args)).toMatchObject({ code: 0, stdout, stderr: '' });
@@ -43,13 +52,34 @@ test.each([[['--help']], [['serve', '--help']], [['runs', '--help']], [['help', 
   },
 );
 
+test('the help of every command has an example', async () => {
+  const program = new Command('facteur').exitOverride();
+  const io = { stdout: { write: () => undefined, isTTY: false }, env: {} } as unknown as CliIo;
+  (await commandsFor([], { version: '1', commit: '2' })).forEach((register) => register(program, io));
+  const leaves = (command: Command): Command[] =>
+    command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+  const without: string[] = [];
+  for (const command of program
+    .createHelp()
+    .visibleCommands(program)
+    .filter((one) => one.name() !== 'help')
+    .flatMap(leaves)) {
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    if (!help.includes('\nExamples:\n  ')) {
+      without.push(command.name());
+    }
+  }
+  expect(without).toEqual([]);
+});
+
 test.each([
   [['sreve'], "unknown command 'sreve'"],
   [['serve', '--port', '80'], "unknown option '--port'"],
   [['serve', 'now'], 'too many arguments'],
   [['serve', '--config'], 'argument missing'],
   [['send', 'event'], "missing required argument 'file'"],
-  [['send', 'event', '-', '--url', 'facteur'], 'It must be a URL such as http://127.0.0.1:8080'],
+  [['send', 'event', '-', '--url', 'facteur'], 'Expected a URL such as http://127.0.0.1:8080'],
   [['runs'], 'Usage: facteur runs'],
   [[], 'Usage: facteur'],
 ])('%j is wrong usage', async (args, said) => {
@@ -72,7 +102,7 @@ describe('serve', () => {
     const path = join(folder.path, 'facteur.yaml');
     expect(await facteur(['serve', '--config', path])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(`${path}: the file cannot be read: it does not exist`),
+      stderr: expect.stringContaining(`${path}: cannot read the file: no such file`),
     });
   });
 
@@ -85,11 +115,11 @@ describe('serve', () => {
     expect(stderr.split('\n')).toHaveLength(2);
   });
 
-  test('with a kubeconfig that is of no use: 1, with its path and without its text', async () => {
+  test('with an invalid kubeconfig: 1, with its path and without its text', async () => {
     const path = join(folder.path, 'kubeconfig');
     writeFileSync(path, 'token: CANARY: [');
     const { code, stderr } = await facteur(['serve'], { ...TEST_ENV, FACTEUR_KUBECONFIG: path });
-    expect({ code, stderr }).toEqual({ code: 1, stderr: `facteur: kubeconfig ${path}: not YAML\n` });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: `facteur: kubeconfig ${path}: not YAML, at line 1\n` });
   });
 
   test('on a port that is taken: 1, with the address', async () => {
@@ -101,7 +131,7 @@ describe('serve', () => {
     const { code, stderr } = await facteur(['serve'], env);
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: expect.stringMatching(`^facteur: cannot listen on ${address}: .*EADDRINUSE`),
+      stderr: expect.stringMatching(`^facteur: server.listen_address: cannot listen on ${address}: .*EADDRINUSE`),
     });
   });
 
@@ -129,6 +159,25 @@ describe('config', () => {
     expect(stdout).toMatch(/facteur\.yaml:4.*max_body_bytes/);
   });
 
+  test('check gives programs the place of every fault', async () => {
+    const path = join(folder.path, 'facteur.yaml');
+    writeFileSync(path, 'argo:\n  namespce: x\n');
+    const { code, stdout } = await facteur(['config', 'check', '--config', path, '-o', 'json'], {
+      ...TEST_ENV,
+      FACTEUR_REDIS_ULR: 'x',
+    });
+    const { ok, problems } = JSON.parse(stdout) as { ok: boolean; problems: readonly Record<string, unknown>[] };
+    expect({ code, ok }).toEqual({ code: 1, ok: false });
+    expect(problems).toEqual([
+      expect.objectContaining({ severity: 'error', file: path, line: 2, key: 'argo.namespce' }),
+      expect.objectContaining({
+        severity: 'warning',
+        variable: 'FACTEUR_REDIS_ULR',
+        message: expect.stringContaining('FACTEUR_REDIS_URL'),
+      }),
+    ]);
+  });
+
   test('print needs nothing and tells no secret; schema is JSON', async () => {
     const printed = await facteur(['config', 'print'], { FACTEUR_DISCORD_BOT_TOKEN: 'CANARY' });
     expect(printed).toMatchObject({ code: 0, stdout: expect.stringContaining('***') });
@@ -136,6 +185,81 @@ describe('config', () => {
     expect(JSON.parse((await facteur(['config', 'schema'])).stdout)).toHaveProperty('properties.argo');
   });
 });
+
+describe('a mistyped key', () => {
+  const said = 'redis.ulr is an unknown key; did you mean redis.url?';
+
+  const typo = async (args: readonly string[], env: CliIo['env'] = {}): Promise<CliRun> => {
+    const path = join(folder.path, 'facteur.yaml');
+    writeFileSync(path, 'redis: {ulr: "memory://"}');
+    return facteur([...args, '--config', path], env);
+  };
+  const RUNS = { ...TEST_ENV, FACTEUR_POSTGRES_DSN: 'pglite:memory' };
+
+  test.each([
+    ...['migrate', 'maintain', 'codex-listen', 'runs list', 'dead-letters list', 'commands list', 'explain plan'],
+    'config print',
+  ])('is named by %s on stderr', async (line) => {
+    // Before anything is connected to, so nothing needs to be there.
+    const { stderr } = await typo(line.split(' '), { ...RUNS, FACTEUR_POSTGRES_DSN: 'postgres://127.0.0.1:1/none' });
+    expect(stderr).toMatch(/^facteur: warning: .*facteur\.yaml:1:9: /);
+    expect(stderr.split('\n')[0]).toContain(said);
+  });
+
+  test.each(['serve', 'consume'])('is named by %s in its log', async (command) => {
+    const { stdout } = await typo([command], RUNS);
+    const lines = stdout.split('\n').filter((line) => line.includes(said));
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: 'warn', message: expect.stringContaining(said) }),
+    ]);
+  });
+
+  test.each(['serve', 'consume'])('is named by %s beside the key that is missing because of it', async (command) => {
+    const env = { ...RUNS, FACTEUR_REDIS_URL: '', FACTEUR_CONSUMER_ENABLED: 'true', ...KAFKA };
+    const { code, stderr } = await typo([command], env);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^facteur: redis\.url is required; .*redis\.ulr is an unknown key; did you mean redis\.url\?\n$/,
+      ),
+    });
+  });
+});
+
+test('a consumer that is not enabled needs nothing else', async () => {
+  expect(await facteur(['consume'], {})).toMatchObject({
+    code: 0,
+    stderr: 'the consumer is disabled; set consumer.enabled to true to run it\n',
+  });
+});
+
+test.each<[string, string]>([
+  ['an enabled group that is not whole', 'codex_listener: {enabled: true, brokers: []}'],
+  ['a value of the wrong kind', 'server: {max_body_bytes: many}'],
+  ['a value that is invalid', 'argo: {ui_url: "not a url"}'],
+  ['a role map of the wrong shape', 'role_map: plan'],
+  ['a broken value in its own group', 'consumer: {enabled: false, brokers: [":x"], max_attempts: -1}'],
+])('a consumer that is not enabled does not mind %s', async (_what, text) => {
+  const path = join(folder.path, 'facteur.yaml');
+  writeFileSync(path, text);
+  expect(await facteur(['consume', '--config', path], {})).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr: 'the consumer is disabled; set consumer.enabled to true to run it\n',
+  });
+});
+
+test.each(['consumer: {enabled: perhaps}', 'consumer: [1]', 'consumer: {enabled: false'])(
+  'whether the consumer is enabled must be known: %s',
+  async (text) => {
+    const path = join(folder.path, 'facteur.yaml');
+    writeFileSync(path, text);
+    expect(await facteur(['consume', '--config', path], {})).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^facteur: .*facteur\.yaml:\d+/),
+    });
+  },
+);
 
 describe('send and codex encode', () => {
   test('nobody listens: 1, with the address and without a stack', async () => {
@@ -149,20 +273,20 @@ describe('send and codex encode', () => {
   test('a file that is not there: 1, with its name', async () => {
     const file = join(folder.path, 'nope.json');
     const run = await facteur(['send', 'event', file]);
-    expect(run).toMatchObject({ code: 1, stderr: `facteur: ${file} cannot be read: there is no such file\n` });
+    expect(run).toMatchObject({ code: 1, stderr: `facteur: cannot read ${file}: no such file\n` });
   });
 
-  test('a file that is no task: 1, with its name', async () => {
+  test('a file that is not a task: 1, with its name', async () => {
     const file = join(folder.path, 'task.json');
     writeFileSync(file, '{"stage": 7000000000}');
     const { code, stdout, stderr } = await facteur(['codex', 'encode', file]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toContain(`${file} is no CodexTask`);
+    expect(stderr).toContain(`${file} is not a CodexTask`);
   });
 });
 
 describe('the process itself', () => {
-  test('a database without our tables: 1, with one line that says what to do', { timeout: 60_000 }, async () => {
+  test('a database without our tables: 1, with one line that says what to do', async () => {
     const env = { FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'empty')}` };
     for (const args of [
       ['runs', 'show', 'nope'],
@@ -174,26 +298,32 @@ describe('the process itself', () => {
     }
   });
 
-  test(
-    'a directory that another process has: 1 for the second, which says who has it',
-    { timeout: 60_000 },
-    async () => {
-      const data = join(folder.path, 'postgres');
-      await fillDirectory(data);
-      const env = { FACTEUR_POSTGRES_DSN: `pglite:${data}`, FACTEUR_DISABLE_DISPATCHER: '1' };
-      const first = new FacteurProcess({ env });
-      onTestFinished(() => first.kill());
-      await first.ready();
-      expect(await facteur(['runs', 'list'], { ...TEST_ENV, ...env })).toEqual({
-        code: 1,
-        bytes: Buffer.alloc(0),
-        stdout: '',
-        stderr: `facteur: ${data} is in use by process ${first.pid}; stop that one first\n`,
-      });
-      first.signal('SIGINT');
-      expect(await first.exited).toEqual({ code: 0, signal: null });
-      // Migrated by the one before: nothing to do.
-      expect(await facteur(['migrate'], { ...TEST_ENV, ...env })).toMatchObject({ code: 0, stdout: 'noop\n' });
-    },
-  );
+  test('a directory that another process has: 1 for the second, which says who has it', async () => {
+    const data = join(folder.path, 'postgres');
+    await fillDirectory(data);
+    const env = { FACTEUR_POSTGRES_DSN: `pglite:${data}`, FACTEUR_DISABLE_DISPATCHER: '1' };
+    const first = new FacteurProcess({ env });
+    onTestFinished(() => first.kill());
+    await first.ready();
+    expect(await facteur(['runs', 'list'], { ...TEST_ENV, ...env })).toEqual({
+      code: 1,
+      bytes: Buffer.alloc(0),
+      stdout: '',
+      stderr: `facteur: ${data} is in use by process ${first.pid}; stop it first\n`,
+    });
+    first.signal('SIGINT');
+    expect(await first.exited).toEqual({ code: 0, signal: null });
+    // Migrated by the one before: nothing to do.
+    expect(await facteur(['migrate'], { ...TEST_ENV, ...env })).toMatchObject({ code: 0, stdout: 'noop\n' });
+  });
+});
+
+test.each([
+  ['config-check-sslmode.dsn.txt', 'FACTEUR_POSTGRES_DSN', 'postgres.dsn has an unknown sslmode'],
+  ['redis-db-name.redis.txt', 'FACTEUR_REDIS_URL', 'redis.url must have a number as its database'],
+])('what %s holds is refused by config check and by serve alike', async (file, variable, why) => {
+  const text = await readFile(new URL(`../cases/${file}`, import.meta.url), 'utf8');
+  const env = { ...TEST_ENV, [variable]: text.trim().replace('REDISPORT', '6379') };
+  expect(await facteur(['config', 'check'], env)).toMatchObject({ code: 1, stdout: expect.stringContaining(why) });
+  expect(await facteur(['serve'], env)).toMatchObject({ code: 1, stderr: expect.stringContaining(why) });
 });

@@ -1,20 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { keepDeadLetter } from '../../src/ledger/dead-letters.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { describe, expect } from 'vitest';
+import { keepDeadLetter } from '../../src/ledger/unprocessed.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { countRuns, created, emptyLedger, expectRun } from '../support/ledger.ts';
+import { countRuns, created, expectRun } from '../support/ledger.ts';
 import { asProtobuf, codexTask, event, type Message } from '../support/messages.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 const CLOUD_EVENT = { 'ce-id': '7', 'ce-source': 'kafka', 'ce-type': 'record', 'ce-specversion': '1.0' };
 const ROLES = { FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' };
@@ -27,7 +17,7 @@ async function letterId(): Promise<string> {
 }
 
 async function countLetters(): Promise<number> {
-  return (await db.query({ text: 'SELECT FROM facteur.dead_letters' })).rowCount;
+  return (await db.query({ text: 'SELECT FROM facteur.dead_letters WHERE settled_at IS NULL' })).rowCount;
 }
 
 const DOORS: readonly [string, Message][] = [
@@ -43,13 +33,16 @@ describe.each(DOORS)('%s', (_path, message) => {
     const id = await letterId();
     // Nothing has changed: it is refused again, and kept.
     const inVain = await refusing.cli('dead-letters', 'replay', id);
-    expect(inVain).toMatchObject({ code: 1, stderr: expect.stringContaining('forbidden') });
+    expect(inVain).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: forbidden.*facteur explain/),
+    });
     expect(await countLetters()).toBe(1);
     await refusing.app.close();
 
     const facteur = await startFacteur({ db });
     // The letter's going is lost, as when the process dies just before it.
-    facteur.faults.before = (statement) => (statement === 'drop-dead-letter' ? unavailable() : undefined);
+    facteur.faults.before = (statement) => (statement === 'settle-dead-letter' ? unavailable() : undefined);
     expect((await facteur.cli('dead-letters', 'replay', id)).code).toBe(1);
     facteur.faults.before = () => undefined;
     const again = await facteur.cli('dead-letters', 'replay', id);
@@ -60,7 +53,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(await countLetters()).toBe(0);
     expect(await countRuns(db)).toBe(1);
     await expect.poll(() => created(facteur.cluster)).toHaveLength(1);
-    expect((await facteur.cli('dead-letters', 'replay', id)).stderr).toContain('there is no dead letter');
+    expect((await facteur.cli('dead-letters', 'replay', id)).stderr).toContain('was already replayed');
     // The sender tries once more, with the same event.
     expect(await facteur.send(message, CLOUD_EVENT)).toMatchObject({ status: 202, body: { duplicate: true } });
     expect(created(facteur.cluster)).toHaveLength(1);
@@ -81,7 +74,10 @@ describe('a Codex task', () => {
     const planning = codexTask({ deliveryId: 'd1', stage: 'CODEX_TASK_STAGE_PLANNING' });
     expect(await facteur.send(planning, CLOUD_EVENT)).toMatchObject({ status: 400 });
     const replay = await facteur.cli('dead-letters', 'replay', await letterId());
-    expect(replay).toMatchObject({ code: 1, stderr: 'facteur: unsupported codex stage\n' });
+    expect(replay).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: unsupported codex stage.*drop it\n$/),
+    });
     expect(await countRuns(db)).toBe(0);
   });
 
@@ -90,7 +86,10 @@ describe('a Codex task', () => {
     const { 'ce-source': _source, ...headers } = CLOUD_EVENT;
     expect(await facteur.send(codexTask({}), headers)).toMatchObject({ status: 400 });
     const replay = await facteur.cli('dead-letters', 'replay', await letterId());
-    expect(replay).toMatchObject({ code: 1, stderr: 'facteur: missing delivery_id\n' });
+    expect(replay).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: missing delivery_id.*corrected request/),
+    });
     expect(await countRuns(db)).toBe(0);
   });
 
@@ -168,7 +167,24 @@ describe('from the terminal', () => {
     expect((await facteur.cli('dead-letters', 'show', id, '--body')).bytes).toEqual(binary);
   });
 
-  test('drop forgets them; what does not exist is an error, and what is no id wrong usage', async () => {
+  test.each(['replay', 'drop'])(
+    'a record that is read again after a %s does not bring its letter back',
+    async (action) => {
+      const facteur = await startFacteur({ db });
+      const { body } = event({ interactionId: 'd1' });
+      const headers = { 'content-type': 'application/json' };
+      const record = {
+        ...{ ...letter, headers: { ...headers, ':path': '/events' }, body: Buffer.from(String(body)) },
+        source: 'commands/0/7',
+      };
+      await keepDeadLetter(db, record);
+      expect((await facteur.cli('dead-letters', action, await letterId())).code).toBe(0);
+      await keepDeadLetter(db, record);
+      expect(await countLetters()).toBe(0);
+    },
+  );
+
+  test('drop deletes them; an unknown id is an error, and an invalid one wrong usage', async () => {
     const facteur = await startFacteur({ db });
     await keepDeadLetter(db, letter);
     const id = await letterId();
@@ -179,7 +195,14 @@ describe('from the terminal', () => {
     expect(await countLetters()).toBe(0);
     expect(await facteur.cli('dead-letters', 'drop', id)).toMatchObject({
       code: 1,
-      stderr: `facteur: there is no dead letter ${id}\n`,
+      stderr: `facteur: dead letter ${id} was already dropped\n`,
+    });
+    expect((await facteur.cli('dead-letters', 'list')).stdout).toBe('no dead letters\n');
+    const left = JSON.parse((await facteur.cli('dead-letters', 'show', id, '--json')).stdout);
+    expect(left).toMatchObject({ outcome: 'dropped', bytes: 0, body: '', headers: {} });
+    expect(await facteur.cli('dead-letters', 'drop', '999')).toMatchObject({
+      code: 1,
+      stderr: 'facteur: unknown dead letter 999\n',
     });
     for (const args of [
       ['show', 'x'],

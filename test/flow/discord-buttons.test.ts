@@ -1,23 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import type { ButtonAction } from '../../src/notify/button-id.ts';
-import type { SimulatedDiscord } from '../../src/sandbox/discord/discord.ts';
-import type { SimulatedMessage } from '../../src/sandbox/discord/message.ts';
-import type { Who } from '../../src/sandbox/discord/people.ts';
+import { describe, expect } from 'vitest';
+import type { ButtonAction } from '../../src/presentation/button-id.ts';
+import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
+import type { Who } from '../../sandbox/discord/people.ts';
 import { NAMESPACE, startCluster, type Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor, OTHER_ROLE, ROLE, whispered, type DiscordDoor } from '../support/discord-door.ts';
-import { countRuns, created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { countRuns, created, expectRun, runOf } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 const ADA: Who = { id: '200000000000000001', roles: [ROLE] };
 const BOB: Who = { id: '200000000000000002', username: 'bob', roles: [OTHER_ROLE] };
@@ -63,7 +53,7 @@ function pressOld(
 }
 
 async function shows(run: Started, word: string): Promise<void> {
-  await expect.poll(() => run.message().versions.at(-1)?.content, { timeout: 15_000 }).toContain(word);
+  await expect.poll(() => run.message().versions.at(-1)?.content).toContain(word);
 }
 
 describe('Cancel', () => {
@@ -72,8 +62,8 @@ describe('Cancel', () => {
     await shows(run, 'Running');
     // The button that the message really has.
     const exchange = await run.discord.people.press(run.message(), `facteur:cancel:${run.runId}`, ADA);
-    expect(whispered(exchange)).toContain('is being ended');
-    expect(exchange.milliseconds).toBeLessThan(3000);
+    expect(whispered(exchange)).toContain('is being canceled');
+    expect(exchange.milliseconds).toBe(0);
     const row = await expectRun(db, run.interactionId, 'canceled');
     expect(row.cancel_requested_by).toBe('discord user 200000000000000001 (ada)');
     await shows(run, 'Canceled');
@@ -83,7 +73,7 @@ describe('Cancel', () => {
     const run = await started('hang');
     await run.press('cancel');
     await expectRun(db, run.interactionId, 'canceled');
-    expect(whispered(await run.press('cancel'))).toContain('is over already (canceled)');
+    expect(whispered(await run.press('cancel'))).toContain('has already ended (canceled)');
   });
 });
 
@@ -100,12 +90,67 @@ describe('Retry', () => {
     expect(second).toMatchObject({ retry_of: run.runId, user_id: ADA.id });
     expect(created(run.facteur.cluster)).toHaveLength(2);
     const message = () => run.discord.messages().find(({ interactionId }) => interactionId === deferred.interactionId);
-    await expect.poll(() => message()?.versions.at(-1)?.content, { timeout: 15_000 }).toContain('Failed');
+    await expect.poll(() => message()?.versions.at(-1)?.content).toContain('Failed');
     // The first message stays what it was.
     expect(run.message().versions.at(-1)?.content).toContain((await runOf(db, run.interactionId)).workflow_name);
     // The very same press again is answered as before.
     expect((await run.discord.people.again(deferred)).answer).toEqual(deferred.answer);
     expect(await countRuns(db)).toBe(2);
+  });
+
+  test.each([
+    ['before', 'is recorded too late'],
+    ['after', 'is recorded, and the answer lost'],
+  ] as const)('that was told to have failed (%s: it %s) can be asked for again', async (when, _what) => {
+    const run = await started('fail');
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    run.facteur.faults[when] = (statement) => (statement === 'record-runs' ? held : undefined);
+    const pressed = run.press('retry');
+    await run.timer.pass(2000);
+    const failed = await pressed;
+    expect(whispered(failed)).toContain('press again');
+    run.facteur.faults[when] = () => undefined;
+    letGo();
+    await expectRun(db, `retry:${run.runId}`, 'canceled');
+    expect((await run.press('retry')).answer).toMatchObject({ type: 5 });
+    const second = await expectRun(db, `retry:${run.runId}:2`, 'failed');
+    expect(second).toMatchObject({ retry_of: run.runId });
+    // That one was really tried: from here on it is the one to retry.
+    expect(whispered(await run.press('retry'))).toContain(second.workflow_name);
+    expect(created(run.facteur.cluster)).toHaveLength(2);
+  });
+
+  test.each([
+    ['the run', true, false],
+    ['its command by now', false, true],
+    ['both', true, true],
+  ])('is as private as %s', async (_what, wasPrivate, isPrivate) => {
+    const yaml = `commands:
+  plan:
+    description: Plan
+    ephemeral: ${isPrivate}
+    options: [{ name: objective, description: What }]
+`;
+    const run = await started('fail', yaml);
+    await shows(run, 'Failed');
+    await db.query({ text: 'UPDATE facteur.messages SET ephemeral = $1', values: [wasPrivate] });
+    const pressed = await run.press('retry');
+    expect(pressed.answer).toEqual({ type: 5, data: { flags: 64 } });
+    expect((await run.discord.people.again(pressed)).answer).toEqual(pressed.answer);
+    const { rows } = await db.query({
+      text: 'SELECT ephemeral FROM facteur.messages WHERE interaction_id = $1',
+      values: [pressed.interactionId],
+    });
+    expect(rows).toEqual([{ ephemeral: true }]);
+  });
+
+  test('is the last request of the user who pressed it', async () => {
+    const run = await started('fail');
+    await run.press('retry');
+    const { workflow_name: name } = await expectRun(db, `retry:${run.runId}`, 'failed');
+    const text = whispered(await run.discord.people.command('status', [], ADA));
+    expect(text).toContain(`Your last request, \`/plan\`: ❌ Failed (\`0/3\`), workflow \`${name}\``);
+    expect(text).toContain(`Last request correlation: \`${name}\``);
   });
 
   test('is of the person who presses', async () => {
@@ -115,13 +160,77 @@ describe('Retry', () => {
   });
 
   test.each([
-    ['succeed', 'has succeeded, so there is nothing to try again'],
-    ['hang', 'is still under way (running)'],
+    ['succeed', 'succeeded, so there is nothing to retry'],
+    ['hang', 'is still in progress (running)'],
   ] as const)('of one that goes %s is refused kindly', async (outcome, text) => {
     const run = await started(outcome);
     expect(whispered(await run.press('retry'))).toContain(text);
     expect(await countRuns(db)).toBe(1);
   });
+});
+
+/** What the buttons of a message say now. */
+function labels(message: SimulatedMessage | undefined): readonly string[] {
+  const rows = (message?.versions.at(-1)?.components ?? []) as unknown as readonly {
+    components: readonly { label: string }[];
+  }[];
+  return rows.flatMap(({ components }) => components.map(({ label }) => label));
+}
+
+test('a run and its retry link to each other, and only the retry can be retried', async () => {
+  const run = await started('fail');
+  await shows(run, 'Failed');
+  expect(labels(run.message())).toEqual(['Retry', 'Logs', 'Show request']);
+  const { interactionId } = await run.press('retry');
+  const second = () => run.discord.messages().find((message) => message.interactionId === interactionId);
+  await shows(run, 'Continues in [a new run](https://discord.com/channels/');
+  expect(run.message().versions.at(-1)?.content).toContain(`/${second()?.id})`);
+  expect(labels(run.message())).toEqual(['Logs', 'Show request']);
+  await expect.poll(() => second()?.versions.at(-1)?.content).toContain('Failed');
+  expect(second()?.versions.at(-1)?.content).toContain(`Retry of [an earlier run](https://discord.com/channels/`);
+  expect(second()?.versions.at(-1)?.content).toContain(`/${run.message().id})`);
+  expect(labels(second())).toContain('Retry');
+});
+
+test('a run that succeeded is run again, once', async () => {
+  const run = await started('succeed');
+  await shows(run, 'Succeeded');
+  expect(labels(run.message())).toEqual(['Run again', 'Show request']);
+  expect((await run.press('again')).answer).toMatchObject({ type: 5 });
+  const second = await expectRun(db, `retry:${run.runId}`, 'succeeded');
+  expect(second).toMatchObject({ retry_of: run.runId, title: 'x' });
+  expect(whispered(await run.press('again'))).toContain(second.workflow_name);
+  await shows(run, 'Continues in');
+});
+
+test('Show request shows what was asked, without secrets, to whoever pressed', async () => {
+  const run = await started('hang', `role_map: {}\nargo: { parameters: { api_token: CANARY } }\n`);
+  await shows(run, '`/plan x`');
+  const text = whispered(await run.press('request'));
+  expect(text).toContain('action: plan\n');
+  expect(text).toContain('objective: x\n');
+  expect(text).toContain('api_token: ***');
+  expect(text).not.toContain('CANARY');
+});
+
+test('the step that a run is at is in its message, and its log is shown while it runs', async () => {
+  const run = await started('hang');
+  await shows(run, '`step-1`');
+  const text = whispered(await run.press('logs'));
+  expect(text).toMatch(/^Workflow `plan-.*` is at the step `step-1`:\n```\n/);
+  expect(text).toContain('step-1: works\n');
+});
+
+test('/status lists the live runs and the ended ones with links, the retry of one included', async () => {
+  const run = await started('fail', 'role_map: {}\n');
+  await shows(run, 'Failed');
+  await run.press('retry');
+  await expectRun(db, `retry:${run.runId}`, 'failed');
+  await shows(run, 'Continues in');
+  const text = whispered(await run.discord.people.command('status', [], ADA));
+  expect(
+    text.match(/❌ Failed · `\/plan x` · <t:\d+:R> · \[message\]\(https:\/\/discord\.com\/channels\/\d+\/\d+\/\d+\)/g),
+  ).toHaveLength(2);
 });
 
 describe('Logs', () => {
@@ -139,14 +248,16 @@ describe('Logs', () => {
     run.facteur.cluster.store.delete('workflows', run.facteur.cluster.store.get('workflows', NAMESPACE, name));
     const text = whispered(await run.press('logs'));
     expect(text).toContain('step-1: main: Error (exit code 1)');
-    expect(text).toContain('no longer there');
+    expect(text).toContain('no longer exists');
   });
 
   test('with a cluster that hangs, in time', async () => {
     const run = await started('fail');
     run.facteur.cluster.faults.apply({ op: 'add', rule: { match: { verb: 'get' }, action: { kind: 'hang' } } });
-    const exchange = await run.press('logs');
-    expect(whispered(exchange)).toContain('The cluster does not answer');
+    const pressed = run.press('logs');
+    await run.timer.pass(1500);
+    const exchange = await pressed;
+    expect(whispered(exchange)).toContain('The cluster does not respond');
     expect(exchange.outcome).toBe('acknowledged');
   });
 });
@@ -156,7 +267,7 @@ describe('every press', () => {
     'of %s is authorised by the roles that the person has now',
     async (action) => {
       const run = await started(action === 'cancel' ? 'hang' : 'fail');
-      expect(whispered(await run.press(action, BOB))).toContain('You may not use `/plan`');
+      expect(whispered(await run.press(action, BOB))).toContain(`it requires the role <@&${ROLE}>.`);
       // Whoever ran it may have lost the role since.
       expect(whispered(await run.press(action, { ...ADA, roles: [] }))).toContain('You may not use `/plan`');
       const { rows } = await db.query({ text: 'SELECT door, command, user_id FROM facteur.refusals ORDER BY id' });
@@ -169,11 +280,11 @@ describe('every press', () => {
     },
   );
 
-  test('about a run that nobody knows any more, or with an id that is none of ours, is answered', async () => {
+  test('about an unknown run, or with an unknown id, is answered', async () => {
     const run = await started('succeed', 'role_map: {}\n');
     const press = (customId: string) => pressOld(run.discord, run.message(), { customId, who: ADA });
-    expect(whispered(await press(`facteur:cancel:${randomUUID()}`))).toContain('no record of this run');
-    expect(whispered(await press('facteur:explode:1'))).toContain('belongs to nothing');
-    expect(whispered(await press('somebody-else'))).toContain('belongs to nothing');
+    expect(whispered(await press(`facteur:cancel:${randomUUID()}`))).toContain('no longer has a record of this run');
+    expect(whispered(await press('facteur:explode:1'))).toContain('no longer works');
+    expect(whispered(await press('somebody-else'))).toContain('no longer works');
   });
 });

@@ -1,18 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
+import { MAX_MANIFEST_BYTES } from '../../src/domain/workflow-manifest.ts';
 import type { Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor, parametersOf, ROLE, whispered, type DiscordDoor } from '../support/discord-door.ts';
-import { countRuns, created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { event } from '../support/messages.ts';
+import { countRuns, created, expectRun, runOf } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 const PROJECT = { name: 'project', value: 'lab' };
 
@@ -67,7 +59,27 @@ describe('a command', () => {
     expect(parametersOf(await workflowOf(door, interactionId))).toEqual(parameters);
   });
 
-  test('a review is linked to its author’s last dispatch, and to nobody else’s', async () => {
+  test('is run although an event came with its id before, and says nothing of that one', async () => {
+    const now = new Date();
+    const door = await openDiscordDoor({ db, discord: { clock: { now: () => now } } });
+    const { people } = door.discord;
+    const options = [{ name: 'objective', value: 'x' }];
+    const first = await people.command('plan', options);
+    // Ids of one moment count up, so that the next ones can be guessed.
+    const guesses = Array.from({ length: 5 }, (_, n) => String(BigInt(first.interactionId) + BigInt(n + 1)));
+    await Promise.all(guesses.map((interactionId) => door.facteur.send(event({ interactionId }))));
+    const { interactionId, answer } = await people.command('plan', options);
+    expect(guesses).toContain(interactionId);
+    expect(answer).toEqual({ type: 5 });
+    const { rows } = await db.query({
+      text: `SELECT m.interaction_id, r.door FROM facteur.messages m JOIN facteur.runs r USING (run_id)
+        WHERE m.interaction_id = $1`,
+      values: [interactionId],
+    });
+    expect(rows).toEqual([{ interaction_id: interactionId, door: 'discord' }]);
+  });
+
+  test('a review is linked to its author’s last dispatch, and to no one else’s', async () => {
     const door = await openDiscordDoor({ db });
     const { people } = door.discord;
     const first = await people.command('plan', [{ name: 'objective', value: 'x' }]);
@@ -100,11 +112,11 @@ describe('a command', () => {
     expect(allowed.answer).toEqual({ type: 5 });
   });
 
-  test('from another server it is turned away', async () => {
+  test('from another server it is refused', async () => {
     const { discord } = await openDiscordDoor({ db });
     const elsewhere = { guildId: '300000000000000009' };
     const options = [{ name: 'objective', value: 'x' }];
-    expect(whispered(await discord.people.command('plan', options, elsewhere))).toContain('another server');
+    expect(whispered(await discord.people.command('plan', options, elsewhere))).toContain('not set up for this server');
     expect((await discord.people.type('plan', [], elsewhere)).answer).toEqual({ type: 8, data: { choices: [] } });
     expect(await countRuns(db)).toBe(0);
   });
@@ -255,7 +267,7 @@ describe('a refusal', () => {
         { name: 'environment', value: 'prod' },
         { name: 'canary', value: 'x' },
       ],
-      'canary: this command has no such option',
+      'canary: unknown option',
     ],
   ])('%s is checked again at the door', async (_what, options, fault) => {
     const { discord } = await openDiscordDoor({ db, yaml: DEPLOY });
@@ -277,15 +289,16 @@ describe('a refusal', () => {
   });
 
   test('a workflow too large for the cluster', async () => {
-    const { discord } = await openDiscordDoor({ db });
-    const value = 'x'.repeat(1024 * 1024);
-    expect(whispered(await discord.people.command('plan', [{ name: 'objective', value }]))).toContain('too long');
+    const ballast = 'x'.repeat(MAX_MANIFEST_BYTES - 1000);
+    const { discord } = await openDiscordDoor({ db, yaml: `argo: {parameters: {ballast: ${ballast}}}` });
+    const objective = { name: 'objective', value: 'y'.repeat(1000) };
+    expect(whispered(await discord.people.command('plan', [objective]))).toContain('too long');
     expect(await refusals()).toMatchObject([{ reason: expect.stringContaining('workflow too large') }]);
   });
 
-  test.each(['deploy', 'constructor', '__proto__'])('a command that nobody defined: %s', async (name) => {
+  test.each(['deploy', 'constructor', '__proto__'])('an undefined command: %s', async (name) => {
     const { discord } = await openDiscordDoor({ db });
-    expect(whispered(await discord.people.command(name))).toContain('knows no command');
+    expect(whispered(await discord.people.command(name))).toContain('Unknown command');
     expect(await refusals()).toMatchObject([{ command: name }]);
   });
 
@@ -327,11 +340,23 @@ describe('/status', () => {
     expect(text).toContain(correlationId);
   });
 
+  test('believes the ledger where the session says something else', async () => {
+    const { discord, facteur } = await openDiscordDoor({ db });
+    const { interactionId } = await discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
+    const { workflow_name: name } = await expectRun(db, interactionId, 'submitted');
+    // Asked for from elsewhere: only the ledger knows.
+    await db.query({ text: `UPDATE facteur.runs SET workflow_name = workflow_name || '-2', correlation_id = 'other'` });
+    const text = whispered(await discord.people.command('status'));
+    expect(text).toContain(`📨 Submitted, workflow \`${name}-2\``);
+    expect(text).toContain('Last request correlation: `other`');
+    expect(created(facteur.cluster)).toEqual([name]);
+  });
+
   test('says what is missing', async () => {
     const missing = await openDiscordDoor({ db, env: { FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'absent' } });
     expect(whispered(await missing.discord.people.command('status'))).toContain('no such template');
     const disabled = await openDiscordDoor({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' } });
-    expect(whispered(await disabled.discord.people.command('status'))).toContain('switched off');
+    expect(whispered(await disabled.discord.people.command('status'))).toContain('dispatcher is disabled');
   });
 
   test('is for those who may', async () => {
@@ -352,8 +377,8 @@ describe('/status', () => {
 
 test('what facteur knows nothing about is answered all the same', async () => {
   const { discord } = await openDiscordDoor({ db });
-  expect(whispered(await discord.people.submit('somebody-else:form', { a: 'b' }))).toContain('no command any more');
-  expect(whispered(await discord.people.submit('facteur:modal:plan', { a: 'b' }))).toContain('no command any more');
+  expect(whispered(await discord.people.submit('somebody-else:form', { a: 'b' }))).toContain('This form has expired');
+  expect(whispered(await discord.people.submit('facteur:modal:plan', { a: 'b' }))).toContain('This form has expired');
   expect(whispered(await discord.people.command('plan', [{ name: 'objective', value: 'a\0b' }]))).toContain(
     'could not read this',
   );

@@ -1,19 +1,9 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { expect } from 'vitest';
 import type { Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor, parametersOf, ROLE, whispered } from '../support/discord-door.ts';
-import { countRuns, emptyLedger, expectRun } from '../support/ledger.ts';
+import { countRuns, expectRun } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 const ASK = `
 commands:
@@ -106,7 +96,7 @@ test.each([
   [{ content: 'short' }, 'content: must have at least 10 characters'],
   [{ ticket: 'L-1' }, 'content: is required'],
   [{ content: 'Mend the rocket.', ticket: 'x'.repeat(21) }, 'ticket: must have at most 20 characters'],
-  [{ content: 'Mend the rocket.', other: 'x' }, 'other: this command has no such option'],
+  [{ content: 'Mend the rocket.', other: 'x' }, 'other: unknown option'],
   [{ content: 'Mend {{workflow.name}}.' }, 'content: must not contain'],
 ])('what was filled in is checked at the door: %j', async (fields, fault) => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });

@@ -1,19 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { expect } from 'vitest';
 import { openDiscordDoor, ROLE } from '../support/discord-door.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { emptyLedger, expectRun, wholeLedger } from '../support/ledger.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { expectRun, wholeLedger } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 const CANARY = 'CanaryTokenThatLooksLikeNothingInParticular';
 const BOT = 'CanaryBotToken.abc.def';
@@ -77,7 +67,7 @@ commands:
   facteur.faults.before = () => undefined;
   // The notifier has tried, with a token that this Discord does not know and a bot that it refuses.
   const asked = () => Object.keys(discord.state()['requests'] as Record<string, number>);
-  await expect.poll(asked, { timeout: 15_000 }).toEqual(expect.arrayContaining([expect.stringContaining('webhook')]));
+  await expect.poll(asked).toEqual(expect.arrayContaining([expect.stringContaining('webhook')]));
   expect(answers).toHaveLength(14);
   const everything = {
     ledger: await wholeLedger(db),

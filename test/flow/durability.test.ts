@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { describe, expect } from 'vitest';
 import { unavailable } from '../support/faulty-database.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { countRuns, created, emptyLedger, expectRun } from '../support/ledger.ts';
+import { countRuns, created, expectRun } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 1: nothing is acknowledged before it is durable in Postgres.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
 
 const DOORS: readonly [string, Message][] = [
   ['/events', event({ interactionId: 'd1' })],
@@ -66,7 +56,8 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect((await facteur.send(message)).status).toBe(503);
     expect(await countRuns(db)).toBe(1);
     facteur.faults.after = () => undefined;
-    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { duplicate: true } });
+    const again = await facteur.timer.until(facteur.send(message));
+    expect(again).toMatchObject({ status: 202, body: { status: 'queued', duplicate: true } });
     expect(await countRuns(db)).toBe(1);
     // The claim of the try that was lost is still on the row; whoever comes next waits for it to run out.
     await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL' });
@@ -77,12 +68,10 @@ describe.each(DOORS)('%s', (_path, message) => {
 
   test('when the submission cannot be recorded, the answer still holds and the run is brought to its end', async () => {
     const facteur = await startFacteur({ db });
-    facteur.faults.before = (statement) => (statement === 'move-run' ? unavailable() : undefined);
-    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { status: 'queued' } });
-    expect(await countRuns(db)).toBe(1);
+    facteur.faults.before = (statement) => (statement === 'mark-submitted' ? unavailable() : undefined);
+    expect(await facteur.send(message)).toMatchObject({ status: 202, body: { status: 'submitted' } });
+    expect(await countRuns(db, 'queued')).toBe(1);
     facteur.faults.before = () => undefined;
-    await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL' });
-    await facteur.send(message);
     await expectRun(db, 'd1', 'submitted');
     expect(created(facteur.cluster)).toHaveLength(1);
   });

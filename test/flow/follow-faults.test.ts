@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { DatabaseError, type Database } from '../../src/clients/postgres/database.ts';
-import type { Command } from '../../src/sandbox/cluster/control.ts';
-import { NAMESPACE } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import type { Command } from '../../sandbox/cluster/control.ts';
+import { NAMESPACE, TEMPLATE } from '../support/cluster.ts';
 import {
-  emptyLedger,
   expectState,
   expectWatching,
   judged,
@@ -16,17 +14,9 @@ import {
   storedRun,
   type TestRun,
 } from '../support/follow.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
-
-describe('a watch that breaks goes on where it was', () => {
+describe('an interrupted watch resumes where it stopped', () => {
   test.each<[string, Command]>([
     ['is ended', { op: 'drop-watches', how: 'end' }],
     ['is reset', { op: 'drop-watches', how: 'reset' }],
@@ -47,14 +37,14 @@ describe('a watch that breaks goes on where it was', () => {
     expect(requests(cluster, 'watch')).toBeGreaterThan(1);
   });
 
-  test('when the apiserver is away for a while', async () => {
+  test('when the API server restarts, and nothing has happened meanwhile', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
     await expectState(db, run, 'running');
     await cluster.disconnect();
-    finish(run);
     await cluster.reconnect();
+    finish(run);
     await expectState(db, run, 'succeeded');
     expect(requests(cluster, 'list')).toBe(1);
   });
@@ -95,7 +85,21 @@ describe('a watch that cannot go on', () => {
     cluster.faults.apply({ op: 'drop-watches', how: 'end' });
     finish(run);
     await expectState(db, run, 'succeeded');
-    await vi.waitFor(() => expect(requests(cluster, 'list')).toBe(3), { timeout: 8000 });
+    await vi.waitFor(() => expect(requests(cluster, 'list')).toBe(3));
+  });
+
+  test('lists again when its version is yet to come: the cluster came back from a backup', async () => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    startFollower({ db, workflows, timings: { watchMs: 1000 } });
+    const kept = await submit();
+    await expectState(db, kept, 'running');
+    const backup = cluster.store.version;
+    const gone = await submit();
+    await expectState(db, gone, 'running');
+    cluster.faults.apply({ op: 'restore', version: backup });
+    finish(kept);
+    await expectState(db, kept, 'succeeded');
+    await expectState(db, gone, 'lost');
   });
 
   test('lists again when the cluster has really forgotten what came after it', async () => {
@@ -105,7 +109,6 @@ describe('a watch that cannot go on', () => {
     await expectState(db, run, 'running');
     await cluster.disconnect();
     finish(run);
-    cluster.faults.apply({ op: 'compact' });
     await cluster.reconnect();
     await expectState(db, run, 'succeeded');
     expect(requests(cluster, 'list')).toBe(2);
@@ -129,7 +132,7 @@ describe('a watch that cannot go on', () => {
     cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list' }] });
     startFollower({ db, workflows });
     const run = await submit();
-    await vi.waitFor(() => expect(requests(cluster, 'list')).toBeGreaterThan(2), { timeout: 5000 });
+    await vi.waitFor(() => expect(requests(cluster, 'list')).toBeGreaterThan(2));
     cluster.faults.apply({ op: 'deny', requests: [] });
     await expectState(db, run, 'running');
   });
@@ -180,9 +183,33 @@ describe('a database that fails', () => {
     }
     expect(await storedRun(db, poisoned)).toMatchObject({ state: 'submitted' });
   });
+
+  test('for what one workflow waits for does not keep the approvals of the others from the ledger', async () => {
+    const templates = [
+      { name: 'main', steps: [[{ name: 'gate', template: 'gate' }]] },
+      { name: 'gate', suspend: {} },
+    ];
+    const { workflows, submit } = await setUpFollowing(db, {
+      templates: [{ ...TEMPLATE, spec: { entrypoint: 'main', templates } }],
+      defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0 },
+    });
+    const poisoned = await submit();
+    const runs = await Promise.all([submit(), submit(), submit()]);
+    const picky = judged(db, ({ name, values }) =>
+      name === 'record-waiting' && String(values?.[0]).includes(poisoned.name)
+        ? new DatabaseError('postgres.invalid', 'no', { retryable: false })
+        : undefined,
+    );
+    startFollower({ db: picky, workflows });
+    const waiting = async (): Promise<readonly string[]> => {
+      const text = 'SELECT workflow_name AS name FROM facteur.approvals JOIN facteur.runs USING (run_id)';
+      return (await db.query<{ name: string }>({ text })).rows.map(({ name }) => name).toSorted();
+    };
+    await expect.poll(waiting).toEqual(runs.map(({ name }) => name).toSorted());
+  });
 });
 
-test('whatever goes wrong, the ledger ends where the cluster does', { timeout: 60_000 }, async () => {
+test('whatever goes wrong, the ledger ends where the cluster does', async () => {
   const { cluster, workflows, submit } = await setUpFollowing(db, {
     defaults: { pendingMs: 30, startMs: 50, stepMs: 120 },
     seed: 7,
@@ -215,7 +242,7 @@ test('whatever goes wrong, the ledger ends where the cluster does', { timeout: 6
       const phase = (await workflows.getWorkflow(NAMESPACE, run.name)).status?.phase;
       expect(expected).toHaveProperty(String(phase));
       expect((await storedRun(db, run)).state).toBe(expected[phase as keyof typeof expected]);
-    }, 20_000);
+    });
     expect((await statesOf(db, run)).filter((state) => state === 'submitted')).toHaveLength(1);
   }
 });

@@ -1,29 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DatabaseError, type Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import {
-  emptyLedger,
-  expectState,
-  expectWatching,
-  judged,
-  setUpFollowing,
-  startFollower,
-  statesOf,
-} from '../support/follow.ts';
+import { describe, expect, vi } from 'vitest';
+import { DatabaseError } from '../../src/clients/postgres/database.ts';
+import { expectState, expectWatching, judged, setUpFollowing, startFollower, statesOf } from '../support/follow.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+/** So long that nobody gets it by waiting. */
+const LONG = { leaseMs: 3_600_000 };
 
 describe('several processes', () => {
-  test('one of them watches; when it stops the next one goes on at once', async () => {
+  test('one of them watches; when it stops the next one continues immediately', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
-    const first = startFollower({ db, workflows });
+    const first = startFollower({ db, workflows, timings: LONG });
     const run = await submit();
     await expectState(db, run, 'running');
     let claims = 0;
@@ -31,12 +17,12 @@ describe('several processes', () => {
       claims += name === 'claim-lease' ? 1 : 0;
       return undefined;
     });
-    const second = startFollower({ db: counted, workflows });
-    await vi.waitFor(() => expect(claims).toBe(1), { timeout: 8000 });
+    const second = startFollower({ db: counted, workflows, timings: LONG });
+    await vi.waitFor(() => expect(claims).toBe(1));
     await expectWatching(cluster);
     expect([first.active, second.active]).toEqual([true, false]);
     await first.stop();
-    await vi.waitFor(() => expect(second.active).toBe(true), { timeout: 5000 });
+    await vi.waitFor(() => expect(second.active).toBe(true));
     finish(run);
     await expectState(db, run, 'succeeded');
   });
@@ -45,14 +31,14 @@ describe('several processes', () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     const first = startFollower({ db, workflows, timings: { leaseMs: 6000 } });
     await expectWatching(cluster);
-    await db.query({ text: `UPDATE facteur.leases SET holder = 'thief', expires_at = now() + interval '6 seconds'` });
-    const second = startFollower({ db, workflows, holder: 'thief', timings: { leaseMs: 6000 } });
+    await db.query({ text: `UPDATE facteur.leases SET holder = 'thief', expires_at = now() + interval '1 hour'` });
+    const second = startFollower({ db, workflows, holder: 'thief', timings: LONG });
     const run = await submit();
     await expectState(db, run, 'running');
     finish(run, 'Failed');
     await expectState(db, run, 'failed');
     // At its next renewal, long before its own time runs out.
-    await vi.waitFor(() => expect([first.active, second.active]).toEqual([false, true]), { timeout: 5000 });
+    await vi.waitFor(() => expect([first.active, second.active]).toEqual([false, true]));
     expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'failed']);
   });
 
@@ -65,11 +51,9 @@ describe('several processes', () => {
     const follower = startFollower({ db: cut, workflows, timings: { leaseMs: 600 } });
     await expectWatching(cluster);
     down = true;
-    await vi.waitFor(() => expect([follower.active, cluster.state()['watchers']]).toEqual([false, 0]), {
-      timeout: 5000,
-    });
+    await vi.waitFor(() => expect([follower.active, cluster.state()['watchers']]).toEqual([false, 0]));
     down = false;
-    await vi.waitFor(() => expect(follower.active).toBe(true), { timeout: 5000 });
+    await vi.waitFor(() => expect(follower.active).toBe(true));
   });
 
   test('stopping is possible at any time and any number of times', async () => {

@@ -1,32 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { DatabaseError, type Database } from '../../src/clients/postgres/database.ts';
-import { moveRun } from '../../src/ledger/move-run.ts';
 import { observeWorkflows, type Observation } from '../../src/ledger/observe-workflows.ts';
 import { NAMESPACE } from '../support/cluster.ts';
-import { createTestDatabase, openTestPostgres, type TestDatabase } from '../support/database.ts';
-import {
-  emptyLedger,
-  expectState,
-  recordTestRun,
-  setUpFollowing,
-  statesOf,
-  storedRun,
-  type TestRun,
-} from '../support/follow.ts';
+import { openTestPostgres } from '../support/database.ts';
+import { expectState, recordTestRun, setUpFollowing, statesOf, storedRun, type TestRun } from '../support/follow.ts';
+import { database, db, test } from '../support/ledger-fixture.ts';
+import { submitRun } from '../support/runs.ts';
 
 // Real connections side by side, and real processes that die: nothing that the embedded engine could show.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
 
 const LEASE_MS = 2000;
 
@@ -47,9 +31,9 @@ function startProcess(holder: string, clusterUrl: string): { readonly child: Chi
 }
 
 const expectSaid = (said: string[], message: string, times = 1): Promise<void> =>
-  vi.waitFor(() => expect(said.filter((each) => each === message)).toHaveLength(times), { timeout: 15_000 });
+  vi.waitFor(() => expect(said.filter((each) => each === message)).toHaveLength(times));
 
-test('when the process that watches is killed, another goes on where the ledger is', { timeout: 60_000 }, async () => {
+test('when the process that watches is killed, another goes on where the ledger is', async () => {
   const { cluster, submit, finish } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'workflows listed');
@@ -66,26 +50,23 @@ test('when the process that watches is killed, another goes on where the ledger 
   expect(await statesOf(db, runs[0]!)).toEqual(['queued', 'submitted', 'running', 'succeeded']);
 });
 
-test('one that stops in order hands over at once', { timeout: 60_000 }, async () => {
+test('one that stops in order hands over at once', async () => {
   const { cluster, submit } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'lease taken');
   const second = startProcess('second', cluster.url);
-  await vi.waitFor(
-    async () => {
-      const listening = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`;
-      expect((await db.query<{ n: number }>({ text: listening })).rows[0]?.n).toBe(2);
-    },
-    { timeout: 15_000 },
-  );
+  await vi.waitFor(async () => {
+    const listening = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`;
+    expect((await db.query<{ n: number }>({ text: listening })).rows[0]?.n).toBe(2);
+  });
   first.child.kill('SIGTERM');
   await expectSaid(first.said, 'lease ended');
   await expectSaid(second.said, 'lease taken');
-  await vi.waitFor(() => expect(first.child.exitCode).toBe(0), { timeout: 5000 });
+  await vi.waitFor(() => expect(first.child.exitCode).toBe(0));
   await expectState(db, await submit(), 'running', 15_000);
 });
 
-test('one that was paused and goes on does no harm', { timeout: 60_000 }, async () => {
+test('one that was paused and resumes does no harm', async () => {
   const { cluster, submit, finish } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'workflows listed');
@@ -116,7 +97,7 @@ test('one that was paused and goes on does no harm', { timeout: 60_000 }, async 
   }
 });
 
-test('many who write the same at once, in any order, write it once', { timeout: 60_000 }, async () => {
+test('many who write the same at once, in any order, write it once', async () => {
   const other = openTestPostgres(database.dsn);
   onTestFinished(() => other.close());
   const runs = await Promise.all(Array.from({ length: 40 }, () => recordTestRun(db)));
@@ -158,7 +139,7 @@ test('many who write the same at once, in any order, write it once', { timeout: 
       }
     }
   };
-  await Promise.all(runs.map((run) => moveRun(db, { runId: run.runId, to: 'submitted', workflowUid: uid(run) })));
+  await Promise.all(runs.map((run) => submitRun(db, run.runId, uid(run))));
   for (let version = 0; version < life.length; version += 1) {
     await Promise.all(
       [db, other, db, other, db, other].map(async (on, index) => {

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect, vi } from 'vitest';
 import type { FollowerDeps } from '../../src/follow/follower.ts';
-import { moveRun } from '../../src/ledger/move-run.ts';
-import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { NAMESPACE } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createWorkflowOf,
-  emptyLedger,
   expectState,
   expectWatching,
   recordTestRun,
@@ -18,15 +14,8 @@ import {
   storedRun,
   type TestRun,
 } from '../support/follow.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
+import { submitRun } from '../support/runs.ts';
 
 describe('a run that goes its way', () => {
   test('is followed from its submission to its end', async () => {
@@ -41,17 +30,19 @@ describe('a run that goes its way', () => {
     expect(effects.filter(({ effect }) => effect === 'moved')).toHaveLength(2);
   });
 
-  test.each(['plain', 'compressed', 'offloaded'] as const)('keeps why it failed, with %s nodes', async (nodes) => {
-    const { workflows, submit } = await setUpFollowing(db, {
-      defaults: { pendingMs: 0, startMs: 0, stepMs: 0, nodes },
-    });
-    startFollower({ db, workflows });
-    const run = await submit('fail@2/3');
-    const { reason, progress } = await expectState(db, run, 'failed');
-    const said = { plain: /^step-2: main: Error \(exit code 1\)$/, compressed: /^step-2: main/, offloaded: /^child '/ };
-    expect(reason).toMatch(said[nodes]);
-    expect(progress).toBe('1/3');
-  });
+  test.each(['plain', 'gzip', 'zstd', 'brotli', 'offloaded'] as const)(
+    'keeps why it failed, with %s nodes',
+    async (nodes) => {
+      const { workflows, submit } = await setUpFollowing(db, {
+        defaults: { pendingMs: 0, startMs: 0, stepMs: 0, nodes },
+      });
+      startFollower({ db, workflows });
+      const run = await submit('fail@2/3');
+      const { reason, progress } = await expectState(db, run, 'failed');
+      expect(reason).toMatch(nodes === 'offloaded' ? /^child '/ : /^step-2: main: Error \(exit code 1\)$/);
+      expect(progress).toBe('1/3');
+    },
+  );
 
   test('is canceled when it ended because it was told to', async () => {
     const { workflows, submit } = await setUpFollowing(db);
@@ -101,7 +92,7 @@ describe('a workflow that vanished', () => {
     await expectState(db, run, 'running');
     remove(run);
     const { reason } = await expectState(db, run, 'lost');
-    expect(reason).toBe('the workflow vanished before its end was seen');
+    expect(reason).toBe('the workflow disappeared before facteur saw how it ended');
   });
 
   test('while nobody watched: lost', async () => {
@@ -117,7 +108,7 @@ describe('a workflow that vanished', () => {
   test('before its uid was read: lost, found by the list', async () => {
     const { workflows } = await setUpFollowing(db);
     const run = await recordTestRun(db);
-    await moveRun(db, { runId: run.runId, to: 'submitted' });
+    await submitRun(db, run.runId, '');
     startFollower({ db, workflows });
     await expectState(db, run, 'lost');
   });
@@ -127,7 +118,7 @@ describe('a workflow that vanished', () => {
     startFollower({ db, workflows, timings: { auditMs: 50 } });
     await expectWatching(cluster);
     const run = await recordTestRun(db);
-    await moveRun(db, { runId: run.runId, to: 'submitted' });
+    await submitRun(db, run.runId, '');
     await expectState(db, run, 'lost');
     expect(requests(cluster, 'list')).toBe(1);
   });
@@ -152,7 +143,7 @@ describe('a workflow that vanished', () => {
     const action = { kind: 'answer', answer: { status: 503 } } as const;
     cluster.faults.apply({ op: 'add', rule: { match: { verb: 'get' }, action, times: 4 } });
     remove(run);
-    await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2), { timeout: 5000 });
+    await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2));
     expect(await storedRun(db, run)).toMatchObject({ state: 'running' });
     await expectState(db, run, 'lost');
   });
@@ -216,9 +207,33 @@ describe('a finished workflow that Argo retries', () => {
     await expectState(db, run, 'error');
     await first.stop();
     retry(cluster, run);
-    await vi.waitFor(() => finish(run), { timeout: 8000 });
+    await vi.waitFor(() => finish(run));
     startFollower({ db, workflows });
     expect(await expectState(db, run, 'succeeded')).toMatchObject({ retry_count: 1 });
     expect((await statesOf(db, run)).slice(3)).toEqual(['error', 'running', 'succeeded']);
   });
+});
+
+test('what was seen and waits to be written is written when it is told to stop', async () => {
+  const { workflows, submit } = await setUpFollowing(db);
+  const taken = Promise.withResolvers<void>();
+  const watching: FollowerDeps['workflows'] = {
+    listWorkflows: (...args) => workflows.listWorkflows(...args),
+    getWorkflow: async (...args) => workflows.getWorkflow(...args),
+    async *watchWorkflows(...args) {
+      for await (const event of workflows.watchWorkflows(...args)) {
+        yield event;
+        // Asking for the next one means that this one was taken.
+        if (event.type !== 'BOOKMARK' && event.workflow.status?.['phase'] === 'Running') {
+          taken.resolve();
+        }
+      }
+    },
+  };
+  const follower = startFollower({ db, workflows: watching, timings: { flushMs: 3_600_000 } });
+  const run = await submit();
+  await taken.promise;
+  expect(await storedRun(db, run)).toMatchObject({ state: 'submitted' });
+  await follower.stop();
+  expect(await storedRun(db, run)).toMatchObject({ state: 'running' });
 });

@@ -16,26 +16,31 @@ beforeEach(async () => {
 });
 afterEach(() => database.close());
 
-test('a delivery that the Go service recorded is a duplicate that submits nothing and changes nothing', async () => {
+test('a delivery whose workflow is known is a duplicate that submits nothing and changes nothing', async () => {
   await makeGoDatabase(db, 3);
   const before = await goRows(db);
   const facteur = await startFacteur({ db });
-  const known = {
-    'go-delivery-7': { runId: 'c0000000-0000-4000-8000-000000000002', workflowName: '' },
-    'go-delivery-7b': {
-      runId: 'c0000000-0000-4000-8000-000000000003',
-      workflowName: 'github-codex-implementation-x7k2p',
-    },
-  };
-  for (const [deliveryId, run] of Object.entries(known)) {
-    const message = codexTask({ deliveryId });
-    const answer = await facteur.send(message);
-    expect(answer).toMatchObject({ status: 202, body: { ...run, duplicate: true, status: 'submitted' } });
-    expect(await facteur.send(asProtobuf(message))).toMatchObject({ status: 202, body: answer.body });
-    expect(await runOf(db, deliveryId)).toBeUndefined();
-  }
+  const message = codexTask({ deliveryId: 'go-delivery-7b' });
+  const run = { runId: 'c0000000-0000-4000-8000-000000000003', workflowName: 'github-codex-implementation-x7k2p' };
+  const answer = await facteur.send(message);
+  expect(answer).toMatchObject({ status: 202, body: { ...run, duplicate: true, status: 'submitted' } });
+  expect(await facteur.send(asProtobuf(message))).toMatchObject({ status: 202, body: answer.body });
+  expect(await runOf(db, 'go-delivery-7b')).toBeUndefined();
   expect(created(facteur.cluster)).toEqual([]);
   expect(await goRows(db)).toEqual(before);
+});
+
+test('what hangs on a run that the Go service recorded stays with it when the run is taken over', async () => {
+  await makeGoDatabase(db, 3);
+  const before = await goRows(db);
+  const facteur = await startFacteur({ db });
+  const { body } = await facteur.send(codexTask({ deliveryId: 'go-delivery-7' }));
+  expect(body).toMatchObject({ runId: 'c0000000-0000-4000-8000-000000000002', status: 'submitted' });
+  const after = await goRows(db);
+  for (const table of ['ideas', 'artifacts', 'reflections', 'policy_checks', 'run_metrics']) {
+    expect(after[table]).toEqual(before[table]);
+  }
+  expect(after['task_runs']).toHaveLength(before['task_runs']?.length ?? 0);
 });
 
 test('a new delivery for an issue that the Go service knew joins its rows', async () => {

@@ -1,38 +1,36 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { withoutTemplateTags } from '../../src/dispatch/plan-codex.ts';
-import { parameterOf } from '../../src/sandbox/cluster/plan.ts';
-import type { ApiObject } from '../../src/sandbox/cluster/objects.ts';
+import { describe, expect } from 'vitest';
+import { argoText } from '../../src/domain/argo-text.ts';
+import { trimmed } from '../../src/base/trimmed.ts';
+import { parameterOf } from '../../sandbox/cluster/plan.ts';
+import type { ApiObject } from '../../sandbox/cluster/objects.ts';
 import { NAMESPACE, type Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
-import { countRuns, created, emptyLedger } from '../support/ledger.ts';
+import { countRuns, created } from '../support/ledger.ts';
 import { asProtobuf, codexTask, event, type Message } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 6: what a user writes arrives in the stored workflow byte by byte, or nothing of it is recorded.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
 
 const TEXTS: Readonly<Record<string, string>> = {
   'control characters': 'a\u0001\u0008\u001b[31m\u007f\u0085b',
   'line ends': '\ta\r\nb\n\u2028c\u2029',
   'right-to-left marks': '\u202eevil\u2066\u200f\ufeff',
   'an emoji of several parts': '👩‍🚀 \u{1f1e9}\u{1f1ea}',
-  noncharacters: '\uffff\ufdd0\u{10ffff}',
+  'noncharacters in the basic plane': '\uffff\ufdd0',
+  'noncharacters beyond it': '\u{1ffff}\u{10ffff}',
+  'characters for private use': '\ue000',
+  'characters for private use beyond the basic plane': '\u{f0000}',
+  'an emoji of Unicode 16': '\u{1fae9}',
+  'the flag of Scotland': '🏴󠁧󠁢󠁳󠁣󠁴󠁿',
   'a composed and a decomposed letter': '\u00e9 e\u0301',
   '600 characters': 'x'.repeat(600),
   '600 emoji': '🚀'.repeat(600),
   'a shell script': '$(rm -rf /); `id` && echo "x" | \'y\' > /dev/null \\ #!',
   'a template tag': '{{workflow.name}}',
   'a template expression': '{{=sprig.env("HOME")}}',
-  'half a template tag': '{ {a} } }}{',
+  'the first half of a template tag': '{ {a} } }}{',
+  'the second half of a template tag': '{=toJson(workflow)}}',
+  JSON: '{"a":{"b":{}}}',
   'a prototype': '__proto__',
   'a constructor': 'constructor',
   'an escape that is none': String.raw`\u0000 \x00 %00 &#0;`,
@@ -88,18 +86,19 @@ const PLACES: readonly Place[] = [
     // A blank one counts as none, so that every such event is a run of its own.
     message: (text, deliveryId) => event({ interactionId: text.trim() === '' ? deliveryId : text }),
     arrived: (workflow) => workflow.metadata.annotations?.['facteur.proompteng.ai/delivery-id'],
-    expected: (text, deliveryId) => (text.trim() === '' ? deliveryId : text),
+    expected: (text, deliveryId) => argoText(trimmed(text) || deliveryId),
   },
   {
     name: "a task's delivery id",
     message: (text) => codexTask({ deliveryId: text }),
     arrived: (workflow) => workflow.metadata.annotations?.['facteur.proompteng.ai/delivery-id'],
+    expected: (text) => argoText(trimmed(text)),
   },
   {
     name: 'a prompt',
     message: (text, deliveryId) => codexTask({ deliveryId, prompt: text }),
     arrived: (workflow) => [parameterOf(workflow, 'prompt'), rawEvent(workflow).prompt],
-    expected: (text) => [withoutTemplateTags(text), text],
+    expected: (text) => [argoText(text), text],
   },
   {
     name: "an issue's title",
@@ -114,7 +113,8 @@ const PLACES: readonly Place[] = [
   {
     name: 'a repository',
     message: (text, deliveryId) => codexTask({ deliveryId, repository: text }),
-    arrived: (workflow) => rawEvent(workflow).repository,
+    arrived: (workflow) => [rawEvent(workflow).repository, workflow.metadata.annotations?.['codex.repository']],
+    expected: (text) => [text, text.trim() === '' ? undefined : argoText(text.trim())],
   },
 ];
 
@@ -135,16 +135,29 @@ async function expectWholeOrNothing(facteur: Facteur, message: Message, check: (
   return false;
 }
 
+/** What Argo would evaluate, or cannot read. */
+const NOT_FOR_ARGO = [
+  'control characters',
+  'noncharacters beyond it',
+  'characters for private use beyond the basic plane',
+  'an emoji of Unicode 16',
+  'the flag of Scotland',
+  'a template tag',
+  'a template expression',
+  'the first half of a template tag',
+  'the second half of a template tag',
+];
+const inOrder = (names: readonly string[]): readonly string[] =>
+  Object.keys(TEXTS).filter((name) => names.includes(name));
+
 /** Places that refuse some of the texts; all others take every one. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
-  "an option's value": ['a template tag', 'a template expression'],
-  "an option's name": Object.keys(TEXTS).filter(
-    (name) => !['600 characters', 'a prototype', 'a constructor'].includes(name),
-  ),
-  "a command's name": ['600 characters', '600 emoji', 'a template tag', 'a template expression', 'blanks only'],
+  "an option's value": NOT_FOR_ARGO,
+  "an option's name": Object.keys(TEXTS).filter((name) => !['a prototype', 'a constructor'].includes(name)),
+  "a command's name": inOrder([...NOT_FOR_ARGO, '600 characters', '600 emoji', 'blanks only']),
   "a command's delivery id": ['600 characters', '600 emoji'],
   "a task's delivery id": ['600 characters', '600 emoji', 'blanks only'],
-  'a branch': ['a template tag', 'a template expression'],
+  'a branch': NOT_FOR_ARGO,
   'a repository': ['600 characters', '600 emoji'],
 };
 
@@ -198,4 +211,21 @@ test('a workflow is named, labelled and annotated by rule, whatever the command 
     expect(metadata.name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
     expect(metadata.labels?.['facteur.proompteng.ai/command']).toMatch(/^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/);
   }
+});
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test.each([
+  ['a tag', '{{workflow.uid}}'],
+  ['NUL', '\0'],
+  ['more than all annotations may have', 'x'.repeat(300_000)],
+])('%s behind the trace of a later version goes nowhere', async (_what, more) => {
+  const facteur = await startFacteur({ db });
+  const data = { command: 'plan', interactionId: 'd1' };
+  const cloudEvent = { specversion: '1.0', type: 't', source: '/s', id: '1', traceparent: `01-${TRACE}-${more}`, data };
+  const contentType = 'application/cloudevents+json';
+  const { status, body } = await facteur.send({ path: '/events', contentType, body: JSON.stringify(cloudEvent) });
+  expect({ status, said: body.status }).toEqual({ status: 202, said: 'submitted' });
+  const { metadata } = facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName).object;
+  expect(metadata.annotations).toMatchObject({ 'facteur.proompteng.ai/traceparent': `00-${TRACE}` });
 });

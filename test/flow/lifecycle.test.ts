@@ -1,23 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { describe, expect, onTestFinished } from 'vitest';
 import { FacteurError } from '../../src/base/errors.ts';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openDiscordDoor, whispered } from '../support/discord-door.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
+import { created, expectRun, requests, runOf } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { post, RawClient } from '../support/raw-client.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
-// When facteur is ready and when it says that it is not; how it begins and how it ends.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+// When facteur reports ready and when not; how it starts and stops.
 
 const get = async (facteur: Facteur, path: string) => {
   const response = await fetch(new URL(path, facteur.url));
@@ -25,7 +18,7 @@ const get = async (facteur: Facteur, path: string) => {
 };
 
 describe('while it starts', () => {
-  test('it listens, is alive and unready, and refuses work to be tried again, until the schema is in place', async () => {
+  test('it listens, is alive and unready, and refuses work to be retried, until the schema is in place', async () => {
     const held = Promise.withResolvers<void>();
     const before = (statement: string) => (statement.includes('facteur.migrations') ? held.promise : undefined);
     const facteur = await startFacteur({ db, faults: { before }, awaitReady: false });
@@ -44,6 +37,26 @@ describe('while it starts', () => {
       status: 202,
       body: { duplicate: false },
     });
+  });
+
+  test('every door is there and asks to try again, until the schema is in place', async () => {
+    const held = Promise.withResolvers<void>();
+    const before = (statement: string) => (statement.includes('facteur.migrations') ? held.promise : undefined);
+    const { discord, facteur } = await openDiscordDoor({ db, faults: { before }, awaitReady: false });
+    expect(whispered(await discord.people.command('status', []))).toContain('Please try again');
+    const events = await fetch(`${facteur.url}/v1/runs`);
+    expect({ status: events.status, type: events.headers.get('content-type') }).toEqual({
+      status: 503,
+      type: 'application/problem+json',
+    });
+    // Decoding takes no ledger, but keeping what was refused does.
+    const bad = event({ interactionId: 'd1', options: 'none' });
+    expect(await facteur.send(bad)).toMatchObject({ status: 400 });
+    expect(await facteur.send(bad, { 'ce-id': 'e1' })).toMatchObject({ status: 503 });
+    held.resolve();
+    await facteur.app.ready;
+    expect((await fetch(`${facteur.url}/v1/runs`)).status).toBe(200);
+    expect(await facteur.send(bad, { 'ce-id': 'e1' })).toMatchObject({ status: 400 });
   });
 
   test('a Postgres that is not there yet is waited for', async () => {
@@ -77,6 +90,27 @@ describe('while it starts', () => {
     expect(await ended).toBe('given up');
   });
 
+  test('an address that is taken is one clear error, and nothing that was opened is left', async () => {
+    const sockets = new Set<Socket>();
+    const redis = createServer((socket) => {
+      sockets.add(socket);
+      socket.resume().on('error', () => undefined);
+      socket.on('close', () => sockets.delete(socket));
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void redis.close());
+    await once(redis, 'listening');
+    const { port } = redis.address() as AddressInfo;
+    const env = { FACTEUR_REDIS_URL: `redis://127.0.0.1:${port}/0` };
+    const taken = { ...env, FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${port}` };
+    await expect(startFacteur({ db, env: taken })).rejects.toMatchObject({ code: 'http.listen' });
+    // One that came later has connected: by then the first would have.
+    const connected = once(redis, 'connection');
+    const { url } = await startFacteur({ db, env });
+    await fetch(new URL('/readyz', url));
+    await connected;
+    await expect.poll(() => sockets.size).toBe(1);
+  });
+
   test('what another process left behind is gone on with', async () => {
     const first = await startFacteur({ db, roles: ['http'] });
     expect(await first.send(event({ interactionId: 'd1' }))).toMatchObject({ body: { status: 'queued' } });
@@ -97,14 +131,11 @@ describe('while it works', () => {
     expect((await get(facteur, '/readyz')).status).toBe(200);
   });
 
-  test('a Postgres that does not answer is no reason not to answer the probe', async () => {
+  test('the probe is answered even if Postgres does not answer', async () => {
     const facteur = await startFacteur({ db });
     const held = Promise.withResolvers<void>();
     facteur.faults.before = () => held.promise;
-    const begun = performance.now();
     expect(await get(facteur, '/readyz')).toMatchObject({ status: 503, body: { checks: { postgres: 'timeout' } } });
-    // The kubelet's own limit is a second; the rest is for a busy machine.
-    expect(performance.now() - begun).toBeLessThan(2_000);
     held.resolve();
   });
 
@@ -135,7 +166,7 @@ test('a process that only listens needs no cluster: others submit what it record
 });
 
 describe('when it is told to stop', () => {
-  test('a request that has begun is finished, whatever of it has come', async () => {
+  test('a request that has begun is finished, however much of it has arrived', async () => {
     const facteur = await startFacteur({ db });
     const body = String(event({ interactionId: 'd1' }).body);
     const request = post('/events', body, { 'content-type': 'application/json' });
@@ -148,17 +179,20 @@ describe('when it is told to stop', () => {
     expect(client.statuses).toEqual([202]);
     expect(client.received).toContain('"status":"submitted"');
     await closed;
-    expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted' });
+    await expectRun(db, 'd1', 'submitted');
   });
 
   test('a create that is under way is finished and recorded', async () => {
     const facteur = await startFacteur({ db });
-    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'delay', ms: 300 } });
+    const { requests: faults } = facteur.cluster.faults;
+    const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' } });
     const sent = facteur.send(event({ interactionId: 'd1' }));
-    await expect.poll(async () => (await runOf(db, 'd1'))?.state).toBe('queued');
-    await facteur.app.close();
+    await expect.poll(() => requests(facteur.cluster, 'create')).toBe(1);
+    const closed = facteur.app.close();
+    faults.remove(hold);
+    await closed;
     expect(await sent).toMatchObject({ status: 202, body: { status: 'submitted' } });
-    expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted', due_at: null });
+    expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ due_at: null });
   });
 
   test('asking twice waits for the same end', async () => {

@@ -1,30 +1,28 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
 import { isFinished, RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
-import { archiveRuns } from '../../src/ledger/archive-runs.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { startFacteur } from '../support/facteur.ts';
-import { countRuns, created, emptyLedger, runOf, wholeLedger } from '../support/ledger.ts';
+import { archiveRuns } from '../../src/ledger/retention.ts';
+import type { Json } from '../support/cluster.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
+import { countRuns, created, runOf, wholeLedger } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { forceState, newRun } from '../support/runs.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 /** A run in this state that nothing has touched for so many days. */
 async function oldRun(state: RunState, days: number): Promise<string> {
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
   await forceState(db, runId, state);
-  const text = `UPDATE facteur.runs SET updated_at = now() - make_interval(days => $2) WHERE run_id = $1`;
+  const text = `UPDATE facteur.runs SET (accepted_at, updated_at) = (now() - make_interval(days => $2), now() - make_interval(days => $2))
+    WHERE run_id = $1`;
   await db.query({ text, values: [runId, days] });
   return runId;
+}
+
+async function maintained(facteur: Facteur, ...args: string[]): Promise<Json> {
+  const { code, stdout } = await facteur.cli('maintain', '--json', ...args);
+  expect(code).toBe(0);
+  return JSON.parse(stdout);
 }
 
 async function history(): Promise<string[]> {
@@ -52,7 +50,10 @@ test('finished runs that are old enough go to the history, with all that happene
   const { code, stdout } = await facteur.cli('maintain');
   expect({ code, stdout }).toEqual({
     code: 0,
-    stdout: `${finished.length} runs moved to the history, 0 kept because they hold reflections or artifacts\n`,
+    stdout:
+      `${finished.length} runs moved to the history, 0 kept because they have reflections or artifacts\n` +
+      '0 settled and 0 other dead letters deleted\n0 refusals deleted\n' +
+      '0 reflections retired because runs that received them succeeded less often\n',
   });
   expect(await history()).toEqual(finished.toSorted());
   expect(await present()).toEqual([...live, young].toSorted());
@@ -68,7 +69,81 @@ test('finished runs that are old enough go to the history, with all that happene
     metrics: { runtime_ms: 1234 },
   });
   // Again, and there is nothing left to do.
-  expect((await facteur.cli('maintain', '--json')).stdout).toBe('{"archived":0,"kept":0}\n');
+  expect(await maintained(facteur)).toMatchObject({ archived: 0, kept: 0 });
+});
+
+describe('dead letters and refusals', () => {
+  /** Of these ages in days; returns what is left, by its age. */
+  async function fill(): Promise<void> {
+    await db.query({
+      text: `INSERT INTO facteur.dead_letters (door, reason, body, created_at, settled_at, outcome)
+        SELECT 'http', 'open', ''::bytea, now() - make_interval(days => age), NULL, '' FROM unnest(ARRAY[1, 40, 200]) AS age
+        UNION ALL SELECT 'http', 'settled', ''::bytea, now() - interval '300 days', now() - make_interval(days => age), 'dropped'
+          FROM unnest(ARRAY[1, 40, 200]) AS age`,
+    });
+    await db.query({
+      text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason, created_at)
+        SELECT 'http', '', 'plan', '', '', now() - make_interval(days => n / 10) FROM generate_series(1000, 2600) n`,
+    });
+  }
+  async function left(): Promise<Record<string, number>> {
+    const { rows } = await db.query<{ what: string; count: number }>({
+      text: `SELECT reason AS what, count(*)::int FROM facteur.dead_letters GROUP BY 1
+        UNION ALL SELECT 'refusals', count(*)::int FROM facteur.refusals`,
+    });
+    return Object.fromEntries(rows.map(({ what, count }) => [what, count]));
+  }
+
+  test('are deleted when they are old, those that were dealt with sooner', async () => {
+    const facteur = await startFacteur({ db, roles: [] });
+    await fill();
+    const expected = { settledDeadLetters: 2, deadLetters: 1, refusals: 801 };
+    const before = await left();
+    expect(await maintained(facteur, '--dry-run')).toMatchObject(expected);
+    expect(await left()).toEqual(before);
+    expect(await maintained(facteur)).toMatchObject(expected);
+    expect(await left()).toEqual({ open: 2, settled: 1, refusals: 800 });
+    expect(await maintained(facteur)).toMatchObject({ settledDeadLetters: 0, deadLetters: 0, refusals: 0 });
+  });
+
+  test('at the ages that are asked for', async () => {
+    const facteur = await startFacteur({ db, roles: [] });
+    await fill();
+    const ages = ['--dead-letters-older-than', '30d', '--settled-older-than', '12h', '--refusals-older-than', '1d'];
+    const { code, stdout } = await facteur.cli('maintain', ...ages);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining('3 settled and 2 other dead letters deleted\n1601 refusals deleted\n'),
+    });
+    expect(await left()).toEqual({ open: 1, refusals: 0 });
+    for (const option of ['--dead-letters-older-than', '--settled-older-than', '--refusals-older-than']) {
+      expect(await facteur.cli('maintain', option, 'soon')).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(option),
+      });
+    }
+  });
+});
+
+test('refusals are listed, newest first, a page at a time, and no control characters', async () => {
+  const facteur = await startFacteur({ db, env: { FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' } });
+  expect((await facteur.cli('refusals', 'list')).stdout).toBe('no refusals\n');
+  for (const [id, user] of [
+    ['d1', '1'],
+    ['d2', '2\u001b[31m'],
+  ] as const) {
+    expect((await facteur.send(event({ interactionId: id, user: { id: user } }))).status).toBe(403);
+  }
+  const { stdout } = await facteur.cli('refusals', 'list');
+  expect(stdout).toMatch(/^ID +AT \(UTC\) +DOOR +COMMAND +USER +REASON\n\d+ .* http +plan +2\\u001b.*\n\d+ .* 1 .*\n$/);
+  const page = async (...args: string[]) =>
+    (await facteur.cli('refusals', 'list', '--json', '--limit', '1', ...args)).stdout;
+  const newest = JSON.parse(await page());
+  expect(newest).toMatchObject({ door: 'http', deliveryId: 'd2', command: 'plan', reason: expect.any(String) });
+  expect(JSON.parse(await page('--before', newest.id))).toMatchObject({ deliveryId: 'd1', userId: '1' });
+  expect(JSON.parse(await page('--user', '1'))).toMatchObject({ deliveryId: 'd1' });
+  expect(await page('--command', 'review')).toBe('');
+  expect((await facteur.cli('refusals', 'list', '--before', 'x')).code).toBe(2);
 });
 
 test('a run that taught something stays whole, and so do its reflections', async () => {
@@ -82,21 +157,24 @@ test('a run that taught something stays whole, and so do its reflections', async
     text: `INSERT INTO codex_kb.artifacts (task_run_id, artifact_type, uri) VALUES ($1, 'patch', 's3://x')`,
     values: [made],
   });
-  expect((await facteur.cli('maintain', '--json')).stdout).toBe('{"archived":1,"kept":2}\n');
+  expect(await maintained(facteur, '--dry-run')).toMatchObject({ archived: 1, kept: 2, dryRun: true });
+  expect(await history()).toEqual([]);
+  expect(await maintained(facteur)).toMatchObject({ archived: 1, kept: 2, dryRun: false });
   expect(await history()).toEqual([plain]);
   expect(await present()).toEqual([taught, made].toSorted());
   expect((await db.query({ text: 'SELECT FROM codex_kb.reflections' })).rowCount).toBe(1);
 });
 
 test('a redelivery after archiving is still a duplicate with the same answer, and changes nothing', async () => {
-  const facteur = await startFacteur({ db });
+  const aYearAgo = new Date(Date.now() - 365 * 86_400_000);
+  const facteur = await startFacteur({ db, context: { clock: { now: () => aYearAgo } } });
   const messages = [event({ interactionId: 'd1' }), codexTask({ deliveryId: 'd2' })];
   const answers = await Promise.all(messages.map((message) => facteur.send(message)));
   for (const { body } of answers) {
     await forceState(db, body.runId, 'succeeded');
   }
-  await db.query({ text: `UPDATE facteur.runs SET updated_at = now() - interval '1 year'` });
-  expect((await facteur.cli('maintain', '--json')).stdout).toBe('{"archived":2,"kept":0}\n');
+  await db.query({ text: `UPDATE facteur.runs SET updated_at = accepted_at` });
+  expect(await maintained(facteur)).toMatchObject({ archived: 2, kept: 0 });
   const before = await wholeLedger(db);
   for (const [index, message] of messages.entries()) {
     expect(await facteur.send(message)).toMatchObject({
@@ -109,7 +187,7 @@ test('a redelivery after archiving is still a duplicate with the same answer, an
   expect((await facteur.cli('runs', 'show', 'd1')).code).toBe(0);
   expect(await facteur.cli('runs', 'retry', 'd1')).toMatchObject({
     code: 1,
-    stderr: 'facteur: there is no such run, or it was archived\n',
+    stderr: 'facteur: unknown or archived run\n',
   });
   expect(await runOf(db, 'd1')).toMatchObject({ plan: null, state: 'succeeded' });
 });
@@ -120,7 +198,9 @@ test('batches go over all of it once, with runs between that stay', async () => 
     ids.push(await oldRun('failed', 100));
   }
   // All of one moment, so that the order among them is by id alone.
-  await db.query({ text: `UPDATE facteur.runs SET updated_at = '2020-01-01T00:00:00.123456Z'` });
+  await db.query({
+    text: `UPDATE facteur.runs SET (accepted_at, updated_at) = ('2020-01-01T00:00:00.123456Z', '2020-01-01T00:00:00.123456Z')`,
+  });
   await db.query({
     text: `INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content) SELECT unnest($1::uuid[]), 'lesson', 'x'`,
     values: [ids.slice(0, 2)],
@@ -138,7 +218,7 @@ test('batches go over all of it once, with runs between that stay', async () => 
   expect(await present()).toEqual(ids.slice(0, 2).toSorted());
 });
 
-test('an age that is none is wrong usage', async () => {
+test('an invalid age is wrong usage', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   for (const age of ['0d', '-1d', 'soon', '90', '']) {
     const { code, stderr } = await facteur.cli('maintain', '--older-than', age);

@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { workflowName } from '../../src/domain/workflow-name.ts';
-import type { FaultAction } from '../../src/sandbox/cluster/faults.ts';
+import { describe, expect } from 'vitest';
+import { deliveryLabel, workflowName } from '../../src/domain/workflow-name.ts';
+import type { FaultAction } from '../../sandbox/cluster/faults.ts';
 import { manifest, NAMESPACE, seed, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { created, emptyLedger, expectRun, runOf, timePasses, wholeLedger } from '../support/ledger.ts';
+import { countRuns, created, expectRun, runOf, timePasses, wholeLedger } from '../support/ledger.ts';
 import { asProtobuf, codexTask, event, type Answer, type Message } from '../support/messages.ts';
+import { forceState } from '../support/runs.ts';
+import { TurnableTimer } from '../support/turnable-timer.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 2: one delivery id, at most one workflow, ever.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
 
 const DOORS: readonly [string, Message][] = [
   ['/events', event({ interactionId: 'd1', options: { objective: 'Once' } })],
@@ -29,13 +21,25 @@ function sameness({ status, body: { duplicate: _duplicate, ...rest } }: Answer):
   return { status, ...rest };
 }
 
+/** Counts attempts to record, of which a server's conflicts make more than one a delivery: once all had their turn, time turns nobody away. */
+function countRecordings() {
+  let count = 0;
+  const before = (statement: string): undefined => {
+    count += statement === 'record-runs' ? 1 : 0;
+  };
+  return { faults: { before }, begun: () => count };
+}
+
 describe.each(DOORS)('%s', (_path, message) => {
   test('twenty at once, JSON and protobuf mixed: one workflow, one answer, one of them no duplicate', async () => {
-    const facteur = await startFacteur({ db });
+    const { faults, begun } = countRecordings();
+    const facteur = await startFacteur({ db, faults });
     const variants = [message, asProtobuf(message)];
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => facteur.send(variants[index % 2] ?? message)),
-    );
+    const asked = Promise.all(Array.from({ length: 20 }, (_, index) => facteur.send(variants[index % 2] ?? message)));
+    await expect.poll(() => countRuns(db, 'submitted')).toBe(1);
+    await expect.poll(begun).toBeGreaterThanOrEqual(20);
+    // A duplicate that comes when it was just submitted waits in vain, and then looks.
+    const answers = await facteur.timer.until(asked);
     expect(created(facteur.cluster)).toHaveLength(1);
     expect(new Set(answers.map((answer) => JSON.stringify(sameness(answer)))).size).toBe(1);
     expect(answers[0]).toMatchObject({ status: 202, body: { status: 'submitted' } });
@@ -43,18 +47,22 @@ describe.each(DOORS)('%s', (_path, message) => {
   });
 
   test('twenty at once on two replicas: the same', async () => {
-    const one = await startFacteur({ db });
-    const two = await startFacteur({ db, cluster: one.cluster });
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : two).send(message)),
-    );
+    const timer = new TurnableTimer();
+    const { faults, begun } = countRecordings();
+    const one = await startFacteur({ db, timer, faults });
+    const two = await startFacteur({ db, timer, faults, cluster: one.cluster });
+    const asked = Promise.all(Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : two).send(message)));
+    await expect.poll(() => countRuns(db, 'submitted')).toBe(1);
+    await expect.poll(begun).toBeGreaterThanOrEqual(20);
+    // Whoever asked the replica that does not submit it waits in vain, and then looks.
+    const answers = await timer.until(asked);
     expect(created(one.cluster)).toHaveLength(1);
     expect([...new Set(answers.map((answer) => JSON.stringify(sameness(answer))))]).toHaveLength(1);
     expect(answers[0]).toMatchObject({ status: 202, body: { status: 'submitted' } });
     expect(answers.filter(({ body }) => body.duplicate === false)).toHaveLength(1);
   });
 
-  test('a replay after a restart, on whatever process, changes no row and submits nothing', async () => {
+  test('a replay after a restart, on any process, changes no row and submits nothing', async () => {
     const first = await startFacteur({ db });
     const answer = await first.send(message);
     await first.app.close();
@@ -97,10 +105,17 @@ describe.each(DOORS)('%s', (_path, message) => {
     seed(facteur.cluster, manifest(taken, { 'facteur.proompteng.ai/delivery': 'of-somebody-else' }));
     const answer = await facteur.send(message);
     expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', workflowName: next } });
+    if (message.path === '/events') {
+      expect(answer.body.correlationId).toBe(next);
+    }
     expect(created(facteur.cluster)).toEqual([taken, next]);
     expect((await facteur.send(message)).body).toEqual({ ...answer.body, duplicate: true });
     const uid = facteur.cluster.store.get('workflows', NAMESPACE, next).object.metadata.uid;
-    expect(await runOf(db, 'd1')).toMatchObject({ workflow_name: next, workflow_uid: uid });
+    const run = await expectRun(db, 'd1', 'submitted');
+    expect(run).toMatchObject({ workflow_name: next, workflow_uid: uid });
+    const text = 'SELECT external_run_id, status FROM codex_kb.task_runs WHERE id = $1';
+    const { rows } = await db.query({ text, values: [run.run_id] });
+    expect(rows).toEqual([{ external_run_id: next, status: 'queued' }]);
   });
 
   test('a copy with our labels, as a resubmission makes it, is not taken for ours', async () => {
@@ -111,7 +126,56 @@ describe.each(DOORS)('%s', (_path, message) => {
     facteur.cluster.faults.apply({ op: 'resubmit', namespace: NAMESPACE, name: body.workflowName });
     facteur.cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: body.workflowName });
     expect((await facteur.send(message)).body).toEqual({ ...body, duplicate: true });
-    expect(await runOf(db, 'd1')).toMatchObject({ workflow_name: body.workflowName, workflow_uid: uid });
+    expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({
+      workflow_name: body.workflowName,
+      workflow_uid: uid,
+    });
+  });
+});
+
+describe('an id that several senders use', () => {
+  test('an event with the id of a Codex task keeps no task from running, and shows nothing of it', async () => {
+    const facteur = await startFacteur({ db });
+    const event1 = await facteur.send(event({ interactionId: 'gh-1' }));
+    const task = await facteur.send(codexTask({ deliveryId: 'gh-1' }));
+    expect(task).toMatchObject({ status: 202, body: { duplicate: false, status: 'submitted' } });
+    const event2 = await facteur.send(event({ interactionId: 'gh-1' }));
+    expect(event2.body).toEqual({ ...event1.body, duplicate: true });
+    expect((await facteur.send(codexTask({ deliveryId: 'gh-1' }))).body).toEqual({ ...task.body, duplicate: true });
+    expect(created(facteur.cluster)).toEqual([event1.body.workflowName, task.body.workflowName]);
+    expect(task.body).not.toHaveProperty('deliveryId', event1.body.deliveryId);
+  });
+
+  test('the second of them is answered under the id that it gave', async () => {
+    const facteur = await startFacteur({ db });
+    await facteur.send(codexTask({ deliveryId: 'gh-1' }));
+    const answer = await facteur.send(event({ interactionId: 'gh-1' }));
+    expect(answer.body).toMatchObject({ deliveryId: 'gh-1', duplicate: false });
+    expect(await expectRun(db, 'command:gh-1', 'submitted')).toMatchObject({ run_id: answer.body.runId });
+    const { metadata } = facteur.cluster.store.get('workflows', NAMESPACE, answer.body.workflowName).object;
+    expect(metadata.labels).toMatchObject({ 'facteur.proompteng.ai/delivery': deliveryLabel('command:gh-1') });
+  });
+
+  test('nobody outside can take the place of a retry', async () => {
+    const facteur = await startFacteur({ db });
+    const { body } = await facteur.send(event({ interactionId: 'd1' }));
+    const claimed = `retry:${body.runId}`;
+    const [stranger, task] = [
+      await facteur.send(event({ interactionId: claimed })),
+      await facteur.send(codexTask({ deliveryId: claimed })),
+    ];
+    await forceState(db, body.runId, 'failed');
+    expect((await facteur.cli('runs', 'retry', body.runId)).code).toBe(0);
+    const retry = await expectRun(db, claimed, 'submitted');
+    expect(retry.retry_of).toBe(body.runId);
+    expect(new Set([retry.run_id, stranger.body.runId, task.body.runId]).size).toBe(3);
+  });
+
+  test('white space around an id is none of it', async () => {
+    const facteur = await startFacteur({ db });
+    const { body } = await facteur.send(codexTask({ deliveryId: ' x\u0085' }));
+    expect((await facteur.send(codexTask({ deliveryId: '\tx ' }))).body).toEqual({ ...body, duplicate: true });
+    expect(await runOf(db, 'x')).toMatchObject({ run_id: body.runId });
   });
 });
 
@@ -141,7 +205,7 @@ test.each(LOST)(
     const [name] = created(facteur.cluster);
     expect(created(facteur.cluster)).toEqual([first.body.workflowName]);
     const { uid } = facteur.cluster.store.get('workflows', NAMESPACE, name ?? '').object.metadata;
-    expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted', workflow_uid: uid });
+    expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ workflow_uid: uid });
   },
 );
 

@@ -1,25 +1,20 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { expect } from 'vitest';
+import { parameterOf } from '../../sandbox/cluster/plan.ts';
+import { NAMESPACE } from '../support/cluster.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { countRuns, created, emptyLedger } from '../support/ledger.ts';
+import { countRuns, created } from '../support/ledger.ts';
 import { asProtobuf, event } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // The role map holds on /events as it does in the chat, however a command is spelled.
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
-
 const ROLE = '123456789012345678';
-const ENV = { FACTEUR_ROLE_MAP: JSON.stringify({ plan: [ROLE], Review: [], implement: [] }) };
+const ENV = { FACTEUR_ROLE_MAP: JSON.stringify({ plan: [ROLE], run: [ROLE], Review: [], implement: [] }) };
 const user = { id: '42', username: 'ada' };
 const member = (...roles: string[]) => ({ user, member: { id: '42', roles } });
+
+/** As good as `plan`. */
+const SPELLINGS = ['plan ', ' plan', 'plan\n', 'plan.', 'plan-', 'plan\u200b', 'ｐｌａｎ'];
 
 const ASKED: readonly [string, Parameters<typeof event>[0], number][] = [
   ['with the role', { command: 'plan', ...member('1', ROLE) }, 202],
@@ -34,7 +29,10 @@ const ASKED: readonly [string, Parameters<typeof event>[0], number][] = [
 ];
 
 test.each(
-  ASKED.flatMap(([what, fields, status]) => [
+  [
+    ...ASKED,
+    ...SPELLINGS.map((command) => [JSON.stringify(command), { command, ...member('1') }, 403] as const),
+  ].flatMap(([what, fields, status]) => [
     ['JSON', what, fields, status] as const,
     ['protobuf', what, fields, status] as const,
   ]),
@@ -60,6 +58,24 @@ test.each(
     expect(created(facteur.cluster)).toEqual([]);
     expect(await countRuns(db)).toBe(0);
   }
+});
+
+test('a name that is judged as another runs as that one', async () => {
+  const facteur = await startFacteur({ db, env: ENV });
+  const answer = await facteur.send(event({ interactionId: 'd1', command: 'Plan.', ...member(ROLE) }));
+  expect(answer.body.workflowName).toMatch(/^plan-\d{8}-/);
+  const { object } = facteur.cluster.store.get('workflows', NAMESPACE, answer.body.workflowName);
+  expect(parameterOf(object, 'action')).toBe('plan');
+  expect(object.metadata.labels).toMatchObject({ 'facteur.proompteng.ai/command': 'plan' });
+});
+
+test('a name without a safe letter runs as run, and so is judged as run', async () => {
+  const facteur = await startFacteur({ db, env: ENV });
+  const ask = (command: string, ...roles: string[]) =>
+    facteur.send(event({ interactionId: `${command}${roles.join()}`, command, ...member(...roles) }));
+  expect([(await ask('!!!', '1')).status, (await ask('…')).status]).toEqual([403, 403]);
+  expect((await ask('!!!', ROLE)).body.workflowName).toMatch(/^run-\d{8}-/);
+  expect(await countRuns(db)).toBe(1);
 });
 
 test('the older JSON names its user, and has no roles', async () => {

@@ -41,89 +41,77 @@ async function startProxied(poolSize = 10): Promise<Facteur> {
 
 const ready = async (url: string): Promise<number> => (await fetch(new URL('/readyz', url))).status;
 
-test(
-  'a server that has gone silent: 503 and no run; then the delivery is new and runs once',
-  { timeout: 60_000 },
-  async () => {
-    const facteur = await startProxied(1);
-    expect(await facteur.send(event({ interactionId: 'before' }))).toMatchObject({ status: 202 });
-    proxy.mute();
-    const answers = await Promise.all([
-      facteur.send(event({ interactionId: 'd1' })),
-      facteur.send(codexTask({ deliveryId: 'd2' })),
-    ]);
-    expect(answers.map(({ status }) => status)).toEqual([503, 503]);
-    expect(await countRuns(database.db)).toBe(1);
-    proxy.restore({ keepMuted: true });
-    await expect.poll(() => ready(facteur.url), { timeout: 10_000 }).toBe(200);
-    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
-      status: 202,
-      body: { duplicate: false },
-    });
-    expect(await facteur.send(codexTask({ deliveryId: 'd2' }))).toMatchObject({ status: 202 });
-    expect(created(facteur.cluster)).toHaveLength(3);
-  },
-);
+test('a server that has gone silent: 503 and no run; then the delivery is new and runs once', async () => {
+  const facteur = await startProxied(1);
+  expect(await facteur.send(event({ interactionId: 'before' }))).toMatchObject({ status: 202 });
+  proxy.mute();
+  const answers = await Promise.all([
+    facteur.send(event({ interactionId: 'd1' })),
+    facteur.send(codexTask({ deliveryId: 'd2' })),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+  expect(await countRuns(database.db)).toBe(1);
+  proxy.restore({ keepMuted: true });
+  await expect.poll(() => ready(facteur.url)).toBe(200);
+  expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
+    status: 202,
+    body: { duplicate: false },
+  });
+  expect(await facteur.send(codexTask({ deliveryId: 'd2' }))).toMatchObject({ status: 202 });
+  expect(created(facteur.cluster)).toHaveLength(3);
+});
 
-test(
-  'a server that is gone: 503 at once; and when it is back, work goes on with no restart',
-  { timeout: 60_000 },
-  async () => {
-    const facteur = await startProxied();
-    proxy.refuse();
-    const refused = await facteur.send(event({ interactionId: 'd1' }));
-    expect(refused).toMatchObject({ status: 503, body: { error: 'dispatcher unavailable' } });
-    expect(JSON.stringify(refused.body)).not.toContain('127.0.0.1');
-    proxy.restore();
-    await expect.poll(() => ready(facteur.url), { timeout: 10_000 }).toBe(200);
-    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
-      status: 202,
-      body: { status: 'submitted' },
-    });
-  },
-);
+test('a server that is gone: 503 at once; and when it is back, work goes on with no restart', async () => {
+  const facteur = await startProxied();
+  proxy.refuse();
+  const refused = await facteur.send(event({ interactionId: 'd1' }));
+  expect(refused).toMatchObject({ status: 503, body: { error: 'dispatcher unavailable' } });
+  expect(JSON.stringify(refused.body)).not.toContain('127.0.0.1');
+  proxy.restore();
+  await expect.poll(() => ready(facteur.url)).toBe(200);
+  expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
+    status: 202,
+    body: { status: 'submitted' },
+  });
+});
 
-test(
-  'backends that are ended in the middle of the work lose nothing and double nothing',
-  { timeout: 60_000 },
-  async () => {
-    const facteur = await startProxied();
-    const ids = Array.from({ length: 60 }, (_, index) => `d${index}`);
-    const ended: number[] = [];
-    const deliver = async (id: string): Promise<Answer> => {
-      for (;;) {
-        const answer = await facteur.send(event({ interactionId: id }));
-        if (answer.status !== 503) {
-          return answer;
-        }
+test('backends that are ended in the middle of the work lose nothing and double nothing', async () => {
+  const facteur = await startProxied();
+  const ids = Array.from({ length: 60 }, (_, index) => `d${index}`);
+  const ended: number[] = [];
+  const deliver = async (id: string): Promise<Answer> => {
+    for (;;) {
+      const answer = await facteur.send(event({ interactionId: id }));
+      if (answer.status !== 503) {
+        return answer;
       }
-    };
-    const endBackends = async (): Promise<void> => {
-      const { rows } = await database.db.query<{ ended: number }>({
-        text: `SELECT count(pg_terminate_backend(pid))::int AS ended FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~ 'facteur'`,
-      });
-      ended.push(rows[0]?.ended ?? 0);
-    };
-    const delivered = Promise.all(ids.map(deliver));
-    for (let round = 0; round < 5; round += 1) {
-      await expect.poll(() => countRuns(database.db), { interval: 5 }).toBeGreaterThanOrEqual(round * 10);
-      await endBackends();
     }
-    const answers = await delivered;
-    expect(Math.max(...ended)).toBeGreaterThan(0);
-    expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 202));
-    // A run whose move was cut off waits for its claim to run out.
-    await database.db.query({
-      text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
+  };
+  const endBackends = async (): Promise<void> => {
+    const { rows } = await database.db.query<{ ended: number }>({
+      text: `SELECT count(pg_terminate_backend(pid))::int AS ended FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~ 'facteur'`,
     });
-    await facteur.send(event({ interactionId: 'd0' }));
-    await expect.poll(() => countRuns(database.db, 'submitted'), { timeout: 15_000 }).toBe(ids.length);
-    expect(created(facteur.cluster).toSorted()).toEqual(answers.map(({ body }) => body.workflowName).toSorted());
-  },
-);
+    ended.push(rows[0]?.ended ?? 0);
+  };
+  const delivered = Promise.all(ids.map(deliver));
+  for (let round = 0; round < 5; round += 1) {
+    await expect.poll(() => countRuns(database.db), { interval: 5 }).toBeGreaterThanOrEqual(round * 10);
+    await endBackends();
+  }
+  const answers = await delivered;
+  expect(Math.max(...ended)).toBeGreaterThan(0);
+  expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 202));
+  // A run whose move was cut off waits for its claim to run out.
+  await database.db.query({
+    text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
+  });
+  await facteur.send(event({ interactionId: 'd0' }));
+  await expect.poll(() => countRuns(database.db, 'submitted')).toBe(ids.length);
+  expect(created(facteur.cluster).toSorted()).toEqual(answers.map(({ body }) => body.workflowName).toSorted());
+});
 
-test('two processes on one database: one delivery is one workflow and one answer', { timeout: 60_000 }, async () => {
+test('two processes on one database: one delivery is one workflow and one answer', async () => {
   const cluster = await startCluster();
   const folder = temporaryFolder();
   onTestFinished(() => folder.remove());
@@ -147,40 +135,36 @@ test('two processes on one database: one delivery is one workflow and one answer
   // A person at a terminal is a third process; whoever submits hears of it without polling.
   const cancel = new FacteurProcess({ env, args: ['runs', 'cancel', 'd1'] });
   expect(await cancel.exited).toEqual({ code: 0, signal: null });
-  await expect.poll(() => requests(cluster, 'patch'), { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => requests(cluster, 'patch')).toBe(1);
 });
 
-test(
-  'a process that starts before its Postgres is unready, not dead; its log holds no password',
-  { timeout: 60_000 },
-  async () => {
-    const cluster = await startCluster();
-    const folder = temporaryFolder();
-    onTestFinished(() => folder.remove());
-    const kubeconfig = writeKubeconfig(folder.path, cluster.kubeconfig());
-    const start = (dsn: string): FacteurProcess => {
-      const facteur = new FacteurProcess({ env: { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig } });
-      onTestFinished(() => facteur.kill());
-      return facteur;
-    };
-    proxy.refuse();
-    const facteur = start(proxiedDsn());
-    const stranger = start(proxiedDsn('CANARY'));
-    await facteur.logs('waiting for postgres');
-    expect(await ready(facteur.url)).toBe(503);
-    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 503 });
-    proxy.restore();
-    await facteur.ready();
-    expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
-      status: 202,
-      body: { status: 'submitted' },
-    });
-    // Refused by the server for its password: waits, for the secret may be on its way, and says so.
-    await expect.poll(() => stranger.log.join('\n'), { timeout: 15_000 }).toContain('password authentication failed');
-    expect(stranger.isRunning).toBe(true);
-    expect(facteur.log.join('\n')).not.toContain(new URL(database.dsn).password);
-    expect(stranger.log.join('\n')).not.toContain('CANARY');
-    expect(await facteur.stop()).toEqual({ code: 0, signal: null });
-    expect(await stranger.stop()).toMatchObject({ signal: null });
-  },
-);
+test('a process that starts before its Postgres is unready, not dead; its log holds no password', async () => {
+  const cluster = await startCluster();
+  const folder = temporaryFolder();
+  onTestFinished(() => folder.remove());
+  const kubeconfig = writeKubeconfig(folder.path, cluster.kubeconfig());
+  const start = (dsn: string): FacteurProcess => {
+    const facteur = new FacteurProcess({ env: { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig } });
+    onTestFinished(() => facteur.kill());
+    return facteur;
+  };
+  proxy.refuse();
+  const facteur = start(proxiedDsn());
+  const stranger = start(proxiedDsn('CANARY'));
+  await facteur.logs('waiting for postgres');
+  expect(await ready(facteur.url)).toBe(503);
+  expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 503 });
+  proxy.restore();
+  await facteur.ready();
+  expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({
+    status: 202,
+    body: { status: 'submitted' },
+  });
+  // Refused by the server for its password: waits, for the secret may be on its way, and says so.
+  await expect.poll(() => stranger.log.join('\n')).toContain('password authentication failed');
+  expect(stranger.isRunning).toBe(true);
+  expect(facteur.log.join('\n')).not.toContain(new URL(database.dsn).password);
+  expect(stranger.log.join('\n')).not.toContain('CANARY');
+  expect(await facteur.stop()).toEqual({ code: 0, signal: null });
+  expect(await stranger.stop()).toMatchObject({ signal: null });
+});

@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
 import { RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
 import { NAMESPACE, type Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { countRuns, created, emptyLedger, expectRun, runOf } from '../support/ledger.ts';
+import { countRuns, created, expectRun, runOf } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
 import { forceState } from '../support/runs.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 const RETRYABLE: readonly RunState[] = ['failed', 'error', 'canceled', 'refused', 'skipped', 'lost'];
 const DOORS: readonly [string, Message][] = [
@@ -23,7 +13,7 @@ const DOORS: readonly [string, Message][] = [
   ['a Codex task', codexTask({ deliveryId: 'd1' })],
 ];
 
-test.each(DOORS)('%s is tried again as a new run with the same plan, linked to the first', async (_what, message) => {
+test.each(DOORS)('%s is retried as a new run with the same plan, linked to the first', async (_what, message) => {
   const facteur = await startFacteur({ db });
   const { body: first } = await facteur.send(message);
   await forceState(db, first.runId, 'failed');
@@ -41,14 +31,14 @@ test.each(DOORS)('%s is tried again as a new run with the same plan, linked to t
   );
   expect(two?.spec).toEqual(one?.spec);
   expect(two?.metadata.labels).not.toEqual(one?.metadata.labels);
-  // The task is the first run's, and shows the newer one's state.
+  // The task is the first run's, and shows that the newer one has not started.
   const { rows } = await db.query({
     text: 'SELECT state, (SELECT count(*)::int FROM codex_kb.task_runs) FROM codex_kb.tasks',
   });
-  expect(rows).toEqual([{ state: 'submitted', count: 2 }]);
+  expect(rows).toEqual([{ state: 'queued', count: 2 }]);
 });
 
-test('asking twice, at once or later, gives one new run; that one may be tried again', async () => {
+test('asking twice, at once or later, gives one new run; that one may be retried', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   await forceState(db, body.runId, 'failed');
@@ -56,10 +46,10 @@ test('asking twice, at once or later, gives one new run; that one may be tried a
   const later = await facteur.cli('runs', 'retry', body.workflowName);
   const second = await runOf(db, `retry:${body.runId}`);
   expect(twice.map(({ stdout }) => stdout).toSorted()).toEqual([
-    `run ${body.runId} is tried again as run ${second.run_id}\n`,
-    `run ${body.runId} was retried already: run ${second.run_id}\n`,
+    `run ${body.runId} is retried as run ${second.run_id}\n`,
+    `run ${body.runId} was already retried as run ${second.run_id}\n`,
   ]);
-  expect(later.stdout).toBe(`run ${body.runId} was retried already: run ${second.run_id}\n`);
+  expect(later.stdout).toBe(`run ${body.runId} was already retried as run ${second.run_id}\n`);
   expect(await countRuns(db)).toBe(2);
   await expectRun(db, `retry:${body.runId}`, 'submitted');
   await forceState(db, second.run_id, 'error');
@@ -74,6 +64,7 @@ describe('by state', () => {
     async (state, code) => {
       const facteur = await startFacteur({ db });
       const { body } = await facteur.send(event({ interactionId: 'd1' }));
+      await expectRun(db, 'd1', 'submitted');
       await forceState(db, body.runId, state);
       const run = await facteur.cli('runs', 'retry', 'd1');
       expect(run.code).toBe(code);
@@ -83,7 +74,7 @@ describe('by state', () => {
           queued: 'facteur: the run is queued: cancel it first\n',
           submitted: 'facteur: the run is submitted: cancel it first\n',
           running: 'facteur: the run is running: cancel it first\n',
-          succeeded: 'facteur: the run has succeeded: there is nothing to retry\n',
+          succeeded: 'facteur: the run succeeded: there is nothing to retry\n',
         }[state as string] ?? '',
       );
     },
@@ -92,7 +83,7 @@ describe('by state', () => {
 
 test('what was refused is taken once the cluster has changed its mind', async () => {
   const facteur = await startFacteur({ db });
-  const answer = { status: 403, reason: 'Forbidden', message: 'quota' };
+  const answer = { status: 422, reason: 'Invalid', message: 'spec: Invalid value' };
   facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer }, times: 1 });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   expect((await facteur.cli('runs', 'retry', body.runId)).code).toBe(0);

@@ -1,27 +1,34 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { describe, expect } from 'vitest';
+import { keepDeadLetter } from '../../src/ledger/unprocessed.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { Json } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { startFacteur } from '../support/facteur.ts';
-import { emptyLedger } from '../support/ledger.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { event } from '../support/messages.ts';
 import { forceState, newRun } from '../support/runs.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { serveHttp } from '../support/serve-http.ts';
+import { expectRun } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 const lines = (stdout: string): Json[] =>
   stdout
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
+
+type Cli = (...args: string[]) => ReturnType<Facteur['cli']>;
+
+/** The same commands on the ledger itself, and on a facteur that serves it. */
+const STORES: readonly (readonly [string, (facteur: Facteur) => Cli])[] = [
+  ['the ledger', ({ cli }) => cli],
+  [
+    'a server',
+    ({ cliWith, url }) =>
+      (...args) =>
+        cliWith({ FACTEUR_SERVER: url, FACTEUR_TOKEN: TOKEN }, ...args),
+  ],
+];
+const TOKEN = 'operate-token';
+const ENV = { FACTEUR_SERVER_API_TOKENS: JSON.stringify([{ name: 'ops', scope: 'operate', token: TOKEN }]) };
 
 /** Runs accepted a second apart, but for two that were accepted in the same instant. */
 async function recordSeven(): Promise<string[]> {
@@ -34,88 +41,328 @@ async function recordSeven(): Promise<string[]> {
   return ids;
 }
 
-test('list shows the newest first, and pages neither repeat nor leave out any', async () => {
-  const facteur = await startFacteur({ db, roles: [] });
-  expect((await facteur.cli('runs', 'list')).stdout).toBe('no runs\n');
-  const ids = await recordSeven();
-  const all = lines((await facteur.cli('runs', 'list', '--json')).stdout);
-  expect(all.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(ids);
-  expect(all.map(({ acceptedAt }) => acceptedAt)).toEqual(
-    all
-      .map(({ acceptedAt }) => acceptedAt)
-      .toSorted()
-      .toReversed(),
-  );
-  const paged: Json[] = [];
-  for (let page = lines((await facteur.cli('runs', 'list', '--json', '--limit', '3')).stdout); page.length > 0;) {
-    paged.push(...page);
-    const before = paged.at(-1)?.runId;
-    page = lines((await facteur.cli('runs', 'list', '--json', '--limit', '3', '--before', before)).stdout);
-  }
-  expect(paged).toEqual(all);
-});
-
-test('list filters by state, command and user', async () => {
-  const facteur = await startFacteur({ db, roles: [] });
-  await recordSeven();
-  const { rows } = await db.query<{ run_id: string }>({
-    text: `SELECT run_id FROM facteur.runs WHERE delivery_id = 'd4'`,
+describe.each(STORES)('on %s', (_store, on) => {
+  test('list shows the newest first, and pages neither repeat nor leave out any', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    expect((await cli('runs', 'list')).stdout).toBe('no runs\n');
+    const ids = await recordSeven();
+    const all = lines((await cli('runs', 'list', '--json')).stdout);
+    expect(all.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(ids);
+    expect(all.map(({ acceptedAt }) => acceptedAt)).toEqual(
+      all
+        .map(({ acceptedAt }) => acceptedAt)
+        .toSorted()
+        .toReversed(),
+    );
+    const paged: Json[] = [];
+    for (let page = lines((await cli('runs', 'list', '--json', '--limit', '3')).stdout); page.length > 0;) {
+      paged.push(...page);
+      const before = paged.at(-1)?.runId;
+      page = lines((await cli('runs', 'list', '--json', '--limit', '3', '--before', before)).stdout);
+    }
+    expect(paged).toEqual(all);
   });
-  await forceState(db, rows[0]?.run_id ?? '', 'failed');
-  const listed = async (...args: string[]): Promise<string[]> =>
-    lines((await facteur.cli('runs', 'list', '--json', ...args)).stdout).map(({ deliveryId }) => deliveryId);
-  expect(await listed('--state', 'failed,lost')).toEqual(['d4']);
-  expect(await listed('--command', 'review')).toEqual(['d5', 'd3', 'd1']);
-  expect(await listed('--user', 'user-1', '--state', 'queued')).toEqual(['d1']);
-  expect(await listed('--state', 'succeeded')).toEqual([]);
-});
 
-test('a table for a person has one line a run and no control characters', async () => {
-  const facteur = await startFacteur({ db, roles: [] });
-  await recordRun(db, { run: newRun({ deliveryId: 'd\u001b[2J', command: 'evil\u202e\n' }), claim: true });
-  const { stdout } = await facteur.cli('runs', 'list');
-  expect(stdout.split('\n')).toHaveLength(3);
-  expect(stdout).toContain(String.raw`evil\u202e\u000a`);
-  const shown = (await facteur.cli('runs', 'show', 'd\u001b[2J')).stdout;
-  expect(shown).toContain(String.raw`d\u001b[2J`);
-  expect(stdout + shown).not.toMatch(/[\u001b\u202e]/);
-});
-
-test('show finds a run by its id, its delivery and its workflow, and tells what happened', async () => {
-  const facteur = await startFacteur({ db });
-  const { body } = await facteur.send(event({ interactionId: 'd1', user: { id: '42' } }));
-  const shown = await Promise.all(
-    [body.runId, 'd1', body.workflowName].map((reference) => facteur.cli('runs', 'show', reference, '--json')),
-  );
-  expect(new Set(shown.map(({ stdout }) => stdout)).size).toBe(1);
-  const run = JSON.parse(shown[0]?.stdout ?? '');
-  expect(run).toMatchObject({ runId: body.runId, deliveryId: 'd1', state: 'submitted', userId: '42', attempts: 1 });
-  expect(run.events.map(({ type, payload }: Json) => [type, payload.to])).toEqual([
-    ['state.change', 'queued'],
-    ['state.change', 'submitted'],
-  ]);
-  const { stdout } = await facteur.cli('runs', 'show', 'd1');
-  expect(stdout).toMatch(/workflowName: +plan-/);
-});
-
-test('wrong usage is told from what does not exist', async () => {
-  const facteur = await startFacteur({ db, roles: [] });
-  expect(await facteur.cli('runs', 'show', 'no\u001bbody')).toMatchObject({
-    code: 1,
-    stdout: '',
-    stderr: 'facteur: there is no run no\\u001bbody\n',
+  test('list filters by state, command and user', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    await recordSeven();
+    const { rows } = await db.query<{ run_id: string }>({
+      text: `SELECT run_id FROM facteur.runs WHERE delivery_id = 'd4'`,
+    });
+    await forceState(db, rows[0]?.run_id ?? '', 'failed');
+    const listed = async (...args: string[]): Promise<string[]> =>
+      lines((await cli('runs', 'list', '--json', ...args)).stdout).map(({ deliveryId }) => deliveryId);
+    expect(await listed('--state', 'failed,lost')).toEqual(['d4']);
+    expect(await listed('--command', 'review')).toEqual(['d5', 'd3', 'd1']);
+    expect(await listed('--user', 'user-1', '--state', 'queued')).toEqual(['d1']);
+    expect(await listed('--state', 'succeeded')).toEqual([]);
   });
-  for (const args of [
-    ['runs', 'list', '--state', 'paused'],
-    ['runs', 'list', '--limit', '0'],
-    ['runs', 'list', '--limit', 'many'],
-    ['runs', 'list', '--colour'],
-    ['runs', 'show'],
-    ['runs', 'stop', 'd1'],
-    ['runs', 'show', 'a', 'b'],
-  ]) {
-    const { code, stderr } = await facteur.cli(...args);
-    expect({ args, code, said: stderr.length > 0 }).toEqual({ args, code: 2, said: true });
-  }
-  expect((await facteur.cli('runs', 'list', '--before', 'nobody')).code).toBe(1);
+
+  test('a table for a person has one line a run and no control characters', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    await recordRun(db, { run: newRun({ deliveryId: 'd\u001b[2J', command: 'evil\u202e\n' }), claim: true });
+    const { stdout } = await cli('runs', 'list');
+    expect(stdout.split('\n')).toHaveLength(3);
+    expect(stdout).toContain(String.raw`evil\u202e\u000a`);
+    const shown = (await cli('runs', 'show', 'd\u001b[2J')).stdout;
+    expect(shown).toContain(String.raw`d\u001b[2J`);
+    expect(stdout + shown).not.toMatch(/[\u001b\u202e]/);
+  });
+
+  test('show finds a run by its id, its delivery and its workflow, and tells what happened', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    const cli = on(facteur);
+    const { body } = await facteur.send(event({ interactionId: 'd1', user: { id: '42' } }));
+    await expectRun(db, 'd1', 'submitted');
+    const shown = await Promise.all(
+      [body.runId, 'd1', body.workflowName].map((reference) => cli('runs', 'show', reference, '--json')),
+    );
+    expect(new Set(shown.map(({ stdout }) => stdout)).size).toBe(1);
+    const run = JSON.parse(shown[0]?.stdout ?? '');
+    expect(run).toMatchObject({ runId: body.runId, deliveryId: 'd1', state: 'submitted', userId: '42', attempts: 1 });
+    expect(run.events.map(({ type, payload }: Json) => [type, payload.to])).toEqual([
+      ['state.change', 'queued'],
+      ['state.change', 'submitted'],
+    ]);
+    const { stdout } = await cli('runs', 'show', 'd1');
+    expect(stdout).toMatch(/^workflow +plan-.* in /m);
+    expect(stdout).toMatch(/^asked +2026-.* through http by 42$/m);
+    expect(stdout).toMatch(/^submitted +under 1 s/m);
+  });
+
+  test('the beginning of an id finds its run, and names the candidates where several begin like it', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    for (const deliveryId of ['d1', 'd2', 'd3']) {
+      await recordRun(db, { run: newRun({ deliveryId, title: `Goal ${deliveryId}` }), claim: true });
+    }
+    const ids = [
+      'abcdef01-0000-4000-8000-000000000001',
+      'abcdef02-0000-4000-8000-000000000002',
+      'abcdef02-1000-4000-8000-000000000003',
+    ];
+    for (const [index, id] of ids.entries()) {
+      await db.query({
+        text: 'UPDATE facteur.runs SET run_id = $1 WHERE delivery_id = $2',
+        values: [id, `d${index + 1}`],
+      });
+    }
+    const found = async (reference: string): Promise<string> =>
+      JSON.parse((await cli('runs', 'show', '--json', reference)).stdout).runId;
+    expect([await found('abcdef01'), await found('ABCDEF02-1'), await found('d2')]).toEqual([ids[0], ids[2], ids[1]]);
+    const { code, stderr } = await cli('runs', 'show', 'abcdef02');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^facteur: abcdef02 may mean any of abcdef02-.*\/plan Goal d[23].*, abcdef02-.*\n$/,
+      ),
+    });
+    expect((await cli('runs', 'show', 'abc')).stderr).toContain('unknown run abc');
+    // A sender that calls its delivery like the beginning of another run's id hides nothing.
+    await recordRun(db, { run: newRun({ deliveryId: 'abcdef01' }), claim: true });
+    expect((await cli('runs', 'show', 'abcdef01')).stderr).toContain('may mean any of');
+  });
+
+  test('lists are filtered by time, door and text, and printed as programs want them', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    await recordSeven();
+    await recordRun(db, { run: newRun({ deliveryId: 'new', title: 'Ship the Sandbox', door: 'kafka' }), claim: true });
+    const listed = async (...args: string[]): Promise<string[]> =>
+      lines((await cli('runs', 'list', '--json', ...args)).stdout).map(({ deliveryId }) => deliveryId);
+    expect(await listed('--since', '1h')).toEqual(['new']);
+    expect(await listed('--since', '2026-01-01T00:00:05Z')).toEqual(['new', 'd6', 'd5']);
+    expect(await listed('--door', 'kafka')).toEqual(['new']);
+    expect(await listed('--grep', 'the sand')).toEqual(['new']);
+    expect(await listed('--grep', 'd4', '--door', 'http')).toEqual(['d4']);
+    expect(await listed('--state', 'live', '--limit', '1')).toEqual(['new']);
+    const chosen = await cli('runs', 'list', '--limit', '1', '--json', 'deliveryId,title');
+    expect(chosen.stdout).toBe('{"deliveryId":"new","title":"Ship the Sandbox"}\n');
+    expect((await cli('runs', 'list', '-o', 'name', '--limit', '1')).stdout).toMatch(/^[-0-9a-f]{36}\n$/);
+    expect((await cli('runs', 'list', '-o', 'yaml', '--limit', '1')).stdout).toContain('  title: Ship the Sandbox\n');
+    for (const args of [
+      ['--json', 'runId,nope'],
+      ['--since', 'soon'],
+      ['-o', 'xml'],
+    ]) {
+      expect({ args, code: (await cli('runs', 'list', ...args)).code }).toEqual({ args, code: 2 });
+    }
+  });
+
+  test('several runs are changed at once, after a question, and a failure stops none', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    const cli = on(facteur);
+    for (const interactionId of ['d1', 'd2']) {
+      await facteur.send(event({ interactionId }));
+    }
+    const dry = await cli('runs', 'cancel', '--dry-run', 'd1', 'd2');
+    expect(dry.stdout).toMatch(/^would cancel run [0-9a-f]{8} \(\/plan.*\)\nwould cancel run .*\n$/);
+    const { runId } = (await facteur.send(event({ interactionId: 'd3' }))).body;
+    await forceState(db, runId, 'failed');
+    const { code, stdout, stderr } = await cli('runs', 'retry', 'd1', 'd3', 'd3');
+    expect({ code, stdout }).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^run [-0-9a-f]{36} is retried as run .*\n$/),
+    });
+    expect(stderr).toMatch(/^facteur: run .*the run is submitted: cancel it first\nfacteur: 1 of 2 failed\n$/);
+    expect((await cli('runs', 'cancel', 'd1', 'nobody')).stderr).toBe('facteur: unknown run nobody\n');
+    const asked = JSON.parse((await cli('runs', 'show', 'd1', '-o', 'json')).stdout);
+    expect(asked).toMatchObject({ cancelRequestedBy: '', request: { parameters: { action: 'plan' } }, retriedBy: '' });
+    expect(JSON.parse((await cli('runs', 'show', 'd3', '-o', 'json')).stdout).retriedBy).toMatch(/^[-0-9a-f]{36}$/);
+  });
+
+  test('watch follows a run to its end, and its exit code says how it ended', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    await recordRun(db, { run: newRun({ deliveryId: 'd1', title: 'Ship it' }), claim: true });
+    const { rows } = await db.query<{ run_id: string }>({ text: 'SELECT run_id FROM facteur.runs' });
+    const runId = rows[0]?.run_id ?? '';
+    const watching = cli('runs', 'watch', 'd1');
+    await forceState(db, runId, 'failed');
+    expect(await watching).toMatchObject({ code: 1, stderr: `facteur: run ${runId.slice(0, 8)} ended: failed\n` });
+    expect((await watching).stdout).toMatch(/\/plan Ship it {2}failed.*\n$/);
+    await forceState(db, runId, 'succeeded');
+    expect((await cli('runs', 'watch', runId)).code).toBe(0);
+  });
+
+  test('no sender takes the name of another run', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    const { runId, workflowName } = (await facteur.send(event({ interactionId: 'd1' }))).body;
+    await facteur.send(event({ interactionId: workflowName }));
+    const { stdout } = await on(facteur)('runs', 'show', workflowName, '--json');
+    expect(JSON.parse(stdout).runId).toBe(runId);
+  });
+
+  test('wrong usage is told from what does not exist', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const cli = on(facteur);
+    expect(await cli('runs', 'show', 'no\u001bbody')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: 'facteur: unknown run no\\u001bbody\n',
+    });
+    for (const args of [
+      ['runs', 'list', '--state', 'paused'],
+      ['runs', 'list', '--limit', '0'],
+      ['runs', 'list', '--limit', 'many'],
+      ['runs', 'list', '--colour'],
+      ['runs', 'show'],
+      ['runs', 'stop', 'd1'],
+      ['runs', 'show', 'a', 'b'],
+    ]) {
+      const { code, stderr } = await cli(...args);
+      expect({ args, code, said: stderr.length > 0 }).toEqual({ args, code: 2, said: true });
+    }
+    expect((await cli('runs', 'list', '--before', 'nobody')).code).toBe(1);
+  });
+
+  test('a run is canceled and retried, and failures are reported in the same words', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    const cli = on(facteur);
+    const { body } = await facteur.send(event({ interactionId: 'd1' }));
+    await expectRun(db, 'd1', 'submitted');
+    expect(await cli('runs', 'retry', 'd1')).toMatchObject({
+      code: 1,
+      stderr: 'facteur: the run is submitted: cancel it first\n',
+    });
+    expect((await cli('runs', 'cancel', 'd1')).stdout).toBe(`run ${body.runId} is being canceled\n`);
+    await forceState(db, body.runId, 'failed');
+    expect((await cli('runs', 'cancel', body.runId)).stdout).toBe(`run ${body.runId} has already ended: failed\n`);
+    const { stdout } = await cli('runs', 'retry', body.workflowName, '--json');
+    const { runId, duplicate } = JSON.parse(stdout);
+    expect(duplicate).toBe(false);
+    expect((await cli('runs', 'retry', 'd1')).stdout).toBe(`run ${body.runId} was already retried as run ${runId}\n`);
+  });
+
+  test('dead letters are listed in pages, shown, replayed and dropped', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    const cli = on(facteur);
+    expect((await cli('dead-letters', 'list')).stdout).toBe('no dead letters\n');
+    const letter = { door: 'http', reason: 'forbidden', attempts: 1, headers: { ':path': '/events' } };
+    for (const deliveryId of ['d1', 'd2', 'd3']) {
+      await keepDeadLetter(db, { ...letter, deliveryId, body: Buffer.from('{"command":"plan","options":{}}') });
+    }
+    const listed = async (...args: string[]): Promise<string[]> =>
+      lines((await cli('dead-letters', 'list', '--json', ...args)).stdout).map(({ id }) => id);
+    const ids = await listed();
+    const [first = '', second = '', third = ''] = ids;
+    expect([await listed('--limit', '2'), await listed('--after', second)]).toEqual([[first, second], [third]]);
+    expect((await cli('dead-letters', 'show', third, '--body')).stdout).toBe('{"command":"plan","options":{}}');
+    expect((await cli('dead-letters', 'show', third)).stdout).toMatch(/:path +\/events/);
+    expect((await cli('dead-letters', 'replay', first)).stdout).toMatch(/^dead letter \d+ became run [-0-9a-f]{36}\n$/);
+    expect((await cli('dead-letters', 'drop', second)).stdout).toBe(`dead letter ${second} dropped\n`);
+    expect(await listed()).toEqual([third]);
+    expect((await cli('dead-letters', 'replay', first)).stderr).toContain('was already replayed');
+  });
+
+  test('refusals are listed with their filters', async () => {
+    const facteur = await startFacteur({ db, env: { ...ENV, FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' } });
+    const cli = on(facteur);
+    for (const id of ['1', '2']) {
+      await facteur.send(event({ interactionId: id, user: { id } }));
+    }
+    const found = lines((await cli('refusals', 'list', '--json')).stdout);
+    expect(found.map(({ deliveryId }) => deliveryId)).toEqual(['2', '1']);
+    expect(lines((await cli('refusals', 'list', '--json', '--user', '1')).stdout)).toEqual([found[1]]);
+    expect(lines((await cli('refusals', 'list', '--json', '--before', found[0]?.id)).stdout)).toEqual([found[1]]);
+    expect((await cli('refusals', 'list', '--command', 'review')).stdout).toBe('no refusals\n');
+  });
+});
+
+describe('on a server', () => {
+  const SECRET = 'secret-token-of-mine';
+
+  test('more runs than one page holds are all listed', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'] });
+    for (let count = 0; count < 501; count += 1) {
+      await recordRun(db, { run: newRun(), claim: true });
+    }
+    const run = await facteur.cliWith(
+      { FACTEUR_SERVER: `${facteur.url}/` },
+      'runs',
+      'list',
+      '--json',
+      '--limit',
+      '600',
+    );
+    expect(new Set(lines(run.stdout).map(({ runId }) => runId)).size).toBe(501);
+  });
+
+  test('the token is printed by nothing, whatever goes wrong', async () => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const list = ['runs', 'list'];
+    const failing: readonly (readonly string[])[] = [
+      [...list, '--server', facteur.url, '--token', SECRET],
+      [...list, '--server', facteur.url, '--token', `${SECRET}\nx`],
+      [...list, '--server', 'http://127.0.0.1:1', '--token', SECRET],
+      [...list, '--server', `http://user:${SECRET}@127.0.0.1:1`],
+      [...list, '--server', facteur.url, '--token', SECRET, '--limit', '0'],
+      ['--debug', ...list, '--server', facteur.url, '--token', SECRET],
+    ];
+    for (const args of failing) {
+      const { code, stdout, stderr } = await facteur.cli(...args);
+      expect(code).not.toBe(0);
+      expect(stderr).not.toBe('');
+      expect(stdout + stderr + facteur.log.join('')).not.toContain(SECRET);
+    }
+  });
+
+  test.each<[string, number, string]>([
+    ['--server facteur', 2, '--server: must be an http or https URL'],
+    ['--server URL --token wrong', 1, 'invalid token'],
+    ['--server URL', 1, 'a bearer token is required'],
+    ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
+    ['--server URL/elsewhere', 1, 'the server is no facteur: it answered 404'],
+  ])('%s is told in one line', async (options, code, message) => {
+    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+    const args = options.replace('URL', facteur.url).split(' ');
+    const run = await facteur.cli('runs', 'list', ...args);
+    expect(run).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(message) });
+    expect(run.stderr.split('\n')).toHaveLength(2);
+  });
+
+  test.each<[string, number, unknown]>([
+    ['a problem', 403, { code: 'x', detail: 'no \u001b]0;owned\u0007\nfacteur: run is retried' }],
+    ['nothing', 403, null],
+    ['a run', 200, { runs: [{ runId: '\u001b[2J' }], runId: '\u001b[2J', workflowName: '', duplicate: false }],
+  ])('%s from a server moves no cursor and forges no line', async (_what, status, body) => {
+    const facteur = await startFacteur({ db, roles: ['http'] });
+    await using server = await serveHttp((_request, response) => response.writeHead(status).end(JSON.stringify(body)));
+    const { stdout, stderr } = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'retry', 'x');
+    expect(stdout + stderr).toMatch(/^[\P{Cc}]+\n$/u);
+    expect(stderr).not.toContain('Cannot read');
+  });
+
+  test('who cancels is the name of the token', async () => {
+    const facteur = await startFacteur({ db, env: ENV });
+    await facteur.send(event({ interactionId: 'd1' }));
+    const at = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: TOKEN };
+    expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1', '--by', 'me')).code).toBe(2);
+    expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1')).code).toBe(0);
+    const { cancelRequestedBy } = JSON.parse((await facteur.cli('runs', 'show', 'd1', '--json')).stdout);
+    expect(cancelRequestedBy).toBe('api ops');
+  });
 });

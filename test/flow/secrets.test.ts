@@ -1,22 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { expect } from 'vitest';
 import { accessTo, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { created, emptyLedger, wholeLedger } from '../support/ledger.ts';
+import { created, wholeLedger } from '../support/ledger.ts';
 import { asProtobuf, codexTask, event, type Answer } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 6: nothing secret reaches a log, an error, an answer, a row or a workflow.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
 
 const INTERACTION_TOKEN = `${Buffer.from('interaction:123:').toString('base64').replaceAll('=', '')}CANARYinteraction`;
 
@@ -34,7 +24,7 @@ const WRONG = { authorization: 'Bearer CANARY-guess' };
 
 const secretEvent = (fields: Parameters<typeof event>[0]) => event({ token: INTERACTION_TOKEN, ...fields });
 
-test('canaries in every place where a secret may stand come out nowhere', async () => {
+test('canaries in every place for a secret appear nowhere', async () => {
   const cluster = await startCluster({ tokens: ['CANARY-kube'] });
   const facteur = await startFacteur({
     db,
@@ -78,7 +68,7 @@ test('canaries in every place where a secret may stand come out nowhere', async 
   const message = 'denied: Authorization: Bearer CANARY-kube';
   requests.add({
     match: { verb: 'create' },
-    action: { kind: 'answer', answer: { status: 403, reason: 'Forbidden', message } },
+    action: { kind: 'answer', answer: { status: 422, reason: 'Invalid', message } },
     times: 1,
   });
   await said(facteur.send(secretEvent({ interactionId: 'd6' }), CLOUD_EVENT), 422);

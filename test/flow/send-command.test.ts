@@ -1,24 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import type { CliIo } from '../../src/entry/cli/io.ts';
-import { sendCommand } from '../../src/entry/cli/send.ts';
+import type { CliIo } from '../../src/cli/io.ts';
+import { sendCommand } from '../../src/cli/send.ts';
 import { runCommandLine } from '../support/cli.ts';
 import { startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor, parametersOf, ROLE } from '../support/discord-door.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
-import { countRuns, emptyLedger } from '../support/ledger.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { countRuns } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');
 const PUBLIC_KEY = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex');
@@ -48,7 +38,7 @@ async function facteurOfOurs(): Promise<{ facteur: Facteur; send: (...args: stri
 
 /** The parameters of the only workflow there is, once there is one. */
 async function parameters({ cluster }: Facteur): Promise<Record<string, string>> {
-  await expect.poll(() => cluster.store.count('workflows'), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => cluster.store.count('workflows')).toBe(1);
   const [entry] = cluster.store.all('workflows');
   return parametersOf(entry?.object);
 }
@@ -65,15 +55,15 @@ describe('send command, signing by itself', () => {
       '--guild',
       GUILD,
     );
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'accepted: its message follows\n' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'accepted; the message follows\n' });
     expect(await parameters(facteur)).toEqual({ action: 'plan', objective: 'Try it' });
     expect((await send('plan', '--json')).stdout).toMatch(/^\{"type":4,/);
   });
 
-  test('shows a whisper as such, line by line', async () => {
+  test('shows an ephemeral answer as such, line by line', async () => {
     const { send } = await facteurOfOurs();
     expect((await send('/plan')).stdout).toMatch(
-      /^answered \(only they see it\):\n.*was not started[^]*objective: is required/,
+      /^answered \(visible only to the user\):\n.*was not started[^]*objective: is required/,
     );
   });
 
@@ -88,7 +78,7 @@ describe('send command, signing by itself', () => {
   test('sends a form back with its fields', async () => {
     const { facteur, send } = await facteurOfOurs();
     const { stdout } = await send('ask', '--option', 'content=Mend it.', '--guild', GUILD);
-    expect(stdout).toBe('asks with a form: Ask me\naccepted: its message follows\n');
+    expect(stdout).toBe('opened a form: Ask me\naccepted; the message follows\n');
     expect(await parameters(facteur)).toMatchObject({ action: 'ask', content: 'Mend it.' });
   });
 
@@ -128,7 +118,7 @@ describe('send command, through the simulated Discord', () => {
     const { discord } = await openDiscordDoor({ db, cluster, yaml: YAML, roles });
     const { code, stdout } = await cli(['plan', '--option', 'objective=x', '--discord', discord.apiBaseUrl]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^accepted: its message follows\n[^]*\n✅ \*\*Succeeded\*\*/);
+    expect(stdout).toMatch(/^accepted; the message follows\n[^]*\n✅ \*\*Succeeded\*\*/);
   });
 
   test('shows whispers and forms, and says when the interaction failed', async () => {
@@ -136,7 +126,7 @@ describe('send command, through the simulated Discord', () => {
     const status = await cli(['status', '--discord', discord.apiBaseUrl]);
     expect(status.stdout).toContain('Workflow template `plan`');
     const form = await cli(['ask', '--discord', discord.apiBaseUrl]);
-    expect(form.stdout).toContain('asks with a form: Ask me\nanswered (only they see it):\n');
+    expect(form.stdout).toContain('opened a form: Ask me\nanswered (visible only to the user):\n');
     const denied = await cli(['service', '--option', 'db.backup.name=x', '--discord', discord.apiBaseUrl]);
     expect(denied.stdout).toContain('You may not use');
     expect(await countRuns(db)).toBe(0);
@@ -148,7 +138,7 @@ describe('send command, through the simulated Discord', () => {
     await discord.close();
     expect(await cli(['plan', '--discord', discord.apiBaseUrl])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('no simulated Discord at'),
+      stderr: expect.stringContaining('cannot reach a simulated Discord at'),
     });
   });
 });

@@ -1,28 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { createLogger } from '../../src/base/logger.ts';
-import type { Database } from '../../src/clients/postgres/database.ts';
 import { accessTo, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor } from '../support/discord-door.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { emptyLedger, expectRun } from '../support/ledger.ts';
+import { expectRun } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 6, for what leaves the process as telemetry: spans, metrics and exported log lines.
 
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
-
 const AUTHORISED = { authorization: 'Bearer CANARY-intake' };
 
-test('canaries in every place where a secret may stand come out in no telemetry', async () => {
+test('canaries in every place for a secret appear in no telemetry', async () => {
   const telemetry = await startTestTelemetry({
     OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20CANARY-otlp',
     FACTEUR_POSTGRES_DSN: 'postgres://facteur:CANARY-dsn@db/facteur',
@@ -81,7 +71,7 @@ test('canaries in every place where a secret may stand come out in no telemetry'
     match: { verb: 'create' },
     action: {
       kind: 'answer',
-      answer: { status: 403, reason: 'Forbidden', message: 'denied: Authorization: Bearer CANARY-kube' },
+      answer: { status: 422, reason: 'Invalid', message: 'denied: Authorization: Bearer CANARY-kube' },
     },
     times: 1,
   });

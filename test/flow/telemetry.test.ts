@@ -1,30 +1,21 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import { inSpan } from '../../src/base/telemetry.ts';
 import { createDiscordClient } from '../../src/clients/discord/client.ts';
-import type { Database } from '../../src/clients/postgres/database.ts';
+import { validTraceparent } from '../../src/base/traceparent.ts';
 import { ANNOTATIONS } from '../../src/domain/workflow-plan.ts';
 import { clientFor, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openDiscordDoor, ROLE } from '../support/discord-door.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { unavailable } from '../support/faulty-database.ts';
-import { emptyLedger, expectRun, runOf } from '../support/ledger.ts';
+import { expectRun, runOf } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import type { OtlpReceiver, ReceivedSpan } from '../support/otlp.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
+import { db, test } from '../support/ledger-fixture.ts';
 
 const QUICK = { defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } } as const;
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -61,7 +52,6 @@ describe('one trace a run', () => {
       below,
       `${below} > facteur.bridge.dispatch`,
       `${below} > facteur.bridge.dispatch > POST create the workflow`,
-      `${below} > facteur.bridge.dispatch > move-run`,
       `${below} > facteur.follow.move`,
       `${below} > record-runs`,
     ]);
@@ -108,7 +98,7 @@ describe('one trace a run', () => {
     expect(receiver.spansOf('facteur.bridge.dispatch')[0]?.traceId).toBe(implement?.traceId);
   });
 
-  test('an event that names its trace inside of itself goes on there, with a link to its request', async () => {
+  test('an event with its own trace continues that, with a link to its request', async () => {
     const { receiver, end } = await startTestTelemetry();
     const facteur = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' } });
     const body = JSON.stringify({
@@ -131,6 +121,16 @@ describe('one trace a run', () => {
     expect(workflow.metadata.annotations[ANNOTATIONS.traceparent]).toBe(TRACEPARENT);
   });
 
+  test('without telemetry and a sender’s trace the workflow carries one that may be joined', async () => {
+    const cluster = await startCluster(QUICK);
+    const facteur = await startFacteur({ db, cluster });
+    await facteur.send(event({ interactionId: 'd1' }));
+    const { traceparent } = await expectRun(db, 'd1', 'submitted');
+    const [workflow] = [...cluster.store.all('workflows')].map(({ json }) => JSON.parse(json));
+    expect(workflow.metadata.annotations[ANNOTATIONS.traceparent]).toBe(traceparent);
+    expect(validTraceparent(traceparent)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+  });
+
   test('from Discord to the message about the end', async () => {
     const { receiver, end } = await startTestTelemetry();
     const cluster = await startCluster(QUICK);
@@ -140,13 +140,10 @@ describe('one trace a run', () => {
       roles: [ROLE],
     });
     await expectRun(db, interactionId, 'succeeded');
-    await vi.waitFor(
-      () => {
-        const tells = receiver.spansOf('facteur.notify.tell');
-        expect(tells.at(-1)?.attributes).toMatchObject({ 'facteur.state': 'succeeded', 'facteur.outcome': 'told' });
-      },
-      { timeout: 15_000 },
-    );
+    await vi.waitFor(() => {
+      const tells = receiver.spansOf('facteur.notify.tell');
+      expect(tells.at(-1)?.attributes).toMatchObject({ 'facteur.state': 'succeeded', 'facteur.outcome': 'told' });
+    });
     await end();
     const [first] = receiver.spansOf('POST /discord/interactions');
     const names = new Set(receiver.spans().flatMap(({ traceId, name }) => (traceId === first?.traceId ? [name] : [])));
@@ -169,7 +166,7 @@ test('the cluster is told of the trace, Discord is not', async () => {
     told[String(request.url)] = request.headers['traceparent'] as string | undefined;
     response
       .writeHead(200, { 'content-type': 'application/json' })
-      .end('{"id":"1","metadata":{"name":"one","namespace":"ns","uid":"u","resourceVersion":"1"}}');
+      .end('{"id":"1","channel_id":"2","metadata":{"name":"one","namespace":"ns","uid":"u","resourceVersion":"1"}}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());

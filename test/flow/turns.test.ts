@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { UrgentWork } from '../../src/base/urgent-work.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import { Submitter } from '../../src/submit/submitter.ts';
 import { clientFor, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { created, emptyLedger } from '../support/ledger.ts';
+import { created } from '../support/ledger.ts';
 import { newRun } from '../support/runs.ts';
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
+import { TurnableTimer } from '../support/turnable-timer.ts';
+import { database, test } from '../support/ledger-fixture.ts';
 
 test('a place that becomes free is for the run that waits for it, not for the next that comes', async () => {
   const { db } = database;
@@ -23,6 +17,7 @@ test('a place that becomes free is for the run that waits for it, not for the ne
     db,
     workflows: clientFor(cluster.url),
     clock: systemClock,
+    timer: new TurnableTimer(),
     random: Math.random,
     logger: silentLogger,
     concurrency: 2,

@@ -1,32 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { Database } from '../../src/clients/postgres/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { expect, onTestFinished } from 'vitest';
+import { freePort } from '../../scripts/services/daemon.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { created, emptyLedger, runOf } from '../support/ledger.ts';
+import { created, expectRun } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
+import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 5: what sessions do never changes what happens to a run.
-
-let database: TestDatabase;
-let db: Database;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ({ db } = database);
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(db));
-
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A port on which somebody listens and never says anything. */
 async function silentPort(): Promise<number> {
@@ -43,7 +24,7 @@ async function silentPort(): Promise<number> {
 
 test.each([
   ['in process', async () => 'memory://'],
-  ['gone', async () => `redis://127.0.0.1:${await closedPort()}/0`],
+  ['gone', async () => `redis://127.0.0.1:${await freePort()}/0`],
   ['silent', async () => `redis://127.0.0.1:${await silentPort()}/0`],
 ])('sessions %s: ready, and every run goes its way at the usual speed', async (_how, url) => {
   const facteur = await startFacteur({ db, env: { FACTEUR_REDIS_URL: await url() } });
@@ -56,5 +37,5 @@ test.each([
   }
   expect((await facteur.send(command)).body).toEqual({ ...answers[0]?.body, duplicate: true });
   expect(created(facteur.cluster)).toEqual(answers.map(({ body }) => body.workflowName));
-  expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted', user_id: '42' });
+  expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ user_id: '42' });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 import { createLogger, type Logger } from '../../src/base/logger.ts';
 import { UrgentWork } from '../../src/base/urgent-work.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -9,18 +9,11 @@ import { Follower } from '../../src/follow/follower.ts';
 import { Notifier } from '../../src/notify/notifier.ts';
 import { Submitter } from '../../src/submit/submitter.ts';
 import { clientFor, NAMESPACE, startCluster } from '../support/cluster.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { faultyDatabase, unavailable, type FaultyDatabase } from '../support/faulty-database.ts';
-import { emptyLedger } from '../support/ledger.ts';
+import { TurnableTimer } from '../support/turnable-timer.ts';
+import { database, test } from '../support/ledger-fixture.ts';
 
 // Every worker has the same life: it may be started and stopped in any order and any number of times.
-
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(() => emptyLedger(database.db));
 
 interface Life {
   start(): void;
@@ -43,6 +36,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         db,
         workflows: clientFor(url),
         clock: systemClock,
+        timer: new TurnableTimer(),
         random: Math.random,
         logger,
         concurrency: 4,
@@ -56,6 +50,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
     'claim-lease',
     ({ db, url, logger }) =>
       new Follower({
+        labelOf: (command) => command,
         db,
         workflows: clientFor(url),
         random: Math.random,

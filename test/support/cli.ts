@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { CliIo, ExitCode } from '../../src/entry/cli/io.ts';
-import { runCli, type RegisterCommand } from '../../src/entry/cli/program.ts';
+import type { CliIo, ExitCode } from '../../src/cli/io.ts';
+import { runCli, type RegisterCommand } from '../../src/cli/program.ts';
 import { MIGRATIONS } from './database.ts';
 
 /** How a command line ended and what it printed. */
@@ -31,6 +31,7 @@ export async function runCommandLine(
       readFile: (path) => readFile(path),
       fetch: (url, init) => fetch(url, init),
       signal: new AbortController().signal,
+      outputClosed: new AbortController().signal,
       homeDir: '/nonexistent',
       migrationsDir: MIGRATIONS,
       ...overrides,

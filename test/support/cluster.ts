@@ -6,7 +6,7 @@ import {
   startSimulatedCluster,
   type SimulatedCluster,
   type SimulatedClusterOptions,
-} from '../../src/sandbox/cluster/cluster.ts';
+} from '../../sandbox/cluster/cluster.ts';
 
 /** What `JSON.parse` gives, read freely: a wrong shape fails the expectation that follows. */
 export type Json = ReturnType<typeof JSON.parse>;

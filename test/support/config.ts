@@ -13,6 +13,13 @@ export const MINIMAL_ENV: Environment = {
   FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
 };
 
+/** The same, with nothing open about which `config check` warns. */
+export const CLOSED_ENV: Environment = {
+  ...MINIMAL_ENV,
+  FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:8080',
+  FACTEUR_DISCORD_GUILD_ID: '123456789012345678',
+};
+
 /** Loads a file called `facteur.yaml` with this text, over the least that is required. */
 export async function loadYaml(yaml: string, env: Environment = {}): Promise<ConfigResult> {
   return loadConfig({ path: 'facteur.yaml', env: { ...MINIMAL_ENV, ...env }, readFile: async () => yaml });

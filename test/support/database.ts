@@ -8,6 +8,7 @@ import { loadMigrations, type Migration } from '../../src/clients/postgres/load-
 import { migrate } from '../../src/clients/postgres/migrate.ts';
 import { openPglite } from '../../src/clients/postgres/open-pglite.ts';
 import { openPostgres } from '../../src/clients/postgres/open-postgres.ts';
+import { withDatabase } from '../../scripts/services/own-database.ts';
 
 const MIGRATE_SOURCE = readFileSync(new URL('../../src/clients/postgres/migrate.ts', import.meta.url));
 
@@ -16,7 +17,10 @@ export const MIGRATIONS = new URL('../../migrations/', import.meta.url);
 /** A database of one test's own. */
 export interface TestDatabase {
   readonly db: Database;
-  /** For a second connection or another process: of use with a real server only, `pglite:memory` is nobody else's. */
+  /**
+   * For a second connection or another process: only useful with a real server, since `pglite:memory` belongs to one
+   * process.
+   */
   readonly dsn: string;
   /** Closes it and removes it. */
   close(): Promise<void>;
@@ -114,7 +118,7 @@ interface Template {
   readonly migrations: readonly Migration[];
 }
 
-/** Made once, by whoever comes first; it gets its name when it is whole. */
+/** Created once, by the first caller; it gets its name when it is complete. */
 async function makeTemplate(server: string, admin: Admin, { template, migrations }: Template): Promise<void> {
   const there = { text: 'SELECT FROM pg_database WHERE datname = $1', values: [template] };
   if ((await admin.query(there)).rowCount > 0) {
@@ -142,11 +146,4 @@ async function asAdmin<T>(server: string, work: (admin: Admin) => Promise<T>): P
   } finally {
     await db.close();
   }
-}
-
-/** The same server's DSN with another database. */
-export function withDatabase(dsn: string, name: string): string {
-  const url = new URL(dsn);
-  url.pathname = `/${name}`;
-  return url.href;
 }

@@ -1,8 +1,9 @@
 import { onTestFinished } from 'vitest';
-import type { SimulatedDiscord, SimulatedDiscordOptions } from '../../src/sandbox/discord/discord.ts';
-import { startSimulatedDiscord } from '../../src/sandbox/discord/discord.ts';
-import type { Exchange } from '../../src/sandbox/discord/people.ts';
+import type { SimulatedDiscord, SimulatedDiscordOptions } from '../../sandbox/discord/discord.ts';
+import { startSimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import type { Exchange } from '../../sandbox/discord/people.ts';
 import type { Json } from './cluster.ts';
+import { TurnableTimer } from './turnable-timer.ts';
 import { startFacteur, type Facteur, type FacteurOptions } from './facteur.ts';
 
 export const ROLE = '500000000000000001';
@@ -12,6 +13,8 @@ export const OTHER_ROLE = '500000000000000002';
 export interface DiscordDoor {
   readonly discord: SimulatedDiscord;
   readonly facteur: Facteur;
+  /** Of both: Discord's patience and facteur's limits. */
+  readonly timer: TurnableTimer;
 }
 
 export interface DiscordDoorOptions extends FacteurOptions {
@@ -21,13 +24,14 @@ export interface DiscordDoorOptions extends FacteurOptions {
 /** Both are closed when the test ends. */
 export async function openDiscordDoor({
   discord: settings = {},
+  timer = new TurnableTimer(),
   ...options
 }: DiscordDoorOptions): Promise<DiscordDoor> {
-  const discord = await startSimulatedDiscord(settings);
+  const discord = await startSimulatedDiscord({ timer, ...settings });
   onTestFinished(async () => discord.close());
-  const facteur = await startFacteur({ ...options, env: { ...discordEnv(discord), ...options.env } });
+  const facteur = await startFacteur({ ...options, timer, env: { ...discordEnv(discord), ...options.env } });
   discord.people.pointAt(`${facteur.url}/discord/interactions`);
-  return { discord, facteur };
+  return { discord, facteur, timer };
 }
 
 /** What an operator would configure for this Discord. */

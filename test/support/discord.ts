@@ -4,9 +4,9 @@ import {
   startSimulatedDiscord,
   type SimulatedDiscord,
   type SimulatedDiscordOptions,
-} from '../../src/sandbox/discord/discord.ts';
+} from '../../sandbox/discord/discord.ts';
 
-/** What the stand-in endpoint answers to every interaction. */
+/** The endpoint's answer to every interaction. */
 export interface EndpointReply {
   readonly status: number;
   readonly body: unknown;
@@ -14,7 +14,7 @@ export interface EndpointReply {
   readonly after?: Promise<unknown>;
 }
 
-/** A simulated Discord with a clock to turn and an endpoint that answers as it is told. */
+/** A simulated Discord with an adjustable clock and an endpoint with scripted answers. */
 export interface DiscordWorld {
   readonly discord: SimulatedDiscord;
   readonly clock: { ms: number };

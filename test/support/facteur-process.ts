@@ -11,7 +11,7 @@ import { send, type Answer, type Message } from './messages.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 /** An embedded Postgres boots in the child, on a machine that may be busy with others. */
-const READY_MS = 45_000;
+const READY_MS = 120_000;
 
 export interface ProcessOptions {
   /** Laid over the test's configuration; FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG belong here. */
@@ -19,6 +19,8 @@ export interface ProcessOptions {
   readonly args?: readonly string[];
   /** Another facteur than that of this checkout. */
   readonly executable?: string;
+  /** A file that the process writes its id into before it begins, as cgroups have it. */
+  readonly enter?: string;
 }
 
 /** How a process ended. */
@@ -27,7 +29,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A real facteur: `bin/facteur serve` unless told otherwise. */
+/** A real facteur: by default `bin/facteur serve`. */
 export class FacteurProcess {
   /** What it printed so far, on stdout and stderr, a line each. */
   readonly log: string[] = [];
@@ -36,9 +38,10 @@ export class FacteurProcess {
   readonly #watchers = new Set<() => void>();
   #exit: Exit | undefined;
 
-  constructor({ env, args = ['serve'], executable = EXECUTABLE }: ProcessOptions) {
-    this.#child = spawn(process.execPath, [executable, ...args], {
-      // Nothing of ours but what finding programs takes: a variable of the developer's would configure it.
+  constructor({ env, args = ['serve'], executable = EXECUTABLE, enter = '/dev/null' }: ProcessOptions) {
+    const command = 'echo $$ > "$0" && exec "$@"';
+    this.#child = spawn('/bin/sh', ['-c', command, enter, process.execPath, executable, ...args], {
+      // Only PATH and the like: any other variable of the developer's could configure it.
       env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,27 +1,37 @@
 import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import { startApp, type App } from '../../src/app.ts';
-import type { AppContext } from '../../src/app-context.ts';
-import { dispatchFor } from '../../src/core.ts';
+import { startApp, type App } from '../../src/service/app.ts';
+import type { AppContext } from '../../src/service/context.ts';
+import { dispatchFor } from '../../src/service/dispatch.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/logger.ts';
+import type { ClusterAccess } from '../../src/clients/argo/connection.ts';
 import type { Database } from '../../src/clients/postgres/database.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Environment } from '../../src/config/environment.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { deadLettersCommand } from '../../src/entry/cli/dead-letters.ts';
-import type { WithLedger } from '../../src/entry/cli/ledger-access.ts';
-import { maintainCommand } from '../../src/entry/cli/maintain.ts';
-import { runsCommand } from '../../src/entry/cli/runs.ts';
-import { createAnnouncements } from '../../src/ledger/announcements.ts';
-import type { Role } from '../../src/roles.ts';
-import type { SimulatedCluster } from '../../src/sandbox/cluster/cluster.ts';
+import { approvalsCommand } from '../../src/cli/approvals.ts';
+import { deadLettersCommand } from '../../src/cli/dead-letters.ts';
+import type { WithLedger } from '../../src/cli/ledger-access.ts';
+import { maintainCommand } from '../../src/cli/maintain.ts';
+import { knowledgeCommand } from '../../src/cli/knowledge.ts';
+import { refusalsCommand } from '../../src/cli/refusals.ts';
+import { storeAccess } from '../../src/cli/store-access.ts';
+import { submitCommand } from '../../src/cli/submit.ts';
+import { runsCommand } from '../../src/cli/runs.ts';
+import { createArgoClient } from '../../src/clients/argo/client.ts';
+import { workflowUrl } from '../../src/domain/workflow-url.ts';
+import { createAnnouncements } from '../../src/ledger/due-work.ts';
+import { openEmbedder } from '../../src/service/embedder.ts';
+import type { Role } from '../../src/service/roles.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { runCommandLine, type CliRun } from './cli.ts';
 import { accessTo, NAMESPACE, startCluster, TEMPLATE } from './cluster.ts';
 import { MINIMAL_ENV } from './config.ts';
 import { MIGRATIONS } from './database.ts';
 import { faultyDatabase, type DatabaseFaults } from './faulty-database.ts';
 import { send, type Answer, type Message } from './messages.ts';
+import { TurnableTimer } from './turnable-timer.ts';
 
 /** A whole facteur of a test, listening on a free port, with commands and Codex tasks going to the simulated cluster. */
 export const TEST_ENV: Environment = {
@@ -34,10 +44,12 @@ export const TEST_ENV: Environment = {
 };
 
 export interface FacteurOptions {
-  /** Shared with whoever else has it: closing facteur leaves it open. */
+  /** Shared with others: closing facteur leaves it open. */
   readonly db: Database;
   /** A fresh one unless given; closed when the test ends. */
   readonly cluster?: SimulatedCluster;
+  /** Of a cluster that is not simulated. */
+  readonly access?: ClusterAccess;
   /** Laid over {@link TEST_ENV}. */
   readonly env?: Environment;
   /** A configuration file's text. */
@@ -45,6 +57,8 @@ export interface FacteurOptions {
   readonly context?: Partial<AppContext>;
   /** HTTP and submission unless given, so that runs stay `submitted`. */
   readonly roles?: readonly Role[];
+  /** By which answers keep their limits: a fresh one unless given. */
+  readonly timer?: TurnableTimer;
   /** In force from the first statement on. */
   readonly faults?: Partial<DatabaseFaults>;
   /** False for one whose database the test holds up. */
@@ -57,13 +71,19 @@ export interface Facteur {
   readonly url: string;
   readonly cluster: SimulatedCluster;
   readonly config: Config;
+  /** The database that was given. */
+  readonly db: Database;
   /** What happens to the statements of this facteur; those of others on the same database go their way. */
   readonly faults: DatabaseFaults;
+  /** No answer is late before the test turns it. */
+  readonly timer: TurnableTimer;
   /** Every log line so far, as JSON text. */
   readonly log: readonly string[];
   send(message: Message, headers?: Record<string, string>): Promise<Answer>;
-  /** `facteur ARGS` beside it: `runs`, `dead-letters` and `maintain`, on the same database. */
+  /** `facteur ARGS` beside it: `runs`, `dead-letters`, `refusals` and `maintain`, on the same database. */
   cli(...args: string[]): Promise<CliRun>;
+  /** The same with variables, such as FACTEUR_SERVER. */
+  cliWith(env: Environment, ...args: string[]): Promise<CliRun>;
 }
 
 /** Starts a whole facteur in this process; it is closed when the test ends. */
@@ -73,29 +93,35 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
   const db = faultyDatabase(options.db);
   Object.assign(db.faults, options.faults);
   const log: string[] = [];
+  const { timer = new TurnableTimer() } = options;
   const context: AppContext = {
     logger: createLogger('debug', { write: (line) => log.push(line) }),
     clock: systemClock,
+    timer,
     random: Math.random,
     newId: randomUUID,
     pid: process.pid,
     migrationsDir: MIGRATIONS,
-    openDatabase: async () => db,
-    clusterAccess: async () => accessTo(cluster.url),
+    openDatabase: () => db,
+    clusterAccess: async () => options.access ?? accessTo(cluster.url),
     version: 'test',
     commit: 'none',
     ...options.context,
   };
   const app = await startApp(config, context, new Set(options.roles ?? ['http', 'submit']));
+  const url = `http://127.0.0.1:${app.address.port}`;
+  const intake = `http://127.0.0.1:${app.addressOf('intake').port}`;
   onTestFinished(async () => {
     // A create that hangs would otherwise be waited for.
     await cluster.disconnect();
-    await app.close();
+    const closed = app.close();
+    // A test that has probed is a prober, and is waited for.
+    await fetch(new URL('/readyz', url)).catch(() => undefined);
+    await closed;
   });
   if (options.awaitReady !== false) {
     await app.ready;
   }
-  const url = `http://127.0.0.1:${app.address.port}`;
   const withLedger: WithLedger = async (_io, _path, work) =>
     work({
       db,
@@ -103,20 +129,45 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
         db,
         submitter: undefined,
         sessions: { rememberDispatch: async () => undefined },
-        announcements: createAnnouncements(db, context.logger),
+        wakes: createAnnouncements(db, context.logger),
+        rules: () => config,
       }),
+      embedder: openEmbedder(config, context).embedder,
+      wakes: createAnnouncements(db, context.logger),
       codexEnabled: config.codex.enabled,
+      rules: config,
+      withCluster: async (use) => {
+        const client = createArgoClient(await context.clusterAccess());
+        try {
+          return await use(client);
+        } finally {
+          await client.close();
+        }
+      },
+      workflowUrl: (run) => workflowUrl(config.argo.uiUrl, run)?.href,
     });
-  const commands = [runsCommand(withLedger), deadLettersCommand(withLedger), maintainCommand(withLedger)];
+  const withStore = storeAccess(withLedger);
+  const commands = [
+    runsCommand(withStore, systemClock),
+    deadLettersCommand(withStore),
+    submitCommand(withStore),
+    maintainCommand(withLedger),
+    approvalsCommand(withStore),
+    refusalsCommand(withStore),
+    knowledgeCommand(withStore, withLedger),
+  ];
   return {
     app,
     url,
     cluster,
     config,
+    db: options.db,
     faults: db.faults,
+    timer,
     log,
-    send: (message, headers) => send(url, message, headers),
+    send: (message, headers) => send(intake, message, headers),
     cli: (...args) => runCommandLine(args, commands),
+    cliWith: (env, ...args) => runCommandLine(args, commands, { env }),
   };
 }
 

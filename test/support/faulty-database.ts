@@ -21,9 +21,17 @@ export function unavailable(): never {
   throw new DatabaseError('postgres.unavailable', 'postgres is not available: cut by the test', { retryable: true });
 }
 
+/** Lets a process sweep once: later changes must be announced to be found. */
+export function firstSweepOnly(): DatabaseFaults['before'] {
+  let sweeps = 0;
+  return (statement) => {
+    sweeps += statement === 'due-work' ? 1 : 0;
+    return statement === 'due-work' && sweeps > 1 ? unavailable() : undefined;
+  };
+}
+
 /**
- * A view on a database that several users may close without closing it, and whose statements can be made to fail or to
- * wait, before or after they were carried out.
+ * A view of a database that its users may close without closing the database, and whose statements can be made to fail or wait, before or after they are executed.
  */
 export function faultyDatabase(db: Database): FaultyDatabase {
   const faults: DatabaseFaults = { before: () => undefined, after: () => undefined };
@@ -41,6 +49,10 @@ export function faultyDatabase(db: Database): FaultyDatabase {
     ...wrap(db),
     transaction: (work) => db.transaction((tx) => work(wrap(tx))),
     session: (work) => db.session((session) => work(wrap(session))),
+    ping: async () => {
+      await faults.before('ping');
+      await db.ping();
+    },
     listen: async (channel, handler) => {
       await faults.before('listen');
       return db.listen(channel, handler);

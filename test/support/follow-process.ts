@@ -13,6 +13,7 @@ const workflows = createArgoClient({
   connection: async () => connection,
 });
 const follower = new Follower({
+  labelOf: (command) => command,
   db,
   workflows,
   logger: createLogger('info', process.stdout),

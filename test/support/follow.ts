@@ -9,10 +9,10 @@ import type { WorkflowPlan } from '../../src/domain/workflow-plan.ts';
 import { RUN_MOVES, type RunState } from '../../src/domain/run-state.ts';
 import type { FollowTimings } from '../../src/follow/deps.ts';
 import { Follower, type FollowerDeps } from '../../src/follow/follower.ts';
-import { moveRun } from '../../src/ledger/move-run.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
-import type { SimulatedCluster, SimulatedClusterOptions } from '../../src/sandbox/cluster/cluster.ts';
+import type { SimulatedCluster, SimulatedClusterOptions } from '../../sandbox/cluster/cluster.ts';
 import { clientFor, NAMESPACE, startCluster, TEMPLATE } from './cluster.ts';
+import { submitRun } from './runs.ts';
 
 /** A run of a test, in the ledger. */
 export interface TestRun {
@@ -22,7 +22,7 @@ export interface TestRun {
   readonly plan: WorkflowPlan;
 }
 
-/** Records a queued run. `simulate` is what the simulated cluster shall do with its workflow. */
+/** Records a queued run. `simulate` is what the simulated cluster does with its workflow. */
 export async function recordTestRun(db: Database, simulate = '', namespace = NAMESPACE): Promise<TestRun> {
   const deliveryId = randomUUID();
   const plan: WorkflowPlan = {
@@ -36,6 +36,7 @@ export async function recordTestRun(db: Database, simulate = '', namespace = NAM
   };
   const run: NewRun = {
     deliveryId,
+    family: 'command',
     kind: 'command',
     command: 'plan',
     door: 'http',
@@ -71,7 +72,7 @@ export async function submitTestRun(
 ): Promise<TestRun & { readonly uid: string }> {
   const run = await recordTestRun(db, simulate, namespace);
   const uid = await createWorkflowOf(run, workflows);
-  await moveRun(db, { runId: run.runId, to: 'submitted', workflowUid: uid });
+  await submitRun(db, run.runId, uid);
   return { ...run, uid };
 }
 
@@ -81,6 +82,7 @@ export const TEST_TIMINGS: Partial<FollowTimings> = { flushMs: 10, watchMs: 5000
 /** A started follower that is stopped when the test ends. */
 export function startFollower(deps: Pick<FollowerDeps, 'db' | 'workflows'> & Partial<FollowerDeps>): Follower {
   const follower = new Follower({
+    labelOf: (command) => command,
     logger: silentLogger,
     random: () => 0.5,
     namespaces: [NAMESPACE],
@@ -111,7 +113,7 @@ export async function storedRun(db: Database, run: TestRun): Promise<StoredRun> 
 }
 
 /** Waits until the run is in this state. */
-export async function expectState(db: Database, run: TestRun, state: RunState, timeout = 8000): Promise<StoredRun> {
+export async function expectState(db: Database, run: TestRun, state: RunState, timeout = 90_000): Promise<StoredRun> {
   await expect.poll(async () => (await storedRun(db, run)).state, { timeout, interval: 20 }).toBe(state);
   return storedRun(db, run);
 }
@@ -169,7 +171,7 @@ export function requests(cluster: SimulatedCluster, verb: 'list' | 'watch' | 'ge
 
 /** Waits until somebody watches. */
 export async function expectWatching(cluster: SimulatedCluster): Promise<void> {
-  await vi.waitFor(() => expect(cluster.state()['watchers']).toBe(1), { timeout: 8000 });
+  await vi.waitFor(() => expect(cluster.state()['watchers']).toBe(1));
 }
 
 /** The database, but every statement is shown to `judge` first, and fails with what that gives. */
@@ -184,6 +186,7 @@ export function judged(db: Database, judge: (statement: Statement) => DatabaseEr
     },
     transaction: (work) => db.transaction(work),
     session: (work) => db.session(work),
+    ping: () => db.ping(),
     listen: (channel, handler) => db.listen(channel, handler),
     close: () => db.close(),
   };

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Database } from '../../src/clients/postgres/database.ts';
+import { manifest, TEMPLATE, type Json } from './cluster.ts';
 
 const FIXTURES = new URL('../fixtures/go-database/', import.meta.url);
 
@@ -42,6 +43,42 @@ export async function goRows(db: Database, ignored: readonly string[] = []): Pro
     rows[table] = (await db.query<{ row: string }>({ text, values: [ignored] })).rows.map(({ row }) => row);
   }
   return rows;
+}
+
+/**
+ * What the Go service writes of a Codex task before it asks the cluster: it never writes anything after that.
+ *
+ * @returns the run's id
+ */
+export async function recordAsGo(
+  db: Database,
+  deliveryId: string,
+  queuedAt = new Date(Date.now() - 60_000),
+): Promise<string> {
+  const { rows } = await db.query<{ id: string }>({
+    text: `WITH idea AS (
+        INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload)
+        VALUES ('github_issue', 'acme/rocket#7', 'received', '{"stage": "implementation"}')
+        ON CONFLICT (source_type, source_ref) DO UPDATE SET updated_at = now() RETURNING id
+      ), task AS (
+        INSERT INTO codex_kb.tasks (idea_id, stage, state, metadata)
+        SELECT id, 'implementation', 'queued', jsonb_build_object('deliveryId', $1::text) FROM idea
+        ON CONFLICT (idea_id, stage) DO UPDATE SET metadata = EXCLUDED.metadata RETURNING id
+      )
+      INSERT INTO codex_kb.task_runs (task_id, status, queued_at, metadata, delivery_id)
+      SELECT id, 'queued', $2, jsonb_build_object('deliveryId', $1::text, 'workflowTemplate', $3::text), $1 FROM task
+      RETURNING id`,
+    values: [deliveryId, queuedAt, TEMPLATE.name],
+  });
+  return rows[0]!.id;
+}
+
+/** The workflow that the Go service creates of a Codex task. No issue: no label. */
+export function goWorkflow(name: string, deliveryId: string, issue = '7'): Json {
+  const labels: Record<string, string> = issue === '0' ? {} : { 'codex.issue_number': issue };
+  // Go's protojson puts blanks where it likes.
+  const task = `{"stage": "CODEX_TASK_STAGE_IMPLEMENTATION",  "issueNumber":"${issue}", "deliveryId":${JSON.stringify(deliveryId)}}`;
+  return manifest(name, labels, { rawEvent: Buffer.from(task).toString('base64'), head: 'codex/mend', base: 'main' });
 }
 
 function fixture(name: string): Promise<string> {

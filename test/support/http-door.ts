@@ -1,13 +1,16 @@
-import { createLogger } from '../../src/base/logger.ts';
+import { builtinCommands } from '../../src/domain/builtin-commands.ts';
+import { createLogger, silentLogger } from '../../src/base/logger.ts';
 import type { CodexDelivery } from '../../src/domain/codex-delivery.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { RunReceipt } from '../../src/domain/run.ts';
-import { createCommandMetrics } from '../../src/dispatch/command-metrics.ts';
+import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
 import type { AcceptOptions, Dispatch } from '../../src/dispatch/dispatch.ts';
 import type { HttpDeps, RefusedLetter } from '../../src/entry/http/deps.ts';
+import { Bodies } from '../../src/entry/http/bodies.ts';
 import { createHttpServer } from '../../src/entry/http/server.ts';
+import { DOORS } from '../../src/config/listeners.ts';
 
-/** What a run looks like to whoever sent it, unless a test says otherwise. */
+/** The default answer about a run. */
 export const RECEIPT: RunReceipt = {
   runId: '0190f3a2-0000-7000-8000-000000000001',
   deliveryId: 'delivery-1',
@@ -17,10 +20,12 @@ export const RECEIPT: RunReceipt = {
   acceptedAt: new Date('2026-02-03T04:05:06.789Z'),
   state: 'submitted',
   reason: '',
+  recordedId: null,
+  takenOver: false,
   duplicate: false,
 };
 
-/** Stands behind the door in place of the ledger and the cluster: remembers what arrived, and answers what it is told to. */
+/** Replaces the ledger and the cluster behind the door: records requests, and returns scripted answers. */
 export class ScriptedDispatch implements Pick<Dispatch, 'command' | 'codexTask'> {
   readonly commands: Command[] = [];
   readonly deliveries: CodexDelivery[] = [];
@@ -51,7 +56,7 @@ export interface OpenDoor {
   close(graceMs?: number): Promise<void>;
 }
 
-/** A real HTTP server, on a free port unless told otherwise, with a scripted dispatch behind it. */
+/** A real HTTP server, by default on a free port, with a scripted dispatch behind it. */
 export async function openDoor(
   overrides: Partial<HttpDeps> = {},
   at = { host: '127.0.0.1', port: 0 },
@@ -60,22 +65,26 @@ export async function openDoor(
   const letters: RefusedLetter[] = [];
   const log: string[] = [];
   let ids = 0;
-  const server = createHttpServer({
+  const deps: HttpDeps = {
     logger: createLogger('debug', { write: (line) => log.push(line) }),
     clock: { now: () => new Date('2026-02-03T04:05:06Z') },
     newId: () => `fresh-${(ids += 1)}`,
     version: '1.2.3',
     commit: 'abcdef0',
     maxBodyBytes: 64 * 1024,
+    bodies: new Bodies({ bytes: 2 ** 20, requests: 1000 }),
     intakeTokens: [],
     codexEnabled: true,
+    gate: { pass: () => undefined },
     dispatch,
     park: async (letter) => void letters.push(letter),
-    commandMetrics: createCommandMetrics({ plan: {}, implement: {} }),
+    events: new DispatchEvents(() => ({ commands: builtinCommands(), roleMap: {} }), silentLogger),
     readiness: () => ({ ready: true, checks: { postgres: 'ok' } }),
     ...overrides,
-  });
-  const { port } = await server.listen(at.host, at.port);
+  };
+  const server = createHttpServer(deps, [{ ...at, key: 'server.listen_address', doors: DOORS }]);
+  const [address] = await server.listen();
+  const port = address?.port ?? 0;
   return {
     url: `http://127.0.0.1:${port}`,
     port,

@@ -1,17 +1,28 @@
-import { createAnnouncements } from '../../src/ledger/announcements.ts';
+import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLogger, type Logger } from '../../src/base/logger.ts';
+import { systemTimer } from '../../src/base/timer.ts';
 import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
 import type { Config, ConsumerConfig } from '../../src/config/config.ts';
+import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
 import { createDispatch, type Dispatch } from '../../src/dispatch/dispatch.ts';
 import { runConsumer } from '../../src/entry/kafka/consumer.ts';
-import { silentKafkaEvents, type KafkaEvents } from '../../src/entry/kafka/events.ts';
+import type { KafkaEvents } from '../../src/entry/kafka/kafka-events.ts';
 import { testConfig } from './facteur.ts';
 import type { TestRecord } from './kafka.ts';
 
-/** A consumer that runs in this process; nobody submits, so that its runs stay `queued`. */
+/** For tests that do not look at what is counted. */
+export const silentKafkaEvents: KafkaEvents = {
+  processed: () => undefined,
+  retried: () => undefined,
+  deadLettered: () => undefined,
+  committed: () => undefined,
+  lag: () => undefined,
+};
+
+/** A consumer in this process without a submitter, so its runs stay `queued`. */
 export interface KafkaDoor {
   /** Every log line so far, as JSON text. */
   readonly log: readonly string[];
@@ -49,12 +60,14 @@ export async function openKafkaDoor({ config, db, events, ...rest }: DoorOptions
   };
 }
 
-function recordingDispatch(config: Config, db: Database, logger: Logger): Dispatch {
+/** Records runs and submits none. */
+export function recordingDispatch(config: Config, db: Database, logger: Logger): Dispatch {
   return createDispatch({
-    ...{ db, disabled: false, submitter: undefined, clock: systemClock, newId: randomUUID, logger },
-    ...{ roleMap: config.roleMap, commands: config.commands, argo: config.argo, codex: config.codex },
+    ...{ db, disabled: false, submitter: undefined, clock: systemClock, timer: systemTimer, newId: randomUUID, logger },
+    ...{ rules: () => config, argo: config.argo, codex: config.codex },
+    events: new DispatchEvents(() => config, logger),
     sessions: { rememberDispatch: async () => undefined },
-    announcements: createAnnouncements(db, logger),
+    wakes: createAnnouncements(db, logger),
   });
 }
 

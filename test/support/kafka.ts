@@ -108,8 +108,8 @@ export class TestKafka {
   /** The same name, another topic. */
   async recreate(topic: string, partitions: number): Promise<void> {
     await this.#admin.deleteTopics({ topics: [topic] });
-    // Deleting goes on behind the answer.
-    await vi.waitFor(() => this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 }), { timeout: 15_000 });
+    // Deleting continues after the answer.
+    await vi.waitFor(() => this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 }));
     await this.#untilServed(topic);
   }
 
@@ -124,18 +124,21 @@ export class TestKafka {
       .map(({ committedOffset }) => committedOffset);
   }
 
-  /** Moves a group that nobody is a member of. */
+  /** Moves a group without members. */
   async rewind(topic: string, group: string, offsets: readonly bigint[]): Promise<void> {
     const partitionOffsets = offsets.map((offset, partition) => ({ partition, offset }));
     await this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] });
   }
 
+  /** The offset after the last record, by partition. */
+  async ends(topic: string): Promise<bigint[]> {
+    return this.#reading(topic, async (reader) => (await reader.listOffsets({ topics: [topic] })).get(topic) ?? []);
+  }
+
   /** Everything that the topic holds. */
   async readAll(topic: string): Promise<FoundRecord[]> {
-    const reader = new Consumer({ ...this.#base, groupId: `facteur-test-${randomUUID()}` });
-    reader.topics.track(topic);
-    try {
-      const ends = (await reader.listOffsets({ topics: [topic] })).get(topic) ?? [];
+    const ends = await this.ends(topic);
+    return this.#reading(topic, async (reader) => {
       const found: FoundRecord[] = [];
       for (const [partition, end] of ends.entries()) {
         for (let at = 0n; at < end;) {
@@ -145,6 +148,14 @@ export class TestKafka {
         }
       }
       return found;
+    });
+  }
+
+  async #reading<T>(topic: string, work: (reader: Consumer) => Promise<T>): Promise<T> {
+    const reader = new Consumer({ ...this.#base, groupId: `facteur-test-${randomUUID()}` });
+    reader.topics.track(topic);
+    try {
+      return await work(reader);
     } finally {
       await reader.close();
     }

@@ -50,13 +50,10 @@ export interface Answer {
   readonly status: number;
   readonly body: Json;
   readonly headers: Headers;
-  /** From sending to having read all of it, in milliseconds. */
-  readonly tookMs: number;
 }
 
 /** Sends a message to a facteur. */
 export async function send(url: string, message: Message, headers: Record<string, string> = {}): Promise<Answer> {
-  const begun = performance.now();
   const response = await fetch(new URL(message.path, url), {
     method: 'POST',
     headers: { 'content-type': message.contentType, ...headers },
@@ -67,6 +64,5 @@ export async function send(url: string, message: Message, headers: Record<string
     status: response.status,
     body: JSON.parse(text),
     headers: response.headers,
-    tookMs: performance.now() - begun,
   };
 }

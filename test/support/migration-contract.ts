@@ -1,12 +1,24 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { schemaText } from '../../scripts/schema-text.ts';
 import type { Database } from '../../src/clients/postgres/database.ts';
 import { loadMigrations, type Migration, parseMigration } from '../../src/clients/postgres/load-migrations.ts';
 import { migrate } from '../../src/clients/postgres/migrate.ts';
+import { searchReflections } from '../../src/ledger/search-reflections.ts';
 import { createTestDatabase, MIGRATIONS, type TestDatabase } from './database.ts';
 import { goRows, makeGoDatabase } from './go-database.ts';
 
-/** What migrating promises, on whatever engine the tests run. */
+/** Drops everything that a test made, extensions included: starting another embedded engine takes much longer. */
+const EMPTY = `
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+    EXECUTE format('DROP SCHEMA %I CASCADE', name);
+  END LOOP;
+  CREATE SCHEMA public;
+END $$`;
+
+/** The contract of migrating, on any engine. */
 export function describeMigrations(engine: string): void {
   describe(`migrations on ${engine}`, () => {
     let migrations: Migration[];
@@ -20,14 +32,15 @@ export function describeMigrations(engine: string): void {
       const fresh = await createTestDatabase();
       shape = await schemaText(fresh.db);
       await fresh.close();
-    });
-
-    beforeEach(async () => {
       made = await createTestDatabase({ migrated: false });
       db = made.db;
     });
 
-    afterEach(async () => {
+    beforeEach(async () => {
+      await db.query({ text: EMPTY });
+    });
+
+    afterAll(async () => {
       await made.close();
     });
 
@@ -124,6 +137,69 @@ export function describeMigrations(engine: string): void {
       expect(rows).toEqual([{ good: 'good', half: null }]);
       const mended = [...bad.slice(0, 1), parseMigration('000002_bad.sql', 'CREATE TABLE public.half (a int);')];
       expect(versions(await migrate(db, mended))).toEqual([2]);
+    });
+
+    test('an id that was recorded with white space around it is known without, unless that is another’s', async () => {
+      const upTo = migrations.findIndex(({ name }) => name.includes('delivery_families'));
+      await migrate(db, migrations.slice(0, upTo));
+      await db.query({
+        text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name,
+            correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+          SELECT gen_random_uuid(), id, 'codex', '', 'http', 'queued', 'n', 'w' || place, '', '', '', '', '', to_timestamp(place)
+          FROM unnest(ARRAY[' a', E'\ta', 'b', 'b ', 'c']) WITH ORDINALITY AS t(id, place)`,
+      });
+      await migrate(db, migrations);
+      const { rows } = await db.query({
+        text: `SELECT delivery_id, delivery_key FROM facteur.runs ORDER BY accepted_at`,
+      });
+      expect(rows).toEqual([
+        { delivery_id: ' a', delivery_key: 'codex:a' },
+        { delivery_id: '\ta', delivery_key: null },
+        { delivery_id: 'b', delivery_key: null },
+        { delivery_id: 'b ', delivery_key: null },
+        { delivery_id: 'c', delivery_key: null },
+      ]);
+    });
+
+    test('reflections of the Go service are found by their words at once, and wait for a decision', async () => {
+      await makeGoDatabase(db, 3);
+      await db.query({
+        text: `INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content)
+          SELECT task_run_id, 'critique', 'Compile before you push.' FROM codex_kb.reflections`,
+      });
+      await migrate(db, migrations);
+      const { rows } = await db.query({
+        text: `SELECT content, embedding IS NULL AS bare, repository, state FROM codex_kb.reflections r
+          JOIN facteur.reflection_standing ON reflection_id = r.id ORDER BY content`,
+      });
+      const known = { repository: 'acme/rocket', state: 'quarantined' };
+      const compile = { content: 'Compile before you push.', bare: true, ...known };
+      const lint = { content: 'Run the linter before the tests.', bare: false, ...known };
+      expect(rows).toEqual([compile, lint]);
+      for (const [text, content] of [
+        ['compiling', compile.content],
+        ['linters', lint.content],
+      ] as const) {
+        expect(await searchReflections(db, { text, repository: 'Acme/Rocket', limit: 5 })).toMatchObject([{ content }]);
+      }
+    });
+
+    test('a pgvector that cannot search on behind a filter: says which is needed', async () => {
+      const upTo = migrations.findIndex(({ name }) => name.includes('search_reflections'));
+      await migrate(db, migrations.slice(0, upTo));
+      await db.query({ text: `UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'` });
+      await expect(migrate(db, migrations)).rejects.toThrow(/: pgvector 0\.8 or newer is needed, found 0\.7\.4: /);
+      await db.query({ text: `UPDATE pg_extension SET extversion = '0.10.0' WHERE extname = 'vector'` });
+      expect(versions(await migrate(db, migrations))).toEqual(all().slice(upTo));
+    });
+
+    test('an extension in a schema that is not searched: says where it is and what to run', async () => {
+      await db.query({ text: 'CREATE SCHEMA "Ext"; CREATE EXTENSION vector SCHEMA "Ext"' });
+      await expect(migrate(db, migrations)).rejects.toThrow(
+        /^000001_init_codex_kb\.sql failed: .*pgvector is in the schema "Ext", .*ALTER EXTENSION vector SET SCHEMA public;$/s,
+      );
+      await db.query({ text: 'ALTER EXTENSION vector SET SCHEMA public' });
+      expect(versions(await migrate(db, migrations))).toEqual(all());
     });
 
     test('an index build that was broken off is made whole by the next run', async () => {

@@ -9,39 +9,47 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
   const createdAt = new Date('2026-11-21T12:00:00Z');
   return {
     runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
-    claim: 1,
+    fence: 1,
     interactionId: '500',
     channelId: '400',
     messageId: '',
     ephemeral: false,
+    ping: '',
+    pinged: false,
+    quiet: false,
     tokenRefused: false,
     posts: 0,
     toldRevision: 0,
     toldState: '',
-    toldAt: undefined,
+    toldAt: null,
     attempts: 0,
     abandoned: '',
     createdAt,
     interactionTaken: false,
+    revision: 1,
+    command: 'plan',
+    state: 'queued',
+    namespace: 'argo-workflows',
+    workflowName: 'plan-20261121-120000-k3x9q2',
+    workflowUid: '',
+    progress: '',
+    reason: '',
+    userId: '200000000000000001',
+    retryCount: 0,
+    traceparent: '',
+    cancelRequested: false,
+    canceledBy: '',
+    title: '',
+    step: '',
+    results: [],
+    retryOf: null,
+    retriedBy: null,
+    acceptedAt: createdAt,
+    startedAt: null,
+    finishedAt: null,
+    approvals: [],
     ...message,
-    run: {
-      revision: 1,
-      command: 'plan',
-      state: 'queued',
-      namespace: 'argo-workflows',
-      workflowName: 'plan-20261121-120000-k3x9q2',
-      workflowUid: '',
-      progress: '',
-      reason: '',
-      userId: '200000000000000001',
-      retryCount: 0,
-      traceparent: '',
-      cancelRequested: false,
-      acceptedAt: createdAt,
-      startedAt: undefined,
-      finishedAt: undefined,
-      ...run,
-    },
+    ...run,
   };
 }
 
@@ -58,6 +66,7 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
   const interactionId = fields.message?.interactionId ?? deliveryId;
   const run: NewRun = {
     deliveryId,
+    family: 'discord',
     kind: 'command',
     command: 'plan',
     door: 'discord',
@@ -87,7 +96,7 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
   return { runId, interactionId, name: workflowName, deliveryId };
 }
 
-/** The message's row as it stands. */
+/** The current row of the message. */
 export async function messageRow(db: Queryable, runId: string): Promise<Readonly<Record<string, unknown>>> {
   const { rows } = await db.query({ text: 'SELECT * FROM facteur.messages WHERE run_id = $1', values: [runId] });
   return rows[0] ?? {};

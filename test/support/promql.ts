@@ -13,7 +13,7 @@ export interface Query {
   readonly groupings: readonly string[];
 }
 
-/** Reads PromQL with Prometheus's own grammar. Throws when it is none. */
+/** Parses PromQL with Prometheus's own grammar. Throws if it is invalid. */
 export function readQuery(text: string): Query {
   const selectors: { name: string | RegExp; matchers: Selector['matchers'][number][] }[] = [];
   const groupings: string[] = [];

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { vi } from 'vitest';
 
-/** A TCP connection that says exactly what it is told to, for requests that no HTTP client would send. */
+/** A TCP connection that sends exact bytes, for requests that no HTTP client would send. */
 export class RawClient {
   readonly #socket: Socket;
   #received = '';
@@ -52,14 +52,17 @@ export class RawClient {
           throw new Error(`${this.statuses.length} of ${count} answers: ${this.#received}`);
         }
       },
-      { timeout: 10_000, interval: 5 },
+      { interval: 5 },
     );
   }
 
   /** Waits until the server has hung up. */
   async hungUp(): Promise<void> {
     if (!this.#closed) {
-      await once(this.#socket, 'close');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // Unlike `once` of node:events, which would fail for a reset.
+      this.#socket.on('close', () => resolve());
+      await promise;
     }
   }
 

@@ -3,6 +3,12 @@ import type { Queryable } from '../../src/clients/postgres/database.ts';
 import type { NewRun } from '../../src/domain/run.ts';
 import type { RunState } from '../../src/domain/run-state.ts';
 import { RUN_MOVES, RUN_STATES } from '../../src/domain/run-state.ts';
+import {
+  observationOfCreate,
+  observeWorkflows,
+  type Observation,
+  type Observed,
+} from '../../src/ledger/observe-workflows.ts';
 import { NAMESPACE, TEMPLATE } from './cluster.ts';
 
 /** A run that could be recorded, with a delivery id of its own. */
@@ -10,6 +16,7 @@ export function newRun(overrides: Partial<NewRun> = {}): NewRun {
   const deliveryId = overrides.deliveryId ?? randomUUID();
   return {
     deliveryId,
+    family: 'command',
     kind: 'command',
     command: 'plan',
     door: 'http',
@@ -36,15 +43,38 @@ export function newRun(overrides: Partial<NewRun> = {}): NewRun {
   };
 }
 
-/** Puts a recorded run into a state, by the shortest way that the state machine has to it. */
+/** Writes down what the cluster shows of a run's workflow, `uid-<runId>` unless given. */
+export async function observeRun(
+  db: Queryable,
+  runId: string,
+  fields: Partial<Observation> = {},
+): Promise<Observed | undefined> {
+  const { rows } = await db.query<{ namespace: string; workflowName: string; deliveryId: string }>({
+    text: `SELECT namespace, workflow_name AS "workflowName", delivery_id AS "deliveryId"
+      FROM facteur.runs WHERE run_id = $1`,
+    values: [runId],
+  });
+  const [run] = rows;
+  const created = run && observationOfCreate(run, { ...run, workflowUid: `uid-${runId}` });
+  return created && (await observeWorkflows(db, [{ ...created, ...fields }]))[0];
+}
+
+/** The run's workflow was created, as the submitter writes it. */
+export const submitRun = (db: Queryable, runId: string, uid = `uid-${runId}`): Promise<Observed | undefined> =>
+  observeRun(db, runId, { uid });
+
+/**
+ * Puts a recorded run into a state, by the shortest way that the state machine has to it: in one statement, because a
+ * submitter may write at the same time that the workflow exists.
+ */
 export async function forceState(db: Queryable, runId: string, state: RunState): Promise<void> {
-  for (const [index, next] of wayTo(state).entries()) {
-    const text =
-      index === 0
-        ? 'UPDATE facteur.runs SET previous_state = NULL, state = $2 WHERE run_id = $1'
-        : 'UPDATE facteur.runs SET previous_state = state, state = $2, due_at = NULL, claimed_until = NULL WHERE run_id = $1';
-    await db.query({ text, values: [runId, next] });
-  }
+  const before = wayTo(state).at(-2) ?? null;
+  await db.query({
+    text: `UPDATE facteur.runs SET previous_state = $3, state = $2,
+        due_at = CASE WHEN $3::text IS NULL THEN due_at END, claimed_until = CASE WHEN $3::text IS NULL THEN claimed_until END
+      WHERE run_id = $1`,
+    values: [runId, state, before],
+  });
 }
 
 /** From `queued` to `state`, both included. */

@@ -10,7 +10,7 @@ export const DISPATCH: LastDispatch = {
   traceId: 'trace-1',
 };
 
-/** What every store of sessions does, whatever it is made of. */
+/** The contract of every session store. */
 export function sessionsConformance(open: () => Promise<Sessions>): void {
   describe('sessions', () => {
     test('remember the last dispatch of each person', async () => {

@@ -8,20 +8,30 @@ export interface TcpProxy {
   mute(): void;
   /** All connections are reset, and new ones too. */
   refuse(): void;
-  /** New connections work again; those that were muted are reset, or stay muted for good. */
+  /** New connections work again; muted ones are reset, or stay muted. */
   restore(options?: { keepMuted?: boolean }): void;
+  /** The next connection on which the client says this is reset, and the server never hears it. */
+  cutOn(text: string): void;
   close(): Promise<void>;
 }
 
 export async function startTcpProxy(host: string, port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let refusing = false;
+  let cut: string | undefined;
   const server = createServer((client) => {
     if (refusing) {
       client.resetAndDestroy();
       return;
     }
     const upstream = connect({ host, port });
+    client.prependListener('data', (chunk: Buffer) => {
+      if (cut !== undefined && chunk.includes(cut)) {
+        cut = undefined;
+        client.unpipe();
+        client.resetAndDestroy();
+      }
+    });
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
@@ -62,6 +72,9 @@ export async function startTcpProxy(host: string, port: number): Promise<TcpProx
       }
       muted = false;
       refusing = false;
+    },
+    cutOn: (text) => {
+      cut = text;
     },
     close: async () => {
       reset();

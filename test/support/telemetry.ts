@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { createLogger, type LogSink } from '../../src/base/logger.ts';
 import { startTelemetry } from '../../src/telemetry/start.ts';
-import type { Environment } from '../../src/telemetry/variables.ts';
+import type { Environment } from '../../src/telemetry/settings.ts';
 import { startOtlpReceiver, type OtlpReceiver } from './otlp.ts';
 
 /** Telemetry of a test, exported to a receiver of its own. */
@@ -19,8 +19,8 @@ export interface TestTelemetry {
 }
 
 /**
- * Exports traces, metrics and logs of this process to a receiver, until the test ends. Call it before what is to be
- * observed is built. There is one at a time, because OpenTelemetry's registry is the process's own.
+ * Exports traces, metrics and logs of this process to a receiver until the test ends. Call it before the code under
+ * observation is built. Only one can exist, because OpenTelemetry's registry is global to the process.
  */
 export async function startTestTelemetry(env: Environment = {}): Promise<TestTelemetry> {
   const receiver = await startOtlpReceiver();

@@ -6,33 +6,22 @@ import type { Database } from '../../src/clients/postgres/database.ts';
 import { MemorySessions } from '../../src/clients/sessions/memory-sessions.ts';
 import type { Sessions } from '../../src/clients/sessions/sessions.ts';
 import { deliveryLabel } from '../../src/domain/workflow-name.ts';
-import { createAnnouncements, MESSAGE_CHANNEL } from '../../src/ledger/announcements.ts';
+import { createAnnouncements, MESSAGE_CHANNEL } from '../../src/ledger/due-work.ts';
 import { observeWorkflows, type Observation } from '../../src/ledger/observe-workflows.ts';
 import { Notifier } from '../../src/notify/notifier.ts';
-import type { MessageVersion, SimulatedMessage } from '../../src/sandbox/discord/message.ts';
+import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
+import { turnableClock } from './database-clock.ts';
 import { startDiscordWorld, type DiscordWorld } from './discord.ts';
 import { recordToldRun, type ToldRun } from './notify.ts';
+import { toldSteps, type ToldStage, type ToldSteps } from './told-steps.ts';
+import { observation } from './observations.ts';
 
-/** The simulated Discord, sessions, and notifiers on one ledger, with a clock that only the test turns forward. */
-export interface ToldWorld extends DiscordWorld {
+/** The simulated Discord, sessions, and notifiers on one ledger, all by one clock that the test turns forward. */
+export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
   readonly sessions: Sessions;
-  /** Every log line of every notifier. */
-  readonly log: readonly string[];
-  /** Turns the clock of Discord, sessions and notifiers forward; the database's goes on as it does. */
-  advance(ms: number): void;
-  startNotifier(options?: { sessions?: Sessions; uiUrl?: string }): Promise<RunningNotifier>;
-  /** Somebody runs `/plan`: facteur has recorded it and deferred its answer. */
-  plan(options?: { ephemeral?: boolean; channelId?: string }): Promise<ToldRun>;
-  /** What the follower would write. */
-  observe(run: ToldRun, seen: Partial<Observation>): Promise<void>;
-  /** Makes the run's message due at once, whatever it waits for. */
-  dueNow(run: ToldRun): Promise<void>;
-  /** What everybody does who has changed a run. */
-  announce(): Promise<void>;
+  startNotifier(options?: { sessions?: Sessions; uiUrl?: string; timeoutMs?: number }): Promise<RunningNotifier>;
   /** The only message there is, deleted ones aside. */
   message(): SimulatedMessage;
-  /** The newest version of {@link message}. */
-  shown(): MessageVersion;
 }
 
 export interface RunningNotifier {
@@ -42,6 +31,7 @@ export interface RunningNotifier {
 
 export async function startToldWorld(db: Database): Promise<ToldWorld> {
   const offset = { ms: 0 };
+  const databaseClock = await turnableClock(db);
   const clock = { now: () => new Date(Date.now() + offset.ms) };
   const world = await startDiscordWorld({ clock });
   const { discord } = world;
@@ -57,20 +47,23 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
     }
     return only;
   };
-  return {
+  const stage = {
     ...world,
     sessions,
     log,
-    advance: (ms) => {
+    advance: async (ms: number) => {
       offset.ms += ms;
+      await databaseClock.setAhead(offset.ms);
+      await announcements.messagesDue();
     },
-    startNotifier: async (options = {}) => {
+    now: clock.now,
+    startNotifier: async (options: Parameters<ToldWorld['startNotifier']>[0] = {}) => {
       const client = createDiscordClient({
         apiBaseUrl: discord.apiBaseUrl,
         applicationId: discord.applicationId,
         botToken: new Secret(discord.botToken),
         version: '0.0.0',
-        timeoutMs: 2000,
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       });
       const notifier = new Notifier({
         db,
@@ -97,21 +90,15 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
       running.add(started);
       return started;
     },
-    plan: async ({ ephemeral = false, channelId } = {}) => {
+    plan: async ({ ephemeral = false, channelId }: Parameters<ToldWorld['plan']>[0] = {}) => {
       world.endpoint.reply = { status: 200, body: { type: 5, data: ephemeral ? { flags: 64 } : {} } };
       await discord.people.command('plan', [], channelId === undefined ? {} : { channelId });
       const run = await recordInteraction(db, sessions, world.received.at(-1)?.body ?? '', ephemeral);
       await announcements.messagesDue();
       return run;
     },
-    observe: async (run, seen) => {
-      await observeWorkflows(db, [observation(run, seen)]);
-      await announcements.messagesDue();
-    },
-    dueNow: async ({ runId }) => {
-      const text =
-        'UPDATE facteur.messages SET due_at = now(), not_before = now() WHERE run_id = $1 AND due_at IS NOT NULL';
-      await db.query({ text, values: [runId] });
+    observe: async (run: ToldRun, seen: Partial<Observation>) => {
+      await observeWorkflows(db, [observationOf(run, seen)]);
       await announcements.messagesDue();
     },
     announce: () => announcements.messagesDue(),
@@ -128,6 +115,7 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
       await world.close();
     },
   };
+  return { ...stage, ...toldSteps(db, stage) };
 }
 
 /** What the door does with an interaction: the run is recorded with its message, the token is kept. */
@@ -146,20 +134,13 @@ export async function recordInteraction(
   });
 }
 
-function observation(run: ToldRun, seen: Partial<Observation>): Observation {
-  return {
+function observationOf(run: ToldRun, seen: Partial<Observation>): Observation {
+  return observation({
     namespace: 'argo-workflows',
     name: run.name,
     uid: `uid-${run.runId}`,
     deliveryLabel: deliveryLabel(run.deliveryId),
-    version: undefined,
-    state: 'running',
-    progress: '',
-    reason: '',
-    startedAt: undefined,
-    finishedAt: undefined,
-    resources: {},
     confirmed: true,
     ...seen,
-  };
+  });
 }

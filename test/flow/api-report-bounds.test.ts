@@ -1,0 +1,38 @@
+import { expect } from 'vitest';
+import { callApi, type ApiCall } from '../support/api.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { expectRun } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+import { event } from '../support/messages.ts';
+
+/** Sends a report about a run that has just begun. */
+async function reporter(): Promise<(request: string, call?: ApiCall) => ReturnType<typeof callApi>> {
+  const { url, send } = await startFacteur({ db });
+  await send(event({ interactionId: 'd1' }));
+  const { run_id: runId } = await expectRun(db, 'd1', 'submitted');
+  return (request, call) => callApi(url, request.replace(' ', ` /v1/runs/${runId}`), call);
+}
+
+test('a run holds 4 MiB of artifacts at most, so that no list of them fills the memory', async () => {
+  const report = await reporter();
+  const text = 'x'.repeat(65_000);
+  const statuses: number[] = [];
+  while (statuses.at(-1) !== 422 && statuses.length < 60) {
+    const headers = { 'idempotency-key': `pair-${statuses.length}` };
+    const body = { retrievedAnswer: text, nonRetrievedAnswer: text, promptContext: text };
+    statuses.push((await report('POST /ssfo-pairs', { body, headers })).status);
+  }
+  expect(new Set(statuses)).toEqual(new Set([201, 422]));
+  const { body } = await report('GET /artifacts');
+  expect(body.artifacts).toHaveLength(statuses.length - 1);
+  expect(JSON.stringify(body).length).toBeLessThan(5 * 1024 * 1024);
+});
+
+test.each(['application/x-www-form-urlencoded', 'text/plain', 'application/x-protobuf'])(
+  'a body of the type %s is refused, with the type that is accepted',
+  async (type) => {
+    const report = await reporter();
+    const refused = await report('POST /events', { body: { type: 'x' }, headers: { 'content-type': type } });
+    expect(refused).toMatchObject({ status: 415, body: { detail: 'the body must be application/json' } });
+  },
+);

@@ -1,0 +1,180 @@
+import { describe, expect, vi } from 'vitest';
+import { systemTimer } from '../../src/base/timer.ts';
+import { commandsCommand } from '../../src/cli/commands.ts';
+import { runCommandLine, type CliRun } from '../support/cli.ts';
+import type { Json } from '../support/cluster.ts';
+import { MINIMAL_ENV } from '../support/config.ts';
+import { discordEnv, openDiscordDoor } from '../support/discord-door.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+import { expectNames, expectSynced, RegistrationWorld } from '../support/registration-world.ts';
+import { applyTemplate, deleteTemplate } from '../support/templates.ts';
+
+/** `facteur commands list` beside it. */
+function listCommands({ discord }: RegistrationWorld): Promise<CliRun> {
+  const command = commandsCommand({
+    version: 'test',
+    timer: systemTimer,
+    clusterAccess: async () => Promise.reject(new Error('no cluster here')),
+    openLedger: async () => ({ ...db, query: (statement) => db.query(statement), close: async () => undefined }),
+  });
+  const env = { ...MINIMAL_ENV, ...discordEnv(discord), FACTEUR_DISCORD_REGISTER_COMMANDS: 'true' };
+  return runCommandLine(['commands', 'list'], [command], { env });
+}
+
+describe('registering', () => {
+  test('follows the catalogue, and leaves others’ commands alone', async () => {
+    const world = await RegistrationWorld.open();
+    await world.others(['theirs']);
+    world.start();
+    world.apply(['deploy', 'db backup']);
+    await expectNames(world, ['theirs', 'plan', 'deploy', 'db']);
+    world.apply(['deploy'], 2);
+    await expectNames(world, ['theirs', 'plan', 'deploy']);
+    const deploy = ((await world.api('GET')) as Json[]).find(({ name }) => name === 'deploy');
+    expect(deploy.description).toBe('Version 2');
+    world.apply([]);
+    await expectNames(world, ['theirs', 'plan']);
+    const { rows } = await db.query({ text: 'SELECT name FROM facteur.registered_commands' });
+    expect(rows).toEqual([{ name: 'plan' }]);
+  });
+
+  test('sends nothing while nothing changes: not in five replicas, and not after restarts', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['deploy']);
+    const first = world.start();
+    await expectSynced(world, 1);
+    await first();
+    const before = world.discord.history.entries.length;
+    for (let restart = 1; restart <= 5; restart += 1) {
+      const stop = world.start();
+      const skipped = () => world.log.filter((line) => line.includes('have not changed')).length;
+      await vi.waitFor(() => expect(skipped()).toBe(restart), 20_000);
+      await stop();
+    }
+    expect(world.discord.history.entries.slice(before)).toEqual([]);
+  });
+
+  test('a thousand changes in a row are one sync or two', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply([]);
+    world.start();
+    await expectSynced(world, 1);
+    for (let version = 1; version <= 1000; version += 1) {
+      world.apply(['deploy'], version);
+    }
+    const last = async () => ((await world.api('GET')) as Json[]).find(({ name }) => name === 'deploy')?.description;
+    await expect.poll(last, { timeout: 20_000 }).toBe('Version 1000');
+    expect(world.synced()).toBeLessThanOrEqual(3);
+  });
+
+  test('knows nothing to delete before the templates were read', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['deploy']);
+    const stop = world.start();
+    await expectNames(world, ['plan', 'deploy']);
+    await stop();
+    world.catalogue.replace([], false);
+    world.start();
+    world.catalogue.replace([], false);
+    world.apply(['deploy', 'build']);
+    await expectNames(world, ['plan', 'deploy', 'build']);
+    expect(world.changes()).not.toContain('delete deploy');
+  });
+
+  test('goes on where it was when Discord asks to wait, and never has fewer wanted commands', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['old', 'kept']);
+    const stop = world.start();
+    await expectNames(world, ['plan', 'old', 'kept']);
+    await stop();
+    const action = { kind: 'answer', answer: { status: 429, retryAfterMs: 7000 } } as const;
+    await world.discord.faults.apply({ op: 'add', rule: { route: 'command.create', action, times: 3 } });
+    world.apply(['kept', 'new1', 'new2'], 2);
+    world.start();
+    await expectNames(world, ['plan', 'kept', 'new1', 'new2']);
+    expect(world.log.join('')).toContain('Discord asks to wait');
+    expect(world.changes().slice(3)).toEqual(['put kept', 'put new1', 'put new2', 'delete old']);
+  });
+
+  test('at the daily limit, keeps what there is and still deletes what is gone', async () => {
+    const world = await RegistrationWorld.open({ creationsADay: 3 });
+    world.apply(['a', 'b']);
+    const stop = world.start();
+    await expectNames(world, ['plan', 'a', 'b']);
+    await stop();
+    world.apply(['b', 'c', 'd'], 2);
+    world.start();
+    await expectNames(world, ['plan', 'b']);
+    await expectSynced(world, 2);
+    expect(world.log.join('')).toMatch(/not all commands could be registered.*|"problem":"\/c: /);
+    const { rows } = await db.query<Json>({
+      text: `SELECT problem, due_at > now() + interval '23 hours' AS tomorrow FROM facteur.command_syncs`,
+    });
+    expect(rows).toEqual([{ problem: expect.stringMatching(/^\/c: .*30034.*; \/d: .* today$/), tomorrow: true }]);
+  });
+
+  test('with a hundred commands of others, neither deletes nor fails, and says what has no room', async () => {
+    const world = await RegistrationWorld.open();
+    await world.api(
+      'PUT',
+      Array.from({ length: 100 }, (_, index) => ({ name: `x${index}`, description: 'Theirs' })),
+    );
+    world.apply(['deploy']);
+    world.start();
+    await expectSynced(world, 1);
+    expect(await world.names()).toHaveLength(100);
+    expect(world.changes().some((change) => change.startsWith('delete'))).toBe(false);
+    const { rows } = await db.query<Json>({ text: 'SELECT problem FROM facteur.command_syncs' });
+    expect(rows).toEqual([
+      { problem: '/plan: Discord takes only 100 commands; /deploy: Discord takes only 100 commands' },
+    ]);
+    expect((await listCommands(world)).stderr).toBe(
+      'facteur: warning: not registered with Discord: /plan: Discord takes only 100 commands\n' +
+        'facteur: warning: not registered with Discord: /deploy: Discord takes only 100 commands\n',
+    );
+  });
+
+  test('a crash between Discord and the ledger leaves no command behind', async () => {
+    const world = await RegistrationWorld.open();
+    const { applicationId, guildId } = world.discord;
+    await world.others(['lost']);
+    const text = `INSERT INTO facteur.registered_commands (application_id, guild_id, name, origin) VALUES ($1, $2, $3, '')`;
+    await db.query({ text, values: [applicationId, guildId, 'lost'] });
+    await db.query({ text, values: [applicationId, guildId, 'never'] });
+    world.apply([]);
+    world.start();
+    await expectNames(world, ['plan']);
+    const { rows } = await db.query({ text: 'SELECT name FROM facteur.registered_commands' });
+    expect(rows).toEqual([{ name: 'plan' }]);
+  });
+
+  test('a command of ours that somebody replaced is not ours any more', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['deploy']);
+    const stop = world.start();
+    await expectNames(world, ['plan', 'deploy']);
+    await stop();
+    const { id } = ((await world.api('GET')) as Json[]).find(({ name }) => name === 'deploy');
+    await world.api('DELETE', undefined, id);
+    await world.others(['deploy']);
+    world.apply([]);
+    world.start();
+    await expectSynced(world, 2);
+    expect(await world.names()).toEqual(['deploy', 'plan']);
+  });
+});
+
+test('a whole facteur registers what templates define, in one of two processes, and stops', async () => {
+  const env = { FACTEUR_DISCORD_REGISTER_COMMANDS: 'true' };
+  const yaml = 'commands_from_templates: { namespaces: [argo-workflows] }';
+  const door = await openDiscordDoor({ db, yaml, env });
+  const { discord, facteur } = door;
+  await startFacteur({ db, cluster: facteur.cluster, yaml, env: { ...discordEnv(discord), ...env } });
+  await applyTemplate(facteur.cluster, 'deploy');
+  const registered = async (): Promise<readonly string[]> =>
+    discord.history.entries.filter(({ kind }) => kind === 'command.changed').map(({ by, text }) => `${by} ${text}`);
+  await expect.poll(registered, { timeout: 30_000 }).toEqual(expect.arrayContaining(['put plan', 'put status']));
+  expect(new Set(await registered()).size).toBe((await registered()).length);
+  await deleteTemplate(facteur.cluster, 'deploy');
+});

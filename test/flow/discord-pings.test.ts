@@ -1,0 +1,82 @@
+import { expect } from 'vitest';
+import { startCluster } from '../support/cluster.ts';
+import { openDiscordDoor, ROLE } from '../support/discord-door.ts';
+import { unavailable } from '../support/faulty-database.ts';
+import { expectRun } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+
+const ADA = { id: '200000000000000001', roles: [ROLE] };
+const QUICK = { defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } } as const;
+
+const command = (settings: string) => `role_map: { deploy: ['${ROLE}'] }
+commands:
+  deploy:
+    description: Deploy
+    ${settings}
+    options: [{ name: where, description: Where, required: true }, { name: notify, description: Tell me, type: boolean }]
+`;
+
+async function deploy(settings: string, options: Parameters<Door['discord']['people']['command']>[1] = []) {
+  const door = await openDiscordDoor({
+    db,
+    cluster: await startCluster(QUICK),
+    yaml: command(settings),
+    roles: ['http', 'submit', 'follow', 'notify'],
+  });
+  const run = async () => {
+    const { interactionId } = await door.discord.people.command(
+      'deploy',
+      [{ name: 'where', value: 'staging' }, ...options],
+      ADA,
+    );
+    const { run_id: runId } = await expectRun(db, interactionId, 'succeeded');
+    const answer = () => door.discord.messages().find((message) => message.interactionId === interactionId);
+    await expect.poll(() => answer()?.versions.at(-1)?.content).toContain('Succeeded');
+    return {
+      runId,
+      answer,
+      replies: () => door.discord.messages().filter((message) => message.interactionId !== interactionId),
+    };
+  };
+  return { ...door, run };
+}
+type Door = Awaited<ReturnType<typeof openDiscordDoor>>;
+
+const pinged = async (runId: string): Promise<boolean> => {
+  const { rows } = await db.query<{ pinged: boolean }>({
+    text: 'SELECT pinged_at IS NOT NULL AS pinged FROM facteur.messages WHERE run_id = $1',
+    values: [runId],
+  });
+  return rows[0]?.pinged === true;
+};
+
+test.each<[string, string, Parameters<typeof deploy>[1], RegExp]>([
+  ['its author', 'notify: author', [], new RegExp(`^<@${ADA.id}> ✅ \`/deploy staging\`: succeeded in .*\\.$`)],
+  ['the roles that may run it', 'notify: role', [], new RegExp(`^<@&${ROLE}> ✅ `)],
+  ['whoever asked for it', 'notify: none', [{ name: 'notify', value: 'true' }], new RegExp(`^<@${ADA.id}> `)],
+])('the end of a run is told once to %s', async (_who, settings, options, text) => {
+  const { run } = await deploy(settings, options);
+  const { runId, replies } = await run();
+  await expect.poll(() => pinged(runId)).toBe(true);
+  expect(replies().map(({ versions }) => versions.at(-1)?.content)).toEqual([expect.stringMatching(text)]);
+});
+
+test('nobody is notified unless it is configured', async () => {
+  const { run } = await deploy('ephemeral: false');
+  const { runId, replies } = await run();
+  expect([await pinged(runId), replies()]).toEqual([false, []]);
+});
+
+test('a process that dies after the reply sends no second one', async () => {
+  const { run, facteur } = await deploy('notify: author');
+  let died = 0;
+  facteur.faults.before = (statement) => (statement === 'release-message' && died++ < 2 ? unavailable() : undefined);
+  const { runId, replies } = await run();
+  const again = () =>
+    db.query({
+      text: 'UPDATE facteur.messages SET due_at = now(), not_before = now() WHERE run_id = $1 AND pinged_at IS NULL',
+      values: [runId],
+    });
+  await expect.poll(async () => (await again(), pinged(runId)), { timeout: 10_000 }).toBe(true);
+  expect(replies()).toHaveLength(1);
+});

@@ -1,0 +1,204 @@
+import { describe, expect, test as plain } from 'vitest';
+import type { EmbeddedText, Embedder } from '../../src/knowledge/embed.ts';
+import { hits } from '../../src/knowledge/check.ts';
+import { refreshEmbeddings } from '../../src/knowledge/refresh.ts';
+import { searchReflections } from '../../src/ledger/search-reflections.ts';
+import { startEndpoint, type EmbeddingsRequest } from '../support/embeddings.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { seedReflections, vector } from '../support/reflections.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+
+const NEVER = new AbortController().signal;
+
+describe('facteur knowledge search and show', () => {
+  test('print the same from the database and from a server', async () => {
+    const facteur = await startFacteur({ db, env: { FACTEUR_SERVER_API_TOKENS: 'ops' } });
+    const [row] = await seedReflections(db, [
+      { content: 'The migration needs pgvector 0.8.\nRead the docs.', type: 'lesson', state: 'trusted' },
+      { content: 'A flaky browser test.', repository: 'other/thing' },
+    ]);
+    const remote = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: 'ops' };
+    for (const args of [
+      ['search', 'migrations', 'fail'],
+      ['search', 'migrations', '--repository', 'ACME/rocket', '--type', 'lesson', '--state', 'trusted', '-o', 'json'],
+      ['show', row!.id],
+      ['show', row!.id.toUpperCase(), '-o', 'json'],
+    ]) {
+      const local = await facteur.cli('knowledge', ...args);
+      expect(local).toMatchObject({ code: 0, stderr: '' });
+      expect(local.stdout).toContain('The migration needs pgvector 0.8.');
+      expect(await facteur.cliWith(remote, 'knowledge', ...args)).toEqual(local);
+    }
+    const { stdout } = await facteur.cli('knowledge', 'search', 'migrations fail', '-o', 'name');
+    expect(stdout).toBe(`${row!.id}\n`);
+    expect((await facteur.cli('knowledge', 'search', 'nothing of the kind', '--state', 'retired')).stdout).toBe(
+      'no reflections found\n',
+    );
+  });
+
+  test.each([
+    ['a limit', ['search', 'x', '--limit', '51'], 2, '--limit: must be at most 50'],
+    ['a state', ['search', 'x', '--state', 'good'], 2, 'quarantined'],
+    ['an id', ['show', '7'], 2, 'must be the id of a reflection'],
+    ['a reflection', ['show', '6e3f9021-7d4c-4b8a-89e2-0f1a2b3c4d5e'], 1, 'unknown reflection 6e3f9021'],
+  ])('refuse %s that is none', async (_what, args, code, message) => {
+    const facteur = await startFacteur({ db });
+    expect(await facteur.cli('knowledge', ...args)).toMatchObject({ code, stderr: expect.stringContaining(message) });
+  });
+});
+
+const embeddingOf = ({ body }: EmbeddingsRequest) => ({
+  data: body.input.map((text: string, index: number) => ({ index, embedding: [text.includes('rocket') ? 1 : 0, 1] })),
+});
+
+describe('facteur knowledge refresh', () => {
+  test('embeds what has no embedding or one of another model; texts are found by words before and after', async () => {
+    const endpoint = await startEndpoint((request) => ({ body: embeddingOf(request) }));
+    const env = { FACTEUR_EMBEDDINGS_URL: endpoint.url, FACTEUR_EMBEDDINGS_MODEL: 'm' };
+    const facteur = await startFacteur({ db, env });
+    const texts = Array.from({ length: 150 }, (_, place) => ({
+      content: place === 7 ? 'A rocket.' : `Text ${place}.`,
+    }));
+    await seedReflections(db, [
+      ...texts,
+      { content: 'Old model.', embedding: vector(1), embeddingVersion: 'old@1536' },
+      { content: 'Right already.', embedding: vector(0, 1), embeddingVersion: 'm@2' },
+    ]);
+    const { stdout } = await facteur.cli('knowledge', 'refresh', '-o', 'json');
+    expect(JSON.parse(stdout)).toEqual({ version: 'm@2', refreshed: 151, left: 0 });
+    expect(endpoint.requests.flatMap(({ body }) => body.input)).not.toContain('Right already.');
+    expect(endpoint.requests.every(({ body }) => body.input.length <= 64)).toBe(true);
+    const query = { embedding: vector(1, 1), embeddingVersion: 'm@2', limit: 1 };
+    expect(await searchReflections(db, query)).toMatchObject([{ content: 'A rocket.' }]);
+    const again = await facteur.cli('knowledge', 'refresh');
+    expect(again.stdout).toBe('0 reflections were embedded as m@2, 0 are left\n');
+  });
+
+  test('leaves out a text that cannot be embedded, and fails when none can', async () => {
+    let isDown = false;
+    const endpoint = await startEndpoint((request) =>
+      isDown || request.body.input.includes('Poison.') ? { status: 400, body: {} } : { body: embeddingOf(request) },
+    );
+    const env = { FACTEUR_EMBEDDINGS_URL: endpoint.url, FACTEUR_EMBEDDINGS_MODEL: 'm' };
+    const facteur = await startFacteur({ db, env });
+    await seedReflections(db, [{ content: 'One.' }, { content: 'Poison.' }, { content: 'Two.' }]);
+    const { stdout } = await facteur.cli('knowledge', 'refresh');
+    expect(stdout).toBe('2 reflections were embedded as m@2, 1 are left\n');
+    isDown = true;
+    expect(await facteur.cli('knowledge', 'refresh')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('run it again when the embeddings endpoint works'),
+    });
+  });
+
+  /** Does something while texts are being embedded. */
+  function slowEmbedder(meanwhile: () => Promise<unknown>): Embedder {
+    const made: EmbeddedText = { embedding: vector(1), version: 'new' };
+    return {
+      embedPassage: async () => made,
+      embedQuery: async () => made,
+      embedPassages: async (texts) => {
+        if (texts.includes('First.')) {
+          await meanwhile();
+        }
+        return texts.map(() => made);
+      },
+    };
+  }
+
+  test('does not give a text the embedding of the one before', async () => {
+    await seedReflections(db, [{ content: 'First.' }, { content: 'Other.' }]);
+    const embedder = slowEmbedder(() =>
+      db.query({ text: `UPDATE codex_kb.reflections SET content = 'Second.' WHERE content = 'First.'` }),
+    );
+    expect(await refreshEmbeddings({ db, embedder, signal: NEVER })).toEqual({ version: 'new', refreshed: 1, left: 1 });
+  });
+
+  test('stops at a signal with what is done, and goes on later', async () => {
+    await seedReflections(
+      db,
+      Array.from({ length: 100 }, () => ({ content: 'First.' })),
+    );
+    const stop = new AbortController();
+    const stopping = slowEmbedder(async () => stop.abort());
+    const first = await refreshEmbeddings({ db, embedder: stopping, signal: stop.signal });
+    expect(first).toEqual({ version: 'new', refreshed: 64, left: 36 });
+    const rest = await refreshEmbeddings({ db, embedder: slowEmbedder(async () => undefined), signal: NEVER });
+    expect(rest).toEqual({ version: 'new', refreshed: 36, left: 0 });
+  });
+});
+
+describe('facteur knowledge check', () => {
+  test('compares searches with full comparisons, for each version and filter', async () => {
+    const facteur = await startFacteur({ db });
+    const rows = (count: number, version: string | null, type: string) =>
+      Array.from({ length: count }, (_, place) => ({
+        content: 'x',
+        type,
+        embedding: version === null ? null : vector(Math.cos(place), Math.sin(place), 1),
+        embeddingVersion: version,
+      }));
+    await seedReflections(db, [...rows(40, 'a', 'critique'), ...rows(15, 'b', 'lesson'), ...rows(3, null, 'critique')]);
+    const { code, stdout } = await facteur.cli('knowledge', 'check', '-o', 'json');
+    const check = JSON.parse(stdout);
+    expect(code).toBe(0);
+    expect(check.versions).toEqual([
+      { version: 'a', reflections: 40 },
+      { version: 'b', reflections: 15 },
+      { version: null, reflections: 3 },
+    ]);
+    expect(check.recalls).toEqual(
+      ['a', 'b'].flatMap((version) =>
+        ['none', 'repository acme/rocket', 'type lesson'].map((filter) => ({
+          version,
+          filter,
+          queries: version === 'a' ? 40 : 15,
+          recall: 1,
+        })),
+      ),
+    );
+    const text = await facteur.cli('knowledge', 'check', '--sample', '5');
+    expect(text.stdout).toMatch(/a +type lesson +5 +100\.0 %/);
+  });
+
+  test('fails with what to do when the index finds too little', async () => {
+    const facteur = await startFacteur({ db });
+    await seedReflections(db, [{ content: 'x', embedding: vector(1), embeddingVersion: 'v' }]);
+    // A search that finds nothing, until the end of this test.
+    const { rows } = await db.query<{ definition: string }>({
+      text: `SELECT pg_get_functiondef('facteur.nearest_of'::regproc) AS definition`,
+    });
+    const { definition = '' } = rows[0] ?? {};
+    await db.session((session) =>
+      session.query({ text: definition.replace('WHERE near.distance', 'WHERE false AND near.distance') }),
+    );
+    try {
+      expect(await facteur.cli('knowledge', 'check')).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/finds only 0\.0 % .* REINDEX INDEX CONCURRENTLY/),
+      });
+    } finally {
+      await db.session((session) => session.query({ text: definition }));
+    }
+  });
+
+  plain('counts a row as found that is as near as one that was not', () => {
+    expect(hits({ exact: [0.9, 0.8, 0.8], found: [0.9, 0.8, 0.8, 0.8] })).toBe(3);
+    expect(hits({ exact: [0.9, 0.8, 0.7], found: [0.9, 0.6, 0.5] })).toBe(1);
+    expect(hits({ exact: [], found: [] })).toBe(0);
+  });
+});
+
+test('maintenance brings the statistics of words up to date, which the embedded engine never does by itself', async () => {
+  const facteur = await startFacteur({ db });
+  await seedReflections(
+    db,
+    Array.from({ length: 50 }, (_, place) => ({ content: `common word${place}` })),
+  );
+  expect((await facteur.cli('maintain')).code).toBe(0);
+  const { rows } = await db.query({
+    text: `SELECT 'common' = ANY (most_common_elems::text::text[]) AS known FROM pg_stats
+      WHERE schemaname = 'facteur' AND tablename = 'reflection_standing' AND attname = 'terms'`,
+  });
+  expect(rows).toEqual([{ known: true }]);
+});

@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect } from 'vitest';
+import type { RunState } from '../../src/domain/run-state.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { recordRetrieval } from '../../src/ledger/retrievals.ts';
+import { callApi } from '../support/api.ts';
+import type { Json } from '../support/cluster.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
+import { LEARNING, setState, standingOf, startTask, teach } from '../support/knowledge.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+import { forceState, newRun } from '../support/runs.ts';
+
+const UNTRUSTING = { ...LEARNING, FACTEUR_KNOWLEDGE_TRUSTED_REPOSITORIES: '' };
+const LESSON = 'Mend the rocket with the torque wrench.';
+const TOKENS = JSON.stringify([
+  { name: 'reader', scope: 'read', token: 'a-token-for-reading' },
+  { name: 'ops', scope: 'operate', token: 'a-token-for-operating' },
+]);
+
+/** Three runs of which each received what the one before taught: automatically trusted, all of them. */
+async function generations(facteur: Facteur): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for (const name of ['first', 'second', 'third']) {
+    const { received, reflectionId } = await teach(facteur, name, `Mend the rocket, as the ${name} run did.`);
+    expect(received?.reflections.map(({ id }) => id).toSorted() ?? []).toEqual(ids.toSorted());
+    ids.push(reflectionId);
+  }
+  await startTask(facteur, 'reader');
+  return ids;
+}
+
+const statesOf = (ids: readonly string[]) =>
+  Promise.all(ids.map(async (id) => (await standingOf(db, id)).state as string));
+
+describe('facteur knowledge trust', () => {
+  test('lets runs receive a reflection, and is on record', async () => {
+    const facteur = await startFacteur({ db, env: UNTRUSTING });
+    const { reflectionId, runId } = await teach(facteur, 'gh-1', LESSON);
+    expect((await startTask(facteur, 'gh-2')).received).toBeUndefined();
+    const { code, stdout } = await facteur.cli('knowledge', 'trust', reflectionId, '--reason', 'I read it');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(`${reflectionId} +quarantined → trusted +failure_postmortem +acme/rocket +${runId}`),
+    );
+    expect(await standingOf(db, reflectionId)).toEqual({ state: 'trusted', reason: 'I read it', by: 'an operator' });
+    expect((await startTask(facteur, 'gh-3')).received?.reflections).toHaveLength(1);
+    expect((await facteur.cli('runs', 'show', runId)).stdout).toMatch(
+      /reflection\.trusted +.*an operator +.*I read it/,
+    );
+    // Again, and nothing changes.
+    expect((await facteur.cli('knowledge', 'trust', reflectionId)).stdout).toMatch(/ {2}trusted {2}/);
+    expect(await standingOf(db, reflectionId)).toMatchObject({ reason: 'I read it' });
+  });
+
+  test('trusts nothing more than what its run was told, unless that is trusted with it', async () => {
+    const facteur = await startFacteur({ db, env: LEARNING });
+    const [first = '', second = '', third = ''] = await generations(facteur);
+    await facteur.cli('knowledge', 'retire', first, '--with-descendants');
+    expect(await statesOf([first, second, third])).toEqual(['retired', 'retired', 'retired']);
+    const refused = await facteur.cli('knowledge', 'trust', second);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(`${second} descends from ${first}`) });
+    expect(await statesOf([first, second, third])).toEqual(['retired', 'retired', 'retired']);
+    expect((await facteur.cli('knowledge', 'trust', second, first)).code).toBe(0);
+    expect(await statesOf([first, second, third])).toEqual(['trusted', 'trusted', 'retired']);
+  });
+
+  test('needs ids that exist: otherwise nothing is trusted', async () => {
+    const facteur = await startFacteur({ db, env: UNTRUSTING });
+    const { reflectionId } = await teach(facteur, 'gh-1', LESSON);
+    const unknown = randomUUID();
+    for (const decision of ['trust', 'retire']) {
+      expect(await facteur.cli('knowledge', decision, reflectionId, unknown)).toMatchObject({
+        code: 1,
+        stderr: `facteur: no such reflection: ${unknown}\n`,
+      });
+    }
+    expect(await standingOf(db, reflectionId)).toMatchObject({ state: 'quarantined' });
+    expect((await facteur.cli('knowledge', 'trust', 'gh-1')).code).toBe(2);
+  });
+});
+
+describe('facteur knowledge retire', () => {
+  test('lists the descendants; those that nobody has read are trusted no more', async () => {
+    const facteur = await startFacteur({ db, env: LEARNING });
+    const [first = '', second = '', third = ''] = await generations(facteur);
+    await setState(db, third, 'trusted');
+    const { stdout } = await facteur.cli('knowledge', 'retire', first, '--reason', 'poisoned');
+    expect(stdout).toMatch(new RegExp(`^${first} +trusted → retired`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^└ ${second} +trusted → quarantined`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^└ ${third} +trusted {2}`, 'm'));
+    expect(stdout).toContain('2 descendants were not retired');
+    expect(await standingOf(db, second)).toMatchObject({ reason: 'its run received a reflection that was retired' });
+    const next = await startTask(facteur, 'gh-9');
+    expect(next.received?.reflections.map(({ id }) => id)).toEqual([third]);
+  });
+
+  test('with its descendants', async () => {
+    const facteur = await startFacteur({ db, env: LEARNING });
+    const ids = await generations(facteur);
+    const { stdout } = await facteur.cli('knowledge', 'retire', ids[0]!, '--with-descendants', '--json');
+    const changes = stdout
+      .trim()
+      .split('\n')
+      .map((line): Json => JSON.parse(line));
+    expect(changes.map(({ state, isDescendant }) => [state, isDescendant])).toEqual([
+      ['retired', false],
+      ['retired', true],
+      ['retired', true],
+    ]);
+    expect((await startTask(facteur, 'gh-9')).received).toBeUndefined();
+  });
+});
+
+test('over /v1: tokens that may operate decide, and are on record; a workflow decides nothing', async () => {
+  const facteur = await startFacteur({ db, env: { ...UNTRUSTING, FACTEUR_SERVER_API_TOKENS: TOKENS } });
+  const { reflectionId, token: runToken } = await teach(facteur, 'gh-1', LESSON);
+  const body = { reflectionIds: [reflectionId] };
+  for (const decision of ['trust', 'retire']) {
+    for (const token of [runToken, 'a-token-for-reading']) {
+      expect((await callApi(facteur.url, `POST /v1/reflections/${decision}`, { token, body })).status).toBe(403);
+    }
+  }
+  expect(await standingOf(db, reflectionId)).toMatchObject({ state: 'quarantined' });
+  const remote = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: 'a-token-for-operating' };
+  expect((await facteur.cliWith(remote, 'knowledge', 'trust', reflectionId)).code).toBe(0);
+  expect(await standingOf(db, reflectionId)).toMatchObject({ state: 'trusted', by: 'api ops' });
+  expect((await facteur.cliWith(remote, 'knowledge', 'retire', reflectionId)).stdout).toContain('trusted → retired');
+  expect((await facteur.cliWith(remote, 'knowledge', 'stats')).stdout).toContain('0 trusted, 0 quarantined, 1 retired');
+  const answer = await callApi(facteur.url, 'POST /v1/reflections/trust', {
+    token: 'a-token-for-operating',
+    body: { reflectionIds: [randomUUID()] },
+  });
+  expect(answer).toMatchObject({ status: 404, body: { code: 'reflection_not_found' } });
+});
+
+/** Runs of one command in one repository, with what was decided for them and how they ended. */
+async function seedRuns(
+  strategy: 'retrieve' | 'holdout' | 'nothing_similar',
+  states: Partial<Record<RunState, number>>,
+  reflectionId?: string,
+): Promise<void> {
+  for (const [state, count] of Object.entries(states)) {
+    for (let index = 0; index < count; index += 1) {
+      const { runId } = await recordRun(db, { run: newRun({ command: 'implementation' }), claim: true });
+      await recordRetrieval(db, {
+        runId,
+        strategy,
+        repository: 'acme/rocket',
+        askedBy: '',
+        uses: reflectionId === undefined ? [] : [{ reflectionId, place: 1, similarity: 0.5 }],
+        composition: null,
+        log: null,
+      });
+      await forceState(db, runId, state as RunState);
+    }
+  }
+}
+
+test('facteur knowledge stats compares runs that received reflections with those held out', async () => {
+  const facteur = await startFacteur({ db, env: LEARNING });
+  expect((await facteur.cli('knowledge', 'stats')).stdout).toBe(
+    'reflections: 0 trusted, 0 quarantined, 0 retired\n\nno runs looked for reflections\n',
+  );
+  await seedRuns('retrieve', { succeeded: 9, failed: 1, canceled: 2, lost: 1 });
+  await seedRuns('holdout', { succeeded: 2, failed: 2, error: 1 });
+  await seedRuns('nothing_similar', { failed: 1 });
+  const stats: Json = JSON.parse((await facteur.cli('knowledge', 'stats', '--json')).stdout);
+  expect(stats.groups).toMatchObject([
+    {
+      command: 'implementation',
+      repository: 'acme/rocket',
+      with: { runs: 10, succeeded: 9, rate: 0.9 },
+      heldOut: { runs: 4, succeeded: 2, rate: 0.5 },
+      without: { runs: 1, succeeded: 0, rate: 0 },
+      difference: { value: 0.4 },
+    },
+  ]);
+  const { stdout } = await facteur.cli('knowledge', 'stats');
+  expect(stdout).toContain('90 % of 10 (9; 60 % to 98 %)');
+  expect(stdout).toContain('50 % of 4 (2; 15 % to 85 %)');
+  expect(stdout).toMatch(/\+40 \(−\d+ to \+\d+, may be chance\)/);
+});
+
+test('maintenance retires what did harm, once it is certain; a person may trust it again', async () => {
+  const facteur = await startFacteur({ db, env: UNTRUSTING });
+  const bad = await teach(facteur, 'gh-1', LESSON);
+  const good = await teach(facteur, 'gh-2', 'Mend the rocket slowly.');
+  await facteur.cli('knowledge', 'trust', bad.reflectionId, good.reflectionId);
+  await seedRuns('holdout', { succeeded: 30, failed: 10 });
+  await seedRuns('retrieve', { succeeded: 1, failed: 6 }, bad.reflectionId);
+  await seedRuns('retrieve', { succeeded: 9, failed: 3 }, good.reflectionId);
+  expect((await facteur.cli('maintain')).stdout).toContain('0 reflections retired');
+  await seedRuns('retrieve', { failed: 3 }, bad.reflectionId);
+  expect((await facteur.cli('maintain', '--dry-run')).stdout).toContain('1 reflections would be retired');
+  expect(await standingOf(db, bad.reflectionId)).toMatchObject({ state: 'trusted' });
+  expect((await facteur.cli('maintain')).stdout).toContain('1 reflections retired');
+  expect(await standingOf(db, bad.reflectionId)).toEqual({
+    state: 'retired',
+    reason: expect.stringMatching(/^1 of 10 runs that received it succeeded/),
+    by: 'facteur',
+  });
+  expect(await standingOf(db, good.reflectionId)).toMatchObject({ state: 'trusted' });
+  await facteur.cli('knowledge', 'trust', bad.reflectionId);
+  // Only what comes after the person's decision counts against it.
+  expect((await facteur.cli('maintain')).stdout).toContain('0 reflections retired');
+});

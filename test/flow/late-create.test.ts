@@ -1,0 +1,185 @@
+import { describe, expect, onTestFinished } from 'vitest';
+import type { RunReceipt } from '../../src/domain/run.ts';
+import { withdrawRun } from '../../src/ledger/cancel-and-retry.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { claimDueRuns } from '../../src/ledger/submission-queue.ts';
+import type { Role } from '../../src/service/roles.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
+import { accessTo, manifest, NAMESPACE, seed, startCluster } from '../support/cluster.ts';
+import { startFacteur, type Facteur } from '../support/facteur.ts';
+import { unavailable } from '../support/faulty-database.ts';
+import { startHttpGate, type Held, type HttpGate } from '../support/http-gate.ts';
+import { created, expectRun, runOf, timePasses } from '../support/ledger.ts';
+import { newRun } from '../support/runs.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+
+// A run is canceled while another process is creating its workflow. Whichever comes first, nothing runs that
+// people were told had not started.
+
+/** A process that is held up at one step of creating a workflow, and the cluster behind a gate. */
+interface World {
+  readonly cluster: SimulatedCluster;
+  readonly gate: HttpGate;
+  readonly creator: Facteur;
+  readonly acceptedAt: Date;
+  readonly name: string;
+}
+
+type Hold = (world: Pick<World, 'gate' | 'creator'>) => Pick<Held, 'arrived' | 'letGo'>;
+type Ask = (world: World) => Promise<unknown>;
+
+/** Holds the first such statement of the creator that meets `wanted`, before it is carried out or with its answer. */
+function atStatement(when: 'before' | 'after', name: string, wanted = async () => true): Hold {
+  return ({ creator }) => {
+    const arrived = Promise.withResolvers<void>();
+    const open = Promise.withResolvers<void>();
+    creator.faults[when] = async (statement) => {
+      if (statement === name && (await wanted())) {
+        creator.faults[when] = () => undefined;
+        arrived.resolve();
+        await open.promise;
+      }
+    };
+    return { arrived: arrived.promise, letGo: open.resolve };
+  };
+}
+
+/** A submitter looks for work when it starts, too, and then there is none. */
+const isClaimed = async (): Promise<boolean> => ((await runOf(db, 'd1'))?.claimed_until ?? null) !== null;
+
+const STEPS: readonly [string, Hold][] = [
+  ['claimed, and its create not sent yet', atStatement('after', 'claim-due-runs', isClaimed)],
+  ['on its way to the cluster', ({ gate }) => gate.holdCreate('request')],
+  ['created, and the answer not there yet', ({ gate }) => gate.holdCreate('answer')],
+];
+
+const ASKS: readonly [string, Ask][] = [
+  [
+    'withdrawn by whoever recorded it',
+    ({ acceptedAt }) => withdrawRun(db, { deliveryId: 'd1', family: 'command', acceptedAt, claimed: false }, 'facteur'),
+  ],
+  ['canceled by a person', ({ creator }) => creator.cli('runs', 'cancel', 'd1')],
+];
+
+const CASES = STEPS.flatMap(([step, hold]) => ASKS.map(([asked, ask]) => ({ step, asked, hold, ask })));
+
+/** Records a run that is not due before time passes: nobody claims it while a test still prepares to see that. */
+const recordForLater = (): Promise<RunReceipt> =>
+  db.transaction(async (tx) => {
+    const receipt = await recordRun(tx, { run: newRun({ deliveryId: 'd1' }), claim: false });
+    await tx.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '1 hour'` });
+    return receipt;
+  });
+
+/** Another process recorded a run; the creator is held up while it brings it to the cluster. */
+async function heldUp(hold: Hold, roles: readonly Role[], foreignName = false): Promise<World & { letGo(): void }> {
+  const cluster = await startCluster();
+  const gate = await startHttpGate(cluster.url);
+  const context = { clusterAccess: async () => accessTo(gate.url) };
+  const creator = await startFacteur({ db, cluster, roles, context });
+  const { acceptedAt, workflowName } = await recordForLater();
+  if (foreignName) {
+    seed(cluster, manifest(workflowName));
+  }
+  const { arrived, letGo } = hold({ gate, creator });
+  onTestFinished(letGo);
+  await timePasses(db);
+  await arrived;
+  const { workflow_name: name } = await runOf(db, 'd1');
+  return { cluster, gate, creator, acceptedAt, name, letGo };
+}
+
+/** Another process whose turn it is to end the run. */
+const another = (cluster: SimulatedCluster): Promise<Facteur> => startFacteur({ db, cluster, roles: ['submit'] });
+
+/** The workflows of ours that nobody has told to stop. */
+function running(cluster: SimulatedCluster): string[] {
+  return created(cluster).filter((name) => {
+    const { metadata, spec } = cluster.store.get('workflows', NAMESPACE, name).object;
+    return metadata.labels?.['facteur.proompteng.ai/delivery'] !== undefined && spec['shutdown'] !== 'Stop';
+  });
+}
+
+async function nobodyRuns(cluster: SimulatedCluster): Promise<void> {
+  await expect.poll(() => running(cluster)).toEqual([]);
+}
+
+test.each(ASKS)('before anybody has claimed it: %s, it never reaches the cluster', async (_asked, ask) => {
+  const world = await heldUp(atStatement('before', 'claim-due-runs'), ['http', 'submit']);
+  await ask(world);
+  await another(world.cluster);
+  await expectRun(db, 'd1', 'canceled');
+  world.letGo();
+  await timePasses(db);
+  expect((await claimDueRuns(db, { limit: 1, maxActive: undefined })).runs).toEqual([]);
+  expect(created(world.cluster)).toEqual([]);
+});
+
+describe('while its creator has the claim', () => {
+  test.each(CASES)('$step, $asked: nobody else decides, and the workflow is stopped', async ({ hold, ask }) => {
+    const world = await heldUp(hold, ['http', 'submit', 'follow']);
+    await ask(world);
+    expect((await claimDueRuns(db, { limit: 1, maxActive: undefined })).runs).toEqual([]);
+    world.letGo();
+    await expectRun(db, 'd1', 'canceled');
+    expect(created(world.cluster)).toEqual([world.name]);
+    await nobodyRuns(world.cluster);
+  });
+});
+
+describe('when its creator’s claim has run out', () => {
+  test.each(CASES)('$step, $asked: what is created all the same is stopped', async ({ step, hold, ask }) => {
+    const world = await heldUp(hold, ['http', 'submit']);
+    await ask(world);
+    await another(world.cluster);
+    await timePasses(db);
+    const isThere = step.startsWith('created');
+    const run = await expectRun(db, 'd1', isThere ? 'submitted' : 'canceled');
+    expect(run.reason).toEqual(isThere ? '' : expect.stringContaining('before it was submitted'));
+    world.letGo();
+    await expect.poll(() => created(world.cluster)).toEqual([world.name]);
+    await nobodyRuns(world.cluster);
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+    expect(world.creator.log.join('\n').includes('created after its run had ended')).toBe(!isThere);
+  });
+
+  test('and the creator has died: the follower sees the workflow and has it stopped', async () => {
+    const dying = Promise.withResolvers<void>();
+    const hold: Hold = ({ gate, creator }) => {
+      const held = gate.holdCreate('request');
+      void dying.promise.then(() => {
+        creator.faults.before = unavailable;
+        held.cut();
+      });
+      return held;
+    };
+    const world = await heldUp(hold, ['http', 'submit']);
+    await world.creator.cli('runs', 'cancel', 'd1');
+    dying.resolve();
+    const other = await startFacteur({ db, cluster: world.cluster, roles: ['http', 'submit', 'follow'] });
+    await timePasses(db);
+    await expectRun(db, 'd1', 'canceled');
+    world.letGo();
+    await expect.poll(() => created(world.cluster)).toEqual([world.name]);
+    await nobodyRuns(world.cluster);
+    expect(other.log.join('\n')).toContain('a workflow appeared after its run had ended');
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'canceled', retry_count: 0 });
+  });
+
+  test.each([
+    ['its first name is another’s, before it has the next', atStatement('before', 'rename-run'), 0],
+    ['its next name is reserved, and the create not sent yet', atStatement('after', 'rename-run'), 1],
+    ['its create under the next name is on its way', ({ gate }) => gate.holdCreate('request', 1), 1],
+  ] as readonly [string, Hold, number][])('%s: nothing of it runs', async (_step, hold, workflows) => {
+    const world = await heldUp(hold, ['http', 'submit'], true);
+    await world.creator.cli('runs', 'cancel', 'd1');
+    await another(world.cluster);
+    await timePasses(db);
+    await expectRun(db, 'd1', 'canceled');
+    world.letGo();
+    await expect.poll(() => created(world.cluster).length).toBe(1 + workflows);
+    await nobodyRuns(world.cluster);
+    await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
+  });
+});

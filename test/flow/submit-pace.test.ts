@@ -1,0 +1,56 @@
+import { expect, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { UrgentWork } from '../../src/base/urgent-work.ts';
+import { ArgoError, type ArgoErrorCode } from '../../src/clients/argo/errors.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { Submitter } from '../../src/submit/submitter.ts';
+import { clientFor } from '../support/cluster.ts';
+import { newRun } from '../support/runs.ts';
+import { TurnableTimer } from '../support/turnable-timer.ts';
+import { database, test } from '../support/ledger-fixture.ts';
+
+const RUNS = 60;
+const PASSES = 20;
+const CONCURRENCY = 4;
+
+/** How many creates are tried in so many passes while each fails like this. */
+async function triesWhile(code: ArgoErrorCode): Promise<number> {
+  const { db } = database;
+  let tries = 0;
+  const fail = async (): Promise<never> => {
+    tries += 1;
+    throw new ArgoError(code, 'no');
+  };
+  const submitter = new Submitter({
+    db,
+    workflows: { ...clientFor('http://127.0.0.1:1'), createWorkflow: fail },
+    clock: systemClock,
+    timer: new TurnableTimer(),
+    random: Math.random,
+    logger: silentLogger,
+    concurrency: CONCURRENCY,
+    maxActive: undefined,
+    onChanged: () => undefined,
+    urgent: new UrgentWork(),
+  });
+  onTestFinished(() => submitter.stop());
+  await Promise.all(Array.from({ length: RUNS }, () => recordRun(db, { run: newRun(), claim: false })));
+  for (let pass = 0; pass < PASSES; pass += 1) {
+    await submitter.runOnce();
+    await submitter.stop();
+  }
+  return tries;
+}
+
+test.each<ArgoErrorCode>(['argo.connection', 'argo.credentials', 'argo.unauthorized', 'argo.bad_answer'])(
+  '%s lets all that wait be tried one by one: the next would fare no better',
+  async (code) => {
+    // The first pass knows nothing yet; after it each may start one at most.
+    expect(await triesWhile(code)).toBeLessThanOrEqual(CONCURRENCY + PASSES);
+  },
+);
+
+test('argo.quota of one namespace holds up nobody in another', async () => {
+  expect(await triesWhile('argo.quota')).toBeGreaterThanOrEqual(RUNS);
+});

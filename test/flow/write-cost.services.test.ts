@@ -1,0 +1,77 @@
+import { expect, onTestFinished, test } from 'vitest';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { startOwnPostgres, type OwnPostgres } from '../chaos/own-postgres.ts';
+import { openTestPostgres } from '../support/database.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { countRuns } from '../support/ledger.ts';
+import { codexTask } from '../support/messages.ts';
+
+/*
+ * What a delivery costs a real PostgreSQL, counted: flushes to disk and bytes of its log. A busy machine changes nothing
+ * about it, since only commits that wait for the disk flush while the background writer of the log stands still.
+ */
+
+const WARM_UP = 40;
+const DELIVERIES = 200;
+
+interface Cost {
+  readonly flushes: number;
+  readonly bytes: number;
+}
+
+interface Load {
+  readonly name: string;
+  readonly count: number;
+  readonly atATime: number;
+}
+
+async function readCost(observer: Database): Promise<Cost> {
+  // A backend reports what it has flushed when it ends.
+  const others = `SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+  await expect.poll(async () => (await observer.query({ text: others })).rows).toEqual([]);
+  const { rows } = await observer.query<Cost>({
+    text: `SELECT (SELECT sum(fsyncs)::float8 FROM pg_stat_io WHERE object = 'wal') AS flushes,
+      (pg_current_wal_insert_lsn() - '0/0')::float8 AS bytes`,
+  });
+  return rows[0]!;
+}
+
+/** Sends new Codex tasks, so many at a time, until they are submitted in the ledger. */
+async function deliver(postgres: OwnPostgres, { name, count, atATime }: Load): Promise<void> {
+  const db = openTestPostgres(postgres.dsn, { poolSize: 16 });
+  const facteur = await startFacteur({ db });
+  // Each of an issue of its own: tasks of one issue write the same rows, and share no statement.
+  const numbers = Array.from({ length: count }, (_, index) => index + 1).values();
+  const sendOn = async (): Promise<void> => {
+    for (const issueNumber of numbers) {
+      const { status } = await facteur.send(
+        codexTask({ deliveryId: `${name}-${issueNumber}`, issueNumber, repository: `acme/${name}` }),
+      );
+      expect(status).toBe(202);
+    }
+  };
+  await Promise.all(Array.from({ length: atATime }, sendOn));
+  await expect.poll(() => countRuns(db, 'queued')).toBe(0);
+  await facteur.app.close();
+  await db.close();
+}
+
+test.each([
+  ['alone', 1, { flushes: 1.1, bytes: 8_800 }],
+  ['among-64', 64, { flushes: 0.9, bytes: 8_800 }],
+])('%s, a delivery flushes and writes no more than it did', async (name, atATime, limit) => {
+  const postgres = await startOwnPostgres();
+  const observer = openTestPostgres(postgres.dsn, { poolSize: 1 });
+  onTestFinished(async () => {
+    await observer.close();
+    postgres.releaseWalWriter();
+    await postgres.stop();
+  });
+  await deliver(postgres, { name: 'warm-up', count: WARM_UP, atATime });
+  postgres.holdWalWriter();
+  const before = await readCost(observer);
+  await deliver(postgres, { name, count: DELIVERIES, atATime });
+  const after = await readCost(observer);
+  expect((after.flushes - before.flushes) / DELIVERIES).toBeLessThanOrEqual(limit.flushes);
+  expect((after.bytes - before.bytes) / DELIVERIES).toBeLessThanOrEqual(limit.bytes);
+});

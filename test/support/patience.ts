@@ -1,0 +1,19 @@
+import { vi } from 'vitest';
+
+/**
+ * How long a test waits for something to happen, in milliseconds. It is not a performance limit: it exists so that
+ * something that never happens fails in its own test, and so that a busy machine has time.
+ */
+const PATIENCE_MS = 90_000;
+
+const { waitFor, waitUntil } = vi;
+
+// Vitest has a setting for `expect.poll`, and none for these two, which give up after one second.
+vi.waitFor = (work, options) => waitFor(work, patient(options));
+vi.waitUntil = (work, options) => waitUntil(work, patient(options));
+
+type Options = Parameters<typeof vi.waitFor>[1];
+
+function patient(options: Options): Options {
+  return typeof options === 'number' ? options : { timeout: PATIENCE_MS, interval: 20, ...options };
+}

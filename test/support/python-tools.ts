@@ -1,0 +1,28 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+const CACHE = join(import.meta.dirname, '../../.services/cache/tools');
+
+/** The folder with the executables of a locked set of Python packages, which are installed once for each version of it. */
+export function pythonTools(lock: string): string {
+  const digest = createHash('sha256').update(readFileSync(lock)).digest('hex').slice(0, 12);
+  const folder = join(CACHE, `${basename(lock, '.txt')}-${digest}`);
+  if (!existsSync(join(folder, 'whole'))) {
+    mkdirSync(CACHE, { recursive: true });
+    // Scripts in it name its path, so it is made where it stays; one that was left half-made is made again.
+    rmSync(folder, { recursive: true, force: true });
+    run('python3', '-m', 'venv', folder);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:'];
+    run(join(folder, 'bin/python'), ...pip, '--require-hashes', '-r', lock);
+    const mark = join(folder, 'draft');
+    writeFileSync(mark, '');
+    renameSync(mark, join(folder, 'whole'));
+  }
+  return join(folder, 'bin');
+}
+
+function run(program: string, ...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+}

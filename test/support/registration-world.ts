@@ -1,0 +1,149 @@
+import { expect, onTestFinished, vi } from 'vitest';
+import {
+  startSimulatedDiscord,
+  type SimulatedDiscord,
+  type SimulatedDiscordOptions,
+} from '../../sandbox/discord/discord.ts';
+import { createLogger } from '../../src/base/logger.ts';
+import { Secret } from '../../src/base/secret.ts';
+import type { Timer } from '../../src/base/timer.ts';
+import { createDiscordClient } from '../../src/clients/discord/client.ts';
+import { CommandCatalogue } from '../../src/dispatch/command-catalogue.ts';
+import type { CommandDefinition } from '../../src/domain/command.ts';
+import { readTemplateCommand } from '../../src/domain/template-command.ts';
+import { CommandRegistrar } from '../../src/entry/discord/command-registrar.ts';
+import type { Json } from './cluster.ts';
+import { database } from './ledger-fixture.ts';
+
+const ROLE = '500000000000000001';
+const PLAN: CommandDefinition = {
+  ...{ description: 'Plan', options: [], parameters: {}, ephemeral: false, action: 'dispatch', configured: true },
+};
+
+/** Discord and facteur's waits go by one clock; the registrar's own times are moments. */
+export class RegistrationWorld {
+  readonly discord: SimulatedDiscord;
+  readonly catalogue: CommandCatalogue;
+  readonly log: string[];
+  readonly #timer: Timer;
+
+  private constructor(discord: SimulatedDiscord, log: string[], timer: Timer) {
+    this.discord = discord;
+    this.log = log;
+    this.#timer = timer;
+    this.catalogue = new CommandCatalogue({ commands: { plan: PLAN }, roleMap: {} }, this.#logger(), true);
+  }
+
+  static async open(options: SimulatedDiscordOptions = {}): Promise<RegistrationWorld> {
+    const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
+    const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
+    onTestFinished(() => discord.close());
+    const timer: Timer = {
+      elapsedMs: () => time.ms,
+      sleep: async (ms) => {
+        time.ms += ms;
+      },
+    };
+    return new RegistrationWorld(discord, [], timer);
+  }
+
+  #logger() {
+    return createLogger('debug', { write: (line) => this.log.push(line) });
+  }
+
+  /** The commands of templates by their names; a number tells versions apart. */
+  apply(names: readonly string[], version = 1): void {
+    const templates = names.map((name) => {
+      const annotations = {
+        'facteur.proompteng.ai/command': name,
+        'facteur.proompteng.ai/roles': ROLE,
+        'facteur.proompteng.ai/description': `Version ${version}`,
+      };
+      const metadata = {
+        name: name.replaceAll(' ', '-'),
+        namespace: 'argo',
+        uid: name,
+        resourceVersion: '1',
+        annotations,
+      };
+      const rules = { parameters: {}, roleMap: {}, defaultRoles: [], serviceAccounts: [] };
+      return readTemplateCommand({ metadata, spec: { entrypoint: 'main' } }, rules)!;
+    });
+    this.catalogue.replace(templates, true);
+  }
+
+  /** Starts a process that registers. @returns what SIGTERM does */
+  start(applicationId = this.discord.applicationId): () => Promise<void> {
+    const client = createDiscordClient({
+      apiBaseUrl: this.discord.apiBaseUrl,
+      applicationId,
+      botToken: new Secret(this.discord.botToken),
+      version: 'test',
+      elapsedMs: () => this.#timer.elapsedMs(),
+    });
+    const registrar = new CommandRegistrar({
+      ...{ db: database.db, discord: client, catalogue: this.catalogue, applicationId, guildId: this.discord.guildId },
+      ...{ timer: this.#timer, logger: this.#logger(), timings: { settleMs: 20, spacingMs: 60 } },
+    });
+    const stop = new AbortController();
+    const done = registrar.run(stop.signal);
+    const close = async (): Promise<void> => {
+      stop.abort();
+      await done;
+      await client.close();
+    };
+    let closed: Promise<void> | undefined;
+    const end = (): Promise<void> => (closed ??= close());
+    onTestFinished(end);
+    return end;
+  }
+
+  /** Registered by somebody else. */
+  async others(names: readonly string[]): Promise<void> {
+    for (const [index, name] of names.entries()) {
+      await this.api('POST', { name, description: `Theirs ${index}` });
+    }
+  }
+
+  async api(method: string, body?: object, id = ''): Promise<Json> {
+    const { apiBaseUrl, applicationId, guildId, botToken } = this.discord;
+    const response = await fetch(
+      `${apiBaseUrl}/v10/applications/${applicationId}/guilds/${guildId}/commands${id === '' ? '' : `/${id}`}`,
+      {
+        method,
+        headers: {
+          authorization: `Bot ${botToken}`,
+          'user-agent': 'DiscordBot (https://example.test, 1.0)',
+          'content-type': 'application/json',
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      },
+    );
+    return response.status === 204 ? undefined : response.json();
+  }
+
+  async names(): Promise<readonly string[]> {
+    return ((await this.api('GET')) as Json[]).map(({ name }) => name).toSorted();
+  }
+
+  /** What was changed, in order: `put deploy`, `delete deploy`. */
+  changes(): readonly string[] {
+    return this.discord.history.entries
+      .filter(({ kind }) => kind === 'command.changed')
+      .map(({ by, text }) => `${by} ${text}`);
+  }
+
+  synced(): number {
+    return this.log.filter((line) => /commands registered|not all commands/.test(line)).length;
+  }
+}
+
+/** Waits until Discord has exactly these commands. */
+export async function expectNames(world: RegistrationWorld, expected: readonly string[]): Promise<void> {
+  await expect.poll(() => world.names(), { timeout: 20_000 }).toEqual(expected.toSorted());
+}
+
+/** Waits for that many syncs, complete or not. */
+export async function expectSynced(world: RegistrationWorld, count: number): Promise<void> {
+  await vi.waitFor(() => expect(world.synced()).toBeGreaterThanOrEqual(count), 20_000);
+}

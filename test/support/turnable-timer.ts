@@ -1,0 +1,64 @@
+import { vi } from 'vitest';
+import type { Timer } from '../../src/base/timer.ts';
+
+interface Sleeper {
+  readonly untilMs: number;
+  readonly wake: () => void;
+}
+
+/** A timer that only the test advances: even on a busy machine nothing times out unless the test says so. */
+export class TurnableTimer implements Timer {
+  #nowMs = 0;
+  readonly #sleepers = new Set<Sleeper>();
+
+  elapsedMs(): number {
+    return this.#nowMs;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const sleeper = { untilMs: this.#nowMs + ms, wake: resolve };
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#sleepers.add(sleeper);
+    try {
+      await promise;
+    } finally {
+      this.#sleepers.delete(sleeper);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    for (const { untilMs, wake } of this.#sleepers) {
+      if (untilMs <= this.#nowMs) {
+        wake();
+      }
+    }
+  }
+
+  /** Lets time pass until `work` is done, where it does not matter who waits for how long. */
+  async until<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    const settle = (): void => {
+      done = true;
+    };
+    work.then(settle, settle);
+    await vi.waitUntil(() => {
+      if (!done) {
+        this.advance(100);
+      }
+      return done;
+    });
+    return work;
+  }
+
+  /** Waits until at least so many would wake by then, and lets that much time pass. */
+  async pass(ms: number, sleepers = 1): Promise<void> {
+    const waking = (): number => [...this.#sleepers].filter(({ untilMs }) => untilMs <= this.#nowMs + ms).length;
+    await vi.waitUntil(() => waking() >= sleepers);
+    this.advance(ms);
+  }
+}
