@@ -1,4 +1,4 @@
-/** The least an HTTP server can do with a request: read its body, answer. Prints its port; the limit to measure against. */
+/** The least that an HTTP server can do: read the body and answer. An upper limit for the other benches. Prints its port. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -1,6 +1,6 @@
 /** A simulated cluster in a process of its own, so that it does not share facteur's event loop. Prints its kubeconfig's path. */
 import { writeFile } from 'node:fs/promises';
-import { startSimulatedCluster } from '../src/sandbox/cluster/cluster.ts';
+import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
 
 const path = process.argv[2] ?? '';
 const cluster = await startSimulatedCluster({

@@ -1,9 +1,8 @@
 /**
- * How fast the simulated cluster and our client are, so that neither is taken for the limit of what is measured with
- * them: `node bench/cluster.ts [WORKFLOWS]`. The cluster runs in this process; read the numbers as a lower bound.
+ * How fast the simulated cluster and our client are, so that their limits are not mistaken for facteur's: `node bench/cluster.ts [WORKFLOWS]`. The cluster runs in this process; read the numbers as a lower bound.
  */
 import { createArgoClient } from '../src/clients/argo/client.ts';
-import { startSimulatedCluster } from '../src/sandbox/cluster/cluster.ts';
+import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
 
 const NAMESPACE = 'argo-workflows';
 const CONCURRENCY = 64;

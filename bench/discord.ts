@@ -80,7 +80,7 @@ function interaction(): Signed {
   return { body, timestamp, signature: sign(null, Buffer.from(timestamp + body), privateKey).toString('hex') };
 }
 
-/** Whether it was acknowledged: anything but a deferred answer is none. */
+/** Whether it was acknowledged: only a deferred answer counts. */
 async function send({ body, timestamp, signature }: Signed): Promise<boolean> {
   const response = await pool.request({
     method: 'POST',

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { recordRun } from '../src/ledger/record-run.ts';
-import { startSimulatedCluster } from '../src/sandbox/cluster/cluster.ts';
+import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
 import { createTestDatabase } from '../test/support/database.ts';
 import { startFacteur } from './processes.ts';
 import { commandNewRun } from './requests.ts';

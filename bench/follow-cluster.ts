@@ -1,10 +1,10 @@
 /**
- * The cluster of `bench/follow.ts`, in a process of its own. It is sent commands, and tells of every change of a workflow
- * at the moment at which it happens.
+ * The cluster of `bench/follow.ts`, in a separate process. It receives commands and reports every change of a
+ * workflow when it happens.
  */
-import { startSimulatedCluster } from '../src/sandbox/cluster/cluster.ts';
-import type { Command } from '../src/sandbox/cluster/control.ts';
-import { textField } from '../src/sandbox/cluster/objects.ts';
+import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
+import type { Command } from '../sandbox/cluster/control.ts';
+import { textField } from '../sandbox/cluster/objects.ts';
 
 export type ToCluster =
   | { readonly kind: 'fill'; readonly workflows: readonly { readonly name: string; readonly delivery: string }[] }

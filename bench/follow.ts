@@ -17,7 +17,7 @@ import type { ArgoClient } from '../src/clients/argo/workflows.ts';
 import type { Database } from '../src/clients/postgres/database.ts';
 import { deliveryLabel } from '../src/domain/workflow-name.ts';
 import { Follower } from '../src/follow/follower.ts';
-import type { Command } from '../src/sandbox/cluster/control.ts';
+import type { Command } from '../sandbox/cluster/control.ts';
 import { createTestDatabase } from '../test/support/database.ts';
 import type { FromCluster, ToCluster } from './follow-cluster.ts';
 
@@ -35,7 +35,7 @@ const HICCUPS: readonly Command[] = [
   { op: 'silence-watches', ms: 1000 },
 ];
 
-/** Every key is noted once: when the cluster changed, when the watch told of it, and when the ledger had it. */
+/** Every key is recorded once: when the cluster changed, when the watch reported it, and when the ledger had it. */
 const changedAt = new Map<string, number>();
 const arrivedAt = new Map<string, number>();
 const writtenAt = new Map<string, number>();
@@ -61,6 +61,7 @@ function observed(db: Database): Database {
     },
     transaction: (work) => db.transaction(work),
     session: (work) => db.session(work),
+    ping: () => db.ping(),
     listen: (channel, handler) => db.listen(channel, handler),
     close: () => db.close(),
   };
@@ -215,6 +216,7 @@ const logger = createLogger('info', {
   },
 });
 const follower = new Follower({
+  labelOf: (command) => command,
   db: observed(database.db),
   workflows: listening(workflows),
   logger,
@@ -227,7 +229,7 @@ follower.start();
 await listed.promise;
 const pages = await pageCount(cluster);
 console.log(`${total} workflows listed and applied in ${Math.round(performance.now() - startedAt)} ms, ${pages} pages`);
-// What changed before the list is no lag of the watch.
+// A change before the list is not a delay of the watch.
 changedAt.clear();
 writtenAt.clear();
 

@@ -50,7 +50,9 @@ async function cell(what: string, clients: number, measure: () => Promise<LoadRe
   console.error(`${what} at ${clients}: ${Math.round(result.perSecond)}/s`);
 }
 
-const direct = openTestPostgres(database.dsn);
+// A database of its own: facteur would submit what is recorded here, and its own runs would queue behind.
+const alone = await createTestDatabase();
+const direct = openTestPostgres(alone.dsn);
 // Once over everything, not counted: JIT, connections and the shared buffers are warm afterwards.
 await postLoad({ url: facteur.url, path: '/events', clients: 16, seconds: 2, body: commandEvent });
 await postLoad({ url: facteur.url, path: '/codex/tasks', clients: 16, seconds: 2, body: codexTask });
@@ -97,4 +99,4 @@ console.log(
 console.log(`memory: ${idle.nowMiB} MiB when idle, ${loaded.nowMiB} MiB after the load, ${loaded.peakMiB} MiB at most`);
 
 await Promise.all([recordOnly.stop(), cluster.stop(), bare.stop(), direct.close()]);
-await database.close();
+await Promise.all([database.close(), alone.close()]);

@@ -89,7 +89,7 @@ async function rawReading(topic: string): Promise<number> {
     ...consumerConfig(topic, { groupId: `${topic}-raw` }),
     startAt: 'earliest',
     signal: stop.signal,
-    observe: {
+    events: {
       assigned: () => meter.begin(),
       committed: () => undefined,
       troubled: (what, error) => console.error(what, error.message),

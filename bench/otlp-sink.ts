@@ -1,4 +1,4 @@
-/** Takes whatever is exported and keeps nothing. Prints its port. */
+/** Accepts all exports and stores nothing. Prints its port. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Statement } from '../src/clients/postgres/database.ts';
-import { recordTogether } from '../src/ledger/record-run.ts';
+import { prepareRun, recordTogether } from '../src/ledger/record-run.ts';
 import { commandNewRun } from './requests.ts';
 
 /**
@@ -35,7 +35,7 @@ async function recordScript(): Promise<string> {
   const run = commandNewRun();
   const sent: Statement[] = [];
   await recordTogether({ query: async (statement) => (sent.push(statement), { rows: [], rowCount: 0 }) }, [
-    { run, claim: true },
+    prepareRun({ run, claim: true }),
   ]);
   // Spaced out, for pgbench takes ":false" for a variable.
   const input = JSON.stringify(JSON.parse(String(sent[0]?.values?.[0])), null, 1)

@@ -7,7 +7,7 @@ import type { NewRun } from '../src/domain/run.ts';
 import { CommandEventSchema } from '../src/proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from '../src/proto/proompteng/froussard/v1/codex_task_pb.ts';
 
-/** A CommandEvent of the usual size (about 600 bytes), of a delivery that nobody has seen. */
+/** A CommandEvent of the usual size (about 600 bytes), of a new delivery. */
 export function commandEvent(): Uint8Array {
   return toBinary(
     CommandEventSchema,
@@ -31,7 +31,7 @@ export function commandEvent(): Uint8Array {
   );
 }
 
-/** A CodexTask of the usual size (about 2 kB), of a delivery that nobody has seen, for one of a thousand issues. */
+/** A CodexTask of the usual size (about 2 kB), of a new delivery, for one of a thousand issues. */
 export function codexTask(index: number): Uint8Array {
   return toBinary(
     CodexTaskSchema,
@@ -59,7 +59,7 @@ export function commandNewRun(): NewRun {
   return commandRun(command, plan, {
     acceptedAt: new Date(),
     state: 'queued',
-    freshId: randomUUID(),
-    ephemeral: false,
+    title: '',
+    followUp: { ephemeral: false },
   });
 }

@@ -1,6 +1,5 @@
 /**
- * What telemetry costs: start-up, memory, and processor time a request, with it off and on, in turns so that a busy machine
- * is unfair to all. Runs are recorded and not submitted. Needs a real PostgreSQL:
+ * What telemetry costs: start-up, memory, and processor time a request, with it off and on, interleaved so that other load affects both equally. Runs are recorded and not submitted. Needs a real PostgreSQL:
  *
  *   node scripts/services.ts run -- node bench/telemetry.ts
  *
