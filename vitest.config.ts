@@ -8,38 +8,40 @@ if (!process.versions.node.startsWith('24.')) {
 }
 
 // What needs a real server, or kills processes: `npm run test:services` provisions the servers first.
-const SERVICES_TESTS = [
-  '{src,test,scripts}/**/*.services.test.ts',
-  'test/conformance/**/*.test.ts',
-  'test/chaos/**/*.test.ts',
-];
+const SERVICES_TESTS = ['{src,test,scripts}/**/*.services.test.ts', 'test/chaos/**/*.test.ts'];
 
 // The embedded engine has one connection, so that nothing there ever happens at once. These run on both, on a server too.
 const ON_BOTH_ENGINES = [
   'src/ledger/*.test.ts',
-  'test/flow/{admission,cancel,dead-letters,durability,go-database,maintain,once,retry,runs-cli}.test.ts',
+  'test/flow/{admission,approvals-race,cancel,dead-letters,durability,go-database,go-deliveries,knowledge-feedback,knowledge-loop,knowledge-review,late-create,maintain,once,retry,run-stream,runs-cli}.test.ts',
 ];
 
 // Against a running stack, or one that it starts: `npm run test:e2e`.
 const E2E_TESTS = ['test/e2e/**/*.test.ts'];
 
+// Against a real API server with a real Argo controller: `npm run test:cluster` builds and starts them first.
+const CLUSTER_TESTS = ['test/cluster/**/*.test.ts', 'test/conformance/*.real.test.ts'];
+
 const shared = {
-  testTimeout: 20_000,
-  // A hook may start an embedded Postgres: several seconds on a busy machine with two cores.
-  hookTimeout: 60_000,
-  // One second, the default, is too little on a machine that is busy with the other tests.
-  expect: { poll: { timeout: 10_000 } },
+  // These say nothing about how fast anything has to be: a test that hangs ends some time, on the busiest machine.
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 90_000, interval: 20 } },
   // Spies never leak from one test into the next.
   restoreMocks: true,
   unstubEnvs: true,
   unstubGlobals: true,
 } as const;
 
+/** What `vi.waitFor` lacks a setting for. */
+const setupFiles = ['test/support/patience.ts'];
+
 export default defineConfig({
   test: {
     // Processes, not threads: PGlite and the process-killing tests want one of their own, and a crash stays in its file.
     pool: 'forks',
-    // One embedded Postgres takes 340 to 500 MiB and starting it a whole core.
+    // One embedded Postgres takes 340 to 500 MiB. `npm test` has six workers, since most of its tests wait more than they work;
+    // those of the other suites work, or have servers that do.
     maxWorkers: 2,
     // A run that found nothing to run is a mistake in a pattern, not a success.
     passWithNoTests: false,
@@ -49,14 +51,19 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          setupFiles,
           name: 'npm',
-          include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
-          exclude: [...SERVICES_TESTS, ...E2E_TESTS],
+          // A worker serves many files: loading the product and starting a database for each took half of all the time. A test
+          // leaves nothing behind that the next one could see.
+          isolate: false,
+          include: ['src/**/*.test.ts', 'sandbox/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: [...SERVICES_TESTS, ...E2E_TESTS, ...CLUSTER_TESTS],
         },
       },
       {
         test: {
           ...shared,
+          setupFiles,
           name: 'services',
           include: [...SERVICES_TESTS, ...ON_BOTH_ENGINES],
           exclude: ['**/node_modules/**'],
@@ -65,8 +72,17 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          setupFiles,
           name: 'e2e',
           include: E2E_TESTS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          setupFiles,
+          name: 'cluster',
+          include: CLUSTER_TESTS,
         },
       },
     ],

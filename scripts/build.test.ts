@@ -128,16 +128,16 @@ describe('the smoke test finds', () => {
     return (await smoke(out)).flatMap(({ name, fault }) => (fault === '' ? [] : [`${name}: ${fault}`]));
   }
 
-  test('an answer that is no acceptance', async () => {
+  test('an answer that is not an acceptance', async () => {
     expect(await faults({ accept: `answer(500, { error: 'dispatch failed' })` })).toEqual([
       'accepts an event: answered 500 {"error":"dispatch failed"}',
-      'knows it when it comes again: answered 500 {"error":"dispatch failed"}',
+      'recognizes a redelivery: answered 500 {"error":"dispatch failed"}',
     ]);
   });
 
   test('a repeated event that made a second workflow', async () => {
     expect(await faults({ accept: `answer(202, { workflowName: 'plan-' + seen++, duplicate: true })` })).toEqual([
-      'knows it when it comes again: answered 202 {"workflowName":"plan-1","duplicate":true}',
+      'recognizes a redelivery: answered 202 {"workflowName":"plan-1","duplicate":true}',
     ]);
   });
 
@@ -153,7 +153,7 @@ describe('the smoke test finds', () => {
   });
 });
 
-test('a build that does not stop cleanly is no build', { timeout: 60_000 }, async () => {
+test('a build that does not stop cleanly is rejected', async () => {
   const root = repository({ ...GOOD, stop: 'process.exit(7)' });
   await expect(buildProduction(root, join(folder, 'unclean'))).rejects.toThrow('ended with 7');
 });

@@ -32,10 +32,13 @@ const EMPTY = 'export {};';
 test('a tree that keeps the rules has no faults', () => {
   expect(
     faults({
-      'src/main.ts': "import './app.ts';\nimport './sandbox/cluster/server.ts';",
-      'src/app.ts':
-        "import './readiness.ts';\nimport './entry/http/server.ts';\nexport const later = () => import('./ledger/accept.ts');",
-      'src/readiness.ts': EMPTY,
+      'src/main.ts': "import './cli/wiring.ts';",
+      'src/cli/wiring.ts': "import '../service/app.ts';\nconst sandbox = () => import('./sandbox.ts');",
+      'src/cli/sandbox.ts': "const run = () => import('./sandbox-run.ts');",
+      'src/cli/sandbox-run.ts': "import '../../sandbox/cluster/server.ts';",
+      'src/service/app.ts':
+        "import './readiness.ts';\nimport '../entry/http/server.ts';\nconst later = () => import('../ledger/accept.ts');",
+      'src/service/readiness.ts': EMPTY,
       'src/entry/http/server.ts': "import '../../dispatch/accept.ts';",
       'src/dispatch/accept.ts': "import '../ledger/accept.ts';\nimport '../submit/create.ts';",
       'src/submit/create.ts':
@@ -46,8 +49,8 @@ test('a tree that keeps the rules has no faults', () => {
       'src/domain/run.ts': "import type { Clock } from '../base/clock.ts';\nimport '../proto/a/b/c/d_pb.ts';",
       'src/proto/a/b/c/d_pb.ts': EMPTY,
       'src/base/clock.ts': EMPTY,
-      'src/sandbox/cluster/server.ts': "import '../../base/clock.ts';",
-      'test/support/database.ts': "import '../../src/app.ts';",
+      'sandbox/cluster/server.ts': "import '../../src/base/clock.ts';",
+      'test/support/database.ts': "import '../../src/service/app.ts';",
       'test/index.ts': EMPTY,
     }),
   ).toEqual([]);
@@ -57,12 +60,14 @@ describe('direction', () => {
   test.each([
     ['src/domain/a.ts', '../ledger/b.ts', 'imports point down only: domain is below ledger'],
     ['src/proto/a.ts', '../domain/b.ts', 'imports point down only: proto is below domain'],
-    ['src/entry/cli/a.ts', '../../app.ts', 'imports point down only: entry is below app,'],
-    ['src/app.ts', './main.ts', 'imports point down only: app is below main,'],
-    ['src/config/a.ts', '../readiness.ts', 'imports point down only: config is below app,'],
+    ['src/entry/http/a.ts', '../../service/app.ts', 'imports point down only: entry is below service,'],
+    ['src/cli/wiring.ts', '../main.ts', 'imports point down only: cli is below main,'],
+    ['src/service/a.ts', '../cli/b.ts', 'imports point down only: service is below cli,'],
     ['src/submit/a.ts', '../notify/b.ts', 'submit and notify never import each other'],
-    ['src/sandbox/a.ts', '../config/b.ts', 'sandbox may import only base and domain, not config'],
-    ['src/entry/cli/a.ts', '../../sandbox/b.ts', 'sandbox stands beside the product: entry must not import it'],
+    ['sandbox/a.ts', '../src/config/b.ts', 'sandbox may import only base and domain, not config'],
+    ['src/entry/http/a.ts', '../../../sandbox/b.ts', 'sandbox stands beside the product: entry must not import it'],
+    ['src/cli/a.ts', '../../sandbox/b.ts', 'sandbox/b.ts is loaded by `import()`'],
+    ['src/cli/a.ts', './sandbox-run.ts', 'src/cli/sandbox-run.ts is loaded by `import()`'],
     ['src/telemetry/a.ts', '../config/b.ts', 'telemetry may import only base, not config'],
     ['src/submit/a.ts', '../telemetry/b.ts', 'telemetry stands beside the product: submit must not import it'],
     ['src/base/a.ts', '../../scripts/b.ts', 'production code imports from outside src'],
@@ -87,8 +92,8 @@ describe('direction', () => {
     ]);
   });
 
-  test('an import in a comment or a string is none', () => {
-    const text = "// import '../ledger/b.ts'\nexport const sql = `import '../ledger/b.ts'`;";
+  test('an import in a comment or a string does not count', () => {
+    const text = "// import '../ledger/b.ts'\nconst sql = `import '../ledger/b.ts'`;";
     expect(faults({ 'src/domain/a.ts': text, 'src/ledger/b.ts': EMPTY })).toEqual([]);
   });
 });
@@ -130,6 +135,32 @@ test('circles are named from file to file, also through types and re-exports', (
   ]);
 });
 
+describe('exports', () => {
+  const exported =
+    'export interface A {}\nexport const { b, c: d } = f();\nexport function e() {}\nexport class F {}\n';
+
+  test('what nobody imports is named, with its line', () => {
+    expect(faults({ 'src/base/a.ts': exported })).toEqual(
+      [
+        ['A', 1],
+        ['b', 2],
+        ['d', 2],
+        ['e', 3],
+        ['F', 4],
+      ].map(([name, line]) => `src/base/a.ts:${line}: nobody imports ${name}: do not export it`),
+    );
+  });
+
+  test.each([
+    "import { A, b, d, e, F } from './a.ts';",
+    "import type { A } from './a.ts';\nexport { b, d as x, e, F } from './a.ts';",
+    "import * as all from './a.ts';",
+    "const { b } = await import('./a.ts');",
+  ])('%s uses them, in a test, too', (text) => {
+    expect(faults({ 'src/base/a.ts': exported, 'src/base/a.test.ts': text })).toEqual([]);
+  });
+});
+
 describe('names and places', () => {
   test.each([
     ['src/base/string-utils.ts', '"utils" says nothing'],
@@ -139,12 +170,30 @@ describe('names and places', () => {
     ['src/entry/discord/buttons/retry.ts', 'too deep'],
     ['src/ledger/index.ts', 'no barrels in src'],
     ['src/ledgers/a.ts', '"ledgers" is no layer'],
+    ['src/app.ts', '"app.ts" is no layer'],
   ])('%s', (path, message) => {
     expect(faults({ [path]: EMPTY })[0]).toContain(`${path}:0: ${message}`);
   });
 });
 
-test('a file that is no TypeScript is an error, not a file without imports', () => {
+test('a file that is not TypeScript is an error, not a file without imports', () => {
   write({ 'src/base/a.ts': 'import {' });
   expect(() => checkTree(root)).toThrow('src/base/a.ts');
+});
+
+test('what can wait is not loaded before serve listens', () => {
+  const found = faults({
+    'package.json': JSON.stringify({ dependencies: { ioredis: '1.0.0', pg: '1.0.0' } }),
+    'src/main.ts': "const start = () => import('./cli/wiring.ts');",
+    'src/cli/wiring.ts': "const run = () => import('./runs.ts');",
+    'src/cli/runs.ts': "import { STATUS_CODES } from 'node:http';",
+    'src/cli/start-service.ts': "import '../clients/sessions/redis.ts';\nimport './runs.ts';",
+    'src/clients/sessions/redis.ts':
+      "import type { Redis } from 'ioredis';\nimport { createServer } from 'node:http';\nimport 'pg';\nconst load = () => import('ioredis');\nimport { Cluster } from 'ioredis';",
+  });
+  expect(found).toEqual([
+    expect.stringContaining('src/cli/start-service.ts:2: src/cli/runs.ts is loaded before serve listens'),
+    expect.stringContaining('src/clients/sessions/redis.ts:2: node:http is loaded before serve listens'),
+    expect.stringContaining('src/clients/sessions/redis.ts:5: ioredis is loaded before serve listens'),
+  ]);
 });

@@ -1,6 +1,5 @@
 /**
- * Keeps the shape of the source tree: layers import only downwards, nothing goes in circles, every import names a file
- * that is really there, production code knows nothing of tests, and no folder becomes a place for everything.
+ * Enforces the shape of the source tree: layers import only downwards, there are no cycles, every import names an existing file, every export is imported, production code does not import tests, and no folder is a catch-all.
  *
  * `node scripts/check-imports.ts [ROOT]` prints one line a fault and fails when there is any.
  */
@@ -11,36 +10,54 @@ import type { SourceFile, SourceImport } from './source-tree.ts';
 
 /**
  * From the bottom up: a file imports from its own layer and from those below. Names in one row never meet.
- * `main` is src/main.ts, `app` is every other file that lies directly in src; the rest are folders.
+ * `main` is src/main.ts, the only file that lies directly in src; the rest are folders.
  */
 const LAYERS = [
   ['base'],
   ['proto'],
   ['domain'],
+  ['presentation'],
   ['config'],
   ['clients'],
   ['ledger'],
   ['submit', 'follow', 'notify', 'knowledge'],
   ['dispatch'],
   ['entry'],
-  ['app'],
+  ['service'],
+  ['cli'],
   ['main'],
 ] as const satisfies readonly (readonly string[])[];
 
-/** What stands beside the product. The simulated cluster and Discord must not learn from the code that they test. */
+/** Code beside the product. The simulated cluster and Discord must not share code with what they test. */
 const BESIDE: Readonly<
   Record<string, { readonly mayImport: readonly string[]; readonly importedBy: readonly string[] }>
 > = {
-  sandbox: { mayImport: ['base', 'domain'], importedBy: ['app', 'main'] },
+  sandbox: { mayImport: ['base', 'domain'], importedBy: ['cli'] },
   // The OpenTelemetry SDK: everybody else knows only the API, through src/base/telemetry.ts.
-  telemetry: { mayImport: ['base'], importedBy: ['app', 'main'] },
+  telemetry: { mayImport: ['base'], importedBy: ['service'] },
 };
 
-/** A name that fits everything attracts everything. */
+/** The only files of `cli` that see the simulators; every other command starts without loading them. */
+const LAZY = /^src\/cli\/sandbox-/;
+
+/** What `serve` loads before it listens: these files and all that they import statically. */
+const STARTING = ['src/main.ts', 'src/cli/serve.ts', 'src/cli/start-service.ts', 'src/clients/argo/kubeconfig.ts'];
+
+/**
+ * What that must not include, because loading it takes longer than answering the first request: packages, files and
+ * built-in modules. `node:http` costs 40 ms when it is imported (its exports include a WebSocket client, which is loaded
+ * to be exported) and 5 ms when fastify requires it.
+ */
+const LOADED_LATER =
+  /^(@kubernetes\/|@platformatic\/|@electric-sql\/|@opentelemetry\/(?!api$|api-logs$)|ioredis$|zod-openapi|node:http$|sandbox\/|src\/entry\/kafka\/consumer|src\/clients\/kafka\/(client|platformatic)|src\/telemetry\/(sdk|exporters)|src\/entry\/api\/document|src\/cli\/(?!build-version|io|option-pairs|process-context|program|read-config|serve|start-service|version|wiring))/;
+
+/** A catch-all name attracts unrelated code. */
 const EMPTY_NAMES = new Set(['util', 'utils', 'helper', 'helpers', 'manager', 'managers', 'misc', 'common']);
 
 /** Written by protoc-gen-es: its paths follow the protobuf packages. */
 const GENERATED = 'src/proto/';
+/** Generated too, with all that the API has, wanted or not. */
+const GENERATED_CLIENT = 'src/clients/facteur/operations.ts';
 
 /** What is wrong, where; `line` is missing when the file itself is at fault. */
 export interface Fault {
@@ -75,6 +92,8 @@ export function checkTree(root: string): Fault[] {
       }),
     ]),
     ...cycleFaults(tree),
+    ...exportFaults(tree),
+    ...startFaults(tree),
   ];
 }
 
@@ -91,7 +110,7 @@ function nameFaults(path: string): Fault[] {
   }
   const empty = path.split(/[/.-]/).find((word) => EMPTY_NAMES.has(word));
   const named = empty === undefined ? [] : [`"${empty}" says nothing about what is inside: name it after what it does`];
-  return [...named, ...(path.startsWith('src/') ? placeFaults(path) : [])].map((message) => ({ path, message }));
+  return [...named, ...(isSource(path) ? placeFaults(path) : [])].map((message) => ({ path, message }));
 }
 
 function placeFaults(path: string): string[] {
@@ -113,7 +132,12 @@ function importFault(tree: Tree, file: SourceFile, wanted: SourceImport): string
     return packageFault(tree, file, wanted);
   }
   const target = resolve(file.path, wanted.specifier);
-  return missingFault(tree, target, wanted.specifier) ?? testFault(file.path, target) ?? layerFault(file.path, target);
+  return (
+    missingFault(tree, target, wanted.specifier) ??
+    testFault(file.path, target) ??
+    layerFault(file.path, target) ??
+    lazyFault(file.path, target, wanted)
+  );
 }
 
 function packageFault(tree: Tree, file: SourceFile, { specifier, typeOnly }: SourceImport): string | undefined {
@@ -148,13 +172,22 @@ function testFault(from: string, target: string): string | undefined {
   if (isTest(target)) {
     return 'production code imports test code';
   }
-  return target.startsWith('src/') || target.endsWith('.json')
+  return isSource(target) || target.endsWith('.json')
     ? undefined
     : `production code imports from outside src: ${target}`;
 }
 
+function lazyFault(from: string, target: string, { lazy, typeOnly }: SourceImport): string | undefined {
+  if (!isProduction(from) || LAZY.test(from) || layerOf(from) === 'sandbox' || lazy || typeOnly) {
+    return undefined;
+  }
+  return LAZY.test(target) || layerOf(target) === 'sandbox'
+    ? `${target} is loaded by \`import()\`, when it is wanted, or not at all`
+    : undefined;
+}
+
 function layerFault(from: string, target: string): string | undefined {
-  if (!isProduction(from) || !target.startsWith('src/') || layerOf(from) === layerOf(target)) {
+  if (!isProduction(from) || !isSource(target) || layerOf(from) === layerOf(target)) {
     return undefined;
   }
   const [importer, imported] = [layerOf(from), layerOf(target)];
@@ -182,6 +215,26 @@ function directionFault(from: string, target: string): string | undefined {
     : `imports point down only: ${layerOf(from)} is below ${layerOf(target)}, so take what you need as an argument`;
 }
 
+/** Declarations that no file imports are private, and readers need not look further. */
+function exportFaults({ files }: Tree): Fault[] {
+  const wanted = new Set(
+    files.flatMap(({ path, imports }) =>
+      imports.flatMap(({ specifier, names }) => names.map((name) => `${resolve(path, specifier)} ${name}`)),
+    ),
+  );
+  return files
+    .filter(
+      ({ path }) =>
+        isProduction(path) && !path.startsWith(GENERATED) && ![GENERATED_CLIENT, 'src/main.ts'].includes(path),
+    )
+    .filter(({ path }) => !wanted.has(`${path} *`))
+    .flatMap(({ path, exports }) =>
+      exports
+        .filter(({ name }) => !wanted.has(`${path} ${name}`))
+        .map(({ name, line }) => ({ path, line, message: `nobody imports ${name}: do not export it` })),
+    );
+}
+
 function cycleFaults(tree: Tree): Fault[] {
   const edges = new Map(
     tree.files.map((file) => [
@@ -198,7 +251,30 @@ function cycleFaults(tree: Tree): Fault[] {
   }));
 }
 
-/** One cycle for each place where a depth-first walk meets its own path again; empty exactly when there is none. */
+/** Each import by which something that can wait is loaded before `serve` listens. */
+function startFaults(tree: Tree): Fault[] {
+  const files = new Map(tree.files.map((file) => [file.path, file]));
+  // A set is iterated over what is added meanwhile, too.
+  const reached = new Set(STARTING.filter((path) => files.has(path)));
+  const faults: Fault[] = [];
+  for (const path of reached) {
+    for (const { specifier, line } of files.get(path)?.imports.filter(isLoadedAtOnce) ?? []) {
+      const target = specifier.startsWith('.') ? resolve(path, specifier) : specifier;
+      if (LOADED_LATER.test(target)) {
+        faults.push({ path, line, message: `${target} is loaded before serve listens: import() it when it is needed` });
+      } else if (files.has(target)) {
+        reached.add(target);
+      }
+    }
+  }
+  return faults;
+}
+
+function isLoadedAtOnce({ lazy, typeOnly }: SourceImport): boolean {
+  return !lazy && !typeOnly;
+}
+
+/** One cycle for each place where a depth-first walk meets its own path; empty exactly if there is none. */
 function findCycles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
   const done = new Set<string>();
   const cycles: string[][] = [];
@@ -227,19 +303,23 @@ function isTest(path: string): boolean {
   return path.endsWith('.test.ts') || path.startsWith('test/');
 }
 
+function isSource(path: string): boolean {
+  return path.startsWith('src/') || path.startsWith('sandbox/');
+}
+
 function isProduction(path: string): boolean {
-  return path.startsWith('src/') && !isTest(path);
+  return isSource(path) && !isTest(path);
 }
 
 function layerOf(path: string): string {
-  if (path === 'src/main.ts') {
-    return 'main';
+  if (path.startsWith('sandbox/')) {
+    return 'sandbox';
   }
-  const [, folder = '', ...rest] = path.split('/');
-  return rest.length === 0 ? 'app' : folder;
+  const [, folder = ''] = path.split('/');
+  return folder === 'main.ts' ? 'main' : folder;
 }
 
-/** 0 is the bottom; undefined for what is no layer. */
+/** 0 is the bottom; undefined outside the layers. */
 function layerRank(path: string): number | undefined {
   const rank = LAYERS.findIndex((row) => (row as readonly string[]).includes(layerOf(path)));
   return rank === -1 ? undefined : rank;

@@ -63,7 +63,7 @@ function commandLine(pid: number): string {
 test('all well: steps and tests are added up in the last line', async () => {
   npm('', ['passed', 'passed', 'passed']);
   const { code, lines } = await ciRun();
-  expect(lines.at(-1)).toBe('22 passed, 0 failed');
+  expect(lines.at(-1)).toBe('27 passed, 0 failed');
   expect(code).toBe(0);
 });
 
@@ -73,11 +73,11 @@ test('a failed step does not stop the others', async () => {
   expect(lines).toContain('error TS1');
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL .* types \(exit 2\)$/));
   expect(lines).toContainEqual(expect.stringMatching(/^ok .* sandbox$/));
-  expect(lines.at(-1)).toBe('15 passed, 1 failed');
+  expect(lines.at(-1)).toBe('18 passed, 1 failed');
   expect(code).toBe(1);
 });
 
-test('a skipped test fails the run although vitest is content', async () => {
+test('a skipped test fails the run even though Vitest passes', async () => {
   npm('', ['passed', 'skipped']);
   const { code, lines } = await ciRun('test');
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL .* test \(1 tests passed, 1 failed\)$/));
@@ -85,12 +85,12 @@ test('a skipped test fails the run although vitest is content', async () => {
   expect(code).toBe(1);
 });
 
-test('tests that broke off without a report are a failure', async () => {
+test('a test run without a report counts as failed', async () => {
   npm('test*) exit 0;;');
   expect((await ciRun('test')).lines.at(-1)).toBe('0 passed, 1 failed');
 });
 
-test('without packages nothing else is tried, and the last line still counts', async () => {
+test('without packages no other step runs, and the last line is still the count', async () => {
   npm('ci*) exit 1;;');
   const { code, lines } = await ciRun();
   expect(lines.filter((line) => line.startsWith('== '))).toHaveLength(2);
@@ -98,15 +98,15 @@ test('without packages nothing else is tried, and the last line still counts', a
   expect(code).toBe(1);
 });
 
-test('what a step leaves running is named and killed, however detached', async () => {
+test('a process that a step leaves running is reported and killed, even a detached one', async () => {
   npm(`*smoke*) read pid < <(setsid bash -c 'echo $$; exec sleep 300 >/dev/null 2>&1'); echo "pid $pid";;`);
   const { lines } = await ciRun('smoke');
   const pid = Number(lines.find((line) => line.startsWith('pid '))?.slice(4));
-  expect(lines).toContainEqual(expect.stringContaining(`left running by "smoke", killed: ${pid}`));
+  expect(lines).toContainEqual(expect.stringContaining(`killed a process that "smoke" left running: ${pid}`));
   expect(commandLine(pid)).toBe('');
 });
 
-test('a name that fits no step is no success', async () => {
+test('a name without a matching step is a failure', async () => {
   npm('');
   expect((await ciRun('tset')).code).toBe(1);
 });

@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,10 +18,15 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const run = promisify(execFile);
 
 let folder: string;
+/** Makes a process take itself for an older Node. */
+const OLD =
+  "Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } });" +
+  "Object.defineProperty(process, 'version', { value: 'v20.20.2' });";
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'executable-'));
   write('package.json', '{"type":"module"}');
+  write('old.mjs', OLD);
   mkdirSync(join(folder, 'bin'));
   copyFileSync(join(import.meta.dirname, '../bin/facteur'), join(folder, 'bin/facteur'));
 });
@@ -63,15 +78,32 @@ test('fills the compile cache where there is a folder for it, and makes none', a
   expect(readdirSync(join(folder, 'compile-cache'))).not.toEqual([]);
 });
 
-test('an older Node is refused in one line', async () => {
+test('an older Node without a newer one beside it is refused in one line', async () => {
   writeMain('src/main.ts');
-  const old =
-    "Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } });" +
-    "Object.defineProperty(process, 'version', { value: 'v20.20.2' });";
-  expect(await execute('--import', `data:text/javascript,${encodeURIComponent(old)}`)).toMatchObject({
+  expect(await execute('--import', join(folder, 'old.mjs'))).toMatchObject({
     code: 1,
     stdout: '',
-    stderr:
-      'facteur needs Node 24, this is v20.20.2: run "node_modules/.bin/node bin/facteur …" or "npm run facteur -- …"\n',
+    stderr: 'facteur needs Node 24, this is v20.20.2: install it, or run "npm ci", which brings it\n',
+  });
+});
+
+test('an older Node runs the one that the packages bring, and exits as that does', async () => {
+  writeMain('src/main.ts');
+  mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
+  symlinkSync(process.execPath, join(folder, 'node_modules/.bin/node'));
+  expect(await execute('--import', join(folder, 'old.mjs'))).toMatchObject({
+    code: 3,
+    stdout: 'src/main.ts serve --debug\n',
+    stderr: '',
+  });
+});
+
+test('a Node that is brought and older, too, is not run again and again', async () => {
+  writeMain('src/main.ts');
+  write('node_modules/.bin/node', `#!/bin/sh\nexec "${process.execPath}" --import '${join(folder, 'old.mjs')}' "$@"\n`);
+  chmodSync(join(folder, 'node_modules/.bin/node'), 0o755);
+  expect(await execute('--import', join(folder, 'old.mjs'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('facteur needs Node 24'),
   });
 });

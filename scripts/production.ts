@@ -1,10 +1,9 @@
 /** Starts a production folder as a deployment would, with everything it needs in process: for the build and the smoke test. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { join } from 'node:path';
+import { freePort } from './services/daemon.ts';
 
 /** The first start of an embedded Postgres on a busy machine takes several seconds. */
 const READY_MS = 60_000;
@@ -85,18 +84,9 @@ async function isReady(url: string): Promise<boolean> {
     return (await fetch(`${url}/readyz`)).status === 200;
   } catch (error) {
     if (error instanceof TypeError) {
-      // fetch's way of saying that nobody listens yet.
+      // fetch's error for a refused connection.
       return false;
     }
     throw error;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -25,7 +25,7 @@ test('the text makes the very schema that it describes', async () => {
 });
 
 test.each([
-  ['a column’s type', 'ALTER TABLE codex_kb.tasks ALTER COLUMN stage TYPE varchar(50)'],
+  ['a column’s type', 'ALTER TABLE codex_kb.run_metrics ALTER COLUMN runtime_ms TYPE numeric(50)'],
   ['a default', `ALTER TABLE codex_kb.tasks ALTER COLUMN stage SET DEFAULT 'x'`],
   ['what may be null', 'ALTER TABLE codex_kb.tasks ALTER COLUMN assignee SET NOT NULL'],
   ['a check', 'ALTER TABLE codex_kb.tasks ADD CHECK (stage <> $$$$)'],

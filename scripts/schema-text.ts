@@ -56,6 +56,11 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
       ORDER BY nspname, relname`,
   ],
   [
+    'Functions may call those that come after them',
+    `SELECT 'SET check_function_bodies = off;' AS line
+      WHERE EXISTS (SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname IN ${SCHEMAS})`,
+  ],
+  [
     'Functions',
     `SELECT pg_get_functiondef(pg_proc.oid) || ';' AS line FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
       WHERE nspname IN ${SCHEMAS} ORDER BY nspname, proname, pg_get_function_identity_arguments(pg_proc.oid)`,
@@ -75,8 +80,8 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
 ];
 
 /**
- * The shape of a database as SQL that would make it: the same text for the same shape, whoever made it, on any engine
- * and version. Who owns what, and who may use it, is not part of it.
+ * The structure of a database as SQL that would create it: the same text for the same structure, on any engine and
+ * version. Owners and privileges are not part of it.
  */
 export async function schemaText(db: Database): Promise<string> {
   return db.session(async (session) => {

@@ -10,6 +10,7 @@ const NAMED = {
   FACTEUR_TEST_POSTGRES_DSN: 'postgres://named',
   FACTEUR_TEST_REDIS_URL: 'redis://named',
   FACTEUR_TEST_KAFKA_BROKERS: 'named:9092',
+  FACTEUR_TEST_PGBOUNCER: '/named',
 };
 
 interface Outcome {

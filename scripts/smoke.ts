@@ -1,6 +1,5 @@
 /**
- * The last look before something ships: copies the production folder away from the repository, starts it, gives it an
- * event, and stops it as Kubernetes would.
+ * The last check before a release: copies the production folder away from the repository, starts it, sends it an event, and stops it as Kubernetes would.
  *
  * `node scripts/smoke.ts [OUT]` looks at `out`, or at the folder named.
  */
@@ -51,7 +50,7 @@ async function checkEvents(url: string): Promise<Check[]> {
   return [
     { name: 'accepts an event', fault: expected(first.status === 202 && names[0] !== undefined, first) },
     {
-      name: 'knows it when it comes again',
+      name: 'recognizes a redelivery',
       fault: expected(second.status === 202 && second.body['duplicate'] === true && names[0] === names[1], second),
     },
   ];

@@ -1,7 +1,7 @@
 /** Reads the repository's TypeScript files and what each of them imports, for the checks beside this file. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { parseSync, Visitor } from 'rolldown/utils';
+import { parseSync, Visitor, type ESTree } from 'rolldown/utils';
 
 /** One import, re-export, `import()` or `import('…')` type of a file. */
 export interface SourceImport {
@@ -9,15 +9,26 @@ export interface SourceImport {
   readonly line: number;
   /** True when nothing of it is left at run time. */
   readonly typeOnly: boolean;
+  /** True for `import()`: it is loaded when the program gets there. */
+  readonly lazy: boolean;
+  /** What it takes, by the names that the other file gives; `*` for everything. */
+  readonly names: readonly string[];
+}
+
+/** A declaration that a file offers to others. */
+export interface SourceExport {
+  readonly name: string;
+  readonly line: number;
 }
 
 /** A source file; `path` is relative to the repository, with forward slashes. */
 export interface SourceFile {
   readonly path: string;
   readonly imports: readonly SourceImport[];
+  readonly exports: readonly SourceExport[];
 }
 
-const ROOT_FOLDERS = ['src', 'test', 'scripts', 'bench'];
+const ROOT_FOLDERS = ['src', 'sandbox', 'test', 'scripts', 'bench'];
 
 /** Paths of all TypeScript files below the repository's source folders, sorted. */
 export function sourcePaths(root: string): string[] {
@@ -33,36 +44,63 @@ export function sourcePaths(root: string): string[] {
     .toSorted();
 }
 
-/** Parses one file. Throws when it is no TypeScript: nothing can be said about its imports then. */
+/** Parses one file. Throws if it is not TypeScript: its imports are then unknown. */
 export function readSourceFile(root: string, path: string): SourceFile {
-  return { path, imports: importsOf(path, readFileSync(join(root, path), 'utf8')) };
+  return parseSource(path, readFileSync(join(root, path), 'utf8'));
 }
 
-/** The imports of a text, in the order of their lines. */
-export function importsOf(path: string, text: string): SourceImport[] {
+function parseSource(path: string, text: string): SourceFile {
   const parsed = parseSync(path, text);
   const [fault] = parsed.errors;
   if (fault !== undefined) {
     throw new Error(`${path}: ${fault.message}`);
   }
-  const found: SourceImport[] = [];
-  const add = (specifier: string, start: number, typeOnly: boolean): void => {
-    found.push({ specifier, line: text.slice(0, start).split('\n').length, typeOnly });
+  const imports: SourceImport[] = [];
+  const exports: SourceExport[] = [];
+  const lineOf = (start: number): number => text.slice(0, start).split('\n').length;
+  const add = (specifier: string, start: number, more: Omit<SourceImport, 'specifier' | 'line'>): void => {
+    imports.push({ specifier, line: lineOf(start), ...more });
   };
   new Visitor({
-    ImportDeclaration: (node) => add(node.source.value, node.start, node.importKind === 'type'),
-    ExportAllDeclaration: (node) => add(node.source.value, node.start, node.exportKind === 'type'),
-    ExportNamedDeclaration: (node) => {
-      if (node.source !== null) {
-        add(node.source.value, node.start, node.exportKind === 'type');
+    ImportDeclaration: ({ source, start, importKind, specifiers }) => {
+      const names = specifiers.map((each) => (each.type === 'ImportSpecifier' ? nameOf(each.imported) : '*'));
+      add(source.value, start, { typeOnly: importKind === 'type', lazy: false, names });
+    },
+    ExportAllDeclaration: ({ source, start, exportKind }) =>
+      add(source.value, start, { typeOnly: exportKind === 'type', lazy: false, names: ['*'] }),
+    ExportNamedDeclaration: ({ source, start, exportKind, specifiers, declaration }) => {
+      if (source !== null) {
+        const names = specifiers.map(({ local }) => nameOf(local));
+        add(source.value, start, { typeOnly: exportKind === 'type', lazy: false, names });
+      }
+      exports.push(...declaredNames(declaration).map((name) => ({ name, line: lineOf(start) })));
+    },
+    ImportExpression: ({ source, start }) => {
+      if (source.type === 'Literal' && typeof source.value === 'string') {
+        add(source.value, start, { typeOnly: false, lazy: true, names: ['*'] });
       }
     },
-    ImportExpression: (node) => {
-      if (node.source.type === 'Literal' && typeof node.source.value === 'string') {
-        add(node.source.value, node.start, false);
-      }
-    },
-    TSImportType: (node) => add(node.source.value, node.start, true),
+    TSImportType: ({ source, start }) => add(source.value, start, { typeOnly: true, lazy: false, names: ['*'] }),
   }).visit(parsed.program);
-  return found;
+  return { path, imports, exports };
+}
+
+function nameOf(node: ESTree.ModuleExportName): string {
+  return node.type === 'Literal' ? node.value : node.name;
+}
+
+/** What a declaration calls its things; a pattern's names as they are bound. */
+function declaredNames(declaration: ESTree.ExportNamedDeclaration['declaration']): string[] {
+  if (declaration === null || !('id' in declaration || 'declarations' in declaration)) {
+    return [];
+  }
+  const bindings = 'declarations' in declaration ? declaration.declarations.map(({ id }) => id) : [declaration.id];
+  return bindings.flatMap((binding) => {
+    if (binding?.type === 'ObjectPattern') {
+      return binding.properties.flatMap((each) =>
+        each.type === 'Property' && each.value.type === 'Identifier' ? [each.value.name] : [],
+      );
+    }
+    return binding?.type === 'Identifier' ? [binding.name] : [];
+  });
 }

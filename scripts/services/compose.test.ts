@@ -98,7 +98,9 @@ function calls(): string[] {
 function environment(env: Record<string, string>): Record<string, string> {
   const mine = Object.entries(process.env).filter(([name]) => !name.startsWith('FACTEUR_'));
   const path = `${join(folder, 'bin')}:${process.env['PATH']}`;
-  return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: path, ...env };
+  // Never in a container, and nothing to be installed by these tests.
+  const named = { FACTEUR_TEST_PGBOUNCER: '/named' };
+  return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: path, ...named, ...env };
 }
 
 const script = (): string => join(folder, 'checkout/scripts/services.ts');
@@ -152,7 +154,9 @@ describe('where an engine runs', () => {
     expect(calls()).toEqual([compose('down --volumes'), compose('down --volumes'), compose('down --volumes')]);
     expect(containers()).toEqual([]);
     expect(existsSync(certificate)).toBe(false);
-    expect(services(['status']).out).toBe('postgres: not running\nredis: not running\nkafka: not running\n');
+    expect(services(['status']).out).toBe(
+      'postgres: not running\nredis: not running\nkafka: not running\npgbouncer: /named\n',
+    );
     expect(readdirSync(join(folder, 'checkout/.services'))).toEqual(['cache']);
   });
 
@@ -171,9 +175,10 @@ describe('where an engine runs', () => {
       FACTEUR_TEST_KAFKA_SASL_USERNAME: 'facteur',
       FACTEUR_TEST_KAFKA_SASL_PASSWORD: 'facteur-test-password',
       FACTEUR_TEST_KAFKA_CA_FILE: expect.stringMatching(/\/ca\.pem$/),
+      FACTEUR_TEST_PGBOUNCER: '/named',
     });
     expect(password).toMatch(/^[0-9a-f]{24}$/);
-    expect(new Set(Object.values(variables)).size).toBe(9);
+    expect(new Set(Object.values(variables)).size).toBe(10);
     expect(steps).toContain(
       `\nadvertised.listeners=PLAIN://${at('PLAIN')},SASL://${at('SASL')},TLS://${at('TLS')},SASLTLS://${at('SASLTLS')}\n`,
     );
@@ -207,7 +212,7 @@ describe('where an engine runs', () => {
   });
 
   test('what was given up half-way is removed as well', () => {
-    // Ends whoever called it, as an impatient person would.
+    // Interrupts its caller, like an impatient user.
     docker("*' up '*) kill -KILL $PPID ;;");
     expect(services(['up'], NAMED).status).toBeNull();
     calls();

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { ContainerPlan, Location, Service } from './service.ts';
+import type { ContainableService, ContainerPlan, Location } from './service.ts';
 
 const FILE = join(import.meta.dirname, 'compose.yaml');
 
@@ -36,7 +36,7 @@ export function engineRuns(): boolean {
 }
 
 /** Chooses where a service will be, and starts nothing yet. */
-export async function planContainer(service: Service, root: string): Promise<PlannedContainer> {
+export async function planContainer(service: ContainableService, root: string): Promise<PlannedContainer> {
   const project = `facteur-services-${randomBytes(4).toString('hex')}`;
   const directory = join(root, project);
   const plan = await service.plan(directory);

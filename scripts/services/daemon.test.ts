@@ -85,11 +85,12 @@ test('the state knows what runs and what died, and names what a killed run left 
   const daemon = await startNode('setInterval(() => {}, 1000)');
   const state = new StateDirectory(directory);
   expect(state.read('up')).toEqual({});
-  const dead = { value: 'y', daemon: { ...daemon, startTicks: '1' } };
-  state.write('up', { alive: { value: 'x', daemon }, dead });
-  expect(Object.keys(state.read('up'))).toEqual(['alive', 'dead']);
-  expect(state.find('up', 'alive')).toEqual({ value: 'x', daemon });
+  const dead = { value: 'y', daemons: [daemon, { ...daemon, startTicks: '1' }] };
+  state.write('up', { alive: { value: 'x', daemons: [daemon] }, dead, young: { value: '', daemons: [daemon] } });
+  expect(Object.keys(state.read('up'))).toEqual(['alive', 'dead', 'young']);
+  expect(state.find('up', 'alive')).toEqual({ value: 'x', daemons: [daemon] });
   expect(state.find('up', 'dead')).toBeUndefined();
+  expect(state.find('up', 'young')).toBeUndefined();
   expect(state.find('up', 'other')).toBeUndefined();
 
   const gone = spawn(process.execPath, ['-e', '']);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-/** A process of ours, so described that it can be told from another one that was given its number later. */
+/** A process of ours, described so that it cannot be confused with a later one with the same pid. */
 export interface DaemonRecord {
   readonly pid: number;
   /** When it started, in the kernel's ticks since boot. */
@@ -28,6 +28,10 @@ export interface DaemonOptions {
   readonly directory: string;
   readonly identity: Identity | undefined;
   readonly stopSignal: 'SIGINT' | 'SIGTERM';
+  /** Laid over our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with the process as soon as it runs. */
+  readonly began?: ((daemon: DaemonRecord) => void) | undefined;
   /** Resolves when the server answers, rejects while it does not. */
   readonly ready: () => Promise<void>;
 }
@@ -35,7 +39,7 @@ export interface DaemonOptions {
 /** How long a server may take to answer, and to stop, in milliseconds. */
 const PATIENCE_MS = 60_000;
 
-/** A new directory for a server's files: short, since sockets may go there, and readable by whoever it runs as. */
+/** A new directory for a server's files: short, since sockets may be in it, and readable by the server's user. */
 export function serverDirectory(name: string, identity: Identity | undefined): string {
   const directory = mkdtempSync(join(tmpdir(), `facteur-${name}-`));
   if (identity !== undefined) {
@@ -63,6 +67,7 @@ export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord>
     detached: true,
     stdio: ['ignore', output, output],
     cwd: options.directory,
+    env: { ...process.env, ...options.env },
     ...options.identity,
     ...(options.argv0 === undefined ? {} : { argv0: options.argv0 }),
   });
@@ -77,6 +82,7 @@ export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord>
     directory: options.directory,
     stopSignal: options.stopSignal,
   };
+  options.began?.(record);
   if (!(await eventually(options.ready, () => child.exitCode === null && child.signalCode === null))) {
     const said = readFileSync(log, 'utf8').trim().split('\n').slice(-15).join('\n');
     await stopDaemon(record);
@@ -88,6 +94,16 @@ export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord>
 /** Whether the process is still there, and still the one that was started. */
 export function isRunning(record: DaemonRecord): boolean {
   return startTicks(record.pid) === record.startTicks;
+}
+
+/** Ends the process and leaves its files, by default with SIGKILL like a crash; resolves when it is gone. */
+export async function killDaemon(record: DaemonRecord, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (isRunning(record)) {
+    process.kill(record.pid, signal);
+  }
+  while (isRunning(record)) {
+    await setTimeout(20);
+  }
 }
 
 /** Ends the process, by force when it takes too long, and removes its files. */
@@ -113,7 +129,7 @@ function assertGone(record: DaemonRecord): void {
 }
 
 /** Field 22 of /proc/PID/stat, counted after the name in parentheses, which may hold anything. A zombie is gone. */
-function startTicks(pid: number): string | undefined {
+export function startTicks(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -1,4 +1,6 @@
-/** What the test broker is told: one node that is broker and controller, with a listener of each kind on loopback. */
+/**
+ * Configuration of the test broker: one node that is broker and controller, with a listener of each kind on loopback.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -66,7 +68,7 @@ export function clientVariables(addresses: Addresses, caFile: string): Record<st
   };
 }
 
-/** Makes a self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for whoever wants to trust it. */
+/** Creates a self-signed certificate for loopback: `broker.p12` for the broker, `ca.pem` for clients. */
 export function keytoolArguments(folder: string): string[][] {
   const store = ['-keystore', join(folder, 'broker.p12'), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD];
   const alias = ['-alias', 'broker'];

@@ -12,7 +12,7 @@ const POM = join(HERE, 'pom.xml');
 export function ensureKafkaJars(context: ServiceContext): string {
   const { cache, say } = context;
   const sums = expectedSums();
-  // Named after what is in it, so that a change of version fetches anew.
+  // Named after its contents, so that a change of version downloads again.
   const folder = join(cache, `kafka-jars-${sha256(Buffer.from([...sums.entries()].join('\n'))).slice(0, 12)}`);
   if (!existsSync(folder)) {
     say('fetching the Kafka broker (once)');
@@ -25,7 +25,7 @@ export function ensureKafkaJars(context: ServiceContext): string {
   return folder;
 }
 
-/** Installs a Java runtime with apt where there is none. The distribution's default is 17 or newer wherever it is current. */
+/** Installs a Java runtime with apt if there is none. The default of current distributions is 17 or newer. */
 export function ensureJava(context: ServiceContext): void {
   ensureCommand(context, 'java', 'default-jre-headless');
 }

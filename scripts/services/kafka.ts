@@ -1,14 +1,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { isRunning, serverDirectory, startDaemon, type DaemonRecord } from './daemon.ts';
+import { serverDirectory, startDaemon } from './daemon.ts';
 import { clientVariables, ensureBrokerFolder, javaArguments } from './kafka-config.ts';
 import { planKafka } from './kafka-container.ts';
 import { ensureJava, ensureKafkaJars } from './kafka-jars.ts';
-import type { Service, ServiceContext, StartedService } from './service.ts';
+import type { ContainableService, ServiceContext, StartedService } from './service.ts';
 
 /** A single-node Kafka broker with a listener of each kind. */
-export const kafka: Service = {
+export const kafka: ContainableService = {
   name: 'kafka',
   variable: 'FACTEUR_TEST_KAFKA_BROKERS',
   start: (context) => startBroker(context, serverDirectory('kafka', undefined)),
@@ -29,17 +28,10 @@ export async function startBroker(context: ServiceContext, directory: string): P
     directory,
     identity: undefined,
     stopSignal: 'SIGTERM',
+    began: context.began,
     ready: async () => assertStarted(log),
   });
-  return { value: addresses.PLAIN, also: clientVariables(addresses, join(directory, 'ca.pem')), daemon };
-}
-
-/** Ends a broker at once and leaves its files, as a crash would; resolves when it is gone. */
-export async function killBroker(daemon: DaemonRecord): Promise<void> {
-  process.kill(daemon.pid, 'SIGKILL');
-  while (isRunning(daemon)) {
-    await sleep(20);
-  }
+  return { value: addresses.PLAIN, also: clientVariables(addresses, join(directory, 'ca.pem')), daemons: [daemon] };
 }
 
 function assertStarted(log: string): void {

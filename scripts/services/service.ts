@@ -8,10 +8,17 @@ export interface Service {
   /** Installs what is absent and starts a server of its own on a free port of 127.0.0.1. */
   start(context: ServiceContext): Promise<StartedService>;
   /**
-   * How it would be started in a container.
+   * How it would be started in a container; absent for what only runs on this machine.
    *
    * @param directory where files of the container may be copied to
    */
+  plan?(directory: string): Promise<ContainerPlan>;
+  /** Rejects, with instructions, if an existing server is unusable. */
+  check?(location: Location): Promise<void>;
+}
+
+/** A service that can be started in a container. */
+export interface ContainableService extends Service {
   plan(directory: string): Promise<ContainerPlan>;
 }
 
@@ -20,6 +27,10 @@ export interface ServiceContext {
   /** Where downloads are kept between runs. */
   readonly cache: string;
   readonly say: (line: string) => void;
+  /** Of the services before this one. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Called with each process as soon as it exists: a start may be interrupted. */
+  readonly began?: (daemon: DaemonRecord) => void;
 }
 
 /** Where a service is. */
@@ -30,15 +41,16 @@ export interface Location {
   readonly also?: Readonly<Record<string, string>>;
 }
 
-/** A server that runs on this machine as a process of ours. */
+/** A server that runs on this machine as processes of ours. */
 export interface StartedService extends Location {
-  readonly daemon: DaemonRecord;
+  /** In the order in which they were started; they are stopped the other way round. */
+  readonly daemons: readonly DaemonRecord[];
 }
 
-/** What compose.yaml is told of a container, and where the service will be then. */
+/** The Compose settings of a container, and the address of the service. */
 export interface ContainerPlan {
   readonly location: Location;
-  /** The variables that stand in compose.yaml. */
+  /** The variables in compose.yaml. */
   readonly environment: Readonly<Record<string, string>>;
   /** Ports of 127.0.0.1 that lead into the container. */
   readonly ports: readonly number[];

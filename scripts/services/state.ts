@@ -28,7 +28,8 @@ export class StateDirectory {
   /** A service of this owner, if it still runs. */
   find(owner: string, name: string): RememberedService | undefined {
     const service = this.read(owner)[name];
-    return service !== undefined && runs(service) ? service : undefined;
+    // One without a value never finished starting.
+    return service !== undefined && service.value !== '' && runs(service) ? service : undefined;
   }
 
   write(owner: string, started: Started): void {
@@ -51,7 +52,9 @@ export class StateDirectory {
 }
 
 function runs(service: RememberedService): boolean {
-  return 'container' in service ? containerRuns(service.container) : isRunning(service.daemon);
+  return 'container' in service
+    ? containerRuns(service.container)
+    : service.daemons.every((daemon) => isRunning(daemon));
 }
 
 function exists(pid: number): boolean {

@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { createContext, runInContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { adversaries, expressionsIn, expressionsOf, type FoundExpression } from './regular-expressions.ts';
+import { sourcePaths } from './source-tree.ts';
+
+// One request must not be able to stop the event loop: whatever text an expression is given, it takes time with the
+// length of the text and not with its square.
+
+const LENGTH = 64 * 1024;
+/** Of the processor, so that whatever else runs on the machine does not count. */
+const LIMIT_MS = 50;
+/** What is as quick as this on an eighth of the length stays below the limit, even if it takes the square. */
+const QUICK_MS = LIMIT_MS / 8 ** 2;
+const ROOT = join(import.meta.dirname, '..');
+const { literals, constructed } = expressionsIn(
+  ROOT,
+  sourcePaths(ROOT).filter((path) => path.startsWith('src/') && !path.endsWith('.test.ts')),
+);
+
+/** All uses of an expression in the product are one of these. */
+function apply({ pattern, flags }: FoundExpression, text: string): void {
+  const expression = new RegExp(pattern, flags);
+  if (expression.global) {
+    text.replaceAll(expression, '');
+  } else {
+    expression.exec(text);
+    text.split(expression, 100_000);
+  }
+}
+
+/** Processor time in milliseconds; the least of a few, since one may have compiled or collected garbage. */
+function timeOf(expression: FoundExpression, text: string, enoughMs: number): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 4 && least > enoughMs; attempt += 1) {
+    const before = process.threadCpuUsage();
+    apply(expression, text);
+    const { user, system } = process.threadCpuUsage(before);
+    least = Math.min(least, (user + system) / 1000);
+  }
+  return least;
+}
+
+/** The first text that takes an expression too long, shortened to be read. */
+function slowest(expression: FoundExpression, patienceMs = 150_000): string | undefined {
+  let text = '';
+  const search = (): string | undefined => {
+    for (const recipe of adversaries(expression)) {
+      text = recipe(LENGTH / 8);
+      if (timeOf(expression, text, QUICK_MS) > QUICK_MS) {
+        text = recipe(LENGTH);
+        const ms = timeOf(expression, text, LIMIT_MS);
+        if (ms > LIMIT_MS) {
+          return `${Math.round(ms)} ms`;
+        }
+      }
+    }
+    return undefined;
+  };
+  const outcome = inTime(search, patienceMs);
+  return outcome && `${outcome} for ${JSON.stringify(`${text.slice(0, 40)} … ${text.slice(-12)}`)}`;
+}
+
+/** An expression may run for years, and only code in its own context can be stopped. */
+function inTime(search: () => string | undefined, patienceMs: number): string | undefined {
+  try {
+    return runInContext('search()', createContext({ search }), { timeout: patienceMs }) as string | undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+      throw error;
+    }
+    return 'no end';
+  }
+}
+
+const cases = literals.map((found) => [`${found.path}:${found.line} /${found.pattern}/${found.flags}`, found] as const);
+
+test.each(cases)('%s takes its time with the length of the text', (_name, found) => {
+  expect(slowest(found)).toBeUndefined();
+});
+
+test('no expression is built at run time, where it cannot be checked', () => {
+  expect(constructed).toEqual([]);
+});
+
+test('every expression is found, and the texts find what is slow', () => {
+  const source = String.raw`
+    const a: RegExp = /^x+$/u;
+    export const f = (text: string): string[] => text.replace(/\/+$/, '').split(/[/]/g);
+    const b = new RegExp('x');
+    const c = RegExp(f('x')[0]);`;
+  const found = expressionsOf('a.ts', source);
+  expect(found.literals.map(({ line, pattern, flags }) => [line, pattern, flags])).toEqual([
+    [2, '^x+$', 'u'],
+    [3, String.raw`\/+$`, ''],
+    [3, '[/]', 'g'],
+  ]);
+  expect(found.constructed).toEqual(['a.ts:4', 'a.ts:5']);
+  for (const pattern of [
+    String.raw`\/+$`,
+    String.raw`([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@/]+@`,
+    String.raw`(?:token|secret)[\w.-]*\s*[:=]`,
+    String.raw`\beyJ[\w-]{8,}\.[\w-]+`,
+    String.raw`^\s*--.*$`,
+    '^(?:a+)+$',
+    '^(a|a)*$',
+    String.raw`<[^>]*>[^<]*<`,
+  ]) {
+    const flags = 'gim';
+    expect({ pattern, slow: slowest({ path: '', line: 1, pattern, flags }, 1000) !== undefined }).toEqual({
+      pattern,
+      slow: true,
+    });
+  }
+});

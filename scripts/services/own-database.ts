@@ -1,0 +1,19 @@
+import { Client } from 'pg';
+
+/** Runs one statement as the DSN's user, on a connection of its own: CREATE DATABASE and the like. */
+export async function administer(dsn: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: dsn });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The same server's DSN with another database. */
+export function withDatabase(dsn: string, database: string): string {
+  const url = new URL(dsn);
+  url.pathname = `/${database}`;
+  return url.href;
+}
