@@ -1,6 +1,6 @@
 import { RUN_MOVES, RUN_STATES, isFinished, type RunState } from '../../src/domain/run-state.ts';
 
-/** One answer that a sender got. Broken connections and 503s are not answers: the sender retries. */
+/** One answer that a sender got. Broken connections, 408s and 503s are not answers: the sender retries. */
 export interface AnswerRecord {
   readonly deliveryId: string;
   readonly status: number;

@@ -16,6 +16,11 @@ import type { Hit, Tripwire } from './wire-proxy.ts';
 const SENDS = 3;
 /** How long a sender waits before it retries without an answer, in milliseconds: on the other replica, as a Service balances. */
 const RETRY_MS = 100;
+/**
+ * Statuses after which a sender retries, as Knative's KafkaSource does; anything else is the answer. A process that was paused
+ * in the middle of a request counts the pause as the sender's and answers 408.
+ */
+const RETRIED: ReadonlySet<number> = new Set([408, 503]);
 /** A run that a dead process had claimed is free after 15 s and found at once; the rest is for a busy machine. */
 const REST_MS = 90_000;
 
@@ -173,8 +178,7 @@ export class ChaosWorld {
     for (let attempt = first; !this.#over; attempt += 1) {
       const replica = this.replicas[attempt % this.replicas.length];
       const answer = await send(replica?.url ?? '', message).catch(() => undefined);
-      // A sender retries without an answer or after a 503; anything else is the answer.
-      if (answer !== undefined && answer.status !== 503) {
+      if (answer !== undefined && !RETRIED.has(answer.status)) {
         this.#answers.push({ deliveryId, status: answer.status, body: answer.body });
         return;
       }
