@@ -77,6 +77,15 @@ test.each(RUN_STATES)(
   },
 );
 
+test('a run is due at the very moment in which it is recorded', async () => {
+  // Time stands still in a transaction, as it does for a millisecond in the embedded database.
+  const due = await db.transaction(async (tx) => {
+    await recordRun(tx, { run: newRun(), claim: false });
+    return tx.query({ text: 'SELECT FROM facteur.runs WHERE due_at <= now()' });
+  });
+  expect(due.rows).toHaveLength(1);
+});
+
 test('many at once of one delivery record it once', async () => {
   const receipts = await Promise.all(
     Array.from({ length: 12 }, () => recordRun(db, { run: newRun({ deliveryId: 'd1' }), claim: true })),

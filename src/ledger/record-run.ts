@@ -40,13 +40,14 @@ const MAX_TRIES = 5;
  * and without a name, whether or not its workflow was created: such a delivery becomes a run, for which the
  * submitter first searches for the workflow. Any other was submitted, and is a duplicate. Commands of older
  * versions have their plain ids there, which must not be mistaken for those of Codex tasks
- * input      in the order of the runs, in which they become due and their events follow each other
+ * input      in the order of the runs, in which they become due and their events follow each other; the first is due at once, since the
+ * embedded engine's clock has milliseconds and the next statement may see the same one
  * placed     the id that the ledger shows, which another family may already have
  * made       the source of the rows in the other tables
  */
 const RECORD = `
 WITH input AS (
-  SELECT *, row_number() OVER () AS place FROM json_to_recordset($1::json) AS input (delivery_id text, delivery_key text, plain_id text, shared_id text, kind text, command text, title text, door text, actor text, state text,
+  SELECT *, row_number() OVER () - 1 AS place FROM json_to_recordset($1::json) AS input (delivery_id text, delivery_key text, plain_id text, shared_id text, kind text, command text, title text, door text, actor text, state text,
     namespace text, workflow_name text, plan json, correlation_id text, traceparent text, user_id text, guild_id text,
     channel_id text, accepted_at timestamptz, claim_seconds float8, retry_of uuid, source_type text, source_ref text,
     idea_status text, payload jsonb, stage text, task_metadata jsonb, run_metadata jsonb, interaction_id text, ephemeral boolean, ping text, quiet boolean)
