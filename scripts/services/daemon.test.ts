@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,8 +102,10 @@ test('the state knows what runs and what died, and names what a killed run left 
   expect(state.orphans()).toEqual([]);
 });
 
-test('a free port can be listened on', async () => {
+test('a free port can be listened on, and is none that the kernel may give away meanwhile', async () => {
   const port = await freePort();
+  const [firstGivenAway] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
+  expect(port).toBeLessThan(Number(firstGivenAway));
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
   expect(server.address()).toMatchObject({ port });

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chownSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -48,15 +49,17 @@ export function serverDirectory(name: string, identity: Identity | undefined): s
   return directory;
 }
 
-/** A port that was free a moment ago. */
+/** Below the ports that Linux gives to whoever asks for any one (from 32768): only a caller of {@link freePort} can take it meanwhile. */
+const PORTS = [10_000, 32_000] as const;
+
+/** A port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer().on('error', reject);
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+  const port = randomInt(...PORTS);
+  const server = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  return promise;
+  return isFree ? port : freePort();
 }
 
 /** Starts a server that outlives this process, and waits until it answers; its output goes to `log` in its directory. */
