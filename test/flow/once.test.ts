@@ -79,6 +79,8 @@ describe.each(DOORS)('%s', (_path, message) => {
     const { body } = await facteur.send(message);
     facteur.cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: body.workflowName });
     expect((await facteur.send(message)).body).toEqual({ ...body, duplicate: true });
+    // The answer does not wait for the mark; a run without one would be looked for when its claim expires.
+    await expectRun(db, 'd1', 'submitted');
     await timePasses(db);
     expect((await facteur.send(message)).body).toEqual({ ...body, duplicate: true });
     expect(created(facteur.cluster)).toEqual([body.workflowName]);
