@@ -3,10 +3,19 @@ import { faultyDatabase, unavailable } from '../../test/support/faulty-database.
 import { countRuns } from '../../test/support/ledger.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { TurnableTimer } from '../../test/support/turnable-timer.ts';
+import type { NewRun } from '../domain/run.ts';
+import { prepareRun } from './record-run.ts';
 import { createRunRecorder, type RecorderLimits } from './run-recorder.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
 
-const USUAL: RecorderLimits = { statements: 1, runs: 64, characters: 100_000, waitMs: 5000, waiting: 1000 };
+const USUAL: RecorderLimits = {
+  statements: 1,
+  runs: 64,
+  characters: 100_000,
+  waitMs: 5000,
+  waiting: 1000,
+  waitingCharacters: 10_000_000,
+};
 
 /** One statement at a time, so that the second run and all after it have to wait. */
 function setUp(limits: Partial<RecorderLimits> = {}) {
@@ -16,6 +25,10 @@ function setUp(limits: Partial<RecorderLimits> = {}) {
   db.faults.before = (name) => void statements.push(name);
   const recorder = createRunRecorder(db, timer, { ...USUAL, ...limits });
   return { db, recorder, statements, timer };
+}
+
+function sizeOf(run: NewRun): number {
+  return prepareRun({ run, claim: true }).json.length;
 }
 
 const ideaOf = (sourceRef: string) => ({
@@ -130,8 +143,11 @@ test('no caller waits forever for a hung database', async () => {
   expect(await countRuns(database.db, 'queued')).toBe(1);
 });
 
-test('while a database hangs only so many wait, and the next are turned away at once', async () => {
-  const { db, recorder } = setUp({ waiting: 2 });
+test.each([
+  ['so many', { waiting: 2 }],
+  ['so much', { waitingCharacters: 2.5 * sizeOf(newRun()) }],
+])('while a database hangs only %s waits, and the next are turned away at once', async (_limit, limits) => {
+  const { db, recorder } = setUp(limits);
   const held = Promise.withResolvers<undefined>();
   db.faults.before = () => held.promise;
   const accepted = [1, 2, 3].map(() => recorder.record(newRun(), true));

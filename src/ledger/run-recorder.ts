@@ -38,9 +38,18 @@ export interface RecorderLimits {
   readonly waitMs: number;
   /** Maximum number of waiting runs; more are refused immediately, before they take memory while Postgres is stuck. */
   readonly waiting: number;
+  /** Likewise of their characters, unless nothing waits: each takes several bytes, in the request and in its row. */
+  readonly waitingCharacters: number;
 }
 
-const LIMITS: RecorderLimits = { statements: 4, runs: 64, characters: 4 * 2 ** 20, waitMs: 5_000, waiting: 500 };
+const LIMITS: RecorderLimits = {
+  statements: 4,
+  runs: 64,
+  characters: 2 ** 20,
+  waitMs: 5_000,
+  waiting: 500,
+  waitingCharacters: 8 * 2 ** 20,
+};
 
 /**
  * While few runs arrive, each has its own statement and does not wait. If more arrive than statements may be in
@@ -84,8 +93,11 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
       if (waiting.length >= limits.waiting) {
         return Promise.reject(tooMany());
       }
+      const prepared = prepareRun({ run, claim });
+      if (waiting.length > 0 && charactersOf(waiting) + prepared.json.length > limits.waitingCharacters) {
+        return Promise.reject(tooMany());
+      }
       return new Promise((resolve, reject) => {
-        const prepared = prepareRun({ run, claim });
         const inContext = AsyncLocalStorage.snapshot();
         const mine: Waiting = {
           run,
@@ -105,6 +117,10 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
       });
     },
   };
+}
+
+function charactersOf(waiting: readonly Waiting[]): number {
+  return waiting.reduce((sum, { prepared }) => sum + prepared.json.length, 0);
 }
 
 function tooMany(): DatabaseError {

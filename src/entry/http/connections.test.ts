@@ -234,6 +234,20 @@ test('one connection too many: the probe is answered, others get 503, and the re
   expect(served[1]?.statuses).toEqual([202, 202]);
 });
 
+test('of a thousand excess clients that say nothing, the oldest makes room for the probe', async () => {
+  await door.close();
+  door = await openDoor({ maxConnections: 1 });
+  await connect();
+  const oldest = await connect();
+  await Promise.all(Array.from({ length: 999 }, () => connect()));
+  const probe = await connect();
+  await probe.send('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+  await probe.hungUp();
+  expect(probe.statuses).toEqual([200]);
+  await oldest.hungUp();
+  expect(oldest.received).toBe('');
+});
+
 test('a client that goes away in the middle of its body leaves nothing behind', async () => {
   const client = await connect();
   await client.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"comm');

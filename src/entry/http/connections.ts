@@ -15,8 +15,11 @@ const COMPLAINTS: Readonly<Record<string, readonly [status: string, error: strin
 };
 const BAD_REQUEST = ['400 Bad Request', 'bad request'] as const;
 
-/** Of sockets that the kernel hands over; more are reset. */
-const MAX_SOCKETS = 10_000;
+/**
+ * Excess clients at a time: each takes some 10 KiB. Another one ends the oldest, so that one that is quick to ask, as a probe is,
+ * has its answer in any flood.
+ */
+const MAX_EXCESS = 1000;
 /** How long an excess client may take to send its request and receive the answer, in milliseconds. */
 const TURN_AWAY_MS = 10_000;
 
@@ -24,6 +27,7 @@ const TURN_AWAY_MS = 10_000;
 export class Connections {
   readonly #max: number;
   readonly #sockets = new Set<Socket>();
+  readonly #excess = new Set<Socket>();
   readonly #exchanges = new WeakMap<Socket, Set<Exchange>>();
 
   /** @param max number of concurrent connections: each active one takes about 30 KiB */
@@ -34,10 +38,9 @@ export class Connections {
   watch(server: Server): void {
     const serve = server.listeners('connection');
     server.removeAllListeners('connection');
-    server.maxConnections = MAX_SOCKETS;
     server.on('connection', (socket: Socket) => {
       if (this.#sockets.size >= this.#max) {
-        turnAway(socket);
+        this.#turnAway(socket);
         return;
       }
       this.#sockets.add(socket);
@@ -77,6 +80,16 @@ export class Connections {
         socket.destroy();
       }
     }
+  }
+
+  #turnAway(socket: Socket): void {
+    const [oldest] = this.#excess;
+    if (this.#excess.size >= MAX_EXCESS) {
+      oldest?.destroy();
+    }
+    this.#excess.add(socket);
+    socket.once('close', () => this.#excess.delete(socket));
+    turnAway(socket);
   }
 
   #begin(exchange: Exchange): void {
