@@ -130,9 +130,9 @@ WITH due AS (
     messages.ping, messages.pinged_at IS NOT NULL AS pinged, messages.quiet,
     messages.token_refused AS "tokenRefused", messages.posts, messages.told_revision AS "toldRevision",
     messages.told_state AS "toldState", messages.told_at AS "toldAt", messages.attempts, messages.abandoned,
-    messages.created_at AS "createdAt", EXISTS (
-      SELECT FROM facteur.messages first
-      WHERE first.run_id = runs.retry_of AND first.interaction_id = messages.interaction_id) AS "interactionTaken",
+    messages.created_at AS "createdAt", (
+      SELECT first.interaction_id FROM facteur.messages first WHERE first.run_id = runs.retry_of
+    ) IS NOT DISTINCT FROM messages.interaction_id AS "interactionTaken",
     (SELECT ${PLACE} AND place.run_id = runs.retry_of) AS "retryOf",
     (SELECT ${PLACE} AND ${DELIVERY_KEY} IN ('retry:' || runs.run_id, 'retry:' || runs.run_id || ':2') AND NOT place.withdrawn LIMIT 1) AS "retriedBy",
     runs.revision, runs.command, runs.title, runs.step, runs.results, runs.state, runs.namespace, runs.workflow_name AS "workflowName",

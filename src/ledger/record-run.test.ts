@@ -5,7 +5,7 @@ import { forceState, newRun } from '../../test/support/runs.ts';
 import { RUN_STATES } from '../domain/run-state.ts';
 import { workflowName } from '../domain/workflow-name.ts';
 import { recordRun } from './record-run.ts';
-import { db, test } from '../../test/support/ledger-fixture.ts';
+import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
 const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
 
@@ -84,6 +84,25 @@ test('a run is due at the very moment in which it is recorded', async () => {
     return tx.query({ text: 'SELECT FROM facteur.runs WHERE due_at <= now()' });
   });
   expect(due.rows).toHaveLength(1);
+});
+
+test('recording reads no other runs, with a plan that was made when there were few', async () => {
+  const { db: counted, close } = await ownConnection();
+  const record = () => recordRun(counted, { run: newRun(), claim: false });
+  // From the sixth time on, Postgres may keep its plan.
+  for (let time = 0; time < 10; time += 1) {
+    await record();
+  }
+  await db.query({
+    text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name, plan,
+        correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+      SELECT gen_random_uuid(), 'old' || n, 'command', 'plan', 'http', 'queued', 'argo', 'old' || n, '{}', '', '', '', '', '',
+        now() FROM generate_series(1, 5000) n`,
+  });
+  const before = await rowsRead(counted);
+  await record();
+  expect((await rowsRead(counted)) - before).toBeLessThan(10);
+  await close();
 });
 
 test('many at once of one delivery record it once', async () => {

@@ -42,7 +42,8 @@ const MAX_TRIES = 5;
  * versions have their plain ids there, which must not be mistaken for those of Codex tasks
  * input      in the order of the runs, in which they become due and their events follow each other; the first is due at once, since the
  * embedded engine's clock has milliseconds and the next statement may see the same one
- * placed     the id that the ledger shows, which another family may already have
+ * placed     the id that the ledger shows, which another family may already have. Not by EXISTS, for which Postgres may read and hash
+ * the whole table, and keep that plan while the table grows
  * made       the source of the rows in the other tables
  */
 const RECORD = `
@@ -64,7 +65,7 @@ WITH input AS (
   ) AS recorded
 ), placed AS (
   SELECT input.*, elsewhere.id AS known_id, elsewhere.queued_at, CASE
-    WHEN EXISTS (SELECT FROM facteur.runs AS taken WHERE taken.delivery_id = input.plain_id) THEN delivery_key
+    WHEN (SELECT run_id FROM facteur.runs WHERE delivery_id = input.plain_id) IS NOT NULL THEN delivery_key
     ELSE plain_id END AS shown_id
   FROM input LEFT JOIN elsewhere USING (delivery_key) WHERE elsewhere.id IS NULL OR is_open
 ), fresh AS (
@@ -101,7 +102,7 @@ WITH input AS (
 ), run AS (
   INSERT INTO codex_kb.task_runs (id, task_id, external_run_id, status, queued_at, metadata, delivery_id)
   SELECT run_id, task.id, CASE state WHEN 'queued' THEN workflow_name END, state, accepted_at, run_metadata, CASE
-    WHEN EXISTS (SELECT FROM codex_kb.task_runs AS taken WHERE taken.delivery_id = made.shared_id) THEN delivery_key
+    WHEN (SELECT taken.id FROM codex_kb.task_runs AS taken WHERE taken.delivery_id = made.shared_id) IS NOT NULL THEN delivery_key
     ELSE shared_id END
   FROM made JOIN idea USING (source_type, source_ref) JOIN task ON task.idea_id = idea.id
 ), event AS (

@@ -1,13 +1,11 @@
 import { describe, expect } from 'vitest';
-import { openTestPostgres } from '../../test/support/database.ts';
 import { runOf, timePasses } from '../../test/support/ledger.ts';
 import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
-import type { Database } from '../clients/postgres/database.ts';
 import { requestCancel, withdrawRun } from './cancel-and-retry.ts';
 import { moveRun } from './move-run.ts';
 import { recordRun } from './record-run.ts';
 import { claimDueRuns, postponeRun, renameRun, settleRun, type ClaimedRun } from './submission-queue.ts';
-import { database, db, test } from '../../test/support/ledger-fixture.ts';
+import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
 const record = async (deliveryId: string): Promise<string> =>
   (await recordRun(db, { run: newRun({ deliveryId }), claim: false })).runId;
@@ -17,26 +15,6 @@ const claimOne = async (): Promise<ClaimedRun> => {
 };
 const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
   (await claimDueRuns(db, { limit, maxActive })).runs.map(({ deliveryId }) => deliveryId).toSorted();
-
-/** Statements of one connection alone, whose statistics the server then counts for sure. */
-async function ownConnection(): Promise<{ db: Database; close(): Promise<void> }> {
-  const { dsn } = database;
-  if (dsn.startsWith('pglite:')) {
-    return { db, close: async () => undefined };
-  }
-  const own = openTestPostgres(dsn, { poolSize: 1 });
-  return { db: own, close: () => own.close() };
-}
-
-/** Rows of runs that were read so far, by whatever scan. */
-async function rowsRead(counted: Database): Promise<number> {
-  await counted.query({ text: 'SELECT pg_stat_force_next_flush()' });
-  const { rows } = await counted.query<{ read: number }>({
-    text: `SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_user_tables
-      WHERE schemaname = 'facteur' AND relname = 'runs'`,
-  });
-  return rows[0]?.read ?? Number.NaN;
-}
 
 /** So that the time that a test takes does not count. */
 async function prolongClaims(): Promise<void> {

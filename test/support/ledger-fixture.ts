@@ -1,5 +1,6 @@
 import { test as plain } from 'vitest';
-import { createTestDatabase } from './database.ts';
+import type { Database } from '../../src/clients/postgres/database.ts';
+import { createTestDatabase, openTestPostgres } from './database.ts';
 import { emptyLedger } from './ledger.ts';
 
 /**
@@ -14,3 +15,23 @@ export const { db } = database;
 export const test = plain
   .extend('closed', { scope: 'worker', auto: true }, ({}, { onCleanup }) => onCleanup(() => database.close()))
   .extend('emptied', { auto: true }, () => emptyLedger(db));
+
+/** Statements of one connection alone, whose statistics the server then counts for sure. */
+export async function ownConnection(): Promise<{ db: Database; close(): Promise<void> }> {
+  const { dsn } = database;
+  if (dsn.startsWith('pglite:')) {
+    return { db, close: async () => undefined };
+  }
+  const own = openTestPostgres(dsn, { poolSize: 1 });
+  return { db: own, close: () => own.close() };
+}
+
+/** Rows of runs that were read so far, by whatever scan. */
+export async function rowsRead(counted: Database): Promise<number> {
+  await counted.query({ text: 'SELECT pg_stat_force_next_flush()' });
+  const { rows } = await counted.query<{ read: number }>({
+    text: `SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_user_tables
+      WHERE schemaname = 'facteur' AND relname = 'runs'`,
+  });
+  return rows[0]?.read ?? Number.NaN;
+}
