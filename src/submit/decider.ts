@@ -86,7 +86,11 @@ export class Decider {
         result.kind === 'postponed' ? Math.max(result.afterMs, backoffMs(decision.attempts, BACKOFF, random())) : 0;
       const settlement: Settlement = result.kind === 'postponed' ? { ...result, delayMs } : result;
       const settled = await settleDecision(db, decision, settlement);
-      if (settled?.messageChanged === true) {
+      if (settled === undefined) {
+        // Another process has it by now, and reports it.
+        return;
+      }
+      if (settled.messageChanged) {
         onChanged();
       }
       if (settlement.kind !== 'postponed') {

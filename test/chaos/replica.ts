@@ -1,4 +1,5 @@
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
+import type { Environment } from '../../src/config/environment.ts';
 import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
 import { startWireProxy, type Hit, type Tripwire, type WireProxy } from './wire-proxy.ts';
 
@@ -10,6 +11,8 @@ export interface ReplicaOptions {
   readonly cluster: SimulatedCluster;
   /** Another facteur than that of this checkout. */
   readonly executable?: string;
+  /** Laid over the test's configuration. */
+  readonly env?: Environment;
 }
 
 /** One of several facteurs on one database, with a wire of its own to each server. */
@@ -29,7 +32,7 @@ export class Replica {
     [this.#process, this.#ready] = this.#begin();
   }
 
-  static async start({ dsn, cluster, executable }: ReplicaOptions): Promise<Replica> {
+  static async start({ dsn, cluster, executable, env: own }: ReplicaOptions): Promise<Replica> {
     const url = new URL(dsn);
     const wires = {
       postgres: await startWireProxy(Number(url.port)),
@@ -41,6 +44,7 @@ export class Replica {
     const folder = temporaryFolder();
     const kubeconfig = cluster.kubeconfig().replace(cluster.url, `http://127.0.0.1:${wires.cluster.port}`);
     const env = {
+      ...own,
       FACTEUR_POSTGRES_DSN: url.href,
       FACTEUR_KUBECONFIG: writeKubeconfig(folder.path, kubeconfig),
     };

@@ -1,12 +1,15 @@
 import { expect } from 'vitest';
 import type { JsonObject } from '../../sandbox/cluster/objects.ts';
 import { nodesIn } from '../../sandbox/cluster/workflow-status.ts';
+import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import type { Plan } from '../../sandbox/cluster/plan.ts';
+import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
 import type { Exchange, Who } from '../../sandbox/discord/people.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
 import { createAnnouncements } from '../../src/ledger/due-work.ts';
+import type { AppContext } from '../../src/service/context.ts';
 import { NAMESPACE, startCluster, TEMPLATE, type Json } from './cluster.ts';
 import { openDiscordDoor, OTHER_ROLE, ROLE, type DiscordDoor } from './discord-door.ts';
 import { expectRun } from './ledger.ts';
@@ -32,6 +35,8 @@ export interface Gate {
   readonly yaml?: string;
   /** Beside the one where the run is requested. */
   readonly channels?: readonly string[];
+  /** Of the facteur. */
+  readonly context?: Partial<AppContext>;
 }
 
 /** Build, ask, deploy. */
@@ -61,7 +66,8 @@ function template({ rules = {}, asks = [] }: Gate): JsonObject {
   };
 }
 
-export interface Waiting extends DiscordDoor {
+/** A run that waits for approval, and what people do about it. */
+export interface AskedRun {
   readonly runId: string;
   readonly workflow: string;
   readonly key: string;
@@ -76,12 +82,11 @@ export interface Waiting extends DiscordDoor {
   node(name: string): Json;
 }
 
+export interface Waiting extends DiscordDoor, AskedRun {}
+
 /** A run that waits for approval, with its message that shows it. */
 export async function waiting(db: Database, gate: Gate = {}): Promise<Waiting> {
-  const cluster = await startCluster({
-    templates: [{ ...TEMPLATE, spec: template(gate) }],
-    defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0, ...gate.plan },
-  });
+  const cluster = await startGatedCluster(gate);
   const yaml = gate.yaml ?? `role_map:\n  plan: ['${ROLE}']\n`;
   const door = await openDiscordDoor({
     db,
@@ -89,19 +94,38 @@ export async function waiting(db: Database, gate: Gate = {}): Promise<Waiting> {
     yaml,
     roles: ['http', 'submit', 'follow', 'notify'],
     discord: { channelIds: ['400000000000000001', ...(gate.channels ?? [])] },
+    ...(gate.context === undefined ? {} : { context: gate.context }),
   });
-  const { people } = door.discord;
+  return { ...door, ...(await askedRun({ db, cluster, discord: door.discord })) };
+}
+
+/** A cluster whose template builds, asks and deploys. */
+export async function startGatedCluster(gate: Gate = {}): Promise<SimulatedCluster> {
+  return startCluster({
+    templates: [{ ...TEMPLATE, spec: template(gate) }],
+    defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0, ...gate.plan },
+  });
+}
+
+interface AskingWorld {
+  readonly db: Queryable;
+  readonly cluster: SimulatedCluster;
+  readonly discord: SimulatedDiscord;
+}
+
+/** Requests a run in Discord, and waits until its message asks for the approval. */
+export async function askedRun({ db, cluster, discord }: AskingWorld): Promise<AskedRun> {
+  const { people } = discord;
   const { interactionId } = await people.command('plan', [{ name: 'objective', value: 'x' }], STARTER);
   const run = await expectRun(db, interactionId, 'running');
   const { run_id: runId, workflow_name: workflow } = run;
   await expect.poll(() => approvalOf(db, runId)).toMatchObject({ state: 'waiting' });
   const { key } = await approvalOf(db, runId);
-  const message = () => door.discord.messages().find((one) => one.interactionId === interactionId)!;
+  const message = () => discord.messages().find((one) => one.interactionId === interactionId)!;
   const shown = () => message().versions.at(-1)?.content ?? '';
   await expect.poll(shown).toContain('waits for approval');
   const id = (action: string) => `facteur:${action}:${runId}:${key}`;
   return {
-    ...door,
     runId,
     workflow,
     key,
