@@ -4,11 +4,7 @@ import { accessTo, startCluster } from '../../test/support/cluster.ts';
 import { applyTemplate } from '../../test/support/templates.ts';
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import type { Timer } from '../base/timer.ts';
-import {
-  startSimulatedDiscord,
-  type SimulatedDiscord,
-  type SimulatedDiscordOptions,
-} from '../../sandbox/discord/discord.ts';
+import { startSimulatedDiscord, type SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { commandsCommand } from './commands.ts';
 
 // What Discord’s API answers, read freely: a wrong shape fails the expectation that follows.
@@ -38,7 +34,7 @@ const MORE = `${YAML}  service:
 `;
 
 /** Discord's limits and the command's waiting go by one clock, which stands still except when somebody waits. */
-async function setUp(options: SimulatedDiscordOptions = {}, cluster?: SimulatedCluster) {
+async function setUp(options: Parameters<typeof startSimulatedDiscord>[0] = {}, cluster?: SimulatedCluster) {
   const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
   const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
   const timer: Timer = {
@@ -272,6 +268,17 @@ describe('commands sync', () => {
     expect((await run(['sync'], YAML, none)).stdout).toContain('global commands\n  = /plan\n');
     expect(await run(['sync', '--guild'], YAML, none)).toMatchObject({ code: 2 });
     expect(await run(['sync', '--guild', '--global'])).toMatchObject({ code: 2 });
+  });
+
+  test('registers a template’s command only in the servers that its annotation names', async () => {
+    const cluster = await startCluster();
+    const { discord, run } = await setUp({}, cluster);
+    const yaml = 'commands_from_templates: { namespaces: [argo-workflows] }';
+    await applyTemplate(cluster, 'here', { annotations: { guilds: discord.guildId } });
+    expect((await run(['sync'], yaml)).stdout).toContain('  + /here\n');
+    expect((await run(['sync', '--global'], yaml)).stdout).toMatch(
+      /commands\n  \. \/here exists only in server \d+: use --guild\n(?:  \+ \/.*\n){4}4 changes made/,
+    );
   });
 
   test('waits when Discord asks to, and goes on where it was', async () => {

@@ -4,7 +4,7 @@ import type { DiscordClient } from '../clients/discord/client.ts';
 import type { CommandDefinition } from '../domain/command.ts';
 import type { Difference, Step } from '../entry/discord/registration-diff.ts';
 import { applyStep, patiently, readPlan, type Patience } from '../entry/discord/registration-sync.ts';
-import { registrations } from '../entry/discord/registration.ts';
+import { registrationsIn } from '../entry/discord/registration.ts';
 import type { CliIo } from './io.ts';
 import { printable } from './table.ts';
 
@@ -32,8 +32,9 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
   };
   io.stdout.write(`${guildId === undefined ? 'global commands' : `commands of server ${guildId}`}\n`);
   const { differences, steps, noRoom } = await patiently(patience, () =>
-    readPlan(client, guildId, registrations(commands), () => () => prune),
+    readPlan(client, guildId, registrationsIn(commands, guildId), () => () => prune),
   );
+  io.stdout.write(elsewhere(commands, guildId));
   const undone = [...steps, ...noRoom];
   for (const difference of differences.filter((each) => !undone.some((step) => step === each))) {
     io.stdout.write(lineOf(difference, prune));
@@ -53,6 +54,16 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
     throw new FacteurError('commands.no_room', message, { retryable: false });
   }
   io.stdout.write(`${summary(steps.length, dryRun)}\n`);
+}
+
+/** The commands that are not registered here because their template names other servers, one line each. */
+function elsewhere(commands: Readonly<Record<string, CommandDefinition>>, guildId: string | undefined): string {
+  return Object.entries(commands)
+    .filter(([, { guilds }]) => guilds !== undefined && (guildId === undefined || !guilds.includes(guildId)))
+    .map(
+      ([name, { guilds = [] }]) => `  . /${printable(name)} exists only in server ${guilds.join(', ')}: use --guild\n`,
+    )
+    .join('');
 }
 
 /** Stops after a failed step: in particular, no command is deleted for one that could not be created. */

@@ -27,7 +27,7 @@ import {
   type ReadPlan,
   type RegistrationClient,
 } from './registration-sync.ts';
-import { registrations, type Registration } from './registration.ts';
+import { registrationsIn, type Registration } from './registration.ts';
 
 interface RegistrarTimings {
   /** How long the commands must stay the same before they are registered. */
@@ -139,7 +139,8 @@ export class CommandRegistrar {
 
   async #syncScope(scope: CommandScope, snapshot: CommandSnapshot, signal: AbortSignal): Promise<Outcome> {
     const { db, logger, guildId: onlyGuild } = this.#deps;
-    const wanted = wantedIn(snapshot, scope.guildId, onlyGuild);
+    const guildId = scope.guildId === '' ? undefined : scope.guildId;
+    const wanted = registrationsIn(snapshot.commands, guildId, guildId === onlyGuild);
     const sha256 = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
     const last = await findCommandSync(db, scope);
     const count = (problem: string): void => {
@@ -287,18 +288,6 @@ class Settling {
 /** The servers to which templates limit their commands. */
 function guildsOf({ commands }: CommandSnapshot): readonly string[] {
   return Object.values(commands).flatMap(({ guilds = [] }) => guilds);
-}
-
-/** What belongs into a place: commands for all servers, or in a server those that are only for it. */
-function wantedIn(
-  { commands }: CommandSnapshot,
-  guildId: string,
-  onlyGuild: string | undefined,
-): readonly Registration[] {
-  const fits = Object.entries(commands).filter(([, { guilds }]) =>
-    guilds === undefined ? guildId === (onlyGuild ?? '') : guilds.includes(guildId),
-  );
-  return registrations(Object.fromEntries(fits));
 }
 
 /** By id where it is known: somebody else's command may have the name of one of ours by now. */

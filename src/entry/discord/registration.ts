@@ -33,6 +33,23 @@ const SUBCOMMAND = 1;
 const GROUP = 2;
 const TYPES: Readonly<Record<OptionType, number>> = { string: 3, integer: 4, boolean: 5, number: 10 };
 
+/**
+ * The commands that belong in one place, in their order: those limited to servers only in these.
+ *
+ * @param guildId a server; undefined is all of them
+ * @param takesOthers whether commands without such a limit belong there, too
+ */
+export function registrationsIn(
+  commands: Readonly<Record<string, CommandDefinition>>,
+  guildId: string | undefined,
+  takesOthers = true,
+): readonly Registration[] {
+  const fits = Object.entries(commands).filter(([, { guilds }]) =>
+    guilds === undefined ? takesOthers : guildId !== undefined && guilds.includes(guildId),
+  );
+  return registrations(Object.fromEntries(fits));
+}
+
 /** All commands, in their order. */
 export function registrations(commands: Readonly<Record<string, CommandDefinition>>): readonly Registration[] {
   const byTop = Map.groupBy(Object.entries(commands), ([name]) => wordsOf(name)[0]);
