@@ -1,27 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { array, assert, constantFrom, nat, oneof, option, property, record, string, uniqueArray } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { checkCommand } from '../../sandbox/discord/command-rules.ts';
 import { registrations } from '../entry/discord/registration.ts';
+import { FIXTURE_RULES as RULES, TEMPLATE_FIXTURES, templateFixtures } from '../../test/support/template-fixtures.ts';
 import { commandCharacters } from './command-size.ts';
-import { readTemplateCommand, type TemplateCommand, type TemplateRules } from './template-command.ts';
+import { readTemplateCommand, type TemplateCommand } from './template-command.ts';
 
-const FIXTURES = new URL('../../test/fixtures/template-commands/', import.meta.url);
-
-const RULES: TemplateRules = {
-  parameters: { cluster: 'lab' },
-  roleMap: { ops: ['500000000000000001', '500000000000000003'] },
-  defaultRoles: [],
-  serviceAccounts: ['deployer'],
-};
-
-const TEMPLATES = parseAllDocuments(readFileSync(new URL('templates.yaml', FIXTURES), 'utf8')).map(
-  (document, index) => ({
-    title: (document.commentBefore ?? document.contents?.commentBefore ?? `template ${index}`).trim(),
-    template: document.toJS() as Record<string, unknown>,
-  }),
-);
+const TEMPLATES = templateFixtures();
 
 /** Everything that a reader should see of a command, one line each. */
 function shown({ name, definition, roles, faults }: TemplateCommand): string {
@@ -45,7 +30,7 @@ test('every fixture becomes the command, or has the faults, that the golden file
     return `# ${title}\n${command === undefined ? 'no command\n' : shown(command)}`;
   });
   expect(golden.length).toBeGreaterThanOrEqual(40);
-  await expect(golden.join('\n')).toMatchFileSnapshot(new URL('golden.txt', FIXTURES).pathname);
+  await expect(golden.join('\n')).toMatchFileSnapshot(new URL('golden.txt', TEMPLATE_FIXTURES).pathname);
 });
 
 test.each(TEMPLATES)('what is registered for it keeps Discord’s limits: $title', ({ template }) => {

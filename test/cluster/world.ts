@@ -57,7 +57,7 @@ export async function openWorld(kubeconfig: string, argo: string): Promise<World
 }
 
 /** Service accounts that workflows of the tests have beside those that ship. */
-const TEST_ACCOUNTS = ['default', 'nobody'];
+const TEST_ACCOUNTS = ['default', 'nobody', 'deployer'];
 
 /** Of what ships, only two things are changed: where its pods run, since nobody here has the image, and the list of accounts. */
 function onStandIn(manifest: Manifest): Manifest {
