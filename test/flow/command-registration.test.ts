@@ -1,9 +1,10 @@
-import { describe, expect, vi } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 import { systemTimer } from '../../src/base/timer.ts';
 import { commandsCommand } from '../../src/cli/commands.ts';
 import { runCommandLine, type CliRun } from '../support/cli.ts';
 import type { Json } from '../support/cluster.ts';
 import { MINIMAL_ENV } from '../support/config.ts';
+import { turnableClock } from '../support/database-clock.ts';
 import { discordEnv, openDiscordDoor } from '../support/discord-door.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
@@ -162,6 +163,70 @@ describe('registering', () => {
     world.start();
     await expectSynced(world, 2);
     expect(await world.names()).toEqual(['deploy', 'plan']);
+  });
+});
+
+describe('the daily check', () => {
+  const MINUTE_MS = 60_000;
+  const DAY_MS = 24 * 60 * MINUTE_MS;
+
+  /** What somebody with access to the application may do at any time. */
+  async function drift(world: RegistrationWorld): Promise<void> {
+    const { rows } = await db.query<Json>({ text: 'SELECT name, discord_id AS id FROM facteur.registered_commands' });
+    const idOf = (name: string): string => rows.find((one) => one.name === name).id;
+    await world.api('PATCH', { description: 'Theirs' }, idOf('build'));
+    await world.api('DELETE', undefined, idOf('deploy'));
+  }
+
+  test('repairs what somebody deleted or edited in Discord, and writes nothing otherwise', async () => {
+    const clock = await turnableClock(db);
+    onTestFinished(() => clock.setAhead(0));
+    const world = await RegistrationWorld.open();
+    world.apply(['build', 'deploy', 'kept']);
+    const first = world.start();
+    await expectSynced(world, 1);
+    await first();
+    await drift(world);
+    const [changesBefore, readsBefore] = [world.changes().length, world.reads()];
+    const changes = (): readonly string[] => world.changes().slice(changesBefore);
+
+    await clock.setAhead(DAY_MS - MINUTE_MS);
+    const early = world.start();
+    await vi.waitFor(() => expect(world.log.join('')).toContain('have not changed'));
+    await early();
+    expect([changes(), world.reads()]).toEqual([[], readsBefore]);
+
+    await clock.setAhead(DAY_MS + MINUTE_MS);
+    const due = world.start();
+    await expectSynced(world, 2);
+    await due();
+    expect([changes(), world.reads()]).toEqual([['put build', 'put deploy'], readsBefore + 1]);
+    const repaired = ((await world.api('GET')) as Json[]).map(({ name, description }) => `${name}: ${description}`);
+    expect(repaired.toSorted()).toEqual(['build: Version 1', 'deploy: Version 1', 'kept: Version 1', 'plan: Plan']);
+
+    await clock.setAhead(2 * DAY_MS + 2 * MINUTE_MS);
+    world.start();
+    await expectSynced(world, 3);
+    expect(changes()).toEqual(['put build', 'put deploy']);
+
+    // What it created again is still its own.
+    world.apply(['build', 'kept']);
+    await expectSynced(world, 4);
+    expect(changes().slice(2)).toEqual(['delete deploy']);
+  });
+
+  test('comes without a restart and without a change of the commands', async () => {
+    const world = await RegistrationWorld.open({}, { settleMs: 20, spacingMs: 60, checkMs: 100 });
+    world.apply(['build', 'deploy']);
+    world.start();
+    await expectSynced(world, 1);
+    const before = world.changes().length;
+    await drift(world);
+    const byIt = (): readonly string[] => world.changes().slice(before).toSorted();
+    await expect.poll(byIt).toEqual(['delete deploy', 'put build', 'put build', 'put deploy']);
+    const synced = world.synced();
+    await expectSynced(world, synced + 3);
+    expect(byIt()).toHaveLength(4);
   });
 });
 

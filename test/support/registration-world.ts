@@ -20,31 +20,34 @@ const PLAN: CommandDefinition = {
   ...{ description: 'Plan', options: [], parameters: {}, ephemeral: false, action: 'dispatch', configured: true },
 };
 
-/** Discord and facteur's waits go by one clock; the registrar's own times are moments. */
+type Timings = NonNullable<ConstructorParameters<typeof CommandRegistrar>[0]['timings']>;
+const MOMENTS: Timings = { settleMs: 20, spacingMs: 60 };
+
+/** Discord and facteur's waits go by one clock; the registrar's own times are moments, unless the test gives others. */
 export class RegistrationWorld {
   readonly discord: SimulatedDiscord;
   readonly catalogue: CommandCatalogue;
-  readonly log: string[];
-  readonly #timer: Timer;
+  readonly log: string[] = [];
+  readonly #time: { ms: number };
+  readonly #timings: Timings;
 
-  private constructor(discord: SimulatedDiscord, log: string[], timer: Timer) {
+  private constructor(discord: SimulatedDiscord, time: { ms: number }, timings: Timings) {
     this.discord = discord;
-    this.log = log;
-    this.#timer = timer;
+    this.#time = time;
+    this.#timings = timings;
     this.catalogue = new CommandCatalogue({ commands: { plan: PLAN }, roleMap: {} }, this.#logger(), true);
   }
 
-  static async open(options: SimulatedDiscordOptions = {}): Promise<RegistrationWorld> {
+  static async open(options: SimulatedDiscordOptions = {}, timings = MOMENTS): Promise<RegistrationWorld> {
     const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
     const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
     onTestFinished(() => discord.close());
-    const timer: Timer = {
-      elapsedMs: () => time.ms,
-      sleep: async (ms) => {
-        time.ms += ms;
-      },
-    };
-    return new RegistrationWorld(discord, [], timer);
+    return new RegistrationWorld(discord, time, timings);
+  }
+
+  /** Lets time pass for Discord and for its client. */
+  advance(ms: number): void {
+    this.#time.ms += ms;
   }
 
   #logger() {
@@ -74,16 +77,17 @@ export class RegistrationWorld {
 
   /** Starts a process that registers. @returns what SIGTERM does */
   start(applicationId = this.discord.applicationId): () => Promise<void> {
+    const timer: Timer = { elapsedMs: () => this.#time.ms, sleep: async (ms) => this.advance(ms) };
     const client = createDiscordClient({
       apiBaseUrl: this.discord.apiBaseUrl,
       applicationId,
       botToken: new Secret(this.discord.botToken),
       version: 'test',
-      elapsedMs: () => this.#timer.elapsedMs(),
+      elapsedMs: () => timer.elapsedMs(),
     });
     const registrar = new CommandRegistrar({
       ...{ db: database.db, discord: client, catalogue: this.catalogue, applicationId, guildId: this.discord.guildId },
-      ...{ timer: this.#timer, logger: this.#logger(), timings: { settleMs: 20, spacingMs: 60 } },
+      ...{ timer, logger: this.#logger(), timings: this.#timings },
     });
     const stop = new AbortController();
     const done = registrar.run(stop.signal);
@@ -131,6 +135,11 @@ export class RegistrationWorld {
     return this.discord.history.entries
       .filter(({ kind }) => kind === 'command.changed')
       .map(({ by, text }) => `${by} ${text}`);
+  }
+
+  /** How often what is registered was read. */
+  reads(): number {
+    return (this.discord.state()['requests'] as Record<string, number>)['command.list'] ?? 0;
   }
 
   synced(): number {
