@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
@@ -31,6 +31,13 @@ async function commandNames(): Promise<ReadonlySet<string>> {
   }
   return new Set(program.commands.map((command) => command.name()));
 }
+
+test.each([
+  ['config/example.yaml', 'examples/facteur.yaml'],
+  ['docs/examples/codex-task.json', 'examples/codex-task.json'],
+])('%s, a name of the Go service’s README, leads to %s', (theirs, ours) => {
+  expect(realpathSync(join(ROOT, theirs))).toBe(realpathSync(join(ROOT, ours)));
+});
 
 describe.each(DOCUMENTS)('%s', (path) => {
   const text = readFileSync(join(ROOT, path), 'utf8');
