@@ -24,6 +24,6 @@ test('what is opened is closed', () => {
 
 test('makes no stream of every run: a label is the place or the level of a line, never an id', () => {
   const labels = [...CONFIG.matchAll(/target_label\s*=\s*"(\w+)"/g)].map(([, label]) => label);
-  expect(labels.toSorted()).toEqual(['component', 'namespace', 'pod', 'service_name']);
+  expect(labels.toSorted()).toEqual(['component', 'job', 'namespace', 'pod', 'service_name']);
   expect(CONFIG).toContain('values = { level = "" }');
 });

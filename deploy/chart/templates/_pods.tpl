@@ -16,7 +16,7 @@
 {{/* The OTEL_* variables. */}}
 {{- define "facteur.telemetry" -}}
 {{- $prometheus := ternary (dict "OTEL_METRICS_EXPORTER" "prometheus") dict .Values.serviceMonitor.enabled -}}
-{{- toYaml (mergeOverwrite (dict "OTEL_RESOURCE_ATTRIBUTES" (printf "service.namespace=%s" .Release.Namespace)) .Values.telemetry $prometheus) -}}
+{{- toYaml (mergeOverwrite (dict "OTEL_SERVICE_NAMESPACE" .Release.Namespace) .Values.telemetry $prometheus) -}}
 {{- end }}
 
 {{/* A change of the configuration restarts the pods. */}}
