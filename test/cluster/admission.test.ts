@@ -108,6 +108,17 @@ describe('facteur’s account', () => {
     ).toMatchObject({ status: 200 });
   });
 
+  test('may send a status without contents, as the Go service does', async () => {
+    const api = await asFacteur();
+    const status = { startedAt: null, finishedAt: null };
+    expect(await create(api, REF, 'argo-workflows', { status })).toMatchObject({ status: 201 });
+    for (const more of [{ nodes: {} }, { phase: 'Running' }, { storedWorkflowTemplateSpec: STEPS }]) {
+      const answer = await create(api, REF, 'argo-workflows', { status: { ...status, ...more } });
+      expect(answer.status).toBe(422);
+      expect(messageOf(answer)).toContain('may not create a workflow with a status');
+    }
+  });
+
   test('is limited in every namespace where a Role lets it create workflows', async () => {
     const namespace = 'admission-test';
     await ensureNamespace(bench.world.api, namespace);
