@@ -70,6 +70,24 @@ test('Argo CD never prunes topics, databases and sealed secrets', () => {
   }
 });
 
+test('the way back, which prunes what the Go service does not have, deletes nothing that has contents', () => {
+  const before = new Set(GO.map((manifest) => identityOf(manifest)));
+  const pruned = OURS.filter((manifest) => !before.has(identityOf(manifest))).map(({ kind }) => kind);
+  expect(new Set(pruned)).toEqual(
+    new Set([
+      'ConfigMap',
+      'CronJob',
+      'NetworkPolicy',
+      'PodDisruptionBudget',
+      'Role',
+      'RoleBinding',
+      'Service',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+    ]),
+  );
+});
+
 test('no topic of another application is declared', () => {
   const topics = OURS.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
   expect(topics.toSorted()).toEqual(['discord.commands.incoming', 'discord.commands.incoming.dlq']);
