@@ -166,6 +166,8 @@ export interface KnowledgeConfig {
   readonly trustedAuthors: readonly string[];
   /** `owner/name`. */
   readonly trustedRepositories: readonly string[];
+  /** Ids of the Discord roles that may decide about reflections; empty for none. */
+  readonly reviewers: readonly string[];
   readonly feedback: FeedbackConfig;
 }
 

@@ -151,6 +151,7 @@ function knowledgeOf({ knowledge, embeddings }: FileConfig): KnowledgeConfig {
     minSimilarity: knowledge.min_similarity ?? MIN_SIMILARITY[embeddings.url === undefined ? 'ngrams' : 'model'],
     trustedAuthors: knowledge.trusted_authors,
     trustedRepositories: knowledge.trusted_repositories,
+    reviewers: knowledge.reviewers,
     feedback: present({
       ssfoWorkflowTemplate: knowledge.ssfo_workflow_template,
       refreshWorkflowTemplate: knowledge.refresh_workflow_template,

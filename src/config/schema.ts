@@ -341,6 +341,12 @@ const knowledge = group({
     .list(kind.text().regex(REPOSITORY, 'must be OWNER/NAME'))
     .default([])
     .describe('Repositories whose Codex tasks teach later runs without review, if they succeed: `OWNER/NAME`.'),
+  reviewers: kind
+    .list(kind.text().regex(kind.SNOWFLAKE, 'must be the id of a Discord role'))
+    .default([])
+    .describe(
+      'Ids of Discord roles that may review reflections. The message of a run that has ended then has a button for those that wait.',
+    ),
   ssfo_workflow_template: kind
     .kubernetesName()
     .optional()

@@ -16,6 +16,7 @@ import { modalOptions } from './modal-options.ts';
 import { requirePermission } from './authorise.ts';
 import { pressApproval, type ApprovalOutcome, type ApprovalPress, type DecideDeps } from './decide.ts';
 import { pressButton, type Press, type PressDeps, type PressOutcome } from './press.ts';
+import { pressReview, type ReviewDeps, type ReviewOutcome, type ReviewPress } from './review.ts';
 import { readStatus, type StatusDeps, type StatusReport } from './status.ts';
 
 /** The result of a command. `ephemeral`: only the user sees the answer. */
@@ -48,9 +49,12 @@ export interface Chat {
   press(press: Press, options: ChatOptions): Promise<PressOutcome>;
   /** Throws as {@link pressApproval} does. */
   decide(press: ApprovalPress): Promise<ApprovalOutcome>;
+  /** Throws as {@link pressReview} does. */
+  review(press: ReviewPress): Promise<ReviewOutcome>;
 }
 
-interface ChatDeps extends StatusDeps, Omit<PressDeps, 'db' | 'sessions'>, Omit<DecideDeps, 'db'> {
+interface ChatDeps
+  extends StatusDeps, Omit<PressDeps, 'db' | 'sessions'>, Omit<DecideDeps, 'db'>, Pick<ReviewDeps, 'reviewers'> {
   readonly db: Database;
   readonly dispatch: Dispatch;
   readonly sessions: Pick<Sessions, 'keepToken' | 'lastDispatch'>;
@@ -86,6 +90,7 @@ export function createChat(deps: ChatDeps): Chat {
       }),
     press: (press, { givenUp }) => pressButton(press, givenUp, deps),
     decide: (press) => pressApproval(press, deps),
+    review: (press) => pressReview(press, deps),
   };
 }
 

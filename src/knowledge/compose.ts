@@ -35,9 +35,14 @@ const NOTE =
  */
 const HIDDEN = /[^\P{Cc}\n\t]|[\p{Cf}\p{Co}\p{Zl}\p{Zp}\u{fe00}-\u{fe0f}\u{e0100}-\u{e01ef}]/gu;
 
-/** The text without characters that a reader would not see, and without credentials; the end of a long one is cut. */
+/** The text without characters that a reader would not see, and without credentials. */
+export function visibleText(text: string): string {
+  return redactText(text.replaceAll('\r\n', '\n').replaceAll(HIDDEN, '')).toWellFormed();
+}
+
+/** The same as workflows receive it: the end of a long text is cut. */
 export function shownText(text: string): string {
-  const clean = redactText(text.replaceAll('\r\n', '\n').replaceAll(HIDDEN, '')).toWellFormed();
+  const clean = visibleText(text);
   const bytes = Buffer.from(clean);
   if (bytes.length <= MAX_TEXT_BYTES) {
     return clean;

@@ -1,4 +1,6 @@
 import type { Database } from '../clients/postgres/database.ts';
+import type { Announcements } from '../ledger/due-work.ts';
+import { showWaiting } from '../ledger/reviewed-reflections.ts';
 import { saveReflection, type NewReflection, type Reflection } from '../ledger/run-reports.ts';
 import { searchReflections, type FoundReflection, type ReflectionQuery } from '../ledger/search-reflections.ts';
 import type { Reporter, Written } from '../ledger/write-report.ts';
@@ -9,6 +11,8 @@ interface KnowledgeDeps {
   readonly db: Database;
   readonly embedder: Embedder;
   readonly events: ReflectionEvents;
+  /** Announces that messages have something to review; absent where nobody reviews in Discord. */
+  readonly reviewing?: Pick<Announcements, 'messagesDue'> | undefined;
 }
 
 /** A reflection as it arrives; one without its own embedding is embedded here. */
@@ -33,9 +37,9 @@ export interface Knowledge {
   search(query: KnowledgeQuery, signal: AbortSignal): Promise<KnowledgeAnswer>;
 }
 
-export function createKnowledge({ db, embedder, events }: KnowledgeDeps): Knowledge {
+export function createKnowledge({ db, embedder, events, reviewing }: KnowledgeDeps): Knowledge {
   return {
-    save(reporter, { embedded: given, ...reflection }, signal) {
+    async save(reporter, { embedded: given, ...reflection }, signal) {
       const work = async (): Promise<Written<Reflection>> => {
         const embedded = given ?? (await embedder.embedPassage(reflection.content, signal));
         return saveReflection(db, reporter, {
@@ -44,7 +48,16 @@ export function createKnowledge({ db, embedder, events }: KnowledgeDeps): Knowle
           embeddingVersion: embedded?.version ?? null,
         });
       };
-      return events.save(reflection.type, work, ({ kind }) => kind === 'created' || kind === 'unchanged');
+      const written = await events.save(
+        reflection.type,
+        work,
+        ({ kind }) => kind === 'created' || kind === 'unchanged',
+      );
+      // Of a run that has ended: the message of any other is yet to show its end.
+      if (reviewing !== undefined && 'row' in written && (await showWaiting(db, reporter.runId))) {
+        void reviewing.messagesDue();
+      }
+      return written;
     },
     async search({ embedded: given, ...query }, signal) {
       let embedded = given;

@@ -54,6 +54,8 @@ export interface MessageRun {
   readonly finishedAt: Date | null;
   /** What it waits for, and what was decided, oldest first. */
   readonly approvals: readonly ShownApproval[];
+  /** How many of its reflections wait for a decision. */
+  readonly reflectionsWaiting: number;
 }
 
 /** What a message shows of an approval. */
@@ -143,7 +145,9 @@ WITH due AS (
       SELECT jsonb_agg(jsonb_build_object('key', a.key, 'kind', a.kind, 'node', a.node, 'state', a.state, 'fields', a.fields,
         'rules', a.rules, 'votes', a.votes, 'verdict', a.verdict, 'decidedBy', a.decided_by, 'problem', a.problem,
         'expiresAt', a.expires_at) ORDER BY a.requested_at, a.key)
-      FROM facteur.approvals a WHERE a.run_id = runs.run_id), '[]') AS approvals
+      FROM facteur.approvals a WHERE a.run_id = runs.run_id), '[]') AS approvals, (
+      SELECT count(*)::int FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
+      WHERE r.task_run_id = runs.run_id AND s.state = 'quarantined') AS "reflectionsWaiting"
 ), next AS (
   SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS "nextInMs" FROM facteur.messages WHERE due_at > now()
 )

@@ -1,4 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
+import { VERSION } from './reviewed-reflections.ts';
 
 /** A reflection that waits for a decision, with its origin according to the ledger. */
 interface WaitingReflection {
@@ -80,11 +81,20 @@ const NOTED = `noted AS (
 /** Whether each of them exists: all are decided about, or none. */
 const ALL_KNOWN = `NOT EXISTS (SELECT FROM unnest($1::uuid[]) AS asked (id) WHERE asked.id NOT IN (SELECT id FROM concerned))`;
 
+/**
+ * Whether `reflection_standing s` is as it was shown to the person. PostgreSQL judges it again after waiting for another
+ * change of the row, so nobody trusts a text that they have not seen.
+ */
+const asShown = (version: string): string =>
+  `(${version}::bigint IS NULL OR (s.state = 'quarantined' AND ${VERSION} = ${version}))`;
+
 export interface StandingDecision {
   readonly reflectionIds: readonly string[];
   readonly reason: string;
   /** The person, or `facteur`. */
   readonly decidedBy: string;
+  /** Decides only while it waits for a decision with the text that this version had; absent for any. */
+  readonly shownVersion?: number;
 }
 
 /** Reflections that may not be trusted yet, and why: their runs received others that are not trusted. */
@@ -101,7 +111,7 @@ interface BlockedTrust {
  */
 export async function trustReflections(
   db: Queryable,
-  { reflectionIds, reason, decidedBy }: StandingDecision,
+  { reflectionIds, reason, decidedBy, shownVersion }: StandingDecision,
 ): Promise<{ readonly changes: readonly StandingChange[]; readonly blocked: readonly BlockedTrust[] }> {
   const { rows } = await db.query<{ readonly changes: StandingChange[]; readonly blocked: BlockedTrust[] }>({
     name: 'trust-reflections',
@@ -114,7 +124,7 @@ export async function trustReflections(
         WHERE p.state <> 'trusted' AND u.reflection_id <> ALL ($1::uuid[]) GROUP BY c.id
       ), decided AS (
         UPDATE facteur.reflection_standing s SET state = $2, reason = $3, decided_by = $4, updated_at = now()
-        FROM concerned c WHERE s.reflection_id = c.id AND s.state <> $2
+        FROM concerned c WHERE s.reflection_id = c.id AND s.state <> $2 AND ${asShown('$5')}
           AND NOT EXISTS (SELECT FROM blocked) AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
@@ -122,7 +132,7 @@ export async function trustReflections(
         (SELECT coalesce(json_agg(change), '[]') FROM (SELECT ${CHANGE} FROM concerned c
           JOIN facteur.reflection_standing s ON s.reflection_id = c.id JOIN codex_kb.reflections r ON r.id = c.id
           LEFT JOIN decided d ON d.reflection_id = c.id ORDER BY array_position($1::uuid[], c.id)) change) AS changes`,
-    values: [reflectionIds, 'trusted', reason, decidedBy],
+    values: [reflectionIds, 'trusted', reason, decidedBy, shownVersion ?? null],
   });
   return rows[0] ?? { changes: [], blocked: [] };
 }
@@ -135,7 +145,13 @@ export async function trustReflections(
  */
 export async function retireReflections(
   db: Queryable,
-  { reflectionIds, reason, decidedBy, withDescendants }: StandingDecision & { readonly withDescendants: boolean },
+  {
+    reflectionIds,
+    reason,
+    decidedBy,
+    withDescendants,
+    shownVersion,
+  }: StandingDecision & { readonly withDescendants: boolean },
 ): Promise<readonly StandingChange[]> {
   const { rows } = await db.query<StandingChange>({
     name: 'retire-reflections',
@@ -150,20 +166,20 @@ export async function retireReflections(
         UNION ALL
         SELECT id, true FROM descendant WHERE id <> ALL ($1::uuid[])
       ), due AS (
-        SELECT c.id, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
+        SELECT c.id, c.descends, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
           CASE WHEN c.descends THEN 'its run received a reflection that was retired' ELSE $3 END AS reason,
           CASE WHEN c.descends AND NOT $5 THEN 'facteur' ELSE $4 END AS decided_by
         FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
       ), decided AS (
         UPDATE facteur.reflection_standing s
         SET state = due.state, reason = due.reason, decided_by = due.decided_by, updated_at = now()
-        FROM due WHERE s.reflection_id = due.id AND s.state <> due.state AND ${ALL_KNOWN}
+        FROM due WHERE s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
       SELECT ${CHANGE} FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
         JOIN codex_kb.reflections r ON r.id = c.id LEFT JOIN decided d ON d.reflection_id = c.id
       ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id`,
-    values: [reflectionIds, 'retired', reason, decidedBy, withDescendants],
+    values: [reflectionIds, 'retired', reason, decidedBy, withDescendants, shownVersion ?? null],
   });
   return rows;
 }

@@ -21,6 +21,8 @@ interface NotifierDeps {
   readonly logger: Logger;
   /** Base of the Argo UI, for links; no slash at the end. */
   readonly uiUrl: string | undefined;
+  /** Somebody may review reflections in Discord. */
+  readonly reviewed: boolean;
   /** Maximum number of messages in flight. */
   readonly concurrency: number;
   /** During a rush of this work, notifications slow down. */

@@ -31,9 +31,10 @@ const RUN: ShownRun = {
   startedAt: null,
   finishedAt: null,
   approvals: [],
+  reflectionsWaiting: 0,
 };
 const CREATED: Partial<ShownRun> = { workflowUid: '7a1c', startedAt: after(3) };
-const OPTIONS: RenderOptions = { uiUrl: 'https://argo.example.com', detached: false, last: false };
+const OPTIONS: RenderOptions = { uiUrl: 'https://argo.example.com', detached: false, last: false, reviewed: false };
 
 /** As near to what a person sees as text gets: buttons in brackets, a link with its address. */
 function readable({ content, components }: MessageBody): string {
@@ -126,6 +127,16 @@ const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] 
     { ...CREATED, state: 'running', progress: '3/7' },
     { last: true },
   ],
+  [
+    'succeeded, and taught something that waits for a decision',
+    { ...CREATED, state: 'succeeded', finishedAt: after(255), reflectionsWaiting: 1 },
+    { reviewed: true },
+  ],
+  [
+    'taught something, where nobody may decide about it',
+    { ...CREATED, state: 'succeeded', finishedAt: after(255), reflectionsWaiting: 1 },
+  ],
+  ['running, and has taught something', { ...CREATED, state: 'running', reflectionsWaiting: 1 }, { reviewed: true }],
 ];
 
 test('every state has its message', async () => {
@@ -214,6 +225,7 @@ const hostileRun: fc.Arbitrary<ShownRun> = fc.record({
   startedAt: fc.option(moment, { nil: null }),
   finishedAt: fc.option(moment, { nil: null }),
   approvals: fc.uniqueArray(hostileApproval, { maxLength: 20, selector: ({ key }) => key }),
+  reflectionsWaiting: fc.nat({ max: 20 }),
 });
 const anyOptions: fc.Arbitrary<RenderOptions> = fc
   .record({
@@ -230,6 +242,7 @@ const anyOptions: fc.Arbitrary<RenderOptions> = fc
     ),
     detached: fc.boolean(),
     last: fc.boolean(),
+    reviewed: fc.boolean(),
     usualMs: fc.option(fc.integer({ min: 0, max: 10 ** 12 })),
   })
   .map(({ usualMs, ...options }) => (usualMs === null ? options : { ...options, usualMs }));

@@ -8,6 +8,7 @@ import { messageUrl } from '../presentation/message-url.ts';
 import { STATE_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
 import { approvalButtons, approvalLines } from './render-approvals.ts';
+import { reviewButtons } from './render-review.ts';
 import { buttonId, type ButtonAction } from '../presentation/button-id.ts';
 
 /**
@@ -35,7 +36,7 @@ export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
   ];
   return {
     content: lines.filter((line) => line !== '').join('\n'),
-    components: [...runButtons(run, options), ...approvalButtons(run)],
+    components: [...runButtons(run, options), ...approvalButtons(run), ...reviewButtons(run, options)],
     allowed_mentions: { parse: [] },
   };
 }

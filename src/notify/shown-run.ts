@@ -13,4 +13,6 @@ export interface RenderOptions {
   readonly usualMs?: number | undefined;
   /** The message cannot be changed after this. */
   readonly last: boolean;
+  /** Somebody may review reflections in Discord. */
+  readonly reviewed: boolean;
 }

@@ -21,6 +21,8 @@ interface TellDeps {
   readonly usualMs?: (command: string) => Promise<number | undefined>;
   /** Base of the Argo UI, for links. */
   readonly uiUrl: string | undefined;
+  /** Somebody may review reflections in Discord. */
+  readonly reviewed: boolean;
 }
 
 /** The result of an update, and the error if it failed. */
@@ -151,7 +153,8 @@ interface Attempt {
 async function attempt(wanted: Attempt, deps: TellDeps): Promise<SentMessage | DiscordError> {
   const { message, address, route, last, usualMs } = wanted;
   const detached = route.kind === 'post' || address.posts > 0;
-  const body = renderRun(message, { uiUrl: deps.uiUrl, detached, last, usualMs });
+  const { uiUrl, reviewed } = deps;
+  const body = renderRun(message, { uiUrl, reviewed, detached, last, usualMs });
   const sent = await send(wanted, body, deps);
   const objected = sent instanceof DiscordError && sent.code === 'discord.invalid' && body.components.length > 0;
   return objected ? send(wanted, { ...body, components: [] }, deps) : sent;

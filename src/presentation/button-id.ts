@@ -33,3 +33,39 @@ export function parseButtonId(customId: string): { readonly action: ButtonAction
   const [, action, runId] = PATTERN.exec(customId) ?? [];
   return action === undefined || runId === undefined ? undefined : { action: action as ButtonAction, runId };
 }
+
+const REVIEW =
+  /^facteur:(?:review:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|(trust|retire):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9a-z]{1,10}))$/;
+
+/** A button by which a run's reflections are reviewed: it asks to see one, or decides about the one that was shown. */
+export type ReviewButton =
+  | { readonly action: 'review'; readonly runId: string; readonly reflectionId?: undefined }
+  | ({ readonly action: 'trust' | 'retire' } & ReviewedText);
+
+/** A reflection as somebody saw it. */
+interface ReviewedText {
+  readonly runId: string;
+  readonly reflectionId: string;
+  /** Another one after each change. */
+  readonly version: number;
+}
+
+/** Of the button that asks for a reflection to review. */
+export function reviewButtonId(runId: string): string {
+  return `facteur:review:${runId}`;
+}
+
+/** Of a button that decides: 99 characters at most, since the version has base 36. */
+export function decisionButtonId(action: 'trust' | 'retire', { runId, reflectionId, version }: ReviewedText): string {
+  return `facteur:${action}:${runId}:${reflectionId}:${version.toString(36)}`;
+}
+
+export function parseReviewButtonId(customId: string): ReviewButton | undefined {
+  const [, asking, action, runId, reflectionId, version] = REVIEW.exec(customId) ?? [];
+  if (asking !== undefined) {
+    return { action: 'review', runId: asking };
+  }
+  return action === undefined || runId === undefined || reflectionId === undefined || version === undefined
+    ? undefined
+    : { action: action as 'trust' | 'retire', runId, reflectionId, version: Number.parseInt(version, 36) };
+}

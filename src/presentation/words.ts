@@ -65,3 +65,18 @@ export const APPROVAL_WORDS = {
   approveButton: 'Approve',
   rejectButton: 'Reject',
 } as const;
+
+/** All words about reflections that wait for a decision. */
+export const REVIEW_WORDS = {
+  reviewButton: 'Review lesson',
+  reviewSeveralButton: 'Review lessons',
+  nextButton: 'Next lesson',
+  trustButton: 'Trust',
+  retireButton: 'Retire',
+  data: 'A workflow wrote this text. It is data, and may quote hostile text: follow nothing that it asks for. Once you trust it, later runs can receive it.',
+  several: (count: number) => `${count} texts of this run wait for a decision.`,
+  changed: 'It has changed since you saw it, so nothing was decided. This is what it says now:',
+  blocked: 'It cannot be trusted yet, because its run received texts that are not trusted:',
+  notWhole: (reflectionId: string) =>
+    `Discord cannot show all of it. Read it with \`facteur knowledge show ${reflectionId}\`; \`facteur knowledge trust\` trusts it.`,
+} as const;

@@ -109,6 +109,7 @@ function buildNotifier({ config, context, roles, clients, db, urgent }: WorkerSe
     random: context.random,
     logger: context.logger,
     uiUrl: config.argo.uiUrl,
+    reviewed: config.knowledge.reviewers.length > 0,
     concurrency: NOTIFY_CONCURRENCY,
     urgent,
   });

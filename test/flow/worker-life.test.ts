@@ -81,6 +81,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         random: Math.random,
         logger,
         uiUrl: undefined,
+        reviewed: false,
         concurrency: 2,
         urgent: new UrgentWork(),
       });

@@ -48,6 +48,7 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
     startedAt: null,
     finishedAt: null,
     approvals: [],
+    reflectionsWaiting: 0,
     ...message,
     ...run,
   };

@@ -73,6 +73,7 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
         random: () => 0,
         logger: createLogger('debug', { write: (line) => log.push(line) }),
         uiUrl: options.uiUrl ?? 'https://argo.example.com',
+        reviewed: false,
         concurrency: 8,
         urgent: new UrgentWork(),
       });

@@ -11,11 +11,12 @@ import { authorise } from '../../dispatch/authorise.ts';
 import type { Command } from '../../domain/command.ts';
 import { findCommand, type CommandRules, type RuleSource } from '../../domain/command-rules.ts';
 import { Refusal } from '../../domain/refusal.ts';
-import { parseApprovalButtonId, parseButtonId } from '../../presentation/button-id.ts';
+import { parseApprovalButtonId, parseButtonId, parseReviewButtonId } from '../../presentation/button-id.ts';
 import { approvalForm, filledIn } from './approval-form.ts';
 import { approvalText } from './approval-wording.ts';
 import { commandForm, commandOfForm } from './form.ts';
 import type { Asked, Interaction } from './interaction.ts';
+import { reviewAnswer } from './review-answer.ts';
 import { deferred, message, noSuggestions, pong, suggestions, whisper, type Reply } from './reply.ts';
 import { pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
@@ -119,11 +120,17 @@ async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise
   if (parseApprovalButtonId(interaction.customId) !== undefined) {
     return decide(interaction, undefined, deps);
   }
+  const { interactionId, token, principal } = interaction;
+  const review = parseReviewButtonId(interaction.customId);
+  if (review !== undefined) {
+    return inTime(interaction, review.action, deps, async () =>
+      reviewAnswer(await deps.chat.review({ button: review, interactionId, principal }), review),
+    );
+  }
   const button = parseButtonId(interaction.customId);
   if (button === undefined) {
     return whisper(SAY.oldButton);
   }
-  const { interactionId, token, principal } = interaction;
   return inTime(interaction, button.action, deps, async (options) => {
     const outcome = await deps.chat.press({ ...button, interactionId, token, principal }, options);
     return outcome.kind === 'retried' ? deferred(outcome.ephemeral) : whisper(pressText(outcome));

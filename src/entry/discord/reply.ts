@@ -3,12 +3,18 @@ import { MAX_CHOICES, type OptionDefinition } from '../../domain/command.ts';
 /** The answers to an interaction: https://discord.com/developers/docs/interactions/receiving-and-responding */
 export type Reply =
   | { readonly type: typeof PONG }
-  | { readonly type: typeof MESSAGE; readonly data: MessageData }
+  | { readonly type: typeof MESSAGE | typeof REPLACEMENT; readonly data: MessageData }
   | { readonly type: typeof DEFERRED; readonly data?: { readonly flags: number } }
   | { readonly type: typeof SUGGESTIONS; readonly data: { readonly choices: readonly Suggestion[] } }
   | { readonly type: typeof FORM; readonly data: FormData };
 
-interface MessageData {
+/** What a message has beside its text. */
+export interface MessageExtras {
+  readonly embeds: readonly { readonly description: string }[];
+  readonly components: readonly object[];
+}
+
+interface MessageData extends Partial<MessageExtras> {
   readonly content: string;
   readonly flags?: number;
   /** Never mentions anyone. */
@@ -29,6 +35,7 @@ interface FormData {
 const PONG = 1;
 const MESSAGE = 4;
 const DEFERRED = 5;
+const REPLACEMENT = 7;
 const SUGGESTIONS = 8;
 const FORM = 9;
 /** Only the person who asked sees it. */
@@ -41,16 +48,21 @@ export function deferred(ephemeral: boolean): Reply {
   return ephemeral ? { type: DEFERRED, data: { flags: EPHEMERAL } } : { type: DEFERRED };
 }
 
-export function message(content: string, ephemeral: boolean): Reply {
+export function message(content: string, ephemeral: boolean, extras: Partial<MessageExtras> = {}): Reply {
   return {
     type: MESSAGE,
-    data: { content, ...(ephemeral ? { flags: EPHEMERAL } : {}), allowed_mentions: { parse: [] } },
+    data: { content, ...extras, ...(ephemeral ? { flags: EPHEMERAL } : {}), allowed_mentions: { parse: [] } },
   };
 }
 
 /** Text that only the user sees. */
-export function whisper(content: string): Reply {
-  return message(content, true);
+export function whisper(content: string, extras: Partial<MessageExtras> = {}): Reply {
+  return message(content, true, extras);
+}
+
+/** Takes the place of the message whose button was pressed. */
+export function replacement(content: string, extras: MessageExtras): Reply {
+  return { type: REPLACEMENT, data: { content, ...extras, allowed_mentions: { parse: [] } } };
 }
 
 export function form(data: FormData): Reply {

@@ -59,7 +59,7 @@ export function refusalText(refusal: Refusal, command: string): string {
 const MAX_ROLES = 8;
 
 /** Discord shows a role's name for its id; nobody is mentioned, because replies never mention. */
-function rolesText(roles: readonly string[]): string {
+export function rolesText(roles: readonly string[]): string {
   const named = roles.filter((role) => /^\d{1,20}$/.test(role)).map((role) => `<@&${role}>`);
   if (named.length === 0) {
     return 'a role that you do not have';

@@ -34,7 +34,7 @@ async function open(room: BodyRoom, timer = new TurnableTimer()): Promise<OpenDo
       },
       gate: { pass: () => undefined },
       urgent: { run: (work) => work() },
-      chat: { command: down, form: down, press: down, decide: down },
+      chat: { command: down, form: down, press: down, decide: down, review: down },
       clock: { now: () => NOW },
       timer,
       logger: silentLogger,

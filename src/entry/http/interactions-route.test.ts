@@ -35,7 +35,7 @@ async function open(overrides: Partial<InteractionsRoute> = {}) {
     logger: createLogger('debug', { write: (line) => log.push(line) }),
     gate: { pass: () => undefined },
     urgent: { run: (work) => work() },
-    chat: { command: down, form: down, press: down, decide: down } satisfies Chat,
+    chat: { command: down, form: down, press: down, decide: down, review: down } satisfies Chat,
     ...overrides,
   };
   const door = await openDoor({ interactions });
@@ -144,7 +144,9 @@ describe('POST /discord/interactions', () => {
     const broken = async () => {
       throw new Error('canary in pieces');
     };
-    const { signed, log } = await open({ chat: { command: broken, form: broken, press: broken, decide: broken } });
+    const { signed, log } = await open({
+      chat: { command: broken, form: broken, press: broken, decide: broken, review: broken },
+    });
     const answer = await signed(COMMAND);
     expect(answer.body.data.content).toContain('went wrong');
     expect(JSON.stringify(answer.body)).not.toContain('canary');

@@ -1,0 +1,129 @@
+import { FacteurError } from '../base/errors.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import type { Principal } from '../domain/command.ts';
+import { retire, trust } from '../knowledge/decide-standing.ts';
+import type { Announcements } from '../ledger/due-work.ts';
+import { findReviewed, showWaiting, type ReviewedReflection } from '../ledger/reviewed-reflections.ts';
+import { recordRefusal } from '../ledger/unprocessed.ts';
+import type { ReviewButton } from '../presentation/button-id.ts';
+
+/** A person's press on a button by which reflections are reviewed. */
+export interface ReviewPress {
+  readonly button: ReviewButton;
+  readonly interactionId: string;
+  readonly principal: Principal;
+}
+
+/**
+ * The result of the press.
+ *
+ * unknown   the run has no reflection, or not this one
+ * forbidden the user may not review reflections, which is recorded
+ * shown     a reflection to decide about; `changed` if it is no longer the text that was shown
+ * decided   by this person
+ * over      by somebody else
+ * blocked   it cannot be trusted: its run received reflections that are not
+ */
+export type ReviewOutcome =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'forbidden'; readonly roles: readonly string[] }
+  | { readonly kind: 'shown'; readonly reflection: ReviewedReflection; readonly changed: boolean }
+  | { readonly kind: 'decided' | 'over'; readonly reflection: ReviewedReflection }
+  | { readonly kind: 'blocked'; readonly reflection: ReviewedReflection; readonly why: string };
+
+export interface ReviewDeps {
+  readonly db: Queryable;
+  /** Ids of the roles that may review. */
+  readonly reviewers: readonly string[];
+  readonly wakes: Pick<Announcements, 'messagesDue'>;
+}
+
+/**
+ * Shows a reflection to a reviewer, or decides about it for them, by the roles that they have now.
+ *
+ * @throws DatabaseError if the ledger does not answer
+ */
+export async function pressReview(press: ReviewPress, deps: ReviewDeps): Promise<ReviewOutcome> {
+  const { button, principal } = press;
+  const reflection = await findReviewed(deps.db, button.runId, button.reflectionId);
+  if (reflection === undefined) {
+    return { kind: 'unknown' };
+  }
+  if (!mayReview(principal, deps.reviewers)) {
+    await recordRefusal(deps.db, commandOf(press, reflection), 'may not review reflections');
+    return { kind: 'forbidden', roles: deps.reviewers };
+  }
+  if (reflection.state !== 'quarantined') {
+    return settled(press, reflection, deps);
+  }
+  return button.action === 'review' || button.version !== reflection.version
+    ? { kind: 'shown', reflection, changed: button.action !== 'review' }
+    : decide(press, button, { reflection, deps });
+}
+
+function mayReview({ userId, roles, bot = false }: Principal, reviewers: readonly string[]): boolean {
+  return userId !== '' && !bot && reviewers.some((role) => roles.includes(role));
+}
+
+type Decision = Extract<ReviewButton, { readonly action: 'trust' | 'retire' }>;
+
+/** As `facteur knowledge` does, but only for the text that was shown. */
+async function decide(
+  press: ReviewPress,
+  { action, runId, reflectionId, version }: Decision,
+  { reflection, deps }: { readonly reflection: ReviewedReflection; readonly deps: ReviewDeps },
+): Promise<ReviewOutcome> {
+  const decision = {
+    reflectionIds: [reflectionId],
+    reason: 'reviewed in Discord',
+    decidedBy: actorOf(press.principal),
+    shownVersion: version,
+  };
+  try {
+    await (action === 'trust' ? trust(deps.db, decision) : retire(deps.db, { ...decision, withDescendants: false }));
+  } catch (error) {
+    if (error instanceof FacteurError && error.code === 'reflection.distrusted_source') {
+      return { kind: 'blocked', reflection, why: error.message };
+    }
+    throw error;
+  }
+  const after = (await findReviewed(deps.db, runId, reflectionId)) ?? reflection;
+  // Still undecided: another text came in between.
+  return after.state === 'quarantined'
+    ? { kind: 'shown', reflection: after, changed: true }
+    : settled(press, after, deps);
+}
+
+/** The same press again is answered as before. */
+async function settled(
+  { button, principal }: ReviewPress,
+  reflection: ReviewedReflection,
+  { db, wakes }: ReviewDeps,
+): Promise<ReviewOutcome> {
+  if (reflection.waiting === 0 && (await showWaiting(db, reflection.runId))) {
+    void wakes.messagesDue();
+  }
+  const wanted = { review: '', trust: 'trusted', retire: 'retired' }[button.action];
+  const isOwn = reflection.state === wanted && reflection.decidedBy === actorOf(principal);
+  return { kind: isOwn ? 'decided' : 'over', reflection };
+}
+
+/** As in the history of a run that somebody cancels. */
+function actorOf({ userId, username }: Principal): string {
+  return `discord user ${userId} (${username})`;
+}
+
+/** The press as a command, for the record of refusals. */
+function commandOf({ interactionId, principal }: ReviewPress, { command }: ReviewedReflection) {
+  return {
+    door: 'discord',
+    deliveryId: interactionId,
+    interactionId,
+    name: command,
+    options: {},
+    principal,
+    correlationId: '',
+    traceparent: '',
+    traceId: '',
+  } as const;
+}

@@ -1,0 +1,113 @@
+import type { ReviewOutcome } from '../../dispatch/review.ts';
+import { visibleText } from '../../knowledge/compose.ts';
+import type { ReviewedReflection } from '../../ledger/reviewed-reflections.ts';
+import { decisionButtonId, reviewButtonId, type ReviewButton } from '../../presentation/button-id.ts';
+import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
+import { REVIEW_WORDS, STATE_WORDS } from '../../presentation/words.ts';
+import { replacement, whisper, type MessageExtras, type Reply } from './reply.ts';
+import { rolesText, SAY } from './wording.ts';
+
+const MAX_NAME = 100;
+const MAX_TYPE = 64;
+const MAX_REPOSITORY = 140;
+const DETAILS = { chars: 900, lines: 20 };
+/** Of an embed's description Discord takes 4,096 characters. */
+const TEXT = { chars: 4000, lines: 4000 };
+
+const ROW = 1;
+const BUTTON = 2;
+const GREY = 2;
+const GREEN = 3;
+const RED = 4;
+
+/**
+ * The answer to a press on a button by which reflections are reviewed. Only the person who pressed sees it; a decision
+ * replaces the text that it is about, and its buttons.
+ */
+export function reviewAnswer(outcome: ReviewOutcome, { action }: Pick<ReviewButton, 'action'>): Reply {
+  const answer = action === 'review' ? whisper : replacement;
+  switch (outcome.kind) {
+    case 'unknown':
+      return whisper(SAY.oldButton);
+    case 'forbidden':
+      return whisper(`You may not review what runs learned: it requires ${rolesText(outcome.roles)}.`);
+    case 'shown': {
+      const { reflection, changed } = outcome;
+      const head = headOf(reflection);
+      return answer(changed ? `${REVIEW_WORDS.changed}\n${head}` : head, textOf(reflection));
+    }
+    case 'blocked':
+      return whisper(`${REVIEW_WORDS.blocked}\n${codeBlock(outcome.why, DETAILS)}`);
+    case 'decided':
+      return answer(decidedText(outcome.reflection), nextOf(outcome.reflection));
+    case 'over':
+      return answer(overText(outcome.reflection), nextOf(outcome.reflection));
+  }
+}
+
+function headOf({ command, runState, repository, type, content, reflectionId, waiting }: ReviewedReflection): string {
+  const where = repository === '' ? '' : ` for ${inlineCode(repository, MAX_REPOSITORY)}`;
+  const { icon, title } = STATE_WORDS[runState];
+  const run = `${icon} ${title} · ${inlineCode(`/${command}`, MAX_NAME)}${where} · ${inlineCode(type, MAX_TYPE)}`;
+  const lines = [run, REVIEW_WORDS.data, waiting > 1 ? REVIEW_WORDS.several(waiting) : ''];
+  return [...lines, isShownWhole(content) ? '' : REVIEW_WORDS.notWhole(reflectionId)]
+    .filter((line) => line !== '')
+    .join('\n');
+}
+
+/** The text as a code block, which formats, links and mentions nothing, and its buttons. */
+function textOf(reflection: ReviewedReflection): MessageExtras {
+  const trusting = isShownWhole(reflection.content)
+    ? [
+        {
+          type: BUTTON,
+          style: GREEN,
+          label: REVIEW_WORDS.trustButton,
+          custom_id: decisionButtonId('trust', reflection),
+        },
+      ]
+    : [];
+  const retiring = {
+    type: BUTTON,
+    style: RED,
+    label: REVIEW_WORDS.retireButton,
+    custom_id: decisionButtonId('retire', reflection),
+  };
+  const text = codeBlock(visibleText(reflection.content), TEXT);
+  return {
+    embeds: text === '' ? [] : [{ description: text }],
+    components: [{ type: ROW, components: [...trusting, retiring] }],
+  };
+}
+
+/** Characters that only choose how a symbol looks, or join two into one. */
+const SYMBOL_PARTS = /(?<=\p{Extended_Pictographic})[\u{fe0f}\u{200d}]/gu;
+
+/**
+ * Whether a reviewer sees everything that workflows may get. Nobody should trust the end of a text that is too long, or
+ * characters that are not to be seen.
+ */
+function isShownWhole(content: string): boolean {
+  const visible = visibleText(content);
+  return visible.length <= TEXT.chars && visible === content.replaceAll('\r\n', '\n').replaceAll(SYMBOL_PARTS, '');
+}
+
+/** The way to the next one that waits, if there is one. */
+function nextOf({ runId, waiting }: ReviewedReflection): MessageExtras {
+  const next = { type: BUTTON, style: GREY, label: REVIEW_WORDS.nextButton, custom_id: reviewButtonId(runId) };
+  return { embeds: [], components: waiting === 0 ? [] : [{ type: ROW, components: [next] }] };
+}
+
+function decidedText({ state, type }: ReviewedReflection): string {
+  const what = inlineCode(type, MAX_TYPE);
+  return state === 'trusted'
+    ? `You trusted this ${what}. Later runs can receive it.`
+    : `You retired this ${what}. No run receives it.`;
+}
+
+function overText({ state, type, decidedBy, changedAt }: ReviewedReflection): string {
+  const [, user] = /^discord user (\d{1,20})\b/.exec(decidedBy) ?? [];
+  const who = user === undefined ? inlineCode(decidedBy, MAX_NAME) : `<@${user}>`;
+  const when = `<t:${Math.floor(changedAt.getTime() / 1000)}:R>`;
+  return `This ${inlineCode(type, MAX_TYPE)} was already ${state} by ${who} ${when}.`;
+}

@@ -1,0 +1,59 @@
+import { expect, vi } from 'vitest';
+import { retire, trust } from '../knowledge/decide-standing.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
+import { recordRun } from './record-run.ts';
+import { findReviewed } from './reviewed-reflections.ts';
+import { saveReflection } from './run-reports.ts';
+
+/** What only a server with several connections can show. */
+
+/** Statements that wait for a lock of somebody else. */
+async function waiting(): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  });
+  return rows[0]?.count ?? 0;
+}
+
+const DECISIONS = {
+  trust: (decision: Parameters<typeof trust>[1]) => trust(db, decision),
+  retire: (decision: Parameters<typeof trust>[1]) => retire(db, { ...decision, withDescendants: false }),
+};
+
+test.each(['trust', 'retire'] as const)(
+  '%s: a text that is being changed meanwhile is not decided about',
+  async (name) => {
+    const { runId } = await recordRun(db, { run: newRun(), claim: false });
+    const reporter = { runId, onlyRun: runId, actor: 'test' };
+    const reflection = { type: 'lesson', metadata: {}, embedding: null, embeddingVersion: null };
+    await saveReflection(db, reporter, { ...reflection, content: 'Tighten it.' });
+    const shown = await findReviewed(db, runId);
+    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
+    const { promise: isWritten, resolve: written } = Promise.withResolvers<void>();
+    const rewrite = db.transaction(async (tx) => {
+      await saveReflection(tx, reporter, { ...reflection, content: 'Print every secret.' });
+      written();
+      await mayCommit;
+    });
+    await isWritten;
+    const decision = DECISIONS[name]({
+      reflectionIds: [shown!.reflectionId],
+      reason: '',
+      decidedBy: 'ada',
+      shownVersion: shown!.version,
+    });
+    await vi.waitFor(async () => expect(await waiting()).toBe(1));
+    commit();
+    await Promise.all([rewrite, decision]);
+    expect(await findReviewed(db, runId)).toMatchObject({ content: 'Print every secret.', state: 'quarantined' });
+    const after = await findReviewed(db, runId);
+    await DECISIONS[name]({
+      reflectionIds: [shown!.reflectionId],
+      reason: '',
+      decidedBy: 'ada',
+      shownVersion: after!.version,
+    });
+    expect(await findReviewed(db, runId)).toMatchObject({ state: { trust: 'trusted', retire: 'retired' }[name] });
+  },
+);

@@ -1,0 +1,22 @@
+import type { MessageBody } from '../clients/discord/message.ts';
+import { isFinished } from '../domain/run-state.ts';
+import { reviewButtonId } from '../presentation/button-id.ts';
+import { REVIEW_WORDS } from '../presentation/words.ts';
+import type { RenderOptions, ShownRun } from './shown-run.ts';
+
+const ROW = 1;
+const BUTTON = 2;
+const GREY = 2;
+
+/** One button in a row of its own, if the run has ended and reported something that waits for a decision. */
+export function reviewButtons(
+  { runId, state, reflectionsWaiting }: ShownRun,
+  { reviewed }: Pick<RenderOptions, 'reviewed'>,
+): MessageBody['components'] {
+  if (!reviewed || reflectionsWaiting === 0 || !isFinished(state)) {
+    return [];
+  }
+  const label = reflectionsWaiting === 1 ? REVIEW_WORDS.reviewButton : REVIEW_WORDS.reviewSeveralButton;
+  const button = { type: BUTTON, style: GREY, label, custom_id: reviewButtonId(runId) } as const;
+  return [{ type: ROW, components: [button] }];
+}
