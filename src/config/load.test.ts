@@ -126,6 +126,15 @@ describe('where values come from', () => {
       commit: 'abc',
     });
   });
+
+  test.each([
+    ['without a model', '', 0.3],
+    ['with an E5 model', 'embeddings: { url: http://x/v1, model: intfloat/multilingual-e5-small }', 0.84],
+    ['with another model', 'embeddings: { url: http://x/v1, model: text-embedding-3-small }', 0.35],
+    ['where it is set', 'embeddings: { url: http://x/v1, model: e5-large }\nknowledge: { min_similarity: 0.9 }', 0.9],
+  ])('the least similarity %s', async (_where, yaml, expected) => {
+    expect((await loadYaml(yaml)).config.knowledge.minSimilarity).toBe(expected);
+  });
 });
 
 describe('what the file may look like', () => {

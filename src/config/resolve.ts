@@ -141,14 +141,25 @@ function embeddingsOf({ embeddings }: FileConfig): EmbeddingsConfig | undefined 
       };
 }
 
-/** Hashed n-grams are less alike than a model's embeddings of equal meaning. */
-const MIN_SIMILARITY = { ngrams: 0.25, model: 0.35 } as const;
+/**
+ * What about one in twenty unrelated texts reaches (docs/knowledge.md). To E5 models all texts are similar; other models
+ * were not measured.
+ */
+const MIN_SIMILARITY = { ngrams: 0.3, e5: 0.84, model: 0.35 } as const;
+const E5_MODEL = /(?:^|[^a-z0-9])e5(?:[^a-z0-9]|$)/i;
+
+function minSimilarity({ url, model = '' }: FileConfig['embeddings']): number {
+  if (url === undefined) {
+    return MIN_SIMILARITY.ngrams;
+  }
+  return E5_MODEL.test(model) ? MIN_SIMILARITY.e5 : MIN_SIMILARITY.model;
+}
 
 function knowledgeOf({ knowledge, embeddings }: FileConfig): KnowledgeConfig {
   return {
     enabled: knowledge.enabled,
     holdout: knowledge.holdout,
-    minSimilarity: knowledge.min_similarity ?? MIN_SIMILARITY[embeddings.url === undefined ? 'ngrams' : 'model'],
+    minSimilarity: knowledge.min_similarity ?? minSimilarity(embeddings),
     trustedAuthors: knowledge.trusted_authors,
     trustedRepositories: knowledge.trusted_repositories,
     reviewers: knowledge.reviewers,
