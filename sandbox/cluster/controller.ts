@@ -7,7 +7,7 @@ import { textField, type ApiObject, type JsonObject } from './objects.ts';
 import { DEFAULT_PLAN, type Plan, type PlanFunction } from './plan.ts';
 import { randomSuffix } from './random.ts';
 import { timestamp, type Cause, type Entry, type Store, type StoreEvent } from './store.ts';
-import { isResolved, waitingSteps, type Step } from './suspend.ts';
+import { isResolved, lapsedNode, waitingSteps, type Step } from './suspend.ts';
 import { nodesIn, stepId, workflowLabels, workflowStatus, type Phase, type Situation } from './workflow-status.ts';
 
 interface ControllerOptions {
@@ -53,6 +53,8 @@ export class WorkflowController {
   /** Retries so far by uid, for the plan. */
   readonly #attempts = new Map<string, number>();
   readonly #completions = new Map<string, string[]>();
+  /** Workflows that are over and had a step that waited: a retry goes on where they ended. */
+  readonly #ended = new Map<string, Run>();
   #defaults: Plan = DEFAULT_PLAN;
 
   constructor(options: ControllerOptions) {
@@ -89,7 +91,7 @@ export class WorkflowController {
 
   /** `argo retry`: the same object runs again, with the same uid. */
   retry(namespace: string, name: string): Entry {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     const entry = store.get('workflows', namespace, name);
     const phase = textField(entry.object.status, 'phase');
     if (phase !== 'Failed' && phase !== 'Error') {
@@ -99,9 +101,19 @@ export class WorkflowController {
       const { [COMPLETED]: _completed, [ARCHIVING]: _archiving, ...labels } = object.metadata.labels ?? {};
       const { shutdown: _shutdown, ...spec } = object.spec;
       // The phase label keeps its old value until the controller has looked, exactly as in Argo.
-      const status = { startedAt: timestamp(clock), finishedAt: null, nodes: {} };
-      return { ...object, metadata: { ...object.metadata, labels }, spec, status };
+      return { ...object, metadata: { ...object.metadata, labels }, spec, status: this.#retriedStatus(object) };
     });
+  }
+
+  /** A waiting step keeps how it was decided, and steps before it are not repeated. */
+  #retriedStatus({ metadata, status = {} }: ApiObject): JsonObject {
+    const startedAt = timestamp(this.#options.clock);
+    const run = this.#ended.get(metadata.uid);
+    if (run === undefined) {
+      return { startedAt, finishedAt: null, nodes: {} };
+    }
+    const { storedWorkflowTemplateSpec } = status;
+    return { ...workflowStatus(run, situation('Running', run.done, startedAt)), storedWorkflowTemplateSpec };
   }
 
   /** `argo resubmit`: another object with the same spec, labels and annotations. */
@@ -143,6 +155,7 @@ export class WorkflowController {
       this.#runs.delete(uid);
       this.#attempts.delete(uid);
       this.#completions.delete(uid);
+      this.#ended.delete(uid);
     } else if (cause === 'create' || cause === 'retry') {
       // The controller ignores workflows whose label says that they are completed.
       if (entry.labels[COMPLETED] !== 'true') {
@@ -158,11 +171,17 @@ export class WorkflowController {
     const attempt = this.#attempts.get(uid) ?? 0;
     this.#attempts.set(uid, attempt + 1);
     const plan = { ...this.#defaults, ...this.#options.plan(workflow, attempt) };
+    const ended = this.#ended.get(uid);
     const decided = new Map<number, JsonObject>();
     const begun = { template: undefined, steps: undefined, decided, done: 0, timer: undefined };
-    const run: Run = { name, namespace, uid, plan, ...begun };
+    const run: Run = ended ?? { name, namespace, uid, plan, ...begun };
     this.#runs.set(uid, run);
-    this.#after(plan.pendingMs, run);
+    if (ended === undefined) {
+      this.#after(plan.pendingMs, run);
+    } else {
+      run.plan = { ...plan, steps: run.plan.steps };
+      this.#next(run);
+    }
   }
 
   /** Only a shutdown, a change of `suspend` or a decision matters; any other patch must not hasten the plan. */
@@ -174,7 +193,7 @@ export class WorkflowController {
     if (textField(spec, 'shutdown') !== '') {
       this.#after(0, run);
     } else if (wasSuspended || decided) {
-      this.#after(run.plan.stepMs, run);
+      this.#next(run);
     }
   }
 
@@ -195,6 +214,12 @@ export class WorkflowController {
       }
     }
     return run.decided.has(run.done + 1);
+  }
+
+  /** Until the step that is under way is over, unless it waits. */
+  #next(run: Run): void {
+    const lastsMs = run.decided.has(run.done + 1) ? undefined : run.steps?.[run.done]?.lastsMs;
+    this.#after(lastsMs ?? run.plan.stepMs, run);
   }
 
   #after(ms: number, run: Run): void {
@@ -224,7 +249,7 @@ export class WorkflowController {
         return;
       case 'Pending':
         this.#write(run, entry, 'state', situation('Running', 0, timestamp(this.#options.clock)));
-        this.#after(run.plan.stepMs, run);
+        this.#next(run);
         return;
       default:
         // While suspended nothing is due; resuming sets the timer again.
@@ -260,9 +285,13 @@ export class WorkflowController {
   }
 
   #step(run: Run, entry: Entry): void {
-    if (run.steps?.[run.done]?.suspend === undefined) {
+    const step = run.steps?.[run.done];
+    if (step?.suspend === undefined) {
       this.#carryOn(run, entry);
       return;
+    }
+    if (step.lastsMs !== undefined && !run.decided.has(run.done + 1)) {
+      run.decided.set(run.done + 1, lapsedNode(step, timestamp(this.#options.clock)));
     }
     const node = run.decided.get(run.done + 1);
     if (node !== undefined && textField(node, 'phase') !== 'Succeeded') {
@@ -298,12 +327,15 @@ export class WorkflowController {
       return;
     }
     this.#write(run, entry, 'progress', situation('Running', run.done, startOf(entry)));
-    this.#after(run.plan.stepMs, run);
+    this.#next(run);
   }
 
   #end(run: Run, entry: Entry, { phase, message, stepMessage = '' }: Ending): void {
     clearTimeout(run.timer);
     this.#runs.delete(run.uid);
+    if (run.steps !== undefined) {
+      this.#ended.set(run.uid, run);
+    }
     const now = timestamp(this.#options.clock);
     const done = phase === 'Succeeded' ? run.plan.steps : run.done;
     const begun = startOf(entry);

@@ -2,7 +2,7 @@ import { isRecord } from '../../src/base/json.ts';
 import type { FieldError } from './api-failure.ts';
 
 /** A type of JSON, or the shape of what is in it. */
-type Schema = 'string' | { readonly list: Schema } | Shape;
+type Schema = 'string' | { readonly list: Schema } | { readonly each: Schema } | Shape;
 interface Shape {
   readonly fields: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
@@ -21,6 +21,18 @@ const SPEC: Shape = {
   },
 };
 
+/** Of the status, what people may get wrong who write into it. */
+const STATUS: Shape = {
+  fields: {
+    nodes: { each: { fields: { id: 'string', name: 'string', type: 'string' }, required: ['id', 'name', 'type'] } },
+  },
+};
+
+/** What the schema of the custom resource says of a status. */
+export function statusErrors(status: unknown): FieldError[] {
+  return status === undefined ? [] : errorsOf('status', status, STATUS);
+}
+
 /** What the schema of the custom resource says of a specification. */
 export function specErrors(spec: unknown): FieldError[] {
   return spec === undefined ? [required('spec')] : errorsOf('spec', spec, SPEC);
@@ -37,6 +49,9 @@ function errorsOf(path: string, value: unknown, schema: Schema): FieldError[] {
   }
   if (!isRecord(value)) {
     return [wrongType(path, 'object', value)];
+  }
+  if ('each' in schema) {
+    return Object.entries(value).flatMap(([name, item]) => errorsOf(`${path}.${name}`, item, schema.each));
   }
   const { fields, required: needed = [] } = schema;
   return [

@@ -10,6 +10,8 @@ export interface Step {
   readonly given: readonly JsonObject[];
   /** The template of a step that waits until its node says how it ended; undefined for all other steps. */
   readonly suspend: JsonObject | undefined;
+  /** After so many milliseconds such a step goes on by itself; undefined if it waits as long as it takes. */
+  readonly lastsMs: number | undefined;
 }
 
 /** The nodes of waiting steps that were decided, by the number of their step. */
@@ -29,14 +31,37 @@ function readStep(step: JsonObject, templates: ReadonlyMap<string, JsonObject>):
   const template = textField(step, 'template');
   const definition = templates.get(template);
   const suspend = definition?.['suspend'];
-  // One with a duration goes on by itself.
-  const waits = isRecord(suspend) && suspend['duration'] === undefined && step['withSequence'] === undefined;
+  const waits = isRecord(suspend) && step['withSequence'] === undefined;
   return {
     name: textField(step, 'name'),
     template,
     given: parametersOf(step['arguments']),
     suspend: waits ? definition : undefined,
+    lastsMs: waits ? durationMs(textField(suspend, 'duration')) : undefined,
   };
+}
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** A number of seconds, or with a unit. */
+function durationMs(duration: string): number | undefined {
+  const [, count, unit = 's'] = /^(\d{1,9})(ms|s|m|h)?$/.exec(duration) ?? [];
+  return count === undefined ? undefined : Number(count) * UNITS[unit as keyof typeof UNITS];
+}
+
+/** The node of a step whose time is over: outputs that nobody supplied have their defaults. */
+export function lapsedNode(step: Step, finishedAt: string): JsonObject {
+  const outputs = parametersOf(suspendFields(step)['outputs']);
+  const missing = outputs.find(({ valueFrom }) => isRecord(valueFrom) && typeof valueFrom['default'] !== 'string');
+  if (missing !== undefined) {
+    const message = `raw output parameter '${textField(missing, 'name')}' has not been set and does not have a default value`;
+    return { phase: 'Error', finishedAt, message };
+  }
+  const parameters = outputs.map(({ valueFrom, ...output }) => ({
+    ...output,
+    value: isRecord(valueFrom) ? valueFrom['default'] : '',
+  }));
+  return { phase: 'Succeeded', finishedAt, ...(parameters.length === 0 ? {} : { outputs: { parameters } }) };
 }
 
 /** Inputs and outputs of a step's node as the controller writes them when the step begins. */

@@ -1,7 +1,7 @@
 import { isRecord } from '../../src/base/json.ts';
 import { badRequest, invalid, type FieldError } from './api-failure.ts';
 import { API_VERSION, KINDS, textField, type JsonObject, type Resource } from './objects.ts';
-import { specErrors } from './spec-schema.ts';
+import { specErrors, statusErrors } from './spec-schema.ts';
 
 const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const QUALIFIED = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
@@ -59,6 +59,7 @@ export function checkObject(resource: Resource, name: string, object: JsonObject
     ...labelErrors(metadata['labels']),
     ...annotationErrors(metadata['annotations']),
     ...specErrors(object['spec']),
+    ...statusErrors(object['status']),
   ];
   if (errors.length > 0) {
     throw invalid(resource, name, errors);

@@ -17,6 +17,8 @@ export interface ApprovalSubject extends Subject {
   collectPods(workflow: string): Promise<void>;
   /** How many pods of a step there are. */
   podsOf(workflow: string, step: string): Promise<number>;
+  /** `argo retry`. */
+  retry(workflow: string): Promise<void>;
 }
 
 const MERGE = 'application/merge-patch+json';
@@ -34,7 +36,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
 
   beforeAll(async () => {
     const { api } = subject();
-    for (const name of ['release', 'plain', 'large-release']) {
+    for (const name of ['release', 'plain', 'large-release', 'lapsing', 'lapsing-with-default']) {
       await api.send(`${collection('workflowtemplates')}/${name}`, { method: 'DELETE' });
       const { spec } = TEMPLATES[name]!;
       const template = { apiVersion: 'argoproj.io/v1alpha1', kind: 'WorkflowTemplate', metadata: { name }, spec };
@@ -42,11 +44,14 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     }
   });
 
+  async function begin(template: string): Promise<{ name: string; uid: string }> {
+    const body = workflow({ generateName: `${template}-` }, { workflowTemplateRef: { name: template } });
+    return (await subject().api.call(collection('workflows'), { method: 'POST', body })).metadata;
+  }
+
   /** A workflow that waits, its waiting node, and its uid. */
   async function waiting(template: string): Promise<{ name: string; uid: string; node: Json }> {
-    const body = workflow({ generateName: `${template}-` }, { workflowTemplateRef: { name: template } });
-    const { metadata } = await subject().api.call(collection('workflows'), { method: 'POST', body });
-    const { name, uid } = metadata;
+    const { name, uid } = await begin(template);
     await expect.poll(async () => (await nodeOf(name, 'approve'))?.phase).toBe('Running');
     return { name, uid, node: await nodeOf(name, 'approve') };
   }
@@ -221,6 +226,94 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       const decided = await seen(name, 'rejected', {});
       expect(await decideOnce(decided, subject().client)).toEqual({ kind: 'applied' });
       await expect.poll(() => phaseOf(name)).toBe('Failed');
+    });
+  });
+
+  describe('a merge patch', () => {
+    test('of a version that is no longer the newest is 409', async () => {
+      const { name, node } = await waiting('plain');
+      const write = async (resourceVersion: string, phase: string) => {
+        const nodes = { [node.id]: { phase, finishedAt: FINISHED_AT } };
+        return send(name, MERGE, { metadata: { resourceVersion }, status: { nodes } });
+      };
+      let version = '';
+      // The controller may still be writing.
+      await expect
+        .poll(async () => {
+          version = (await read(name)).metadata.resourceVersion;
+          return (await write(version, 'Succeeded')).status;
+        })
+        .toBe(200);
+      expect(await write(version, 'Failed')).toMatchObject({ status: 409, body: { reason: 'Conflict' } });
+      await expect.poll(() => phaseOf(name)).toBe('Succeeded');
+      expect((await nodeOf(name, 'approve')).phase).toBe('Succeeded');
+    });
+
+    test('of a node that is not there is 422: a node has to have an id, a name and a type', async () => {
+      const { name } = await waiting('plain');
+      const answer = await send(name, MERGE, { status: { nodes: { nobody: { phase: 'Succeeded' } } } });
+      expect(answer).toMatchObject({ status: 422, body: { kind: 'Status', reason: 'Invalid' } });
+      for (const field of ['id', 'name', 'type']) {
+        expect((answer.body as Json).message).toContain(`status.nodes.nobody.${field}: Required value`);
+      }
+      expect((await read(name)).status.nodes).not.toHaveProperty('nobody');
+    });
+  });
+
+  describe('a workflow that is being stopped', () => {
+    test('keeps a decision that came at the same time, and fails all the same', async () => {
+      const { name, uid, node } = await waiting('release');
+      const fields = { phase: 'Succeeded', message: 'approved by ada', outputs: YES };
+      const stop = { op: 'add', path: '/spec/shutdown', value: 'Stop' };
+      expect((await send(name, JSON_PATCH, [...decision(uid, node, fields), stop])).status).toBe(200);
+      await expect.poll(() => phaseOf(name)).toBe('Failed');
+      expect((await read(name)).status.message).toBe("Stopped with strategy 'Stop'");
+      expect(await nodeOf(name, 'approve')).toMatchObject({ phase: 'Succeeded', message: 'approved by ada' });
+    });
+
+    test('takes no decision afterwards', async () => {
+      const { name, uid, node } = await waiting('release');
+      expect((await send(name, MERGE, { spec: { shutdown: 'Stop' } })).status).toBe(200);
+      await expect.poll(() => phaseOf(name)).toBe('Failed');
+      expect((await send(name, JSON_PATCH, decision(uid, node, { phase: 'Succeeded', outputs: YES }))).status).toBe(
+        422,
+      );
+      expect((await nodeOf(name, 'approve')).phase).toBe('Failed');
+    });
+  });
+
+  test('a retry does not reset a rejected node: the workflow fails again, and no step runs twice', async () => {
+    const { name, uid, node } = await waiting('release');
+    const fields = { phase: 'Failed', message: 'rejected by bob: no' };
+    expect((await send(name, JSON_PATCH, decision(uid, node, fields))).status).toBe(200);
+    await expect.poll(() => phaseOf(name)).toBe('Failed');
+    await subject().collectPods(name);
+    const { resourceVersion } = (await read(name)).metadata;
+    await subject().retry(name);
+    await expect.poll(async () => (await read(name)).metadata.resourceVersion).not.toBe(resourceVersion);
+    await expect.poll(() => phaseOf(name)).toBe('Failed');
+    expect(await nodeOf(name, 'approve')).toMatchObject({ phase: 'Failed', message: 'rejected by bob: no' });
+    expect(await subject().podsOf(name, 'build')).toBe(0);
+  });
+
+  describe('a node with a duration', () => {
+    test('goes on after it with the defaults of its outputs', async () => {
+      const { name } = await begin('lapsing-with-default');
+      await expect.poll(() => phaseOf(name)).toBe('Succeeded');
+      expect(await nodeOf(name, 'approve')).toMatchObject({ type: 'Suspend', phase: 'Succeeded' });
+      expect((await nodeOf(name, 'deploy')).inputs.parameters[0]).toMatchObject({ value: 'NO' });
+    });
+
+    test('ends in an error after it if an output has no default, and the workflow fails', async () => {
+      const { name } = await begin('lapsing');
+      await expect.poll(() => phaseOf(name)).toMatch(/^(Succeeded|Failed|Error)$/);
+      expect(await phaseOf(name)).toBe('Failed');
+      expect(await nodeOf(name, 'approve')).toMatchObject({
+        type: 'Suspend',
+        phase: 'Error',
+        message: expect.stringContaining('has not been set and does not have a default value'),
+      });
+      expect(await nodeOf(name, 'deploy')).toBeUndefined();
     });
   });
 

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll } from 'vitest';
 import { ClusterApi, eventually, openCluster, type ApiObject } from '../../scripts/cluster/api.ts';
 import { ensureNamespace } from '../../scripts/cluster/set-up.ts';
@@ -14,7 +16,7 @@ const ACCOUNT = { kind: 'ServiceAccount', name: 'default', namespace: NAMESPACE 
 let admin: ClusterApi;
 let subject: RunningSubject & ApprovalSubject;
 beforeAll(async () => {
-  const { FACTEUR_TEST_KUBECONFIG: kubeconfig = '' } = process.env;
+  const { FACTEUR_TEST_KUBECONFIG: kubeconfig = '', FACTEUR_TEST_ARGO: argo = '' } = process.env;
   admin = await openCluster(kubeconfig);
   await ensureNamespace(admin, NAMESPACE);
   await ensureNamespace(admin, EMPTY);
@@ -40,6 +42,10 @@ beforeAll(async () => {
       (await podsOf(workflow)).filter(({ metadata }) =>
         metadata.annotations?.['workflows.argoproj.io/node-name']?.endsWith(`.${step}`),
       ).length,
+    retry: async (workflow) => {
+      const env = { ...process.env, KUBECONFIG: kubeconfig };
+      await promisify(execFile)(argo, ['retry', NAMESPACE, workflow], { env });
+    },
   };
 });
 afterAll(async () => {

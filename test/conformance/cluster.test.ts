@@ -40,6 +40,7 @@ beforeAll(async () => {
         .completionsOf(NAMESPACE, name)
         .slice(collected.get(name))
         .filter((completed) => completed === step).length,
+    retry: async (name) => void cluster.controller.retry(NAMESPACE, name),
     stop: () => cluster.disconnect(),
     start: () => cluster.reconnect(),
   };

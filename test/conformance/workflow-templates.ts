@@ -42,6 +42,18 @@ const DEPLOY = {
   arguments: { parameters: [{ name: 'decision', value: '{{steps.approve.outputs.parameters.decision}}' }] },
 };
 
+/** Asks for a second, and then goes on with what it has. */
+function lapsing(input: object): Template {
+  const outputs = { parameters: [{ name: 'decision', valueFrom: { supplied: {} } }] };
+  const gate = { name: 'gate', inputs: { parameters: [input] }, outputs, suspend: { duration: '1s' } };
+  const deploy = { name: 'deploy', inputs: { parameters: [{ name: 'decision' }] }, ...POD };
+  const steps = [[{ name: 'approve', template: 'gate' }], [DEPLOY]];
+  return {
+    spec: { entrypoint: 'main', templates: [{ name: 'main', steps }, gate, deploy] },
+    simulated: { outcome: 'succeed' },
+  };
+}
+
 export const TEMPLATES: Readonly<Record<string, Template>> = {
   /** Succeeds. */
   quick: {
@@ -112,6 +124,8 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
     },
     simulated: { outcome: 'succeed' },
   },
+  lapsing: lapsing({ name: 'decision', value: '' }),
+  'lapsing-with-default': lapsing({ name: 'decision', default: 'NO' }),
   /** As `release`, with more than a megabyte of nodes. */
   'large-release': {
     spec: {
