@@ -5,7 +5,9 @@ import type { Who } from '../../sandbox/discord/people.ts';
 import { ADA, approvalOf, BOB, EVE, hurry, STARTER, waiting, type Gate, type Waiting } from '../support/approvals.ts';
 import { NAMESPACE, type Json } from '../support/cluster.ts';
 import { OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import { decideApproval } from '../../src/ledger/approvals.ts';
+import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
@@ -290,12 +292,45 @@ describe('a deadline', () => {
     ]);
   });
 
+  test.each([
+    ['ahead', 60_000],
+    ['behind', -60_000],
+  ])('goes by the database, in a process whose clock is a minute %s', async (_how, offMs) => {
+    const clock = { now: () => new Date(Date.now() + offMs) };
+    const run = await waiting(db, { rules: { 'approval-timeout': '2h' }, context: { clock } });
+    const { requested_at: requestedAt, expires_at: expiresAt } = await approvalOf(db, run.runId);
+    expect(expiresAt - requestedAt).toBe(2 * 3_600_000);
+    let looks = 0;
+    run.facteur.faults.after = (statement) => {
+      looks += statement === 'claim-due-decisions' ? 1 : 0;
+    };
+    await expireIn(30);
+    await expect.poll(() => looks).toBeGreaterThan(0);
+    const { rows } = await db.query({
+      text: `SELECT FROM facteur.approvals WHERE state <> 'waiting' AND expires_at > now()`,
+    });
+    expect(rows).toEqual([]);
+    await expireIn(0);
+    await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'rejected' });
+    const { decided_at: decidedAt, expires_at: due } = await approvalOf(db, run.runId);
+    expect(decidedAt.getTime()).toBeGreaterThanOrEqual(due.getTime());
+  });
+
   test('that leaves the decision to people has no effect of its own', async () => {
     const run = await waiting(db, { rules: { 'approval-timeout': '2h', 'on-timeout': 'leave' } });
     expect(await approvalOf(db, run.runId)).toMatchObject({ due_at: null });
     expect(run.shown()).toMatch(/expires <t:\d+:R>/);
   });
 });
+
+/** As if the deadline were so many seconds away. */
+async function expireIn(seconds: number): Promise<void> {
+  await db.query({
+    text: 'UPDATE facteur.approvals SET expires_at = now() + make_interval(secs => $1), due_at = now() + make_interval(secs => $1)',
+    values: [seconds],
+  });
+  await createAnnouncements(db, silentLogger).approvalsDue();
+}
 
 test('/status says which run waits', async () => {
   const run = await waiting(db);
