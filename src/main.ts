@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { buildVersion } from './cli/build-version.ts';
@@ -39,6 +40,13 @@ export async function main(): Promise<void> {
     fetch,
     ...(process.stdin.isTTY && process.stderr.isTTY ? { ask: (question) => ask(question, stop.signal) } : {}),
     openUrl: (url) => void openUrl(url),
+    openPrompt: async (prompt, complete) =>
+      (await import('./cli/terminal-prompt.ts')).openPrompt(
+        { input: process.stdin, output: process.stdout },
+        prompt,
+        complete,
+      ),
+    spawnSelf,
     homeDir: homeDirectory(),
     migrationsDir: new URL('../migrations/', import.meta.url),
   };
@@ -48,6 +56,13 @@ export async function main(): Promise<void> {
   process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
   // Everything is closed by now. Whatever still keeps the process alive (an export to a collector that hangs) had its time.
   setTimeout(() => process.exit(), END_MS).unref();
+}
+
+/** Under this Node, whatever the system has. */
+async function spawnSelf(args: readonly string[], env: Readonly<Record<string, string>>): Promise<ChildProcess> {
+  const { spawn } = await import('node:child_process');
+  const program = [...process.execArgv, process.argv[1] ?? '', ...args];
+  return spawn(process.execPath, program, { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** By the system's own program; where there is none, the printed address has to do. */

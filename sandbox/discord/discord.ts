@@ -34,6 +34,8 @@ export interface SimulatedDiscordOptions {
   readonly timer?: Timer;
   /** How many commands may be created in one place in 24 hours. */
   readonly creationsADay?: number;
+  /** Whether requests over Discord's rate limits are refused. */
+  readonly enforcesLimits?: boolean;
 }
 
 /** Discord, played over real HTTP: its API for the bot, and the people who use the bot. */
@@ -54,6 +56,8 @@ export interface SimulatedDiscord {
   readonly history: History;
   /** Every message with all its versions, oldest first. */
   messages(channelId?: string): readonly SimulatedMessage[];
+  /** What people can run: the commands of the server, and the global ones. */
+  commands(): ReturnType<World['commands']['list']>;
   /** Counters and rules, the same as `GET /__sim/state`. */
   state(): Readonly<Record<string, unknown>>;
   /** Discord is gone: connections break and new ones are refused. */
@@ -76,6 +80,7 @@ const DEFAULTS = {
   answerMs: ANSWER_MS,
   timer: systemTimer,
   creationsADay: 200,
+  enforcesLimits: true,
 } satisfies Required<SimulatedDiscordOptions>;
 
 /** Starts a simulated Discord, entirely in memory. */
@@ -99,7 +104,7 @@ export async function startSimulatedDiscord(options: SimulatedDiscordOptions = {
   const count = (route: string): void => {
     requests.set(route, (requests.get(route) ?? 0) + 1);
   };
-  const deps = { world, limits: new RateLimits(clock), faults, count, control, state };
+  const deps = { world, limits: new RateLimits(clock, settings.enforcesLimits), faults, count, control, state };
   const server = createSimulationServer(
     (request, response) => answerAdmin(request, response, deps),
     (request, response) => answer(request, response, deps),
@@ -125,7 +130,7 @@ export async function startSimulatedDiscord(options: SimulatedDiscordOptions = {
 }
 
 function facade(world: World, people: People, control: Control) {
-  const { applicationId, botToken, guildId, history, messages } = world;
+  const { applicationId, botToken, guildId, history, messages, commands } = world;
   return {
     applicationId,
     botToken,
@@ -134,5 +139,6 @@ function facade(world: World, people: People, control: Control) {
     people,
     faults: control,
     messages: (channelId?: string) => messages.list(channelId),
+    commands: () => [...commands.list(guildId), ...commands.list('')],
   };
 }

@@ -29,10 +29,13 @@ interface Window {
 /** Discord's rate limits: one window per route and major parameter, and one for the whole bot. */
 export class RateLimits {
   readonly #clock: Clock;
+  readonly #enforced: boolean;
   readonly #windows = new Map<string, Window>();
 
-  constructor(clock: Clock) {
+  /** @param enforced whether requests over a limit are refused, or only told */
+  constructor(clock: Clock, enforced: boolean) {
     this.#clock = clock;
+    this.#enforced = enforced;
   }
 
   /**
@@ -45,7 +48,7 @@ export class RateLimits {
     const now = this.#clock.now().getTime();
     if (countsGlobally) {
       const all = this.#window('global', GLOBAL, now);
-      if (all.used > GLOBAL.count) {
+      if (this.#enforced && all.used > GLOBAL.count) {
         throw rateLimited(all.endsAtMs - now, 'global');
       }
     }
@@ -58,7 +61,7 @@ export class RateLimits {
       'x-ratelimit-reset-after': (leftMs / 1000).toFixed(3),
       'x-ratelimit-bucket': createHash('sha256').update(route).digest('hex').slice(0, 32),
     };
-    if (window.used > limit.count) {
+    if (this.#enforced && window.used > limit.count) {
       throw rateLimited(leftMs, 'user', headers);
     }
     return headers;

@@ -1,4 +1,5 @@
-import { columnsOf, fitted, paint, type Colour, type Screen } from './screen.ts';
+import { columnsOf } from '../base/text-columns.ts';
+import { fitted, paint, type Colour, type Screen } from './screen.ts';
 import { printable } from './table.ts';
 
 /** One column of a list for people. */

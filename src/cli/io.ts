@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 
 /** Everything a command may touch of the process it runs in, so that tests run commands without one. */
@@ -19,9 +20,20 @@ export interface CliIo {
   readonly ask?: (question: string) => Promise<string>;
   /** Shows a page in the person's browser; absent where there is none. */
   readonly openUrl?: (url: string) => void;
+  /** Lines from standard input, beside what is printed; absent in tests without one. */
+  readonly openPrompt?: (prompt: string, complete: (word: string) => readonly string[]) => Promise<Prompt>;
+  /** Starts this program once more, with nothing of the environment but this. */
+  readonly spawnSelf?: (args: readonly string[], env: Readonly<Record<string, string>>) => Promise<ChildProcess>;
   readonly homeDir: string;
   /** Where the numbered SQL files are. */
   readonly migrationsDir: URL;
+}
+
+/** The lines that a person types, one after the other. */
+export interface Prompt extends AsyncIterable<string> {
+  /** Prints above the line that is being typed. */
+  print(text: string): void;
+  close(): void;
 }
 
 interface TextOutput {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { RunView } from '../ledger/find-runs.ts';
 import type { RunDetails } from '../ledger/run-details.ts';
 import { runDetails, runListing } from './run-text.ts';
-import { columnsOf, screenOf } from './screen.ts';
+import { columnsOf } from '../base/text-columns.ts';
+import { screenOf } from './screen.ts';
 
 const NOW = new Date('2026-11-28T12:10:00Z');
 const at = (seconds: number) => new Date(NOW.getTime() - seconds * 1000);

@@ -1,64 +1,120 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulatedCluster, type SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
-import { startSimulatedDiscord, type SimulatedDiscord } from '../../sandbox/discord/discord.ts';
-import { Timeline } from '../../sandbox/timeline.ts';
+import { startSimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import { PlannedFailures } from '../../sandbox/play/failures.ts';
 import type { App } from '../service/app.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import type { CliIo } from './io.ts';
 import { UsageError } from './program.ts';
-import { LEARNING_COMMAND, playLearning, SANDBOX_HOLDOUT } from './sandbox-learning.ts';
-import { playTemplates } from './sandbox-templates.ts';
-import { playTour } from './sandbox-tour.ts';
+import { RELEASE } from './sandbox-approval.ts';
+import { NAMESPACE, readOwnConfig, templatesOf, writeSandboxConfig } from './sandbox-config.ts';
+import { playLines } from './sandbox-line.ts';
+import { ownService, ServiceProcess } from './sandbox-service.ts';
+import { apply } from './sandbox-templates.ts';
+import { playAll } from './sandbox-stories.ts';
+import type { SandboxOptions, World } from './sandbox-world.ts';
+import { screenOf } from './screen.ts';
 import { runUntilStopped } from './serve.ts';
 
-/** Options of `facteur sandbox`. */
-export interface SandboxOptions {
-  readonly data?: string;
-  readonly port: string;
-  readonly exit?: boolean;
-}
-
-const NAMESPACE = 'argo';
-const TEMPLATES = ['facteur-dispatch', 'github-codex-implementation', 'codex-autonomous'];
+type StartApp = (config: Config, io: CliIo) => Promise<App>;
 
 /**
  * Starts the simulators and the service, plays the tour, and runs until it is stopped.
  *
- * @throws UsageError for an invalid port
+ * @throws UsageError for invalid options
  */
-export async function runSandbox(
-  options: SandboxOptions,
-  io: CliIo,
-  start: (config: Config, io: CliIo) => Promise<App>,
-): Promise<void> {
-  if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) {
-    throw new UsageError('--port: must be a port from 0 to 65535');
-  }
+export async function runSandbox(options: SandboxOptions, io: CliIo, start: StartApp): Promise<void> {
+  checkOptions(options);
+  const own = options.config === undefined ? undefined : await readOwnConfig(io, options.config);
   io.stdout.write('starting; the embedded PostgreSQL takes a few seconds\n');
-  const cluster = await startSimulatedCluster({
-    namespaces: [NAMESPACE],
-    templates: TEMPLATES.map((name) => ({ namespace: NAMESPACE, name })),
-    defaults: { stepMs: 800 },
-  });
-  const discord = await startSimulatedDiscord();
   const folder = await mkdtemp(join(tmpdir(), 'facteur-sandbox-'));
+  // Registering many commands takes minutes otherwise.
+  const discord = await startSimulatedDiscord({ enforcesLimits: false });
+  let cluster: SimulatedCluster | undefined;
   try {
-    const kubeconfig = join(folder, 'kubeconfig.yaml');
+    const isInteractive = isAttended(options, io);
+    // A database that is to outlive its process is in a folder.
+    const data = options.data ?? (isInteractive ? join(folder, 'data') : undefined);
+    const parts = { folder, port: options.port, data, own, discord };
+    const { config, env, kubeconfig } = await writeSandboxConfig(io, parts);
+    const failures = new PlannedFailures(discord);
+    cluster = await startSimulatedCluster({
+      namespaces: [config.argo.namespace],
+      templates: templatesOf(config),
+      defaults: { stepMs: 800 },
+      plan: failures.plan,
+    });
     await writeFile(kubeconfig, cluster.kubeconfig());
-    const env = { ...telemetryVariables(io.env), ...(await sandboxEnvironment(options, kubeconfig, discord)) };
-    const { config } = await loadConfig({ env, readFile: async (path) => (await io.readFile(path)).toString() });
-    const app = await start(config, { ...io, env });
-    const ready = app.ready.then(() => tour({ app, cluster, discord }, options, io));
-    const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
-    await runUntilStopped({ ready, consumed: app.consumed, close: () => app.close() }, stayUntil);
+    if (own === undefined) {
+      // Before facteur starts, so that it is registered with the first commands.
+      await apply(RELEASE, { clusterUrl: cluster.url, namespace: NAMESPACE });
+    }
+    const sandboxIo = { ...io, env: { ...telemetryVariables(io.env), ...env } };
+    const colour = screenOf(io).colour;
+    const base = { io, options, own, config, cluster, discord, failures, colour };
+    await (isInteractive
+      ? attend(base, await startProcess(io, sandboxIo.env, options.port))
+      : show({ ...base, service: ownService(await start(config, sandboxIo)) }));
   } finally {
-    await Promise.all([cluster.close(), discord.close()]);
+    await Promise.all([cluster?.close(), discord.close()]);
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function checkOptions({ port, exit, interactive }: SandboxOptions): void {
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new UsageError('--port: must be a port from 0 to 65535');
+  }
+  if (exit === true && interactive === true) {
+    throw new UsageError('--interactive: cannot be used with --exit');
+  }
+}
+
+/** Whether somebody is there to type, or says that there will be. */
+function isAttended({ exit, interactive }: SandboxOptions, { ask, stdout, env }: CliIo): boolean {
+  const isTerminal = ask !== undefined && stdout.isTTY && (env['CI'] ?? '') === '';
+  return exit !== true && (interactive ?? isTerminal);
+}
+
+/** The tour; then it runs until it is stopped. */
+async function show(world: World): Promise<void> {
+  const { io, options, service } = world;
+  const ready = service.ready.then(() => playAll(world));
+  const stayUntil = options.exit === true ? AbortSignal.any([io.signal, whenDone(ready)]) : io.signal;
+  await runUntilStopped({ ready, consumed: service.failed, close: () => service.close() }, stayUntil);
+}
+
+/** The tour; then somebody types, until they have enough. */
+async function attend(base: Omit<World, 'service'>, service: ServiceProcess): Promise<void> {
+  const world = { ...base, service };
+  const enough = new AbortController();
+  const ready = service.ready
+    .then(() => playAll(world))
+    .then(() => playLines(world, service))
+    .then(() => enough.abort());
+  const until = AbortSignal.any([base.io.signal, enough.signal]);
+  await runUntilStopped({ ready, consumed: service.failed, close: () => service.close() }, until);
+}
+
+async function startProcess(io: CliIo, env: CliIo['env'], port: string): Promise<ServiceProcess> {
+  const { spawnSelf } = io;
+  if (spawnSelf === undefined) {
+    throw new UsageError('--interactive: needs a process of its own');
+  }
+  const set = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+  const spawn = (at: string) => spawnSelf(['serve'], { ...set, FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${at}` });
+  const service = new ServiceProcess(spawn, port, io.signal);
+  try {
+    await service.start();
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+  return service;
 }
 
 /** Aborts when the promise resolves; a rejection is handled elsewhere. */
@@ -71,90 +127,7 @@ function whenDone(promise: Promise<void>): AbortSignal {
   return done.signal;
 }
 
-/** The parts of the sandbox. */
-interface World {
-  readonly app: App;
-  readonly cluster: SimulatedCluster;
-  readonly discord: SimulatedDiscord;
-}
-
-async function tour({ app, cluster, discord }: World, options: SandboxOptions, io: CliIo): Promise<void> {
-  const url = `http://127.0.0.1:${app.address.port}`;
-  const colour = io.stdout.isTTY && (io.env['NO_COLOR'] ?? '') === '';
-  const timeline = new Timeline(
-    (text) => io.stdout.write(text),
-    () => performance.now(),
-    colour,
-  );
-  timeline.note(`\nfacteur sandbox: everything runs on this machine
-
-  facteur   ${url}
-  cluster   simulated, ${cluster.url}
-  Discord   simulated, ${discord.apiBaseUrl}
-  database  embedded PostgreSQL, ${options.data === undefined ? 'in memory' : `kept in ${options.data}`}`);
-  const workflowsNamed = (name: string): number =>
-    cluster.history.entries.filter((entry) => entry.kind === 'create' && entry.name === name).length;
-  await playTour({ app, url, timeline, discord, workflowsNamed });
-  const findRun = (reference: string): ReturnType<App['findRun']> => app.findRun(reference);
-  await playTemplates({ url, clusterUrl: cluster.url, namespace: NAMESPACE, timeline, discord, findRun });
-  const parametersOf = (name: string): Readonly<Record<string, string>> =>
-    namedValues(cluster.store.get('workflows', NAMESPACE, name).object.spec['arguments']);
-  await playLearning({ app, url, timeline, parametersOf });
-  timeline.note(options.exit === true ? '\nAll of it worked.' : farewell(url, discord.apiBaseUrl));
-}
-
-/** The parameters of a workflow in the store of the simulated cluster. */
-function namedValues(given: unknown): Readonly<Record<string, string>> {
-  const { parameters = [] } = (given ?? {}) as {
-    readonly parameters?: readonly { readonly name: string; readonly value: string }[];
-  };
-  return Object.fromEntries(parameters.map(({ name, value }) => [name, value]));
-}
-
-function farewell(url: string, discordUrl: string): string {
-  return `
-All of it worked. facteur keeps running; press Ctrl-C to stop it.
-
-  curl ${url}/readyz
-  curl ${url}/events -H 'content-type: application/json' -d '{"command":"plan","options":{"objective":"Try it"}}'
-  npm run facteur -- send codex-task examples/codex-task.json --url ${url}
-  npm run facteur -- send command plan --option objective="Try it" --discord ${discordUrl}`;
-}
-
 /** Nothing else of the developer's environment is used. */
 function telemetryVariables(env: CliIo['env']): CliIo['env'] {
   return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('OTEL_')));
-}
-
-/** The configuration an operator would write, as environment variables. */
-async function sandboxEnvironment(
-  options: SandboxOptions,
-  kubeconfig: string,
-  discord: SimulatedDiscord,
-): Promise<Record<string, string>> {
-  if (options.data !== undefined) {
-    await mkdir(options.data, { recursive: true });
-  }
-  return {
-    FACTEUR_KUBECONFIG: kubeconfig,
-    FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${options.port}`,
-    FACTEUR_POSTGRES_DSN: `pglite:${options.data === undefined ? 'memory' : join(options.data, 'postgres')}`,
-    FACTEUR_REDIS_URL: 'memory://',
-    FACTEUR_DISCORD_BOT_TOKEN: discord.botToken,
-    FACTEUR_DISCORD_APPLICATION_ID: discord.applicationId,
-    FACTEUR_DISCORD_PUBLIC_KEY: discord.publicKey,
-    FACTEUR_DISCORD_GUILD_ID: discord.guildId,
-    FACTEUR_DISCORD_API_BASE_URL: discord.apiBaseUrl,
-    FACTEUR_DISCORD_REGISTER_COMMANDS: 'true',
-    FACTEUR_ARGO_NAMESPACE: NAMESPACE,
-    FACTEUR_COMMANDS_FROM_TEMPLATES_NAMESPACES: NAMESPACE,
-    FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'facteur-dispatch',
-    FACTEUR_SERVER_PUBLIC_URL: `http://127.0.0.1:${options.port}`,
-    FACTEUR_SERVER_RUN_TOKEN_KEYS: JSON.stringify([{ id: 'sandbox', secret: randomBytes(32).toString('hex') }]),
-    FACTEUR_COMMANDS: JSON.stringify(LEARNING_COMMAND),
-    FACTEUR_KNOWLEDGE_ENABLED: 'true',
-    FACTEUR_KNOWLEDGE_HOLDOUT: String(SANDBOX_HOLDOUT),
-    FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_ENABLED: 'true',
-    FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_WORKFLOW_TEMPLATE: 'github-codex-implementation',
-  };
 }

@@ -1,23 +1,22 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
 import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import type { ChannelView } from '../../sandbox/play/channel.ts';
 import type { Timeline } from '../../sandbox/timeline.ts';
-import type { RunView } from '../ledger/find-runs.ts';
+import { TEAM_ROLE } from '../../sandbox/play/cast.ts';
+import { expectThat, until } from './sandbox-steps.ts';
+import type { FindRun, PlayedRun } from './sandbox-tour.ts';
 
 /** What this part of the tour uses. */
-interface TemplateStage {
+export interface TemplateStage {
   readonly url: string;
   readonly clusterUrl: string;
   readonly namespace: string;
   readonly timeline: Timeline;
   readonly discord: SimulatedDiscord;
-  readonly findRun: (reference: string) => Promise<RunView | undefined>;
+  readonly findRun: FindRun;
+  readonly channel: ChannelView;
 }
 
-const PATIENCE_MS = 60_000;
-const POLL_MS = 20;
-const ROLE = '500000000000000001';
 const PREFIX = 'facteur.proompteng.ai/';
 
 /** The third puts a user's text into a script, so it gets no command. */
@@ -43,16 +42,14 @@ export async function playTemplates(stage: TemplateStage): Promise<void> {
   }
   await until('the templates are no commands', async () => {
     const names = await templateCommands(stage.url);
-    return names.join(' ') === 'announce deploy';
+    return names.join(' ') === 'announce deploy release';
   });
   timeline.step('appeared', '/announce and /deploy; /checkout would run a user’s text as code (facteur commands lint)');
   const options = [{ name: 'version', value: 'v4' }];
-  const asked = await discord.people.command('deploy', options, { roles: [ROLE] });
-  if (asked.outcome !== 'acknowledged') {
-    throw failure(`facteur answered /deploy with ${asked.status}: ${asked.problem}`);
-  }
+  const asked = await discord.people.command('deploy', options, { roles: [TEAM_ROLE] });
+  expectThat(asked.outcome === 'acknowledged', `facteur answered /deploy with ${asked.status}: ${asked.problem}`);
   timeline.step('answered', 'Ada runs /deploy version: v4');
-  let run: RunView | undefined;
+  let run: PlayedRun | undefined;
   await until('/deploy did not succeed', async () => {
     run = await stage.findRun(asked.interactionId);
     return run?.state === 'succeeded';
@@ -69,7 +66,7 @@ function template(
   parameters: readonly object[],
   script = 'true',
 ): object {
-  const own = { command: name, roles: ROLE, ...annotations };
+  const own = { command: name, roles: TEAM_ROLE, ...annotations };
   return {
     apiVersion: 'argoproj.io/v1alpha1',
     kind: 'WorkflowTemplate',
@@ -85,16 +82,18 @@ function template(
   };
 }
 
-async function apply(manifest: object, { clusterUrl, namespace }: TemplateStage): Promise<void> {
+/** As `kubectl create` does. */
+export async function apply(
+  manifest: object,
+  { clusterUrl, namespace }: Pick<TemplateStage, 'clusterUrl' | 'namespace'>,
+): Promise<void> {
   const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/workflowtemplates`;
   const response = await fetch(`${clusterUrl}${path}`, {
     method: 'POST',
     body: JSON.stringify(manifest),
     headers: { 'content-type': 'application/json' },
   });
-  if (response.status !== 201) {
-    throw failure(`the cluster answered ${response.status} to a template`);
-  }
+  expectThat(response.status === 201, `the cluster answered ${response.status} to a template`);
 }
 
 /** As facteur's own API lists them, by name. */
@@ -102,18 +101,4 @@ async function templateCommands(url: string): Promise<readonly string[]> {
   const answer: unknown = await (await fetch(`${url}/v1/commands`)).json();
   const commands = isRecord(answer) && Array.isArray(answer['commands']) ? (answer['commands'] as unknown[]) : [];
   return commands.filter(isRecord).flatMap(({ origin, name }) => (origin === 'template' ? [String(name)] : []));
-}
-
-async function until(problem: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline) {
-      throw failure(`${problem} after a minute`);
-    }
-    await wait(POLL_MS);
-  }
-}
-
-function failure(problem: string): FacteurError {
-  return new FacteurError('sandbox.failed', problem, { retryable: false });
 }

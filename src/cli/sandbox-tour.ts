@@ -1,28 +1,36 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
-import type { App } from '../service/app.ts';
-import { FacteurError } from '../base/errors.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import { CommandEventSchema } from '../proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
+import type { ChannelView } from '../../sandbox/play/channel.ts';
 import type { Timeline } from '../../sandbox/timeline.ts';
+import { expectThat, PATIENCE_MS, until } from './sandbox-steps.ts';
+
+/** What the tour shows of a run. */
+export type PlayedRun = Pick<
+  RunView,
+  'runId' | 'deliveryId' | 'state' | 'reason' | 'progress' | 'namespace' | 'workflowName' | 'workflowUid'
+> & {
+  readonly submittedAt: unknown;
+  readonly startedAt: unknown;
+};
+
+/** The run with this id, delivery id or workflow name. */
+export type FindRun = (reference: string) => Promise<PlayedRun | undefined>;
 
 /** What the tour uses, and where it prints. */
 interface TourStage {
-  readonly app: App;
+  readonly findRun: FindRun;
+  readonly channel: ChannelView;
   readonly url: string;
   readonly timeline: Timeline;
   readonly discord: SimulatedDiscord;
   /** How many workflows the simulated cluster has of this name. */
   readonly workflowsNamed: (name: string) => number;
 }
-
-/** A run that does not get there in this time is a fault; the simulated workflows take a second or two. */
-const PATIENCE_MS = 60_000;
-const POLL_MS = 20;
 
 /**
  * Plays one command event (twice), one Codex task and one slash command through the real HTTP doors, and prints what
@@ -68,7 +76,7 @@ export async function playTour(stage: TourStage): Promise<void> {
 }
 
 /** A person runs a slash command, and reads the message that follows the run. */
-async function playChat({ app, url, timeline, discord }: TourStage): Promise<void> {
+async function playChat({ findRun, url, timeline, discord, channel }: TourStage): Promise<void> {
   timeline.story('Ada types /plan in Discord; the signed interaction reaches facteur, and one message follows the run');
   await discord.people.saveEndpoint(`${url}/discord/interactions`);
   const asked = await discord.people.command('plan', [{ name: 'objective', value: 'Ship it from the chat' }]);
@@ -76,43 +84,27 @@ async function playChat({ app, url, timeline, discord }: TourStage): Promise<voi
     asked.outcome === 'acknowledged',
     `facteur answered the interaction with ${asked.status}: ${asked.problem}`,
   );
+  channel.note(asked.interactionId, 'Ada used /plan');
   timeline.step('answered', `within ${Math.round(asked.milliseconds)} ms: "facteur is thinking…"`);
-  const deadline = performance.now() + PATIENCE_MS;
-  let shown = 0;
-  let state: RunState = 'queued';
-  for (;;) {
-    const versions =
-      discord.messages().find((message) => message.interactionId === asked.interactionId)?.versions ?? [];
-    for (const version of versions.slice(shown).filter(({ loading }) => !loading)) {
-      timeline.step('message', readableMessage(version.content));
-    }
-    shown = versions.length;
-    if (isFinished(state) && versions.at(-1)?.content.includes('Succeeded') === true) {
-      return;
-    }
-    state = (await app.findRun(asked.interactionId))?.state ?? state;
-    expectThat(performance.now() < deadline, 'the message still does not show the end of the run after a minute');
-    await wait(POLL_MS);
-  }
-}
-
-/** The message as one line, without Discord's markup. */
-function readableMessage(content: string): string {
-  return content
-    .replaceAll(/<t:\d+:R>/g, 'just now')
-    .replaceAll('**', '')
-    .replaceAll(/^-# /gm, '')
-    .replaceAll('\n', '  ');
+  await until('the message does not show the end of the run', async () => {
+    channel.show();
+    const message = discord.messages().find(({ interactionId }) => interactionId === asked.interactionId);
+    return (
+      message?.versions.at(-1)?.content.includes('Succeeded') === true &&
+      (await findRun(asked.interactionId))?.state === 'succeeded'
+    );
+  });
+  channel.show();
 }
 
 /** Sends one request and follows its run. */
-async function play(stage: TourStage, path: string, body: Uint8Array): Promise<RunView> {
+async function play(stage: TourStage, path: string, body: Uint8Array): Promise<PlayedRun> {
   const answer = await send(stage, path, body);
   stage.timeline.step('accepted', `202 ${String(answer['status'])}, run ${String(answer['runId'])}`);
   const told = new Set<RunState>();
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const run = await stage.app.findRun(String(answer['runId']));
+  let run: PlayedRun | undefined;
+  await until('the run has not ended', async () => {
+    run = await stage.findRun(String(answer['runId']));
     expectThat(run !== undefined, 'an accepted run must be in the ledger');
     for (const state of statesUpTo(run)) {
       if (!told.has(state)) {
@@ -120,19 +112,16 @@ async function play(stage: TourStage, path: string, body: Uint8Array): Promise<R
         stage.timeline.step(WORDS[state] ?? state, describe(state, run));
       }
     }
-    if (isFinished(run.state)) {
-      expectThat(run.state === 'succeeded', `the run ended ${run.state}: ${run.reason}`);
-      return run;
-    }
-    expectThat(performance.now() < deadline, `the run is still ${run.state} after a minute`);
-    await wait(POLL_MS);
-  }
+    return isFinished(run.state);
+  });
+  expectThat(run?.state === 'succeeded', `the run ended ${run?.state}: ${run?.reason}`);
+  return run;
 }
 
 const WORDS: Partial<Record<RunState, string>> = { queued: 'recorded' };
 
 /** The states that a run has been through, according to its row. */
-function statesUpTo(run: RunView): readonly RunState[] {
+function statesUpTo(run: PlayedRun): readonly RunState[] {
   const states: RunState[] = ['queued'];
   if (run.submittedAt !== null) {
     states.push('submitted');
@@ -143,7 +132,7 @@ function statesUpTo(run: RunView): readonly RunState[] {
   return states.includes(run.state) ? states : [...states, run.state];
 }
 
-function describe(state: RunState, run: RunView): string {
+function describe(state: RunState, run: PlayedRun): string {
   switch (state) {
     case 'queued':
       return `delivery ${run.deliveryId} in Postgres, name ${run.workflowName} reserved`;
@@ -167,10 +156,4 @@ async function send(stage: TourStage, path: string, body: Uint8Array): Promise<R
   const answer = (await response.json()) as Record<string, unknown>;
   expectThat(response.status === 202, `${path} answered ${response.status}: ${JSON.stringify(answer)}`);
   return answer;
-}
-
-function expectThat(condition: boolean, what: string): asserts condition {
-  if (!condition) {
-    throw new FacteurError('sandbox.failed', what, { retryable: false });
-  }
 }

@@ -1,3 +1,4 @@
+import { charactersOf, widthOf } from '../base/text-columns.ts';
 import type { CliIo } from './io.ts';
 
 /** Where text for people goes. */
@@ -43,14 +44,6 @@ export function paint(text: string, colour: Colour | undefined, screen: Pick<Scr
   return `\u001b[${on}m${text}\u001b[${off}m`;
 }
 
-const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;
-const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-
-/** How many columns a text takes. */
-export function columnsOf(text: string): number {
-  return charactersOf(text).reduce((sum, character) => sum + widthOf(character), 0);
-}
-
 /** At most so many columns, with `…` where something is left out. */
 export function fitted(text: string, columns: number): string {
   if (text.length <= columns && /^[ -~]*$/.test(text)) {
@@ -66,12 +59,4 @@ export function fitted(text: string, columns: number): string {
     characters.findIndex((character) => (room -= widthOf(character)) < 0),
   );
   return `${kept.join('').trimEnd()}…`;
-}
-
-function charactersOf(text: string): readonly string[] {
-  return Array.from(CHARACTERS.segment(text), ({ segment }) => segment);
-}
-
-function widthOf(character: string): number {
-  return WIDE.test(character) ? 2 : 1;
 }

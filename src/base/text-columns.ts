@@ -1,0 +1,17 @@
+const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;
+const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** How many columns of a terminal a text takes. */
+export function columnsOf(text: string): number {
+  return charactersOf(text).reduce((sum, character) => sum + widthOf(character), 0);
+}
+
+/** What people see as characters. */
+export function charactersOf(text: string): readonly string[] {
+  return Array.from(CHARACTERS.segment(text), ({ segment }) => segment);
+}
+
+/** Columns of one character. */
+export function widthOf(character: string): number {
+  return WIDE.test(character) ? 2 : 1;
+}

@@ -1,0 +1,182 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { columnsOf } from '../../src/base/text-columns.ts';
+import { sandboxCommand } from '../../src/cli/sandbox.ts';
+import { runCommandLine } from '../support/cli.ts';
+import { temporaryFolder } from '../support/facteur-process.ts';
+import { SandboxProcess } from '../support/sandbox-process.ts';
+
+const run = promisify(execFile);
+const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
+
+/** A kill takes two starts of an embedded Postgres. */
+const LIMIT_MS = 600_000;
+
+// One sandbox for all: it starts a database and a facteur. Each test types, and waits for what is printed after that.
+describe('somebody types', { timeout: LIMIT_MS }, () => {
+  let sandbox: SandboxProcess;
+  beforeAll(async () => {
+    sandbox = new SandboxProcess(['--interactive', '--no-tour']);
+    await sandbox.shows(/Now it is your turn/);
+  }, LIMIT_MS);
+  afterAll(() => sandbox.kill());
+  const expectOutput = (wanted: RegExp): Promise<void> => sandbox.shows(wanted);
+
+  test('help lists the words, and the commands that are registered', async () => {
+    sandbox.type('help');
+    await expectOutput(/^ {2}outage 10s/m);
+    await expectOutput(/^ {2}\/plan objective: \[project:\]$/m);
+    await expectOutput(/^ {2}\/release \[version:\]$/m);
+  });
+
+  test('a mistyped word gets the nearest one', async () => {
+    sandbox.type('plna Ship it');
+    await expectOutput(/unknown word plna; did you mean plan\?/);
+    sandbox.type('outage soon');
+    await expectOutput(/^outage: for how long\?/m);
+  });
+
+  test('a command runs to its end, in the frames of its message', async () => {
+    sandbox.type('plan project: facteur objective: "Ship it"');
+    await expectOutput(/╭─ Ada used \/plan/);
+    await expectOutput(/^ {2}│ \[ Cancel \] .*\[ Show request \]$/m);
+    await expectOutput(/^ {2}│ ✅ Succeeded in .* · \/plan Ship it$/m);
+  });
+
+  test('fail: the failure, its log, and the retry', async () => {
+    sandbox.type('fail');
+    await expectOutput(/^ {2}│ ❌ Failed after .*\n {2}│ step-2: main: Error/m);
+    await expectOutput(/Ada pressed Logs[^]*?step-2: works[^]*?Only you can see this/);
+    await expectOutput(/Ada pressed Retry[^]*?Retry of an earlier run/);
+    await expectOutput(/The retry is a new run/);
+  });
+
+  test('approve: two people decide, neither of whom requested the run', async () => {
+    sandbox.type('release v5');
+    await expectOutput(/waits for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
+    sandbox.type('approve');
+    await expectOutput(/Bob pressed Approve[^]*?You approved/);
+    sandbox.type('approve');
+    await expectOutput(/Carol pressed Approve[^]*?is approved/);
+    await expectOutput(/✅ Succeeded in .* · \/release v5/);
+  });
+
+  test('reject: one is enough, with a reason', async () => {
+    sandbox.type('release v6');
+    await expectOutput(/\/release v6[^]*?waits for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
+    sandbox.type('reject Not on a Friday');
+    await expectOutput(/Bob fills in the form "Reject approve"/);
+    await expectOutput(/❌ Failed after .* · \/release v6/);
+    sandbox.type('approve');
+    await expectOutput(/approve: nothing waits for approval/);
+  });
+
+  test('somebody without a role is refused', async () => {
+    sandbox.type('as mallory');
+    await expectOutput(/you are Mallory/);
+    sandbox.type('release');
+    await expectOutput(/Mallory used \/release[^]*?Only you can see this/);
+    sandbox.type('as ada');
+    await expectOutput(/you are Ada/);
+  });
+
+  test('kill: the run survives', async () => {
+    sandbox.type('kill');
+    await expectOutput(/facteur was killed/);
+    await expectOutput(/facteur is back/);
+    await expectOutput(/The run survived/);
+  });
+
+  test('outage: a run waits for the cluster', async () => {
+    sandbox.type('outage 1s');
+    await expectOutput(/the cluster is away for 1 s/);
+    sandbox.type('plan While the cluster is away');
+    await expectOutput(/the cluster is back/);
+    await expectOutput(/✅ Succeeded in .* · \/plan While the cluster is away/);
+  });
+
+  test('runs list works beside it, as it says', async () => {
+    const [, args = ''] = /npx facteur (runs list --server \S+)/.exec(sandbox.output) ?? [];
+    const { stdout } = await run(process.execPath, [EXECUTABLE, ...args.split(' ')], {
+      env: { PATH: process.env['PATH'] },
+    });
+    expect(stdout).toContain('While the cluster is away');
+  });
+
+  test('quit ends it; all of it fitted into 80 columns without colours', async () => {
+    sandbox.type('quit');
+    expect(await sandbox.exited).toBe(0);
+    const framed = sandbox.output.split('\n').filter((line) => /^ {2}[╭│╰┊]/.test(line));
+    expect(framed.length).toBeGreaterThan(20);
+    expect(framed.filter((line) => columnsOf(line) > 80)).toEqual([]);
+    expect(sandbox.output).not.toContain('\u001b');
+  });
+});
+
+const OWN = `
+role_map: { deploy: [512345678901234567] }
+argo: { namespace: production, workflow_template: rollout }
+postgres: { dsn: 'postgres://elsewhere/db' }
+commands:
+  deploy:
+    description: Roll a release out
+    options:
+      - { name: environment, description: Where, required: true, choices: [staging, production] }
+      - { name: replicas, description: How many, type: integer, min: 2, required: true }
+      - { name: note, description: Why }
+  ask: { description: Ask, modal: { title: Ask us, fields: [{ name: content, label: What }] } }
+`;
+
+describe('with a configuration of their own', () => {
+  function fileWith(yaml: string): string {
+    const folder = temporaryFolder();
+    onTestFinished(() => folder.remove());
+    const path = join(folder.path, 'facteur.yaml');
+    writeFileSync(path, yaml);
+    return path;
+  }
+
+  test('its commands are listed and run, by its roles and templates', { timeout: LIMIT_MS }, async () => {
+    const path = fileWith(OWN);
+    const sandbox = new SandboxProcess(['--exit', '--config', path]);
+    onTestFinished(() => sandbox.kill());
+    expect(await sandbox.exited).toBe(0);
+    await sandbox.shows(/facteur\.yaml; not its postgres: the sandbox has its own/);
+    await sandbox.shows(
+      /^ {2}\/deploy environment:\(staging\|production\) replicas: \[note:\] {2}\(the roles 512345678901234567\)$/m,
+    );
+    await sandbox.shows(/typed +\/deploy environment: staging replicas: 2\n[^]*?✅ Succeeded[^]*?in production$/m);
+    await sandbox.shows(/typed +\/ask\n[^]*?✅ Succeeded/);
+    await sandbox.shows(/All of it worked\./);
+  });
+
+  test.each([
+    ['an invalid number', 'argo: { max_active: many }', /facteur\.yaml:1:\d+: argo\.max_active/],
+    [
+      'an invalid command',
+      'commands: { deploy: { options: [{ name: Where }] } }',
+      /facteur\.yaml:1:\d+: commands\.deploy/,
+    ],
+    ['broken YAML', 'commands: {', /facteur\.yaml:/],
+  ])('%s is told before anything starts', async (_what, yaml, told) => {
+    const path = fileWith(yaml);
+    const { code, stdout, stderr } = await sandboxLine(['--config', path]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(told);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+
+  test('a file that is not there, and options that exclude each other', async () => {
+    expect((await sandboxLine(['--config', '/nonexistent.yaml'])).stderr).toContain('no such file');
+    const { code, stderr } = await sandboxLine(['--exit', '--interactive']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'facteur: --interactive: cannot be used with --exit\n' });
+  });
+
+  function sandboxLine(args: readonly string[]): ReturnType<typeof runCommandLine> {
+    const start = () => Promise.reject(new Error('nothing may start'));
+    return runCommandLine(['sandbox', ...args], [sandboxCommand(start, { version: '', commit: '' })]);
+  }
+});
