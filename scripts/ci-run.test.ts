@@ -103,7 +103,7 @@ test('a process that a step leaves running is reported and killed, even a detach
   const { lines } = await ciRun('smoke');
   const pid = Number(lines.find((line) => line.startsWith('pid '))?.slice(4));
   expect(lines).toContainEqual(expect.stringContaining(`killed a process that "smoke" left running: ${pid}`));
-  expect(commandLine(pid)).toBe('');
+  await expect.poll(() => commandLine(pid)).toBe('');
 });
 
 test('a name without a matching step is a failure', async () => {

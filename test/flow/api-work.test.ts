@@ -91,6 +91,7 @@ test('runs are counted by state: live ones always, ended ones since a time', asy
   const ids: string[] = [];
   for (const id of ['a', 'b', 'c']) {
     ids.push((await facteur.send(event({ interactionId: id }))).body.runId);
+    await expectRun(db, id, 'submitted');
   }
   await forceState(db, ids[1] ?? '', 'failed');
   await forceState(db, ids[2] ?? '', 'succeeded');

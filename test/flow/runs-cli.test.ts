@@ -177,6 +177,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     const cli = on(facteur);
     for (const interactionId of ['d1', 'd2']) {
       await facteur.send(event({ interactionId }));
+      await expectRun(db, interactionId, 'submitted');
     }
     const dry = await cli('runs', 'cancel', '--dry-run', 'd1', 'd2');
     expect(dry.stdout).toMatch(/^would cancel run [0-9a-f]{8} \(\/plan.*\)\nwould cancel run .*\n$/);
