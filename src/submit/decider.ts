@@ -31,6 +31,8 @@ export class Decider {
   readonly #deps: DeciderDeps;
   readonly #worker: Worker;
   readonly #inFlight = new Set<Promise<void>>();
+  /** The last decision of each workflow that is being written. */
+  readonly #last = new Map<string, Promise<void>>();
   readonly #events: DecideEvents;
 
   constructor(deps: DeciderDeps) {
@@ -66,7 +68,7 @@ export class Decider {
     }
     const { decisions, nextInMs } = await claimDueDecisions(this.#deps.db, room);
     for (const decision of decisions) {
-      const work = this.#apply(decision).finally(() => {
+      const work = this.#inTurn(decision).finally(() => {
         this.#inFlight.delete(work);
         if (decisions.length === room) {
           this.nudge();
@@ -75,6 +77,23 @@ export class Decider {
       this.#inFlight.add(work);
     }
     return nextInMs ?? Infinity;
+  }
+
+  /**
+   * One write of a workflow at a time: the API server starts again whenever another one is faster, and several at once would time
+   * out on a large workflow. Never rejects.
+   */
+  #inTurn(decision: ClaimedDecision): Promise<void> {
+    const { workflowUid: uid } = decision;
+    const before = this.#last.get(uid) ?? Promise.resolve();
+    const work = before.then(async () => {
+      await this.#apply(decision);
+      if (this.#last.get(uid) === work) {
+        this.#last.delete(uid);
+      }
+    });
+    this.#last.set(uid, work);
+    return work;
   }
 
   /** Never rejects: the claim expires, and the decision is retried. */
