@@ -136,7 +136,12 @@ export function templatesOf({
 }
 
 /** Every role that the configuration or the tour's templates name. */
-export function rolesOf({ roleMap, commandsFromTemplates }: Config): readonly string[] {
-  const ids = [...Object.values(roleMap).flat(), ...(commandsFromTemplates?.defaultRoles ?? []), TEAM_ROLE];
+export function rolesOf({ roleMap, commandsFromTemplates, knowledge }: Config): readonly string[] {
+  const ids = [
+    ...Object.values(roleMap).flat(),
+    ...(commandsFromTemplates?.defaultRoles ?? []),
+    ...knowledge.reviewers,
+    TEAM_ROLE,
+  ];
   return [...new Set(ids.filter((id) => /^\d+$/.test(id)))];
 }
