@@ -180,7 +180,7 @@ describe('the daily check', () => {
 
   test('repairs what somebody deleted or edited in Discord, and writes nothing otherwise', async () => {
     const clock = await turnableClock(db);
-    onTestFinished(() => clock.setAhead(0));
+    onTestFinished(() => clock.remove());
     const world = await RegistrationWorld.open();
     world.apply(['build', 'deploy', 'kept']);
     const first = world.start();

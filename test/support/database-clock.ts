@@ -4,10 +4,13 @@ import type { Queryable } from '../../src/clients/postgres/database.ts';
 export interface DatabaseClock {
   /** So far ahead of the real time, from now on. */
   setAhead(ms: number): Promise<void>;
+  /** Leaves nothing behind, for a database that other tests use afterwards. */
+  remove(): Promise<void>;
 }
 
 /** Lets `now()` in every statement and default of an embedded database, which has one session, go by a clock of the test's. */
 export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
+  const { rows } = await db.query<{ path: string }>({ text: `SELECT current_setting('search_path') AS path` });
   for (const text of [
     'CREATE SCHEMA IF NOT EXISTS test_clock',
     'CREATE TABLE IF NOT EXISTS test_clock.ahead (by interval NOT NULL)',
@@ -18,17 +21,7 @@ export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
     // Named, the catalog is not searched before all others.
     'SET search_path = test_clock, pg_catalog, public',
     // A default was bound to the catalog's when its table was made.
-    `DO $$
-      DECLARE
-        command text;
-      BEGIN
-        FOR command IN
-          SELECT format('ALTER TABLE %I.%I ALTER %I SET DEFAULT test_clock.now()', table_schema, table_name, column_name)
-          FROM information_schema.columns WHERE column_default = 'pg_catalog.now()'
-        LOOP
-          EXECUTE command;
-        END LOOP;
-      END $$`,
+    rebind('pg_catalog.now()', 'test_clock.now()'),
   ]) {
     await db.query({ text });
   }
@@ -37,5 +30,25 @@ export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
       const text = 'UPDATE test_clock.ahead SET by = make_interval(secs => $1)';
       await db.query({ text, values: [ms / 1000] });
     },
+    remove: async () => {
+      await db.query({ text: `SELECT set_config('search_path', $1, false)`, values: [rows[0]?.path] });
+      await db.query({ text: rebind('test_clock.now()', 'pg_catalog.now()') });
+      await db.query({ text: 'DROP SCHEMA test_clock CASCADE' });
+    },
   };
+}
+
+/** The statement that gives columns with one default another. */
+function rebind(from: string, to: string): string {
+  return `DO $$
+    DECLARE
+      command text;
+    BEGIN
+      FOR command IN
+        SELECT format('ALTER TABLE %I.%I ALTER %I SET DEFAULT ${to}', table_schema, table_name, column_name)
+        FROM information_schema.columns WHERE column_default = '${from}'
+      LOOP
+        EXECUTE command;
+      END LOOP;
+    END $$`;
 }
