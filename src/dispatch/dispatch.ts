@@ -214,7 +214,12 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
   const waitMs = options.awaitSubmissionMs;
   const settled = waitMs > 0 ? submitter.settled(runId, waitMs) : undefined;
   bringToCluster(run, receipt, { ...deps, submitter }, slot);
-  return settled === undefined ? receipt : endOf(receipt, (await settled) ?? (await lookAgain(runId, deps)));
+  if (settled === undefined) {
+    return receipt;
+  }
+  // Its mark may have been written since the receipt was read: then no attempt will end any more.
+  const seen = receipt.duplicate ? await lookAgain(runId, deps) : {};
+  return endOf(receipt, isOver(seen) ? seen : ((await settled) ?? (await lookAgain(runId, deps))));
 }
 
 /**
@@ -257,6 +262,10 @@ async function recordInSlot(
 
 function isUnwanted({ duplicate }: RunReceipt, { givenUp }: AcceptOptions): boolean {
   return givenUp?.aborted === true && !duplicate;
+}
+
+function isOver({ state = 'queued' }: Partial<Submission>): boolean {
+  return state !== 'queued';
 }
 
 /** Another process may have submitted the run meanwhile; all answers to one delivery should agree. */

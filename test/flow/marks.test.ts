@@ -44,6 +44,20 @@ test('neither the answer nor the next run waits for the mark, and a redelivery i
   expect(marks.batches()).toBe(2);
 });
 
+test('a redelivery whose receipt was read just before the mark was written does not wait for another attempt', async () => {
+  const facteur = await startFacteur({ db });
+  const marks = holdMarks(facteur);
+  const first = await send(facteur, 'd1');
+  facteur.faults.after = async (statement) => {
+    if (statement === 'record-runs') {
+      marks.letGo();
+      await expectRun(db, 'd1', 'submitted');
+    }
+  };
+  // Nobody turns the timer: a sender that waits would wait for ever.
+  expect((await send(facteur, 'd1')).body).toEqual({ ...first.body, duplicate: true });
+});
+
 test('while Postgres takes no marks, only so many workflows are created; later all of them are, once', async () => {
   const facteur = await startFacteur({ db });
   const marks = holdMarks(facteur);
