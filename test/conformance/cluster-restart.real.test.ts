@@ -14,6 +14,7 @@ beforeEach(async () => {
   const { access } = await logIn(world);
   subject = {
     api: new ClusterApi(access),
+    admin: world.api,
     namespace: 'argo-workflows',
     stop: () => own.local.kill('apiserver'),
     start: () => own.begin('apiserver'),

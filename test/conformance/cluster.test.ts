@@ -25,8 +25,11 @@ beforeAll(async () => {
     plan: ({ spec: { workflowTemplateRef: template } }) =>
       (isRecord(template) && TEMPLATES[String(template['name'])]?.simulated) || {},
   });
+  const api = new ClusterApi(accessTo(cluster.url, 'ours'));
   subject = {
-    api: new ClusterApi(accessTo(cluster.url, 'ours')),
+    api,
+    // The simulated cluster has no policies.
+    admin: api,
     client: createArgoClient(accessTo(cluster.url, 'ours')),
     namespace: NAMESPACE,
     emptyNamespace: EMPTY,

@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { ApiAnswer, ApiRequest } from '../../scripts/cluster/api.ts';
+import type { ApiAnswer, ApiRequest, ClusterApi } from '../../scripts/cluster/api.ts';
 import type { Json } from '../support/cluster.ts';
 import { workflow } from './cluster-cases.ts';
 import type { Subject } from './cluster-suite.ts';
 
 /** A cluster whose API server can be killed, used with facteur's credentials. */
 export interface RestartingSubject extends Subject {
+  /** For what no policy lets facteur's account create. */
+  readonly admin: Pick<ClusterApi, 'call'>;
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -50,9 +52,9 @@ export function restartConformance(subject: () => RestartingSubject): void {
 
   describe('a restart of the API server', () => {
     test('passes through refusals that mean nothing, forgets what happened, and keeps what there is', async () => {
-      const { api, stop, start } = subject();
+      const { api, admin, stop, start } = subject();
       const body = workflow({ name: 'before' }, { suspend: true, workflowTemplateRef: { name: 'as-told' } });
-      const { metadata } = await api.call(collection(), { method: 'POST', body });
+      const { metadata } = await admin.call(collection(), { method: 'POST', body });
       const change = { method: 'PATCH', contentType: 'application/merge-patch+json' } as const;
       for (const seen of ['once', 'twice']) {
         await api.call(`${collection()}/before`, { ...change, body: { metadata: { labels: { seen } } } });
