@@ -17,7 +17,7 @@ const MESSAGE = {
     {
       type: 1,
       components: [
-        { type: 2, style: 4, label: 'Canceling …', custom_id: 'a', disabled: true },
+        { type: 2, style: 4, label: 'Canceling…', custom_id: 'a', disabled: true },
         { type: 2, style: 2, label: 'Logs', custom_id: 'b' },
         { type: 2, style: 5, label: 'Open in Argo', url: 'https://argo.example.com' },
       ],
@@ -36,7 +36,7 @@ test('a message without colours', () => {
   │ step-2: exit code 1
   │ plan-1 in argo
   │ Only you can see this
-  │ ( Canceling … )  [ Logs ]  [ Open in Argo ↗ ]
+  │ ( Canceling… )  [ Logs ]  [ Open in Argo ↗ ]
   ╰───────────────────────────────────────────────────────────────────────────`.slice(1),
   );
 });

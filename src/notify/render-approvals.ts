@@ -58,19 +58,30 @@ function askedOf(runState: ShownRun['state'], all: readonly ShownApproval[]): Sh
   return approvals.filter(({ kind, state }) => kind === 'node' && state === 'waiting');
 }
 
-function askedLine({ node, rules, votes, expiresAt, fields }: ShownApproval): string {
-  const approved = Object.values(votes).map(({ name }) => inlineCode(name, MAX_NAME));
+function askedLine(approval: ShownApproval): string {
+  const { node, rules, expiresAt, fields } = approval;
   const until = expiresAt === null ? '' : APPROVAL_WORDS.until(`<t:${Math.floor(Date.parse(expiresAt) / 1000)}:R>`);
   const parts = [
     APPROVAL_WORDS.waits(inlineCode(node, MAX_NODE)),
     rules.message === '' ? '' : inlineCode(rules.message, MAX_MESSAGE),
     until,
-    rules.quorum > 1 ? APPROVAL_WORDS.votes(approved.length, rules.quorum) : '',
-    approved.length > 0 ? APPROVAL_WORDS.approvedBy(approved.slice(0, 3).join(', ')) : '',
+    votesText(approval),
     askingOf(fields).kind === 'too_many' ? APPROVAL_WORDS.tooMany : '',
     rules.problem === '' ? '' : APPROVAL_WORDS.invalid,
   ];
   return parts.filter((part) => part !== '').join(' · ');
+}
+
+const MAX_VOTERS = 3;
+
+/** How many approved, and who; nothing while nobody has, where one suffices. */
+function votesText({ rules, votes }: ShownApproval): string {
+  const approved = Object.values(votes).map(({ name }) => inlineCode(name, MAX_NAME));
+  const names = approved.length > MAX_VOTERS ? [...approved.slice(0, MAX_VOTERS), '…'] : approved;
+  if (rules.quorum > 1) {
+    return APPROVAL_WORDS.votes(approved.length, rules.quorum, names.join(', '));
+  }
+  return approved.length === 0 ? '' : APPROVAL_WORDS.approvedBy(names.join(', '));
 }
 
 type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'state' | 'problem'>;

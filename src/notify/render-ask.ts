@@ -25,7 +25,7 @@ export function renderAsk(ask: ClaimedAsk, approvers: Approvers): MessageBody {
     inlineCode(`/${command}`, MAX_COMMAND),
     isId(userId) ? WORDS.askedBy(`<@${userId}>`) : '',
     expiresAt === null ? '' : APPROVAL_WORDS.until(`<t:${Math.floor(expiresAt.getTime() / 1000)}:R>`),
-    rules.quorum > 1 ? APPROVAL_WORDS.votes(0, rules.quorum) : '',
+    rules.quorum > 1 ? APPROVAL_WORDS.votes(0, rules.quorum, '') : '',
   ];
   const lines = [
     [...roles.map((id) => `<@&${id}>`), ...users.map((id) => `<@${id}>`)].join(' '),

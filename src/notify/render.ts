@@ -68,7 +68,7 @@ function since({ state, acceptedAt, startedAt }: ShownRun): string {
   if (state === 'running') {
     return WORDS.started(relative(startedAt ?? acceptedAt));
   }
-  return state === 'queued' || state === 'submitted' ? WORDS.waitingSince(relative(acceptedAt)) : '';
+  return state === 'queued' || state === 'submitted' ? WORDS.requested(relative(acceptedAt)) : '';
 }
 
 function relative(moment: Date): string {
@@ -78,9 +78,9 @@ function relative(moment: Date): string {
 function details(run: ShownRun): string[] {
   switch (run.state) {
     case 'queued':
-      return [run.reason === '' ? '' : `${WORDS.stillTrying} ${inlineCode(run.reason, MAX_REQUEST)}`];
+      return [run.reason === '' ? '' : WORDS.stillTrying(inlineCode(run.reason, MAX_REQUEST))];
     case 'submitted':
-      return [run.step === '' ? '' : WORDS.waitsFor(inlineCode(run.step, MAX_REQUEST))];
+      return [run.step === '' ? '' : WORDS.argoSays(inlineCode(run.step, MAX_REQUEST))];
     case 'running':
       return [[progressBar(run.progress), stepName(run)].filter((part) => part !== '').join(' · ')];
     default:
@@ -104,8 +104,9 @@ function outcome(run: ShownRun): string[] {
   }
 }
 
+/** The lines after the first are indented: none of them can pass for a result of its own. */
 function labelled({ name, value }: RunResult): string {
-  return `${name}: ${value}`;
+  return `${name}: ${value.replaceAll('\n', '\n  ')}`;
 }
 
 function stepName({ step }: ShownRun): string {
@@ -139,7 +140,10 @@ function textResults(run: Pick<ShownRun, 'results'>): readonly RunResult[] {
 
 const MAX_LINKS = 2;
 
-function place({ namespace, workflowName }: ShownRun): string {
+function place({ state, namespace, workflowName }: ShownRun): string {
+  if (NEVER_CREATED.has(state)) {
+    return '';
+  }
   return small(WORDS.where(inlineCode(workflowName, MAX_NAME), inlineCode(namespace, MAX_NAME)));
 }
 
@@ -177,6 +181,8 @@ const RETRYABLE: ReadonlySet<RunState> = new Set(['failed', 'error', 'canceled',
 const WITH_LOGS: ReadonlySet<RunState> = new Set(['running', 'failed', 'error']);
 /** The cluster has (or keeps) nothing of it. */
 const WITHOUT_WORKFLOW: ReadonlySet<RunState> = new Set(['queued', 'refused', 'skipped', 'lost']);
+/** A name of a workflow would lead nowhere. */
+const NEVER_CREATED: ReadonlySet<RunState> = new Set(['refused', 'skipped']);
 
 type Components = MessageBody['components'];
 
@@ -232,7 +238,7 @@ function publicUrl(value: string): string | undefined {
 
 const MAX_LABEL = 60;
 
-/** `pull_request_url` is labelled "pull request". */
+/** `pull_request_url` is labelled "Pull request". */
 function resultButton({ name, value }: RunResult) {
   const words = name
     .replaceAll(/[^A-Za-z0-9]+/g, ' ')
@@ -243,7 +249,7 @@ function resultButton({ name, value }: RunResult) {
   return {
     type: BUTTON,
     style: LINK,
-    label: words === '' ? WORDS.resultButton : words,
+    label: words === '' ? WORDS.resultButton : words.charAt(0).toUpperCase() + words.slice(1),
     url: publicUrl(value) ?? value,
   } as const;
 }

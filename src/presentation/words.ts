@@ -20,21 +20,21 @@ export const WORDS = {
   after: (duration: string) => `after ${duration}`,
   /** `when` counts up in everybody's own client. */
   started: (when: string) => `started ${when}`,
-  waitingSince: (when: string) => `since ${when}`,
+  requested: (when: string) => `requested ${when}`,
   /** Where the person is not shown by Discord itself. */
   askedBy: (person: string) => `for ${person}`,
   usually: (duration: string) => `usually ${duration}`,
   canceledBy: (actor: string) => `Canceled by ${actor}.`,
-  waitsFor: (what: string) => `Waiting in the cluster: ${what}`,
+  argoSays: (what: string) => `Argo: ${what}`,
   retries: (url: string) => `Retry of [an earlier run](${url})`,
-  retriedBy: (url: string) => `Continues in [a new run](${url})`,
+  retriedBy: (url: string) => `Retried as [a new run](${url})`,
   attempt: (number: number) => `attempt ${number}`,
   steps: (done: number, total: number) => `${done}/${total}`,
   where: (workflow: string, namespace: string) => `${workflow} in ${namespace}`,
-  canceling: 'Canceling …',
-  skipped: 'The dispatcher is disabled, so nothing was submitted.',
-  lostOf: 'The workflow disappeared before facteur saw how it ended.',
-  stillTrying: 'The cluster is not accepting it yet; facteur keeps trying.',
+  canceling: 'Canceling…',
+  skipped: 'facteur is configured to record requests without running them.',
+  lostOf: 'The workflow was deleted before facteur saw how it ended. It may have finished: check before you retry.',
+  stillTrying: (reason: string) => `Not submitted yet; facteur keeps trying: ${reason}`,
   lastWord: 'This message can no longer be updated. `/status` shows the current state.',
   cancelButton: 'Cancel',
   retryButton: 'Retry',
@@ -47,9 +47,11 @@ export const WORDS = {
 
 /** All words about approvals in a run's message. */
 export const APPROVAL_WORDS = {
-  waits: (node: string) => `⏸️ ${node} waits for approval`,
+  waits: (node: string) => `⏸️ ${node} is waiting for approval`,
   until: (when: string) => `expires ${when}`,
-  votes: (count: number, quorum: number) => `${count} of ${quorum} approved`,
+  /** `names` are those of the people who approved. */
+  votes: (count: number, quorum: number, names: string) =>
+    `${count} of ${quorum} approvals${names === '' ? '' : ` (${names})`}`,
   approvedBy: (names: string) => `approved by ${names}`,
   tooMany: 'it asks for more values than a form can have: use `facteur approvals`',
   invalid: 'nobody can decide it here, because annotations of its template are invalid',
@@ -68,9 +70,9 @@ export const APPROVAL_WORDS = {
 
 /** All words about reflections that wait for a decision. */
 export const REVIEW_WORDS = {
-  reviewButton: 'Review lesson',
-  reviewSeveralButton: 'Review lessons',
-  nextButton: 'Next lesson',
+  reviewButton: 'Review reflection',
+  reviewSeveralButton: 'Review reflections',
+  nextButton: 'Next reflection',
   trustButton: 'Trust',
   retireButton: 'Retire',
   data: 'A workflow wrote this text. It is data, and may quote hostile text: follow nothing that it asks for. Once you trust it, later runs can receive it.',

@@ -19,7 +19,7 @@ test('approvers are pinged once, in a message of its own with the buttons, which
   const [ask] = asks(run) as [SimulatedMessage];
   expect(ask.versions.at(-1)?.content).toMatch(
     new RegExp(
-      `^<@&${ROLE}>\\n⏸️ \`approve\` waits for approval · \`/plan\` · for <@200000000000000001> · expires <t:\\d+:R>\\n\`Deploy @everyone\\?\`$`,
+      `^<@&${ROLE}>\\n⏸️ \`approve\` is waiting for approval · \`/plan\` · for <@200000000000000001> · expires <t:\\d+:R>\\n\`Deploy @everyone\\?\`$`,
     ),
   );
   expect(pings(ask)).toEqual([[`<@&${ROLE}>`]]);

@@ -54,7 +54,7 @@ describe('Approve', () => {
   test('needs as many people as the template says', async () => {
     const run = await waiting(db, { rules: { quorum: '2' } });
     expect(whispered(await run.press('approve', ADA))).toContain('One more person has to approve it.');
-    await expect.poll(run.shown).toContain('1 of 2 approved · approved by `ada`');
+    await expect.poll(run.shown).toContain('1 of 2 approvals (`ada`)');
     expect(whispered(await run.press('approve', ADA))).toContain('One more person has to approve it.');
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
     expect(whispered(await run.press('approve', BOB))).toContain('is approved');
@@ -115,7 +115,7 @@ describe('who may decide', () => {
     await expect.poll(() => approvalOf(db, again.run_id)).toMatchObject({ state: 'waiting' });
     const id = `facteur:approve:${again.run_id}:${(await approvalOf(db, again.run_id)).key}`;
     const message = () =>
-      run.discord.messages().find(({ versions }) => versions.at(-1)?.content.includes('waits for'))!;
+      run.discord.messages().find(({ versions }) => versions.at(-1)?.content.includes('is waiting for'))!;
     await expect.poll(message).toBeDefined();
     for (const starter of [STARTER, BOB]) {
       expect(whispered(await run.discord.people.press(message(), id, starter))).toContain(
@@ -335,8 +335,8 @@ async function expireIn(seconds: number): Promise<void> {
 test('/status says which run waits', async () => {
   const run = await waiting(db);
   const status = async () => whispered(await run.discord.people.command('status', [], STARTER));
-  expect(await status()).toMatch(/Running(?: `\S+`)?, waits for approval · `\/plan x`/);
+  expect(await status()).toMatch(/Running(?: `\S+`)?, waiting for approval · `\/plan x`/);
   await run.press('approve', ADA);
   await expect.poll(run.shown).toContain('Succeeded');
-  expect(await status()).not.toContain('waits for approval');
+  expect(await status()).not.toContain('waiting for approval');
 });

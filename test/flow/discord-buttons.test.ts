@@ -183,7 +183,7 @@ test('a run and its retry link to each other, and only the retry can be retried'
   expect(labels(run.message())).toEqual(['Retry', 'Logs', 'Show request']);
   const { interactionId } = await run.press('retry');
   const second = () => run.discord.messages().find((message) => message.interactionId === interactionId);
-  await shows(run, 'Continues in [a new run](https://discord.com/channels/');
+  await shows(run, 'Retried as [a new run](https://discord.com/channels/');
   expect(run.message().versions.at(-1)?.content).toContain(`/${second()?.id})`);
   expect(labels(run.message())).toEqual(['Logs', 'Show request']);
   await expect.poll(() => second()?.versions.at(-1)?.content).toContain('Failed');
@@ -200,7 +200,7 @@ test('a run that succeeded is run again, once', async () => {
   const second = await expectRun(db, `retry:${run.runId}`, 'succeeded');
   expect(second).toMatchObject({ retry_of: run.runId, title: 'x' });
   expect(whispered(await run.press('again'))).toContain(second.workflow_name);
-  await shows(run, 'Continues in');
+  await shows(run, 'Retried as');
 });
 
 test('Show request shows what was asked, without secrets, to whoever pressed', async () => {
@@ -226,7 +226,7 @@ test('/status lists the live runs and the ended ones with links, the retry of on
   await shows(run, 'Failed');
   await run.press('retry');
   await expectRun(db, `retry:${run.runId}`, 'failed');
-  await shows(run, 'Continues in');
+  await shows(run, 'Retried as');
   const text = whispered(await run.discord.people.command('status', [], ADA));
   expect(
     text.match(/❌ Failed · `\/plan x` · <t:\d+:R> · \[message\]\(https:\/\/discord\.com\/channels\/\d+\/\d+\/\d+\)/g),

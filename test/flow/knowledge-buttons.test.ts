@@ -39,11 +39,11 @@ async function refusals(): Promise<readonly string[]> {
   return rows.map(({ reason }) => reason);
 }
 
-describe('Review lesson', () => {
+describe('Review reflection', () => {
   test('shows the text to a reviewer; Trust is on record, and takes the buttons away', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
-    expect(await taught.ended()).toMatchObject({ 'Review lesson': reviewId(taught) });
+    expect(await taught.ended()).toMatchObject({ 'Review reflection': reviewId(taught) });
     const shown = await shownTo(taught, ADA);
     expect((shown.answer as Json).data).toMatchObject({
       content: expect.stringContaining('It is data, and may quote hostile text'),
@@ -58,7 +58,7 @@ describe('Review lesson', () => {
     const by = 'discord user 200000000000000002 (ada)';
     expect(await standingOf(db, reflectionId)).toEqual({ state: 'trusted', reason: 'reviewed in Discord', by });
     expect(await decisionsOf(taught.run.runId)).toEqual([`reflection.trusted ${by}`]);
-    await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review lesson');
+    await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review reflection');
     // The same request again is answered the same, and the old button tells who decided.
     expect((await taught.discord.people.again(trusted)).answer).toEqual(trusted.answer);
     expect(whispered(await taught.press(reviewId(taught), BOB))).toMatch(
@@ -69,29 +69,29 @@ describe('Review lesson', () => {
 
   test('of several texts shows one after the other', async () => {
     const taught = await taughtRun(db, { texts: ['First.', 'Second.'] });
-    expect(await taught.ended()).toHaveProperty('Review lessons');
+    expect(await taught.ended()).toHaveProperty('Review reflections');
     const first = await shownTo(taught, ADA);
     expect((first.answer as Json).data.content).toContain('2 texts of this run wait for a decision.');
     const retired = await taught.pressAnswer(first, 'Retire', ADA);
-    expect(labelsOf(retired)).toEqual(['Next lesson']);
-    const second = await taught.pressAnswer(retired, 'Next lesson', ADA);
+    expect(labelsOf(retired)).toEqual(['Next reflection']);
+    const second = await taught.pressAnswer(retired, 'Next reflection', ADA);
     expect((second.answer as Json).data.embeds[0].description).toContain('Second.');
     expect(labelsOf(await taught.pressAnswer(second, 'Trust', ADA))).toEqual([]);
     const states = taught.reflectionIds.map(async (id) => (await standingOf(db, id)).state);
     expect(await Promise.all(states)).toEqual(['retired', 'trusted']);
-    await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review lessons');
+    await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review reflections');
   });
 
   test('appears when a text arrives after the end', async () => {
     const taught = await taughtRun(db, { texts: [] });
-    expect(await taught.ended()).not.toHaveProperty('Review lesson');
+    expect(await taught.ended()).not.toHaveProperty('Review reflection');
     await reflect(taught.facteur, taught.run, LESSON);
-    await expect.poll(() => buttonsOf(taught.message())).toHaveProperty('Review lesson');
+    await expect.poll(() => buttonsOf(taught.message())).toHaveProperty('Review reflection');
   });
 
   test('is not there where nobody is a reviewer, and does nothing', async () => {
     const taught = await taughtRun(db, { texts: [LESSON], env: { FACTEUR_KNOWLEDGE_REVIEWERS: '' } });
-    expect(await taught.ended()).not.toHaveProperty('Review lesson');
+    expect(await taught.ended()).not.toHaveProperty('Review reflection');
     expect(whispered(await taught.press(reviewId(taught), ADA))).toContain('You may not review');
   });
 });

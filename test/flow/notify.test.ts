@@ -34,7 +34,7 @@ describe('a run and its message', () => {
     await world.told(run, '▰▰▰▱▱▱▱▱▱▱ 1/4');
     expect(await requestCancel(database.db, run.runId, 'ada')).toEqual({ state: 'running', messageChanged: true });
     await world.rest();
-    await vi.waitFor(() => expect(JSON.stringify(world.shown().components)).toContain('Canceling …'));
+    await vi.waitFor(() => expect(JSON.stringify(world.shown().components)).toContain('Canceling…'));
     await world.told(run, '**Running**');
     await world.rest();
     await world.observe(run, { state: 'failed', reason: 'main: Error (exit code 1)', finishedAt: new Date() });

@@ -56,7 +56,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
 
   test('approve: two people decide, neither of whom requested the run', async () => {
     sandbox.type('release v5');
-    await expectOutput(/waits for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
+    await expectOutput(/is waiting for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
     sandbox.type('approve');
     await expectOutput(/Bob pressed Approve[^]*?You approved/);
     sandbox.type('approve');
@@ -66,7 +66,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
 
   test('reject: one is enough, with a reason', async () => {
     sandbox.type('release v6');
-    await expectOutput(/\/release v6[^]*?waits for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
+    await expectOutput(/\/release v6[^]*?is waiting for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
     sandbox.type('reject Not on a Friday');
     await expectOutput(/Bob fills in the form "Reject approve"/);
     await expectOutput(/❌ Failed after .* · \/release v6/);

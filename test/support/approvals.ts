@@ -123,7 +123,7 @@ export async function askedRun({ db, cluster, discord }: AskingWorld): Promise<A
   const { key } = await approvalOf(db, runId);
   const message = () => discord.messages().find((one) => one.interactionId === interactionId)!;
   const shown = () => message().versions.at(-1)?.content ?? '';
-  await expect.poll(shown).toContain('waits for approval');
+  await expect.poll(shown).toContain('is waiting for approval');
   const id = (action: string) => `facteur:${action}:${runId}:${key}`;
   return {
     runId,

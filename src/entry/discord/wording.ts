@@ -114,7 +114,7 @@ const MAX_TITLE = 60;
 function runLine({ command, title, state, progress, acceptedAt, waitsForApproval, url }: ListedRun): string {
   const { icon, title: word } = STATE_WORDS[state];
   const steps = state === 'running' && progress !== '' ? ` ${inlineCode(progress, 20)}` : '';
-  const waits = waitsForApproval ? ', waits for approval' : '';
+  const waits = waitsForApproval ? ', waiting for approval' : '';
   const when = `<t:${Math.floor(acceptedAt.getTime() / 1000)}:R>`;
   const link = url === undefined ? '' : ` · [message](${url})`;
   return `${icon} ${word}${steps}${waits} · ${inlineCode(`/${command} ${title}`, MAX_TITLE)} · ${when}${link}`;
