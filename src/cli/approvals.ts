@@ -20,7 +20,7 @@ type DecideOptions = Options & {
 };
 
 const FIELDS = ['runId', 'node', 'state', 'command', 'workflowName', 'requestedAt', 'expiresAt', 'decidedBy'] as const;
-const NODE = 'the step, if several wait';
+const STEP = 'name of the step, if several are waiting';
 const WAITING = ['waiting'] as const;
 /** More than a workflow has. */
 const MAX_OF_RUN = 500;
@@ -28,7 +28,9 @@ const MAX_OF_RUN = 500;
 /** `facteur approvals list|show|approve|reject`: what workflows wait for, and an operator's decision about it. */
 export function approvalsCommand(withStore: WithStore): RegisterCommand {
   return (program, io) => {
-    const approvals = program.command('approvals').description('list, show, approve or reject what workflows wait for');
+    const approvals = program
+      .command('approvals')
+      .description('list, show, approve or reject workflow steps that are waiting for approval');
     registerList(approvals, io, withStore);
     registerShow(approvals, io, withStore);
     registerDecide(approvals, io, { withStore, verdict: 'approved' });
@@ -40,7 +42,7 @@ function registerList(approvals: Command, io: CliIo, withStore: WithStore): void
   withListOutput(withStoreOptions(approvals.command('list')))
     .description('list waiting approvals, oldest first')
     .option('--all', 'also those that were decided')
-    .option('--limit <n>', 'how many', '50')
+    .option('--limit <n>', 'maximum number to show', '50')
     .addHelpText('after', '\nExamples:\n  facteur approvals list\n  facteur approvals list --all -o yaml')
     .action((options: ListOptions) =>
       withStore(io, { options }, async (store) => {
@@ -54,7 +56,7 @@ function registerList(approvals: Command, io: CliIo, withStore: WithStore): void
 function registerShow(approvals: Command, io: CliIo, withStore: WithStore): void {
   withOutput(withStoreOptions(approvals.command('show')))
     .argument('<run>', REFERENCE)
-    .argument('[node]', NODE)
+    .argument('[step]', STEP)
     .description('show an approval: what it asks, who may decide, and what was decided')
     .addHelpText('after', '\nExamples:\n  facteur approvals show 0b5e7d3c')
     .action((reference: string, node: string | undefined, options: Options) =>
@@ -74,8 +76,8 @@ function registerDecide(
   const verb = verdict === 'approved' ? 'approve' : 'reject';
   const command = withOutput(withStoreOptions(approvals.command(verb)))
     .argument('<run>', REFERENCE)
-    .argument('[node]', NODE)
-    .description(`${verb} a step as an operator, whoever its template names`)
+    .argument('[step]', STEP)
+    .description(`${verb} a step as an operator, even if its template names other approvers`)
     .option('--by <name>', 'name recorded as the person who decides (default: an operator)')
     .option('--reason <text>', 'recorded with the decision');
   const example = verdict === 'approved' ? ' --set version=v1.2' : ' --reason "not on a Friday"';

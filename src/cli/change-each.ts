@@ -32,7 +32,7 @@ interface Applied {
 /** `--yes`, `--dry-run` and `-o json`. */
 export function withChangeOptions(command: Command): Command {
   return command
-    .option('-y, --yes', 'do not ask before changing several')
+    .option('-y, --yes', 'do not ask for confirmation when several are affected')
     .option('--dry-run', 'print what would be changed and change nothing')
     .addOption(new Option('-o, --output <format>', 'a format for programs: one JSON object per line').choices(['json']))
     .option('--json', 'short for -o json');

@@ -44,7 +44,7 @@ export function commandsCommand(deps: CommandsDeps): RegisterCommand {
 
 function registerList(commands: Command, io: CliIo, { clusterAccess, openLedger }: CommandsDeps): void {
   withConfigOption(commands.command('list'))
-    .description('list the slash commands: built-in, configured, and of templates')
+    .description('list the slash commands: built in, configured, and from workflow templates')
     .addHelpText('after', "\nExamples:\n  facteur commands list\n  facteur commands list --json | jq '.[].name'")
     .option('--json', 'print the JSON that is sent to Discord')
     .action(async (options: { readonly config?: string; readonly json?: true }) => {
@@ -86,7 +86,7 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
     )
     .option('--global', 'in all servers; new commands may take an hour to appear')
     .option('--dry-run', 'show the difference and change nothing')
-    .option('--prune', 'also delete slash commands that the configuration does not have')
+    .option('--prune', 'also delete slash commands that are not in the configuration')
     .action(async (options: SyncOptions) => {
       const { config } = await readConfig(io, { path: options.config, require: ['discord'] });
       const { discord } = config;

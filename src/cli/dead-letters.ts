@@ -17,7 +17,7 @@ interface LetterFilter {
   readonly reason?: string;
 }
 
-type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: string; readonly after: string };
+type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: string; readonly after?: string };
 type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?: boolean };
 
 const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome'] as const;
@@ -44,8 +44,8 @@ function withFilter(command: Command): Command {
 function registerList(letters: Command, io: CliIo, withStore: WithStore): void {
   withFilter(withListOutput(withStoreOptions(letters.command('list'))))
     .description('list dead letters, oldest first')
-    .option('--limit <n>', 'how many', '50')
-    .option('--after <id>', 'continue after this dead letter', '0')
+    .option('--limit <n>', 'maximum number to show', '50')
+    .option('--after <id>', 'continue after this dead letter')
     .addHelpText(
       'after',
       `
@@ -56,7 +56,7 @@ Examples:
     .action((options: ListOptions) =>
       withStore(io, { options }, async (store) => {
         const limit = positive(options.limit, '--limit');
-        const found = await findLetters(store, options, { limit, after: letterId(options.after) });
+        const found = await findLetters(store, options, { limit, after: letterId(options.after ?? '0') });
         io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: listing }));
       }),
     );

@@ -29,7 +29,7 @@ export function explainCommand(clock: Clock, clusterAccess: ClusterAccessFor): R
       .description('explain who may run a command and what it would submit, without running it')
       .option('--roles <ids>', 'role ids of the user, separated by commas; none in a direct message', listItems, [])
       .option('--user <id>', 'id of the user', '')
-      .option('--option <name=value>', 'an option, or a field of the form; may be given several times', collectPair)
+      .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
       .addHelpText(
         'after',
         `

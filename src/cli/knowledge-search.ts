@@ -65,7 +65,7 @@ function registerSearch(knowledge: Command, io: CliIo, withStore: WithStore): vo
     .option('--repository <owner/name>', 'only this repository')
     .option('--type <types>', 'only these types, separated by commas')
     .addOption(new Option('--state <state>', 'only this state').choices(REFLECTION_STATES))
-    .option('--limit <n>', 'how many, 50 at most', '5')
+    .option('--limit <n>', 'maximum number to show, at most 50', '5')
     .addHelpText(
       'after',
       `
@@ -147,7 +147,7 @@ function knownText({ content, metadata, ...fields }: KnownReflection): string {
 
 function registerCheck(knowledge: Command, io: CliIo, withLedger: WithLedger): void {
   withOutput(withConfigOption(knowledge.command('check')))
-    .description('measure how much of the nearest reflections the index finds; fails below 95 %')
+    .description('measure the recall of the index; fails below 95 %')
     .option('--sample <n>', 'how many stored embeddings to look for', '200')
     .addHelpText('after', '\nExamples:\n  facteur knowledge check --sample 500')
     .action((options: IndexOptions) =>

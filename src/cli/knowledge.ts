@@ -31,7 +31,7 @@ export function knowledgeCommand(withStore: WithStore, withLedger: WithLedger): 
 function registerTrust(knowledge: Command, io: CliIo, withStore: WithStore): void {
   withStoreOptions(knowledge.command('trust'))
     .argument('<ids...>', 'ids of reflections')
-    .description('let runs receive reflections')
+    .description('trust these reflections so that runs can receive them')
     .option('--reason <text>', 'why, for the record')
     .option('--json', 'one JSON object per line')
     .addHelpText(
@@ -51,7 +51,7 @@ Examples:
 function registerRetire(knowledge: Command, io: CliIo, withStore: WithStore): void {
   withStoreOptions(knowledge.command('retire'))
     .argument('<ids...>', 'ids of reflections')
-    .description('let no run receive reflections any more, and list those that descend from them')
+    .description('retire these reflections so that no run receives them, and list those derived from them')
     .option('--reason <text>', 'why, for the record')
     .option('--with-descendants', 'retire reflections of runs that received these, too')
     .option('--json', 'one JSON object per line')

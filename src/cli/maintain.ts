@@ -36,10 +36,14 @@ export function maintainCommand(withLedger: WithLedger): RegisterCommand {
   return (program, io) => {
     withConfigOption(program.command('maintain'))
       .description(
-        'archive old runs, delete old dead letters and refusals, and retire reflections that did harm; meant for a CronJob',
+        'archive old runs, delete old dead letters and refusals, and retire reflections that made runs worse; meant for a CronJob',
       )
       .addHelpText('after', '\nExamples:\n  facteur maintain --config facteur.yaml')
-      .option('--older-than <age>', 'how long a finished run stays after it last changed: 90d, 720h', '90d')
+      .option(
+        '--older-than <age>',
+        'archive finished runs that have not changed for this long, such as 90d or 720h',
+        '90d',
+      )
       .option('--settled-older-than <age>', 'how long a dead letter that was replayed or dropped is remembered', '30d')
       .option('--dead-letters-older-than <age>', 'how long any other dead letter is kept', '180d')
       .option('--refusals-older-than <age>', 'how long a refusal is kept', '180d')

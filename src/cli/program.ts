@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { errorMessage } from '../base/errors.ts';
 import type { CliIo, ExitCode } from './io.ts';
 
@@ -15,13 +15,14 @@ export class UsageError extends Error {}
  */
 export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): Promise<ExitCode> {
   const program = new Command('facteur')
-    .description('Runs Argo Workflows from Discord, Kafka and HTTP: durable and exactly once')
+    .description('Runs Argo Workflows from Discord, Kafka and HTTP: durably and exactly once')
     .option('--debug', 'print stack traces')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
     })
+    .configureHelp({ optionDescription })
     .showHelpAfterError('(run facteur help COMMAND for usage)');
   for (const register of commands) {
     register(program, io);
@@ -45,6 +46,14 @@ function takeOutput(command: Command): void {
     const output = new Option('-o, --output <format>', 'a format for programs').choices(['json']);
     command.addOption(output.implies({ json: true }));
   }
+}
+
+/** An empty default is none, and not worth a word. */
+function optionDescription(option: Option): string {
+  const defaultValue: unknown = option.defaultValue;
+  const isEmpty = defaultValue === '' || (Array.isArray(defaultValue) && defaultValue.length === 0);
+  const shown = isEmpty ? (Object.create(option, { defaultValue: { value: undefined } }) as Option) : option;
+  return new Help().optionDescription(shown);
 }
 
 function allCommands(command: Command): Command[] {

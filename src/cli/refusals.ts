@@ -18,12 +18,14 @@ const FIELDS = ['id', 'door', 'deliveryId', 'command', 'userId', 'reason', 'crea
 /** `facteur refusals list`: refused requests, and why. */
 export function refusalsCommand(withStore: WithStore): RegisterCommand {
   return (program, io) => {
-    const refusals = program.command('refusals').description('list refused requests');
+    const refusals = program
+      .command('refusals')
+      .description('list requests that were turned away without starting a run');
     withListOutput(withStoreOptions(refusals.command('list')))
       .description('list refusals, newest first')
       .option('--command <name>', 'only this command')
       .option('--user <id>', 'only this user')
-      .option('--limit <n>', 'how many', '20')
+      .option('--limit <n>', 'maximum number to show', '20')
       .option('--before <id>', 'continue after this refusal, the last of the previous page')
       .addHelpText(
         'after',

@@ -102,22 +102,33 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
     ? `${run.state} ${run.state === 'succeeded' ? 'in' : 'after'} ${took}`
     : `running for ${took}`;
   return [
-    [
-      'asked',
-      `${utc(acceptedAt)}, ${describeAge(now.getTime() - acceptedAt.getTime())} ago, through ${door}${userId === '' ? '' : ` by ${userId}`}`,
-    ],
+    ['asked', `${utc(acceptedAt)}, ${describeAge(now.getTime() - acceptedAt.getTime())} ago, ${viaDoor(door)}`],
+    ['by', userId],
     ['time', took === '' ? '' : ended],
     ['reason', reason],
     ['canceled by', cancelRequestedBy],
     ['delivery', run.deliveryId],
     ['workflow', `${run.workflowName} in ${run.namespace}`],
     ['attempts', run.retryCount === 0 ? '' : String(run.retryCount + 1)],
-    ['retries', retryOf],
+    ['retry of', retryOf],
     ['retried by', retriedBy],
     ['Argo', links.workflow ?? ''],
     ['Discord', links.message ?? ''],
     ['trace', traceId],
   ];
+}
+
+const DOOR_NAMES: Readonly<Record<string, string>> = {
+  discord: 'Discord',
+  http: 'HTTP',
+  kafka: 'Kafka',
+  api: 'the API',
+  cli: 'the command line',
+};
+
+/** `via Discord`. */
+function viaDoor(door: string): string {
+  return `via ${Object.hasOwn(DOOR_NAMES, door) ? DOOR_NAMES[door] : door}`;
 }
 
 function eventCells({ at, type, actor, payload }: RunEvent, since: Date): readonly string[] {

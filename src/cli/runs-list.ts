@@ -66,13 +66,16 @@ export function registerList(
 ): void {
   withListOutput(withStoreOptions(runs.command('list')))
     .description('list runs, newest first')
-    .option('--state <states>', `only these states, separated by commas: live, ${RUN_STATES.join(', ')}`)
+    .option(
+      '--state <states>',
+      `only these states, separated by commas: live (queued, submitted or running), ${RUN_STATES.join(', ')}`,
+    )
     .option('--command <name>', 'only this command')
     .option('--user <id>', 'only this user')
     .option('--since <when>', 'only runs accepted since then: 30m, 12h, 7d, or a time such as 2026-11-28T12:00:00Z')
     .option('--door <door>', 'only this door: discord, http, kafka, api or cli')
     .option('--grep <text>', 'only runs with this text in the request, the reason or a name')
-    .option('--limit <n>', 'how many', '20')
+    .option('--limit <n>', 'maximum number to show', '20')
     .option('--before <run>', `continue after this run, the last of the previous page (${REFERENCE})`)
     .option('-w, --watch', 'keep the list up to date')
     .addHelpText(
@@ -84,7 +87,8 @@ Examples:
   facteur runs list --json runId,state,reason | jq .
   facteur runs retry $(facteur runs list --state failed --since 1h -o name)
 
---door and --grep look at the newest 10,000 runs that the other filters let through.`,
+--door and --grep search only the newest 10,000 runs that match the other
+filters.`,
     )
     .action((options: ListOptions) =>
       deps.withStore(io, { options }, async (store) => {

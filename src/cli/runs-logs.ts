@@ -27,8 +27,8 @@ export function registerLogs(runs: Command, io: CliIo, withStore: WithStore): vo
   withOutput(withStoreOptions(runs.command('logs')))
     .argument('<run>', REFERENCE)
     .argument('[step]', 'name of a step (default: the current one, else the failing or last one)')
-    .description('print the end of the log of a step, without what looks like a credential')
-    .option('-f, --follow', 'print what is added until the run ends')
+    .description("print the last lines of a step's log, with anything that looks like a credential removed")
+    .option('-f, --follow', 'keep printing new lines until the run ends')
     .addHelpText(
       'after',
       `

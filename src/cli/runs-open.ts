@@ -10,7 +10,7 @@ export function registerOpen(runs: Command, io: CliIo, withStore: WithStore): vo
   withStoreOptions(runs.command('open'))
     .argument('<run>', REFERENCE)
     .description('open the page of a run in the Argo UI, or else its message in Discord')
-    .option('--print', 'print the address instead')
+    .option('--print', 'print the URL instead of opening it')
     .addHelpText(
       'after',
       `

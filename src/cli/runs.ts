@@ -58,7 +58,7 @@ Examples:
 function registerCancel(runs: Command, io: CliIo, withStore: WithStore): void {
   withChangeOptions(withStoreOptions(runs.command('cancel')))
     .argument('<runs...>', REFERENCE)
-    .description('cancel runs and stop their workflows; exit handlers run')
+    .description('cancel runs and stop their workflows; exit handlers still run')
     .option('--by <name>', 'name recorded as the requester (default: an operator)')
     .addHelpText(
       'after',
@@ -90,7 +90,7 @@ Examples:
 function registerRetry(runs: Command, io: CliIo, withStore: WithStore): void {
   withChangeOptions(withStoreOptions(runs.command('retry')))
     .argument('<runs...>', REFERENCE)
-    .description('retry finished runs, each as a new, linked run')
+    .description('start finished runs again from the first step, each as a new, linked run')
     .addHelpText(
       'after',
       `

@@ -58,7 +58,7 @@ export function registerSendCommand(send: Command, io: CliIo, deps: PlayDeps): v
       '\nExamples:\n  facteur send command plan --option objective="Try it" --discord http://127.0.0.1:PORT',
     )
     .addOption(urlOption())
-    .option('--option <name=value>', 'an option, or a field of the form; may be given several times', collectPair)
+    .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
     .option('--user <id>', 'the user who sends it', '200000000000000001')
     .option('--roles <ids>', 'role ids of the user, separated by commas', listItems, [])
     .addOption(

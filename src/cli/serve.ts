@@ -14,7 +14,7 @@ export interface Running {
 export function withConfigOption(command: Command): Command {
   return command.option(
     '--config <path>',
-    'configuration file (default: FACTEUR_CONFIG_FILE, else the environment alone)',
+    'configuration file (default: FACTEUR_CONFIG_FILE, else environment variables only)',
   );
 }
 

@@ -18,7 +18,7 @@ export function submitCommand(withStore: WithStore): RegisterCommand {
     withOutput(withStoreOptions(program.command('submit')))
       .argument('<command>', 'the slash command, without the slash')
       .description('run a command, by the same rules as in Discord')
-      .option('--option <name=value>', 'an option, or a field of the form; may be given several times', collectPair)
+      .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
       .option('--user <id>', 'id of the Discord user for whom it runs', '')
       .option('--roles <ids>', 'role ids of the user, separated by commas', listItems, [])
       .addHelpText(

@@ -52,6 +52,13 @@ test.each([[['--help']], [['serve', '--help']], [['runs', '--help']], [['help', 
   },
 );
 
+test('help shows no empty defaults', async () => {
+  const { stdout } = await facteur(['submit', '--help']);
+  expect(stdout).toMatch(/--roles <ids> +role ids of the user/);
+  expect(stdout).not.toMatch(/default: (?:""|\[\])/);
+  expect((await facteur(['runs', 'list', '--help'])).stdout).toContain('maximum number to show (default: "20")');
+});
+
 test('the help of every command has an example', async () => {
   const program = new Command('facteur').exitOverride();
   const io = { stdout: { write: () => undefined, isTTY: false }, env: {} } as unknown as CliIo;

@@ -109,7 +109,8 @@ describe.each(STORES)('on %s', (_store, on) => {
     ]);
     const { stdout } = await cli('runs', 'show', 'd1');
     expect(stdout).toMatch(/^workflow +plan-.* in /m);
-    expect(stdout).toMatch(/^asked +2026-.* through http by 42$/m);
+    expect(stdout).toMatch(/^asked +2026-.* via HTTP$/m);
+    expect(stdout).toMatch(/^by +42$/m);
     expect(stdout).toMatch(/^submitted +under 1 s/m);
   });
 
