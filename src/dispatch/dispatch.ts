@@ -214,12 +214,18 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
   const waitMs = options.awaitSubmissionMs;
   const settled = waitMs > 0 ? submitter.settled(runId, waitMs) : undefined;
   bringToCluster(run, receipt, { ...deps, submitter }, slot);
-  if (settled === undefined) {
-    return receipt;
-  }
+  return settled === undefined ? receipt : endOf(receipt, await resultOf(receipt, settled, deps));
+}
+
+/** What became of the attempt, or of those that others made. */
+async function resultOf(
+  { runId, duplicate }: RunReceipt,
+  settled: Promise<Submission | undefined>,
+  deps: DispatchDeps,
+): Promise<Partial<Submission>> {
   // Its mark may have been written since the receipt was read: then no attempt will end any more.
-  const seen = receipt.duplicate ? await lookAgain(runId, deps) : {};
-  return endOf(receipt, isOver(seen) ? seen : ((await settled) ?? (await lookAgain(runId, deps))));
+  const { state = 'queued', ...seen } = duplicate ? await lookAgain(runId, deps) : {};
+  return state === 'queued' ? ((await settled) ?? (await lookAgain(runId, deps))) : { ...seen, state };
 }
 
 /**
@@ -262,10 +268,6 @@ async function recordInSlot(
 
 function isUnwanted({ duplicate }: RunReceipt, { givenUp }: AcceptOptions): boolean {
   return givenUp?.aborted === true && !duplicate;
-}
-
-function isOver({ state = 'queued' }: Partial<Submission>): boolean {
-  return state !== 'queued';
 }
 
 /** Another process may have submitted the run meanwhile; all answers to one delivery should agree. */
