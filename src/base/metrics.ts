@@ -35,6 +35,7 @@ export const METRICS = {
   facteur_messages_oldest_due_seconds: 'Age of the oldest of these messages.',
   facteur_approvals_waiting: 'Approvals that nobody has decided.',
   facteur_approvals_oldest_seconds: 'Age of the oldest of these approvals.',
+  facteur_approvals_undecidable: 'Those of them that nobody may decide in Discord.',
   facteur_approvals_total: 'Approvals that were decided, by command and outcome.',
   facteur_approval_decision_seconds: 'Time from the request of an approval to its decision.',
   facteur_dead_letters: 'Dead letters that were neither replayed nor dropped.',

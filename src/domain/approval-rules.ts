@@ -110,7 +110,11 @@ export interface Approvers {
 }
 
 /** Resolves the names of the rules by the role map. Without any, whoever has a role that may run the command. */
-export function approversOf({ approvers }: ApprovalRules, command: string, rules: CommandRules): Approvers {
+export function approversOf(
+  { approvers }: Pick<ApprovalRules, 'approvers'>,
+  command: string,
+  rules: CommandRules,
+): Approvers {
   const users = approvers.flatMap((name) => (name.startsWith('user:') ? [name.slice('user:'.length)] : []));
   const named = approvers.filter((name) => !name.startsWith('user:'));
   const rolesOf = (name: string): readonly string[] =>
@@ -120,6 +124,16 @@ export function approversOf({ approvers }: ApprovalRules, command: string, rules
       ? rolesOf(ruledName(command, rules))
       : named.flatMap((name) => (/^\d{17,20}$/.test(name) ? [name] : rolesOf(name.toLowerCase())));
   return { roles: [...new Set(roles)], users: [...new Set(users)] };
+}
+
+/** Whether nobody may decide in Discord, whoever asks. */
+export function isUndecidable(
+  asked: Pick<ApprovalRules, 'approvers' | 'problem'>,
+  command: string,
+  rules: CommandRules,
+): boolean {
+  const { roles, users } = approversOf(asked, command, rules);
+  return asked.problem !== '' || roles.length + users.length === 0;
 }
 
 /** Why somebody may not decide; undefined if they may. */

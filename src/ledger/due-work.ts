@@ -3,6 +3,7 @@ import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { outsideOfTraces } from '../base/telemetry.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
+import type { ApprovalRules } from '../domain/approval-rules.ts';
 
 /** Where submitters hear that a run may be due. */
 export const SUBMIT_CHANNEL = 'facteur_submit';
@@ -139,6 +140,14 @@ export interface Backlog {
   /** Approvals that nobody has decided. */
   readonly approvals: number;
   readonly approvalsSeconds: number;
+  /** The same by who may decide. */
+  readonly approvalRules: readonly CountedRules[];
+}
+
+/** Approvals of one command with the same approvers. */
+interface CountedRules extends Pick<ApprovalRules, 'approvers' | 'problem'> {
+  readonly command: string;
+  readonly count: number;
 }
 
 const COUNTED = 100_000;
@@ -152,7 +161,8 @@ WITH queued AS (
 ), due AS (
   SELECT due_at FROM facteur.messages WHERE due_at <= now() LIMIT ${COUNTED}
 ), asked AS (
-  SELECT requested_at FROM facteur.approvals JOIN facteur.runs USING (run_id)
+  SELECT requested_at, command, rules -> 'approvers' AS approvers, rules ->> 'problem' AS problem
+  FROM facteur.approvals JOIN facteur.runs USING (run_id)
   WHERE approvals.state = 'waiting' AND approvals.kind = 'node' AND runs.state = 'running' LIMIT ${COUNTED}
 ), kept AS (
   SELECT id FROM facteur.dead_letters WHERE settled_at IS NULL LIMIT ${COUNTED}
@@ -165,7 +175,10 @@ SELECT (SELECT count(*)::int FROM queued) AS queued,
   (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM due) AS "messagesDueSeconds",
   (SELECT count(*)::int FROM kept) AS "deadLetters",
   (SELECT count(*)::int FROM asked) AS approvals,
-  (SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 FROM asked) AS "approvalsSeconds"`;
+  (SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 FROM asked) AS "approvalsSeconds",
+  (SELECT coalesce(json_agg(counted), '[]') FROM (
+    SELECT command, approvers, problem, count(*)::int AS count FROM asked GROUP BY command, approvers, problem LIMIT 1000
+  ) AS counted) AS "approvalRules"`;
 
 export async function readBacklog(db: Queryable): Promise<Backlog> {
   const { rows } = await db.query<Backlog>({ name: 'backlog', text: BACKLOG });

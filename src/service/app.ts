@@ -98,7 +98,7 @@ export async function startApp(
         throw error;
       })
     : [];
-  const stopMeasuring = measureState({ gate, db, readiness, logger, timer });
+  const stopMeasuring = measureState({ gate, db, readiness, logger, timer, rules: catalogue.rules });
   const stopCounting = countCommands(catalogue);
   void greetCluster(clients, context);
   templates?.start();

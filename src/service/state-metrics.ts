@@ -6,10 +6,12 @@ import { meter } from '../base/telemetry.ts';
 import type { Timer } from '../base/timer.ts';
 import { within } from '../base/within.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
+import { isUndecidable } from '../domain/approval-rules.ts';
+import type { CommandRules, RuleSource } from '../domain/command-rules.ts';
 import { readBacklog, type Backlog } from '../ledger/due-work.ts';
 import type { Readiness } from '../entry/http/deps.ts';
 
-interface StateSubjects {
+interface StateSubjects extends RuleSource {
   /** Opens when the schema is in place. */
   readonly gate: Pick<Gate, 'isOpen'>;
   readonly db: Queryable;
@@ -31,7 +33,7 @@ const DEPENDENCIES: readonly string[] = ['postgres', 'cluster', 'redis'];
  * @returns a function that ends it
  */
 export function measureState(subjects: StateSubjects): () => void {
-  const { readiness } = subjects;
+  const { readiness, rules } = subjects;
   const instruments = {
     up: gauge('facteur_dependency_up'),
     queued: gauge('facteur_queue_runs'),
@@ -42,6 +44,7 @@ export function measureState(subjects: StateSubjects): () => void {
     deadLetters: gauge('facteur_dead_letters'),
     approvals: gauge('facteur_approvals_waiting'),
     approvalsAge: gauge('facteur_approvals_oldest_seconds'),
+    undecidable: gauge('facteur_approvals_undecidable'),
   };
   const { up, ...ofLedger } = instruments;
   const gauges = Object.values(instruments);
@@ -63,11 +66,18 @@ export function measureState(subjects: StateSubjects): () => void {
       result.observe(ofLedger.deadLetters, backlog.deadLetters);
       result.observe(ofLedger.approvals, backlog.approvals);
       result.observe(ofLedger.approvalsAge, backlog.approvalsSeconds);
+      result.observe(ofLedger.undecidable, countUndecidable(backlog, rules()));
     }
   };
   const registry = meter();
   registry.addBatchObservableCallback(measure, gauges);
   return () => registry.removeBatchObservableCallback(measure, gauges);
+}
+
+function countUndecidable({ approvalRules }: Backlog, rules: CommandRules): number {
+  return approvalRules
+    .filter((asked) => isUndecidable(asked, asked.command, rules))
+    .reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Nothing while Postgres does not answer: then the other metrics matter even more. */

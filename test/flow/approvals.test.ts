@@ -10,6 +10,7 @@ import { decideApproval } from '../../src/ledger/approvals.ts';
 import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { startTestTelemetry } from '../support/telemetry.ts';
 
 async function eventsOf(runId: string): Promise<readonly string[]> {
   const { rows } = await db.query<{ event: string; actor: string }>({
@@ -142,6 +143,16 @@ describe('who may decide', () => {
     expect(whispered(await run.press('approve', who))).toContain(answer);
     expect(await refusals()).toHaveLength(1);
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
+  });
+
+  test.each<[string, Gate, number]>([
+    ['somebody may', {}, 0],
+    ['nobody is named', { yaml: 'role_map: {}\n' }, 1],
+    ['an annotation is invalid', { rules: { quorum: 'two' } }, 1],
+  ])('counts as waiting for nobody, or not: %s', async (_who, gate, count) => {
+    const { scrape } = await startTestTelemetry();
+    await waiting(db, gate);
+    expect((await scrape()).split('\n')).toContain(`facteur_approvals_undecidable ${count}`);
   });
 
   test.each<[string, string, Who]>([
