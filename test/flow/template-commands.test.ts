@@ -196,8 +196,8 @@ describe('a template', () => {
     await apply('first', [what, ENV]);
     const interactionId = 'retried-template';
     const options = { what: 'x; id', env: 'production' };
-    await facteur.send(event({ interactionId, command: 'deploy', options, member: { id: '42', roles: [ROLE] } }));
-    const { run_id: runId } = await expectRun(db, interactionId, 'submitted');
+    const deploy = event({ interactionId, command: 'deploy', options, member: { id: '42', roles: [ROLE] } });
+    const { runId } = (await facteur.send(deploy)).body;
     const post = (action: string) => fetch(new URL(`/v1/runs/${runId}/${action}`, url), { method: 'POST' });
     expect((await post('cancel')).status).toBeLessThan(300);
     await expectRun(db, interactionId, 'canceled');
