@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { expect, onTestFinished } from 'vitest';
 import { DOORS, type ListenerDoor } from '../../src/config/listeners.ts';
+import { freePort } from '../../scripts/services/daemon.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
@@ -66,10 +67,7 @@ test.each(DOORS)('an address of %s that is taken is one error with its key, and 
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const free = createServer().listen(0, '127.0.0.1');
-  await once(free, 'listening');
-  const main = `127.0.0.1:${(free.address() as AddressInfo).port}`;
-  await new Promise((resolve) => void free.close(resolve));
+  const main = `127.0.0.1:${await freePort()}`;
   const key = KEYS[door].replace('FACTEUR_', '').toLowerCase().replace('_', '.');
   await expect(
     startFacteur({ db, env: { FACTEUR_SERVER_LISTEN_ADDRESS: main, [KEYS[door]]: taken } }),
