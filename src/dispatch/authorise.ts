@@ -1,8 +1,8 @@
-import type { Principal, Command } from '../domain/command.ts';
+import type { Principal } from '../domain/command.ts';
 import { ruledName, type CommandRules } from '../domain/command-rules.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import { Refusal } from '../domain/refusal.ts';
-import { recordRefusal } from '../ledger/unprocessed.ts';
+import { recordRefusal, type RefusedRequest } from '../ledger/unprocessed.ts';
 
 /** Whether a principal may run a command, and which roles would allow it. */
 interface Permission {
@@ -20,6 +20,11 @@ export function authorise(rules: CommandRules, command: string, principal: Princ
   return { allowed, allowedRoles };
 }
 
+/** What is judged, and recorded if it is refused. */
+interface AskedCommand extends RefusedRequest {
+  readonly principal: Principal;
+}
+
 interface PermissionDeps {
   readonly db: Queryable;
   readonly rules: CommandRules;
@@ -31,7 +36,7 @@ interface PermissionDeps {
  * @throws Refusal `forbidden`
  * @throws DatabaseError when the refusal could not be recorded
  */
-export async function requirePermission(command: Command, { db, rules }: PermissionDeps): Promise<void> {
+export async function requirePermission(command: AskedCommand, { db, rules }: PermissionDeps): Promise<void> {
   const { allowed, allowedRoles } = authorise(rules, command.name, command.principal);
   if (allowed) {
     return;

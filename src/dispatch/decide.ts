@@ -125,7 +125,13 @@ async function objectionAgainst(
   const starters = await findStarters(deps.db, press.runId);
   const objection = objectionTo(press.principal, { rules, approvers, starters });
   if (objection !== undefined) {
-    await recordRefusal(deps.db, commandOf(press, approval), `may not decide ${node}: ${objection}`);
+    const refused = {
+      door: 'discord',
+      deliveryId: press.interactionId,
+      name: command,
+      principal: press.principal,
+    } as const;
+    await recordRefusal(deps.db, refused, `may not decide ${node}: ${objection}`);
   }
   return objection;
 }
@@ -267,19 +273,4 @@ function shorten(reason: string): string {
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
     .slice(0, MAX_REASON)
     .toWellFormed();
-}
-
-/** The press as a command, for the record of refusals. */
-function commandOf({ interactionId, principal }: ApprovalPress, { command }: Approval) {
-  return {
-    door: 'discord',
-    deliveryId: interactionId,
-    interactionId,
-    name: command,
-    options: {},
-    principal,
-    correlationId: '',
-    traceparent: '',
-    traceId: '',
-  } as const;
 }

@@ -4,6 +4,7 @@ import { redactFields } from '../base/redact.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { Principal } from '../domain/command.ts';
+import { discordActor } from '../presentation/discord-actor.ts';
 import { definitionOf, findCommand, type RuleSource } from '../domain/command-rules.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { isFinished } from '../domain/run-state.ts';
@@ -92,7 +93,8 @@ async function refusalOf(press: Press, run: RunWithPlan, deps: PressDeps): Promi
     return { kind: 'forbidden', run, roles: [] };
   }
   try {
-    await requirePermission(commandOf(press, run), { db: deps.db, rules });
+    const { interactionId: deliveryId, principal } = press;
+    await requirePermission({ door: 'discord', deliveryId, name: run.command, principal }, { db: deps.db, rules });
     return undefined;
   } catch (error) {
     if (error instanceof Refusal) {
@@ -103,8 +105,7 @@ async function refusalOf(press: Press, run: RunWithPlan, deps: PressDeps): Promi
 }
 
 async function cancel({ principal }: Press, run: RunView, { dispatch }: PressDeps): Promise<PressOutcome> {
-  const actor = `discord user ${principal.userId} (${principal.username})`;
-  const state = await dispatch.cancel(run.runId, actor);
+  const state = await dispatch.cancel(run.runId, discordActor(principal));
   return { kind: isFinished(state) ? 'over' : 'ending', run: { ...run, state } };
 }
 
@@ -150,19 +151,4 @@ async function isPrivate(run: RunView, deps: PressDeps): Promise<boolean> {
     findCommand(deps.rules(), run.command)?.ephemeral === true ||
     (await findMessage(deps.db, run.runId))?.ephemeral === true
   );
-}
-
-/** The press as a command, for the role map and the record of refusals. */
-function commandOf({ interactionId, principal }: Press, run: RunView) {
-  return {
-    door: 'discord',
-    deliveryId: interactionId,
-    interactionId,
-    name: run.command,
-    options: {},
-    principal,
-    correlationId: run.correlationId,
-    traceparent: '',
-    traceId: '',
-  } as const;
 }

@@ -6,6 +6,7 @@ import type { Announcements } from '../ledger/due-work.ts';
 import { findReviewed, showWaiting, type ReviewedReflection } from '../ledger/reviewed-reflections.ts';
 import { recordRefusal } from '../ledger/unprocessed.ts';
 import type { ReviewButton } from '../presentation/button-id.ts';
+import { discordActor } from '../presentation/discord-actor.ts';
 
 /** A person's press on a button by which reflections are reviewed. */
 export interface ReviewPress {
@@ -50,7 +51,9 @@ export async function pressReview(press: ReviewPress, deps: ReviewDeps): Promise
     return { kind: 'unknown' };
   }
   if (!mayReview(principal, deps.reviewers)) {
-    await recordRefusal(deps.db, commandOf(press, reflection), 'may not review reflections');
+    const { interactionId: deliveryId } = press;
+    const refused = { door: 'discord', deliveryId, name: reflection.command, principal } as const;
+    await recordRefusal(deps.db, refused, 'may not review reflections');
     return { kind: 'forbidden', roles: deps.reviewers };
   }
   if (reflection.state !== 'quarantined') {
@@ -76,7 +79,7 @@ async function decide(
   const decision = {
     reflectionIds: [reflectionId],
     reason: 'reviewed in Discord',
-    decidedBy: actorOf(press.principal),
+    decidedBy: discordActor(press.principal),
     shownVersion: version,
   };
   try {
@@ -104,26 +107,6 @@ async function settled(
     void wakes.messagesDue();
   }
   const wanted = { review: '', trust: 'trusted', retire: 'retired' }[button.action];
-  const isOwn = reflection.state === wanted && reflection.decidedBy === actorOf(principal);
+  const isOwn = reflection.state === wanted && reflection.decidedBy === discordActor(principal);
   return { kind: isOwn ? 'decided' : 'over', reflection };
-}
-
-/** As in the history of a run that somebody cancels. */
-function actorOf({ userId, username }: Principal): string {
-  return `discord user ${userId} (${username})`;
-}
-
-/** The press as a command, for the record of refusals. */
-function commandOf({ interactionId, principal }: ReviewPress, { command }: ReviewedReflection) {
-  return {
-    door: 'discord',
-    deliveryId: interactionId,
-    interactionId,
-    name: command,
-    options: {},
-    principal,
-    correlationId: '',
-    traceparent: '',
-    traceId: '',
-  } as const;
 }

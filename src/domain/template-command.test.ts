@@ -75,7 +75,7 @@ const name = oneof(
 const parameter = record(
   {
     name,
-    // Most often from the enum, as it has to be where there is one.
+    // Most often from the enum: where there is one, no other value is valid.
     value: option(oneof(nat(5), constantFrom('', 'x'), anyText), { nil: undefined }),
     default: option(anyText, { nil: undefined }),
     enum: option(

@@ -1,5 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import type { Command } from '../domain/command.ts';
+import type { Command, Principal } from '../domain/command.ts';
 
 /** Something that could not be processed, as it came in. */
 export interface NewDeadLetter {
@@ -100,8 +100,13 @@ export async function settleDeadLetter(db: Queryable, id: string, outcome: DeadL
   return rowCount === 1;
 }
 
+/** What is recorded of who asked for what. */
+export interface RefusedRequest extends Pick<Command, 'door' | 'deliveryId' | 'name'> {
+  readonly principal: Pick<Principal, 'userId'>;
+}
+
 /** Records a refusal. */
-export async function recordRefusal(db: Queryable, command: Command, reason: string): Promise<void> {
+export async function recordRefusal(db: Queryable, command: RefusedRequest, reason: string): Promise<void> {
   await db.query({
     name: 'record-refusal',
     text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason) VALUES ($1, $2, $3, $4, $5)`,

@@ -2,6 +2,7 @@ import type { MessageBody } from '../clients/discord/message.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
+import { actorText } from '../presentation/discord-actor.ts';
 import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
@@ -94,7 +95,10 @@ function outcome(run: ShownRun): string[] {
     case 'succeeded':
       return [codeBlock(textResults(run).map(labelled).join('\n'), RESULTS)];
     case 'canceled':
-      return [run.canceledBy === '' ? '' : WORDS.canceledBy(personOf(run.canceledBy)), codeBlock(run.reason, REASON)];
+      return [
+        run.canceledBy === '' ? '' : WORDS.canceledBy(actorText(run.canceledBy, MAX_STEP)),
+        codeBlock(run.reason, REASON),
+      ];
     case 'skipped':
       return [WORDS.skipped];
     case 'lost':
@@ -111,12 +115,6 @@ function labelled({ name, value }: RunResult): string {
 
 function stepName({ step }: ShownRun): string {
   return step === '' ? '' : inlineCode(step, MAX_STEP);
-}
-
-/** Who canceled it: Discord shows a user's name for the id, and mentions nobody here. */
-function personOf(actor: string): string {
-  const [, user] = /^discord user (\d{1,20})\b/.exec(actor) ?? [];
-  return user === undefined ? inlineCode(actor, MAX_STEP) : `<@${user}>`;
 }
 
 /** The run that it retries, and the one that retries it. */

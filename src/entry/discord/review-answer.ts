@@ -2,6 +2,7 @@ import type { ReviewOutcome } from '../../dispatch/review.ts';
 import { visibleText } from '../../knowledge/compose.ts';
 import type { ReviewedReflection } from '../../ledger/reviewed-reflections.ts';
 import { decisionButtonId, reviewButtonId, type ReviewButton } from '../../presentation/button-id.ts';
+import { actorText } from '../../presentation/discord-actor.ts';
 import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
 import { REVIEW_WORDS, STATE_WORDS } from '../../presentation/words.ts';
 import { replacement, whisper, type MessageExtras, type Reply } from './reply.ts';
@@ -106,8 +107,7 @@ function decidedText({ state, type }: ReviewedReflection): string {
 }
 
 function overText({ state, type, decidedBy, changedAt }: ReviewedReflection): string {
-  const [, user] = /^discord user (\d{1,20})\b/.exec(decidedBy) ?? [];
-  const who = user === undefined ? inlineCode(decidedBy, MAX_NAME) : `<@${user}>`;
+  const who = actorText(decidedBy, MAX_NAME);
   const when = `<t:${Math.floor(changedAt.getTime() / 1000)}:R>`;
   return `This ${inlineCode(type, MAX_TYPE)} was already ${state} by ${who} ${when}.`;
 }
