@@ -143,9 +143,9 @@ function toApproval(approval: ApiApproval): Approval {
 }
 
 function toDetails({ links, ...run }: ApiDetails): RunDetails {
-  const { workflow, message } = links;
+  const { workflow, message, trace } = links;
   const [approvals, events] = [run.approvals.map(toApproval), run.events.map(toEvent)];
-  return { ...run, ...toRun(run), approvals, events, links: { workflow, message } };
+  return { ...run, ...toRun(run), approvals, events, links: { workflow, message, trace } };
 }
 
 function toEvent(event: ApiEvent): RunEvent {

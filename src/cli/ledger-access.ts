@@ -6,7 +6,7 @@ import type { Config, Requirement } from '../config/config.ts';
 import type { Embedder } from '../knowledge/embed.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { CommandRules } from '../domain/command-rules.ts';
-import { workflowUrl, type WorkflowAddress } from '../domain/workflow-url.ts';
+import { runPages, type RunPages } from '../domain/run-pages.ts';
 import { createAnnouncements, type Announcements } from '../ledger/due-work.ts';
 import type { AppContext } from '../service/context.ts';
 import { dispatchFor } from '../service/dispatch.ts';
@@ -31,8 +31,7 @@ export interface LedgerAccess {
   readonly withCluster: <T>(work: (cluster: ArgoClient | undefined) => Promise<T>) => Promise<T>;
   /** Who may run what. */
   readonly rules: CommandRules;
-  /** A run's page in the Argo UI, where one is configured. */
-  readonly workflowUrl: (run: WorkflowAddress) => string | undefined;
+  readonly pages: RunPages;
 }
 
 /**
@@ -74,7 +73,7 @@ export function ledgerAccess(build: BuildVersion): WithLedger {
         codexEnabled: config.codex.enabled,
         rules: commands,
         withCluster: (use) => openCluster(config.dispatcherDisabled, context, use),
-        workflowUrl: (run) => workflowUrl(config.argo?.uiUrl, run)?.href,
+        pages: runPages({ ui: config.argo?.uiUrl, trace: config.telemetry.traceUrl }),
       });
     } finally {
       await announcements.flush();

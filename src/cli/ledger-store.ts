@@ -22,21 +22,13 @@ import type { RunStore } from './run-store.ts';
 const AN_OPERATOR = 'an operator';
 
 /** The store that is the ledger itself. */
-export function ledgerStore({
-  db,
-  wakes,
-  workflowUrl,
-  rules,
-  embedder,
-  withCluster,
-  ...doors
-}: LedgerAccess): RunStore {
+export function ledgerStore({ db, wakes, pages, rules, embedder, withCluster, ...doors }: LedgerAccess): RunStore {
   const { dispatch } = doors;
   return {
     listRuns: (filter) => listRuns(db, filter),
     findRuns: (reference) => findRuns(db, reference),
     describeRun: async (runId) => {
-      const run = await readRunDetails(db, runId, { onlyRun: null, workflowUrl });
+      const run = await readRunDetails(db, runId, { onlyRun: null, pages });
       if (run === undefined) {
         throw new FacteurError('run.unknown', `unknown run ${runId}`, { retryable: false });
       }

@@ -114,7 +114,7 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
     ['retried by', retriedBy],
     ['Argo', links.workflow ?? ''],
     ['Discord', links.message ?? ''],
-    ['trace', traceId],
+    ['trace', links.trace ?? traceId],
   ];
 }
 

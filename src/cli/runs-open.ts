@@ -1,34 +1,54 @@
 import type { Command } from 'commander';
 import { FacteurError } from '../base/errors.ts';
+import type { RunDetails } from '../ledger/run-details.ts';
 import type { CliIo } from './io.ts';
+import { formatOf, oneOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
 
-/** `facteur runs open RUN`: its page in the Argo UI, or else its message in Discord. */
+interface OpenOptions extends StoreOptions, OutputOptions {
+  readonly trace?: boolean;
+  readonly print?: boolean;
+}
+
+/** `facteur runs open RUN`: its page in the Argo UI, or else its message in Discord; or its trace. */
 export function registerOpen(runs: Command, io: CliIo, withStore: WithStore): void {
-  withStoreOptions(runs.command('open'))
+  withOutput(withStoreOptions(runs.command('open')))
     .argument('<run>', REFERENCE)
     .description('open the page of a run in the Argo UI, or else its message in Discord')
+    .option('--trace', 'open its trace in the tracing UI instead')
     .option('--print', 'print the URL instead of opening it')
     .addHelpText(
       'after',
       `
 Examples:
   facteur runs open 0b5e7d3c
+  facteur runs open --trace 0b5e7d3c
   facteur runs open --print 0b5e7d3c`,
     )
-    .action((reference: string, options: StoreOptions & { readonly print?: boolean }) =>
+    .action((reference: string, options: OpenOptions) =>
       withStore(io, { options }, async (store) => {
-        const { links } = await store.describeRun((await requireRun(store, reference)).runId);
-        const url = links.workflow ?? links.message;
+        const { runId, links, traceId } = await store.describeRun((await requireRun(store, reference)).runId);
+        const url = options.trace === true ? links.trace : (links.workflow ?? links.message);
         if (url === undefined || !/^https?:\/\//.test(url)) {
-          throw new FacteurError('run.no_page', 'the run has no page; configure argo.ui_url', { retryable: false });
+          throw new FacteurError('run.no_page', options.trace === true ? noTrace(traceId) : NO_PAGE, {
+            retryable: false,
+          });
         }
-        io.stdout.write(`${printable(url)}\n`);
-        if (options.print !== true && io.stdout.isTTY) {
+        const text = () => `${printable(url)}\n`;
+        io.stdout.write(oneOutput({ runId, url }, options, { name: () => runId, text }));
+        if (options.print !== true && formatOf(options) === 'text' && io.stdout.isTTY) {
           io.openUrl?.(url);
         }
       }),
     );
+}
+
+const NO_PAGE = 'the run has no page; configure argo.ui_url';
+
+function noTrace(traceId: RunDetails['traceId']): string {
+  return traceId === ''
+    ? 'the run has no trace'
+    : `no link to trace ${printable(traceId)}: it is not sampled, or telemetry.trace_url is not configured`;
 }

@@ -171,6 +171,12 @@ export interface KnowledgeConfig {
   readonly feedback: FeedbackConfig;
 }
 
+/** What people see of telemetry; the `OTEL_*` variables say where it goes. */
+interface TelemetryConfig {
+  /** A trace's page, with `{trace_id}` for its id. */
+  readonly traceUrl?: string;
+}
+
 /**
  * The whole configuration, validated. Its maps (`roleMap`, `commands`, every `parameters`) have no prototype, so that
  * looking up `constructor` finds nothing.
@@ -192,6 +198,7 @@ export interface Config {
   readonly codex: CodexConfig;
   readonly embeddings?: EmbeddingsConfig;
   readonly knowledge: KnowledgeConfig;
+  readonly telemetry: TelemetryConfig;
   /** Runs are recorded and answered, but not submitted. */
   readonly dispatcherDisabled: boolean;
   /** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. */

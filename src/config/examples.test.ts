@@ -111,6 +111,7 @@ describe('an example', () => {
     expect(config.embeddings?.dimensions).toBe(1536);
     expect(config.argo).toMatchObject({ uiUrl: 'https://argo.example.org', maxActive: 20 });
     expect(config.server.intakeTokens).toHaveLength(1);
+    expect(config.telemetry.traceUrl).toBe('https://jaeger.example.org/trace/{trace_id}');
   });
 
   test('examples/commands.yaml keeps its form and its options', async () => {

@@ -6,6 +6,8 @@ import { checkConfig } from './report.ts';
 
 const VALID = 'the configuration is valid, with 2 warnings';
 
+const TRACE_URL = 'must be an http:// or https:// URL with {trace_id} after the host, and without credentials';
+
 const nothingToRead = async (): Promise<string> => {
   throw new Error('no file was named');
 };
@@ -54,6 +56,11 @@ describe('what is wrong', () => {
       '1:18: postgres.dsn has an unknown sslmode; expected disable, allow, prefer, require, verify-ca, verify-full',
     ],
     ['argo: { ui_url: argo.example.org }', '1:17: argo.ui_url must be an http:// or https:// URL'],
+    ['telemetry: { trace_url: jaeger }', `1:25: telemetry.trace_url ${TRACE_URL}`],
+    ['telemetry: { trace_url: "ftp://h/{trace_id}" }', `1:25: telemetry.trace_url ${TRACE_URL}`],
+    ['telemetry: { trace_url: "https://h/trace/{traceId}" }', `1:25: telemetry.trace_url ${TRACE_URL}`],
+    ['telemetry: { trace_url: "https://h-{trace_id}/" }', `1:25: telemetry.trace_url ${TRACE_URL}`],
+    ['telemetry: { trace_url: "https://user:word@h/{trace_id}" }', `1:25: telemetry.trace_url ${TRACE_URL}`],
     ['argo: { parameters: { a: [b] } }', '1:26: argo.parameters.a must be text'],
     [
       'embeddings: { dimensions: 3072, url: http://h, model: m }',

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { errorMessage } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { TRACE_ID } from '../domain/run-pages.ts';
 import { parseDuration } from './duration.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -63,6 +64,25 @@ export function httpUrl(): Piped<string> {
     .refine((value) => /^https?:\/\/./i.test(value) && URL.canParse(value), 'must be an http:// or https:// URL')
     .meta({ format: 'uri' })
     .transform((value) => value.replace(/(?<!\/)\/+$/, ''));
+}
+
+/** The URL of a trace, with {@link TRACE_ID} for its id. People see it, so it must contain no credentials. */
+export function traceUrl(): z.ZodString {
+  return text()
+    .refine(isTraceUrl, `must be an http:// or https:// URL with ${TRACE_ID} after the host, and without credentials`)
+    .meta({ format: 'uri-template', pattern: '\\{trace_id\\}' });
+}
+
+function isTraceUrl(value: string): boolean {
+  const id = '0'.repeat(32);
+  const url = URL.parse(value.replaceAll(TRACE_ID, id));
+  return (
+    url !== null &&
+    /^https?:$/.test(url.protocol) &&
+    url.username + url.password === '' &&
+    !url.host.includes(id) &&
+    value.includes(TRACE_ID)
+  );
 }
 
 export function flag(): z.ZodBoolean {

@@ -64,6 +64,7 @@ export function resolve(values: FileConfig, env: Environment): AnyConfig {
     codexListener: codexListenerOf(values),
     codex: codexOf(values),
     knowledge: knowledgeOf(values),
+    telemetry: present({ traceUrl: values.telemetry.trace_url }),
     proxies: readProxies(env),
     dispatcherDisabled: isOn(env['FACTEUR_DISABLE_DISPATCHER']),
     version: read(env, 'FACTEUR_VERSION') ?? '',

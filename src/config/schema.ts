@@ -357,6 +357,13 @@ const knowledge = group({
     .describe('WorkflowTemplate that `POST /v1/embedding-refreshes` runs.'),
 });
 
+const telemetry = group({
+  trace_url: kind
+    .traceUrl()
+    .optional()
+    .describe('URL of a trace in your tracing UI, with `{trace_id}` for its id: links in `facteur runs` and `/v1`.'),
+});
+
 /** All keys of the configuration file. None is required here, since the environment may provide it. */
 export const FILE = z
   .strictObject({
@@ -379,6 +386,7 @@ export const FILE = z
     codex_implementation_orchestrator: orchestrator,
     embeddings,
     knowledge,
+    telemetry,
   })
   .meta({ title: 'facteur configuration' });
 

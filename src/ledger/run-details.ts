@@ -1,7 +1,9 @@
+import { traceIdOf } from '../base/traceparent.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import { deliveryKey } from '../domain/delivery.ts';
 import { messageUrl } from '../presentation/message-url.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
+import type { RunPages } from '../domain/run-pages.ts';
 import type { Approval } from '../domain/approval.ts';
 import { listApprovals } from './approvals.ts';
 import { listRunEvents, RUN_COLUMNS, type RunEvent, type RunView } from './find-runs.ts';
@@ -30,6 +32,7 @@ export interface RunDetails extends RunView {
     readonly workflow?: string | undefined;
     /** Its message in Discord, where everybody in the channel can see it. */
     readonly message?: string | undefined;
+    readonly trace?: string | undefined;
   };
 }
 
@@ -56,10 +59,7 @@ const RETRIES = ['', ':2', ':3', ':4'];
 export async function readRunDetails(
   db: Queryable,
   runId: string,
-  {
-    onlyRun,
-    workflowUrl,
-  }: { readonly onlyRun: string | null; readonly workflowUrl: (run: RunView) => string | undefined },
+  { onlyRun, pages }: { readonly onlyRun: string | null; readonly pages: RunPages },
 ): Promise<RunDetails | undefined> {
   const { rows } = await db.query<DetailsRow>({
     name: 'read-run-details',
@@ -83,10 +83,11 @@ export async function readRunDetails(
     approvals: await listApprovals(db, { runId, states: ['waiting'], limit: MAX_APPROVALS }),
     events: await listRunEvents(db, runId),
     retriedBy,
-    traceId: traceparent.split('-')[1] ?? '',
+    traceId: traceIdOf(traceparent),
     links: {
-      workflow: workflowUrl(run),
+      workflow: pages.workflow(run),
       message: messageUrl({ guildId, channelId, messageId }),
+      trace: pages.trace(traceparent),
     },
   };
 }

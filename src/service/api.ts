@@ -7,7 +7,7 @@ import type { AppContext } from './context.ts';
 import type { RecordDeps } from '../dispatch/decide.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { RuleSource } from '../domain/command-rules.ts';
-import { workflowUrl } from '../domain/workflow-url.ts';
+import { runPages } from '../domain/run-pages.ts';
 import { callerCheck, type VerifyRunToken } from '../entry/api/caller.ts';
 import type { ChangeFeed } from '../entry/api/change-feed.ts';
 import type { ApiDeps } from '../entry/api/deps.ts';
@@ -34,7 +34,13 @@ interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSo
 }
 
 /** `/v1`, wired. */
-export function apiDoor({ server, argo, codex, knowledge: { feedback } }: Config, parts: ApiParts): ApiDoor<ApiDeps> {
+export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
+  const {
+    server,
+    argo,
+    codex,
+    knowledge: { feedback },
+  } = config;
   const { clock, newId, gate, db, dispatch, changes, wakes, rules, knowledge } = parts;
   return {
     routes: API_ROUTES,
@@ -58,7 +64,7 @@ export function apiDoor({ server, argo, codex, knowledge: { feedback } }: Config
       codexEnabled: codex.enabled,
       newId,
       now: () => clock.now(),
-      workflowUrl: (run) => workflowUrl(argo.uiUrl, run)?.href,
+      pages: runPages({ ui: argo.uiUrl, trace: config.telemetry.traceUrl }),
     },
   };
 }

@@ -210,6 +210,35 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect((await cli('runs', 'watch', runId)).code).toBe(0);
   });
 
+  test('a run is shown and opened with links to its workflow and its trace', async () => {
+    const links = {
+      FACTEUR_ARGO_UI_URL: 'https://argo.example.org',
+      FACTEUR_TELEMETRY_TRACE_URL: 'https://jaeger.example.org/trace/{trace_id}',
+    };
+    const facteur = await startFacteur({ db, env: { ...ENV, ...links } });
+    const cli = on(facteur);
+    const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const page = `https://jaeger.example.org/trace/${trace}`;
+    const { runId, workflowName } = (
+      await facteur.send(event({ interactionId: 'd1' }), { traceparent: `00-${trace}-00f067aa0ba902b7-01` })
+    ).body;
+    await facteur.send(event({ interactionId: 'd2' }), { traceparent: `00-${trace}-00f067aa0ba902b7-00` });
+    expect((await cli('runs', 'show', 'd1')).stdout).toContain(`\ntrace     ${page}\n`);
+    expect(JSON.parse((await cli('runs', 'show', 'd1', '-o', 'json')).stdout).links).toMatchObject({ trace: page });
+    expect((await cli('runs', 'show', 'd2')).stdout).toContain(`\ntrace     ${trace}\n`);
+    expect((await cli('runs', 'open', 'd1', '--trace')).stdout).toBe(`${page}\n`);
+    expect((await cli('runs', 'open', 'd1')).stdout).toContain(
+      `https://argo.example.org/workflows/argo-workflows/${workflowName}`,
+    );
+    expect((await cli('runs', 'open', 'd1', '--trace', '-o', 'json')).stdout).toBe(
+      `${JSON.stringify({ runId, url: page })}\n`,
+    );
+    expect(await cli('runs', 'open', 'd2', '--trace')).toMatchObject({
+      code: 1,
+      stderr: `facteur: no link to trace ${trace}: it is not sampled, or telemetry.trace_url is not configured\n`,
+    });
+  });
+
   test('no sender takes the name of another run', async () => {
     const facteur = await startFacteur({ db, env: ENV });
     const { runId, workflowName } = (await facteur.send(event({ interactionId: 'd1' }))).body;

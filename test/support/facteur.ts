@@ -20,7 +20,7 @@ import { storeAccess } from '../../src/cli/store-access.ts';
 import { submitCommand } from '../../src/cli/submit.ts';
 import { runsCommand } from '../../src/cli/runs.ts';
 import { createArgoClient } from '../../src/clients/argo/client.ts';
-import { workflowUrl } from '../../src/domain/workflow-url.ts';
+import { runPages } from '../../src/domain/run-pages.ts';
 import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { openEmbedder } from '../../src/service/embedder.ts';
 import type { Role } from '../../src/service/roles.ts';
@@ -144,7 +144,7 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
           await client.close();
         }
       },
-      workflowUrl: (run) => workflowUrl(config.argo.uiUrl, run)?.href,
+      pages: runPages({ ui: config.argo.uiUrl, trace: config.telemetry.traceUrl }),
     });
   const withStore = storeAccess(withLedger);
   const commands = [

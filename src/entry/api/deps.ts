@@ -5,7 +5,7 @@ import type { StepLogDeps } from '../../dispatch/step-log.ts';
 import type { Timer } from '../../base/timer.ts';
 import type { Dispatch } from '../../dispatch/dispatch.ts';
 import type { RuleSource } from '../../domain/command-rules.ts';
-import type { WorkflowAddress } from '../../domain/workflow-url.ts';
+import type { RunPages } from '../../domain/run-pages.ts';
 import type { Knowledge } from '../../knowledge/reflections.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { ReportEvents } from './report-events.ts';
@@ -32,6 +32,5 @@ export interface ApiDeps extends RuleSource {
   readonly reported: ReportEvents;
   /** The templates of work that follows from reports, where they are configured. */
   readonly feedback: FeedbackConfig;
-  /** The run's page in the Argo UI, where one is configured. */
-  readonly workflowUrl: (run: WorkflowAddress) => string | undefined;
+  readonly pages: RunPages;
 }

@@ -68,6 +68,10 @@ const RUN_DETAILS = RUN.extend({
   links: z.strictObject({
     workflow: z.string().optional(),
     message: z.string().optional().meta({ description: 'Its message in Discord.' }),
+    trace: z
+      .string()
+      .optional()
+      .meta({ description: 'Its trace, if `telemetry.trace_url` is set and the trace is sampled.' }),
     retryOf: z.string().optional(),
     retriedBy: z.string().optional(),
   }),
@@ -178,8 +182,8 @@ export const RUN_ROUTES: readonly ApiRoute<ApiDeps>[] = [
         links: { workflow: 'https://argo.example/workflows/argo/plan-20261128-120000-4f9a1c' },
       },
     },
-    async handle({ params: { runId }, caller }, { db, workflowUrl }: ApiDeps) {
-      const run = await readRunDetails(db, runId, { onlyRun: onlyRunOf(caller), workflowUrl });
+    async handle({ params: { runId }, caller }, { db, pages }: ApiDeps) {
+      const run = await readRunDetails(db, runId, { onlyRun: onlyRunOf(caller), pages });
       if (run === undefined) {
         throw notFound('run');
       }

@@ -1,0 +1,28 @@
+import { workflowUrl, type WorkflowAddress } from './workflow-url.ts';
+
+/** Stands for the id in the URL of a tracing UI. */
+export const TRACE_ID = '{trace_id}';
+
+/** Pages of a run in other tools; undefined where there is none. */
+export interface RunPages {
+  /** In the Argo UI. */
+  readonly workflow: (run: WorkflowAddress) => string | undefined;
+  /** In the tracing UI, by the run's W3C `traceparent`. */
+  readonly trace: (traceparent: string) => string | undefined;
+}
+
+/** The pages that these URLs lead to: the base of the Argo UI, and that of a trace, with {@link TRACE_ID} in it. */
+export function runPages(urls: { readonly ui: string | undefined; readonly trace: string | undefined }): RunPages {
+  return {
+    workflow: (run) => workflowUrl(urls.ui, run)?.href,
+    trace: (traceparent) => tracePage(urls.trace, traceparent),
+  };
+}
+
+const KEPT_TRACE = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
+
+/** A trace that is not sampled is stored nowhere, and its page would be an error. */
+function tracePage(url: string | undefined, traceparent: string): string | undefined {
+  const traceId = KEPT_TRACE.exec(traceparent)?.[1];
+  return url === undefined || traceId === undefined ? undefined : URL.parse(url.replaceAll(TRACE_ID, traceId))?.href;
+}
