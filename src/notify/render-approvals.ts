@@ -6,7 +6,7 @@ import { inlineCode } from '../presentation/safe-text.ts';
 import { APPROVAL_WORDS } from '../presentation/words.ts';
 import type { ShownRun } from './shown-run.ts';
 
-/** Limits for text from others, which leave room for the rest of the message. */
+/** Limits for text from others, in characters. */
 const MAX_NODE = 50;
 const MAX_MESSAGE = 160;
 const MAX_NAME = 50;
@@ -19,8 +19,29 @@ const BUTTON = 2;
 const GREEN = 3;
 const RED = 4;
 
-/** What a run waits for, who decided what, and since when nothing could be seen: a line each. */
-export function approvalLines({ state: runState, approvals }: ShownRun): string[] {
+/**
+ * What a run waits for, who decided what, and since when nothing could be seen: a line each. If they are too long, the
+ * words of templates and the names of voters go first, then the first lines: what waits comes last.
+ *
+ * @param room for all lines together, in characters
+ */
+export function approvalLines(run: ShownRun, room: number): string[] {
+  const whole = linesOf(run, 'full');
+  return textLength(whole) <= room ? whole : cutTo(linesOf(run, 'brief'), room);
+}
+
+/** Characters that lines take in a message. */
+export function textLength(lines: readonly string[]): number {
+  return lines.reduce((length, line) => length + line.length + 1, 0);
+}
+
+function cutTo(lines: readonly string[], room: number): string[] {
+  return lines.filter((_, index) => textLength(lines.slice(index)) <= room);
+}
+
+type Detail = 'full' | 'brief';
+
+function linesOf({ state: runState, approvals }: ShownRun, detail: Detail): string[] {
   const asked = askedOf(runState, approvals);
   const decided = approvals.filter(({ verdict, kind }) => verdict !== null && kind === 'node');
   const open = runState === 'running' ? approvals.filter(({ state }) => state === 'waiting') : [];
@@ -28,7 +49,7 @@ export function approvalLines({ state: runState, approvals }: ShownRun): string[
     ...(open.some(({ kind }) => kind === 'suspended') ? [APPROVAL_WORDS.suspended] : []),
     ...(open.some(({ kind }) => kind === 'offloaded') ? [APPROVAL_WORDS.offloaded] : []),
     ...decided.slice(-MAX_DECIDED).map(decisionLine),
-    ...asked.slice(0, MAX_ASKED).map(askedLine),
+    ...asked.slice(0, MAX_ASKED).map((approval) => askedLine(approval, detail)),
     ...(asked.length > MAX_ASKED ? [APPROVAL_WORDS.more(asked.length - MAX_ASKED)] : []),
   ];
 }
@@ -58,14 +79,14 @@ function askedOf(runState: ShownRun['state'], all: readonly ShownApproval[]): Sh
   return approvals.filter(({ kind, state }) => kind === 'node' && state === 'waiting');
 }
 
-function askedLine(approval: ShownApproval): string {
+function askedLine(approval: ShownApproval, detail: Detail): string {
   const { node, rules, expiresAt, fields } = approval;
   const until = expiresAt === null ? '' : APPROVAL_WORDS.until(`<t:${Math.floor(Date.parse(expiresAt) / 1000)}:R>`);
   const parts = [
     APPROVAL_WORDS.waits(inlineCode(node, MAX_NODE)),
-    rules.message === '' ? '' : inlineCode(rules.message, MAX_MESSAGE),
+    rules.message === '' || detail === 'brief' ? '' : inlineCode(rules.message, MAX_MESSAGE),
     until,
-    votesText(approval),
+    votesText(approval, detail),
     askingOf(fields).kind === 'too_many' ? APPROVAL_WORDS.tooMany : '',
     rules.problem === '' ? '' : APPROVAL_WORDS.invalid,
   ];
@@ -75,8 +96,11 @@ function askedLine(approval: ShownApproval): string {
 const MAX_VOTERS = 3;
 
 /** How many approved, and who; nothing while nobody has, where one suffices. */
-function votesText({ rules, votes }: ShownApproval): string {
+function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
   const approved = Object.values(votes).map(({ name }) => inlineCode(name, MAX_NAME));
+  if (detail === 'brief') {
+    return rules.quorum > 1 ? APPROVAL_WORDS.votes(approved.length, rules.quorum, '') : '';
+  }
   const names = approved.length > MAX_VOTERS ? [...approved.slice(0, MAX_VOTERS), '…'] : approved;
   if (rules.quorum > 1) {
     return APPROVAL_WORDS.votes(approved.length, rules.quorum, names.join(', '));

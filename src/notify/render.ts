@@ -8,14 +8,15 @@ import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
 import { STATE_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
-import { approvalButtons, approvalLines } from './render-approvals.ts';
+import { approvalButtons, approvalLines, textLength } from './render-approvals.ts';
 import { reviewButtons } from './render-review.ts';
 import { buttonId, type ButtonAction } from '../presentation/button-id.ts';
 
 /**
- * Limits for text from others. The total stays far below Discord's 2,000 characters in any case: a message should be
- * readable at a glance.
+ * Limits in characters. The total stays below Discord's 2,000 in any case: approvals, of which there can be many, get the
+ * room that the rest leaves.
  */
+const MAX_CONTENT = 1700;
 const MAX_REQUEST = 160;
 const MAX_NAME = 100;
 const MAX_STEP = 60;
@@ -27,14 +28,10 @@ const REASON = { chars: 700, lines: 10 };
  * appears only in code, so it cannot format, link or mention.
  */
 export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
-  const lines = [
-    headline(run, options),
-    ...details(run),
-    ...approvalLines(run),
-    place(run),
-    ...relatives(run),
-    options.last ? small(WORDS.lastWord) : '',
-  ];
+  const above = [headline(run, options), ...details(run)];
+  const below = [place(run), ...relatives(run), options.last ? small(WORDS.lastWord) : ''];
+  const room = MAX_CONTENT - textLength([...above, ...below]);
+  const lines = [...above, ...approvalLines(run, room), ...below];
   return {
     content: lines.filter((line) => line !== '').join('\n'),
     components: [...runButtons(run, options), ...approvalButtons(run), ...reviewButtons(run, options)],
