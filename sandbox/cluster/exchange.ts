@@ -67,6 +67,7 @@ async function answerObject({ request, response, target, query }: Exchange, deps
     allNamespaces: target.namespace === undefined,
     query,
     contentType: request.headers['content-type'],
+    accept: request.headers.accept,
     body: request.method === 'GET' ? '' : await readBody(request),
   };
   await admit(wanted, asker, deps);

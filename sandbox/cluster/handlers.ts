@@ -17,6 +17,7 @@ export interface ApiRequest extends RequestFacts {
   readonly allNamespaces: boolean;
   readonly query: URLSearchParams;
   readonly contentType: string | undefined;
+  readonly accept: string | undefined;
   readonly body: string;
 }
 
@@ -44,7 +45,7 @@ export function execute(request: ApiRequest, deps: HandlerDeps): ApiAnswer {
   const { resource, namespace, name } = request;
   switch (request.verb) {
     case 'create':
-      return { status: 201, body: create(request, deps).json };
+      return { status: 201, body: inForm(create(request, deps), request.accept) };
     case 'get':
       return { status: 200, body: store.get(resource, namespace, name).json };
     case 'patch':
@@ -55,6 +56,17 @@ export function execute(request: ApiRequest, deps: HandlerDeps): ApiAnswer {
     case 'watch':
       return { status: 200, body: listPage(store, { ...request, namespace: namespaceOf(request) }) };
   }
+}
+
+/** The first of the accepted forms that the server has: the object, or its metadata alone. */
+function inForm({ json, object }: Entry, accept = ''): string {
+  const [first = ''] = accept.split(',');
+  const parameters = new Set(first.split(';').map((part) => part.trim()));
+  const metadataOnly = ['as=PartialObjectMetadata', 'g=meta.k8s.io', 'v=v1'].every((part) => parameters.has(part));
+  const { metadata } = object;
+  return metadataOnly
+    ? JSON.stringify({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata })
+    : json;
 }
 
 /** The namespace to look at; undefined is all. */

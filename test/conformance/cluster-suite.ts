@@ -42,6 +42,27 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
     }
   });
 
+  describe('forms of a created object', () => {
+    const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+    test.each([
+      [METADATA, 'PartialObjectMetadata'],
+      [`${METADATA}, application/json`, 'PartialObjectMetadata'],
+      [`application/json, ${METADATA}`, 'Workflow'],
+      ['application/json', 'Workflow'],
+      ['*/*', 'Workflow'],
+    ])('%s: %s', async (accept, kind) => {
+      const { api } = subject();
+      await api.send(`${collection()}/form`, { method: 'DELETE' });
+      const body = workflow({ name: 'form', labels: { form: 'yes' } });
+      const answer = await api.send(collection(), { method: 'POST', body, headers: { accept } });
+      const object = answer.body as Json;
+      const stored = await api.call(`${collection()}/form`);
+      expect({ status: answer.status, kind: object.kind }).toEqual({ status: 201, kind });
+      expect(object.metadata).toMatchObject({ name: 'form', uid: stored.metadata.uid, labels: { form: 'yes' } });
+      expect('spec' in object).toBe(kind === 'Workflow');
+    });
+  });
+
   describe('pages', () => {
     test('a limit cuts, a token goes on, and together they are the whole at one version', async () => {
       const names = ['page-1', 'page-2', 'page-3'];

@@ -27,6 +27,9 @@ const DEFAULT_WATCH_SECONDS = 300;
 /** The API server sends a bookmark about once a minute, so 90 seconds of silence mean a dead connection. */
 const DEFAULT_IDLE_MS = 90_000;
 
+/** The workflow's metadata alone, where the server can cut it out: a created workflow can be as long as 450 KiB. */
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json';
+
 /** A client for this cluster; opens no connection before the first call. */
 export function createArgoClient(access: ClusterAccess): ArgoClient {
   const transport = new ClusterTransport(access);
@@ -43,10 +46,11 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
   };
 
   return {
-    async createWorkflow(namespace, manifest, options): Promise<Workflow> {
+    async createWorkflow(namespace, manifest, options): Promise<Pick<Workflow, 'metadata'>> {
       const operation = { name: 'create the workflow', write: true };
       const body = { contentType: 'application/json', json: manifest };
-      return readWorkflow(await call({ operation, method: 'POST', path: pathOf(namespace), body }, options), operation);
+      const wanted = { operation, method: 'POST', path: pathOf(namespace), body, accept: METADATA_ONLY } as const;
+      return readWorkflow(await call(wanted, options), operation);
     },
 
     async getWorkflow(namespace, name, options): Promise<Workflow> {

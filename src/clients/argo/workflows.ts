@@ -76,7 +76,11 @@ export interface PatchOperation {
 
 /** The few calls that facteur makes to the cluster. Every failure is an `ArgoError`. */
 export interface ArgoClient {
-  createWorkflow(namespace: string, manifest: WorkflowManifest | Workflow, options?: CallOptions): Promise<Workflow>;
+  createWorkflow(
+    namespace: string,
+    manifest: WorkflowManifest | Workflow,
+    options?: CallOptions,
+  ): Promise<Pick<Workflow, 'metadata'>>;
   getWorkflow(namespace: string, name: string, options?: CallOptions): Promise<Workflow>;
   /** Page by page; `argo.expired` when the continue token outlived the cluster's memory. `timeoutMs` is per page. */
   listWorkflows(namespace: string, options?: ListOptions): AsyncGenerator<WorkflowPage, void, undefined>;
