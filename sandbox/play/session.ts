@@ -246,13 +246,15 @@ export class Session {
     const line = this.#anyCommand();
     print(`Ada types /${line}`);
     const asked = await this.#ask(...splitWord(line), CAST.ada);
-    await this.#messageWith(asked.interactionId, 'Cancel');
+    const { versions } = await this.#messageWith(asked.interactionId, 'Cancel');
     await kill();
     print('facteur was killed (SIGKILL); the workflow runs on, and nobody watches');
     await revive();
     print('facteur is back: its ledger knows the run');
-    await this.#messageWith(asked.interactionId, 'Run again');
-    print('The run survived: one workflow, one message, and the end is told');
+    // A new message if facteur died before it knew the first one: the interaction's token died with it.
+    const workflow = /-# `([^`]+)`/.exec(versions.at(-1)?.content ?? '')?.[1] ?? '';
+    await this.#messageAbout(workflow, 'Run again');
+    print('The run survived: one workflow, and its end is told');
   }
 
   #startOutage(text: string): void {
@@ -279,10 +281,20 @@ export class Session {
   }
 
   /** The message that answers an interaction, as soon as it has this button. */
-  async #messageWith(interactionId: string, label: string): Promise<SimulatedMessage> {
+  #messageWith(interactionId: string, label: string): Promise<SimulatedMessage> {
+    return this.#awaitMessage((message) => message.interactionId === interactionId, label);
+  }
+
+  /** A message that names the workflow, as soon as it has this button. */
+  #messageAbout(workflow: string, label: string): Promise<SimulatedMessage> {
+    return this.#awaitMessage(({ versions }) => versions.at(-1)?.content?.includes(`\`${workflow}\``) === true, label);
+  }
+
+  async #awaitMessage(isWanted: (message: SimulatedMessage) => boolean, label: string): Promise<SimulatedMessage> {
+    const shows = (message: SimulatedMessage): boolean => buttonsOf(message).some((button) => button.label === label);
     for (const deadline = performance.now() + PATIENCE_MS; performance.now() < deadline;) {
-      const message = this.#stage.discord.messages().find((candidate) => candidate.interactionId === interactionId);
-      if (message !== undefined && buttonsOf(message).some((button) => button.label === label)) {
+      const message = this.#stage.discord.messages().find((candidate) => isWanted(candidate) && shows(candidate));
+      if (message !== undefined) {
         this.#stage.channel.show();
         return message;
       }
