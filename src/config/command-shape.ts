@@ -97,6 +97,7 @@ export const COMMAND = z.strictObject({
   title_option: upTo(100).optional(),
   notify: oneOf('author', 'role', 'none').default('none'),
   quiet: flag().default(false),
+  confirm: flag().default(false),
   ephemeral: flag().default(false),
   report: flag().default(true),
   reflections: flag().default(false),

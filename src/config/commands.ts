@@ -27,6 +27,7 @@ function toDefinition(name: string, entry: CommandEntry, knowledge: boolean): Co
       titleOption: entry.title_option,
       notify: entry.notify === 'none' ? undefined : entry.notify,
       quiet: entry.quiet || undefined,
+      confirm: entry.confirm || undefined,
       reflections: entry.reflections && knowledge ? true : undefined,
     }),
     parameters: dictionary(Object.entries(entry.parameters)),

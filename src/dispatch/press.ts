@@ -33,6 +33,7 @@ export interface Press {
  * forbidden the user may not run its command, which is recorded
  * ending    a cancel was requested
  * over      it has already ended, so there is nothing to cancel
+ * confirm   its command wants a second press before it is run again
  * retried   a new run retries it, and this interaction follows that
  * retried_before   it was already retried
  * not_retryable    it is live, or succeeded; or its command has `changed`, and what was asked no longer fits
@@ -43,6 +44,7 @@ export type PressOutcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'forbidden'; readonly run: RunView; readonly roles: readonly string[] }
   | { readonly kind: 'ending' | 'over'; readonly run: RunView }
+  | { readonly kind: 'confirm'; readonly run: RunView }
   | { readonly kind: 'not_retryable'; readonly run: RunView; readonly changed?: true }
   | {
       readonly kind: 'request';
@@ -78,6 +80,7 @@ export async function pressButton(press: Press, givenUp: AbortSignal, deps: Pres
       return cancel(press, run, deps);
     case 'retry':
     case 'again':
+    case 'confirm':
       return retry(press, run, { givenUp, deps });
     case 'logs':
       return { kind: 'logs', run, log: await readStepLog(run, deps) };
@@ -109,19 +112,27 @@ async function cancel({ principal }: Press, run: RunView, { dispatch }: PressDep
   return { kind: isFinished(state) ? 'over' : 'ending', run: { ...run, state } };
 }
 
+/** Only of a run that ended: of another one the retry says why it cannot be. */
+function wantsConfirmation({ command, state }: RunView, deps: PressDeps): boolean {
+  return isFinished(state) && definitionOf(deps.rules(), command)?.confirm === true;
+}
+
 async function retry(
   press: Press,
   run: RunView,
   { givenUp, deps }: { readonly givenUp: AbortSignal; readonly deps: PressDeps },
 ): Promise<PressOutcome> {
   const { interactionId, principal } = press;
+  if (press.action === 'again' && wantsConfirmation(run, deps)) {
+    return { kind: 'confirm', run };
+  }
   void deps.sessions.keepToken(interactionId, press.token);
   const ephemeral = await isPrivate(run, deps);
   try {
     const receipt = await deps.dispatch.retry(run.runId, {
       awaitSubmissionMs: 0,
       givenUp,
-      again: press.action === 'again',
+      again: press.action !== 'retry',
       asker: { userId: principal.userId, message: { interactionId, ephemeral } },
     });
     // The same press may arrive twice, and must be answered the same.

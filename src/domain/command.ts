@@ -129,6 +129,8 @@ export interface CommandDefinition {
   readonly notify?: 'author' | 'role';
   /** The message of a run shows no progress, only how its state changes. */
   readonly quiet?: true;
+  /** Whoever presses Run again is asked whether they mean it. */
+  readonly confirm?: true;
   /** Answer only the user, not the channel. */
   readonly ephemeral: boolean;
   /** Its workflows receive no token to report back with. */

@@ -10,7 +10,7 @@ import { STATE_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
 import { approvalButtons, approvalLines, textLength } from './render-approvals.ts';
 import { reviewButtons } from './render-review.ts';
-import { buttonId, type ButtonAction } from '../presentation/button-id.ts';
+import { buttonId } from '../presentation/button-id.ts';
 
 /**
  * Limits in characters. The total stays below Discord's 2,000 in any case: approvals, of which there can be many, get the
@@ -205,7 +205,7 @@ const LOOKS = {
   request: { style: GREY, label: WORDS.requestButton },
 } as const;
 
-function button({ runId }: ShownRun, action: ButtonAction, disabled = false) {
+function button({ runId }: ShownRun, action: keyof typeof LOOKS, disabled = false) {
   const look = LOOKS[action];
   return {
     type: BUTTON,

@@ -1,8 +1,8 @@
-/** What a button under a run's message does. */
-export const BUTTON_ACTIONS = ['cancel', 'retry', 'again', 'logs', 'request'] as const;
+/** What a button of a run does: one under its message, or `confirm` of the question before it is run again. */
+export const BUTTON_ACTIONS = ['cancel', 'retry', 'again', 'confirm', 'logs', 'request'] as const;
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 
-const PATTERN = /^facteur:(cancel|retry|again|logs|request):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const PATTERN = /^facteur:(cancel|retry|again|confirm|logs|request):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /** The `custom_id` that comes back when the button is pressed: 52 characters at most, Discord takes 100. */
 export function buttonId(action: ButtonAction, runId: string): string {

@@ -39,6 +39,7 @@ export const WORDS = {
   cancelButton: 'Cancel',
   retryButton: 'Retry',
   againButton: 'Run again',
+  confirmButton: 'Yes, run again',
   requestButton: 'Show request',
   logsButton: 'Logs',
   linkButton: 'Open in Argo',

@@ -18,7 +18,8 @@ import { commandForm, commandOfForm } from './form.ts';
 import type { Asked, Interaction } from './interaction.ts';
 import { reviewAnswer } from './review-answer.ts';
 import { deferred, message, noSuggestions, pong, suggestions, whisper, type Reply } from './reply.ts';
-import { pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
+import { pressAnswer } from './press-answer.ts';
+import { refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
 export interface InteractionDeps extends RuleSource {
   /** Opens when `chat` has a ledger to work with. */
@@ -132,8 +133,7 @@ async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise
     return whisper(SAY.oldButton);
   }
   return inTime(interaction, button.action, deps, async (options) => {
-    const outcome = await deps.chat.press({ ...button, interactionId, token, principal }, options);
-    return outcome.kind === 'retried' ? deferred(outcome.ephemeral) : whisper(pressText(outcome));
+    return pressAnswer(await deps.chat.press({ ...button, interactionId, token, principal }, options));
   });
 }
 

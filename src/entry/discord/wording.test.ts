@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { PressOutcome } from '../../dispatch/press.ts';
 import type { ListedRun, StatusReport } from '../../dispatch/status.ts';
 import type { StepLog } from '../../dispatch/step-log.ts';
 import { Refusal, REFUSAL_TEXTS, type RefusalKind } from '../../domain/refusal.ts';
 import { RUN_STATES, type RunState } from '../../domain/run-state.ts';
 import type { RunView } from '../../ledger/find-runs.ts';
-import { pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
+import { confirmText, pressText, refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
 const KINDS = Object.keys(REFUSAL_TEXTS) as RefusalKind[];
 const LIMIT = 2000;
@@ -66,7 +65,7 @@ function allTexts({ name, details, kind, report, state, log }: Given): string[] 
     duplicate: true,
     namespace: name,
   };
-  const outcomes: PressOutcome[] = [
+  const outcomes: Parameters<typeof pressText>[0][] = [
     { kind: 'unknown' },
     { kind: 'forbidden', run: theRun, roles: [] },
     { kind: 'forbidden', run: theRun, roles: ['500000000000000001', name] },
@@ -84,6 +83,7 @@ function allTexts({ name, details, kind, report, state, log }: Given): string[] 
     refusalText(new Refusal(kind, details, { roles: Array.from({ length: 30 }, () => '500000000000000001') }), name),
     unreadableText(new Refusal(kind, details)),
     statusText(report),
+    confirmText({ ...theRun, title: details }),
     ...outcomes.map(pressText),
   ];
 }

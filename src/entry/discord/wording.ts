@@ -131,8 +131,8 @@ function lastText({ command, workflowName, namespace, state, progress }: NonNull
   return `${what}: ${icon} ${title}${steps}, ${where}.`;
 }
 
-/** The answer to a pressed button; empty for a retry, which is answered by the new run's message. */
-export function pressText(outcome: PressOutcome): string {
+/** What a person is told about the button that they pressed. */
+export function pressText(outcome: Exclude<PressOutcome, { readonly kind: 'retried' | 'confirm' }>): string {
   switch (outcome.kind) {
     case 'unknown':
       return SAY.unknownRun;
@@ -144,8 +144,6 @@ export function pressText(outcome: PressOutcome): string {
       return `${workflowOf(outcome.run)} has already ended (${wordsOf(outcome.run)}), so there is nothing to cancel.`;
     case 'not_retryable':
       return notRetryableText(outcome);
-    case 'retried':
-      return '';
     case 'retried_before':
       return `This run was already retried as workflow ${inlineCode(outcome.receipt.workflowName, MAX_WORKFLOW)}. To retry again, use the button under that run’s message.`;
     case 'logs':
@@ -153,6 +151,15 @@ export function pressText(outcome: PressOutcome): string {
     case 'request':
       return requestText(outcome);
   }
+}
+
+const MAX_REQUEST = 160;
+
+/** The question before a run is run again. */
+export function confirmText(run: RunView): string {
+  const request = inlineCode(`/${run.command} ${run.title}`, MAX_REQUEST);
+  const when = Math.floor((run.finishedAt ?? run.acceptedAt).getTime() / 1000);
+  return `Run ${request} again? The last run ended <t:${when}:R> (${wordsOf(run)}).`;
 }
 
 function notRetryableText({ run, changed }: Extract<PressOutcome, { kind: 'not_retryable' }>): string {
