@@ -8,6 +8,7 @@ import { DEFAULT_PLAN, type Plan, type PlanFunction } from './plan.ts';
 import { randomSuffix } from './random.ts';
 import { timestamp, type Cause, type Entry, type Store, type StoreEvent } from './store.ts';
 import { isResolved, lapsedNode, waitingSteps, type Step } from './suspend.ts';
+import { globalOutputs, withAnnotations } from './template-marks.ts';
 import { nodesIn, stepId, workflowLabels, workflowStatus, type Phase, type Situation } from './workflow-status.ts';
 
 interface ControllerOptions {
@@ -375,9 +376,13 @@ function withStatus(object: ApiObject, run: Run, now: Situation): ApiObject {
   const { template } = run;
   return {
     ...object,
-    metadata: { ...object.metadata, labels: { ...object.metadata.labels, ...workflowLabels(now.phase) } },
+    metadata: {
+      ...withAnnotations(object.metadata, template),
+      labels: { ...object.metadata.labels, ...workflowLabels(now.phase) },
+    },
     status: {
       ...workflowStatus(run, now),
+      ...(now.phase === 'Succeeded' ? globalOutputs(template) : {}),
       // The workflow's arguments are in the object twice.
       ...(template === undefined ? {} : { storedWorkflowTemplateSpec: mergedSpec(template, object.spec) }),
     },

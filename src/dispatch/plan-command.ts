@@ -81,12 +81,19 @@ export function targetOf(
   };
 }
 
-/** Which version of a template made the command: the template may change before the workflow runs, and afterwards. */
+/**
+ * Which version of a template made the command: the template may change before the workflow runs, and afterwards. Which
+ * results it shows goes along, because Argo does not copy the annotations of a template.
+ */
 function annotationsOf(definition: CommandDefinition | undefined): Readonly<Record<string, string>> {
-  const template = definition?.template;
+  const { template, results = [] } = definition ?? {};
   return template === undefined
     ? {}
-    : { [ANNOTATIONS.templateUid]: template.uid, [ANNOTATIONS.templateVersion]: template.resourceVersion };
+    : {
+        [ANNOTATIONS.templateUid]: template.uid,
+        [ANNOTATIONS.templateVersion]: template.resourceVersion,
+        ...(results.length === 0 ? {} : { [ANNOTATIONS.result]: results.join(',') }),
+      };
 }
 
 function refuseUndefined({ name, door, options }: Command, definition: CommandDefinition | undefined): void {

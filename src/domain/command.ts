@@ -131,6 +131,8 @@ export interface CommandDefinition {
   readonly quiet?: true;
   /** Whoever presses Run again is asked whether they mean it. */
   readonly confirm?: true;
+  /** Names of the global outputs of its workflows that are shown as results. */
+  readonly results?: readonly string[];
   /** Answer only the user, not the channel. */
   readonly ephemeral: boolean;
   /** Its workflows receive no token to report back with. */

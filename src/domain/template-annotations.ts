@@ -1,5 +1,6 @@
 import { isRecord } from '../base/json.ts';
 import type { FieldFault } from './refusal.ts';
+import { MAX_RESULTS } from './run-result.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
 const DISCORD_ID = /^\d{17,20}$/;
@@ -19,6 +20,13 @@ export interface CommandAnnotations {
   /** Role ids, and names of the role map; undefined without the annotation. */
   readonly roles: readonly string[] | undefined;
   readonly ephemeral: boolean;
+  readonly quiet: boolean;
+  readonly confirm: boolean;
+  readonly notify: 'author' | 'role' | undefined;
+  /** The parameter whose value says what a run is about; empty without one. */
+  readonly titleOption: string;
+  /** Names of global outputs. */
+  readonly results: readonly string[];
   readonly hide: readonly string[];
   readonly long: readonly string[];
   readonly types: ReadonlyMap<string, NumberType>;
@@ -43,10 +51,7 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
   const text = (name: string): string => (facteurAnnotation(template, name) ?? '').trim();
   const roles = facteurAnnotation(template, 'roles');
   const guilds = list(text('guilds'));
-  const ephemeral = text('ephemeral');
-  if (!['', 'true', 'false'].includes(ephemeral)) {
-    fault('ephemeral', 'must be "true" or "false"');
-  }
+  const flag = (name: string): boolean => readFlag(name, text(name), fault);
   if (guilds.some((id) => !DISCORD_ID.test(id))) {
     fault('guilds', 'must be ids of Discord servers, separated by commas');
   }
@@ -57,7 +62,12 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
       (annotation(template, 'workflows.argoproj.io/description') ?? '') ||
       (annotation(template, 'workflows.argoproj.io/title') ?? ''),
     roles: roles === undefined ? undefined : list(roles),
-    ephemeral: ephemeral === 'true',
+    ephemeral: flag('ephemeral'),
+    quiet: flag('quiet'),
+    confirm: flag('confirm'),
+    notify: readNotify(text('notify'), fault),
+    titleOption: text('title-option'),
+    results: readResults(text('result'), fault),
     hide: list(text('hide')),
     long: list(text('long')),
     types: readTypes(text('type'), fault),
@@ -81,6 +91,33 @@ function list(text: string): readonly string[] {
 }
 
 type Report = (name: string, message: string) => void;
+
+function readFlag(name: string, value: string, fault: Report): boolean {
+  if (!['', 'true', 'false'].includes(value)) {
+    fault(name, 'must be "true" or "false"');
+  }
+  return value === 'true';
+}
+
+function readNotify(value: string, fault: Report): CommandAnnotations['notify'] {
+  if (value === 'author' || value === 'role') {
+    return value;
+  }
+  if (value !== '' && value !== 'none') {
+    fault('notify', 'must be "author", "role" or "none"');
+  }
+  return undefined;
+}
+
+const OUTPUT_NAME = /^[-\w]{1,63}$/;
+
+function readResults(value: string, fault: Report): readonly string[] {
+  const names = list(value);
+  if (names.length > MAX_RESULTS || !names.every((name) => OUTPUT_NAME.test(name))) {
+    fault('result', `must be up to ${MAX_RESULTS} names of global outputs, separated by commas`);
+  }
+  return names;
+}
 
 const COMMAND_NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const MAX_DEPTH = 3;

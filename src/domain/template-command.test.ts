@@ -11,9 +11,12 @@ const TEMPLATES = templateFixtures();
 /** Everything that a reader should see of a command, one line each. */
 function shown({ name, definition, roles, faults }: TemplateCommand): string {
   const { options, modal, parameters, description, serviceAccount, ephemeral, guilds } = definition;
+  const { titleOption, notify, quiet, confirm, results } = definition;
+  const messages = JSON.stringify({ titleOption, notify, quiet, confirm, results });
   const lines = [
     `/${name}: ${description}`,
     `  for ${roles.join(' ') || 'nobody'}${ephemeral ? ', ephemeral' : ''}${guilds === undefined ? '' : `, in ${guilds.join(' ')}`}${serviceAccount === undefined ? '' : `, as ${serviceAccount}`}`,
+    ...(messages === '{}' ? [] : [`  messages ${messages}`]),
     ...options.map((one) => `  option ${JSON.stringify(one)}`),
     ...(modal === undefined
       ? []

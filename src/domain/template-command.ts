@@ -62,6 +62,7 @@ export function readTemplateCommand(template: unknown, rules: TemplateRules): Te
     namespace: source.namespace,
     workflowTemplate: source.name,
     ...serviceAccountOf(spec),
+    ...messageRules(annotations, inputs, faults),
     ephemeral: annotations.ephemeral,
     action: 'dispatch',
     configured: false,
@@ -73,6 +74,25 @@ export function readTemplateCommand(template: unknown, rules: TemplateRules): Te
     faults.push({ field: 'spec.arguments.parameters', message });
   }
   return { source, name: annotations.command, definition, roles, faults };
+}
+
+/** What the messages of its runs show and do. */
+function messageRules(
+  { titleOption, notify, quiet, confirm, results }: CommandAnnotations,
+  { options }: Pick<CommandDefinition, 'options'>,
+  faults: FieldFault[],
+): Pick<CommandDefinition, 'titleOption' | 'notify' | 'quiet' | 'confirm' | 'results'> {
+  const title = options.find(({ name, parameter = name }) => parameter === titleOption);
+  if (titleOption !== '' && title === undefined) {
+    faults.push({ field: 'facteur.proompteng.ai/title-option', message: 'must name a parameter that users set' });
+  }
+  return {
+    ...(title === undefined ? {} : { titleOption: title.name }),
+    ...(notify === undefined ? {} : { notify }),
+    ...(quiet ? { quiet } : {}),
+    ...(confirm ? { confirm } : {}),
+    ...(results.length === 0 ? {} : { results }),
+  };
 }
 
 function sourceOf(template: unknown): TemplateSource {

@@ -38,6 +38,8 @@ export const ANNOTATIONS = {
   /** Of the template that defined the command, as facteur knew it when it planned the run. */
   templateUid: 'facteur.proompteng.ai/template-uid',
   templateVersion: 'facteur.proompteng.ai/template-version',
+  /** Which global outputs are shown as its results, separated by commas. */
+  result: 'facteur.proompteng.ai/result',
 } as const;
 
 /**

@@ -1,21 +1,23 @@
 import { isRecord } from '../base/json.ts';
 import { redactText } from '../base/redact.ts';
-import type { RunResult } from '../domain/run-result.ts';
+import { MAX_RESULTS, type RunResult } from '../domain/run-result.ts';
+import { ANNOTATIONS } from '../domain/workflow-plan.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 /** Outputs that are shown without being named by the template. */
 const USUAL = ['result', 'summary', 'url', 'pull_request_url'];
-/** Names the outputs to show instead, separated by commas. */
-const ANNOTATION = 'facteur.proompteng.ai/result';
-const MAX_RESULTS = 4;
 const MAX_VALUE = 600;
 
-/** The results of a workflow: its global outputs that its template names, or that have one of the usual names. */
+/**
+ * The results of a workflow: its global outputs that an annotation of the workflow names, or that have one of the usual
+ * names. Argo copies there what is under `spec.workflowMetadata` of the template; facteur, the annotation of a command's
+ * template.
+ */
 export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
   const outputs = isRecord(status['outputs']) ? status['outputs']['parameters'] : undefined;
   const annotations = isRecord(metadata['annotations']) ? metadata['annotations'] : {};
-  const named = annotations[ANNOTATION];
+  const named = annotations[ANNOTATIONS.result];
   const wanted = typeof named === 'string' ? named.split(',').map((name) => name.trim()) : USUAL;
   const values = new Map(
     (Array.isArray(outputs) ? (outputs as readonly unknown[]) : [])
