@@ -189,7 +189,8 @@ CREATE TABLE facteur.messages (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   ping text DEFAULT ''::text NOT NULL,
   pinged_at timestamp with time zone,
-  quiet boolean DEFAULT false NOT NULL
+  quiet boolean DEFAULT false NOT NULL,
+  told_queue text DEFAULT ''::text NOT NULL
 );
 CREATE TABLE facteur.migrations (
   version integer NOT NULL,

@@ -57,7 +57,7 @@ export function ledgerStore({ db, wakes, pages, rules, embedder, withCluster, ..
       const command = askedCommand({ ...about, name, options, principal, now: new Date() }, rules);
       return dispatch.command(command, { awaitSubmissionMs: 0 });
     },
-    retry: (runId) => dispatch.retry(runId, { awaitSubmissionMs: 0 }),
+    retry: (runId) => dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli', actor: AN_OPERATOR }),
     listApprovals: (filter) => listApprovals(db, filter),
     decideApproval: (decision, by = AN_OPERATOR) => decideAsOperator(decision, `${by} (command line)`, { db, wakes }),
     listDeadLetters: (limit, after) => listDeadLetters(db, limit, after),

@@ -5,6 +5,7 @@ import { describeAge, describeDuration } from '../presentation/duration.ts';
 import { columnsText, type Column } from './columns.ts';
 import { paint, type Colour, type Screen } from './screen.ts';
 import { printable, table } from './table.ts';
+import { doorName } from '../presentation/door-name.ts';
 
 /** Where and when runs are shown. */
 interface Showing extends Screen {
@@ -118,17 +119,9 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
   ];
 }
 
-const DOOR_NAMES: Readonly<Record<string, string>> = {
-  discord: 'Discord',
-  http: 'HTTP',
-  kafka: 'Kafka',
-  api: 'the API',
-  cli: 'the command line',
-};
-
 /** `via Discord`. */
 function viaDoor(door: string): string {
-  return `via ${Object.hasOwn(DOOR_NAMES, door) ? DOOR_NAMES[door] : door}`;
+  return `via ${doorName(door) ?? door}`;
 }
 
 function eventCells({ at, type, actor, payload }: RunEvent, since: Date): readonly string[] {

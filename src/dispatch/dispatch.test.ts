@@ -83,7 +83,7 @@ test('a command without a correlation is correlated by its workflow, and so is i
   expect(first.correlationId).toBe(first.workflowName);
   expect((await dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).correlationId).toBe(first.correlationId);
   await forceState(database.db, first.runId, 'failed');
-  const again = await dispatch.retry(first.runId, { awaitSubmissionMs: 0 });
+  const again = await dispatch.retry(first.runId, { awaitSubmissionMs: 0, door: 'cli' });
   expect(again.correlationId).toBe(again.workflowName);
   expect(again.workflowName).not.toBe(first.workflowName);
 });
@@ -99,7 +99,7 @@ test('what belongs to no trace begins one, which its retry goes on with', async 
   expect(validTraceparent(first)).toBe(first);
   expect(first).not.toBe('');
   await forceState(database.db, runId, 'failed');
-  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0 })).runId)).toBe(first);
+  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli' })).runId)).toBe(first);
   // Recorded before traces were always begun.
   await database.db.query({
     text: `UPDATE facteur.runs SET traceparent = '', state = 'queued', previous_state = NULL`,
@@ -107,7 +107,7 @@ test('what belongs to no trace begins one, which its retry goes on with', async 
   await forceState(database.db, runId, 'failed');
   await database.db.query({ text: 'DELETE FROM facteur.runs WHERE run_id <> $1', values: [runId] });
   await database.db.query({ text: 'DELETE FROM codex_kb.task_runs WHERE id <> $1', values: [runId] });
-  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0 })).runId)).toMatch(/^00-/);
+  expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli' })).runId)).toMatch(/^00-/);
 });
 
 test('a retry is the last dispatch of its requester', async () => {
@@ -115,7 +115,7 @@ test('a retry is the last dispatch of its requester', async () => {
   const { runId } = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
   await forceState(database.db, runId, 'failed');
   const asker = { userId: '7', message: { interactionId: 'i', ephemeral: false } };
-  const { workflowName } = await dispatch.retry(runId, { awaitSubmissionMs: 0, asker });
+  const { workflowName } = await dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli', asker });
   expect(remembered).toEqual([['7', expect.objectContaining({ workflowName, correlationId: workflowName })]]);
 });
 
@@ -149,5 +149,7 @@ test('a refusal that cannot be recorded is a 503: the sender has to retry', asyn
 test('a run that does not exist can be neither canceled nor retried', async () => {
   const { dispatch } = await setUp();
   await expect(dispatch.cancel(UNKNOWN, 'ada')).rejects.toMatchObject({ code: 'run.unknown' });
-  await expect(dispatch.retry(UNKNOWN, { awaitSubmissionMs: 0 })).rejects.toMatchObject({ code: 'run.unknown' });
+  await expect(dispatch.retry(UNKNOWN, { awaitSubmissionMs: 0, door: 'cli' })).rejects.toMatchObject({
+    code: 'run.unknown',
+  });
 });

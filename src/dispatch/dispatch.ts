@@ -33,7 +33,7 @@ import { planCodexTask } from './plan-codex.ts';
 import { planCommand } from './plan-command.ts';
 import { commandTitle } from './request-title.ts';
 import { MAX_PARAMETER_BYTES } from '../knowledge/compose.ts';
-import { renewedPlan, retryOf, type Asker } from './retry.ts';
+import { renewedPlan, retryOf, type RetryRequest } from './retry.ts';
 import { withdrawInTime } from './withdraw.ts';
 
 export interface AcceptOptions {
@@ -48,12 +48,7 @@ export interface AcceptOptions {
   readonly recorder?: Pick<RunRecorder, 'record'>;
 }
 
-interface RetryOptions extends AcceptOptions {
-  /** The requester, if it is not the first run's; the new run's messages go to them. */
-  readonly asker?: Asker;
-  /** A run that succeeded may be run again, too. */
-  readonly again?: boolean;
-}
+type RetryOptions = AcceptOptions & RetryRequest;
 
 /** The use case behind every door: authorise, plan, record, and have it submitted. */
 export interface Dispatch {

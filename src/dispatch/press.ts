@@ -131,6 +131,7 @@ async function retry(
   try {
     const receipt = await deps.dispatch.retry(run.runId, {
       awaitSubmissionMs: 0,
+      door: 'discord',
       givenUp,
       again: press.action !== 'retry',
       asker: { userId: principal.userId, message: { interactionId, ephemeral } },

@@ -1,6 +1,6 @@
 import { FacteurError } from '../base/errors.ts';
 import type { ArgoConfig } from '../config/config.ts';
-import { ANONYMOUS, type Command, type CommandDefinition } from '../domain/command.ts';
+import { ANONYMOUS, type Command, type CommandDefinition, type Door } from '../domain/command.ts';
 import { definitionOf, type CommandRules } from '../domain/command-rules.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { isFinished } from '../domain/run-state.ts';
@@ -11,9 +11,20 @@ import type { Moment } from './new-run.ts';
 import { planCommand } from './plan-command.ts';
 
 /** Who retries a run from the chat: a person, and the interaction that follows the new run. */
-export interface Asker {
+interface Asker {
   readonly userId: string;
   readonly message: NonNullable<NewRun['message']>;
+}
+
+/** How a retry was requested. */
+export interface RetryRequest {
+  readonly door: Door;
+  /** Who requested it, for the history, where the door knows. */
+  readonly actor?: string;
+  /** The requester, if it is not the first run's; the new run's messages go to them. */
+  readonly asker?: Asker;
+  /** A run that succeeded may be run again, too. */
+  readonly again?: boolean;
 }
 
 /**
@@ -24,11 +35,7 @@ export interface Asker {
  *
  * @throws FacteurError `run.not_retryable` if the run is live, or succeeded and was not asked to run `again`
  */
-export function retryOf(
-  run: RecordedRun,
-  moment: Moment,
-  { asker, again = false }: { readonly asker?: Asker; readonly again?: boolean } = {},
-): NewRun {
+export function retryOf(run: RecordedRun, moment: Moment, { door, actor, asker, again = false }: RetryRequest): NewRun {
   requireEnded(run, again);
   const { runId, message: first, withdrawnRetries, ...recorded } = run;
   const message = messageOf(first, asker);
@@ -36,6 +43,8 @@ export function retryOf(
   return {
     ...recorded,
     ...moment,
+    door,
+    ...(actor === undefined ? {} : { actor }),
     userId: asker?.userId ?? recorded.userId,
     deliveryId,
     family: 'derived',

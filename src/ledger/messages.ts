@@ -5,6 +5,7 @@ import type { Approval } from '../domain/approval.ts';
 import { DELIVERY_KEY } from './record-run.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
+import { IN_LINE, queuePlace, type QueuePlace } from './queue-place.ts';
 
 /** How long a claimed message is one process's own, in seconds: longer than the three requests that telling may take. */
 export const MESSAGE_CLAIM_SECONDS = 40;
@@ -35,10 +36,16 @@ export interface MessageRun {
   readonly step: string;
   /** What came of it. */
   readonly results: readonly RunResult[];
+  /** Where it waits to be submitted; null if it does not, or not for long. */
+  readonly queue: QueuePlace | null;
   /** Why it was refused, or what the failing step said; empty otherwise. */
   readonly reason: string;
   /** Discord's id of whoever asked, or empty. */
   readonly userId: string;
+  /** Where it was requested. */
+  readonly door: string;
+  /** Who requested it, as the history names them; empty for Discord, whose users have an id. */
+  readonly actor: string;
   /** How often Argo has retried it. */
   readonly retryCount: number;
   readonly traceparent: string;
@@ -95,6 +102,10 @@ export interface ClaimedMessage extends MessageRun {
   /** The state that the message shows, or empty. */
   readonly toldState: RunState | '';
   readonly toldAt: Date | null;
+  /** What the message said of the run's place in the queue, or empty. */
+  readonly toldQueue: string;
+  /** The run waits to be submitted, if only for a moment; never where the message is `quiet`. */
+  readonly inLine: boolean;
   /** Consecutive failed attempts. */
   readonly attempts: number;
   readonly createdAt: Date;
@@ -131,12 +142,15 @@ WITH due AS (
     messages.channel_id AS "channelId", messages.message_id AS "messageId", messages.ephemeral,
     messages.ping, messages.pinged_at IS NOT NULL AS pinged, messages.quiet,
     messages.token_refused AS "tokenRefused", messages.posts, messages.told_revision AS "toldRevision",
-    messages.told_state AS "toldState", messages.told_at AS "toldAt", messages.attempts, messages.abandoned,
+    messages.told_state AS "toldState", messages.told_at AS "toldAt", messages.told_queue AS "toldQueue",
+    NOT messages.quiet AND ${IN_LINE} AS "inLine", CASE WHEN NOT messages.quiet THEN ${queuePlace('$3')} END AS queue, messages.attempts, messages.abandoned,
     messages.created_at AS "createdAt", (
       SELECT first.interaction_id FROM facteur.messages first WHERE first.run_id = runs.retry_of
     ) IS NOT DISTINCT FROM messages.interaction_id AS "interactionTaken",
     (SELECT ${PLACE} AND place.run_id = runs.retry_of) AS "retryOf",
     (SELECT ${PLACE} AND ${DELIVERY_KEY} IN ('retry:' || runs.run_id, 'retry:' || runs.run_id || ':2') AND NOT place.withdrawn LIMIT 1) AS "retriedBy",
+    runs.door, CASE WHEN runs.door = 'discord' THEN '' ELSE coalesce((
+      SELECT actor FROM codex_kb.run_events WHERE task_run_id = runs.run_id ORDER BY emitted_at, id LIMIT 1), '') END AS actor,
     runs.revision, runs.command, runs.title, runs.step, runs.results, runs.state, runs.namespace, runs.workflow_name AS "workflowName",
     coalesce(runs.workflow_uid, '') AS "workflowUid", runs.progress, runs.reason, runs.user_id AS "userId",
     runs.retry_count AS "retryCount", runs.traceparent, runs.cancel_requested_by IS NOT NULL AS "cancelRequested",
@@ -153,12 +167,16 @@ WITH due AS (
 )
 SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
-/** Takes up to `limit` due messages, the longest due first; other processes skip them until the claim expires. */
-export async function claimDueMessages(db: Queryable, limit: number): Promise<ClaimedMessages> {
+/**
+ * Takes up to `limit` due messages, the longest due first; other processes skip them until the claim expires.
+ *
+ * @param maxActive the most live workflows at a time; undefined for no limit
+ */
+export async function claimDueMessages(db: Queryable, limit: number, maxActive?: number): Promise<ClaimedMessages> {
   const { rows } = await db.query<ClaimRow<ClaimedMessage>>({
     name: 'claim-due-messages',
     text: CLAIM,
-    values: [limit, MESSAGE_CLAIM_SECONDS],
+    values: [limit, MESSAGE_CLAIM_SECONDS, maxActive ?? null],
   });
   const { claimed: messages, nextInMs } = claimedOf(rows);
   return { messages, nextInMs };
@@ -188,6 +206,8 @@ export interface Release extends MessageAddress {
   readonly reason: string;
   /** Whoever wanted to know of the end was notified. */
   readonly pinged?: boolean;
+  /** What the message says of the run's place in the queue, if it was told; absent for nothing. */
+  readonly queue?: string;
 }
 
 /**
@@ -207,6 +227,7 @@ WITH run AS MATERIALIZED (
     told_revision = CASE WHEN claims <> $2 THEN 0 WHEN $7 = 'told' THEN $3 ELSE told_revision END,
     told_state = CASE WHEN claims = $2 AND $7 = 'told' THEN $11 ELSE told_state END,
     told_at = CASE WHEN claims = $2 AND $7 = 'told' THEN now() ELSE told_at END,
+    told_queue = CASE WHEN claims = $2 AND $7 = 'told' THEN $15 ELSE told_queue END,
     pinged_at = CASE WHEN $14 THEN now() ELSE pinged_at END,
     attempts = CASE WHEN claims <> $2 OR $7 = 'postponed' THEN attempts WHEN $7 = 'told' THEN 0 ELSE attempts + 1 END,
     not_before = CASE WHEN claims = $2 THEN now() + make_interval(secs => $9) ELSE not_before END,
@@ -248,27 +269,33 @@ export async function releaseMessage(db: Queryable, message: ClaimedMessage, rel
   }>({
     name: 'release-message',
     text: RELEASE,
-    values: [
-      message.runId,
-      message.fence,
-      message.revision,
-      release.messageId,
-      release.tokenRefused,
-      release.posts,
-      release.outcome,
-      release.againInMs === undefined ? null : release.againInMs / 1000,
-      release.restMs / 1000,
-      release.reason,
-      message.state,
-      // Once per reason, not once per change that cannot be delivered because of it.
-      release.outcome === 'abandoned' && release.reason !== message.abandoned,
-      message.messageId === '' && release.messageId !== '',
-      release.pinged === true,
-    ],
+    values: givenBack(message, release),
   });
   const row = rows[0];
   // No row: the run was archived meanwhile, and its message with it.
   return { ours: row?.ours ?? true, dueInMs: row?.dueInMs ?? undefined, othersDue: row?.othersDue ?? false };
+}
+
+/** The parameters of that statement. */
+function givenBack(message: ClaimedMessage, release: Release): readonly unknown[] {
+  return [
+    message.runId,
+    message.fence,
+    message.revision,
+    release.messageId,
+    release.tokenRefused,
+    release.posts,
+    release.outcome,
+    release.againInMs === undefined ? null : release.againInMs / 1000,
+    release.restMs / 1000,
+    release.reason,
+    message.state,
+    // Once per reason, not once per change that cannot be delivered because of it.
+    release.outcome === 'abandoned' && release.reason !== message.abandoned,
+    message.messageId === '' && release.messageId !== '',
+    release.pinged === true,
+    release.queue ?? '',
+  ];
 }
 
 /** The interaction that a run's message answers, and whether it is ephemeral; undefined if no message shows the run. */

@@ -19,6 +19,8 @@ interface NotifierDeps {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  /** The most live workflows at a time, over all processes; undefined for no limit. */
+  readonly maxActive: number | undefined;
   /** Base of the Argo UI, for links; no slash at the end. */
   readonly uiUrl: string | undefined;
   /** Somebody may review reflections in Discord. */
@@ -41,6 +43,8 @@ export class Notifier {
   readonly #events: NotifyEvents;
   readonly #usual: UsualTimes;
   readonly #inFlight = new Set<Promise<void>>();
+  /** When the next pass is certain, by `performance.now()`. */
+  #lookAt = 0;
   /** There may be more due messages than there was room for. */
   #full = false;
 
@@ -78,7 +82,7 @@ export class Notifier {
    */
   async runOnce(): Promise<number> {
     const room = this.#deps.urgent.leave(this.#deps.concurrency - this.#inFlight.size);
-    const { messages, nextInMs } = room > 0 ? await claimDueMessages(this.#deps.db, room) : NONE;
+    const { messages, nextInMs } = room > 0 ? await claimDueMessages(this.#deps.db, room, this.#deps.maxActive) : NONE;
     for (const message of messages) {
       this.#begin(message);
     }
@@ -89,6 +93,15 @@ export class Notifier {
   /** Resolves when no message is in flight in this process. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#inFlight);
+  }
+
+  /** One pass serves many messages: it finds those that are due later, too. */
+  #lookIn(delayMs: number): void {
+    const now = performance.now();
+    if (this.#lookAt <= now || this.#lookAt > now + delayMs) {
+      this.#lookAt = now + delayMs;
+      this.nudge(delayMs);
+    }
   }
 
   #begin(message: ClaimedMessage): void {
@@ -116,7 +129,7 @@ export class Notifier {
         this.nudge();
       }
       if (dueInMs !== undefined) {
-        this.nudge(Math.max(0, dueInMs));
+        this.#lookIn(Math.max(0, dueInMs));
       }
     } catch (error) {
       this.#events.messageFailed(message, error);

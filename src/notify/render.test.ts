@@ -19,12 +19,15 @@ const RUN: ShownRun = {
   progress: '',
   reason: '',
   userId: '200000000000000001',
+  door: 'discord',
+  actor: '',
   retryCount: 0,
   cancelRequested: false,
   canceledBy: '',
   title: 'Ship the sandbox',
   step: '',
   results: [],
+  queue: null,
   retryOf: null,
   retriedBy: null,
   acceptedAt: ACCEPTED,
@@ -53,6 +56,14 @@ function readable({ content, components }: MessageBody): string {
 const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] = [
   ['accepted', {}],
   ['accepted, the cluster is away', { reason: 'the cluster did not answer' }],
+  ['next in the queue', { queue: { ahead: 0, active: 0, heldUp: '' } }],
+  ['in the queue, since the limit is reached', { queue: { ahead: 2, active: 5, heldUp: '' } }, { maxActive: 5 }],
+  ['in the queue, since one workflow may run', { queue: { ahead: 1, active: 1, heldUp: '' } }, { maxActive: 1 }],
+  [
+    'far behind in the queue, since the cluster is away',
+    { queue: { ahead: 101, active: 0, heldUp: 'the cluster did not answer' } },
+    { maxActive: 5 },
+  ],
   ['submitted', { ...CREATED, state: 'submitted', startedAt: null }],
   ['submitted, no Argo UI configured', { ...CREATED, state: 'submitted', startedAt: null }, { uiUrl: undefined }],
   ['running, before the first step is done', { ...CREATED, state: 'running', progress: '0/7' }],
@@ -70,6 +81,18 @@ const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] 
     'a retry',
     { ...CREATED, state: 'running', progress: '1/7', retryOf: { guildId: '1', channelId: '2', messageId: '3' } },
   ],
+  [
+    'a retry that a client of the API requested',
+    {
+      ...CREATED,
+      state: 'submitted',
+      startedAt: null,
+      door: 'api',
+      actor: 'api ops',
+      retryOf: { guildId: '1', channelId: '2', messageId: '3' },
+    },
+  ],
+  ['requested by a relay', { ...CREATED, state: 'running', progress: '1/7', door: 'kafka', actor: 'facteur' }],
   [
     'failed and retried',
     {
@@ -205,6 +228,11 @@ const hostileRun: fc.Arbitrary<ShownRun> = fc.record({
   ),
   reason: nasty,
   userId: fc.oneof(nasty, fc.constant('200000000000000001')),
+  door: fc.oneof(nasty, fc.constantFrom('http', 'api', 'cli')),
+  actor: fc.oneof(
+    nasty,
+    nasty.map((name) => `api ${name}`),
+  ),
   retryCount: fc.nat(),
   cancelRequested: fc.boolean(),
   canceledBy: fc.oneof(nasty, fc.constant('discord user 200000000000000001 (ada)')),
@@ -217,6 +245,7 @@ const hostileRun: fc.Arbitrary<ShownRun> = fc.record({
     }),
     { maxLength: 4 },
   ),
+  queue: fc.option(fc.record({ ahead: fc.nat(101), active: fc.nat(), heldUp: nasty }), { nil: null }),
   retryOf: fc.option(fc.record({ guildId: nasty, channelId: fc.constant('2'), messageId: fc.constantFrom('3', '') }), {
     nil: null,
   }),
@@ -244,6 +273,7 @@ const anyOptions: fc.Arbitrary<RenderOptions> = fc
     last: fc.boolean(),
     reviewed: fc.boolean(),
     usualMs: fc.option(fc.integer({ min: 0, max: 10 ** 12 })),
+    maxActive: fc.constantFrom(undefined, 1, 5, 10 ** 6),
   })
   .map(({ usualMs, ...options }) => (usualMs === null ? options : { ...options, usualMs }));
 

@@ -4,12 +4,14 @@ import type { RunResult } from '../domain/run-result.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
 import { actorText } from '../presentation/discord-actor.ts';
 import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
+import { doorName } from '../presentation/door-name.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
 import { STATE_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
 import { approvalButtons, approvalLines, textLength } from './render-approvals.ts';
 import { reviewButtons } from './render-review.ts';
+import { queueLine } from './queue-line.ts';
 import { buttonId } from '../presentation/button-id.ts';
 
 /**
@@ -20,6 +22,8 @@ const MAX_CONTENT = 1700;
 const MAX_REQUEST = 160;
 const MAX_NAME = 100;
 const MAX_STEP = 60;
+/** How the history marks a client of the API. */
+const API_CLIENT = 'api ';
 const RESULTS = { chars: 500, lines: 8 };
 const REASON = { chars: 700, lines: 10 };
 
@@ -28,7 +32,7 @@ const REASON = { chars: 700, lines: 10 };
  * appears only in code, so it cannot format, link or mention.
  */
 export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
-  const above = [headline(run, options), ...details(run)];
+  const above = [headline(run, options), ...details(run, options)];
   const below = [place(run), ...relatives(run), options.last ? small(WORDS.lastWord) : ''];
   const room = MAX_CONTENT - textLength([...above, ...below]);
   const lines = [...above, ...approvalLines(run, room), ...below];
@@ -48,8 +52,16 @@ function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
     since(run),
     usualMs === undefined || isFinished(run.state) ? '' : WORDS.usually(describeDuration(usualMs)),
     (detached || run.retryOf !== null) && /^\d{1,20}$/.test(run.userId) ? WORDS.askedBy(`<@${run.userId}>`) : '',
+    throughDoor(run),
   ];
   return parts.filter((part) => part !== '').join(' · ');
+}
+
+/** Of a run that was not requested in Discord itself: where, and by which client of the API. */
+function throughDoor({ door, actor }: ShownRun): string {
+  const name = door === 'discord' ? undefined : doorName(door);
+  const client = actor.startsWith(API_CLIENT) ? inlineCode(actor.slice(API_CLIENT.length), MAX_STEP) : '';
+  return name === undefined ? '' : WORDS.via(name, client);
 }
 
 /** How long a finished run took, from its start in the cluster where that was seen. */
@@ -73,10 +85,10 @@ function relative(moment: Date): string {
   return `<t:${Math.floor(moment.getTime() / 1000)}:R>`;
 }
 
-function details(run: ShownRun): string[] {
+function details(run: ShownRun, { maxActive }: RenderOptions): string[] {
   switch (run.state) {
     case 'queued':
-      return [run.reason === '' ? '' : WORDS.stillTrying(inlineCode(run.reason, MAX_REQUEST))];
+      return [run.reason === '' ? queueLine(run, maxActive) : WORDS.stillTrying(inlineCode(run.reason, MAX_REQUEST))];
     case 'submitted':
       return [run.step === '' ? '' : WORDS.argoSays(inlineCode(run.step, MAX_REQUEST))];
     case 'running':

@@ -11,6 +11,8 @@ export interface RenderOptions {
   readonly detached: boolean;
   /** How long the command usually takes, in milliseconds, if that is known. */
   readonly usualMs?: number | undefined;
+  /** The most live workflows at a time; undefined for no limit. */
+  readonly maxActive?: number | undefined;
   /** The message cannot be changed after this. */
   readonly last: boolean;
   /** Somebody may review reflections in Discord. */

@@ -9,6 +9,7 @@ import { judgeFailure, type TellingVerdict } from './judge-failure.ts';
 import { isLastWord, lastWordInMs, MIN_INTERVAL_MS, whatIsDue } from './pace.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { pingBody, wantsPing } from './ping.ts';
+import { hasMoved, queueLine, queueLookMs } from './queue-line.ts';
 import { renderRun } from './render.ts';
 
 interface TellDeps {
@@ -19,6 +20,8 @@ interface TellDeps {
   readonly random: () => number;
   /** How long a command usually takes, in milliseconds, if that is known. */
   readonly usualMs?: (command: string) => Promise<number | undefined>;
+  /** The most live workflows at a time; undefined for no limit. */
+  readonly maxActive: number | undefined;
   /** Base of the Argo UI, for links. */
   readonly uiUrl: string | undefined;
   /** Somebody may review reflections in Discord. */
@@ -41,13 +44,13 @@ const STAYS: Omit<Release, keyof MessageAddress | 'outcome'> = { againInMs: unde
 export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Told> {
   const nowMs = deps.clock.now().getTime();
   const ageMs = nowMs - message.createdAt.getTime();
-  const due = whatIsDue(message, nowMs);
+  const due = hasMoved(message, queueLine(message, deps.maxActive)) ? 'tell' : whatIsDue(message, nowMs);
   const { messageId, tokenRefused, posts, abandoned } = message;
   const address = { messageId, tokenRefused, posts };
   if (due === 'tell') {
     return withPing(message, await tellNow(message, address, ageMs, deps), deps);
   }
-  const againInMs = due === 'nothing' ? lastWordInMs(message, ageMs) : due.laterMs;
+  const againInMs = due === 'nothing' ? lookInMs(message, ageMs) : due.laterMs;
   const told = quietly({ ...address, ...STAYS, outcome: 'postponed', againInMs, reason: abandoned });
   return due === 'nothing' ? withPing(message, told, deps) : told;
 }
@@ -73,6 +76,12 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock }:
     const afterMs = Math.max(PING_RETRY_MS, error.retryAfterMs ?? 0);
     return { ...told, release: error.retryable ? { ...release, againInMs: afterMs } : { ...release, pinged: true } };
   }
+}
+
+/** Until it has to be looked at again although the run does not move, in milliseconds; undefined for never. */
+function lookInMs(message: ClaimedMessage, ageMs: number): number | undefined {
+  const [lastWord, queue] = [lastWordInMs(message, ageMs), queueLookMs(message, ageMs)];
+  return lastWord === undefined || queue === undefined ? (lastWord ?? queue) : Math.min(lastWord, queue);
 }
 
 /** Not tried, so it does not count as a try that failed. */
@@ -105,7 +114,7 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
     const result = await attempt({ message, address, route, last: isLastWord(message, ageMs), usualMs }, deps);
     if (!(result instanceof DiscordError)) {
       const posts = address.posts + (route.kind === 'post' ? 1 : 0);
-      const againInMs = lastWordInMs(message, ageMs);
+      const againInMs = lookInMs(message, ageMs);
       return quietly({
         ...address,
         posts,
@@ -114,6 +123,7 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
         againInMs,
         restMs: MIN_INTERVAL_MS,
         reason: '',
+        queue: queueLine(message, deps.maxActive),
       });
     }
     error = result;
@@ -153,8 +163,8 @@ interface Attempt {
 async function attempt(wanted: Attempt, deps: TellDeps): Promise<SentMessage | DiscordError> {
   const { message, address, route, last, usualMs } = wanted;
   const detached = route.kind === 'post' || address.posts > 0;
-  const { uiUrl, reviewed } = deps;
-  const body = renderRun(message, { uiUrl, reviewed, detached, last, usualMs });
+  const { uiUrl, reviewed, maxActive } = deps;
+  const body = renderRun(message, { uiUrl, reviewed, maxActive, detached, last, usualMs });
   const sent = await send(wanted, body, deps);
   const objected = sent instanceof DiscordError && sent.code === 'discord.invalid' && body.components.length > 0;
   return objected ? send(wanted, { ...body, components: [] }, deps) : sent;

@@ -23,6 +23,8 @@ export const WORDS = {
   requested: (when: string) => `requested ${when}`,
   /** Where the person is not shown by Discord itself. */
   askedBy: (person: string) => `for ${person}`,
+  /** `actor` is empty if it says nothing. */
+  via: (door: string, actor: string) => `via ${door}${actor === '' ? '' : ` (${actor})`}`,
   usually: (duration: string) => `usually ${duration}`,
   canceledBy: (actor: string) => `Canceled by ${actor}.`,
   argoSays: (what: string) => `Argo: ${what}`,
@@ -45,6 +47,23 @@ export const WORDS = {
   linkButton: 'Open in Argo',
   resultButton: 'Result',
 } as const;
+
+/** All words about a run that waits to be submitted. */
+export const QUEUE_WORDS = {
+  /** `place` counts from 1. */
+  place: (place: number) => (place === 1 ? 'Next in the queue' : `${ordinal(place)} in the queue`),
+  farBehind: (count: number) => `In the queue behind more than ${count} other runs`,
+  limit: (count: number) => `${count === 1 ? 'Only 1 workflow' : `At most ${count} workflows`} may run at a time.`,
+  heldUp: (reason: string) => `Earlier runs cannot be submitted: ${reason}`,
+} as const;
+
+const ENDINGS = { one: 'st', two: 'nd', few: 'rd', other: 'th', zero: 'th', many: 'th' } as const;
+const PLURALS = new Intl.PluralRules('en', { type: 'ordinal' });
+
+/** `2nd`. */
+function ordinal(number: number): string {
+  return `${number}${ENDINGS[PLURALS.select(number)]}`;
+}
 
 /** All words about approvals in a run's message. */
 export const APPROVAL_WORDS = {

@@ -108,6 +108,7 @@ function buildNotifier({ config, context, roles, clients, db, urgent }: WorkerSe
     clock: context.clock,
     random: context.random,
     logger: context.logger,
+    maxActive: config.argo.maxActive,
     uiUrl: config.argo.uiUrl,
     reviewed: config.knowledge.reviewers.length > 0,
     concurrency: NOTIFY_CONCURRENCY,

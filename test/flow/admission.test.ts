@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { NAMESPACE, startCluster } from '../support/cluster.ts';
+import { openDiscordDoor } from '../support/discord-door.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { firstSweepOnly } from '../support/faulty-database.ts';
 import { countRuns, created, expectRun, requests, timePasses } from '../support/ledger.ts';
@@ -105,6 +106,25 @@ describe('argo.max_active', () => {
     await db.query({ text: `SELECT pg_notify('facteur_submit', '')` });
     await expect.poll(() => requests(facteur.cluster, 'get')).toBeGreaterThan(2);
     expect(created(facteur.cluster)).toHaveLength(3);
+  });
+
+  test('whoever waits for room sees the place in the queue and why', async () => {
+    const roles = ['http', 'submit', 'notify'] as const;
+    const { discord } = await openDiscordDoor({ db, env: { FACTEUR_ARGO_MAX_ACTIVE: '1' }, roles });
+    const texts = () => discord.messages().map(({ versions }) => versions.at(-1)?.content ?? '');
+    const plan = () => discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
+    await plan();
+    await expect.poll(() => countRuns(db, 'submitted')).toBe(1);
+    await plan();
+    await plan();
+    const reason = 'Only 1 workflow may run at a time.';
+    await expect
+      .poll(texts, { timeout: 20_000 })
+      .toEqual([
+        expect.stringContaining('**Submitted**'),
+        expect.stringContaining(`\nNext in the queue. ${reason}\n`),
+        expect.stringContaining(`\n2nd in the queue. ${reason}\n`),
+      ]);
   });
 
   test('ending runs is never held back for want of room', async () => {

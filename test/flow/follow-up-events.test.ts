@@ -65,7 +65,7 @@ test('the relay’s answer becomes the message of the run, by the interaction’
   const { versions } = await changed(relayed);
   expect(versions[0]).toMatchObject({ content: ACKNOWLEDGED, by: 'interaction' });
   expect(versions[1]).toMatchObject({ by: 'webhook.message.edit' });
-  expect(versions[1]!.content).toMatch(/\*\*(Queued|Submitted)\*\*/);
+  expect(versions[1]!.content).toMatch(/\*\*(Queued|Submitted)\*\*.* · via HTTP\n/);
   await expectRun(database.db, interactionId, 'submitted');
 });
 

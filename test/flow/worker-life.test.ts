@@ -80,6 +80,7 @@ const WORKERS: readonly [string, statement: string, (surroundings: Surroundings)
         clock: systemClock,
         random: Math.random,
         logger,
+        maxActive: undefined,
         uiUrl: undefined,
         reviewed: false,
         concurrency: 2,

@@ -22,6 +22,8 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
     toldRevision: 0,
     toldState: '',
     toldAt: null,
+    toldQueue: '',
+    inLine: false,
     attempts: 0,
     abandoned: '',
     createdAt,
@@ -35,6 +37,8 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
     progress: '',
     reason: '',
     userId: '200000000000000001',
+    door: 'discord',
+    actor: '',
     retryCount: 0,
     traceparent: '',
     cancelRequested: false,
@@ -42,6 +46,7 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
     title: '',
     step: '',
     results: [],
+    queue: null,
     retryOf: null,
     retriedBy: null,
     acceptedAt: createdAt,
@@ -95,6 +100,14 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
   };
   const { runId, workflowName } = await recordRun(db, { run, claim: true });
   return { runId, interactionId, name: workflowName, deliveryId };
+}
+
+/** As a door records a run that it has no room for: it is due for every submitter. */
+export async function letWait(db: Queryable, { runId }: ToldRun): Promise<void> {
+  await db.query({
+    text: `UPDATE facteur.runs SET attempts = 0, claims = 0, claimed_until = NULL, due_at = now() WHERE run_id = $1`,
+    values: [runId],
+  });
 }
 
 /** The current row of the message. */

@@ -35,8 +35,8 @@ export interface ToldStage {
   advance(ms: number): Promise<void>;
   /** By that clock. */
   now(): Date;
-  /** Somebody runs `/plan`: facteur has recorded it and deferred its answer. */
-  plan(options?: { ephemeral?: boolean; channelId?: string }): Promise<ToldRun>;
+  /** Somebody runs `/plan`: facteur has recorded it and deferred its answer. `waits`: no process has room to submit it. */
+  plan(options?: { ephemeral?: boolean; channelId?: string; waits?: boolean }): Promise<ToldRun>;
   /** What the follower would write. */
   observe(run: ToldRun, seen: Partial<Observation>): Promise<void>;
   /** What everybody does who has changed a run. */

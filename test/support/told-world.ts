@@ -12,14 +12,19 @@ import { Notifier } from '../../src/notify/notifier.ts';
 import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
 import { turnableClock } from './database-clock.ts';
 import { startDiscordWorld, type DiscordWorld } from './discord.ts';
-import { recordToldRun, type ToldRun } from './notify.ts';
+import { letWait, recordToldRun, type ToldRun } from './notify.ts';
 import { toldSteps, type ToldStage, type ToldSteps } from './told-steps.ts';
 import { observation } from './observations.ts';
 
 /** The simulated Discord, sessions, and notifiers on one ledger, all by one clock that the test turns forward. */
 export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
   readonly sessions: Sessions;
-  startNotifier(options?: { sessions?: Sessions; uiUrl?: string; timeoutMs?: number }): Promise<RunningNotifier>;
+  startNotifier(options?: {
+    sessions?: Sessions;
+    uiUrl?: string;
+    timeoutMs?: number;
+    maxActive?: number;
+  }): Promise<RunningNotifier>;
   /** The only message there is, deleted ones aside. */
   message(): SimulatedMessage;
 }
@@ -72,6 +77,7 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
         clock,
         random: () => 0,
         logger: createLogger('debug', { write: (line) => log.push(line) }),
+        maxActive: options.maxActive,
         uiUrl: options.uiUrl ?? 'https://argo.example.com',
         reviewed: false,
         concurrency: 8,
@@ -91,10 +97,11 @@ export async function startToldWorld(db: Database): Promise<ToldWorld> {
       running.add(started);
       return started;
     },
-    plan: async ({ ephemeral = false, channelId }: Parameters<ToldWorld['plan']>[0] = {}) => {
+    plan: async ({ ephemeral = false, channelId, waits = false }: Parameters<ToldWorld['plan']>[0] = {}) => {
       world.endpoint.reply = { status: 200, body: { type: 5, data: ephemeral ? { flags: 64 } : {} } };
       await discord.people.command('plan', [], channelId === undefined ? {} : { channelId });
       const run = await recordInteraction(db, sessions, world.received.at(-1)?.body ?? '', ephemeral);
+      await (waits ? letWait(db, run) : undefined);
       await announcements.messagesDue();
       return run;
     },

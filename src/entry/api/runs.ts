@@ -278,9 +278,11 @@ export const RUN_ROUTES: readonly ApiRoute<ApiDeps>[] = [
       },
     },
     async handle({ params: { runId }, caller }, { db, dispatch }: ApiDeps) {
-      const { runId: newId, workflowName, duplicate } = await dispatch.retry(runId, { awaitSubmissionMs: 0 });
+      const actor = actorOf(caller);
+      const request = { awaitSubmissionMs: 0, door: 'api', actor } as const;
+      const { runId: newId, workflowName, duplicate } = await dispatch.retry(runId, request);
       if (!duplicate) {
-        await noteRetry(db, { runId, newId, actor: actorOf(caller) });
+        await noteRetry(db, { runId, newId, actor });
       }
       return { status: 202, body: { runId: newId, workflowName, duplicate } };
     },

@@ -1,0 +1,95 @@
+import { describe, expect } from 'vitest';
+import { letWait, recordToldRun, type ToldRun } from '../../test/support/notify.ts';
+import { submitRun } from '../../test/support/runs.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
+import type { Queryable } from '../clients/postgres/database.ts';
+import { claimDueMessages } from './messages.ts';
+import { MAX_AHEAD } from './queue-place.ts';
+import { claimDueRuns } from './submission-queue.ts';
+
+/** A run that has waited for some seconds, behind all that were recorded before. */
+async function waitingRun(secondsAgo: number): Promise<ToldRun> {
+  const run = await recordToldRun(db);
+  await letWait(db, run);
+  await set(run, `due_at = now() - make_interval(secs => ${secondsAgo})`);
+  return run;
+}
+
+async function set({ runId }: ToldRun, assignment: string, on: Queryable = db): Promise<void> {
+  await on.query({ text: `UPDATE facteur.runs SET ${assignment} WHERE run_id = $1`, values: [runId] });
+}
+
+async function claimed(run: ToldRun, maxActive?: number, on: Queryable = db) {
+  await on.query({ text: 'UPDATE facteur.messages SET due_at = now() WHERE run_id = $1', values: [run.runId] });
+  const { messages } = await claimDueMessages(on, 500, maxActive);
+  return messages.find(({ runId }) => runId === run.runId);
+}
+
+/** Rows of `facteur.runs` that were read so far, from the table or by an index. */
+async function rowsRead(): Promise<number> {
+  await db.query({ text: 'SELECT pg_stat_force_next_flush()' });
+  const { rows } = await db.query<{ read: number }>({
+    text: `SELECT (seq_tup_read + idx_tup_fetch)::float8 AS read FROM pg_stat_user_tables
+      WHERE schemaname = 'facteur' AND relname = 'runs'`,
+  });
+  return rows[0]?.read ?? 0;
+}
+
+describe('the place of a run', () => {
+  test('is the one in which submitters take it', async () => {
+    const runs = [await waitingRun(40), await waitingRun(30), await waitingRun(20)];
+    const places: unknown[] = [];
+    for (const run of runs) {
+      places.push((await claimed(run))?.queue?.ahead);
+    }
+    expect(places).toEqual([0, 1, 2]);
+    const { runs: taken } = await claimDueRuns(db, { limit: 2, maxActive: 2 });
+    expect(taken.map(({ runId }) => runId).toSorted()).toEqual(
+      runs
+        .slice(0, 2)
+        .map(({ runId }) => runId)
+        .toSorted(),
+    );
+    expect((await claimed(runs[2]!))?.queue?.ahead).toBe(0);
+  });
+
+  test('says how many are live, up to the limit', async () => {
+    await submitRun(db, (await recordToldRun(db)).runId);
+    await submitRun(db, (await recordToldRun(db)).runId);
+    const run = await waitingRun(5);
+    expect((await claimed(run, 1))?.queue).toEqual({ ahead: 0, active: 1, heldUp: '' });
+    expect((await claimed(run, 9))?.queue).toEqual({ ahead: 0, active: 2, heldUp: '' });
+    expect((await claimed(run))?.queue).toEqual({ ahead: 0, active: 0, heldUp: '' });
+  });
+
+  test.each([
+    ['recorded a moment ago', `due_at = now()`, true],
+    ['being submitted', `due_at = now() + interval '15 seconds'`, false],
+    ['retried for a reason of its own', `reason = 'the cluster did not answer'`, false],
+    ['about to be canceled', `cancel_requested_by = 'ada'`, false],
+  ])('is unknown for one that is %s', async (_what, assignment, inLine) => {
+    const run = await waitingRun(5);
+    // In one transaction it is always the same time.
+    await db.transaction(async (tx) => {
+      await set(run, assignment, tx);
+      expect(await claimed(run, undefined, tx)).toMatchObject({ queue: null, inLine });
+    });
+  });
+
+  test('is not counted beyond a hundred, and reads no more rows however many wait', async () => {
+    const template = await waitingRun(1);
+    const copies = 3000;
+    await db.query({
+      text: `INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name,
+          correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
+        SELECT gen_random_uuid(), 'copy-' || n, 'command:copy-' || n, kind, command, door, state, namespace, 'copy-' || n,
+          '', '', '', '', '', accepted_at, now() - interval '1 hour' + make_interval(secs => n)
+        FROM facteur.runs, generate_series(1, $2::int) AS n WHERE run_id = $1`,
+      values: [template.runId, copies],
+    });
+    await db.query({ text: 'ANALYZE facteur.runs' });
+    const before = await rowsRead();
+    expect((await claimed(template, 5))?.queue).toEqual({ ahead: MAX_AHEAD + 1, active: 0, heldUp: '' });
+    expect((await rowsRead()) - before).toBeLessThan(copies / 10);
+  });
+});
