@@ -67,9 +67,16 @@ export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
   return rows[0];
 }
 
-/** Waits until the delivery's run is in this state, and gives its row. */
+/** A followed run may leave `submitted` before anybody looks; nothing comes back to it. */
+const AFTER_SUBMITTED: ReadonlySet<RunState> = new Set(['running', 'succeeded', 'failed', 'error', 'lost']);
+
+/** Waits until the delivery's run is in this state, or has been `submitted`, and gives its row. */
 export async function expectRun(db: Queryable, deliveryId: string, state: RunState, timeout = 90_000): Promise<Json> {
-  await expect.poll(async () => (await runOf(db, deliveryId))?.state, { timeout, interval: 20 }).toBe(state);
+  const reached = async (): Promise<RunState | undefined> => {
+    const now: RunState | undefined = (await runOf(db, deliveryId))?.state;
+    return state === 'submitted' && now !== undefined && AFTER_SUBMITTED.has(now) ? state : now;
+  };
+  await expect.poll(reached, { timeout, interval: 20 }).toBe(state);
   return runOf(db, deliveryId);
 }
 
