@@ -57,6 +57,28 @@ test.each([
     'ask (suspended)',
   ],
   [
+    'a step that waits for a lock, while no other runs',
+    {
+      phase: 'Running',
+      nodes: {
+        a: stepOf('a', 'Succeeded', 1),
+        b: { ...stepOf('b', 'Pending', 2), synchronizationStatus: { waiting: 'argo/Mutex/deploy' } },
+      },
+    },
+    'b (waiting for lock argo/Mutex/deploy)',
+  ],
+  [
+    'the step that runs beside one that waits for a lock',
+    {
+      phase: 'Running',
+      nodes: {
+        a: stepOf('a', 'Running', 1),
+        b: { ...stepOf('b', 'Pending', 2), synchronizationStatus: { waiting: 'argo/Mutex/deploy' } },
+      },
+    },
+    'a',
+  ],
+  [
     'no step that only holds others',
     { phase: 'Running', nodes: { a: { ...stepOf('a', 'Running', 1), type: 'Steps' } } },
     '',

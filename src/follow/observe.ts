@@ -3,7 +3,7 @@ import { isRecord } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
-import { currentStep } from '../clients/argo/current-step.ts';
+import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
 import { failingStepMessage } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
 import { waitingOf } from './waiting-nodes.ts';
@@ -81,7 +81,14 @@ function stepOf(state: State, status: Json): string {
   if (state === 'submitted') {
     return shortLine(text(status['message']));
   }
-  const step = state === 'running' ? currentStep(status) : undefined;
+  if (state !== 'running') {
+    return '';
+  }
+  const step = currentStep(status);
+  const locked = step === undefined ? lockedStep(status) : undefined;
+  if (locked !== undefined) {
+    return shortLine(`${locked.displayName} (waiting for lock ${locked.lock})`);
+  }
   return step === undefined ? '' : shortLine(step.displayName + (step.type === 'Suspend' ? ' (suspended)' : ''));
 }
 

@@ -1,3 +1,4 @@
+import { isRecord } from '../../base/json.ts';
 import { readNodes, stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -8,6 +9,18 @@ const LEAVES: ReadonlySet<string> = new Set(['Pod', 'Container', 'HTTP', 'Plugin
 /** The step that a workflow is at: the running one that began last; undefined if none runs. */
 export function currentStep(status: Json): WorkflowNode | undefined {
   return leaves(status).findLast(({ phase }) => phase === 'Running');
+}
+
+/** A step that waits for a mutex or a semaphore, and the name of its lock; undefined if none does. */
+export function lockedStep(status: Json): { readonly displayName: string; readonly lock: string } | undefined {
+  return [...readNodes(status).values()]
+    .filter(({ phase }) => phase === 'Pending')
+    .map(({ displayName, raw }) => ({ displayName, lock: lockOf(raw['synchronizationStatus']) }))
+    .find(({ lock }) => lock !== '');
+}
+
+function lockOf(synchronization: unknown): string {
+  return isRecord(synchronization) ? stringOf(synchronization['waiting']) : '';
 }
 
 /** The step that began last, in whatever phase; undefined if none has begun. */
