@@ -1,5 +1,8 @@
 import type { Secret } from '../base/secret.ts';
-import type { Command } from '../domain/command.ts';
+import type { Command, CommandDefinition } from '../domain/command.ts';
+import type { CommandRules } from '../domain/command-rules.ts';
+import type { RunMessage } from '../domain/run.ts';
+import { authorise } from './authorise.ts';
 
 /** Follow-ups to interactions that another service received and passed on (`discord.follow_up_events`). */
 export interface EventFollowUps {
@@ -23,4 +26,33 @@ export function followUpOf(
   }
   const isOurs = interaction.applicationId === '' || interaction.applicationId === events.applicationId;
   return isOurs ? { ephemeral: ephemeral || interaction.ephemeral } : undefined;
+}
+
+/** How a command wants its runs to be followed up. */
+export function wishesOf(
+  { name, options, principal }: Command,
+  definition: CommandDefinition | undefined,
+  rules: CommandRules,
+): Pick<RunMessage, 'ping' | 'quiet'> {
+  const { allowedRoles } = authorise(rules, name, principal);
+  return { ping: pingTarget(definition, options, allowedRoles), quiet: definition?.quiet === true };
+}
+
+/** More roles are not mentioned at once. */
+const MAX_ROLES = 3;
+/** A boolean option of this name lets people ask for it themselves. */
+const ASKED = 'notify';
+
+/** Whom a run's end is told to: `author`, `roles:` and their ids, or empty for nobody. */
+function pingTarget(
+  definition: CommandDefinition | undefined,
+  options: Readonly<Record<string, string>>,
+  allowedRoles: readonly string[],
+): string {
+  if (definition?.notify === 'role') {
+    return allowedRoles.length === 0 ? '' : `roles:${allowedRoles.slice(0, MAX_ROLES).join(',')}`;
+  }
+  const mayAsk = definition?.options.some(({ name, type }) => name === ASKED && type === 'boolean') === true;
+  const asks = mayAsk && Object.hasOwn(options, ASKED) && options[ASKED] === 'true';
+  return definition?.notify === 'author' || asks ? 'author' : '';
 }

@@ -1,4 +1,4 @@
-import { context, metrics, propagation, trace } from '@opentelemetry/api';
+import { context, metrics, propagation, trace, SeverityNumber, type Logger as RecordLogger } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
@@ -19,17 +19,16 @@ import {
   TraceIdRatioBasedSampler,
   type Sampler,
 } from '@opentelemetry/sdk-trace';
+import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 import { errorMessage } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import type { Logger, LogSink } from '../base/logger.ts';
 import { systemTimer } from '../base/timer.ts';
 import { within } from '../base/within.ts';
-import { exportedLog } from './exported-log.ts';
 import { otlpLogExporter, otlpMetricExporter, otlpTraceExporter } from './exporters.ts';
 import { ScrapeReader } from './prometheus-text.ts';
 import type { TelemetrySettings } from './settings.ts';
 import type { Telemetry, TelemetryContext } from './telemetry.ts';
 import { reportTroubles } from './troubles.ts';
-import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 
 /** How long the last export may hold up the end of the process, in milliseconds. */
 const SHUTDOWN_MS = 3_000;
@@ -193,4 +192,30 @@ function samplerOf({ sampler, ratio }: Pick<TelemetrySettings['traces'], 'sample
     case 'parentbased_traceidratio':
       return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
   }
+}
+
+const SEVERITY: Readonly<Record<string, SeverityNumber>> = {
+  debug: SeverityNumber.DEBUG,
+  info: SeverityNumber.INFO,
+  warn: SeverityNumber.WARN,
+  error: SeverityNumber.ERROR,
+};
+
+/**
+ * A sink that makes one OpenTelemetry record of each log line, which is already redacted. The record belongs to the
+ * current span, because lines are written during what they describe.
+ */
+function exportedLog(target: RecordLogger): LogSink {
+  return {
+    write(line) {
+      const { level, time, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
+      target.emit({
+        severityNumber: SEVERITY[String(level)] ?? SeverityNumber.UNSPECIFIED,
+        severityText: String(level),
+        timestamp: new Date(String(time)),
+        body: String(message),
+        attributes: fields,
+      });
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../../base/logger.ts';
 import { cut } from '../../base/redact.ts';
@@ -10,8 +11,8 @@ import { payloadFormat } from '../decode/media-type.ts';
 import { type Answer, answerFailure, sendAnswer } from './answer.ts';
 import { announcesMore } from './bodies.ts';
 import type { HttpDeps } from './deps.ts';
-import { bearerCheck } from './intake-token.ts';
 import { reportFailure } from './request-events.ts';
+import type { Secret } from '../../base/secret.ts';
 
 /** How long an intake request waits for its submission before it is answered as `queued`, in milliseconds. */
 export const AWAIT_SUBMISSION_MS = 2_000;
@@ -182,4 +183,35 @@ async function parkEvent(
 function isCloudEvent(headers: IncomingHeaders): boolean {
   const type = headerText(headers, 'content-type') ?? '';
   return headerText(headers, 'ce-id') !== undefined || /^application\/cloudevents[+-]/i.test(type);
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Who may send: holders of a token, and senders that another check accepts. Without both everyone may. */
+interface IntakeAccess {
+  readonly intakeTokens: readonly Secret[];
+  /** Whether a token that is none of ours is accepted; rejects when that is not known now. */
+  readonly acceptsAccount?: (token: string) => Promise<boolean>;
+}
+
+/**
+ * Creates the check of an `Authorization` header against bearer tokens. Both sides are hashed and every token is
+ * compared, so the time taken reveals nothing.
+ *
+ * @returns a function that rejects with Refusal `unauthorized`
+ */
+function bearerCheck(access: IntakeAccess): (authorization: string | undefined) => Promise<void> {
+  const { acceptsAccount } = access;
+  const accepted = access.intakeTokens.map((token) => digest(token.reveal()));
+  return async (authorization) => {
+    if (accepted.length === 0 && acceptsAccount === undefined) {
+      return;
+    }
+    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '';
+    const presented = digest(token);
+    const matches = accepted.filter((one) => timingSafeEqual(one, presented));
+    if (matches.length === 0 && (await acceptsAccount?.(token)) !== true) {
+      throw new Refusal('unauthorized');
+    }
+  };
 }
