@@ -63,3 +63,8 @@ test('statements are split at the ends of lines, without comments', () => {
     splitStatements(`-- no-transaction\n-- why; because\nSELECT ';' AS a,\n  2;\n\nSELECT 3;   \n-- end\n`),
   ).toEqual([`SELECT ';' AS a,\n  2`, 'SELECT 3']);
 });
+
+test('the body of a function is not split', () => {
+  const body = 'CREATE FUNCTION f() RETURNS int AS $$\nBEGIN\n  PERFORM 1;\n  RETURN 2;\nEND\n$$';
+  expect(splitStatements(`SELECT 1;\n${body};\nSELECT 3;\n`)).toEqual(['SELECT 1', body, 'SELECT 3']);
+});

@@ -54,11 +54,19 @@ export function parseMigration(name: string, text: string): Migration {
 }
 
 /**
- * The statements of a migration without a transaction. They end with `;` at the end of a line, so such a file cannot contain function bodies.
+ * The statements of a migration without a transaction. They end with `;` at the end of a line, except between `$$` and `$$`.
  */
 export function splitStatements(sql: string): string[] {
-  const statements = sql.split(/;[ \t]*(?:\n|$)/).map((text) => text.replaceAll(/^[ \t]*--.*$/gm, '').trim());
-  return statements.filter((text) => text !== '');
+  const statements = [''];
+  for (const part of sql.replaceAll(/^[ \t]*--.*$/gm, '').split(/(?<=;)[ \t]*(?:\n|$)/)) {
+    const before = statements.at(-1) ?? '';
+    if (before.split('$$').length % 2 === 0) {
+      statements[statements.length - 1] = `${before}\n${part}`;
+    } else {
+      statements.push(part);
+    }
+  }
+  return statements.map((text) => text.trim().replace(/;$/, '')).filter((text) => text !== '');
 }
 
 function invalid(message: string): FacteurError {
