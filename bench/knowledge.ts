@@ -96,7 +96,7 @@ async function fill(count: number): Promise<void> {
 async function withoutIndices(work: () => Promise<void>): Promise<void> {
   const { rows } = await db.query<{ name: string; definition: string }>({
     text: `SELECT schemaname || '.' || indexname AS name, indexdef AS definition FROM pg_indexes
-      WHERE indexname IN ('idx_reflections_nearest', 'reflection_standing_terms')`,
+      WHERE indexname IN ('reflection_standing_signs', 'reflection_standing_terms')`,
   });
   await db.session(async (session) => {
     for (const { name } of rows) {
@@ -205,7 +205,7 @@ console.log(
 await withoutIndices(() => fill(ROWS));
 const { rows: sizes } = await db.query<{ name: string; size: string }>({
   text: `SELECT n::text AS name, pg_size_pretty(pg_relation_size(n::regclass)) AS size
-    FROM unnest(ARRAY['codex_kb.idx_reflections_nearest', 'facteur.reflection_standing_terms']) AS n`,
+    FROM unnest(ARRAY['facteur.reflection_standing_signs', 'facteur.reflection_standing_terms']) AS n`,
 });
 console.log(sizes.map(({ name, size }) => `${name} ${size}`).join(', '));
 

@@ -208,7 +208,9 @@ CREATE TABLE facteur.reflection_standing (
   decided_by text DEFAULT ''::text NOT NULL,
   terms tsvector NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
-  updated_at timestamp with time zone DEFAULT now() NOT NULL
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  signs bit(1536),
+  embedding_version text
 );
 CREATE TABLE facteur.reflection_uses (
   run_id uuid NOT NULL,
@@ -346,105 +348,139 @@ ALTER TABLE facteur.reflection_uses ADD CONSTRAINT reflection_uses_reflection_id
 ALTER TABLE facteur.reflection_uses ADD CONSTRAINT reflection_uses_run_id_fkey FOREIGN KEY (run_id) REFERENCES facteur.retrievals(run_id) ON DELETE CASCADE;
 ALTER TABLE facteur.retrievals ADD CONSTRAINT retrievals_run_id_fkey FOREIGN KEY (run_id) REFERENCES facteur.runs(run_id) ON DELETE CASCADE;
 
--- Indices (those of constraints stand with them).
-CREATE INDEX idx_artifacts_run_type ON codex_kb.artifacts USING btree (task_run_id, artifact_type);
-CREATE UNIQUE INDEX idx_artifacts_uri ON codex_kb.artifacts USING btree (uri);
-CREATE INDEX idx_policy_checks_idea_policy_created ON codex_kb.policy_checks USING btree (idea_id, policy_key, created_at DESC);
-CREATE INDEX idx_reflections_nearest ON codex_kb.reflections USING hnsw (embedding vector_cosine_ops) WITH (m='16', ef_construction='200');
-CREATE INDEX idx_reflections_version ON codex_kb.reflections USING btree (embedding_version);
-CREATE INDEX idx_run_events_emitted ON codex_kb.run_events USING btree (emitted_at);
-CREATE INDEX idx_run_events_run_emitted ON codex_kb.run_events USING btree (task_run_id, emitted_at);
-CREATE INDEX idx_run_metrics_queue ON codex_kb.run_metrics USING btree (queue_latency_ms);
-CREATE INDEX idx_run_metrics_runtime ON codex_kb.run_metrics USING btree (runtime_ms);
-CREATE INDEX idx_task_runs_external_run ON codex_kb.task_runs USING btree (external_run_id);
-CREATE INDEX idx_task_runs_status_updated ON codex_kb.task_runs USING btree (status, updated_at DESC);
-CREATE INDEX idx_task_runs_task_created ON codex_kb.task_runs USING btree (task_id, created_at DESC);
-CREATE INDEX idx_tasks_state_updated ON codex_kb.tasks USING btree (state, updated_at DESC);
-CREATE UNIQUE INDEX run_events_key ON codex_kb.run_events USING btree (task_run_id, ((payload ->> 'idempotencyKey'::text))) WHERE (payload ? 'idempotencyKey'::text);
-CREATE INDEX approvals_ask ON facteur.approvals USING btree (ask_at) WHERE (ask_at IS NOT NULL);
-CREATE INDEX approvals_due ON facteur.approvals USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX approvals_open ON facteur.approvals USING btree (requested_at) WHERE (state = ANY (ARRAY['waiting'::text, 'deciding'::text]));
-CREATE INDEX dead_letters_created ON facteur.dead_letters USING btree (created_at);
-CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_at) WHERE (settled_at IS NOT NULL);
-CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
-CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX reflection_standing_repository ON facteur.reflection_standing USING btree (repository, state);
-CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
-CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
-CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
-CREATE INDEX reflection_uses_reflection ON facteur.reflection_uses USING btree (reflection_id);
-CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
-CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
-CREATE INDEX runs_command ON facteur.runs USING btree (command, accepted_at DESC, run_id DESC);
-CREATE UNIQUE INDEX runs_delivery_key ON facteur.runs USING btree (COALESCE(delivery_key, (
-CASE
-    WHEN (delivery_id ~ '^(retry|dead-letter|kafka):'::text) THEN ''::text
-    WHEN (kind = 'codex'::text) THEN 'codex:'::text
-    WHEN (door = 'discord'::text) THEN 'discord:'::text
-    ELSE 'command:'::text
-END || delivery_id)));
-CREATE INDEX runs_due ON facteur.runs USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = ANY (ARRAY['submitted'::text, 'running'::text]));
-CREATE INDEX runs_state ON facteur.runs USING btree (state, accepted_at DESC, run_id DESC) WHERE (state <> 'succeeded'::text);
-CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
-CREATE INDEX runs_tried ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND ((attempts >= 1) AND (attempts <= 10)));
-CREATE INDEX runs_updated ON facteur.runs USING brin (updated_at) WITH (pages_per_range='16', autosummarize='on');
-CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
-CREATE INDEX runs_whole ON facteur.runs USING btree (accepted_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
-CREATE INDEX runs_withdrawn ON facteur.runs USING btree (retry_of) WHERE withdrawn;
-
 -- Functions may call those that come after them.
 SET check_function_bodies = off;
 
 -- Functions.
-CREATE OR REPLACE FUNCTION facteur.keep_standing()
- RETURNS trigger
+CREATE OR REPLACE FUNCTION facteur.candidates_by_scan(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
+ RETURNS uuid[]
  LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    UPDATE facteur.reflection_standing SET terms = facteur.reflection_terms(NEW.content), updated_at = now(),
-      state = CASE state WHEN 'retired' THEN state ELSE 'quarantined' END,
-      reason = CASE state WHEN 'retired' THEN reason ELSE 'the text changed' END,
-      decided_by = CASE state WHEN 'retired' THEN decided_by ELSE 'facteur' END
-    WHERE reflection_id = NEW.id;
-  ELSE
-    INSERT INTO facteur.reflection_standing (reflection_id, repository, reflection_type, terms)
-    VALUES (NEW.id, coalesce(facteur.run_repository(NEW.task_run_id), ''), NEW.reflection_type, facteur.reflection_terms(NEW.content))
-    ON CONFLICT (reflection_id) DO NOTHING;
-  END IF;
-  RETURN NULL;
+  RETURN ARRAY(
+    SELECT s.reflection_id FROM facteur.reflection_standing s
+    WHERE s.embedding_version = query_version
+      AND (only_repository IS NULL OR s.repository = only_repository)
+      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+      AND (only_states IS NULL OR s.state = ANY (only_states))
+      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
+    ORDER BY (s.signs <~> wanted) + 0 LIMIT row_limit);
 END
 $function$
 ;
-CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer)
+CREATE OR REPLACE FUNCTION facteur.candidates_in_index(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
  RETURNS uuid[]
  LANGUAGE plpgsql
  STABLE
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_sort TO 'off'
  SET "hnsw.iterative_scan" TO 'relaxed_order'
- SET "hnsw.ef_search" TO '160'
+ SET "hnsw.ef_search" TO '150'
  SET "hnsw.max_scan_tuples" TO '4000'
 AS $function$
-#variable_conflict use_column
 BEGIN
-  RETURN (SELECT array_agg(near.id ORDER BY near.distance, near.id) FROM (
-    SELECT r.id, r.embedding <=> query_embedding AS distance FROM codex_kb.reflections r
-      CROSS JOIN LATERAL (
-        SELECT FROM facteur.reflection_standing s WHERE s.reflection_id = r.id
-          AND (only_repository IS NULL OR s.repository = only_repository)
-          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-          AND (only_states IS NULL OR s.state = ANY (only_states))
-        OFFSET 0
-      ) s
-    WHERE r.embedding_version = query_version
-      AND (excluded_runs IS NULL OR r.task_run_id <> ALL (excluded_runs))
-      AND (excluded_reflections IS NULL OR r.id <> ALL (excluded_reflections))
-    ORDER BY r.embedding <=> query_embedding LIMIT row_limit
-  ) near WHERE near.distance <> 'NaN');
+  RETURN ARRAY(
+    SELECT s.reflection_id FROM facteur.reflection_standing s
+    WHERE s.embedding_version = query_version
+      AND (only_repository IS NULL OR s.repository = only_repository)
+      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+      AND (only_states IS NULL OR s.state = ANY (only_states))
+      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
+    ORDER BY s.signs <~> wanted LIMIT row_limit);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.embedding_signs(embedding vector)
+ RETURNS bit
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  embedding := facteur.unit_embedding(embedding);
+  embedding := facteur.mix_halves(embedding, 384);
+  embedding := facteur.mix_halves(embedding, 192);
+  embedding := facteur.mix_halves(embedding, 96);
+  embedding := facteur.mix_halves(embedding, 48);
+  embedding := facteur.mix_halves(embedding, 24);
+  embedding := facteur.mix_halves(embedding, 12);
+  embedding := facteur.mix_halves(embedding, 6);
+  embedding := facteur.mix_halves(embedding, 3);
+  embedding := facteur.mix_halves(embedding, 1);
+  RETURN facteur.quantized(embedding);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.expected_reflections(only_repository text, only_types text[], only_states text[])
+ RETURNS double precision
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (FORMAT JSON) SELECT FROM facteur.reflection_standing s
+    WHERE ($1 IS NULL OR s.repository = $1) AND ($2 IS NULL OR s.reflection_type = ANY ($2)) AND ($3 IS NULL OR s.state = ANY ($3))'
+    INTO plan USING only_repository, only_types, only_states;
+  RETURN (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8;
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.keep_standing()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  version CONSTANT text := CASE WHEN NEW.embedding IS NOT NULL THEN NEW.embedding_version END;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO facteur.reflection_standing (reflection_id, repository, reflection_type, terms, signs, embedding_version)
+    VALUES (NEW.id, coalesce(facteur.run_repository(NEW.task_run_id), ''), NEW.reflection_type,
+      facteur.reflection_terms(NEW.content), facteur.embedding_signs(NEW.embedding), version)
+    ON CONFLICT (reflection_id) DO NOTHING;
+  ELSIF OLD.content IS DISTINCT FROM NEW.content THEN
+    UPDATE facteur.reflection_standing SET terms = facteur.reflection_terms(NEW.content), updated_at = now(),
+      signs = facteur.embedding_signs(NEW.embedding), embedding_version = version,
+      state = CASE state WHEN 'retired' THEN state ELSE 'quarantined' END,
+      reason = CASE state WHEN 'retired' THEN reason ELSE 'the text changed' END,
+      decided_by = CASE state WHEN 'retired' THEN decided_by ELSE 'facteur' END
+    WHERE reflection_id = NEW.id;
+  ELSE
+    UPDATE facteur.reflection_standing SET signs = facteur.embedding_signs(NEW.embedding), embedding_version = version
+    WHERE reflection_id = NEW.id;
+  END IF;
+  RETURN NULL;
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.mix_halves(embedding vector, turn integer)
+ RETURNS vector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) + subvector(embedding, 769, 768)) || ((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) - subvector(embedding, 769, 768)))
+;
+CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+  wanted CONSTANT bit(1536) := facteur.embedding_signs(query_embedding);
+  depth CONSTANT int := greatest(100, 3 * row_limit);
+  excluded CONSTANT uuid[] := excluded_reflections || CASE WHEN excluded_runs IS NOT NULL THEN
+    ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
+  candidates uuid[];
+BEGIN
+  IF coalesce(only_repository, only_types[1], only_states[1]) IS NOT NULL
+    AND facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
+    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+  ELSE
+    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+  END IF;
+  RETURN facteur.nearest_of(candidates, query_embedding, query_version, NULL, NULL, row_limit);
 END
 $function$
 ;
@@ -462,6 +498,12 @@ AS $function$
     ORDER BY distance, r.id LIMIT row_limit
   ) near WHERE near.distance <> 'NaN'
 $function$
+;
+CREATE OR REPLACE FUNCTION facteur.quantized(embedding vector)
+ RETURNS bit
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN binary_quantize(embedding)
 ;
 CREATE OR REPLACE FUNCTION facteur.rarest_terms(content text, reach double precision)
  RETURNS tsquery
@@ -590,6 +632,59 @@ BEGIN
 END
 $function$
 ;
+CREATE OR REPLACE FUNCTION facteur.unit_embedding(embedding vector)
+ RETURNS vector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN l2_normalize(embedding)
+;
+
+-- Indices (those of constraints stand with them).
+CREATE INDEX idx_artifacts_run_type ON codex_kb.artifacts USING btree (task_run_id, artifact_type);
+CREATE UNIQUE INDEX idx_artifacts_uri ON codex_kb.artifacts USING btree (uri);
+CREATE INDEX idx_policy_checks_idea_policy_created ON codex_kb.policy_checks USING btree (idea_id, policy_key, created_at DESC);
+CREATE INDEX idx_reflections_version ON codex_kb.reflections USING btree (embedding_version);
+CREATE INDEX idx_run_events_emitted ON codex_kb.run_events USING btree (emitted_at);
+CREATE INDEX idx_run_events_run_emitted ON codex_kb.run_events USING btree (task_run_id, emitted_at);
+CREATE INDEX idx_run_metrics_queue ON codex_kb.run_metrics USING btree (queue_latency_ms);
+CREATE INDEX idx_run_metrics_runtime ON codex_kb.run_metrics USING btree (runtime_ms);
+CREATE INDEX idx_task_runs_external_run ON codex_kb.task_runs USING btree (external_run_id);
+CREATE INDEX idx_task_runs_status_updated ON codex_kb.task_runs USING btree (status, updated_at DESC);
+CREATE INDEX idx_task_runs_task_created ON codex_kb.task_runs USING btree (task_id, created_at DESC);
+CREATE INDEX idx_tasks_state_updated ON codex_kb.tasks USING btree (state, updated_at DESC);
+CREATE UNIQUE INDEX run_events_key ON codex_kb.run_events USING btree (task_run_id, ((payload ->> 'idempotencyKey'::text))) WHERE (payload ? 'idempotencyKey'::text);
+CREATE INDEX approvals_ask ON facteur.approvals USING btree (ask_at) WHERE (ask_at IS NOT NULL);
+CREATE INDEX approvals_due ON facteur.approvals USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX approvals_open ON facteur.approvals USING btree (requested_at) WHERE (state = ANY (ARRAY['waiting'::text, 'deciding'::text]));
+CREATE INDEX dead_letters_created ON facteur.dead_letters USING btree (created_at);
+CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_at) WHERE (settled_at IS NOT NULL);
+CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
+CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX reflection_standing_compared ON facteur.reflection_standing USING btree (repository, state) INCLUDE (reflection_type, embedding_version, signs, reflection_id);
+CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops) WITH (m='24', ef_construction='200');
+CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
+CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
+CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
+CREATE INDEX reflection_uses_reflection ON facteur.reflection_uses USING btree (reflection_id);
+CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
+CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
+CREATE INDEX runs_command ON facteur.runs USING btree (command, accepted_at DESC, run_id DESC);
+CREATE UNIQUE INDEX runs_delivery_key ON facteur.runs USING btree (COALESCE(delivery_key, (
+CASE
+    WHEN (delivery_id ~ '^(retry|dead-letter|kafka):'::text) THEN ''::text
+    WHEN (kind = 'codex'::text) THEN 'codex:'::text
+    WHEN (door = 'discord'::text) THEN 'discord:'::text
+    ELSE 'command:'::text
+END || delivery_id)));
+CREATE INDEX runs_due ON facteur.runs USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = ANY (ARRAY['submitted'::text, 'running'::text]));
+CREATE INDEX runs_state ON facteur.runs USING btree (state, accepted_at DESC, run_id DESC) WHERE (state <> 'succeeded'::text);
+CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
+CREATE INDEX runs_tried ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND ((attempts >= 1) AND (attempts <= 10)));
+CREATE INDEX runs_updated ON facteur.runs USING brin (updated_at) WITH (pages_per_range='16', autosummarize='on');
+CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
+CREATE INDEX runs_whole ON facteur.runs USING btree (accepted_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
+CREATE INDEX runs_withdrawn ON facteur.runs USING btree (retry_of) WHERE withdrawn;
 
 -- Views.
 CREATE VIEW facteur.idea_summary_view AS
@@ -668,5 +763,5 @@ CREATE VIEW facteur.task_ready_view AS
           WHERE d.task_id = t.id AND d.dependency_type <> 'soft'::text AND b.state <> 'succeeded'::text));
 
 -- Triggers.
-CREATE TRIGGER reflection_rewritten AFTER UPDATE OF content ON codex_kb.reflections FOR EACH ROW WHEN (old.content IS DISTINCT FROM new.content) EXECUTE FUNCTION facteur.keep_standing();
+CREATE TRIGGER reflection_rewritten AFTER UPDATE OF content, embedding, embedding_version ON codex_kb.reflections FOR EACH ROW WHEN (old.content IS DISTINCT FROM new.content OR old.embedding IS DISTINCT FROM new.embedding OR old.embedding_version IS DISTINCT FROM new.embedding_version) EXECUTE FUNCTION facteur.keep_standing();
 CREATE TRIGGER reflection_written AFTER INSERT ON codex_kb.reflections FOR EACH ROW EXECUTE FUNCTION facteur.keep_standing();

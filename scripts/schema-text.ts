@@ -49,13 +49,6 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
       ORDER BY contype = 'f', nspname, relname, conname`,
   ],
   [
-    'Indices (those of constraints stand with them)',
-    `SELECT pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN ';' ELSE '; -- invalid' END AS line
-      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-      WHERE nspname IN ${SCHEMAS} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
-      ORDER BY nspname, relname`,
-  ],
-  [
     'Functions may call those that come after them',
     `SELECT 'SET check_function_bodies = off;' AS line
       WHERE EXISTS (SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname IN ${SCHEMAS})`,
@@ -64,6 +57,13 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
     'Functions',
     `SELECT pg_get_functiondef(pg_proc.oid) || ';' AS line FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
       WHERE nspname IN ${SCHEMAS} ORDER BY nspname, proname, pg_get_function_identity_arguments(pg_proc.oid)`,
+  ],
+  [
+    'Indices (those of constraints stand with them)',
+    `SELECT pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN ';' ELSE '; -- invalid' END AS line
+      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+      WHERE nspname IN ${SCHEMAS} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
+      ORDER BY nspname, relname`,
   ],
   [
     'Views',

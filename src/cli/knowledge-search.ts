@@ -157,7 +157,7 @@ function registerCheck(knowledge: Command, io: CliIo, withLedger: WithLedger): v
         io.stdout.write(oneOutput(check, options, { name: () => 'index', text: () => checkText(check) }));
         const worst = Math.min(...check.recalls.map(({ recall }) => recall));
         if (worst < LEAST_RECALL) {
-          const message = `the index finds only ${percent(worst)} of the nearest reflections; rebuild it with REINDEX INDEX CONCURRENTLY codex_kb.idx_reflections_nearest`;
+          const message = `the index finds only ${percent(worst)} of the nearest reflections; rebuild it with REINDEX INDEX CONCURRENTLY facteur.reflection_standing_signs`;
           throw new FacteurError('knowledge.recall', message, { retryable: false });
         }
       }),

@@ -26,7 +26,7 @@ interface IndexSizes {
 export async function readIndexSizes(db: Queryable): Promise<IndexSizes> {
   const { rows } = await db.query<IndexSizes>({
     name: 'reflection-index-sizes',
-    text: `SELECT pg_relation_size('codex_kb.idx_reflections_nearest')::float8 AS "vectorBytes",
+    text: `SELECT pg_relation_size('facteur.reflection_standing_signs')::float8 AS "vectorBytes",
       pg_relation_size('facteur.reflection_standing_terms')::float8 AS "wordBytes"`,
   });
   return rows[0] ?? { vectorBytes: 0, wordBytes: 0 };

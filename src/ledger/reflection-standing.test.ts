@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { newRun } from '../../test/support/runs.ts';
-import { seedReflections } from '../../test/support/reflections.ts';
+import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import { saveReflection } from './run-reports.ts';
@@ -59,6 +59,29 @@ test.each([
   },
 );
 
+test('the signs that a search compares are those of the embedding that was written last, by whomever', async () => {
+  const [row] = await seedReflections(db, [{ content: 'First.', embedding: vector(1, 2), embeddingVersion: 'a' }]);
+  const compared = async (): Promise<unknown> => {
+    const { rows } = await db.query({
+      text: `SELECT s.embedding_version AS version, s.signs IS NOT DISTINCT FROM facteur.embedding_signs(r.embedding) AS same
+        FROM facteur.reflection_standing s JOIN codex_kb.reflections r ON r.id = s.reflection_id`,
+    });
+    return rows[0];
+  };
+  const write = (set: string): Promise<unknown> =>
+    db.query({
+      text: `UPDATE codex_kb.reflections SET ${set} WHERE id = $2 AND $1::text IS NOT NULL`,
+      values: [JSON.stringify(vector(-3, 1)), row!.id],
+    });
+  expect(await compared()).toEqual({ version: 'a', same: true });
+  await write(`embedding = $1::vector, embedding_version = 'b'`);
+  expect(await compared()).toEqual({ version: 'b', same: true });
+  await write(`embedding_version = 'c'`);
+  expect(await compared()).toEqual({ version: 'c', same: true });
+  await write(`content = 'Second.', embedding = NULL`);
+  expect(await compared()).toEqual({ version: null, same: true });
+});
+
 test('a text of any kind and length can be written', async () => {
   const texts = [
     'a-'.repeat(400_000),
@@ -86,7 +109,10 @@ test('a writer without rights in the schema facteur writes as before', async () 
         ON CONFLICT (task_run_id, reflection_type) DO UPDATE SET content = EXCLUDED.content`,
       values: [row!.runId],
     });
-    await tx.query({ text: `UPDATE codex_kb.reflections SET content = 'Third.' WHERE reflection_type = 'lesson'` });
+    await tx.query({
+      text: `UPDATE codex_kb.reflections SET content = 'Third.', embedding = $1::vector WHERE reflection_type = 'lesson'`,
+      values: [JSON.stringify(vector(1))],
+    });
     await tx.query({ text: 'RESET ROLE' });
     const found = await searchReflections(tx, { text: 'third', limit: 1 });
     throw new Error(`found ${found[0]?.content}`);

@@ -125,6 +125,58 @@ test('each combination of filters finds by cosine what comparing every row finds
   await check(0);
 });
 
+test('each combination of filters has the same candidates in the index as by comparing all signs', async () => {
+  const rows = await corpus();
+  await fc.assert(
+    fc.asyncProperty(queries(rows), directions, fc.integer({ min: 1, max: 60 }), async (filters, direction, limit) => {
+      const { excludeRuns: _, ...query } = filters;
+      const differences = async (how: 'in_index' | 'by_scan'): Promise<number[]> => {
+        const found = await db.query<{ difference: number; id: string }>({
+          text: `SELECT reflection_id AS id, signs <~> facteur.embedding_signs($1::vector) AS difference
+            FROM facteur.reflection_standing WHERE reflection_id = ANY (
+              facteur.candidates_${how}(facteur.embedding_signs($1::vector), $2, lower($3), $4, $5, $6, $7))
+            ORDER BY difference`,
+          values: [
+            JSON.stringify(toward(direction)),
+            query.embeddingVersion,
+            query.repository ?? null,
+            query.types ?? null,
+            query.states ?? null,
+            query.excludeReflections ?? null,
+            limit,
+          ],
+        });
+        const passing = rows.filter((row) => passes(row, query) && row.embeddingVersion === query.embeddingVersion);
+        expect(found.rows).toHaveLength(Math.min(limit, passing.length));
+        expect(passing.map(({ id }) => id)).toEqual(expect.arrayContaining(found.rows.map(({ id }) => id)));
+        return found.rows.map(({ difference }) => difference);
+      };
+      expect(await differences('in_index')).toEqual(await differences('by_scan'));
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test.each([1536, 384])('the signs of two embeddings of %i numbers differ by their angle', async (width) => {
+  const numbers = (seed: number): number[] =>
+    vector(...Array.from({ length: width }, (_, place) => Math.sin(seed * 12_345.678 + (place + 1) ** 2)));
+  await fc.assert(
+    fc.asyncProperty(fc.nat(1000), fc.nat(1000), fc.nat(10), async (one, other, share) => {
+      const a = numbers(one);
+      const direction = numbers(other);
+      const b = a.map((number, place) => (number * share) / 10 + (direction[place] ?? 0));
+      const { rows } = await db.query<{ difference: number }>({
+        text: 'SELECT facteur.embedding_signs($1::vector) <~> facteur.embedding_signs($2::vector) AS difference',
+        values: [JSON.stringify(a), JSON.stringify(b)],
+      });
+      // Five standard deviations of 1,536 independent signs.
+      const angle = Math.acos(Math.min(1, cosine(a, b))) / Math.PI;
+      expect(Math.abs((rows[0]?.difference ?? NaN) / 1536 - angle)).toBeLessThan(0.065);
+    }),
+    { numRuns: 30 },
+  );
+});
+
 test('each combination of filters finds by words exactly the rows that have one of them', async () => {
   const rows = await corpus();
   const words = fc.subarray(WORDS, { minLength: 1, maxLength: 5 });

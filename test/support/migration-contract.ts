@@ -169,12 +169,12 @@ export function describeMigrations(engine: string): void {
       });
       await migrate(db, migrations);
       const { rows } = await db.query({
-        text: `SELECT content, embedding IS NULL AS bare, repository, state FROM codex_kb.reflections r
+        text: `SELECT content, embedding IS NULL AS bare, signs IS NULL AS unsigned, repository, state FROM codex_kb.reflections r
           JOIN facteur.reflection_standing ON reflection_id = r.id ORDER BY content`,
       });
       const known = { repository: 'acme/rocket', state: 'quarantined' };
-      const compile = { content: 'Compile before you push.', bare: true, ...known };
-      const lint = { content: 'Run the linter before the tests.', bare: false, ...known };
+      const compile = { content: 'Compile before you push.', bare: true, unsigned: true, ...known };
+      const lint = { content: 'Run the linter before the tests.', bare: false, unsigned: false, ...known };
       expect(rows).toEqual([compile, lint]);
       for (const [text, content] of [
         ['compiling', compile.content],
