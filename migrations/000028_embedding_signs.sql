@@ -158,7 +158,7 @@ LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan
 SET enable_sort = off
 SET hnsw.iterative_scan = relaxed_order
-SET hnsw.ef_search = 150
+SET hnsw.ef_search = 200
 SET hnsw.max_scan_tuples = 4000
 AS $$
 BEGIN

@@ -377,7 +377,7 @@ CREATE OR REPLACE FUNCTION facteur.candidates_in_index(wanted bit, query_version
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_sort TO 'off'
  SET "hnsw.iterative_scan" TO 'relaxed_order'
- SET "hnsw.ef_search" TO '150'
+ SET "hnsw.ef_search" TO '200'
  SET "hnsw.max_scan_tuples" TO '4000'
 AS $function$
 BEGIN
