@@ -219,7 +219,7 @@ function wantsPing(message: ClaimedMessage, { messageId }: MessageAddress, nowMs
  * The reply that tells the end of a run: it mentions the person or the roles, and nobody else. The same nonce each time,
  * so that Discord posts it once, also when the answer to the first attempt was lost.
  */
-function pingBody(message: ClaimedMessage, { messageId }: MessageAddress): NewMessageBody | undefined {
+export function pingBody(message: ClaimedMessage, { messageId }: MessageAddress): NewMessageBody | undefined {
   const { ping, userId, runId, state } = message;
   const ids = (ping === 'author' ? [userId] : ping.replace('roles:', '').split(',')).filter((id) =>
     /^\d{1,20}$/.test(id),

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { aMessage } from '../../test/support/notify.ts';
 import { applyMessage, NOTHING } from '../../sandbox/discord/message-rules.ts';
 import { RUN_STATES } from '../domain/run-state.ts';
-import { pingBody } from './ping.ts';
+import { pingBody } from './tell.ts';
 
 const nasty = fc.oneof(
   fc.constantFrom('@everyone <@1> <@&2>', '`` ` ``` @here', '[x](https://evil.example)', '\ud800', ''),
