@@ -40,3 +40,8 @@ export function errorMessage(error: unknown): string {
     return 'an unprintable value';
   }
 }
+
+/** Why a `fetch` failed: its own message only says that it did. */
+export function fetchProblem(error: unknown): string {
+  return errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+}

@@ -1,15 +1,20 @@
 import type { Command } from 'commander';
+import type { Clock } from '../base/clock.ts';
 import { operatorOutputs } from '../dispatch/decide.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
-import type { Approval } from '../domain/approval.ts';
+import type { Approval, ApprovalState } from '../domain/approval.ts';
+import { describeAge } from '../presentation/duration.ts';
+import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
-import { collectPair, positive } from './option-pairs.ts';
+import { pairsOption, positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import type { RunStore } from './run-store.ts';
+import { shortId, utc } from './run-text.ts';
+import { screenOf, type Colour } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
-import { printable, table } from './table.ts';
+import { printable } from './table.ts';
 
 type Options = OutputOptions & StoreOptions;
 type ListOptions = Options & { readonly all?: boolean; readonly limit: string };
@@ -26,19 +31,23 @@ const WAITING = ['waiting'] as const;
 const MAX_OF_RUN = 500;
 
 /** `facteur approvals list|show|approve|reject`: what workflows wait for, and an operator's decision about it. */
-export function approvalsCommand(withStore: WithStore): RegisterCommand {
+export function approvalsCommand(withStore: WithStore, clock: Clock): RegisterCommand {
   return (program, io) => {
     const approvals = program
       .command('approvals')
       .description('list, show, approve or reject workflow steps that are waiting for approval');
-    registerList(approvals, io, withStore);
+    registerList(approvals, io, { withStore, clock });
     registerShow(approvals, io, withStore);
     registerDecide(approvals, io, { withStore, verdict: 'approved' });
     registerDecide(approvals, io, { withStore, verdict: 'rejected' });
   };
 }
 
-function registerList(approvals: Command, io: CliIo, withStore: WithStore): void {
+function registerList(
+  approvals: Command,
+  io: CliIo,
+  { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
+): void {
   withListOutput(withStoreOptions(approvals.command('list')))
     .description('list waiting approvals, oldest first')
     .option('--all', 'also those that were decided')
@@ -48,7 +57,11 @@ function registerList(approvals: Command, io: CliIo, withStore: WithStore): void
       withStore(io, { options }, async (store) => {
         const limit = positive(options.limit, '--limit');
         const found = await store.listApprovals({ states: options.all === true ? undefined : WAITING, limit });
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ runId }) => runId, text: listing }));
+        const text = (listed: readonly Approval[], wide: boolean): string =>
+          listed.length === 0
+            ? `${options.all === true ? 'no approvals' : 'nothing waits for approval'}\n`
+            : columnsText(columnsFor(clock.now()), listed, { ...screenOf(io), wide });
+        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ runId }) => runId, text }));
       }),
     );
 }
@@ -82,9 +95,7 @@ function registerDecide(
     .option('--reason <text>', 'recorded with the decision');
   const example = verdict === 'approved' ? ' --set version=v1.2' : ' --reason "not on a Friday"';
   const withValues =
-    verdict === 'approved'
-      ? command.option('--set <name=value>', 'an output that the step supplies; repeatable', collectPair)
-      : command;
+    verdict === 'approved' ? command.addOption(pairsOption('--set', 'an output that the step supplies')) : command;
   withValues
     .addHelpText(
       'after',
@@ -129,20 +140,33 @@ function checkValues(approval: Approval, verdict: Verdict, outputs: Readonly<Rec
   }
 }
 
-function listing(approvals: readonly Approval[]): string {
-  if (approvals.length === 0) {
-    return 'nothing waits for approval\n';
-  }
-  const rows = approvals.map(({ runId, node, command, state, requestedAt, expiresAt, decidedBy }) => [
-    runId.slice(0, 8),
-    node,
-    command,
-    state,
-    moment(requestedAt),
-    expiresAt === null ? '-' : moment(expiresAt),
-    decidedBy,
-  ]);
-  return table(['RUN', 'STEP', 'COMMAND', 'STATE', 'SINCE (UTC)', 'EXPIRES (UTC)', 'DECIDED BY'], rows);
+const COLOURS: Readonly<Record<ApprovalState, Colour | undefined>> = {
+  waiting: 'yellow',
+  deciding: 'blue',
+  approved: 'green',
+  rejected: 'red',
+  gone: 'grey',
+};
+
+function columnsFor(now: Date): readonly Column<Approval>[] {
+  return [
+    { heading: 'RUN', text: ({ runId }) => shortId(runId) },
+    { heading: 'STEP', text: ({ node }) => node, flexible: true },
+    { heading: 'COMMAND', text: ({ command }) => command },
+    { heading: 'STATE', text: ({ state }) => state, colour: ({ state }) => COLOURS[state] },
+    { heading: 'AGE', text: ({ requestedAt }) => describeAge(now.getTime() - requestedAt.getTime()) },
+    { heading: 'EXPIRES', text: (approval) => expiryText(approval, now) },
+    { heading: 'ASKS', text: ({ rules }) => rules.message, flexible: true },
+    { heading: 'DECIDED BY', text: ({ decidedBy }) => decidedBy, when: 'roomy' },
+    { heading: 'WORKFLOW', text: ({ workflowName }) => workflowName, when: 'wide' },
+    { heading: 'NAMESPACE', text: ({ namespace }) => namespace, when: 'wide' },
+    { heading: 'RUN ID', text: ({ runId }) => runId, when: 'wide' },
+  ];
+}
+
+/** `in 55 min`; empty once it is decided. */
+function expiryText({ state, expiresAt }: Approval, now: Date): string {
+  return state !== 'waiting' || expiresAt === null ? '' : `in ${describeAge(expiresAt.getTime() - now.getTime())}`;
 }
 
 function details(approval: Approval): string {
@@ -165,16 +189,12 @@ function details(approval: Approval): string {
         .map(({ name }) => name)
         .join(', '),
     ],
-    ['since', moment(approval.requestedAt)],
-    ['expires', approval.expiresAt === null ? '' : `${moment(approval.expiresAt)}, then ${rules.onTimeout}`],
+    ['since', utc(approval.requestedAt)],
+    ['expires', approval.expiresAt === null ? '' : `${utc(approval.expiresAt)}, then ${rules.onTimeout}`],
     ['decided by', approval.decidedBy],
     ['reason', approval.reason],
     ['problem', approval.problem || rules.problem],
   ];
   const shown = lines.filter(([, value]) => value !== '');
   return shown.map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(value)}\n`).join('');
-}
-
-function moment(at: Date): string {
-  return at.toISOString().slice(0, 16).replace('T', ' ');
 }

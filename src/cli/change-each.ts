@@ -1,12 +1,12 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { errorMessage, FacteurError } from '../base/errors.ts';
+import { counted } from '../presentation/counted.ts';
 import type { CliIo } from './io.ts';
+import { itemOutput, withOutput, type OutputOptions } from './output.ts';
 import { printable } from './table.ts';
 
 /** Options of a command that changes several things at once. */
-export interface ChangeOptions {
-  readonly output?: 'json';
-  readonly json?: boolean;
+export interface ChangeOptions extends OutputOptions {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
@@ -19,6 +19,10 @@ interface Change<T> {
   /** `run`, for one of them. */
   readonly noun: string;
   readonly nameOf: (target: T) => string;
+  /** Why it would not change, for a dry run; undefined if it would. */
+  readonly obstacle?: (target: T) => string | undefined;
+  /** For programs: it names the same thing in other commands. */
+  readonly idOf: (target: T) => string;
   readonly apply: (target: T) => Promise<Applied>;
 }
 
@@ -27,15 +31,15 @@ interface Applied {
   readonly line: string;
   /** For programs. */
   readonly result: object;
+  /** The id of what came of it, where that is something else than what was changed. */
+  readonly newId?: string;
 }
 
-/** `--yes`, `--dry-run` and `-o json`. */
+/** `--yes`, `--dry-run` and `-o`. */
 export function withChangeOptions(command: Command): Command {
-  return command
+  return withOutput(command)
     .option('-y, --yes', 'do not ask for confirmation when several are affected')
-    .option('--dry-run', 'print what would be changed and change nothing')
-    .addOption(new Option('-o, --output <format>', 'a format for programs: one JSON object per line').choices(['json']))
-    .option('--json', 'short for -o json');
+    .option('--dry-run', 'print what would be changed and change nothing');
 }
 
 /**
@@ -45,28 +49,26 @@ export function withChangeOptions(command: Command): Command {
  * @throws FacteurError `cli.declined`, `cli.some_failed`; the error itself where there is only one target
  */
 export async function changeEach<T>(change: Change<T>, options: ChangeOptions, io: CliIo): Promise<void> {
-  const { targets, verb, noun, nameOf, apply } = change;
+  const { targets, verb, noun } = change;
+  const print = (target: T, { line, result, newId }: Applied): void => {
+    const shape = { name: () => newId ?? change.idOf(target), text: () => `${line}\n` };
+    io.stdout.write(itemOutput(result, options, shape));
+  };
   if (options.dryRun === true) {
-    for (const target of targets) {
-      print(
-        { line: `would ${verb} ${noun} ${printable(nameOf(target))}`, result: { dryRun: true, name: nameOf(target) } },
-        options,
-        io,
-      );
-    }
+    targets.forEach((target) => print(target, preview(change, target)));
     return;
   }
-  await confirm(`${verb} ${targets.length} ${noun}s`, { asks: targets.length > 1 && options.yes !== true, io });
+  await confirm(`${verb} ${counted(targets.length, noun)}`, { asks: targets.length > 1 && options.yes !== true, io });
   let failed = 0;
   for (const target of targets) {
     try {
-      print(await apply(target), options, io);
+      print(target, await change.apply(target));
     } catch (error) {
       if (targets.length === 1) {
         throw error;
       }
       failed += 1;
-      io.stderr.write(`facteur: ${noun} ${printable(nameOf(target))}: ${printable(errorMessage(error))}\n`);
+      io.stderr.write(`facteur: ${printable(failureText(`${noun} ${change.nameOf(target)}`, error))}\n`);
     }
   }
   if (failed > 0) {
@@ -74,9 +76,18 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
   }
 }
 
-function print({ line, result }: Applied, { json, output }: ChangeOptions, io: CliIo): void {
-  const machine = json === true || output === 'json';
-  io.stdout.write(machine ? `${JSON.stringify(result)}\n` : `${line}\n`);
+function preview<T>({ verb, noun, nameOf, idOf, obstacle: obstacleOf }: Change<T>, target: T): Applied {
+  const [name, obstacle] = [nameOf(target), obstacleOf?.(target)];
+  const words = obstacle === undefined ? ['would', verb] : ['would not', verb];
+  const line = [...words, noun, printable(name)].join(' ');
+  const result = { dryRun: true, id: idOf(target), name, obstacle };
+  return { line: obstacle === undefined ? line : `${line}: ${obstacle}`, result };
+}
+
+/** Some errors say themselves what they are about. */
+function failureText(about: string, error: unknown): string {
+  const message = errorMessage(error);
+  return message.startsWith(about) ? message : `${about}: ${message}`;
 }
 
 async function confirm(what: string, { asks, io }: { readonly asks: boolean; readonly io: CliIo }): Promise<void> {

@@ -7,13 +7,14 @@ export interface Column<Row> {
   readonly heading: string;
   readonly text: (row: Row) => string;
   readonly colour?: (row: Row) => Colour | undefined;
-  /** `roomy`: from 100 columns on; `wide`: only with `-o wide`; else always. */
-  readonly when?: 'roomy' | 'wide';
-  /** Gives way where the line is too long for the screen. */
+  /** `narrow`: below 100 columns; `roomy`: from there on; `ample`: from 160 on; `wide`: only with `-o wide`; else always. */
+  readonly when?: 'narrow' | 'roomy' | 'ample' | 'wide';
+  /** Gives way where the line is too long for the screen, the widest first. */
   readonly flexible?: true;
 }
 
 const ROOMY = 100;
+const AMPLE = 160;
 const GAP = '  ';
 /** A flexible column never becomes narrower. */
 const LEAST = 10;
@@ -25,7 +26,7 @@ export function columnsText<Row>(
   { wide, ...screen }: Screen & { readonly wide: boolean },
 ): string {
   const { width = Infinity } = screen;
-  const shown = columns.filter(({ when }) => wide || when === undefined || (when === 'roomy' && width >= ROOMY));
+  const shown = columns.filter(({ when }) => isShown(when, wide ? 'wide' : width));
   const cells = rows.map((row) => shown.map(({ text }) => printable(text(row))));
   const natural = shown.map(({ heading }, at) =>
     Math.max(...[heading, ...cells.map((row) => row[at] ?? '')].map(columnsOf)),
@@ -50,10 +51,31 @@ export function columnsText<Row>(
   return [heading, ...lines].map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-function squeezed<Row>(columns: readonly Column<Row>[], widths: readonly number[], width: number): readonly number[] {
-  const taken = widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1));
-  const excess = Math.max(0, taken - width);
-  return widths.map((one, at) => (columns[at]?.flexible === true ? Math.max(Math.min(LEAST, one), one - excess) : one));
+function isShown(when: Column<never>['when'], room: number | 'wide'): boolean {
+  if (when === undefined || room === 'wide') {
+    return when !== 'narrow';
+  }
+  return { narrow: room < ROOMY, roomy: room >= ROOMY, ample: room >= AMPLE, wide: false }[when];
+}
+
+function squeezed<Row>(columns: readonly Column<Row>[], natural: readonly number[], width: number): readonly number[] {
+  const widths = [...natural];
+  const flexible = [...columns.keys()].filter((at) => columns[at]?.flexible === true);
+  const excess = (): number => widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1)) - width;
+  for (const at of flexible) {
+    widths[at] = Math.min(widths[at] ?? 0, width);
+  }
+  while (excess() > 0) {
+    const widest = flexible.reduce(
+      (best, at) => ((widths[at] ?? 0) >= (widths[best] ?? 0) ? at : best),
+      flexible[0] ?? 0,
+    );
+    if (flexible.length === 0 || (widths[widest] ?? 0) <= LEAST) {
+      break;
+    }
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
 }
 
 function cell(

@@ -93,6 +93,7 @@ describe('commands list', () => {
     expect(stdout).toMatch(/\/plan +built in +anyone +objective \[project\] +Turn upcoming work into a plan/);
     expect(stdout).toMatch(/\/deploy +configured +500000000000000001 +environment \[replicas\]/);
     expect(stdout).toMatch(/\/ask +configured +anyone +\(form: content \[more\]\) +Ask/);
+    expect((await run(['list', '-o', 'name'], MORE)).stdout.split('\n')).toContain('deploy');
   });
 
   test('shows the commands of templates, and why some do not exist', async () => {
@@ -175,6 +176,7 @@ describe('commands list', () => {
 describe('commands sync', () => {
   test('registers what is missing, and the second time changes nothing', async () => {
     const { discord, run } = await setUp();
+    expect((await run(['sync', '--dry-run', '-o', 'json'])).stdout).toContain('{"name":"plan","action":"create"}\n');
     const first = await run(['sync']);
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(first.stdout).toContain(`commands of server ${discord.guildId}\n  + /plan\n`);
@@ -203,6 +205,7 @@ describe('commands sync', () => {
     expect(dry.stdout).toContain('      options.replicas.max_value: 20 -> 30\n      options.force: gone\n');
     expect(dry.stdout).toContain('1 change to make; nothing was changed');
     expect(changes(discord)).toHaveLength(before);
+    expect((await run(['sync', '--dry-run', '-o', 'yaml'], changed)).stdout).toContain('action: change\nchanges:\n');
     expect((await run(['sync'], changed)).stdout).toContain('1 change made');
     expect(changes(discord)).toHaveLength(before + 1);
     expect((await run(['sync'], changed)).stdout).toContain('nothing to change');

@@ -1,20 +1,24 @@
 import { Option, type Command } from 'commander';
+import { stringify } from 'yaml';
 import type { Timer } from '../base/timer.ts';
 import { createDiscordClient } from '../clients/discord/client.ts';
 import type { CommandDefinition, OptionDefinition } from '../domain/command.ts';
+import type { CommandSnapshot } from '../dispatch/command-catalogue.ts';
 import { originOf, versionOf } from '../dispatch/explain.ts';
 import { registrations } from '../entry/discord/registration.ts';
 import { knownCommands, requiredCommands, type ClusterAccessFor } from './known-commands.ts';
 import { registerLint } from './lint.ts';
 import { readConfig } from './read-config.ts';
 import { warnOfUnregistered, type LedgerFor } from './registration-problems.ts';
+import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
+import { formatOf, withOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
 import { syncCommands } from './sync-commands.ts';
-import { table } from './table.ts';
+import { screenOf } from './screen.ts';
 
-interface SyncOptions {
+interface SyncOptions extends OutputOptions {
   readonly config?: string;
   readonly guild?: string | true;
   readonly global?: true;
@@ -42,29 +46,68 @@ export function commandsCommand(deps: CommandsDeps): RegisterCommand {
   };
 }
 
+type Listed = CommandSnapshot['listed'][number];
+
+const COLUMNS: readonly Column<Listed>[] = [
+  { heading: 'COMMAND', text: ({ name }) => `/${name}` },
+  { heading: 'FROM', text: originText, flexible: true },
+  {
+    heading: 'ROLES',
+    text: ({ roles, problems }) => (problems.length > 0 ? 'nobody' : roles.join(',') || 'anyone'),
+    flexible: true,
+  },
+  { heading: 'INPUT AND DESCRIPTION', text: aboutText, flexible: true },
+];
+
+function originText({ definition }: Listed): string {
+  return definition.template === undefined ? originOf(definition) : `template ${versionOf(definition.template)}`;
+}
+
+function aboutText({ definition, problems }: Listed): string {
+  return problems.length > 0
+    ? `does not exist: ${problems.join('; ')}`
+    : [...inputs(definition), definition.description].join('  ');
+}
+
 function registerList(commands: Command, io: CliIo, { clusterAccess, openLedger }: CommandsDeps): void {
   withConfigOption(commands.command('list'))
     .description('list the slash commands: built in, configured, and from workflow templates')
-    .addHelpText('after', "\nExamples:\n  facteur commands list\n  facteur commands list --json | jq '.[].name'")
-    .option('--json', 'print the JSON that is sent to Discord')
-    .action(async (options: { readonly config?: string; readonly json?: true }) => {
+    .addHelpText(
+      'after',
+      "\nExamples:\n  facteur commands list -o wide\n  facteur commands list --json | jq '.[].name'",
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'lines of any length, or a format for programs').choices([
+        'wide',
+        'json',
+        'yaml',
+        'name',
+      ]),
+    )
+    .option('--json', 'print the JSON that is sent to Discord; short for -o json')
+    .action(async (options: OutputOptions & { readonly config?: string }) => {
       const { config } = await readConfig(io, { path: options.config, require: [] });
       const known = await knownCommands(io, config, clusterAccess);
-      if (options.json === true) {
-        io.stdout.write(`${JSON.stringify(registrations(known.commands), undefined, 2)}\n`);
-        return;
+      io.stdout.write(listText(known, options, io));
+      if (['text', 'wide'].includes(formatOf(options))) {
+        await warnOfUnregistered(io, config, openLedger);
       }
-      const rows = known.listed.map(({ name, definition, roles, problems }) => [
-        `/${name}`,
-        definition.template === undefined ? originOf(definition) : `template ${versionOf(definition.template)}`,
-        problems.length > 0 ? 'nobody' : roles.join(',') || 'anyone',
-        problems.length > 0
-          ? `does not exist: ${problems.join('; ')}`
-          : [...inputs(definition), definition.description].join('  '),
-      ]);
-      io.stdout.write(table(['COMMAND', 'FROM', 'ROLES', 'INPUT AND DESCRIPTION'], rows));
-      await warnOfUnregistered(io, config, openLedger);
     });
+}
+
+function listText({ commands, listed }: CommandSnapshot, options: OutputOptions, io: CliIo): string {
+  switch (formatOf(options)) {
+    case 'json':
+      return `${JSON.stringify(registrations(commands), undefined, 2)}\n`;
+    case 'yaml':
+      return stringify(registrations(commands));
+    case 'name':
+      return Object.keys(commands)
+        .map((name) => `${name}\n`)
+        .join('');
+    default:
+      return columnsText(COLUMNS, listed, { ...screenOf(io), wide: options.output === 'wide' });
+  }
 }
 
 /** `objective [project]`, or the fields of the form. */
@@ -78,7 +121,7 @@ function inputs({ options, modal }: CommandDefinition): readonly string[] {
 }
 
 function registerSync(commands: Command, io: CliIo, { version, timer, clusterAccess }: CommandsDeps): void {
-  withConfigOption(commands.command('sync'))
+  withOutput(withConfigOption(commands.command('sync')))
     .description('register new and changed slash commands with Discord')
     .addHelpText('after', '\nExamples:\n  facteur commands sync --dry-run\n  facteur commands sync --prune')
     .addOption(
@@ -101,7 +144,7 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
       const { dryRun = false, prune = false } = options;
       try {
         const guildId = scopeOf(options, discord.guildId);
-        await syncCommands({ io, client, timer, guildId, dryRun, prune }, wanted);
+        await syncCommands({ io, client, timer, guildId, dryRun, prune, output: options }, wanted);
       } finally {
         await client.close();
       }

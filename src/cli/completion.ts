@@ -1,14 +1,15 @@
-import type { Command, Option } from 'commander';
+import { Argument, type Command, type Option } from 'commander';
 import type { CliIo } from './io.ts';
-import { UsageError, type RegisterCommand } from './program.ts';
+import type { RegisterCommand } from './program.ts';
 import { shortId } from './run-text.ts';
 import type { WithStore } from './store-access.ts';
 
 const SHELLS: Readonly<Record<string, string>> = {
   bash: `# eval "$(facteur completion bash)"
 _facteur() {
-  local IFS=$'\\n'
-  COMPREPLY=($(facteur complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  local IFS=$'\\n' program=facteur
+  [[ $1 == */* ]] && program=$1
+  COMPREPLY=($("$program" complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
 }
 complete -o default -F _facteur facteur
 `,
@@ -31,7 +32,7 @@ export function completionCommand(withStore: WithStore): RegisterCommand {
   return (program, io) => {
     program
       .command('completion')
-      .argument('<shell>', 'bash, zsh or fish')
+      .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
       .description('print a script that completes commands, options and run ids')
       .addHelpText(
         'after',
@@ -42,11 +43,7 @@ Examples:
   facteur completion fish | source      in ~/.config/fish/config.fish`,
       )
       .action((shell: string) => {
-        const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
-        if (script === undefined) {
-          throw new UsageError(`unknown shell ${JSON.stringify(shell)}; expected ${Object.keys(SHELLS).join(', ')}`);
-        }
-        io.stdout.write(script);
+        io.stdout.write(SHELLS[shell] ?? '');
       });
     program
       .command('complete', { hidden: true })
@@ -60,13 +57,14 @@ async function complete(
   words: readonly string[],
   { io, withStore }: { readonly io: CliIo; readonly withStore: WithStore },
 ): Promise<void> {
-  const typed = words.at(-1) ?? '';
   const found = completionsOf(program, words);
   const candidates = found === 'runs' ? await runsListed(io, withStore) : found;
+  // The last item of a list: `--state failed,er`.
+  const [, before = '', typed = ''] = /^(.*,)?([^,]*)$/s.exec(words.at(-1) ?? '') ?? [];
   io.stdout.write(
     candidates
       .filter((candidate) => candidate.startsWith(typed))
-      .map((candidate) => `${candidate}\n`)
+      .map((candidate) => `${before}${candidate}\n`)
       .join(''),
   );
 }
@@ -87,7 +85,8 @@ export function completionsOf(program: Command, words: readonly string[]): reado
   if (children.length > 0) {
     return children.map((child) => child.name());
   }
-  return command.registeredArguments.some((argument) => /^runs?$/.test(argument.name())) ? 'runs' : [];
+  const choices = command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices);
+  return command.registeredArguments.some((argument) => /^runs?$/.test(argument.name())) ? 'runs' : choices;
 }
 
 function optionOf(command: Command, word: string): Option | undefined {

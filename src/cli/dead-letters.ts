@@ -1,6 +1,10 @@
-import type { Command } from 'commander';
-import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
+import { Option, type Command } from 'commander';
+import type { Clock } from '../base/clock.ts';
 import type { DeadLetter, DeadLetterSummary } from '../ledger/unprocessed.ts';
+import { counted } from '../presentation/counted.ts';
+import { describeAge } from '../presentation/duration.ts';
+import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
+import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import { positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
@@ -8,6 +12,8 @@ import type { RegisterCommand } from './program.ts';
 import { UsageError } from './program.ts';
 import { replayFailure } from './replay-failure.ts';
 import type { RunStore } from './run-store.ts';
+import { utc, viaDoor } from './run-text.ts';
+import { screenOf } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable, table } from './table.ts';
 
@@ -23,13 +29,13 @@ type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?
 const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome'] as const;
 
 /** `facteur dead-letters list|show|replay|drop`: what could not be processed, and what to do about it. */
-export function deadLettersCommand(withStore: WithStore): RegisterCommand {
+export function deadLettersCommand(withStore: WithStore, clock: Clock): RegisterCommand {
   return (program, io) => {
     const letters = program
       .command('dead-letters')
       .description('list, show, replay or drop deliveries that could not be processed');
-    registerList(letters, io, withStore);
-    registerShow(letters, io, withStore);
+    registerList(letters, io, { withStore, clock });
+    registerShow(letters, io, { withStore, clock });
     registerReplay(letters, io, withStore);
     registerDrop(letters, io, withStore);
   };
@@ -37,11 +43,15 @@ export function deadLettersCommand(withStore: WithStore): RegisterCommand {
 
 function withFilter(command: Command): Command {
   return command
-    .option('--door <door>', 'only this door: http or kafka')
+    .addOption(new Option('--door <door>', 'only this door').choices(['http', 'kafka']))
     .option('--reason <text>', 'only those whose reason contains this text');
 }
 
-function registerList(letters: Command, io: CliIo, withStore: WithStore): void {
+function registerList(
+  letters: Command,
+  io: CliIo,
+  { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
+): void {
   withFilter(withListOutput(withStoreOptions(letters.command('list'))))
     .description('list dead letters, oldest first')
     .option('--limit <n>', 'maximum number to show', '50')
@@ -57,12 +67,20 @@ Examples:
       withStore(io, { options }, async (store) => {
         const limit = positive(options.limit, '--limit');
         const found = await findLetters(store, options, { limit, after: letterId(options.after ?? '0') });
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: listing }));
+        const text = (listed: readonly DeadLetterSummary[], wide: boolean): string =>
+          listed.length === 0
+            ? 'no dead letters\n'
+            : columnsText(columnsFor(clock.now()), listed, { ...screenOf(io), wide });
+        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
       }),
     );
 }
 
-function registerShow(letters: Command, io: CliIo, withStore: WithStore): void {
+function registerShow(
+  letters: Command,
+  io: CliIo,
+  { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
+): void {
   withOutput(withStoreOptions(letters.command('show')))
     .argument('<id>', 'an id from the list')
     .description('show one dead letter; as JSON, its body is base64')
@@ -82,7 +100,7 @@ Examples:
           return;
         }
         const shown = { ...letter, body: letter.body.toString('base64') };
-        io.stdout.write(oneOutput(shown, options, { name: () => letter.id, text: () => details(letter) }));
+        io.stdout.write(oneOutput(shown, options, { name: () => letter.id, text: () => details(letter, clock.now()) }));
       }),
     );
 }
@@ -110,9 +128,14 @@ Examples:
           return {
             line: `dead letter ${id} became run ${printable(receipt.runId)}${known}`,
             result: { id, ...receipt },
+            newId: receipt.runId,
           };
         };
-        await changeEach({ targets, verb: 'replay', noun: 'dead letter', nameOf: String, apply }, options, io);
+        await changeEach(
+          { targets, verb: 'replay', noun: 'dead letter', nameOf: String, idOf: String, apply },
+          options,
+          io,
+        );
       }),
     );
 }
@@ -136,7 +159,11 @@ Examples:
           await store.dropDeadLetter(id);
           return { line: `dead letter ${id} dropped`, result: { id, outcome: 'dropped' } };
         };
-        await changeEach({ targets, verb: 'drop', noun: 'dead letter', nameOf: String, apply }, options, io);
+        await changeEach(
+          { targets, verb: 'drop', noun: 'dead letter', nameOf: String, idOf: String, apply },
+          options,
+          io,
+        );
       }),
     );
 }
@@ -179,27 +206,36 @@ function letterId(text: string): string {
   return text;
 }
 
-function listing(letters: readonly DeadLetterSummary[]): string {
-  if (letters.length === 0) {
-    return 'no dead letters\n';
-  }
-  const rows = letters.map((letter) => [
-    letter.id,
-    letter.createdAt.toISOString().slice(0, 19).replace('T', ' '),
-    letter.door,
-    String(letter.bytes),
-    letter.deliveryId,
-    letter.reason,
-  ]);
-  return table(['ID', 'SINCE (UTC)', 'DOOR', 'BYTES', 'DELIVERY', 'REASON'], rows);
+function columnsFor(now: Date): readonly Column<DeadLetterSummary>[] {
+  return [
+    { heading: 'ID', text: ({ id }) => id },
+    { heading: 'AGE', text: ({ createdAt }) => describeAge(now.getTime() - createdAt.getTime()) },
+    { heading: 'SINCE', text: ({ createdAt }) => utc(createdAt), when: 'wide' },
+    { heading: 'DOOR', text: ({ door }) => door },
+    { heading: 'ATTEMPTS', text: ({ attempts }) => String(attempts), when: 'wide' },
+    { heading: 'BYTES', text: ({ bytes }) => String(bytes), when: 'roomy' },
+    { heading: 'DELIVERY', text: ({ deliveryId }) => deliveryId, when: 'roomy', flexible: true },
+    { heading: 'REASON', text: ({ reason }) => reason, flexible: true },
+  ];
 }
 
-function details(letter: DeadLetter): string {
-  const { body, headers, ...rest } = letter;
-  const fields = Object.entries(rest).map(([name, value]) => [
-    `${name}:`,
-    value instanceof Date ? value.toISOString() : String(value),
-  ]);
-  const headerLines = Object.entries(headers).map(([name, value]) => [name, value]);
-  return `${table(['DEAD LETTER', ''], fields)}\n${table(['HEADER', ''], headerLines)}\n${printable(body.toString('utf8').slice(0, 4000))}\n`;
+function details(letter: DeadLetter, now: Date): string {
+  const { id, door, deliveryId, reason, attempts, bytes, createdAt, outcome, headers, body } = letter;
+  const facts = [
+    ['since', `${utc(createdAt)}, ${describeAge(now.getTime() - createdAt.getTime())} ago, ${viaDoor(door)}`],
+    ['reason', reason],
+    ['attempts', String(attempts)],
+    ['delivery', deliveryId],
+    ['outcome', outcome],
+    ['body', counted(bytes, 'byte')],
+  ].filter(([, value]) => value !== '');
+  const sections = [
+    table(['DEAD LETTER', id], facts),
+    Object.keys(headers).length === 0 ? '' : table(['HEADER', ''], Object.entries(headers)),
+    body.length === 0 ? '' : `BODY\n${printable(body.toString('utf8').slice(0, SHOWN_BYTES))}\n`,
+  ];
+  return sections.filter((section) => section !== '').join('\n');
 }
+
+/** Of a body; `--body` writes all of it. */
+const SHOWN_BYTES = 4000;

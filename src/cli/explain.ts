@@ -5,7 +5,7 @@ import { explain, type Explanation } from '../dispatch/explain.ts';
 import { ANONYMOUS } from '../domain/command.ts';
 import { knownCommands, type ClusterAccessFor } from './known-commands.ts';
 import { readConfig } from './read-config.ts';
-import { collectPair, listItems } from './option-pairs.ts';
+import { listItems, pairsOption } from './option-pairs.ts';
 import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
@@ -29,7 +29,7 @@ export function explainCommand(clock: Clock, clusterAccess: ClusterAccessFor): R
       .description('explain who may run a command and what it would submit, without running it')
       .option('--roles <ids>', 'role ids of the user, separated by commas; none in a direct message', listItems, [])
       .option('--user <id>', 'id of the user', '')
-      .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
+      .addOption(pairsOption('--option', 'an option, or a field of the form'))
       .addHelpText(
         'after',
         `

@@ -8,11 +8,15 @@ import {
   type KnownReflection,
   type ReflectionState,
 } from '../ledger/search-reflections.ts';
+import { counted } from '../presentation/counted.ts';
+import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { listItems, positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
 import { UsageError } from './program.ts';
+import { utc } from './run-text.ts';
+import { screenOf, type Colour } from './screen.ts';
 import { withConfigOption } from './serve.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable, table } from './table.ts';
@@ -89,26 +93,32 @@ Examples:
           },
           io.signal,
         );
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: foundText }));
+        const text = (rows: readonly FoundReflection[], wide: boolean): string =>
+          rows.length === 0 ? 'no reflections found\n' : columnsText(FOUND_COLUMNS, rows, { ...screenOf(io), wide });
+        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
       }),
     );
 }
 
-function foundText(found: readonly FoundReflection[]): string {
-  if (found.length === 0) {
-    return 'no reflections found\n';
-  }
-  const rows = found.map(({ rank, similarity, state, type, repository, id, content }) => [
-    String(rank),
-    similarity === null ? '-' : similarity.toFixed(2),
-    state,
-    type,
-    repository,
-    id,
-    shortened(content),
-  ]);
-  return table(['RANK', 'SIMILARITY', 'STATE', 'TYPE', 'REPOSITORY', 'REFLECTION', 'TEXT'], rows);
-}
+const STATE_COLOURS: Readonly<Record<ReflectionState, Colour | undefined>> = {
+  quarantined: 'yellow',
+  trusted: 'green',
+  retired: 'grey',
+};
+
+const FOUND_COLUMNS: readonly Column<FoundReflection>[] = [
+  { heading: 'RANK', text: ({ rank }) => String(rank) },
+  {
+    heading: 'SIMILARITY',
+    text: ({ similarity }) => (similarity === null ? '-' : similarity.toFixed(2)),
+    when: 'roomy',
+  },
+  { heading: 'STATE', text: ({ state }) => state, colour: ({ state }) => STATE_COLOURS[state] },
+  { heading: 'TYPE', text: ({ type }) => type, when: 'wide' },
+  { heading: 'REPOSITORY', text: ({ repository }) => repository, when: 'roomy', flexible: true },
+  { heading: 'REFLECTION', text: ({ id }) => id },
+  { heading: 'TEXT', text: ({ content }) => shortened(content), flexible: true },
+];
 
 function shortened(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
@@ -136,13 +146,24 @@ export function reflectionId(text: string): string {
   return text.toLowerCase();
 }
 
-function knownText({ content, metadata, ...fields }: KnownReflection): string {
-  const rows = Object.entries({ ...fields, metadata: JSON.stringify(metadata) })
-    .map(([name, value]): [string, string] => [name, value instanceof Date ? value.toISOString() : (value ?? '')])
-    .filter(([, value]) => value !== '' && value !== '{}')
-    .map(([name, value]) => [`${name}:`, value]);
-  const text = content.split('\n').map((line) => `${printable(line)}\n`);
-  return `${table(['REFLECTION', ''], rows)}\n${text.join('')}`;
+function knownText(known: KnownReflection): string {
+  const { id, runId, repository, type, author, state, reason, decidedBy, embeddingVersion } = known;
+  const metadata = JSON.stringify(known.metadata);
+  const facts = [
+    ['run', runId],
+    ['repository', repository],
+    ['type', type],
+    ['author', author ?? ''],
+    ['state', state],
+    ['reason', reason],
+    ['decided by', decidedBy],
+    ['embedding', embeddingVersion ?? ''],
+    ['created', utc(known.createdAt)],
+    ['updated', known.updatedAt.getTime() === known.createdAt.getTime() ? '' : utc(known.updatedAt)],
+    ['metadata', metadata === '{}' ? '' : metadata],
+  ].filter(([, value]) => value !== '');
+  const text = known.content.split('\n').map((line) => `${printable(line)}\n`);
+  return `${table(['REFLECTION', id], facts)}\n${text.join('')}`;
 }
 
 function registerCheck(knowledge: Command, io: CliIo, withLedger: WithLedger): void {
@@ -201,7 +222,7 @@ function registerRefresh(knowledge: Command, io: CliIo, withLedger: WithLedger):
       withLedger(io, { configPath: options.config }, async ({ db, embedder }) => {
         const outcome = await refreshEmbeddings({ db, embedder, signal: io.signal });
         const { version, refreshed, left } = outcome;
-        const text = () => `${refreshed} reflections were embedded as ${printable(version)}, ${left} are left\n`;
+        const text = () => `${counted(refreshed, 'reflection')} embedded as ${printable(version)}, ${left} left\n`;
         io.stdout.write(oneOutput(outcome, options, { name: () => version, text }));
       }),
     );

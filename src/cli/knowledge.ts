@@ -1,19 +1,32 @@
 import type { Command } from 'commander';
 import type { LearningStats } from '../knowledge/learning-stats.ts';
 import type { StandingChange } from '../ledger/reflection-standing.ts';
+import { counted } from '../presentation/counted.ts';
+import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import { reflectionId, registerSearchCommands } from './knowledge-search.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { positive } from './option-pairs.ts';
+import { listOutput, oneOutput, withListOutput, withOutput, formatOf, type OutputOptions } from './output.ts';
+import { shortId } from './run-text.ts';
+import { screenOf, type Screen } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
-import { table } from './table.ts';
 
-interface DecisionOptions extends StoreOptions {
+interface DecisionOptions extends StoreOptions, OutputOptions {
   readonly reason?: string;
   readonly withDescendants?: boolean;
-  readonly json?: boolean;
 }
+
+const CHANGE_FIELDS = [
+  'reflectionId',
+  'isDescendant',
+  'previousState',
+  'state',
+  'type',
+  'repository',
+  'runId',
+] as const;
 
 /** `facteur knowledge`: what runs taught, and whether it helps others. */
 export function knowledgeCommand(withStore: WithStore, withLedger: WithLedger): RegisterCommand {
@@ -29,11 +42,10 @@ export function knowledgeCommand(withStore: WithStore, withLedger: WithLedger): 
 }
 
 function registerTrust(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withStoreOptions(knowledge.command('trust'))
+  withListOutput(withStoreOptions(knowledge.command('trust')))
     .argument('<ids...>', 'ids of reflections')
     .description('trust these reflections so that runs can receive them')
     .option('--reason <text>', 'why, for the record')
-    .option('--json', 'one JSON object per line')
     .addHelpText(
       'after',
       `
@@ -43,18 +55,17 @@ Examples:
     .action((ids: readonly string[], options: DecisionOptions) =>
       withStore(io, { options }, async (store) => {
         const changes = await store.trustReflections(ids.map(reflectionId), options.reason ?? '');
-        io.stdout.write(changesText(changes, options));
+        io.stdout.write(changesOutput(changes, options, io));
       }),
     );
 }
 
 function registerRetire(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withStoreOptions(knowledge.command('retire'))
+  withListOutput(withStoreOptions(knowledge.command('retire')))
     .argument('<ids...>', 'ids of reflections')
     .description('retire these reflections so that no run receives them, and list those derived from them')
     .option('--reason <text>', 'why, for the record')
     .option('--with-descendants', 'retire reflections of runs that received these, too')
-    .option('--json', 'one JSON object per line')
     .addHelpText(
       'after',
       `
@@ -65,83 +76,99 @@ Examples:
       withStore(io, { options }, async (store) => {
         const withDescendants = options.withDescendants === true;
         const changes = await store.retireReflections(ids.map(reflectionId), options.reason ?? '', withDescendants);
-        io.stdout.write(changesText(changes, options));
+        io.stdout.write(changesOutput(changes, options, io));
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;
-        if (left > 0 && options.json !== true) {
-          io.stdout.write(`\n${left} descendants were not retired; use --with-descendants to retire them\n`);
+        if (left > 0 && ['text', 'wide'].includes(formatOf(options))) {
+          io.stdout.write(`\n${counted(left, 'descendant')} not retired; --with-descendants retires them, too\n`);
         }
       }),
     );
 }
 
 function registerStats(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withStoreOptions(knowledge.command('stats'))
+  withOutput(withStoreOptions(knowledge.command('stats')))
     .description('compare runs that received reflections with runs that were held out')
     .option('--days <n>', 'how far back', '90')
-    .option('--json', 'print as JSON')
     .addHelpText(
       'after',
       `
 Examples:
   facteur knowledge stats --days 30
-  facteur knowledge stats --json`,
+  facteur knowledge stats -o json`,
     )
-    .action((options: StoreOptions & { readonly days: string; readonly json?: boolean }) =>
+    .action((options: StoreOptions & OutputOptions & { readonly days: string }) =>
       withStore(io, { options }, async (store) => {
         const days = positive(options.days, '--days');
         if (days > 9999) {
           throw new UsageError('--days: must be at most 9999');
         }
         const stats = await store.learningStats(days);
-        io.stdout.write(options.json === true ? `${JSON.stringify(stats)}\n` : statsText(stats));
+        io.stdout.write(oneOutput(stats, options, { name: () => 'stats', text: () => statsText(stats, screenOf(io)) }));
       }),
     );
 }
 
-function changesText(changes: readonly StandingChange[], { json }: DecisionOptions): string {
-  if (json === true) {
-    return changes.map((change) => `${JSON.stringify(change)}\n`).join('');
-  }
-  const rows = changes.map(({ reflectionId: id, isDescendant, previousState, state, type, repository, runId }) => [
-    isDescendant ? `└ ${id}` : id,
-    previousState === state ? state : `${previousState} → ${state}`,
-    type,
-    repository,
-    runId,
-  ]);
-  return table(['REFLECTION', 'STATE', 'TYPE', 'REPOSITORY', 'RUN'], rows);
+function changesOutput(changes: readonly StandingChange[], options: OutputOptions, io: CliIo): string {
+  return listOutput(changes, options, {
+    fields: CHANGE_FIELDS,
+    name: ({ reflectionId: id }) => id,
+    text: (rows, wide) => columnsText(CHANGE_COLUMNS, rows, { ...screenOf(io), wide }),
+  });
 }
+
+const CHANGE_COLUMNS: readonly Column<StandingChange>[] = [
+  { heading: 'REFLECTION', text: ({ reflectionId: id, isDescendant }) => (isDescendant ? `└ ${id}` : id) },
+  {
+    heading: 'STATE',
+    text: ({ previousState, state }) => (previousState === state ? state : `${previousState} → ${state}`),
+  },
+  { heading: 'TYPE', text: ({ type }) => type, when: 'roomy', flexible: true },
+  { heading: 'REPOSITORY', text: ({ repository }) => repository, flexible: true },
+  { heading: 'RUN', text: ({ runId }) => shortId(runId) },
+  { heading: 'RUN ID', text: ({ runId }) => runId, when: 'wide' },
+];
 
 type Group = LearningStats['groups'][number];
 
-function statsText({ groups, reflections: { quarantined, trusted, retired } }: LearningStats): string {
+const GROUP_COLUMNS: readonly Column<Group>[] = [
+  { heading: 'COMMAND', text: ({ command }) => command },
+  { heading: 'REPOSITORY', text: ({ repository }) => repository, flexible: true },
+  { heading: 'WITH REFLECTIONS', text: (group) => rateText(group.with), when: 'narrow' },
+  { heading: 'WITH REFLECTIONS', text: (group) => rateText(group.with) + rangeText(group.with), when: 'roomy' },
+  { heading: 'HELD OUT', text: ({ heldOut }) => rateText(heldOut), when: 'narrow' },
+  { heading: 'HELD OUT', text: ({ heldOut }) => rateText(heldOut) + rangeText(heldOut), when: 'roomy' },
+  { heading: 'DIFFERENCE', text: ({ difference }) => differenceText(difference, false), when: 'narrow' },
+  { heading: 'DIFFERENCE', text: ({ difference }) => differenceText(difference, true), when: 'roomy' },
+  { heading: 'NOTHING FOUND', text: ({ without }) => rateText(without), when: 'roomy' },
+];
+
+function statsText({ groups, reflections: { quarantined, trusted, retired } }: LearningStats, screen: Screen): string {
   const counts = `reflections: ${trusted} trusted, ${quarantined} quarantined, ${retired} retired\n`;
   if (groups.length === 0) {
     return `${counts}\nno runs looked for reflections\n`;
   }
-  const rows = groups.map((group) => [
-    group.command,
-    group.repository,
-    successText(group.with),
-    successText(group.heldOut),
-    differenceText(group.difference),
-    successText(group.without),
-  ]);
-  const headings = ['COMMAND', 'REPOSITORY', 'WITH REFLECTIONS', 'HELD OUT', 'DIFFERENCE', 'NOTHING FOUND'];
-  return `${counts}\n${table(headings, rows)}\nShare of runs that succeeded, with 95 % intervals.\n`;
+  const shown = columnsText(GROUP_COLUMNS, groups, { ...screen, wide: false });
+  return `${counts}\n${shown}\nShare of runs that succeeded, with 95 % intervals where they fit.\n`;
 }
 
-function successText({ runs, succeeded, rate, low, high }: Group['with']): string {
-  return rate === null ? '–' : `${percent(rate)} of ${runs} (${succeeded}; ${percent(low)} to ${percent(high)})`;
+/** `78 % of 40`. */
+function rateText({ runs, rate }: Group['with']): string {
+  return rate === null ? '–' : `${percent(rate)} of ${runs}`;
 }
 
-function differenceText(difference: Group['difference']): string {
+/** ` (62 to 88)`. */
+function rangeText({ rate, low, high }: Group['with']): string {
+  return rate === null ? '' : ` (${Math.round(low * 100)} to ${Math.round(high * 100)})`;
+}
+
+/** `+28 (−7 to +60), may be chance`. */
+function differenceText(difference: Group['difference'], withRange: boolean): string {
   if (difference === null) {
     return '–';
   }
   const { value, low, high } = difference;
-  const verdict = low > 0 || high < 0 ? '' : ', may be chance';
-  return `${points(value)} (${points(low)} to ${points(high)}${verdict})`;
+  const range = withRange ? ` (${points(low)} to ${points(high)})` : '';
+  return `${points(value)}${range}${low > 0 || high < 0 ? '' : ', may be chance'}`;
 }
 
 function percent(share: number): string {

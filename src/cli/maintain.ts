@@ -11,6 +11,7 @@ import {
 } from '../ledger/retention.ts';
 import { retireHarmful } from '../knowledge/retire-harmful.ts';
 import { analyzeReflections } from '../ledger/reflection-index.ts';
+import { counted } from '../presentation/counted.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
@@ -115,10 +116,10 @@ function report(outcome: Outcome, dryRun: boolean): string {
     ? ['would be moved', 'would be deleted', 'would be retired']
     : ['moved', 'deleted', 'retired'];
   return [
-    `${archived} runs ${moved} to the history, ${kept} kept because they have reflections or artifacts`,
-    `${settledDeadLetters} settled and ${deadLetters} other dead letters ${deleted}`,
-    `${refusals} refusals ${deleted}`,
-    `${retired} reflections ${ended} because runs that received them succeeded less often`,
+    `${counted(archived, 'run')} ${moved} to the history, ${kept} kept because they have reflections or artifacts`,
+    `${settledDeadLetters} settled and ${counted(deadLetters, 'other dead letter')} ${deleted}`,
+    `${counted(refusals, 'refusal')} ${deleted}`,
+    `${counted(retired, 'reflection')} ${ended} because runs that received them succeeded less often`,
     '',
   ].join('\n');
 }

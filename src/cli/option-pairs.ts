@@ -1,17 +1,27 @@
+import { Option } from 'commander';
 import { UsageError } from './program.ts';
 
 /**
- * `--option k=v`, as often as wanted, for commander. A later value of the same name wins; values may hold `=` and may be
- * empty.
+ * An option such as `--option k=v`, as often as wanted. A later value of the same name wins; values may hold `=` and may
+ * be empty.
  */
-export function collectPair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const at = text.indexOf('=');
-  if (at < 1) {
-    throw new UsageError(`--option: write name=value, not ${JSON.stringify(text)}`);
-  }
-  const pairs = Object.assign(Object.create(null) as Record<string, string>, before);
-  pairs[text.slice(0, at)] = text.slice(at + 1);
-  return pairs;
+export function pairsOption(flag: string, description: string): Option {
+  return new Option(`${flag} <name=value>`, `${description}; repeatable`).argParser(
+    (text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> => {
+      const at = text.indexOf('=');
+      if (at < 1) {
+        throw new UsageError(`${flag}: must be name=value, not ${JSON.stringify(text)}`);
+      }
+      const pairs = Object.assign(Object.create(null) as Record<string, string>, before);
+      pairs[text.slice(0, at)] = text.slice(at + 1);
+      return pairs;
+    },
+  );
+}
+
+/** An option whose value is a list of these words, separated by commas; the command itself checks them. */
+export function wordsOption(flags: string, description: string, words: readonly string[]): Option {
+  return new Option(flags, description).choices(words).argParser((text: string) => text);
 }
 
 /** `a,b` as a list without blanks. */

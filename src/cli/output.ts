@@ -70,9 +70,19 @@ export function oneOutput<Row>(
   }
 }
 
-/** The format that the options mean. */
+/** How one result of several is printed while the others are still to come. */
+export function itemOutput<Row>(
+  row: Row,
+  options: OutputOptions,
+  shape: Omit<Shape<Row>, 'fields' | 'text'> & { readonly text: () => string },
+): string {
+  const text = oneOutput(row, options, shape);
+  return formatOf(options) === 'yaml' ? `---\n${text}` : text;
+}
+
+/** The format that the options mean. `--json FIELDS` chooses the fields of YAML, too. */
 export function formatOf({ output, json = false }: OutputOptions): 'text' | 'wide' | 'json' | 'yaml' | 'name' {
-  return json === false ? (output ?? 'text') : 'json';
+  return json === false || output === 'yaml' ? (output ?? 'text') : 'json';
 }
 
 /** Through JSON, so that both formats say the same. */

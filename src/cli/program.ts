@@ -8,12 +8,16 @@ export type RegisterCommand = (program: Command, io: CliIo) => void;
 /** A command was used wrongly: exit code 2, like a flag that does not exist. */
 export class UsageError extends Error {}
 
+/** Where there is no terminal. */
+const HELP_WIDTH = 80;
+
 /**
  * Runs one command line. Failures are one clear line on stderr, with the stack only after `--debug`.
  *
  * @returns the exit code: 0 success, 1 failure, 2 wrong usage
  */
 export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): Promise<ExitCode> {
+  let mistake: Mistake | undefined;
   const program = new Command('facteur')
     .description('Runs Argo Workflows from Discord, Kafka and HTTP: durably and exactly once')
     .option('--debug', 'print stack traces')
@@ -21,9 +25,10 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? HELP_WIDTH,
+      getErrHelpWidth: () => io.stderr.columns ?? HELP_WIDTH,
     })
-    .configureHelp({ optionDescription })
-    .showHelpAfterError('(run facteur help COMMAND for usage)');
+    .configureHelp({ optionDescription });
   for (const register of commands) {
     register(program, io);
   }
@@ -31,11 +36,14 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
     command.copyInheritedSettings(program);
     takeOutput(command);
   }
+  for (const command of [program, ...allCommands(program)]) {
+    command.configureOutput({ outputError: (text) => (mistake = { text, command }) });
+  }
   try {
     await program.parseAsync([...io.args], { from: 'user' });
     return 0;
   } catch (error) {
-    return report(error, io, program.opts<{ debug?: boolean }>().debug === true);
+    return report(error, io, { mistake, debug: program.opts<{ debug?: boolean }>().debug === true });
   }
 }
 
@@ -60,14 +68,35 @@ function allCommands(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...allCommands(child)]);
 }
 
-async function report(error: unknown, io: CliIo, debug: boolean): Promise<ExitCode> {
+async function report(
+  error: unknown,
+  io: CliIo,
+  { mistake, debug }: { readonly mistake: Mistake | undefined; readonly debug: boolean },
+): Promise<ExitCode> {
+  // The error may quote what somebody typed, or what another program said.
+  const { printable } = await import('./table.ts');
   if (error instanceof CommanderError) {
-    // Commander has already printed the error or the help.
+    io.stderr.write(mistake === undefined ? '' : `facteur: ${printable(mistakeText(mistake))}\n`);
     return error.exitCode === 0 ? 0 : 2;
   }
   const text = debug && error instanceof Error ? (error.stack ?? error.message) : errorMessage(error);
-  // The error may quote what another program said.
-  const { printable } = await import('./table.ts');
   io.stderr.write(`facteur: ${text.split('\n').map(printable).join('\n')}\n`);
   return error instanceof UsageError ? 2 : 1;
+}
+
+/** What the parser says about a line that it cannot read, and for which command. */
+interface Mistake {
+  readonly text: string;
+  readonly command: Command;
+}
+
+/** In the form of all errors: one line, with the way out. */
+function mistakeText({ text, command }: Mistake): string {
+  const [, what = text, meant = ''] = /^(?:error: )?(.*?)\.?(?:\n\((Did you mean [^\n]*)\))?\n?$/s.exec(text) ?? [];
+  const path: string[] = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    path.unshift(at.name());
+  }
+  const hint = meant === '' ? '' : ` (${meant.replace(/^D/, 'd')})`;
+  return `${what}${hint}; see "${path.join(' ')} --help"`;
 }

@@ -1,10 +1,13 @@
+import type { Clock } from '../base/clock.ts';
 import type { RefusalRow } from '../ledger/unprocessed.ts';
+import { describeAge } from '../presentation/duration.ts';
+import { columnsText, type Column } from './columns.ts';
 import { positive } from './option-pairs.ts';
 import { listOutput, withListOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
-
+import { utc } from './run-text.ts';
+import { screenOf } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
-import { table } from './table.ts';
 
 interface ListOptions extends StoreOptions, OutputOptions {
   readonly limit: string;
@@ -16,7 +19,7 @@ interface ListOptions extends StoreOptions, OutputOptions {
 const FIELDS = ['id', 'door', 'deliveryId', 'command', 'userId', 'reason', 'createdAt'] as const;
 
 /** `facteur refusals list`: refused requests, and why. */
-export function refusalsCommand(withStore: WithStore): RegisterCommand {
+export function refusalsCommand(withStore: WithStore, clock: Clock): RegisterCommand {
   return (program, io) => {
     const refusals = program
       .command('refusals')
@@ -36,10 +39,14 @@ export function refusalsCommand(withStore: WithStore): RegisterCommand {
           const found = await store.listRefusals({
             limit: positive(options.limit, '--limit'),
             ...(options.before === undefined ? {} : { before: refusalId(options.before) }),
-            ...(options.command === undefined ? {} : { command: options.command }),
+            ...(options.command === undefined ? {} : { command: options.command.replace(/^\//, '') }),
             ...(options.user === undefined ? {} : { userId: options.user }),
           });
-          io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text: listing }));
+          const text = (refused: readonly RefusalRow[], wide: boolean): string =>
+            refused.length === 0
+              ? 'no refusals\n'
+              : columnsText(columnsFor(clock.now()), refused, { ...screenOf(io), wide });
+          io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
         }),
       );
   };
@@ -52,17 +59,15 @@ function refusalId(text: string): string {
   return text;
 }
 
-function listing(refusals: readonly RefusalRow[]): string {
-  if (refusals.length === 0) {
-    return 'no refusals\n';
-  }
-  const rows = refusals.map(({ id, createdAt, door, command, userId, reason }) => [
-    id,
-    createdAt.toISOString().slice(0, 19).replace('T', ' '),
-    door,
-    command,
-    userId,
-    reason,
-  ]);
-  return table(['ID', 'AT (UTC)', 'DOOR', 'COMMAND', 'USER', 'REASON'], rows);
+function columnsFor(now: Date): readonly Column<RefusalRow>[] {
+  return [
+    { heading: 'ID', text: ({ id }) => id },
+    { heading: 'AGE', text: ({ createdAt }) => describeAge(now.getTime() - createdAt.getTime()) },
+    { heading: 'AT', text: ({ createdAt }) => utc(createdAt), when: 'wide' },
+    { heading: 'DOOR', text: ({ door }) => door, when: 'roomy' },
+    { heading: 'COMMAND', text: ({ command }) => command, flexible: true },
+    { heading: 'USER', text: ({ userId }) => userId },
+    { heading: 'DELIVERY', text: ({ deliveryId }) => deliveryId, when: 'wide' },
+    { heading: 'REASON', text: ({ reason }) => reason, flexible: true },
+  ];
 }

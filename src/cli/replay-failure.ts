@@ -1,7 +1,7 @@
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { RefusalKind } from '../domain/refusal.ts';
 
-const CORRECT_IT = 'have the sender send a corrected request, and drop this one';
+const CORRECT_IT = 'ask the sender for a corrected request, and drop this one';
 
 /** What would help, by why a replay was refused. */
 const HELP: Partial<Readonly<Record<RefusalKind, string>>> = {
@@ -11,7 +11,7 @@ const HELP: Partial<Readonly<Record<RefusalKind, string>>> = {
   template_tag: CORRECT_IT,
   unprintable: CORRECT_IT,
   too_large: CORRECT_IT,
-  body_too_large: 'the rest was never read: have the sender send less, and drop this one',
+  body_too_large: 'the rest was never read: ask the sender to send less, and drop this one',
   invalid_payload: CORRECT_IT,
   empty_payload: CORRECT_IT,
   missing_command: CORRECT_IT,
@@ -30,6 +30,6 @@ export function replayFailure(letterId: string, error: unknown): FacteurError {
   const kind = code.replace(/^(?:refusal|api)\./, '');
   const known = Object.hasOwn(HELP, kind) ? HELP[kind as RefusalKind] : undefined;
   const help = known ?? (retryable ? 'replay it again later' : '');
-  const message = [`dead letter ${letterId} stays: ${reason}`, ...(help === '' ? [] : [help])].join('. ');
+  const message = [`dead letter ${letterId} stays: ${reason}`, ...(help === '' ? [] : [help])].join('; ');
   return new FacteurError(code === '' ? 'dead_letter.stays' : code, message, { retryable, cause: error });
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { backoffMs } from '../base/backoff.ts';
-import { errorMessage, FacteurError } from '../base/errors.ts';
+import { FacteurError, fetchProblem } from '../base/errors.ts';
 import type { Timer } from '../base/timer.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
@@ -224,7 +224,7 @@ async function tryOnce(io: CliIo, url: URL, init: RequestInit): Promise<FacteurE
     // A redirected POST becomes a GET, which succeeds and reports nothing.
     response = await io.fetch(url, { ...init, redirect: 'manual' });
   } catch (error) {
-    return new FacteurError('report.unreachable', `cannot reach facteur: ${errorMessage(error)}`, {
+    return new FacteurError('report.unreachable', `cannot reach facteur: ${fetchProblem(error)}`, {
       retryable: true,
     });
   }

@@ -10,7 +10,7 @@ import type { StandingChange } from '../ledger/reflection-standing.ts';
 import type { RunState } from '../domain/run-state.ts';
 
 /** A log, or why there is none. */
-interface StepLogText {
+export interface StepLogText {
   readonly step: string;
   readonly lines: string;
   readonly problem: 'disabled' | 'gone' | 'no_step' | 'denied' | 'silent' | null;

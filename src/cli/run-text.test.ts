@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RunView } from '../ledger/find-runs.ts';
-import type { RunDetails } from '../ledger/run-details.ts';
-import { runDetails, runListing } from './run-text.ts';
+import { runListing } from './run-text.ts';
 import { columnsOf } from '../base/text-columns.ts';
 import { screenOf } from './screen.ts';
 
@@ -68,49 +67,6 @@ const RUNS: readonly RunView[] = [
     finishedAt: at(1),
   },
 ];
-const DETAILS: RunDetails = {
-  ...RUN,
-  state: 'failed',
-  reason: 'build: Error (exit code 2)',
-  finishedAt: at(10),
-  retryOf: '9a61c254-a07f-4ebd-8c15-3c4d5e6f7081',
-  request: {
-    workflowTemplate: 'facteur-dispatch',
-    serviceAccount: '',
-    parameters: { action: 'plan', objective: 'Ship the sandbox' },
-  },
-  approvals: [],
-  events: [
-    { at: at(125), type: 'state.change', actor: 'facteur', payload: { to: 'queued', door: 'discord' } },
-    { at: at(124), type: 'state.change', actor: 'facteur', payload: { from: 'queued', to: 'submitted' } },
-    { at: at(10), type: 'state.change', actor: 'facteur', payload: { from: 'running', to: 'failed' } },
-    { at: at(9), type: 'tests.failed', actor: 'run', payload: { count: 2 } },
-  ],
-  retriedBy: '',
-  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
-  links: {
-    workflow: 'https://argo.example.com/workflows/argo/plan-20261128-120800-4f9a1c?uid=7a1c',
-    message: 'https://discord.com/channels/1/2/3',
-  },
-};
-
-const SCREENS = [
-  ['80 columns', { width: 80, colour: false }],
-  ['120 columns', { width: 120, colour: false }],
-  ['80 columns in colour', { width: 80, colour: true }],
-  ['a file', { width: undefined, colour: false }],
-] as const;
-
-test('runs are shown as these screens show them', async () => {
-  const shown = SCREENS.map(
-    ([what, screen]) =>
-      `=== ${what}\n${runListing(RUNS, false, { ...screen, now: NOW })}\n${runDetails(DETAILS, { ...screen, now: NOW })}`,
-  );
-  const wide = `=== wide\n${runListing(RUNS, true, { width: 80, colour: false, now: NOW })}`;
-  const text = [...shown, wide].join('\n').replaceAll('\u001b', '<ESC>');
-  await expect(text).toMatchFileSnapshot('../../test/fixtures/terminal/runs.txt');
-});
-
 test.each([80, 100, 120, 200])('no line of a list is longer than a screen of %d columns', (width) => {
   const lines = runListing(RUNS, false, { width, colour: false, now: NOW }).split('\n');
   expect(lines.filter((line) => columnsOf(line) > width)).toEqual([]);

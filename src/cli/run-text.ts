@@ -57,10 +57,10 @@ function columnsFor(now: Date): readonly Column<RunView>[] {
     { heading: 'DOOR', text: ({ door }) => door, when: 'roomy' },
     { heading: 'USER', text: ({ userId }) => userId, when: 'wide' },
     { heading: 'REQUEST', text: requestText, flexible: true },
-    { heading: 'WORKFLOW', text: ({ workflowName }) => workflowName, when: 'roomy' },
+    { heading: 'REASON', text: ({ reason }) => reason, when: 'roomy', flexible: true },
+    { heading: 'WORKFLOW', text: ({ workflowName }) => workflowName, when: 'ample' },
     { heading: 'NAMESPACE', text: ({ namespace }) => namespace, when: 'wide' },
     { heading: 'ID', text: ({ runId }) => runId, when: 'wide' },
-    { heading: 'REASON', text: ({ reason }) => reason, when: 'wide' },
   ];
 }
 
@@ -120,7 +120,7 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
 }
 
 /** `via Discord`. */
-function viaDoor(door: string): string {
+export function viaDoor(door: string): string {
   return `via ${doorName(door) ?? door}`;
 }
 
@@ -132,6 +132,6 @@ function eventCells({ at, type, actor, payload }: RunEvent, since: Date): readon
 }
 
 /** `2026-11-28 12:00:03 UTC`. */
-function utc(moment: Date): string {
+export function utc(moment: Date): string {
   return `${moment.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Clock } from '../base/clock.ts';
 import { pause } from '../base/timer.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -6,7 +6,7 @@ import { RUN_STATES, type RunState } from '../domain/run-state.ts';
 import type { RunFilter, RunView } from '../ledger/find-runs.ts';
 import type { CliIo } from './io.ts';
 import { formatOf, listOutput, withListOutput, type OutputOptions } from './output.ts';
-import { positive } from './option-pairs.ts';
+import { positive, wordsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import type { RunStore } from './run-store.ts';
@@ -66,14 +66,11 @@ export function registerList(
 ): void {
   withListOutput(withStoreOptions(runs.command('list')))
     .description('list runs, newest first')
-    .option(
-      '--state <states>',
-      `only these states, separated by commas: live (queued, submitted or running), ${RUN_STATES.join(', ')}`,
-    )
+    .addOption(wordsOption('--state <states>', 'only these states, separated by commas', ['live', ...RUN_STATES]))
     .option('--command <name>', 'only this command')
     .option('--user <id>', 'only this user')
     .option('--since <when>', 'only runs accepted since then: 30m, 12h, 7d, or a time such as 2026-11-28T12:00:00Z')
-    .option('--door <door>', 'only this door: discord, http, kafka, api or cli')
+    .addOption(new Option('--door <door>', 'only this door').choices(['discord', 'http', 'kafka', 'api', 'cli']))
     .option('--grep <text>', 'only runs with this text in the request, the reason or a name')
     .option('--limit <n>', 'maximum number to show', '20')
     .option('--before <run>', `continue after this run, the last of the previous page (${REFERENCE})`)
@@ -87,8 +84,8 @@ Examples:
   facteur runs list --json runId,state,reason | jq .
   facteur runs retry $(facteur runs list --state failed --since 1h -o name)
 
---door and --grep search only the newest 10,000 runs that match the other
-filters.`,
+live means queued, submitted or running. --door and --grep search only the
+newest 10,000 runs that match the other filters.`,
     )
     .action((options: ListOptions) =>
       deps.withStore(io, { options }, async (store) => {

@@ -3,9 +3,9 @@ import { FacteurError } from '../base/errors.ts';
 import { pause } from '../base/timer.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { CliIo } from './io.ts';
-import { oneOutput, withOutput, type OutputOptions } from './output.ts';
+import { itemOutput, oneOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
-import type { RunStore } from './run-store.ts';
+import type { RunStore, StepLogText } from './run-store.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
 
@@ -19,6 +19,12 @@ const NO_LOG = {
   denied: 'facteur has no permission to read pods/log',
   silent: 'the cluster does not respond',
 } as const;
+
+const PERMANENT: ReadonlySet<StepLogText['problem']> = new Set(['disabled', 'denied']);
+
+function noLog(problem: keyof typeof NO_LOG): FacteurError {
+  return new FacteurError('run.no_log', `no log: ${NO_LOG[problem]}`, { retryable: false });
+}
 
 type LogOptions = StoreOptions & OutputOptions & { readonly follow?: boolean };
 
@@ -40,12 +46,12 @@ Examples:
       withStore(io, { options }, async (store) => {
         const { runId } = await requireRun(store, reference);
         if (options.follow === true) {
-          await follow({ runId, step: step ?? '' }, store, io);
+          await follow({ runId, step: step ?? '' }, options, { store, io });
           return;
         }
         const log = await store.readLog(runId, step ?? '');
         if (log.problem !== null) {
-          throw new FacteurError('run.no_log', `no log: ${NO_LOG[log.problem]}`, { retryable: false });
+          throw noLog(log.problem);
         }
         io.stdout.write(oneOutput(log, options, { name: () => log.step, text: () => logText(log.lines) }));
       }),
@@ -54,8 +60,8 @@ Examples:
 
 async function follow(
   { runId, step }: { readonly runId: string; readonly step: string },
-  store: RunStore,
-  io: CliIo,
+  options: OutputOptions,
+  { store, io }: { readonly store: RunStore; readonly io: CliIo },
 ): Promise<void> {
   const stop = AbortSignal.any([io.signal, io.outputClosed]);
   let shown = { step: '', lines: '' };
@@ -65,9 +71,21 @@ async function follow(
     const log = await store.readLog(runId, step);
     const before = log.step === shown.step ? shown.lines : '';
     const more = log.problem === null ? addedLines(before, log.lines) : '';
-    io.stdout.write((log.step === shown.step || more === '' ? '' : `==> ${printable(log.step)} <==\n`) + logText(more));
-    shown = more === '' ? shown : { step: log.step, lines: log.lines };
+    if (more !== '') {
+      const heading = log.step === shown.step ? '' : `==> ${printable(log.step)} <==\n`;
+      const shape = { name: () => log.step, text: () => heading + logText(more) };
+      io.stdout.write(itemOutput({ step: log.step, lines: more }, options, shape));
+      shown = { step: log.step, lines: log.lines };
+    }
+    requireHope(log, isOver && shown.step === '');
     await (isOver ? Promise.resolve() : pause(FOLLOW_MS, stop));
+  }
+}
+
+/** A step that has no log yet may have one later; other problems stay. @throws FacteurError `run.no_log` */
+function requireHope({ problem }: StepLogText, wasLastChance: boolean): void {
+  if (problem !== null && (wasLastChance || PERMANENT.has(problem))) {
+    throw noLog(problem);
   }
 }
 

@@ -5,7 +5,7 @@ import { pause } from '../base/timer.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import type { CliIo } from './io.ts';
-import { formatOf, withOutput, type OutputOptions } from './output.ts';
+import { itemOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import { requestText, shortId, stateText, tookText } from './run-text.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
@@ -37,7 +37,7 @@ Examples:
         let said = '';
         while (!stop.aborted) {
           const line = changeLine(run, options, clock.now());
-          io.stdout.write(line === said ? '' : `${line}\n`);
+          io.stdout.write(line === said ? '' : line);
           said = line;
           if (isFinished(run.state)) {
             return judged(run);
@@ -50,12 +50,10 @@ Examples:
 }
 
 function changeLine(run: RunView, options: OutputOptions, now: Date): string {
-  if (formatOf(options) !== 'text') {
-    return JSON.stringify(run);
-  }
   const took = isFinished(run.state) ? tookText(run, now) : '';
   const parts = [shortId(run.runId), requestText(run), stateText(run), took === '' ? '' : `after ${took}`, run.reason];
-  return printable(parts.filter((part) => part !== '').join('  '));
+  const text = () => `${printable(parts.filter((part) => part !== '').join('  '))}\n`;
+  return itemOutput(run, options, { name: ({ runId }) => runId, text });
 }
 
 function judged({ runId, state }: RunView): void {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Clock } from '../base/clock.ts';
 import { isFinished } from '../domain/run-state.ts';
+import type { RunView } from '../ledger/find-runs.ts';
 import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
 import type { CliIo } from './io.ts';
 import { oneOutput, withOutput, type OutputOptions } from './output.ts';
@@ -70,7 +71,14 @@ Examples:
     .action((references: string[], options: StoreOptions & ChangeOptions & { readonly by?: string }) =>
       withStore(io, { options }, async (store) => {
         const targets = await requireRuns(store, references);
-        const change = { targets, verb: 'cancel', noun: 'run', nameOf: namedRun };
+        const change = {
+          targets,
+          verb: 'cancel',
+          noun: 'run',
+          nameOf: namedRun,
+          obstacle: cancelObstacle,
+          idOf: ({ runId }: RunView) => runId,
+        };
         await changeEach(
           {
             ...change,
@@ -101,14 +109,22 @@ Examples:
     .action((references: string[], options: StoreOptions & ChangeOptions) =>
       withStore(io, { options, plans: true }, async (store) => {
         const targets = await requireRuns(store, references);
-        const change = { targets, verb: 'retry', noun: 'run', nameOf: namedRun };
+        const change = {
+          targets,
+          verb: 'retry',
+          noun: 'run',
+          nameOf: namedRun,
+          obstacle: retryObstacle,
+          idOf: ({ runId }: RunView) => runId,
+        };
         await changeEach(
           {
             ...change,
             apply: async ({ runId }) => {
               const receipt = await store.retry(runId);
               const word = receipt.duplicate ? 'was already retried as run' : 'is retried as run';
-              return { line: `run ${printable(runId)} ${word} ${printable(receipt.runId)}`, result: receipt };
+              const line = `run ${printable(runId)} ${word} ${printable(receipt.runId)}`;
+              return { line, result: receipt, newId: receipt.runId };
             },
           },
           options,
@@ -116,4 +132,15 @@ Examples:
         );
       }),
     );
+}
+
+function cancelObstacle({ state }: RunView): string | undefined {
+  return isFinished(state) ? `it has already ended: ${state}` : undefined;
+}
+
+function retryObstacle({ state }: RunView): string | undefined {
+  if (!isFinished(state)) {
+    return `it is ${state}; cancel it first`;
+  }
+  return state === 'succeeded' ? 'it succeeded' : undefined;
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
 import type { CliIo } from './io.ts';
-import { collectPair, listItems } from './option-pairs.ts';
+import { listItems, pairsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
 import { post, urlOption } from './send-post.ts';
 import {
@@ -58,7 +58,7 @@ export function registerSendCommand(send: Command, io: CliIo, deps: PlayDeps): v
       '\nExamples:\n  facteur send command plan --option objective="Try it" --discord http://127.0.0.1:PORT',
     )
     .addOption(urlOption())
-    .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
+    .addOption(pairsOption('--option', 'an option, or a field of the form'))
     .option('--user <id>', 'the user who sends it', '200000000000000001')
     .option('--roles <ids>', 'role ids of the user, separated by commas', listItems, [])
     .addOption(

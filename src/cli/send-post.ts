@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { errorMessage, FacteurError } from '../base/errors.ts';
+import { FacteurError, fetchProblem } from '../base/errors.ts';
 import type { CliIo } from './io.ts';
 
 export interface PostAnswer {
@@ -21,11 +21,6 @@ function toHttpUrl(text: string): URL {
     throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:8080.');
   }
   return url;
-}
-
-/** Why a `fetch` failed: its own message only says that it did. */
-export function fetchProblem(error: unknown): string {
-  return errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
 }
 
 const TIMEOUT_MS = 30_000;

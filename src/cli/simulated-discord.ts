@@ -1,8 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
-import { FacteurError } from '../base/errors.ts';
+import { FacteurError, fetchProblem } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
 import type { CliIo } from './io.ts';
-import { fetchProblem } from './send-post.ts';
 
 /** The result of an interaction with the simulated Discord. */
 interface PlayedExchange {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Secret } from '../base/secret.ts';
 import { apiClient } from '../clients/facteur/client.ts';
+import { formatFault } from '../config/fault.ts';
 import { apiStore } from './api-store.ts';
 import type { CliIo } from './io.ts';
 import type { WithLedger } from './ledger-access.ts';
@@ -8,6 +9,7 @@ import { ledgerStore } from './ledger-store.ts';
 import { UsageError } from './program.ts';
 import type { RunStore } from './run-store.ts';
 import { withConfigOption } from './serve.ts';
+import { printable } from './table.ts';
 
 /** Where the store is, as the options say. */
 export interface StoreOptions {
@@ -40,6 +42,7 @@ export function storeAccess(withLedger: WithLedger): WithStore {
     if (server === '') {
       return withLedger(io, { configPath: options.config, plans }, (access) => work(ledgerStore(access)));
     }
+    await warnOfUnknownVariables(io);
     const token = options.token ?? io.env['FACTEUR_TOKEN'] ?? '';
     const call = apiClient({
       server: serverUrl(server),
@@ -50,6 +53,22 @@ export function storeAccess(withLedger: WithLedger): WithStore {
     return work(apiStore(call));
   };
 }
+
+/** Beside the ledger, the configuration warns of them. Its keys are loaded only if there is another variable. */
+async function warnOfUnknownVariables(io: CliIo): Promise<void> {
+  const others = Object.keys(io.env).filter((name) => name.startsWith('FACTEUR_') && !OWN_VARIABLES.has(name));
+  if (others.length > 0) {
+    const [{ listKeys }, { unknownVariables }] = await Promise.all([
+      import('../config/keys.ts'),
+      import('../config/environment.ts'),
+    ]);
+    for (const fault of unknownVariables(listKeys(), io.env)) {
+      io.stderr.write(`facteur: warning: ${printable(formatFault(fault))}\n`);
+    }
+  }
+}
+
+const OWN_VARIABLES: ReadonlySet<string> = new Set(['FACTEUR_SERVER', 'FACTEUR_TOKEN', 'FACTEUR_CONFIG_FILE']);
 
 /** The error does not quote the value, which may contain a secret. */
 function serverUrl(text: string): URL {

@@ -1,6 +1,6 @@
 import { FacteurError } from '../base/errors.ts';
 import { isFinished } from '../domain/run-state.ts';
-import { collectPair, listItems } from './option-pairs.ts';
+import { listItems, pairsOption } from './option-pairs.ts';
 import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
@@ -18,7 +18,7 @@ export function submitCommand(withStore: WithStore): RegisterCommand {
     withOutput(withStoreOptions(program.command('submit')))
       .argument('<command>', 'the slash command, without the slash')
       .description('run a command, by the same rules as in Discord')
-      .option('--option <name=value>', 'an option, or a field of the form; repeatable', collectPair)
+      .addOption(pairsOption('--option', 'an option, or a field of the form'))
       .option('--user <id>', 'id of the Discord user for whom it runs', '')
       .option('--roles <ids>', 'role ids of the user, separated by commas', listItems, [])
       .addHelpText(
@@ -54,5 +54,6 @@ function withDetails(error: unknown): unknown {
     return error;
   }
   const { code, message, details, retryable } = error;
-  return new FacteurError(code, `${message}: ${details}`, { retryable, cause: error });
+  const help = code.endsWith('.unknown_command') ? '; "facteur commands list" lists the commands' : '';
+  return new FacteurError(code, `${message}: ${details}${help}`, { retryable, cause: error });
 }

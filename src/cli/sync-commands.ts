@@ -5,7 +5,9 @@ import type { CommandDefinition } from '../domain/command.ts';
 import type { Difference, Step } from '../entry/discord/registration-diff.ts';
 import { applyStep, patiently, readPlan, type Patience } from '../entry/discord/registration-sync.ts';
 import { registrationsIn } from '../entry/discord/registration.ts';
+import { counted } from '../presentation/counted.ts';
 import type { CliIo } from './io.ts';
+import { formatOf, itemOutput, type OutputOptions } from './output.ts';
 import { printable } from './table.ts';
 
 interface Sync {
@@ -16,6 +18,8 @@ interface Sync {
   readonly guildId: string | undefined;
   readonly dryRun: boolean;
   readonly prune: boolean;
+  /** How each step is printed. */
+  readonly output: OutputOptions;
 }
 
 /** The longest wait for a rate limit, in milliseconds; a longer one is reported instead. */
@@ -23,21 +27,29 @@ const MAX_WAIT_MS = 120_000;
 
 /** Brings Discord's registration in line with the commands, and prints each step when it is done. */
 export async function syncCommands(task: Sync, commands: Readonly<Record<string, CommandDefinition>>): Promise<void> {
-  const { io, client, timer, guildId, dryRun, prune } = task;
+  const { io, client, timer, guildId, dryRun, prune, output } = task;
   const patience: Patience = {
     timer,
     signal: io.signal,
     maxWaitMs: MAX_WAIT_MS,
     onWait: (ms) => io.stderr.write(`Discord asks to wait ${Math.ceil(ms / 1000)} s\n`),
   };
-  io.stdout.write(`${guildId === undefined ? 'global commands' : `commands of server ${guildId}`}\n`);
+  // Around the steps there are words for people.
+  const say = (text: string): void => {
+    io.stdout.write(formatOf(output) === 'text' ? text : '');
+  };
+  const show = (difference: Difference): void => {
+    const shape = { name: () => difference.name, text: () => lineOf(difference, prune) };
+    io.stdout.write(itemOutput(recordOf(difference, prune), output, shape));
+  };
+  say(`${guildId === undefined ? 'global commands' : `commands of server ${guildId}`}\n`);
   const { differences, steps, noRoom } = await patiently(patience, () =>
     readPlan(client, guildId, registrationsIn(commands, guildId), () => () => prune),
   );
-  io.stdout.write(elsewhere(commands, guildId));
+  say(elsewhere(commands, guildId));
   const undone = [...steps, ...noRoom];
   for (const difference of differences.filter((each) => !undone.some((step) => step === each))) {
-    io.stdout.write(lineOf(difference, prune));
+    show(difference);
   }
   for (const [index, step] of steps.entries()) {
     if (!dryRun) {
@@ -45,7 +57,7 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
         throw index === 0 ? error : stopped(error, index, [...steps.slice(index), ...noRoom]);
       });
     }
-    io.stdout.write(lineOf(step, prune));
+    show(step);
   }
   if (noRoom.length > 0) {
     const names = noRoom.map(({ name }) => `/${printable(name)}`).join(', ');
@@ -53,7 +65,7 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
     const message = `Discord takes only 100 commands; ${count(dryRun ? 0 : steps.length)} made, no room for ${names}${hint}`;
     throw new FacteurError('commands.no_room', message, { retryable: false });
   }
-  io.stdout.write(`${summary(steps.length, dryRun)}\n`);
+  say(`${summary(steps.length, dryRun)}\n`);
 }
 
 /** The commands that are not registered here because their template names other servers, one line each. */
@@ -88,6 +100,13 @@ function lineOf(difference: Difference, prune: boolean): string {
   }
 }
 
+/** For programs. */
+function recordOf(difference: Difference, prune: boolean): object {
+  const { kind, name } = difference;
+  const action = { create: 'create', change: 'change', same: 'none', foreign: prune ? 'delete' : 'keep' }[kind];
+  return { name, action, ...(difference.kind === 'change' ? { changes: difference.changes } : {}) };
+}
+
 function summary(changes: number, dryRun: boolean): string {
   if (changes === 0) {
     return 'nothing to change';
@@ -96,5 +115,5 @@ function summary(changes: number, dryRun: boolean): string {
 }
 
 function count(changes: number): string {
-  return changes === 1 ? '1 change' : `${changes} changes`;
+  return counted(changes, 'change');
 }

@@ -43,12 +43,13 @@ function loaders(build: BuildVersion): Readonly<Record<string, () => Promise<Reg
       return migrateCommand(applyMigrations);
     },
     runs: async () => (await import('./runs.ts')).runsCommand(await withStore(build), systemClock),
-    'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand(await withStore(build)),
+    'dead-letters': async () =>
+      (await import('./dead-letters.ts')).deadLettersCommand(await withStore(build), systemClock),
     submit: async () => (await import('./submit.ts')).submitCommand(await withStore(build)),
-    refusals: async () => (await import('./refusals.ts')).refusalsCommand(await withStore(build)),
+    refusals: async () => (await import('./refusals.ts')).refusalsCommand(await withStore(build), systemClock),
     knowledge: async () =>
       (await import('./knowledge.ts')).knowledgeCommand(await withStore(build), await withLedger(build)),
-    approvals: async () => (await import('./approvals.ts')).approvalsCommand(await withStore(build)),
+    approvals: async () => (await import('./approvals.ts')).approvalsCommand(await withStore(build), systemClock),
     report: async () => (await import('./report.ts')).reportCommand({ timer: systemTimer, random: Math.random }),
     maintain: async () => (await import('./maintain.ts')).maintainCommand(await withLedger(build)),
     commands: async () =>

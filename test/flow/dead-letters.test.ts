@@ -159,7 +159,7 @@ describe('from the terminal', () => {
     await keepDeadLetter(db, letter);
     const id = await letterId();
     const { stdout } = await facteur.cli('dead-letters', 'show', id);
-    expect(stdout).toMatch(/reason: +invalid payload: not a CommandEvent\\u000ain protobuf/);
+    expect(stdout).toMatch(/reason +invalid payload: not a CommandEvent\\u000ain protobuf/);
     expect(stdout).toContain('application/x-protobuf');
     expect(stdout).not.toContain('\u001b');
     const json = JSON.parse((await facteur.cli('dead-letters', 'show', id, '--json')).stdout);

@@ -71,7 +71,7 @@ describe('facteur knowledge refresh', () => {
     const query = { embedding: vector(1, 1), embeddingVersion: 'm@2', limit: 1 };
     expect(await searchReflections(db, query)).toMatchObject([{ content: 'A rocket.' }]);
     const again = await facteur.cli('knowledge', 'refresh');
-    expect(again.stdout).toBe('0 reflections were embedded as m@2, 0 are left\n');
+    expect(again.stdout).toBe('0 reflections embedded as m@2, 0 left\n');
   });
 
   test('leaves out a text that cannot be embedded, and fails when none can', async () => {
@@ -83,7 +83,7 @@ describe('facteur knowledge refresh', () => {
     const facteur = await startFacteur({ db, env });
     await seedReflections(db, [{ content: 'One.' }, { content: 'Poison.' }, { content: 'Two.' }]);
     const { stdout } = await facteur.cli('knowledge', 'refresh');
-    expect(stdout).toBe('2 reflections were embedded as m@2, 1 are left\n');
+    expect(stdout).toBe('2 reflections embedded as m@2, 1 left\n');
     isDown = true;
     expect(await facteur.cli('knowledge', 'refresh')).toMatchObject({
       code: 1,

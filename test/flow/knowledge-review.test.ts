@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect } from 'vitest';
-import type { RunState } from '../../src/domain/run-state.ts';
-import { recordRun } from '../../src/ledger/record-run.ts';
-import { recordRetrieval } from '../../src/ledger/retrievals.ts';
 import { callApi } from '../support/api.ts';
 import type { Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
-import { LEARNING, setState, standingOf, startTask, teach } from '../support/knowledge.ts';
+import { LEARNING, seedRuns, setState, standingOf, startTask, teach } from '../support/knowledge.ts';
 import { db, test } from '../support/ledger-fixture.ts';
-import { forceState, newRun } from '../support/runs.ts';
 
 const UNTRUSTING = { ...LEARNING, FACTEUR_KNOWLEDGE_TRUSTED_REPOSITORIES: '' };
 const LESSON = 'Mend the rocket with the torque wrench.';
@@ -40,7 +36,7 @@ describe('facteur knowledge trust', () => {
     const { code, stdout } = await facteur.cli('knowledge', 'trust', reflectionId, '--reason', 'I read it');
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      new RegExp(`${reflectionId} +quarantined → trusted +failure_postmortem +acme/rocket +${runId}`),
+      new RegExp(`${reflectionId} +quarantined → trusted +failure_postmortem +acme/rocket +${runId.slice(0, 8)}`),
     );
     expect(await standingOf(db, reflectionId)).toEqual({ state: 'trusted', reason: 'I read it', by: 'an operator' });
     expect((await startTask(facteur, 'gh-3')).received?.reflections).toHaveLength(1);
@@ -88,7 +84,7 @@ describe('facteur knowledge retire', () => {
     expect(stdout).toMatch(new RegExp(`^${first} +trusted → retired`, 'm'));
     expect(stdout).toMatch(new RegExp(`^└ ${second} +trusted → quarantined`, 'm'));
     expect(stdout).toMatch(new RegExp(`^└ ${third} +trusted {2}`, 'm'));
-    expect(stdout).toContain('2 descendants were not retired');
+    expect(stdout).toContain('2 descendants not retired');
     expect(await standingOf(db, second)).toMatchObject({ reason: 'its run received a reflection that was retired' });
     const next = await startTask(facteur, 'gh-9');
     expect(next.received?.reflections.map(({ id }) => id)).toEqual([third]);
@@ -133,37 +129,14 @@ test('over /v1: tokens that may operate decide, and are on record; a workflow de
   expect(answer).toMatchObject({ status: 404, body: { code: 'reflection_not_found' } });
 });
 
-/** Runs of one command in one repository, with what was decided for them and how they ended. */
-async function seedRuns(
-  strategy: 'retrieve' | 'holdout' | 'nothing_similar',
-  states: Partial<Record<RunState, number>>,
-  reflectionId?: string,
-): Promise<void> {
-  for (const [state, count] of Object.entries(states)) {
-    for (let index = 0; index < count; index += 1) {
-      const { runId } = await recordRun(db, { run: newRun({ command: 'implementation' }), claim: true });
-      await recordRetrieval(db, {
-        runId,
-        strategy,
-        repository: 'acme/rocket',
-        askedBy: '',
-        uses: reflectionId === undefined ? [] : [{ reflectionId, place: 1, similarity: 0.5 }],
-        composition: null,
-        log: null,
-      });
-      await forceState(db, runId, state as RunState);
-    }
-  }
-}
-
 test('facteur knowledge stats compares runs that received reflections with those held out', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   expect((await facteur.cli('knowledge', 'stats')).stdout).toBe(
     'reflections: 0 trusted, 0 quarantined, 0 retired\n\nno runs looked for reflections\n',
   );
-  await seedRuns('retrieve', { succeeded: 9, failed: 1, canceled: 2, lost: 1 });
-  await seedRuns('holdout', { succeeded: 2, failed: 2, error: 1 });
-  await seedRuns('nothing_similar', { failed: 1 });
+  await seedRuns(db, 'retrieve', { succeeded: 9, failed: 1, canceled: 2, lost: 1 });
+  await seedRuns(db, 'holdout', { succeeded: 2, failed: 2, error: 1 });
+  await seedRuns(db, 'nothing_similar', { failed: 1 });
   const stats: Json = JSON.parse((await facteur.cli('knowledge', 'stats', '--json')).stdout);
   expect(stats.groups).toMatchObject([
     {
@@ -176,9 +149,9 @@ test('facteur knowledge stats compares runs that received reflections with those
     },
   ]);
   const { stdout } = await facteur.cli('knowledge', 'stats');
-  expect(stdout).toContain('90 % of 10 (9; 60 % to 98 %)');
-  expect(stdout).toContain('50 % of 4 (2; 15 % to 85 %)');
-  expect(stdout).toMatch(/\+40 \(−\d+ to \+\d+, may be chance\)/);
+  expect(stdout).toMatch(
+    /^implementation {2}acme\/rocket {2}90 % of 10 \(60 to 98\) {2}50 % of 4 \(15 to 85\) {2}\+40 \(−\d+ to \+\d+\), may be chance {2}0 % of 1$/m,
+  );
 });
 
 test('maintenance retires what did harm, once it is certain; a person may trust it again', async () => {
@@ -186,14 +159,14 @@ test('maintenance retires what did harm, once it is certain; a person may trust 
   const bad = await teach(facteur, 'gh-1', LESSON);
   const good = await teach(facteur, 'gh-2', 'Mend the rocket slowly.');
   await facteur.cli('knowledge', 'trust', bad.reflectionId, good.reflectionId);
-  await seedRuns('holdout', { succeeded: 30, failed: 10 });
-  await seedRuns('retrieve', { succeeded: 1, failed: 6 }, bad.reflectionId);
-  await seedRuns('retrieve', { succeeded: 9, failed: 3 }, good.reflectionId);
+  await seedRuns(db, 'holdout', { succeeded: 30, failed: 10 });
+  await seedRuns(db, 'retrieve', { succeeded: 1, failed: 6 }, bad.reflectionId);
+  await seedRuns(db, 'retrieve', { succeeded: 9, failed: 3 }, good.reflectionId);
   expect((await facteur.cli('maintain')).stdout).toContain('0 reflections retired');
-  await seedRuns('retrieve', { failed: 3 }, bad.reflectionId);
-  expect((await facteur.cli('maintain', '--dry-run')).stdout).toContain('1 reflections would be retired');
+  await seedRuns(db, 'retrieve', { failed: 3 }, bad.reflectionId);
+  expect((await facteur.cli('maintain', '--dry-run')).stdout).toContain('1 reflection would be retired');
   expect(await standingOf(db, bad.reflectionId)).toMatchObject({ state: 'trusted' });
-  expect((await facteur.cli('maintain')).stdout).toContain('1 reflections retired');
+  expect((await facteur.cli('maintain')).stdout).toContain('1 reflection retired');
   expect(await standingOf(db, bad.reflectionId)).toEqual({
     state: 'retired',
     reason: expect.stringMatching(/^1 of 10 runs that received it succeeded/),

@@ -135,7 +135,7 @@ test('refusals are listed, newest first, a page at a time, and no control charac
     expect((await facteur.send(event({ interactionId: id, user: { id: user } }))).status).toBe(403);
   }
   const { stdout } = await facteur.cli('refusals', 'list');
-  expect(stdout).toMatch(/^ID +AT \(UTC\) +DOOR +COMMAND +USER +REASON\n\d+ .* http +plan +2\\u001b.*\n\d+ .* 1 .*\n$/);
+  expect(stdout).toMatch(/^ID +AGE +DOOR +COMMAND +USER +REASON\n\d+ .* http +plan +2\\u001b.*\n\d+ .* 1 .*\n$/);
   const page = async (...args: string[]) =>
     (await facteur.cli('refusals', 'list', '--json', '--limit', '1', ...args)).stdout;
   const newest = JSON.parse(await page());

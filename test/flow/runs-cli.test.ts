@@ -5,7 +5,6 @@ import type { Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { event } from '../support/messages.ts';
 import { forceState, newRun } from '../support/runs.ts';
-import { serveHttp } from '../support/serve-http.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
@@ -164,9 +163,13 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(chosen.stdout).toBe('{"deliveryId":"new","title":"Ship the Sandbox"}\n');
     expect((await cli('runs', 'list', '-o', 'name', '--limit', '1')).stdout).toMatch(/^[-0-9a-f]{36}\n$/);
     expect((await cli('runs', 'list', '-o', 'yaml', '--limit', '1')).stdout).toContain('  title: Ship the Sandbox\n');
+    expect((await cli('runs', 'list', '-o', 'yaml', '--json', 'title', '--limit', '1')).stdout).toBe(
+      '- title: Ship the Sandbox\n',
+    );
     for (const args of [
       ['--json', 'runId,nope'],
       ['--since', 'soon'],
+      ['--door', 'window'],
       ['-o', 'xml'],
     ]) {
       expect({ args, code: (await cli('runs', 'list', ...args)).code }).toEqual({ args, code: 2 });
@@ -182,6 +185,11 @@ describe.each(STORES)('on %s', (_store, on) => {
     }
     const dry = await cli('runs', 'cancel', '--dry-run', 'd1', 'd2');
     expect(dry.stdout).toMatch(/^would cancel run [0-9a-f]{8} \(\/plan.*\)\nwould cancel run .*\n$/);
+    const named = await cli('runs', 'cancel', '--dry-run', '-o', 'name', 'd1', 'd2');
+    expect(named.stdout).toMatch(/^(?:[-0-9a-f]{36}\n){2}$/);
+    expect((await cli('runs', 'cancel', '--dry-run', '-o', 'yaml', 'd1', 'd2')).stdout).toMatch(
+      /^---\ndryRun: true\nid: .*\nname: .*\n---\ndryRun: true\n/,
+    );
     const { runId } = (await facteur.send(event({ interactionId: 'd3' }))).body;
     await forceState(db, runId, 'failed');
     const { code, stdout, stderr } = await cli('runs', 'retry', 'd1', 'd3', 'd3');
@@ -208,6 +216,8 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect((await watching).stdout).toMatch(/\/plan Ship it {2}failed.*\n$/);
     await forceState(db, runId, 'succeeded');
     expect((await cli('runs', 'watch', runId)).code).toBe(0);
+    expect((await cli('runs', 'watch', runId, '-o', 'name')).stdout).toBe(`${runId}\n`);
+    expect((await cli('runs', 'watch', runId, '-o', 'yaml')).stdout).toMatch(/^---\nrunId: /);
   });
 
   test('a run is shown and opened with links to its workflow and its trace', async () => {
@@ -320,80 +330,5 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(lines((await cli('refusals', 'list', '--json', '--user', '1')).stdout)).toEqual([found[1]]);
     expect(lines((await cli('refusals', 'list', '--json', '--before', found[0]?.id)).stdout)).toEqual([found[1]]);
     expect((await cli('refusals', 'list', '--command', 'review')).stdout).toBe('no refusals\n');
-  });
-});
-
-describe('on a server', () => {
-  const SECRET = 'secret-token-of-mine';
-
-  test('more runs than one page holds are all listed', async () => {
-    const facteur = await startFacteur({ db, roles: ['http'] });
-    for (let count = 0; count < 501; count += 1) {
-      await recordRun(db, { run: newRun(), claim: true });
-    }
-    const run = await facteur.cliWith(
-      { FACTEUR_SERVER: `${facteur.url}/` },
-      'runs',
-      'list',
-      '--json',
-      '--limit',
-      '600',
-    );
-    expect(new Set(lines(run.stdout).map(({ runId }) => runId)).size).toBe(501);
-  });
-
-  test('the token is printed by nothing, whatever goes wrong', async () => {
-    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
-    const list = ['runs', 'list'];
-    const failing: readonly (readonly string[])[] = [
-      [...list, '--server', facteur.url, '--token', SECRET],
-      [...list, '--server', facteur.url, '--token', `${SECRET}\nx`],
-      [...list, '--server', 'http://127.0.0.1:1', '--token', SECRET],
-      [...list, '--server', `http://user:${SECRET}@127.0.0.1:1`],
-      [...list, '--server', facteur.url, '--token', SECRET, '--limit', '0'],
-      ['--debug', ...list, '--server', facteur.url, '--token', SECRET],
-    ];
-    for (const args of failing) {
-      const { code, stdout, stderr } = await facteur.cli(...args);
-      expect(code).not.toBe(0);
-      expect(stderr).not.toBe('');
-      expect(stdout + stderr + facteur.log.join('')).not.toContain(SECRET);
-    }
-  });
-
-  test.each<[string, number, string]>([
-    ['--server facteur', 2, '--server: must be an http or https URL'],
-    ['--server URL --token wrong', 1, 'invalid token'],
-    ['--server URL', 1, 'a bearer token is required'],
-    ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
-    ['--server URL/elsewhere', 1, 'the server is no facteur: it answered 404'],
-  ])('%s is told in one line', async (options, code, message) => {
-    const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
-    const args = options.replace('URL', facteur.url).split(' ');
-    const run = await facteur.cli('runs', 'list', ...args);
-    expect(run).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(message) });
-    expect(run.stderr.split('\n')).toHaveLength(2);
-  });
-
-  test.each<[string, number, unknown]>([
-    ['a problem', 403, { code: 'x', detail: 'no \u001b]0;owned\u0007\nfacteur: run is retried' }],
-    ['nothing', 403, null],
-    ['a run', 200, { runs: [{ runId: '\u001b[2J' }], runId: '\u001b[2J', workflowName: '', duplicate: false }],
-  ])('%s from a server moves no cursor and forges no line', async (_what, status, body) => {
-    const facteur = await startFacteur({ db, roles: ['http'] });
-    await using server = await serveHttp((_request, response) => response.writeHead(status).end(JSON.stringify(body)));
-    const { stdout, stderr } = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'retry', 'x');
-    expect(stdout + stderr).toMatch(/^[\P{Cc}]+\n$/u);
-    expect(stderr).not.toContain('Cannot read');
-  });
-
-  test('who cancels is the name of the token', async () => {
-    const facteur = await startFacteur({ db, env: ENV });
-    await facteur.send(event({ interactionId: 'd1' }));
-    const at = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: TOKEN };
-    expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1', '--by', 'me')).code).toBe(2);
-    expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1')).code).toBe(0);
-    const { cancelRequestedBy } = JSON.parse((await facteur.cli('runs', 'show', 'd1', '--json')).stdout);
-    expect(cancelRequestedBy).toBe('api ops');
   });
 });

@@ -1,7 +1,9 @@
 import { expect } from 'vitest';
+import { recordRun } from '../../src/ledger/record-run.ts';
 import { startCluster } from '../support/cluster.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { newRun } from '../support/runs.ts';
 
 test.each(['the ledger', 'a server'])('submit on %s runs a command by the rules of the doors', async (store) => {
   const roles = ['200000000000000002'];
@@ -55,10 +57,28 @@ test.each(['the ledger', 'a server'])('logs and open on %s show what a run did, 
   const log = await cli('runs', 'logs', runId.slice(0, 8));
   expect(log).toMatchObject({ code: 0, stdout: expect.stringContaining('step-1: works\n') });
   expect((await cli('runs', 'logs', '-f', runId)).stdout).toBe(`==> step-1 <==\n${log.stdout}`);
+  expect(JSON.parse((await cli('runs', 'logs', '-f', '-o', 'json', runId)).stdout)).toEqual({
+    step: 'step-1',
+    lines: log.stdout.trimEnd(),
+  });
   expect((await cli('runs', 'logs', runId, 'step-1', '-o', 'name')).stdout).toBe('step-1\n');
+  expect(await cli('submit', 'plan', '--option', 'objective')).toMatchObject({
+    code: 2,
+    stderr: 'facteur: --option: must be name=value, not "objective"\n',
+  });
   expect(await cli('runs', 'logs', runId, 'nope')).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('no log: no step'),
   });
   expect((await cli('runs', 'open', runId)).stdout).toMatch(/^https:\/\/argo\.example\.com\/workflows\/.*\n$/);
+});
+
+test('a log that nobody can read is not followed', async () => {
+  const facteur = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' }, roles: ['http'] });
+  const { runId } = await recordRun(db, { run: newRun(), claim: true });
+  expect(await facteur.cliWith({ FACTEUR_SERVER: facteur.url }, 'runs', 'logs', '-f', runId)).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: 'facteur: no log: the dispatcher is disabled\n',
+  });
 });

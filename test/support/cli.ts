@@ -12,21 +12,25 @@ export interface CliRun {
   readonly bytes: Buffer;
 }
 
-/** Runs one command line in this process, without a terminal. */
+/** What a test gives a command line: without columns there is no terminal. */
+export type CliSurroundings = Partial<Omit<CliIo, 'stdout' | 'stderr'>> & { readonly columns?: number };
+
+/** Runs one command line in this process. */
 export async function runCommandLine(
   args: readonly string[],
   commands: readonly RegisterCommand[],
-  overrides: Partial<CliIo> = {},
+  { columns, ...overrides }: CliSurroundings = {},
 ): Promise<CliRun> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
+  const terminal = columns === undefined ? { isTTY: false } : { isTTY: true, columns };
   const code = await runCli(
     {
       args,
       env: {},
       pid: process.pid,
-      stdout: { write: (text) => out.push(Buffer.from(text)), isTTY: false },
-      stderr: { write: (text) => err.push(Buffer.from(text)), isTTY: false },
+      stdout: { write: (text) => out.push(Buffer.from(text)), ...terminal },
+      stderr: { write: (text) => err.push(Buffer.from(text)), ...terminal },
       readStdin: async () => Buffer.alloc(0),
       readFile: (path) => readFile(path),
       fetch: (url, init) => fetch(url, init),

@@ -84,6 +84,8 @@ export interface Facteur {
   cli(...args: string[]): Promise<CliRun>;
   /** The same with variables, such as FACTEUR_SERVER. */
   cliWith(env: Environment, ...args: string[]): Promise<CliRun>;
+  /** The same on a terminal of this width. */
+  cliOn(columns: number, env: Environment, ...args: string[]): Promise<CliRun>;
 }
 
 /** Starts a whole facteur in this process; it is closed when the test ends. */
@@ -148,12 +150,12 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
     });
   const withStore = storeAccess(withLedger);
   const commands = [
-    runsCommand(withStore, systemClock),
-    deadLettersCommand(withStore),
+    runsCommand(withStore, context.clock),
+    deadLettersCommand(withStore, context.clock),
     submitCommand(withStore),
     maintainCommand(withLedger),
-    approvalsCommand(withStore),
-    refusalsCommand(withStore),
+    approvalsCommand(withStore, context.clock),
+    refusalsCommand(withStore, context.clock),
     knowledgeCommand(withStore, withLedger),
   ];
   return {
@@ -168,6 +170,7 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
     send: (message, headers) => send(intake, message, headers),
     cli: (...args) => runCommandLine(args, commands),
     cliWith: (env, ...args) => runCommandLine(args, commands, { env }),
+    cliOn: (columns, env, ...args) => runCommandLine(args, commands, { columns, env }),
   };
 }
 

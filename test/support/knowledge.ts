@@ -5,9 +5,12 @@ import type { Composition } from '../../src/knowledge/compose.ts';
 import { callApi } from './api.ts';
 import { NAMESPACE, type Json } from './cluster.ts';
 import type { Facteur } from './facteur.ts';
+import type { RunState } from '../../src/domain/run-state.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import { recordRetrieval } from '../../src/ledger/retrievals.ts';
 import { expectRun } from './ledger.ts';
 import { codexTask } from './messages.ts';
-import { forceState } from './runs.ts';
+import { forceState, newRun } from './runs.ts';
 
 /** Reflections are given to every run that may have some, and Codex tasks in `acme/rocket` teach without review. */
 export const LEARNING: Environment = {
@@ -96,4 +99,28 @@ export async function setState(db: Queryable, reflectionId: string, state: strin
     text: `UPDATE facteur.reflection_standing SET state = $2, decided_by = 'a test' WHERE reflection_id = $1`,
     values: [reflectionId, state],
   });
+}
+
+/** Runs of one command in one repository, with what was decided for them and how they ended. */
+export async function seedRuns(
+  db: Queryable,
+  strategy: 'retrieve' | 'holdout' | 'nothing_similar',
+  states: Partial<Record<RunState, number>>,
+  reflectionId?: string,
+): Promise<void> {
+  for (const [state, count] of Object.entries(states)) {
+    for (let index = 0; index < count; index += 1) {
+      const { runId } = await recordRun(db, { run: newRun({ command: 'implementation' }), claim: true });
+      await recordRetrieval(db, {
+        runId,
+        strategy,
+        repository: 'acme/rocket',
+        askedBy: '',
+        uses: reflectionId === undefined ? [] : [{ reflectionId, place: 1, similarity: 0.5 }],
+        composition: null,
+        log: null,
+      });
+      await forceState(db, runId, state as RunState);
+    }
+  }
 }

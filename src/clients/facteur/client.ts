@@ -1,4 +1,4 @@
-import { errorMessage, FacteurError } from '../../base/errors.ts';
+import { FacteurError, fetchProblem } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import { OPERATIONS, type Operations, type Problem } from './operations.ts';
 
@@ -56,7 +56,7 @@ async function send({ token, fetch, signal }: ApiClientSettings, url: URL, init:
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
   } catch (error) {
-    const message = `${url.origin} cannot be reached: ${errorMessage(error)}`;
+    const message = `${url.origin} cannot be reached: ${fetchProblem(error)}`;
     throw new FacteurError('api.unreachable', message, { retryable: true, cause: error });
   }
 }

@@ -1,0 +1,94 @@
+import { expect } from 'vitest';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import type { Json } from '../support/cluster.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+import { event } from '../support/messages.ts';
+import { newRun } from '../support/runs.ts';
+import { serveHttp } from '../support/serve-http.ts';
+
+const TOKEN = 'operate-token';
+const ENV = { FACTEUR_SERVER_API_TOKENS: JSON.stringify([{ name: 'ops', scope: 'operate', token: TOKEN }]) };
+
+const lines = (stdout: string): Json[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+
+const SECRET = 'secret-token-of-mine';
+
+test('more runs than one page holds are all listed', async () => {
+  const facteur = await startFacteur({ db, roles: ['http'] });
+  for (let count = 0; count < 501; count += 1) {
+    await recordRun(db, { run: newRun(), claim: true });
+  }
+  const run = await facteur.cliWith({ FACTEUR_SERVER: `${facteur.url}/` }, 'runs', 'list', '--json', '--limit', '600');
+  expect(new Set(lines(run.stdout).map(({ runId }) => runId)).size).toBe(501);
+});
+
+test('the token is printed by nothing, whatever goes wrong', async () => {
+  const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+  const list = ['runs', 'list'];
+  const failing: readonly (readonly string[])[] = [
+    [...list, '--server', facteur.url, '--token', SECRET],
+    [...list, '--server', facteur.url, '--token', `${SECRET}\nx`],
+    [...list, '--server', 'http://127.0.0.1:1', '--token', SECRET],
+    [...list, '--server', `http://user:${SECRET}@127.0.0.1:1`],
+    [...list, '--server', facteur.url, '--token', SECRET, '--limit', '0'],
+    ['--debug', ...list, '--server', facteur.url, '--token', SECRET],
+  ];
+  for (const args of failing) {
+    const { code, stdout, stderr } = await facteur.cli(...args);
+    expect(code).not.toBe(0);
+    expect(stderr).not.toBe('');
+    expect(stdout + stderr + facteur.log.join('')).not.toContain(SECRET);
+  }
+});
+
+test.each<[string, number, string]>([
+  ['--server facteur', 2, '--server: must be an http or https URL'],
+  ['--server URL --token wrong', 1, 'invalid token'],
+  ['--server URL', 1, 'a bearer token is required'],
+  ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
+  ['--server URL/elsewhere', 1, 'the server is no facteur: it answered 404'],
+])('%s is told in one line', async (options, code, message) => {
+  const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+  const args = options.replace('URL', facteur.url).split(' ');
+  const run = await facteur.cli('runs', 'list', ...args);
+  expect(run).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(message) });
+  expect(run.stderr.split('\n')).toHaveLength(2);
+});
+
+test.each<[string, number, unknown]>([
+  ['a problem', 403, { code: 'x', detail: 'no \u001b]0;owned\u0007\nfacteur: run is retried' }],
+  ['nothing', 403, null],
+  ['a run', 200, { runs: [{ runId: '\u001b[2J' }], runId: '\u001b[2J', workflowName: '', duplicate: false }],
+])('%s from a server moves no cursor and forges no line', async (_what, status, body) => {
+  const facteur = await startFacteur({ db, roles: ['http'] });
+  await using server = await serveHttp((_request, response) => response.writeHead(status).end(JSON.stringify(body)));
+  const { stdout, stderr } = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'retry', 'x');
+  expect(stdout + stderr).toMatch(/^[\P{Cc}]+\n$/u);
+  expect(stderr).not.toContain('Cannot read');
+});
+
+test('a misspelt variable is named, with the nearest known one', async () => {
+  const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
+  const env = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKN: TOKEN };
+  expect(await facteur.cliWith(env, 'runs', 'list')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /^facteur: warning: FACTEUR_TOKN: unknown variable; did you mean FACTEUR_TOKEN\?\nfacteur: .*bearer token/,
+    ),
+  });
+});
+
+test('who cancels is the name of the token', async () => {
+  const facteur = await startFacteur({ db, env: ENV });
+  await facteur.send(event({ interactionId: 'd1' }));
+  const at = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: TOKEN };
+  expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1', '--by', 'me')).code).toBe(2);
+  expect((await facteur.cliWith(at, 'runs', 'cancel', 'd1')).code).toBe(0);
+  const { cancelRequestedBy } = JSON.parse((await facteur.cli('runs', 'show', 'd1', '--json')).stdout);
+  expect(cancelRequestedBy).toBe('api ops');
+});
