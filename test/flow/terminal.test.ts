@@ -37,7 +37,10 @@ async function expectScenes(file: string, show: Show, lines: readonly string[], 
     }
   }
   // The run that a replay made is a new one each time.
-  const text = screens.join('\n').replaceAll('\u001b', '<ESC>').replaceAll(/(?<=became run )[-0-9a-f]{36}/g, '<run id>');
+  const text = screens
+    .join('\n')
+    .replaceAll('\u001b', '<ESC>')
+    .replaceAll(/(?<=became run )[-0-9a-f]{36}/g, '<run id>');
   await expect(text).toMatchFileSnapshot(`../fixtures/terminal/${file}.txt`);
 }
 
