@@ -474,8 +474,7 @@ DECLARE
     ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
   candidates uuid[];
 BEGIN
-  IF coalesce(only_repository, only_types[1], only_states[1]) IS NOT NULL
-    AND facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
+  IF facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
     candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
   ELSE
     candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
