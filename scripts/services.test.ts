@@ -22,8 +22,9 @@ interface Outcome {
 async function services(
   args: readonly string[],
   during: (kill: () => void) => void = () => undefined,
+  env: Record<string, string> = {},
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...process.env, ...NAMED } });
+  const child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...process.env, ...NAMED, ...env } });
   let out = '';
   let err = '';
   child.stdout.on('data', (data) => {
@@ -62,6 +63,11 @@ test('up prints the variables for a shell, and status shows them', async () => {
     code: 0,
     out: expect.stringContaining('postgres: postgres://named\n'),
   });
+});
+
+test('only the wanted ones', async () => {
+  const { out } = await services(['status'], undefined, { FACTEUR_SERVICES_ONLY: 'redis,pgbouncer' });
+  expect(out).toBe('redis: redis://named\npgbouncer: /named\n');
 });
 
 test.each([[[]], [['start']], [['run']], [['run', '--']], [['run', 'ls']], [['up', 'now']]])(

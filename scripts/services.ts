@@ -8,6 +8,7 @@
  *
  * A service whose variable is set already is used where it is, and never stopped. The others are containers of Docker
  * Compose where an engine runs, unless FACTEUR_SERVICES is `local`; else they are installed and started on this machine.
+ * FACTEUR_SERVICES_ONLY names those that are wanted, separated by commas: a bench measures less of what it does not use.
  */
 import { ROOT, runCommandLine } from './services/command-line.ts';
 import { kafka } from './services/kafka.ts';
@@ -15,11 +16,13 @@ import { pgbouncer } from './services/pgbouncer.ts';
 import { postgres } from './services/postgres.ts';
 import { redis } from './services/redis.ts';
 
+const only = process.env['FACTEUR_SERVICES_ONLY']?.split(',');
+
 await runCommandLine(
   {
     name: 'services',
     state: ROOT,
-    services: [postgres, redis, kafka, pgbouncer],
+    services: [postgres, redis, kafka, pgbouncer].filter(({ name }) => only?.includes(name) ?? true),
     containers: process.env['FACTEUR_SERVICES'] !== 'local',
   },
   process.argv.slice(2),
