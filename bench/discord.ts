@@ -12,9 +12,10 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'undici';
-import { createTestDatabase } from '../test/support/database.ts';
 import { closedLoop, openLoop, type LoadResult } from './load.ts';
+import { FOLDER, openBench } from './open-bench.ts';
 import { cpuMsOf, memoryOf, startFacteur, startScript } from './processes.ts';
+import type { Table } from './results.ts';
 
 const RATE = Number(process.env['BENCH_RATE'] ?? 1000);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 30);
@@ -23,10 +24,8 @@ const CONNECTIONS = 256;
 /** Signing is the load's own work: done before, so that it is not measured. A signature is good for five minutes. */
 const AHEAD = RATE * SECONDS;
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "node scripts/services.ts run -- …"');
-}
+const bench = await openBench('discord', `${RATE.toLocaleString('en')} a second for ${SECONDS} s`);
+const { database } = bench;
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');
 const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
 const cluster = await startScript('cluster-server.ts', [kubeconfig]);
@@ -38,7 +37,7 @@ const facteur = await startFacteur(
     FACTEUR_DISCORD_PUBLIC_KEY: Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex'),
     FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${discord.line}/api`,
   },
-  process.env['BENCH_FOLDER'],
+  FOLDER,
   ONLY === undefined ? [] : ['--only', ONLY],
 );
 /** Kept open, as a proxy in front does: Node accepts one new connection a turn of its event loop, few a second when it is busy. */
@@ -95,34 +94,51 @@ async function send({ body, timestamp, signature }: Signed): Promise<boolean> {
   return (await response.body.text()) === '{"type":5}';
 }
 
-async function measure(what: string, seconds: number): Promise<void> {
+async function measure(what: string, seconds: number): Promise<Table['rows'][number]> {
   const signed = Array.from({ length: Math.min(AHEAD, RATE * seconds) }, interaction);
-  const before = await cpuMsOf(facteur.child);
+  const before = cpuMsOf(facteur.child.pid ?? 0);
   const result = await openLoop(RATE, seconds, (index) => send(signed[index] ?? interaction()));
-  const cpuMs = ((await cpuMsOf(facteur.child)) - before) / (RATE * seconds);
-  console.log(row(what, result, cpuMs));
+  const cpuMs = (cpuMsOf(facteur.child.pid ?? 0) - before) / (RATE * seconds);
+  return row(what, result, cpuMs);
 }
 
-function row(what: string, { perSecond, p50Ms, p99Ms, maxMs, failures }: LoadResult, cpuMs: number): string {
-  const times = [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(1)).join(' | ');
+function row(
+  what: string,
+  { perSecond, p50Ms, p99Ms, maxMs, failures }: LoadResult,
+  cpuMs: number,
+): Table['rows'][number] {
+  const times = [p50Ms, p99Ms, maxMs].map((ms) => Number(ms.toFixed(1)));
   const inTime = maxMs < 3000 ? 'yes' : 'NO';
-  return `| ${what} | ${Math.round(perSecond)} | ${times} | ${failures} | ${inTime} | ${cpuMs.toFixed(2)} |`;
+  return [what, Math.round(perSecond), ...times, failures, inTime, Number(cpuMs.toFixed(2))];
 }
 
 /** Once over everything, not counted: JIT, connections and the shared buffers are warm afterwards. */
 await openLoop(Math.min(RATE, 200), 3, () => send(interaction()));
 await closedLoop(CONNECTIONS, 3, () => send(interaction()));
-console.log('| cluster | answers/s | p50 ms | p99 ms | max ms | not acknowledged | all within 3 s | cpu ms each |');
-console.log('|---|---|---|---|---|---|---|---|');
-await measure('works', SECONDS);
+const works = await measure('works', SECONDS);
 const server = /server: (\S+)/.exec(await readFile(kubeconfig, 'utf8'))?.[1] ?? '';
 await fetch(`${server}/__sim/control`, {
   method: 'POST',
   body: JSON.stringify({ op: 'add', rule: { action: { kind: 'hang' } } }),
 });
-await measure('hangs', SECONDS);
+const hangs = await measure('hangs', SECONDS);
 const memory = await memoryOf(facteur.child);
-console.log(`\nmemory: ${memory.nowMiB} MiB now, ${memory.peakMiB} MiB at most`);
+bench.report({
+  answers: {
+    columns: [
+      'cluster',
+      'answers/s',
+      'p50 ms',
+      'p99 ms',
+      'max ms',
+      'not acknowledged',
+      'all within 3 s',
+      'processor ms each',
+    ],
+    rows: [works, hangs],
+  },
+  memory: { columns: ['MiB afterwards', 'MiB at most'], rows: [[memory.nowMiB, memory.peakMiB]] },
+});
 
 await pool.close();
 await facteur.stop();

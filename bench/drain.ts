@@ -9,17 +9,15 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { recordRun } from '../src/ledger/record-run.ts';
 import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
-import { createTestDatabase } from '../test/support/database.ts';
+import { openBench } from './open-bench.ts';
 import { startFacteur } from './processes.ts';
 import { commandNewRun } from './requests.ts';
 
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 10_000);
 const PER_SECOND = 500;
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN');
-}
+const bench = await openBench('drain', 'one process');
+const { database } = bench;
 const cluster = await startSimulatedCluster({
   namespaces: ['argo'],
   templates: [{ namespace: 'argo', name: 'facteur-dispatch' }],
@@ -46,13 +44,15 @@ while (created < RUNS) {
   created = Number(cluster.state()['workflows']);
 }
 const seconds = (performance.now() - startedAt) / 1000;
-const { rows } = await database.db.query<{ state: string; runs: number; tries: number }>({
-  text: 'SELECT state, count(*)::int AS runs, sum(attempts)::int AS tries FROM facteur.runs GROUP BY state ORDER BY state',
+const { rows } = await database.db.query<{ tries: number }>({
+  text: 'SELECT sum(attempts)::int AS tries FROM facteur.runs',
 });
-console.log(
-  `${RUNS} queued runs were in the cluster after ${seconds.toFixed(1)} s: ${Math.round(RUNS / seconds)} a second of ${PER_SECOND}`,
-);
-console.log(rows.map(({ state, runs, tries }) => `${state}: ${runs} runs in ${tries} tries`).join(', '));
+bench.report({
+  drained: {
+    columns: ['runs', 'creates a second that the cluster takes', 'seconds', 'attempts'],
+    rows: [[RUNS, PER_SECOND, Number(seconds.toFixed(1)), rows[0]?.tries ?? 0]],
+  },
+});
 await facteur.stop();
 await cluster.close();
 await database.close();

@@ -18,7 +18,8 @@ import type { Database } from '../src/clients/postgres/database.ts';
 import { deliveryLabel } from '../src/domain/workflow-name.ts';
 import { Follower } from '../src/follow/follower.ts';
 import type { Command } from '../sandbox/cluster/control.ts';
-import { createTestDatabase } from '../test/support/database.ts';
+import { openBench } from './open-bench.ts';
+import type { Table } from './results.ts';
 import type { FromCluster, ToCluster } from './follow-cluster.ts';
 
 const NAMESPACE = 'argo';
@@ -170,24 +171,23 @@ function lags(from: Moments, to: Moments, since = 0): number[] {
   });
 }
 
-function percentiles(values: readonly number[]): string {
+function percentiles(values: readonly number[]): number[] {
   const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number): string =>
-    `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)} ms`;
-  return `p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, longest ${at(1)}`;
+  return [0.5, 0.99, 1].map((share) =>
+    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0),
+  );
 }
 
-function report(cpuSeconds: number): void {
-  const missing = [...changedAt.keys()].filter((key) => !key.endsWith('Pending 0/5') && !writtenAt.has(key)).length;
-  console.log(`${changedAt.size} changes, ${Math.round(changedAt.size / seconds)} a second, ${missing} not written`);
-  console.log(`lag: ${percentiles(lags(changedAt, writtenAt))}`);
-  console.log(`  of it before the watch told of it: ${percentiles(lags(changedAt, arrivedAt))}`);
-  console.log(`  and from then on: ${percentiles(lags(arrivedAt, writtenAt))}`);
-  const each = `${(changedAt.size / statements).toFixed(0)} changes and ${(inStatements / statements).toFixed(1)} ms each`;
-  console.log(`${statements} statements, ${each}`);
-  console.log(`processor: ${(cpuSeconds / seconds).toFixed(2)} cores of the process that follows`);
-  const { rss, heapUsed } = process.memoryUsage();
-  console.log(`memory: ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(heapUsed / 2 ** 20)} MiB of it heap`);
+/** How late the ledger was, of the changes so far. */
+function lagTable(): Table {
+  return {
+    columns: ['from', 'to', 'p50 ms', 'p99 ms', 'max ms'],
+    rows: [
+      ['change in the cluster', 'row in the ledger', ...percentiles(lags(changedAt, writtenAt))],
+      ['change in the cluster', 'watch event', ...percentiles(lags(changedAt, arrivedAt))],
+      ['watch event', 'row in the ledger', ...percentiles(lags(arrivedAt, writtenAt))],
+    ],
+  };
 }
 
 // Five steps and what comes before them take three quarters of the time on average, so that most workflows end within it.
@@ -200,7 +200,8 @@ cluster.on('message', (message: FromCluster) => {
     }
   }
 });
-const database = await createTestDatabase();
+const bench = await openBench('follow', `${total.toLocaleString('en')} workflows, ${seconds} s`);
+const { database } = bench;
 await fill(database.db, cluster);
 const connection = { server: up.url, headers: {}, tls: {} };
 const workflows = createArgoClient({ source: 'bench', namespace: NAMESPACE, connection: async () => connection });
@@ -237,15 +238,47 @@ const cpu = process.cpuUsage();
 await trouble(cluster);
 const used = process.cpuUsage(cpu);
 const afterHiccups = await pageCount(cluster);
-console.log(`${Math.ceil((seconds * 1000) / HICCUP_MS)} hiccups made ${afterHiccups - pages} pages of lists necessary`);
 await setTimeout(1000);
-report((used.user + used.system) / 1e6);
+const lag = lagTable();
+const missing = [...changedAt.keys()].filter((key) => !key.endsWith('Pending 0/5') && !writtenAt.has(key)).length;
+const [changes, written] = [changedAt.size, { statements, inStatements }];
+const { rss, heapUsed } = process.memoryUsage();
 const expiredAt = Date.now();
 cluster.send({ kind: 'fault', command: { op: 'expire-watches', form: 'event', times: 1 } } satisfies ToCluster);
 cluster.send({ kind: 'fault', command: { op: 'drop-watches', how: 'end' } } satisfies ToCluster);
 await setTimeout(HICCUP_MS);
-console.log(`a version that was gone (410) made ${(await pageCount(cluster)) - afterHiccups} necessary`);
-console.log(`  lag meanwhile: ${percentiles(lags(changedAt, writtenAt, expiredAt))}`);
+const meanwhile = percentiles(lags(changedAt, writtenAt, expiredAt));
+bench.report({
+  lag: { ...lag, rows: [...lag.rows, ['change after a 410', 'row in the ledger', ...meanwhile]] },
+  cost: {
+    columns: [
+      'changes a second',
+      'not written',
+      'changes a statement',
+      'ms a statement',
+      'disturbances',
+      'pages listed after them',
+      'after a 410',
+      'cores',
+      'MiB',
+      'of it heap',
+    ],
+    rows: [
+      [
+        Math.round(changes / seconds),
+        missing,
+        Math.round(changes / written.statements),
+        Number((written.inStatements / written.statements).toFixed(1)),
+        Math.ceil((seconds * 1000) / HICCUP_MS),
+        afterHiccups - pages,
+        (await pageCount(cluster)) - afterHiccups,
+        Number(((used.user + used.system) / 1e6 / seconds).toFixed(2)),
+        Math.round(rss / 2 ** 20),
+        Math.round(heapUsed / 2 ** 20),
+      ],
+    ],
+  },
+});
 await follower.stop();
 await workflows.close();
 await database.close();

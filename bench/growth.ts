@@ -12,7 +12,7 @@ import { observationOfCreate, observeWorkflows } from '../src/ledger/observe-wor
 import { recordRun } from '../src/ledger/record-run.ts';
 import { archiveRuns } from '../src/ledger/retention.ts';
 import { claimDueRuns } from '../src/ledger/submission-queue.ts';
-import { createTestDatabase } from '../test/support/database.ts';
+import { openBench } from './open-bench.ts';
 import { commandNewRun } from './requests.ts';
 
 const SIZES = (process.env['BENCH_SIZES'] ?? '1000,10000,100000,1000000').split(',').map(Number);
@@ -21,10 +21,8 @@ const ROUNDS = 300;
 /** Kept free of finished rows, so that what is measured is finding live work among many dead. */
 const LIVE = 200;
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN');
-}
+const bench = await openBench('growth', `median of ${ROUNDS} (99th percentile)`);
+const { database } = bench;
 const { db } = database;
 
 /** Finished runs as the product leaves them, made by the server: one in 100 failed, one in 5,000 is of a rare command. */
@@ -217,13 +215,14 @@ for (const size of SIZES) {
   }
 }
 
-console.log(
-  `| operation, median (p99) in ms | ${SIZES.map((size) => `${size.toLocaleString('en')} runs`).join(' | ')} | last / first |`,
-);
-console.log(`|---|${SIZES.map(() => '---|').join('')}---|`);
-for (const [name, found] of results) {
-  const ratio = (found.at(-1)?.median ?? 0) / (found[0]?.median ?? 1);
-  const cells = found.map(({ median, p99 }) => `${median.toFixed(2)} (${p99.toFixed(2)})`);
-  console.log(`| ${name} | ${cells.join(' | ')} | ${ratio.toFixed(2)} |`);
-}
+bench.report({
+  operations: {
+    columns: ['operation, median ms', ...SIZES.map((size) => `${size.toLocaleString('en')} runs`), 'last / first'],
+    rows: [...results].map(([name, found]) => {
+      const ratio = (found.at(-1)?.median ?? 0) / (found[0]?.median ?? 1);
+      const cells = found.map(({ median, p99 }) => `${median.toFixed(2)} (${p99.toFixed(2)})`);
+      return [name, ...cells, Number(ratio.toFixed(2))];
+    }),
+  },
+});
 await database.close();

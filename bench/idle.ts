@@ -6,17 +6,15 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createTestDatabase } from '../test/support/database.ts';
+import { openBench } from './open-bench.ts';
 import { startFacteur, startScript } from './processes.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 120);
 /** Readiness is asked for while they start, and connections that were needed then are closed. */
 const SETTLE_MS = 20_000;
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "node scripts/services.ts run -- …"');
-}
+const bench = await openBench('idle', `two processes, ${SECONDS} s`);
+const { database } = bench;
 const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
 const cluster = await startScript('cluster-server.ts', [kubeconfig]);
 const env = { FACTEUR_POSTGRES_DSN: database.dsn, FACTEUR_KUBECONFIG: kubeconfig };
@@ -41,7 +39,9 @@ async function count(): Promise<number> {
 const own = await count();
 const processes = [await startFacteur(env), await startFacteur(env)];
 const perMinute = ((await count()) - own) / processes.length / (SECONDS / 60);
-console.log(`${perMinute.toFixed(1)} statements a minute and process: one in ${(60 / perMinute).toFixed(1)} s`);
+bench.report({
+  statements: { columns: ['statements a minute and process'], rows: [[Number(perMinute.toFixed(1))]] },
+});
 
 await Promise.all(processes.map((facteur) => facteur.stop()));
 await cluster.stop();

@@ -1,102 +1,348 @@
 /**
- * What the intake takes: both routes at 1, 16 and 128 connections, beside two limits measured in the same run (the ledger's
- * statement without HTTP, a bare HTTP server with the same body), then start-up time and memory. Needs a real PostgreSQL:
+ * What the intake takes: both routes, only recorded and also submitted, at 1, 16 and 128 connections, and at a fixed rate;
+ * what each delivery costs the service and PostgreSQL; the whole life of runs; the start. Beside it the limits, measured in
+ * the same rounds: a bare HTTP server, and the ledger's statement without HTTP by Node and by pgbench.
  *
  *   npm run bench
  *
- * BENCH_SECONDS (5) is how long each cell runs; BENCH_FOLDER a production build to measure instead of the sources.
+ * Every cell has a process, a database and a simulated cluster of its own, and is measured once a round, in another order
+ * each time. BENCH_SECONDS (4) is how long, BENCH_ROUNDS (5) how often, BENCH_ONLY a regular expression for some of the
+ * cells; BENCH_FOLDER is a production build to measure instead of the sources.
  */
 import { randomUUID } from 'node:crypto';
+import { unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { recordRun } from '../src/ledger/record-run.ts';
-import { createTestDatabase, openTestPostgres } from '../test/support/database.ts';
-import { closedLoop, postLoad, type LoadResult } from './load.ts';
-import { memoryOf, startFacteur, startScript } from './processes.ts';
+import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
+import { closedLoop, postLoad, type LoadResult, type PostLoad } from './load.ts';
+import { createBenchDatabase, FOLDER, openBench } from './open-bench.ts';
+import { recordByPgbench } from './pgbench.ts';
+import { cpuMsOf, memoryOf, startFacteur, startScript, type FacteurProcess } from './processes.ts';
 import { codexTask, commandEvent, commandNewRun } from './requests.ts';
+import { spreadOf, type Spread, type Table } from './results.ts';
+import { observeServer } from './server-cost.ts';
 
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
-const FOLDER = process.env['BENCH_FOLDER'];
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
+const ONLY = new RegExp(process.env['BENCH_ONLY'] ?? '');
 const CLIENTS = [1, 16, 128];
+const WARM_UP_SECONDS = Math.min(2, SECONDS);
 
-interface Row {
+/** What one measurement found; what a cell does not measure is missing. */
+type Reading = Partial<
+  Record<
+    | 'perSecond'
+    | 'p50Ms'
+    | 'p99Ms'
+    | 'failures'
+    | 'left'
+    | 'serviceMs'
+    | 'postgresMs'
+    | 'flushes'
+    | 'bytes'
+    | 'idleMiB'
+    | 'peakMiB'
+    | 'listeningMs'
+    | 'readyMs',
+    number
+  >
+>;
+
+interface Cell {
   readonly what: string;
   readonly clients: number;
-  readonly result: LoadResult;
+  readonly measure: () => Promise<Reading>;
+  readonly readings: Reading[];
 }
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "npm run bench"');
-}
-const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
-const cluster = await startScript('cluster-server.ts', [kubeconfig]);
-const bare = await startScript('bare-server.ts');
-const env = { FACTEUR_POSTGRES_DSN: database.dsn, FACTEUR_KUBECONFIG: kubeconfig };
+type Load = Pick<PostLoad, 'path' | 'body'> & Partial<Pick<PostLoad, 'clients' | 'offered'>>;
 
-const facteur = await startFacteur(env, FOLDER);
-const firstAnswer = await fetch(`${facteur.url}/events`, {
-  method: 'POST',
-  headers: { 'content-type': 'application/x-protobuf' },
-  body: Buffer.from(commandEvent()),
-});
-const first202Ms = performance.now() - facteur.startedAt;
-const idle = await memoryOf(facteur.child);
+const bench = await openBench('intake', `medians of ${ROUNDS} interleaved rounds of ${SECONDS} s (lowest–highest)`);
+const server = await observeServer(bench.database.db);
 
-const rows: Row[] = [];
-async function cell(what: string, clients: number, measure: () => Promise<LoadResult>): Promise<void> {
-  const result = await measure();
-  rows.push({ what, clients, result });
-  console.error(`${what} at ${clients}: ${Math.round(result.perSecond)}/s`);
+/** What PostgreSQL spends on each of the runs that `record` leaves in a new database: processor time, flushes and bytes of its log. */
+async function costOfRuns(record: (database: TestDatabase) => Promise<Reading>): Promise<Reading> {
+  const database = await createBenchDatabase();
+  const name = new URL(database.dsn).pathname.slice(1);
+  const before = { ...(await server.log(name)), ms: server.cpuMs() };
+  const reading = await record(database);
+  const after = { ...(await server.log(name)), ms: server.cpuMs() };
+  const { all } = await countRuns(database);
+  await database.close();
+  return {
+    postgresMs: (after.ms - before.ms) / all,
+    ...reading,
+    flushes: (after.flushes - before.flushes) / all,
+    bytes: (after.bytes - before.bytes) / all,
+  };
 }
 
-// A database of its own: facteur would submit what is recorded here, and its own runs would queue behind.
-const alone = await createTestDatabase();
-const direct = openTestPostgres(alone.dsn);
-// Once over everything, not counted: JIT, connections and the shared buffers are warm afterwards.
-await postLoad({ url: facteur.url, path: '/events', clients: 16, seconds: 2, body: commandEvent });
-await postLoad({ url: facteur.url, path: '/codex/tasks', clients: 16, seconds: 2, body: codexTask });
+interface Counts {
+  readonly all: number;
+  readonly queued: number;
+  /** Over, and the message in Discord says so. */
+  readonly told: number;
+}
 
-for (const clients of CLIENTS) {
-  const post = (url: string, path: string, body: (index: number) => Uint8Array) => () =>
-    postLoad({ url, path, clients, seconds: SECONDS, body });
-  const bareUrl = `http://127.0.0.1:${bare.line}`;
-  await cell('bare HTTP server, command event', clients, post(bareUrl, '/', commandEvent));
-  await cell('the statement alone', clients, () =>
-    closedLoop(
-      clients,
-      SECONDS,
-      async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate,
+/** By a connection of its own, since flushes are counted when nobody is connected. */
+async function countRuns({ dsn }: Pick<TestDatabase, 'dsn'>): Promise<Counts> {
+  const db = openTestPostgres(dsn, { poolSize: 1 });
+  const { rows } = await db.query<Counts>({
+    text: `SELECT count(*)::float8 AS all, (count(*) FILTER (WHERE state = 'queued'))::float8 AS queued,
+        (count(*) FILTER (WHERE state = 'succeeded' AND told_state = 'succeeded'))::float8 AS told
+      FROM facteur.runs LEFT JOIN facteur.messages USING (run_id)`,
+  });
+  await db.close();
+  return rows[0] ?? { all: 0, queued: 0, told: 0 };
+}
+
+/** Until no run is left that `isLeft` counts. */
+async function untilNoneLeft(database: TestDatabase, isLeft: (counts: Counts) => number): Promise<void> {
+  const giveUpAt = performance.now() + 120_000;
+  for (let left = Infinity; left > 0; left = isLeft(await countRuns(database))) {
+    if (performance.now() > giveUpAt) {
+      throw new Error(`${left} runs are left after two minutes`);
+    }
+    await wait(200);
+  }
+}
+
+/** A service and what it needs while `use` runs: a cluster whose workflows never end, or succeed at once. */
+async function withFacteur(
+  { dsn }: TestDatabase,
+  env: Record<string, string>,
+  use: (facteur: FacteurProcess) => Promise<Reading>,
+  { workflows = 'hang', isUp }: { workflows?: 'hang' | 'succeed'; isUp?: (url: string) => Promise<boolean> } = {},
+): Promise<Reading> {
+  const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
+  const cluster = await startScript('cluster-server.ts', [kubeconfig, workflows]);
+  const facteur = await startFacteur(
+    { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig, ...env },
+    FOLDER,
+    [],
+    isUp,
+  );
+  try {
+    return await use(facteur);
+  } finally {
+    await Promise.all([facteur.stop(), cluster.stop()]);
+    await unlink(kubeconfig);
+  }
+}
+
+/** Processor time a request, from here to the call of what it returns. */
+function countCpu({ child }: FacteurProcess): (requests: number) => Reading {
+  const before = { service: cpuMsOf(child.pid ?? 0), postgres: server.cpuMs() };
+  return (requests) => ({
+    serviceMs: (cpuMsOf(child.pid ?? 0) - before.service) / requests,
+    postgresMs: (server.cpuMs() - before.postgres) / requests,
+  });
+}
+
+/** Requests that are recorded, and unless the dispatcher is disabled also submitted. */
+const post = (load: Load, env: Record<string, string> = {}): Promise<Reading> =>
+  costOfRuns((database) =>
+    withFacteur(database, env, async (facteur) => {
+      const { nowMiB: idleMiB } = await memoryOf(facteur.child);
+      const options = { clients: 128, ...load, url: facteur.url };
+      await postLoad({ ...options, seconds: WARM_UP_SECONDS });
+      await untilNoneLeft(database, ({ queued }) => queued);
+      const cpu = countCpu(facteur);
+      const result = await postLoad({ ...options, seconds: SECONDS });
+      const { queued: left } = await countRuns(database);
+      await untilNoneLeft(database, ({ queued }) => queued);
+      const { peakMiB } = await memoryOf(facteur.child);
+      // What still waits was answered, but not submitted in this time.
+      const perSecond = result.perSecond * (1 - left / result.count);
+      return { ...ofLoad(result), perSecond, left, ...cpu(result.count), idleMiB, peakMiB };
+    }),
+  );
+
+function ofLoad({ perSecond, p50Ms, p99Ms, failures }: LoadResult): Reading {
+  return { perSecond, p50Ms, p99Ms, failures };
+}
+
+/** Commands that are recorded, submitted, followed to their end and told, by 128 clients that begin a new one when one is answered. */
+async function wholeLife(): Promise<Reading> {
+  const discord = await startScript('discord-server.ts');
+  const env = {
+    FACTEUR_DISCORD_FOLLOW_UP_EVENTS: 'true',
+    FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${discord.line}/api`,
+  };
+  const reading = await costOfRuns((database) =>
+    withFacteur(
+      database,
+      env,
+      async (facteur) => {
+        const body = (index: number): Uint8Array => commandEvent(index, 'token');
+        const load = { url: facteur.url, path: '/events', clients: 128, body };
+        const untilTold = (): Promise<void> => untilNoneLeft(database, ({ all, told }) => all - told);
+        await postLoad({ ...load, seconds: WARM_UP_SECONDS });
+        await untilTold();
+        const cpu = countCpu(facteur);
+        const startedAt = performance.now();
+        const { count, failures } = await postLoad({ ...load, seconds: SECONDS });
+        await untilTold();
+        return { perSecond: (count * 1000) / (performance.now() - startedAt), failures, ...cpu(count) };
+      },
+      { workflows: 'succeed' },
     ),
   );
-  await cell('POST /events, recorded and submitted', clients, post(facteur.url, '/events', commandEvent));
-  await cell('POST /codex/tasks, recorded and submitted', clients, post(facteur.url, '/codex/tasks', codexTask));
-}
-const loaded = await memoryOf(facteur.child);
-await facteur.stop();
-
-const recordOnly = await startFacteur({ ...env, FACTEUR_DISABLE_DISPATCHER: 'true' }, FOLDER);
-for (const clients of CLIENTS) {
-  await cell('POST /events, recorded only', clients, () =>
-    postLoad({ url: recordOnly.url, path: '/events', clients, seconds: SECONDS, body: commandEvent }),
-  );
+  await discord.stop();
+  return reading;
 }
 
-const limitOf = (clients: number, what: string): number =>
-  rows.find((row) => row.clients === clients && row.what === what)?.result.perSecond ?? Number.NaN;
-console.log('| what | connections | requests/s | p50 ms | p99 ms | failures | of the statement alone | of bare HTTP |');
-console.log('|---|---|---|---|---|---|---|---|');
-for (const { what, clients, result } of rows) {
-  const share = (limit: string): string => (result.perSecond / limitOf(clients, limit)).toFixed(2);
-  console.log(
-    `| ${what} | ${clients} | ${Math.round(result.perSecond)} | ${result.p50Ms.toFixed(1)} | ${result.p99Ms.toFixed(1)} | ` +
-      `${result.failures} | ${share('the statement alone')} | ${share('bare HTTP server, command event')} |`,
-  );
+async function start(): Promise<Reading> {
+  const database = await createBenchDatabase();
+  const isUp = async (url: string): Promise<boolean> => {
+    const headers = { 'content-type': 'application/x-protobuf' };
+    const answer = await fetch(`${url}/events`, { method: 'POST', headers, body: Buffer.from(commandEvent()) });
+    await answer.arrayBuffer();
+    return answer.status === 202;
+  };
+  const use = async ({ child, listeningMs, readyMs }: FacteurProcess): Promise<Reading> => ({
+    listeningMs,
+    readyMs,
+    idleMiB: (await memoryOf(child)).nowMiB,
+  });
+  const reading = await withFacteur(database, {}, use, { isUp });
+  await database.close();
+  return reading;
 }
-console.log(
-  `\nstart to ready ${Math.round(facteur.readyMs)} ms, to the first ${firstAnswer.status} ${Math.round(first202Ms)} ms`,
+
+const statementByNode = (clients: number): Promise<Reading> =>
+  costOfRuns(async ({ dsn }) => {
+    const db = openTestPostgres(dsn);
+    const record = async (): Promise<boolean> =>
+      !(await recordRun(db, { run: commandNewRun(), claim: true })).duplicate;
+    const result = await closedLoop(clients, SECONDS, record);
+    await db.close();
+    return ofLoad(result);
+  });
+
+const statementByPgbench = (clients: number): Promise<Reading> =>
+  costOfRuns(async ({ dsn }) => ({ perSecond: await recordByPgbench(dsn, clients, SECONDS) }));
+
+const bare = await startScript('bare-server.ts');
+const bareHttp = (clients: number): Promise<Reading> =>
+  postLoad({ url: `http://127.0.0.1:${bare.line}`, path: '/', clients, seconds: SECONDS, body: commandEvent }).then(
+    ofLoad,
+  );
+
+const EVENT = { path: '/events', body: commandEvent };
+const TASK = { path: '/codex/tasks', body: codexTask };
+const RECORD_ONLY = { FACTEUR_DISABLE_DISPATCHER: 'true' };
+const BARE = 'bare HTTP server';
+const BY_NODE = 'the statement by Node';
+const BY_PGBENCH = 'the statement by pgbench';
+
+const cell = (what: string, clients: number, measure: Cell['measure']): Cell => ({
+  what,
+  clients,
+  measure,
+  readings: [],
+});
+const rates = CLIENTS.flatMap((clients) => [
+  cell(BARE, clients, () => bareHttp(clients)),
+  cell(BY_PGBENCH, clients, () => statementByPgbench(clients)),
+  cell(BY_NODE, clients, () => statementByNode(clients)),
+  cell('`POST /events`, recorded only', clients, () => post({ ...EVENT, clients }, RECORD_ONLY)),
+  cell('`POST /codex/tasks`, recorded only', clients, () => post({ ...TASK, clients }, RECORD_ONLY)),
+  cell('`POST /events`, recorded and submitted', clients, () => post({ ...EVENT, clients })),
+  cell('`POST /codex/tasks`, recorded and submitted', clients, () => post({ ...TASK, clients })),
+]);
+const steady = [
+  cell('300/s, recorded and submitted', 128, () => post({ ...TASK, offered: 300 })),
+  cell('1,000/s, recorded only', 128, () => post({ ...TASK, offered: 1000 }, RECORD_ONLY)),
+];
+const life = [cell('recorded, submitted, followed to its end and told', 128, wholeLife)];
+const starts = [cell('start', 0, start)];
+
+const cells = [...rates, ...steady, ...life, ...starts].filter(({ what, clients }) =>
+  ONLY.test(`${what} at ${clients}`),
 );
-console.log(`memory: ${idle.nowMiB} MiB when idle, ${loaded.nowMiB} MiB after the load, ${loaded.peakMiB} MiB at most`);
+const startedAt = performance.now();
+for (let round = 0; round < ROUNDS; round += 1) {
+  const first = Math.floor((round * cells.length) / ROUNDS);
+  for (const { what, clients, measure, readings } of [...cells.slice(first), ...cells.slice(0, first)]) {
+    const reading = await measure();
+    readings.push(reading);
+    console.error(
+      `round ${round + 1}: ${what} at ${clients}: ${Math.round(reading.perSecond ?? reading.readyMs ?? 0)}`,
+    );
+  }
+}
+console.error(`${Math.round((performance.now() - startedAt) / 1000)} s`);
 
-await Promise.all([recordOnly.stop(), cluster.stop(), bare.stop(), direct.close()]);
-await Promise.all([database.close(), alone.close()]);
+function measured({ readings }: Cell, measure: keyof Reading, factor = 1): Spread | null {
+  return spreadOf(readings.flatMap((reading) => (reading[measure] === undefined ? [] : [reading[measure] * factor])));
+}
+
+/** How the rate of a cell compares with that of a limit at the same number of connections. */
+function shareOf(limit: string, one: Cell): number | null {
+  const other = rates.find(({ what, clients }) => what === limit && clients === one.clients);
+  const [rate, most] = [measured(one, 'perSecond'), other === undefined ? null : measured(other, 'perSecond')];
+  return rate === null || most === null ? null : Number((rate.median / most.median).toPrecision(3));
+}
+
+function tableOf(
+  of: readonly Cell[],
+  columns: Readonly<Record<string, (one: Cell) => Table['rows'][number][number]>>,
+): Table {
+  const rows = of
+    .filter(({ readings }) => readings.length > 0)
+    .map((one) => Object.values(columns).map((read) => read(one)));
+  return { columns: Object.keys(columns), rows };
+}
+
+const COSTS = {
+  'service, s per 10,000': (one: Cell) => measured(one, 'serviceMs', 10),
+  'PostgreSQL, s per 10,000': (one: Cell) => measured(one, 'postgresMs', 10),
+  'flushes each': (one: Cell) => measured(one, 'flushes'),
+  'WAL each, kB': (one: Cell) => measured(one, 'bytes', 0.001),
+};
+const NAMES = { what: ({ what }: Cell) => what, connections: ({ clients }: Cell) => clients };
+const TIMES = { 'p50 ms': (one: Cell) => measured(one, 'p50Ms'), 'p99 ms': (one: Cell) => measured(one, 'p99Ms') };
+
+bench.report({
+  rates: tableOf(rates, {
+    ...NAMES,
+    'a second': (one) => measured(one, 'perSecond'),
+    ...TIMES,
+    failures: (one) => measured(one, 'failures'),
+    'of pgbench': (one) => shareOf(BY_PGBENCH, one),
+    'of Node': (one) => shareOf(BY_NODE, one),
+    'of bare HTTP': (one) => shareOf(BARE, one),
+  }),
+  costs: tableOf(
+    rates.filter(({ what }) => what !== BARE),
+    {
+      ...NAMES,
+      ...COSTS,
+      'waiting at the end': (one) => measured(one, 'left'),
+      'MiB at most': (one) => measured(one, 'peakMiB'),
+    },
+  ),
+  steady: tableOf(steady, {
+    offered: ({ what }) => what,
+    ...TIMES,
+    failures: (one) => measured(one, 'failures'),
+    ...COSTS,
+    'MiB at most': (one) => measured(one, 'peakMiB'),
+  }),
+  life: tableOf(life, {
+    'finished runs a second': (one) => measured(one, 'perSecond'),
+    failures: (one) => measured(one, 'failures'),
+    ...COSTS,
+  }),
+  start: tableOf(starts, {
+    'to listening, ms': (one) => measured(one, 'listeningMs'),
+    'to the first 202, ms': (one) => measured(one, 'readyMs'),
+    'MiB then': (one) => measured(one, 'idleMiB'),
+  }),
+});
+
+await bare.stop();
+await bench.database.close();

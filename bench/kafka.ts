@@ -8,12 +8,14 @@
  */
 import { openKafka } from '../src/clients/kafka/open-kafka.ts';
 import { recordRun } from '../src/ledger/record-run.ts';
-import { createTestDatabase, openTestPostgres } from '../test/support/database.ts';
+import { openTestPostgres } from '../test/support/database.ts';
 import { consumerConfig, plainBroker, TestKafka } from '../test/support/kafka.ts';
 import { openKafkaDoor } from '../test/support/kafka-door.ts';
 import { closedLoop } from './load.ts';
+import { openBench } from './open-bench.ts';
 import { recordByPgbench } from './pgbench.ts';
 import { commandEvent, commandNewRun } from './requests.ts';
+import type { Table } from './results.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
 const RECORDS = Number(process.env['BENCH_RECORDS'] ?? 10_000);
@@ -43,18 +45,16 @@ class Meter {
   }
 }
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: see its first lines');
-}
+const bench = await openBench(
+  'kafka',
+  `${RECORDS.toLocaleString('en')} records a topic, the statement for ${SECONDS} s`,
+);
+const { database } = bench;
 const kafka = new TestKafka();
 const direct = openTestPostgres(database.dsn, { poolSize: 16 });
 await closedLoop(4, 2, async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate);
 
-console.log(
-  '| partitions | raw reading, records/s | the statement by pgbench, /s | by Node, /s | the door, runs/s | of pgbench |',
-);
-console.log('|---|---|---|---|---|---|');
+const rows: Table['rows'] = [];
 for (const partitions of PARTITIONS) {
   const topic = await kafka.createTopic(partitions);
   await kafka.produce(
@@ -73,11 +73,22 @@ for (const partitions of PARTITIONS) {
     async () => !(await recordRun(direct, { run: commandNewRun(), claim: true })).duplicate,
   );
   const door = await throughTheDoor(topic);
-  const share = (door / pgbench).toFixed(2);
-  console.log(
-    `| ${partitions} | ${Math.round(raw)} | ${Math.round(pgbench)} | ${Math.round(statement.perSecond)} | ${Math.round(door)} | ${share} |`,
-  );
+  const perSecond = [raw, pgbench, statement.perSecond, door].map(Math.round);
+  rows.push([partitions, ...perSecond, Number((door / pgbench).toFixed(2))]);
 }
+bench.report({
+  door: {
+    columns: [
+      'partitions',
+      'raw reading, records/s',
+      'the statement by pgbench, /s',
+      'by Node, /s',
+      'the door, runs/s',
+      'of pgbench',
+    ],
+    rows,
+  },
+});
 await Promise.all([kafka.close(), direct.close()]);
 await database.close();
 

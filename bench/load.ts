@@ -3,6 +3,7 @@ import { Pool } from 'undici';
 
 /** What a closed loop of clients saw. */
 export interface LoadResult {
+  readonly count: number;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -75,6 +76,7 @@ export async function openLoop(
 function summary(latencies: number[], failures: number, elapsedSeconds: number): LoadResult {
   latencies.sort((a, b) => a - b);
   return {
+    count: latencies.length,
     perSecond: latencies.length / elapsedSeconds,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
@@ -94,22 +96,25 @@ export interface PostLoad {
   readonly seconds: number;
   /** The body of the request with this number. */
   readonly body: (index: number) => Uint8Array;
+  /** So many in every second, whatever comes back, instead of each client's next one after its last. */
+  readonly offered?: number | undefined;
 }
 
 /** POSTs protobuf over as many kept-alive connections as there are clients; anything but 202 is a failure. */
-export async function postLoad({ url, path, clients, seconds, body }: PostLoad): Promise<LoadResult> {
+export async function postLoad({ url, path, clients, seconds, body, offered }: PostLoad): Promise<LoadResult> {
   const pool = new Pool(url, { connections: clients, pipelining: 1 });
-  try {
-    return await closedLoop(clients, seconds, async (index) => {
-      const response = await pool.request({
-        method: 'POST',
-        path,
-        headers: { 'content-type': 'application/x-protobuf' },
-        body: body(index),
-      });
-      await response.body.dump();
-      return response.statusCode === 202;
+  const post = async (index: number): Promise<boolean> => {
+    const response = await pool.request({
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/x-protobuf' },
+      body: body(index),
     });
+    await response.body.dump();
+    return response.statusCode === 202;
+  };
+  try {
+    return await (offered === undefined ? closedLoop(clients, seconds, post) : openLoop(offered, seconds, post));
   } finally {
     await pool.close();
   }

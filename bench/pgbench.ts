@@ -21,7 +21,20 @@ export async function recordByPgbench(dsn: string, clients: number, seconds: num
   }
   const script = join(tmpdir(), `facteur-pgbench-${randomUUID()}.sql`);
   await writeFile(script, `\\set n random(1, 1000000000000000)\n${await recordScript()};\n`);
-  const flags = ['-n', '-M', 'prepared', '-j', '2', '-c', String(clients), '-T', String(seconds), '-f', script, dsn];
+  const flags = [
+    '-n',
+    '-M',
+    'prepared',
+    '-j',
+    '2',
+    '-c',
+    String(clients),
+    '-T',
+    String(Math.ceil(seconds)),
+    '-f',
+    script,
+    dsn,
+  ];
   try {
     const { stdout } = await promisify(execFile)(executable, flags);
     return Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);

@@ -7,8 +7,8 @@ import type { NewRun } from '../src/domain/run.ts';
 import { CommandEventSchema } from '../src/proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from '../src/proto/proompteng/froussard/v1/codex_task_pb.ts';
 
-/** A CommandEvent of the usual size (about 600 bytes), of a new delivery. */
-export function commandEvent(): Uint8Array {
+/** A CommandEvent of the usual size (about 600 bytes), of a new delivery, with a token if its run's message is to be updated. */
+export function commandEvent(_index?: number, token = ''): Uint8Array {
   return toBinary(
     CommandEventSchema,
     create(CommandEventSchema, {
@@ -16,6 +16,7 @@ export function commandEvent(): Uint8Array {
       interactionId: randomUUID(),
       applicationId: '100000000000000001',
       command: 'implement',
+      token,
       options: {
         project: 'proompteng/lab',
         branch: 'feature/bench',

@@ -6,23 +6,17 @@
  * BENCH_SECONDS (5) is how long each cell runs, BENCH_ROUNDS (3) how often; BENCH_FOLDER a production build to measure
  * instead of the sources.
  */
-import { readFile } from 'node:fs/promises';
-import { createTestDatabase } from '../test/support/database.ts';
 import { postLoad } from './load.ts';
-import { memoryOf, startFacteur, startScript } from './processes.ts';
+import { FOLDER, openBench } from './open-bench.ts';
+import { cpuMsOf, memoryOf, startFacteur, startScript } from './processes.ts';
 import { commandEvent } from './requests.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
-const FOLDER = process.env['BENCH_FOLDER'];
 const CLIENTS = 16;
-/** Of Linux, for /proc; the same wherever Node runs. */
-const TICKS_PER_SECOND = 100;
 
-const database = await createTestDatabase();
-if (!database.dsn.startsWith('postgres')) {
-  throw new Error('this bench needs FACTEUR_TEST_POSTGRES_DSN: run it by "node scripts/services.ts run"');
-}
+const bench = await openBench('telemetry', `${ROUNDS} rounds of ${SECONDS} s, the best of each`);
+const { database } = bench;
 const sink = await startScript('otlp-sink.ts');
 const endpoint = `http://127.0.0.1:${sink.line}`;
 const traces = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${endpoint}/v1/traces` };
@@ -66,9 +60,9 @@ async function measure(env: Record<string, string>): Promise<Cell> {
   const load = { url: facteur.url, path: '/events', clients: CLIENTS, body: commandEvent };
   // Not counted: JIT and connections are warm afterwards.
   await postLoad({ ...load, seconds: 2 });
-  const before = await cpuSecondsOf(facteur.child.pid);
+  const before = cpuMsOf(facteur.child.pid ?? 0);
   const result = await postLoad({ ...load, seconds: SECONDS });
-  const cpu = (await cpuSecondsOf(facteur.child.pid)) - before;
+  const cpuMs = cpuMsOf(facteur.child.pid ?? 0) - before;
   const { nowMiB } = await memoryOf(facteur.child);
   await facteur.stop();
   if (result.failures > 0) {
@@ -78,31 +72,30 @@ async function measure(env: Record<string, string>): Promise<Cell> {
     readyMs: facteur.readyMs,
     perSecond: result.perSecond,
     p99Ms: result.p99Ms,
-    cpuMicros: (cpu * 1_000_000) / (result.perSecond * SECONDS),
+    cpuMicros: (cpuMs * 1000) / result.count,
     memoryMiB: nowMiB,
   };
 }
 
-/** Processor time of a process so far, its threads included. */
-async function cpuSecondsOf(pid: number | undefined): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The second field, the name, may hold blanks; utime and stime are the 14th and 15th.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 const best = (mode: string, field: keyof Cell, pick: (...values: number[]) => number): number =>
   pick(...(cells.get(mode) ?? []).map((cell) => cell[field]));
-console.log('| telemetry | ready, ms | requests/s | p99 ms | processor time a request, us | of "off" | memory, MiB |');
-console.log('|---|---|---|---|---|---|---|');
-for (const mode of Object.keys(MODES)) {
-  const cpu = best(mode, 'cpuMicros', Math.min);
-  console.log(
-    `| ${mode} | ${Math.round(best(mode, 'readyMs', Math.min))} | ${Math.round(best(mode, 'perSecond', Math.max))} | ` +
-      `${best(mode, 'p99Ms', Math.min).toFixed(1)} | ${Math.round(cpu)} | ` +
-      `${(cpu / best('off', 'cpuMicros', Math.min)).toFixed(2)} | ${best(mode, 'memoryMiB', Math.max)} |`,
-  );
-}
+bench.report({
+  modes: {
+    columns: ['telemetry', 'ready, ms', 'requests/s', 'p99 ms', 'CPU time per request, µs', 'of "off"', 'memory, MiB'],
+    rows: Object.keys(MODES).map((mode) => {
+      const cpu = best(mode, 'cpuMicros', Math.min);
+      return [
+        mode,
+        Math.round(best(mode, 'readyMs', Math.min)),
+        Math.round(best(mode, 'perSecond', Math.max)),
+        Number(best(mode, 'p99Ms', Math.min).toFixed(1)),
+        Math.round(cpu),
+        Number((cpu / best('off', 'cpuMicros', Math.min)).toFixed(2)),
+        best(mode, 'memoryMiB', Math.max),
+      ];
+    }),
+  },
+});
 
 await sink.stop();
 await database.close();
