@@ -50,9 +50,9 @@ async function recordScript(): Promise<string> {
   await recordTogether({ query: async (statement) => (sent.push(statement), { rows: [], rowCount: 0 }) }, [
     prepareRun({ run, claim: true }),
   ]);
-  // Spaced out, for pgbench takes ":false" for a variable.
+  // Spaced out and with a digit first, for pgbench takes ":false" and "command:NUMBER" for variables.
   const input = JSON.stringify(JSON.parse(String(sent[0]?.values?.[0])), null, 1)
-    .replaceAll(run.deliveryId, 'NUMBER')
-    .replace(/"workflow_name": "[^"]+"/, '"workflow_name": "bench-NUMBER"');
-  return (sent[0]?.text ?? '').replace('$1::json', `replace($input$${input}$input$, 'NUMBER', (:n)::text)::json`);
+    .replaceAll(run.deliveryId, '0NUMBER')
+    .replace(/"workflow_name": "[^"]+"/, '"workflow_name": "bench-0NUMBER"');
+  return (sent[0]?.text ?? '').replace('$1::json', `replace($input$${input}$input$, '0NUMBER', (:n)::text)::json`);
 }
