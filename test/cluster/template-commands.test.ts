@@ -63,6 +63,39 @@ async function apply(
   });
 }
 
+const RESULT = 'facteur.proompteng.ai/result';
+const output = (name: string, value: string) => ({ name, globalName: name, valueFrom: { expression: `'${value}'` } });
+
+/** A template whose workflows have two global outputs. */
+async function applyWithOutputs(name: string, annotations: Record<string, string>, spec: Json = {}): Promise<void> {
+  applied.add(name);
+  await world.api.apply({
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'WorkflowTemplate',
+    metadata: {
+      name,
+      namespace: 'argo-workflows',
+      annotations: { 'facteur.proompteng.ai/command': name, 'facteur.proompteng.ai/roles': ROLE, ...annotations },
+    },
+    spec: {
+      entrypoint: 'main',
+      ...spec,
+      templates: [
+        {
+          name: 'main',
+          steps: [[{ name: 'work', template: 'work' }]],
+          outputs: { parameters: [output('summary', 'done'), output('version', 'v4')] },
+        },
+        {
+          name: 'work',
+          nodeSelector: { 'facteur.test/kubelet': 'stand-in' },
+          container: { image: 'none', command: ['none'] },
+        },
+      ],
+    },
+  });
+}
+
 /** The values that the container of a workflow's only pod would have. */
 async function valuesOf(workflow: string): Promise<readonly string[]> {
   const selector = encodeURIComponent(`workflows.argoproj.io/workflow=${workflow}`);
@@ -104,6 +137,20 @@ const ALL = [
 ];
 
 describe('a template on a real cluster', () => {
+  test('marks results by its own annotation, or by one that Argo copies to the workflow', async () => {
+    await applyWithOutputs('tc-unmarked', {});
+    await applyWithOutputs('tc-marked', { [RESULT]: 'version' });
+    await applyWithOutputs('tc-copied', {}, { workflowMetadata: { annotations: { [RESULT]: 'version' } } });
+    const facteur = await start();
+    const resultsOf = async (command: string): Promise<unknown> => {
+      const { interactionId } = await eventually(facteur, command, {});
+      return (await expectRun(database.db, interactionId, 'succeeded', 60_000)).results;
+    };
+    expect(await resultsOf('tc-unmarked')).toEqual([{ name: 'summary', value: 'done' }]);
+    expect(await resultsOf('tc-marked')).toEqual([{ name: 'version', value: 'v4' }]);
+    expect(await resultsOf('tc-copied')).toEqual([{ name: 'version', value: 'v4' }]);
+  });
+
   test('is listed and watched with the rights that facteur has, and Argo runs what the command accepts', async () => {
     await apply('tc-first', ALL, { type: '{"count":"integer"}' });
     const facteur = await start();
