@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import { FacteurError } from '../base/errors.ts';
 import { checkIndex, LEAST_RECALL, type IndexCheck } from '../knowledge/check.ts';
 import { refreshEmbeddings } from '../knowledge/refresh.ts';
+import { openProgress } from './progress.ts';
 import {
   REFLECTION_STATES,
   type FoundReflection,
@@ -220,7 +221,11 @@ function registerRefresh(knowledge: Command, io: CliIo, withLedger: WithLedger):
     .addHelpText('after', '\nExamples:\n  facteur knowledge refresh -o json')
     .action((options: OutputOptions & { readonly config?: string }) =>
       withLedger(io, { configPath: options.config }, async ({ db, embedder }) => {
-        const outcome = await refreshEmbeddings({ db, embedder, signal: io.signal });
+        const progress = openProgress(io);
+        const onBatch = (done: number): void => progress.show(`${counted(done, 'reflection')} embedded so far`);
+        const outcome = await refreshEmbeddings({ db, embedder, signal: io.signal, onBatch }).finally(() =>
+          progress.end(),
+        );
         const { version, refreshed, left } = outcome;
         const text = () => `${counted(refreshed, 'reflection')} embedded as ${printable(version)}, ${left} left\n`;
         io.stdout.write(oneOutput(outcome, options, { name: () => version, text }));

@@ -13,21 +13,34 @@ import { retireHarmful } from '../knowledge/retire-harmful.ts';
 import { analyzeReflections } from '../ledger/reflection-index.ts';
 import { counted } from '../presentation/counted.ts';
 import type { WithLedger } from './ledger-access.ts';
+import { oneOutput, withOutput, type OutputOptions } from './output.ts';
+import { openProgress, type Progress } from './progress.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
 
 const BATCH = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-interface MaintainOptions {
+interface MaintainOptions extends OutputOptions {
   readonly config?: string;
   readonly olderThan: string;
   readonly settledOlderThan: string;
   readonly deadLettersOlderThan: string;
   readonly refusalsOlderThan: string;
   readonly dryRun?: boolean;
-  readonly json?: boolean;
 }
+
+/** Work in batches. */
+interface Work {
+  readonly db: Database;
+  /** No batch begins after it. */
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  readonly dryRun: boolean;
+}
+
+/** How old each has to be, in seconds. */
+type Ages = Readonly<Record<'runs' | Prunable, number>>;
 
 /** What was done, or would be done. */
 type Outcome = Readonly<Record<'archived' | 'kept' | 'retired' | Prunable, number>>;
@@ -35,7 +48,7 @@ type Outcome = Readonly<Record<'archived' | 'kept' | 'retired' | Prunable, numbe
 /** `facteur maintain`: retention, for a CronJob. Each batch commits separately, so it is safe to interrupt. */
 export function maintainCommand(withLedger: WithLedger): RegisterCommand {
   return (program, io) => {
-    withConfigOption(program.command('maintain'))
+    withOutput(withConfigOption(program.command('maintain')), ['json', 'yaml'])
       .description(
         'archive old runs, delete old dead letters and refusals, and retire reflections that made runs worse; meant for a CronJob',
       )
@@ -49,32 +62,39 @@ export function maintainCommand(withLedger: WithLedger): RegisterCommand {
       .option('--dead-letters-older-than <age>', 'how long any other dead letter is kept', '180d')
       .option('--refusals-older-than <age>', 'how long a refusal is kept', '180d')
       .option('--dry-run', 'print what would be done without doing it')
-      .option('--json', 'print as JSON')
       .action((options: MaintainOptions) =>
         withLedger(io, { configPath: options.config }, async ({ db }) => {
-          const runSeconds = seconds(options.olderThan, '--older-than');
-          const ages: Readonly<Record<Prunable, number>> = {
+          const ages: Ages = {
+            runs: seconds(options.olderThan, '--older-than'),
             settledDeadLetters: seconds(options.settledOlderThan, '--settled-older-than'),
             deadLetters: seconds(options.deadLettersOlderThan, '--dead-letters-older-than'),
             refusals: seconds(options.refusalsOlderThan, '--refusals-older-than'),
           };
           const dryRun = options.dryRun === true;
-          const outcome: Outcome = {
-            ...(await onPrunable(async (what) =>
-              dryRun ? countPrunable(db, what, ages[what]) : pruneAll(db, what, ages[what], io.signal),
-            )),
-            retired: (await retireHarmful(db, dryRun)).filter(({ isDescendant }) => !isDescendant).length,
-            ...(await (dryRun ? countArchivable(db, runSeconds) : archiveAll(db, runSeconds, io.signal))),
-          };
-          if (!dryRun) {
-            await analyzeReflections(db);
-          }
-          io.stdout.write(
-            options.json === true ? `${JSON.stringify({ ...outcome, dryRun })}\n` : report(outcome, dryRun),
+          const progress = openProgress(io);
+          const outcome = await maintain({ db, signal: io.signal, progress, dryRun }, ages).finally(() =>
+            progress.end(),
           );
+          const text = () => report(outcome, dryRun);
+          io.stdout.write(oneOutput({ ...outcome, dryRun }, options, { name: () => '', text }));
         }),
       );
   };
+}
+
+async function maintain(work: Work, ages: Ages): Promise<Outcome> {
+  const { db, dryRun } = work;
+  const outcome: Outcome = {
+    ...(await onPrunable(async (what) =>
+      dryRun ? countPrunable(db, what, ages[what]) : pruneAll(work, what, ages[what]),
+    )),
+    retired: (await retireHarmful(db, dryRun)).filter(({ isDescendant }) => !isDescendant).length,
+    ...(await (dryRun ? countArchivable(db, ages.runs) : archiveAll(work, ages.runs))),
+  };
+  if (!dryRun) {
+    await analyzeReflections(db);
+  }
+  return outcome;
 }
 
 /** One kind after the other, in order. */
@@ -86,22 +106,29 @@ async function onPrunable(work: (what: Prunable) => Promise<number>): Promise<Re
   return Object.fromEntries(counts) as Record<Prunable, number>;
 }
 
-async function pruneAll(db: Database, what: Prunable, olderThan: number, signal: AbortSignal): Promise<number> {
+const PRUNING: Readonly<Record<Prunable, string>> = {
+  settledDeadLetters: 'settled dead letter',
+  deadLetters: 'dead letter',
+  refusals: 'refusal',
+};
+
+async function pruneAll({ db, signal, progress }: Work, what: Prunable, olderThan: number): Promise<number> {
   let total = 0;
   for (let deleted = BATCH; deleted === BATCH && !signal.aborted; total += deleted) {
+    progress.show(`deleting: ${counted(total, PRUNING[what])} so far`);
     deleted = await prune(db, what, olderThan, BATCH);
   }
   return total;
 }
 
 async function archiveAll(
-  db: Database,
+  { db, signal, progress }: Work,
   olderThan: number,
-  signal: AbortSignal,
 ): Promise<{ readonly archived: number; readonly kept: number }> {
   let [seen, archived] = [0, 0];
   let next: ArchiveCursor | undefined;
   do {
+    progress.show(`archiving: ${counted(archived, 'run')} so far`);
     const batch = await archiveRuns(db, olderThan, BATCH, next);
     seen += batch.seen;
     archived += batch.archived;

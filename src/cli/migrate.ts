@@ -3,6 +3,7 @@ import { loadMigrations } from '../clients/postgres/load-migrations.ts';
 import { migrate } from '../clients/postgres/migrate.ts';
 import { openDatabase } from '../clients/postgres/open-database.ts';
 import type { CliIo } from './io.ts';
+import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
@@ -18,13 +19,13 @@ export function migrateCommand(
   run: (io: CliIo, configPath: string | undefined) => Promise<readonly Applied[]>,
 ): RegisterCommand {
   return (program, io) => {
-    withConfigOption(program.command('migrate'))
+    withOutput(withConfigOption(program.command('migrate')))
       .description('apply the database migrations and exit')
       .addHelpText('after', '\nExamples:\n  FACTEUR_POSTGRES_DSN=postgres://… facteur migrate')
-      .option('--json', 'print as JSON')
-      .action(async (options: { config?: string; json?: boolean }) => {
+      .action(async (options: OutputOptions & { readonly config?: string }) => {
         const applied = await run(io, options.config);
-        io.stdout.write(options.json === true ? `${JSON.stringify(applied)}\n` : migrationLines(applied));
+        const name = () => applied.map((one) => one.name).join('\n');
+        io.stdout.write(oneOutput(applied, options, { name, text: () => migrationLines(applied) }));
       });
   };
 }

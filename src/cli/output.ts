@@ -32,10 +32,10 @@ export function withListOutput(command: Command): Command {
     .option('--json [fields]', 'one JSON object per line, with all fields or only these, separated by commas');
 }
 
-/** `-o` and `--json` of a command that prints one thing, or what it did to each. */
-export function withOutput(command: Command): Command {
+/** `-o` and `--json` of a command that prints one thing, or what it did to each; not all of it has a name. */
+export function withOutput(command: Command, formats: readonly string[] = ['json', 'yaml', 'name']): Command {
   return command
-    .addOption(new Option('-o, --output <format>', 'a format for programs').choices(['json', 'yaml', 'name']))
+    .addOption(new Option('-o, --output <format>', 'a format for programs').choices(formats))
     .option('--json', 'short for -o json');
 }
 

@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { RegisterCommand } from './program.ts';
 
 /** `facteur version`: what runs here. */
@@ -8,10 +9,13 @@ export function versionCommand(version: string, commit: string): RegisterCommand
       .version(text, '-v, --version', 'print version and commit')
       .command('version')
       .description('print version and commit')
-      .addHelpText('after', '\nExamples:\n  facteur version --json')
-      .option('--json', 'print as JSON')
-      .action((options: { json?: boolean }) => {
-        io.stdout.write(options.json === true ? `${JSON.stringify({ version, commit })}\n` : `${text}\n`);
+      .addHelpText('after', '\nExamples:\n  facteur version -o json')
+      .addOption(new Option('-o, --output <format>', 'a format for programs').choices(['json']))
+      .option('--json', 'short for -o json')
+      .action((options: { json?: boolean; output?: string }) => {
+        io.stdout.write(
+          options.json === true || options.output === 'json' ? `${JSON.stringify({ version, commit })}\n` : `${text}\n`,
+        );
       });
   };
 }

@@ -19,6 +19,8 @@ interface RefreshDeps {
   readonly db: Database;
   readonly embedder: Embedder;
   readonly signal: AbortSignal;
+  /** Told after each batch how many were embedded so far. */
+  readonly onBatch?: (refreshed: number) => void;
 }
 
 /** The result of a refresh. */
@@ -37,7 +39,7 @@ interface Refreshed {
  *
  * @throws FacteurError `embeddings.nothing` if none of a whole batch can be embedded: the endpoint is down
  */
-export async function refreshEmbeddings({ db, embedder, signal }: RefreshDeps): Promise<Refreshed> {
+export async function refreshEmbeddings({ db, embedder, signal, onBatch }: RefreshDeps): Promise<Refreshed> {
   const version = (await embedder.embedPassages([PROBE], signal))[0]?.version;
   if (version === undefined) {
     throw nothingEmbedded(1);
@@ -49,10 +51,8 @@ export async function refreshEmbeddings({ db, embedder, signal }: RefreshDeps): 
     batch = await nextBatch(batch.at(-1)?.id ?? FIRST)
   ) {
     const fresh = await embedded(batch, embedder, signal);
-    if (fresh.length === 0 && batch.length === BATCH && !signal.aborted) {
-      throw nothingEmbedded(batch.length);
-    }
     refreshed += await replaceEmbeddings(db, fresh);
+    onBatch?.(refreshed);
   }
   await analyzeReflections(db);
   return { version, refreshed, left: await countStale(db, version) };
@@ -62,6 +62,7 @@ export async function refreshEmbeddings({ db, embedder, signal }: RefreshDeps): 
   }
 }
 
+/** @throws FacteurError as {@link refreshEmbeddings} does */
 async function embedded(
   batch: readonly StaleReflection[],
   embedder: Embedder,
@@ -71,10 +72,14 @@ async function embedded(
     batch.map(({ content }) => content),
     signal,
   );
-  return batch.flatMap((one, place) => {
+  const fresh = batch.flatMap((one, place) => {
     const its = made[place];
     return its === undefined ? [] : [{ ...one, ...its }];
   });
+  if (fresh.length === 0 && batch.length === BATCH && !signal.aborted) {
+    throw nothingEmbedded(batch.length);
+  }
+  return fresh;
 }
 
 function nothingEmbedded(texts: number): FacteurError {

@@ -72,6 +72,10 @@ describe('facteur knowledge refresh', () => {
     expect(await searchReflections(db, query)).toMatchObject([{ content: 'A rocket.' }]);
     const again = await facteur.cli('knowledge', 'refresh');
     expect(again.stdout).toBe('0 reflections embedded as m@2, 0 left\n');
+    await db.query({ text: "UPDATE codex_kb.reflections SET embedding_version = 'old@1536'" });
+    const shown = await facteur.cliOn(80, {}, 'knowledge', 'refresh');
+    expect(shown.stderr).toContain('\r\u001b[K64 reflections embedded so far');
+    expect(shown.stderr).toMatch(/\r\u001b\[K$/);
   });
 
   test('leaves out a text that cannot be embedded, and fails when none can', async () => {

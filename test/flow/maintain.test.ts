@@ -218,6 +218,18 @@ test('batches go over all of it once, with runs between that stay', async () => 
   expect(await present()).toEqual(ids.slice(0, 2).toSorted());
 });
 
+test('a terminal shows how far it is, and is left clean; programs get the result alone', async () => {
+  const facteur = await startFacteur({ db, roles: [] });
+  await oldRun('failed', 100);
+  const shown = await facteur.cliOn(80, {}, 'maintain');
+  expect(shown.stderr).toMatch(/^(?:\r\u001b\[K[a-z]+: 0 [a-z ]+ so far)+\r\u001b\[K$/);
+  expect(shown.stdout).toMatch(/^1 run moved to the history/);
+  await oldRun('failed', 100);
+  const piped = await facteur.cli('maintain', '-o', 'yaml');
+  expect(piped).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^settledDeadLetters: 0$/m) });
+  expect(piped.stdout).toMatch(/^archived: 1$/m);
+});
+
 test('an invalid age is wrong usage', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   for (const age of ['0d', '-1d', 'soon', '90', '']) {
