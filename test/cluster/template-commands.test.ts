@@ -4,7 +4,7 @@ import { SERVE_ROLES } from '../../src/service/roles.ts';
 import type { Json } from '../support/cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
-import { emptyLedger, expectRun } from '../support/ledger.ts';
+import { emptyLedger, expectRun, runOf } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { logIn, openSharedWorld, SHIPPED_CONFIG, SHIPPED_ENV, type World } from './world.ts';
 
@@ -116,14 +116,16 @@ function run(facteur: Facteur, command: string, options: Readonly<Record<string,
   return facteur.send(event({ interactionId, command, options, member })).then((answer) => ({ answer, interactionId }));
 }
 
-/** Retries while the watch has not brought the template. */
+/** Retries while the watch has not brought the template: until then the name runs the default one, as the Go service did. */
 async function eventually(facteur: Facteur, command: string, options: Readonly<Record<string, string>>) {
   const find = () => facteur.log.filter((line) => line.includes('workflow templates listed')).length;
   await expect.poll(find).toBeGreaterThan(0);
   let done: Awaited<ReturnType<typeof run>> | undefined;
-  await expect
-    .poll(async () => (done = await run(facteur, command, options)).answer.body.namespace, { interval: 500 })
-    .toBe('argo-workflows');
+  const templateOf = async (): Promise<unknown> => {
+    done = await run(facteur, command, options);
+    return (await runOf(database.db, done.interactionId))?.plan.workflowTemplate;
+  };
+  await expect.poll(templateOf, { interval: 500 }).toBe(command);
   return done!;
 }
 
