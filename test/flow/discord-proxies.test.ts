@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CannedAnswer } from '../../sandbox/discord/faults.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { emptyLedger } from '../support/ledger.ts';
-import { startToldWorld, type ToldWorld } from '../support/told-world.ts';
+import { useToldWorld } from '../support/told-world.ts';
 
 // Between facteur and Discord stand Discord's own front and people's proxies. What they answer says nothing about a message.
 
@@ -19,23 +17,14 @@ interface Case {
 const readCase = (name: string) => JSON.parse(readFileSync(new URL(name, CASES), 'utf8')) as Case;
 const pages = readdirSync(CASES).filter((name) => /^proxy-page-.*\.discord\.json$/.test(name));
 
-let database: TestDatabase;
-let world: ToldWorld;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+const told = useToldWorld();
 beforeEach(async () => {
-  await emptyLedger(database.db);
-  world = await startToldWorld(database.db);
-  await world.startNotifier();
+  await told.world.startNotifier();
 });
-afterEach(() => world.close());
 
 async function refuse(route: string, { answer, times }: Omit<Case, 'ephemeral'>): Promise<void> {
   const rule = { route, action: { kind: 'answer', answer }, ...(times === undefined ? {} : { times }) } as const;
-  await world.discord.faults.apply({ op: 'add', rule });
+  await told.world.discord.faults.apply({ op: 'add', rule });
 }
 
 test('there are pages to try', () => {
@@ -44,14 +33,14 @@ test('there are pages to try', () => {
 
 test.each(pages)('%s: retried with the same token, and the log says why', async (name) => {
   const page = readCase(name);
-  const run = await world.running({ ephemeral: page.ephemeral });
-  const { id } = world.message();
+  const run = await told.world.running({ ephemeral: page.ephemeral });
+  const { id } = told.world.message();
   await refuse('webhook.message.edit', page);
-  await world.finish(run);
-  await world.shows('**Succeeded**');
-  expect(world.message()).toMatchObject({ id, ephemeral: page.ephemeral });
-  expect(world.shown().by).toBe('webhook.message.edit');
-  const [line] = world.log.filter((text) => text.includes('message not delivered yet'));
+  await told.world.finish(run);
+  await told.world.shows('**Succeeded**');
+  expect(told.world.message()).toMatchObject({ id, ephemeral: page.ephemeral });
+  expect(told.world.shown().by).toBe('webhook.message.edit');
+  const [line] = told.world.log.filter((text) => text.includes('message not delivered yet'));
   expect(JSON.parse(line ?? '{}')).toMatchObject({
     code: expect.stringMatching(/^discord\.(bad_answer|timeout)$/),
     error: expect.stringContaining(`HTTP ${page.answer.status}`),
@@ -60,13 +49,13 @@ test.each(pages)('%s: retried with the same token, and the log says why', async 
 
 test('archived-thread-final-edit: the bot posts the end while the token still lives', async () => {
   const archived = readCase('archived-thread-final-edit.discord.json');
-  const run = await world.running({ ephemeral: archived.ephemeral });
+  const run = await told.world.running({ ephemeral: archived.ephemeral });
   const answer = { status: archived.answer.status, code: 50_083, message: 'Thread is archived' };
   expect(JSON.parse(archived.answer.body ?? '')).toEqual({ message: answer.message, code: answer.code });
   await refuse('webhook.message.edit', archived);
-  await world.finish(run);
-  await vi.waitFor(() => expect(world.discord.messages()).toHaveLength(2));
-  expect(world.discord.messages()[1]?.versions[0]).toMatchObject({
+  await told.world.finish(run);
+  await vi.waitFor(() => expect(told.world.discord.messages()).toHaveLength(2));
+  expect(told.world.discord.messages()[1]?.versions[0]).toMatchObject({
     by: 'channel.message.create',
     content: expect.stringContaining('**Succeeded**'),
   });
@@ -78,32 +67,32 @@ describe('what troubles the bot does not hold up an answer to a command', () => 
     ['all its requests are limited', { status: 429, retryAfterMs: 3_600_000, scope: 'global' }],
     ['a page says 429', { status: 429, retryAfterMs: 3_600_000, body: '<html>1015</html>' }],
   ])('%s', async (_, answer) => {
-    const old = await world.running();
-    await world.advance(16 * 60_000);
+    const old = await told.world.running();
+    await told.world.advance(16 * 60_000);
     await refuse('channel.', { answer });
-    await world.finish(old);
-    await world.notToldYet();
+    await told.world.finish(old);
+    await told.world.notToldYet();
 
-    const run = await world.plan();
-    await vi.waitFor(async () => expect(await world.row(run)).toMatchObject({ told_state: 'queued' }));
-    expect(world.discord.messages()).toHaveLength(2);
+    const run = await told.world.plan();
+    await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject({ told_state: 'queued' }));
+    expect(told.world.discord.messages()).toHaveLength(2);
   });
 
   test('what has to wait for the bot is held back, which is no try, and is told when the time is over', async () => {
-    const first = await world.running();
-    const second = await world.plan();
-    await vi.waitFor(async () => expect(await world.row(second)).toMatchObject({ told_state: 'queued' }));
-    await world.advance(16 * 60_000);
+    const first = await told.world.running();
+    const second = await told.world.plan();
+    await vi.waitFor(async () => expect(await told.world.row(second)).toMatchObject({ told_state: 'queued' }));
+    await told.world.advance(16 * 60_000);
     await refuse('channel.', { times: 1, answer: { status: 429, retryAfterMs: 1500, scope: 'global' } });
-    await world.finish(first);
-    await world.notToldYet();
-    await world.finish(second);
+    await told.world.finish(first);
+    await told.world.notToldYet();
+    await told.world.finish(second);
     await vi.waitFor(async () => {
-      expect(await world.row(second)).toMatchObject({ attempts: 0, told_state: 'succeeded' });
-      expect(await world.row(first)).toMatchObject({ told_state: 'succeeded' });
+      expect(await told.world.row(second)).toMatchObject({ attempts: 0, told_state: 'succeeded' });
+      expect(await told.world.row(first)).toMatchObject({ told_state: 'succeeded' });
     });
-    const requests = world.discord.state()['requests'] as Record<string, number>;
+    const requests = told.world.discord.state()['requests'] as Record<string, number>;
     expect(requests['channel.message.edit']).toBe(3);
-    expect(world.log.filter((line) => line.includes('message not delivered yet'))).toHaveLength(1);
+    expect(told.world.log.filter((line) => line.includes('message not delivered yet'))).toHaveLength(1);
   });
 });

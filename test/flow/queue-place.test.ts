@@ -1,35 +1,23 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { emptyLedger } from '../support/ledger.ts';
+import { expect, test, vi } from 'vitest';
 import type { ToldRun } from '../support/notify.ts';
-import { startToldWorld, type ToldWorld } from '../support/told-world.ts';
+import { useToldWorld } from '../support/told-world.ts';
 
 // A run that waits to be submitted: what its message says of the queue, and how seldom.
 
-let database: TestDatabase;
-let world: ToldWorld;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
-beforeEach(async () => {
-  await emptyLedger(database.db);
-  world = await startToldWorld(database.db);
-});
-afterEach(() => world.close());
+const told = useToldWorld();
 
 const LIMIT = 'Only 1 workflow may run at a time.';
 
 /** Somebody runs `/plan` in a channel of its own. */
 async function planIn(channel: number, waits = true): Promise<ToldRun> {
   const channelId = `50000000000000000${channel}`;
-  await world.discord.faults.apply({ op: 'channel', id: channelId });
-  return world.plan({ channelId, waits });
+  await told.world.discord.faults.apply({ op: 'channel', id: channelId });
+  return told.world.plan({ channelId, waits });
 }
 
 /** What the message of a run said, one text after the other. */
 function textsOf({ interactionId }: ToldRun): readonly string[] {
-  const message = world.discord.messages().find((one) => one.interactionId === interactionId);
+  const message = told.world.discord.messages().find((one) => one.interactionId === interactionId);
   return (message?.versions ?? []).map(({ content }) => content);
 }
 
@@ -39,7 +27,7 @@ async function looked(run: ToldRun, times: number): Promise<void> {
 }
 
 async function looks(run: ToldRun): Promise<number> {
-  return Math.floor(Number((await world.row(run))['claims']) / 2);
+  return Math.floor(Number((await told.world.row(run))['claims']) / 2);
 }
 
 async function says(run: ToldRun, text: string): Promise<void> {
@@ -48,57 +36,57 @@ async function says(run: ToldRun, text: string): Promise<void> {
 
 test('its message says the place and why, and is edited only when that changes, by one of several processes', async () => {
   const live = await planIn(0, false);
-  await world.submit(live);
+  await told.world.submit(live);
   const [first, second] = [await planIn(1), await planIn(2)];
-  await Promise.all([world.startNotifier({ maxActive: 1 }), world.startNotifier({ maxActive: 1 })]);
+  await Promise.all([told.world.startNotifier({ maxActive: 1 }), told.world.startNotifier({ maxActive: 1 })]);
   await says(first, '**Queued**');
   await looked(first, 1);
   await looked(second, 1);
-  await world.advance(2000);
+  await told.world.advance(2000);
   await says(first, `Next in the queue. ${LIMIT}`);
   await says(second, `2nd in the queue. ${LIMIT}`);
   await looked(second, 2);
   const before = textsOf(second).length;
   const known = await looks(second);
-  await world.advance(15_000);
+  await told.world.advance(15_000);
   await looked(second, known + 1);
   expect(textsOf(second)).toHaveLength(before);
 
-  await world.submit(first);
+  await told.world.submit(first);
   await says(first, '**Submitted**');
-  await world.advance(15_000);
+  await told.world.advance(15_000);
   await says(second, `Next in the queue. ${LIMIT}`);
   expect(textsOf(second)).toHaveLength(before + 1);
 });
 
 test('behind runs that the cluster does not accept it says so', async () => {
   const held = await planIn(0, false);
-  await database.db.query({
+  await told.db.query({
     text: `UPDATE facteur.runs SET reason = 'the cluster did not answer' WHERE run_id = $1`,
     values: [held.runId],
   });
   const waiting = await planIn(1);
-  await world.startNotifier({ maxActive: 5 });
+  await told.world.startNotifier({ maxActive: 5 });
   await looked(waiting, 1);
-  await world.advance(2000);
+  await told.world.advance(2000);
   await says(waiting, 'Next in the queue. Earlier runs cannot be submitted: `the cluster did not answer`');
   expect(textsOf(held).at(-1)).toContain('Not submitted yet; facteur keeps trying: `the cluster did not answer`');
 });
 
 test('a run that a process is submitting has no place, and nobody looks at its message again', async () => {
   const run = await planIn(1, false);
-  await database.db.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '1 hour'` });
-  await world.startNotifier({ maxActive: 1 });
+  await told.db.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '1 hour'` });
+  await told.world.startNotifier({ maxActive: 1 });
   await looked(run, 1);
-  expect(await world.row(run)).toMatchObject({ due_at: null });
+  expect(await told.world.row(run)).toMatchObject({ due_at: null });
 });
 
 test('a quiet message says nothing of it', async () => {
   const run = await planIn(1);
-  await database.db.query({ text: 'UPDATE facteur.messages SET quiet = true' });
-  await world.advance(2000);
-  await world.startNotifier({ maxActive: 1 });
+  await told.db.query({ text: 'UPDATE facteur.messages SET quiet = true' });
+  await told.world.advance(2000);
+  await told.world.startNotifier({ maxActive: 1 });
   await looked(run, 1);
   expect(textsOf(run).at(-1)).not.toContain('queue');
-  expect(await world.row(run)).toMatchObject({ due_at: null });
+  expect(await told.world.row(run)).toMatchObject({ due_at: null });
 });

@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import { createLogger, silentLogger } from '../../src/base/logger.ts';
 import { UrgentWork } from '../../src/base/urgent-work.ts';
@@ -10,6 +11,8 @@ import { createAnnouncements, MESSAGE_CHANNEL } from '../../src/ledger/due-work.
 import { observeWorkflows, type Observation } from '../../src/ledger/observe-workflows.ts';
 import { Notifier } from '../../src/notify/notifier.ts';
 import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { emptyLedger } from './ledger.ts';
 import { turnableClock } from './database-clock.ts';
 import { startDiscordWorld, type DiscordWorld } from './discord.ts';
 import { letWait, recordToldRun, type ToldRun } from './notify.ts';
@@ -34,7 +37,30 @@ export interface RunningNotifier {
   stop(): Promise<void>;
 }
 
-export async function startToldWorld(db: Database): Promise<ToldWorld> {
+/** A world for each test of a file, on a database of the file's own: its clock is turned. The ledger is empty when a test begins. */
+export function useToldWorld(): { readonly db: Database; readonly world: ToldWorld } {
+  let database: TestDatabase | undefined;
+  let world: ToldWorld | undefined;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database?.close());
+  beforeEach(async () => {
+    await emptyLedger(database!.db);
+    world = await startToldWorld(database!.db);
+  });
+  afterEach(() => world?.close());
+  return {
+    get db() {
+      return database!.db;
+    },
+    get world() {
+      return world!;
+    },
+  };
+}
+
+async function startToldWorld(db: Database): Promise<ToldWorld> {
   const offset = { ms: 0 };
   const databaseClock = await turnableClock(db);
   const clock = { now: () => new Date(Date.now() + offset.ms) };
