@@ -30,14 +30,9 @@ afterEach(async () => {
   applied.clear();
 });
 
-/** Its only pod has all parameters in its environment. */
-async function apply(
-  name: string,
-  parameters: readonly Json[],
-  annotations: Readonly<Record<string, string>> = {},
-): Promise<void> {
+/** A template of which `facteur.proompteng.ai/` annotations make a command of the same name, and its specification. */
+async function applyTemplate(name: string, annotations: Readonly<Record<string, string>>, spec: Json): Promise<void> {
   const own = { command: name, roles: ROLE, ...annotations };
-  const env = parameters.map((one, index) => ({ name: `P${index}`, value: `{{workflow.parameters.${one.name}}}` }));
   applied.add(name);
   await world.api.apply({
     apiVersion: 'argoproj.io/v1alpha1',
@@ -49,51 +44,37 @@ async function apply(
         Object.entries(own).map(([key, value]) => [`facteur.proompteng.ai/${key}`, value]),
       ),
     },
-    spec: {
-      entrypoint: 'main',
-      arguments: { parameters },
-      templates: [
-        {
-          name: 'main',
-          nodeSelector: { 'facteur.test/kubelet': 'stand-in' },
-          container: { image: 'none', command: ['none'], env },
-        },
-      ],
-    },
+    spec: { entrypoint: 'main', ...spec },
   });
 }
 
-const RESULT = 'facteur.proompteng.ai/result';
+/** A step that the stand-in of a kubelet runs. */
+const podOf = (name: string, container: Json = {}) => ({
+  name,
+  nodeSelector: { 'facteur.test/kubelet': 'stand-in' },
+  container: { image: 'none', command: ['none'], ...container },
+});
+
+/** Its only pod has all parameters in its environment. */
+async function apply(
+  name: string,
+  parameters: readonly Json[],
+  annotations: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const env = parameters.map((one, index) => ({ name: `P${index}`, value: `{{workflow.parameters.${one.name}}}` }));
+  await applyTemplate(name, annotations, { arguments: { parameters }, templates: [podOf('main', { env })] });
+}
+
 const output = (name: string, value: string) => ({ name, globalName: name, valueFrom: { expression: `'${value}'` } });
 
-/** A template whose workflows have two global outputs. */
+/** Its workflows have two global outputs. */
 async function applyWithOutputs(name: string, annotations: Record<string, string>, spec: Json = {}): Promise<void> {
-  applied.add(name);
-  await world.api.apply({
-    apiVersion: 'argoproj.io/v1alpha1',
-    kind: 'WorkflowTemplate',
-    metadata: {
-      name,
-      namespace: 'argo-workflows',
-      annotations: { 'facteur.proompteng.ai/command': name, 'facteur.proompteng.ai/roles': ROLE, ...annotations },
-    },
-    spec: {
-      entrypoint: 'main',
-      ...spec,
-      templates: [
-        {
-          name: 'main',
-          steps: [[{ name: 'work', template: 'work' }]],
-          outputs: { parameters: [output('summary', 'done'), output('version', 'v4')] },
-        },
-        {
-          name: 'work',
-          nodeSelector: { 'facteur.test/kubelet': 'stand-in' },
-          container: { image: 'none', command: ['none'] },
-        },
-      ],
-    },
-  });
+  const main = {
+    name: 'main',
+    steps: [[{ name: 'work', template: 'work' }]],
+    outputs: { parameters: [output('summary', 'done'), output('version', 'v4')] },
+  };
+  await applyTemplate(name, annotations, { ...spec, templates: [main, podOf('work')] });
 }
 
 /** The values that the container of a workflow's only pod would have. */
@@ -141,8 +122,12 @@ const ALL = [
 describe('a template on a real cluster', () => {
   test('marks results by its own annotation, or by one that Argo copies to the workflow', async () => {
     await applyWithOutputs('tc-unmarked', {});
-    await applyWithOutputs('tc-marked', { [RESULT]: 'version' });
-    await applyWithOutputs('tc-copied', {}, { workflowMetadata: { annotations: { [RESULT]: 'version' } } });
+    await applyWithOutputs('tc-marked', { result: 'version' });
+    await applyWithOutputs(
+      'tc-copied',
+      {},
+      { workflowMetadata: { annotations: { 'facteur.proompteng.ai/result': 'version' } } },
+    );
     const facteur = await start();
     const resultsOf = async (command: string): Promise<unknown> => {
       const { interactionId } = await eventually(facteur, command, {});
