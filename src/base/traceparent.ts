@@ -32,6 +32,11 @@ export function traceIdOf(traceparent: string): string {
   return traceparent.slice(3, 35);
 }
 
+/** Whether the trace of a valid `traceparent` is kept somewhere: the last bit of its flags. */
+export function isSampled(traceparent: string): boolean {
+  return /[13579bdf]$/.test(traceparent);
+}
+
 /** The trace of a `traceparent` as a field of a log line; no field without one. */
 export function traceField(traceparent: string): { readonly traceId?: string } {
   return traceparent === '' ? {} : { traceId: traceIdOf(traceparent) };

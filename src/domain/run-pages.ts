@@ -1,3 +1,4 @@
+import { isSampled, traceIdOf, validTraceparent } from '../base/traceparent.ts';
 import { workflowUrl, type WorkflowAddress } from './workflow-url.ts';
 
 /** Stands for the id in the URL of a tracing UI. */
@@ -19,10 +20,8 @@ export function runPages(urls: { readonly ui: string | undefined; readonly trace
   };
 }
 
-const KEPT_TRACE = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
-
 /** A trace that is not sampled is stored nowhere, and its page would be an error. */
 function tracePage(url: string | undefined, traceparent: string): string | undefined {
-  const traceId = KEPT_TRACE.exec(traceparent)?.[1];
-  return url === undefined || traceId === undefined ? undefined : URL.parse(url.replaceAll(TRACE_ID, traceId))?.href;
+  const kept = validTraceparent(traceparent);
+  return url === undefined || !isSampled(kept) ? undefined : URL.parse(url.replaceAll(TRACE_ID, traceIdOf(kept)))?.href;
 }
