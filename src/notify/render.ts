@@ -3,7 +3,7 @@ import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
 import { actorText } from '../presentation/discord-actor.ts';
-import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
+import { codeBlock, inlineCode, requestCode } from '../presentation/safe-text.ts';
 import { doorName } from '../presentation/door-name.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
@@ -47,7 +47,7 @@ function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
   const { icon, title } = STATE_WORDS[run.state];
   const parts = [
     `${icon} **${title}**${timing(run)}`,
-    inlineCode(`/${run.command} ${run.title}`, MAX_REQUEST),
+    requestCode(run),
     run.retryCount > 0 ? WORDS.attempt(run.retryCount + 1) : '',
     since(run),
     usualMs === undefined || isFinished(run.state) ? '' : WORDS.usually(describeDuration(usualMs)),
@@ -65,7 +65,7 @@ function throughDoor({ door, actor }: ShownRun): string {
 }
 
 /** How long a finished run took, from its start in the cluster where that was seen. */
-function timing({ state, acceptedAt, startedAt, finishedAt }: ShownRun): string {
+export function timing({ state, acceptedAt, startedAt, finishedAt }: ShownRun): string {
   if (finishedAt === null || !isFinished(state)) {
     return '';
   }

@@ -9,10 +9,9 @@ import { judgeFailure, type TellingVerdict } from './judge-failure.ts';
 import { isLastWord, lastWordInMs, MIN_INTERVAL_MS, whatIsDue } from './pace.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { hasMoved, queueLine, queueLookMs } from './queue-line.ts';
-import { renderRun } from './render.ts';
-import { describeDuration } from '../presentation/duration.ts';
-import { inlineCode } from '../presentation/safe-text.ts';
-import { STATE_WORDS, WORDS } from '../presentation/words.ts';
+import { renderRun, timing } from './render.ts';
+import { requestCode } from '../presentation/safe-text.ts';
+import { STATE_WORDS } from '../presentation/words.ts';
 
 interface TellDeps {
   readonly discord: Pick<DiscordClient, 'editOriginal' | 'editMessage' | 'postMessage'>;
@@ -206,7 +205,6 @@ function nonceOf(runId: string, posts: number): string {
 
 /** Nobody waits for the news any longer. */
 const MAX_AGE_MS = 24 * 60 * 60_000;
-const MAX_REQUEST = 160;
 
 /** Whether the end of this run still has to be told to somebody, in a message that everybody may see. */
 function wantsPing(message: ClaimedMessage, { messageId }: MessageAddress, nowMs: number): boolean {
@@ -229,21 +227,12 @@ export function pingBody(message: ClaimedMessage, { messageId }: MessageAddress)
   }
   const mentions = ids.map((id) => (ping === 'author' ? `<@${id}>` : `<@&${id}>`)).join(' ');
   const { icon, title } = STATE_WORDS[state];
-  const request = inlineCode(`/${message.command} ${message.title}`, MAX_REQUEST);
   return {
-    content: `${mentions} ${icon} ${request}: ${title.toLowerCase()}${took(message)}.`,
+    content: `${mentions} ${icon} ${requestCode(message)}: ${title.toLowerCase()}${timing(message)}.`,
     components: [],
     allowed_mentions: { parse: [], [ping === 'author' ? 'users' : 'roles']: ids },
     message_reference: { message_id: messageId, fail_if_not_exists: false },
     nonce: `p${runId.replaceAll('-', '').slice(0, 24)}`,
     enforce_nonce: true,
   };
-}
-
-function took({ state, startedAt, acceptedAt, finishedAt }: ClaimedMessage): string {
-  if (finishedAt === null) {
-    return '';
-  }
-  const duration = describeDuration(finishedAt.getTime() - (startedAt ?? acceptedAt).getTime());
-  return ` ${state === 'succeeded' ? WORDS.in(duration) : WORDS.after(duration)}`;
 }

@@ -14,6 +14,16 @@ export function inlineCode(text: string, max: number): string {
   return `\`${line === '' ? '–' : shorten(line, max)}\``;
 }
 
+const MAX_REQUEST = 160;
+
+/** What was requested, as inline code: the command and what it is about. */
+export function requestCode(
+  { command, title }: { readonly command: string; readonly title: string },
+  max = MAX_REQUEST,
+): string {
+  return inlineCode(`/${command} ${title}`, max);
+}
+
 /** Lines as a code block, or empty if nothing is left. */
 export function codeBlock(text: string, limits: { readonly chars: number; readonly lines: number }): string {
   const lines = clean(text).trim().split('\n');

@@ -3,7 +3,7 @@ import type { PressOutcome } from '../../dispatch/press.ts';
 import type { StepLog } from '../../dispatch/step-log.ts';
 import type { ListedRun, StatusReport } from '../../dispatch/status.ts';
 import type { RunView } from '../../ledger/find-runs.ts';
-import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
+import { codeBlock, inlineCode, requestCode } from '../../presentation/safe-text.ts';
 import { STATE_WORDS } from '../../presentation/words.ts';
 
 /**
@@ -117,7 +117,7 @@ function runLine({ command, title, state, progress, acceptedAt, waitsForApproval
   const waits = waitsForApproval ? ', waiting for approval' : '';
   const when = `<t:${Math.floor(acceptedAt.getTime() / 1000)}:R>`;
   const link = url === undefined ? '' : ` · [message](${url})`;
-  return `${icon} ${word}${steps}${waits} · ${inlineCode(`/${command} ${title}`, MAX_TITLE)} · ${when}${link}`;
+  return `${icon} ${word}${steps}${waits} · ${requestCode({ command, title }, MAX_TITLE)} · ${when}${link}`;
 }
 
 function lastText({ command, workflowName, namespace, state, progress }: NonNullable<StatusReport['last']>): string {
@@ -153,13 +153,10 @@ export function pressText(outcome: Exclude<PressOutcome, { readonly kind: 'retri
   }
 }
 
-const MAX_REQUEST = 160;
-
 /** The question before a run is run again. */
 export function confirmText(run: RunView): string {
-  const request = inlineCode(`/${run.command} ${run.title}`, MAX_REQUEST);
   const when = Math.floor((run.finishedAt ?? run.acceptedAt).getTime() / 1000);
-  return `Run ${request} again? The last run ended <t:${when}:R> (${wordsOf(run)}).`;
+  return `Run ${requestCode(run)} again? The last run ended <t:${when}:R> (${wordsOf(run)}).`;
 }
 
 function notRetryableText({ run, changed }: Extract<PressOutcome, { kind: 'not_retryable' }>): string {
