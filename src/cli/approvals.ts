@@ -4,7 +4,7 @@ import { operatorOutputs } from '../dispatch/decide.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import type { Approval, ApprovalState } from '../domain/approval.ts';
 import { describeAge } from '../presentation/duration.ts';
-import { columnsText, type Column } from './columns.ts';
+import { listText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import { pairsOption, positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
@@ -57,10 +57,8 @@ function registerList(
       withStore(io, { options }, async (store) => {
         const limit = positive(options.limit, '--limit');
         const found = await store.listApprovals({ states: options.all === true ? undefined : WAITING, limit });
-        const text = (listed: readonly Approval[], wide: boolean): string =>
-          listed.length === 0
-            ? `${options.all === true ? 'no approvals' : 'nothing waits for approval'}\n`
-            : columnsText(columnsFor(clock.now()), listed, { ...screenOf(io), wide });
+        const none = options.all === true ? 'no approvals' : 'nothing waits for approval';
+        const text = listText(screenOf(io), columnsFor(clock.now()), none);
         io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ runId }) => runId, text }));
       }),
     );

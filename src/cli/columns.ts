@@ -51,6 +51,19 @@ export function columnsText<Row>(
   return [heading, ...lines].map((line) => `${line.trimEnd()}\n`).join('');
 }
 
+/**
+ * How a list is printed for people: on a screen, or as the words for none.
+ *
+ * @param none without a newline
+ */
+export function listText<Row>(
+  screen: Screen,
+  columns: readonly Column<Row>[],
+  none: string,
+): (rows: readonly Row[], wide: boolean) => string {
+  return (rows, wide) => (rows.length === 0 ? `${none}\n` : columnsText(columns, rows, { ...screen, wide }));
+}
+
 function isShown(when: Column<never>['when'], room: number | 'wide'): boolean {
   if (when === undefined || room === 'wide') {
     return when !== 'narrow';

@@ -12,7 +12,7 @@ import { readConfig } from './read-config.ts';
 import { warnOfUnregistered, type LedgerFor } from './registration-problems.ts';
 import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
-import { formatOf, withOutput, type OutputOptions } from './output.ts';
+import { formatOf, isForPeople, withOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
 import { syncCommands } from './sync-commands.ts';
@@ -89,7 +89,7 @@ function registerList(commands: Command, io: CliIo, { clusterAccess, openLedger 
       const { config } = await readConfig(io, { path: options.config, require: [] });
       const known = await knownCommands(io, config, clusterAccess);
       io.stdout.write(listText(known, options, io));
-      if (['text', 'wide'].includes(formatOf(options))) {
+      if (isForPeople(options)) {
         await warnOfUnregistered(io, config, openLedger);
       }
     });

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { checkConfig, configSchema, printConfig } from '../config/report.ts';
 import { FacteurError } from '../base/errors.ts';
 import type { CliIo } from './io.ts';
@@ -43,10 +43,8 @@ function checkCommand(config: Command, io: CliIo): void {
 }
 
 function printCommand(config: Command, io: CliIo): void {
-  withConfigOption(config.command('print'))
+  withOutput(withConfigOption(config.command('print')), ['json', 'yaml'], 'the format: yaml unless given')
     .description('print every value and where it came from, with secrets as ***')
-    .addOption(new Option('-o, --output <format>', 'the format: yaml unless given').choices(['json', 'yaml']))
-    .option('--json', 'short for -o json')
     .addHelpText(
       'after',
       '\nExamples:\n  facteur config print --config facteur.yaml\n  facteur config print -o json | jq .sources',

@@ -4,7 +4,7 @@ import type { DeadLetter, DeadLetterSummary } from '../ledger/unprocessed.ts';
 import { counted } from '../presentation/counted.ts';
 import { describeAge } from '../presentation/duration.ts';
 import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
-import { columnsText, type Column } from './columns.ts';
+import { listText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import { positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
@@ -67,10 +67,7 @@ Examples:
       withStore(io, { options }, async (store) => {
         const limit = positive(options.limit, '--limit');
         const found = await findLetters(store, options, { limit, after: letterId(options.after ?? '0') });
-        const text = (listed: readonly DeadLetterSummary[], wide: boolean): string =>
-          listed.length === 0
-            ? 'no dead letters\n'
-            : columnsText(columnsFor(clock.now()), listed, { ...screenOf(io), wide });
+        const text = listText(screenOf(io), columnsFor(clock.now()), 'no dead letters');
         io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
       }),
     );

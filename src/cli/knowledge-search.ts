@@ -10,7 +10,7 @@ import {
   type ReflectionState,
 } from '../ledger/search-reflections.ts';
 import { counted } from '../presentation/counted.ts';
-import { columnsText, type Column } from './columns.ts';
+import { listText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { listItems, positive } from './option-pairs.ts';
@@ -94,8 +94,7 @@ Examples:
           },
           io.signal,
         );
-        const text = (rows: readonly FoundReflection[], wide: boolean): string =>
-          rows.length === 0 ? 'no reflections found\n' : columnsText(FOUND_COLUMNS, rows, { ...screenOf(io), wide });
+        const text = listText(screenOf(io), FOUND_COLUMNS, 'no reflections found');
         io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
       }),
     );

@@ -8,7 +8,7 @@ import { reflectionId, registerSearchCommands } from './knowledge-search.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { positive } from './option-pairs.ts';
-import { listOutput, oneOutput, withListOutput, withOutput, formatOf, type OutputOptions } from './output.ts';
+import { listOutput, oneOutput, withListOutput, withOutput, isForPeople, type OutputOptions } from './output.ts';
 import { shortId } from './run-text.ts';
 import { screenOf, type Screen } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
@@ -78,7 +78,7 @@ Examples:
         const changes = await store.retireReflections(ids.map(reflectionId), options.reason ?? '', withDescendants);
         io.stdout.write(changesOutput(changes, options, io));
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;
-        if (left > 0 && ['text', 'wide'].includes(formatOf(options))) {
+        if (left > 0 && isForPeople(options)) {
           io.stdout.write(`\n${counted(left, 'descendant')} not retired; --with-descendants retires them, too\n`);
         }
       }),

@@ -33,9 +33,13 @@ export function withListOutput(command: Command): Command {
 }
 
 /** `-o` and `--json` of a command that prints one thing, or what it did to each; not all of it has a name. */
-export function withOutput(command: Command, formats: readonly string[] = ['json', 'yaml', 'name']): Command {
+export function withOutput(
+  command: Command,
+  formats: readonly string[] = ['json', 'yaml', 'name'],
+  about = 'a format for programs',
+): Command {
   return command
-    .addOption(new Option('-o, --output <format>', 'a format for programs').choices(formats))
+    .addOption(new Option('-o, --output <format>', about).choices(formats))
     .option('--json', 'short for -o json');
 }
 
@@ -83,6 +87,11 @@ export function itemOutput<Row>(
 /** The format that the options mean. `--json FIELDS` chooses the fields of YAML, too. */
 export function formatOf({ output, json = false }: OutputOptions): 'text' | 'wide' | 'json' | 'yaml' | 'name' {
   return json === false || output === 'yaml' ? (output ?? 'text') : 'json';
+}
+
+/** Whether a person reads it: words around a result are not for programs. */
+export function isForPeople(options: OutputOptions): boolean {
+  return ['text', 'wide'].includes(formatOf(options));
 }
 
 /** Through JSON, so that both formats say the same. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { RefusalRow } from '../ledger/unprocessed.ts';
 import { describeAge } from '../presentation/duration.ts';
-import { columnsText, type Column } from './columns.ts';
+import { listText, type Column } from './columns.ts';
 import { positive } from './option-pairs.ts';
 import { listOutput, withListOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
@@ -42,10 +42,7 @@ export function refusalsCommand(withStore: WithStore, clock: Clock): RegisterCom
             ...(options.command === undefined ? {} : { command: options.command.replace(/^\//, '') }),
             ...(options.user === undefined ? {} : { userId: options.user }),
           });
-          const text = (refused: readonly RefusalRow[], wide: boolean): string =>
-            refused.length === 0
-              ? 'no refusals\n'
-              : columnsText(columnsFor(clock.now()), refused, { ...screenOf(io), wide });
+          const text = listText(screenOf(io), columnsFor(clock.now()), 'no refusals');
           io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
         }),
       );

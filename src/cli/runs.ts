@@ -71,17 +71,12 @@ Examples:
     .action((references: string[], options: StoreOptions & ChangeOptions & { readonly by?: string }) =>
       withStore(io, { options }, async (store) => {
         const targets = await requireRuns(store, references);
-        const change = {
-          targets,
-          verb: 'cancel',
-          noun: 'run',
-          nameOf: namedRun,
-          obstacle: cancelObstacle,
-          idOf: ({ runId }: RunView) => runId,
-        };
         await changeEach(
           {
-            ...change,
+            ...OF_RUNS,
+            targets,
+            verb: 'cancel',
+            obstacle: cancelObstacle,
             apply: async ({ runId }) => {
               const state = await store.cancel(runId, options.by);
               const line = isFinished(state) ? `has already ended: ${printable(state)}` : 'is being canceled';
@@ -109,17 +104,12 @@ Examples:
     .action((references: string[], options: StoreOptions & ChangeOptions) =>
       withStore(io, { options, plans: true }, async (store) => {
         const targets = await requireRuns(store, references);
-        const change = {
-          targets,
-          verb: 'retry',
-          noun: 'run',
-          nameOf: namedRun,
-          obstacle: retryObstacle,
-          idOf: ({ runId }: RunView) => runId,
-        };
         await changeEach(
           {
-            ...change,
+            ...OF_RUNS,
+            targets,
+            verb: 'retry',
+            obstacle: retryObstacle,
             apply: async ({ runId }) => {
               const receipt = await store.retry(runId);
               const word = receipt.duplicate ? 'was already retried as run' : 'is retried as run';
@@ -133,6 +123,9 @@ Examples:
       }),
     );
 }
+
+/** How changes of runs call them. */
+const OF_RUNS = { noun: 'run', nameOf: namedRun, idOf: ({ runId }: RunView): string => runId };
 
 function cancelObstacle({ state }: RunView): string | undefined {
   return isFinished(state) ? `it has already ended: ${state}` : undefined;

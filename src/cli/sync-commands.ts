@@ -7,7 +7,7 @@ import { applyStep, patiently, readPlan, type Patience } from '../entry/discord/
 import { registrationsIn } from '../entry/discord/registration.ts';
 import { counted } from '../presentation/counted.ts';
 import type { CliIo } from './io.ts';
-import { formatOf, itemOutput, type OutputOptions } from './output.ts';
+import { isForPeople, itemOutput, type OutputOptions } from './output.ts';
 import { printable } from './table.ts';
 
 interface Sync {
@@ -36,7 +36,7 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
   };
   // Around the steps there are words for people.
   const say = (text: string): void => {
-    io.stdout.write(formatOf(output) === 'text' ? text : '');
+    io.stdout.write(isForPeople(output) ? text : '');
   };
   const show = (difference: Difference): void => {
     const shape = { name: () => difference.name, text: () => lineOf(difference, prune) };
