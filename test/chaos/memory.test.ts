@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -14,7 +16,8 @@ import { startOwnPostgres, type OwnPostgres } from './own-postgres.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const LIMIT = 256 * 2 ** 20;
-const HEALTH_MS = 1000;
+/** The timeout of the liveness probe in the manifests. A flood of connections is accepted before a probe that comes after it. */
+const HEALTH_MS = 5000;
 const TIMEOUT = { timeout: 600_000 };
 
 /** What the image gives the process. */
@@ -105,6 +108,19 @@ test('sessions of 10,000 people, as long as they may be', TIMEOUT, async () => {
   };
   await Promise.all(Array.from({ length: 32 }, sendAll));
   await expectAlive();
+});
+
+test('2,000 clients connect at once while the process is busy', TIMEOUT, async () => {
+  const { hostname: host, port } = new URL(facteur.url);
+  process.kill(facteur.pid, 'SIGSTOP');
+  const sockets = Array.from({ length: 2000 }, () => connect({ host, port: Number(port) }));
+  try {
+    // The kernel accepts them. One that it drops would wait for as long as the process is stopped.
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  } finally {
+    process.kill(facteur.pid, 'SIGCONT');
+    sockets.forEach((socket) => socket.destroy());
+  }
 });
 
 const JSON_TYPE = { 'content-type': 'application/json' };

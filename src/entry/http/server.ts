@@ -50,6 +50,11 @@ const ANSWERED_WHILE_DRAINING = PROBES;
  */
 const CONNECTIONS: Readonly<Record<ListenerDoor, number>> = { intake: 1000, discord: 250, api: 350, metrics: 50 };
 const PROBE_CONNECTIONS = 50;
+/**
+ * Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. With Node's 511 a flood makes the
+ * kernel drop the probe's SYN, and its client tries again only a second later.
+ */
+const BACKLOG = 65_535;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
 /** State shared by all listeners of a process: they shut down together. */
@@ -219,7 +224,7 @@ function addFallbacks(app: FastifyInstance, { logger }: HttpDeps): void {
 async function listenOn(server: Server, { key, host, port }: Listener): Promise<Address> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(host === '' ? { port } : { host, port }, resolve);
+  server.listen({ port, backlog: BACKLOG, ...(host === '' ? {} : { host }) }, resolve);
   try {
     await promise;
   } catch (error) {
