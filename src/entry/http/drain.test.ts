@@ -40,6 +40,19 @@ test('a request in flight is finished, and learns that the connection closes', a
   expect(client.received).toMatch(/^connection: close\r$/im);
 });
 
+test('a connection is closed once the body of a request that was answered early is in', async () => {
+  door = await openDoor({ maxBodyBytes: 100 });
+  const client = await connect();
+  const body = 'x'.repeat(200);
+  const order = post('/events', body, { 'content-type': 'application/json' });
+  await client.send(order.slice(0, -100));
+  await vi.waitFor(() => expect(client.statuses).toEqual([413]));
+  const closed = door.close(3_600_000);
+  await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
+  await client.send(body.slice(100));
+  await closed;
+});
+
 test('where readiness is probed, it listens and serves until a probe has seen that it leaves', async () => {
   door = await openDoor({ farewell: { noticeMs: 3_600_000, settleMs: 0 } });
   const status = async (path: string, init?: RequestInit) => (await fetch(door.url + path, init)).status;

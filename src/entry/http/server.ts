@@ -55,6 +55,7 @@ const PROBE_CONNECTIONS = 50;
  * kernel drop the probe's SYN, and its client tries again only a second later.
  */
 const BACKLOG = 65_535;
+const IDLE_CHECK_MS = 100;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
 /** State shared by all listeners of a process: they shut down together. */
@@ -135,7 +136,10 @@ const REGISTER: Readonly<Record<ListenerDoor, (app: FastifyInstance, deps: HttpD
 async function drain({ app, connections }: Served, graceMs: number): Promise<void> {
   connections.closeUnused();
   const grace = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  // Node ends the connections that are idle now. One whose request was answered early becomes so once its body is in.
+  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
   await app.close();
+  clearInterval(idle);
   clearTimeout(grace);
 }
 
