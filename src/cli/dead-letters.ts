@@ -26,7 +26,7 @@ interface LetterFilter {
 type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: string; readonly after?: string };
 type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?: boolean };
 
-const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome'] as const;
+const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome', 'runId'] as const;
 
 /** `facteur dead-letters list|show|replay|drop`: what could not be processed, and what to do about it. */
 export function deadLettersCommand(withStore: WithStore, clock: Clock): RegisterCommand {
@@ -169,7 +169,7 @@ Examples:
 async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
   const filtered = options.door !== undefined || options.reason !== undefined;
   if ((options.all === true) === ids.length > 0 || (filtered && options.all !== true)) {
-    throw new UsageError('name dead letters by their ids, or choose them with --all, --door and --reason');
+    throw new UsageError('give the ids of dead letters, or --all, which --door and --reason narrow down');
   }
   return options.all === true
     ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
@@ -217,18 +217,19 @@ function columnsFor(now: Date): readonly Column<DeadLetterSummary>[] {
 }
 
 function details(letter: DeadLetter, now: Date): string {
-  const { id, door, deliveryId, reason, attempts, bytes, createdAt, outcome, headers, body } = letter;
+  const { id, door, deliveryId, reason, attempts, bytes, createdAt, outcome, runId, headers, body } = letter;
   const facts = [
     ['since', `${utc(createdAt)}, ${describeAge(now.getTime() - createdAt.getTime())} ago, ${viaDoor(door)}`],
     ['reason', reason],
     ['attempts', String(attempts)],
     ['delivery', deliveryId],
     ['outcome', outcome],
-    ['body', counted(bytes, 'byte')],
+    ['run', runId],
+    ['body', outcome === '' ? counted(bytes, 'byte') : `deleted when it was ${outcome}`],
   ].filter(([, value]) => value !== '');
   const sections = [
     table(['DEAD LETTER', id], facts),
-    Object.keys(headers).length === 0 ? '' : table(['HEADER', ''], Object.entries(headers)),
+    Object.keys(headers).length === 0 ? '' : table(['HEADERS', ''], Object.entries(headers)),
     body.length === 0 ? '' : `BODY\n${printable(body.toString('utf8').slice(0, SHOWN_BYTES))}\n`,
   ];
   return sections.filter((section) => section !== '').join('\n');

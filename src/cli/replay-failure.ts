@@ -30,6 +30,6 @@ export function replayFailure(letterId: string, error: unknown): FacteurError {
   const kind = code.replace(/^(?:refusal|api)\./, '');
   const known = Object.hasOwn(HELP, kind) ? HELP[kind as RefusalKind] : undefined;
   const help = known ?? (retryable ? 'replay it again later' : '');
-  const message = [`dead letter ${letterId} stays: ${reason}`, ...(help === '' ? [] : [help])].join('; ');
+  const message = [`dead letter ${letterId} stays in the list: ${reason}`, ...(help === '' ? [] : [help])].join('; ');
   return new FacteurError(code === '' ? 'dead_letter.stays' : code, message, { retryable, cause: error });
 }

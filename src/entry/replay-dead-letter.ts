@@ -26,7 +26,7 @@ interface ReplayDoors {
 export async function replayAndSettle(db: Queryable, id: string, doors: ReplayDoors): Promise<RunReceipt> {
   const letter = requireOpen(await requireDeadLetter(db, id));
   const receipt = await replayDeadLetter(letter, doors);
-  await settleDeadLetter(db, letter.id, 'replayed');
+  await settleDeadLetter(db, letter.id, { outcome: 'replayed', runId: receipt.runId });
   return receipt;
 }
 
@@ -37,7 +37,7 @@ export async function replayAndSettle(db: Queryable, id: string, doors: ReplayDo
  * @throws FacteurError `dead_letter.unknown`, `dead_letter.settled` when it was replayed
  */
 export async function dropDeadLetter(db: Queryable, id: string): Promise<boolean> {
-  if (await settleDeadLetter(db, id, 'dropped')) {
+  if (await settleDeadLetter(db, id, { outcome: 'dropped' })) {
     return true;
   }
   const letter = await requireDeadLetter(db, id);

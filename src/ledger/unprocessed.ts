@@ -29,6 +29,8 @@ export interface DeadLetterSummary {
   readonly createdAt: Date;
   /** What was done with it; empty until it is replayed or dropped. */
   readonly outcome: '' | DeadLetterOutcome;
+  /** The run that it became when it was replayed, or empty. */
+  readonly runId: string;
 }
 
 /** A dead letter, whole. */
@@ -37,7 +39,8 @@ export interface DeadLetter extends DeadLetterSummary {
   readonly body: Buffer;
 }
 
-const SUMMARY = `id, door, delivery_id AS "deliveryId", reason, attempts, octet_length(body) AS bytes, created_at AS "createdAt", outcome`;
+const SUMMARY = `id, door, delivery_id AS "deliveryId", reason, attempts, octet_length(body) AS bytes, created_at AS "createdAt", outcome,
+  coalesce(run_id::text, '') AS "runId"`;
 
 /** Stores a permanently refused message; durable when it resolves. A repeated source changes nothing. */
 export async function keepDeadLetter(db: Queryable, letter: NewDeadLetter): Promise<void> {
@@ -88,14 +91,19 @@ export async function findDeadLetter(db: Queryable, id: string): Promise<DeadLet
 /**
  * Settles a dead letter. Its content is deleted; the rest is kept until retention deletes it.
  *
+ * @param runId the run that it became, if it was replayed
  * @returns false if no unsettled dead letter has this id
  */
-export async function settleDeadLetter(db: Queryable, id: string, outcome: DeadLetterOutcome): Promise<boolean> {
+export async function settleDeadLetter(
+  db: Queryable,
+  id: string,
+  { outcome, runId }: { readonly outcome: DeadLetterOutcome; readonly runId?: string },
+): Promise<boolean> {
   const { rowCount } = await db.query({
     name: 'settle-dead-letter',
-    text: `UPDATE facteur.dead_letters SET settled_at = now(), outcome = $2, body = '', headers = '{}'
+    text: `UPDATE facteur.dead_letters SET settled_at = now(), outcome = $2, run_id = $3, body = '', headers = '{}'
       WHERE id = $1 AND settled_at IS NULL`,
-    values: [id, outcome],
+    values: [id, outcome, runId ?? null],
   });
   return rowCount === 1;
 }

@@ -35,7 +35,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     const inVain = await refusing.cli('dead-letters', 'replay', id);
     expect(inVain).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: forbidden.*facteur explain/),
+      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays in the list: forbidden.*facteur explain/),
     });
     expect(await countLetters()).toBe(1);
     await refusing.app.close();
@@ -76,7 +76,7 @@ describe('a Codex task', () => {
     const replay = await facteur.cli('dead-letters', 'replay', await letterId());
     expect(replay).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: unsupported codex stage.*drop it\n$/),
+      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays in the list: unsupported codex stage.*drop it\n$/),
     });
     expect(await countRuns(db)).toBe(0);
   });
@@ -88,7 +88,9 @@ describe('a Codex task', () => {
     const replay = await facteur.cli('dead-letters', 'replay', await letterId());
     expect(replay).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^facteur: dead letter \d+ stays: missing delivery_id.*corrected request/),
+      stderr: expect.stringMatching(
+        /^facteur: dead letter \d+ stays in the list: missing delivery_id.*corrected request/,
+      ),
     });
     expect(await countRuns(db)).toBe(0);
   });

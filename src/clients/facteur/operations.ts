@@ -48,9 +48,9 @@ export type LearningGroup = { readonly command: string; readonly repository: str
 
 export type SuccessRate = { readonly runs: number; readonly succeeded: number; readonly rate: number | null; readonly low: number; readonly high: number };
 
-export type DeadLetter = { readonly id: string; readonly door: string; readonly deliveryId: string; readonly reason: string; readonly attempts: number; readonly bytes: number; readonly createdAt: string; readonly outcome: "" | "replayed" | "dropped" };
+export type DeadLetter = { readonly id: string; readonly door: string; readonly deliveryId: string; readonly reason: string; readonly attempts: number; readonly bytes: number; readonly createdAt: string; readonly outcome: "" | "replayed" | "dropped"; readonly runId: string };
 
-export type DeadLetterDetails = { readonly id: string; readonly door: string; readonly deliveryId: string; readonly reason: string; readonly attempts: number; readonly bytes: number; readonly createdAt: string; readonly outcome: "" | "replayed" | "dropped"; readonly headers: { readonly [name: string]: string }; readonly body: string };
+export type DeadLetterDetails = { readonly id: string; readonly door: string; readonly deliveryId: string; readonly reason: string; readonly attempts: number; readonly bytes: number; readonly createdAt: string; readonly outcome: "" | "replayed" | "dropped"; readonly runId: string; readonly headers: { readonly [name: string]: string }; readonly body: string };
 
 export type Refusal = { readonly id: string; readonly door: string; readonly deliveryId: string; readonly command: string; readonly userId: string; readonly reason: string; readonly createdAt: string };
 

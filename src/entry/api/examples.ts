@@ -172,6 +172,7 @@ export const A_DEAD_LETTER = {
   bytes: 62,
   createdAt: AT,
   outcome: '',
+  runId: '',
 };
 
 export const A_REFUSAL = {

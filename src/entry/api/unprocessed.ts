@@ -22,6 +22,7 @@ const LETTER = z
     bytes: z.int(),
     createdAt: MOMENT,
     outcome: z.enum(['', 'replayed', 'dropped']).meta({ description: 'Empty until it is replayed or dropped.' }),
+    runId: z.string().meta({ description: 'The run that it became when it was replayed; else empty.' }),
   })
   .meta({ id: 'DeadLetter' });
 
