@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import { UsageError } from './program.ts';
 
 /** How a command prints what it found. */
@@ -53,7 +53,7 @@ export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, sh
     return rows.map((row) => `${shape.name(row)}\n`).join('');
   }
   const chosen = rows.map((row) => selected(row, options.json, shape.fields));
-  return format === 'yaml' ? yaml(chosen) : chosen.map((row) => `${JSON.stringify(row)}\n`).join('');
+  return format === 'yaml' ? yamlText(chosen) : chosen.map((row) => `${jsonText(row)}\n`).join('');
 }
 
 /** How one thing is printed. */
@@ -64,9 +64,9 @@ export function oneOutput<Row>(
 ): string {
   switch (formatOf(options)) {
     case 'json':
-      return `${JSON.stringify(row)}\n`;
+      return `${jsonText(row)}\n`;
     case 'yaml':
-      return yaml(row);
+      return yamlText(row);
     case 'name':
       return `${shape.name(row)}\n`;
     default:
@@ -94,9 +94,32 @@ export function isForPeople(options: OutputOptions): boolean {
   return ['text', 'wide'].includes(formatOf(options));
 }
 
+/** Characters that a terminal would obey, but that JSON allows in a string: it can escape them all the same. */
+const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f]/gu;
+
+function jsonText(value: unknown): string {
+  return escaped(JSON.stringify(value));
+}
+
 /** Through JSON, so that both formats say the same. */
-function yaml(value: unknown): string {
-  return stringify(JSON.parse(JSON.stringify(value)));
+function yamlText(value: unknown): string {
+  const document = new Document(JSON.parse(JSON.stringify(value)));
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && node.value.search(INVISIBLE) >= 0) {
+        node.type = 'QUOTE_DOUBLE';
+      }
+    },
+  });
+  return escaped(document.toString());
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(INVISIBLE, (character) =>
+    Array.from({ length: character.length }, (_, at) => character.charCodeAt(at))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }
 
 /** @throws UsageError for an unknown field */
