@@ -43,5 +43,7 @@ export function errorMessage(error: unknown): string {
 
 /** Why a `fetch` failed: its own message only says that it did. */
 export function fetchProblem(error: unknown): string {
-  return errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+  const message = errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+  // The Fetch standard blocks some ports, and does not say so.
+  return message === 'bad port' ? 'HTTP clients block this port' : message;
 }

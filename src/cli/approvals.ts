@@ -151,7 +151,7 @@ function columnsFor(now: Date): readonly Column<Approval>[] {
     { heading: 'RUN', text: ({ runId }) => shortId(runId) },
     { heading: 'STEP', text: ({ node }) => node, flexible: true },
     { heading: 'COMMAND', text: ({ command }) => command },
-    { heading: 'STATE', text: ({ state }) => state, colour: ({ state }) => COLOURS[state] },
+    { heading: 'STATE', text: stateText, colour: ({ state }) => COLOURS[state] },
     { heading: 'AGE', text: ({ requestedAt }) => describeAge(now.getTime() - requestedAt.getTime()) },
     { heading: 'EXPIRES', text: (approval) => expiryText(approval, now) },
     { heading: 'ASKS', text: ({ rules }) => rules.message, flexible: true },
@@ -160,6 +160,11 @@ function columnsFor(now: Date): readonly Column<Approval>[] {
     { heading: 'NAMESPACE', text: ({ namespace }) => namespace, when: 'wide' },
     { heading: 'RUN ID', text: ({ runId }) => runId, when: 'wide' },
   ];
+}
+
+/** `waiting 1/2`: how many of a quorum have approved. */
+function stateText({ state, rules, votes }: Approval): string {
+  return state === 'waiting' && rules.quorum > 1 ? `${state} ${Object.keys(votes).length}/${rules.quorum}` : state;
 }
 
 /** `in 55 min`; empty once it is decided. */
@@ -173,11 +178,13 @@ function details(approval: Approval): string {
     ['run', approval.runId],
     ['workflow', `${approval.workflowName} in ${approval.namespace}`],
     ['step', approval.node],
-    ['state', approval.state],
+    ['state', stateText(approval)],
     ['asks', rules.message],
     [
-      'outputs',
-      fields.map(({ name, choices }) => (choices === null ? name : `${name} (${choices.join(', ')})`)).join('; '),
+      'needs',
+      fields
+        .map(({ name, choices }) => (choices === null ? name : `${name} (one of ${choices.join(', ')})`))
+        .join('; '),
     ],
     ['approvers', rules.approvers.join(', ') || `who may run ${approval.command}`],
     ['quorum', String(rules.quorum)],

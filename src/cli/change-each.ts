@@ -20,7 +20,7 @@ interface Change<T> {
   readonly noun: string;
   readonly nameOf: (target: T) => string;
   /** Why it would not change, for a dry run; undefined if it would. */
-  readonly obstacle?: (target: T) => string | undefined;
+  readonly obstacle?: (target: T) => string | undefined | Promise<string | undefined>;
   /** For programs: it names the same thing in other commands. */
   readonly idOf: (target: T) => string;
   readonly apply: (target: T) => Promise<Applied>;
@@ -55,7 +55,9 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
     io.stdout.write(itemOutput(result, options, shape));
   };
   if (options.dryRun === true) {
-    targets.forEach((target) => print(target, preview(change, target)));
+    for (const target of targets) {
+      print(target, await preview(change, target));
+    }
     return;
   }
   await confirm(`${verb} ${counted(targets.length, noun)}`, { asks: targets.length > 1 && options.yes !== true, io });
@@ -64,11 +66,12 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
     try {
       print(target, await change.apply(target));
     } catch (error) {
+      const named = nameTarget(error, noun, change.nameOf(target));
       if (targets.length === 1) {
-        throw error;
+        throw named;
       }
       failed += 1;
-      io.stderr.write(`facteur: ${printable(failureText(`${noun} ${change.nameOf(target)}`, error))}\n`);
+      io.stderr.write(`facteur: ${printable(errorMessage(named))}\n`);
     }
   }
   if (failed > 0) {
@@ -76,18 +79,23 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
   }
 }
 
-function preview<T>({ verb, noun, nameOf, idOf, obstacle: obstacleOf }: Change<T>, target: T): Applied {
-  const [name, obstacle] = [nameOf(target), obstacleOf?.(target)];
+async function preview<T>({ verb, noun, nameOf, idOf, obstacle: obstacleOf }: Change<T>, target: T): Promise<Applied> {
+  const [name, obstacle] = [nameOf(target), await obstacleOf?.(target)];
   const words = obstacle === undefined ? ['would', verb] : ['would not', verb];
   const line = [...words, noun, printable(name)].join(' ');
   const result = { dryRun: true, id: idOf(target), name, obstacle };
   return { line: obstacle === undefined ? line : `${line}: ${obstacle}`, result };
 }
 
-/** Some errors say themselves what they are about. */
-function failureText(about: string, error: unknown): string {
-  const message = errorMessage(error);
-  return message.startsWith(about) ? message : `${about}: ${message}`;
+/** The error with the target's name in its message: most say `the run`, and some name it themselves. */
+function nameTarget(error: unknown, noun: string, name: string): FacteurError {
+  const [message, about, general] = [errorMessage(error), `${noun} ${name}`, `the ${noun} `];
+  const { code, retryable } = error instanceof FacteurError ? error : { code: 'cli.failed', retryable: false };
+  if (message.includes(about)) {
+    return new FacteurError(code, message, { retryable, cause: error });
+  }
+  const rest = message.startsWith(general) ? ` ${message.slice(general.length)}` : `: ${message}`;
+  return new FacteurError(code, `${about}${rest}`, { retryable, cause: error });
 }
 
 async function confirm(what: string, { asks, io }: { readonly asks: boolean; readonly io: CliIo }): Promise<void> {

@@ -90,9 +90,9 @@ describe('commands list', () => {
     const { run } = await setUp();
     const { code, stdout } = await run(['list'], MORE);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/\/plan +built in +anyone +objective \[project\] +Turn upcoming work into a plan/);
-    expect(stdout).toMatch(/\/deploy +configured +500000000000000001 +environment \[replicas\]/);
-    expect(stdout).toMatch(/\/ask +configured +anyone +\(form: content \[more\]\) +Ask/);
+    expect(stdout).toMatch(/\/plan +built in +anyone +Turn upcoming work into a plan +objective \[project\]$/m);
+    expect(stdout).toMatch(/\/deploy +configured +500000000000000001 .*environment \[replicas\]/);
+    expect(stdout).toMatch(/\/ask +configured +anyone +Ask +\(form: content \[more\]\)$/m);
     expect((await run(['list', '-o', 'name'], MORE)).stdout.split('\n')).toContain('deploy');
   });
 
@@ -107,7 +107,7 @@ describe('commands list', () => {
     expect([code, stderr]).toEqual([0, '']);
     const version = `argo-workflows/build@${metadata.resourceVersion}`;
     expect(stdout).toMatch(
-      new RegExp(`/build +template ${version} +500000000000000001 +\\[branch\\] +Run the template build`),
+      new RegExp(`/build +template ${version} +500000000000000001 +Run the template build +\\[branch\\]`),
     );
     expect(stdout).toMatch(/\/deploy +configured +500/);
     expect(stdout).toMatch(/\/deploy +template .* +nobody +does not exist: \/deploy is a command of the configuration/);

@@ -56,7 +56,8 @@ const COLUMNS: readonly Column<Listed>[] = [
     text: ({ roles, problems }) => (problems.length > 0 ? 'nobody' : roles.join(',') || 'anyone'),
     flexible: true,
   },
-  { heading: 'INPUT AND DESCRIPTION', text: aboutText, flexible: true },
+  { heading: 'DESCRIPTION', text: aboutText, flexible: true },
+  { heading: 'INPUT', text: ({ definition }) => inputs(definition), when: 'roomy', flexible: true },
 ];
 
 function originText({ definition }: Listed): string {
@@ -64,9 +65,7 @@ function originText({ definition }: Listed): string {
 }
 
 function aboutText({ definition, problems }: Listed): string {
-  return problems.length > 0
-    ? `does not exist: ${problems.join('; ')}`
-    : [...inputs(definition), definition.description].join('  ');
+  return problems.length > 0 ? `does not exist: ${problems.join('; ')}` : definition.description;
 }
 
 function registerList(commands: Command, io: CliIo, { clusterAccess, openLedger }: CommandsDeps): void {
@@ -111,13 +110,13 @@ function listText({ commands, listed }: CommandSnapshot, options: OutputOptions,
 }
 
 /** `objective [project]`, or the fields of the form. */
-function inputs({ options, modal }: CommandDefinition): readonly string[] {
+function inputs({ options, modal }: CommandDefinition): string {
   const sign = ({ name, required }: Pick<OptionDefinition, 'name' | 'required'>): string =>
     required ? name : `[${name}]`;
   if (modal !== undefined) {
-    return [`(form: ${modal.fields.map(sign).join(' ')})`];
+    return `(form: ${modal.fields.map(sign).join(' ')})`;
   }
-  return options.length === 0 ? [] : [options.map(sign).join(' ')];
+  return options.map(sign).join(' ');
 }
 
 function registerSync(commands: Command, io: CliIo, { version, timer, clusterAccess }: CommandsDeps): void {

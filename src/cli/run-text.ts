@@ -103,7 +103,7 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
     ? `${run.state} ${run.state === 'succeeded' ? 'in' : 'after'} ${took}`
     : `running for ${took}`;
   return [
-    ['asked', `${utc(acceptedAt)}, ${describeAge(now.getTime() - acceptedAt.getTime())} ago, ${viaDoor(door)}`],
+    ['requested', `${utc(acceptedAt)}, ${describeAge(now.getTime() - acceptedAt.getTime())} ago, ${viaDoor(door)}`],
     ['by', userId],
     ['time', took === '' ? '' : ended],
     ['reason', reason],
@@ -112,7 +112,7 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
     ['workflow', `${run.workflowName} in ${run.namespace}`],
     ['attempts', run.retryCount === 0 ? '' : String(run.retryCount + 1)],
     ['retry of', retryOf],
-    ['retried by', retriedBy],
+    ['retried as', retriedBy],
     ['Argo', links.workflow ?? ''],
     ['Discord', links.message ?? ''],
     ['trace', links.trace ?? traceId],
@@ -128,7 +128,12 @@ function eventCells({ at, type, actor, payload }: RunEvent, since: Date): readon
   const after = describeDuration(at.getTime() - since.getTime());
   const { to, from: _from, ...rest } = payload;
   const what = type === 'state.change' && typeof to === 'string' ? to : type;
-  return [what, after, actor, Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)];
+  return [what, after, actor, Object.entries(rest).map(eventDetail).join(', ')];
+}
+
+/** `reason: exit code 2`. */
+function eventDetail([name, value]: readonly [string, unknown]): string {
+  return `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
 }
 
 /** `2026-11-28 12:00:03 UTC`. */

@@ -4,6 +4,7 @@ import type { RunDetails } from '../ledger/run-details.ts';
 import type { CliIo } from './io.ts';
 import { formatOf, oneOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
+import { shortId } from './run-text.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
 
@@ -32,7 +33,7 @@ Examples:
         const { runId, links, traceId } = await store.describeRun((await requireRun(store, reference)).runId);
         const url = options.trace === true ? links.trace : (links.workflow ?? links.message);
         if (url === undefined || !/^https?:\/\//.test(url)) {
-          throw new FacteurError('run.no_page', options.trace === true ? noTrace(traceId) : NO_PAGE, {
+          throw new FacteurError('run.no_page', options.trace === true ? noTrace(runId, traceId) : noPage(runId), {
             retryable: false,
           });
         }
@@ -45,10 +46,12 @@ Examples:
     );
 }
 
-const NO_PAGE = 'the run has no page; configure argo.ui_url';
+function noPage(runId: string): string {
+  return `run ${shortId(runId)} has no page; configure argo.ui_url`;
+}
 
-function noTrace(traceId: RunDetails['traceId']): string {
+function noTrace(runId: string, traceId: RunDetails['traceId']): string {
   return traceId === ''
-    ? 'the run has no trace'
+    ? `run ${shortId(runId)} has no trace`
     : `no link to trace ${printable(traceId)}: it is not sampled, or telemetry.trace_url is not configured`;
 }

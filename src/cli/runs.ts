@@ -7,6 +7,7 @@ import type { CliIo } from './io.ts';
 import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { namedRun, REFERENCE, requireRun, requireRuns } from './require-run.ts';
+import type { RunStore } from './run-store.ts';
 import { runDetails } from './run-text.ts';
 import { registerList } from './runs-list.ts';
 import { registerLogs } from './runs-logs.ts';
@@ -109,7 +110,7 @@ Examples:
             ...OF_RUNS,
             targets,
             verb: 'retry',
-            obstacle: retryObstacle,
+            obstacle: (run) => retryObstacle(run, store),
             apply: async ({ runId }) => {
               const receipt = await store.retry(runId);
               const word = receipt.duplicate ? 'was already retried as run' : 'is retried as run';
@@ -131,9 +132,13 @@ function cancelObstacle({ state }: RunView): string | undefined {
   return isFinished(state) ? `it has already ended: ${state}` : undefined;
 }
 
-function retryObstacle({ state }: RunView): string | undefined {
+async function retryObstacle({ runId, state }: RunView, store: RunStore): Promise<string | undefined> {
   if (!isFinished(state)) {
     return `it is ${state}; cancel it first`;
   }
-  return state === 'succeeded' ? 'it succeeded' : undefined;
+  if (state === 'succeeded') {
+    return 'it succeeded';
+  }
+  const { retriedBy } = await store.describeRun(runId);
+  return retriedBy === '' ? undefined : `it was already retried as run ${retriedBy}`;
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { nearest, suggestion } from '../config/nearest.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 
@@ -39,7 +40,9 @@ export function serveCommand(
         const only = options.only?.split(',').map((role) => role.trim());
         const unknown = only?.find((role) => !roles.includes(role));
         if (unknown !== undefined) {
-          throw new UsageError(`--only: unknown role ${unknown}; expected ${roles.join(', ')}`);
+          throw new UsageError(
+            `--only: unknown role ${unknown}; expected ${roles.join(', ')}${suggestion(nearest(unknown, roles))}`,
+          );
         }
         await runUntilStopped(await start(io, { configPath: options.config, only }), io.signal);
       });

@@ -2,7 +2,7 @@ import { builtinCommands } from '../domain/builtin-commands.ts';
 import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
 import { SNOWFLAKE } from './kinds.ts';
-import { nearest } from './nearest.ts';
+import { nearest, suggestion } from './nearest.ts';
 import type { Findings } from './reader.ts';
 import { ROLE_MAP_NAME } from './schema.ts';
 import { pathText, placeOf } from './validate.ts';
@@ -82,9 +82,4 @@ export function unknownKeys(findings: Findings, keys: readonly Pick<KeyInfo, 'ke
       sibling === undefined ? keys.find((other) => other.key.endsWith(`.${name}`))?.key : `${prefix}${sibling}`;
     return { ...place, key, message: `${key} is an unknown key${suggestion(meant)}` };
   });
-}
-
-/** `; did you mean …?`, or nothing. */
-export function suggestion(meant: string | undefined): string {
-  return meant === undefined ? '' : `; did you mean ${meant}?`;
 }

@@ -17,6 +17,11 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return found;
 }
 
+/** `; did you mean …?`, or nothing. */
+export function suggestion(meant: string | undefined): string {
+  return meant === undefined ? '' : `; did you mean ${meant}?`;
+}
+
 function squeeze(word: string): string {
   return word.toLowerCase().replaceAll(/[-_]/g, '');
 }

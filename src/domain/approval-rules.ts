@@ -213,7 +213,7 @@ export function outputsOf(
   const values = new Map<string, string>();
   for (const field of fields) {
     const value = (Object.hasOwn(given, field.name) ? given[field.name] : undefined) ?? field.preset ?? undefined;
-    const message = value === undefined ? 'is required' : valueFault(field, value);
+    const message = value === undefined ? missing(field) : valueFault(field, value);
     if (message !== undefined) {
       faults.push({ field: field.name, message });
     } else if (value !== undefined) {
@@ -228,9 +228,18 @@ export function isSuppliable(value: string): boolean {
   return value.isWellFormed() && value.length <= MAX_VALUE && argoFault(value) === undefined;
 }
 
+function missing({ choices }: ApprovalField): string {
+  return choices === null ? 'is required' : `is required: one of ${listed(choices)}`;
+}
+
+/** As many as a menu in Discord holds. */
+function listed(choices: readonly string[]): string {
+  return choices.slice(0, 25).join(', ');
+}
+
 function valueFault({ choices }: ApprovalField, value: string): string | undefined {
   if (choices !== null && !choices.includes(value)) {
-    return `must be one of ${choices.slice(0, 25).join(', ')}`;
+    return `must be one of ${listed(choices)}`;
   }
   if (value.length > MAX_VALUE) {
     return `must not be longer than ${MAX_VALUE} characters`;

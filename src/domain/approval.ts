@@ -35,6 +35,9 @@ export const APPROVAL_STATES = ['waiting', 'deciding', 'approved', 'rejected', '
 
 export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
+/** Who decided an approval that expired. */
+export const TIMEOUT_ACTOR = 'facteur (timeout)';
+
 /** An approval with what its run says. */
 export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt'> {
   readonly runId: string;

@@ -1,4 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
+import { TIMEOUT_ACTOR } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import { ASK_AGAIN } from './approvals.ts';
 import { changeMessages } from './messages.ts';
@@ -41,7 +42,6 @@ interface ClaimedDecisions {
 }
 
 /** Who decides when nobody did in time. */
-const TIMEOUT_ACTOR = 'facteur (timeout)';
 
 /**
  * Claims decisions to apply. One that waited until it expired is decided here, by its own rules and the database's clock.

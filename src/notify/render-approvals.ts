@@ -1,4 +1,5 @@
 import type { MessageBody } from '../clients/discord/message.ts';
+import { TIMEOUT_ACTOR } from '../domain/approval.ts';
 import { askingOf } from '../domain/approval-rules.ts';
 import type { ShownApproval } from '../ledger/messages.ts';
 import { approvalButtonId } from '../presentation/button-id.ts';
@@ -52,6 +53,11 @@ function linesOf({ state: runState, approvals }: ShownRun, detail: Detail): stri
     ...asked.slice(0, MAX_ASKED).map((approval) => askedLine(approval, detail)),
     ...(asked.length > MAX_ASKED ? [APPROVAL_WORDS.more(asked.length - MAX_ASKED)] : []),
   ];
+}
+
+/** Whether somebody can decide what the run waits for. */
+export function waitsForApproval({ state, approvals }: ShownRun): boolean {
+  return askedOf(state, approvals).length > 0;
 }
 
 /** Two buttons for each approval that waits. */
@@ -116,7 +122,10 @@ export function decisionLine(approval: Decided): string {
   if (verdict === null) {
     return APPROVAL_WORDS.over(inlineCode(node, MAX_NODE), inlineCode(problem, MAX_MESSAGE));
   }
-  const words = APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, inlineCode(decidedBy, MAX_NAME));
+  const words =
+    decidedBy === TIMEOUT_ACTOR
+      ? APPROVAL_WORDS.timedOut(inlineCode(node, MAX_NODE), verdict)
+      : APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, inlineCode(decidedBy, MAX_NAME));
   if (state === 'gone') {
     return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
   }

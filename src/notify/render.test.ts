@@ -1,59 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RUN_STATES } from '../domain/run-state.ts';
+import { after, CREATED, RUN, sceneOf, type MessageScene } from '../../test/support/message-scenes.ts';
 import { applyMessage, NOTHING, pingsOf } from '../../sandbox/discord/message-rules.ts';
-import type { MessageBody } from '../clients/discord/message.ts';
 import { renderRun } from './render.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
 
-const ACCEPTED = new Date('2026-11-21T12:00:00Z');
-const after = (seconds: number) => new Date(ACCEPTED.getTime() + seconds * 1000);
-
-const RUN: ShownRun = {
-  runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
-  command: 'plan',
-  state: 'queued',
-  namespace: 'argo-workflows',
-  workflowName: 'plan-20261121-120000-k3x9q2',
-  workflowUid: '',
-  progress: '',
-  reason: '',
-  userId: '200000000000000001',
-  door: 'discord',
-  actor: '',
-  retryCount: 0,
-  cancelRequested: false,
-  canceledBy: '',
-  title: 'Ship the sandbox',
-  step: '',
-  results: [],
-  queue: null,
-  retryOf: null,
-  retriedBy: null,
-  acceptedAt: ACCEPTED,
-  startedAt: null,
-  finishedAt: null,
-  approvals: [],
-  reflectionsWaiting: 0,
-};
-const CREATED: Partial<ShownRun> = { workflowUid: '7a1c', startedAt: after(3) };
-const OPTIONS: RenderOptions = { uiUrl: 'https://argo.example.com', detached: false, last: false, reviewed: false };
-
-/** As near to what a person sees as text gets: buttons in brackets, a link with its address. */
-function readable({ content, components }: MessageBody): string {
-  const rows = (components as unknown as { components: Record<string, string | boolean | undefined>[] }[]).map((row) =>
-    row.components
-      .map(({ label, url, custom_id: id, disabled }) =>
-        url === undefined
-          ? `[${String(label)}${disabled === true ? ' (off)' : ''}: ${String(id)}]`
-          : `[${String(label)} -> ${String(url)}]`,
-      )
-      .join('\n'),
-  );
-  return [content, ...rows].join('\n');
-}
-
-const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] = [
+const EXAMPLES: readonly MessageScene[] = [
   ['accepted', {}],
   ['accepted, the cluster is away', { reason: 'the cluster did not answer' }],
   ['next in the queue', { queue: { ahead: 0, active: 0, heldUp: '' } }],
@@ -163,10 +116,7 @@ const EXAMPLES: readonly [string, Partial<ShownRun>, Partial<RenderOptions>?][] 
 ];
 
 test('every state has its message', async () => {
-  const texts = EXAMPLES.map(
-    ([title, run, options]) => `=== ${title}\n${readable(renderRun({ ...RUN, ...run }, { ...OPTIONS, ...options }))}\n`,
-  );
-  await expect(texts.join('\n')).toMatchFileSnapshot('../../test/fixtures/discord/run-messages.txt');
+  await expect(EXAMPLES.map(sceneOf).join('\n')).toMatchFileSnapshot('../../test/fixtures/discord/run-messages.txt');
   expect(new Set(EXAMPLES.map(([, { state = 'queued' }]) => state))).toEqual(new Set(RUN_STATES));
 });
 

@@ -7,9 +7,9 @@ import { codeBlock, inlineCode, requestCode } from '../presentation/safe-text.ts
 import { doorName } from '../presentation/door-name.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
-import { STATE_WORDS, WORDS } from '../presentation/words.ts';
+import { STATE_WORDS, WAITING_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
-import { approvalButtons, approvalLines, textLength } from './render-approvals.ts';
+import { approvalButtons, approvalLines, textLength, waitsForApproval } from './render-approvals.ts';
 import { reviewButtons } from './render-review.ts';
 import { queueLine } from './queue-line.ts';
 import { buttonId } from '../presentation/button-id.ts';
@@ -44,7 +44,7 @@ export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
 }
 
 function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
-  const { icon, title } = STATE_WORDS[run.state];
+  const { icon, title } = waitsForApproval(run) ? WAITING_WORDS : STATE_WORDS[run.state];
   const parts = [
     `${icon} **${title}**${timing(run)}`,
     requestCode(run),
@@ -60,8 +60,12 @@ function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
 /** Of a run that was not requested in Discord itself: where, and by which client of the API. */
 function throughDoor({ door, actor }: ShownRun): string {
   const name = door === 'discord' ? undefined : doorName(door);
-  const client = actor.startsWith(API_CLIENT) ? inlineCode(actor.slice(API_CLIENT.length), MAX_STEP) : '';
-  return name === undefined ? '' : WORDS.via(name, client);
+  return name === undefined ? '' : WORDS.via(name, clientOf(actor));
+}
+
+/** The name of a client of the API in code; empty for everybody else. */
+function clientOf(actor: string): string {
+  return actor.startsWith(API_CLIENT) ? inlineCode(actor.slice(API_CLIENT.length), MAX_STEP) : '';
 }
 
 /** How long a finished run took, from its start in the cluster where that was seen. */
@@ -104,10 +108,7 @@ function outcome(run: ShownRun): string[] {
     case 'succeeded':
       return [codeBlock(textResults(run).map(labelled).join('\n'), RESULTS)];
     case 'canceled':
-      return [
-        run.canceledBy === '' ? '' : WORDS.canceledBy(actorText(run.canceledBy, MAX_STEP)),
-        codeBlock(run.reason, REASON),
-      ];
+      return [canceledBy(run.canceledBy), codeBlock(run.reason, REASON)];
     case 'skipped':
       return [WORDS.skipped];
     case 'lost':
@@ -115,6 +116,14 @@ function outcome(run: ShownRun): string[] {
     default:
       return [codeBlock(run.reason, REASON)];
   }
+}
+
+function canceledBy(actor: string): string {
+  const client = clientOf(actor);
+  if (client !== '') {
+    return WORDS.canceledVia(doorName('api') ?? '', client);
+  }
+  return actor === '' ? '' : WORDS.canceledBy(actorText(actor, MAX_STEP));
 }
 
 /** The lines after the first are indented: none of them can pass for a result of its own. */

@@ -14,6 +14,9 @@ export const STATE_WORDS: Readonly<Record<RunState, { readonly icon: string; rea
   lost: { icon: '❔', title: 'Lost' },
 };
 
+/** Of a run that goes on once somebody has approved it. */
+export const WAITING_WORDS = { icon: '⏸️', title: 'Waiting for approval' } as const;
+
 export const WORDS = {
   /** How long something took. */
   in: (duration: string) => `in ${duration}`,
@@ -27,6 +30,7 @@ export const WORDS = {
   via: (door: string, actor: string) => `via ${door}${actor === '' ? '' : ` (${actor})`}`,
   usually: (duration: string) => `usually ${duration}`,
   canceledBy: (actor: string) => `Canceled by ${actor}.`,
+  canceledVia: (door: string, client: string) => `Canceled via ${door} (${client}).`,
   argoSays: (what: string) => `Argo: ${what}`,
   retries: (url: string) => `Retry of [an earlier run](${url})`,
   retriedBy: (url: string) => `Retried as [a new run](${url})`,
@@ -37,7 +41,7 @@ export const WORDS = {
   skipped: 'facteur is configured to record requests without running them.',
   lostOf: 'The workflow was deleted before facteur saw how it ended. It may have finished: check before you retry.',
   stillTrying: (reason: string) => `Not submitted yet; facteur keeps trying: ${reason}`,
-  lastWord: 'This message can no longer be updated. `/status` shows the current state.',
+  lastWord: 'This message can no longer be updated. `/status` lists your runs.',
   cancelButton: 'Cancel',
   retryButton: 'Retry',
   againButton: 'Run again',
@@ -77,6 +81,8 @@ export const APPROVAL_WORDS = {
   invalid: 'nobody can decide it here, because annotations of its template are invalid',
   decided: (node: string, verdict: 'approved' | 'rejected', by: string) =>
     `${verdict === 'approved' ? '👍' : '👎'} ${node} ${verdict} by ${by}`,
+  timedOut: (node: string, verdict: 'approved' | 'rejected') =>
+    `⌛ ${node} ${verdict} automatically: nobody decided in time`,
   over: (node: string, why: string) => `${node} no longer waits: ${why}`,
   applying: 'the cluster has not accepted it yet; facteur keeps trying',
   notApplied: (why: string) => `without effect: ${why}`,

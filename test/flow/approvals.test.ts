@@ -289,7 +289,12 @@ function resume(run: Waiting): void {
 describe('a deadline', () => {
   test.each([
     ['rejects', {}, 'Failed', 'approve: rejected by facteur (timeout): timed out'],
-    ['approves', { 'on-timeout': 'approve' }, 'Succeeded', '👍 `approve` approved by `facteur (timeout)`'],
+    [
+      'approves',
+      { 'on-timeout': 'approve' },
+      'Succeeded',
+      '⌛ `approve` approved automatically: nobody decided in time',
+    ],
   ])('%s', async (_what, rules, state, says) => {
     const run = await waiting(db, { rules: { 'approval-timeout': '2h', ...rules } });
     expect(run.shown()).toMatch(/expires <t:\d+:R>/);

@@ -108,7 +108,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     ]);
     const { stdout } = await cli('runs', 'show', 'd1');
     expect(stdout).toMatch(/^workflow +plan-.* in /m);
-    expect(stdout).toMatch(/^asked +2026-.* via HTTP$/m);
+    expect(stdout).toMatch(/^requested +2026-.* via HTTP$/m);
     expect(stdout).toMatch(/^by +42$/m);
     expect(stdout).toMatch(/^submitted +under 1 s/m);
   });
@@ -197,7 +197,9 @@ describe.each(STORES)('on %s', (_store, on) => {
       code: 1,
       stdout: expect.stringMatching(/^run [-0-9a-f]{36} is retried as run .*\n$/),
     });
-    expect(stderr).toMatch(/^facteur: run .*the run is submitted: cancel it first\nfacteur: 1 of 2 failed\n$/);
+    expect(stderr).toMatch(
+      /^facteur: run [0-9a-f]{8} \(\/plan\) is submitted: cancel it first\nfacteur: 1 of 2 failed\n$/,
+    );
     expect((await cli('runs', 'cancel', 'd1', 'nobody')).stderr).toBe('facteur: unknown run nobody\n');
     const asked = JSON.parse((await cli('runs', 'show', 'd1', '-o', 'json')).stdout);
     expect(asked).toMatchObject({ cancelRequestedBy: '', request: { parameters: { action: 'plan' } }, retriedBy: '' });
@@ -233,9 +235,9 @@ describe.each(STORES)('on %s', (_store, on) => {
       await facteur.send(event({ interactionId: 'd1' }), { traceparent: `00-${trace}-00f067aa0ba902b7-01` })
     ).body;
     await facteur.send(event({ interactionId: 'd2' }), { traceparent: `00-${trace}-00f067aa0ba902b7-00` });
-    expect((await cli('runs', 'show', 'd1')).stdout).toContain(`\ntrace     ${page}\n`);
+    expect((await cli('runs', 'show', 'd1')).stdout).toContain(`\ntrace      ${page}\n`);
     expect(JSON.parse((await cli('runs', 'show', 'd1', '-o', 'json')).stdout).links).toMatchObject({ trace: page });
-    expect((await cli('runs', 'show', 'd2')).stdout).toContain(`\ntrace     ${trace}\n`);
+    expect((await cli('runs', 'show', 'd2')).stdout).toContain(`\ntrace      ${trace}\n`);
     expect((await cli('runs', 'open', 'd1', '--trace')).stdout).toBe(`${page}\n`);
     expect((await cli('runs', 'open', 'd1')).stdout).toContain(
       `https://argo.example.org/workflows/argo-workflows/${workflowName}`,
@@ -287,7 +289,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     await expectRun(db, 'd1', 'submitted');
     expect(await cli('runs', 'retry', 'd1')).toMatchObject({
       code: 1,
-      stderr: 'facteur: the run is submitted: cancel it first\n',
+      stderr: `facteur: run ${body.runId.slice(0, 8)} (/plan) is submitted: cancel it first\n`,
     });
     expect((await cli('runs', 'cancel', 'd1')).stdout).toBe(`run ${body.runId} is being canceled\n`);
     await forceState(db, body.runId, 'failed');

@@ -8,6 +8,7 @@ import { seedRuns } from '../support/knowledge.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { seedReflections } from '../support/reflections.ts';
 import { fillLedger, SCENE_TIME, type Renamed } from '../support/scenes.ts';
+import { emptyLedger } from '../support/ledger.ts';
 import { TurnableTimer } from '../support/turnable-timer.ts';
 import { columnsOf } from '../../src/base/text-columns.ts';
 import type { Environment } from '../../src/config/environment.ts';
@@ -23,10 +24,16 @@ const INKS: readonly (readonly [string, Environment])[] = [
   ['in colour', {}],
 ];
 
-async function expectScenes(file: string, show: Show, lines: readonly string[], renamed: Renamed = []): Promise<void> {
+/** @param prepare sets the scene anew for each terminal, because commands change it */
+async function expectScenes(
+  file: string,
+  lines: readonly string[],
+  prepare: () => Promise<{ readonly show: Show; readonly renamed: Renamed }>,
+): Promise<void> {
   const screens: string[] = [];
   for (const columns of WIDTHS) {
     for (const [ink, env] of INKS) {
+      const { show, renamed } = await prepare();
       screens.push(`===== ${columns} columns, ${ink}\n`);
       for (const line of lines) {
         const run = await show(columns, env, wordsOf(line, renamed));
@@ -40,7 +47,7 @@ async function expectScenes(file: string, show: Show, lines: readonly string[], 
   const text = screens
     .join('\n')
     .replaceAll('\u001b', '<ESC>')
-    .replaceAll(/(?<=became run )[-0-9a-f]{36}/g, '<run id>');
+    .replaceAll(/(?<=became run |^run {2,})[-0-9a-f]{36}/gm, '<run id>');
   await expect(text).toMatchFileSnapshot(`../fixtures/terminal/${file}.txt`);
 }
 
@@ -87,6 +94,8 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'runs open --trace c58e2f74',
     'runs cancel --dry-run 0b5e7d3c e7a04196',
     'runs cancel e7a04196',
+    'runs retry --dry-run c58e2f74 e7a04196 d69f3085',
+    'runs retry --yes 0b5e7d3c d69f3085',
   ],
   'dead-letters': [
     'dead-letters list',
@@ -96,6 +105,7 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'dead-letters show 17',
     'dead-letters replay 18',
     'dead-letters replay --all --yes',
+    'dead-letters show 17',
   ],
   refusals: ['refusals list', 'refusals list -o wide', 'refusals list --command /plna'],
   approvals: [
@@ -126,8 +136,11 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
 };
 
 test.each(Object.entries(LEDGER_SCENES))('a terminal shows %s', async (file, lines) => {
-  const renamed = await fillLedger(db);
-  await expectScenes(file, onLedger(await startScene()), lines, renamed);
+  await expectScenes(file, lines, async () => {
+    await emptyLedger(db);
+    const renamed = await fillLedger(db);
+    return { show: onLedger(await startScene()), renamed };
+  });
 });
 
 test.each(['runs list', 'runs show c58e2f74', 'dead-letters list', 'refusals list', 'approvals list --all'])(
@@ -164,7 +177,8 @@ test('a terminal shows knowledge', async () => {
     'knowledge show 4f6d',
     'knowledge stats',
   ];
-  await expectScenes('knowledge', onLedger(await startScene()), lines, renamed);
+  const show = onLedger(await startScene());
+  await expectScenes('knowledge', lines, async () => ({ show, renamed }));
 });
 
 const YAML = `
@@ -191,7 +205,8 @@ plain('a terminal shows commands', async () => {
       env,
       readFile: async () => Buffer.from(YAML),
     });
-  await expectScenes('commands', show, ['commands list', 'commands list -o wide', 'commands list -o name']);
+  const lines = ['commands list', 'commands list -o wide', 'commands list -o name'];
+  await expectScenes('commands', lines, async () => ({ show, renamed: [] }));
 });
 
 const build = { version: '1.2.3', commit: 'abc1234' };
@@ -203,11 +218,12 @@ const whole: Show = async (columns, env, args) =>
   });
 
 plain('a terminal shows help', async () => {
-  await expectScenes('help', whole, ['--help', 'runs --help', 'runs list --help', 'submit --help', 'version']);
+  const lines = ['--help', 'runs --help', 'runs list --help', 'submit --help', 'version'];
+  await expectScenes('help', lines, async () => ({ show: whole, renamed: [] }));
 });
 
 plain('a terminal shows what was typed wrongly', async () => {
-  await expectScenes('errors', whole, [
+  const lines = [
     'rusn list',
     'runs lits',
     'runs list --stat failed',
@@ -219,7 +235,8 @@ plain('a terminal shows what was typed wrongly', async () => {
     'completion tcsh',
     'config check --config facteur.yaml',
     'config check --config facteur.yaml -o json',
-  ]);
+  ];
+  await expectScenes('errors', lines, async () => ({ show: whole, renamed: [] }));
 });
 
 plain.each(WIDTHS)('no line of a help text is longer than %d columns', async (columns) => {

@@ -17,8 +17,10 @@ interface SceneRun {
   readonly id: string;
   readonly workflow: string;
   readonly new: Partial<NewRun>;
+  readonly template: string;
+  readonly parameters: Readonly<Record<string, string>>;
   readonly state: RunState;
-  readonly columns?: Readonly<Record<string, string | Date>>;
+  readonly columns: Readonly<Record<string, string | Date>> & { readonly accepted_at: Date };
 }
 
 const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -29,6 +31,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
     workflow: 'plan-20261128-120755-4f9a1c',
+    template: 'plan',
+    parameters: { action: 'plan', objective: 'Ship the sandbox' },
     state: 'running',
     new: {
       deliveryId: '1300000000000000001',
@@ -42,6 +46,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: '9a61c254-a07f-4ebd-8c15-3c4d5e6f7081',
     workflow: 'plan-20261128-120920-7be2d0',
+    template: 'plan',
+    parameters: { action: 'plan' },
     state: 'queued',
     new: { deliveryId: 'kafka-7', door: 'kafka' },
     columns: { accepted_at: ago(40) },
@@ -49,6 +55,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: FAILED,
     workflow: 'github-codex-implementation-20261127-111000-k2m9xq',
+    template: 'github-codex-implementation',
+    parameters: { head: 'codex/issue-12', base: 'main' },
     state: 'failed',
     new: {
       deliveryId: 'b1946ac9-2493-4d2e-8d1c-000000000042',
@@ -70,6 +78,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: 'd69f3085-ae4b-4c27-9a1d-2b3c4d5e6f70',
     workflow: 'evil-20261128-120957-0a0a0a',
+    template: 'plan',
+    parameters: { action: 'plan', objective: 'evil\u001b[2J\u202e' },
     state: 'succeeded',
     new: { deliveryId: 'd69', title: 'evil\u001b[2J\u202e', door: 'api', family: 'api' },
     columns: { accepted_at: ago(3), started_at: ago(2), finished_at: ago(1) },
@@ -77,6 +87,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: 'e7a04196-bf5c-4d38-8b2e-3c4d5e6f7081',
     workflow: 'deploy-20261125-121000-5d6e7f',
+    template: 'deploy',
+    parameters: { action: 'deploy', environment: 'production' },
     state: 'canceled',
     new: { deliveryId: 'e7a', command: 'deploy', title: 'production', door: 'cli', userId: SAM },
     columns: {
@@ -89,6 +101,8 @@ const RUNS: readonly SceneRun[] = [
   {
     id: 'f8b152a7-c06d-4e49-9c3f-4d5e6f708192',
     workflow: 'github-codex-implementation-20261128-120500-p4q5r6',
+    template: 'github-codex-implementation',
+    parameters: { head: 'codex/issue-12', base: 'main' },
     state: 'running',
     new: {
       deliveryId: `retry:${FAILED}`,
@@ -112,36 +126,46 @@ export async function fillLedger(db: Queryable): Promise<Renamed> {
     const retryOf = [...renamed].find(([, shown]) => shown === run.new.retryOf)?.[0];
     const deliveryId = retryOf === undefined ? run.new.deliveryId : `retry:${retryOf}`;
     const { runId, workflowName } = await recordRun(db, {
-      run: newRun({ ...run.new, deliveryId: deliveryId ?? '', ...(retryOf === undefined ? {} : { retryOf }) }),
+      run: newRun({
+        ...run.new,
+        deliveryId: deliveryId ?? '',
+        plan: { ...newRun().plan, workflowTemplate: run.template, parameters: run.parameters },
+        ...(retryOf === undefined ? {} : { retryOf }),
+      }),
       claim: true,
     });
     await forceState(db, runId, run.state);
     for (const [column, value] of Object.entries({ ...run.columns, workflow_name: run.workflow })) {
       await db.query({ text: `UPDATE facteur.runs SET ${column} = $2 WHERE run_id = $1`, values: [runId, value] });
     }
+    await tellHistory(db, runId, run);
     renamed.set(runId, run.id).set(workflowName, run.workflow);
   }
-  const [running = '', , failed = ''] = [...renamed.keys()].filter((_, index) => index % 2 === 0);
-  await db.query({
-    text: `UPDATE codex_kb.run_events SET emitted_at = accepted_at FROM facteur.runs WHERE run_id = task_run_id`,
-  });
-  await tellHistory(db, failed);
+  const [running = ''] = renamed.keys();
   await askApproval(db, running);
   await refuse(db);
   const short = [...renamed].filter((_, index) => index % 2 === 0);
   return [...renamed, ...short.map(([real, shown]) => [real.slice(0, 8), shown.slice(0, 8)] as const)];
 }
 
-async function tellHistory(db: Queryable, runId: string): Promise<void> {
+type History = readonly (readonly [at: Date | string | undefined, type: string, actor: string, payload: object])[];
+
+/** What the ledger writes on the way to the run's state. */
+async function tellHistory(
+  db: Queryable,
+  runId: string,
+  { id, state, new: { door }, columns }: SceneRun,
+): Promise<void> {
   await db.query({ text: 'DELETE FROM codex_kb.run_events WHERE task_run_id = $1', values: [runId] });
-  const events: readonly (readonly [Date, string, string, object])[] = [
-    [ago(90_000), 'state.change', 'facteur', { to: 'queued', door: 'http' }],
-    [ago(89_998), 'state.change', 'facteur', { from: 'queued', to: 'submitted' }],
-    [ago(89_990), 'state.change', 'facteur', { from: 'submitted', to: 'running' }],
-    [ago(86_400), 'tests.failed', 'run', { count: 2 }],
-    [ago(86_000), 'state.change', 'facteur', { from: 'running', to: 'failed', reason: 'build: Error (exit code 2)' }],
+  const { accepted_at: accepted, started_at: started, finished_at: finished, reason } = columns;
+  const events: History = [
+    [accepted, 'state.change', 'facteur', { to: 'queued', door: door ?? 'http' }],
+    [started && new Date(accepted.getTime() + 1000), 'state.change', 'facteur', { from: 'queued', to: 'submitted' }],
+    [started, 'state.change', 'facteur', { from: 'submitted', to: 'running' }],
+    [id === FAILED ? ago(86_400) : undefined, 'tests.failed', 'run', { count: 2 }],
+    [finished, 'state.change', 'facteur', { from: 'running', to: state, ...(reason === undefined ? {} : { reason }) }],
   ];
-  for (const [at, type, actor, payload] of events) {
+  for (const [at, type, actor, payload] of events.filter(([when]) => when !== undefined)) {
     await db.query({
       text: `INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload, emitted_at) VALUES ($1, $2, $3, $4, $5)`,
       values: [runId, type, actor, JSON.stringify(payload), at],
