@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { oneOutput } from './output.ts';
 
-const PARSE = { json: JSON.parse, yaml: parse } as const;
+const PARSE: Readonly<Record<'json' | 'yaml', (text: string) => unknown>> = {
+  json: JSON.parse,
+  yaml: (text) => parse(text),
+};
 
 test.each(['json', 'yaml'] as const)('%s holds no character that a terminal obeys, and says the same', (output) => {
   const text = fc.string({ unit: 'binary' }).map((any) => `${any}\u202e\u200d\u2028\u009b\u{e0001}`.toWellFormed());
