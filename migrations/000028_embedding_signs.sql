@@ -98,7 +98,7 @@ SELECT set_config('maintenance_work_mem', '256MB', false)
 WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB');
 DROP INDEX CONCURRENTLY IF EXISTS facteur.reflection_standing_signs;
 CREATE INDEX CONCURRENTLY reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops)
-  WITH (m = 24, ef_construction = 200);
+  WITH (m = 24, ef_construction = 400);
 
 -- All that a search compares stands in this index: a repository's reflections are read from neighboring pages.
 DROP INDEX CONCURRENTLY IF EXISTS facteur.reflection_standing_compared;
@@ -158,7 +158,7 @@ LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan
 SET enable_sort = off
 SET hnsw.iterative_scan = relaxed_order
-SET hnsw.ef_search = 200
+SET hnsw.ef_search = 80
 SET hnsw.max_scan_tuples = 4000
 AS $$
 BEGIN
@@ -173,8 +173,9 @@ BEGIN
 END
 $$;
 
--- The nearest reflections that pass the filters: of three times as many by their signs, or 100. Comparing the signs
--- of 25,000 rows takes about as long as reading the index, and misses nothing.
+-- The nearest reflections that pass the filters, of several times as many by their signs: the farther all of them are, the more
+-- it takes, and behind a filter they are farther. Comparing the signs of 25,000 rows takes about as long as reading the
+-- index, and misses nothing.
 CREATE OR REPLACE FUNCTION facteur.nearest_in_index(
   query_embedding vector,
   query_version text,
@@ -188,15 +189,16 @@ CREATE OR REPLACE FUNCTION facteur.nearest_in_index(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
   wanted CONSTANT bit(1536) := facteur.embedding_signs(query_embedding);
-  depth CONSTANT int := greatest(100, 3 * row_limit);
   excluded CONSTANT uuid[] := excluded_reflections || CASE WHEN excluded_runs IS NOT NULL THEN
     ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
   candidates uuid[];
 BEGIN
   IF facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
-    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(100, 3 * row_limit));
   ELSE
-    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(50, 2 * row_limit));
   END IF;
   RETURN facteur.nearest_of(candidates, query_embedding, query_version, NULL, NULL, row_limit);
 END

@@ -378,7 +378,7 @@ CREATE OR REPLACE FUNCTION facteur.candidates_in_index(wanted bit, query_version
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_sort TO 'off'
  SET "hnsw.iterative_scan" TO 'relaxed_order'
- SET "hnsw.ef_search" TO '200'
+ SET "hnsw.ef_search" TO '80'
  SET "hnsw.max_scan_tuples" TO '4000'
 AS $function$
 BEGIN
@@ -470,15 +470,16 @@ CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, quer
 AS $function$
 DECLARE
   wanted CONSTANT bit(1536) := facteur.embedding_signs(query_embedding);
-  depth CONSTANT int := greatest(100, 3 * row_limit);
   excluded CONSTANT uuid[] := excluded_reflections || CASE WHEN excluded_runs IS NOT NULL THEN
     ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
   candidates uuid[];
 BEGIN
   IF facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
-    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(100, 3 * row_limit));
   ELSE
-    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded, depth);
+    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(50, 2 * row_limit));
   END IF;
   RETURN facteur.nearest_of(candidates, query_embedding, query_version, NULL, NULL, row_limit);
 END
@@ -661,7 +662,7 @@ CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_a
 CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
 CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX reflection_standing_compared ON facteur.reflection_standing USING btree (repository, state) INCLUDE (reflection_type, embedding_version, signs, reflection_id);
-CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops) WITH (m='24', ef_construction='200');
+CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops) WITH (m='24', ef_construction='400');
 CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
 CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
 CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
