@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { oneOutput } from './output.ts';
+import { listOutput, oneOutput } from './output.ts';
+import { UsageError } from './program.ts';
 
 const PARSE: Readonly<Record<'json' | 'yaml', (text: string) => unknown>> = {
   json: JSON.parse,
@@ -9,13 +10,31 @@ const PARSE: Readonly<Record<'json' | 'yaml', (text: string) => unknown>> = {
 };
 
 test.each(['json', 'yaml'] as const)('%s holds no character that a terminal obeys, and says the same', (output) => {
-  const text = fc.string({ unit: 'binary' }).map((any) => `${any}\u202e\u200d\u2028\u009b\u{e0001}`.toWellFormed());
+  const text = fc
+    .string({ unit: 'binary' })
+    .map((any) => `${any}\u202e\u200d\u2028\u009b\uffff\u{e0001}`.toWellFormed());
   fc.assert(
     fc.property(text, text, (key, value) => {
       const row = { [`k${key}`]: [value] };
       const printed = oneOutput(row, { output }, { name: () => '', text: () => '' });
-      expect(printed).not.toMatch(/[\p{Cf}\p{Zl}\p{Zp}\u0000-\u0009\u000b-\u001f\u007f-\u009f]/u);
+      expect(printed).not.toMatch(/[\p{Cf}\p{Zl}\p{Zp}\u0000-\u0009\u000b-\u001f\u007f-\u009f\ufffe\uffff]/u);
       expect(PARSE[output](printed)).toEqual(row);
     }),
   );
+});
+
+test('YAML escapes a character beyond 16 bits whole, since other readers refuse its halves', () => {
+  const printed = oneOutput({ title: 'a\u{e0001}b' }, { output: 'yaml' }, { name: () => '', text: () => '' });
+  expect(printed.trimEnd()).toBe(String.raw`title: "a\U000e0001b"`);
+});
+
+test('an unknown field is a mistake, also where nothing was found', () => {
+  const shape = { fields: ['title'] as const, name: () => '', text: () => '' };
+  expect(() => listOutput<{ title: string }>([], { json: 'titel' }, shape)).toThrow(UsageError);
+});
+
+test('YAML says the same to readers of its version 1.1, which many programs are', () => {
+  const row = { title: 'no', reason: '1:30', acceptedAt: '2026-11-28T12:00:00.000Z' };
+  const printed = oneOutput(row, { output: 'yaml' }, { name: () => '', text: () => '' });
+  expect(parse(printed, { version: '1.1' })).toEqual(row);
 });

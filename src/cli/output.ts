@@ -43,7 +43,11 @@ export function withOutput(
     .option('--json', 'short for -o json');
 }
 
-/** How a list is printed: for people, or one JSON object per line, a YAML list, or names. */
+/**
+ * How a list is printed: for people, or one JSON object per line, a YAML list, or names.
+ *
+ * @throws UsageError for an unknown field, also where there are no rows
+ */
 export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, shape: Shape<Row>): string {
   const format = formatOf(options);
   if (format === 'text' || format === 'wide') {
@@ -52,7 +56,8 @@ export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, sh
   if (format === 'name') {
     return rows.map((row) => `${shape.name(row)}\n`).join('');
   }
-  const chosen = rows.map((row) => selected(row, options.json, shape.fields));
+  const fields = typeof options.json === 'string' ? chosenFields(options.json, shape.fields) : undefined;
+  const chosen = fields === undefined ? rows : rows.map((row) => selected(row, fields));
   return format === 'yaml' ? yamlText(chosen) : chosen.map((row) => `${jsonText(row)}\n`).join('');
 }
 
@@ -94,16 +99,19 @@ export function isForPeople(options: OutputOptions): boolean {
   return ['text', 'wide'].includes(formatOf(options));
 }
 
-/** Characters that a terminal would obey, but that JSON allows in a string: it can escape them all the same. */
-const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f]/gu;
+/**
+ * Characters that a terminal would obey, but that JSON allows in a string: it can escape them all the same. YAML does not
+ * allow the last two.
+ */
+const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f\ufffe\uffff]/gu;
 
 function jsonText(value: unknown): string {
-  return escaped(JSON.stringify(value));
+  return JSON.stringify(value).replaceAll(INVISIBLE, jsonEscape);
 }
 
-/** Through JSON, so that both formats say the same. */
+/** Through JSON, so that both formats say the same, also to a reader of YAML 1.1: it takes a plain `no` for false. */
 function yamlText(value: unknown): string {
-  const document = new Document(JSON.parse(JSON.stringify(value)));
+  const document = new Document(JSON.parse(JSON.stringify(value)), { compat: 'yaml-1.1' });
   visit(document, {
     Scalar: (_key, node) => {
       if (typeof node.value === 'string' && node.value.search(INVISIBLE) >= 0) {
@@ -111,26 +119,25 @@ function yamlText(value: unknown): string {
       }
     },
   });
-  return escaped(document.toString());
+  return document.toString().replaceAll(INVISIBLE, yamlEscape);
 }
 
-function escaped(text: string): string {
-  return text.replaceAll(INVISIBLE, (character) =>
-    Array.from({ length: character.length }, (_, at) => character.charCodeAt(at))
-      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
-      .join(''),
-  );
+/** `\u200b`; the two halves of a character that is beyond 16 bits. */
+function jsonEscape(character: string): string {
+  return Array.from({ length: character.length }, (_, at) => `\\u${hex(character.charCodeAt(at), 4)}`).join('');
 }
 
-/** @throws UsageError for an unknown field */
-function selected<Row>(
-  row: Row,
-  wanted: boolean | string | undefined,
-  fields: readonly (keyof Row & string)[],
-): Partial<Row> {
-  return typeof wanted === 'string'
-    ? (Object.fromEntries(chosenFields(wanted, fields).map((name) => [name, row[name]])) as Partial<Row>)
-    : row;
+/** As in JSON, except that most readers of YAML refuse half a character. */
+function yamlEscape(character: string): string {
+  return character.length === 1 ? jsonEscape(character) : `\\U${hex(character.codePointAt(0) ?? 0, 8)}`;
+}
+
+function hex(number: number, digits: number): string {
+  return number.toString(16).padStart(digits, '0');
+}
+
+function selected<Row>(row: Row, fields: readonly (keyof Row & string)[]): Partial<Row> {
+  return Object.fromEntries(fields.map((name) => [name, row[name]])) as Partial<Row>;
 }
 
 /** The fields that `--json` names. @throws UsageError for an unknown one */
