@@ -24,6 +24,17 @@ test.each<[string, Parameters<typeof resultsOf>, unknown]>([
   ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://a:***@b.c/']]],
   ['no more than fits', [{}, outputs({ name: 'result', value: 'x'.repeat(5000) })], [['result', 'x'.repeat(600)]]],
   ['what Postgres can store', [{}, outputs({ name: 'result', value: 'a\u0000\ud800b' })], [['result', 'ab']]],
+  [
+    'of names that Postgres can store',
+    [
+      { annotations: { 'facteur.proompteng.ai/result': `a\0b, ${'x'.repeat(62)}🚀` } },
+      outputs({ name: 'a\0b', value: '1' }, { name: `${'x'.repeat(62)}🚀`, value: '2' }),
+    ],
+    [
+      ['ab', '1'],
+      ['x'.repeat(62), '2'],
+    ],
+  ],
 ])('results are %s', (_what, [metadata, status], expected) => {
   expect(resultsOf(metadata, status).map(({ name, value }) => [name, value])).toEqual(expected);
 });

@@ -26,14 +26,18 @@ export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
   );
   return wanted
     .slice(0, MAX_RESULTS)
-    .map((name) => ({ name: name.slice(0, MAX_NAME), value: bounded(values.get(name)) }))
+    .map((name) => ({ name: storable(name, MAX_NAME), value: bounded(values.get(name)) }))
     .filter(({ value }) => value !== '');
 }
 
 const MAX_NAME = 63;
 
-/** Without credentials, and without what Postgres cannot store. */
+/** Without credentials. */
 function bounded(value: unknown): string {
-  const text = typeof value === 'string' ? redactText(value.slice(0, 4 * MAX_VALUE)).trim() : '';
-  return text.slice(0, MAX_VALUE).replaceAll(/[\0\p{Cs}]/gu, '');
+  return typeof value === 'string' ? storable(redactText(value.slice(0, 4 * MAX_VALUE)).trim(), MAX_VALUE) : '';
+}
+
+/** Without what Postgres cannot store, which a template tag can put into the name of an output, too. */
+function storable(text: string, max: number): string {
+  return text.slice(0, max).replaceAll(/[\0\p{Cs}]/gu, '');
 }
