@@ -227,6 +227,18 @@ const anyOptions: fc.Arbitrary<RenderOptions> = fc
   })
   .map(({ usualMs, ...options }) => (usualMs === null ? options : { ...options, usualMs }));
 
+test.each(['https://user@example.com/', 'https://:***@example.com/', 'javascript:alert(1)', 'https://a b.c/'])(
+  'a result is no button if it is not the address of a public page alone: %s',
+  (value) => {
+    const { content, components } = renderRun(
+      { ...RUN, ...CREATED, state: 'succeeded', finishedAt: after(255), results: [{ name: 'url', value }] },
+      { uiUrl: undefined, detached: false, last: false, reviewed: false },
+    );
+    expect(content).toContain(`\`\`\`\nurl: ${value}\n\`\`\``);
+    expect(JSON.stringify(components)).not.toContain('"url"');
+  },
+);
+
 describe('whatever a run holds', () => {
   test('Discord takes the message, and it stays short', () => {
     fc.assert(

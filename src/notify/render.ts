@@ -249,7 +249,7 @@ function shownUrl(url: URL | undefined): string | undefined {
 /** A value that is nothing but the address of a public page. */
 function publicUrl(value: string): string | undefined {
   const url = /^https:\/\/\S+$/.test(value) ? URL.parse(value) : null;
-  return url === null || url.username !== '' ? undefined : shownUrl(url);
+  return url === null || url.username + url.password !== '' ? undefined : shownUrl(url);
 }
 
 const MAX_LABEL = 60;
