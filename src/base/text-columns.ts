@@ -3,7 +3,18 @@ const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /** How many columns of a terminal a text takes. */
 export function columnsOf(text: string): number {
-  return charactersOf(text).reduce((sum, character) => sum + widthOf(character), 0);
+  return /^[ -~]*$/.test(text)
+    ? text.length
+    : charactersOf(text).reduce((sum, character) => sum + widthOf(character), 0);
+}
+
+/** How many columns of a terminal each cell of a row needs, with as many rows as there may be. */
+export function widthsOf(rows: readonly (readonly string[])[]): readonly number[] {
+  const widths = (rows[0] ?? []).map(() => 0);
+  for (const row of rows) {
+    row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, columnsOf(cell))));
+  }
+  return widths;
 }
 
 /** What people see as characters. */

@@ -1,4 +1,4 @@
-import { columnsOf } from '../base/text-columns.ts';
+import { columnsOf, widthsOf } from '../base/text-columns.ts';
 import { fitted, paint, type Colour, type Screen } from './screen.ts';
 import { printable } from './table.ts';
 
@@ -28,9 +28,7 @@ export function columnsText<Row>(
   const { width = Infinity } = screen;
   const shown = columns.filter(({ when }) => isShown(when, wide ? 'wide' : width));
   const cells = rows.map((row) => shown.map(({ text }) => printable(text(row))));
-  const natural = shown.map(({ heading }, at) =>
-    Math.max(...[heading, ...cells.map((row) => row[at] ?? '')].map(columnsOf)),
-  );
+  const natural = widthsOf([shown.map(({ heading }) => heading), ...cells]);
   const widths = wide ? natural : squeezed(shown, natural, width);
   const lineOf = (texts: readonly string[], colours: readonly (Colour | undefined)[]): string =>
     texts

@@ -72,6 +72,16 @@ test.each([80, 100, 120, 200])('no line of a list is longer than a screen of %d 
   expect(lines.filter((line) => columnsOf(line) > width)).toEqual([]);
 });
 
+test('a list may have more rows than a function takes arguments', () => {
+  const runs = Array.from({ length: 200_000 }, () => RUN);
+  expect(runListing(runs, false, { width: 80, colour: false, now: NOW }).split('\n')).toHaveLength(200_002);
+});
+
+test('a terminal that does not know its width gets whole lines', () => {
+  const screen = screenOf({ env: {}, stdout: { write: () => undefined, isTTY: true, columns: 0 } });
+  expect(runListing([RUN], false, { ...screen, now: NOW })).toContain('/plan Ship the sandbox');
+});
+
 test.each<[string, Record<string, string>, boolean, boolean]>([
   ['a terminal', {}, true, true],
   ['a file', {}, false, false],

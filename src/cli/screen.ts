@@ -24,7 +24,9 @@ const CODES: Readonly<Record<Colour, readonly [number, number]>> = {
  * https://force-color.org).
  */
 export function screenOf({ stdout, env }: Pick<CliIo, 'stdout' | 'env'>): Screen {
-  return { width: stdout.isTTY ? stdout.columns : undefined, colour: isColoured(stdout.isTTY, env) };
+  // A terminal that was never told its size, as in some containers, says 0.
+  const { isTTY, columns = 0 } = stdout;
+  return { width: isTTY && columns > 0 ? columns : undefined, colour: isColoured(isTTY, env) };
 }
 
 function isColoured(isTTY: boolean, env: CliIo['env']): boolean {

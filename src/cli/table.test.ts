@@ -14,6 +14,18 @@ test('columns are as wide as their widest cell, the last one as wide as it likes
   ).toBe('ID     REASON\n1      short\n12345\n');
 });
 
+test('columns are counted as a terminal shows them', () => {
+  expect(
+    table(
+      ['東京', ''],
+      [
+        ['🚀🚀🚀', 'a'],
+        ['x', 'b'],
+      ],
+    ),
+  ).toBe('東京\n🚀🚀🚀  a\nx       b\n');
+});
+
 test('text from outside never moves the cursor, forges a line or turns the writing round', () => {
   expect(printable('a\u001b[2J\r\n\u0085\u2028\u202e\u200f\ud800b')).toBe(
     String.raw`a\u001b[2J\u000d\u000a\u0085\u2028\u202e\u200f\ud800b`,

@@ -1,10 +1,13 @@
+import { columnsOf, widthsOf } from '../base/text-columns.ts';
+
 /** Rows as aligned columns under their headings, for a terminal; the last column has no fixed width. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, ...rows].map((row) => row.map(printable));
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  const widths = widthsOf(lines);
+  const padded = (text: string, width = 0): string => text + ' '.repeat(Math.max(0, width - columnsOf(text)));
   return lines
     .map((line) =>
-      line.map((cell, column) => (column === line.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
+      line.map((cell, column) => (column === line.length - 1 ? cell : padded(cell, widths[column]))).join('  '),
     )
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
