@@ -122,12 +122,17 @@ async function requireApproval(
   const meant = found.filter((one) => node === undefined || one.node === node);
   const [approval] = meant;
   if (approval === undefined) {
-    throw new UsageError(`no step of run ${runId} ${all ? 'waited' : 'waits'} for approval`);
+    const [step, others] = found.length === 0 ? ['step', ''] : [`step ${node}`, `; name one of: ${nodesOf(found)}`];
+    throw new UsageError(`no ${step} of run ${runId} ${all ? 'waited' : 'waits'} for approval${others}`);
   }
   if (meant.length > 1) {
-    throw new UsageError(`name the step: ${meant.map((one) => printable(one.node)).join(', ')}`);
+    throw new UsageError(`name the step: ${nodesOf(meant)}`);
   }
   return approval;
+}
+
+function nodesOf(approvals: readonly Approval[]): string {
+  return approvals.map(({ node }) => printable(node)).join(', ');
 }
 
 /** @throws UsageError if these values do not fit */

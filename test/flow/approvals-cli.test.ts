@@ -40,7 +40,10 @@ describe.each(STORES)('on %s', (_store, on, operator) => {
   test('rejects with a reason, and only what waits', async () => {
     const run = await waiting(db);
     const cli = on(run.facteur);
-    expect((await cli('approvals', 'reject', run.runId, 'other')).stderr).toContain('waits for approval');
+    const mistyped = await cli('approvals', 'reject', run.runId, 'other');
+    expect(mistyped.stderr).toBe(
+      `facteur: no step other of run ${run.runId} waits for approval; name one of: approve\n`,
+    );
     expect((await cli('approvals', 'reject', run.runId, '--reason', 'no')).code).toBe(0);
     await expect.poll(run.shown).toContain(`approve: rejected by ${operator}: no`);
     expect((await cli('approvals', 'approve', run.runId)).stderr).toContain('waits for approval');
