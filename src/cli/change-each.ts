@@ -84,13 +84,16 @@ async function preview<T>({ verb, noun, nameOf, idOf, obstacle: obstacleOf }: Ch
   const words = obstacle === undefined ? ['would', verb] : ['would not', verb];
   const line = [...words, noun, printable(name)].join(' ');
   const result = { dryRun: true, id: idOf(target), name, obstacle };
-  return { line: obstacle === undefined ? line : `${line}: ${obstacle}`, result };
+  return { line: obstacle === undefined ? line : `${line}: ${printable(obstacle)}`, result };
 }
 
 /** The error with the target's name in its message: most say `the run`, and some name it themselves. */
 function nameTarget(error: unknown, noun: string, name: string): FacteurError {
-  const [message, about, general] = [errorMessage(error), `${noun} ${name}`, `the ${noun} `];
-  const { code, retryable } = error instanceof FacteurError ? error : { code: 'cli.failed', retryable: false };
+  const [about, general] = [`${noun} ${name}`, `the ${noun} `];
+  const { code, retryable, details } =
+    error instanceof FacteurError ? error : { code: 'cli.failed', retryable: false, details: undefined };
+  // A refusal says in its details what to change.
+  const message = details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
   if (message.includes(about)) {
     return new FacteurError(code, message, { retryable, cause: error });
   }

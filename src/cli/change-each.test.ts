@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { Refusal } from '../domain/refusal.ts';
+import { changeEach } from './change-each.ts';
+import type { CliIo } from './io.ts';
+
+test('an error names what it is about, and what a refusal says in its details', async () => {
+  const apply = () => Promise.reject(new Refusal('command_changed', 'version must be one of v1, v2'));
+  const change = { targets: ['17'], verb: 'retry', noun: 'run', nameOf: String, idOf: String, apply };
+  await expect(changeEach(change, {}, {} as CliIo)).rejects.toThrow(
+    /^run 17: command has changed: version must be one of v1, v2$/,
+  );
+});
