@@ -129,7 +129,7 @@ Examples:
           };
         };
         await changeEach(
-          { targets, verb: 'replay', noun: 'dead letter', nameOf: String, idOf: String, apply },
+          { ...OF_LETTERS, targets, verb: 'replay', obstacle: (id) => obstacle(store, id, options), apply },
           options,
           io,
         );
@@ -157,7 +157,7 @@ Examples:
           return { line: `dead letter ${id} dropped`, result: { id, outcome: 'dropped' } };
         };
         await changeEach(
-          { targets, verb: 'drop', noun: 'dead letter', nameOf: String, idOf: String, apply },
+          { ...OF_LETTERS, targets, verb: 'drop', obstacle: (id) => obstacle(store, id, options), apply },
           options,
           io,
         );
@@ -165,7 +165,16 @@ Examples:
     );
 }
 
-/** The ids that are named, or those of all letters that the filters select. @throws UsageError for both or neither */
+/** How changes of dead letters call them. */
+const OF_LETTERS = { noun: 'dead letter', nameOf: String, idOf: String };
+
+/** All that a filter selects are open; those that are named need not be. @throws FacteurError for an unknown one */
+async function obstacle(store: RunStore, id: string, { all }: EachOptions): Promise<string | undefined> {
+  const outcome = all === true ? '' : (await store.getDeadLetter(id)).outcome;
+  return outcome === '' ? undefined : `it was already ${outcome}`;
+}
+
+/** The ids that are named, each once, or those of all letters that the filters select. @throws UsageError for both or neither */
 async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
   const filtered = options.door !== undefined || options.reason !== undefined;
   if ((options.all === true) === ids.length > 0 || (filtered && options.all !== true)) {
@@ -173,7 +182,7 @@ async function chosen(store: RunStore, ids: readonly string[], options: EachOpti
   }
   return options.all === true
     ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
-    : ids.map(letterId);
+    : [...new Set(ids.map(letterId))];
 }
 
 /** Letters are few, so they are filtered here. */

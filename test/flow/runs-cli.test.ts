@@ -316,9 +316,20 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect((await cli('dead-letters', 'show', third, '--body')).stdout).toBe('{"command":"plan","options":{}}');
     expect((await cli('dead-letters', 'show', third)).stdout).toMatch(/:path +\/events/);
     expect((await cli('dead-letters', 'replay', first)).stdout).toMatch(/^dead letter \d+ became run [-0-9a-f]{36}\n$/);
-    expect((await cli('dead-letters', 'drop', second)).stdout).toBe(`dead letter ${second} dropped\n`);
+    // An id that is given twice is dropped once.
+    expect(await cli('dead-letters', 'drop', second, second)).toMatchObject({
+      code: 0,
+      stdout: `dead letter ${second} dropped\n`,
+    });
     expect(await listed()).toEqual([third]);
     expect((await cli('dead-letters', 'replay', first)).stderr).toContain('was already replayed');
+    const dry = (...meant: string[]) => cli('dead-letters', 'replay', '--dry-run', ...meant);
+    expect((await dry(first, second, third)).stdout).toBe(
+      `would not replay dead letter ${first}: it was already replayed\n` +
+        `would not replay dead letter ${second}: it was already dropped\nwould replay dead letter ${third}\n`,
+    );
+    expect(await dry('999')).toMatchObject({ code: 1, stdout: '', stderr: 'facteur: unknown dead letter 999\n' });
+    expect((await dry('--all')).stdout).toBe(`would replay dead letter ${third}\n`);
   });
 
   test('refusals are listed with their filters', async () => {
