@@ -99,8 +99,8 @@ export interface ClaimedMessage extends MessageRun {
   /** Messages that the bot posted. */
   readonly posts: number;
   readonly toldRevision: number;
-  /** The state that the message shows, or empty. */
-  readonly toldState: RunState | '';
+  /** The state that the message shows and what it waits for, or empty. */
+  readonly toldState: string;
   readonly toldAt: Date | null;
   /** What the message said of the run's place in the queue, or empty. */
   readonly toldQueue: string;
@@ -208,6 +208,8 @@ export interface Release extends MessageAddress {
   readonly pinged?: boolean;
   /** What the message says of the run's place in the queue, if it was told; absent for nothing. */
   readonly queue?: string;
+  /** The state that the message shows and what it waits for, if it was told; absent where nothing is waited for. */
+  readonly shown?: string;
 }
 
 /**
@@ -289,7 +291,7 @@ function givenBack(message: ClaimedMessage, release: Release): readonly unknown[
     release.againInMs === undefined ? null : release.againInMs / 1000,
     release.restMs / 1000,
     release.reason,
-    message.state,
+    release.shown ?? message.state,
     // Once per reason, not once per change that cannot be delivered because of it.
     release.outcome === 'abandoned' && release.reason !== message.abandoned,
     message.messageId === '' && release.messageId !== '',

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { aMessage } from '../../test/support/notify.ts';
+import type { ShownApproval } from '../ledger/messages.ts';
 import { isLastWord, lastWordInMs, progressIntervalMs, whatIsDue } from './pace.ts';
+import { shownState } from './render-approvals.ts';
 
 const MINUTE = 60_000;
 const CREATED = aMessage().createdAt.getTime();
@@ -80,4 +82,17 @@ test('a quiet message is told of changes of state, and not of progress', () => {
   expect(whatIsDue(running, nowMs)).toBe('nothing');
   expect(whatIsDue({ ...running, quiet: false }, nowMs)).toBe('tell');
   expect(whatIsDue({ ...running, state: 'failed' }, nowMs)).toBe('tell');
+});
+
+test('an approval that waits is a change of state, and so is its end', () => {
+  const approval = { key: 'a'.repeat(16), kind: 'node', state: 'waiting' } as ShownApproval;
+  const told = { quiet: true, toldRevision: 3, toldState: 'running', toldAt: new Date(CREATED) };
+  const asking = aMessage(told, { state: 'running', revision: 4, approvals: [approval] });
+  const nowMs = CREATED + 90 * MINUTE;
+  expect(whatIsDue(asking, nowMs)).toBe('tell');
+  const shown = { ...asking, toldRevision: 4, toldState: shownState(asking) };
+  expect(whatIsDue({ ...shown, revision: 5 }, nowMs)).toBe('nothing');
+  const two = [approval, { ...approval, key: 'b'.repeat(16) }];
+  expect(whatIsDue({ ...shown, revision: 5, approvals: two }, nowMs)).toBe('tell');
+  expect(whatIsDue({ ...shown, revision: 5, approvals: [{ ...approval, state: 'deciding' }] }, nowMs)).toBe('tell');
 });

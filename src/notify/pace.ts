@@ -1,5 +1,6 @@
 import { isFinished } from '../domain/run-state.ts';
 import type { ClaimedMessage } from '../ledger/messages.ts';
+import { shownState } from './render-approvals.ts';
 
 /** At most one edit in this time a run (CONTRACT 6), in milliseconds. */
 export const MIN_INTERVAL_MS = 2000;
@@ -58,8 +59,8 @@ function needsLastWord(message: ClaimedMessage, ageMs: number): boolean {
 }
 
 /** The message shows the present state, if not its details. */
-function showsState({ toldRevision, toldState, state }: ClaimedMessage): boolean {
-  return toldRevision > 0 && toldState === state;
+function showsState(message: ClaimedMessage): boolean {
+  return message.toldRevision > 0 && message.toldState === shownState(message);
 }
 
 function isProgress(message: ClaimedMessage): boolean {

@@ -60,6 +60,13 @@ export function waitsForApproval({ state, approvals }: ShownRun): boolean {
   return askedOf(state, approvals).length > 0;
 }
 
+/** The state that a message shows. Somebody has to act on an approval, so each that waits makes it another one. */
+export function shownState({ state, approvals }: Pick<ShownRun, 'state' | 'approvals'>): string {
+  const keys = askedOf(state, approvals).map(({ key }) => key);
+  const more = keys.length > MAX_ASKED ? [String(keys.length)] : [];
+  return [state, ...keys.slice(0, MAX_ASKED), ...more].join(' ');
+}
+
 /** Two buttons for each approval that waits. */
 export function approvalButtons({ runId, state, approvals }: ShownRun): MessageBody['components'] {
   const asked = askedOf(state, approvals);

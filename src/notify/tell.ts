@@ -10,6 +10,7 @@ import { isLastWord, lastWordInMs, MIN_INTERVAL_MS, whatIsDue } from './pace.ts'
 import { isFinished } from '../domain/run-state.ts';
 import { hasMoved, queueLine, queueLookMs } from './queue-line.ts';
 import { renderRun, timing } from './render.ts';
+import { shownState } from './render-approvals.ts';
 import { requestCode } from '../presentation/safe-text.ts';
 import { STATE_WORDS } from '../presentation/words.ts';
 
@@ -125,6 +126,7 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
         restMs: MIN_INTERVAL_MS,
         reason: '',
         queue: queueLine(message, deps.maxActive),
+        shown: shownState(message),
       });
     }
     error = result;

@@ -52,3 +52,13 @@ test('where nobody may decide, nobody is asked', async () => {
     .toHaveLength(1);
   expect(asks(run)).toEqual([]);
 });
+
+test('a quiet message shows what waits for approval, too', async () => {
+  const yaml = `role_map: { plan: ['${ROLE}'] }
+commands: { plan: { description: Plan, quiet: true, options: [{ name: objective, description: Goal }] } }
+`;
+  const run = await waiting(db, { yaml });
+  expect(run.shown()).toContain('**Waiting for approval**');
+  await run.press('approve', ADA);
+  await expect.poll(run.shown).toContain('Succeeded');
+});
