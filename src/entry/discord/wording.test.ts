@@ -129,6 +129,20 @@ describe('every text', () => {
     );
   });
 
+  test('about the status keeps it with the longest names, and has no heading without a run', () => {
+    const long = 'W'.repeat(300);
+    const listed: ListedRun = { ...run, command: long, title: long, waitsForApproval: true };
+    const last = { command: long, workflowName: long, namespace: long, state: 'skipped', progress: long } as const;
+    for (const count of [0, 1, 5, 10]) {
+      const live = Array.from({ length: count }, () => listed);
+      const ended = [listed, listed];
+      const [namespace, workflowTemplate, correlationId] = [long, long, long];
+      const text = statusText({ namespace, workflowTemplate, template: 'disabled', last, live, ended, correlationId });
+      expect(text.length).toBeLessThanOrEqual(LIMIT);
+      expect(text).not.toMatch(/^(?:Live|Ended):\n(?!.* · )/m);
+    }
+  });
+
   test('of a refusal says what to do, and of each kind there is one', () => {
     for (const kind of KINDS) {
       expect(refusalText(new Refusal(kind), 'plan').length).toBeGreaterThan(20);

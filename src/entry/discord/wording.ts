@@ -87,26 +87,37 @@ export function statusText(report: StatusReport): string {
   const target = `Workflow template ${inlineCode(workflowTemplate, MAX_WORKFLOW)} in namespace ${inlineCode(namespace, MAX_NAME)}`;
   const head = `${target} ${TEMPLATE[template]}`;
   const end = correlationId === '' ? '' : `Last request correlation: ${inlineCode(correlationId, MAX_NAME)}.`;
-  return [head, last === undefined ? '' : lastText(last), ...runLines(report), end]
-    .filter((line) => line !== '')
-    .join('\n');
+  const above = last === undefined ? [head] : [head, lastText(last)];
+  const room = MAX_STATUS - lengthOf([...above, end]);
+  return [...above, ...runLines(report, room), end].filter((line) => line !== '').join('\n');
 }
 
-/** Together with the other lines below Discord's 2,000 characters. */
-const MAX_LIST = 1000;
+/** Below Discord's 2,000 characters. */
+const MAX_STATUS = 1900;
 
-/** The user's runs, if there are several, or one waits for approval: as many as there is room for, the live ones first. */
-function runLines({ live, ended }: StatusReport): string[] {
+function lengthOf(lines: readonly string[]): number {
+  return lines.reduce((length, line) => length + line.length + 1, 0);
+}
+
+/**
+ * The user's runs, if there are several, or one waits for approval: as many as there is room for, the live ones first.
+ *
+ * @param room for all lines together, in characters
+ */
+function runLines({ live, ended }: StatusReport, room: number): string[] {
   const oneWaits = live.some(({ waitsForApproval }) => waitsForApproval);
   if (live.length + ended.length < 2 && !oneWaits) {
     return [];
   }
-  const lines = [
-    ...(live.length === 0 ? [] : ['Live:', ...live.map(runLine)]),
-    ...(ended.length === 0 ? [] : ['Ended:', ...ended.map(runLine)]),
-  ];
-  let room = MAX_LIST;
-  return lines.filter((line) => (room -= line.length + 1) >= 0);
+  const shown = listed('Live:', live, room);
+  return [...shown, ...listed('Ended:', ended, room - lengthOf(shown))];
+}
+
+/** A heading and the runs under it that there is room for; no heading without a run. */
+function listed(heading: string, runs: readonly ListedRun[], room: number): string[] {
+  const lines = [heading, ...runs.map(runLine)];
+  const fitting = lines.filter((_line, at) => lengthOf(lines.slice(0, at + 1)) <= room);
+  return fitting.length > 1 ? fitting : [];
 }
 
 const MAX_TITLE = 60;
