@@ -3,6 +3,7 @@ import { errorMessage, FacteurError } from '../base/errors.ts';
 import { counted } from '../presentation/counted.ts';
 import type { CliIo } from './io.ts';
 import { itemOutput, withOutput, type OutputOptions } from './output.ts';
+import { UsageError } from './program.ts';
 import { printable } from './table.ts';
 
 /** Options of a command that changes several things at once. */
@@ -46,7 +47,7 @@ export function withChangeOptions(command: Command): Command {
  * Changes each in turn and prints each result when it is there. Several are asked about first if somebody is at the
  * terminal; a failure of one does not keep the others from changing.
  *
- * @throws FacteurError `cli.declined`, `cli.some_failed`; the error itself where there is only one target
+ * @throws UsageError if a change says so; FacteurError `cli.declined`, `cli.some_failed`, or the one of the only target
  */
 export async function changeEach<T>(change: Change<T>, options: ChangeOptions, io: CliIo): Promise<void> {
   const { targets, verb, noun } = change;
@@ -66,6 +67,10 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
     try {
       print(target, await change.apply(target));
     } catch (error) {
+      // The command line is wrong whatever it is about.
+      if (error instanceof UsageError) {
+        throw error;
+      }
       const named = nameTarget(error, noun, change.nameOf(target));
       if (targets.length === 1) {
         throw named;
