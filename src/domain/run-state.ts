@@ -39,3 +39,8 @@ export function statesBefore(to: RunState): readonly RunState[] {
 export function isFinished(state: RunState): boolean {
   return state !== 'queued' && state !== 'submitted' && state !== 'running';
 }
+
+/** Whether the cluster never got a workflow for a run that ended like this: the name that was reserved leads nowhere. */
+export function endedWithoutWorkflow(state: RunState): boolean {
+  return state === 'refused' || state === 'skipped';
+}

@@ -4,6 +4,7 @@ import { deliveryKey } from '../domain/delivery.ts';
 import { messageUrl } from '../presentation/message-url.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import type { RunPages } from '../domain/run-pages.ts';
+import { endedWithoutWorkflow } from '../domain/run-state.ts';
 import type { Approval } from '../domain/approval.ts';
 import { listApprovals } from './approvals.ts';
 import { listRunEvents, RUN_COLUMNS, type RunEvent, type RunView } from './find-runs.ts';
@@ -29,6 +30,7 @@ export interface RunDetails extends RunView {
   /** Of its trace, 32 hex digits; empty if unknown. */
   readonly traceId: string;
   readonly links: {
+    /** In the Argo UI; none for a run that never had a workflow. */
     readonly workflow?: string | undefined;
     /** Its message in Discord, where everybody in the channel can see it. */
     readonly message?: string | undefined;
@@ -85,7 +87,7 @@ export async function readRunDetails(
     retriedBy,
     traceId: traceIdOf(traceparent),
     links: {
-      workflow: pages.workflow(run),
+      workflow: endedWithoutWorkflow(run.state) ? undefined : pages.workflow(run),
       message: messageUrl({ guildId, channelId, messageId }),
       trace: pages.trace(traceparent),
     },

@@ -1,5 +1,5 @@
 import type { MessageBody } from '../clients/discord/message.ts';
-import { isFinished, type RunState } from '../domain/run-state.ts';
+import { endedWithoutWorkflow, isFinished, type RunState } from '../domain/run-state.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
 import { actorText } from '../presentation/discord-actor.ts';
@@ -157,7 +157,7 @@ function textResults(run: Pick<ShownRun, 'results'>): readonly RunResult[] {
 const MAX_LINKS = 2;
 
 function place({ state, namespace, workflowName }: ShownRun): string {
-  if (NEVER_CREATED.has(state)) {
+  if (endedWithoutWorkflow(state)) {
     return '';
   }
   return small(WORDS.where(inlineCode(workflowName, MAX_NAME), inlineCode(namespace, MAX_NAME)));
@@ -197,8 +197,6 @@ const RETRYABLE: ReadonlySet<RunState> = new Set(['failed', 'error', 'canceled',
 const WITH_LOGS: ReadonlySet<RunState> = new Set(['running', 'failed', 'error']);
 /** The cluster has (or keeps) nothing of it. */
 const WITHOUT_WORKFLOW: ReadonlySet<RunState> = new Set(['queued', 'refused', 'skipped', 'lost']);
-/** A name of a workflow would lead nowhere. */
-const NEVER_CREATED: ReadonlySet<RunState> = new Set(['refused', 'skipped']);
 
 type Components = MessageBody['components'];
 

@@ -242,6 +242,9 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect((await cli('runs', 'open', 'd1')).stdout).toContain(
       `https://argo.example.org/workflows/argo-workflows/${workflowName}`,
     );
+    await forceState(db, runId, 'refused');
+    // It never had a workflow, and its message was not in Discord.
+    expect(await cli('runs', 'open', 'd1')).toMatchObject({ code: 1, stdout: '' });
     expect((await cli('runs', 'open', 'd1', '--trace', '-o', 'json')).stdout).toBe(
       `${JSON.stringify({ runId, url: page })}\n`,
     );
