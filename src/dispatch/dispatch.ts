@@ -146,7 +146,7 @@ export function createDispatch(given: DispatchDeps): Dispatch {
       deps.events.retry(runId, async () => {
         const run = await findForRetry(deps.db, runId);
         if (run === undefined) {
-          throw new FacteurError('run.unknown', 'unknown or archived run', { retryable: false });
+          throw new FacteurError('run.unknown', 'the run is archived or unknown', { retryable: false });
         }
         const plan = renewedPlan(run, deps.rules(), deps.argo);
         const again = retryOf(traced({ ...run, plan }), moment(), options);

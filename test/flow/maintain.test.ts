@@ -187,7 +187,7 @@ test('a redelivery after archiving is still a duplicate with the same answer, an
   expect((await facteur.cli('runs', 'show', 'd1')).code).toBe(0);
   expect(await facteur.cli('runs', 'retry', 'd1')).toMatchObject({
     code: 1,
-    stderr: 'facteur: unknown or archived run\n',
+    stderr: expect.stringMatching(/^facteur: run [0-9a-f]{8} \(\/plan\) is archived or unknown\n$/),
   });
   expect(await runOf(db, 'd1')).toMatchObject({ plan: null, state: 'succeeded' });
 });

@@ -69,12 +69,13 @@ describe('by state', () => {
       const run = await facteur.cli('runs', 'retry', 'd1');
       expect(run.code).toBe(code);
       expect(await countRuns(db)).toBe(code === 0 ? 2 : 1);
+      const named = `run ${body.runId.slice(0, 8)} (/plan)`;
       expect(run.stderr).toBe(
         {
-          queued: 'facteur: the run is queued: cancel it first\n',
-          submitted: 'facteur: the run is submitted: cancel it first\n',
-          running: 'facteur: the run is running: cancel it first\n',
-          succeeded: 'facteur: the run succeeded: there is nothing to retry\n',
+          queued: `facteur: ${named} is queued: cancel it first\n`,
+          submitted: `facteur: ${named} is submitted: cancel it first\n`,
+          running: `facteur: ${named} is running: cancel it first\n`,
+          succeeded: `facteur: ${named} succeeded: there is nothing to retry\n`,
         }[state as string] ?? '',
       );
     },
