@@ -19,10 +19,18 @@ const HELP: Partial<Readonly<Record<RefusalKind, string>>> = {
   unsupported_stage: 'facteur runs only tasks of the stage implementation: drop it',
 };
 
+/** It is no longer in the list, or never was: by the codes of the ledger and of a server. */
+const GONE: ReadonlySet<string> = new Set([
+  'dead_letter.settled',
+  'dead_letter.unknown',
+  'api.dead_letter_settled',
+  'api.dead_letter_not_found',
+]);
+
 /** Why a dead letter stays in the list although it was replayed, and what would help. */
 export function replayFailure(letterId: string, error: unknown): FacteurError {
   const { code = '', details, retryable } = error instanceof FacteurError ? error : { retryable: false };
-  if (/^dead_letter\.(?:settled|unknown)$/.test(code)) {
+  if (GONE.has(code)) {
     return error as FacteurError;
   }
   const reason = [errorMessage(error), ...(details === undefined ? [] : [details])].join(': ');

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { FacteurError } from '../base/errors.ts';
+import { endedWithoutWorkflow, type RunState } from '../domain/run-state.ts';
 import type { RunDetails } from '../ledger/run-details.ts';
 import type { CliIo } from './io.ts';
 import { formatOf, oneOutput, withOutput, type OutputOptions } from './output.ts';
@@ -30,12 +31,16 @@ Examples:
     )
     .action((reference: string, options: OpenOptions) =>
       withStore(io, { options }, async (store) => {
-        const { runId, links, traceId } = await store.describeRun((await requireRun(store, reference)).runId);
+        const { runId, state, links, traceId } = await store.describeRun((await requireRun(store, reference)).runId);
         const url = options.trace === true ? links.trace : (links.workflow ?? links.message);
         if (url === undefined || !/^https?:\/\//.test(url)) {
-          throw new FacteurError('run.no_page', options.trace === true ? noTrace(runId, traceId) : noPage(runId), {
-            retryable: false,
-          });
+          throw new FacteurError(
+            'run.no_page',
+            options.trace === true ? noTrace(runId, traceId) : noPage(runId, state),
+            {
+              retryable: false,
+            },
+          );
         }
         const text = () => `${printable(url)}\n`;
         io.stdout.write(oneOutput({ runId, url }, options, { name: () => runId, text }));
@@ -46,8 +51,9 @@ Examples:
     );
 }
 
-function noPage(runId: string): string {
-  return `run ${shortId(runId)} has no page; configure argo.ui_url`;
+function noPage(runId: string, state: RunState): string {
+  const why = endedWithoutWorkflow(state) ? `: it was ${state} before it had a workflow` : '; configure argo.ui_url';
+  return `run ${shortId(runId)} has no page${why}`;
 }
 
 function noTrace(runId: string, traceId: RunDetails['traceId']): string {

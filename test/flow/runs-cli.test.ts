@@ -243,8 +243,10 @@ describe.each(STORES)('on %s', (_store, on) => {
       `https://argo.example.org/workflows/argo-workflows/${workflowName}`,
     );
     await forceState(db, runId, 'refused');
-    // It never had a workflow, and its message was not in Discord.
-    expect(await cli('runs', 'open', 'd1')).toMatchObject({ code: 1, stdout: '' });
+    expect(await cli('runs', 'open', 'd1')).toMatchObject({
+      code: 1,
+      stderr: `facteur: run ${runId.slice(0, 8)} has no page: it was refused before it had a workflow\n`,
+    });
     expect((await cli('runs', 'open', 'd1', '--trace', '-o', 'json')).stdout).toBe(
       `${JSON.stringify({ runId, url: page })}\n`,
     );
@@ -325,7 +327,10 @@ describe.each(STORES)('on %s', (_store, on) => {
       stdout: `dead letter ${second} dropped\n`,
     });
     expect(await listed()).toEqual([third]);
-    expect((await cli('dead-letters', 'replay', first)).stderr).toContain('was already replayed');
+    expect((await cli('dead-letters', 'replay', first)).stderr).toBe(
+      `facteur: dead letter ${first} was already replayed\n`,
+    );
+    expect((await cli('dead-letters', 'replay', '999')).stderr).toBe('facteur: unknown dead letter 999\n');
     const dry = (...meant: string[]) => cli('dead-letters', 'replay', '--dry-run', ...meant);
     expect((await dry(first, second, third)).stdout).toBe(
       `would not replay dead letter ${first}: it was already replayed\n` +
