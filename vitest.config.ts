@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // `./node_modules/.bin/vitest` typed by hand runs on whatever Node the system has, and most tests would even pass there.
 if (!process.versions.node.startsWith('24.')) {
@@ -22,6 +23,26 @@ const E2E_TESTS = ['test/e2e/**/*.test.ts'];
 // Against a real API server with a real Argo controller: `npm run test:cluster` builds and starts them first.
 const CLUSTER_TESTS = ['test/cluster/**/*.test.ts', 'test/conformance/*.real.test.ts'];
 
+// They wait for most of their time, or start processes one after the other: begun last, they would run on alone.
+const LONGEST = [
+  'sandbox',
+  'approvals',
+  'approvals-applied',
+  'discord-pings',
+  'cluster-trouble',
+  'discord-buttons',
+].map((name) => `/test/flow/${name}.test.ts`);
+
+/** Without results of an earlier run, as on a new machine, vitest would begin with the largest files. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONGEST.some((path) => moduleId.endsWith(path));
+    // oxlint-disable-next-line unicorn/no-array-sort -- not an array's
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 const shared = {
   // These say nothing about how fast anything has to be: a test that hangs ends some time, on the busiest machine.
   testTimeout: 180_000,
@@ -40,6 +61,7 @@ export default defineConfig({
   test: {
     // Processes, not threads: PGlite and the process-killing tests want one of their own, and a crash stays in its file.
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     // One embedded Postgres takes 340 to 500 MiB. `npm test` has six workers, since most of its tests wait more than they work;
     // those of the other suites work, or have servers that do.
     maxWorkers: 2,
