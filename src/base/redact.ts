@@ -113,6 +113,11 @@ function isFull({ count }: Place): boolean {
   return count.left < 0;
 }
 
+/** Whether a field of this name holds a secret, as far as its name says. */
+export function namesSecret(name: string): boolean {
+  return SECRET_NAME.test(cut(name, MAX_SCANNED));
+}
+
 /** Counts and flags about a secret (`tokens: 2`) are fine, and so is its absence. */
 function isSecret(name: string, value: unknown): boolean {
   return (
@@ -121,7 +126,7 @@ function isSecret(name: string, value: unknown): boolean {
     value !== null &&
     typeof value !== 'number' &&
     typeof value !== 'boolean' &&
-    SECRET_NAME.test(cut(name, MAX_SCANNED))
+    namesSecret(name)
   );
 }
 

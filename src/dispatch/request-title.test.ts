@@ -12,6 +12,16 @@ const FORM: CommandDefinition = {
   modal: { title: 'Ask', fields: [{ name: 'content', label: 'What', style: 'paragraph', required: true }] },
 };
 
+const option = { description: '', type: 'string', required: true } as const;
+const ROTATE: CommandDefinition = {
+  ...plan!,
+  options: [
+    { ...option, name: 'api_token' },
+    { ...option, name: 'key', parameter: 'clientSecret' },
+    { ...option, name: 'host', required: false },
+  ],
+};
+
 test.each<[string, Record<string, string>, CommandDefinition | undefined, string]>([
   ['the required option', { project: 'facteur', objective: 'Ship the sandbox' }, plan, 'Ship the sandbox'],
   ['the configured option first', { project: 'facteur', artifact: 'PR 12' }, review, 'PR 12'],
@@ -20,6 +30,9 @@ test.each<[string, Record<string, string>, CommandDefinition | undefined, string
   ['any option of an undefined command', { payload: '{}', content: 'x' }, undefined, 'x'],
   ['nothing without options', {}, plan, ''],
   ['no credential', { objective: 'use postgres://me:secret@db/x' }, plan, 'use postgres://me:***@db/x'],
+  ['no option that is a secret by its name', { api_token: 'abc', key: 'def', host: 'db' }, ROTATE, 'db'],
+  ['a secret where the command wants it', { api_token: 'abc' }, { ...ROTATE, titleOption: 'api_token' }, 'abc'],
+  ['no secret of an undefined command', { password: 'abc', host: 'db' }, undefined, 'db'],
   ['no option that every object has', {}, { ...plan!, titleOption: 'constructor' }, ''],
   ['what Postgres can store', { objective: 'a\u0000b\ud800' }, plan, 'ab'],
   ['one line of 120 characters', { objective: '👩'.repeat(300) }, plan, `${'👩'.repeat(119)}…`],

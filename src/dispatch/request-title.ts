@@ -1,4 +1,4 @@
-import { redactText } from '../base/redact.ts';
+import { namesSecret, redactText } from '../base/redact.ts';
 import type { CommandDefinition } from '../domain/command.ts';
 import type { CodexTask } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { optionsOf, titleOf } from './modal-options.ts';
@@ -25,15 +25,18 @@ export function commandTitle(
   return '';
 }
 
-/** Names of options, the most telling first. */
+/** Names of options, the most telling first. What is a secret by its name is one only if `title_option` says so. */
 function candidates(
   options: Readonly<Record<string, string>>,
   definition: CommandDefinition | undefined,
 ): readonly string[] {
   if (definition === undefined) {
-    return Object.keys(options).filter((name) => name !== PAYLOAD);
+    return Object.keys(options).filter((name) => name !== PAYLOAD && !namesSecret(name));
   }
-  const telling = optionsOf(definition).filter(({ type, name }) => type !== 'boolean' && name !== PAYLOAD);
+  const telling = optionsOf(definition).filter(
+    ({ type, name, parameter = name }) =>
+      type !== 'boolean' && name !== PAYLOAD && !namesSecret(name) && !namesSecret(parameter),
+  );
   const byNeed = [...telling.filter(({ required }) => required), ...telling.filter(({ required }) => !required)];
   const { titleOption } = definition;
   return [...(titleOption === undefined ? [] : [titleOption]), ...byNeed.map(({ name }) => name)];
