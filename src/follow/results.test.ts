@@ -22,6 +22,11 @@ test.each<[string, Parameters<typeof resultsOf>, unknown]>([
     [],
   ],
   ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://a:***@b.c/']]],
+  [
+    'nothing that has the form of a credential',
+    [{}, outputs({ name: 'result', value: `use ghp_${'a'.repeat(36)} and AKIA${'B'.repeat(16)}` })],
+    [['result', 'use *** and ***']],
+  ],
   ['no more than fits', [{}, outputs({ name: 'result', value: 'x'.repeat(5000) })], [['result', 'x'.repeat(600)]]],
   ['what Postgres can store', [{}, outputs({ name: 'result', value: 'a\u0000\ud800b' })], [['result', 'ab']]],
   [

@@ -1,5 +1,6 @@
 import { isRecord } from '../base/json.ts';
 import { redactText } from '../base/redact.ts';
+import { hideKnown } from '../clients/argo/log-lines.ts';
 import { MAX_RESULTS, type RunResult } from '../domain/run-result.ts';
 import { ANNOTATIONS } from '../domain/workflow-plan.ts';
 
@@ -32,9 +33,10 @@ export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
 
 const MAX_NAME = 63;
 
-/** Without credentials. */
+/** Without credentials: a message is for the whole channel, unlike a log. */
 function bounded(value: unknown): string {
-  return typeof value === 'string' ? storable(redactText(value.slice(0, 4 * MAX_VALUE)).trim(), MAX_VALUE) : '';
+  const text = typeof value === 'string' ? value.slice(0, 4 * MAX_VALUE) : '';
+  return storable(hideKnown(redactText(text)).trim(), MAX_VALUE);
 }
 
 /** Without what Postgres cannot store, which a template tag can put into the name of an output, too. */

@@ -45,8 +45,12 @@ function plainLine(line: string): string {
 }
 
 function hideSecrets(line: string): string {
-  const named = redactText(line).replaceAll(NAMED, `$1${HIDDEN}`);
-  return KNOWN.reduce((text, pattern) => text.replaceAll(pattern, HIDDEN), named);
+  return hideKnown(redactText(line).replaceAll(NAMED, `$1${HIDDEN}`));
+}
+
+/** A text without credentials that say by their form what they are. */
+export function hideKnown(text: string): string {
+  return KNOWN.reduce((rest, pattern) => rest.replaceAll(pattern, HIDDEN), text);
 }
 
 function hideKeys(lines: readonly string[]): string[] {
