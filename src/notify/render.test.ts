@@ -239,6 +239,21 @@ test.each(['https://user@example.com/', 'https://:***@example.com/', 'javascript
   },
 );
 
+test('a long result leaves room for the others', () => {
+  const results = [
+    { name: 'summary', value: 'x'.repeat(600) },
+    { name: 'log', value: 'one\ntwo\n'.repeat(9) },
+    { name: 'version', value: 'v4' },
+  ];
+  const { content } = renderRun(
+    { ...RUN, ...CREATED, state: 'succeeded', finishedAt: after(255), results },
+    { uiUrl: undefined, detached: false, last: false, reviewed: false },
+  );
+  expect(content).toMatch(/^summary: x+…$/m);
+  expect(content).toMatch(/^log: one\n {2}two\n…$/m);
+  expect(content).toMatch(/^version: v4$/m);
+});
+
 describe('whatever a run holds', () => {
   test('Discord takes the message, and it stays short', () => {
     fc.assert(

@@ -106,7 +106,7 @@ function details(run: ShownRun, { maxActive }: RenderOptions): string[] {
 function outcome(run: ShownRun): string[] {
   switch (run.state) {
     case 'succeeded':
-      return [codeBlock(textResults(run).map(labelled).join('\n'), RESULTS)];
+      return resultBlocks(textResults(run).map(labelled));
     case 'canceled':
       return [canceledBy(run.canceledBy), codeBlock(run.reason, REASON)];
     case 'skipped':
@@ -124,6 +124,17 @@ function canceledBy(actor: string): string {
     return WORDS.canceledVia(doorName('api') ?? '', client);
   }
   return actor === '' ? '' : WORDS.canceledBy(actorText(actor, MAX_STEP));
+}
+
+/** Results in one block; in one each, with equal shares of the room, where a long one would leave none for the others. */
+function resultBlocks(results: readonly string[]): string[] {
+  const { chars, lines } = RESULTS;
+  const text = results.join('\n');
+  if (text.length <= chars && text.split('\n').length <= lines) {
+    return [codeBlock(text, RESULTS)];
+  }
+  const share = { chars: Math.floor(chars / results.length), lines: Math.floor(lines / results.length) };
+  return results.map((result) => codeBlock(result, share));
 }
 
 /** The lines after the first are indented: none of them can pass for a result of its own. */
