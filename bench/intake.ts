@@ -9,20 +9,16 @@
  * each time. BENCH_SECONDS (4) is how long, BENCH_ROUNDS (5) how often, BENCH_ONLY a regular expression for some of the
  * cells; BENCH_FOLDER is a production build to measure instead of the sources.
  */
-import { randomUUID } from 'node:crypto';
-import { unlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { recordRun } from '../src/ledger/record-run.ts';
 import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
 import { closedLoop, postLoad, type LoadResult, type PostLoad } from './load.ts';
-import { createBenchDatabase, FOLDER, openBench } from './open-bench.ts';
+import { createBenchDatabase, openBench } from './open-bench.ts';
 import { recordByPgbench } from './pgbench.ts';
-import { cpuMsOf, memoryOf, startFacteur, startScript, type FacteurProcess } from './processes.ts';
+import { cpuMsOf, memoryOf, startScript, type FacteurProcess } from './processes.ts';
 import { codexTask, commandEvent, commandNewRun } from './requests.ts';
 import { spreadOf, type Spread, type Table } from './results.ts';
 import { observeServer } from './server-cost.ts';
+import { countRuns, liveRuns, untilSubmitted, withFacteur, withFollowUps } from './service.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
@@ -79,59 +75,6 @@ async function costOfRuns(record: (database: TestDatabase) => Promise<Reading>):
   };
 }
 
-interface Counts {
-  readonly all: number;
-  readonly queued: number;
-  /** Over, and the message in Discord says so. */
-  readonly told: number;
-}
-
-/** By a connection of its own, since flushes are counted when nobody is connected. */
-async function countRuns({ dsn }: Pick<TestDatabase, 'dsn'>): Promise<Counts> {
-  const db = openTestPostgres(dsn, { poolSize: 1 });
-  const { rows } = await db.query<Counts>({
-    text: `SELECT count(*)::float8 AS all, (count(*) FILTER (WHERE state = 'queued'))::float8 AS queued,
-        (count(*) FILTER (WHERE state = 'succeeded' AND told_state = 'succeeded'))::float8 AS told
-      FROM facteur.runs LEFT JOIN facteur.messages USING (run_id)`,
-  });
-  await db.close();
-  return rows[0] ?? { all: 0, queued: 0, told: 0 };
-}
-
-/** Until no run is left that `isLeft` counts. */
-async function untilNoneLeft(database: TestDatabase, isLeft: (counts: Counts) => number): Promise<void> {
-  const giveUpAt = performance.now() + 120_000;
-  for (let left = Infinity; left > 0; left = isLeft(await countRuns(database))) {
-    if (performance.now() > giveUpAt) {
-      throw new Error(`${left} runs are left after two minutes`);
-    }
-    await wait(200);
-  }
-}
-
-/** A service and what it needs while `use` runs: a cluster whose workflows never end, or succeed at once. */
-async function withFacteur(
-  { dsn }: TestDatabase,
-  env: Record<string, string>,
-  use: (facteur: FacteurProcess) => Promise<Reading>,
-  { workflows = 'hang', isUp }: { workflows?: 'hang' | 'succeed'; isUp?: (url: string) => Promise<boolean> } = {},
-): Promise<Reading> {
-  const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
-  const cluster = await startScript('cluster-server.ts', [kubeconfig, workflows]);
-  const facteur = await startFacteur(
-    { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig, ...env },
-    FOLDER,
-    [],
-    isUp,
-  );
-  try {
-    return await use(facteur);
-  } finally {
-    await Promise.all([facteur.stop(), cluster.stop()]);
-    await unlink(kubeconfig);
-  }
-}
-
 /** Processor time a request, from here to the call of what it returns. */
 function countCpu({ child }: FacteurProcess): (requests: number) => Reading {
   const before = { service: cpuMsOf(child.pid ?? 0), postgres: server.cpuMs() };
@@ -148,11 +91,11 @@ const post = (load: Load, env: Record<string, string> = {}): Promise<Reading> =>
       const { nowMiB: idleMiB } = await memoryOf(facteur.child);
       const options = { clients: 128, ...load, url: facteur.url };
       await postLoad({ ...options, seconds: WARM_UP_SECONDS });
-      await untilNoneLeft(database, ({ queued }) => queued);
+      await untilSubmitted(database);
       const cpu = countCpu(facteur);
       const result = await postLoad({ ...options, seconds: SECONDS });
       const { queued: left } = await countRuns(database);
-      await untilNoneLeft(database, ({ queued }) => queued);
+      await untilSubmitted(database);
       const { peakMiB } = await memoryOf(facteur.child);
       // What still waits was answered, but not submitted in this time.
       const perSecond = result.perSecond * (1 - left / result.count);
@@ -165,34 +108,15 @@ function ofLoad({ perSecond, p50Ms, p99Ms, failures }: LoadResult): Reading {
 }
 
 /** Commands that are recorded, submitted, followed to their end and told, by 128 clients that begin a new one when one is answered. */
-async function wholeLife(): Promise<Reading> {
-  const discord = await startScript('discord-server.ts');
-  const env = {
-    FACTEUR_DISCORD_FOLLOW_UP_EVENTS: 'true',
-    FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${discord.line}/api`,
-  };
-  const reading = await costOfRuns((database) =>
-    withFacteur(
-      database,
-      env,
-      async (facteur) => {
-        const body = (index: number): Uint8Array => commandEvent(index, 'token');
-        const load = { url: facteur.url, path: '/events', clients: 128, body };
-        const untilTold = (): Promise<void> => untilNoneLeft(database, ({ all, told }) => all - told);
-        await postLoad({ ...load, seconds: WARM_UP_SECONDS });
-        await untilTold();
-        const cpu = countCpu(facteur);
-        const startedAt = performance.now();
-        const { count, failures } = await postLoad({ ...load, seconds: SECONDS });
-        await untilTold();
-        return { perSecond: (count * 1000) / (performance.now() - startedAt), failures, ...cpu(count) };
-      },
-      { workflows: 'succeed' },
-    ),
+const wholeLife = (): Promise<Reading> =>
+  costOfRuns((database) =>
+    withFollowUps(database, async (facteur) => {
+      await liveRuns(facteur, database, WARM_UP_SECONDS);
+      const cpu = countCpu(facteur);
+      const { count, perSecond, failures } = await liveRuns(facteur, database, SECONDS);
+      return { perSecond, failures, ...cpu(count) };
+    }),
   );
-  await discord.stop();
-  return reading;
-}
 
 async function start(): Promise<Reading> {
   const database = await createBenchDatabase();

@@ -1,0 +1,62 @@
+/**
+ * Ten minutes of runs that are recorded, submitted, followed to their end and told, one after the other: what the last minutes
+ * take in comparison with the first, and what autovacuum leaves behind.
+ *
+ *   FACTEUR_SERVICES=local FACTEUR_SERVICES_ONLY=postgres node scripts/services.ts run -- node bench/churn.ts
+ *
+ * BENCH_MINUTES (10) names another time. The clients wait while messages are told, so that no backlog grows.
+ */
+import type { Queryable } from '../src/clients/postgres/database.ts';
+import { openBench } from './open-bench.ts';
+import type { Table } from './results.ts';
+import { liveRuns, withFollowUps } from './service.ts';
+
+const MINUTES = Number(process.env['BENCH_MINUTES'] ?? 10);
+const BURST_SECONDS = 10;
+/** Those whose rows are written again at each step of a run. */
+const TABLES = ['facteur.runs', 'facteur.messages', 'codex_kb.tasks', 'codex_kb.task_runs'];
+
+const bench = await openBench('churn', `${MINUTES} minutes in bursts of ${BURST_SECONDS} s`);
+const { database } = bench;
+
+const rows: Table['rows'] = await withFollowUps(database, async (facteur) => {
+  // The first compilations and the first pages are not what is compared.
+  await liveRuns(facteur, database, BURST_SECONDS);
+  const minutes: Table['rows'] = [];
+  for (let minute = 1; minute <= MINUTES; minute += 1) {
+    minutes.push([minute, ...(await measureMinute(facteur))]);
+    console.error(`minute ${minute}: ${JSON.stringify(minutes.at(-1))}`);
+  }
+  return minutes;
+});
+const [first, last] = [rows.at(0)?.[1], rows.at(-1)?.[1]].map(Number);
+console.log(`the last minute has ${((last ?? 0) / (first ?? 1)).toFixed(2)} of the rate of the first`);
+bench.report({
+  minutes: { columns: ['minute', 'finished runs a second', 'failures', 'dead of all rows', 'MiB'], rows },
+});
+await database.close();
+
+async function measureMinute(facteur: Parameters<typeof liveRuns>[0]): Promise<Table['rows'][number]> {
+  const endsAt = performance.now() + 60_000;
+  const startedAt = performance.now();
+  let [count, failures] = [0, 0];
+  while (performance.now() < endsAt) {
+    const burst = await liveRuns(facteur, database, BURST_SECONDS);
+    count += burst.count;
+    failures += burst.failures;
+  }
+  const perSecond = (count * 1000) / (performance.now() - startedAt);
+  const { deadShare, bytes } = await sizesOf(database.db);
+  return [Math.round(perSecond), failures, Number(deadShare.toFixed(3)), Math.round(bytes / 2 ** 20)];
+}
+
+/** The share of rows that are dead and not yet vacuumed, and what tables and indices take. */
+async function sizesOf(db: Queryable): Promise<{ readonly deadShare: number; readonly bytes: number }> {
+  const { rows: found } = await db.query<{ deadShare: number; bytes: number }>({
+    text: `SELECT sum(n_dead_tup)::float8 / greatest(1, sum(n_live_tup + n_dead_tup)) AS "deadShare",
+        sum(pg_total_relation_size(relid))::float8 AS bytes
+      FROM pg_stat_user_tables WHERE relid = ANY ($1::text[]::regclass[])`,
+    values: [TABLES],
+  });
+  return found[0] ?? { deadShare: 0, bytes: 0 };
+}

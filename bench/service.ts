@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
+import { postLoad } from './load.ts';
+import { FOLDER } from './open-bench.ts';
+import { startFacteur, startScript, type FacteurProcess } from './processes.ts';
+import { commandEvent } from './requests.ts';
+
+export interface Counts {
+  readonly all: number;
+  readonly queued: number;
+}
+
+/** By a connection of its own, since flushes are counted when nobody is connected. */
+export async function countRuns({ dsn }: Pick<TestDatabase, 'dsn'>): Promise<Counts> {
+  const text = `SELECT count(*)::float8 AS all, (count(*) FILTER (WHERE state = 'queued'))::float8 AS queued FROM facteur.runs`;
+  return (await ask<Counts>(dsn, text)) ?? { all: 0, queued: 0 };
+}
+
+/** Until no run waits to be submitted. */
+export async function untilSubmitted(database: TestDatabase): Promise<void> {
+  await untilNone(async () => (await countRuns(database)).queued);
+}
+
+/** Until all runs are over and their messages say so. It reads indices alone: a ledger may be full of what is over. */
+async function untilTold({ dsn }: TestDatabase): Promise<void> {
+  const text = `SELECT (SELECT count(*) FROM facteur.runs WHERE due_at IS NOT NULL)
+      + (SELECT count(*) FROM facteur.runs WHERE state IN ('submitted', 'running'))
+      + (SELECT count(*) FROM facteur.messages WHERE due_at IS NOT NULL)::float8 AS left`;
+  await untilNone(async () => (await ask<{ readonly left: number }>(dsn, text))?.left ?? 0);
+}
+
+async function ask<Row>(dsn: string, text: string): Promise<Row | undefined> {
+  const db = openTestPostgres(dsn, { poolSize: 1 });
+  const { rows } = await db.query<Row>({ text });
+  await db.close();
+  return rows[0];
+}
+
+async function untilNone(count: () => Promise<number>): Promise<void> {
+  const giveUpAt = performance.now() + 120_000;
+  for (let left = Infinity; left > 0; left = await count()) {
+    if (performance.now() > giveUpAt) {
+      throw new Error(`${left} runs are left after two minutes`);
+    }
+    await wait(200);
+  }
+}
+
+/** A service and what it needs while `use` runs: a cluster whose workflows never end, or succeed at once. */
+export async function withFacteur<T>(
+  { dsn }: TestDatabase,
+  env: Record<string, string>,
+  use: (facteur: FacteurProcess) => Promise<T>,
+  { workflows = 'hang', isUp }: { workflows?: 'hang' | 'succeed'; isUp?: (url: string) => Promise<boolean> } = {},
+): Promise<T> {
+  const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
+  const cluster = await startScript('cluster-server.ts', [kubeconfig, workflows]);
+  const facteur = await startFacteur(
+    { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig, ...env },
+    FOLDER,
+    [],
+    isUp,
+  );
+  try {
+    return await use(facteur);
+  } finally {
+    await Promise.all([facteur.stop(), cluster.stop()]);
+    await unlink(kubeconfig);
+  }
+}
+
+/** A service that follows workflows, which succeed at once, and tells of them in Discord. */
+export async function withFollowUps<T>(
+  database: TestDatabase,
+  use: (facteur: FacteurProcess) => Promise<T>,
+): Promise<T> {
+  const discord = await startScript('discord-server.ts');
+  const env = {
+    FACTEUR_DISCORD_FOLLOW_UP_EVENTS: 'true',
+    FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${discord.line}/api`,
+  };
+  try {
+    return await withFacteur(database, env, use, { workflows: 'succeed' });
+  } finally {
+    await discord.stop();
+  }
+}
+
+/** Runs that 128 clients request, each a new one when one is answered, until the end of the last one is told. */
+export async function liveRuns(
+  { url }: FacteurProcess,
+  database: TestDatabase,
+  seconds: number,
+): Promise<{ readonly count: number; readonly perSecond: number; readonly failures: number }> {
+  const body = (index: number): Uint8Array => commandEvent(index, 'token');
+  const startedAt = performance.now();
+  const { count, failures } = await postLoad({ url, path: '/events', clients: 128, body, seconds });
+  await untilTold(database);
+  return { count, failures, perSecond: (count * 1000) / (performance.now() - startedAt) };
+}
