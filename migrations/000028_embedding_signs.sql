@@ -102,8 +102,8 @@ CREATE INDEX CONCURRENTLY reflection_standing_signs ON facteur.reflection_standi
 
 -- All that a search compares stands in this index: a repository's reflections are read from neighboring pages.
 DROP INDEX CONCURRENTLY IF EXISTS facteur.reflection_standing_compared;
-CREATE INDEX CONCURRENTLY reflection_standing_compared ON facteur.reflection_standing (repository, state)
-  INCLUDE (reflection_type, embedding_version, signs, reflection_id);
+CREATE INDEX CONCURRENTLY reflection_standing_compared ON facteur.reflection_standing (repository, state, embedding_version)
+  INCLUDE (signs, reflection_id, reflection_type);
 
 -- How many reflections pass, as the planner estimates it from its statistics. Volatile, because EXPLAIN is.
 CREATE OR REPLACE FUNCTION facteur.expected_reflections(only_repository text, only_types text[], only_states text[]) RETURNS float8
@@ -184,7 +184,8 @@ CREATE OR REPLACE FUNCTION facteur.nearest_in_index(
   only_states text[],
   excluded_runs uuid[],
   excluded_reflections uuid[],
-  row_limit int
+  row_limit int,
+  expected float8
 ) RETURNS uuid[]
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -193,7 +194,7 @@ DECLARE
     ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
   candidates uuid[];
 BEGIN
-  IF facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
+  IF expected <= 25000 THEN
     candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
       greatest(100, 3 * row_limit));
   ELSE
@@ -204,5 +205,121 @@ BEGIN
 END
 $$;
 
+-- As before, but it does not look how many pass the filters where many are expected.
+CREATE OR REPLACE FUNCTION facteur.search_reflections(
+  query_text text,
+  query_embedding vector,
+  query_version text,
+  only_repository text,
+  only_types text[],
+  only_states text[],
+  excluded_runs uuid[],
+  excluded_reflections uuid[],
+  row_limit int,
+  exact_below int DEFAULT 1000
+) RETURNS TABLE (reflection_id uuid, similarity float8, vector_place int, word_place int, score float8)
+LANGUAGE plpgsql STABLE
+-- Not the thousand that the planner assumes, for which it would join whole tables.
+ROWS 10
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+  depth CONSTANT int := greatest(50, row_limit);
+  -- Alone, a ranking needs no more than is asked for, and fewer rows behind a filter are found much sooner.
+  vector_depth CONSTANT int := CASE WHEN query_text IS NULL THEN row_limit ELSE depth END;
+  -- Bounds the time of a search whose words are more common than the statistics say.
+  most_ranked CONSTANT int := 4000;
+  expected CONSTANT float8 := facteur.expected_reflections(only_repository, only_types, only_states);
+  eligible uuid[];
+  narrow boolean;
+  by_vector uuid[] := '{}';
+  by_words uuid[] := '{}';
+  wanted tsquery;
+BEGIN
+  -- The estimate may be old, but not so old that tens of thousands are a few.
+  narrow := expected <= 10 * exact_below;
+  IF narrow THEN
+    SELECT array_agg(s.reflection_id) INTO eligible FROM (
+      SELECT s.reflection_id FROM facteur.reflection_standing s
+      WHERE (only_repository IS NULL OR s.repository = only_repository)
+        AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+        AND (only_states IS NULL OR s.state = ANY (only_states))
+      LIMIT exact_below + 1
+    ) s;
+    narrow := coalesce(cardinality(eligible), 0) <= exact_below;
+  END IF;
+
+  IF query_embedding IS NOT NULL AND narrow THEN
+    by_vector := facteur.nearest_of(eligible, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
+  ELSIF query_embedding IS NOT NULL THEN
+    by_vector := facteur.nearest_in_index(
+      query_embedding, query_version, only_repository, only_types, only_states, excluded_runs, excluded_reflections, vector_depth,
+      expected);
+    -- Few rows have this version yet, or the query is far from all that pass: some of these are better than none.
+    IF coalesce(cardinality(by_vector), 0) < row_limit THEN
+      SELECT by_vector || array_agg(more.id) INTO by_vector FROM (
+        SELECT r.id FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
+        WHERE r.embedding_version = query_version AND r.id <> ALL (coalesce(by_vector, '{}'))
+          AND (only_repository IS NULL OR s.repository = only_repository)
+          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+          AND (only_states IS NULL OR s.state = ANY (only_states))
+        LIMIT greatest(exact_below, 1000)
+      ) more;
+      by_vector := facteur.nearest_of(by_vector, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
+    END IF;
+  END IF;
+
+  IF query_text IS NOT NULL THEN
+    wanted := facteur.rarest_terms(query_text, CASE WHEN narrow THEN coalesce(cardinality(eligible), 0) ELSE (
+      SELECT CASE WHEN reltuples < 1 THEN 40000 ELSE reltuples END FROM pg_class WHERE oid = 'facteur.reflection_standing'::regclass) END);
+  END IF;
+  IF wanted IS NOT NULL THEN
+    SELECT array_agg(best.id ORDER BY best.place) INTO by_words FROM (
+      SELECT matching.id, row_number() OVER (ORDER BY ts_rank(matching.terms, wanted) DESC, matching.id) AS place FROM (
+        SELECT s.reflection_id AS id, s.terms FROM facteur.reflection_standing s
+        WHERE s.terms @@ wanted
+          AND (NOT narrow OR s.reflection_id = ANY (eligible))
+          AND (only_repository IS NULL OR s.repository = only_repository)
+          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+          AND (only_states IS NULL OR s.state = ANY (only_states))
+          AND (excluded_reflections IS NULL OR s.reflection_id <> ALL (excluded_reflections))
+          AND (excluded_runs IS NULL OR NOT EXISTS (
+            SELECT FROM codex_kb.reflections r WHERE r.id = s.reflection_id AND r.task_run_id = ANY (excluded_runs)))
+        LIMIT most_ranked
+      ) matching
+      ORDER BY place LIMIT depth
+    ) best;
+  END IF;
+
+  -- The fusion of two rankings takes longer to plan than one ranking takes to return.
+  IF query_text IS NULL THEN
+    RETURN QUERY
+      SELECT r.id, CASE WHEN r.embedding_version = query_version THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END,
+        near.place::int, NULL::int, 1.0::float8 / (60 + near.place)
+      FROM unnest(by_vector) WITH ORDINALITY AS near (id, place) JOIN codex_kb.reflections r ON r.id = near.id
+      ORDER BY near.place LIMIT row_limit;
+    RETURN;
+  END IF;
+  RETURN QUERY
+    SELECT fused.id, fused.similarity, fused.vector_place::int, fused.word_place::int, fused.score FROM (
+      SELECT r.id, CASE WHEN r.embedding_version = query_version
+          THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END AS similarity,
+        places.vector_place, places.word_place,
+        coalesce(1.0::float8 / (60 + places.vector_place), 0) + coalesce(1.0::float8 / (60 + places.word_place), 0) AS score
+      FROM (
+        SELECT id, min(vector_place) AS vector_place, min(word_place) AS word_place FROM (
+          SELECT id, place AS vector_place, NULL::bigint AS word_place FROM unnest(by_vector) WITH ORDINALITY AS v (id, place)
+          UNION ALL
+          SELECT id, NULL, place FROM unnest(by_words) WITH ORDINALITY AS w (id, place)
+        ) legs GROUP BY id
+      ) places JOIN codex_kb.reflections r ON r.id = places.id
+    ) fused
+    ORDER BY fused.score DESC, fused.similarity DESC NULLS LAST, fused.id
+    LIMIT row_limit;
+END
+$$;
+
+DROP FUNCTION IF EXISTS facteur.nearest_in_index(vector, text, text, text[], text[], uuid[], uuid[], int);
 DROP INDEX CONCURRENTLY IF EXISTS codex_kb.idx_reflections_nearest;
 DROP INDEX CONCURRENTLY IF EXISTS facteur.reflection_standing_repository;

@@ -463,7 +463,7 @@ CREATE OR REPLACE FUNCTION facteur.mix_halves(embedding vector, turn integer)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN (((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) + subvector(embedding, 769, 768)) || ((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) - subvector(embedding, 769, 768)))
 ;
-CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer)
+CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer, expected double precision)
  RETURNS uuid[]
  LANGUAGE plpgsql
  STABLE
@@ -474,7 +474,7 @@ DECLARE
     ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
   candidates uuid[];
 BEGIN
-  IF facteur.expected_reflections(only_repository, only_types, only_states) <= 25000 THEN
+  IF expected <= 25000 THEN
     candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
       greatest(100, 3 * row_limit));
   ELSE
@@ -554,31 +554,37 @@ AS $function$
 #variable_conflict use_column
 DECLARE
   depth CONSTANT int := greatest(50, row_limit);
-  -- Alone, a ranking needs no more than is asked for, and fewer rows behind a filter are found much sooner.
+
   vector_depth CONSTANT int := CASE WHEN query_text IS NULL THEN row_limit ELSE depth END;
-  -- Bounds the time of a search whose words are more common than the statistics say.
+
   most_ranked CONSTANT int := 4000;
+  expected CONSTANT float8 := facteur.expected_reflections(only_repository, only_types, only_states);
   eligible uuid[];
   narrow boolean;
   by_vector uuid[] := '{}';
   by_words uuid[] := '{}';
   wanted tsquery;
 BEGIN
-  SELECT array_agg(s.reflection_id) INTO eligible FROM (
-    SELECT s.reflection_id FROM facteur.reflection_standing s
-    WHERE (only_repository IS NULL OR s.repository = only_repository)
-      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-      AND (only_states IS NULL OR s.state = ANY (only_states))
-    LIMIT exact_below + 1
-  ) s;
-  narrow := coalesce(cardinality(eligible), 0) <= exact_below;
+
+  narrow := expected <= 10 * exact_below;
+  IF narrow THEN
+    SELECT array_agg(s.reflection_id) INTO eligible FROM (
+      SELECT s.reflection_id FROM facteur.reflection_standing s
+      WHERE (only_repository IS NULL OR s.repository = only_repository)
+        AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+        AND (only_states IS NULL OR s.state = ANY (only_states))
+      LIMIT exact_below + 1
+    ) s;
+    narrow := coalesce(cardinality(eligible), 0) <= exact_below;
+  END IF;
 
   IF query_embedding IS NOT NULL AND narrow THEN
     by_vector := facteur.nearest_of(eligible, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
   ELSIF query_embedding IS NOT NULL THEN
     by_vector := facteur.nearest_in_index(
-      query_embedding, query_version, only_repository, only_types, only_states, excluded_runs, excluded_reflections, vector_depth);
-    -- Few rows have this version yet, or the query is far from all that pass: some of these are better than none.
+      query_embedding, query_version, only_repository, only_types, only_states, excluded_runs, excluded_reflections, vector_depth,
+      expected);
+
     IF coalesce(cardinality(by_vector), 0) < row_limit THEN
       SELECT by_vector || array_agg(more.id) INTO by_vector FROM (
         SELECT r.id FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
@@ -614,6 +620,15 @@ BEGIN
     ) best;
   END IF;
 
+
+  IF query_text IS NULL THEN
+    RETURN QUERY
+      SELECT r.id, CASE WHEN r.embedding_version = query_version THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END,
+        near.place::int, NULL::int, 1.0::float8 / (60 + near.place)
+      FROM unnest(by_vector) WITH ORDINALITY AS near (id, place) JOIN codex_kb.reflections r ON r.id = near.id
+      ORDER BY near.place LIMIT row_limit;
+    RETURN;
+  END IF;
   RETURN QUERY
     SELECT fused.id, fused.similarity, fused.vector_place::int, fused.word_place::int, fused.score FROM (
       SELECT r.id, CASE WHEN r.embedding_version = query_version
@@ -661,7 +676,7 @@ CREATE INDEX dead_letters_created ON facteur.dead_letters USING btree (created_a
 CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
 CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX reflection_standing_compared ON facteur.reflection_standing USING btree (repository, state) INCLUDE (reflection_type, embedding_version, signs, reflection_id);
+CREATE INDEX reflection_standing_compared ON facteur.reflection_standing USING btree (repository, state, embedding_version) INCLUDE (signs, reflection_id, reflection_type);
 CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops) WITH (m='24', ef_construction='400');
 CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
 CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
