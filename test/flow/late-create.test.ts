@@ -72,7 +72,11 @@ const recordForLater = (): Promise<RunReceipt> =>
   });
 
 /** Another process recorded a run; the creator is held up while it brings it to the cluster. */
-async function heldUp(hold: Hold, roles: readonly Role[], foreignName = false): Promise<World & { letGo(): void }> {
+async function heldUp(
+  hold: Hold,
+  roles: readonly Role[],
+  { foreignName = false, wake = () => timePasses(db) }: { foreignName?: boolean; wake?: () => Promise<void> } = {},
+): Promise<World & { letGo(): void }> {
   const cluster = await startCluster();
   const gate = await startHttpGate(cluster.url);
   const context = { clusterAccess: async () => accessTo(gate.url) };
@@ -83,11 +87,14 @@ async function heldUp(hold: Hold, roles: readonly Role[], foreignName = false): 
   }
   const { arrived, letGo } = hold({ gate, creator });
   onTestFinished(letGo);
-  await timePasses(db);
+  await wake();
   await arrived;
   const { workflow_name: name } = await runOf(db, 'd1');
   return { cluster, gate, creator, acceptedAt, name, letGo };
 }
+
+const notifySubmitters = async (): Promise<void> =>
+  void (await db.query({ text: `SELECT pg_notify('facteur_submit', '')` }));
 
 /** Another process whose turn it is to end the run. */
 const another = (cluster: SimulatedCluster): Promise<Facteur> => startFacteur({ db, cluster, roles: ['submit'] });
@@ -105,7 +112,9 @@ async function nobodyRuns(cluster: SimulatedCluster): Promise<void> {
 }
 
 test.each(ASKS)('before anybody has claimed it: %s, it never reaches the cluster', async (_asked, ask) => {
-  const world = await heldUp(atStatement('before', 'claim-due-runs'), ['http', 'submit']);
+  const world = await heldUp(atStatement('before', 'claim-due-runs'), ['http', 'submit'], { wake: notifySubmitters });
+  // Not before: a claim that was on its way already when the test began to hold them would take the run.
+  await timePasses(db);
   await ask(world);
   await another(world.cluster);
   await expectRun(db, 'd1', 'canceled');
@@ -172,7 +181,7 @@ describe('when its creator’s claim has run out', () => {
     ['its next name is reserved, and the create not sent yet', atStatement('after', 'rename-run'), 1],
     ['its create under the next name is on its way', ({ gate }) => gate.holdCreate('request', 1), 1],
   ] as readonly [string, Hold, number][])('%s: nothing of it runs', async (_step, hold, workflows) => {
-    const world = await heldUp(hold, ['http', 'submit'], true);
+    const world = await heldUp(hold, ['http', 'submit'], { foreignName: true });
     await world.creator.cli('runs', 'cancel', 'd1');
     await another(world.cluster);
     await timePasses(db);
