@@ -60,6 +60,11 @@ export function waitsForApproval({ state, approvals }: ShownRun): boolean {
   return askedOf(state, approvals).length > 0;
 }
 
+/** Whether the whole workflow is suspended. */
+export function isSuspended({ state, approvals }: ShownRun): boolean {
+  return state === 'running' && approvals.some((one) => one.kind === 'suspended' && one.state === 'waiting');
+}
+
 /** The state that a message shows. Somebody has to act on an approval, so each that waits makes it another one. */
 export function shownState({ state, approvals }: Pick<ShownRun, 'state' | 'approvals'>): string {
   const keys = askedOf(state, approvals).map(({ key }) => key);
@@ -69,7 +74,7 @@ export function shownState({ state, approvals }: Pick<ShownRun, 'state' | 'appro
 
 /** Two buttons for each approval that waits. */
 export function approvalButtons({ runId, state, approvals }: ShownRun): MessageBody['components'] {
-  const asked = askedOf(state, approvals);
+  const asked = askedOf(state, approvals).filter(({ rules }) => rules.problem === '');
   const name = (node: string): string => (asked.length > 1 ? ` ${node.slice(0, MAX_NODE).toWellFormed()}` : '');
   return asked.slice(0, MAX_ASKED).map(({ key, node }) => decisionButtons(runId, key, name(node)));
 }

@@ -26,6 +26,7 @@ export function renderAsk(ask: ClaimedAsk, approvers: Approvers): MessageBody {
     isId(userId) ? WORDS.askedBy(`<@${userId}>`) : '',
     expiresAt === null ? '' : APPROVAL_WORDS.until(`<t:${Math.floor(expiresAt.getTime() / 1000)}:R>`),
     rules.quorum > 1 ? APPROVAL_WORDS.votes(0, rules.quorum, '') : '',
+    rules.problem === '' ? '' : APPROVAL_WORDS.invalid,
   ];
   const lines = [
     [...roles.map((id) => `<@&${id}>`), ...users.map((id) => `<@${id}>`)].join(' '),
@@ -34,7 +35,7 @@ export function renderAsk(ask: ClaimedAsk, approvers: Approvers): MessageBody {
   ];
   return {
     content: lines.filter((line) => line !== '').join('\n'),
-    components: [decisionButtons(ask.runId, ask.key, '')],
+    components: rules.problem === '' ? [decisionButtons(ask.runId, ask.key, '')] : [],
     allowed_mentions: { parse: [], roles, users },
   };
 }

@@ -7,9 +7,9 @@ import { codeBlock, inlineCode, requestCode } from '../presentation/safe-text.ts
 import { doorName } from '../presentation/door-name.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
-import { STATE_WORDS, WAITING_WORDS, WORDS } from '../presentation/words.ts';
+import { STATE_WORDS, SUSPENDED_WORDS, WAITING_WORDS, WORDS } from '../presentation/words.ts';
 import { workflowUrl } from '../domain/workflow-url.ts';
-import { approvalButtons, approvalLines, textLength, waitsForApproval } from './render-approvals.ts';
+import { approvalButtons, approvalLines, textLength, isSuspended, waitsForApproval } from './render-approvals.ts';
 import { reviewButtons } from './render-review.ts';
 import { queueLine } from './queue-line.ts';
 import { buttonId } from '../presentation/button-id.ts';
@@ -44,7 +44,7 @@ export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
 }
 
 function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
-  const { icon, title } = waitsForApproval(run) ? WAITING_WORDS : STATE_WORDS[run.state];
+  const { icon, title } = stateWords(run);
   const parts = [
     `${icon} **${title}**${timing(run)}`,
     requestCode(run),
@@ -55,6 +55,13 @@ function headline(run: ShownRun, { detached, usualMs }: RenderOptions): string {
     throughDoor(run),
   ];
   return parts.filter((part) => part !== '').join(' · ');
+}
+
+function stateWords(run: ShownRun): (typeof STATE_WORDS)[RunState] {
+  if (waitsForApproval(run)) {
+    return WAITING_WORDS;
+  }
+  return isSuspended(run) ? SUSPENDED_WORDS : STATE_WORDS[run.state];
 }
 
 /** Of a run that was not requested in Discord itself: where, and by which client of the API. */

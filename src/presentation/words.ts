@@ -14,8 +14,9 @@ export const STATE_WORDS: Readonly<Record<RunState, { readonly icon: string; rea
   lost: { icon: '❔', title: 'Lost' },
 };
 
-/** Of a run that goes on once somebody has approved it. */
+/** Of a running workflow that goes on once somebody acts. */
 export const WAITING_WORDS = { icon: '⏸️', title: 'Waiting for approval' } as const;
+export const SUSPENDED_WORDS = { icon: '⏸️', title: 'Suspended' } as const;
 
 export const WORDS = {
   /** How long something took. */
@@ -78,7 +79,7 @@ export const APPROVAL_WORDS = {
     `${count} of ${quorum} approvals${names === '' ? '' : ` (${names})`}`,
   approvedBy: (names: string) => `approved by ${names}`,
   tooMany: 'it asks for more values than a form can have: use `facteur approvals`',
-  invalid: 'nobody can decide it here, because annotations of its template are invalid',
+  invalid: 'annotations of its template are invalid: only `facteur approvals` can decide it',
   decided: (node: string, verdict: 'approved' | 'rejected', by: string) =>
     `${verdict === 'approved' ? '👍' : '👎'} ${node} ${verdict} by ${by}`,
   timedOut: (node: string, verdict: 'approved' | 'rejected') =>

@@ -126,18 +126,18 @@ describe('who may decide', () => {
     ['somebody who lost the role since the message', {}, { ...ADA, roles: [] }, 'requires a role that you do not have'],
     ['somebody in a direct message', {}, { ...ADA, roles: [], guildId: '' }, 'requires a role that you do not have'],
     ['anybody, where nobody is named', { yaml: 'role_map: {}\n' }, ADA, 'Nobody can decide this here'],
-    [
-      'anybody, where an annotation is invalid',
-      { rules: { quorum: 'two' } },
-      ADA,
-      'the annotations of its template are invalid',
-    ],
     ['a role of the command, where others are named', { rules: { approvers: OTHER_ROLE } }, ADA, 'requires a role'],
   ])('is not %s', async (_who, gate, who, answer) => {
     const run = await waiting(db, gate);
     expect(whispered(await run.press('approve', who))).toContain(answer);
     expect(await refusals()).toHaveLength(1);
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
+  });
+
+  test('is nobody in Discord, where an annotation is invalid', async () => {
+    const run = await waiting(db, { rules: { quorum: 'two' } });
+    expect(run.shown()).toContain('annotations of its template are invalid: only `facteur approvals` can decide it');
+    await expect(async () => run.press('approve', ADA)).rejects.toThrow('has no button');
   });
 
   test.each<[string, Gate, number]>([

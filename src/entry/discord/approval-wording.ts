@@ -1,6 +1,6 @@
 import type { ApprovalOutcome } from '../../dispatch/decide.ts';
 import type { Objection } from '../../domain/approval-rules.ts';
-import type { Approval } from '../../domain/approval.ts';
+import { TIMEOUT_ACTOR, type Approval } from '../../domain/approval.ts';
 import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
 import { SAY } from './wording.ts';
 
@@ -50,6 +50,9 @@ function overText(approval: Approval): string {
   const { verdict, decidedBy, decidedAt, problem } = approval;
   if (verdict === null || decidedAt === null) {
     return `${stepOf(approval)} no longer waits: ${problem || 'the workflow has ended'}.`;
+  }
+  if (decidedBy === TIMEOUT_ACTOR) {
+    return `${stepOf(approval)} was already ${verdict} automatically, because nobody decided in time.`;
   }
   const when = `<t:${Math.floor(decidedAt.getTime() / 1000)}:R>`;
   return `${stepOf(approval)} was already ${verdict} by ${inlineCode(decidedBy, MAX_NAME)} ${when}.`;

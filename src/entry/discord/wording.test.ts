@@ -55,7 +55,7 @@ interface Given {
   readonly log: StepLog;
 }
 
-function allTexts({ name, details, kind, report, state, log }: Given): string[] {
+function outcomesOf({ name, details, state, log }: Omit<Given, 'kind' | 'report'>): Parameters<typeof pressText>[0][] {
   const theRun = { ...run, workflowName: name, command: name, state };
   const receipt = {
     ...run,
@@ -65,7 +65,7 @@ function allTexts({ name, details, kind, report, state, log }: Given): string[] 
     duplicate: true,
     namespace: name,
   };
-  const outcomes: Parameters<typeof pressText>[0][] = [
+  return [
     { kind: 'unknown' },
     { kind: 'forbidden', run: theRun, roles: [] },
     { kind: 'forbidden', run: theRun, roles: ['500000000000000001', name] },
@@ -79,14 +79,61 @@ function allTexts({ name, details, kind, report, state, log }: Given): string[] 
     { kind: 'logs', run: theRun, log },
     { kind: 'logs', run: theRun, log: { ...log, problem: 'denied' } },
   ];
+}
+
+function allTexts(given: Given): string[] {
+  const { name, details, kind, report, state } = given;
   return [
     refusalText(new Refusal(kind, details, { roles: Array.from({ length: 30 }, () => '500000000000000001') }), name),
     unreadableText(new Refusal(kind, details)),
     statusText(report),
-    confirmText({ ...theRun, title: details }),
-    ...outcomes.map(pressText),
+    confirmText({ ...run, workflowName: name, command: name, state, title: details }),
+    ...outcomesOf(given).map(pressText),
   ];
 }
+
+const LISTED: ListedRun = {
+  command: 'plan',
+  title: 'Ship it',
+  state: 'running',
+  progress: '3/7',
+  acceptedAt: new Date(0),
+  waitsForApproval: true,
+  url: 'https://discord.com/channels/1/2/3',
+};
+const REPORT: StatusReport = {
+  namespace: 'argo-workflows',
+  workflowTemplate: 'facteur-dispatch',
+  template: 'ready',
+  last: { ...run, state: 'running', progress: '3/7' },
+  live: [LISTED, { ...LISTED, state: 'queued', progress: '', waitsForApproval: false }],
+  ended: [{ ...LISTED, state: 'failed', waitsForApproval: false }],
+  correlationId: 'corr-1',
+};
+
+test('every text is this', async () => {
+  const roles = ['500000000000000001', '500000000000000002'];
+  const log: StepLog = { step: 'build', reason: 'build: Error (exit code 2)', lines: 'make: *** [all] Error 2' };
+  const [name, details] = ['plan', 'plan-20260203-050000-d4e5f6'];
+  const answers: readonly (readonly [string, string])[] = [
+    ...Object.entries(SAY),
+    ...KINDS.map((kind) => {
+      const refusal = new Refusal(kind, 'objective: must not be longer than 100 characters', { roles });
+      return [`refused: ${kind}`, refusalText(refusal, name)] as const;
+    }),
+    ['unreadable', unreadableText(new Refusal('invalid_payload', 'data: required'))],
+    ...(['ready', 'missing', 'silent', 'disabled'] as const).map(
+      (template) => [`status: template ${template}`, statusText({ ...REPORT, template })] as const,
+    ),
+    ['status of nobody', statusText({ ...REPORT, last: undefined, live: [], ended: [], correlationId: '' })],
+    ['confirm', confirmText(run)],
+    ...outcomesOf({ name, details, state: 'failed', log }).map(
+      (outcome) => [`pressed: ${outcome.kind}`, pressText(outcome)] as const,
+    ),
+  ];
+  const text = answers.map(([what, answer]) => `=== ${what}\n${answer}\n`).join('\n');
+  await expect(text).toMatchFileSnapshot('../../../test/fixtures/discord/private-answers.txt');
+});
 
 describe('every text', () => {
   test('keeps Discord’s limit and stays inside code for any input', () => {
