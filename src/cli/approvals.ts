@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Clock } from '../base/clock.ts';
+import { FacteurError } from '../base/errors.ts';
 import { operatorOutputs } from '../dispatch/decide.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import type { Approval, ApprovalState } from '../domain/approval.ts';
@@ -14,7 +15,7 @@ import type { RunStore } from './run-store.ts';
 import { shortId, utc } from './run-text.ts';
 import { screenOf, type Colour } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
-import { printable } from './table.ts';
+import { printable, table } from './table.ts';
 
 type Options = OutputOptions & StoreOptions;
 type ListOptions = Options & { readonly all?: boolean; readonly limit: string };
@@ -123,7 +124,9 @@ async function requireApproval(
   const [approval] = meant;
   if (approval === undefined) {
     const [step, others] = found.length === 0 ? ['step', ''] : [`step ${node}`, `; name one of: ${nodesOf(found)}`];
-    throw new UsageError(`no ${step} of run ${runId} ${all ? 'waited' : 'waits'} for approval${others}`);
+    const tense = all ? 'waited' : 'is waiting';
+    const message = `no ${step} of run ${shortId(runId)} ${tense} for approval${others}`;
+    throw new FacteurError('approval.unknown', message, { retryable: false });
   }
   if (meant.length > 1) {
     throw new UsageError(`name the step: ${nodesOf(meant)}`);
@@ -182,7 +185,6 @@ function details(approval: Approval): string {
   const lines: readonly (readonly [string, string])[] = [
     ['run', approval.runId],
     ['workflow', `${approval.workflowName} in ${approval.namespace}`],
-    ['step', approval.node],
     ['state', stateText(approval)],
     ['asks', rules.message],
     [
@@ -191,7 +193,7 @@ function details(approval: Approval): string {
         .map(({ name, choices }) => (choices === null ? name : `${name} (one of ${choices.join(', ')})`))
         .join('; '),
     ],
-    ['approvers', rules.approvers.join(', ') || `who may run ${approval.command}`],
+    ['approvers', rules.approvers.join(', ') || `roles that may run /${approval.command}`],
     ['quorum', String(rules.quorum)],
     [
       'approved by',
@@ -200,11 +202,20 @@ function details(approval: Approval): string {
         .join(', '),
     ],
     ['since', utc(approval.requestedAt)],
-    ['expires', approval.expiresAt === null ? '' : `${utc(approval.expiresAt)}, then ${rules.onTimeout}`],
+    ['expires', approval.expiresAt === null ? '' : `${utc(approval.expiresAt)}${AFTERWARDS[rules.onTimeout]}`],
     ['decided by', approval.decidedBy],
     ['reason', approval.reason],
     ['problem', approval.problem || rules.problem],
   ];
-  const shown = lines.filter(([, value]) => value !== '');
-  return shown.map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(value)}\n`).join('');
+  return table(
+    ['APPROVAL', approval.node],
+    lines.filter(([, value]) => value !== ''),
+  );
 }
+
+/** What happens when nobody has decided by then. */
+const AFTERWARDS = {
+  reject: ', then it is rejected',
+  approve: ', then it is approved',
+  leave: ', with no effect',
+} as const;

@@ -11,6 +11,7 @@ import { registerLint } from './lint.ts';
 import { readConfig } from './read-config.ts';
 import { warnOfUnregistered, type LedgerFor } from './registration-problems.ts';
 import { columnsText, type Column } from './columns.ts';
+import { counted } from '../presentation/counted.ts';
 import type { CliIo } from './io.ts';
 import { formatOf, isForPeople, withOutput, type OutputOptions } from './output.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
@@ -51,14 +52,18 @@ type Listed = CommandSnapshot['listed'][number];
 const COLUMNS: readonly Column<Listed>[] = [
   { heading: 'COMMAND', text: ({ name }) => `/${name}` },
   { heading: 'FROM', text: originText, flexible: true },
-  {
-    heading: 'ROLES',
-    text: ({ roles, problems }) => (problems.length > 0 ? 'nobody' : roles.join(',') || 'anyone'),
-    flexible: true,
-  },
+  { heading: 'ROLES', text: (listed) => whoMay(listed, ({ length }) => counted(length, 'role')), when: 'narrow' },
+  { heading: 'ROLES', text: (listed) => whoMay(listed, (roles) => roles.join(',')), when: 'roomy', flexible: true },
   { heading: 'DESCRIPTION', text: aboutText, flexible: true },
-  { heading: 'INPUT', text: ({ definition }) => inputs(definition), when: 'roomy', flexible: true },
+  { heading: 'OPTIONS', text: ({ definition }) => inputs(definition), when: 'roomy', flexible: true },
 ];
+
+function whoMay({ roles, problems }: Listed, named: (roles: readonly string[]) => string): string {
+  if (problems.length > 0) {
+    return 'nobody';
+  }
+  return roles.length === 0 ? 'anyone' : named(roles);
+}
 
 function originText({ definition }: Listed): string {
   return definition.template === undefined ? originOf(definition) : `template ${versionOf(definition.template)}`;

@@ -178,7 +178,7 @@ async function obstacle(store: RunStore, id: string, { all }: EachOptions): Prom
 async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
   const filtered = options.door !== undefined || options.reason !== undefined;
   if ((options.all === true) === ids.length > 0 || (filtered && options.all !== true)) {
-    throw new UsageError('give the ids of dead letters, or --all, which --door and --reason narrow down');
+    throw new UsageError('give the ids of dead letters, or --all (with --door or --reason for some of them)');
   }
   return options.all === true
     ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
@@ -219,8 +219,8 @@ function columnsFor(now: Date): readonly Column<DeadLetterSummary>[] {
     { heading: 'SINCE', text: ({ createdAt }) => utc(createdAt), when: 'wide' },
     { heading: 'DOOR', text: ({ door }) => door },
     { heading: 'ATTEMPTS', text: ({ attempts }) => String(attempts), when: 'wide' },
-    { heading: 'BYTES', text: ({ bytes }) => String(bytes), when: 'roomy' },
-    { heading: 'DELIVERY', text: ({ deliveryId }) => deliveryId, when: 'roomy', flexible: true },
+    { heading: 'BYTES', text: ({ bytes }) => String(bytes), when: 'ample' },
+    { heading: 'DELIVERY', text: ({ deliveryId }) => deliveryId, when: 'ample', flexible: true },
     { heading: 'REASON', text: ({ reason }) => reason, flexible: true },
   ];
 }

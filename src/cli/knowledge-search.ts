@@ -141,7 +141,7 @@ function registerShow(knowledge: Command, io: CliIo, withStore: WithStore): void
 /** Also keeps a text that is no id out of a URL. @throws UsageError */
 export function reflectionId(text: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-    throw new UsageError(`${printable(text)}: must be the id of a reflection`);
+    throw new UsageError(`${printable(text)}: give the whole id of a reflection`);
   }
   return text.toLowerCase();
 }

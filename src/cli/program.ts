@@ -21,6 +21,7 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
   const program = new Command('facteur')
     .description('Runs Argo Workflows from Discord, Kafka and HTTP: durably and exactly once')
     .option('--debug', 'print stack traces')
+    .addHelpText('after', '\nExit codes: 0 success, 1 failure, 2 wrong usage.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),

@@ -2,6 +2,7 @@ import { FacteurError } from '../base/errors.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import type { RunStore } from './run-store.ts';
 import { requestText, shortId } from './run-text.ts';
+import { fitted } from './screen.ts';
 import { printable } from './table.ts';
 
 /** What names a run in every command. */
@@ -32,7 +33,9 @@ export async function requireRuns(store: RunStore, references: readonly string[]
   return [...found.values()];
 }
 
+const MAX_REQUEST = 60;
+
 /** A run in a sentence: `0b5e7d3c (/plan Ship the sandbox)`. */
 export function namedRun(run: RunView): string {
-  return `${shortId(run.runId)} (${requestText(run)})`;
+  return `${shortId(run.runId)} (${fitted(requestText(run), MAX_REQUEST)})`;
 }

@@ -10,7 +10,12 @@ import { doorName } from '../presentation/door-name.ts';
 /** Where and when runs are shown. */
 interface Showing extends Screen {
   readonly now: Date;
+  /** The steps that wait for approval, by run. */
+  readonly waiting?: Waiting;
 }
+
+/** The steps that wait for approval, by the id of their run. */
+export type Waiting = ReadonlyMap<string, readonly string[]>;
 
 const COLOURS: Readonly<Record<RunState, Colour | undefined>> = {
   queued: 'yellow',
@@ -48,16 +53,30 @@ export function stateText({ state, progress }: Pick<RunView, 'state' | 'progress
   return state === 'running' ? `${state} ${progress}`.trim() : state;
 }
 
-function columnsFor(now: Date): readonly Column<RunView>[] {
+/** `waiting for approval: deploy`; empty for a run that waits for nothing. */
+function approvalText(steps: readonly string[] = []): string {
+  return steps.length === 0 ? '' : `waiting for approval: ${steps.join(', ')}`;
+}
+
+function columnsFor(now: Date, waiting: Waiting): readonly Column<RunView>[] {
   return [
     { heading: 'RUN', text: ({ runId }) => shortId(runId) },
-    { heading: 'STATE', text: stateText, colour: ({ state }) => COLOURS[state] },
+    {
+      heading: 'STATE',
+      text: (run) => `${stateText(run)}${waiting.has(run.runId) ? ' (waiting)' : ''}`,
+      colour: ({ runId, state }) => (waiting.has(runId) ? 'yellow' : COLOURS[state]),
+    },
     { heading: 'AGE', text: ({ acceptedAt }) => describeAge(now.getTime() - acceptedAt.getTime()) },
     { heading: 'TOOK', text: (run) => tookText(run, now) },
     { heading: 'DOOR', text: ({ door }) => door, when: 'roomy' },
     { heading: 'USER', text: ({ userId }) => userId, when: 'wide' },
     { heading: 'REQUEST', text: requestText, flexible: true },
-    { heading: 'REASON', text: ({ reason }) => reason, when: 'roomy', flexible: true },
+    {
+      heading: 'REASON',
+      text: ({ runId, reason }) => reason || approvalText(waiting.get(runId)),
+      when: 'roomy',
+      flexible: true,
+    },
     { heading: 'WORKFLOW', text: ({ workflowName }) => workflowName, when: 'ample' },
     { heading: 'NAMESPACE', text: ({ namespace }) => namespace, when: 'wide' },
     { heading: 'ID', text: ({ runId }) => runId, when: 'wide' },
@@ -65,8 +84,12 @@ function columnsFor(now: Date): readonly Column<RunView>[] {
 }
 
 /** Runs as a list for people. */
-export function runListing(runs: readonly RunView[], wide: boolean, { now, ...screen }: Showing): string {
-  return runs.length === 0 ? 'no runs\n' : columnsText(columnsFor(now), runs, { ...screen, wide });
+export function runListing(
+  runs: readonly RunView[],
+  wide: boolean,
+  { now, waiting = new Map(), ...screen }: Showing,
+): string {
+  return runs.length === 0 ? 'no runs\n' : columnsText(columnsFor(now, waiting), runs, { ...screen, wide });
 }
 
 /** A run in full for people. */
@@ -74,22 +97,23 @@ export function runDetails(run: RunDetails, showing: Showing): string {
   const facts = factsOf(run, showing.now).filter(([, value]) => value !== '');
   const { request, approvals } = run;
   const sections = [
-    `${paint(printable(stateText(run)), COLOURS[run.state], showing)}  ${paint(printable(requestText(run)), 'bold', showing)}\n`,
+    `${paint(printable(stateText(run)), COLOURS[run.state], showing)}${approvals.length === 0 ? '' : ' (waiting)'}  ${paint(printable(requestText(run)), 'bold', showing)}\n`,
     table(['RUN', printable(run.runId)], facts),
-    request === null ? '' : table(['REQUEST', request.workflowTemplate], Object.entries(request.parameters)),
+    request === null ? '' : table(['PARAMETERS', ''], Object.entries(request.parameters)),
     approvals.length === 0
       ? ''
       : table(
-          ['WAITS FOR APPROVAL', 'FOR', 'EXPIRES', ''],
-          approvals.map(({ node, requestedAt, expiresAt, rules }) => [
+          ['WAITS FOR APPROVAL', 'APPROVED', 'FOR', 'EXPIRES', 'QUESTION'],
+          approvals.map(({ node, requestedAt, expiresAt, rules, votes }) => [
             node,
+            `${Object.keys(votes).length} of ${rules.quorum}`,
             describeAge(showing.now.getTime() - requestedAt.getTime()),
             expiresAt === null ? '-' : utc(expiresAt),
             rules.message,
           ]),
         ),
     table(
-      ['HISTORY', 'AFTER', 'BY', ''],
+      ['HISTORY', 'AFTER', 'BY', 'DETAILS'],
       run.events.map((event) => eventCells(event, run.acceptedAt)),
     ),
   ];
@@ -109,6 +133,7 @@ function factsOf(run: RunDetails, now: Date): readonly (readonly [string, string
     ['reason', reason],
     ['canceled by', cancelRequestedBy],
     ['delivery', run.deliveryId],
+    ['template', run.request?.workflowTemplate ?? ''],
     ['workflow', `${run.workflowName} in ${run.namespace}`],
     ['attempts', run.retryCount === 0 ? '' : String(run.retryCount + 1)],
     ['retry of', retryOf],

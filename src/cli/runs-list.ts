@@ -5,12 +5,12 @@ import { parseDuration } from '../config/duration.ts';
 import { RUN_STATES, type RunState } from '../domain/run-state.ts';
 import type { RunFilter, RunView } from '../ledger/find-runs.ts';
 import type { CliIo } from './io.ts';
-import { formatOf, listOutput, withListOutput, type OutputOptions } from './output.ts';
+import { formatOf, isForPeople, listOutput, withListOutput, type OutputOptions } from './output.ts';
 import { positive, wordsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import type { RunStore } from './run-store.ts';
-import { runListing } from './run-text.ts';
+import { runListing, type Waiting } from './run-text.ts';
 import { screenOf } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
@@ -82,7 +82,7 @@ Examples:
   facteur runs list --state failed,error --since 24h
   facteur runs list --command plan -o wide
   facteur runs list --json runId,state,reason | jq .
-  facteur runs retry $(facteur runs list --state failed --since 1h -o name)
+  facteur runs list --state failed -o name | xargs -r facteur runs retry
 
 live means queued, submitted or running. --door and --grep search only the
 newest 10,000 runs that match the other filters.`,
@@ -94,25 +94,45 @@ newest 10,000 runs that match the other filters.`,
           await watchList(filter, options, { store, io, clock: deps.clock });
           return;
         }
-        io.stdout.write(listText(await store.listRuns(filter), options, io, deps.clock));
+        io.stdout.write(await listText(await store.listRuns(filter), options, { store, io, clock: deps.clock }));
       }),
     );
 }
 
-function listText(runs: readonly RunView[], options: OutputOptions, io: CliIo, clock: Clock): string {
+interface Listing {
+  readonly store: RunStore;
+  readonly io: CliIo;
+  readonly clock: Clock;
+}
+
+async function listText(
+  runs: readonly RunView[],
+  options: OutputOptions,
+  { store, io, clock }: Listing,
+): Promise<string> {
+  const asks = isForPeople(options) && runs.some(({ state }) => state === 'running');
+  const waiting = asks ? await waitingSteps(store) : new Map();
   return listOutput(runs, options, {
     fields: FIELDS,
     name: ({ runId }) => runId,
-    text: (rows, wide) => runListing(rows, wide, { ...screenOf(io), now: clock.now() }),
+    text: (rows, wide) => runListing(rows, wide, { ...screenOf(io), now: clock.now(), waiting }),
   });
 }
 
+/** More approvals than this are no longer read one by one. */
+const MAX_WAITING = 500;
+
+async function waitingSteps(store: RunStore): Promise<Waiting> {
+  const waiting = new Map<string, readonly string[]>();
+  for (const { runId, node } of await store.listApprovals({ states: ['waiting'], limit: MAX_WAITING })) {
+    waiting.set(runId, [...(waiting.get(runId) ?? []), node]);
+  }
+  return waiting;
+}
+
 /** On a terminal the list is drawn again; elsewhere, each change of a run is printed once. */
-async function watchList(
-  filter: RunFilter,
-  options: OutputOptions,
-  { store, io, clock }: { readonly store: RunStore; readonly io: CliIo; readonly clock: Clock },
-): Promise<void> {
+async function watchList(filter: RunFilter, options: OutputOptions, listing: Listing): Promise<void> {
+  const { store, io } = listing;
   const stop = AbortSignal.any([io.signal, io.outputClosed]);
   const redraws = io.stdout.isTTY && ['text', 'wide'].includes(formatOf(options));
   const seen = new Map<string, string>();
@@ -121,9 +141,9 @@ async function watchList(
     const changed = runs.filter((run) => seen.get(run.runId) !== versionOf(run)).toReversed();
     changed.forEach((run) => seen.set(run.runId, versionOf(run)));
     if (redraws) {
-      io.stdout.write(CLEAR + listText(runs, options, io, clock));
+      io.stdout.write(CLEAR + (await listText(runs, options, listing)));
     } else if (changed.length > 0) {
-      io.stdout.write(listText(changed, options, io, clock));
+      io.stdout.write(await listText(changed, options, listing));
     }
     await pause(WATCH_MS, stop);
   }

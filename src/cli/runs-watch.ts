@@ -51,7 +51,10 @@ Examples:
 
 function changeLine(run: RunView, options: OutputOptions, now: Date): string {
   const took = isFinished(run.state) ? tookText(run, now) : '';
-  const parts = [shortId(run.runId), requestText(run), stateText(run), took === '' ? '' : `after ${took}`, run.reason];
+  const word = run.state === 'succeeded' ? 'in' : 'after';
+  const state = took === '' ? stateText(run) : `${run.state} ${word} ${took}`;
+  // The request may be long, and says nothing new.
+  const parts = [shortId(run.runId), state, run.reason, requestText(run)];
   const text = () => `${printable(parts.filter((part) => part !== '').join('  '))}\n`;
   return itemOutput(run, options, { name: ({ runId }) => runId, text });
 }

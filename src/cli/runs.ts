@@ -67,7 +67,7 @@ function registerCancel(runs: Command, io: CliIo, withStore: WithStore): void {
       `
 Examples:
   facteur runs cancel 0b5e7d3c
-  facteur runs cancel --yes $(facteur runs list --state live --command plan -o name)`,
+  facteur runs list --command plan --state live -o name | xargs -r facteur runs cancel`,
     )
     .action((references: string[], options: StoreOptions & ChangeOptions & { readonly by?: string }) =>
       withStore(io, { options }, async (store) => {
@@ -94,13 +94,13 @@ Examples:
 function registerRetry(runs: Command, io: CliIo, withStore: WithStore): void {
   withChangeOptions(withStoreOptions(runs.command('retry')))
     .argument('<runs...>', REFERENCE)
-    .description('start finished runs again from the first step, each as a new, linked run')
+    .description('start runs that did not succeed again from the first step, each as a new, linked run')
     .addHelpText(
       'after',
       `
 Examples:
   facteur runs retry 0b5e7d3c
-  facteur runs retry --dry-run $(facteur runs list --state failed --since 1h -o name)`,
+  facteur runs list --state failed -o name | xargs -r facteur runs retry`,
     )
     .action((references: string[], options: StoreOptions & ChangeOptions) =>
       withStore(io, { options, plans: true }, async (store) => {

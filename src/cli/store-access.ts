@@ -28,10 +28,10 @@ export type WithStore = <T>(
 /** `--config`, `--server` and `--token`, which every command on a store takes. */
 export function withStoreOptions(command: Command): Command {
   return withConfigOption(command)
-    .option('--server <url>', 'ask a running facteur instead of the database (default: FACTEUR_SERVER)')
+    .option('--server <url>', 'use a running facteur instead of the database (default: FACTEUR_SERVER)')
     .option(
       '--token <token>',
-      'bearer token for --server (default: FACTEUR_TOKEN, which other users cannot see in ps)',
+      'bearer token for --server (default: FACTEUR_TOKEN; prefer it, because arguments show in ps)',
     );
 }
 

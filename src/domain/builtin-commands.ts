@@ -31,7 +31,7 @@ export function builtinCommands(): Readonly<Record<string, CommandDefinition>> {
       'artifact',
     ),
     status: {
-      description: 'Show whether workflows can run, and the state of your last request',
+      description: 'Show your live and recent runs, and whether workflows can run',
       options: [],
       parameters: {},
       // It speaks of the asker's own requests, so it does not fill the channel.

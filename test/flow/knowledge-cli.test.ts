@@ -39,7 +39,7 @@ describe('facteur knowledge search and show', () => {
   test.each([
     ['a limit', ['search', 'x', '--limit', '51'], 2, '--limit: must be at most 50'],
     ['a state', ['search', 'x', '--state', 'good'], 2, 'quarantined'],
-    ['an id', ['show', '7'], 2, 'must be the id of a reflection'],
+    ['an id', ['show', '7'], 2, 'give the whole id of a reflection'],
     ['a reflection', ['show', '6e3f9021-7d4c-4b8a-89e2-0f1a2b3c4d5e'], 1, 'unknown reflection 6e3f9021'],
   ])('refuse %s that is none', async (_what, args, code, message) => {
     const facteur = await startFacteur({ db });

@@ -215,7 +215,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     const watching = cli('runs', 'watch', 'd1');
     await forceState(db, runId, 'failed');
     expect(await watching).toMatchObject({ code: 1, stderr: `facteur: run ${runId.slice(0, 8)} ended: failed\n` });
-    expect((await watching).stdout).toMatch(/\/plan Ship it {2}failed.*\n$/);
+    expect((await watching).stdout).toMatch(/^[0-9a-f]{8} {2}failed.* {2}\/plan Ship it\n$/m);
     await forceState(db, runId, 'succeeded');
     expect((await cli('runs', 'watch', runId)).code).toBe(0);
     expect((await cli('runs', 'watch', runId, '-o', 'name')).stdout).toBe(`${runId}\n`);

@@ -47,7 +47,7 @@ async function expectScenes(
   const text = screens
     .join('\n')
     .replaceAll('\u001b', '<ESC>')
-    .replaceAll(/(?<=became run |^run {2,})[-0-9a-f]{36}/gm, '<run id>');
+    .replaceAll(/(?<=became run |retried as run |^run {2,})(?!f8b152a7)[-0-9a-f]{36}/gm, '<run id>');
   await expect(text).toMatchFileSnapshot(`../fixtures/terminal/${file}.txt`);
 }
 
@@ -96,6 +96,10 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'runs cancel e7a04196',
     'runs retry --dry-run c58e2f74 e7a04196 d69f3085',
     'runs retry --yes 0b5e7d3c d69f3085',
+    'runs retry c58e2f74',
+    'runs retry e7a04196',
+    'runs cancel --yes 0b5e7d3c 9a61c254',
+    'runs show 9a61c254',
   ],
   'dead-letters': [
     'dead-letters list',
@@ -106,6 +110,9 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'dead-letters replay 18',
     'dead-letters replay --all --yes',
     'dead-letters show 17',
+    'dead-letters drop --dry-run 17 18',
+    'dead-letters drop 18',
+    'dead-letters list',
   ],
   refusals: ['refusals list', 'refusals list -o wide', 'refusals list --command /plna'],
   approvals: [
@@ -115,6 +122,9 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'approvals show 0b5e7d3c approve',
     'approvals approve 0b5e7d3c approve',
     'approvals approve 0b5e7d3c approve --set version=v9',
+    'approvals approve 0b5e7d3c approve --set version=v1.2 --reason tested',
+    'approvals reject 0b5e7d3c approve',
+    'approvals show 0b5e7d3c approve',
   ],
   'ledger-errors': [
     'runs show 00000000',
@@ -129,6 +139,7 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'submit plna',
     'submit plan --option objective',
     'approvals approve c58e2f74',
+    'approvals show c58e2f74 approve',
     'runs open --trace 0b5e7d3c',
     'runs list --server ftp://facteur',
     'runs list --server http://127.0.0.1:1',

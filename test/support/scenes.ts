@@ -25,11 +25,12 @@ interface SceneRun {
 
 const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const FAILED = 'c58e2f74-9d3a-4b16-8f0c-1a2b3c4d5e6f';
+const RUNNING = '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e';
 const SAM = '200000000000000001';
 
 const RUNS: readonly SceneRun[] = [
   {
-    id: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
+    id: RUNNING,
     workflow: 'plan-20261128-120755-4f9a1c',
     template: 'plan',
     parameters: { action: 'plan', objective: 'Ship the sandbox' },
@@ -163,6 +164,9 @@ async function tellHistory(
     [started && new Date(accepted.getTime() + 1000), 'state.change', 'facteur', { from: 'queued', to: 'submitted' }],
     [started, 'state.change', 'facteur', { from: 'submitted', to: 'running' }],
     [id === FAILED ? ago(86_400) : undefined, 'tests.failed', 'run', { count: 2 }],
+    [id === RUNNING ? ago(100) : undefined, 'approval.requested', 'facteur', { node: 'approve' }],
+    [id === RUNNING ? ago(50) : undefined, 'approval.voted', 'ada', { node: 'approve' }],
+    [state === 'canceled' ? ago(259_002) : undefined, 'cancel.requested', 'ada (command line)', {}],
     [finished, 'state.change', 'facteur', { from: 'running', to: state, ...(reason === undefined ? {} : { reason }) }],
   ];
   for (const [at, type, actor, payload] of events.filter(([when]) => when !== undefined)) {
@@ -214,15 +218,15 @@ async function refuse(db: Queryable): Promise<void> {
   await keepDeadLetter(db, {
     door: 'kafka',
     deliveryId: 'discord.commands.incoming/3/1042',
-    reason: 'invalid option: environment must be one of staging, production',
+    reason: 'forbidden: /plan is for the roles 500000000000000001 and 500000000000000002',
     attempts: 1,
     headers: { 'content-type': 'application/json', 'x-note': 'evil\u001b[2J' },
-    body: Buffer.from('{"command":"deploy","options":{"environment":"moon"}}'),
+    body: Buffer.from('{"command":"plan","options":{"objective":"Ship it"}}'),
   });
   await keepDeadLetter(db, {
     door: 'http',
     deliveryId: 'b1946ac9-2493-4d2e-8d1c-000000000043',
-    reason: 'unsupported codex stage',
+    reason: 'invalid payload: not a CodexTask in protobuf',
     attempts: 1,
     headers: { ':path': '/codex/tasks' },
     body: Buffer.from([10, 2, 8, 1]),

@@ -152,7 +152,7 @@ export const APPROVAL_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/runs/{runId}/approvals/{key}/approve',
     operationId: 'approve',
     tag: 'approvals',
-    summary: 'Approve as an operator, whoever the template names.',
+    summary: 'Approve as an operator, regardless of whom the template names.',
     who: { scope: 'operate' },
     params: PATH,
     body: z.strictObject({
@@ -179,7 +179,7 @@ export const APPROVAL_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/runs/{runId}/approvals/{key}/reject',
     operationId: 'reject',
     tag: 'approvals',
-    summary: 'Reject as an operator, whoever the template names.',
+    summary: 'Reject as an operator, regardless of whom the template names.',
     who: { scope: 'operate' },
     params: PATH,
     body: z.strictObject({ reason: REASON }),
