@@ -139,6 +139,9 @@ async function retryObstacle({ runId, state }: RunView, store: RunStore): Promis
   if (state === 'succeeded') {
     return 'it succeeded';
   }
-  const { retriedBy } = await store.describeRun(runId);
-  return retriedBy === '' ? undefined : `it was already retried as run ${retriedBy}`;
+  const { retriedBy, request } = await store.describeRun(runId);
+  if (retriedBy !== '') {
+    return `it was already retried as run ${retriedBy}`;
+  }
+  return request === null ? 'it is archived' : undefined;
 }

@@ -192,6 +192,18 @@ test('a redelivery after archiving is still a duplicate with the same answer, an
   expect(await runOf(db, 'd1')).toMatchObject({ plan: null, state: 'succeeded' });
 });
 
+test('a dry run says that an archived run cannot be retried', async () => {
+  const aYearAgo = new Date(Date.now() - 365 * 86_400_000);
+  const facteur = await startFacteur({ db, context: { clock: { now: () => aYearAgo } } });
+  const { body } = await facteur.send(event({ interactionId: 'd1' }));
+  await forceState(db, body.runId, 'failed');
+  await db.query({ text: `UPDATE facteur.runs SET updated_at = accepted_at` });
+  expect(await maintained(facteur)).toMatchObject({ archived: 1 });
+  expect((await facteur.cli('runs', 'retry', '--dry-run', 'd1')).stdout).toMatch(
+    /^would not retry .*: it is archived\n$/,
+  );
+});
+
 test('batches go over all of it once, with runs between that stay', async () => {
   const ids: string[] = [];
   for (let index = 0; index < 7; index += 1) {
