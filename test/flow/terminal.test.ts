@@ -99,7 +99,6 @@ const LEDGER_SCENES: Readonly<Record<string, readonly string[]>> = {
     'runs retry c58e2f74',
     'runs retry e7a04196',
     'runs cancel --yes 0b5e7d3c 9a61c254',
-    'runs show 9a61c254',
   ],
   'dead-letters': [
     'dead-letters list',
