@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { accepts } from '../scripts/rehearsal/service-process.ts';
 import { freePort } from '../scripts/services/daemon.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -65,7 +65,7 @@ export async function startFacteur(
   });
   const owner = owned(child);
   const url = `http://127.0.0.1:${port}`;
-  await untilSo(child, () => isListening(port));
+  await untilSo(child, () => accepts(port));
   const listeningMs = performance.now() - startedAt;
   await untilSo(child, () => isUp(url));
   return { ...owner, url, listeningMs, readyMs: performance.now() - startedAt };
@@ -127,16 +127,4 @@ async function isReady(url: string): Promise<boolean> {
   const response = await fetch(`${url}/readyz`);
   await response.arrayBuffer();
   return response.status === 200;
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

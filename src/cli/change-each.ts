@@ -99,11 +99,8 @@ function nameTarget(error: unknown, noun: string, name: string): FacteurError {
     error instanceof FacteurError ? error : { code: 'cli.failed', retryable: false, details: undefined };
   // A refusal says in its details what to change.
   const message = details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
-  if (message.includes(about)) {
-    return new FacteurError(code, message, { retryable, cause: error });
-  }
   const rest = message.startsWith(general) ? ` ${message.slice(general.length)}` : `: ${message}`;
-  return new FacteurError(code, `${about}${rest}`, { retryable, cause: error });
+  return new FacteurError(code, message.includes(about) ? message : about + rest, { retryable, cause: error });
 }
 
 async function confirm(what: string, { asks, io }: { readonly asks: boolean; readonly io: CliIo }): Promise<void> {

@@ -1,5 +1,6 @@
 import type { RunDetails } from '../ledger/run-details.ts';
 import type { RunEvent, RunView } from '../ledger/find-runs.ts';
+import type { Approval } from '../domain/approval.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import { describeAge, describeDuration } from '../presentation/duration.ts';
 import { columnsText, type Column } from './columns.ts';
@@ -15,7 +16,7 @@ interface Showing extends Screen {
 }
 
 /** The steps that wait for approval, by the id of their run. */
-export type Waiting = ReadonlyMap<string, readonly string[]>;
+export type Waiting = ReadonlyMap<string, readonly Pick<Approval, 'node'>[]>;
 
 const COLOURS: Readonly<Record<RunState, Colour | undefined>> = {
   queued: 'yellow',
@@ -54,8 +55,8 @@ export function stateText({ state, progress }: Pick<RunView, 'state' | 'progress
 }
 
 /** `waiting for approval: deploy`; empty for a run that waits for nothing. */
-function approvalText(steps: readonly string[] = []): string {
-  return steps.length === 0 ? '' : `waiting for approval: ${steps.join(', ')}`;
+function approvalText(steps: readonly Pick<Approval, 'node'>[] = []): string {
+  return steps.length === 0 ? '' : `waiting for approval: ${steps.map(({ node }) => node).join(', ')}`;
 }
 
 function columnsFor(now: Date, waiting: Waiting): readonly Column<RunView>[] {

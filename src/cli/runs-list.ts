@@ -123,11 +123,8 @@ async function listText(
 const MAX_WAITING = 500;
 
 async function waitingSteps(store: RunStore): Promise<Waiting> {
-  const waiting = new Map<string, readonly string[]>();
-  for (const { runId, node } of await store.listApprovals({ states: ['waiting'], limit: MAX_WAITING })) {
-    waiting.set(runId, [...(waiting.get(runId) ?? []), node]);
-  }
-  return waiting;
+  const approvals = await store.listApprovals({ states: ['waiting'], limit: MAX_WAITING });
+  return Map.groupBy(approvals, ({ runId }) => runId);
 }
 
 /** On a terminal the list is drawn again; elsewhere, each change of a run is printed once. */

@@ -34,13 +34,8 @@ Examples:
         const { runId, state, links, traceId } = await store.describeRun((await requireRun(store, reference)).runId);
         const url = options.trace === true ? links.trace : (links.workflow ?? links.message);
         if (url === undefined || !/^https?:\/\//.test(url)) {
-          throw new FacteurError(
-            'run.no_page',
-            options.trace === true ? noTrace(runId, traceId) : noPage(runId, state),
-            {
-              retryable: false,
-            },
-          );
+          const message = options.trace === true ? noTrace(runId, traceId) : noPage(runId, state);
+          throw new FacteurError('run.no_page', message, { retryable: false });
         }
         const text = () => `${printable(url)}\n`;
         io.stdout.write(oneOutput({ runId, url }, options, { name: () => runId, text }));

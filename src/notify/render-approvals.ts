@@ -42,13 +42,12 @@ function cutTo(lines: readonly string[], room: number): string[] {
 
 type Detail = 'full' | 'brief';
 
-function linesOf({ state: runState, approvals }: ShownRun, detail: Detail): string[] {
-  const asked = askedOf(runState, approvals);
-  const decided = approvals.filter(({ verdict, kind }) => verdict !== null && kind === 'node');
-  const open = runState === 'running' ? approvals.filter(({ state }) => state === 'waiting') : [];
+function linesOf(run: ShownRun, detail: Detail): string[] {
+  const asked = openOf(run, 'node');
+  const decided = run.approvals.filter(({ verdict, kind }) => verdict !== null && kind === 'node');
   return [
-    ...(open.some(({ kind }) => kind === 'suspended') ? [APPROVAL_WORDS.suspended] : []),
-    ...(open.some(({ kind }) => kind === 'offloaded') ? [APPROVAL_WORDS.offloaded] : []),
+    ...(isSuspended(run) ? [APPROVAL_WORDS.suspended] : []),
+    ...(openOf(run, 'offloaded').length > 0 ? [APPROVAL_WORDS.offloaded] : []),
     ...decided.slice(-MAX_DECIDED).map(decisionLine),
     ...asked.slice(0, MAX_ASKED).map((approval) => askedLine(approval, detail)),
     ...(asked.length > MAX_ASKED ? [APPROVAL_WORDS.more(asked.length - MAX_ASKED)] : []),
@@ -56,27 +55,27 @@ function linesOf({ state: runState, approvals }: ShownRun, detail: Detail): stri
 }
 
 /** Whether somebody can decide what the run waits for. */
-export function waitsForApproval({ state, approvals }: ShownRun): boolean {
-  return askedOf(state, approvals).length > 0;
+export function waitsForApproval(run: ShownRun): boolean {
+  return openOf(run, 'node').length > 0;
 }
 
 /** Whether the whole workflow is suspended. */
-export function isSuspended({ state, approvals }: ShownRun): boolean {
-  return state === 'running' && approvals.some((one) => one.kind === 'suspended' && one.state === 'waiting');
+export function isSuspended(run: ShownRun): boolean {
+  return openOf(run, 'suspended').length > 0;
 }
 
 /** The state that a message shows. Somebody has to act on an approval, so each that waits makes it another one. */
-export function shownState({ state, approvals }: Pick<ShownRun, 'state' | 'approvals'>): string {
-  const keys = askedOf(state, approvals).map(({ key }) => key);
+export function shownState(run: Pick<ShownRun, 'state' | 'approvals'>): string {
+  const keys = openOf(run, 'node').map(({ key }) => key);
   const more = keys.length > MAX_ASKED ? [String(keys.length)] : [];
-  return [state, ...keys.slice(0, MAX_ASKED), ...more].join(' ');
+  return [run.state, ...keys.slice(0, MAX_ASKED), ...more].join(' ');
 }
 
 /** Two buttons for each approval that waits. */
-export function approvalButtons({ runId, state, approvals }: ShownRun): MessageBody['components'] {
-  const asked = askedOf(state, approvals).filter(({ rules }) => rules.problem === '');
+export function approvalButtons(run: ShownRun): MessageBody['components'] {
+  const asked = openOf(run, 'node').filter(({ rules }) => rules.problem === '');
   const name = (node: string): string => (asked.length > 1 ? ` ${node.slice(0, MAX_NODE).toWellFormed()}` : '');
-  return asked.slice(0, MAX_ASKED).map(({ key, node }) => decisionButtons(runId, key, name(node)));
+  return asked.slice(0, MAX_ASKED).map(({ key, node }) => decisionButtons(run.runId, key, name(node)));
 }
 
 /** @param suffix distinguishes the buttons of several approvals */
@@ -92,9 +91,11 @@ export function decisionButtons(runId: string, key: string, suffix: string): Mes
 }
 
 /** Only a running workflow waits, whatever was left open. */
-function askedOf(runState: ShownRun['state'], all: readonly ShownApproval[]): ShownApproval[] {
-  const approvals = runState === 'running' ? all : [];
-  return approvals.filter(({ kind, state }) => kind === 'node' && state === 'waiting');
+function openOf(
+  { state: runState, approvals }: Pick<ShownRun, 'state' | 'approvals'>,
+  wanted: ShownApproval['kind'],
+): ShownApproval[] {
+  return runState === 'running' ? approvals.filter(({ kind, state }) => kind === wanted && state === 'waiting') : [];
 }
 
 function askedLine(approval: ShownApproval, detail: Detail): string {

@@ -1,22 +1,13 @@
 import { describe, expect } from 'vitest';
 import type { JsonObject } from '../../sandbox/cluster/objects.ts';
 import { nodesIn } from '../../sandbox/cluster/workflow-status.ts';
-import { ADA, approvalOf, BOB, hurry, waiting, type Waiting } from '../support/approvals.ts';
+import { ADA, approvalEventsOf, approvalOf, BOB, hurry, waiting, type Waiting } from '../support/approvals.ts';
 import { NAMESPACE, type Json } from '../support/cluster.ts';
 import { whispered } from '../support/discord-door.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { decideApproval } from '../../src/ledger/approvals.ts';
 import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { db, test } from '../support/ledger-fixture.ts';
-
-async function eventsOf(runId: string): Promise<readonly string[]> {
-  const { rows } = await db.query<{ event: string; actor: string }>({
-    text: `SELECT event_type AS event, actor FROM codex_kb.run_events
-      WHERE task_run_id = $1 AND event_type LIKE 'approval.%' ORDER BY id`,
-    values: [runId],
-  });
-  return rows.map(({ event, actor }) => `${event} ${actor}`);
-}
 
 describe('what the step asks for', () => {
   test('two opposite values are the two buttons, and both let the workflow go on', async () => {
@@ -153,7 +144,7 @@ describe('a deadline', () => {
     await hurry(db);
     await expect.poll(run.shown).toContain(state);
     expect(run.shown()).toContain(says);
-    expect(await eventsOf(run.runId)).toEqual([
+    expect(await approvalEventsOf(db, run.runId)).toEqual([
       'approval.requested facteur',
       'approval.expired facteur (timeout)',
       'approval.applied facteur',

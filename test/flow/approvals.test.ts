@@ -1,20 +1,11 @@
 import { describe, expect } from 'vitest';
 import type { Who } from '../../sandbox/discord/people.ts';
-import { ADA, approvalOf, BOB, EVE, STARTER, waiting, type Gate } from '../support/approvals.ts';
+import { ADA, approvalEventsOf, approvalOf, BOB, EVE, STARTER, waiting, type Gate } from '../support/approvals.ts';
 import type { Json } from '../support/cluster.ts';
 import { OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
-
-async function eventsOf(runId: string): Promise<readonly string[]> {
-  const { rows } = await db.query<{ event: string; actor: string }>({
-    text: `SELECT event_type AS event, actor FROM codex_kb.run_events
-      WHERE task_run_id = $1 AND event_type LIKE 'approval.%' ORDER BY id`,
-    values: [runId],
-  });
-  return rows.map(({ event, actor }) => `${event} ${actor}`);
-}
 
 async function refusals(): Promise<readonly string[]> {
   const { rows } = await db.query<{ reason: string }>({ text: 'SELECT reason FROM facteur.refusals ORDER BY id' });
@@ -31,7 +22,7 @@ describe('Approve', () => {
     expect(run.shown()).toContain('👍 `approve` approved by `ada`');
     expect(run.node('approve')).toMatchObject({ phase: 'Succeeded', message: 'approved by ada' });
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'approved', decided_by: 'ada', attempts: 1 });
-    expect(await eventsOf(run.runId)).toEqual([
+    expect(await approvalEventsOf(db, run.runId)).toEqual([
       'approval.requested facteur',
       'approval.decided ada',
       'approval.applied facteur',

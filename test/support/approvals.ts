@@ -146,6 +146,16 @@ export async function approvalOf(db: Queryable, runId: string): Promise<Json> {
   return rows[0];
 }
 
+/** What its history says of approvals, and who did it. */
+export async function approvalEventsOf(db: Queryable, runId: string): Promise<readonly string[]> {
+  const { rows } = await db.query<{ event: string; actor: string }>({
+    text: `SELECT event_type AS event, actor FROM codex_kb.run_events
+      WHERE task_run_id = $1 AND event_type LIKE 'approval.%' ORDER BY id`,
+    values: [runId],
+  });
+  return rows.map(({ event, actor }) => `${event} ${actor}`);
+}
+
 /** Makes a run wait for approval in the ledger alone, and for a version. The key follows from the id of the run. */
 export async function openApproval(
   db: Queryable,
