@@ -1,5 +1,6 @@
-import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Secret } from '../base/secret.ts';
+import { createAgent, createProxyAgent } from './undici.ts';
 
 interface EgressOptions {
   readonly connections: number;
@@ -12,8 +13,8 @@ interface EgressOptions {
 export function egressAgent({ connections, connectTimeoutMs, proxy }: EgressOptions): Dispatcher {
   const connect = { timeout: connectTimeoutMs };
   return proxy === undefined
-    ? new Agent({ connections, connect })
-    : new ProxyAgent({ uri: proxy.reveal(), connections, proxyTls: connect, requestTls: connect });
+    ? createAgent({ connections, connect })
+    : createProxyAgent({ uri: proxy.reveal(), connections, proxyTls: connect, requestTls: connect });
 }
 
 /** The text of a response. @throws Error if it has more than `maxBytes` */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { Agent, ProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
+import { createAgent, createProxyAgent, request } from '../undici.ts';
 import { argoErrorOf } from './answers.ts';
 import type { Operation } from './answers.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
@@ -30,7 +30,7 @@ export interface ClusterRequest {
 }
 
 type ResponseData = Dispatcher.ResponseData;
-type RequestOptions = NonNullable<Parameters<typeof request<null>>[1]>;
+type RequestOptions = Parameters<typeof request>[1];
 
 /** What a request needs besides its content. */
 interface Surroundings {
@@ -188,9 +188,9 @@ function createDispatcher(connection: Connection): Dispatcher {
   };
   const tls = { ...connection.tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 };
   if (connection.proxyUrl !== undefined) {
-    return new ProxyAgent({ ...common, uri: connection.proxyUrl, requestTls: tls });
+    return createProxyAgent({ ...common, uri: connection.proxyUrl, requestTls: tls });
   }
-  return new Agent({ ...common, connect: tls });
+  return createAgent({ ...common, connect: tls });
 }
 
 function identityOf({ tls, proxyUrl, server }: Connection): string {

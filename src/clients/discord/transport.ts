@@ -1,8 +1,8 @@
-import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
 import { egressAgent, readBounded } from '../egress.ts';
+import { request } from '../undici.ts';
 import { discordErrorOf } from './answers.ts';
 import { DiscordError } from './errors.ts';
 import { Pauses } from './pauses.ts';

@@ -1,11 +1,11 @@
 import type { Dispatcher } from 'undici';
-import { request } from 'undici';
 import type { Clock } from '../../base/clock.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { EmbeddingsConfig } from '../../config/config.ts';
 import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
 import { egressAgent, readBounded } from '../egress.ts';
+import { request } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
 
