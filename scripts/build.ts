@@ -1,14 +1,16 @@
 /**
- * Builds the production folder: one bundle with its lazily loaded chunks, what it reads at run time, and a warm compile
- * cache. Nothing else is needed to run it but Node 24: `node OUT/bin/facteur serve`.
+ * Builds the production folder: one bundle with its lazily loaded chunks and the code that V8 compiles of them, and what it
+ * reads at run time. Nothing else is needed to run it but Node 24: `node OUT/bin/facteur serve`.
  *
  * `node scripts/build.ts [OUT]` writes to `out`, or to the folder named.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { build } from 'rolldown';
-import { startProduction } from './production.ts';
+import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
+import { postCodexTask, postEvent, startProduction } from './production.ts';
 
 /** Not bundled: they find their own WebAssembly and data files beside their code. They depend on nothing themselves. */
 const EXTERNAL_PACKAGES = ['@electric-sql/pglite', '@electric-sql/pglite-pgvector'];
@@ -23,15 +25,17 @@ const CHUNKS = [
 const FILES_BESIDE_CHUNKS = ['node_modules/@platformatic/wasm-utils/dist/native.wasm'];
 
 /**
- * Recreates the production folder, and runs it once to fill its compile cache.
+ * Recreates the production folder, and runs it once to keep the code that V8 compiles.
  *
  * @throws Error when the bundle cannot be made, or what was built does not start and stop
  */
 export async function buildProduction(root: string, out: string): Promise<void> {
   rmSync(out, { recursive: true, force: true });
-  await bundle(root, join(out, 'dist'));
+  const dist = join(out, 'dist');
+  await bundle(root, dist);
+  assertAscii(dist);
   copyRuntimeFiles(root, out);
-  await fillCompileCache(out);
+  await keepCompiledCode(out);
 }
 
 async function bundle(root: string, dir: string): Promise<void> {
@@ -41,18 +45,41 @@ async function bundle(root: string, dir: string): Promise<void> {
     platform: 'node',
     external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
-    // All chunks lie flat beside main.js: `new URL('../migrations/', import.meta.url)` is right from each of them,
+    // All chunks lie flat beside main.cjs: `new URL('../migrations/', import.meta.url)` is right from each of them,
     // and from src/main.ts.
     output: {
       dir,
-      format: 'esm',
-      minify: true,
+      // bin/bundle.js loads them: V8 gives away the code that it compiled of a script, but not of an ES module.
+      format: 'cjs',
+      strict: true,
+      postBanner: '(function (exports, require, module, __filename, __dirname) {',
+      postFooter: '})',
+      minify: { compress: true, mangle: true, codegen: { asciiOnly: true } },
       sourcemap: true,
-      chunkFileNames: '[name]-[hash].js',
-      // Finding and linking a file costs more than its code: what `serve` loads in any case is in few of them.
+      entryFileNames: '[name].cjs',
+      chunkFileNames: '[name]-[hash].cjs',
+      // Finding and reading a file costs more than its code: what `serve` loads in any case is in few of them.
       codeSplitting: { groups: CHUNKS },
     },
+    // Otherwise V8 compiles every module of a package whenever its chunk is loaded, wanted or not.
+    optimization: { pifeForModuleWrappers: false },
   });
+}
+
+/** @throws Error when V8 would not keep a chunk with a byte per character, as `bin/bundle.js` reads it */
+function assertAscii(dir: string): void {
+  for (const name of chunksIn(dir)) {
+    // Licenses name people, and nothing reads them at run time.
+    const code = readFileSync(join(dir, name), 'utf8').replaceAll(/\/\*!.*?\*\//gs, '');
+    const found = /[^\0-\x7F].{0,40}/.exec(code)?.[0];
+    if (found !== undefined) {
+      throw new Error(`${name} has more than ASCII: ${found}`);
+    }
+  }
+}
+
+function chunksIn(dir: string): string[] {
+  return readdirSync(dir).filter((name) => name.endsWith('.cjs'));
 }
 
 function copyRuntimeFiles(root: string, out: string): void {
@@ -84,34 +111,39 @@ function commit(root: string): string {
 }
 
 /**
- * Runs the folder once, so that V8's compiled code is written beside it: that happens only when Node ends cleanly.
- * Then loads what that run had no use for, such as the Kafka client. The cache holds for exactly this Node version, and
- * stays valid when the folder moves.
+ * Runs the folder with a simulated cluster, and sends what people and queues send first, so that the functions which a start
+ * and these requests call are among the code that V8 compiled. It holds for exactly this version of Node, and stays valid
+ * when the folder moves.
  */
-async function fillCompileCache(out: string): Promise<void> {
-  const cache = join(out, 'compile-cache');
-  mkdirSync(cache);
-  const facteur = await startProduction(out);
-  const { code, log } = await facteur.stop();
-  if (code !== 0 || filesBelow(cache).length === 0) {
-    throw new Error(`the build ended with ${code} and left no compile cache:\n${log}`);
+async function keepCompiledCode(out: string): Promise<void> {
+  const cluster = await startSimulatedCluster({ namespaces: ['argo'], plan: () => ({ outcome: 'succeed' }) });
+  const folder = mkdtempSync(join(tmpdir(), 'facteur-build-'));
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(kubeconfig, cluster.kubeconfig());
+  try {
+    const facteur = await startProduction(out, {
+      program: [join(import.meta.dirname, 'record-code.ts'), out],
+      env: {
+        FACTEUR_DISABLE_DISPATCHER: 'false',
+        FACTEUR_KUBECONFIG: kubeconfig,
+        FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_ENABLED: 'true',
+      },
+    });
+    const answers = [await postEvent(facteur.url, 'build'), await postCodexTask(facteur.url)];
+    const { code, log } = await facteur.stop();
+    const refused = answers.find(({ status }) => status !== 202);
+    if (code !== 0 || refused !== undefined) {
+      throw new Error(`the build ended with ${code}, having answered ${JSON.stringify(refused ?? answers)}:\n${log}`);
+    }
+  } finally {
+    await cluster.close();
+    rmSync(folder, { recursive: true });
   }
-  const chunks = readdirSync(join(out, 'dist')).filter((name) => name.endsWith('.js'));
-  const load = `
-    const { enableCompileCache } = await import('node:module');
-    enableCompileCache({ directory: 'compile-cache', portable: true });
-    await Promise.all(${JSON.stringify(chunks)}.map((name) => import('./dist/' + name)));`;
-  execFileSync(process.execPath, ['--input-type=module', '--eval', load], { cwd: out, stdio: 'inherit' });
-  for (const file of filesBelow(cache)) {
-    // Node writes them for its own user only, and production is another one.
-    chmodSync(file, 0o644);
+  const dist = join(out, 'dist');
+  const missing = chunksIn(dist).filter((name) => !existsSync(join(dist, `${name}.code`)));
+  if (missing.length > 0) {
+    throw new Error(`the build left no compiled code of ${missing.join(', ')}`);
   }
-}
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 if (import.meta.main) {

@@ -1,15 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,7 +18,9 @@ beforeEach(() => {
   write('package.json', '{"type":"module"}');
   write('old.mjs', OLD);
   mkdirSync(join(folder, 'bin'));
-  copyFileSync(join(import.meta.dirname, '../bin/facteur'), join(folder, 'bin/facteur'));
+  for (const name of ['facteur', 'bundle.js']) {
+    copyFileSync(join(import.meta.dirname, '../bin', name), join(folder, 'bin', name));
+  }
 });
 
 afterEach(() => {
@@ -47,6 +39,12 @@ function writeMain(path: string): void {
   );
 }
 
+function writeBundle(): void {
+  const main = `async () => { console.log(require('./other.cjs').name, ...process.argv.slice(2)); process.exitCode = 3; }`;
+  write('dist/main.cjs', `(function (exports, require) { exports.main = ${main}; })`);
+  write('dist/other.cjs', `(function (exports, require, module) { module.exports = { name: 'the bundle' }; })`);
+}
+
 /** Whatever the exit code: a failure of `execFile` carries the same fields. */
 function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const args = [...nodeOptions, join(folder, 'bin/facteur'), 'serve', '--debug'];
@@ -56,26 +54,21 @@ function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: stri
   );
 }
 
-test('runs the sources where they are, even beside a bundle and its cache', async () => {
+test('runs the sources where they are, even beside a bundle', async () => {
   writeMain('src/main.ts');
-  writeMain('dist/main.js');
-  mkdirSync(join(folder, 'compile-cache'));
+  writeBundle();
   expect(await execute()).toMatchObject({ code: 3, stdout: 'src/main.ts serve --debug\n', stderr: '' });
-  expect(readdirSync(join(folder, 'compile-cache'))).toEqual([]);
 });
 
 test('runs the bundle where there are no sources', async () => {
-  writeMain('dist/main.js');
-  expect(await execute()).toMatchObject({ code: 3, stdout: 'dist/main.js serve --debug\n', stderr: '' });
+  writeBundle();
+  expect(await execute()).toMatchObject({ code: 3, stdout: 'the bundle serve --debug\n', stderr: '' });
 });
 
-test('fills the compile cache where there is a folder for it, and makes none', async () => {
-  writeMain('dist/main.js');
-  await execute();
-  expect(existsSync(join(folder, 'compile-cache'))).toBe(false);
-  mkdirSync(join(folder, 'compile-cache'));
-  await execute();
-  expect(readdirSync(join(folder, 'compile-cache'))).not.toEqual([]);
+test('runs a bundle whose saved code is of another version of V8', async () => {
+  writeBundle();
+  write('dist/main.cjs.code', 'compiled by something else');
+  expect(await execute()).toMatchObject({ code: 3, stdout: 'the bundle serve --debug\n', stderr: '' });
 });
 
 test('an older Node without a newer one beside it is refused in one line', async () => {

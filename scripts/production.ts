@@ -1,8 +1,10 @@
 /** Starts a production folder as a deployment would, with everything it needs in process: for the build and the smoke test. */
+import { create, toBinary } from '@bufbuild/protobuf';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { join } from 'node:path';
+import { CodexTaskSchema, CodexTaskStage } from '../src/proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { freePort } from './services/daemon.ts';
 
 /** The first start of an embedded Postgres on a busy machine takes several seconds. */
@@ -16,6 +18,13 @@ export interface Ended {
   readonly code: number | null;
   /** Everything it printed. */
   readonly log: string;
+}
+
+interface ProductionOptions {
+  /** What Node runs, before `serve`; the folder's executable unless said otherwise. */
+  readonly program?: readonly string[];
+  /** In addition to what it needs. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A facteur that answers `/readyz`. */
@@ -32,12 +41,15 @@ export interface Production {
  *
  * @throws Error with what it printed, when it ends or is not ready within a minute
  */
-export async function startProduction(folder: string): Promise<Production> {
+export async function startProduction(
+  folder: string,
+  { program = [join(folder, 'bin/facteur')], env = {} }: ProductionOptions = {},
+): Promise<Production> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(folder, 'bin/facteur'), 'serve'], {
+  const child = spawn(process.execPath, [...program, 'serve'], {
     cwd: folder,
-    env: environment(port),
+    env: { ...environment(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];
@@ -88,5 +100,42 @@ async function isReady(url: string): Promise<boolean> {
       return false;
     }
     throw error;
+  }
+}
+
+/** What facteur answers to a request. */
+export interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Sends `/events` a command with this id. */
+export function postEvent(url: string, interactionId: string): Promise<Answer> {
+  const event = { command: 'plan', options: { objective: 'smoke' }, interactionId, correlationId: 'smoke' };
+  return post(`${url}/events`, 'application/json', JSON.stringify(event));
+}
+
+/** Sends `/codex/tasks` a task. */
+export function postCodexTask(url: string): Promise<Answer> {
+  const task = create(CodexTaskSchema, {
+    stage: CodexTaskStage.IMPLEMENTATION,
+    prompt: 'Add a README.',
+    repository: 'proompteng/lab',
+    base: 'main',
+    head: 'codex/issue-1',
+    issueNumber: 1n,
+    issueTitle: 'A README is missing',
+    deliveryId: 'build',
+  });
+  return post(`${url}/codex/tasks`, 'application/x-protobuf', toBinary(CodexTaskSchema, task));
+}
+
+async function post(url: string, type: string, body: string | Uint8Array<ArrayBuffer>): Promise<Answer> {
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body });
+  const text = await response.text();
+  try {
+    return { status: response.status, body: JSON.parse(text) as Answer['body'] };
+  } catch (error) {
+    return { status: response.status, body: { notJson: text, error: String(error) } };
   }
 }

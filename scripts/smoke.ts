@@ -6,16 +6,14 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startProduction } from './production.ts';
-import type { Production } from './production.ts';
+import { postEvent, startProduction } from './production.ts';
+import type { Answer, Production } from './production.ts';
 
 interface Check {
   readonly name: string;
   /** Empty when all is well. */
   readonly fault: string;
 }
-
-const EVENT = { command: 'plan', options: { objective: 'smoke' }, interactionId: 'smoke-1', correlationId: 'smoke' };
 
 /** Runs every check on a copy of the folder; a check that cannot be made any more is a failed one. */
 export async function smoke(out: string): Promise<Check[]> {
@@ -44,8 +42,8 @@ async function checkFolder(folder: string): Promise<Check[]> {
 }
 
 async function checkEvents(url: string): Promise<Check[]> {
-  const first = await postEvent(url);
-  const second = await postEvent(url);
+  const first = await postEvent(url, 'smoke-1');
+  const second = await postEvent(url, 'smoke-1');
   const names = [first, second].map(({ body }) => body['workflowName']);
   return [
     { name: 'accepts an event', fault: expected(first.status === 202 && names[0] !== undefined, first) },
@@ -54,25 +52,6 @@ async function checkEvents(url: string): Promise<Check[]> {
       fault: expected(second.status === 202 && second.body['duplicate'] === true && names[0] === names[1], second),
     },
   ];
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-async function postEvent(url: string): Promise<Answer> {
-  const response = await fetch(`${url}/events`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(EVENT),
-  });
-  const text = await response.text();
-  try {
-    return { status: response.status, body: JSON.parse(text) as Answer['body'] };
-  } catch (error) {
-    return { status: response.status, body: { notJson: text, error: String(error) } };
-  }
 }
 
 function expected(holds: boolean, answer: Answer): string {
