@@ -10,8 +10,10 @@ import { sourcePaths } from './source-tree.ts';
 const LENGTH = 64 * 1024;
 /** Of the processor, so that whatever else runs on the machine does not count. */
 const LIMIT_MS = 50;
-/** What is as quick as this on an eighth of the length stays below the limit, even if it takes the square. */
-const QUICK_MS = LIMIT_MS / 8 ** 2;
+/** Nearly every text is quick, and most of the time goes into finding that out: on a short text it takes the least. */
+const SHORT = LENGTH / 32;
+/** What is as quick as this on a short text stays below the limit, even if it takes the square. */
+const QUICK_MS = LIMIT_MS / (LENGTH / SHORT) ** 2;
 const ROOT = join(import.meta.dirname, '..');
 const { literals, constructed } = expressionsIn(
   ROOT,
@@ -25,7 +27,10 @@ function apply({ pattern, flags }: FoundExpression, text: string): void {
     text.replaceAll(expression, '');
   } else {
     expression.exec(text);
-    text.split(expression, 100_000);
+    // A sticky one belongs to a reader, which tries it where it stands and nowhere else.
+    if (!expression.sticky) {
+      text.split(expression, 100_000);
+    }
   }
 }
 
@@ -46,7 +51,7 @@ function slowest(expression: FoundExpression, patienceMs = 150_000): string | un
   let text = '';
   const search = (): string | undefined => {
     for (const recipe of adversaries(expression)) {
-      text = recipe(LENGTH / 8);
+      text = recipe(SHORT);
       if (timeOf(expression, text, QUICK_MS) > QUICK_MS) {
         text = recipe(LENGTH);
         const ms = timeOf(expression, text, LIMIT_MS);
@@ -73,7 +78,9 @@ function inTime(search: () => string | undefined, patienceMs: number): string | 
   }
 }
 
-const cases = literals.map((found) => [`${found.path}:${found.line} /${found.pattern}/${found.flags}`, found] as const);
+/** An expression that several files have is tried once, under the name of the last. */
+const distinct = new Map(literals.map((found) => [`/${found.pattern}/${found.flags}`, found]));
+const cases = [...distinct].map(([name, found]) => [`${found.path}:${found.line} ${name}`, found] as const);
 
 test.each(cases)('%s takes its time with the length of the text', (_name, found) => {
   expect(slowest(found)).toBeUndefined();
@@ -107,7 +114,7 @@ test('every expression is found, and the texts find what is slow', () => {
     String.raw`<[^>]*>[^<]*<`,
   ]) {
     const flags = 'gim';
-    expect({ pattern, slow: slowest({ path: '', line: 1, pattern, flags }, 1000) !== undefined }).toEqual({
+    expect({ pattern, slow: slowest({ path: '', line: 1, pattern, flags }, 400) !== undefined }).toEqual({
       pattern,
       slow: true,
     });

@@ -69,11 +69,11 @@ describe('a signature', () => {
     expect(passes(key, { ...request, signature })).toBe(false);
   });
 
-  // Most of its time is Ed25519 itself: some 10 s of one core.
-  test('of 100,000 changed signatures and bodies none passes', () => {
+  // Its time is Ed25519 itself: 10,000 leave every byte of both changed several times.
+  test('of 10,000 changed signatures and bodies none passes', () => {
     const random = seeded(1);
     let passed = 0;
-    for (let count = 0; count < 100_000; count += 1) {
+    for (let count = 0; count < 10_000; count += 1) {
       const change = CHANGES[count % CHANGES.length]!;
       passed += passes(key, { ...request, ...change(random) }) ? 1 : 0;
     }
