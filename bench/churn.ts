@@ -14,7 +14,7 @@ import { liveRuns, withFollowUps } from './service.ts';
 const MINUTES = Number(process.env['BENCH_MINUTES'] ?? 10);
 const BURST_SECONDS = 10;
 /** Those whose rows are written again at each step of a run. */
-const TABLES = ['facteur.runs', 'facteur.messages', 'codex_kb.tasks', 'codex_kb.task_runs'];
+const TABLES = ['facteur.runs', 'facteur.open_runs', 'facteur.messages', 'codex_kb.tasks', 'codex_kb.task_runs'];
 
 const bench = await openBench('churn', `${MINUTES} minutes in bursts of ${BURST_SECONDS} s`);
 const { database } = bench;

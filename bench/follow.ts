@@ -114,10 +114,12 @@ WITH made AS (
   SELECT id, task_id, name, 'submitted', now(), delivery_id FROM made
 ), messages AS (
   INSERT INTO facteur.messages (run_id, interaction_id, channel_id) SELECT id, '', '' FROM made
+), open AS (
+  INSERT INTO facteur.open_runs (run_id, line, in_cluster) SELECT id, 'create', true FROM made
 )
-INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, previous_state, namespace, workflow_name,
+INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace, workflow_name,
   workflow_uid, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, submitted_at)
-SELECT id, delivery_id, 'command', 'plan', 'http', 'submitted', 'queued', '${NAMESPACE}', name, uid, '', '', '', '', '',
+SELECT id, delivery_id, 'command:' || delivery_id, 'command', 'plan', 'http', 'submitted', 'queued', '${NAMESPACE}', name, uid, '', '', '', '', '',
   now(), now() FROM made`;
 
 /** As many live runs and workflows as asked for. */

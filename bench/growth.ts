@@ -48,9 +48,9 @@ WITH made AS (
 ), metrics AS (
   INSERT INTO codex_kb.run_metrics (task_run_id, queue_latency_ms, runtime_ms) SELECT id, 12, 60000 FROM made
 )
-INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, previous_state, namespace, workflow_name,
+INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace, workflow_name,
   workflow_uid, plan, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, updated_at)
-SELECT id, 'fill-' || n, 'command', CASE WHEN n % 5000 = 0 THEN 'deploy' ELSE 'plan' END, 'http',
+SELECT id, 'fill-' || n, 'command:fill-' || n, 'command', CASE WHEN n % 5000 = 0 THEN 'deploy' ELSE 'plan' END, 'http',
   CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'succeeded' END, 'running', 'argo', 'plan-fill-' || n,
   gen_random_uuid(), '{"namespace":"argo","workflowTemplate":"t","parameters":{"action":"plan"}}', 'c', '', 'u' || n % 1000,
   '', '', at, at
@@ -58,16 +58,20 @@ FROM made`;
 
 /** All that was not made by the server. */
 const FORGET = `
+DELETE FROM facteur.open_runs;
 DELETE FROM facteur.runs WHERE delivery_id NOT LIKE 'fill-%';
 DELETE FROM codex_kb.ideas WHERE source_ref NOT LIKE 'fill-%';`;
 
 /** Runs that wait for their turn, one for ten that are over, as after a cluster was down for hours. */
 const WAIT = `
-INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name, plan, correlation_id,
-  traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
-SELECT gen_random_uuid(), 'wait-' || n, 'command', 'plan', 'http', 'queued', 'argo', 'plan-wait-' || n,
-  '{"namespace":"argo","workflowTemplate":"t","parameters":{"action":"plan"}}', 'c', '', 'u', '', '', now(),
-  now() - interval '1 hour' FROM generate_series(1, $1::int / 10) n`;
+WITH made AS (
+  INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name, plan, correlation_id,
+    traceparent, user_id, guild_id, channel_id, accepted_at)
+  SELECT gen_random_uuid(), 'wait-' || n, 'command:wait-' || n, 'command', 'plan', 'http', 'queued', 'argo', 'plan-wait-' || n,
+    '{"namespace":"argo","workflowTemplate":"t","parameters":{"action":"plan"}}', 'c', '', 'u', '', '', now()
+  FROM generate_series(1, $1::int / 10) n RETURNING run_id
+)
+INSERT INTO facteur.open_runs (run_id, line, in_cluster, due_at) SELECT run_id, 'create', false, now() - interval '1 hour' FROM made`;
 
 /** A run of this moment, at the state that an operation needs. */
 async function fresh(to?: 'submitted'): Promise<string> {

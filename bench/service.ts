@@ -27,8 +27,7 @@ export async function untilSubmitted(database: TestDatabase): Promise<void> {
 
 /** Until all runs are over and their messages say so. It reads indices alone: a ledger may be full of what is over. */
 async function untilTold({ dsn }: TestDatabase): Promise<void> {
-  const text = `SELECT (SELECT count(*) FROM facteur.runs WHERE due_at IS NOT NULL)
-      + (SELECT count(*) FROM facteur.runs WHERE state IN ('submitted', 'running'))
+  const text = `SELECT (SELECT count(*) FROM facteur.open_runs)
       + (SELECT count(*) FROM facteur.messages WHERE due_at IS NOT NULL)::float8 AS left`;
   await untilNone(async () => (await ask<{ readonly left: number }>(dsn, text))?.left ?? 0);
 }

@@ -200,6 +200,13 @@ CREATE TABLE facteur.migrations (
   breaking boolean DEFAULT false NOT NULL,
   applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE facteur.open_runs (
+  run_id uuid NOT NULL,
+  line text NOT NULL,
+  in_cluster boolean NOT NULL,
+  due_at timestamp with time zone,
+  claimed_until timestamp with time zone
+);
 CREATE TABLE facteur.reflection_standing (
   reflection_id uuid NOT NULL,
   repository text DEFAULT ''::text NOT NULL,
@@ -246,44 +253,47 @@ CREATE TABLE facteur.retrievals (
 );
 CREATE TABLE facteur.runs (
   run_id uuid NOT NULL,
+  accepted_at timestamp with time zone NOT NULL,
+  retry_of uuid,
+  taken_over boolean DEFAULT false NOT NULL,
   delivery_id text NOT NULL,
+  delivery_key text NOT NULL,
   kind text NOT NULL,
   command text NOT NULL,
+  title text DEFAULT ''::text NOT NULL,
   door text NOT NULL,
-  state text NOT NULL,
-  previous_state text,
-  revision integer DEFAULT 1 NOT NULL,
   namespace text NOT NULL,
   workflow_name text NOT NULL,
-  workflow_uid text,
-  plan json,
   correlation_id text NOT NULL,
   traceparent text NOT NULL,
   user_id text NOT NULL,
   guild_id text NOT NULL,
   channel_id text NOT NULL,
-  reason text DEFAULT ''::text NOT NULL,
-  attempts integer DEFAULT 0 NOT NULL,
-  due_at timestamp with time zone,
-  accepted_at timestamp with time zone NOT NULL,
-  updated_at timestamp with time zone DEFAULT now() NOT NULL,
-  progress text DEFAULT ''::text NOT NULL,
-  resource_version bigint,
-  retry_count integer DEFAULT 0 NOT NULL,
+  plan json,
+  workflow_uid text,
   submitted_at timestamp with time zone,
   started_at timestamp with time zone,
   finished_at timestamp with time zone,
-  retry_of uuid,
-  cancel_requested_by text,
-  claimed_until timestamp with time zone,
-  delivery_key text,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  resource_version bigint,
+  revision integer DEFAULT 1 NOT NULL,
+  attempts integer DEFAULT 0 NOT NULL,
   claims integer DEFAULT 0 NOT NULL,
+  retry_count integer DEFAULT 0 NOT NULL,
   withdrawn boolean DEFAULT false NOT NULL,
-  taken_over boolean DEFAULT false NOT NULL,
-  refused_since timestamp with time zone,
-  title text DEFAULT ''::text NOT NULL,
+  state text NOT NULL,
+  previous_state text,
+  failure text GENERATED ALWAYS AS (
+CASE
+    WHEN (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text, 'succeeded'::text])) THEN state
+    ELSE NULL::text
+END) STORED,
+  progress text DEFAULT ''::text NOT NULL,
   step text DEFAULT ''::text NOT NULL,
-  results jsonb DEFAULT '[]'::jsonb NOT NULL
+  reason text DEFAULT ''::text NOT NULL,
+  results jsonb DEFAULT '[]'::jsonb NOT NULL,
+  cancel_requested_by text,
+  refused_since timestamp with time zone
 );
 
 -- Owners of sequences.
@@ -315,6 +325,8 @@ ALTER TABLE facteur.goose_db_version ADD CONSTRAINT goose_db_version_pkey PRIMAR
 ALTER TABLE facteur.leases ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
 ALTER TABLE facteur.messages ADD CONSTRAINT messages_pkey PRIMARY KEY (run_id);
 ALTER TABLE facteur.migrations ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
+ALTER TABLE facteur.open_runs ADD CONSTRAINT open_runs_line_check CHECK ((line = ANY (ARRAY['create'::text, 'retry'::text, 'stop'::text])));
+ALTER TABLE facteur.open_runs ADD CONSTRAINT open_runs_pkey PRIMARY KEY (run_id);
 ALTER TABLE facteur.reflection_standing ADD CONSTRAINT reflection_standing_pkey PRIMARY KEY (reflection_id);
 ALTER TABLE facteur.reflection_standing ADD CONSTRAINT reflection_standing_state_check CHECK ((state = ANY (ARRAY['quarantined'::text, 'trusted'::text, 'retired'::text])));
 ALTER TABLE facteur.reflection_uses ADD CONSTRAINT reflection_uses_pkey PRIMARY KEY (run_id, reflection_id);
@@ -676,6 +688,9 @@ CREATE INDEX dead_letters_created ON facteur.dead_letters USING btree (created_a
 CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
 CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX open_runs_due ON facteur.open_runs USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX open_runs_in_cluster ON facteur.open_runs USING btree (run_id) WHERE in_cluster;
+CREATE INDEX open_runs_line ON facteur.open_runs USING btree (line, due_at) WHERE ((due_at IS NOT NULL) AND (line <> 'create'::text));
 CREATE INDEX reflection_standing_compared ON facteur.reflection_standing USING btree (repository, state, embedding_version) INCLUDE (signs, reflection_id, reflection_type);
 CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw (signs bit_hamming_ops) WITH (m='24', ef_construction='400');
 CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
@@ -685,21 +700,11 @@ CREATE INDEX reflection_uses_reflection ON facteur.reflection_uses USING btree (
 CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
 CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
 CREATE INDEX runs_command ON facteur.runs USING btree (command, accepted_at DESC, run_id DESC);
-CREATE UNIQUE INDEX runs_delivery_key ON facteur.runs USING btree (COALESCE(delivery_key, (
-CASE
-    WHEN (delivery_id ~ '^(retry|dead-letter|kafka):'::text) THEN ''::text
-    WHEN (kind = 'codex'::text) THEN 'codex:'::text
-    WHEN (door = 'discord'::text) THEN 'discord:'::text
-    ELSE 'command:'::text
-END || delivery_id)));
-CREATE INDEX runs_due ON facteur.runs USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX runs_live ON facteur.runs USING btree (namespace) WHERE (state = ANY (ARRAY['submitted'::text, 'running'::text]));
-CREATE INDEX runs_state ON facteur.runs USING btree (state, accepted_at DESC, run_id DESC) WHERE (state <> 'succeeded'::text);
-CREATE INDEX runs_to_stop ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (cancel_requested_by IS NOT NULL));
-CREATE INDEX runs_tried ON facteur.runs USING btree (due_at) WHERE ((due_at IS NOT NULL) AND ((attempts >= 1) AND (attempts <= 10)));
+CREATE UNIQUE INDEX runs_delivery_key ON facteur.runs USING btree (delivery_key);
+CREATE INDEX runs_failure ON facteur.runs USING btree (failure, accepted_at DESC, run_id DESC) WHERE (failure IS NOT NULL);
 CREATE INDEX runs_updated ON facteur.runs USING brin (updated_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE INDEX runs_user ON facteur.runs USING btree (user_id, accepted_at DESC) WHERE (user_id <> ''::text);
-CREATE INDEX runs_whole ON facteur.runs USING btree (accepted_at, run_id) WHERE ((plan IS NOT NULL) AND (state <> ALL (ARRAY['queued'::text, 'submitted'::text, 'running'::text])));
+CREATE INDEX runs_whole ON facteur.runs USING btree (accepted_at, run_id) WHERE (plan IS NOT NULL);
 CREATE INDEX runs_withdrawn ON facteur.runs USING btree (retry_of) WHERE withdrawn;
 
 -- Views.

@@ -4,6 +4,9 @@ import type { Timer } from './timer.ts';
 /** The result of waiting: the value, or that it took too long. */
 type Within<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
 
+/** Made once: an error of its own for each would cost a stack. */
+const DONE = new Error('the work is done');
+
 /**
  * Waits for `work`, but at most `limitMs`. After that the work's signal aborts with a TimeoutError. Whether the work
  * then
@@ -32,6 +35,6 @@ export async function within<T>(
     }
     return outcome;
   } finally {
-    done.abort();
+    done.abort(DONE);
   }
 }

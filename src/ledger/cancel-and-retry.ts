@@ -3,7 +3,7 @@ import { deliveryKey, type DeliveryFamily } from '../domain/delivery.ts';
 import type { RunState } from '../domain/run-state.ts';
 import type { NewRun } from '../domain/run.ts';
 import { changeMessages } from './messages.ts';
-import { DELIVERY_KEY, FIRST_FENCE } from './record-run.ts';
+import { FIRST_FENCE } from './record-run.ts';
 
 /**
  * Requests the end of a live run. A claimed run keeps its claim: its process sees the request when the attempt is
@@ -21,10 +21,12 @@ export async function requestCancel(
   const { rows } = await db.query<{ readonly state: RunState; readonly messageChanged: boolean }>({
     name: 'request-cancel',
     text: `WITH asked AS (
-        UPDATE facteur.runs SET cancel_requested_by = $2, revision = revision + 1, updated_at = now(),
-          due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
+        UPDATE facteur.runs SET cancel_requested_by = $2, revision = revision + 1, updated_at = now()
         WHERE run_id = $1 AND state IN ('queued', 'submitted', 'running') AND cancel_requested_by IS NULL
         RETURNING run_id
+      ), due AS (
+        UPDATE facteur.open_runs SET line = 'stop', due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
+        FROM asked WHERE open_runs.run_id = asked.run_id
       ), event AS (
         INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $2 FROM asked
       ), message AS (${changeMessages('asked')})
@@ -56,12 +58,15 @@ export async function withdrawRun(db: Queryable, recording: Recording, actor: st
   const { rows } = await db.query<{ readonly run_id: string }>({
     name: 'withdraw-run',
     text: `WITH asked AS (
-        UPDATE facteur.runs SET cancel_requested_by = $3, withdrawn = true, updated_at = now(),
+        UPDATE facteur.runs SET cancel_requested_by = $3, withdrawn = true, updated_at = now()
+        WHERE delivery_key = $1 AND accepted_at = $2 AND state IN ('queued', 'submitted', 'running')
+          AND cancel_requested_by IS NULL
+        RETURNING run_id, claims
+      ), due AS (
+        UPDATE facteur.open_runs SET line = 'stop',
           due_at = CASE WHEN claimed_until > now() AND claims <> $4 THEN due_at ELSE now() END,
           claimed_until = CASE WHEN claims <> $4 THEN claimed_until END
-        WHERE ${DELIVERY_KEY} = $1 AND accepted_at = $2 AND state IN ('queued', 'submitted', 'running')
-          AND cancel_requested_by IS NULL
-        RETURNING run_id
+        FROM asked WHERE open_runs.run_id = asked.run_id
       ), event AS (
         INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $3 FROM asked
       )

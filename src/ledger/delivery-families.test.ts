@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { beforeAll, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { countRuns, runOf } from '../../test/support/ledger.ts';
 import { newRun } from '../../test/support/runs.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
@@ -7,11 +6,6 @@ import { withdrawRun } from './cancel-and-retry.ts';
 import { findRun } from './find-runs.ts';
 import { recordRun } from './record-run.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
-
-let older: string;
-beforeAll(async () => {
-  older = await readFile(new URL('../../test/fixtures/record-run-before-families.sql', import.meta.url), 'utf8');
-});
 
 /** One delivery of each family, all with the same id. */
 const FAMILIES = {
@@ -35,42 +29,6 @@ const deliveryOf = (family: Family, deliveryId: string, more: Partial<NewRun> = 
 
 const record = (family: Family, deliveryId = 'gh-1', more: Partial<NewRun> = {}): Promise<RunReceipt> =>
   recordRun(db, { run: deliveryOf(family, deliveryId, more), claim: false });
-
-/** What a replica of the version before does with the same delivery. */
-async function recordAsBefore(family: Family, deliveryId = 'gh-1'): Promise<{ runId: string; duplicate: boolean }> {
-  const { plan, idea, task, ...run } = deliveryOf(family, deliveryId);
-  const input = {
-    place: 0,
-    delivery_id: deliveryId,
-    kind: run.kind,
-    command: run.command,
-    door: run.door,
-    state: 'queued',
-    namespace: plan.namespace,
-    workflow_name: `${family}-${deliveryId}-as-before`,
-    plan,
-    correlation_id: '',
-    traceparent: '',
-    user_id: '',
-    guild_id: '',
-    channel_id: '',
-    accepted_at: run.acceptedAt,
-    claim_seconds: 0,
-    source_type: idea.sourceType,
-    source_ref: idea.sourceRef,
-    idea_status: idea.status,
-    payload: idea.payload,
-    stage: task.stage,
-    task_metadata: {},
-    run_metadata: {},
-    ephemeral: false,
-  };
-  const { rows } = await db.query<{ run_id: string; duplicate: boolean }>({
-    text: older,
-    values: [JSON.stringify([input])],
-  });
-  return { runId: rows[0]!.run_id, duplicate: rows[0]!.duplicate };
-}
 
 /** The row in the tables that others read. */
 async function sharedRow(runId: string): Promise<unknown> {
@@ -151,30 +109,6 @@ describe('ids that facteur makes', () => {
     const receipts = await Promise.all(families.map((other) => record(family, `${other}:gh-1`)));
     expect(receipts.map(({ duplicate }) => duplicate)).toEqual([false, false, false]);
     expect(await countRuns(db)).toBe(6);
-  });
-});
-
-describe('beside a facteur from before families', () => {
-  test.each(families)('what it recorded of %s is known, and known to it', async (family) => {
-    const before = await recordAsBefore(family, 'old');
-    expect(await record(family, 'old')).toMatchObject({ runId: before.runId, duplicate: true });
-    const { runId } = await record(family, 'new');
-    expect(await recordAsBefore(family, 'new')).toEqual({ runId, duplicate: true });
-    expect(await countRuns(db)).toBe(2);
-  });
-
-  test.each(ORDERS)('what it recorded of %s keeps no %s from running', async (first, second) => {
-    const before = await recordAsBefore(first);
-    const after = await record(second);
-    expect(after).toMatchObject({ duplicate: false });
-    expect(await record(first)).toMatchObject({ runId: before.runId, duplicate: true });
-    expect(await record(second)).toEqual({ ...after, duplicate: true });
-  });
-
-  test('ids that it derived are known as such', async () => {
-    const before = await recordAsBefore('command', 'kafka:topic/0/1@2');
-    const again = await record('command', 'kafka:topic/0/1@2', { family: 'derived' });
-    expect(again).toMatchObject({ runId: before.runId, duplicate: true });
   });
 });
 

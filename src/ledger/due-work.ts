@@ -116,7 +116,7 @@ const firstInMs = (table: string, due = 'due_at'): string => `(
   WHERE ${due} IS NOT NULL ORDER BY ${due} LIMIT 1)`;
 
 /** One row, a {@link DueWork}. */
-export const DUE_WORK = `SELECT ${firstInMs('facteur.runs')} AS "runsInMs", ${firstInMs('facteur.messages')} AS "messagesInMs",
+export const DUE_WORK = `SELECT ${firstInMs('facteur.open_runs')} AS "runsInMs", ${firstInMs('facteur.messages')} AS "messagesInMs",
   least(${firstInMs('facteur.approvals')}, ${firstInMs('facteur.approvals', 'ask_at')}) AS "approvalsInMs"`;
 
 /** Queries the queues: the fallback for lost notifications and dead processes. */
@@ -155,9 +155,10 @@ const COUNTED = 100_000;
 /** One statement over partial indices: cheap for any size of the ledger, as long as little waits. */
 const BACKLOG = `
 WITH queued AS (
-  SELECT accepted_at FROM facteur.runs WHERE due_at IS NOT NULL AND state = 'queued' LIMIT ${COUNTED}
+  SELECT accepted_at FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+  WHERE due_at IS NOT NULL AND NOT in_cluster AND state = 'queued' LIMIT ${COUNTED}
 ), live AS (
-  SELECT state FROM facteur.runs WHERE state IN ('submitted', 'running') LIMIT ${COUNTED}
+  SELECT state FROM facteur.open_runs JOIN facteur.runs USING (run_id) WHERE in_cluster LIMIT ${COUNTED}
 ), due AS (
   SELECT due_at FROM facteur.messages WHERE due_at <= now() LIMIT ${COUNTED}
 ), asked AS (

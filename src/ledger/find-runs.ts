@@ -1,8 +1,7 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import { deliveryKey, type DeliveryFamily } from '../domain/delivery.ts';
-import type { RunState } from '../domain/run-state.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
-import { DELIVERY_KEY } from './record-run.ts';
 
 /** A run as a person looks at it. */
 export interface RunView {
@@ -67,12 +66,31 @@ export interface RunFilter {
 /** No index serves a door or a text: these are looked for among as many runs as this, the newest that the others let through. */
 export const SEARCHED_RUNS = 10_000;
 
-const LISTED = `SELECT * FROM facteur.runs
-  WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR command = $2)
+const listed = (isOfKind: string): string => `(SELECT * FROM facteur.runs
+  WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ${isOfKind} AND ($2::text IS NULL OR command = $2)
     AND ($3::text IS NULL OR (user_id = $3 AND user_id <> ''))
     AND ($4::uuid IS NULL OR (accepted_at, run_id) < ((SELECT accepted_at FROM facteur.runs WHERE run_id = $4), $4))
     AND ($6::timestamptz IS NULL OR accepted_at >= $6)
-  ORDER BY accepted_at DESC, run_id DESC LIMIT $5`;
+  ORDER BY accepted_at DESC, run_id DESC LIMIT $5)`;
+
+/** Each kind of state has an index of its own, however rare its runs are. */
+const KINDS = {
+  open: 'run_id IN (SELECT run_id FROM facteur.open_runs)',
+  succeeded: `state = 'succeeded'`,
+  failure: 'failure = ANY($1)',
+} as const;
+
+function kindOf(state: RunState): keyof typeof KINDS {
+  return state === 'succeeded' ? state : isFinished(state) ? 'failure' : 'open';
+}
+
+/** As many runs in these states, by default in any, as are looked at. */
+function listedIn(states: readonly RunState[] | undefined): string {
+  const kinds = [...new Set(states?.map(kindOf))].map((kind) => listed(KINDS[kind]));
+  return kinds.length < 2
+    ? (kinds[0] ?? listed('true'))
+    : `(${kinds.join(' UNION ALL ')} ORDER BY accepted_at DESC, run_id DESC LIMIT $5)`;
+}
 
 const SEARCHED = `
   WHERE ($8::text IS NULL OR door = $8) AND ($9::text IS NULL
@@ -85,7 +103,7 @@ export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunVie
   const isSearch = door !== undefined || text !== undefined;
   const values = [states, command, userId, before, isSearch ? SEARCHED_RUNS : limit, since];
   const { rows } = await db.query<RunView>({
-    text: `SELECT ${RUN_COLUMNS} FROM (${LISTED}) AS listed ${isSearch ? SEARCHED : ''}`,
+    text: `SELECT ${RUN_COLUMNS} FROM ${listedIn(states)} AS listed ${isSearch ? SEARCHED : ''}`,
     values: [...values, ...(isSearch ? [limit, door, text] : [])].map((value) => value ?? null),
   });
   return rows;
@@ -108,7 +126,7 @@ export async function findRuns(db: Queryable, reference: string): Promise<RunVie
     text: `WITH found AS (
         SELECT run_id AS id, 1 AS rank FROM facteur.runs WHERE run_id = $2::uuid
         UNION ALL (SELECT run_id, 2 FROM facteur.runs WHERE workflow_name = $1 ORDER BY accepted_at DESC LIMIT 1)
-        UNION ALL (SELECT run_id, 3 FROM facteur.runs WHERE ${DELIVERY_KEY} = ANY($3) ORDER BY accepted_at DESC LIMIT 1)
+        UNION ALL (SELECT run_id, 3 FROM facteur.runs WHERE delivery_key = ANY($3) ORDER BY accepted_at DESC LIMIT 1)
         UNION ALL (SELECT run_id, 3 FROM facteur.runs WHERE run_id BETWEEN $4::uuid AND $5::uuid ORDER BY run_id LIMIT ${MAX_CANDIDATES})
       ), best AS (SELECT id, min(rank) AS rank FROM found GROUP BY id)
       SELECT ${RUN_COLUMNS}, rank FROM best JOIN facteur.runs ON run_id = id ORDER BY rank, accepted_at DESC`,

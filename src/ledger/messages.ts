@@ -2,7 +2,6 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 import type { NewRun } from '../domain/run.ts';
 import type { Approval } from '../domain/approval.ts';
-import { DELIVERY_KEY } from './record-run.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
 import { IN_LINE, queuePlace, type QueuePlace } from './queue-place.ts';
@@ -148,7 +147,7 @@ WITH due AS (
       SELECT first.interaction_id FROM facteur.messages first WHERE first.run_id = runs.retry_of
     ) IS NOT DISTINCT FROM messages.interaction_id AS "interactionTaken",
     (SELECT ${PLACE} AND place.run_id = runs.retry_of) AS "retryOf",
-    (SELECT ${PLACE} AND ${DELIVERY_KEY} IN ('retry:' || runs.run_id, 'retry:' || runs.run_id || ':2') AND NOT place.withdrawn LIMIT 1) AS "retriedBy",
+    (SELECT ${PLACE} AND delivery_key IN ('retry:' || runs.run_id, 'retry:' || runs.run_id || ':2') AND NOT place.withdrawn LIMIT 1) AS "retriedBy",
     runs.door, CASE WHEN runs.door = 'discord' THEN '' ELSE coalesce((
       SELECT actor FROM codex_kb.run_events WHERE task_run_id = runs.run_id ORDER BY emitted_at, id LIMIT 1), '') END AS actor,
     runs.revision, runs.command, runs.title, runs.step, runs.results, runs.state, runs.namespace, runs.workflow_name AS "workflowName",

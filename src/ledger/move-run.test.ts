@@ -9,7 +9,12 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 const record = async (deliveryId?: string): Promise<string> =>
   (await recordRun(db, { run: newRun(deliveryId === undefined ? {} : { deliveryId }), claim: true })).runId;
 const row = async (runId: string) =>
-  (await db.query({ text: 'SELECT * FROM facteur.runs WHERE run_id = $1', values: [runId] })).rows[0];
+  (
+    await db.query({
+      text: 'SELECT * FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) WHERE run_id = $1',
+      values: [runId],
+    })
+  ).rows[0];
 const allowed = (from: RunState): readonly RunState[] => RUN_MOVES[from];
 
 describe.each(RUN_STATES)('from %s', (from) => {

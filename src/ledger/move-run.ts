@@ -26,9 +26,11 @@ export const MOVE_TASKS = `
 const MOVE = `
 WITH moved AS (
   UPDATE facteur.runs
-  SET previous_state = state, state = $2, revision = revision + 1, updated_at = now(), claimed_until = NULL, due_at = NULL, reason = $3
+  SET previous_state = state, state = $2, revision = revision + 1, updated_at = now(), reason = $3
   WHERE run_id = $1 AND state = 'queued' AND claims = $5
   RETURNING run_id, previous_state, state, reason
+), closed AS (
+  DELETE FROM facteur.open_runs USING moved WHERE open_runs.run_id = moved.run_id
 ), run AS (
   UPDATE codex_kb.task_runs SET status = moved.state, updated_at = now(), error_code = moved.state, external_run_id = NULL
   FROM moved WHERE id = moved.run_id

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect } from 'vitest';
 import type { NewRun } from '../domain/run.ts';
 import { isFinished, RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
+import { requestCancel } from './cancel-and-retry.ts';
 import { observeWorkflows, type Observation, type Observed } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 import { submitRun } from '../../test/support/runs.ts';
@@ -73,15 +74,16 @@ async function one<Row = Record<string, unknown>>(text: string, ...values: unkno
   return rows[0]!;
 }
 
-const runRow = (run: Run) => one('SELECT * FROM facteur.runs WHERE run_id = $1', run.runId);
+const runRow = (run: Run) =>
+  one('SELECT * FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) WHERE run_id = $1', run.runId);
 
 /** Everything that is stored about a run, to be compared with later. */
 async function everything(run: Run): Promise<unknown> {
   const { rows } = await database.db.query({
-    text: `SELECT to_jsonb(runs) AS run, to_jsonb(task_runs) AS task_run, to_jsonb(tasks) AS task, to_jsonb(messages) AS message,
+    text: `SELECT to_jsonb(runs) AS run, to_jsonb(open_runs) AS open, to_jsonb(task_runs) AS task_run, to_jsonb(tasks) AS task, to_jsonb(messages) AS message,
         (SELECT jsonb_agg(e ORDER BY e.id) FROM codex_kb.run_events e WHERE e.task_run_id = runs.run_id) AS events,
         (SELECT to_jsonb(m) FROM codex_kb.run_metrics m WHERE m.task_run_id = runs.run_id) AS metrics
-      FROM facteur.runs JOIN codex_kb.task_runs ON task_runs.id = runs.run_id
+      FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) JOIN codex_kb.task_runs ON task_runs.id = runs.run_id
       JOIN codex_kb.tasks ON tasks.id = task_runs.task_id LEFT JOIN facteur.messages ON messages.run_id = runs.run_id
       WHERE runs.run_id = $1`,
     values: [run.runId],
@@ -226,8 +228,7 @@ describe('what is not news changes nothing', () => {
 
   test('a run that somebody wants ended stays due for the submitter until it has ended', async () => {
     const run = await record();
-    const wanted = `UPDATE facteur.runs SET cancel_requested_by = 'discord:7' WHERE run_id = $1`;
-    await database.db.query({ text: wanted, values: [run.runId] });
+    await requestCancel(database.db, run.runId, 'discord:7');
     await apply(seen(run, { version: 1n, state: 'submitted' }));
     expect(await runRow(run)).toMatchObject({ state: 'submitted', due_at: expect.any(Date), claimed_until: null });
     await apply(seen(run, { version: 2n, state: 'running' }));

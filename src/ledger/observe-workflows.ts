@@ -93,8 +93,8 @@ const ms = (from: string, to: string): string =>
  * so nothing is followed; the workflow has to be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
  * due      the allowed moves; `believed` is false for those that must be confirmed first
- * moved    from here on as in `move-run.ts`, for many runs. A run with a cancel request stays due for the submitter
- * until it has ended; when it becomes live again, the request is cleared
+ * moved    from here on as in `move-run.ts`, for many runs. When a run becomes live again, the request to cancel it is cleared
+ * entered  a run with a cancel request stays due for the submitter until it has ended
  * run      the moves of runs that other readers of the database know, with the columns for the next steps
  * shared   what those see. They are not told apart queued and submitted: until its workflow runs, a run is `queued` for
  * them, under the name that it has had since it was recorded
@@ -123,7 +123,7 @@ WITH seen AS (
       OR runs.state = ANY($4) AND seen.started_at > runs.started_at)
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
 ), late AS (
-  UPDATE facteur.runs SET workflow_uid = held.uid, due_at = now(), updated_at = now(),
+  UPDATE facteur.runs SET workflow_uid = held.uid, updated_at = now(),
     cancel_requested_by = coalesce(runs.cancel_requested_by, 'facteur')
   FROM held WHERE runs.run_id = held.run_id AND held.is_late
 ), planned AS (
@@ -149,12 +149,19 @@ WITH seen AS (
     submitted_at = coalesce(runs.submitted_at, now()),
     started_at = coalesce(due.started_at, runs.started_at),
     finished_at = CASE WHEN due.ends THEN coalesce(due.finished_at, now()) END,
-    cancel_requested_by = CASE WHEN NOT due.revived THEN runs.cancel_requested_by END,
-    claimed_until = CASE WHEN NOT (due.was = 'queued' OR due.ends) THEN runs.claimed_until END,
-    due_at = CASE WHEN due.ends THEN NULL WHEN due.was <> 'queued' THEN runs.due_at
-      WHEN runs.cancel_requested_by IS NOT NULL THEN now() END
+    cancel_requested_by = CASE WHEN NOT due.revived THEN runs.cancel_requested_by END
   FROM due WHERE runs.run_id = due.run_id AND due.believed
   RETURNING runs.*, due.was, due.via, due.moves, due.revived, due.ends, due.ended_at, due.resources
+), entered AS (
+  UPDATE facteur.open_runs SET in_cluster = true, due_at = CASE line WHEN 'stop' THEN now() END, claimed_until = NULL
+  FROM moved WHERE open_runs.run_id = moved.run_id AND moved.was = 'queued' AND NOT moved.ends
+), closed AS (
+  DELETE FROM facteur.open_runs USING moved WHERE open_runs.run_id = moved.run_id AND moved.ends
+), opened AS (
+  INSERT INTO facteur.open_runs (run_id, line, in_cluster, due_at)
+  SELECT run_id, 'create', true, NULL FROM moved WHERE revived AND NOT ends
+  UNION ALL SELECT run_id, 'stop', false, now() FROM held WHERE is_late
+  ON CONFLICT (run_id) DO UPDATE SET line = EXCLUDED.line, in_cluster = EXCLUDED.in_cluster, due_at = EXCLUDED.due_at
 ), run AS MATERIALIZED (
   SELECT task_runs.id, task_runs.task_id, task_runs.created_at, moved.was, moved.via, moved.state, moved.reason,
     moved.revived, moved.ends, moved.ended_at, moved.accepted_at, moved.started_at AS began_at, moved.finished_at,
@@ -315,8 +322,8 @@ export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<Liv
   const { rows } = await db.query<LiveRun>({
     name: 'live-runs',
     text: `SELECT namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid", delivery_id AS "deliveryId", state
-      FROM facteur.runs
-      WHERE state IN ('submitted', 'running') AND ($1::text IS NULL OR namespace = $1)
+      FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+      WHERE in_cluster AND ($1::text IS NULL OR namespace = $1)
         AND updated_at <= now() - make_interval(secs => $2::float8 / 1000)`,
     values: [query.namespace ?? null, query.unchangedForMs],
   });

@@ -11,12 +11,12 @@ import { claimDueRuns } from './submission-queue.ts';
 async function waitingRun(secondsAgo: number): Promise<ToldRun> {
   const run = await recordToldRun(db);
   await letWait(db, run);
-  await set(run, `due_at = now() - make_interval(secs => ${secondsAgo})`);
+  await set(run, `open_runs SET due_at = now() - make_interval(secs => ${secondsAgo})`);
   return run;
 }
 
-async function set({ runId }: ToldRun, assignment: string, on: Queryable = db): Promise<void> {
-  await on.query({ text: `UPDATE facteur.runs SET ${assignment} WHERE run_id = $1`, values: [runId] });
+async function set({ runId }: ToldRun, change: string, on: Queryable = db): Promise<void> {
+  await on.query({ text: `UPDATE facteur.${change} WHERE run_id = $1`, values: [runId] });
 }
 
 /** As many as a notifier claims: for hundreds of messages PostgreSQL would rather read a small table of runs whole. */
@@ -56,15 +56,15 @@ describe('the place of a run', () => {
   });
 
   test.each([
-    ['recorded a moment ago', `due_at = now()`, true],
-    ['being submitted', `due_at = now() + interval '15 seconds'`, false],
-    ['retried for a reason of its own', `reason = 'the cluster did not answer'`, false],
-    ['about to be canceled', `cancel_requested_by = 'ada'`, false],
-  ])('is unknown for one that is %s', async (_what, assignment, inLine) => {
+    ['recorded a moment ago', `open_runs SET due_at = now()`, true],
+    ['being submitted', `open_runs SET due_at = now() + interval '15 seconds'`, false],
+    ['retried for a reason of its own', `runs SET reason = 'the cluster did not answer'`, false],
+    ['about to be canceled', `runs SET cancel_requested_by = 'ada'`, false],
+  ])('is unknown for one that is %s', async (_what, change, inLine) => {
     const run = await waitingRun(5);
     // In one transaction it is always the same time.
     await db.transaction(async (tx) => {
-      await set(run, assignment, tx);
+      await set(run, change, tx);
       expect(await claimed(run, undefined, tx)).toMatchObject({ queue: null, inLine });
     });
   });
@@ -75,14 +75,18 @@ describe('the place of a run', () => {
     // What another connection read may be counted at any later time.
     const own = await ownConnection();
     await own.db.query({
-      text: `INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name,
-          correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
-        SELECT gen_random_uuid(), 'copy-' || n, 'command:copy-' || n, kind, command, door, state, namespace, 'copy-' || n,
-          '', '', '', '', '', accepted_at, now() - interval '1 hour' + make_interval(secs => n)
-        FROM facteur.runs, generate_series(1, $2::int) AS n WHERE run_id = $1`,
+      text: `WITH made AS (
+          INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name,
+            correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+          SELECT gen_random_uuid(), 'copy-' || n, 'command:copy-' || n, kind, command, door, state, namespace, 'copy-' || n,
+            '', '', '', '', '', accepted_at
+          FROM facteur.runs, generate_series(1, $2::int) AS n WHERE run_id = $1 RETURNING run_id
+        )
+        INSERT INTO facteur.open_runs (run_id, line, in_cluster, due_at)
+        SELECT run_id, 'create', false, now() - interval '1 hour' + row_number() OVER () * interval '1 second' FROM made`,
       values: [template.runId, copies],
     });
-    await own.db.query({ text: 'ANALYZE facteur.runs' });
+    await own.db.query({ text: 'ANALYZE facteur.runs, facteur.open_runs' });
     const before = await rowsRead(own.db);
     expect((await claimed(template, 5, own.db))?.queue).toEqual({ ahead: MAX_AHEAD + 1, active: 0, heldUp: '' });
     expect((await rowsRead(own.db)) - before).toBeLessThan(copies / 10);

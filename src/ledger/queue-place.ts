@@ -13,11 +13,13 @@ export const MAX_AHEAD = 100;
 /** A run that is submitted at once is due for some milliseconds, too. */
 const PATIENCE = `interval '1 second'`;
 
+const DUE_AT = `(SELECT due_at FROM facteur.open_runs WHERE open_runs.run_id = runs.run_id)`;
+
 /**
  * Whether `runs` waits in line: due, and not yet attempted. A run that was attempted waits for its next attempt, for a
  * reason of its own.
  */
-export const IN_LINE = `(runs.state = 'queued' AND runs.due_at <= now() AND runs.reason = '' AND runs.cancel_requested_by IS NULL) IS TRUE`;
+export const IN_LINE = `(runs.state = 'queued' AND runs.reason = '' AND runs.cancel_requested_by IS NULL AND ${DUE_AT} <= now()) IS TRUE`;
 
 /**
  * The place of such a run, in the order in which `claimDueRuns` takes them; null if it is none, or for no more than a
@@ -25,15 +27,13 @@ export const IN_LINE = `(runs.state = 'queued' AND runs.due_at <= now() AND runs
  *
  * @param maxActive the parameter for the limit on live workflows
  */
-export const queuePlace = (
-  maxActive: string,
-): string => `CASE WHEN ${IN_LINE} AND runs.due_at < now() - ${PATIENCE} THEN
+export const queuePlace = (maxActive: string): string => `CASE WHEN ${IN_LINE} AND ${DUE_AT} < now() - ${PATIENCE} THEN
   jsonb_build_object('ahead', (
-    SELECT count(*) FROM (SELECT FROM facteur.runs AS earlier
-      WHERE earlier.due_at < runs.due_at AND earlier.cancel_requested_by IS NULL ORDER BY earlier.due_at LIMIT ${MAX_AHEAD + 1}) AS ahead
+    SELECT count(*) FROM (SELECT FROM facteur.open_runs AS earlier
+      WHERE earlier.due_at < ${DUE_AT} AND earlier.line <> 'stop' ORDER BY earlier.due_at LIMIT ${MAX_AHEAD + 1}) AS ahead
   ), 'active', (
-    SELECT count(*) FROM (SELECT FROM facteur.runs WHERE state IN ('submitted', 'running') LIMIT coalesce(${maxActive}::int, 0)) AS live
+    SELECT count(*) FROM (SELECT FROM facteur.open_runs WHERE in_cluster LIMIT coalesce(${maxActive}::int, 0)) AS live
   ), 'heldUp', coalesce((
-    SELECT max(reason) FROM (SELECT state, reason FROM facteur.runs
-      WHERE due_at IS NOT NULL AND attempts BETWEEN 1 AND 10 ORDER BY due_at LIMIT ${MAX_AHEAD}) AS tried WHERE state = 'queued'
+    SELECT max(reason) FROM (SELECT run_id FROM facteur.open_runs
+      WHERE due_at IS NOT NULL AND line = 'retry' ORDER BY due_at LIMIT ${MAX_AHEAD}) AS tried JOIN facteur.runs USING (run_id) WHERE state = 'queued'
   ), '')) END`;

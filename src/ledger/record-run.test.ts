@@ -81,7 +81,7 @@ test('a run is due at the very moment in which it is recorded', async () => {
   // Time stands still in a transaction, as it does for a millisecond in the embedded database.
   const due = await db.transaction(async (tx) => {
     await recordRun(tx, { run: newRun(), claim: false });
-    return tx.query({ text: 'SELECT FROM facteur.runs WHERE due_at <= now()' });
+    return tx.query({ text: 'SELECT FROM facteur.open_runs WHERE due_at <= now()' });
   });
   expect(due.rows).toHaveLength(1);
 });
@@ -94,9 +94,9 @@ test('recording reads no other runs, with a plan that was made when there were f
     await record();
   }
   await db.query({
-    text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name, plan,
+    text: `INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name, plan,
         correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
-      SELECT gen_random_uuid(), 'old' || n, 'command', 'plan', 'http', 'queued', 'argo', 'old' || n, '{}', '', '', '', '', '',
+      SELECT gen_random_uuid(), 'old' || n, 'command:old' || n, 'command', 'plan', 'http', 'queued', 'argo', 'old' || n, '{}', '', '', '', '', '',
         now() FROM generate_series(1, 5000) n`,
   });
   const before = await rowsRead(counted);
@@ -129,7 +129,7 @@ describe('whose turn it is', () => {
   const due = async (): Promise<{ inSeconds: number | null; claimed: boolean; attempts: number }[]> => {
     const { rows } = await db.query<{ inSeconds: number | null; claimed: boolean; attempts: number }>({
       text: `SELECT extract(epoch FROM due_at - updated_at)::int AS "inSeconds",
-        coalesce(claimed_until > now(), false) AS claimed, attempts FROM facteur.runs`,
+        coalesce(claimed_until > now(), false) AS claimed, attempts FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id)`,
     });
     return rows;
   };

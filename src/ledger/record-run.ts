@@ -12,16 +12,6 @@ export const CLAIM_SECONDS = 15;
 /** The fence of the claim that a run is recorded with. */
 export const FIRST_FENCE = 1;
 
-/**
- * The unique key of a run's delivery. Older versions did not write it; the family of their runs follows from the row.
- * The expression must equal that of the unique index `runs_delivery_key`, or Postgres would not use it.
- */
-export const DELIVERY_KEY = `coalesce(delivery_key, CASE
-  WHEN delivery_id ~ '^(retry|dead-letter|kafka):' THEN ''
-  WHEN kind = 'codex' THEN 'codex:'
-  WHEN door = 'discord' THEN 'discord:'
-  ELSE 'command:' END || delivery_id)`;
-
 /** A row of `facteur.runs` as a receipt, whose sender gave `input.delivery_id`. */
 const RECEIPT = `run_id AS "runId", input.delivery_id AS "deliveryId", nullif(delivery_id, input.delivery_id) AS "recordedId",
   namespace, workflow_name AS "workflowName", correlation_id AS "correlationId", accepted_at AS "acceptedAt", state, reason,
@@ -70,18 +60,19 @@ WITH input AS (
   FROM input LEFT JOIN elsewhere USING (delivery_key) WHERE elsewhere.id IS NULL OR is_open
 ), fresh AS (
   INSERT INTO facteur.runs AS runs (run_id, delivery_id, delivery_key, kind, command, title, door, state, previous_state, namespace, workflow_name,
-    plan, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, attempts, claims, due_at, claimed_until, retry_of,
-    reason, taken_over)
+    plan, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, attempts, claims, retry_of, reason, taken_over)
   SELECT coalesce(known_id, gen_random_uuid()), shown_id, delivery_key, kind, command, coalesce(title, ''), door, state, CASE state WHEN 'queued' THEN NULL ELSE 'queued' END,
     namespace, workflow_name, plan, correlation_id, traceparent, user_id, guild_id, channel_id, coalesce(queued_at, accepted_at),
-    (claim_seconds > 0)::int, (claim_seconds > 0)::int,
-    CASE state WHEN 'queued' THEN now() + make_interval(secs => claim_seconds + place * 1e-6) END,
-    CASE WHEN claim_seconds > 0 THEN now() + make_interval(secs => claim_seconds) END, retry_of,
-    CASE state WHEN 'skipped' THEN 'the dispatcher is disabled' ELSE '' END, known_id IS NOT NULL
+    (claim_seconds > 0)::int, (claim_seconds > 0)::int, retry_of, CASE state WHEN 'skipped' THEN 'the dispatcher is disabled' ELSE '' END, known_id IS NOT NULL
   FROM placed
   ORDER BY delivery_key
-  ON CONFLICT ((${DELIVERY_KEY})) DO NOTHING
+  ON CONFLICT (delivery_key) DO NOTHING
   RETURNING runs.*
+), opened AS (
+  INSERT INTO facteur.open_runs (run_id, line, in_cluster, due_at, claimed_until)
+  SELECT run_id, CASE WHEN claim_seconds > 0 THEN 'retry' ELSE 'create' END, false, now() + make_interval(secs => claim_seconds + place * 1e-6),
+    CASE WHEN claim_seconds > 0 THEN now() + make_interval(secs => claim_seconds) END
+  FROM fresh JOIN placed USING (delivery_key) WHERE fresh.state = 'queued'
 ), made AS (
   SELECT fresh.run_id, fresh.state, fresh.workflow_name, fresh.accepted_at, fresh.channel_id, delivery_key, shared_id, source_type,
     CASE source_ref WHEN placed.delivery_id THEN fresh.delivery_id ELSE source_ref END AS source_ref, idea_status, payload,
@@ -117,11 +108,11 @@ WITH input AS (
 SELECT input.delivery_key AS "deliveryKey", receipt.* FROM input CROSS JOIN LATERAL (
   SELECT ${RECEIPT}, false AS duplicate FROM fresh WHERE fresh.delivery_key = input.delivery_key
   UNION ALL
-  SELECT ${RECEIPT}, true FROM facteur.runs WHERE ${DELIVERY_KEY} = input.delivery_key
+  SELECT ${RECEIPT}, true FROM facteur.runs WHERE runs.delivery_key = input.delivery_key
   UNION ALL
   SELECT id, input.delivery_id, NULL, input.namespace, coalesce(external_run_id, ''), '', queued_at, 'submitted', '', false, true
   FROM elsewhere WHERE elsewhere.delivery_key = input.delivery_key AND NOT is_open
-    AND NOT EXISTS (SELECT FROM facteur.runs WHERE ${DELIVERY_KEY} = input.delivery_key)
+    AND NOT EXISTS (SELECT FROM facteur.runs WHERE runs.delivery_key = input.delivery_key)
 ) AS receipt`;
 
 /** A run to be recorded. */

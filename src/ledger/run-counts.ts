@@ -18,7 +18,8 @@ export async function countRunsByState(db: Queryable, since: Date): Promise<RunC
     text: `WITH recent AS (
         SELECT state FROM facteur.runs WHERE accepted_at >= $1 ORDER BY accepted_at DESC, run_id DESC LIMIT ${COUNTED + 1}
       ), live AS (
-        SELECT state FROM facteur.runs WHERE state IN ('queued', 'submitted', 'running') AND accepted_at < $1 LIMIT ${COUNTED}
+        SELECT state FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+        WHERE state IN ('queued', 'submitted', 'running') AND accepted_at < $1 LIMIT ${COUNTED}
       )
       SELECT state, count(*)::int AS count, (SELECT count(*)::int FROM recent) AS seen
       FROM (SELECT state FROM recent UNION ALL SELECT state FROM live) AS counted GROUP BY state`,

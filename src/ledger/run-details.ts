@@ -8,7 +8,6 @@ import { endedWithoutWorkflow } from '../domain/run-state.ts';
 import type { Approval } from '../domain/approval.ts';
 import { listApprovals } from './approvals.ts';
 import { listRunEvents, RUN_COLUMNS, type RunEvent, type RunView } from './find-runs.ts';
-import { DELIVERY_KEY } from './record-run.ts';
 
 /** What a run asks the cluster for. */
 interface RunRequest {
@@ -67,7 +66,7 @@ export async function readRunDetails(
     name: 'read-run-details',
     text: `SELECT ${RUN_COLUMNS}, plan, traceparent, guild_id AS "guildId", coalesce(shown.channel_id, '') AS "channelId",
         coalesce(shown.message_id, '') AS "messageId", coalesce((
-          SELECT run_id::text FROM facteur.runs WHERE ${DELIVERY_KEY} = ANY($3) AND NOT withdrawn LIMIT 1), '') AS "retriedBy"
+          SELECT run_id::text FROM facteur.runs WHERE delivery_key = ANY($3) AND NOT withdrawn LIMIT 1), '') AS "retriedBy"
       FROM facteur.runs LEFT JOIN (
         SELECT run_id AS shown_run, channel_id, message_id FROM facteur.messages WHERE NOT ephemeral
       ) AS shown ON shown_run = run_id

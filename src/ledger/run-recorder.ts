@@ -51,6 +51,9 @@ const LIMITS: RecorderLimits = {
   waitingCharacters: 8 * 2 ** 20,
 };
 
+/** Made once: an error of its own for each run would cost a stack. */
+const CHOSEN = new Error('the run is chosen');
+
 /**
  * While few runs arrive, each has its own statement and does not wait. If more arrive than statements may be in
  * flight, waiting runs go together: under load each costs less (one flush to disk, one executor start).
@@ -63,7 +66,7 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
     while (underWay < limits.statements && waiting.length > 0) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
-      chosen.forEach(({ turn }) => turn.abort());
+      chosen.forEach(({ turn }) => turn.abort(CHOSEN));
       if (chosen.length === 0) {
         return;
       }

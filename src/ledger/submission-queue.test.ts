@@ -18,7 +18,7 @@ const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
 
 /** So that the time that a test takes does not count. */
 async function prolongClaims(): Promise<void> {
-  const text = `UPDATE facteur.runs SET due_at = now() + interval '1 day', claimed_until = now() + interval '1 day'
+  const text = `UPDATE facteur.open_runs SET due_at = now() + interval '1 day', claimed_until = now() + interval '1 day'
     WHERE claimed_until IS NOT NULL`;
   await db.query({ text });
 }
@@ -66,7 +66,7 @@ describe('claiming', () => {
     expect(await claimDueRuns(db, limits)).toEqual({ runs: [], nextInMs: undefined });
     await recordRun(db, { run: newRun(), claim: true });
     const text = `SELECT extract(epoch FROM due_at - created_at)::int AS seconds
-      FROM facteur.runs JOIN codex_kb.task_runs ON id = run_id`;
+      FROM facteur.open_runs JOIN codex_kb.task_runs ON id = run_id`;
     expect((await db.query({ text })).rows).toEqual([{ seconds: 15 }]);
     await prolongClaims();
     expectInADay((await claimDueRuns(db, limits)).nextInMs);
@@ -135,7 +135,11 @@ describe('room', () => {
 
   test('after ten tries a run counts no more: its workflow would have been seen', async () => {
     await record('poison');
-    await db.query({ text: `UPDATE facteur.runs SET attempts = 11, due_at = now() + interval '1 minute'` });
+    for (let attempt = 1; attempt <= 11; attempt += 1) {
+      await claimOne();
+      await timePasses(db);
+    }
+    await db.query({ text: `UPDATE facteur.open_runs SET due_at = now() + interval '1 minute'` });
     await record('a');
     expect(await claim(10, 1)).toEqual(['a']);
   });
@@ -147,13 +151,16 @@ test('admission reads what it takes and what was tried, however many wait', asyn
   const tried = await claimOne();
   await postponeRun(db, tried, { delayMs: 60_000, reason: 'no answer', refused: false });
   await db.query({
-    text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name, plan,
-        correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
-      SELECT gen_random_uuid(), 'w' || n, 'command', 'plan', 'http', 'queued', 'argo', 'w' || n, $1, '', '', '', '', '',
-        now(), now() FROM generate_series(1, 5000) n`,
+    text: `WITH made AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name, plan,
+          correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT gen_random_uuid(), 'w' || n, 'command:w' || n, 'command', 'plan', 'http', 'queued', 'argo', 'w' || n, $1, '', '', '', '', '',
+          now() FROM generate_series(1, 5000) n RETURNING run_id
+      )
+      INSERT INTO facteur.open_runs (run_id, line, in_cluster, due_at) SELECT run_id, 'create', false, now() FROM made`,
     values: [JSON.stringify(fill.plan)],
   });
-  await db.session((session) => session.query({ text: 'VACUUM ANALYZE facteur.runs' }));
+  await db.session((session) => session.query({ text: 'VACUUM ANALYZE facteur.runs, facteur.open_runs' }));
   const { db: counted, close } = await ownConnection();
   const before = await rowsRead(counted);
   expect((await claimDueRuns(counted, { limit: 10, maxActive: 1 })).runs).toHaveLength(0);
@@ -170,7 +177,8 @@ describe('putting back', () => {
     } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
     await postponeRun(db, run!, { delayMs: 1234.5, reason: 'no answer', refused: false });
     const { rows } = await db.query({
-      text: `SELECT reason, claimed_until, state, extract(epoch FROM due_at - updated_at)::float8 AS wait FROM facteur.runs`,
+      text: `SELECT reason, claimed_until, state, extract(epoch FROM due_at - updated_at)::float8 AS wait
+        FROM facteur.runs JOIN facteur.open_runs USING (run_id)`,
     });
     expect(rows).toEqual([{ reason: 'no answer', claimed_until: null, state: 'queued', wait: 1.2345 }]);
   });
@@ -235,10 +243,10 @@ test('a queued run is never settled: it would be forgotten', async () => {
 test('the holder of the claim renames a run, which renews the claim', async () => {
   const runId = await record('a');
   const run = await claimOne();
-  await db.query({ text: `UPDATE facteur.runs SET claimed_until = now() + interval '1 second'` });
+  await db.query({ text: `UPDATE facteur.open_runs SET claimed_until = now() + interval '1 second'` });
   expect(await renameRun(db, run, 'plan-2')).toBe(true);
   const { rows } = await db.query({
-    text: `SELECT extract(epoch FROM claimed_until - now())::int > 10 AS renewed, due_at = claimed_until AS hidden FROM facteur.runs`,
+    text: `SELECT extract(epoch FROM claimed_until - now())::int > 10 AS renewed, due_at = claimed_until AS hidden FROM facteur.open_runs`,
   });
   expect(rows).toEqual([{ renewed: true, hidden: true }]);
   await forceState(db, runId, 'submitted');

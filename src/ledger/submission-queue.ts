@@ -43,39 +43,46 @@ interface ClaimLimits {
  * An arbitrary number shared by all facteur processes: admission counts and claims at once, in one process at a time.
  */
 const ADMISSION_LOCK = 0x66_61_63_01;
+/** After as many attempts, some minutes, the follower would have seen a workflow whose create was not answered. */
+const TRIES_WITH_PLACE = 10;
 
 /**
  * Runs to stop come first and are never held back. The others come in order of arrival, as many as there is room
  * for. Live runs count, and so do attempted ones, because the cluster may have accepted them although the answer was
  * lost.
- * A run keeps its place for its first ten attempts, some minutes: by then the follower would have seen its workflow.
+ * A run keeps its place for its first {@link TRIES_WITH_PLACE} attempts.
  *
- * Only runs that are taken or attempted are read, however many wait: `runs_tried` serves counts and retries, and
- * an array is expected to be short, while Postgres estimates the result of an unknown LIMIT as a tenth of all rows.
+ * Only runs that are taken or attempted are read, however many wait, and an array is expected to be short, while
+ * Postgres estimates the result of an unknown LIMIT as a tenth of all rows. A run is locked with its place in the queue,
+ * so that this statement never waits for one that moves it.
  */
 const CLAIM = `
 WITH room AS (
   SELECT CASE WHEN $3::int IS NULL THEN $1::int ELSE least($1::int, greatest(0, $3::int
-    - (SELECT count(*)::int FROM facteur.runs WHERE state IN ('submitted', 'running'))
-    - (SELECT count(*)::int FROM facteur.runs WHERE due_at > now() AND state = 'queued' AND attempts BETWEEN 1 AND 10)
+    - (SELECT count(*)::int FROM facteur.open_runs WHERE in_cluster)
+    - (SELECT count(*)::int FROM facteur.open_runs WHERE due_at > now() AND line = 'retry')
+    - (SELECT count(*)::int FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+        WHERE due_at > now() AND line = 'stop' AND NOT in_cluster AND state = 'queued' AND attempts BETWEEN 1 AND ${TRIES_WITH_PLACE})
     )) END AS places
 ), to_stop AS (
-  SELECT run_id FROM facteur.runs WHERE due_at <= now() AND cancel_requested_by IS NOT NULL
-  ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+  SELECT run_id FROM facteur.open_runs JOIN facteur.runs USING (run_id) WHERE due_at <= now() AND line = 'stop'
+  ORDER BY due_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 ), to_retry AS (
-  SELECT run_id FROM facteur.runs
-  WHERE $3::int IS NOT NULL AND due_at <= now() AND cancel_requested_by IS NULL AND attempts BETWEEN 1 AND 10
-  ORDER BY due_at LIMIT (SELECT places FROM room) FOR UPDATE SKIP LOCKED
+  SELECT run_id FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+  WHERE $3::int IS NOT NULL AND due_at <= now() AND line = 'retry'
+  ORDER BY due_at LIMIT (SELECT places FROM room) FOR NO KEY UPDATE SKIP LOCKED
 ), to_create AS (
-  SELECT run_id FROM facteur.runs
-  WHERE due_at <= now() AND cancel_requested_by IS NULL AND ($3::int IS NULL OR attempts NOT BETWEEN 1 AND 10)
-  ORDER BY due_at LIMIT (SELECT places FROM room) - (SELECT count(*) FROM to_retry) FOR UPDATE SKIP LOCKED
-)
-, chosen AS MATERIALIZED (
+  SELECT run_id FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+  WHERE due_at <= now() AND line <> 'stop' AND ($3::int IS NULL OR line = 'create')
+  ORDER BY due_at LIMIT (SELECT places FROM room) - (SELECT count(*) FROM to_retry) FOR NO KEY UPDATE SKIP LOCKED
+), chosen AS MATERIALIZED (
   SELECT run_id FROM to_stop UNION ALL SELECT run_id FROM to_retry UNION ALL SELECT run_id FROM to_create
+), taken AS (
+  UPDATE facteur.open_runs SET due_at = now() + make_interval(secs => $2), claimed_until = now() + make_interval(secs => $2),
+    line = CASE WHEN line = 'stop' THEN line WHEN runs.attempts < ${TRIES_WITH_PLACE} THEN 'retry' ELSE 'create' END
+  FROM facteur.runs WHERE open_runs.run_id = ANY (ARRAY(SELECT run_id FROM chosen)) AND runs.run_id = open_runs.run_id
 ), claimed AS (
-  UPDATE facteur.runs SET attempts = attempts + 1, claims = claims + 1, due_at = now() + make_interval(secs => $2),
-    claimed_until = now() + make_interval(secs => $2)
+  UPDATE facteur.runs SET attempts = attempts + 1, claims = claims + 1
   WHERE run_id = ANY (ARRAY(SELECT run_id FROM chosen))
   RETURNING run_id AS "runId", claims AS fence, delivery_id AS "deliveryId", workflow_name AS "workflowName", traceparent,
     accepted_at AS "acceptedAt", attempts,
@@ -84,10 +91,10 @@ WITH room AS (
     taken_over AS "takenOver"
 ), next AS (
   SELECT (extract(epoch FROM least(
-    (SELECT min(due_at) FROM facteur.runs WHERE due_at > now()),
-    (SELECT min(due_at) FROM facteur.runs
-      WHERE due_at <= now() AND cancel_requested_by IS NOT NULL AND run_id NOT IN (SELECT run_id FROM chosen)),
-    (SELECT min(due_at) FROM facteur.runs
+    (SELECT min(due_at) FROM facteur.open_runs WHERE due_at > now()),
+    (SELECT min(due_at) FROM facteur.open_runs
+      WHERE due_at <= now() AND line = 'stop' AND run_id NOT IN (SELECT run_id FROM chosen)),
+    (SELECT min(due_at) FROM facteur.open_runs
       WHERE $3::int IS NULL AND due_at <= now() AND run_id NOT IN (SELECT run_id FROM chosen))
   ) - now()) * 1000)::float8 AS "nextInMs"
 )
@@ -145,16 +152,19 @@ export async function postponeRun(
     name: 'postpone-run',
     text: `WITH run AS (
         SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS is_news FROM facteur.runs
-        WHERE run_id = $1 AND due_at IS NOT NULL AND claims = $5 FOR NO KEY UPDATE
+        WHERE run_id = $1 AND claims = $5 FOR NO KEY UPDATE
       ), postponed AS (
-        UPDATE facteur.runs SET updated_at = now(), claimed_until = NULL, revision = revision + run.is_news::int,
+        UPDATE facteur.open_runs SET claimed_until = NULL,
+          due_at = now() + make_interval(secs => CASE WHEN line = 'stop' AND $4 THEN 0 ELSE $2::float8 END)
+        FROM run WHERE open_runs.run_id = run.run_id AND due_at IS NOT NULL
+        RETURNING run.*, open_runs.due_at <= now() AS "dueNow"
+      ), explained AS (
+        UPDATE facteur.runs SET updated_at = now(), revision = revision + is_news::int,
           reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
-          refused_since = CASE WHEN $6 THEN coalesce(refused_since, now()) END,
-          due_at = now() + make_interval(secs => CASE WHEN cancel_requested_by IS NOT NULL AND $4 THEN 0 ELSE $2::float8 END)
-        FROM run WHERE runs.run_id = run.run_id
-        RETURNING runs.due_at <= now() AS "dueNow"
+          refused_since = CASE WHEN $6 THEN coalesce(refused_since, now()) END
+        FROM postponed WHERE runs.run_id = postponed.run_id
       ), changed AS (
-        SELECT run_id FROM run WHERE is_news
+        SELECT run_id FROM postponed WHERE is_news
       ), message AS (${changeMessages('changed')})
       SELECT "dueNow", EXISTS (SELECT FROM message) AS "messageChanged" FROM postponed`,
     values: [run.runId, delayMs / 1000, reason, run.cancelRequestedBy === '', run.fence, refused],
@@ -166,8 +176,13 @@ export async function postponeRun(
 export async function settleRun(db: Queryable, run: ClaimedRun): Promise<void> {
   await db.query({
     name: 'settle-run',
-    text: `UPDATE facteur.runs SET due_at = NULL, claimed_until = NULL
-      WHERE run_id = $1 AND state <> 'queued' AND claims = $2`,
+    text: `WITH run AS (
+        SELECT run_id, state IN ('submitted', 'running') AS is_live FROM facteur.runs
+        WHERE run_id = $1 AND state <> 'queued' AND claims = $2 FOR NO KEY UPDATE
+      ), closed AS (
+        DELETE FROM facteur.open_runs USING run WHERE open_runs.run_id = run.run_id AND NOT is_live
+      )
+      UPDATE facteur.open_runs SET due_at = NULL, claimed_until = NULL FROM run WHERE open_runs.run_id = run.run_id AND is_live`,
     values: [run.runId, run.fence],
   });
 }
@@ -183,10 +198,12 @@ export async function renameRun(db: Queryable, run: ClaimedRun, newName: string)
     name: 'rename-run',
     text: `WITH renamed AS (
         UPDATE facteur.runs SET workflow_name = $3, updated_at = now(),
-          correlation_id = CASE correlation_id WHEN workflow_name THEN $3 ELSE correlation_id END,
-          due_at = now() + make_interval(secs => $4), claimed_until = now() + make_interval(secs => $4)
+          correlation_id = CASE correlation_id WHEN workflow_name THEN $3 ELSE correlation_id END
         WHERE run_id = $1 AND claims = $2 AND state = 'queued'
         RETURNING run_id
+      ), taken AS (
+        UPDATE facteur.open_runs SET due_at = now() + make_interval(secs => $4), claimed_until = now() + make_interval(secs => $4)
+        FROM renamed WHERE open_runs.run_id = renamed.run_id
       ), shared AS (
         UPDATE codex_kb.task_runs SET external_run_id = $3, updated_at = now() FROM renamed WHERE id = run_id
       )

@@ -9,6 +9,7 @@ const RUN: RunRecord = {
   sharedState: 'succeeded',
   workflowName: 'plan-1',
   workflowUid: 'u1',
+  isOpen: false,
   changes: [
     { from: null, to: 'queued' },
     { from: 'queued', to: 'submitted' },
@@ -110,6 +111,7 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
   ],
   ['an answer that is no yes', answered(500, ACCEPTED), 'answers agree', 'was answered 500'],
   ['an answer without a run', answered(202, {}), 'answers agree', 'without a run'],
+  ['an end that something is yet to be done about', changed({ isOpen: true }), 'ledger is true', 'and is open'],
   ['other readers being told otherwise', changed({ sharedState: 'failed' }), 'ledger is true', 'is failed for others'],
   [
     'an end that is not the workflow’s',

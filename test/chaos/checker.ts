@@ -17,6 +17,8 @@ export interface RunRecord {
   readonly sharedState: string;
   readonly workflowName: string;
   readonly workflowUid: string;
+  /** Something has to be done with it yet. */
+  readonly isOpen: boolean;
   readonly changes: readonly { readonly from: string | null; readonly to: string }[];
 }
 
@@ -131,6 +133,7 @@ function checkEnd(run: RunRecord, cluster: readonly ClusterRecord[]): readonly F
     ...(over ? [] : [['none lost', `came to rest as ${state}`] as const]),
     ...(created === undefined ? [['none lost', 'has no workflow'] as const] : differences(run, created)),
     ...(sharedState === state ? [] : [['ledger is true', `is ${sharedState} for others and ${state} for us`] as const]),
+    ...(over && run.isOpen ? [['ledger is true', `has ended as ${state}, and is open`] as const] : []),
     ...(over && phase !== '' && state !== ENDS[phase]
       ? [['ledger is true', `ended as ${state}, its workflow as ${phase}`] as const]
       : []),

@@ -193,11 +193,12 @@ export class ChaosWorld {
   }
 
   async #assertAtRest(): Promise<void> {
-    const { rows } = await this.#db.query<{ live: number }>({
-      text: `SELECT count(*)::int AS live FROM facteur.runs WHERE state IN ('queued', 'submitted', 'running')`,
+    const { rows } = await this.#db.query<{ live: number; open: number }>({
+      text: `SELECT count(*) FILTER (WHERE state IN ('queued', 'submitted', 'running'))::int AS live, count(line)::int AS open
+        FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id)`,
     });
-    if (rows[0]?.live !== 0) {
-      throw new Error(`${rows[0]?.live} runs are live`);
+    if (rows[0]?.live !== 0 || rows[0].open !== 0) {
+      throw new Error(`${rows[0]?.live} runs are live, and ${rows[0]?.open} have a place in the queue`);
     }
   }
 
@@ -205,6 +206,7 @@ export class ChaosWorld {
     const { rows } = await this.#ask<RunRecord>({
       text: `SELECT r.run_id AS "runId", r.delivery_id AS "deliveryId", r.state, t.status AS "sharedState",
           r.workflow_name AS "workflowName", coalesce(r.workflow_uid, '') AS "workflowUid",
+          EXISTS (SELECT FROM facteur.open_runs o WHERE o.run_id = r.run_id) AS "isOpen",
           (SELECT jsonb_agg(jsonb_build_object('from', e.payload->>'from', 'to', e.payload->>'to') ORDER BY e.id)
             FROM codex_kb.run_events e WHERE e.task_run_id = r.run_id AND e.event_type = 'state.change') AS changes
         FROM facteur.runs r JOIN codex_kb.task_runs t ON t.id = r.run_id`,

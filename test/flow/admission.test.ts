@@ -154,7 +154,7 @@ test('runs that wait for their turn are taken by whoever is there when their pro
   const cluster = await startCluster();
   const names = await recordMany(3);
   await db.query({
-    text: `UPDATE facteur.runs SET claimed_until = now() + interval '1 hour', due_at = now() + interval '1 hour'`,
+    text: `UPDATE facteur.open_runs SET claimed_until = now() + interval '1 hour', due_at = now() + interval '1 hour'`,
   });
   const facteur = await startFacteur({ db, cluster, roles: ['submit'] });
   expect(created(facteur.cluster)).toEqual([]);

@@ -60,7 +60,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(again).toMatchObject({ status: 202, body: { status: 'queued', duplicate: true } });
     expect(await countRuns(db)).toBe(1);
     // The claim of the try that was lost is still on the row; whoever comes next waits for it to run out.
-    await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL' });
+    await db.query({ text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL' });
     await facteur.send(message);
     await expectRun(db, 'd1', 'submitted');
     expect(created(facteur.cluster)).toHaveLength(1);

@@ -67,7 +67,7 @@ const CASES = STEPS.flatMap(([step, hold]) => ASKS.map(([asked, ask]) => ({ step
 const recordForLater = (): Promise<RunReceipt> =>
   db.transaction(async (tx) => {
     const receipt = await recordRun(tx, { run: newRun({ deliveryId: 'd1' }), claim: false });
-    await tx.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '1 hour'` });
+    await tx.query({ text: `UPDATE facteur.open_runs SET due_at = now() + interval '1 hour'` });
     return receipt;
   });
 

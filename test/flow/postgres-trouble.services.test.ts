@@ -104,7 +104,7 @@ test('backends that are ended in the middle of the work lose nothing and double 
   expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 202));
   // A run whose move was cut off waits for its claim to run out.
   await database.db.query({
-    text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
+    text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
   });
   await facteur.send(event({ interactionId: 'd0' }));
   await expect.poll(() => countRuns(database.db, 'submitted')).toBe(ids.length);

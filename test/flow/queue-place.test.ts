@@ -75,7 +75,7 @@ test('behind runs that the cluster does not accept it says so', async () => {
 
 test('a run that a process is submitting has no place, and nobody looks at its message again', async () => {
   const run = await planIn(1, false);
-  await told.db.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '1 hour'` });
+  await told.db.query({ text: `UPDATE facteur.open_runs SET due_at = now() + interval '1 hour'` });
   await told.world.startNotifier({ maxActive: 1 });
   await looked(run, 1);
   expect(await told.world.row(run)).toMatchObject({ due_at: null });

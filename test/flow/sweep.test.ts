@@ -18,7 +18,7 @@ test.each(TOPOLOGIES)('a run, where a process does %j', async (roles) => {
   const { db } = database;
   const cluster = await startCluster();
   const { deliveryId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
-  await db.query({ text: `UPDATE facteur.runs SET due_at = now() + interval '2 seconds'` });
+  await db.query({ text: `UPDATE facteur.open_runs SET due_at = now() + interval '2 seconds'` });
   await startFacteur({ db, cluster, roles });
   await expectRun(db, deliveryId, 'submitted');
   expect(created(cluster)).toEqual([workflowName]);
@@ -33,7 +33,7 @@ test('each of several runs when its own claim ends, and not at the next sweep', 
     [first, 1],
     [second, 3],
   ] as const) {
-    const text = 'UPDATE facteur.runs SET due_at = now() + make_interval(secs => $2) WHERE run_id = $1';
+    const text = 'UPDATE facteur.open_runs SET due_at = now() + make_interval(secs => $2) WHERE run_id = $1';
     await db.query({ text, values: [runId, seconds] });
   }
   await startFacteur({ db, cluster, roles: ['submit'], faults: { before: firstSweepOnly() } });

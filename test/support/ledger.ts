@@ -33,6 +33,7 @@ export async function wholeLedger(db: Queryable): Promise<string> {
 
 const TABLES = [
   'facteur.runs',
+  'facteur.open_runs',
   'facteur.messages',
   'facteur.leases',
   'facteur.dead_letters',
@@ -61,9 +62,12 @@ export async function countRuns(db: Queryable, state?: RunState): Promise<number
   return rows[0]?.count ?? -1;
 }
 
-/** One row of `facteur.runs`, by its delivery. */
+/** One row of `facteur.runs`, by its delivery, with when it is due. */
 export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
-  const { rows } = await db.query({ text: 'SELECT * FROM facteur.runs WHERE delivery_id = $1', values: [deliveryId] });
+  const { rows } = await db.query({
+    text: `SELECT runs.*, due_at, claimed_until FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) WHERE delivery_id = $1`,
+    values: [deliveryId],
+  });
   return rows[0];
 }
 
@@ -82,7 +86,9 @@ export async function expectRun(db: Queryable, deliveryId: string, state: RunSta
 
 /** Expires claims and backoffs, as time would. */
 export async function timePasses(db: Queryable): Promise<void> {
-  await db.query({ text: 'UPDATE facteur.runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL' });
+  await db.query({
+    text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
+  });
   await db.query({ text: `SELECT pg_notify('facteur_submit', '')` });
 }
 

@@ -102,9 +102,11 @@ export function describeMigrations(engine: string): void {
     });
 
     test('an older build works on a newer database, and the newer one on it again', async () => {
-      await migrate(db, migrations);
-      expect(await migrate(db, migrations.slice(0, -1))).toEqual([]);
+      const name = `${String(migrations.length + 1).padStart(6, '0')}_added.sql`;
+      const newer = [...migrations, parseMigration(name, 'SELECT 1;')];
+      await migrate(db, newer);
       expect(await migrate(db, migrations)).toEqual([]);
+      expect(await migrate(db, newer)).toEqual([]);
     });
 
     test('a database with a breaking migration is left alone by an older build, with a word on what to do', async () => {
@@ -139,14 +141,15 @@ export function describeMigrations(engine: string): void {
       expect(versions(await migrate(db, mended))).toEqual([2]);
     });
 
-    test('an id that was recorded with white space around it is known without, unless that is another’s', async () => {
+    test('each run gets the key of its family; white space around an id is not part of it, unless the bare one is another’s', async () => {
       const upTo = migrations.findIndex(({ name }) => name.includes('delivery_families'));
       await migrate(db, migrations.slice(0, upTo));
       await db.query({
         text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, namespace, workflow_name,
-            correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
-          SELECT gen_random_uuid(), id, 'codex', '', 'http', 'queued', 'n', 'w' || place, '', '', '', '', '', to_timestamp(place)
-          FROM unnest(ARRAY[' a', E'\ta', 'b', 'b ', 'c']) WITH ORDINALITY AS t(id, place)`,
+            correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
+          SELECT gen_random_uuid(), id, kind, '', door, 'queued', 'n', 'w' || place, '', '', '', '', '', to_timestamp(place), now()
+          FROM unnest(ARRAY[' a', E'\ta', 'b', 'b ', 'c', 'd', 'e', 'retry:f'], ARRAY['codex', 'codex', 'codex', 'codex', 'codex', 'command', 'command', 'command'],
+            ARRAY['http', 'http', 'http', 'http', 'http', 'kafka', 'discord', 'discord']) WITH ORDINALITY AS t(id, kind, door, place)`,
       });
       await migrate(db, migrations);
       const { rows } = await db.query({
@@ -154,10 +157,44 @@ export function describeMigrations(engine: string): void {
       });
       expect(rows).toEqual([
         { delivery_id: ' a', delivery_key: 'codex:a' },
-        { delivery_id: '\ta', delivery_key: null },
-        { delivery_id: 'b', delivery_key: null },
-        { delivery_id: 'b ', delivery_key: null },
-        { delivery_id: 'c', delivery_key: null },
+        { delivery_id: '\ta', delivery_key: 'codex:\ta' },
+        { delivery_id: 'b', delivery_key: 'codex:b' },
+        { delivery_id: 'b ', delivery_key: 'codex:b ' },
+        { delivery_id: 'c', delivery_key: 'codex:c' },
+        { delivery_id: 'd', delivery_key: 'command:d' },
+        { delivery_id: 'e', delivery_key: 'discord:e' },
+        { delivery_id: 'retry:f', delivery_key: 'retry:f' },
+      ]);
+    });
+
+    test('what is queued, in the cluster or has to be stopped stays so', async () => {
+      const upTo = migrations.findIndex(({ name }) => name.includes('open_runs'));
+      await migrate(db, migrations.slice(0, upTo));
+      await db.query({
+        text: `INSERT INTO facteur.runs (run_id, delivery_id, kind, command, door, state, previous_state, namespace, workflow_name,
+            correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, attempts, cancel_requested_by, due_at, claimed_until)
+          SELECT gen_random_uuid(), id, 'command', '', 'http', state, previous, 'n', id, '', '', '', '', '', now(), attempts, canceled,
+            CASE WHEN due THEN to_timestamp(1) END, CASE WHEN attempts > 0 THEN to_timestamp(2) END
+          FROM (VALUES ('waits', 'queued', NULL, 0, NULL, true), ('tried', 'queued', NULL, 3, NULL, true), ('given-up', 'queued', NULL, 11, NULL, true),
+            ('runs', 'running', 'submitted', 0, NULL, false), ('stops', 'running', 'submitted', 0, 'ada', true), ('late', 'canceled', 'queued', 0, 'ada', true),
+            ('over', 'succeeded', 'running', 0, NULL, false), ('failed', 'failed', 'running', 0, NULL, false)) AS t(id, state, previous, attempts, canceled, due)`,
+      });
+      await migrate(db, migrations);
+      const { rows } = await db.query({
+        text: `SELECT delivery_id AS id, line, in_cluster, extract(epoch FROM due_at)::int AS due, extract(epoch FROM claimed_until)::int AS claimed, failure
+          FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) ORDER BY id`,
+      });
+      const over = { line: null, in_cluster: null, due: null, claimed: null, failure: null };
+      const open = { in_cluster: false, due: 1, claimed: null, failure: null };
+      expect(rows).toEqual([
+        { ...over, id: 'failed', failure: 'failed' },
+        { ...open, id: 'given-up', line: 'create', claimed: 2 },
+        { ...open, id: 'late', line: 'stop', failure: 'canceled' },
+        { ...over, id: 'over' },
+        { ...open, id: 'runs', line: 'create', in_cluster: true, due: null },
+        { ...open, id: 'stops', line: 'stop', in_cluster: true },
+        { ...open, id: 'tried', line: 'retry', claimed: 2 },
+        { ...open, id: 'waits', line: 'create' },
       ]);
     });
 

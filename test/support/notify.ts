@@ -105,7 +105,8 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
 /** As a door records a run that it has no room for: it is due for every submitter. */
 export async function letWait(db: Queryable, { runId }: ToldRun): Promise<void> {
   await db.query({
-    text: `UPDATE facteur.runs SET attempts = 0, claims = 0, claimed_until = NULL, due_at = now() WHERE run_id = $1`,
+    text: `WITH run AS (UPDATE facteur.runs SET attempts = 0, claims = 0 WHERE run_id = $1)
+      UPDATE facteur.open_runs SET line = 'create', claimed_until = NULL, due_at = now() WHERE run_id = $1`,
     values: [runId],
   });
 }

@@ -70,9 +70,13 @@ export const submitRun = (db: Queryable, runId: string, uid = `uid-${runId}`): P
 export async function forceState(db: Queryable, runId: string, state: RunState): Promise<void> {
   const before = wayTo(state).at(-2) ?? null;
   await db.query({
-    text: `UPDATE facteur.runs SET previous_state = $3, state = $2,
-        due_at = CASE WHEN $3::text IS NULL THEN due_at END, claimed_until = CASE WHEN $3::text IS NULL THEN claimed_until END
-      WHERE run_id = $1`,
+    text: `WITH moved AS (
+        UPDATE facteur.runs SET previous_state = $3, state = $2 WHERE run_id = $1 RETURNING state IN ('submitted', 'running') AS is_live
+      ), closed AS (
+        DELETE FROM facteur.open_runs USING moved WHERE run_id = $1 AND NOT is_live AND $2 <> 'queued'
+      )
+      INSERT INTO facteur.open_runs (run_id, line, in_cluster) SELECT $1, 'create', true FROM moved WHERE is_live
+      ON CONFLICT (run_id) DO UPDATE SET in_cluster = true, due_at = NULL, claimed_until = NULL`,
     values: [runId, state, before],
   });
 }
