@@ -81,7 +81,10 @@ const KINDS = {
 } as const;
 
 function kindOf(state: RunState): keyof typeof KINDS {
-  return state === 'succeeded' ? state : isFinished(state) ? 'failure' : 'open';
+  if (!isFinished(state)) {
+    return 'open';
+  }
+  return state === 'succeeded' ? state : 'failure';
 }
 
 /** As many runs in these states, by default in any, as are looked at. */

@@ -3,7 +3,7 @@ import { newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { timePasses } from '../../test/support/ledger.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { DatabaseError } from '../clients/postgres/database.ts';
-import type { RunState } from '../domain/run-state.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
 import { requestCancel } from './cancel-and-retry.ts';
 import { moveRun } from './move-run.ts';
 import { recordRun } from './record-run.ts';
@@ -28,14 +28,15 @@ async function places(): Promise<Place[]> {
 
 /** Whether the row in `open_runs` is what the state asks for. */
 function isRight({ state, canceled, line, inCluster, isDue }: Place): boolean {
+  const stops = line === 'stop' && canceled;
   if (state === 'queued') {
-    return inCluster === false && isDue && (line === 'stop') === canceled;
+    return inCluster === false && isDue && stops === canceled;
   }
-  if (state === 'submitted' || state === 'running') {
-    return inCluster === true && (line === 'stop' ? canceled : !isDue);
+  if (!isFinished(state)) {
+    return inCluster === true && (stops || !isDue);
   }
   // Its workflow may have appeared after the run had ended in the queue.
-  return line === null || (line === 'stop' && isDue && canceled);
+  return line === null || (stops && isDue);
 }
 
 /** Two batches that met in another order are repeated, as their callers do. */

@@ -133,7 +133,7 @@ function checkEnd(run: RunRecord, cluster: readonly ClusterRecord[]): readonly F
     ...(over ? [] : [['none lost', `came to rest as ${state}`] as const]),
     ...(created === undefined ? [['none lost', 'has no workflow'] as const] : differences(run, created)),
     ...(sharedState === state ? [] : [['ledger is true', `is ${sharedState} for others and ${state} for us`] as const]),
-    ...(over && run.isOpen ? [['ledger is true', `has ended as ${state}, and is open`] as const] : []),
+    ...(run.isOpen ? [['ledger is true', `came to rest as ${state}, and is open`] as const] : []),
     ...(over && phase !== '' && state !== ENDS[phase]
       ? [['ledger is true', `ended as ${state}, its workflow as ${phase}`] as const]
       : []),
