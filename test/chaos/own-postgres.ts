@@ -22,12 +22,21 @@ export interface OwnPostgres {
   stop(): Promise<void>;
 }
 
+/** Empty for a process that has ended since it was listed. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 export async function startOwnPostgres(): Promise<OwnPostgres> {
   const cache = join(import.meta.dirname, '..', '..', '.services', 'cache');
   const { value: dsn, daemons } = await postgres.start({ cache, say: () => undefined });
   const daemon = daemons[0]!;
   const { directory } = daemon;
-  const [command = '', ...args] = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  const [command = '', ...args] = commandOf(daemon.pid).split('\0').slice(0, -1);
   const { uid, gid } = statSync(directory);
   let { pid } = daemon;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -35,9 +44,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     await vi.waitFor(() => assertGone(pid), { interval: 20 });
   };
   const walWriter = (): number => {
-    const writers = childrenOf(pid).filter((each) =>
-      readFileSync(`/proc/${each}/cmdline`, 'utf8').includes('walwriter'),
-    );
+    const writers = childrenOf(pid).filter((each) => commandOf(each).includes('walwriter'));
     expect(writers).toHaveLength(1);
     return writers[0] ?? 0;
   };

@@ -175,6 +175,8 @@ describe('in the cluster', () => {
 test.each(RUN_STATES.filter(isFinished))('a run that is %s stays as it is', async (state) => {
   const facteur = await startFacteur({ db });
   const { body } = await facteur.send(DELIVERY);
+  // The mark follows the answer: for a run that ended before it, the workflow is one to stop.
+  await expectRun(db, 'd1', 'submitted');
   await forceState(db, body.runId, state);
   const before = await runOf(db, 'd1');
   const { code, stdout } = await facteur.cli('runs', 'cancel', 'd1');

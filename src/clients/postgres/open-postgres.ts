@@ -98,6 +98,9 @@ function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
   const settings = {
     statement_timeout: `${statementMs}`,
     idle_in_transaction_session_timeout: `${IDLE_TRANSACTION_MS}`,
+    // Plans are kept. One that was made while a table was small reads it whole when it has grown, until its statistics are
+    // collected again; so do the server's own statements that check references.
+    enable_seqscan: 'off',
     ...dsn.settings,
   };
   const calls = Object.entries(settings).map(
