@@ -49,7 +49,7 @@ const STARTING = ['src/main.ts', 'src/cli/serve.ts', 'src/cli/start-service.ts',
  * to be exported) and 5 ms when fastify requires it.
  */
 const LOADED_LATER =
-  /^(@kubernetes\/|@platformatic\/|@electric-sql\/|@opentelemetry\/(?!api$|api-logs$)|ioredis$|undici$|zod-openapi|node:http$|sandbox\/|src\/entry\/kafka\/consumer|src\/clients\/kafka\/(client|platformatic)|src\/telemetry\/(sdk|exporters)|src\/entry\/api\/document|src\/cli\/(?!build-version|io|option-pairs|process-context|program|read-config|serve|start-service|version|wiring))/;
+  /^(@kubernetes\/|@platformatic\/|@electric-sql\/|@opentelemetry\/(?!api$|api-logs$)|ioredis$|undici$|zod-openapi|node:http$|sandbox\/|src\/entry\/kafka\/consumer|src\/clients\/kafka\/(client|platformatic)|src\/telemetry\/(sdk|exporters)|src\/entry\/api\/(document|register|routes)|src\/cli\/(?!build-version|io|option-pairs|process-context|program|read-config|serve|start-service|version|wiring))/;
 
 /** A catch-all name attracts unrelated code. */
 const EMPTY_NAMES = new Set(['util', 'utils', 'helper', 'helpers', 'manager', 'managers', 'misc', 'common']);

@@ -17,7 +17,9 @@ import { API_ROUTES } from '../entry/api/routes.ts';
 import { ReportEvents } from '../entry/api/report-events.ts';
 import { RunRate } from '../entry/api/run-rate.ts';
 import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
-import type { Knowledge } from '../knowledge/reflections.ts';
+import type { Embedder } from '../knowledge/embed.ts';
+import { ReflectionEvents } from '../knowledge/reflection-events.ts';
+import { createKnowledge } from '../knowledge/reflections.ts';
 import { runStanding } from '../ledger/find-runs.ts';
 
 /** Separate from the other doors, since many workflows may report at once. */
@@ -30,7 +32,7 @@ interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSo
   readonly db: Database;
   readonly dispatch: Dispatch;
   readonly changes: ChangeFeed;
-  readonly knowledge: Knowledge;
+  readonly embedder: Embedder;
 }
 
 /** `/v1`, wired. */
@@ -39,9 +41,9 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
     server,
     argo,
     codex,
-    knowledge: { feedback },
+    knowledge: { feedback, reviewers },
   } = config;
-  const { clock, newId, gate, db, dispatch, changes, wakes, rules, knowledge } = parts;
+  const { clock, newId, gate, db, dispatch, changes, wakes, rules, embedder } = parts;
   return {
     routes: API_ROUTES,
     whoCalls: callerCheck({ apiTokens: server.apiTokens, verifyRunToken: runTokenCheck(server, parts) }),
@@ -53,7 +55,12 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
       dispatch,
       changes,
       wakes,
-      knowledge,
+      knowledge: createKnowledge({
+        db,
+        embedder,
+        events: new ReflectionEvents(),
+        reviewing: reviewers.length > 0 ? wakes : undefined,
+      }),
       feedback,
       reported: new ReportEvents(),
       rules,

@@ -14,10 +14,7 @@ import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
 import type { HttpDeps } from '../entry/http/deps.ts';
 import type { InteractionsRoute } from '../entry/http/interactions-route.ts';
 import { createKafkaEvents } from '../entry/kafka/kafka-events.ts';
-import { ReflectionEvents } from '../knowledge/reflection-events.ts';
-import { createKnowledge } from '../knowledge/reflections.ts';
 import { keepDeadLetter } from '../ledger/unprocessed.ts';
-import { apiDoor } from './api.ts';
 import type { Clients } from './clients.ts';
 import type { AppContext } from './context.ts';
 import type { Role } from './roles.ts';
@@ -66,24 +63,20 @@ export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): Ht
     readiness,
     events,
     interactions: interactionsDoor(parts),
-    api: apiDoor(config, {
-      clock: context.clock,
-      newId: context.newId,
-      timer: context.timer,
-      workflows: clients.argo,
-      gate,
-      db,
-      dispatch,
-      changes,
-      wakes,
-      knowledge: createKnowledge({
+    api: async () =>
+      (await import('./api.ts')).apiDoor(config, {
+        clock: context.clock,
+        newId: context.newId,
+        timer: context.timer,
+        workflows: clients.argo,
+        gate,
         db,
+        dispatch,
+        changes,
+        wakes,
         embedder: clients.embedder,
-        events: new ReflectionEvents(),
-        reviewing: config.knowledge.reviewers.length > 0 ? wakes : undefined,
+        rules: catalogue.rules,
       }),
-      rules: catalogue.rules,
-    }),
     ...(context.scrape === undefined ? {} : { scrape: context.scrape }),
   };
 }

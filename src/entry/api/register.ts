@@ -43,11 +43,6 @@ interface ApiSettings<Deps> extends ApiDoor<Deps> {
   readonly closing: AbortSignal;
 }
 
-/** Whether a URL's path is one of `/v1`, and its errors therefore problems. */
-export function isOfApi(url: string): boolean {
-  return /^\/v1(?:[/?]|$)/.test(url);
-}
-
 /** Registers the whole table: who may come in is decided from the headers, before a body is read. */
 export function registerApi<Deps>(app: FastifyInstance, settings: ApiSettings<Deps>): void {
   void app.register((scope, _options, done) => {

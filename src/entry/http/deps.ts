@@ -71,6 +71,6 @@ export interface HttpDeps {
   readonly scrape?: () => Promise<string>;
   /** Absent where Discord is not served. */
   readonly interactions?: InteractionsRoute;
-  /** Absent where `/v1` is not served. */
-  readonly api?: ApiDoor<ApiDeps>;
+  /** Called for the first request to `/v1`; absent where that is not served. */
+  readonly api?: () => Promise<ApiDoor<ApiDeps>>;
 }

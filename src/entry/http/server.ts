@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { FacteurError, errorMessage } from '../../base/errors.ts';
 import type { ListenerDoor, Listener, Listeners } from '../../config/listeners.ts';
-import { isOfApi, registerApi } from '../api/register.ts';
 import { ApiProblem, sendProblem } from '../api/problem.ts';
 import { answerFailure, sendAnswer, unavailable } from './answer.ts';
 import { registerCodexTasks } from './codex-tasks-route.ts';
@@ -12,6 +11,7 @@ import type { HttpDeps, HttpTimeouts } from './deps.ts';
 import { registerEvents } from './events-route.ts';
 import { registerInteractions } from './interactions-route.ts';
 import { trackPaths } from './known-paths.ts';
+import { LateApp } from './late-app.ts';
 import { Farewell, type FarewellTimes } from './farewell.ts';
 import { registerHealth, registerMetrics, registerReadiness } from './probe-routes.ts';
 import { PROBES, reportFailure, traceRequests } from './request-events.ts';
@@ -56,6 +56,8 @@ const PROBE_CONNECTIONS = 50;
  */
 const BACKLOG = 65_535;
 const IDLE_CHECK_MS = 100;
+/** The URLs of `/v1`, whose errors are problems. */
+const OF_API = /^\/v1(?:[/?]|$)/;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
 /** State shared by all listeners of a process: they shut down together. */
@@ -70,6 +72,8 @@ interface Served {
   readonly listener: Listener;
   readonly app: FastifyInstance;
   readonly connections: Connections;
+  /** `/v1`, where it is served. */
+  readonly api: LateApp | undefined;
 }
 
 /** The HTTP doors, each on its listener. Routes receive unread bodies of any type and decide what to read. */
@@ -98,20 +102,32 @@ function serve(listener: Listener, deps: HttpDeps, leaving: Leaving): Served {
   const { doors } = listener;
   const most = doors.reduce((sum, door) => sum + CONNECTIONS[door], PROBE_CONNECTIONS);
   const connections = new Connections(deps.maxConnections ?? most);
-  const app = createApp(deps, connections);
+  const app = createApp(deps, connections, leaving);
+  const api = doors.includes('api') ? lateApi(deps, connections, leaving) : undefined;
+  api?.take(app.server, OF_API);
   connections.watch(app.server);
-  traceRequests(app, deps.logger);
-  addDraining(app, leaving);
-  addFallbacks(app, deps);
   registerHealth(app);
   registerReadiness(app, deps, leaving.farewell);
   for (const door of doors) {
-    REGISTER[door](app, deps, leaving);
+    REGISTER[door]?.(app, deps);
   }
-  return { listener, app, connections };
+  return { listener, app, connections, api };
 }
 
-const REGISTER: Readonly<Record<ListenerDoor, (app: FastifyInstance, deps: HttpDeps, leaving: Leaving) => void>> = {
+/** `/v1` is an app of its own: building its schemas would take a third of the time until `serve` listens. */
+function lateApi(deps: HttpDeps, connections: Connections, leaving: Leaving): LateApp | undefined {
+  const { api: open, logger } = deps;
+  const build = async (openApi: NonNullable<typeof open>): Promise<FastifyInstance> => {
+    const [{ registerApi }, api] = await Promise.all([import('../api/register.ts'), openApi()]);
+    const app = createApp(deps, connections, leaving);
+    registerApi(app, { ...api, logger, closing: leaving.closing.signal });
+    await app.ready();
+    return app;
+  };
+  return open === undefined ? undefined : new LateApp(() => build(open), logger);
+}
+
+const REGISTER: Readonly<Partial<Record<ListenerDoor, (app: FastifyInstance, deps: HttpDeps) => void>>> = {
   intake: (app, deps) => {
     registerEvents(app, deps);
     registerCodexTasks(app, deps);
@@ -121,11 +137,6 @@ const REGISTER: Readonly<Record<ListenerDoor, (app: FastifyInstance, deps: HttpD
       registerInteractions(app, interactions, maxBodyBytes);
     }
   },
-  api: (app, { api, logger }, { closing }) => {
-    if (api !== undefined) {
-      registerApi(app, { ...api, logger, closing: closing.signal });
-    }
-  },
   metrics: (app, { scrape }) => {
     if (scrape !== undefined) {
       registerMetrics(app, scrape);
@@ -133,17 +144,19 @@ const REGISTER: Readonly<Record<ListenerDoor, (app: FastifyInstance, deps: HttpD
   },
 };
 
-async function drain({ app, connections }: Served, graceMs: number): Promise<void> {
+async function drain({ app, connections, api }: Served, graceMs: number): Promise<void> {
   connections.closeUnused();
   const grace = setTimeout(() => app.server.closeAllConnections(), graceMs);
   // Node ends the connections that are idle now. One whose request was answered early becomes so once its body is in.
   const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
   await app.close();
+  await api?.close();
   clearInterval(idle);
   clearTimeout(grace);
 }
 
-function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
+/** With everything that all routes have in common. */
+function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs, checkMs } = deps.timeouts ?? TIMEOUTS;
   const app = fastify({
     logger: false,
@@ -157,7 +170,7 @@ function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
     clientErrorHandler: (error, socket) => connections.refuse(error, socket),
     // A URL that cannot be decoded never gets as far as the hooks.
     frameworkErrors: (_error, request, reply) => {
-      if (isOfApi(request.url)) {
+      if (OF_API.test(request.url)) {
         sendProblem(reply.headers(NO_SNIFFING), new ApiProblem(400, 'bad_request', 'invalid URL'));
         return;
       }
@@ -174,6 +187,9 @@ function createApp(deps: HttpDeps, connections: Connections): FastifyInstance {
     }
     done();
   });
+  traceRequests(app, deps.logger);
+  addDraining(app, leaving);
+  addFallbacks(app, deps);
   return app;
 }
 
@@ -195,7 +211,7 @@ function addDraining(app: FastifyInstance, { farewell, closing }: Leaving): void
 }
 
 function refuseDraining({ url }: FastifyRequest, reply: FastifyReply): void {
-  if (isOfApi(url)) {
+  if (OF_API.test(url)) {
     const headers = { 'retry-after': '5' };
     sendProblem(reply, new ApiProblem(503, 'unavailable', 'facteur is stopping; try again', { headers }));
   } else {
@@ -210,7 +226,7 @@ function addFallbacks(app: FastifyInstance, { logger }: HttpDeps): void {
     const [status, error] =
       methods.length === 0 ? ([404, 'not found'] as const) : ([405, 'method not allowed'] as const);
     const headers: Record<string, string> = methods.length === 0 ? {} : { allow: methods.join(', ') };
-    return isOfApi(request.url)
+    return OF_API.test(request.url)
       ? sendProblem(reply, new ApiProblem(status, error.replaceAll(' ', '_'), error, { headers }))
       : sendAnswer(reply, { status, body: { error }, headers });
   };

@@ -1,0 +1,58 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fastify } from 'fastify';
+import { expect, test } from 'vitest';
+import { createLogger } from '../../base/logger.ts';
+import { LateApp } from './late-app.ts';
+
+/** A server of which a late app takes `/late`; `outcomes` are those of building it, one after the other. */
+async function open(...outcomes: readonly ('built' | 'failed')[]) {
+  const log: string[] = [];
+  const builds: string[] = [];
+  const late = new LateApp(
+    async () => {
+      const outcome = outcomes[builds.length] ?? 'built';
+      builds.push(outcome);
+      if (outcome === 'failed') {
+        throw new Error('no such file');
+      }
+      const app = fastify();
+      app.post('/late', (request) => ({ late: request.body }));
+      await app.ready();
+      return app;
+    },
+    createLogger('info', { write: (line) => log.push(line) }),
+  );
+  const server = createServer((_request, response) => response.end('at once'));
+  late.take(server, /^\/late$/);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    builds,
+    log,
+    get: async (path: string) => (await fetch(url + path)).text(),
+    post: async () => {
+      const headers = { 'content-type': 'application/json' };
+      return (await fetch(`${url}/late`, { method: 'POST', headers, body: '{"sent":1}' })).json();
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await late.close();
+    },
+  };
+}
+
+test('is built for the first of its requests, once, and loses no body meanwhile', async () => {
+  await using door = await open();
+  expect(await door.get('/other')).toBe('at once');
+  expect(door.builds).toEqual([]);
+  expect(await Promise.all([door.post(), door.post()])).toEqual([{ late: { sent: 1 } }, { late: { sent: 1 } }]);
+  expect(door.builds).toEqual(['built']);
+});
+
+test('that could not be built ends the request, says why, and is tried again', async () => {
+  await using door = await open('failed');
+  await expect(door.post()).rejects.toThrow('fetch failed');
+  expect(door.log.join('')).toContain('no such file');
+  expect(await door.post()).toEqual({ late: { sent: 1 } });
+});
