@@ -3,7 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { constants, Script } from 'node:vm';
+
+/** In percent of what lives. Where a machine has memory, V8 otherwise lets the heap grow up to fourfold before it collects. */
+const HEAP_GROWTH = 70;
 
 export class Bundle {
   #folder;
@@ -11,6 +15,7 @@ export class Bundle {
   #chunks = new Map();
 
   constructor(folder) {
+    setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH}`);
     this.#folder = folder;
     this.#require = createRequire(join(folder, 'main.cjs'));
   }
