@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { fillDirectory } from '../support/database.ts';
 import { TEST_ENV } from '../support/facteur.ts';
-import { temporaryFolder } from '../support/facteur-process.ts';
+import { QUICK_ENGINE, temporaryFolder } from '../support/facteur-process.ts';
 
 // As with `facteur … | head -1`: whoever read the output has gone.
 
@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 function facteur(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  const child = spawn(process.execPath, [EXECUTABLE, ...args], {
+  const child = spawn(process.execPath, [...QUICK_ENGINE, EXECUTABLE, ...args], {
     env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -13,6 +13,12 @@ const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 /** An embedded Postgres boots in the child, on a machine that may be busy with others. */
 const READY_MS = 120_000;
 
+/**
+ * For a process with an embedded Postgres that lives for seconds: to optimize the engine's WebAssembly takes longer than
+ * that process ever saves by it.
+ */
+export const QUICK_ENGINE: readonly string[] = ['--liftoff-only'];
+
 export interface ProcessOptions {
   /** Laid over the test's configuration; FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG belong here. */
   readonly env: Environment;
@@ -40,7 +46,7 @@ export class FacteurProcess {
 
   constructor({ env, args = ['serve'], executable = EXECUTABLE, enter = '/dev/null' }: ProcessOptions) {
     const command = 'echo $$ > "$0" && exec "$@"';
-    this.#child = spawn('/bin/sh', ['-c', command, enter, process.execPath, executable, ...args], {
+    this.#child = spawn('/bin/sh', ['-c', command, enter, process.execPath, ...QUICK_ENGINE, executable, ...args], {
       // Only PATH and the like: any other variable of the developer's could configure it.
       env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

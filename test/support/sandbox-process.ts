@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { vi } from 'vitest';
+import { QUICK_ENGINE } from './facteur-process.ts';
 
 /** An embedded Postgres boots in its facteur, on a machine that may be busy with others. */
 const PATIENCE_MS = 300_000;
@@ -16,7 +17,7 @@ export class SandboxProcess {
   #read = 0;
 
   constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, [EXECUTABLE, 'sandbox', '--port', '0', ...args], {
+    this.#child = spawn(process.execPath, [...QUICK_ENGINE, EXECUTABLE, 'sandbox', '--port', '0', ...args], {
       env: { PATH: process.env['PATH'] },
       stdio: ['pipe', 'pipe', 'pipe'],
       // With the facteur that it starts, so that neither is left behind.

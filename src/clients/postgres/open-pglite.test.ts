@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { describeDatabase } from '../../../test/support/database-contract.ts';
 import { createTestDatabase } from '../../../test/support/database.ts';
+import { QUICK_ENGINE } from '../../../test/support/facteur-process.ts';
 import type { Database } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { openDatabase } from './open-database.ts';
@@ -86,11 +87,11 @@ test('statements wait for the one connection, also behind a long transaction', a
 
 // In a process of its own: an engine that spins in WebAssembly can only be killed.
 test('closing after a failed statement ends, however soon it is', async () => {
-  const module = new URL('open-pglite.ts', import.meta.url).href;
+  const module = new URL('../../../test/support/database.ts', import.meta.url).href;
   const script = `
-    const { openPglite } = await import(${JSON.stringify(module)});
+    const { createTestDatabase } = await import(${JSON.stringify(module)});
     for (let turns = 6; turns <= 9; turns += 1) {
-      const db = await openPglite({ pid: process.pid, onLost: () => undefined });
+      const { db } = await createTestDatabase({ migrated: false });
       await db.query({ name: 'absent', text: 'SELECT FROM absent WHERE id = $1', values: [1] }).catch(() => undefined);
       for (let turn = 0; turn < turns; turn += 1) {
         await undefined;
@@ -98,7 +99,7 @@ test('closing after a failed statement ends, however soon it is', async () => {
       await db.close();
     }
     process.stdout.write('closed');`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+  const child = spawn(process.execPath, [...QUICK_ENGINE, '--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const said: string[] = [];
