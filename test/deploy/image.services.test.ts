@@ -109,7 +109,7 @@ describe('what the image holds', () => {
       import { readFileSync } from 'node:fs';
       import { Script } from 'node:vm';
       import { Bundle } from '../bin/bundle.js';
-      void new Bundle('.');
+      void new Bundle(process.cwd());
       const { cachedDataRejected } = new Script(readFileSync('main.cjs', 'latin1'), { cachedData: readFileSync('main.cjs.code') });
       console.log(cachedDataRejected);`;
     const { stdout } = spawnSync(join(folder, 'node'), ['--input-type=module', '--eval', load], {
