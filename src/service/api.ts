@@ -14,11 +14,11 @@ import type { ApiDeps } from '../entry/api/deps.ts';
 import { ApiProblem } from '../entry/api/problem.ts';
 import type { ApiDoor } from '../entry/api/register.ts';
 import { API_ROUTES } from '../entry/api/routes.ts';
-import { ReportEvents } from '../entry/api/report-events.ts';
+import type { ReportEvents } from '../entry/api/report-events.ts';
 import { RunRate } from '../entry/api/run-rate.ts';
 import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
 import type { Embedder } from '../knowledge/embed.ts';
-import { ReflectionEvents } from '../knowledge/reflection-events.ts';
+import type { ReflectionEvents } from '../knowledge/reflection-events.ts';
 import { createKnowledge } from '../knowledge/reflections.ts';
 import { runStanding } from '../ledger/find-runs.ts';
 
@@ -33,6 +33,9 @@ interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSo
   readonly dispatch: Dispatch;
   readonly changes: ChangeFeed;
   readonly embedder: Embedder;
+  /** Made at the start: a counter is zero, and not absent, before its first event. */
+  readonly reported: ReportEvents;
+  readonly reviewed: ReflectionEvents;
 }
 
 /** `/v1`, wired. */
@@ -43,7 +46,7 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
     codex,
     knowledge: { feedback, reviewers },
   } = config;
-  const { clock, newId, gate, db, dispatch, changes, wakes, rules, embedder } = parts;
+  const { clock, newId, gate, db, dispatch, changes, wakes, rules, embedder, reported, reviewed } = parts;
   return {
     routes: API_ROUTES,
     whoCalls: callerCheck({ apiTokens: server.apiTokens, verifyRunToken: runTokenCheck(server, parts) }),
@@ -58,11 +61,11 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
       knowledge: createKnowledge({
         db,
         embedder,
-        events: new ReflectionEvents(),
+        events: reviewed,
         reviewing: reviewers.length > 0 ? wakes : undefined,
       }),
       feedback,
-      reported: new ReportEvents(),
+      reported,
       rules,
       argo,
       workflows: parts.workflows,

@@ -10,10 +10,12 @@ import type { DispatchEvents } from '../dispatch/dispatch-events.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { ChangeFeed } from '../entry/api/change-feed.ts';
 import { accountTokenCheck } from '../entry/http/account-tokens.ts';
+import { ReportEvents } from '../entry/api/report-events.ts';
 import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
 import type { HttpDeps } from '../entry/http/deps.ts';
 import type { InteractionsRoute } from '../entry/http/interactions-route.ts';
 import { createKafkaEvents } from '../entry/kafka/kafka-events.ts';
+import { ReflectionEvents } from '../knowledge/reflection-events.ts';
 import { keepDeadLetter } from '../ledger/unprocessed.ts';
 import type { Clients } from './clients.ts';
 import type { AppContext } from './context.ts';
@@ -46,6 +48,7 @@ const INTERACTIONS_ROOM: BodyRoom = { bytes: 8 * 2 ** 20, requests: 250 };
 export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): HttpDeps {
   const { config, context, clients, gate, db, dispatch, changes, events, catalogue, wakes } = parts;
   const { maxBodyBytes, intakeTokens } = config.server;
+  const counted = { reported: new ReportEvents(), reviewed: new ReflectionEvents() };
   return {
     logger: context.logger,
     clock: context.clock,
@@ -75,6 +78,7 @@ export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): Ht
         changes,
         wakes,
         embedder: clients.embedder,
+        ...counted,
         rules: catalogue.rules,
       }),
     ...(context.scrape === undefined ? {} : { scrape: context.scrape }),
