@@ -85,6 +85,20 @@ test('statements wait for the one connection, also behind a long transaction', a
   await close();
 });
 
+test('whoever begins or stops to listen takes no answer from a statement', async () => {
+  const { db, close } = await createTestDatabase({ migrated: false });
+  for (let ticks = 0; ticks < 20; ticks += 1) {
+    const asked = db.query({ text: 'SELECT $1::int AS given', values: [ticks] });
+    for (let tick = 0; tick < ticks; tick += 1) {
+      await new Promise((resolve) => process.nextTick(resolve));
+    }
+    const listener = await db.listen('channel', () => undefined);
+    await listener.close();
+    expect((await asked).rows).toEqual([{ given: ticks }]);
+  }
+  await close();
+});
+
 // In a process of its own: an engine that spins in WebAssembly can only be killed.
 test('closing after a failed statement ends, however soon it is', async () => {
   const module = new URL('../../../test/support/database.ts', import.meta.url).href;

@@ -104,7 +104,7 @@ function connectionPool(lite: PGlite, unfinished: Set<Promise<void>>): Pool {
     connectionTimeoutMillis: WAIT_MS,
     Client: class extends Client {
       constructor() {
-        super(createPgConfig(lite));
+        super(createPgConfig(gathering(lite)));
         const { connection } = this;
         const end = connection.end.bind(connection);
         connection.end = () => {
@@ -122,4 +122,26 @@ function connectionPool(lite: PGlite, unfinished: Set<Promise<void>>): Pool {
       client.query('ROLLBACK; DEALLOCATE ALL', done);
     },
   });
+}
+
+/** The messages of `pg` that no answer is due for before one of the others follows: Parse, Bind, Describe, Execute, Close. */
+const UNANSWERED: ReadonlySet<number | undefined> = new Set(Buffer.from('PBDEC'));
+
+/**
+ * The engine for one client, with the messages of a statement handed over together, as one write to a server would. One by
+ * one, each of them costs a turn of the engine and of its queue, which take longer than most statements.
+ */
+function gathering(lite: PGlite): PGlite {
+  const waiting: Uint8Array[] = [];
+  const execProtocolStream: PGlite['execProtocolStream'] = async (message, options) => {
+    waiting.push(message);
+    if (UNANSWERED.has(message[0])) {
+      return [];
+    }
+    const together = Buffer.concat(waiting.splice(0));
+    // A LISTEN or UNLISTEN of the engine's own would come between these messages, or take their answer.
+    return lite.runExclusive(() => lite.execProtocolStream(together, options));
+  };
+  // All that the adapter uses of an engine.
+  return { waitReady: lite.waitReady, execProtocolStream } as unknown as PGlite;
 }
