@@ -66,6 +66,10 @@ async function reads(ask: (explained: Queryable) => Promise<unknown>): Promise<{
   return { nodes, rows };
 }
 
+/** Whether a table is read whole; that of the runs that are not over is as small as they are few. */
+const readsTable = (nodes: readonly string[]): boolean =>
+  nodes.some((node) => node.startsWith('Seq Scan') && node !== 'Seq Scan open_runs');
+
 const FILTERS: readonly [string, RunFilter][] = [
   ['all', { limit: 50 }],
   ['live ones', { limit: 50, states: ['queued', 'submitted', 'running'] }],
@@ -87,7 +91,7 @@ test('no list of runs, on no page, reads more than it has to, and none reads the
   for (const [what, filter] of FILTERS) {
     for (const before of [undefined, middle]) {
       const read = await reads((explained) => listRuns(explained, { ...filter, before }));
-      const judged = [what, read.nodes.includes('Seq Scan runs'), Math.max(READ_AT_MOST, read.rows)];
+      const judged = [what, readsTable(read.nodes), Math.max(READ_AT_MOST, read.rows)];
       expect(judged).toEqual([what, false, READ_AT_MOST]);
     }
   }
@@ -97,14 +101,11 @@ test('no list of runs, on no page, reads more than it has to, and none reads the
     (explained: Queryable) => listRunEvents(explained, middle ?? ''),
   ]) {
     const read = await reads(ask);
-    expect([read.nodes.includes('Seq Scan runs'), Math.max(4, read.rows)]).toEqual([false, 4]);
+    expect([readsTable(read.nodes), Math.max(4, read.rows)]).toEqual([false, 4]);
   }
   for (const filter of [{ text: 'nothing' }, { door: 'discord' }, { text: 'nothing', command: 'deploy' }]) {
     const read = await reads((explained) => listRuns(explained, { ...filter, limit: 50 }));
     // As leaves and once more as what was searched.
-    expect([read.nodes.includes('Seq Scan runs'), Math.max(2 * SEARCHED_RUNS, read.rows)]).toEqual([
-      false,
-      2 * SEARCHED_RUNS,
-    ]);
+    expect([readsTable(read.nodes), Math.max(2 * SEARCHED_RUNS, read.rows)]).toEqual([false, 2 * SEARCHED_RUNS]);
   }
 });
