@@ -1,5 +1,3 @@
-import { setTimeout as pauseFor } from 'node:timers/promises';
-
 /** Time as it passes, injected so that tests need not wait for it. */
 export interface Timer {
   /** Milliseconds, always growing. */
@@ -40,11 +38,5 @@ export const systemTimer: Timer = {
 
 /** Waits until the time has passed or the signal fires; never rejects. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await pauseFor(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) {
-      throw error;
-    }
-  }
+  await systemTimer.sleep(ms, signal).catch(() => undefined);
 }
