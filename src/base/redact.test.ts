@@ -7,6 +7,10 @@ test.each([
   ['connect postgres://facteur:hunter2@db:5432/kb failed', 'connect postgres://facteur:***@db:5432/kb failed'],
   ['postgres://facteur:hunter@2@db:5432/kb', 'postgres://facteur:***@db:5432/kb'],
   ['redis://:hunter2@cache:6379', 'redis://:***@cache:6379'],
+  ['clone https://ghp_0123456789@github.com/a/b', 'clone https://***@github.com/a/b'],
+  ['clone https://ghp_0123456789:x-oauth-basic@github.com/a/b', 'clone https://***@github.com/a/b'],
+  ['HTTPS://a@b@host/c https://example.org?to=a@b', 'HTTPS://***@host/c https://example.org?to=a@b'],
+  ['postgres://facteur@db/kb', 'postgres://facteur@db/kb'],
   ['header Authorization: Bearer abcdefgh12345', 'header Authorization: Bearer ***'],
   ['Bot MTIzNDU2.abc.def-ghi sent', 'Bot *** sent'],
   [

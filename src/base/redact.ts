@@ -24,8 +24,8 @@ const MAY_HOLD_CREDENTIAL = /:\/\/|[Bb]earer|Bot|eyJ|\/interactions\/|\/webhooks
 const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]{10,}\.[\w-]{10})([\w-]*?)\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}/g;
 
 /**
- * The text without anything that looks like a credential: the password in a URL, a bearer token, a JWT, and the
- * interaction or webhook token in the path of Discord's URLs. The end of an overlong text is cut.
+ * The text without anything that looks like a credential: the password in a URL, of an HTTP server all before the
+ * host, a bearer token, a JWT, and the interaction or webhook token in the path of Discord's URLs. The end of an overlong text is cut.
  */
 export function redactText(text: string): string {
   const scanned = cut(text, MAX_SCANNED);
@@ -34,6 +34,8 @@ export function redactText(text: string): string {
   }
   return scanned
     .replaceAll(/(:\/\/[^\s:@/]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
+    // Of an HTTP server also the name: Git hosts take a token there.
+    .replaceAll(/(https?:\/\/)[^\s/?#]+@/gi, `$1${HIDDEN}@`)
     .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
     .replaceAll(JWT, `$1${HIDDEN}`)
     .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`);
