@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fastify } from 'fastify';
+import { fastify, type FastifyInstance } from 'fastify';
 import { expect, test } from 'vitest';
 import { createLogger } from '../../base/logger.ts';
 import { LateApp } from './late-app.ts';
@@ -55,4 +55,26 @@ test('that could not be built ends the request, says why, and is tried again', a
   await expect(door.post()).rejects.toThrow('fetch failed');
   expect(door.log.join('')).toContain('no such file');
   expect(await door.post()).toEqual({ late: { sent: 1 } });
+});
+
+test('can be closed while it fails to be built', async () => {
+  const begun = Promise.withResolvers<void>();
+  const build = Promise.withResolvers<FastifyInstance>();
+  const late = new LateApp(
+    async () => {
+      begun.resolve();
+      return build.promise;
+    },
+    createLogger('info', { write: () => undefined }),
+  );
+  const server = createServer();
+  late.take(server, /^\/late$/);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const answer = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/late`);
+  await begun.promise;
+  const closed = late.close();
+  build.reject(new Error('no such file'));
+  await closed;
+  await expect(answer).rejects.toThrow('fetch failed');
+  server.close();
 });

@@ -28,7 +28,9 @@ export class LateApp {
   }
 
   async close(): Promise<void> {
-    await (await this.#built)?.close();
+    // Whoever asked for a build that fails says so.
+    const app = await this.#built?.catch(() => undefined);
+    await app?.close();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
