@@ -32,13 +32,15 @@ export function redactText(text: string): string {
   if (!MAY_HOLD_CREDENTIAL.test(scanned)) {
     return scanned;
   }
-  return scanned
-    .replaceAll(/(:\/\/[^\s:@/]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
-    // Of an HTTP server also the name: Git hosts take a token there.
-    .replaceAll(/(https?:\/\/)[^\s/?#]+@/gi, `$1${HIDDEN}@`)
-    .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
-    .replaceAll(JWT, `$1${HIDDEN}`)
-    .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`);
+  return (
+    scanned
+      .replaceAll(/(:\/\/[^\s:@/]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
+      // Of an HTTP server also the name: Git hosts take a token there.
+      .replaceAll(/(https?:\/\/)[^\s/?#]+@/gi, `$1${HIDDEN}@`)
+      .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
+      .replaceAll(JWT, `$1${HIDDEN}`)
+      .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`)
+  );
 }
 
 /** As {@link redactText}, and short enough for a line of a log. */
