@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { argoFault } from './argo-text.ts';
 import { commandText, shorten } from './command-text.ts';
 import type { ModalField, OptionDefinition } from './command.ts';
@@ -134,7 +134,7 @@ function isPlain(value: string): boolean {
 
 /** By its text and not by its place: a choice of an earlier template must never mean another value of the present one. */
 function digest(value: string): string {
-  return createHash('sha256').update(value).digest('hex').slice(0, 16);
+  return hash('sha256', value).slice(0, 16);
 }
 
 function uniqueLabel(value: string, taken: ReadonlySet<string>): string {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const SUFFIX_LENGTH = 6;
 /** A workflow's name becomes a label value on its pods, so it must fit one: Kubernetes allows 63 characters. */
@@ -27,7 +27,7 @@ export function workflowName(prefix: string, acceptedAt: Date, deliveryId: strin
   const date = iso.slice(0, 10).replaceAll('-', '');
   const time = iso.slice(11, 19).replaceAll(':', '');
   const source = salt === 0 ? deliveryId : `${deliveryId}\n${salt}`;
-  const suffix = BigInt(`0x${createHash('sha256').update(source).digest('hex')}`)
+  const suffix = BigInt(`0x${hash('sha256', source)}`)
     .toString(36)
     .slice(-SUFFIX_LENGTH);
   const tail = `-${date}-${time}-${suffix}`;
@@ -40,7 +40,7 @@ export function workflowName(prefix: string, acceptedAt: Date, deliveryId: strin
 
 /** The value of the delivery label: first 32 hex digits of sha256(delivery id). */
 export function deliveryLabel(deliveryId: string): string {
-  return createHash('sha256').update(deliveryId).digest('hex').slice(0, 32);
+  return hash('sha256', deliveryId).slice(0, 32);
 }
 
 /** Text made safe for a Kubernetes label value: at most 63 of letters, digits, `-_.`, beginning and ending with one of the first two. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isRecord } from '../base/json.ts';
 import { templateOf } from '../clients/argo/stored-template.ts';
 import { readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
@@ -80,7 +80,7 @@ function waiting(node: WorkflowNode, status: Json): Waiting {
   const startedAt = stringOf(node.raw['startedAt']);
   const fields = fieldsOf(node.raw);
   return {
-    key: createHash('sha256').update(`${node.id} ${startedAt}`).digest('hex').slice(0, 16),
+    key: hash('sha256', `${node.id} ${startedAt}`).slice(0, 16),
     kind: 'node',
     nodeId: node.id,
     node: cut(node.displayName, MAX_NAME),

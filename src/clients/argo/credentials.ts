@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import type { EgressProxies } from '../../config/egress-proxy.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
@@ -116,7 +116,7 @@ class CachedAccess implements ClusterAccess {
 }
 
 function fingerprintOf(value: SelectedContext | Connection): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+  return hash('sha256', JSON.stringify(value));
 }
 
 async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { FacteurError } from '../../base/errors.ts';
 
@@ -47,7 +47,7 @@ export function parseMigration(name: string, text: string): Migration {
     version: Number(name.slice(0, 6)),
     name,
     sql,
-    sha256: createHash('sha256').update(sql).digest('hex'),
+    sha256: hash('sha256', sql),
     transactional: !marks.includes('no-transaction'),
     breaking: marks.includes('breaking'),
   };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isRecord } from '../../base/json.ts';
 import type { Fields } from './json-fields.ts';
 import type { TemplateObject } from './templates.ts';
@@ -19,16 +19,16 @@ export function specHash({ spec, annotations }: Pick<TemplateObject, 'spec' | 'a
   const texts = REACH.map((name) => [name, annotations[`${PREFIX}${name}`]] as const);
   const reach = texts.filter(([, text]) => typeof text === 'string');
   const reviewed = reach.length === 0 ? { spec } : { spec, annotations: Object.fromEntries(reach) };
-  return `sha256:${createHash('sha256').update(canonicalJson(reviewed)).digest('hex')}`;
+  return `sha256:${hash('sha256', canonicalJson(reviewed))}`;
 }
 
 /** `none`: nobody reviewed it. `outdated`: it changed since, or the reviewer gives no name and reason. */
 export function reviewOf(object: TemplateObject): 'none' | 'valid' | 'outdated' {
-  const { [REVIEWED]: by, [REVIEWED_SPEC]: hash } = object.annotations;
-  if (by === undefined && hash === undefined) {
+  const { [REVIEWED]: by, [REVIEWED_SPEC]: of } = object.annotations;
+  if (by === undefined && of === undefined) {
     return 'none';
   }
-  return typeof by === 'string' && /\S\s*:\s*\S/.test(by) && hash === specHash(object) ? 'valid' : 'outdated';
+  return typeof by === 'string' && /\S\s*:\s*\S/.test(by) && of === specHash(object) ? 'valid' : 'outdated';
 }
 
 /** JSON with sorted keys and without `null`. What is nested too deeply for that is never accepted, reviewed or not. */

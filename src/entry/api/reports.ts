@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { listRunEvents, readRun } from '../../ledger/find-runs.ts';
 import {
@@ -340,5 +340,5 @@ export async function requireRun(db: ApiDeps['db'], runId: string, caller: Calle
 }
 
 function checksumOf(value: object): string {
-  return `sha256:${createHash('sha256').update(JSON.stringify(value)).digest('hex')}`;
+  return `sha256:${hash('sha256', JSON.stringify(value))}`;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ObservableResult } from '@opentelemetry/api';
 import { errorMessage } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -141,7 +141,7 @@ export class CommandRegistrar {
     const { db, logger, guildId: onlyGuild } = this.#deps;
     const guildId = scope.guildId === '' ? undefined : scope.guildId;
     const wanted = registrationsIn(snapshot.commands, guildId, guildId === onlyGuild);
-    const sha256 = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
+    const sha256 = hash('sha256', JSON.stringify(wanted));
     const last = await findCommandSync(db, scope);
     const count = (problem: string): void => {
       this.#registered.set(scope.guildId, wanted.length - (problem === '' ? 0 : problem.split('; ').length));

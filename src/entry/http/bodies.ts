@@ -155,7 +155,7 @@ async function read(request: IncomingMessage, maxBytes: number, take: Take, late
     return await promise;
   } finally {
     // Discards the rest of the body.
-    request.off('data', onData).off('end', onEnd);
+    request.off('data', onData).off('end', onEnd).off('close', onClose);
     request.resume();
   }
 }
