@@ -88,7 +88,7 @@ describe('a built folder', () => {
     const dist = join(out, 'dist');
     const chunks = readdirSync(dist).filter((name) => name.endsWith('.cjs'));
     expect(chunks).toContain('main.cjs');
-    // In a process of its own, since V8 accepts only what was saved under the flags that the bundle sets.
+    // In a process of its own, since V8 accepts only what was saved under the same flags.
     const look = `
       import { readFileSync } from 'node:fs';
       import { Script } from 'node:vm';

@@ -104,7 +104,7 @@ describe('what the image holds', () => {
 
   test('its compiled code is what its Node takes', () => {
     const dist = join(folder, 'app/dist');
-    // With the flags that the loader sets: V8 takes code that was compiled with the same ones.
+    // With the flags of a start: V8 takes code that was compiled with the same ones.
     const load = `
       import { readFileSync } from 'node:fs';
       import { Script } from 'node:vm';
