@@ -21,6 +21,16 @@ const CHUNKS = [
   { name: 'service', test: /src\/cli\/(serve|start-service)\.ts$/, priority: 1 },
 ];
 
+/** What packages load at once, although facteur needs it late or never: the modules of HTTP/2, over 5 ms. */
+const LATE = [
+  {
+    file: /undici\/lib\/dispatcher\/client\.js$/,
+    from: "const connectH2 = require('./client-h2.js')",
+    to: "const connectH2 = (...args) => require('./client-h2.js')(...args)",
+  },
+  { file: /fastify\/lib\/server\.js$/, from: "const http2 = require('node:http2')", to: 'const http2 = undefined' },
+] as const;
+
 /** What bundled code reads from beside itself: the Kafka client its checksums and compression. */
 const FILES_BESIDE_CHUNKS = ['node_modules/@platformatic/wasm-utils/dist/native.wasm'];
 
@@ -45,6 +55,7 @@ async function bundle(root: string, dir: string): Promise<void> {
     platform: 'node',
     external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
+    plugins: [{ name: 'late', transform: { filter: { id: LATE.map(({ file }) => file) }, handler: loadLate } }],
     // All chunks lie flat beside main.cjs: `new URL('../migrations/', import.meta.url)` is right from each of them,
     // and from src/main.ts.
     output: {
@@ -64,6 +75,15 @@ async function bundle(root: string, dir: string): Promise<void> {
     // Otherwise V8 compiles every module of a package whenever its chunk is loaded, wanted or not.
     optimization: { pifeForModuleWrappers: false },
   });
+}
+
+/** @throws Error when a package no longer loads it as it did */
+function loadLate(code: string, id: string): { code: string; map: null } {
+  const { from = '', to = '' } = LATE.find(({ file }) => file.test(id)) ?? {};
+  if (!code.includes(from)) {
+    throw new Error(`${id} has no more: ${from}`);
+  }
+  return { code: code.replace(from, to), map: null };
 }
 
 /** @throws Error when V8 would not keep a chunk with a byte per character, as `bin/bundle.js` reads it */

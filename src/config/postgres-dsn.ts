@@ -224,7 +224,8 @@ function fromUrl(dsn: string): Map<string, string> {
 
 /** `host`, `host:5432`, `[::1]:5432` or `::1`. */
 function hostAndPort(text: string): [string, string] {
-  if (isIPv6(text)) {
+  // Node needs 10 ms for its first look at what may be an IPv6 address.
+  if (/:.*:/.test(text) && isIPv6(text)) {
     return [text, ''];
   }
   const [, address, name = '', port = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(text) ?? [];

@@ -1,12 +1,5 @@
-import {
-  brotliCompressSync,
-  brotliDecompressSync,
-  constants,
-  gunzipSync,
-  gzipSync,
-  zstdCompressSync,
-  zstdDecompressSync,
-} from 'node:zlib';
+import { createRequire } from 'node:module';
+import type * as Zlib from 'node:zlib';
 import { isRecord } from '../../base/json.ts';
 
 /** Decompression happens on the event loop; larger nodes are skipped, and the workflow's own message has to do. */
@@ -18,6 +11,11 @@ const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** Loaded with the first packed nodes: every start would spend 6 ms on it. */
+function zlib(): typeof Zlib {
+  return createRequire(import.meta.url)('node:zlib') as typeof Zlib;
+}
 
 /** One node of a workflow, with the fields that say how the work hangs together. Anything that is absent is empty. */
 export interface WorkflowNode {
@@ -76,6 +74,7 @@ export function unpackNodes(packed: string): Json | undefined {
 
 /** Packs nodes with the algorithm of `like`, since an older controller may know no other. */
 export function packNodes(nodes: Json, like: string): string {
+  const { brotliCompressSync, gzipSync, zstdCompressSync } = zlib();
   const pack = { zstd: zstdCompressSync, gzip: gzipSync, brotli: brotliCompressSync }[
     algorithmOf(Buffer.from(like, 'base64'))
   ];
@@ -91,6 +90,7 @@ function algorithmOf(packed: Buffer): 'zstd' | 'gzip' | 'brotli' {
 }
 
 function unpack(packed: Buffer): Buffer {
+  const { brotliDecompressSync, constants, gunzipSync, zstdDecompressSync } = zlib();
   const bounds = { maxOutputLength: MAX_UNPACKED_BYTES };
   switch (algorithmOf(packed)) {
     case 'zstd':
