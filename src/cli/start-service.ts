@@ -1,5 +1,6 @@
 import type { App } from '../service/app.ts';
 import { bothSinks, createLogger, type Logger, type LogSink } from '../base/logger.ts';
+import { pause } from '../base/timer.ts';
 import { readableLog } from '../base/readable-log.ts';
 import type { BuildVersion } from './build-version.ts';
 import { EVERYTHING, type Config } from '../config/config.ts';
@@ -7,8 +8,11 @@ import type { CliIo } from './io.ts';
 import { processContext } from './process-context.ts';
 import { isConsumerEnabled, readConfig } from './read-config.ts';
 import type { ServeRequest } from './serve.ts';
+import type { AppContext } from '../service/context.ts';
 import { startTraced } from '../service/traced-app.ts';
 import { CONSUME_ROLES, ROLES, SERVE_ROLES, type Role } from '../service/roles.ts';
+
+const LINT_AFTER_MS = 2_000;
 
 /** Starts the roles of `serve` as the configuration says. */
 export async function serve(io: CliIo, { configPath, only }: ServeRequest, build: BuildVersion): Promise<App> {
@@ -20,12 +24,23 @@ export async function serve(io: CliIo, { configPath, only }: ServeRequest, build
   }
   const app = await startOnTerminal(io, config, build, roles);
   if (roles.includes('submit')) {
-    // Only listening is urgent. Its own client, since it may outlive the first seconds of a cluster that does not answer.
-    void import('../service/lint-configured.ts').then(async ({ lintConfigured }) =>
-      lintConfigured(config, processContext(io, { ...build, logger }), io.signal),
-    );
+    // Its own client, since it may outlive the first seconds of a cluster that does not answer.
+    void lintLater(app, config, processContext(io, { ...build, logger }), io.signal);
   }
   return app;
+}
+
+/** Only the first requests are urgent. A facteur that never gets ready says why itself. */
+async function lintLater(app: App, config: Config, context: AppContext, signal: AbortSignal): Promise<void> {
+  const [{ status }] = await Promise.allSettled([app.ready]);
+  if (status === 'rejected') {
+    return;
+  }
+  await pause(LINT_AFTER_MS, signal);
+  if (!signal.aborted) {
+    const { lintConfigured } = await import('../service/lint-configured.ts');
+    await lintConfigured(config, context, signal);
+  }
 }
 
 /** Like `serve`, with Kafka as the door instead of HTTP; undefined if the configuration does not enable it. */

@@ -54,7 +54,7 @@ function followUpsOf(
 const DRAIN_MS = 15_000;
 
 /**
- * Starts facteur. Everything is built before anything connects; then it listens, and migrates the database behind a gate
+ * Starts facteur. Everything is built before anything but Postgres is asked; then it listens, and migrates the database behind a gate
  * at the doors: a slow or absent Postgres is an unready pod rather than a crashing one. It ends in reverse.
  *
  * @throws FacteurError when the address cannot be listened on, or no cluster can be found
@@ -71,6 +71,8 @@ export async function startApp(
   const clients = await openClients(config, context, roles);
   const { argo, sessions } = clients;
   const db = openLedger(config, context);
+  // Connecting takes a while, during which the rest is built; the migration finds out whether it works.
+  void db.query({ text: 'SELECT 1' }).catch(() => undefined);
   const catalogue = new CommandCatalogue(config, logger, needsTemplates(config, roles, clients));
   const workers = createWorkers({ config, context, roles, clients, db, urgent, rules: catalogue.rules });
   const templates = followTemplates(config, context, { roles, clients, catalogue });

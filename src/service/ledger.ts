@@ -24,8 +24,7 @@ export function migrateLedger(db: Database, context: AppContext, signal: AbortSi
   const onWait = (): void => logger.info({}, 'waiting for another process that is migrating the database');
   return whenReachable(
     async () => {
-      // The first connection is made while the files are read.
-      const [migrations] = await Promise.all([loadMigrations(migrationsDir), db.ping()]);
+      const migrations = await loadMigrations(migrationsDir);
       for (const { name } of await migrate(db, migrations, { signal, onWait })) {
         logger.info({ migration: name }, 'migration applied');
       }
