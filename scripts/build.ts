@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { build } from 'rolldown';
 import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
+import { descriptorsAsJson } from './descriptors.ts';
 import { postCodexTask, postEvent, startProduction } from './production.ts';
 
 /** Not bundled: they find their own WebAssembly and data files beside their code. They depend on nothing themselves. */
@@ -59,7 +60,10 @@ async function bundle(root: string, dir: string): Promise<void> {
     platform: 'node',
     external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
-    plugins: [{ name: 'late', transform: { filter: { id: LATE.map(({ file }) => file) }, handler: loadLate } }],
+    plugins: [
+      { name: 'late', transform: { filter: { id: LATE.map(({ file }) => file) }, handler: loadLate } },
+      descriptorsAsJson,
+    ],
     // All chunks lie flat beside main.cjs: `new URL('../migrations/', import.meta.url)` is right from each of them,
     // and from src/main.ts.
     output: {
