@@ -10,6 +10,7 @@ import { database, test } from '../../test/support/ledger-fixture.ts';
 
 const USUAL: RecorderLimits = {
   statements: 1,
+  patienceMs: 50,
   runs: 64,
   characters: 100_000,
   waitMs: 5000,
@@ -136,7 +137,8 @@ test('no caller waits forever for a hung database', async () => {
   db.faults.before = () => held.promise;
   const first = recorder.record(newRun(), true);
   const second = recorder.record(newRun(), true);
-  await timer.pass(5_000);
+  await timer.pass(50);
+  await timer.pass(4_950);
   await expect(second).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
   held.resolve(undefined);
   await first;
@@ -210,18 +212,26 @@ test('when the database goes away while they are recorded one by one, the others
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
 });
 
-test('no run waits while a statement is free', async () => {
-  const db = faultyDatabase(database.db);
+test('runs wait for the statement in flight, but not long for one that hangs', async () => {
+  const { db, recorder, statements, timer } = setUp({ statements: 3 });
   const held = Promise.withResolvers<undefined>();
-  let begun = 0;
-  db.faults.before = () => {
-    begun += 1;
+  db.faults.before = (name) => {
+    statements.push(name);
     return held.promise;
   };
-  const recorder = createRunRecorder(db, new TurnableTimer(), { ...USUAL, statements: 3 });
-  const receipts = Array.from({ length: 5 }, () => recorder.record(newRun(), true));
-  await vi.waitFor(() => expect(begun).toBe(3));
+  const receipts: Promise<unknown>[] = [];
+  for (const [before, after] of [
+    [1, 2],
+    [2, 3],
+    [3, 3],
+  ] as const) {
+    receipts.push(...[1, 2, 3].map(() => recorder.record(newRun(), true)));
+    timer.advance(49);
+    await vi.waitFor(() => expect(statements).toHaveLength(before));
+    await timer.pass(1);
+    await vi.waitFor(() => expect(statements).toHaveLength(after));
+  }
   held.resolve(undefined);
   await Promise.all(receipts);
-  expect(begun).toBe(4);
+  expect(await countRuns(database.db, 'queued')).toBe(9);
 });

@@ -28,8 +28,10 @@ interface Waiting extends RecordRequest {
 }
 
 export interface RecorderLimits {
-  /** Maximum number of statements in flight: while some wait for the disk, others execute. */
+  /** Maximum number of statements in flight. */
   readonly statements: number;
+  /** How long runs wait for a statement in flight until they get another one, in milliseconds. */
+  readonly patienceMs: number;
   /** Runs in one statement. */
   readonly runs: number;
   /** Characters in one statement; a run that is larger has one of its own. */
@@ -44,6 +46,7 @@ export interface RecorderLimits {
 
 const LIMITS: RecorderLimits = {
   statements: 4,
+  patienceMs: 50,
   runs: 64,
   characters: 2 ** 20,
   waitMs: 5_000,
@@ -55,15 +58,16 @@ const LIMITS: RecorderLimits = {
 const CHOSEN = new Error('the run is chosen');
 
 /**
- * While few runs arrive, each has its own statement and does not wait. If more arrive than statements may be in
- * flight, waiting runs go together: under load each costs less (one flush to disk, one executor start).
+ * A run that arrives alone has its own statement and does not wait. Those that arrive while a statement is in flight go
+ * together in the next one, so that each costs less (one flush to disk, one executor start); the more arrive, the less.
+ * A statement that hangs, on a lock or a dead connection, does not hold up the others: soon they get another one.
  */
 export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLimits = LIMITS): RunRecorder {
   let waiting: Waiting[] = [];
   let underWay = 0;
 
-  const next = (): void => {
-    while (underWay < limits.statements && waiting.length > 0) {
+  const next = (most = 1): void => {
+    while (underWay < most && waiting.length > 0) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
       chosen.forEach(({ turn }) => turn.abort(CHOSEN));
@@ -81,9 +85,11 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
     }
   };
 
-  const expire = async (entry: Waiting): Promise<void> => {
+  const wait = async (entry: Waiting): Promise<void> => {
     try {
-      await timer.sleep(limits.waitMs, entry.turn.signal);
+      await timer.sleep(limits.patienceMs, entry.turn.signal);
+      next(limits.statements);
+      await timer.sleep(limits.waitMs - limits.patienceMs, entry.turn.signal);
     } catch {
       return;
     }
@@ -115,7 +121,7 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
         waiting.push(mine);
         next();
         if (!mine.turn.signal.aborted) {
-          void expire(mine);
+          void wait(mine);
         }
       });
     },

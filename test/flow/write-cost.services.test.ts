@@ -64,8 +64,8 @@ async function deliver(postgres: OwnPostgres, { name, count, atATime }: Load): P
 }
 
 test.each([
-  ['alone', 1, { statements: 2.1, flushes: 1.1, bytes: 7_000 }],
-  ['among-64', 64, { statements: 1.5, flushes: 0.9, bytes: 7_000 }],
+  ['alone', 1, { statements: 1.7, flushes: 1.1, bytes: 7_000 }],
+  ['among-64', 64, { statements: 0.8, flushes: 0.5, bytes: 7_000 }],
 ])('%s, a delivery flushes and writes no more than it did', async (name, atATime, limit) => {
   const postgres = await startOwnPostgres();
   const observer = openTestPostgres(postgres.dsn, { poolSize: 1 });
@@ -79,7 +79,7 @@ test.each([
   const before = await readCost(observer);
   const statements = await deliver(postgres, { name, count: DELIVERIES, atATime });
   const after = await readCost(observer);
-  // One to record and one to mark at most, and those of a start; fewer where deliveries share them.
+  // One to record, a share of one to mark, and those of a start; fewer where deliveries share them.
   expect(statements.length / DELIVERIES).toBeLessThanOrEqual(limit.statements);
   expect((after.flushes - before.flushes) / DELIVERIES).toBeLessThanOrEqual(limit.flushes);
   expect((after.bytes - before.bytes) / DELIVERIES).toBeLessThanOrEqual(limit.bytes);
