@@ -47,6 +47,10 @@ export class SubmitEvents {
     return inSpan(SPANS[aim], { kind: SpanKind.CLIENT, parent, attributes: attributesOf(run) }, async (span) => {
       const outcome = await work();
       this.#attempts.add(1, { aim, state: outcome.state });
+      if (aim === 'create' && outcome.state === 'submitted') {
+        // Here, since the follower may be the first to write it down.
+        this.#latency.record(Math.max(0, this.#clock.now().getTime() - run.acceptedAt.getTime()) / 1000);
+      }
       span.setAttributes({ 'facteur.workflow_name': outcome.workflowName, 'facteur.state': outcome.state });
       if (outcome.reason !== '' && aim === 'create') {
         span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(outcome.reason) });
@@ -58,9 +62,6 @@ export class SubmitEvents {
   /** The run is in another state now. */
   runMoved(run: ClaimedRun, { to, reason }: { readonly to: RunState; readonly reason: string }): void {
     this.#moves.add(1, { from: run.state, to });
-    if (to === 'submitted') {
-      this.#latency.record(Math.max(0, this.#clock.now().getTime() - run.acceptedAt.getTime()) / 1000);
-    }
     this.#logger[MOVE_LEVELS[to] ?? 'info']({ ...idsOf(run), state: to, reason }, 'run moved');
   }
 

@@ -245,3 +245,11 @@ describe('counts of command events', () => {
     ]);
   });
 });
+
+test('the time until a run has its workflow counts, whoever writes it down', async () => {
+  const { scrape } = await startTestTelemetry();
+  const facteur = await startFacteur({ db });
+  facteur.faults.before = (statement) => (statement === 'mark-submitted' ? unavailable() : undefined);
+  expect((await facteur.send(event({}))).body.status).toBe('submitted');
+  expect((await scrape()).split('\n')).toContain('facteur_submit_latency_seconds_count 1');
+});
