@@ -148,14 +148,19 @@ async function read(request: IncomingMessage, maxBytes: number, take: Take, late
   };
   const onEnd = (): void => resolve({ body: gathered.bytes, cut: false });
   const onError = (error: Error): void => reject(Object.assign(error, { statusCode: 400 }));
-  const onClose = (): void => onError(Object.assign(new Error('the client disconnected'), { code: 'ECONNRESET' }));
+  const onClose = (): void => {
+    // It comes with every end, and an error for nobody would cost a stack.
+    if (!request.readableEnded) {
+      onError(Object.assign(new Error('the client disconnected'), { code: 'ECONNRESET' }));
+    }
+  };
   late?.addEventListener('abort', () => reject(late.reason as Error), { once: true });
   request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
   try {
     return await promise;
   } finally {
     // Discards the rest of the body.
-    request.off('data', onData).off('end', onEnd).off('close', onClose);
+    request.off('data', onData).off('end', onEnd);
     request.resume();
   }
 }
