@@ -51,58 +51,69 @@ const number = (): z.ZodNumber => z.number({ error: expected('a number') });
 const oneOf = <const T extends readonly string[]>(...values: T): z.ZodEnum<z.core.util.ToEnum<T[number]>> =>
   z.enum(values, { error: expected(`one of ${values.join(', ')}`) });
 
-const choice = z.strictObject({ name: upTo(100), value: upTo(100) });
+const choice = () => z.strictObject({ name: upTo(100), value: upTo(100) });
 
-const option = z.strictObject({
-  name: optionName(),
-  description: upTo(100),
-  type: oneOf('string', 'integer', 'number', 'boolean').default('string'),
-  required: flag().default(false),
-  format: oneOf('date').optional(),
-  choices: list(z.union([upTo(100), choice]))
-    .max(MAX_CHOICES, `must have at most ${MAX_CHOICES} choices`)
-    .optional(),
-  min: number().optional(),
-  max: number().optional(),
-  min_length: integer(0, MAX_OPTION_LENGTH).optional(),
-  max_length: integer(1, MAX_OPTION_LENGTH).optional(),
-  autocomplete: list(upTo(100)).optional(),
-});
+const option = () =>
+  z.strictObject({
+    name: optionName(),
+    description: upTo(100),
+    type: oneOf('string', 'integer', 'number', 'boolean').default('string'),
+    required: flag().default(false),
+    format: oneOf('date').optional(),
+    choices: list(z.union([upTo(100), choice()]))
+      .max(MAX_CHOICES, `must have at most ${MAX_CHOICES} choices`)
+      .optional(),
+    min: number().optional(),
+    max: number().optional(),
+    min_length: integer(0, MAX_OPTION_LENGTH).optional(),
+    max_length: integer(1, MAX_OPTION_LENGTH).optional(),
+    autocomplete: list(upTo(100)).optional(),
+  });
 
-const field = z.strictObject({
-  name: upTo(100).refine(isParameter, PARAMETER_RULE),
-  label: upTo(45),
-  style: oneOf('short', 'paragraph').default('short'),
-  // As in Discord itself.
-  required: flag().default(true),
-  min_length: integer(0, MAX_FIELD_LENGTH).optional(),
-  max_length: integer(1, MAX_FIELD_LENGTH).optional(),
-  placeholder: upTo(100).optional(),
-});
+const field = () =>
+  z.strictObject({
+    name: upTo(100).refine(isParameter, PARAMETER_RULE),
+    label: upTo(45),
+    style: oneOf('short', 'paragraph').default('short'),
+    // As in Discord itself.
+    required: flag().default(true),
+    min_length: integer(0, MAX_FIELD_LENGTH).optional(),
+    max_length: integer(1, MAX_FIELD_LENGTH).optional(),
+    placeholder: upTo(100).optional(),
+  });
 
-const modal = z.strictObject({
-  title: upTo(45),
-  fields: list(field).min(1, 'must have at least 1 field').max(MAX_FIELDS, `must have at most ${MAX_FIELDS} fields`),
-});
+const modal = () =>
+  z.strictObject({
+    title: upTo(45),
+    fields: list(field())
+      .min(1, 'must have at least 1 field')
+      .max(MAX_FIELDS, `must have at most ${MAX_FIELDS} fields`),
+  });
 
-/** What the file may say about one slash command; the rules between its keys are in `command-rules.ts`. */
-export const COMMAND = z.strictObject({
-  description: upTo(100),
-  options: list(option).max(MAX_OPTIONS, `must have at most ${MAX_OPTIONS} options`).default([]),
-  modal: modal.optional(),
-  namespace: kubernetesName().optional(),
-  workflow_template: kubernetesName().optional(),
-  service_account: kubernetesName().optional(),
-  parameters: parameters().default({}),
-  title_option: upTo(100).optional(),
-  notify: oneOf('author', 'role', 'none').default('none'),
-  quiet: flag().default(false),
-  confirm: flag().default(false),
-  ephemeral: flag().default(false),
-  report: flag().default(true),
-  reflections: flag().default(false),
-});
+const command = () =>
+  z.strictObject({
+    description: upTo(100),
+    options: list(option()).max(MAX_OPTIONS, `must have at most ${MAX_OPTIONS} options`).default([]),
+    modal: modal().optional(),
+    namespace: kubernetesName().optional(),
+    workflow_template: kubernetesName().optional(),
+    service_account: kubernetesName().optional(),
+    parameters: parameters().default({}),
+    title_option: upTo(100).optional(),
+    notify: oneOf('author', 'role', 'none').default('none'),
+    quiet: flag().default(false),
+    confirm: flag().default(false),
+    ephemeral: flag().default(false),
+    report: flag().default(true),
+    reflections: flag().default(false),
+  });
 
-export type CommandEntry = z.output<typeof COMMAND>;
-export type OptionEntry = z.output<typeof option>;
-export type ModalEntry = z.output<typeof modal>;
+/**
+ * What the file may say about one slash command; the rules between its keys are in `command-rules.ts`. Built for the first
+ * command, since most files have none.
+ */
+export const COMMAND = z.lazy(command);
+
+export type CommandEntry = z.output<ReturnType<typeof command>>;
+export type OptionEntry = z.output<ReturnType<typeof option>>;
+export type ModalEntry = z.output<ReturnType<typeof modal>>;

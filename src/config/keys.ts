@@ -84,5 +84,8 @@ function wrapped(schema: Schema): Schema | undefined {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     return schema.def.innerType;
   }
+  if (schema instanceof z.ZodLazy) {
+    return schema._zod.innerType;
+  }
   return schema instanceof z.ZodPipe ? schema.def.in : undefined;
 }

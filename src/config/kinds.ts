@@ -30,7 +30,8 @@ export function prose(): z.ZodString {
 
 /** One line of text without surrounding white space. */
 export function text(): z.ZodString {
-  return prose().trim().min(1, 'must not be blank');
+  // One after the other, each check would be another copy of the schema.
+  return prose().check(z.trim(), z.minLength(1, 'must not be blank'));
 }
 
 /** Text that must not be printed, marked by JSON Schema's `writeOnly`. */
