@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { columnsOf } from '../../src/base/text-columns.ts';
 import { sandboxCommand } from '../../src/cli/sandbox.ts';
 import { runCommandLine } from '../support/cli.ts';
+import { fillDirectory } from '../support/database.ts';
 import { temporaryFolder } from '../support/facteur-process.ts';
 import { SandboxProcess } from '../support/sandbox-process.ts';
 
@@ -15,14 +16,20 @@ const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 /** A kill takes two starts of an embedded Postgres. */
 const LIMIT_MS = 600_000;
 
-// One sandbox for all: it starts a database and a facteur. Each test types, and waits for what is printed after that.
+// One sandbox for all: it starts a facteur. Its database is there already; the other sandbox below makes its own. Each test
+// types, and waits for what is printed after that.
 describe('somebody types', { timeout: LIMIT_MS }, () => {
+  const data = temporaryFolder();
   let sandbox: SandboxProcess;
   beforeAll(async () => {
-    sandbox = new SandboxProcess(['--interactive', '--no-tour']);
+    await fillDirectory(join(data.path, 'postgres'));
+    sandbox = new SandboxProcess(['--interactive', '--no-tour', '--data', data.path]);
     await sandbox.shows(/Now it is your turn/);
   }, LIMIT_MS);
-  afterAll(() => sandbox.kill());
+  afterAll(async () => {
+    await sandbox.kill();
+    data.remove();
+  });
   const expectOutput = (wanted: RegExp): Promise<void> => sandbox.shows(wanted);
 
   test('help lists the words, and the commands that are registered', async () => {
