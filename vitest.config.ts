@@ -62,7 +62,7 @@ export default defineConfig({
     // Processes, not threads: PGlite and the process-killing tests want one of their own, and a crash stays in its file.
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    // One embedded Postgres takes 340 to 500 MiB. `npm test` has six workers, since most of its tests wait more than they work;
+    // One embedded Postgres takes 230 to 390 MiB. `npm test` has six workers, since most of its tests wait more than they work;
     // those of the other suites work, or have servers that do.
     maxWorkers: 2,
     // A run that found nothing to run is a mistake in a pattern, not a success.
@@ -74,6 +74,7 @@ export default defineConfig({
         test: {
           ...shared,
           setupFiles,
+          globalSetup: 'test/support/make-snapshots.ts',
           name: 'npm',
           // A worker serves many files: loading the product and starting a database for each took half of all the time. A test
           // leaves nothing behind that the next one could see.

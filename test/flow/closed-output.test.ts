@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { fillDirectory } from '../support/database.ts';
 import { TEST_ENV } from '../support/facteur.ts';
-import { QUICK_ENGINE, temporaryFolder } from '../support/facteur-process.ts';
+import { temporaryFolder } from '../support/facteur-process.ts';
+import { QUICK_ENGINE } from '../support/quick-engine.ts';
 
 // As with `facteur … | head -1`: whoever read the output has gone.
 

@@ -39,22 +39,26 @@ export interface TestDatabaseOptions {
  * there; without that variable an embedded one in memory, begun from a snapshot that is made once per set of migrations.
  */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const migrations = options.migrated === false ? [] : await loadMigrations(MIGRATIONS);
+  const migrations = await migrationsOf(options);
   const server = process.env['FACTEUR_TEST_POSTGRES_DSN'];
   return server === undefined || server === ''
     ? embedded(migrations)
     : onServer(server, migrations, options.poolSize ?? 10);
 }
 
-/** Puts an embedded database with all migrations into a directory, for another process to open: faster than its own boot. */
-export async function fillDirectory(directory: string): Promise<void> {
-  const db = await openPglite({
-    pid: process.pid,
-    onLost: ignore,
-    directory,
-    snapshot: await snapshot(await loadMigrations(MIGRATIONS)),
-  });
+/** Puts an embedded database into a directory, for another to open there: faster than its own boot. */
+export async function fillDirectory(
+  directory: string,
+  options: Pick<TestDatabaseOptions, 'migrated'> = {},
+): Promise<void> {
+  const content = await snapshot(await migrationsOf(options));
+  const db = await openPglite({ pid: process.pid, onLost: ignore, directory, snapshot: content });
   await db.close();
+}
+
+/** Makes the snapshots that are missing, for those who come later. */
+export async function makeSnapshots(): Promise<void> {
+  await snapshot(await loadMigrations(MIGRATIONS));
 }
 
 /** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
@@ -64,6 +68,10 @@ export function openTestPostgres(dsn: string, options: { poolSize?: number; hear
 
 /** A connection that is lost in the background fails a test by what it then lacks. */
 const ignore = (): void => undefined;
+
+async function migrationsOf({ migrated }: TestDatabaseOptions): Promise<readonly Migration[]> {
+  return migrated === false ? [] : loadMigrations(MIGRATIONS);
+}
 
 async function embedded(migrations: readonly Migration[]): Promise<TestDatabase> {
   const db = await openPglite({ pid: process.pid, onLost: ignore, snapshot: await snapshot(migrations) });
@@ -77,8 +85,8 @@ async function embedded(migrations: readonly Migration[]): Promise<TestDatabase>
 const SMALLER = [
   `ALTER SYSTEM SET shared_buffers = '16MB'`,
   'UPDATE pg_database SET datistemplate = false',
-  'DROP DATABASE template0',
-  'DROP DATABASE template1',
+  'DROP DATABASE IF EXISTS template0',
+  'DROP DATABASE IF EXISTS template1',
   'CHECKPOINT',
 ] as const;
 
@@ -88,7 +96,8 @@ async function snapshot(migrations: readonly Migration[]): Promise<Blob> {
   if (kept !== undefined) {
     return new Blob([kept]);
   }
-  const db = await openPglite({ pid: process.pid, onLost: ignore });
+  const base = migrations.length === 0 ? {} : { snapshot: await snapshot([]) };
+  const db = await openPglite({ pid: process.pid, onLost: ignore, ...base });
   await migrate(db, migrations);
   for (const text of SMALLER) {
     await db.query({ text });

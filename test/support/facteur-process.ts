@@ -8,16 +8,11 @@ import type { Environment } from '../../src/config/environment.ts';
 import type { Json } from './cluster.ts';
 import { TEST_ENV } from './facteur.ts';
 import { send, type Answer, type Message } from './messages.ts';
+import { QUICK_ENGINE } from './quick-engine.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 /** An embedded Postgres boots in the child, on a machine that may be busy with others. */
 const READY_MS = 120_000;
-
-/**
- * For a process with an embedded Postgres that lives for seconds: to optimize the engine's WebAssembly takes longer than
- * that process ever saves by it.
- */
-export const QUICK_ENGINE: readonly string[] = ['--liftoff-only'];
 
 export interface ProcessOptions {
   /** Laid over the test's configuration; FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG belong here. */

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { vi } from 'vitest';
-import { QUICK_ENGINE } from './facteur-process.ts';
+import { QUICK_ENGINE } from './quick-engine.ts';
 
 /** An embedded Postgres boots in its facteur, on a machine that may be busy with others. */
 const PATIENCE_MS = 300_000;

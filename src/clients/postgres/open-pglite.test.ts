@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { describeDatabase } from '../../../test/support/database-contract.ts';
 import { createTestDatabase } from '../../../test/support/database.ts';
-import { QUICK_ENGINE } from '../../../test/support/facteur-process.ts';
+import { QUICK_ENGINE } from '../../../test/support/quick-engine.ts';
 import type { Database } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { openDatabase } from './open-database.ts';

@@ -1,0 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { QUICK_ENGINE } from './quick-engine.ts';
+
+/** Once, before the workers start: on a new machine each of them would make the same snapshots at the same time. */
+export function setup(): void {
+  const module = new URL('database.ts', import.meta.url).href;
+  const script = `await (await import(${JSON.stringify(module)})).makeSnapshots()`;
+  execFileSync(process.execPath, [...QUICK_ENGINE, '--input-type=module', '--eval', script], { stdio: 'inherit' });
+}
