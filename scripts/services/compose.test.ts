@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROJECT = 'facteur-services-[0-9a-f]{8}';
@@ -24,8 +24,16 @@ const NAMED = { FACTEUR_TEST_POSTGRES_DSN: 'postgres://named', FACTEUR_TEST_KAFK
 /** A checkout like this one, with no services, and a folder of stand-ins that write down how they were called. */
 let folder: string;
 
-beforeEach(() => {
+// Always in the same place, where Node finds again what it compiled of the scripts.
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'facteur-compose-'));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+beforeEach(() => {
   mkdirSync(join(folder, 'bin'));
   mkdirSync(join(folder, 'engine'));
   mkdirSync(join(folder, 'checkout'));
@@ -39,7 +47,9 @@ beforeEach(() => {
 
 afterEach(() => {
   removeContainers();
-  rmSync(folder, { recursive: true });
+  for (const name of readdirSync(folder).filter((one) => one !== 'compiled')) {
+    rmSync(join(folder, name), { recursive: true });
+  }
 });
 
 function standIn(name: string, script: string): void {
@@ -99,7 +109,7 @@ function environment(env: Record<string, string>): Record<string, string> {
   const mine = Object.entries(process.env).filter(([name]) => !name.startsWith('FACTEUR_'));
   const path = `${join(folder, 'bin')}:${process.env['PATH']}`;
   // Never in a container, and nothing to be installed by these tests.
-  const named = { FACTEUR_TEST_PGBOUNCER: '/named' };
+  const named = { FACTEUR_TEST_PGBOUNCER: '/named', NODE_COMPILE_CACHE: join(folder, 'compiled') };
   return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: path, ...named, ...env };
 }
 

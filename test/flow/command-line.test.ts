@@ -294,7 +294,9 @@ describe('send and codex encode', () => {
 
 describe('the process itself', () => {
   test('a database without our tables: 1, with one line that says what to do', async () => {
-    const env = { FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'empty')}` };
+    const empty = join(folder.path, 'empty');
+    await fillDirectory(empty, { migrated: false });
+    const env = { FACTEUR_POSTGRES_DSN: `pglite:${empty}` };
     for (const args of [
       ['runs', 'show', 'nope'],
       ['dead-letters', 'show', '1'],

@@ -31,7 +31,9 @@ async function newKey(kid: string, alg = 'RS256'): Promise<SigningKey> {
   return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
 
-let first: SigningKey;
+/** Of all tests, because to generate one takes longer than most of them. */
+const first = await newKey('first');
+
 let published: readonly JWK[];
 let reads: number;
 let up: boolean;
@@ -42,7 +44,6 @@ let door: OpenDoor;
 let log: string[];
 
 beforeEach(async () => {
-  first = await newKey('first');
   [published, reads, up, now, log] = [[first.jwk], 0, true, START, []];
   server = createServer((request, response) => {
     if (request.url === '/openid/v1/jwks') {
