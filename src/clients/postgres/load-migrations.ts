@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { FacteurError } from '../../base/errors.ts';
 
 /** One numbered SQL file. */
@@ -36,7 +37,8 @@ export async function loadMigrations(directory: URL): Promise<Migration[]> {
       throw invalid(`${name} should be number ${index + 1}: migrations are numbered without gaps`);
     }
   }
-  return Promise.all(names.map(async (name) => parseMigration(name, await readFile(new URL(name, directory), 'utf8'))));
+  // For small files, Node's pool of threads costs several times as much as reading them.
+  return names.map((name) => parseMigration(name, readFileSync(new URL(name, directory), 'utf8')));
 }
 
 /** A migration from its file name and text. */
