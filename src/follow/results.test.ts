@@ -21,7 +21,7 @@ test.each<[string, Parameters<typeof resultsOf>, unknown]>([
     [{}, { outputs: { parameters: ['x', null, { name: 'url', value: 7 }, { value: 'x' }] } }],
     [],
   ],
-  ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://a:***@b.c/']]],
+  ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://***@b.c/']]],
   [
     'nothing that has the form of a credential',
     [{}, outputs({ name: 'result', value: `use ghp_${'a'.repeat(36)} and AKIA${'B'.repeat(16)}` })],

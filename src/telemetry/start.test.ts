@@ -141,7 +141,7 @@ test('what a span’s work throws is thrown on, and stands on the span without c
   await telemetry.shutdown();
   expect(receiver.spansOf('a')[0]).toMatchObject({
     status: 2,
-    statusMessage: 'no answer from https://me:***@cluster',
+    statusMessage: 'no answer from https://***@cluster',
     attributes: { 'error.type': 'argo.timeout' },
   });
 });

@@ -197,7 +197,7 @@ test('a reflection is replaced by another text, its author is the run, and secre
   expect(second).toMatchObject({
     status: 200,
     body: {
-      content: 'Use https://user:***@host instead.',
+      content: 'Use https://***@host instead.',
       author: `run ${runId}`,
       metadata: { claimed: { author: 'Linus' } },
     },

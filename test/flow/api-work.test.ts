@@ -115,7 +115,7 @@ describe('ideas', () => {
     const body = { sourceType: 'roadmap', sourceRef: 'b', payload: { note: 'https://me:hunter2@host' } };
     const added = await call('POST /v1/ideas', { body });
     expect(added).toMatchObject({ status: 201, body: { status: 'received', priority: 0 } });
-    expect(added.body.payload.note).toBe('https://me:***@host');
+    expect(added.body.payload.note).toBe('https://***@host');
     const { ideaId } = added.body;
     const again = await call('POST /v1/ideas', { body: { ...body, priority: 7 } });
     expect(again).toMatchObject({ status: 200, body: added.body });
