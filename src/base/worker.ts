@@ -39,12 +39,13 @@ export class Worker {
     this.#failures = counter('facteur_worker_failures_total', [{ worker: options.name }]);
   }
 
-  start(): void {
+  /** @param delayMs how long the first pass waits, unless the worker is nudged */
+  start(delayMs = 0): void {
     if (this.#started || this.#abort.signal.aborted) {
       return;
     }
     this.#started = true;
-    this.nudge();
+    this.nudge(delayMs);
   }
 
   /** Requests a pass now, or in `delayMs`; several requests may be pending. */

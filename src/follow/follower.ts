@@ -38,8 +38,8 @@ export class Follower {
     return this.#lease.held;
   }
 
-  start(): void {
-    this.#lease.start();
+  start(delayMs = 0): void {
+    this.#lease.start(delayMs);
   }
 
   /** Ends the watches, waits for pending writes, and lets the next process take over immediately. */

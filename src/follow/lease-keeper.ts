@@ -65,9 +65,9 @@ export class LeaseKeeper {
     result.observe(this.held ? 1 : 0, { lease: this.#options.name });
   };
 
-  start(): void {
+  start(delayMs = 0): void {
     this.#heldGauge.addCallback(this.#observe);
-    this.#worker.start();
+    this.#worker.start(delayMs);
   }
 
   /** Waits for the work to end, then releases the lease, so that the next process begins immediately. */

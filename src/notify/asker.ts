@@ -38,8 +38,8 @@ export class Asker {
     });
   }
 
-  start(): void {
-    this.#worker.start();
+  start(delayMs = 0): void {
+    this.#worker.start(delayMs);
   }
 
   /** Stops claiming and waits for the requests in flight. */

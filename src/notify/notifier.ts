@@ -61,8 +61,8 @@ export class Notifier {
     });
   }
 
-  start(): void {
-    this.#worker.start();
+  start(delayMs = 0): void {
+    this.#worker.start(delayMs);
   }
 
   /** Stops claiming and waits for the requests in flight; each ends within its timeout. */

@@ -90,9 +90,9 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
   }
 
   /** Begins to sweep, where there is anybody to wake. */
-  start(): void {
+  start(delayMs = 0): void {
     if (this.#deps.submitter !== undefined || this.#deps.notifier !== undefined) {
-      this.#sweeper.start();
+      this.#sweeper.start(delayMs);
     }
   }
 

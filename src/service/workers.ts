@@ -49,6 +49,12 @@ const SUBMIT_CONCURRENCY = 64;
 /** Maximum number of decisions being written into workflows. */
 const DECIDE_CONCURRENCY = 16;
 
+/**
+ * How long the workers that nobody waits for do nothing after a start, in milliseconds: their first statements would open
+ * connections while the first requests are handled.
+ */
+const QUIET_MS = 100;
+
 /** The workers of these roles. Nothing starts before `start`. */
 export function createWorkers(settings: WorkerSettings): Workers {
   const { config, context, db } = settings;
@@ -80,13 +86,8 @@ export function createWorkers(settings: WorkerSettings): Workers {
     submitter,
     changes,
     async start(signal) {
-      notifier?.start();
       submitter?.start();
-      decider?.start();
-      asker?.start();
-      follower?.start();
-      watched?.start();
-      wakes.start();
+      [follower, notifier, decider, asker, watched, wakes].forEach((worker) => worker?.start(QUIET_MS));
       await wakes.listen((work) => whenReachable(work, context, signal));
     },
     async stop() {

@@ -46,8 +46,8 @@ export class Decider {
     });
   }
 
-  start(): void {
-    this.#worker.start();
+  start(delayMs = 0): void {
+    this.#worker.start(delayMs);
   }
 
   /** Stops claiming and waits for the calls in flight; each ends within its timeout. */

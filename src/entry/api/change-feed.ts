@@ -75,8 +75,8 @@ export class ChangeFeed {
   }
 
   /** Starts to follow the ledger with the first watcher. */
-  start(): void {
-    this.#worker.start();
+  start(delayMs = 0): void {
+    this.#worker.start(delayMs);
   }
 
   /** Something may have changed. */
