@@ -9,8 +9,12 @@ import { runCli } from './cli/program.ts';
 /** How long remaining work may delay the end of the process, in milliseconds. */
 const END_MS = 1000;
 
-/** The only place that touches the process: arguments, environment, signals and the exit code. */
-export async function main(): Promise<void> {
+/**
+ * The only place that touches the process: arguments, environment, signals and the exit code.
+ *
+ * @param onStarted called when a service has started
+ */
+export async function main(onStarted: () => void = () => undefined): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // Once: a second signal finds the default handler again and means "now".
@@ -47,6 +51,7 @@ export async function main(): Promise<void> {
         complete,
       ),
     spawnSelf,
+    onStarted,
     homeDir: homeDirectory(),
     migrationsDir: new URL('../migrations/', import.meta.url),
   };

@@ -24,6 +24,8 @@ export interface CliIo {
   readonly openPrompt?: (prompt: string, complete: (word: string) => readonly string[]) => Promise<Prompt>;
   /** Starts this program once more, with nothing of the environment but this. */
   readonly spawnSelf?: (args: readonly string[], env: Readonly<Record<string, string>>) => Promise<ChildProcess>;
+  /** Called when a service has started: what follows has no hurry. */
+  readonly onStarted?: () => void;
   readonly homeDir: string;
   /** Where the numbered SQL files are. */
   readonly migrationsDir: URL;

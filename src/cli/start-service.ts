@@ -62,9 +62,12 @@ function warnIn(logger: Logger): (warning: string) => void {
   return (warning) => logger.warn({}, `configuration: ${warning}`);
 }
 
-function startOnTerminal(io: CliIo, config: Config, build: BuildVersion, roles: readonly Role[]): Promise<App> {
+async function startOnTerminal(io: CliIo, config: Config, build: BuildVersion, roles: readonly Role[]): Promise<App> {
   const log = (exported?: LogSink): Logger => loggerFor(io, exported);
-  return startTraced(config, processContext(io, { ...build, logger: log() }), new Set(roles), { env: io.env, log });
+  const context = processContext(io, { ...build, logger: log() });
+  const app = await startTraced(config, context, new Set(roles), { env: io.env, log });
+  void app.ready.then(io.onStarted, () => undefined);
+  return app;
 }
 
 /** Starts the service with the process's own clock, randomness and files. */

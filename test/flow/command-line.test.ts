@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { commandsFor } from '../../src/cli/wiring.ts';
 import type { CliIo } from '../../src/cli/io.ts';
 import { runCommandLine, type CliRun } from '../support/cli.ts';
@@ -140,6 +140,24 @@ describe('serve', () => {
       code: 1,
       stderr: expect.stringMatching(`^facteur: server.listen_address: cannot listen on ${address}: .*EADDRINUSE`),
     });
+  });
+
+  test('says when it has started, and ends on a signal', async () => {
+    const data = join(folder.path, 'postgres');
+    await fillDirectory(data);
+    const env = {
+      ...TEST_ENV,
+      FACTEUR_POSTGRES_DSN: `pglite:${data}`,
+      FACTEUR_DISABLE_DISPATCHER: '1',
+      FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:0',
+    };
+    const stop = new AbortController();
+    const onStarted = vi.fn<() => void>(() => stop.abort());
+    const commands = await commandsFor(['serve'], { version: '1.2.3', commit: '' });
+    const { code, stdout } = await runCommandLine(['serve'], commands, { env, signal: stop.signal, onStarted });
+    expect(code).toBe(0);
+    expect(onStarted).toHaveBeenCalledOnce();
+    expect(stdout).toContain('"message":"ready"');
   });
 
   test('stack traces are for those who ask', async () => {
