@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { build } from 'rolldown';
+import { build, type Plugin } from 'rolldown';
 import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
 import { descriptorsAsJson } from './descriptors.ts';
 import { postCodexTask, postEvent, startProduction } from './production.ts';
@@ -60,10 +60,7 @@ async function bundle(root: string, dir: string): Promise<void> {
     platform: 'node',
     external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
-    plugins: [
-      { name: 'late', transform: { filter: { id: LATE.map(({ file }) => file) }, handler: loadLate } },
-      descriptorsAsJson,
-    ],
+    plugins: [...LATE.map(changed), descriptorsAsJson],
     // All chunks lie flat beside main.cjs: `new URL('../migrations/', import.meta.url)` is right from each of them,
     // and from src/main.ts.
     output: {
@@ -85,13 +82,20 @@ async function bundle(root: string, dir: string): Promise<void> {
   });
 }
 
-/** @throws Error when a package no longer loads it as it did */
-function loadLate(code: string, id: string): { code: string; map: null } {
-  const { from = '', to = '' } = LATE.find(({ file }) => file.test(id)) ?? {};
-  if (!code.includes(from)) {
-    throw new Error(`${id} has no more: ${from}`);
-  }
-  return { code: code.replace(from, to), map: null };
+/** A plugin that changes one line of a package, and fails the build when its file no longer has the line. */
+function changed({ file, from, to }: (typeof LATE)[number]): Plugin {
+  return {
+    name: `change ${from}`,
+    transform: {
+      filter: { id: file },
+      handler(code, id) {
+        if (!code.includes(from)) {
+          throw new Error(`${id} no longer has this line: ${from}`);
+        }
+        return { code: code.replace(from, to), map: null };
+      },
+    },
+  };
 }
 
 /** @throws Error when V8 would not keep a chunk with a byte per character, as `bin/bundle.js` reads it */
