@@ -12,6 +12,7 @@ import type { AppContext } from '../service/context.ts';
 import { startTraced } from '../service/traced-app.ts';
 import { CONSUME_ROLES, ROLES, SERVE_ROLES, type Role } from '../service/roles.ts';
 
+/** How long a service has been ready when its templates are linted: only the first requests are urgent. */
 const LINT_AFTER_MS = 2_000;
 
 /** Starts the roles of `serve` as the configuration says. */
@@ -25,17 +26,16 @@ export async function serve(io: CliIo, { configPath, only }: ServeRequest, build
   const app = await startOnTerminal(io, config, build, roles);
   if (roles.includes('submit')) {
     // Its own client, since it may outlive the first seconds of a cluster that does not answer.
-    void lintLater(app, config, processContext(io, { ...build, logger }), io.signal);
+    const context = processContext(io, { ...build, logger });
+    void app.ready.then(
+      () => lintLater(config, context, io.signal),
+      () => undefined,
+    );
   }
   return app;
 }
 
-/** Only the first requests are urgent. A facteur that never gets ready says why itself. */
-async function lintLater(app: App, config: Config, context: AppContext, signal: AbortSignal): Promise<void> {
-  const [{ status }] = await Promise.allSettled([app.ready]);
-  if (status === 'rejected') {
-    return;
-  }
+async function lintLater(config: Config, context: AppContext, signal: AbortSignal): Promise<void> {
   await pause(LINT_AFTER_MS, signal);
   if (!signal.aborted) {
     const { lintConfigured } = await import('../service/lint-configured.ts');

@@ -59,7 +59,7 @@ const CHOSEN = new Error('the run is chosen');
 
 /**
  * A run that arrives alone has its own statement and does not wait. Those that arrive while a statement is in flight go
- * together in the next one, so that each costs less (one flush to disk, one executor start); the more arrive, the less.
+ * together in the next one: one flush to disk and one executor start for all of them.
  * A statement that hangs, on a lock or a dead connection, does not hold up the others: soon they get another one.
  */
 export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLimits = LIMITS): RunRecorder {

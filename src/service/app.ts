@@ -54,8 +54,8 @@ function followUpsOf(
 const DRAIN_MS = 15_000;
 
 /**
- * Starts facteur. Everything is built before anything but Postgres is asked; then it listens, and migrates the database behind a gate
- * at the doors: a slow or absent Postgres is an unready pod rather than a crashing one. It ends in reverse.
+ * Starts facteur. Everything is built while Postgres is being connected; then it listens, and migrates the database behind
+ * a gate at the doors: a slow or absent Postgres is an unready pod rather than a crashing one. It ends in reverse.
  *
  * @throws FacteurError when the address cannot be listened on, or no cluster can be found
  */

@@ -36,7 +36,7 @@ interface MarksDeps {
   readonly onWritten: (mark: Mark, result: MarkResult) => void;
 }
 
-/** How long a mark waits for company, in milliseconds: nobody waits for it, and each statement costs as much as a create. */
+/** How long a mark waits for company, in milliseconds: nobody waits for it, and more of them share a statement. */
 const DELAY_MS = 50;
 /** Marks in one statement. As many wait at the most, and one for each slot. */
 const LIMIT = 256;

@@ -24,11 +24,11 @@ export function specHash({ spec, annotations }: Pick<TemplateObject, 'spec' | 'a
 
 /** `none`: nobody reviewed it. `outdated`: it changed since, or the reviewer gives no name and reason. */
 export function reviewOf(object: TemplateObject): 'none' | 'valid' | 'outdated' {
-  const { [REVIEWED]: by, [REVIEWED_SPEC]: of } = object.annotations;
-  if (by === undefined && of === undefined) {
+  const { [REVIEWED]: by, [REVIEWED_SPEC]: reviewed } = object.annotations;
+  if (by === undefined && reviewed === undefined) {
     return 'none';
   }
-  return typeof by === 'string' && /\S\s*:\s*\S/.test(by) && of === specHash(object) ? 'valid' : 'outdated';
+  return typeof by === 'string' && /\S\s*:\s*\S/.test(by) && reviewed === specHash(object) ? 'valid' : 'outdated';
 }
 
 /** JSON with sorted keys and without `null`. What is nested too deeply for that is never accepted, reviewed or not. */
