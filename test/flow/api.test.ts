@@ -65,6 +65,7 @@ test('runs are listed in pages, filtered, and answered with 304 as long as nothi
   const facteur = await startFacteur({ db });
   for (const id of ['a', 'b', 'c']) {
     await facteur.send(event({ interactionId: id, user: { id: '42' }, options: { objective: id } }));
+    await expectRun(db, id, 'submitted');
   }
   const one = await callApi(facteur.url, 'GET /v1/runs?limit=2&user=42&command=plan');
   expect(one.body.runs).toHaveLength(2);
