@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { ApiToken } from '../../config/config.ts';
+import { bearerToken, tokenFinder } from '../http/bearer.ts';
 import { ApiProblem } from './problem.ts';
 
 /** What an API token may do: each scope includes the ones before it. */
@@ -30,33 +30,26 @@ interface Credentials {
 
 const UNAUTHORIZED = { headers: { 'www-authenticate': 'Bearer realm="facteur"' } };
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
 /**
- * Creates the check of the caller. API tokens are hashed and all of them compared, so the time taken reveals nothing
- * about them; a token in the form of a JWT is a run's capability. Without configured tokens, local peers are
- * operators.
+ * Creates the check of the caller. A token in the form of a JWT is a run's capability. Without configured tokens, local
+ * peers are operators.
  *
  * @returns a function that throws ApiProblem 401
  */
 export function callerCheck(settings: CallerSettings): (credentials: Credentials) => Promise<Caller> {
-  const known = settings.apiTokens.map((token) => ({ ...token, digest: digest(token.token.reveal()) }));
-  const byToken = (presented: Buffer): Caller | undefined => {
-    const [match] = known.filter((token) => timingSafeEqual(token.digest, presented));
-    return match === undefined ? undefined : { kind: 'operator', name: match.name, scope: match.scope };
-  };
+  const find = tokenFinder(settings.apiTokens);
   return async (credentials) => {
     const { authorization } = credentials.headers;
-    const token = /^Bearer +(\S+) *$/i.exec((authorization ?? '').slice(0, 8192))?.[1];
+    const token = bearerToken(authorization);
     if (token === undefined) {
-      if (known.length === 0 && authorization === undefined && isFromThisMachine(credentials)) {
+      if (settings.apiTokens.length === 0 && authorization === undefined && isFromThisMachine(credentials)) {
         return { kind: 'operator', name: 'loopback', scope: 'admin' };
       }
       throw new ApiProblem(401, 'unauthorized', 'a bearer token is required', UNAUTHORIZED);
     }
-    const operator = byToken(digest(token));
+    const operator = find(token);
     if (operator !== undefined) {
-      return operator;
+      return { kind: 'operator', name: operator.name, scope: operator.scope };
     }
     if (token.split('.').length === 3) {
       return { kind: 'run', runId: await settings.verifyRunToken(token) };

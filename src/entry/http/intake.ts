@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../../base/logger.ts';
 import { cut } from '../../base/redact.ts';
+import type { Secret } from '../../base/secret.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { RunReceipt } from '../../domain/run.ts';
 import { MAX_KEY_LENGTH } from '../decode/bounds.ts';
@@ -9,10 +9,10 @@ import { eventIdOf } from '../decode/event-id.ts';
 import { headerText, type Incoming, type IncomingHeaders } from '../decode/incoming.ts';
 import { payloadFormat } from '../decode/media-type.ts';
 import { type Answer, answerFailure, sendAnswer } from './answer.ts';
+import { bearerToken, tokenFinder } from './bearer.ts';
 import { announcesMore } from './bodies.ts';
 import type { HttpDeps } from './deps.ts';
 import { reportFailure } from './request-events.ts';
-import type { Secret } from '../../base/secret.ts';
 
 /** How long an intake request waits for its submission before it is answered as `queued`, in milliseconds. */
 export const AWAIT_SUBMISSION_MS = 2_000;
@@ -185,8 +185,6 @@ function isCloudEvent(headers: IncomingHeaders): boolean {
   return headerText(headers, 'ce-id') !== undefined || /^application\/cloudevents[+-]/i.test(type);
 }
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
 /** Who may send: holders of a token, and senders that another check accepts. Without both everyone may. */
 interface IntakeAccess {
   readonly intakeTokens: readonly Secret[];
@@ -195,22 +193,19 @@ interface IntakeAccess {
 }
 
 /**
- * Creates the check of an `Authorization` header against bearer tokens. Both sides are hashed and every token is
- * compared, so the time taken reveals nothing.
+ * Creates the check of an `Authorization` header.
  *
  * @returns a function that rejects with Refusal `unauthorized`
  */
 function bearerCheck(access: IntakeAccess): (authorization: string | undefined) => Promise<void> {
-  const { acceptsAccount } = access;
-  const accepted = access.intakeTokens.map((token) => digest(token.reveal()));
+  const { acceptsAccount, intakeTokens } = access;
+  const find = tokenFinder(intakeTokens.map((token) => ({ token })));
   return async (authorization) => {
-    if (accepted.length === 0 && acceptsAccount === undefined) {
+    if (intakeTokens.length === 0 && acceptsAccount === undefined) {
       return;
     }
-    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '';
-    const presented = digest(token);
-    const matches = accepted.filter((one) => timingSafeEqual(one, presented));
-    if (matches.length === 0 && (await acceptsAccount?.(token)) !== true) {
+    const token = bearerToken(authorization) ?? '';
+    if (find(token) === undefined && (await acceptsAccount?.(token)) !== true) {
       throw new Refusal('unauthorized');
     }
   };
