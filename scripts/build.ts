@@ -28,12 +28,18 @@ const CHUNKS = [
  */
 const LATE = [
   {
-    file: /undici\/lib\/dispatcher\/client\.js$/,
+    package: 'undici',
+    file: 'lib/dispatcher/client.js',
     from: "const connectH2 = require('./client-h2.js')",
     to: "const connectH2 = (...args) => require('./client-h2.js')(...args)",
   },
-  { file: /fastify\/lib\/server\.js$/, from: "const http2 = require('node:http2')", to: 'const http2 = undefined' },
-  { file: /pino\/pino\.js$/, from: "const caller = require('./lib/caller')", to: 'const caller = () => []' },
+  {
+    package: 'fastify',
+    file: 'lib/server.js',
+    from: "const http2 = require('node:http2')",
+    to: 'const http2 = undefined',
+  },
+  { package: 'pino', file: 'pino.js', from: "const caller = require('./lib/caller')", to: 'const caller = () => []' },
 ] as const;
 
 /** What bundled code reads from beside itself: the Kafka client its checksums and compression. */
@@ -82,18 +88,23 @@ async function bundle(root: string, dir: string): Promise<void> {
   });
 }
 
-/** A plugin that changes one line of a package, and fails the build when its file no longer has the line. */
-function changed({ file, from, to }: (typeof LATE)[number]): Plugin {
+/** A plugin that changes one line of a package, and fails the build when a bundle has the package without this line. */
+function changed({ package: name, file, from, to }: (typeof LATE)[number]): Plugin {
+  const folder = `/node_modules/${name}/`;
+  let isChanged = false;
   return {
-    name: `change ${from}`,
+    name: `change ${name}`,
     transform: {
-      filter: { id: file },
-      handler(code, id) {
-        if (!code.includes(from)) {
-          throw new Error(`${id} no longer has this line: ${from}`);
-        }
+      filter: { id: `**${folder}${file}` },
+      handler(code) {
+        isChanged = code.includes(from);
         return { code: code.replace(from, to), map: null };
       },
+    },
+    buildEnd() {
+      if (!isChanged && [...this.getModuleIds()].some((id) => id.includes(folder))) {
+        throw new Error(`${name}/${file} no longer has this line: ${from}`);
+      }
     },
   };
 }
