@@ -59,6 +59,16 @@ const SCENES: readonly MessageScene[] = [
     { ...RUNNING, approvals: [{ ...APPROVAL, rules: { ...APPROVAL.rules, problem: 'quorum: must be a number' } }] },
   ],
   [
+    'waiting for two approvals, one of which has invalid annotations',
+    {
+      ...RUNNING,
+      approvals: [
+        { ...APPROVAL, rules: { ...APPROVAL.rules, problem: 'quorum: must be a number' } },
+        { ...APPROVAL, key: '00000000000000a2', node: 'migrate' },
+      ],
+    },
+  ],
+  [
     'approved, and the cluster does not take it yet',
     {
       ...RUNNING,

@@ -71,10 +71,11 @@ export function shownState(run: Pick<ShownRun, 'state' | 'approvals'>): string {
   return [run.state, ...keys.slice(0, MAX_ASKED), ...more].join(' ');
 }
 
-/** Two buttons for each approval that waits. */
+/** Two buttons for each approval that waits and can be decided. They name its step where the message shows another one. */
 export function approvalButtons(run: ShownRun): MessageBody['components'] {
-  const asked = openOf(run, 'node').filter(({ rules }) => rules.problem === '');
-  const name = (node: string): string => (asked.length > 1 ? ` ${node.slice(0, MAX_NODE).toWellFormed()}` : '');
+  const open = openOf(run, 'node');
+  const asked = open.filter(({ rules }) => rules.problem === '');
+  const name = (node: string): string => (open.length > 1 ? ` ${node.slice(0, MAX_NODE).toWellFormed()}` : '');
   return asked.slice(0, MAX_ASKED).map(({ key, node }) => decisionButtons(run.runId, key, name(node)));
 }
 
