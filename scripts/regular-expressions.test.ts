@@ -11,7 +11,7 @@ const LENGTH = 64 * 1024;
 /** Of the processor, so that whatever else runs on the machine does not count. */
 const LIMIT_MS = 50;
 /** Nearly every text is quick, and most of the time goes into finding that out: on a short text it takes the least. */
-const SHORT = LENGTH / 32;
+const SHORT = LENGTH / 8;
 /** What is as quick as this on a short text stays below the limit, even if it takes the square. */
 const QUICK_MS = LIMIT_MS / (LENGTH / SHORT) ** 2;
 const ATTEMPTS = 12;
