@@ -10,7 +10,10 @@ import { sourcePaths } from './source-tree.ts';
 const LENGTH = 64 * 1024;
 /** Of the processor, so that whatever else runs on the machine does not count. */
 const LIMIT_MS = 50;
-/** Nearly every text is quick, and most of the time goes into finding that out: on a short text it takes the least. */
+/**
+ * Nearly every text is quick, and most of the time goes into finding that out on a short one. On one that is much shorter, a
+ * linear expression takes as long as the limit below.
+ */
 const SHORT = LENGTH / 8;
 /** What is as quick as this on a short text stays below the limit, even if it takes the square. */
 const QUICK_MS = LIMIT_MS / (LENGTH / SHORT) ** 2;
