@@ -212,6 +212,23 @@ test('when the database goes away while they are recorded one by one, the others
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
 });
 
+test('beside a statement that hangs, one follows another as long as runs wait', async () => {
+  const { db, recorder, statements, timer } = setUp({ statements: 3 });
+  const held = Promise.withResolvers<undefined>();
+  db.faults.before = (name) => {
+    statements.push(name);
+    return statements.length === 1 ? held.promise : undefined;
+  };
+  const hung = recorder.record(newRun(), true);
+  // Each of them needs a statement of its own.
+  const others = Array.from({ length: 10 }, () => recorder.record(newRun({ idea: ideaOf('issue') }), true));
+  await timer.pass(50);
+  await Promise.all(others);
+  expect([statements.length, await countRuns(database.db, 'queued')]).toEqual([11, 10]);
+  held.resolve(undefined);
+  await hung;
+});
+
 test('runs wait for the statement in flight, but not long for one that hangs', async () => {
   const { db, recorder, statements, timer } = setUp({ statements: 3 });
   const held = Promise.withResolvers<undefined>();

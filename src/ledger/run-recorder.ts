@@ -65,9 +65,12 @@ const CHOSEN = new Error('the run is chosen');
 export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLimits = LIMITS): RunRecorder {
   let waiting: Waiting[] = [];
   let underWay = 0;
+  /** Those that have waited for `patienceMs`. */
+  const impatient = new WeakSet<Waiting>();
+  const most = (): number => (waiting.some((entry) => impatient.has(entry)) ? limits.statements : 1);
 
-  const next = (most = 1): void => {
-    while (underWay < most && waiting.length > 0) {
+  const next = (): void => {
+    while (waiting.length > 0 && underWay < most()) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
       chosen.forEach(({ turn }) => turn.abort(CHOSEN));
@@ -88,7 +91,8 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
   const wait = async (entry: Waiting): Promise<void> => {
     try {
       await timer.sleep(limits.patienceMs, entry.turn.signal);
-      next(limits.statements);
+      impatient.add(entry);
+      next();
       await timer.sleep(limits.waitMs - limits.patienceMs, entry.turn.signal);
     } catch {
       return;
