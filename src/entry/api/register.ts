@@ -134,6 +134,10 @@ function noteWrite<Deps>(
 function endOf(reply: FastifyReply, closing: AbortSignal): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
+  if (reply.raw.destroyed) {
+    // It closed while the caller was checked.
+    gone.abort();
+  }
   return AbortSignal.any([gone.signal, closing]);
 }
 

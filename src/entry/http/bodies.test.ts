@@ -21,8 +21,13 @@ const down = async (): Promise<never> => {
 const clients: RawClient[] = [];
 afterEach(() => clients.splice(0).forEach((client) => client.close()));
 
-async function open(room: BodyRoom, timer = new TurnableTimer()): Promise<OpenDoor> {
+async function open(
+  room: BodyRoom,
+  timer = new TurnableTimer(),
+  overrides: Parameters<typeof openDoor>[0] = {},
+): Promise<OpenDoor> {
   const door = await openDoor({
+    ...overrides,
     bodies: new Bodies(room),
     maxBodyBytes: 4 * 2 ** 20,
     interactions: {
@@ -114,6 +119,27 @@ describe('a budget for all bodies that are under way', () => {
       await other.answers(other.statuses.length + 1);
       expect(other.statuses.at(-1)).toBe(202);
     });
+  });
+
+  test('clients that hang up while their token is checked give their room back', async () => {
+    const checked = Promise.withResolvers<boolean>();
+    const acceptsAccount = vi.fn(() => checked.promise);
+    const door = await open({ bytes: 100_000, requests: 2 }, undefined, { acceptsAccount });
+    const sent = post('/events', '{"command":"plan"}', { ...JSON_TYPE, authorization: 'Bearer x' });
+    for (let count = 1; count <= 5; count += 1) {
+      const client = await connect(door);
+      await client.send(sent);
+      await vi.waitFor(() => expect(acceptsAccount).toHaveBeenCalledTimes(count));
+      client.close();
+      await client.hungUp();
+    }
+    const other = await connect(door);
+    await other.send(HEALTH);
+    await other.answers(1);
+    checked.resolve(true);
+    await other.send(sent);
+    await other.answers(2);
+    expect(other.statuses).toEqual([200, 202]);
   });
 });
 

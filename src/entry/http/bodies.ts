@@ -156,6 +156,10 @@ async function read(request: IncomingMessage, maxBytes: number, take: Take, late
   };
   late?.addEventListener('abort', () => reject(late.reason as Error), { once: true });
   request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+  if (request.destroyed) {
+    // The client hung up while its token was checked, and no event will come.
+    onClose();
+  }
   try {
     return await promise;
   } finally {

@@ -1,14 +1,16 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { fastify, type FastifyInstance } from 'fastify';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createLogger } from '../../base/logger.ts';
 import { LateApp } from './late-app.ts';
 
 /** A server of which a late app takes `/late`; `outcomes` are those of building it, one after the other. */
-async function open(...outcomes: readonly ('built' | 'failed')[]) {
+async function open(...outcomes: readonly ('built' | 'failed' | Promise<void>)[]) {
   const log: string[] = [];
-  const builds: string[] = [];
+  const builds: unknown[] = [];
+  const asked: string[] = [];
   const late = new LateApp(
     async () => {
       const outcome = outcomes[builds.length] ?? 'built';
@@ -16,7 +18,9 @@ async function open(...outcomes: readonly ('built' | 'failed')[]) {
       if (outcome === 'failed') {
         throw new Error('no such file');
       }
+      await outcome;
       const app = fastify();
+      app.addHook('onRequest', async ({ method }) => void asked.push(method));
       app.post('/late', (request) => ({ late: request.body }));
       await app.ready();
       return app;
@@ -28,6 +32,8 @@ async function open(...outcomes: readonly ('built' | 'failed')[]) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
+    url,
+    asked,
     builds,
     log,
     get: async (path: string) => (await fetch(url + path)).text(),
@@ -55,6 +61,21 @@ test('that could not be built ends the request, says why, and is tried again', a
   await expect(door.post()).rejects.toThrow('fetch failed');
   expect(door.log.join('')).toContain('no such file');
   expect(await door.post()).toEqual({ late: { sent: 1 } });
+});
+
+test('is not asked for clients that hang up while it is built', async () => {
+  const built = Promise.withResolvers<void>();
+  await using door = await open(built.promise);
+  const impatient = connect(Number(new URL(door.url).port), '127.0.0.1');
+  impatient.write('GET /late HTTP/1.1\r\nhost: x\r\n\r\n');
+  await vi.waitFor(() => expect(door.builds).toHaveLength(1));
+  impatient.destroy();
+  await once(impatient, 'close');
+  // The server has heard of it when it answers another one.
+  expect(await door.get('/other')).toBe('at once');
+  built.resolve();
+  expect(await door.post()).toEqual({ late: { sent: 1 } });
+  expect(door.asked).toEqual(['POST']);
 });
 
 test('can be closed while it fails to be built', async () => {

@@ -36,7 +36,11 @@ export class LateApp {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       this.#built ??= this.#build();
-      (await this.#built).routing(request, response);
+      const app = await this.#built;
+      // Whoever has hung up meanwhile would never be seen to do so.
+      if (!response.destroyed) {
+        app.routing(request, response);
+      }
     } catch (error) {
       this.#built = undefined;
       this.#logger.error(
