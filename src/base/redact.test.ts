@@ -11,6 +11,7 @@ test.each([
   ['clone https://ghp_0123456789:x-oauth-basic@github.com/a/b', 'clone https://***@github.com/a/b'],
   ['HTTPS://a@b@host/c https://example.org?to=a@b', 'HTTPS://***@host/c https://example.org?to=a@b'],
   ['postgres://facteur@db/kb', 'postgres://facteur@db/kb'],
+  ['redis://:8080,x@cache', 'redis://:***@cache'],
   ['header Authorization: Bearer abcdefgh12345', 'header Authorization: Bearer ***'],
   ['Bot MTIzNDU2.abc.def-ghi sent', 'Bot *** sent'],
   [
@@ -25,6 +26,15 @@ test.each([
   ['mail someone@example.org about https://example.org/a:b', 'mail someone@example.org about https://example.org/a:b'],
 ])('%s', (text, expected) => {
   expect(redactText(text)).toBe(expected);
+});
+
+test.each([
+  '{"site":"https://acme.io","owner":"ops@acme.io"}',
+  '{"site":"https://acme.io:8443","owner":"ops@acme.io"}',
+  '<https://acme.io>;cc:@bob',
+  '[home](https://acme.io),mail:ops@acme.io',
+])('an address after a URL is no part of it: %s', (text) => {
+  expect(redactText(text)).toBe(text);
 });
 
 test('a token of a pod is hidden, which is longer than most', () => {
