@@ -208,18 +208,26 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
   const waitMs = options.awaitSubmissionMs;
   const settled = waitMs > 0 ? submitter.settled(runId, waitMs) : undefined;
   bringToCluster(run, receipt, { ...deps, submitter }, slot);
-  return settled === undefined ? receipt : endOf(receipt, await resultOf(receipt, settled, deps));
+  return settled === undefined ? receipt : endOf(receipt, await resultOf(receipt, settled, { ...deps, submitter }));
 }
+
+/** How soon a duplicate looks for what another replica did, in milliseconds: a create with its mark rarely takes longer. */
+const PEER_MS = 250;
 
 /** What became of the attempt, or of those that others made. */
 async function resultOf(
   { runId, duplicate }: RunReceipt,
   settled: Promise<Submission | undefined>,
-  deps: DispatchDeps,
+  deps: DispatchDeps & { readonly submitter: Submitter },
 ): Promise<Partial<Submission>> {
-  // Its mark may have been written since the receipt was read: then no attempt will end any more.
-  const { state = 'queued', ...seen } = duplicate ? await lookAgain(runId, deps) : {};
-  return state === 'queued' ? ((await settled) ?? (await lookAgain(runId, deps))) : { ...seen, state };
+  // A mark may have been written since the receipt was read, or may be soon by another replica: no attempt will end here.
+  for (const ended of duplicate ? [undefined, deps.submitter.settled(runId, PEER_MS)] : []) {
+    const seen = (await ended) ?? (await lookAgain(runId, deps));
+    if ((seen.state ?? 'queued') !== 'queued') {
+      return seen;
+    }
+  }
+  return (await settled) ?? (await lookAgain(runId, deps));
 }
 
 /**

@@ -62,6 +62,22 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(answers.filter(({ body }) => body.duplicate === false)).toHaveLength(1);
   });
 
+  test('a replica that did not submit it looks soon, and not when the whole wait is over', async () => {
+    const one = await startFacteur({ db });
+    const two = await startFacteur({ db, cluster: one.cluster });
+    const held = Promise.withResolvers<undefined>();
+    one.faults.before = (statement) => (statement === 'mark-submitted' ? held.promise : undefined);
+    const { body } = await one.send(message);
+    const looks: string[] = [];
+    two.faults.after = (statement) => void (statement === 'find-submission' && looks.push(statement));
+    const again = two.send(message);
+    await expect.poll(() => looks).toHaveLength(1);
+    held.resolve(undefined);
+    await expectRun(db, 'd1', 'submitted');
+    await two.timer.pass(250);
+    expect((await again).body).toEqual({ ...body, duplicate: true });
+  });
+
   test('a replay after a restart, on any process, changes no row and submits nothing', async () => {
     const first = await startFacteur({ db });
     const answer = await first.send(message);
