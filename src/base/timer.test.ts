@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { systemTimer } from './timer.ts';
 
 test('sleeps no shorter than it was asked to, and ends with its signal', async () => {
@@ -11,4 +11,16 @@ test('sleeps no shorter than it was asked to, and ends with its signal', async (
   const sleeping = systemTimer.sleep(3_600_000, stop.signal);
   stop.abort();
   await expect(sleeping).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+test('a sleep of years neither ends at once nor keeps the process busy', () => {
+  vi.useFakeTimers();
+  const stop = new AbortController();
+  const awake = vi.fn();
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  void systemTimer.sleep(50 * 24 * 3_600_000, stop.signal).then(awake, () => undefined);
+  vi.advanceTimersByTime(49 * 24 * 3_600_000);
+  expect(set.mock.calls.length).toBe(2);
+  vi.useRealTimers();
+  stop.abort();
 });

@@ -6,6 +6,9 @@ export interface Timer {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** The longest time that Node's timers take, in milliseconds: 24.8 days. They fire at once when given more. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export const systemTimer: Timer = {
   elapsedMs: () => performance.now(),
   // Not Node's promise of a timer: it makes an error, with a stack, for each that is given up, which is nearly every one.
@@ -21,7 +24,7 @@ export const systemTimer: Timer = {
       const wake = (): void => {
         const left = until - performance.now();
         if (left > 0) {
-          timer = setTimeout(wake, Math.ceil(left));
+          timer = setTimeout(wake, Math.min(Math.ceil(left), MAX_TIMER_MS));
         } else {
           signal.removeEventListener('abort', giveUp);
           resolve();

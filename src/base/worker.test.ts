@@ -35,6 +35,19 @@ describe('Worker', () => {
     expect(count).toBe(2);
   });
 
+  test('whose next pass is due in a month does not run until then', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const pass = vi.fn(async () => 30 * 24 * 3_600_000);
+    const worker = new Worker({ name: 'test', logger: silentLogger, failureDelayMs: NEVER_MS, pass });
+    worker.start();
+    await vi.advanceTimersByTimeAsync(1000);
+    worker.nudge(30 * 24 * 3_600_000);
+    await vi.advanceTimersByTimeAsync(24 * 3_600_000);
+    await worker.stop();
+    expect(pass).toHaveBeenCalledOnce();
+  });
+
   test('never runs two passes at once, and a nudge during a pass is not lost', async () => {
     const first = gate();
     const second = gate();

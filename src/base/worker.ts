@@ -3,6 +3,7 @@ import { errorMessage } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { counter } from './metrics.ts';
 import { outsideOfTraces } from './telemetry.ts';
+import { MAX_TIMER_MS } from './timer.ts';
 
 /** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest: Infinity for never. */
 type Pass = (signal: AbortSignal) => Promise<number>;
@@ -54,10 +55,13 @@ export class Worker {
       return;
     }
     if (delayMs > 0) {
-      const timer = setTimeout(() => {
-        this.#later.delete(timer);
-        this.nudge();
-      }, delayMs);
+      const timer = setTimeout(
+        () => {
+          this.#later.delete(timer);
+          this.nudge();
+        },
+        Math.min(delayMs, MAX_TIMER_MS),
+      );
       this.#later.add(timer);
       return;
     }
@@ -89,7 +93,8 @@ export class Worker {
         // The caller of nudge may be in the middle of a request.
         this.#running = outsideOfTraces(() => this.#runOnce());
       },
-      Math.max(0, Math.max(this.#dueAt, notBefore) - performance.now()),
+      // A pass too early does no harm.
+      Math.min(Math.max(0, Math.max(this.#dueAt, notBefore) - performance.now()), MAX_TIMER_MS),
     );
   }
 
