@@ -56,6 +56,20 @@ describe('registering', () => {
     expect(world.discord.history.entries.slice(before)).toEqual([]);
   });
 
+  test('a server that the bot is not in does not keep the others from their commands', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['aaa', 'deploy'], 1, { aaa: '300000000000000999', deploy: world.discord.guildId });
+    world.start(world.discord.applicationId, {});
+    await expect.poll(() => world.discord.commands().map(({ name }) => name)).toContain('deploy');
+    await expect
+      .poll(async () => (await db.query({ text: 'SELECT problem FROM facteur.command_syncs ORDER BY 1' })).rows)
+      .toEqual([
+        { problem: '' },
+        { problem: '' },
+        { problem: expect.stringMatching(/^\/aaa: cannot .*: Missing Access \(HTTP 403, code 50001\)$/) },
+      ]);
+  });
+
   test('a thousand changes in a row are one sync or two', async () => {
     const world = await RegistrationWorld.open();
     world.apply([]);

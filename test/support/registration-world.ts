@@ -55,12 +55,13 @@ export class RegistrationWorld {
   }
 
   /** The commands of templates by their names; a number tells versions apart. */
-  apply(names: readonly string[], version = 1): void {
+  apply(names: readonly string[], version = 1, guilds: Readonly<Record<string, string>> = {}): void {
     const templates = names.map((name) => {
       const annotations = {
         'facteur.proompteng.ai/command': name,
         'facteur.proompteng.ai/roles': ROLE,
         'facteur.proompteng.ai/description': `Version ${version}`,
+        ...(guilds[name] === undefined ? {} : { 'facteur.proompteng.ai/guilds': guilds[name] }),
       };
       const metadata = {
         name: name.replaceAll(' ', '-'),
@@ -76,7 +77,10 @@ export class RegistrationWorld {
   }
 
   /** Starts a process that registers. @returns what SIGTERM does */
-  start(applicationId = this.discord.applicationId): () => Promise<void> {
+  start(
+    applicationId = this.discord.applicationId,
+    { guildId }: { readonly guildId?: string } = this.discord,
+  ): () => Promise<void> {
     const timer: Timer = { elapsedMs: () => this.#time.ms, sleep: async (ms) => this.advance(ms) };
     const client = createDiscordClient({
       apiBaseUrl: this.discord.apiBaseUrl,
@@ -86,7 +90,7 @@ export class RegistrationWorld {
       elapsedMs: () => timer.elapsedMs(),
     });
     const registrar = new CommandRegistrar({
-      ...{ db: database.db, discord: client, catalogue: this.catalogue, applicationId, guildId: this.discord.guildId },
+      ...{ db: database.db, discord: client, catalogue: this.catalogue, applicationId, guildId },
       ...{ timer, logger: this.#logger(), timings: this.#timings },
     });
     const stop = new AbortController();

@@ -130,9 +130,19 @@ export class CommandRegistrar {
     const known = guildId === '' ? await registeredGuilds(db, applicationId) : [];
     const guilds = new Set([guildId, ...known, ...(guildId === '' ? guildsOf(snapshot) : [])]);
     let outcome: Outcome = { dueInMs: Infinity, hasAsked: false };
+    const failures: unknown[] = [];
     for (const guild of guilds) {
-      const { dueInMs, hasAsked } = await this.#syncScope({ applicationId, guildId: guild }, snapshot, signal);
-      outcome = { dueInMs: Math.min(outcome.dueInMs, dueInMs), hasAsked: outcome.hasAsked || hasAsked };
+      try {
+        const { dueInMs, hasAsked } = await this.#syncScope({ applicationId, guildId: guild }, snapshot, signal);
+        outcome = { dueInMs: Math.min(outcome.dueInMs, dueInMs), hasAsked: outcome.hasAsked || hasAsked };
+      } catch (error) {
+        signal.throwIfAborted();
+        // The other servers get their commands all the same.
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) {
+      throw failures[0];
     }
     return outcome;
   }
@@ -152,7 +162,7 @@ export class CommandRegistrar {
       return { dueInMs: last.dueInMs, hasAsked: false };
     }
     try {
-      const { problem, dueInMs, changes } = await this.#sync(scope, wanted, signal);
+      const { problem, dueInMs, changes } = await this.#syncIfAllowed(scope, wanted, signal);
       await recordCommandSync(db, scope, { sha256, dueInMs, problem });
       count(problem);
       this.#syncs.add(1, { outcome: problem === '' ? 'complete' : 'partial' });
@@ -166,6 +176,20 @@ export class CommandRegistrar {
     } catch (error) {
       this.#syncs.add(1, { outcome: 'failed' });
       throw error;
+    }
+  }
+
+  /** A template may name any server, also one that the bot is not in. */
+  async #syncIfAllowed(scope: CommandScope, wanted: readonly Registration[], signal: AbortSignal): Promise<Synced> {
+    try {
+      return await this.#sync(scope, wanted, signal);
+    } catch (error) {
+      if (scope.guildId === (this.#deps.guildId ?? '')) {
+        throw error;
+      }
+      const { message } = refusalOf(error);
+      const problem = wanted.map(({ name }) => `/${name}: ${message}`).join('; ');
+      return { problem, dueInMs: FAILURE_DELAY_MS * 60, changes: 0 };
     }
   }
 
