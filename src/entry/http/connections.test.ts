@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { once } from 'node:events';
+import { connect as openConnection } from 'node:net';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openDoor, type OpenDoor, RECEIPT } from '../../../test/support/http-door.ts';
 import { post, RawClient } from '../../../test/support/raw-client.ts';
 import type { RunReceipt } from '../../domain/run.ts';
@@ -7,6 +9,7 @@ import type { RunReceipt } from '../../domain/run.ts';
 const IMPATIENT = { timeouts: { headersMs: 250, requestMs: 500, keepAliveMs: 60_000, checkMs: 20 } };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const PLAN = post('/events', '{"command":"plan"}', JSON_TYPE);
+const HEALTH = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n';
 
 let door: OpenDoor;
 const clients: RawClient[] = [];
@@ -213,7 +216,7 @@ test('one connection too many: the probe is answered, others get 503, and the re
   await Promise.all(served.map((client) => client.send(PLAN)));
   await Promise.all(served.map((client) => client.answers(1)));
   const probe = await connect();
-  await probe.send('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+  await probe.send(HEALTH);
   await probe.hungUp();
   expect(probe.received).toMatch(/^HTTP\/1\.1 200 [^]*\{"status":"ok"\}$/);
   const other = await connect();
@@ -241,11 +244,27 @@ test('of a thousand excess clients that say nothing, the oldest makes room for t
   const oldest = await connect();
   await Promise.all(Array.from({ length: 999 }, () => connect()));
   const probe = await connect();
-  await probe.send('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+  await probe.send(HEALTH);
   await probe.hungUp();
   expect(probe.statuses).toEqual([200]);
   await oldest.hungUp();
   expect(oldest.received).toBe('');
+});
+
+test('an excess client that neither leaves nor falls silent does not hold up a shutdown', async () => {
+  await door.close();
+  door = await openDoor({ maxConnections: 1 });
+  const served = await connect();
+  await served.send(HEALTH);
+  await served.answers(1);
+  const excess = openConnection({ port: door.port, host: '127.0.0.1', allowHalfOpen: true });
+  excess.on('error', () => undefined).write(HEALTH);
+  const [answer] = await once(excess, 'data');
+  const drip = setInterval(() => excess.write('x'), 100);
+  onTestFinished(() => clearInterval(drip));
+  // The grace never ends.
+  await door.close(600_000);
+  expect(String(answer)).toContain('HTTP/1.1 200 OK');
 });
 
 test('a client that goes away in the middle of its body leaves nothing behind', async () => {

@@ -73,8 +73,14 @@ export class Connections {
     }
   }
 
-  /** Closes connections without any data: Node counts them as busy, and they would delay a shutdown. */
+  /**
+   * Closes connections that would delay a shutdown: without any data, since Node counts them as busy, and those of excess
+   * clients, of which Node does not know.
+   */
   closeUnused(): void {
+    for (const socket of this.#excess) {
+      socket.destroy();
+    }
     for (const socket of this.#sockets) {
       if (socket.bytesRead === 0) {
         socket.destroy();
@@ -106,7 +112,9 @@ export class Connections {
  * process, and 503 with `Retry-After` to all others.
  */
 function turnAway(socket: Socket): void {
-  socket.setTimeout(TURN_AWAY_MS, () => socket.destroy());
+  // Not a timeout of the socket, which each byte begins anew.
+  const limit = setTimeout(() => socket.destroy(), TURN_AWAY_MS);
+  socket.once('close', () => clearTimeout(limit));
   // The client may be gone before it receives the answer.
   socket.on('error', () => socket.destroy());
   socket.once('data', (data: Buffer) => {
