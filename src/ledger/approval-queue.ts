@@ -9,7 +9,7 @@ import { claimedOf, type ClaimRow } from './due-work.ts';
  * How long a claimed decision is one process's own, in seconds: longer than a patch and a look at the workflow take. Then another
  * process picks it up, even if the first one is only slow: each write tests the node, so a decision is applied once.
  */
-const CLAIM_SECONDS = 15;
+export const CLAIM_SECONDS = 15;
 
 /** A decision to apply to its workflow, claimed for this process for a while. */
 export interface ClaimedDecision {

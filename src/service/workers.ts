@@ -158,8 +158,16 @@ function buildDecider(
   if (clients.argo === undefined || !roles.has('submit')) {
     return undefined;
   }
-  const { logger, random } = context;
-  return new Decider({ db, workflows: clients.argo, logger, random, concurrency: DECIDE_CONCURRENCY, ...callbacks });
+  const { logger, random, timer } = context;
+  return new Decider({
+    db,
+    workflows: clients.argo,
+    logger,
+    random,
+    timer,
+    concurrency: DECIDE_CONCURRENCY,
+    ...callbacks,
+  });
 }
 
 /** Only the first key signs. */

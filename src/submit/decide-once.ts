@@ -14,7 +14,8 @@ type Application =
   | { readonly kind: 'gone'; readonly reason: string }
   | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number };
 
-const CALL_TIMEOUT_MS = 5000;
+/** In milliseconds. */
+export const CALL_TIMEOUT_MS = 5000;
 /** Writes of packed nodes in a row that other changes of the workflow may overtake. */
 const PACKED_TRIES = 5;
 

@@ -5,6 +5,7 @@ import { recordRun } from '../ledger/record-run.ts';
 import { approvalOf, openApproval } from '../../test/support/approvals.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { newRun } from '../../test/support/runs.ts';
+import { TurnableTimer } from '../../test/support/turnable-timer.ts';
 import { Decider } from './decider.ts';
 
 /** A run with a decision that is due, about a workflow of this uid. */
@@ -43,6 +44,7 @@ test('decisions about one workflow are written one at a time, and those about ot
     db,
     workflows: { patchWorkflowIf, patchWorkflow: unexpected, getWorkflow: unexpected },
     logger: silentLogger,
+    timer: new TurnableTimer(),
     random: () => 0,
     concurrency: 16,
     onChanged: () => undefined,
@@ -64,4 +66,53 @@ test('decisions about one workflow are written one at a time, and those about ot
       .toMatchObject({ state: 'approved' });
   }
   expect(most).toBe(1);
+});
+
+/** Three decisions about one workflow, the first of which is being written until `end` is called. */
+async function slowWorkflow() {
+  const runs = [await decided('same'), await decided('same'), await decided('same')];
+  const { promise: written, resolve: end } = Promise.withResolvers<void>();
+  const writes: string[] = [];
+  const patchWorkflowIf: ArgoClient['patchWorkflowIf'] = async (namespace, name) => {
+    writes.push(name);
+    await written;
+    const nodes = { id: { id: 'id', type: 'Suspend', phase: 'Succeeded', message: 'approved by ada' } };
+    return { metadata: { namespace, name, uid: 'same' }, status: { nodes } } as unknown as Workflow;
+  };
+  const unexpected = async (): Promise<never> => {
+    throw new Error('nothing was refused');
+  };
+  const timer = new TurnableTimer();
+  const decider = new Decider({
+    ...{ db, timer, logger: silentLogger, random: () => 0, concurrency: 16 },
+    workflows: { patchWorkflowIf, patchWorkflow: unexpected, getWorkflow: unexpected },
+    onChanged: () => undefined,
+    onSettled: () => undefined,
+  });
+  onTestFinished(() => decider.stop());
+  decider.start();
+  await expect.poll(() => writes.length).toBe(1);
+  return { decider, end, runs, timer, writes };
+}
+
+test('a decision whose turn comes when its claim has nearly expired is left to the next claim', async () => {
+  const { decider, end, runs, timer, writes } = await slowWorkflow();
+  timer.advance(10_001);
+  end();
+  await expect.poll(() => approvalOf(db, runs[0]?.runId ?? '')).toMatchObject({ state: 'approved' });
+  await db.query({ text: `UPDATE facteur.approvals SET due_at = now() WHERE state = 'deciding'` });
+  decider.nudge();
+  for (const { runId } of runs) {
+    await expect.poll(() => approvalOf(db, runId)).toMatchObject({ state: 'approved' });
+  }
+  // None was written under a claim that could expire meanwhile.
+  expect(writes).toHaveLength(3);
+});
+
+test('a stop waits for the write in flight, and for none behind it', async () => {
+  const { decider, end, writes } = await slowWorkflow();
+  const stopped = decider.stop();
+  end();
+  await stopped;
+  expect(writes).toHaveLength(1);
 });

@@ -1,16 +1,24 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import type { Logger } from '../base/logger.ts';
+import type { Timer } from '../base/timer.ts';
 import { Worker } from '../base/worker.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
-import { claimDueDecisions, settleDecision, type ClaimedDecision, type Settlement } from '../ledger/approval-queue.ts';
+import {
+  CLAIM_SECONDS,
+  claimDueDecisions,
+  settleDecision,
+  type ClaimedDecision,
+  type Settlement,
+} from '../ledger/approval-queue.ts';
 import { DecideEvents } from './decide-events.ts';
-import { decideOnce } from './decide-once.ts';
+import { CALL_TIMEOUT_MS, decideOnce } from './decide-once.ts';
 
 interface DeciderDeps {
   readonly db: Queryable;
   readonly workflows: Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow' | 'patchWorkflowIf'>;
   readonly logger: Logger;
+  readonly timer: Pick<Timer, 'elapsedMs'>;
   /** A number in [0, 1). */
   readonly random: () => number;
   /** Maximum number of decisions in flight. */
@@ -22,6 +30,7 @@ interface DeciderDeps {
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 30_000 };
+const CLAIM_MS = CLAIM_SECONDS * 1000;
 
 /**
  * Writes decisions into their workflows, for as long as it takes: the row is the state of the retry, so a crash or a
@@ -34,6 +43,7 @@ export class Decider {
   /** The last decision of each workflow that is being written. */
   readonly #last = new Map<string, Promise<void>>();
   readonly #events: DecideEvents;
+  #stopping = false;
 
   constructor(deps: DeciderDeps) {
     this.#deps = deps;
@@ -50,8 +60,9 @@ export class Decider {
     this.#worker.start(delayMs);
   }
 
-  /** Stops claiming and waits for the calls in flight; each ends within its timeout. */
+  /** Stops claiming and waits for the calls in flight; each ends within its timeout. What waits for its turn stays claimed. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.#worker.stop();
     await Promise.allSettled(this.#inFlight);
   }
@@ -66,9 +77,10 @@ export class Decider {
     if (room <= 0) {
       return Infinity;
     }
+    const expiresAt = this.#deps.timer.elapsedMs() + CLAIM_MS;
     const { decisions, nextInMs } = await claimDueDecisions(this.#deps.db, room);
     for (const decision of decisions) {
-      const work = this.#inTurn(decision).finally(() => {
+      const work = this.#inTurn(decision, expiresAt).finally(() => {
         this.#inFlight.delete(work);
         if (decisions.length === room) {
           this.nudge();
@@ -83,11 +95,17 @@ export class Decider {
    * One write of a workflow at a time: the API server starts again whenever another one is faster, and several at once would time
    * out on a large workflow. Never rejects.
    */
-  #inTurn(decision: ClaimedDecision): Promise<void> {
+  #inTurn(decision: ClaimedDecision, expiresAt: number): Promise<void> {
     const { workflowUid: uid } = decision;
     const before = this.#last.get(uid) ?? Promise.resolve();
     const work = before.then(async () => {
-      await this.#apply(decision);
+      const leftMs = expiresAt - this.#deps.timer.elapsedMs();
+      if (leftMs < CALL_TIMEOUT_MS) {
+        // Somebody else may claim it before its write has ended, and then would write it, too.
+        this.nudge(Math.max(0, leftMs));
+      } else if (!this.#stopping) {
+        await this.#apply(decision);
+      }
       if (this.#last.get(uid) === work) {
         this.#last.delete(uid);
       }
