@@ -1,4 +1,8 @@
 -- breaking
+
+-- Before anything is read: what older replicas commit between the copy of the table and its end would be lost.
+LOCK TABLE facteur.runs IN ACCESS EXCLUSIVE MODE;
+
 -- What has to be done with a run, and when, in a narrow row of its own that exists until the run is over: nothing that a move
 -- writes is in an index of `facteur.runs` any more, so a move writes to no index and, where the page has room, only what differs.
 --

@@ -167,3 +167,32 @@ test('a role called facteur beside ours may use the knowledge base', async () =>
     expect(rows).toEqual([{ ideas: true, events: true }]);
   });
 });
+
+test('a run that an older replica records while its table is rebuilt is kept', async () => {
+  const migrations = await loadMigrations(MIGRATIONS);
+  await migrate(
+    admin,
+    migrations.filter(({ version }) => version < 30),
+  );
+  const older = openTestPostgres(made.dsn, { poolSize: 1 });
+  const record = (id: string) => ({
+    text: `INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name, plan,
+        correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at, due_at)
+      VALUES (gen_random_uuid(), $1, $1, 'command', 'plan', 'http', 'queued', 'argo', $1, '{}', '', '', '', '', '', now(), now())`,
+    values: [id],
+  });
+  await older.query(record('before'));
+  const migrated = await older.transaction(async (tx) => {
+    await tx.query(record('meanwhile'));
+    const running = migrate(admin, migrations);
+    const text = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await tx.query({ text })).rowCount).toBe(1);
+    return { running };
+  });
+  await migrated.running;
+  const { rows } = await admin.query({
+    text: 'SELECT delivery_id FROM facteur.runs JOIN facteur.open_runs USING (run_id) ORDER BY 1',
+  });
+  expect(rows).toEqual([{ delivery_id: 'before' }, { delivery_id: 'meanwhile' }]);
+  await older.close();
+});
