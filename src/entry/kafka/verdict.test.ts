@@ -13,6 +13,7 @@ test.each([
   ['Postgres down for very long', new DatabaseError('postgres.unavailable', 'x', { retryable: true }), 999, 'wait'],
   ['a table missing for very long', new DatabaseError('postgres.broken', 'x', { retryable: true }), 999, 'wait'],
   ['facteur starting or stopping', new FacteurError('app.unready', 'x', { retryable: true }), 999, 'wait'],
+  ['templates not read', new FacteurError('commands.unread', 'x', { retryable: true }), 999, 'wait'],
   ['a lost race', contended, 4, 'retry'],
   ['a lost race, five times', contended, 5, 'park'],
   ['a fault of ours', new DatabaseError('postgres.failed', 'x', { retryable: false }), 4, 'retry'],

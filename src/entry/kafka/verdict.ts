@@ -9,9 +9,10 @@ import { Refusal } from '../../domain/refusal.ts';
 type RecordVerdict = 'park' | 'retry' | 'wait';
 
 /**
- * Failures of the environment and not of the record: Postgres is down or broken, or facteur is starting or stopping.
+ * Failures of the environment and not of the record: Postgres is down or broken, facteur is starting or stopping, or the
+ * cluster has not said yet which commands its templates make.
  */
-const NOT_NOW = new Set(['postgres.unavailable', 'postgres.broken', 'app.unready']);
+const NOT_NOW = new Set(['postgres.unavailable', 'postgres.broken', 'app.unready', 'commands.unread']);
 
 /** Values that Postgres cannot hold do not change by trying again. */
 const NEVER = new Set(['postgres.invalid']);
