@@ -28,7 +28,8 @@ export async function requestCancel(
         UPDATE facteur.open_runs SET line = 'stop', due_at = CASE WHEN claimed_until > now() THEN due_at ELSE now() END
         FROM asked WHERE open_runs.run_id = asked.run_id
       ), event AS (
-        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor) SELECT run_id, 'cancel.requested', $2 FROM asked
+        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor)
+        SELECT run_id, 'cancel.requested', $2 FROM asked JOIN codex_kb.task_runs ON task_runs.id = run_id
       ), message AS (${changeMessages('asked')})
       SELECT state, EXISTS (SELECT FROM message) AS "messageChanged" FROM facteur.runs WHERE run_id = $1`,
     values: [runId, actor],

@@ -317,15 +317,24 @@ interface LiveRunsQuery {
   readonly unchangedForMs: number;
 }
 
-/** The live runs, in no order. */
+/**
+ * The live runs, in no order. Drops what two followers at once may leave in `open_runs`: one saw that a run was retried, the other
+ * its end, and neither the row of the other. Runs are locked first, as everywhere.
+ */
 export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<LiveRun[]> {
   const { rows } = await db.query<LiveRun>({
     name: 'live-runs',
-    text: `SELECT namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid", delivery_id AS "deliveryId", state
+    text: `WITH ended AS MATERIALIZED (
+        SELECT run_id FROM facteur.open_runs JOIN facteur.runs USING (run_id)
+        WHERE in_cluster AND due_at IS NULL AND state = ANY ($3) FOR NO KEY UPDATE OF runs
+      ), closed AS (
+        DELETE FROM facteur.open_runs USING ended WHERE open_runs.run_id = ended.run_id
+      )
+      SELECT namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid", delivery_id AS "deliveryId", state
       FROM facteur.open_runs JOIN facteur.runs USING (run_id)
-      WHERE in_cluster AND ($1::text IS NULL OR namespace = $1)
+      WHERE in_cluster AND state <> ALL ($3) AND ($1::text IS NULL OR namespace = $1)
         AND updated_at <= now() - make_interval(secs => $2::float8 / 1000)`,
-    values: [query.namespace ?? null, query.unchangedForMs],
+    values: [query.namespace ?? null, query.unchangedForMs, ENDS],
   });
   return rows;
 }

@@ -3,7 +3,9 @@ import { runOf, timePasses } from '../../test/support/ledger.ts';
 import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { requestCancel, withdrawRun } from './cancel-and-retry.ts';
 import { moveRun } from './move-run.ts';
+import { liveRuns } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
+import { archiveRuns } from './retention.ts';
 import { claimDueRuns, postponeRun, renameRun, settleRun, type ClaimedRun } from './submission-queue.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
@@ -143,6 +145,41 @@ describe('room', () => {
     await record('a');
     expect(await claim(10, 1)).toEqual(['a']);
   });
+});
+
+test('a run past its last attempt with a place takes one while an attempt is under way', async () => {
+  for (const id of ['a', 'b', 'c']) {
+    await record(id);
+  }
+  await db.query({ text: 'UPDATE facteur.runs SET attempts = 12' });
+  expect(await claim(10, 2)).toEqual(['a', 'b']);
+  expect(await claim(10, 2)).toEqual([]);
+});
+
+test('what two followers left of an ended run takes no place for good', async () => {
+  const ended = await record('a');
+  await forceState(db, ended, 'succeeded');
+  await db.query({
+    text: `INSERT INTO facteur.open_runs (run_id, line, in_cluster) VALUES ($1, 'create', true)
+      ON CONFLICT (run_id) DO UPDATE SET in_cluster = true, due_at = NULL`,
+    values: [ended],
+  });
+  await record('b');
+  expect(await claim(10, 1)).toEqual([]);
+  expect(await liveRuns(db, { unchangedForMs: 0 })).toEqual([]);
+  expect(await claim(10, 1)).toEqual(['b']);
+});
+
+test('an archived run that Argo has retried can be stopped', async () => {
+  const runId = await record('a');
+  await claimOne();
+  await submitRun(db, runId, 'u1');
+  await observeRun(db, runId, { uid: 'u1', state: 'failed', version: 5n });
+  await db.query({ text: `UPDATE facteur.runs SET accepted_at = '2026-01-01', updated_at = '2026-01-01'` });
+  await archiveRuns(db, 86_400, 10);
+  await observeRun(db, runId, { uid: 'u1', state: 'running', version: 9n, confirmed: true });
+  expect(await requestCancel(db, runId, 'ada')).toMatchObject({ state: 'running' });
+  expect(await claimOne()).toMatchObject({ runId, plan: { namespace: newRun().plan.namespace, parameters: {} } });
 });
 
 test('admission reads what it takes and what was tried, however many wait', async () => {

@@ -46,11 +46,15 @@ const ADMISSION_LOCK = 0x66_61_63_01;
 /** After as many attempts, some minutes, the follower would have seen a workflow whose create was not answered. */
 const TRIES_WITH_PLACE = 10;
 
+/** Of a run that was archived, and that a retry in Argo made live again: it can only be stopped. */
+const ARCHIVED_PLAN = `json_build_object('namespace', namespace, 'workflowTemplate', '', 'serviceAccount', '', 'namePrefix', '',
+  'parameters', json '{}', 'labels', json '{}', 'annotations', json '{}')`;
+
 /**
  * Runs to stop come first and are never held back. The others come in order of arrival, as many as there is room
  * for. Live runs count, and so do attempted ones, because the cluster may have accepted them although the answer was
  * lost.
- * A run keeps its place for its first {@link TRIES_WITH_PLACE} attempts.
+ * A run keeps its place for its first {@link TRIES_WITH_PLACE} attempts, and later while one is under way.
  *
  * Only runs that are taken or attempted are read, however many wait, and an array is expected to be short, while
  * Postgres estimates the result of an unknown LIMIT as a tenth of all rows. A run is locked with its place in the queue,
@@ -61,6 +65,7 @@ WITH room AS (
   SELECT CASE WHEN $3::int IS NULL THEN $1::int ELSE least($1::int, greatest(0, $3::int
     - (SELECT count(*)::int FROM facteur.open_runs WHERE in_cluster)
     - (SELECT count(*)::int FROM facteur.open_runs WHERE due_at > now() AND line = 'retry')
+    - (SELECT count(*)::int FROM facteur.open_runs WHERE due_at > now() AND claimed_until > now() AND line = 'create' AND NOT in_cluster)
     - (SELECT count(*)::int FROM facteur.open_runs JOIN facteur.runs USING (run_id)
         WHERE due_at > now() AND line = 'stop' AND NOT in_cluster AND state = 'queued' AND attempts BETWEEN 1 AND ${TRIES_WITH_PLACE})
     )) END AS places
@@ -86,7 +91,8 @@ WITH room AS (
   WHERE run_id = ANY (ARRAY(SELECT run_id FROM chosen))
   RETURNING run_id AS "runId", claims AS fence, delivery_id AS "deliveryId", workflow_name AS "workflowName", traceparent,
     accepted_at AS "acceptedAt", attempts,
-    coalesce(extract(epoch FROM now() - refused_since) * 1000, 0)::float8 AS "refusedForMs", plan, state,
+    coalesce(extract(epoch FROM now() - refused_since) * 1000, 0)::float8 AS "refusedForMs", state,
+    coalesce(plan, ${ARCHIVED_PLAN}) AS plan,
     coalesce(workflow_uid, '') AS "workflowUid", coalesce(cancel_requested_by, '') AS "cancelRequestedBy",
     taken_over AS "takenOver"
 ), next AS (
