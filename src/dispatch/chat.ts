@@ -115,7 +115,7 @@ async function run(
   { ephemeral }: CommandDefinition,
   { options, deps }: { readonly options: ChatOptions; readonly deps: ChatDeps },
 ): Promise<CommandOutcome> {
-  // Stored before the row exists: the notifier may need the token immediately.
+  // Before the row exists, but not awaited: a notifier that does not find it yet looks again.
   void deps.sessions.keepToken(command.interactionId, options.token);
   const receipt = await deps.dispatch.command(command, { awaitSubmissionMs: 0, givenUp: options.givenUp });
   return { kind: 'accepted', receipt, ephemeral };

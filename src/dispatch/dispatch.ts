@@ -124,7 +124,7 @@ export function createDispatch(given: DispatchDeps): Dispatch {
         const plan = planCommand(command, definition, deps.argo);
         const followUp = followUpOf(command, definition?.ephemeral ?? false, deps.followUps);
         if (followUp !== undefined && command.interaction !== undefined) {
-          // Stored before the row exists: the notifier may need the token immediately.
+          // Before the row exists, but not awaited: a notifier that does not find it yet looks again.
           void deps.followUps?.keepToken(command.interactionId, command.interaction.token);
         }
         const run = commandRun(traced(command), plan, {

@@ -28,25 +28,41 @@ const UNWANTED = 'every message about this run was deleted';
 const MAX_POSTS = 3;
 /** While sessions are down and the message is this young, wait for its token rather than post a second message. */
 const PATIENCE_MS = 30_000;
+/** The door does not wait for the session store: another replica may see the message before the token has arrived. */
+const ARRIVAL_MS = 3000;
+/** Until the next look for a token that is on its way. Somebody waits, and it seldom takes longer than this. */
+const ARRIVAL_LOOK_MS = 250;
 
 /**
  * The best way that is left: the token while it lives, since it needs no permission; then the bot on the same message;
  * then a new message. What only one person may see is never posted for all.
  */
 export function chooseRoute(message: ClaimedMessage, address: MessageAddress, now: Circumstances): Route {
-  const { token, sessionsOk, ageMs } = now;
+  const { token, ageMs } = now;
   const tokenLeads = answersInteraction(message, address) && ageMs < TOKEN_LIFE_MS;
   if (tokenLeads && token !== undefined) {
     return { kind: 'token', token };
   }
-  const tokenMayCome = tokenLeads && !sessionsOk;
-  if (message.ephemeral) {
-    return tokenMayCome ? { kind: 'wait', ms: 5000 } : { kind: 'none', reason: HIDDEN };
-  }
-  if (address.messageId !== '') {
+  if (!message.ephemeral && address.messageId !== '') {
     return { kind: 'edit', messageId: address.messageId };
   }
-  return tokenMayCome && ageMs < PATIENCE_MS ? { kind: 'wait', ms: 2000 } : newMessage(message, address);
+  const waitMs = tokenLeads ? tokenWaitMs(message, now) : 0;
+  if (waitMs > 0) {
+    return { kind: 'wait', ms: waitMs };
+  }
+  return message.ephemeral ? { kind: 'none', reason: HIDDEN } : newMessage(message, address);
+}
+
+/** Until the next look for a token that is not known, in milliseconds; 0 if waiting is of no use. */
+function tokenWaitMs({ ephemeral, interactionTaken }: ClaimedMessage, { sessionsOk, ageMs }: Circumstances): number {
+  if (sessionsOk) {
+    // The token that a retry shares is long there or gone. A clock that is far behind the database's must not wait for longer.
+    return !interactionTaken && Math.abs(ageMs) < ARRIVAL_MS ? ARRIVAL_LOOK_MS : 0;
+  }
+  if (ephemeral) {
+    return 5000;
+  }
+  return ageMs < PATIENCE_MS ? 2000 : 0;
 }
 
 function newMessage({ channelId }: ClaimedMessage, { posts }: MessageAddress): Route {

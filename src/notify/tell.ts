@@ -108,7 +108,7 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
   for (let way = 0; way < MAX_WAYS; way += 1) {
     const route = chooseRoute(message, address, circumstances);
     if (route.kind === 'wait') {
-      return quietly({ ...address, ...STAYS, outcome: 'failed', againInMs: route.ms, restMs: route.ms });
+      return quietly(postpone(message, address, route.ms));
     }
     if (route.kind === 'none') {
       return { release: { ...address, ...STAYS, outcome: 'abandoned', reason: route.reason }, error };

@@ -113,6 +113,39 @@ async function startForgetful() {
 }
 
 describe('when the token does not work', () => {
+  test.each([
+    ['everybody', false],
+    ['one person', true],
+  ])('another replica that does not find it yet looks again, before it tells %s', async (_, ephemeral) => {
+    const { MemorySessions } = await import('../../src/clients/sessions/memory-sessions.ts');
+    let looks = 0;
+    // The door has said that it keeps the token, and the store has it a moment later.
+    class SlowSessions extends MemorySessions {
+      override async tokenOf(interactionId: string) {
+        looks += 1;
+        return looks < 3 ? undefined : told.world.sessions.tokenOf(interactionId);
+      }
+    }
+    await told.world.startNotifier({ sessions: new SlowSessions({ now: () => new Date() }) });
+    const run = await told.world.plan({ ephemeral });
+    await told.world.told(run, '**Queued**');
+    expect(told.world.shown().by).toBe('webhook.message.edit');
+    expect(looks).toBe(3);
+    expect(await told.world.row(run)).toMatchObject({ posts: 0, abandoned: '' });
+    // Looking again is no failure, after which the next attempt would wait for longer.
+    expect(told.world.log.join('')).not.toContain('message not delivered yet');
+  });
+
+  test('what only one person may see is given up when it does not come', async () => {
+    await startForgetful();
+    const run = await told.world.plan({ ephemeral: true });
+    await told.world.advance(3000);
+    await vi.waitFor(async () =>
+      expect((await told.world.row(run))['abandoned']).toContain('the message is ephemeral'),
+    );
+    expect(told.world.discord.messages()).toHaveLength(1);
+  });
+
   test('after 15 minutes the bot changes the same message', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
@@ -138,6 +171,7 @@ describe('when the token does not work', () => {
   test('lost before anything was told: a new message, which says for whom it is and mentions nobody', async () => {
     await startForgetful();
     const run = await told.world.plan();
+    await told.world.advance(3000);
     await vi.waitFor(() => expect(told.world.discord.messages()).toHaveLength(2));
     const [thinking, posted] = told.world.discord.messages();
     expect(thinking?.versions).toHaveLength(1);
