@@ -671,12 +671,14 @@ RETURN l2_normalize(embedding)
 CREATE INDEX idx_artifacts_run_type ON codex_kb.artifacts USING btree (task_run_id, artifact_type);
 CREATE UNIQUE INDEX idx_artifacts_uri ON codex_kb.artifacts USING btree (uri);
 CREATE INDEX idx_policy_checks_idea_policy_created ON codex_kb.policy_checks USING btree (idea_id, policy_key, created_at DESC);
+CREATE INDEX idx_policy_checks_run ON codex_kb.policy_checks USING btree (task_run_id) WHERE (task_run_id IS NOT NULL);
 CREATE INDEX idx_reflections_version ON codex_kb.reflections USING btree (embedding_version);
 CREATE INDEX idx_run_events_emitted ON codex_kb.run_events USING btree (emitted_at);
 CREATE INDEX idx_run_events_run_emitted ON codex_kb.run_events USING btree (task_run_id, emitted_at);
 CREATE INDEX idx_run_metrics_queue ON codex_kb.run_metrics USING btree (queue_latency_ms);
 CREATE INDEX idx_run_metrics_runtime ON codex_kb.run_metrics USING btree (runtime_ms);
 CREATE INDEX idx_task_runs_external_run ON codex_kb.task_runs USING btree (external_run_id);
+CREATE INDEX idx_task_runs_history_task ON codex_kb.task_runs_history USING btree (task_id);
 CREATE INDEX idx_task_runs_status_updated ON codex_kb.task_runs USING btree (status, updated_at DESC);
 CREATE INDEX idx_task_runs_task_created ON codex_kb.task_runs USING btree (task_id, created_at DESC);
 CREATE INDEX idx_tasks_state_updated ON codex_kb.tasks USING btree (state, updated_at DESC);

@@ -42,8 +42,7 @@ WITH old AS (
     'facteur', f.runs_row,
     'events', (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.id), '[]') FROM codex_kb.run_events e WHERE e.task_run_id = f.id),
     'retrieval', (SELECT a.metadata FROM codex_kb.artifacts a WHERE a.task_run_id = f.id LIMIT 1),
-    'checks', (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.created_at, c.id), '[]') FROM codex_kb.policy_checks c
-      WHERE c.idea_id = (SELECT idea_id FROM codex_kb.tasks WHERE id = f.task_id) AND c.task_run_id = f.id),
+    'checks', (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.created_at, c.id), '[]') FROM codex_kb.policy_checks c WHERE c.task_run_id = f.id),
     'metrics', (SELECT to_jsonb(m) FROM codex_kb.run_metrics m WHERE m.task_run_id = f.id))
   FROM forgettable f
   ON CONFLICT (archived_run_id) DO NOTHING

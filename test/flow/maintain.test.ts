@@ -7,7 +7,7 @@ import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { countRuns, created, runOf, wholeLedger } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { forceState, newRun } from '../support/runs.ts';
-import { db, test } from '../support/ledger-fixture.ts';
+import { db, ownConnection, rowsRead, test } from '../support/ledger-fixture.ts';
 
 /** A run in this state that nothing has touched for so many days. */
 async function oldRun(state: RunState, days: number): Promise<string> {
@@ -228,6 +228,37 @@ test('batches go over all of it once, with runs between that stay', async () => 
   }
   expect({ seen, archived, batches }).toEqual({ seen: 7, archived: 5, batches: 4 });
   expect(await present()).toEqual(ids.slice(0, 2).toSorted());
+});
+
+test('archiving reads the checks of the runs it archives, however many there are', async () => {
+  const old = [await oldRun('failed', 100), await oldRun('failed', 100)];
+  await db.query({
+    text: `WITH made AS (INSERT INTO codex_kb.task_runs (task_id, status, delivery_id)
+        SELECT task_id, 'succeeded', 'other-' || n FROM codex_kb.task_runs, generate_series(1, 5000) n WHERE id = $1 RETURNING id, task_id)
+      INSERT INTO codex_kb.policy_checks (idea_id, task_run_id, policy_key, status)
+      SELECT t.idea_id, r.id, 'tests.required', 'pass'
+      FROM (TABLE made UNION ALL SELECT id, task_id FROM codex_kb.task_runs) r JOIN codex_kb.tasks t ON t.id = r.task_id`,
+    values: [old[0]],
+  });
+  await db.session((session) => session.query({ text: 'VACUUM ANALYZE codex_kb.task_runs, codex_kb.policy_checks' }));
+  const { db: counted, close } = await ownConnection();
+  const before = await rowsRead(counted, 'codex_kb.policy_checks');
+  expect(await archiveRuns(counted, 60, 10)).toMatchObject({ archived: 2 });
+  expect((await rowsRead(counted, 'codex_kb.policy_checks')) - before).toBeLessThan(100);
+  await close();
+  expect((await db.query({ text: 'SELECT FROM codex_kb.policy_checks WHERE task_run_id IS NULL' })).rowCount).toBe(2);
+});
+
+test('whatever refers to a row that may be deleted is found by an index', async () => {
+  const { rows } = await db.query<{ reference: string }>({
+    text: `SELECT conrelid::regclass || '.' || attname AS reference
+      FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+      WHERE contype = 'f' AND connamespace IN ('codex_kb'::regnamespace, 'facteur'::regnamespace) AND NOT EXISTS (
+        SELECT FROM pg_index WHERE indrelid = conrelid AND indisvalid AND indkey[0] = conkey[1]
+          AND coalesce(pg_get_expr(indpred, indrelid), '') IN ('', format('(%I IS NOT NULL)', attname)))`,
+  });
+  // Nothing deletes tasks.
+  expect(rows).toEqual([{ reference: 'codex_kb.task_dependencies.depends_on_task_id' }]);
 });
 
 test('a terminal shows how far it is, and is left clean; programs get the result alone', async () => {

@@ -26,12 +26,12 @@ export async function ownConnection(): Promise<{ db: Database; close(): Promise<
   return { db: own, close: () => own.close() };
 }
 
-/** Rows of runs that were read so far, by whatever scan. */
-export async function rowsRead(counted: Database): Promise<number> {
+/** Rows of runs, or of another table, that were read so far, by whatever scan. */
+export async function rowsRead(counted: Database, table = 'facteur.runs'): Promise<number> {
   await counted.query({ text: 'SELECT pg_stat_force_next_flush()' });
   const { rows } = await counted.query<{ read: number }>({
-    text: `SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_user_tables
-      WHERE schemaname = 'facteur' AND relname = 'runs'`,
+    text: `SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_user_tables WHERE relid = $1::regclass`,
+    values: [table],
   });
   return rows[0]?.read ?? Number.NaN;
 }
