@@ -224,7 +224,8 @@ CREATE TABLE facteur.reflection_uses (
   run_id uuid NOT NULL,
   reflection_id uuid NOT NULL,
   place smallint NOT NULL,
-  similarity real
+  similarity real,
+  decided_at timestamp with time zone DEFAULT now() NOT NULL
 );
 CREATE TABLE facteur.refusals (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -698,7 +699,7 @@ CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw
 CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
 CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
 CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
-CREATE INDEX reflection_uses_reflection ON facteur.reflection_uses USING btree (reflection_id);
+CREATE INDEX reflection_uses_latest ON facteur.reflection_uses USING btree (reflection_id, decided_at DESC, run_id DESC);
 CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
 CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
 CREATE INDEX runs_command ON facteur.runs USING btree (command, accepted_at DESC, run_id DESC);

@@ -36,7 +36,10 @@ export async function countStandings(db: Queryable): Promise<Readonly<Record<str
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
 }
 
-/** How the runs ended that received a trusted reflection since it has been trusted, and what comparable runs did. */
+/** So many of its latest uses judge a reflection: a share of 1,000 runs is certain to 3 points. */
+export const JUDGED_USES = 1000;
+
+/** How the latest runs ended that received a trusted reflection since it has been trusted, and what comparable runs did. */
 interface TrustedOutcomes {
   readonly reflectionId: string;
   readonly command: string;
@@ -54,9 +57,11 @@ export async function trustedOutcomes(db: Queryable, minOutcomes: number): Promi
     text: `WITH used AS (
         SELECT s.reflection_id, f.command, x.repository, count(*) FILTER (WHERE f.state = 'succeeded')::int AS helped,
           count(*) FILTER (WHERE f.state = 'failed')::int AS hurt, sum(count(*)) OVER (PARTITION BY s.reflection_id) AS outcomes
-        FROM facteur.reflection_standing s JOIN facteur.reflection_uses u USING (reflection_id)
-          JOIN facteur.retrievals x USING (run_id) JOIN facteur.runs f USING (run_id)
-        WHERE s.state = 'trusted' AND x.decided_at >= s.updated_at AND f.state IN ('succeeded', 'failed')
+        FROM facteur.reflection_standing s CROSS JOIN LATERAL (
+            SELECT run_id FROM facteur.reflection_uses WHERE reflection_id = s.reflection_id AND decided_at >= s.updated_at
+            ORDER BY decided_at DESC, run_id DESC LIMIT ${JUDGED_USES}
+          ) u JOIN facteur.retrievals x USING (run_id) JOIN facteur.runs f USING (run_id)
+        WHERE s.state = 'trusted' AND f.state IN ('succeeded', 'failed')
         GROUP BY 1, 2, 3
       ), without AS (
         SELECT f.command, coalesce(x.repository, '') AS repository, count(*) FILTER (WHERE f.state = 'succeeded')::int AS helped,

@@ -198,6 +198,30 @@ export function describeMigrations(engine: string): void {
       ]);
     });
 
+    test('each use of a reflection gets the time of its decision', async () => {
+      const upTo = migrations.findIndex(({ name }) => name.includes('latest_uses'));
+      await makeGoDatabase(db, 3);
+      await migrate(db, migrations.slice(0, upTo));
+      await db.query({
+        text: `WITH run AS (
+            INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, namespace, workflow_name,
+              correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+            SELECT gen_random_uuid(), 'd' || n, 'd' || n, 'command', '', '', 'queued', '', 'w' || n, '', '', '', '', '', now()
+            FROM generate_series(1, 3) n RETURNING run_id
+          ), decided AS (
+            INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by, decided_at)
+            SELECT run_id, 'retrieve', '', '', now() - make_interval(days => row_number() OVER ()::int) FROM run
+          )
+          INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, id, 1 FROM run, codex_kb.reflections`,
+      });
+      await migrate(db, migrations);
+      const { rows } = await db.query({
+        text: `SELECT count(*)::int, count(DISTINCT u.decided_at)::int AS times, bool_and(u.decided_at = x.decided_at) AS same
+          FROM facteur.reflection_uses u JOIN facteur.retrievals x USING (run_id)`,
+      });
+      expect(rows).toEqual([{ count: 3, times: 3, same: true }]);
+    });
+
     test('reflections of the Go service are found by their words at once, and wait for a decision', async () => {
       await makeGoDatabase(db, 3);
       await db.query({

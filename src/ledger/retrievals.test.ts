@@ -1,0 +1,97 @@
+import { beforeEach, expect } from 'vitest';
+import { seedRuns } from '../../test/support/knowledge.ts';
+import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
+import { JUDGED_USES, trustedOutcomes } from './retrieval-outcomes.ts';
+import { RANKED_USES, readUseFacts } from './retrievals.ts';
+
+const REFLECTION = `WITH idea AS (
+  INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('x', 'x', 'x', '{}') RETURNING id
+), task AS (
+  INSERT INTO codex_kb.tasks (idea_id, stage, state) SELECT id, 'x', 'x' FROM idea RETURNING id
+), task_run AS (
+  INSERT INTO codex_kb.task_runs (task_id, status, delivery_id) SELECT id, 'x', 'x' FROM task RETURNING id
+)
+INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content) SELECT id, 'lesson', 'x' FROM task_run
+RETURNING id, task_run_id AS "runId"`;
+
+/** Ended runs that received the reflection, one a second, until some seconds ago. */
+const USES = `WITH made AS (
+  INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace, workflow_name,
+    correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+  SELECT gen_random_uuid(), 'd' || n || $3, 'd' || n || $3, 'command', 'plan', 'http', $3, 'running', 'argo', 'w' || n || $3, '', '', '',
+    '', '', now() - make_interval(secs => $4 + n)
+  FROM generate_series(1, $2::int) n RETURNING run_id, accepted_at
+), decided AS (
+  INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by, decided_at)
+  SELECT run_id, 'retrieve', 'acme/rocket', '', accepted_at FROM made
+)
+INSERT INTO facteur.reflection_uses (run_id, reflection_id, place, decided_at) SELECT run_id, $1, 1, accepted_at FROM made`;
+
+interface Uses {
+  readonly count: number;
+  readonly state: 'succeeded' | 'failed' | 'canceled';
+  readonly secondsAgo: number;
+}
+
+let reflection: { readonly id: string; readonly runId: string };
+
+beforeEach(async () => {
+  const { rows } = await db.query<typeof reflection>({ text: REFLECTION });
+  reflection = rows[0]!;
+  await db.query({
+    text: `UPDATE facteur.reflection_standing SET state = 'trusted', updated_at = now() - interval '30 days'`,
+  });
+});
+
+async function use({ count, state, secondsAgo }: Uses): Promise<void> {
+  await db.query({ text: USES, values: [reflection.id, count, state, secondsAgo] });
+}
+
+const ABOUT = { command: 'deploy', repository: 'acme/rocket' };
+
+test('how much is read to rank reflections does not grow with their uses', async () => {
+  const { db: counted, close } = await ownConnection();
+  const read = async (): Promise<number> => {
+    const tables = 'facteur.runs, facteur.retrievals, facteur.reflection_uses';
+    await db.session((session) => session.query({ text: `VACUUM ANALYZE ${tables}` }));
+    const rows = async (): Promise<number> =>
+      (await rowsRead(counted)) + (await rowsRead(counted, 'facteur.reflection_uses'));
+    const before = await rows();
+    await readUseFacts(counted, [reflection], ABOUT);
+    return (await rows()) - before;
+  };
+  await use({ count: 1000, state: 'succeeded', secondsAgo: 20_000 });
+  const few = await read();
+  await use({ count: 19_000, state: 'failed', secondsAgo: 0 });
+  const many = await read();
+  await close();
+  expect(few).toBeGreaterThanOrEqual(RANKED_USES);
+  expect(Math.max(few, many)).toBeLessThanOrEqual(2 * RANKED_USES + 2);
+});
+
+test('a reflection is ranked by its latest uses, of which those count that succeeded or failed', async () => {
+  await use({ count: 10, state: 'canceled', secondsAgo: 0 });
+  await use({ count: RANKED_USES - 30, state: 'succeeded', secondsAgo: 100 });
+  await use({ count: 500, state: 'failed', secondsAgo: 1000 });
+  expect((await readUseFacts(db, [reflection], ABOUT)).outcomes).toEqual([
+    { reflectionId: reflection.id, helped: RANKED_USES - 30, hurt: 20 },
+  ]);
+});
+
+test('a reflection is judged by its latest uses since it has been trusted', async () => {
+  const judged = async () => (await trustedOutcomes(db, 8)).map(({ helped, hurt }) => ({ helped, hurt }));
+  await use({ count: JUDGED_USES - 100, state: 'succeeded', secondsAgo: 100 });
+  await use({ count: 500, state: 'failed', secondsAgo: 5000 });
+  expect(await judged()).toEqual([{ helped: JUDGED_USES - 100, hurt: 100 }]);
+  const tenth = 'SELECT decided_at FROM facteur.reflection_uses ORDER BY decided_at DESC OFFSET 9 LIMIT 1';
+  await db.query({ text: `UPDATE facteur.reflection_standing SET updated_at = (${tenth})` });
+  expect(await judged()).toEqual([{ helped: 10, hurt: 0 }]);
+});
+
+test('a use has the time of its decision, by which uses since a moment are found', async () => {
+  await seedRuns(db, 'retrieve', { succeeded: 2 }, reflection.id);
+  const { rows } = await db.query({
+    text: `SELECT u.decided_at = x.decided_at AS same FROM facteur.reflection_uses u JOIN facteur.retrievals x USING (run_id)`,
+  });
+  expect(rows).toEqual([{ same: true }, { same: true }]);
+});
