@@ -38,3 +38,27 @@ export async function within<T>(
     done.abort(DONE);
   }
 }
+
+/**
+ * Waits for `work` until the signal fires, for work that takes no signal.
+ *
+ * @throws what `work` rejects with, or the signal's reason
+ */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => {};
+  // Even if it has fired: the work must not be left without a handler for its failure.
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    }
+  });
+  try {
+    return await Promise.race([aborted, work]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -4,17 +4,24 @@ import send from 'undici/lib/api/api-request.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
 import BareDispatcher from 'undici/lib/dispatcher/dispatcher.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
+import { unlessAborted } from '../base/within.ts';
 
 /*
  * The parts of undici that facteur uses. The package as a whole also loads fetch, WebSocket, caches and mocks: a third of the
  * time in which `serve` loaded its code.
  */
 
-type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path'> & { readonly dispatcher: Dispatcher };
+type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'signal'> & {
+  readonly dispatcher: Dispatcher;
+  readonly signal: AbortSignal;
+};
 
-/** Sends one request, and resolves when the head of its response is there. */
+/** Sends one request, and resolves when the head of its response is there; rejects as soon as the signal fires. */
 export function request(url: URL, { dispatcher, ...options }: RequestOptions): Promise<Dispatcher.ResponseData> {
-  return send.call(dispatcher, { ...options, origin: url.origin, path: `${url.pathname}${url.search}` });
+  const sent = send.call(dispatcher, { ...options, origin: url.origin, path: `${url.pathname}${url.search}` });
+  // undici looks at the signal only when the request has a connection. A request that was given up before is not sent
+  // then, so nothing answers it.
+  return unlessAborted(sent, options.signal);
 }
 
 /** A pool of kept-alive connections to each server. */

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { accessTo, clientFor, manifest, NAMESPACE, startCluster } from '../../../test/support/cluster.ts';
 import type { FaultRule } from '../../../sandbox/cluster/faults.ts';
@@ -281,16 +282,30 @@ describe('an end that leaves doubt', () => {
     expect(cluster.state()['requests']).toEqual({ create: 1 });
   });
 
-  test('the time limit covers waiting for a connection', async () => {
+  test('the time limit and the caller’s signal cover waiting for a connection', async () => {
     const cluster = await startCluster();
-    cluster.faults.apply({ op: 'add', rule: { match: create, action: { kind: 'hang' } } });
     const client = clientFor(cluster.url);
-    const calls = Array.from({ length: 80 }, (_, index) =>
-      failure(client.createWorkflow(NAMESPACE, manifest(`w-${index}`), { timeoutMs: 500 })),
+    const hold = cluster.faults.requests.add({ match: create, action: { kind: 'hold' } });
+    const held = Array.from({ length: 64 }, (_, index) =>
+      client.createWorkflow(NAMESPACE, manifest(`held-${index}`), { timeoutMs: 3_600_000 }),
     );
-    for (const error of await Promise.all(calls)) {
-      expect(error.code).toBe('argo.timeout');
-    }
+    await expect.poll(() => cluster.state()['requests']).toEqual({ create: 64 });
+
+    const late = client.createWorkflow(NAMESPACE, manifest('late'), { timeoutMs: 50 });
+    expect(await failure(late)).toMatchObject({ code: 'argo.timeout', ambiguous: true });
+    expect(await client.isReady({ timeoutMs: 50 })).toBe(false);
+    const stop = new AbortController();
+    const stopped = failure(client.createWorkflow(NAMESPACE, manifest('stopped'), { signal: stop.signal }));
+    await setImmediate();
+    stop.abort();
+    expect(await stopped).toMatchObject({ code: 'argo.aborted', ambiguous: true });
+
+    // What was given up is not sent when there is a connection again.
+    cluster.faults.requests.remove(hold);
+    await Promise.all(held);
+    await client.createWorkflow(NAMESPACE, manifest('next'), { timeoutMs: 3_600_000 });
+    expect(cluster.state()['requests']).toEqual({ create: 65 });
+    expect(cluster.store.count('workflows')).toBe(65);
   });
 
   test('a server that sends its answer too slowly runs into the limit as well', async () => {
@@ -326,6 +341,18 @@ describe('connections', () => {
     );
     expect(cluster.state()['connections']).toBeLessThanOrEqual(64);
     expect(cluster.store.count('workflows')).toBe(520);
+  });
+
+  test('of watches leave those of the calls alone', async () => {
+    const cluster = await startCluster();
+    const client = clientFor(cluster.url);
+    const stop = new AbortController();
+    const watches = Array.from({ length: 70 }, () => client.watchWorkflows(NAMESPACE, { signal: stop.signal }).next());
+    await expect.poll(() => cluster.state()['watchers']).toBe(70);
+    await client.createWorkflow(NAMESPACE, manifest('one'));
+    expect(await Promise.all(watches)).toMatchObject(watches.map(() => ({ value: { type: 'ADDED' } })));
+    await client.close();
+    await expect.poll(() => cluster.state()['watchers']).toBe(0);
   });
 
   test('a 401 is tried once more with fresh credentials, also for a write', async () => {

@@ -1,3 +1,5 @@
+import { unlessAborted } from '../../base/within.ts';
+
 /** A time limit and the caller's signal joined in one signal, so that which of the two fired is known afterwards. */
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -48,29 +50,10 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
     pause: () => {
       clearTimeout(timer);
     },
-    race: (work) => raceAbort(work, controller.signal),
+    race: (work) => unlessAborted(work, controller.signal),
     stop: () => {
       clearTimeout(timer);
       outer?.removeEventListener('abort', onAbort);
     },
   };
-}
-
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => {};
-  // Even after the deadline: the work must not be left without a handler for its failure.
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) {
-      onAbort();
-    }
-  });
-  try {
-    return await Promise.race([aborted, work]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -13,7 +13,7 @@ import { ArgoError } from './errors.ts';
 /** Answers are read up to this size, which bounds memory. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** The create path needs a few dozen at its peak; each watch takes one more. */
+/** The create path needs a few dozen at its peak. Watches have connections of their own, as many as there are watches. */
 const MAX_CONNECTIONS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -27,6 +27,8 @@ export interface ClusterRequest {
   readonly anonymous?: boolean;
   /** The kind of answer; JSON unless said otherwise. */
   readonly accept?: string;
+  /** Keeps its connection for minutes. */
+  readonly streams?: true;
 }
 
 type ResponseData = Dispatcher.ResponseData;
@@ -40,11 +42,18 @@ interface Surroundings {
   readonly trace: Readonly<Record<string, string>>;
 }
 
-/** HTTP to the apiserver: one pool of kept-alive connections, credentials on every request, one more try after a 401. */
+/** Where the requests of one TLS identity go. */
+interface Pools {
+  readonly calls: Dispatcher;
+  /** Apart from the calls: as many watches as the calls have connections would leave none for a create. */
+  readonly streams: Dispatcher;
+}
+
+/** HTTP to the apiserver: kept-alive connections, credentials on every request, one more try after a 401. */
 export class ClusterTransport {
   readonly #access: ClusterAccess;
   readonly #dispatchers = new Set<Dispatcher>();
-  #current: { readonly connection: Connection; readonly identity: string; readonly dispatcher: Dispatcher } | undefined;
+  #current: { readonly connection: Connection; readonly identity: string; readonly pools: Pools } | undefined;
   readonly #measured = measureClient('kubernetes');
   #closed = false;
 
@@ -79,7 +88,7 @@ export class ClusterTransport {
   /** Opens a stream; the caller's `deadline` lives as long as the stream does. */
   async open(wanted: ClusterRequest, deadline: Deadline): Promise<AsyncIterable<Buffer>> {
     try {
-      return (await this.#send(wanted, deadline)).body;
+      return (await this.#send({ ...wanted, streams: true }, deadline)).body;
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);
     }
@@ -115,7 +124,7 @@ export class ClusterTransport {
 
   #optionsFor(wanted: ClusterRequest, { connection, deadline, trace }: Surroundings): RequestOptions {
     return {
-      dispatcher: this.#dispatcherFor(connection),
+      dispatcher: this.#poolsFor(connection)[wanted.streams === true ? 'streams' : 'calls'],
       method: wanted.method,
       headers: {
         ...(wanted.anonymous === true ? {} : connection.headers),
@@ -133,25 +142,25 @@ export class ClusterTransport {
     };
   }
 
-  /** The pool for this TLS identity. A rotated certificate gets a new one; the old one ends with its last request. */
-  #dispatcherFor(connection: Connection): Dispatcher {
+  /** The pools for this TLS identity. A rotated certificate gets new ones; the old ones end with their last requests. */
+  #poolsFor(connection: Connection): Pools {
     if (this.#current?.connection === connection) {
-      return this.#current.dispatcher;
+      return this.#current.pools;
     }
     const identity = identityOf(connection);
     if (this.#current?.identity === identity) {
       this.#current = { ...this.#current, connection };
-      return this.#current.dispatcher;
+      return this.#current.pools;
     }
-    const previous = this.#current?.dispatcher;
-    const dispatcher = createDispatcher(connection);
-    this.#dispatchers.add(dispatcher);
-    this.#current = { connection, identity, dispatcher };
-    if (previous !== undefined) {
-      const forget = (): boolean => this.#dispatchers.delete(previous);
-      previous.close().then(forget, forget);
+    const previous = this.#current?.pools;
+    const pools = { calls: createDispatcher(connection, MAX_CONNECTIONS), streams: createDispatcher(connection, null) };
+    this.#current = { connection, identity, pools };
+    this.#dispatchers.add(pools.calls).add(pools.streams);
+    for (const old of previous === undefined ? [] : [previous.calls, previous.streams]) {
+      const forget = (): boolean => this.#dispatchers.delete(old);
+      old.close().then(forget, forget);
     }
-    return dispatcher;
+    return pools;
   }
 
   /** The typed error for any failure of an exchange. */
@@ -178,9 +187,10 @@ export class ClusterTransport {
   }
 }
 
-function createDispatcher(connection: Connection): Dispatcher {
+/** @param connections at the most; null for as many as there are requests */
+function createDispatcher(connection: Connection, connections: number | null): Dispatcher {
   const common = {
-    connections: MAX_CONNECTIONS,
+    connections,
     pipelining: 1,
     // HTTP/2 would put everything on one connection, where a lost packet or a dead peer stops creates and watch alike.
     allowH2: false,

@@ -1,8 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../base/secret.ts';
+import type { EgressProxies } from '../../config/egress-proxy.ts';
 import { startDiscordWorld, type DiscordWorld } from '../../../test/support/discord.ts';
 import type { FaultAction } from '../../../sandbox/discord/faults.ts';
 import { createDiscordClient, type DiscordClient } from './client.ts';
@@ -13,13 +15,17 @@ let client: DiscordClient;
 
 const body = (content: string): MessageBody => ({ content, components: [], allowed_mentions: { parse: [] } });
 
-function clientFor(apiBaseUrl: string, options: { token?: string; timeoutMs?: number } = {}): DiscordClient {
+function clientFor(
+  apiBaseUrl: string,
+  options: { token?: string; timeoutMs?: number; proxies?: EgressProxies } = {},
+): DiscordClient {
   return createDiscordClient({
     apiBaseUrl,
     applicationId: world.discord.applicationId,
     botToken: new Secret(options.token ?? world.discord.botToken),
     version: '1.2.3',
     timeoutMs: options.timeoutMs ?? 5000,
+    ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
   });
 }
 
@@ -147,6 +153,25 @@ describe('failures', () => {
     }
     await world.discord.disconnect();
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
+  });
+
+  test('the time limit covers waiting for a connection', async () => {
+    const proxy = createServer();
+    // It never opens the tunnel.
+    const tunnel = new Promise<Duplex>((resolve) => {
+      proxy.on('connect', (_request, socket) => {
+        resolve(socket);
+      });
+    });
+    await new Promise<void>((resolve) => {
+      proxy.listen(0, '127.0.0.1', resolve);
+    });
+    const https = new Secret(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+    const waiting = clientFor('https://discord.test/api', { timeoutMs: 50, proxies: { https, noProxy: '' } });
+    await expect(waiting.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.timeout' });
+    (await tunnel).destroy();
+    await waiting.close();
+    proxy.close();
   });
 
   test('an answer without end is cut', async () => {
