@@ -19,6 +19,16 @@ test('news is another state, or further progress, of a newer version', () => {
   expect(known.isNews(seen({ uid: 'other' }))).toBe(true);
 });
 
+test('a change of any version is news once the versions are forgotten', () => {
+  const known = new KnownWorkflows();
+  known.note(seen());
+  known.forgetVersions();
+  expect(known.isNews(seen({ version: 2n }))).toBe(false);
+  expect(known.isNews(seen({ version: 2n, progress: '0/3' }))).toBe(true);
+  known.note(seen({ version: 2n, progress: '0/3' }));
+  expect(known.isNews(seen({ version: 1n }))).toBe(false);
+});
+
 test('progress of a workflow that does not run yet is no news', () => {
   const known = new KnownWorkflows();
   known.note(seen({ state: 'submitted', progress: '' }));

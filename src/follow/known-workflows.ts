@@ -61,6 +61,13 @@ export class KnownWorkflows {
     this.#byUid.delete(uid);
   }
 
+  /** Any other state is news now, of whatever version: a cluster that came back from a backup counts them again. */
+  forgetVersions(): void {
+    for (const [uid, known] of this.#byUid) {
+      this.#byUid.set(uid, { ...known, version: undefined });
+    }
+  }
+
   forgetAllBut(uids: ReadonlySet<string>): void {
     for (const uid of this.#byUid.keys()) {
       if (!uids.has(uid)) {

@@ -6,7 +6,7 @@ import { deliveryLabel } from '../domain/workflow-name.ts';
 import { LABELS, MANAGED_BY } from '../domain/workflow-plan.ts';
 import { waitingUids } from '../ledger/approvals.ts';
 import { ObservationBuffer } from '../ledger/observation-buffer.ts';
-import { liveRuns, type LiveRun, type Observation } from '../ledger/observe-workflows.ts';
+import { liveRuns, rewindVersions, type LiveRun, type Observation, type Rewound } from '../ledger/observe-workflows.ts';
 import { timingsOf, type FollowDeps, type FollowTimings } from './deps.ts';
 import { FollowEvents } from './follow-events.ts';
 import { KnownWorkflows } from './known-workflows.ts';
@@ -89,13 +89,16 @@ export class NamespaceFollower {
     // Read before the list: a run that was live then is either in the list, or its workflow has disappeared.
     const live = await liveRuns(this.#deps.db, { namespace: this.#namespace, unchangedForMs: 0 });
     this.#known.expectWaiting(await waitingUids(this.#deps.db, this.#namespace));
+    const liveByUid = new Map(live.map((run) => [run.workflowUid, run]));
+    this.#known.forgetVersions();
     const uids = new Set<string>();
     const names = new Set<string>();
     let version = '';
     const options = { labelSelector: SELECTOR, signal: this.#signal };
     for await (const page of this.#deps.workflows.listWorkflows(this.#namespace, options)) {
-      for (const workflow of page.workflows) {
-        const seen = observe(workflow);
+      const observed = page.workflows.map(observe);
+      await this.#rewind(findRewound(observed, liveByUid));
+      for (const seen of observed) {
         uids.add(seen.uid);
         names.add(seen.name);
         await this.#takeNews(seen);
@@ -112,6 +115,14 @@ export class NamespaceFollower {
     const { logger } = this.#deps;
     logger.info({ namespace: this.#namespace, listed: uids.size, missing: missing.length }, 'workflows listed');
     return version;
+  }
+
+  async #rewind(rewound: readonly Rewound[]): Promise<void> {
+    if (rewound.length > 0) {
+      await rewindVersions(this.#deps.db, rewound);
+      const line = { namespace: this.#namespace, workflows: rewound.length };
+      this.#deps.logger.warn(line, 'workflows are older than before: the cluster came back from a backup');
+    }
   }
 
   /** True when the cluster said anything. */
@@ -199,6 +210,18 @@ export function needsList(error: unknown, failures: number): boolean {
   }
   const unreadable = error.code === 'argo.bad_answer' || error.code === 'argo.invalid';
   return error.code === 'argo.expired' || (unreadable && failures > 1);
+}
+
+/**
+ * The listed workflows that are older than the ledger knew them before the list began. A list shows what is newest, so
+ * the cluster came back from a backup.
+ */
+function findRewound(listed: readonly Observation[], liveByUid: ReadonlyMap<string, LiveRun>): Rewound[] {
+  return listed.flatMap(({ uid, version }) => {
+    const { runId, version: recorded } = liveByUid.get(uid) ?? { runId: '', version: null };
+    const isOlder = recorded !== null && version !== undefined && version < BigInt(recorded);
+    return isOlder ? [{ runId, recorded, listed: version.toString() }] : [];
+  });
 }
 
 function toCandidate({ namespace, workflowName, workflowUid, deliveryId }: LiveRun): Sighting {

@@ -4,8 +4,10 @@ import { beforeEach, describe, expect } from 'vitest';
 import type { NewRun } from '../domain/run.ts';
 import { isFinished, RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
+import type { Waiting } from '../domain/approval.ts';
+import { recordWaiting } from './approvals.ts';
 import { requestCancel } from './cancel-and-retry.ts';
-import { observeWorkflows, type Observation, type Observed } from './observe-workflows.ts';
+import { liveRuns, observeWorkflows, rewindVersions, type Observation, type Observed } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 import { submitRun } from '../../test/support/runs.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
@@ -66,6 +68,17 @@ async function submitted(fields: Partial<NewRun> = {}): Promise<Run> {
 function seen(run: Run, fields: Partial<Observation> = {}): Observation {
   return observation({ name: run.name, uid: `u-${run.name}`, deliveryLabel: deliveryLabel(run.deliveryId), ...fields });
 }
+
+const GATE: Waiting = {
+  key: 'k',
+  kind: 'suspended',
+  nodeId: '',
+  node: '',
+  template: '',
+  startedAt: '',
+  fields: [],
+  rules: {} as Waiting['rules'],
+};
 
 const apply = (...batch: Observation[]): Promise<Observed[]> => observeWorkflows(database.db, batch);
 
@@ -206,6 +219,27 @@ describe('what is not news changes nothing', () => {
     expect(await apply(failed)).toEqual([]);
     expect(await apply(seen(run, { version: 19n, progress: '1/3' }))).toEqual([]);
     expect(await runRow(run)).toMatchObject({ state: 'running', progress: '2/3', retry_count: 1 });
+  });
+
+  test('what is older than the version to which its run went back', async () => {
+    const [live, ended, meanwhile] = [await submitted(), await submitted(), await submitted()];
+    await apply(seen(live, { version: 50n, progress: '5/9' }), seen(ended, { version: 50n, state: 'failed' }));
+    await recordWaiting(database.db, [{ ...seen(live, { version: 60n }), waiting: [GATE] }]);
+    await apply(seen(meanwhile, { version: 70n, progress: '7/9' }));
+    const recorded = (await liveRuns(database.db, { unchangedForMs: 0 })).map(({ runId, version }) => [runId, version]);
+    expect(Object.fromEntries(recorded)).toEqual({ [live.runId]: '60', [meanwhile.runId]: '70' });
+
+    const back = [live, ended, meanwhile].map(({ runId }) => ({ runId, recorded: '60', listed: '40' }));
+    await rewindVersions(database.db, back);
+    for (const run of [live, ended, meanwhile]) {
+      expect(await apply(seen(run, { version: 39n, progress: '3/9', confirmed: true }))).toEqual([]);
+    }
+    expect(await apply(seen(ended, { version: 40n, confirmed: true }))).toEqual([]);
+    expect(await apply(seen(meanwhile, { version: 40n }))).toEqual([]);
+    expect(await recordWaiting(database.db, [{ ...seen(live, { version: 39n }), waiting: [] }])).toEqual([]);
+    expect(await recordWaiting(database.db, [{ ...seen(live, { version: 40n }), waiting: [] }])).toHaveLength(1);
+    await apply(seen(live, { version: 40n, state: 'succeeded' }));
+    expect(await runRow(live)).toMatchObject({ state: 'succeeded' });
   });
 
   test('another workflow of the same name, and a copy under another name', async () => {

@@ -302,12 +302,15 @@ function toRow(seen: Observation): Record<string, unknown> {
 
 /** A run that has a workflow in the cluster, as far as the ledger knows. */
 export interface LiveRun {
+  readonly runId: string;
   readonly namespace: string;
   readonly workflowName: string;
   /** Empty if the workflow was created and its uid was not read yet. */
   readonly workflowUid: string;
   readonly deliveryId: string;
   readonly state: 'submitted' | 'running';
+  /** The newest resource version of its workflow that was recorded, in digits. */
+  readonly version: string | null;
 }
 
 interface LiveRunsQuery {
@@ -326,15 +329,46 @@ export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<Liv
     name: 'live-runs',
     text: `WITH ended AS MATERIALIZED (
         SELECT run_id FROM facteur.open_runs JOIN facteur.runs USING (run_id)
-        WHERE in_cluster AND due_at IS NULL AND state = ANY ($3) FOR NO KEY UPDATE OF runs
+        WHERE in_cluster AND due_at IS NULL AND state = ANY ($3) ORDER BY run_id FOR NO KEY UPDATE OF runs
       ), closed AS (
         DELETE FROM facteur.open_runs USING ended WHERE open_runs.run_id = ended.run_id
       )
-      SELECT namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid", delivery_id AS "deliveryId", state
+      SELECT run_id AS "runId", namespace, workflow_name AS "workflowName", coalesce(workflow_uid, '') AS "workflowUid",
+        delivery_id AS "deliveryId", state, greatest(resource_version,
+          (SELECT max(seen_version) FROM facteur.approvals WHERE approvals.run_id = runs.run_id))::text AS version
       FROM facteur.open_runs JOIN facteur.runs USING (run_id)
       WHERE in_cluster AND state <> ALL ($3) AND ($1::text IS NULL OR namespace = $1)
         AND updated_at <= now() - make_interval(secs => $2::float8 / 1000)`,
     values: [query.namespace ?? null, query.unchangedForMs, ENDS],
   });
   return rows;
+}
+
+/** A live run whose workflow has an older version now than was recorded: the cluster came back from a backup. */
+export interface Rewound {
+  readonly runId: string;
+  /** What was recorded, in digits. */
+  readonly recorded: string;
+  /** What the workflow has now, in digits. */
+  readonly listed: string;
+}
+
+/** To just below the present version: whatever is older still changes nothing. */
+const REWIND = `
+WITH rewound AS (
+  SELECT * FROM json_to_recordset($1::json) AS rewound("runId" uuid, recorded bigint, listed bigint)
+), held AS MATERIALIZED (
+  SELECT runs.run_id, recorded, listed FROM rewound JOIN facteur.runs ON runs.run_id = "runId"
+  WHERE state IN ('submitted', 'running')
+  ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
+), run AS (
+  UPDATE facteur.runs SET resource_version = listed - 1
+  FROM held WHERE runs.run_id = held.run_id AND resource_version > listed AND resource_version <= recorded
+)
+UPDATE facteur.approvals SET seen_version = listed - 1
+FROM held WHERE approvals.run_id = held.run_id AND seen_version > listed AND seen_version <= recorded`;
+
+/** Lets the present versions of these workflows count as new. What was recorded meanwhile, or has ended, stays. */
+export async function rewindVersions(db: Queryable, rewound: readonly Rewound[]): Promise<void> {
+  await db.query({ name: 'rewind-versions', text: REWIND, values: [JSON.stringify(rewound)] });
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, vi } from 'vitest';
 import { DatabaseError, type Database } from '../../src/clients/postgres/database.ts';
 import type { Command } from '../../sandbox/cluster/control.ts';
-import { NAMESPACE, TEMPLATE } from '../support/cluster.ts';
+import { manifest, NAMESPACE, TEMPLATE } from '../support/cluster.ts';
 import {
   expectState,
   expectWatching,
@@ -100,6 +100,35 @@ describe('a watch that cannot go on', () => {
     finish(kept);
     await expectState(db, kept, 'succeeded');
     await expectState(db, gone, 'lost');
+  });
+
+  // The second time its other workflows have used up the lost versions before anybody looks.
+  test.each([false, true])('sees how a run ends that is older again after a backup (later: %s)', async (later) => {
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+    const follower = startFollower({ db, workflows, timings: { watchMs: 1000 } });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    const backup = cluster.store.version;
+    for (const progress of ['1/9', '2/9', '3/9']) {
+      cluster.store.update('workflows', cluster.store.get('workflows', NAMESPACE, run.name), 'patch', (object) => ({
+        ...object,
+        status: { ...(object['status'] as object), progress },
+      }));
+      await expect.poll(async () => (await storedRun(db, run)).progress).toBe(progress);
+    }
+    if (later) {
+      await follower.stop();
+    }
+    const lost = cluster.store.version;
+    cluster.faults.apply({ op: 'restore', version: backup });
+    finish(run);
+    if (later) {
+      while (cluster.store.version <= lost) {
+        await workflows.createWorkflow(NAMESPACE, manifest(`other-${cluster.store.version}`));
+      }
+      startFollower({ db, workflows });
+    }
+    await expectState(db, run, 'succeeded');
   });
 
   test('lists again when the cluster has really forgotten what came after it', async () => {
