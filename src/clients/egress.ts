@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../base/secret.ts';
+import { unlessAborted } from '../base/within.ts';
 import { createAgent, createProxyAgent } from './undici.ts';
 
 interface EgressOptions {
@@ -15,6 +16,14 @@ export function egressAgent({ connections, connectTimeoutMs, proxy }: EgressOpti
   return proxy === undefined
     ? createAgent({ connections, connect })
     : createProxyAgent({ uri: proxy.reveal(), connections, proxyTls: connect, requestTls: connect });
+}
+
+/**
+ * Closes a pool after its requests, which take `timeoutMs` at the most. One that was given up while it waited for a
+ * connection is still in the pool, for minutes behind a proxy that does not answer.
+ */
+export async function closeAgent(agent: Dispatcher, timeoutMs: number): Promise<void> {
+  await unlessAborted(agent.close(), AbortSignal.timeout(timeoutMs)).catch(() => agent.destroy());
 }
 
 /** The text of a response. @throws Error if it has more than `maxBytes` */

@@ -155,7 +155,7 @@ describe('failures', () => {
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
   });
 
-  test('the time limit covers waiting for a connection', async () => {
+  test('the time limit covers waiting for a connection, which holds up no shutdown', async () => {
     const proxy = createServer();
     // It never opens the tunnel.
     const tunnel = new Promise<Duplex>((resolve) => {
@@ -169,8 +169,9 @@ describe('failures', () => {
     const https = new Secret(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
     const waiting = clientFor('https://discord.test/api', { timeoutMs: 50, proxies: { https, noProxy: '' } });
     await expect(waiting.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.timeout' });
-    (await tunnel).destroy();
+    const socket = await tunnel;
     await waiting.close();
+    socket.destroy();
     proxy.close();
   });
 

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { egressAgent, readBounded } from '../egress.ts';
+import { closeAgent, egressAgent, readBounded } from '../egress.ts';
 import { request } from '../undici.ts';
 import { discordErrorOf } from './answers.ts';
 import { DiscordError } from './errors.ts';
@@ -58,7 +58,7 @@ export class DiscordTransport {
   }
 
   async close(): Promise<void> {
-    await this.#agent.close();
+    await closeAgent(this.#agent, this.#options.timeoutMs);
   }
 
   /**

@@ -4,7 +4,7 @@ import { measureClient } from '../../base/telemetry-client.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { EmbeddingsConfig } from '../../config/config.ts';
 import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
-import { egressAgent, readBounded } from '../egress.ts';
+import { closeAgent, egressAgent, readBounded } from '../egress.ts';
 import { request } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
@@ -72,7 +72,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
       }
       return readVectors(text, texts.length, dimensions);
     },
-    close: () => agent.close(),
+    close: () => closeAgent(agent, options.timeoutMs),
   };
 }
 
