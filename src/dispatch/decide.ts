@@ -75,6 +75,7 @@ const MAX_REASON = 500;
  * Decides an approval for a person, by the roles that they have now. The decision is durable when this resolves; a worker
  * applies it.
  *
+ * @throws FacteurError `commands.unread` while it is unknown who may decide
  * @throws DatabaseError if the ledger does not answer
  */
 export async function pressApproval(press: ApprovalPress, deps: DecideDeps): Promise<ApprovalOutcome> {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { approversOf, askingOf, durationSeconds, outputsOf, readApprovalRules } from './approval-rules.ts';
+import {
+  approversOf,
+  askingOf,
+  durationSeconds,
+  isUndecidable,
+  outputsOf,
+  readApprovalRules,
+} from './approval-rules.ts';
+import type { CommandDefinition } from './command.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
 const field = (name: string, choices: readonly string[] | null = null, preset: string | null = null) => ({
@@ -63,6 +71,35 @@ test('approvers are roles, the roles of commands, and people; unknown names are 
   });
   expect(approversOf(readApprovalRules({}), 'PLAN', { commands: {}, roleMap })).toEqual({ roles: ['1'], users: [] });
   expect(approversOf(readApprovalRules({}), 'other', { commands: {}, roleMap })).toEqual({ roles: [], users: [] });
+});
+
+describe('while templates are not known yet', () => {
+  const commands = { plan: {} as CommandDefinition, open: {} as CommandDefinition };
+  const rules = { commands, roleMap: { plan: ['1'], release: ['2'], empty: [] }, incomplete: true } as const;
+  const asked = (approvers?: string) =>
+    readApprovalRules(approvers === undefined ? {} : { [`${PREFIX}approvers`]: approvers });
+
+  test.each<[string | undefined, string, readonly string[]]>([
+    [undefined, 'Plan', ['1']],
+    [undefined, 'open', []],
+    ['release', 'deploy', ['2']],
+    ['500000000000000001 user:7', 'deploy', ['500000000000000001']],
+  ])('approvers %s of /%s are known', (approvers, command, roles) => {
+    expect(approversOf(asked(approvers), command, rules).roles).toEqual(roles);
+  });
+
+  test.each<[string | undefined, string]>([
+    [undefined, 'deploy'],
+    // Resembles /plan, whose people may not decide what another command asks.
+    [undefined, 'plan!'],
+    [undefined, 'empty'],
+    ['plan deploy', 'plan'],
+  ])('approvers %s of /%s are not, and nobody says that there are none', (approvers, command) => {
+    expect(() => approversOf(asked(approvers), command, rules)).toThrow(
+      expect.objectContaining({ code: 'commands.unread', retryable: true }),
+    );
+    expect(isUndecidable(asked(approvers), command, rules)).toBe(false);
+  });
 });
 
 describe('how it asks', () => {

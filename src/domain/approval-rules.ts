@@ -1,6 +1,6 @@
 import type { Principal } from './command.ts';
 import { argoFault } from './argo-text.ts';
-import { ruledName, type CommandRules } from './command-rules.ts';
+import { rolesOf, ruledName, type CommandRules } from './command-rules.ts';
 import type { FieldFault } from './refusal.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
@@ -109,7 +109,11 @@ export interface Approvers {
   readonly users: readonly string[];
 }
 
-/** Resolves the names of the rules by the role map. Without any, whoever has a role that may run the command. */
+/**
+ * Resolves the names of the rules by the role map. Without any, whoever has a role that may run the command.
+ *
+ * @throws FacteurError `commands.unread` while templates that are not known yet may define one of these commands
+ */
 export function approversOf(
   { approvers }: Pick<ApprovalRules, 'approvers'>,
   command: string,
@@ -117,21 +121,27 @@ export function approversOf(
 ): Approvers {
   const users = approvers.flatMap((name) => (name.startsWith('user:') ? [name.slice('user:'.length)] : []));
   const named = approvers.filter((name) => !name.startsWith('user:'));
-  const rolesOf = (name: string): readonly string[] =>
-    Object.hasOwn(rules.roleMap, name) ? (rules.roleMap[name] ?? []) : [];
   const roles =
     approvers.length === 0
-      ? rolesOf(ruledName(command, rules))
-      : named.flatMap((name) => (/^\d{17,20}$/.test(name) ? [name] : rolesOf(name.toLowerCase())));
+      ? rolesOf(commandOf(command, rules), rules)
+      : named.flatMap((name) => (/^\d{17,20}$/.test(name) ? [name] : rolesOf(name.toLowerCase(), rules)));
   return { roles: [...new Set(roles)], users: [...new Set(users)] };
 }
 
-/** Whether nobody may decide in Discord, whoever asks. */
+/** A name that only resembles a known one may be the very name of a command that is not known yet, with other roles. */
+function commandOf(command: string, rules: CommandRules): string {
+  return rules.incomplete === true ? command.toLowerCase() : ruledName(command, rules);
+}
+
+/** Whether nobody may decide in Discord, whoever asks. False while that is unknown. */
 export function isUndecidable(
   asked: Pick<ApprovalRules, 'approvers' | 'problem'>,
   command: string,
   rules: CommandRules,
 ): boolean {
+  if (rules.incomplete === true) {
+    return asked.problem !== '';
+  }
   const { roles, users } = approversOf(asked, command, rules);
   return asked.problem !== '' || roles.length + users.length === 0;
 }

@@ -57,9 +57,26 @@ export function findCommand(rules: CommandRules, name: string): CommandDefinitio
 export function definitionOf(rules: CommandRules, name: string): CommandDefinition | undefined {
   const definition = findCommand(rules, name);
   if (definition === undefined && rules.incomplete === true) {
-    throw new FacteurError('commands.unread', 'the commands of templates are not known yet', { retryable: true });
+    throw unread();
   }
   return definition;
+}
+
+/**
+ * The roles that may run the command with exactly this name; none if it is unknown.
+ *
+ * @throws FacteurError `commands.unread` while a template that is not known yet may bring some
+ */
+export function rolesOf(name: string, { commands, roleMap, incomplete }: CommandRules): readonly string[] {
+  const roles = Object.hasOwn(roleMap, name) ? (roleMap[name] ?? []) : [];
+  if (incomplete === true && roles.length === 0 && !Object.hasOwn(commands, name)) {
+    throw unread();
+  }
+  return roles;
+}
+
+function unread(): FacteurError {
+  return new FacteurError('commands.unread', 'the commands of templates are not known yet', { retryable: true });
 }
 
 /** Whether their workflows would have the same prefix or label. A name that leaves an empty prefix matches no other. */

@@ -17,6 +17,8 @@ export interface ClaimedAsk extends Pick<
   readonly messageId: string;
   /** Who requested the run, or empty. */
   readonly userId: string;
+  /** Since the approval was first seen, in milliseconds. */
+  readonly ageMs: number;
 }
 
 interface ClaimedAsks {
@@ -34,7 +36,8 @@ WITH due AS (
   WHERE a.run_id = due.run_id AND a.key = due.key
   RETURNING a.run_id AS "runId", a.key, a.node, a.rules, a.state, a.verdict, a.decided_by AS "decidedBy", a.problem,
     a.expires_at AS "expiresAt", runs.command, a.ask_claims AS fence, a.ask_channel AS "channelId",
-    a.ask_message AS "messageId", runs.user_id AS "userId"
+    a.ask_message AS "messageId", runs.user_id AS "userId",
+    (extract(epoch FROM now() - a.requested_at) * 1000)::float8 AS "ageMs"
 ), next AS (
   SELECT (extract(epoch FROM min(ask_at) - now()) * 1000)::float8 AS "nextInMs" FROM facteur.approvals WHERE ask_at > now()
 )
@@ -54,7 +57,7 @@ export async function claimDueAsks(db: Queryable, limit: number): Promise<Claime
 /**
  * Returns a claimed message. It stays due if the approval has changed since it was claimed.
  *
- * @param retryInMs of a failed attempt; undefined if it shows the claimed state, or cannot be sent at all
+ * @param retryInMs until the next attempt; undefined if it shows the claimed state, or cannot be sent at all
  */
 export async function releaseAsk(
   db: Queryable,

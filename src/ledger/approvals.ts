@@ -28,8 +28,8 @@ const SHOW = `bumped AS (
 export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL THEN now() END`;
 
 /**
- * Opens what is new, and closes what no longer waits although nobody decided it here. Nothing that was decided is opened
- * again, and an older version of the workflow changes nothing.
+ * Opens what is new, and closes what no longer waits although nobody decided it here. What waits again is asked for again:
+ * its message says otherwise. Nothing that was decided is opened again, and an older version of the workflow changes nothing.
  */
 const RECORD = `
 WITH seen AS (
@@ -53,7 +53,8 @@ WITH seen AS (
     (SELECT channel_id FROM facteur.messages WHERE messages.run_id = held.run_id AND NOT ephemeral), '') AS id) AS channel
   WHERE live
   ON CONFLICT (run_id, key) DO UPDATE SET state = 'waiting', problem = '', seen_version = EXCLUDED.seen_version,
-    due_at = CASE WHEN EXCLUDED.due_at IS NOT NULL THEN a.expires_at END
+    due_at = CASE WHEN EXCLUDED.due_at IS NOT NULL THEN a.expires_at END, ask_at = EXCLUDED.ask_at,
+    ask_channel = CASE WHEN a.ask_message = '' THEN EXCLUDED.ask_channel ELSE a.ask_channel END
     WHERE a.state = 'gone' AND a.verdict IS NULL AND EXCLUDED.seen_version > a.seen_version
   RETURNING run_id, key, kind, node, 'approval.requested' AS event
 ), closed AS (

@@ -1,13 +1,14 @@
-import { backoffMs } from '../base/backoff.ts';
-import { errorMessage } from '../base/errors.ts';
+import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
+import { errorMessage, FacteurError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Worker } from '../base/worker.ts';
 import { DiscordError } from '../clients/discord/errors.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
-import { approversOf } from '../domain/approval-rules.ts';
+import { approversOf, type Approvers } from '../domain/approval-rules.ts';
 import type { RuleSource } from '../domain/command-rules.ts';
 import { claimDueAsks, releaseAsk, type ClaimedAsk } from '../ledger/approval-asks.ts';
+import { judgeFailure } from './judge-failure.ts';
 import { renderAsk } from './render-ask.ts';
 
 interface AskerDeps extends RuleSource {
@@ -19,6 +20,11 @@ interface AskerDeps extends RuleSource {
 }
 
 const ASKS_AT_A_TIME = 8;
+/** A deleted message is replaced, and commands that are not read yet are waited for. */
+const SOON: BackoffLimits = { firstMs: 1000, maxMs: 10_000 };
+const NOBODY: Approvers = { roles: [], users: [] };
+
+type AskRelease = Parameters<typeof releaseAsk>[2];
 
 /**
  * Asks for approvals: one new message each, which pings the approvers once, since an edit of the run's message notifies
@@ -63,35 +69,58 @@ export class Asker {
     try {
       await releaseAsk(db, ask, { messageId: await this.#send(ask), retryInMs: undefined });
     } catch (error) {
-      if (!(error instanceof DiscordError)) {
-        throw error;
-      }
-      const { runId, node, fence, messageId } = ask;
-      const retryInMs = error.retryable
-        ? Math.max(error.retryAfterMs ?? 0, backoffMs(fence, { firstMs: 1000, maxMs: 60_000 }, random()))
-        : undefined;
-      logger.warn(
-        { runId, node, code: error.code, error: errorMessage(error), retryInMs },
-        'could not ask for an approval',
-      );
-      await releaseAsk(db, ask, { messageId, retryInMs });
+      const { runId, node } = ask;
+      const release = releaseAfter(error, ask, random());
+      const { retryInMs } = release;
+      const code = error instanceof FacteurError ? error.code : undefined;
+      logger.warn({ runId, node, code, error: errorMessage(error), retryInMs }, 'could not ask for an approval');
+      await releaseAsk(db, ask, release);
       this.nudge(retryInMs);
     }
   }
 
-  /** @returns the id of the message, or empty if there is nobody to ask */
+  /**
+   * @returns the id of the message, or empty if there is nobody to ask
+   * @throws FacteurError `commands.unread` while it is unknown whom to ask
+   */
   async #send(ask: ClaimedAsk): Promise<string> {
     const { discord, rules } = this.#deps;
-    const approvers = approversOf(ask.rules, ask.command, rules());
+    const approvers = ask.state === 'waiting' ? approversOf(ask.rules, ask.command, rules()) : NOBODY;
     const body = renderAsk(ask, approvers);
     if (ask.messageId !== '') {
       return (await discord.editMessage(ask.channelId, ask.messageId, body)).id;
     }
-    if (ask.state !== 'waiting' || approvers.roles.length + approvers.users.length === 0) {
+    if (approvers.roles.length + approvers.users.length === 0) {
       return '';
     }
     // The same for a post whose answer was lost, so that Discord posts it once.
     const nonce = `ask${ask.key}`;
     return (await discord.postMessage(ask.channelId, { ...body, nonce, enforce_nonce: true })).id;
+  }
+}
+
+/** A workflow waits for the answer: whatever can pass, or a person can change, is waited for. */
+function releaseAfter(error: unknown, ask: ClaimedAsk, random: number): AskRelease {
+  const { messageId, ageMs, fence } = ask;
+  const soonMs = backoffMs(fence, SOON, random);
+  if (error instanceof FacteurError && error.code === 'commands.unread') {
+    return { messageId, retryInMs: soonMs };
+  }
+  if (!(error instanceof DiscordError)) {
+    throw error;
+  }
+  if (error.heldBack) {
+    return { messageId, retryInMs: error.retryAfterMs ?? soonMs };
+  }
+  const address = { messageId, tokenRefused: true, posts: 0 };
+  const kind = messageId === '' ? 'post' : 'edit';
+  const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts: fence, random });
+  switch (verdict.kind) {
+    case 'reroute':
+      return { messageId: verdict.address.messageId, retryInMs: soonMs };
+    case 'retry':
+      return { messageId, retryInMs: verdict.afterMs };
+    case 'abandon':
+      return { messageId, retryInMs: undefined };
   }
 }

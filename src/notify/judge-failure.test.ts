@@ -60,12 +60,17 @@ describe('by the bot', () => {
   test('a permission is waited for about a day', () => {
     let waitedMs = 0;
     let attempts = 1;
-    for (; judge('discord.forbidden', { kind: 'edit', attempts }).kind === 'retry'; attempts += 1) {
-      const verdict = judge('discord.forbidden', { kind: 'edit', attempts, random: 0.5 });
-      waitedMs += verdict.kind === 'retry' ? verdict.afterMs : 0;
+    const judgeNow = () => judge('discord.forbidden', { kind: 'edit', attempts, ageMs: waitedMs, random: 0.5 });
+    for (let verdict = judgeNow(); verdict.kind === 'retry'; verdict = judgeNow()) {
+      waitedMs += verdict.afterMs;
+      attempts += 1;
     }
     expect(waitedMs / 3_600_000).toBeGreaterThan(18);
     expect(waitedMs / 3_600_000).toBeLessThan(30);
+  });
+
+  test('attempts during an outage do not count as such a day', () => {
+    expect(judge('discord.forbidden', { kind: 'post', attempts: 100 })).toMatchObject({ kind: 'retry' });
   });
 });
 

@@ -15,6 +15,7 @@ export interface FailureFacts {
   readonly address: MessageAddress;
   /** The message is ephemeral, so only the token can change it. */
   readonly ephemeral: boolean;
+  /** Of the message, or of what it asks. */
   readonly ageMs: number;
   /** Consecutive failed attempts, including this one. */
   readonly attempts: number;
@@ -28,6 +29,8 @@ const PASSING: BackoffLimits = { firstMs: 1000, maxMs: 5 * 60_000 };
 const STUBBORN: BackoffLimits = { firstMs: 60_000, maxMs: 60 * 60_000 };
 /** With {@link STUBBORN} this is about a day; nobody waits for the message any longer. */
 const MAX_STUBBORN_ATTEMPTS = 32;
+/** An outage of some hours takes as many attempts, and says nothing about a permission. */
+const MIN_STUBBORN_AGE_MS = 24 * 60 * 60_000;
 /** An interaction is answered within 3 seconds; until the answer has arrived or failed, the token does not work. */
 const ANSWER_GRACE_MS = 15_000;
 const ANSWER_RETRY_MS = 1000;
@@ -77,14 +80,13 @@ function isFinal({ code }: DiscordError): boolean {
   return code === 'discord.unknown_channel' || code === 'discord.invalid';
 }
 
-function judgeBot(error: DiscordError, { kind, address, attempts, random }: FailureFacts): TellingVerdict {
+function judgeBot(error: DiscordError, facts: FailureFacts): TellingVerdict {
+  const { kind, address, attempts, random } = facts;
   if (kind === 'edit' && MESSAGE_IS_GONE.has(error.code)) {
     return { kind: 'reroute', address: { ...address, messageId: '' } };
   }
-  if (isFinal(error)) {
-    return { kind: 'abandon', reason: error.message };
-  }
-  return attempts >= MAX_STUBBORN_ATTEMPTS
+  const isHopeless = attempts >= MAX_STUBBORN_ATTEMPTS && facts.ageMs >= MIN_STUBBORN_AGE_MS;
+  return isFinal(error) || isHopeless
     ? { kind: 'abandon', reason: error.message }
     : { kind: 'retry', afterMs: backoffMs(attempts, STUBBORN, random) };
 }

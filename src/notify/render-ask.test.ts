@@ -21,6 +21,7 @@ test('with every part at its longest, Discord accepts the message', () => {
       channelId: ids[0] ?? '',
       messageId: '',
       userId: ids[0] ?? '',
+      ageMs: 0,
     },
     { roles: ids, users: ids },
   );

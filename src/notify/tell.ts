@@ -61,10 +61,11 @@ export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Tol
 const PING_RETRY_MS = 60_000;
 
 /** Notifies whoever wants to know that the run has ended, once its message says so. */
-async function withPing(message: ClaimedMessage, told: Told, { discord, clock }: TellDeps): Promise<Told> {
+async function withPing(message: ClaimedMessage, told: Told, { discord, clock, random }: TellDeps): Promise<Told> {
   const { release } = told;
+  const nowMs = clock.now().getTime();
   const isShown = release.outcome === 'told' || release.outcome === 'postponed';
-  if (!isShown || !wantsPing(message, release, clock.now().getTime())) {
+  if (!isShown || !wantsPing(message, release, nowMs)) {
     return told;
   }
   const body = pingBody(message, release);
@@ -75,9 +76,21 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock }:
     if (!(error instanceof DiscordError)) {
       throw error;
     }
-    const afterMs = Math.max(PING_RETRY_MS, error.retryAfterMs ?? 0);
-    return { ...told, release: error.retryable ? { ...release, againInMs: afterMs } : { ...release, pinged: true } };
+    const verdict = judgePing(error, message, { release, nowMs, random: random() });
+    const again = verdict.kind === 'retry' ? { againInMs: Math.max(PING_RETRY_MS, verdict.afterMs) } : { pinged: true };
+    return { ...told, release: { ...release, ...again } };
   }
+}
+
+/** Attempts are not counted: there were about as many as fit into the time since the end, each wait twice the last. */
+function judgePing(
+  error: DiscordError,
+  { ephemeral, finishedAt }: ClaimedMessage,
+  { release, nowMs, random }: { readonly release: Release; readonly nowMs: number; readonly random: number },
+): TellingVerdict {
+  const ageMs = Math.max(0, nowMs - (finishedAt?.getTime() ?? nowMs));
+  const attempts = 1 + Math.floor(Math.log2(1 + ageMs / PING_RETRY_MS));
+  return judgeFailure(error, { kind: 'post', address: release, ephemeral, ageMs, attempts, random });
 }
 
 /** Until it has to be looked at again although the run does not move, in milliseconds; undefined for never. */

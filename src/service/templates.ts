@@ -13,9 +13,12 @@ import type { Role } from './roles.ts';
 
 type Settings = Pick<Config, 'roleMap'> & Pick<ConfigWith<never>, 'argo' | 'commandsFromTemplates'>;
 
-/** Whether a process of these roles has to know the commands of templates: each that takes commands or plans them. */
+/**
+ * Whether a process of these roles has to know the commands of templates: each that takes commands or plans them, or asks
+ * those for approval who may run them.
+ */
 export function needsTemplates(config: Settings, roles: ReadonlySet<Role>, clients: Pick<Clients, 'argo'>): boolean {
-  const isAsked = roles.has('http') || roles.has('submit') || roles.has('kafka');
+  const isAsked = (['http', 'submit', 'kafka', 'notify'] as const).some((role) => roles.has(role));
   return config.commandsFromTemplates !== undefined && isAsked && clients.argo !== undefined;
 }
 

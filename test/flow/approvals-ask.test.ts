@@ -1,12 +1,20 @@
-import { expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
-import { ADA, waiting, type Waiting } from '../support/approvals.ts';
-import { OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { pressApproval } from '../../src/dispatch/decide.ts';
+import { recordWaiting } from '../../src/ledger/approvals.ts';
+import { createAnnouncements } from '../../src/ledger/due-work.ts';
+import { ADA, approvalOf, askedRun, startGatedCluster, STARTER, waiting, type Waiting } from '../support/approvals.ts';
+import { NAMESPACE, startCluster } from '../support/cluster.ts';
+import { discordEnv, openDiscordDoor, OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
+import { startFacteur } from '../support/facteur.ts';
+import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { applyTemplate } from '../support/templates.ts';
 
-/** The messages that ask: the bot's own, unlike the run's. */
-function asks(run: Waiting): readonly SimulatedMessage[] {
-  return run.discord.messages().filter(({ interactionId }) => interactionId === '');
+/** The messages that ask, unlike the run's own. */
+function asks({ discord }: Pick<Waiting, 'discord'>): readonly SimulatedMessage[] {
+  return discord.messages().filter(({ nonce }) => nonce.startsWith('ask'));
 }
 
 function pings(message: SimulatedMessage): readonly (readonly string[])[] {
@@ -61,4 +69,98 @@ commands: { plan: { description: Plan, quiet: true, options: [{ name: objective,
   expect(run.shown()).toContain('**Waiting for approval**');
   await run.press('approve', ADA);
   await expect.poll(run.shown).toContain('Succeeded');
+});
+
+/** What waits for its time to be sent is due now. */
+async function hurryAsks(): Promise<void> {
+  await db.query({ text: 'UPDATE facteur.approvals SET ask_at = now() WHERE ask_at IS NOT NULL' });
+  await createAnnouncements(db, silentLogger).approvalsDue();
+}
+
+test.each([
+  ['401', { status: 401, code: 0, message: '401: Unauthorized' }],
+  ['403', { status: 403, code: 50_013, message: 'Missing Permissions' }],
+] as const)('a %s is waited out: a person can change its cause', async (status, answer) => {
+  const cluster = await startGatedCluster();
+  const door = await openDiscordDoor({
+    db,
+    cluster,
+    yaml: `role_map: { plan: ['${ROLE}'] }`,
+    roles: ['http', 'submit', 'follow', 'notify'],
+  });
+  const rule = { route: 'channel.message.create', times: 1, action: { kind: 'answer', answer } } as const;
+  await door.discord.faults.apply({ op: 'add', rule });
+  const { runId } = await askedRun({ db, cluster, discord: door.discord });
+  const failed = () => door.facteur.log.filter((line) => line.includes('could not ask for an approval'));
+  await expect.poll(failed).toHaveLength(1);
+  expect(JSON.parse(failed()[0] ?? '').retryInMs).toBeGreaterThanOrEqual(30_000);
+  await expect.poll(async () => Number((await approvalOf(db, runId)).ask_at) - Date.now()).toBeGreaterThan(20_000);
+  expect(asks(door)).toEqual([]);
+  if (status === '401') {
+    // After it, Discord's client is silent for a minute.
+    return;
+  }
+  await hurryAsks();
+  await expect.poll(() => asks(door).flatMap(pings)).toEqual([[`<@&${ROLE}>`]]);
+});
+
+test('what waits again is asked again, in the same message', async () => {
+  const run = await waiting(db);
+  await expect.poll(async () => (await approvalOf(db, run.runId)).ask_message).not.toBe('');
+  const { workflow_uid: uid, node_id: nodeId, node, template, fields, rules, ...row } = await approvalOf(db, run.runId);
+  const { started_at: startedAt, seen_version: version } = row;
+  const seen = async (later: bigint, isWaiting: boolean) => {
+    const asked = { key: run.key, kind: 'node', nodeId, node, template, startedAt, fields, rules } as const;
+    const at = { namespace: NAMESPACE, name: run.workflow, uid, version: BigInt(version) + later };
+    await recordWaiting(db, [{ ...at, waiting: isWaiting ? [asked] : [] }]);
+    await createAnnouncements(db, silentLogger).approvalsDue();
+  };
+  const shown = () => asks(run)[0]?.versions.at(-1);
+  await seen(10n, false);
+  await expect.poll(shown).toMatchObject({ content: expect.stringContaining('no longer waits'), components: [] });
+  await seen(20n, true);
+  await expect.poll(() => shown()?.content).toContain('is waiting for approval');
+  expect(shown()?.components).toHaveLength(1);
+  expect(asks(run)).toHaveLength(1);
+});
+
+describe('a command whose template was not read yet', () => {
+  const yaml = `commands_from_templates: { namespaces: [${NAMESPACE}] }`;
+
+  test('is asked for once it is, also by a process that only notifies', async () => {
+    const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0 } });
+    const gate = { name: 'gate', suspend: {} };
+    const steps = { name: 'main', steps: [[{ name: 'approve', template: 'gate' }]] };
+    await applyTemplate(cluster, 'deploy', { spec: { templates: [steps, gate] } });
+    const door = await openDiscordDoor({ db, cluster, yaml, roles: ['http', 'submit', 'follow'] });
+    await expect
+      .poll(async () => (await fetch(new URL('/v1/commands', door.facteur.url))).text())
+      .toContain('"deploy"');
+    const { interactionId } = await door.discord.people.command('deploy', [], STARTER);
+    const { run_id: runId } = await expectRun(db, interactionId, 'running');
+    await expect.poll(() => approvalOf(db, runId)).toMatchObject({ state: 'waiting' });
+    const { requests } = cluster.faults;
+    const held = requests.add({ match: { verb: 'list', resource: 'workflowtemplates' }, action: { kind: 'hold' } });
+    await startFacteur({ db, cluster, yaml, env: discordEnv(door.discord), roles: ['notify'] });
+    await expect.poll(async () => (await approvalOf(db, runId)).ask_claims).toBeGreaterThan(1);
+    expect(asks(door)).toEqual([]);
+    requests.remove(held);
+    await expect.poll(() => asks(door).flatMap(pings), { timeout: 20_000 }).toEqual([[`<@&${ROLE}>`]]);
+  });
+
+  test('cannot be decided meanwhile, which nobody is blamed for', async () => {
+    const run = await waiting(db);
+    const press = {
+      verdict: 'approved',
+      runId: run.runId,
+      key: run.key,
+      interactionId: 'i',
+      given: undefined,
+      principal: { userId: ADA.id ?? '', username: 'ada', globalName: '', roles: [ROLE], guildId: '', channelId: '' },
+    } as const;
+    const rules = () => ({ commands: {}, roleMap: {}, incomplete: true }) as const;
+    const pressed = pressApproval(press, { db, wakes: createAnnouncements(db, silentLogger), rules });
+    await expect(pressed).rejects.toMatchObject({ code: 'commands.unread', retryable: true });
+    expect((await db.query({ text: 'SELECT FROM facteur.refusals' })).rows).toEqual([]);
+  });
 });

@@ -1,4 +1,6 @@
 import { expect } from 'vitest';
+import { silentLogger } from '../../src/base/logger.ts';
+import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { startCluster } from '../support/cluster.ts';
 import { openDiscordDoor, ROLE } from '../support/discord-door.ts';
 import { unavailable } from '../support/faulty-database.ts';
@@ -65,6 +67,30 @@ test('nobody is notified unless it is configured', async () => {
   const { run } = await deploy('ephemeral: false');
   const { runId, replies } = await run();
   expect([await pinged(runId), replies()]).toEqual([false, []]);
+});
+
+test.each([401, 403])('a %i is waited out: a person can change its cause', async (status) => {
+  const { run, discord, facteur } = await deploy('notify: author');
+  const answer = { status, code: status === 401 ? 0 : 50_013, message: 'not now' };
+  const rule = { route: 'channel.message.create', times: 1, action: { kind: 'answer', answer } } as const;
+  await discord.faults.apply({ op: 'add', rule });
+  const { runId, replies } = await run();
+  const dueInMs = async (): Promise<number> => {
+    const text =
+      'SELECT (extract(epoch FROM due_at - now()) * 1000)::float8 AS ms FROM facteur.messages WHERE run_id = $1';
+    return (await db.query<{ ms: number }>({ text, values: [runId] })).rows[0]?.ms ?? 0;
+  };
+  await expect.poll(dueInMs).toBeGreaterThan(45_000);
+  expect([await pinged(runId), replies()]).toEqual([false, []]);
+  if (status === 401) {
+    // After it, Discord's client is silent for a minute.
+    return;
+  }
+  const text = 'UPDATE facteur.messages SET due_at = now(), not_before = now() WHERE run_id = $1';
+  await db.query({ text, values: [runId] });
+  await createAnnouncements(facteur.db, silentLogger).messagesDue();
+  await expect.poll(() => pinged(runId)).toBe(true);
+  expect(replies()).toHaveLength(1);
 });
 
 test('a process that dies after the reply sends no second one', async () => {
