@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import { Worker } from '../base/worker.ts';
 import { DiscordError } from '../clients/discord/errors.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
+import { shows } from '../clients/discord/message.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import { approversOf, type Approvers } from '../domain/approval-rules.ts';
 import type { RuleSource } from '../domain/command-rules.ts';
@@ -22,6 +23,8 @@ interface AskerDeps extends RuleSource {
 const ASKS_AT_A_TIME = 8;
 /** A deleted message is replaced, and commands that are not read yet are waited for. */
 const SOON: BackoffLimits = { firstMs: 1000, maxMs: 10_000 };
+/** «The past few minutes», in which Discord recognizes a nonce. */
+const NONCE_MS = 5 * 60_000;
 const NOBODY: Approvers = { roles: [], users: [] };
 
 type AskRelease = Parameters<typeof releaseAsk>[2];
@@ -67,7 +70,11 @@ export class Asker {
   async #ask(ask: ClaimedAsk): Promise<void> {
     const { db, logger, random } = this.#deps;
     try {
-      await releaseAsk(db, ask, { messageId: await this.#send(ask), retryInMs: undefined });
+      const release = await this.#send(ask);
+      await releaseAsk(db, ask, release);
+      if (release.retryInMs !== undefined) {
+        this.nudge(release.retryInMs);
+      }
     } catch (error) {
       const { runId, node } = ask;
       const release = releaseAfter(error, ask, random());
@@ -80,28 +87,34 @@ export class Asker {
   }
 
   /**
-   * @returns the id of the message, or empty if there is nobody to ask
+   * @returns with the id of the message, or empty if there is nobody to ask
    * @throws FacteurError `commands.unread` while it is unknown whom to ask
    */
-  async #send(ask: ClaimedAsk): Promise<string> {
+  async #send(ask: ClaimedAsk): Promise<AskRelease> {
     const { discord, rules } = this.#deps;
     const approvers = ask.state === 'waiting' ? approversOf(ask.rules, ask.command, rules()) : NOBODY;
     const body = renderAsk(ask, approvers);
     if (ask.messageId !== '') {
-      return (await discord.editMessage(ask.channelId, ask.messageId, body)).id;
+      return { messageId: (await discord.editMessage(ask.channelId, ask.messageId, body)).id, retryInMs: undefined };
     }
-    if (approvers.roles.length + approvers.users.length === 0) {
-      return '';
+    if (approvers.roles.length + approvers.users.length === 0 && !mayBePosted(ask)) {
+      return { messageId: '', retryInMs: undefined };
     }
     // The same for a post whose answer was lost, so that Discord posts it once.
     const nonce = `ask${ask.key}`;
-    return (await discord.postMessage(ask.channelId, { ...body, nonce, enforce_nonce: true })).id;
+    const sent = await discord.postMessage(ask.channelId, { ...body, nonce, enforce_nonce: true });
+    return { messageId: sent.id, retryInMs: shows(sent, body) ? undefined : 0 };
   }
+}
+
+/** Whether a message with buttons may be there although it was decided meanwhile: posting again finds it. */
+function mayBePosted({ state, fence, ageMs }: ClaimedAsk): boolean {
+  return state !== 'waiting' && fence > 1 && ageMs < NONCE_MS;
 }
 
 /** A workflow waits for the answer: whatever can pass, or a person can change, is waited for. */
 function releaseAfter(error: unknown, ask: ClaimedAsk, random: number): AskRelease {
-  const { messageId, ageMs, fence } = ask;
+  const { messageId, fence } = ask;
   const soonMs = backoffMs(fence, SOON, random);
   if (error instanceof FacteurError && error.code === 'commands.unread') {
     return { messageId, retryInMs: soonMs };
@@ -109,15 +122,23 @@ function releaseAfter(error: unknown, ask: ClaimedAsk, random: number): AskRelea
   if (!(error instanceof DiscordError)) {
     throw error;
   }
-  if (error.heldBack) {
-    return { messageId, retryInMs: error.retryAfterMs ?? soonMs };
-  }
+  return error.heldBack
+    ? { messageId, retryInMs: error.retryAfterMs ?? soonMs }
+    : releaseAfterTry(error, ask, { random, soonMs });
+}
+
+function releaseAfterTry(
+  error: DiscordError,
+  { messageId, state, ageMs, fence }: ClaimedAsk,
+  { random, soonMs }: { readonly random: number; readonly soonMs: number },
+): AskRelease {
   const address = { messageId, tokenRefused: true, posts: 0 };
   const kind = messageId === '' ? 'post' : 'edit';
   const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts: fence, random });
   switch (verdict.kind) {
     case 'reroute':
-      return { messageId: verdict.address.messageId, retryInMs: soonMs };
+      // Whoever deleted the question need not read the answer.
+      return { messageId: verdict.address.messageId, retryInMs: state === 'waiting' ? soonMs : undefined };
     case 'retry':
       return { messageId, retryInMs: verdict.afterMs };
     case 'abandon':

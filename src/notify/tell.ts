@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { DiscordError } from '../clients/discord/errors.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
-import type { MessageBody, SentMessage, NewMessageBody } from '../clients/discord/message.ts';
+import { shows, type MessageBody, type NewMessageBody } from '../clients/discord/message.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ClaimedMessage, MessageAddress, Release } from '../ledger/messages.ts';
 import { chooseRoute, type Route } from './address.ts';
@@ -50,7 +50,8 @@ export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Tol
   const { messageId, tokenRefused, posts, abandoned } = message;
   const address = { messageId, tokenRefused, posts };
   if (due === 'tell') {
-    return withPing(message, await tellNow(message, address, ageMs, deps), deps);
+    const told = await tellNow(message, address, ageMs, deps);
+    return told.release.outcome === 'told' ? withPing(message, told, deps) : told;
   }
   const againInMs = due === 'nothing' ? lookInMs(message, ageMs) : due.laterMs;
   const told = quietly({ ...address, ...STAYS, outcome: 'postponed', againInMs, reason: abandoned });
@@ -60,12 +61,11 @@ export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Tol
 /** Until the next attempt to notify somebody, in milliseconds. */
 const PING_RETRY_MS = 60_000;
 
-/** Notifies whoever wants to know that the run has ended, once its message says so. */
+/** Notifies whoever wants to know that the run has ended, now that its message says so. */
 async function withPing(message: ClaimedMessage, told: Told, { discord, clock, random }: TellDeps): Promise<Told> {
   const { release } = told;
   const nowMs = clock.now().getTime();
-  const isShown = release.outcome === 'told' || release.outcome === 'postponed';
-  if (!isShown || !wantsPing(message, release, nowMs)) {
+  if (!wantsPing(message, release, nowMs)) {
     return told;
   }
   const body = pingBody(message, release);
@@ -99,7 +99,7 @@ function lookInMs(message: ClaimedMessage, ageMs: number): number | undefined {
   return lastWord === undefined || queue === undefined ? (lastWord ?? queue) : Math.min(lastWord, queue);
 }
 
-/** Not tried, so it does not count as a try that failed. */
+/** It does not count as a try that failed. */
 function postpone({ abandoned }: ClaimedMessage, address: MessageAddress, ms: number): Release {
   return { ...address, outcome: 'postponed', againInMs: ms, restMs: ms, reason: abandoned };
 }
@@ -129,18 +129,10 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
     const result = await attempt({ message, address, route, last: isLastWord(message, ageMs), usualMs }, deps);
     if (!(result instanceof DiscordError)) {
       const posts = address.posts + (route.kind === 'post' ? 1 : 0);
-      const againInMs = lookInMs(message, ageMs);
-      return quietly({
-        ...address,
-        posts,
-        messageId: result.id,
-        outcome: 'told',
-        againInMs,
-        restMs: MIN_INTERVAL_MS,
-        reason: '',
-        queue: queueLine(message, deps.maxActive),
-        shown: shownState(message),
-      });
+      const reached = { ...address, posts, messageId: result.id };
+      return quietly(
+        result.isCurrent ? succeed(message, reached, ageMs, deps) : postpone(message, reached, MIN_INTERVAL_MS),
+      );
     }
     error = result;
     if (error.heldBack) {
@@ -160,6 +152,18 @@ async function tellNow(message: ClaimedMessage, start: MessageAddress, ageMs: nu
   };
 }
 
+function succeed(message: ClaimedMessage, address: MessageAddress, ageMs: number, { maxActive }: TellDeps): Release {
+  return {
+    ...address,
+    outcome: 'told',
+    againInMs: lookInMs(message, ageMs),
+    restMs: MIN_INTERVAL_MS,
+    reason: '',
+    queue: queueLine(message, maxActive),
+    shown: shownState(message),
+  };
+}
+
 function giveBack(address: MessageAddress, verdict: Exclude<TellingVerdict, { kind: 'reroute' }>): Release {
   return verdict.kind === 'retry'
     ? { ...address, outcome: 'failed', againInMs: verdict.afterMs, restMs: verdict.afterMs, reason: '' }
@@ -175,8 +179,14 @@ interface Attempt {
   readonly usualMs: number | undefined;
 }
 
+interface Delivered {
+  readonly id: string;
+  /** False for the message of an earlier post, whose answer was lost: it has to be edited yet. */
+  readonly isCurrent: boolean;
+}
+
 /** Sends it, without its buttons when Discord objects to the whole: the text is what matters. */
-async function attempt(wanted: Attempt, deps: TellDeps): Promise<SentMessage | DiscordError> {
+async function attempt(wanted: Attempt, deps: TellDeps): Promise<Delivered | DiscordError> {
   const { message, address, route, last, usualMs } = wanted;
   const detached = route.kind === 'post' || address.posts > 0;
   const { uiUrl, reviewed, maxActive } = deps;
@@ -190,20 +200,19 @@ async function send(
   { message, address, route }: Attempt,
   body: MessageBody,
   { discord }: TellDeps,
-): Promise<SentMessage | DiscordError> {
+): Promise<Delivered | DiscordError> {
   const { channelId, runId } = message;
   try {
     switch (route.kind) {
       case 'token':
-        return await discord.editOriginal(route.token, body);
+        return { id: (await discord.editOriginal(route.token, body)).id, isCurrent: true };
       case 'edit':
-        return await discord.editMessage(channelId, route.messageId, body);
-      case 'post':
-        return await discord.postMessage(channelId, {
-          ...body,
-          nonce: nonceOf(runId, address.posts),
-          enforce_nonce: true,
-        });
+        return { id: (await discord.editMessage(channelId, route.messageId, body)).id, isCurrent: true };
+      case 'post': {
+        const nonce = nonceOf(runId, address.posts);
+        const sent = await discord.postMessage(channelId, { ...body, nonce, enforce_nonce: true });
+        return { id: sent.id, isCurrent: shows(sent, body) };
+      }
     }
   } catch (error) {
     if (error instanceof DiscordError) {

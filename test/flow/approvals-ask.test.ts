@@ -124,6 +124,43 @@ test('what waits again is asked again, in the same message', async () => {
   expect(asks(run)).toHaveLength(1);
 });
 
+test('a deleted ask is not replaced by who decided', async () => {
+  const run = await waiting(db);
+  await expect.poll(async () => (await approvalOf(db, run.runId)).ask_message).not.toBe('');
+  const [{ channelId, id }] = asks(run) as [SimulatedMessage];
+  await run.discord.faults.apply({ op: 'delete-message', channelId, id });
+  await run.press('approve', ADA);
+  await expect
+    .poll(() => approvalOf(db, run.runId))
+    .toMatchObject({ state: 'approved', ask_at: null, ask_message: '' });
+  expect(asks(run)).toHaveLength(1);
+});
+
+test('an ask whose post got no answer says who decided meanwhile', async () => {
+  const cluster = await startGatedCluster();
+  const door = await openDiscordDoor({
+    db,
+    cluster,
+    yaml: `role_map: { plan: ['${ROLE}'] }`,
+    roles: ['http', 'submit', 'follow', 'notify'],
+  });
+  const lost = { route: 'channel.message.create', times: 1, action: { kind: 'commit-then-reset' } } as const;
+  await door.discord.faults.apply({ op: 'add', rule: lost });
+  // Until it is decided, every retry finds Discord unavailable.
+  const answer = { status: 503 } as const;
+  const rule = { route: 'channel.message.create', action: { kind: 'answer', answer } } as const;
+  await door.discord.faults.apply({ op: 'add', rule });
+  const run = await askedRun({ db, cluster, discord: door.discord });
+  await expect.poll(() => asks(door)).toHaveLength(1);
+  await run.press('approve', ADA);
+  await expect.poll(async () => (await approvalOf(db, run.runId)).state).toBe('approved');
+  await door.discord.faults.apply({ op: 'clear' });
+  await hurryAsks();
+  const shown = () => asks(door)[0]?.versions.at(-1);
+  await expect.poll(shown).toMatchObject({ content: '👍 `approve` approved by `ada`', components: [] });
+  expect(asks(door)).toHaveLength(1);
+});
+
 describe('a command whose template was not read yet', () => {
   const yaml = `commands_from_templates: { namespaces: [${NAMESPACE}] }`;
 

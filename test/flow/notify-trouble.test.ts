@@ -1,4 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
+import { Secret } from '../../src/base/secret.ts';
+import { createDiscordClient } from '../../src/clients/discord/client.ts';
+import { claimDueMessages, MESSAGE_CLAIM_SECONDS } from '../../src/ledger/messages.ts';
+import { tell } from '../../src/notify/tell.ts';
 import { wholeLedger } from '../support/ledger.ts';
 import { useToldWorld } from '../support/told-world.ts';
 
@@ -34,6 +38,60 @@ describe('when the message cannot be edited', () => {
     await told.world.advance(1000);
     await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject({ posts: 1, due_at: null }));
     expect(told.world.shown().content).toContain('**Succeeded**');
+  });
+
+  test('a post whose answer was lost is edited when the run has moved on meanwhile', async () => {
+    await told.world.startNotifier();
+    const run = await told.world.running();
+    const { channelId, id } = told.world.message();
+    await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
+    const action = { kind: 'commit-then-reset' } as const;
+    await told.world.discord.faults.apply({ op: 'add', rule: { route: 'channel.message.create', times: 1, action } });
+    await told.world.rest();
+    await told.world.observe(run, { progress: '2/4' });
+    await told.world.notToldYet();
+    await told.world.finish(run);
+    await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject({ posts: 1 }));
+    await told.world.rest();
+    await told.world.told(run, '**Succeeded**');
+    expect(told.world.message().versions.map(({ by }) => by)).toEqual([
+      'channel.message.create',
+      'channel.message.edit',
+    ]);
+    expect(await told.world.row(run)).toMatchObject({ posts: 1, due_at: null, told_state: 'succeeded' });
+  });
+
+  test('so is that of a process which died before it was recorded', async () => {
+    const first = await told.world.startNotifier();
+    const run = await told.world.running();
+    const { channelId, id } = told.world.message();
+    await first.stop();
+    await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
+    await told.world.observe(run, { progress: '2/4' });
+    await told.world.rest();
+    const { messages } = await claimDueMessages(told.db, 1);
+    const client = createDiscordClient({
+      ...told.world.discord,
+      botToken: new Secret(told.world.discord.botToken),
+      version: '0.0.0',
+    });
+    await tell(messages[0]!, {
+      discord: client,
+      sessions: told.world.sessions,
+      clock: told.world,
+      random: () => 0,
+      maxActive: undefined,
+      uiUrl: undefined,
+      reviewed: false,
+    });
+    await client.close();
+    expect(told.world.shown().content).toContain('2/4');
+    await told.world.finish(run);
+    await told.world.startNotifier();
+    await told.world.advance(MESSAGE_CLAIM_SECONDS * 1000);
+    await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject({ posts: 1 }));
+    await told.world.rest();
+    await told.world.shows('**Succeeded**');
   });
 
   test.each([

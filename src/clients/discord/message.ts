@@ -11,4 +11,23 @@ export type MessageBody = Pick<Fields, 'content' | 'components' | 'allowed_menti
 export type NewMessageBody = MessageBody & Partial<Pick<Fields, 'nonce' | 'enforce_nonce' | 'message_reference'>>;
 
 /** What facteur reads of a message that Discord has taken. */
-export type SentMessage = Pick<APIMessage, 'id' | 'channel_id'>;
+export type SentMessage = Pick<APIMessage, 'id' | 'channel_id'> & Partial<Pick<APIMessage, 'content' | 'components'>>;
+
+/**
+ * Whether a message shows what was to be posted: a post with the nonce of an earlier one is answered with that one, as it is.
+ * Discord trims texts and fills in fields, so only text and buttons count.
+ */
+export function shows({ content = '', components = [] }: SentMessage, body: MessageBody): boolean {
+  return content.trim() === body.content.trim() && buttonsIn(components) === buttonsIn(body.components);
+}
+
+function buttonsIn(components: MessageBody['components']): string {
+  const buttons = components.flatMap((row): readonly object[] => ('components' in row ? row.components : []));
+  return JSON.stringify(
+    buttons.map((button) => [
+      'label' in button ? button.label : '',
+      'custom_id' in button ? button.custom_id : '',
+      'disabled' in button && button.disabled === true,
+    ]),
+  );
+}
