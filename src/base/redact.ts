@@ -34,10 +34,10 @@ export function redactText(text: string): string {
   }
   return (
     scanned
-      // Where a quote or bracket follows the host or its port, the URL ends, and an @ further on belongs to something else.
-      .replaceAll(/(:\/\/[^\s:@/"<>)]*):(?!\d{1,5}["<>)])[^\s/]+@/g, `$1:${HIDDEN}@`)
+      // A quote ends a URL, and an @ further on belongs to something else. Whatever else is doubtful is hidden.
+      .replaceAll(/(:\/\/[^\s:@/"<>]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
       // Of an HTTP server also the name: Git hosts take a token there.
-      .replaceAll(/(https?:\/\/)[\w.~%!$&*+=:@-]+@/gi, `$1${HIDDEN}@`)
+      .replaceAll(/(https?:\/\/)[^\s/?#"<>]+@/gi, `$1${HIDDEN}@`)
       .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
       .replaceAll(JWT, `$1${HIDDEN}`)
       .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`)
