@@ -1,7 +1,8 @@
 -- breaking
 
--- Before anything is read: what older replicas commit between the copy of the table and its end would be lost.
-LOCK TABLE facteur.runs IN ACCESS EXCLUSIVE MODE;
+-- Before anything is read: what older replicas commit between the copy of the table and its end would be lost. With it those that
+-- refer to it, which the end of the table locks: an older replica that holds one of them and waits for runs would be a deadlock.
+LOCK TABLE facteur.messages, facteur.retrievals, facteur.approvals, facteur.runs IN ACCESS EXCLUSIVE MODE;
 
 -- What has to be done with a run, and when, in a narrow row of its own that exists until the run is over: nothing that a move
 -- writes is in an index of `facteur.runs` any more, so a move writes to no index and, where the page has room, only what differs.
