@@ -109,7 +109,7 @@ test('the cluster has forgotten the version that facteur knows: it lists again',
   const { body } = await facteur.send(event({ interactionId: id }));
   await expectRun(bench.db, id, 'running', MINUTES);
   // Silence, not failure: facteur goes on believing in the version that it knows.
-  wire.mute();
+  wire.mute({ newToo: true });
   await bench.argo('resume', body.workflowName);
   await expectPhase(bench, body.workflowName, 'Succeeded');
   const { metadata } = await api.call(workflowPath(''));
@@ -158,7 +158,7 @@ test(
       await bench.patch(body.workflowName, { metadata: { annotations: { 'facteur.test/revision': `${revision}` } } });
     }
     // Silence, so that facteur goes on from a version that the cluster has yet to come to.
-    wire.mute();
+    wire.mute({ newToo: true });
     await restore();
     await own.renewController();
     wire.restore();

@@ -4,8 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 /** A wire between a client and a server that can be cut in the ways that real ones are. */
 export interface TcpProxy {
   readonly port: number;
-  /** Connections stay open, and nothing passes any more, in either direction. */
-  mute(): void;
+  /** Connections stay open, and nothing passes any more, in either direction; new ones work unless they are meant, too. */
+  mute(options?: { newToo?: boolean }): void;
   /** All connections are reset, and new ones too. */
   refuse(): void;
   /** New connections work again; muted ones are reset, or stay muted. */
@@ -18,10 +18,16 @@ export interface TcpProxy {
 export async function startTcpProxy(host: string, port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let refusing = false;
+  let muting = false;
   let cut: string | undefined;
   const server = createServer((client) => {
     if (refusing) {
       client.resetAndDestroy();
+      return;
+    }
+    if (muting) {
+      sockets.add(client.pause());
+      client.on('error', () => undefined).on('close', () => sockets.delete(client));
       return;
     }
     const upstream = connect({ host, port });
@@ -55,8 +61,9 @@ export async function startTcpProxy(host: string, port: number): Promise<TcpProx
   let muted = false;
   return {
     port: portOf(server),
-    mute: () => {
+    mute: ({ newToo = false } = {}) => {
       muted = true;
+      muting = newToo;
       for (const socket of sockets) {
         socket.unpipe();
         socket.pause();
@@ -71,6 +78,7 @@ export async function startTcpProxy(host: string, port: number): Promise<TcpProx
         reset();
       }
       muted = false;
+      muting = false;
       refusing = false;
     },
     cutOn: (text) => {
