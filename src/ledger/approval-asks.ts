@@ -68,7 +68,7 @@ export async function releaseAsk(
     name: 'release-ask',
     text: `UPDATE facteur.approvals SET ask_message = $4,
         ask_at = CASE WHEN $6::float8 IS NOT NULL THEN now() + make_interval(secs => $6::float8)
-          WHEN state <> $5 AND $4 <> '' THEN now() END
+          WHEN state <> $5 AND ($4 <> '' OR state = 'waiting') THEN now() END
       WHERE run_id = $1 AND key = $2 AND ask_claims = $3`,
     values: [runId, key, fence, messageId, state, retryInMs === undefined ? null : retryInMs / 1000],
   });

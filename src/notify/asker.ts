@@ -25,6 +25,9 @@ const ASKS_AT_A_TIME = 8;
 const SOON: BackoffLimits = { firstMs: 1000, maxMs: 10_000 };
 /** «The past few minutes», in which Discord recognizes a nonce. */
 const NONCE_MS = 5 * 60_000;
+/** Each doubles the wait: half a minute for what passes, half an hour for what a person has to change. */
+const MAX_ATTEMPTS = 6;
+const DAY_MS = 24 * 60 * 60_000;
 const NOBODY: Approvers = { roles: [], users: [] };
 
 type AskRelease = Parameters<typeof releaseAsk>[2];
@@ -129,18 +132,23 @@ function releaseAfter(error: unknown, ask: ClaimedAsk, random: number): AskRelea
 
 function releaseAfterTry(
   error: DiscordError,
-  { messageId, state, ageMs, fence }: ClaimedAsk,
+  { messageId, state, ageMs }: ClaimedAsk,
   { random, soonMs }: { readonly random: number; readonly soonMs: number },
 ): AskRelease {
   const address = { messageId, tokenRefused: true, posts: 0 };
   const kind = messageId === '' ? 'post' : 'edit';
-  const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts: fence, random });
+  // Claims are no failures: most were waits, or went well. So attempts are counted by the age, but never as hopeless.
+  const attempts = Math.min(MAX_ATTEMPTS, 1 + Math.floor(Math.log2(1 + ageMs / 60_000)));
+  const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts, random });
   switch (verdict.kind) {
     case 'reroute':
       // Whoever deleted the question need not read the answer.
       return { messageId: verdict.address.messageId, retryInMs: state === 'waiting' ? soonMs : undefined };
-    case 'retry':
-      return { messageId, retryInMs: verdict.afterMs };
+    case 'retry': {
+      // Nobody waits for the answer to a question any longer.
+      const isLate = !error.retryable && state !== 'waiting' && ageMs >= DAY_MS;
+      return { messageId, retryInMs: isLate ? undefined : verdict.afterMs };
+    }
     case 'abandon':
       return { messageId, retryInMs: undefined };
   }

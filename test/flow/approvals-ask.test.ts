@@ -2,14 +2,26 @@ import { describe, expect } from 'vitest';
 import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { pressApproval } from '../../src/dispatch/decide.ts';
+import { claimDueAsks, releaseAsk, type ClaimedAsk } from '../../src/ledger/approval-asks.ts';
 import { recordWaiting } from '../../src/ledger/approvals.ts';
 import { createAnnouncements } from '../../src/ledger/due-work.ts';
-import { ADA, approvalOf, askedRun, startGatedCluster, STARTER, waiting, type Waiting } from '../support/approvals.ts';
+import { recordRun } from '../../src/ledger/record-run.ts';
+import {
+  ADA,
+  approvalOf,
+  askedRun,
+  openApproval,
+  startGatedCluster,
+  STARTER,
+  waiting,
+  type Waiting,
+} from '../support/approvals.ts';
 import { NAMESPACE, startCluster } from '../support/cluster.ts';
 import { discordEnv, openDiscordDoor, OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { newRun } from '../support/runs.ts';
 import { applyTemplate } from '../support/templates.ts';
 
 /** The messages that ask, unlike the run's own. */
@@ -200,4 +212,14 @@ describe('a command whose template was not read yet', () => {
     await expect(pressed).rejects.toMatchObject({ code: 'commands.unread', retryable: true });
     expect((await db.query({ text: 'SELECT FROM facteur.refusals' })).rows).toEqual([]);
   });
+});
+
+test('what waits again while its deleted message is looked for is asked for again', async () => {
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  await openApproval(db, runId);
+  await db.query({ text: `UPDATE facteur.approvals SET state = 'gone', ask_at = now(), ask_message = 'deleted'` });
+  const [ask] = (await claimDueAsks(db, 1)).asks as [ClaimedAsk];
+  await db.query({ text: `UPDATE facteur.approvals SET state = 'waiting'` });
+  await releaseAsk(db, ask, { messageId: '', retryInMs: undefined });
+  expect((await claimDueAsks(db, 1)).asks).toMatchObject([{ runId, state: 'waiting', messageId: '' }]);
 });
