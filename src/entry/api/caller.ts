@@ -40,7 +40,7 @@ export function callerCheck(settings: CallerSettings): (credentials: Credentials
   const find = tokenFinder(settings.apiTokens);
   return async (credentials) => {
     const { authorization } = credentials.headers;
-    const token = bearerToken(authorization);
+    const token = bearerToken(authorization?.slice(0, 8192));
     if (token === undefined) {
       if (settings.apiTokens.length === 0 && authorization === undefined && isFromThisMachine(credentials)) {
         return { kind: 'operator', name: 'loopback', scope: 'admin' };
