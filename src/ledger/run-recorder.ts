@@ -67,7 +67,8 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
   let underWay = 0;
   /** Those that have waited for `patienceMs`. */
   const impatient = new WeakSet<Waiting>();
-  const most = (): number => (waiting.some((entry) => impatient.has(entry)) ? limits.statements : 1);
+  // They wait in their order, so the first loses patience first.
+  const most = (): number => (waiting[0] !== undefined && impatient.has(waiting[0]) ? limits.statements : 1);
 
   const next = (): void => {
     while (waiting.length > 0 && underWay < most()) {
