@@ -9,7 +9,7 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import { approversOf, type Approvers } from '../domain/approval-rules.ts';
 import type { RuleSource } from '../domain/command-rules.ts';
 import { claimDueAsks, releaseAsk, type ClaimedAsk } from '../ledger/approval-asks.ts';
-import { judgeFailure } from './judge-failure.ts';
+import { attemptsIn, judgeFailure, MIN_STUBBORN_AGE_MS } from './judge-failure.ts';
 import { renderAsk } from './render-ask.ts';
 
 interface AskerDeps extends RuleSource {
@@ -27,7 +27,6 @@ const SOON: BackoffLimits = { firstMs: 1000, maxMs: 10_000 };
 const NONCE_MS = 5 * 60_000;
 /** Each doubles the wait: half a minute for what passes, half an hour for what a person has to change. */
 const MAX_ATTEMPTS = 6;
-const DAY_MS = 24 * 60 * 60_000;
 const NOBODY: Approvers = { roles: [], users: [] };
 
 type AskRelease = Parameters<typeof releaseAsk>[2];
@@ -138,7 +137,7 @@ function releaseAfterTry(
   const address = { messageId, tokenRefused: true, posts: 0 };
   const kind = messageId === '' ? 'post' : 'edit';
   // Claims are no failures: most were waits, or went well. So attempts are counted by the age, but never as hopeless.
-  const attempts = Math.min(MAX_ATTEMPTS, 1 + Math.floor(Math.log2(1 + ageMs / 60_000)));
+  const attempts = Math.min(MAX_ATTEMPTS, attemptsIn(ageMs));
   const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts, random });
   switch (verdict.kind) {
     case 'reroute':
@@ -146,7 +145,7 @@ function releaseAfterTry(
       return { messageId: verdict.address.messageId, retryInMs: state === 'waiting' ? soonMs : undefined };
     case 'retry': {
       // Nobody waits for the answer to a question any longer.
-      const isLate = !error.retryable && state !== 'waiting' && ageMs >= DAY_MS;
+      const isLate = !error.retryable && state !== 'waiting' && ageMs >= MIN_STUBBORN_AGE_MS;
       return { messageId, retryInMs: isLate ? undefined : verdict.afterMs };
     }
     case 'abandon':

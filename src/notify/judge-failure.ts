@@ -30,7 +30,7 @@ const STUBBORN: BackoffLimits = { firstMs: 60_000, maxMs: 60 * 60_000 };
 /** With {@link STUBBORN} this is about a day; nobody waits for the message any longer. */
 const MAX_STUBBORN_ATTEMPTS = 32;
 /** An outage of some hours takes as many attempts, and says nothing about a permission. */
-const MIN_STUBBORN_AGE_MS = 24 * 60 * 60_000;
+export const MIN_STUBBORN_AGE_MS = 24 * 60 * 60_000;
 /** An interaction is answered within 3 seconds; until the answer has arrived or failed, the token does not work. */
 const ANSWER_GRACE_MS = 15_000;
 const ANSWER_RETRY_MS = 1000;
@@ -78,6 +78,11 @@ function judgeToken(error: DiscordError, facts: FailureFacts): TellingVerdict {
 /** No change could make Discord accept this. */
 function isFinal({ code }: DiscordError): boolean {
   return code === 'discord.unknown_channel' || code === 'discord.invalid';
+}
+
+/** About so many attempts fit into this time, each wait twice the last: for what does not count them. */
+export function attemptsIn(ageMs: number): number {
+  return 1 + Math.floor(Math.log2(1 + ageMs / STUBBORN.firstMs));
 }
 
 function judgeBot(error: DiscordError, facts: FailureFacts): TellingVerdict {

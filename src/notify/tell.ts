@@ -5,7 +5,7 @@ import { shows, type MessageBody, type NewMessageBody } from '../clients/discord
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { ClaimedMessage, MessageAddress, Release } from '../ledger/messages.ts';
 import { chooseRoute, type Route } from './address.ts';
-import { judgeFailure, type TellingVerdict } from './judge-failure.ts';
+import { attemptsIn, judgeFailure, type TellingVerdict } from './judge-failure.ts';
 import { isLastWord, lastWordInMs, MIN_INTERVAL_MS, whatIsDue } from './pace.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { hasMoved, queueLine, queueLookMs } from './queue-line.ts';
@@ -82,14 +82,14 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock, r
   }
 }
 
-/** Attempts are not counted: there were about as many as fit into the time since the end, each wait twice the last. */
+/** Attempts are not counted: they go by the time since the end. */
 function judgePing(
   error: DiscordError,
   { ephemeral, finishedAt }: ClaimedMessage,
   { release, nowMs, random }: { readonly release: Release; readonly nowMs: number; readonly random: number },
 ): TellingVerdict {
   const ageMs = Math.max(0, nowMs - (finishedAt?.getTime() ?? nowMs));
-  const attempts = 1 + Math.floor(Math.log2(1 + ageMs / PING_RETRY_MS));
+  const attempts = attemptsIn(ageMs);
   return judgeFailure(error, { kind: 'post', address: release, ephemeral, ageMs, attempts, random });
 }
 
