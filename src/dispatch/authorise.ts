@@ -1,5 +1,5 @@
 import type { Principal } from '../domain/command.ts';
-import { ruledName, type CommandRules } from '../domain/command-rules.ts';
+import { mappedRoles, ruledName, type CommandRules } from '../domain/command-rules.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { recordRefusal, type RefusedRequest } from '../ledger/unprocessed.ts';
@@ -13,9 +13,7 @@ interface Permission {
 
 /** The role map's answer: a command without roles is open to anybody; else one of its roles is needed. */
 export function authorise(rules: CommandRules, command: string, principal: Principal): Permission {
-  const { roleMap } = rules;
-  const key = ruledName(command, rules);
-  const allowedRoles = Object.hasOwn(roleMap, key) ? (roleMap[key] ?? []) : [];
+  const allowedRoles = mappedRoles(rules.roleMap, ruledName(command, rules));
   const allowed = allowedRoles.length === 0 || allowedRoles.some((role) => principal.roles.includes(role));
   return { allowed, allowedRoles };
 }

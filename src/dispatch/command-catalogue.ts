@@ -1,7 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import { dictionary } from '../config/dictionary.ts';
 import type { CommandDefinition, TemplateSource } from '../domain/command.ts';
-import type { CommandRules } from '../domain/command-rules.ts';
+import { mappedRoles, type CommandRules } from '../domain/command-rules.ts';
 import { commandCharacters, MAX_COMMAND_CHARACTERS } from '../domain/command-size.ts';
 import type { TemplateCommand } from '../domain/template-command.ts';
 
@@ -72,7 +72,7 @@ export function placeOf({ namespace, name }: TemplateSource): string {
 
 /** The operator's role map rules its names, whoever defines the command; an empty entry does not open a template's. */
 function rolesOf({ name, roles }: TemplateCommand, { roleMap }: CommandRules): readonly string[] {
-  const ruled = Object.hasOwn(roleMap, name) ? (roleMap[name] ?? []) : [];
+  const ruled = mappedRoles(roleMap, name);
   return ruled.length > 0 ? ruled : roles;
 }
 

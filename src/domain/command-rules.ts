@@ -68,11 +68,16 @@ export function definitionOf(rules: CommandRules, name: string): CommandDefiniti
  * @throws FacteurError `commands.unread` while a template that is not known yet may bring some
  */
 export function rolesOf(name: string, { commands, roleMap, incomplete }: CommandRules): readonly string[] {
-  const roles = Object.hasOwn(roleMap, name) ? (roleMap[name] ?? []) : [];
+  const roles = mappedRoles(roleMap, name);
   if (incomplete === true && roles.length === 0 && !Object.hasOwn(commands, name)) {
     throw unread();
   }
   return roles;
+}
+
+/** The roles under exactly this name; none under a name that every object has. */
+export function mappedRoles(roleMap: CommandRules['roleMap'], name: string): readonly string[] {
+  return Object.hasOwn(roleMap, name) ? (roleMap[name] ?? []) : [];
 }
 
 function unread(): FacteurError {
