@@ -83,6 +83,18 @@ commands: { plan: { description: Plan, quiet: true, options: [{ name: objective,
   await expect.poll(run.shown).toContain('Succeeded');
 });
 
+/** A whole facteur, whose runs will ask for approval: nobody has asked for one yet. */
+async function openGatedDoor() {
+  const cluster = await startGatedCluster();
+  const door = await openDiscordDoor({
+    db,
+    cluster,
+    yaml: `role_map: { plan: ['${ROLE}'] }`,
+    roles: ['http', 'submit', 'follow', 'notify'],
+  });
+  return { cluster, door };
+}
+
 /** What waits for its time to be sent is due now. */
 async function hurryAsks(): Promise<void> {
   await db.query({ text: 'UPDATE facteur.approvals SET ask_at = now() WHERE ask_at IS NOT NULL' });
@@ -93,13 +105,7 @@ test.each([
   ['401', { status: 401, code: 0, message: '401: Unauthorized' }],
   ['403', { status: 403, code: 50_013, message: 'Missing Permissions' }],
 ] as const)('a %s is waited out: a person can change its cause', async (status, answer) => {
-  const cluster = await startGatedCluster();
-  const door = await openDiscordDoor({
-    db,
-    cluster,
-    yaml: `role_map: { plan: ['${ROLE}'] }`,
-    roles: ['http', 'submit', 'follow', 'notify'],
-  });
+  const { cluster, door } = await openGatedDoor();
   const rule = { route: 'channel.message.create', times: 1, action: { kind: 'answer', answer } } as const;
   await door.discord.faults.apply({ op: 'add', rule });
   const { runId } = await askedRun({ db, cluster, discord: door.discord });
@@ -149,13 +155,7 @@ test('a deleted ask is not replaced by who decided', async () => {
 });
 
 test('an ask whose post got no answer says who decided meanwhile', async () => {
-  const cluster = await startGatedCluster();
-  const door = await openDiscordDoor({
-    db,
-    cluster,
-    yaml: `role_map: { plan: ['${ROLE}'] }`,
-    roles: ['http', 'submit', 'follow', 'notify'],
-  });
+  const { cluster, door } = await openGatedDoor();
   const lost = { route: 'channel.message.create', times: 1, action: { kind: 'commit-then-reset' } } as const;
   await door.discord.faults.apply({ op: 'add', rule: lost });
   // Until it is decided, every retry finds Discord unavailable.

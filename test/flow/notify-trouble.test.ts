@@ -8,6 +8,14 @@ import { useToldWorld } from '../support/told-world.ts';
 
 const told = useToldWorld();
 
+/** Deletes the run's message, and loses the answer to the post of the next one. */
+async function loseNextPost(): Promise<void> {
+  const { channelId, id } = told.world.message();
+  await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
+  const action = { kind: 'commit-then-reset' } as const;
+  await told.world.discord.faults.apply({ op: 'add', rule: { route: 'channel.message.create', times: 1, action } });
+}
+
 describe('when the message cannot be edited', () => {
   test('deleted: the next state is a new message, which is changed from then on', async () => {
     await told.world.startNotifier();
@@ -29,10 +37,7 @@ describe('when the message cannot be edited', () => {
   test('a new message is posted once, though its answer was lost', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
-    const { channelId, id } = told.world.message();
-    await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
-    const action = { kind: 'commit-then-reset' } as const;
-    await told.world.discord.faults.apply({ op: 'add', rule: { route: 'channel.message.create', times: 1, action } });
+    await loseNextPost();
     await told.world.finish(run);
     await told.world.notToldYet();
     await told.world.advance(1000);
@@ -43,10 +48,7 @@ describe('when the message cannot be edited', () => {
   test('a post whose answer was lost is edited when the run has moved on meanwhile', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
-    const { channelId, id } = told.world.message();
-    await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
-    const action = { kind: 'commit-then-reset' } as const;
-    await told.world.discord.faults.apply({ op: 'add', rule: { route: 'channel.message.create', times: 1, action } });
+    await loseNextPost();
     await told.world.rest();
     await told.world.observe(run, { progress: '2/4' });
     await told.world.notToldYet();
