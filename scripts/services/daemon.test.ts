@@ -1,11 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type DaemonRecord, freePort, isRunning, serverDirectory, startDaemon, stopDaemon } from './daemon.ts';
+import {
+  type DaemonRecord,
+  freePort,
+  isRunning,
+  killDaemon,
+  serverDirectory,
+  startDaemon,
+  stopDaemon,
+} from './daemon.ts';
 import { StateDirectory } from './state.ts';
 
 let directory: string;
@@ -43,6 +51,26 @@ test('a daemon runs until it is stopped, and its files go with it', async () => 
   expect(isRunning(record)).toBe(false);
   expect(existsSync(record.directory)).toBe(false);
   await stopDaemon(record);
+});
+
+test('a daemon that was killed has let go of its port, however long its threads take to exit', async () => {
+  const port = await freePort();
+  const script = `
+    const { Worker } = require('node:worker_threads');
+    globalThis.memory = Buffer.alloc(200_000_000, 1);
+    for (let count = 0; count < 4; count++) new Worker('setInterval(() => {}, 1000)', { eval: true });
+    require('node:net').createServer().listen(${port}, '127.0.0.1', () => console.log('listening'));
+  `;
+  const record = await startNode(script, async () => {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.destroy();
+  });
+  await killDaemon(record);
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  expect(server.address()).toMatchObject({ port });
+  server.close();
 });
 
 test('a daemon that dies while it starts is told with what it said', async () => {

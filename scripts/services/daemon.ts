@@ -131,12 +131,16 @@ function assertGone(record: DaemonRecord): void {
   }
 }
 
-/** Field 22 of /proc/PID/stat, counted after the name in parentheses, which may hold anything. A zombie is gone. */
+/**
+ * When a process started (field 22 of /proc/PID/stat); undefined when it is gone. A zombie is gone once none of its
+ * other threads is left (field 20): while they exit, they still hold its sockets and memory.
+ */
 export function startTicks(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, field 2 in parentheses, may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
+    return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }

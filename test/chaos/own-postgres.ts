@@ -4,6 +4,7 @@ import { openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { expect, vi } from 'vitest';
+import { startTicks } from '../../scripts/services/daemon.ts';
 import { postgres } from '../../scripts/services/postgres.ts';
 
 /** A PostgreSQL of the test's own, so that it may be restarted while other tests use theirs. */
@@ -86,15 +87,8 @@ function childrenOf(pid: number): number[] {
   return list.split(' ').filter(Boolean).map(Number);
 }
 
-/** A zombie that waits for its parent's attention counts as gone. */
 function assertGone(pid: number): void {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return;
-  }
-  if (!stat.includes(') Z ')) {
+  if (startTicks(pid) !== undefined) {
     throw new Error(`PostgreSQL (${pid}) is still there`);
   }
 }
