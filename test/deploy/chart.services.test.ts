@@ -138,6 +138,16 @@ test('values reach where they belong', () => {
   });
 });
 
+test('no ports mean none, and not all of them', () => {
+  const manifests = render('networkPolicy.storePorts=null', 'networkPolicy.apiServerPorts=null');
+  const rules = manifests.flatMap(({ kind, spec }) => (kind === 'NetworkPolicy' ? (spec['egress'] ?? []) : []));
+  const anyPort = rules.filter(({ ports }: { readonly ports?: unknown }) => (ports ?? null) === null);
+  // Telemetry has ports of its receiver's choice.
+  expect(JSON.stringify(anyPort)).toBe(
+    '[{"to":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"observability"}}}]}]',
+  );
+});
+
 test.each([
   ['an unknown value', 'replica=2', /additional properties 'replica'|Additional property replica/i],
   ['a wrong type', 'replicas=two', /replicas/],
