@@ -152,6 +152,8 @@ test.each([
   ['an unknown value', 'replica=2', /additional properties 'replica'|Additional property replica/i],
   ['a wrong type', 'replicas=two', /replicas/],
   ['a digest that is none', 'image.digest=latest', /digest/],
+  ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
+  ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
 ])('%s is refused', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
   expect(status).not.toBe(0);
