@@ -138,6 +138,16 @@ test('values reach where they belong', () => {
   });
 });
 
+test.each([
+  ['none of their own', [], 'prometheus'],
+  ['another', ['telemetry.OTEL_METRICS_EXPORTER=otlp'], 'otlp,prometheus'],
+  ['both', ['telemetry.OTEL_METRICS_EXPORTER=prometheus\\,otlp'], 'prometheus,otlp'],
+  ['no metrics', ['telemetry.OTEL_METRICS_EXPORTER=none'], 'prometheus'],
+])('metrics can be scraped where the values name %s', (_what, values, expected) => {
+  const manifests = render('serviceMonitor.enabled=true', ...values);
+  expect(findManifest(manifests, 'ConfigMap facteur-telemetry')['data'].OTEL_METRICS_EXPORTER).toBe(expected);
+});
+
 test('no ports mean none, and not all of them', () => {
   const manifests = render('networkPolicy.storePorts=null', 'networkPolicy.apiServerPorts=null');
   const rules = manifests.flatMap(({ kind, spec }) => (kind === 'NetworkPolicy' ? (spec['egress'] ?? []) : []));

@@ -13,10 +13,14 @@
 {{- toYaml (mergeOverwrite (dict "server" $public) .Values.config) -}}
 {{- end }}
 
-{{/* The OTEL_* variables. */}}
+{{/* The OTEL_* variables. What is scraped is exported as the values say, too. */}}
 {{- define "facteur.telemetry" -}}
-{{- $prometheus := ternary (dict "OTEL_METRICS_EXPORTER" "prometheus") dict .Values.serviceMonitor.enabled -}}
-{{- toYaml (mergeOverwrite (dict "OTEL_SERVICE_NAMESPACE" .Release.Namespace) .Values.telemetry $prometheus) -}}
+{{- $variables := mergeOverwrite (dict "OTEL_SERVICE_NAMESPACE" .Release.Namespace) .Values.telemetry -}}
+{{- if .Values.serviceMonitor.enabled -}}
+{{- $exporters := without (splitList "," ($variables.OTEL_METRICS_EXPORTER | default "none" | nospace)) "none" -}}
+{{- $_ := set $variables "OTEL_METRICS_EXPORTER" (append $exporters "prometheus" | uniq | join ",") -}}
+{{- end -}}
+{{- toYaml $variables -}}
 {{- end }}
 
 {{/* A change of the configuration restarts the pods. */}}
