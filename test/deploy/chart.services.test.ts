@@ -19,6 +19,9 @@ const EVERYTHING = [
   `image.digest=sha256:${'a'.repeat(64)}`,
 ];
 
+/** Values that are text whatever they look like. */
+const TEXT = /^(?:name|workflows\.namespaces.*|secrets\..*|consumer\.(?:topic|groupId)|networkPolicy\..*Namespace)=/;
+
 function helm(...args: readonly string[]): {
   readonly stdout: string;
   readonly stderr: string;
@@ -28,7 +31,7 @@ function helm(...args: readonly string[]): {
 }
 
 function render(...values: readonly string[]): readonly Manifest[] {
-  const set = values.flatMap((value) => ['--set', value]);
+  const set = values.flatMap((value) => [TEXT.test(value) ? '--set-string' : '--set', value]);
   const { stdout, stderr, status } = helm('template', 'facteur', CHART, '--namespace', 'facteur', ...set);
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return parseManifests(stdout).filter((manifest) => manifest !== null);
@@ -146,6 +149,19 @@ test.each([
 ])('metrics can be scraped where the values name %s', (_what, values, expected) => {
   const manifests = render('serviceMonitor.enabled=true', ...values);
   expect(findManifest(manifests, 'ConfigMap facteur-telemetry')['data'].OTEL_METRICS_EXPORTER).toBe(expected);
+});
+
+test('text that looks like something else stays text', async () => {
+  const manifests = render(
+    'name=on',
+    'workflows.namespaces[0]=2024',
+    'secrets.redis=1e3',
+    'consumer.topic=true',
+    'consumer.groupId=007',
+    'networkPolicy.kafkaNamespace=2025',
+    'consumer.enabled=true',
+  );
+  expect(await typeFaults(manifests)).toEqual([]);
 });
 
 test('no ports mean none, and not all of them', () => {
