@@ -164,6 +164,18 @@ test('text that looks like something else stays text', async () => {
   expect(await typeFaults(manifests)).toEqual([]);
 });
 
+test('the consumer reaches the brokers that the values name, and does without a topic for dead letters', () => {
+  const manifests = render(
+    'consumer.enabled=true',
+    'consumer.brokers={one.kafka:9094,two.kafka:9092}',
+    'consumer.deadLetterTopic=',
+  );
+  const [{ ports }] = findManifest(manifests, 'NetworkPolicy facteur-to-kafka')['spec'].egress;
+  expect(ports.map(({ port }: { readonly port: number }) => port)).toEqual([9092, 9093, 9094]);
+  const { spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment facteur-consumer')!;
+  expect(spec.containers[0]?.env).toContainEqual({ name: 'FACTEUR_CONSUMER_DLQ_ENABLED', value: 'false' });
+});
+
 test('no ports mean none, and not all of them', () => {
   const manifests = render('networkPolicy.storePorts=null', 'networkPolicy.apiServerPorts=null');
   const rules = manifests.flatMap(({ kind, spec }) => (kind === 'NetworkPolicy' ? (spec['egress'] ?? []) : []));
@@ -179,6 +191,8 @@ test.each([
   ['a wrong type', 'replicas=two', /replicas/],
   ['a digest that is none', 'image.digest=latest', /digest/],
   ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
+  ['a broker without a port', 'consumer.brokers[0]=kafka', /brokers/],
+  ['a consumer without a topic', 'consumer.topic=', /topic/],
   ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
 ])('%s is refused', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
