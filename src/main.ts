@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
+import { addAbortSignal } from 'node:stream';
 import { buildVersion } from './cli/build-version.ts';
 import { commandsFor } from './cli/wiring.ts';
 import type { CliIo } from './cli/io.ts';
@@ -37,7 +38,7 @@ export async function main(onStarted: () => void = () => undefined): Promise<voi
     pid: process.pid,
     stdout: process.stdout,
     stderr: process.stderr,
-    readStdin,
+    readStdin: () => readStdin(stop.signal),
     readFile: (path) => readFile(path),
     signal: stop.signal,
     outputClosed: outputClosed.signal,
@@ -103,9 +104,10 @@ function homeDirectory(): string {
   }
 }
 
-async function readStdin(): Promise<Buffer> {
+/** Fails when the process is to stop: who writes there may never end. */
+async function readStdin(signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) {
+  for await (const chunk of addAbortSignal(signal, process.stdin)) {
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks);

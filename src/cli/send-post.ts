@@ -32,7 +32,7 @@ export async function post(
   { body, headers }: { readonly body: Buffer; readonly headers: Readonly<Record<string, string>> },
 ): Promise<PostAnswer> {
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await io.fetch(url, { method: 'POST', body, headers, signal });
     return { status: response.status, body: await response.text() };
   } catch (error) {

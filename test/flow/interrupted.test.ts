@@ -1,0 +1,43 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import { TEST_ENV } from '../support/facteur.ts';
+import { serveHttp } from '../support/serve-http.ts';
+
+// A command that waits for somebody else ends at the first SIGTERM or Ctrl-C.
+
+const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
+const TASK = join(import.meta.dirname, '..', '..', 'examples', 'codex-task.json');
+
+function facteur(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  const child = spawn(process.execPath, [EXECUTABLE, ...args], {
+    env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+async function expectEnd(child: ChildProcess, signal: NodeJS.Signals, says: RegExp): Promise<void> {
+  const said = text(child.stderr!);
+  child.kill(signal);
+  expect(await once(child, 'exit')).toEqual([1, null]);
+  expect(await said).toMatch(says);
+}
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends waiting for standard input', async (signal) => {
+  const child = facteur(['codex', 'encode', '-']);
+  // It reads by the time that a full pipe was emptied.
+  await new Promise((resolve) => child.stdin!.write(' '.repeat(1024 * 1024), resolve));
+  await expectEnd(child, signal, /^facteur: .*aborted\n$/);
+});
+
+test('SIGTERM ends waiting for an answer', async () => {
+  const asked = Promise.withResolvers<void>();
+  await using silent = await serveHttp(() => asked.resolve());
+  const child = facteur(['send', 'codex-task', TASK], { FACTEUR_URL: silent.url });
+  await asked.promise;
+  await expectEnd(child, 'SIGTERM', /^facteur: \S+ does not answer: .*aborted\n$/);
+});
