@@ -20,6 +20,8 @@ interface Report {
 /** Attempts, with pauses that add up to 23 to 45 seconds: as long as a facteur takes to restart. */
 const TRIES = 8;
 const PAUSES = { firstMs: 500, maxMs: 15_000 };
+/** Longest wait for an answer, in milliseconds. */
+const ANSWER_MS = 30_000;
 
 /**
  * `facteur report …`: reports of a workflow about its own run. Destination and token come from the environment
@@ -206,7 +208,7 @@ async function sendReport(
     'idempotency-key': key,
   };
   for (let attempt = 1; ; attempt += 1) {
-    const failure = await tryOnce(io, where, { method, headers, body: JSON.stringify(body), signal: io.signal });
+    const failure = await tryOnce(io, where, { method, headers, body: JSON.stringify(body) });
     if (failure === undefined) {
       return;
     }
@@ -222,7 +224,8 @@ async function tryOnce(io: CliIo, url: URL, init: RequestInit): Promise<FacteurE
   let response: Response;
   try {
     // A redirected POST becomes a GET, which succeeds and reports nothing.
-    response = await io.fetch(url, { ...init, redirect: 'manual' });
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(ANSWER_MS)]);
+    response = await io.fetch(url, { ...init, redirect: 'manual', signal });
   } catch (error) {
     return new FacteurError('report.unreachable', `cannot reach facteur: ${fetchProblem(error)}`, {
       retryable: true,
