@@ -1,9 +1,9 @@
 import { pino } from 'pino';
+import type { LogLevel } from './log-level.ts';
 import { cut, logText, redactFields } from './redact.ts';
 import { currentTrace } from './telemetry.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
-type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
  * Logs events, one line each: fields first, then one short sentence in lower case. Both are redacted, so a secret

@@ -1,4 +1,5 @@
 import type { App } from '../service/app.ts';
+import { logLevel } from '../base/log-level.ts';
 import { bothSinks, createLogger, type Logger, type LogSink } from '../base/logger.ts';
 import { pause } from '../base/timer.ts';
 import { readableLog } from '../base/readable-log.ts';
@@ -78,8 +79,8 @@ export function startServing(config: Config, io: CliIo, build: BuildVersion & { 
 
 /** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
 function loggerFor(io: CliIo, exported?: LogSink): Logger {
-  const wanted = io.env['FACTEUR_LOG_LEVEL'] ?? '';
-  const level = wanted === 'debug' || wanted === 'warn' || wanted === 'error' ? wanted : 'info';
+  // The configuration warns of any other.
+  const level = logLevel(io.env['FACTEUR_LOG_LEVEL'] ?? '') ?? 'info';
   const seen = io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout;
   return createLogger(level, exported === undefined ? seen : bothSinks(seen, exported));
 }

@@ -166,6 +166,17 @@ describe('what is only doubtful', () => {
     ]);
   });
 
+  test('a log level that is none is a warning; its case does not matter', async () => {
+    const warned = async (level: string) => {
+      const { warnings } = await loadYaml('', { FACTEUR_LOG_LEVEL: level });
+      return warnings.map(formatFault);
+    };
+    expect(await warned('verbose')).toEqual([
+      'FACTEUR_LOG_LEVEL: must be one of debug, info, warn, error; the level is info',
+    ]);
+    expect(await warned('DEBUG')).toEqual([]);
+  });
+
   test('a rule for a command that does not exist names the nearest one, at start-up and for config check', async () => {
     const rules =
       "role_map: { plna: ['123456789012345678'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";

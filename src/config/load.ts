@@ -1,4 +1,5 @@
 import { errorMessage } from '../base/errors.ts';
+import { LOG_LEVELS, logLevel } from '../base/log-level.ts';
 import { type ConfigWith, type Requirement, EVERYTHING } from './config.ts';
 import { readProxies } from './egress-proxy.ts';
 import { type Environment, overlayEnvironment, read, unknownVariables } from './environment.ts';
@@ -125,7 +126,15 @@ function warningsOf({ tree, findings, keys }: Written, doubtful: readonly Fault[
     ...inOrder([...doubtful, ...idleRules(tree, findings)]),
     ...notes(tree, findings),
     ...unknownVariables(keys, env),
+    ...logLevelFaults(env),
   ];
+}
+
+function logLevelFaults(env: Environment): readonly Fault[] {
+  const variable = 'FACTEUR_LOG_LEVEL';
+  const level = read(env, variable);
+  const message = `must be one of ${LOG_LEVELS.join(', ')}; the level is info`;
+  return level === undefined || logLevel(level) !== undefined ? [] : [{ variable, key: '', message }];
 }
 
 function proxyFaults(env: Environment): readonly Fault[] {
