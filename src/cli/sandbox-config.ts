@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { parseDocument, stringify, visit } from 'yaml';
 import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { TEAM_ROLE } from '../../sandbox/play/cast.ts';
 import { isRecord } from '../base/json.ts';
@@ -36,14 +36,26 @@ export interface OwnConfig {
 export async function readOwnConfig(io: CliIo, path: string): Promise<OwnConfig> {
   // The developer's environment may configure another facteur.
   await readConfig({ ...io, env: {} }, { path, require: [] });
-  // Ids are longer than a number is exact.
-  const content: unknown = parse((await io.readFile(path)).toString('utf8'), { intAsBigInt: true, merge: true });
+  const content = asWritten((await io.readFile(path)).toString('utf8'));
   const entries = Object.entries(isRecord(content) ? content : {});
   return {
     path,
     sections: Object.fromEntries(entries.filter(([name]) => TAKEN.includes(name))),
     ignored: entries.flatMap(([name]) => (TAKEN.includes(name) ? [] : [name])),
   };
+}
+
+/** With numbers and flags as their text, as the configuration reads them: an id, `1.10`, `012`. */
+function asWritten(text: string): unknown {
+  const document = parseDocument(text, { merge: true });
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value !== 'string' && node.value !== null) {
+        node.value = node.source ?? node.value;
+      }
+    },
+  });
+  return document.toJS();
 }
 
 /** What the sandbox's configuration depends on. */
