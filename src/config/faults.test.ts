@@ -42,6 +42,8 @@ describe('what is wrong', () => {
       '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
     ],
     ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['consumer: { brokers: ["kafka:0"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
     [
       'redis: { url: redis://h/sessions }',

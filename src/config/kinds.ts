@@ -135,7 +135,12 @@ export function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
 }
 
 export function brokers(): z.ZodArray<z.ZodString> {
-  return list(text().regex(BROKER, 'must be HOST:PORT'));
+  return list(text().refine(isBroker, 'must be HOST:PORT').meta({ pattern: BROKER.source }));
+}
+
+function isBroker(value: string): boolean {
+  const port = Number(value.slice(value.lastIndexOf(':') + 1));
+  return BROKER.test(value) && port >= 1 && port <= 65_535;
 }
 
 /** Workflow parameters: names in their own case, values as text, empty ones kept. */
