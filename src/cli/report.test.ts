@@ -1,9 +1,29 @@
 import { expect, test, vi } from 'vitest';
 import { runCommandLine } from '../../test/support/cli.ts';
 import { serveHttp } from '../../test/support/serve-http.ts';
+import { systemClock } from '../base/clock.ts';
 import { reportCommand } from './report.ts';
+import { sendCommand } from './send.ts';
 
 const TOKEN = ['', Buffer.from('{"sub":"a-run"}').toString('base64url'), ''].join('.');
+
+test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/'])('facteur may be at %j', async (path) => {
+  const asked: (string | undefined)[] = [];
+  await using server = await serveHttp(({ url }, response) => {
+    asked.push(url);
+    response.end('{}');
+  });
+  const env = { FACTEUR_URL: server.url + path, FACTEUR_TOKEN: TOKEN };
+  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const commands = [
+    reportCommand({ timer, random: () => 0.5 }),
+    sendCommand({ clock: systemClock, random: Math.random }),
+  ];
+  await runCommandLine(['report', 'event', 'tests.passed'], commands, { env });
+  await runCommandLine(['send', 'event', '-', '--url', env.FACTEUR_URL], commands, { env });
+  const at = path.replace(/\/$/, '');
+  expect(asked).toEqual([`${at}/v1/runs/a-run/events`, `${at}/events`]);
+});
 
 test('a report that gets no answer is sent again', async () => {
   let asked = 0;

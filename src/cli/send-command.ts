@@ -97,8 +97,8 @@ async function playSigned(command: NamedOptions, io: CliIo, { clock, random }: P
   const exchange = async (make: (play: Play) => object): Promise<Json> => {
     const id = newSnowflake(clock.now(), random);
     const body = JSON.stringify(make({ id, token: `facteur-send-${id}`, actor: { user, roles, guild, channel } }));
-    const target = new URL('/discord/interactions', url);
-    const answer = await post(io, target, {
+    const answer = await post(io, url, {
+      path: '/discord/interactions',
       body: Buffer.from(body),
       headers: signatureHeaders(body, key, clock.now()),
     });

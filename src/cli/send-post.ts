@@ -25,12 +25,16 @@ function toHttpUrl(text: string): URL {
 
 const TIMEOUT_MS = 30_000;
 
+interface Delivery {
+  /** Below where facteur is: it may have a path of its own behind a proxy. */
+  readonly path: string;
+  readonly body: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** One request to a running facteur. @throws FacteurError `cli.unreachable` */
-export async function post(
-  io: CliIo,
-  url: URL,
-  { body, headers }: { readonly body: Buffer; readonly headers: Readonly<Record<string, string>> },
-): Promise<PostAnswer> {
+export async function post(io: CliIo, facteur: URL, { path, body, headers }: Delivery): Promise<PostAnswer> {
+  const url = new URL(facteur.pathname.replace(/\/+$/, '') + path, facteur);
   try {
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await io.fetch(url, { method: 'POST', body, headers, signal });

@@ -28,7 +28,7 @@ export function sendCommand(deps: PlayDeps): RegisterCommand {
         .action(async (file: string, { url, token, json }: SendOptions) => {
           const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
           const headers = { 'content-type': 'application/json', ...authorization };
-          const answer = await post(io, new URL(door.path, url), { body: await readInput(io, file), headers });
+          const answer = await post(io, url, { path: door.path, body: await readInput(io, file), headers });
           printAnswer(io, answer, json === true);
         });
     }
