@@ -89,6 +89,11 @@ describe('where values come from', () => {
     expect(config.consumer.brokers).toEqual(brokers);
   });
 
+  test.each(['.5', '0.5', '5e-1', '5.E-1'])('the number %s is the same in a variable and in the file', async (text) => {
+    expect((await loadYaml('', { FACTEUR_KNOWLEDGE_HOLDOUT: text })).config.knowledge.holdout).toBe(0.5);
+    expect((await loadYaml(`knowledge: { holdout: ${text} }`)).config.knowledge.holdout).toBe(0.5);
+  });
+
   test.each(['true', '1', 't', 'TRUE'])('the older name of a flag is understood, as %s', async (value) => {
     const env = { FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION: value };
     expect((await loadYaml('codex_implementation_orchestrator: { enabled: false }', env)).config.codex.enabled).toBe(

@@ -15,7 +15,7 @@ export function convert(schema: Schema, text: string): string | number | boolean
   if (schema instanceof z.ZodBoolean && (TRUE.has(trimmed) || FALSE.has(trimmed))) {
     return TRUE.has(trimmed);
   }
-  if (schema instanceof z.ZodNumber && /^[-+]?\d+(\.\d+)?$/.test(trimmed)) {
+  if (schema instanceof z.ZodNumber && /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(trimmed)) {
     return Number(trimmed);
   }
   return text;
