@@ -193,6 +193,9 @@ test.each([
   ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
   ['a broker without a port', 'consumer.brokers[0]=kafka', /brokers/],
   ['a consumer without a topic', 'consumer.topic=', /topic/],
+  ['a port that no Service leads to', 'config.server.intake_address=:9000', /intake_address/],
+  ['an address that only the pod reaches', 'config.discord.listen_address=127.0.0.1:8082', /listen_address/],
+  ['a door on the port of another', 'config.server.api_address=null', /api_address/],
   ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
 ])('%s is refused', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
