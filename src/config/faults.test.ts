@@ -43,6 +43,7 @@ describe('what is wrong', () => {
     ],
     ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['argo: { max_active: 3000000000 }', '1:21: argo.max_active must be a whole number from 1 to 2147483647'],
     ['consumer: { brokers: ["kafka:0"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
     [

@@ -15,7 +15,7 @@ export const PUBLIC_KEY = /^[0-9A-Fa-f]{64}$/;
 
 const KUBERNETES_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:,/[\]]+):\d{1,5}$/;
-/** Kafka sends waits and sizes as signed 32-bit integers. */
+/** Kafka sends waits and sizes as signed 32-bit integers, and Postgres counts in them. */
 export const MAX_INT32 = 2_147_483_647;
 
 /** The message for a value of the wrong kind, or for none where one is needed; never the value itself. */

@@ -182,7 +182,7 @@ const argo = group({
     .describe("Service account of the workflows. Default: the namespace's own default."),
   parameters: kind.parameters().default({}).describe('Parameters of every workflow.'),
   ui_url: kind.httpUrl().optional().describe('Base URL of the Argo UI, for links in replies.'),
-  max_active: kind.integer(1).optional().describe('Maximum number of live workflows; other runs wait.'),
+  max_active: kind.integer(1, kind.MAX_INT32).optional().describe('Maximum number of live workflows; other runs wait.'),
 });
 
 const roleMap = z.record(
