@@ -97,11 +97,19 @@ export class TestKafka {
     }
   }
 
-  async produceInTransaction(topic: string, records: readonly TestRecord[], end: 'commit' | 'abort'): Promise<void> {
+  /** One producer's transactions, one after the other; every record is a batch of its own. */
+  async produceInTransactions(
+    topic: string,
+    transactions: readonly (readonly [end: 'commit' | 'abort', records: readonly TestRecord[]])[],
+  ): Promise<void> {
     const producer = new Producer({ ...this.#base, idempotent: true, transactionalId: randomUUID(), acks: -1 });
-    const transaction = await producer.beginTransaction();
-    await transaction.send({ messages: messagesOf(topic, records) });
-    await transaction[end]();
+    for (const [end, records] of transactions) {
+      const transaction = await producer.beginTransaction();
+      for (const record of records) {
+        await transaction.send({ messages: messagesOf(topic, [record]) });
+      }
+      await transaction[end]();
+    }
     await producer.close();
   }
 

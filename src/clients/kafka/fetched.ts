@@ -7,8 +7,12 @@ export type FetchAnswer = Awaited<ReturnType<Consumer['fetch']>>;
 export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number];
 type RecordsBatch = NonNullable<FetchedPartition['records']>[number];
 
-/** Bit of a batch's attributes that marks it as one of the brokers' own notes about transactions. */
+/** Bits of a batch's attributes: it is part of a transaction; it is a broker's own note about how one ended. */
+const IS_TRANSACTIONAL = 1 << 4;
 const IS_CONTROL = 1 << 5;
+/** Where a note says how the transaction ended, and what it says of one that was aborted. */
+const NOTE_TYPE_AT = 2;
+const ABORTED = 0;
 
 /** Approximate memory of one record besides its bytes. */
 const RECORD_OVERHEAD = 200;
@@ -19,8 +23,7 @@ const RECORD_OVERHEAD = 200;
  */
 export function readPartition(topic: string, from: bigint, fetched: FetchedPartition): FetchedBatch {
   const batches = fetched.records ?? [];
-  const records = batches
-    .filter((batch) => (batch.attributes & IS_CONTROL) === 0)
+  const records = withoutAborted(batches, fetched.abortedTransactions ?? [])
     .flatMap((batch) => recordsOf(topic, fetched.partitionIndex, batch))
     .filter((record) => record.offset >= from);
   return {
@@ -29,6 +32,31 @@ export function readPartition(topic: string, from: bigint, fetched: FetchedParti
     next: batches.map(offsetAfter).reduce((next, after) => (after > next ? after : next), from),
     end: fetched.highWatermark,
   };
+}
+
+/**
+ * The batches with records that count. The library leaves out some of the aborted ones: of each producer only those of its
+ * last transaction, and only if that one ends within this answer.
+ */
+function withoutAborted(
+  batches: readonly RecordsBatch[],
+  aborted: NonNullable<FetchedPartition['abortedTransactions']>,
+): RecordsBatch[] {
+  const ahead = aborted.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1));
+  const aborting = new Set<bigint>();
+  return batches.filter((batch) => {
+    for (let next = ahead[0]; next !== undefined && next.firstOffset < offsetAfter(batch); next = ahead[0]) {
+      aborting.add(next.producerId);
+      ahead.shift();
+    }
+    if ((batch.attributes & IS_CONTROL) !== 0) {
+      if (batch.records[0]?.key?.readInt16BE(NOTE_TYPE_AT) === ABORTED) {
+        aborting.delete(batch.producerId);
+      }
+      return false;
+    }
+    return (batch.attributes & IS_TRANSACTIONAL) === 0 || !aborting.has(batch.producerId);
+  });
 }
 
 function recordsOf(topic: string, partition: number, batch: RecordsBatch): ConsumedRecord[] {

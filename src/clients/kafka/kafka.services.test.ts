@@ -337,11 +337,27 @@ test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %
 
 test('transactions: what was committed is read, what was aborted is not, and neither stops the reading', async () => {
   const topic = await kafka.createTopic(1);
-  await kafka.produceInTransaction(topic, [text('aborted')], 'abort');
-  await kafka.produceInTransaction(topic, [text('committed')], 'commit');
+  await kafka.produceInTransactions(topic, [['abort', [text('aborted')]]]);
+  await kafka.produceInTransactions(topic, [['commit', [text('committed')]]]);
   await kafka.produce(topic, [text('plain')]);
   const member = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(member.values()).toEqual(['committed', 'plain']), 15_000);
+  await member.stop();
+});
+
+test('nothing is read of a producer that aborts twice, or more than a fetch brings', async () => {
+  const topic = await kafka.createTopic(1);
+  const large = text('x'.repeat(100_000));
+  await kafka.produceInTransactions(topic, [
+    ['abort', [text('aborted-1')]],
+    ['commit', [text('committed-1')]],
+    ['abort', [text('aborted-2')]],
+    ['abort', [large, large, large, large, large, large]],
+    ['commit', [text('committed-2')]],
+  ]);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.values()).toContain('committed-2'), 15_000);
+  expect(member.values().map((value) => value.slice(0, 12))).toEqual(['committed-1', 'committed-2']);
   await member.stop();
 });
 
