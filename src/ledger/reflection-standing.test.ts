@@ -1,8 +1,10 @@
 import { expect } from 'vitest';
-import { newRun } from '../../test/support/runs.ts';
+import { forceState, newRun } from '../../test/support/runs.ts';
 import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
+import { retireReflections, trustWaiting, waitingReflections } from './reflection-standing.ts';
+import { recordRetrieval } from './retrievals.ts';
 import { saveReflection } from './run-reports.ts';
 import { searchReflections } from './search-reflections.ts';
 
@@ -58,6 +60,26 @@ test.each([
     expect(await searchReflections(db, { text: 'second', limit: 1 })).toHaveLength(1);
   },
 );
+
+test('a reflection is not trusted on a look at its source from before the source was retired', async () => {
+  const [source] = await seedReflections(db, [{ content: 'Skip the tests.', state: 'trusted' }]);
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  const uses = [{ reflectionId: source!.id, place: 1, similarity: 1 }];
+  const advised = { runId, strategy: 'retrieve', repository: '', askedBy: 'api:ada' } as const;
+  await recordRetrieval(db, { ...advised, uses, composition: {}, log: null });
+  await saveReflection(
+    db,
+    { runId, onlyRun: runId, actor: 'run' },
+    { type: 'lesson', content: 'Skipping tests is fast.', metadata: {}, embedding: null, embeddingVersion: null },
+  );
+  await forceState(db, runId, 'succeeded');
+  const [waiting] = await waitingReflections(db, '', 10);
+  expect(waiting).toMatchObject({ inherited: ['trusted'] });
+  const decision = { reflectionIds: [source!.id], reason: 'wrong', decidedBy: 'Ada', withDescendants: false };
+  await retireReflections(db, decision);
+  await trustWaiting(db, new Map([[waiting!.reflectionId, 'its run succeeded']]));
+  expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
+});
 
 test('the signs that a search compares are those of the embedding that was written last, by whomever', async () => {
   const [row] = await seedReflections(db, [{ content: 'First.', embedding: vector(1, 2), embeddingVersion: 'a' }]);

@@ -40,14 +40,20 @@ export async function waitingReflections(
   return rows;
 }
 
-/** Trusts reflections that still wait for a decision. @param reasons by reflection */
+/**
+ * Trusts reflections that still wait for a decision, except those of runs that received one that has lost its trust
+ * meanwhile. @param reasons by reflection
+ */
 export async function trustWaiting(db: Queryable, reasons: ReadonlyMap<string, string>): Promise<void> {
   await db.query({
     name: 'trust-waiting',
     text: `UPDATE facteur.reflection_standing s
       SET state = 'trusted', reason = decided.reason, decided_by = 'facteur', updated_at = now()
       FROM unnest($1::uuid[], $2::text[]) AS decided (id, reason)
-      WHERE s.reflection_id = decided.id AND s.state = 'quarantined' AND s.${BY_FACTEUR}`,
+      WHERE s.reflection_id = decided.id AND s.state = 'quarantined' AND s.${BY_FACTEUR} AND NOT EXISTS (
+        SELECT FROM codex_kb.reflections r JOIN facteur.reflection_uses u ON u.run_id = r.task_run_id
+          JOIN facteur.reflection_standing p ON p.reflection_id = u.reflection_id
+        WHERE r.id = s.reflection_id AND p.state <> 'trusted')`,
     values: [[...reasons.keys()], [...reasons.values()]],
   });
 }
