@@ -80,19 +80,26 @@ test('a Redis with invalid replies counts as down', async () => {
   expect(sessions.status().ok).toBe(false);
 });
 
-/**
- * As much of Redis as a client needs to call it ready. `select` is its answer to that; when it is slow, that answer and
- * all later ones come with the answer to `info`, as a Redis answers in order.
- */
-function answerAsRedis(socket: Socket, select: { answer: string; isSlow: boolean }, seen: string[] = []): void {
+/** How a fake Redis answers, besides what is in {@link ANSWERS}. */
+interface FakeRedis {
+  /** By command, in lower case; all others are `+OK`. */
+  readonly answers?: Readonly<Record<string, string>>;
+  /** The command whose answer is held back, with all later ones, until the next `info`: a Redis answers in order. */
+  readonly slow?: string;
+  /** Receives the commands. */
+  readonly seen?: string[];
+}
+
+/** As much of Redis as a client needs to call it ready. */
+function answerAsRedis(socket: Socket, { answers = {}, slow, seen = [] }: FakeRedis = {}): void {
   const held: string[] = [];
   let isHeldUp = false;
   socket.on('data', (data) => {
     for (const [, word = ''] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
       const name = word.toLowerCase();
       seen.push(name);
-      isHeldUp ||= name === 'select' && select.isSlow;
-      held.push(ANSWERS.get(name) ?? (name === 'select' ? select.answer : '+OK'));
+      isHeldUp ||= name === slow;
+      held.push(answers[name] ?? ANSWERS.get(name) ?? '+OK');
       if (!isHeldUp || name === 'info') {
         socket.write(`${held.splice(0).join('\r\n')}\r\n`);
       }
@@ -103,7 +110,7 @@ function answerAsRedis(socket: Socket, select: { answer: string; isSlow: boolean
 const ANSWERS = new Map([['info', '$0\r\n']]);
 
 test('one that comes back is used again', async () => {
-  const { server, port } = await listen((socket) => answerAsRedis(socket, { answer: '+OK', isSlow: false }));
+  const { server, port } = await listen((socket) => answerAsRedis(socket));
   await new Promise((resolve) => {
     server.close(resolve);
   });
@@ -118,14 +125,14 @@ test('one that comes back is used again', async () => {
 });
 
 test.each([
-  ['refused', false],
-  ['refused after the client gave up waiting', true],
-])('nothing is read or written when the choice of the database is %s, at each connection', async (_what, isSlow) => {
+  ['refused', {}],
+  ['refused after the client gave up waiting', { slow: 'select' }],
+])('nothing is read or written when the choice of the database is %s, at each connection', async (_what, how) => {
   const connections: string[][] = [];
   const { port } = await listen((socket) => {
     const seen: string[] = [];
     connections.push(seen);
-    answerAsRedis(socket, { answer: '-ERR DB index is out of range', isSlow }, seen);
+    answerAsRedis(socket, { ...how, answers: { select: '-ERR DB index is out of range' }, seen });
   });
   const { sessions, lines } = open(port, 16);
   await useAll(sessions);
@@ -138,9 +145,28 @@ test.each([
   expect(lines.filter((line) => line.includes('sessions are available again'))).toEqual([]);
 });
 
+test.each([
+  ['has become a replica', { answers: { set: "-READONLY You can't write against a read only replica." } }],
+  ['has gone silent, without closing it', { slow: 'set' }],
+])('a connection to a Redis that %s is replaced', async (_what, how) => {
+  let connections = 0;
+  const { port } = await listen((socket) => {
+    connections += 1;
+    answerAsRedis(socket, connections === 1 ? how : {});
+  });
+  const { sessions } = open(port);
+  expect(sessions.status().ok).toBe(false);
+  await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
+  await sessions.keepToken('i', new Secret('token'));
+  await vi.waitFor(() => expect(connections).toBe(2), 5000);
+  await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
+  await sessions.keepToken('i', new Secret('token'));
+  expect(sessions.status().ok).toBe(true);
+});
+
 test('connects on first use or when somebody asks how it is, and not before', async () => {
   const seen: string[] = [];
-  const { port } = await listen((socket) => answerAsRedis(socket, { answer: '+OK', isSlow: false }, seen));
+  const { port } = await listen((socket) => answerAsRedis(socket, { seen }));
   const unused = open(port);
   await unused.sessions.close();
   expect(unused.sessions.status()).toEqual({ store: 'redis', ok: false });

@@ -101,6 +101,10 @@ export class RedisSessions implements Sessions {
       ...clientOptions(this.#address),
       commandTimeout: COMMAND_TIMEOUT_MS,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      // A node that died leaves its connections open, and they would be used for a quarter of an hour.
+      socketTimeout: COMMAND_TIMEOUT_MS,
+      // Its name leads to the new primary by now.
+      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
       maxRetriesPerRequest: 2,
       // SET and GETRANGE need no newer protocol, and every Redis and every proxy supports it.
       protocol: 2,
