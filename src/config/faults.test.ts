@@ -41,6 +41,7 @@ describe('what is wrong', () => {
       'consumer: { min_bytes: 9, max_bytes: 8 }',
       '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
     ],
+    ['consumer: { topic: t, dlq: { enabled: true, topic: t } }', '1:52: consumer.dlq.topic must not be consumer.topic'],
     ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
     ['argo: { max_active: 3000000000 }', '1:21: argo.max_active must be a whole number from 1 to 2147483647'],

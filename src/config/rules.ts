@@ -58,6 +58,7 @@ export function ruleFaults(tree: Tree, findings: Findings, required: readonly Re
       ({ when, keys }) => conditional(when, keys, tree, findings),
     ),
     ...sizeFaults(tree, findings),
+    ...topicFaults(tree, findings),
     ...roleMapFaults(tree, findings),
     ...commandCountFaults(tree, findings),
   ];
@@ -96,6 +97,15 @@ function sizeFaults(tree: Tree, findings: Findings): readonly Fault[] {
   const [min, max] = [valueAt(tree, key), valueAt(tree, 'consumer.max_bytes')];
   return typeof min === 'number' && typeof max === 'number' && min > max
     ? [{ ...placeOf(key.split('.'), findings), key, message: `${key} must not be greater than consumer.max_bytes` }]
+    : [];
+}
+
+/** A dead letter in the topic that is read would be read and parked again, without an end. */
+function topicFaults(tree: Tree, findings: Findings): readonly Fault[] {
+  const key = 'consumer.dlq.topic';
+  const [parked, read] = [valueAt(tree, key), valueAt(tree, 'consumer.topic')];
+  return valueAt(tree, 'consumer.dlq.enabled') === true && parked !== undefined && parked === read
+    ? [{ ...placeOf(key.split('.'), findings), key, message: `${key} must not be consumer.topic` }]
     : [];
 }
 
