@@ -17,7 +17,13 @@ const EVALUATOR: Program = {
   shell: false,
 };
 const FILTER: Program = { flag: /^(?:-e|--expression|--source)$/, first: true, dataAfter: false, shell: false };
-const SQL: Program = { flag: /^(?:-c|-e|--command|--execute|--eval)$/, first: false, dataAfter: false, shell: false };
+/** Behind other options of one letter that take no value, as in `psql -tAc`. */
+const SQL: Program = {
+  flag: /^(?:-[aAbBCeEGHijlnNqrsStwWxXz01]*[ce]|--command|--execute|--eval)$/,
+  first: false,
+  dataAfter: false,
+  shell: false,
+};
 
 const PROGRAMS = new Map<string, Program>([
   ...['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'rbash'].map((name) => [name, SHELL] as const),
@@ -31,7 +37,8 @@ const PROGRAMS = new Map<string, Program>([
     (name) => [name, { flag: /^(?:-c|-command|\/c)$/i, first: true, dataAfter: false, shell: false }] as const,
   ),
   ...['awk', 'gawk', 'mawk', 'sed'].map((name) => [name, FILTER] as const),
-  ...['psql', 'mysql', 'mariadb', 'sqlite3', 'mongosh', 'clickhouse-client'].map((name) => [name, SQL] as const),
+  ...['psql', 'mysql', 'mariadb', 'sqlite3', 'mongosh'].map((name) => [name, SQL] as const),
+  ['clickhouse-client', { flag: /^(?:-q|--query)$/, first: false, dataAfter: false, shell: false }],
   ['ansible', { flag: /^(?:-[ea]|--extra-vars|--args)$/, first: false, dataAfter: false, shell: false }],
   ['ansible-playbook', { flag: /^(?:-e|--extra-vars)$/, first: false, dataAfter: false, shell: false }],
   // They quote by other rules than sh.
@@ -134,6 +141,9 @@ function findCode(words: readonly string[], at: number, program: Program): Pick<
   let inline = false;
   for (let index = at + 1; index < words.length; index += 1) {
     const word = words[index] ?? '';
+    if (holdsCode(word, program)) {
+      return { code: index, inline: true };
+    }
     if (program.flag.test(word)) {
       inline = true;
     } else if (TAKES_ONE.test(word)) {
@@ -143,6 +153,12 @@ function findCode(words: readonly string[], at: number, program: Program): Pick<
     }
   }
   return { code: -1, inline: false };
+}
+
+/** An option and a variable code in one word: `--eval=…` and `-e…`. */
+function holdsCode(word: string, { flag }: Program): boolean {
+  const length = word.startsWith('--') ? word.indexOf('=') : 2;
+  return length > 0 && /\{\{|\$\(/.test(word.slice(length)) && flag.test(word.slice(0, length));
 }
 
 /** `/usr/bin/python3.12` is `python`. */
