@@ -17,6 +17,8 @@ const WORD = /[\w./:+,%@~-]+/y;
 const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_]\w*)/y;
 /** Enough for one of them to be a user's. */
 const MAX_ORIGINS = 20;
+/** Of one script. Whoever mends these is shown the others. */
+const MAX_FAULTS = 200;
 /** Of a longer command only the beginning is known. */
 const MAX_COMMAND = 300;
 /** Begins the next command. */
@@ -55,7 +57,7 @@ class ShellReader {
   }
 
   read(): readonly ShellFault[] {
-    while (this.#at < this.#script.length) {
+    while (this.#at < this.#script.length && this.#faults.length < MAX_FAULTS) {
       const char = this.#script.charAt(this.#at);
       if (char === '\\') {
         this.#at += 2;

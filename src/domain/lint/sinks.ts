@@ -291,6 +291,11 @@ interface Expansion {
 
 const EXPANSION = /(?<!\$)\$\(([-\w.]{1,200})\)/g;
 
+/** The variables that a text names, as written and by name, each once. */
+function namedIn(text: string): readonly (readonly [text: string, name: string])[] {
+  return [...new Map([...text.matchAll(EXPANSION)].map(([written, name = '']) => [written, name]))];
+}
+
 /** The variables that Kubernetes puts into a container's command line as text. */
 export function expansions(container: Fields): readonly Expansion[] {
   const { command, args } = commandLine(container);
@@ -302,12 +307,7 @@ export function expansions(container: Fields): readonly Expansion[] {
   return places.flatMap(({ word, path, rule }) =>
     rule === undefined
       ? []
-      : [...word.matchAll(EXPANSION)].map(([text, name = '']) => ({
-          rule,
-          path,
-          text,
-          texts: variables.get(name) ?? [],
-        })),
+      : namedIn(word).map(([text, name]) => ({ rule, path, text, texts: variables.get(name) ?? [] })),
   );
 }
 
@@ -316,7 +316,7 @@ function environment(env: unknown): Map<string, readonly string[]> {
   const variables = new Map<string, readonly string[]>();
   for (const { name, value } of listOf(env).map(fieldsOf)) {
     if (typeof name === 'string' && typeof value === 'string') {
-      const earlier = [...value.matchAll(EXPANSION)].flatMap(([, one = '']) => variables.get(one) ?? []);
+      const earlier = namedIn(value).flatMap(([, one]) => variables.get(one) ?? []);
       variables.set(name, [value, ...earlier].slice(0, MAX_ENTRIES));
     }
   }

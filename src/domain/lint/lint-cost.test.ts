@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { lintTemplates } from './lint.ts';
+
+/** Each variable holds the one before it, so that the last one holds them all. */
+const CHAIN = Array.from({ length: 200 }, (_, nth) => ({
+  name: `E${nth}`,
+  value: nth === 0 ? '{{workflow.parameters.a}}' : `$(E${nth - 1})`,
+}));
+const MANY = '$(E199)'.repeat(100_000);
+const GIVEN = Array.from({ length: 5000 }, (_, nth) => `{{workflow.parameters.a${nth}}}`);
+
+test.each([
+  ['a variable that names another one often', { command: ['x'], env: [...CHAIN, { name: 'MANY', value: MANY }] }],
+  ['an argument that names a variable often', { command: ['x'], args: [MANY], env: CHAIN }],
+  ['a script that uses its arguments often', { command: ['sh', '-c', 'eval $@\n'.repeat(40_000)], args: GIVEN }],
+])('%s takes no long time', (_, container) => {
+  const startedAt = performance.now();
+  lintTemplates([{ kind: 'WorkflowTemplate', spec: { entrypoint: 'main', templates: [{ name: 'main', container }] } }]);
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});
