@@ -177,11 +177,12 @@ function inputsOf(
 ): Pick<CommandDefinition, 'options' | 'modal' | 'parameters'> {
   reportUnknown(parameters, annotations, faults);
   const isFilled = ({ name }: TemplateParameter): boolean => FILLED.has(name) || Object.hasOwn(rules.parameters, name);
-  const hidden = parameters.filter((one) => isFilled(one) || annotations.hide.includes(one.name));
+  const [hide, long] = [new Set(annotations.hide), new Set(annotations.long)];
+  const hidden = parameters.filter((one) => isFilled(one) || hide.has(one.name));
   for (const { name } of hidden.filter((one) => !isFilled(one) && isRequired(one))) {
     faults.push({ field: 'facteur.proompteng.ai/hide', message: `${name} is hidden, so it needs a value` });
   }
-  const shown = parameters.filter((one) => !hidden.includes(one));
+  const shown = parameters.filter((one) => !isFilled(one) && !hide.has(one.name));
   const asked = shown
     .map((parameter) => ({ parameter, option: optionOf(parameter, annotations.types.get(parameter.name)) }))
     .filter((one): one is { parameter: TemplateParameter; option: OptionDefinition } => {
@@ -195,16 +196,14 @@ function inputsOf(
   const options = asked.map(({ option }) => option);
   const fixed = fixedParameters(parameters, rules);
   const isForm = shown.some(
-    ({ name, values, fallback = '' }) => annotations.long.includes(name) || (values.length === 0 && isProse(fallback)),
+    ({ name, values, fallback = '' }) => long.has(name) || (values.length === 0 && isProse(fallback)),
   );
   if (!isForm) {
     reportCount(options.length, MAX_OPTIONS, 'options', faults);
     return { options, parameters: fixed };
   }
   reportCount(options.length, MAX_FIELDS, 'fields', faults);
-  const fields = asked.map(({ option, parameter }) =>
-    fieldOf(option, parameter, annotations.long.includes(parameter.name)),
-  );
+  const fields = asked.map(({ option, parameter }) => fieldOf(option, parameter, long.has(parameter.name)));
   return { options, modal: { title: shorten(`/${annotations.command}`, MAX_TITLE), fields }, parameters: fixed };
 }
 

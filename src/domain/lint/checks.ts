@@ -109,14 +109,15 @@ export type Freedom = 'free' | 'unchecked' | 'fixed';
 /** The parameters of a workflow that are not free text. */
 export function limitedParameters(object: TemplateObject): ReadonlyMap<string, Freedom> {
   const command = isCommandTemplate(object.manifest);
-  const { types = new Map<string, unknown>(), hide = [] } = command ? readAnnotations(object.manifest, []) : {};
+  const { types = new Map<string, unknown>(), hide } = command ? readAnnotations(object.manifest, []) : {};
+  const hiding = new Set(hide);
   const limited = listOf(fieldsOf(object.spec['arguments'])['parameters'])
     .map(fieldsOf)
     .flatMap((parameter) => {
       const name = textOf(parameter['name']) ?? '';
       const harmless = isHarmlessChoice(parameter['enum']);
       // The text of agents that facteur fills in is no more trusted than a user's.
-      const hidden = hide.includes(name) && name !== 'reflections';
+      const hidden = hiding.has(name) && name !== 'reflections';
       if (!harmless && !types.has(name) && !hidden) {
         return [];
       }
