@@ -699,6 +699,7 @@ CREATE INDEX reflection_standing_signs ON facteur.reflection_standing USING hnsw
 CREATE INDEX reflection_standing_state ON facteur.reflection_standing USING btree (state) WHERE (state <> 'trusted'::text);
 CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin (terms) WITH (fastupdate=off);
 CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
+CREATE INDEX reflection_standing_waiting ON facteur.reflection_standing USING btree (repository, updated_at DESC, reflection_id) WHERE ((state = 'quarantined'::text) AND (decided_by = ANY (ARRAY[''::text, 'facteur'::text])));
 CREATE INDEX reflection_uses_latest ON facteur.reflection_uses USING btree (reflection_id, decided_at DESC, run_id DESC);
 CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
 CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);

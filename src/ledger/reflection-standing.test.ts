@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { forceState, newRun } from '../../test/support/runs.ts';
 import { seedReflections, vector } from '../../test/support/reflections.ts';
-import { db, test } from '../../test/support/ledger-fixture.ts';
+import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import { retireReflections, trustWaiting, waitingReflections } from './reflection-standing.ts';
 import { recordRetrieval } from './retrievals.ts';
@@ -79,6 +79,27 @@ test('a reflection is not trusted on a look at its source from before the source
   await retireReflections(db, decision);
   await trustWaiting(db, new Map([[waiting!.reflectionId, 'its run succeeded']]));
   expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
+});
+
+test('of the reflections that wait a fixed number is looked at, the newest first', async () => {
+  await seedReflections(
+    db,
+    Array.from({ length: 2000 }, (_, nth) => ({ content: `Lesson ${nth}` })),
+  );
+  await db.query({
+    text: `INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+        workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+      SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'failed', 'running', 'argo', id::text, '', '', '', '', '', now()
+      FROM codex_kb.task_runs`,
+  });
+  await db.query({ text: 'ANALYZE' });
+  const own = await ownConnection();
+  const read = async (): Promise<number> =>
+    (await rowsRead(own.db)) + (await rowsRead(own.db, 'facteur.reflection_standing'));
+  const before = await read();
+  expect(await waitingReflections(own.db, 'Acme/Rocket', 100)).toEqual([]);
+  expect((await read()) - before).toBeLessThan(1500);
+  await own.close();
 });
 
 test('the signs that a search compares are those of the embedding that was written last, by whomever', async () => {

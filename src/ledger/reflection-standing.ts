@@ -16,6 +16,12 @@ interface WaitingReflection {
 const BY_FACTEUR = `decided_by IN ('', 'facteur')`;
 
 /**
+ * So many reflections that wait are looked at. Every run that may receive some asks for them, so the number must not grow
+ * with the ledger.
+ */
+const LOOKED_AT = 500;
+
+/**
  * The newest reflections of a repository that nobody has decided about and whose runs have succeeded. Only these can be
  * trusted without a person's decision.
  */
@@ -30,10 +36,14 @@ export async function waitingReflections(
         coalesce(x.asked_by, '') AS "askedBy", ARRAY(
           SELECT p.state FROM facteur.reflection_uses u JOIN facteur.reflection_standing p USING (reflection_id)
           WHERE u.run_id = r.task_run_id) AS inherited
-      FROM facteur.reflection_standing s JOIN codex_kb.reflections r ON r.id = s.reflection_id
-        JOIN facteur.runs f ON f.run_id = r.task_run_id LEFT JOIN facteur.retrievals x ON x.run_id = r.task_run_id
-      WHERE s.state = 'quarantined' AND s.${BY_FACTEUR} AND f.state = 'succeeded'
-        AND s.repository = lower($1)
+      FROM (
+        SELECT reflection_id, repository, updated_at FROM facteur.reflection_standing
+        WHERE state = 'quarantined' AND ${BY_FACTEUR} AND repository = lower($1)
+        ORDER BY updated_at DESC, reflection_id LIMIT ${LOOKED_AT}
+      ) s CROSS JOIN LATERAL (SELECT task_run_id FROM codex_kb.reflections WHERE id = s.reflection_id LIMIT 1) r
+        CROSS JOIN LATERAL (SELECT state, kind FROM facteur.runs WHERE run_id = r.task_run_id LIMIT 1) f
+        LEFT JOIN facteur.retrievals x ON x.run_id = r.task_run_id
+      WHERE f.state = 'succeeded'
       ORDER BY s.updated_at DESC, s.reflection_id LIMIT $2`,
     values: [repository, limit],
   });
