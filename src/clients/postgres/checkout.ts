@@ -1,4 +1,5 @@
 import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg';
+import { MAX_TIMER_MS } from '../../base/timer.ts';
 import { DatabaseError, type Queryable, type Result, type Statement } from './database.ts';
 import { losesConnection, statementError } from './map-error.ts';
 import type { StatementTelemetry } from './statement-telemetry.ts';
@@ -8,9 +9,6 @@ export type PooledConnection = Pick<PoolClient, 'query' | 'on' | 'off' | 'releas
 
 /** A result with the server's command tag, such as `COMMIT`. */
 type TaggedResult<Row> = Result<Row> & { readonly command: string };
-
-/** For a session, whose work (building an index) may take any time: the client's own limit, in milliseconds. */
-const NO_LIMIT_MS = 2 ** 31 - 1;
 
 /** One connection for one unit of work: runs its statements in turn, and tracks whether it is still usable. */
 export class Checkout implements Queryable {
@@ -66,7 +64,8 @@ export class Checkout implements Queryable {
   }
 
   async #send<Row>(statement: Statement): Promise<TaggedResult<Row>> {
-    const limit = this.#limits ? undefined : { query_timeout: NO_LIMIT_MS };
+    // The work of a session (building an index) may take any time.
+    const limit = this.#limits ? undefined : { query_timeout: MAX_TIMER_MS };
     const values = statement.values === undefined ? undefined : { values: sendable(statement) };
     try {
       // Several statements in one text give a list of results; the last one counts, as it does in psql.

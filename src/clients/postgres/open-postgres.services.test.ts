@@ -219,6 +219,12 @@ describe('DSNs of the cases', () => {
     await db.close();
   });
 
+  test('a statement_timeout may be as long as the server takes', async () => {
+    const db = openTestPostgres(`${made.dsn}&statement_timeout=2147483647`);
+    expect((await db.query({ text: 'SELECT pg_sleep(0.1), 1 AS one' })).rows).toMatchObject([{ one: 1 }]);
+    await db.close();
+  });
+
   test('a statement_timeout has its unit', async () => {
     const db = openTestPostgres(await caseDsn('dsn-statement-timeout-unit'));
     expect((await db.query({ text: 'SHOW statement_timeout' })).rows).toEqual([{ statement_timeout: '30s' }]);

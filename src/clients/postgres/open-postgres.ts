@@ -1,5 +1,6 @@
 import { type ClientConfig, escapeLiteral } from 'pg';
 import { FacteurError } from '../../base/errors.ts';
+import { MAX_TIMER_MS } from '../../base/timer.ts';
 import { parsePostgresDsn, type PostgresDsn } from '../../config/postgres-dsn.ts';
 import { connectionError } from './map-error.ts';
 import type { Database } from './database.ts';
@@ -122,7 +123,7 @@ async function clientSettings(dsn: PostgresDsn, candidate: Candidate, limits: Li
     ...(options === undefined ? {} : { options }),
     application_name: dsn.applicationName,
     connectionTimeoutMillis: limits.connectMs,
-    query_timeout: limits.statementMs + SILENCE_MS,
+    query_timeout: Math.min(MAX_TIMER_MS, limits.statementMs + SILENCE_MS),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     ssl: await tlsFor(dsn.tls, candidate, limits.connectMs),
