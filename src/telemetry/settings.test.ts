@@ -165,13 +165,16 @@ describe('how', () => {
       OTEL_TRACES_SAMPLER_ARG: '2',
       OTEL_BSP_SCHEDULE_DELAY: 'soon',
       OTEL_METRIC_EXPORT_INTERVAL: '-1',
+      OTEL_BLRP_SCHEDULE_DELAY: '2147483648',
       OTEL_PROPAGATORS: 'b3,none',
     });
     expect(settings.traces).toMatchObject({ sampler: 'parentbased_always_on', ratio: 1 });
     expect(settings.traces.batch.scheduledDelayMillis).toBe(5000);
     expect(settings.metrics.intervalMs).toBe(60_000);
+    // A timer with a longer delay would go off at once, again and again.
+    expect(settings.logs.batch.scheduledDelayMillis).toBe(1000);
     expect(settings.propagators).toEqual([]);
-    expect(settings.warnings).toHaveLength(5);
+    expect(settings.warnings).toHaveLength(6);
   });
 });
 

@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../base/timer.ts';
 import { Secret } from '../base/secret.ts';
 
 /** How OTLP bodies are written. */
@@ -293,12 +294,12 @@ function choice<T extends string>(env: Environment, name: string, known: readonl
   return found ?? known[0];
 }
 
-/** A whole number above zero; `fallback` when the variable is not set, or holds something else (which is warned of). */
+/** A whole number that a timer takes; `fallback` when the variable is not set, or holds something else (which is warned of). */
 function positive(env: Environment, name: string, fallback: number, warn: Warn): number {
   const given = text(env, name);
   const value = Number(given);
-  if (given !== '' && !(Number.isSafeInteger(value) && value > 0)) {
-    warn(`${name}: must be a whole number above 0; using ${fallback}`);
+  if (given !== '' && !(Number.isSafeInteger(value) && value > 0 && value <= MAX_TIMER_MS)) {
+    warn(`${name}: must be a whole number from 1 to ${MAX_TIMER_MS}; using ${fallback}`);
     return fallback;
   }
   return given === '' ? fallback : value;
