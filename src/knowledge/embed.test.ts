@@ -1,4 +1,5 @@
-import { expect, onTestFinished, test } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { createLogger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
@@ -226,4 +227,23 @@ test('without an endpoint, texts become n-grams, and a text without words nothin
   expect(made).toMatchObject([{ version: 'facteur-ngrams-1' }, undefined]);
   expect(Math.hypot(...(made[0]?.embedding ?? []))).toBeCloseTo(1, 6);
   expect(await ngramEmbedder.embedQuery('deploy', NEVER)).toEqual(made[0]);
+});
+
+test('an endpoint that asked to wait is left alone, whatever a request from before ends in', async () => {
+  const held: ServerResponse[] = [];
+  const { url, requests } = await startEndpoint(({ body }, response) => {
+    if (body.input[0] === 'slow') {
+      held.push(response);
+      return undefined;
+    }
+    return { status: 429, headers: { 'retry-after': '60' }, body: {} };
+  });
+  const { embedder } = embedderFor({ url });
+  const slow = embedder.embedQuery('slow', NEVER);
+  await vi.waitFor(() => expect(held).toHaveLength(1));
+  await embedder.embedQuery('refused', NEVER);
+  held[0]?.writeHead(500).end('{}');
+  await slow;
+  await embedder.embedQuery('held back', NEVER);
+  expect(requests.map(({ body }) => body.input[0])).toEqual(['slow', 'refused']);
 });

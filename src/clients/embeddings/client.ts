@@ -67,7 +67,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
       );
       if (response.statusCode !== 200) {
         const error = embeddingsErrorOf(response.statusCode, retryAfterOf(response), clock.now());
-        resumesAt = elapsedMs() + (error.retryAfterMs ?? 0);
+        resumesAt = Math.max(resumesAt, elapsedMs() + (error.retryAfterMs ?? 0));
         throw error;
       }
       return readVectors(text, texts.length, dimensions);
