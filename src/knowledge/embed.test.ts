@@ -229,6 +229,13 @@ test('without an endpoint, texts become n-grams, and a text without words nothin
   expect(await ngramEmbedder.embedQuery('deploy', NEVER)).toEqual(made[0]);
 });
 
+test('a text that is cut within a character is sent without the half of it', async () => {
+  const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
+  const { embedder } = embedderFor({ url });
+  await embedder.embedPassage(`${'x'.repeat(23_999)}😀`, NEVER);
+  expect(requests[0]?.body.input[0].isWellFormed()).toBe(true);
+});
+
 test('an endpoint that asked to wait is left alone, whatever a request from before ends in', async () => {
   const held: ServerResponse[] = [];
   const { url, requests } = await startEndpoint(({ body }, response) => {

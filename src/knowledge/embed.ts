@@ -75,7 +75,8 @@ export function endpointEmbedder(deps: EndpointDeps): Embedder {
 }
 
 function prefixed(prefix: string, text: string): string {
-  return prefix + text.slice(0, MAX_CHARACTERS);
+  // Half of a divided character is in no request that an endpoint reads.
+  return prefix + text.slice(0, MAX_CHARACTERS).toWellFormed();
 }
 
 /** As few requests as possible. */
