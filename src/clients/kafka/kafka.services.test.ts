@@ -77,10 +77,7 @@ class Member {
 
   /** Why it ended by itself. */
   failure(): Promise<unknown> {
-    return this.#done.then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    return this.#done.catch((error: unknown) => error);
   }
 }
 
@@ -347,12 +344,11 @@ test('transactions: what was committed is read, what was aborted is not, and nei
 
 test('nothing is read of a producer that aborts twice, or more than a fetch brings', async () => {
   const topic = await kafka.createTopic(1);
-  const large = text('x'.repeat(100_000));
   await kafka.produceInTransactions(topic, [
     ['abort', [text('aborted-1')]],
     ['commit', [text('committed-1')]],
     ['abort', [text('aborted-2')]],
-    ['abort', [large, large, large, large, large, large]],
+    ['abort', Array.from({ length: 6 }, () => text('x'.repeat(100_000)))],
     ['commit', [text('committed-2')]],
   ]);
   const member = await Member.join({ topic, groupId: topic });
@@ -372,6 +368,16 @@ test('a member that shares out partitions in another way is waited for', async (
   const member = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(member.assigned.at(-1)).toEqual([0]), 15_000);
   await member.stop();
+});
+
+test('members of a group that read different topics each get their own', async () => {
+  const [groupId, topic] = [await kafka.createTopic(1), await kafka.createTopic(1)];
+  await kafka.produce(topic, [text('heard')]);
+  const first = await Member.join({ topic: groupId, groupId });
+  await vi.waitFor(() => expect(first.assigned.at(-1)).toEqual([0]), 15_000);
+  const second = await Member.join({ topic, groupId });
+  await vi.waitFor(() => expect(second.values()).toEqual(['heard']), 15_000);
+  await Promise.all([first.stop(), second.stop()]);
 });
 
 test('a topic that is deleted and made anew is read from its new beginning', async () => {

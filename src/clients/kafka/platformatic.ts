@@ -1,4 +1,4 @@
-import { Consumer, Producer } from '@platformatic/kafka';
+import { Consumer, cooperativeStickyAssigner, type GroupPartitionsAssigner, Producer } from '@platformatic/kafka';
 import type { ConsumeOptions, KafkaClient, KafkaOptions } from './client.ts';
 import { connectionSettings } from './connection-options.ts';
 import { toKafkaError } from './errors.ts';
@@ -80,6 +80,7 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     requestTimeout: REBALANCE_TIMEOUT_MS + REQUEST_TIMEOUT_MARGIN_MS,
     protocols: [{ name: 'cooperative-sticky', version: 3 }],
+    partitionAssigner: assignAll,
     protocolsMetadata: async () => {
       await session.beforeJoin();
       return Buffer.alloc(0);
@@ -94,6 +95,12 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
   const session = new GroupSession(options, { member, reader, random });
   return session;
 }
+
+/** For all topics that members read. The library's leader assigns only its own, and whoever reads another waits forever. */
+const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) => {
+  const topics = new Set([...members.values()].flatMap((member) => member.topics ?? []));
+  return cooperativeStickyAssigner(current, members, topics, metadata);
+};
 
 function openProducer(connection: Connection): Producer {
   const producer = new Producer({
