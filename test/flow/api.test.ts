@@ -169,6 +169,8 @@ test('all faults of a request are named at once', async () => {
     'query.limit',
     'query.state',
   ]);
+  const repeated = await callApi(facteur.url, 'GET /v1/runs?limit=abc&state=odd,even');
+  expect(repeated.body.errors.map(({ field }: { field: string }) => field)).toEqual(['query.state', 'query.limit']);
   const id = await callApi(facteur.url, 'GET /v1/runs/7');
   expect(id.body.errors).toEqual([{ field: 'path.runId', message: 'must be a UUID' }]);
   const forged = await callApi(facteur.url, `GET /v1/runs?cursor=${randomUUID()}`);

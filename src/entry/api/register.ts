@@ -241,11 +241,12 @@ function check(schema: z.ZodType | undefined, value: unknown, place: string, fau
   if (result.success) {
     return result.data;
   }
-  faults.push(...result.error.issues.flatMap((issue) => faultsOf(issue, place)));
+  const found = result.error.issues.flatMap((issue) => faultsOf(issue, place));
+  faults.push(...new Map(found.map((fault) => [`${fault.field} ${fault.message}`, fault])).values());
   return undefined;
 }
 
-/** One error per unknown key: zod reports those of an object together. */
+/** One error per unknown key: zod reports those of an object together. Several parts of a list may have the same error. */
 function faultsOf(issue: z.core.$ZodIssue, place: string): FieldFault[] {
   // The parts of a list in a query have no names of their own.
   const path = place === 'query' ? issue.path.slice(0, 1) : issue.path;
