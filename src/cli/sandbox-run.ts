@@ -1,6 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorMessage, FacteurError } from '../base/errors.ts';
 import { startSimulatedCluster, type SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import { startSimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { PlannedFailures } from '../../sandbox/play/failures.ts';
@@ -23,11 +25,12 @@ type StartApp = (config: Config, io: CliIo) => Promise<App>;
 /**
  * Starts the simulators and the service, plays the tour, and runs until it is stopped.
  *
- * @throws UsageError for invalid options
+ * @throws UsageError for invalid options; FacteurError `sandbox.port` if the port is in use
  */
 export async function runSandbox(options: SandboxOptions, io: CliIo, start: StartApp): Promise<void> {
   checkOptions(options);
   const own = options.config === undefined ? undefined : await readOwnConfig(io, options.config);
+  await checkPort(Number(options.port));
   io.stdout.write('starting; the embedded PostgreSQL takes a few seconds\n');
   const folder = await mkdtemp(join(tmpdir(), 'facteur-sandbox-'));
   // Registering many commands takes minutes otherwise.
@@ -69,6 +72,20 @@ function checkOptions({ port, exit, interactive }: SandboxOptions): void {
   }
   if (exit === true && interactive === true) {
     throw new UsageError('--interactive: cannot be used with --exit');
+  }
+}
+
+/** Before anything starts: the error of facteur's own process names a key that nobody has set here. */
+async function checkPort(port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer().once('error', reject).listen(port, '127.0.0.1', resolve);
+  try {
+    await promise;
+  } catch (error) {
+    const message = `--port: cannot listen on 127.0.0.1:${port}: ${errorMessage(error)}; choose another port, or 0 for a free one`;
+    throw new FacteurError('sandbox.port', message, { retryable: false, cause: error });
+  } finally {
+    server.close();
   }
 }
 

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -174,6 +176,20 @@ describe('with a configuration of their own', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(told);
     expect(stderr).not.toMatch(/^ +at /m);
+  });
+
+  test.each([['--exit'], ['--interactive']])('%s: a port in use is told before anything starts', async (mode) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    expect(await sandboxLine([mode, '--port', String(port)])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        `^facteur: --port: cannot listen on 127.0.0.1:${port}: .*; choose another port, or 0 for a free one\n$`,
+      ),
+    });
   });
 
   test('a file that is not there, and options that exclude each other', async () => {
