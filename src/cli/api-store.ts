@@ -36,7 +36,7 @@ export function apiStore(call: CallApi): RunStore {
     readLog: (runId, step) => call('getRunLog', { path: { runId }, query: { step } }),
     submit: async ({ command, options, user: { id, roles } }) => {
       if (id === '' && roles.length > 0) {
-        throw new UsageError('--roles: give the user, too (--user)');
+        throw new UsageError('--roles requires --user');
       }
       const user = id === '' ? {} : { user: { id, roles } };
       return call('submitRun', { body: { command, options, ...user } });

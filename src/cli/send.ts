@@ -45,7 +45,8 @@ function withTarget(command: Command): Command {
 function printAnswer(io: CliIo, { status, body }: PostAnswer, asJson: boolean): void {
   io.stdout.write(asJson ? `${body}\n` : `${status} ${STATUS_CODES[status] ?? ''}${readable(body)}\n`);
   if (status >= 400) {
-    throw new FacteurError('cli.refused', `facteur answered ${status}`, { retryable: status >= 500 });
+    const hint = status === 401 ? '; set FACTEUR_TOKEN to one of its server.intake_tokens' : '';
+    throw new FacteurError('cli.refused', `facteur answered ${status}${hint}`, { retryable: status >= 500 });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { FacteurError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { apiClient } from '../clients/facteur/client.ts';
 import { formatFault } from '../config/fault.ts';
@@ -50,8 +51,18 @@ export function storeAccess(withLedger: WithLedger): WithStore {
       fetch: (url, init) => io.fetch(url, init),
       signal: io.signal,
     });
-    return work(apiStore(call));
+    return work(apiStore((operation, request) => call(operation, request).catch(explainToken)));
   };
+}
+
+/** The server does not know how the caller gives a token. */
+function explainToken(error: unknown): never {
+  if (error instanceof FacteurError && error.code === 'api.unauthorized') {
+    const { code, message, retryable } = error;
+    const hinted = `${message}; set FACTEUR_TOKEN to one of its server.api_tokens`;
+    throw new FacteurError(code, hinted, { retryable, cause: error });
+  }
+  throw error;
 }
 
 /** Beside the ledger, the configuration warns of them. Its keys are loaded only if there is another variable. */

@@ -50,10 +50,13 @@ Examples:
 
 /** A refusal says in its details what to change. */
 function withDetails(error: unknown): unknown {
-  if (!(error instanceof FacteurError) || error.details === undefined) {
+  if (!(error instanceof FacteurError)) {
     return error;
   }
-  const { code, message, details, retryable } = error;
+  const { code, details, retryable } = error;
+  // A server names the fields of a body, which nobody has written here.
+  const message = code.startsWith('api.') ? error.message.replaceAll(/\bbody\.(?:options\.)?/g, '') : error.message;
+  const said = details === undefined ? message : `${message}: ${details}`;
   const help = code.endsWith('.unknown_command') ? '; "facteur commands list" lists the commands' : '';
-  return new FacteurError(code, `${message}: ${details}${help}`, { retryable, cause: error });
+  return new FacteurError(code, `${said}${help}`, { retryable, cause: error });
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -293,6 +294,21 @@ describe('send and codex encode', () => {
     const { code, stderr } = await facteur(['send', 'event', file, '--url', 'http://127.0.0.1:1']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^facteur: http:\/\/127\.0\.0\.1:1 does not answer: .+\n$/);
+  });
+
+  test('without the token: 1, with the variable that takes it', async () => {
+    const server = createHttpServer((_request, response) => response.writeHead(401).end('{"error":"unauthorized"}'));
+    server.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const file = join(folder.path, 'event.json');
+    writeFileSync(file, '{"command":"plan"}');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await facteur(['send', 'event', file, '--url', url])).toMatchObject({
+      code: 1,
+      stdout: '401 Unauthorized\n  error: unauthorized\n',
+      stderr: 'facteur: facteur answered 401; set FACTEUR_TOKEN to one of its server.intake_tokens\n',
+    });
   });
 
   test('a file that is not there: 1, with its name', async () => {

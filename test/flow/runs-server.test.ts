@@ -48,10 +48,10 @@ test('the token is printed by nothing, whatever goes wrong', async () => {
 
 test.each<[string, number, string]>([
   ['--server facteur', 2, '--server: must be an http or https URL'],
-  ['--server URL --token wrong', 1, 'invalid token'],
-  ['--server URL', 1, 'a bearer token is required'],
+  ['--server URL --token wrong', 1, 'invalid token; set FACTEUR_TOKEN to one of its server.api_tokens'],
+  ['--server URL', 1, 'a bearer token is required; set FACTEUR_TOKEN to one of its server.api_tokens'],
   ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
-  ['--server URL/elsewhere', 1, 'the server is no facteur: it answered 404'],
+  ['--server URL/elsewhere', 1, 'the server is not facteur: it answered 404 in another format'],
 ])('%s is told in one line', async (options, code, message) => {
   const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
   const args = options.replace('URL', facteur.url).split(' ');

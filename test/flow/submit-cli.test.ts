@@ -21,12 +21,13 @@ test.each(['the ledger', 'a server'])('submit on %s runs a command by the rules 
     [['plan'], 'objective'],
     [['plan', '--option', 'objective=x', '--option', 'colour=red'], 'colour'],
     [['status'], 'only reports'],
-    [['deploy'], 'deploy is not defined'],
+    [['deploy'], 'deploy is not defined; "facteur commands list" lists the commands'],
     [['plan', '--option', 'objective={{x}}'], 'objective'],
     [['review', '--option', 'project=x', '--option', 'artifact=y'], 'none of your roles'],
   ] as const) {
     const refused = await cli('submit', ...args);
     expect({ code: refused.code, said: refused.stderr }).toEqual({ code: 1, said: expect.stringContaining(said) });
+    expect(refused.stderr).not.toContain('body.');
   }
   const allowed = await cli(
     'submit',

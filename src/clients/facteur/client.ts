@@ -80,12 +80,12 @@ function urlOf(
 async function failureOf(response: Response): Promise<FacteurError> {
   const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
   if (typeof problem?.code !== 'string' || typeof problem.detail !== 'string') {
-    return refused(`it answered ${response.status}, and not as facteur does`);
+    return refused(`it answered ${response.status} in another format`);
   }
   const retryable = response.status === 429 || response.status === 503;
   return new FacteurError(`api.${problem.code}`, problem.detail.replaceAll(/\s+/g, ' '), { retryable });
 }
 
 function refused(message: string): FacteurError {
-  return new FacteurError('api.refused', `the server is no facteur: ${message}`, { retryable: false });
+  return new FacteurError('api.refused', `the server is not facteur: ${message}`, { retryable: false });
 }
