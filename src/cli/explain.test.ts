@@ -70,7 +70,7 @@ describe('explain', () => {
       ['implement'],
       'input       refused: invalid option\n              project: is required\n              branch: is required\n',
     ],
-    [['open', '--option', 'x=1'], 'x: unknown option'],
+    [['open', '--option', 'x=1'], 'x: is an unknown option'],
     [['plan', '--option', 'objective={{x}}'], 'refused: template tag not allowed'],
     [['deploy'], 'deploy is not defined\ninput       refused: unknown command'],
   ])('says what would be refused: %j', async (args, text) => {

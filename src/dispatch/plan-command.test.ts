@@ -85,7 +85,7 @@ describe('planCommand', () => {
     expect(plan({ content: 'short', payload: '{}' }).parameters).toMatchObject({ content: 'short', payload: '{}' });
     expect(refusalOf(() => plan({ content: 'too long', other: 'x' }))).toMatchObject({
       kind: 'invalid_option',
-      details: 'other: unknown option; content: must have at most 5 characters',
+      details: 'other: is an unknown option; content: must have at most 5 characters',
     });
   });
 
@@ -120,7 +120,7 @@ describe('planCommand', () => {
     if (binds) {
       expect(refusalOf(plan)).toMatchObject({
         kind: 'invalid_option',
-        details: 'other: unknown option; project: is required',
+        details: 'other: is an unknown option; project: is required',
       });
     } else {
       expect(plan().parameters).toMatchObject({ other: 'x' });

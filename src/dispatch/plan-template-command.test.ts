@@ -94,7 +94,7 @@ describe('a command from a template', () => {
   test.each([
     ['a missing required parameter', { env: 'staging' }, 'gitbranch: is required'],
     ['a value that left the enum', { gitbranch: 'x', env: 'dev' }, 'env: must be one of staging, production'],
-    ['an option that is gone', { gitbranch: 'x', region: 'eu' }, 'region: unknown option'],
+    ['an option that is gone', { gitbranch: 'x', region: 'eu' }, 'region: is an unknown option'],
     ['a switch that was a text', { gitbranch: 'x', force: 'maybe' }, 'force: must be true or false'],
   ])('%s in Discord comes from an earlier template', (_what, options, details) => {
     expect(plan(definition, options)).toEqual({ kind: 'command_changed', details });

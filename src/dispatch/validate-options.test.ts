@@ -44,7 +44,7 @@ describe('optionFaults', () => {
       y: 'canary',
       z: 'canary',
     });
-    expect(faults).toEqual(['z: unknown option', 'x: is required', 'y: must be a whole number']);
+    expect(faults).toEqual(['z: is an unknown option', 'x: is required', 'y: must be a whole number']);
     expect(faults.join()).not.toContain('canary');
   });
 
@@ -76,7 +76,7 @@ describe('optionFaults', () => {
 
     test('one must be chosen, and only those there are', () => {
       expect(told(definitions, {})).toEqual(['a subcommand is required: start, db.backup']);
-      expect(told(definitions, { 'stop.service': 'api' })).toEqual(['stop.service: unknown option']);
+      expect(told(definitions, { 'stop.service': 'api' })).toEqual(['stop.service: is an unknown option']);
     });
   });
 });

@@ -13,7 +13,7 @@ export function optionFaults(
   const known = new Map(definitions.map((definition) => [definition.name, definition]));
   const faults: FieldFault[] = Object.keys(options)
     .filter((name) => !known.has(name))
-    .map((field) => ({ field, message: 'unknown option' }));
+    .map((field) => ({ field, message: 'is an unknown option' }));
   const subcommands = new Set(definitions.map(({ name }) => subcommandOf(name)));
   const chosen = new Set(Object.keys(options).map(subcommandOf));
   if (subcommands.size > 0 && !subcommands.has('') && chosen.size === 0) {

@@ -267,7 +267,7 @@ describe('a refusal', () => {
         { name: 'environment', value: 'prod' },
         { name: 'canary', value: 'x' },
       ],
-      'canary: unknown option',
+      'canary: is an unknown option',
     ],
   ])('%s is checked again at the door', async (_what, options, fault) => {
     const { discord } = await openDiscordDoor({ db, yaml: DEPLOY });

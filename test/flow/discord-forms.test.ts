@@ -96,7 +96,7 @@ test.each([
   [{ content: 'short' }, 'content: must have at least 10 characters'],
   [{ ticket: 'L-1' }, 'content: is required'],
   [{ content: 'Mend the rocket.', ticket: 'x'.repeat(21) }, 'ticket: must have at most 20 characters'],
-  [{ content: 'Mend the rocket.', other: 'x' }, 'other: unknown option'],
+  [{ content: 'Mend the rocket.', other: 'x' }, 'other: is an unknown option'],
   [{ content: 'Mend {{workflow.name}}.' }, 'content: must not contain'],
 ])('what was filled in is checked at the door: %j', async (fields, fault) => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });
