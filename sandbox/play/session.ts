@@ -34,8 +34,8 @@ const HELP = `  /COMMAND name: value   run a command as in Discord; the first op
   press LABEL            press a button: press logs, press retry, press cancel
   approve, reject        press the button of a waiting approval, as somebody who may
   fail                   a run that fails, its log, and a retry
-  kill                   kill facteur while a run is on its way, and start it again
-  outage 10s             the cluster is away for some time
+  kill                   kill facteur during a run, and start it again
+  outage 10s             the cluster is unreachable for this long
   as NAME                act as ${PLAYERS.map(({ username }) => username).join(', ')}
   quit                   stop everything`;
 
@@ -254,7 +254,7 @@ export class Session {
     // A new message if facteur died before it knew the first one: the interaction's token died with it.
     const workflow = /-# `([^`]+)`/.exec(versions.at(-1)?.content ?? '')?.[1] ?? '';
     await this.#messageAbout(workflow, 'Run again');
-    print('The run survived: one workflow, and its end is told');
+    print('The run survived: one workflow, and its message shows how it ended');
   }
 
   #startOutage(text: string): void {
@@ -264,7 +264,7 @@ export class Session {
     const before = this.#outage;
     this.#outage = before.then(async () => {
       await cluster.disconnect();
-      print(`the cluster is away for ${ms / 1000} s: runs are recorded and wait`);
+      print(`the cluster is unreachable for ${ms / 1000} s: runs are recorded and wait`);
       await isOver;
       await cluster.reconnect();
       print('the cluster is back');

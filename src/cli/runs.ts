@@ -94,7 +94,7 @@ Examples:
 function registerRetry(runs: Command, io: CliIo, withStore: WithStore): void {
   withChangeOptions(withStoreOptions(runs.command('retry')))
     .argument('<runs...>', REFERENCE)
-    .description('start runs that did not succeed again from the first step, each as a new, linked run')
+    .description('retry runs that did not succeed, from the first step, each as a new, linked run')
     .addHelpText(
       'after',
       `

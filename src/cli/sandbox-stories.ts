@@ -33,7 +33,7 @@ export async function playAll(world: World): Promise<void> {
   if (own !== undefined && options.tour) {
     await playOwnCommands({ ...world, timeline, channel: channelOf(world), roles: rolesOf(world.config) });
   }
-  const worked = options.tour ? 'All of it worked.' : 'Everything is there.';
+  const worked = options.tour ? 'All of it worked.' : 'Everything is running.';
   timeline.note(options.exit === true ? `\n${worked}` : farewell(worked, service.url, discord.apiBaseUrl));
 }
 
@@ -69,8 +69,9 @@ function channelOf({ discord, io, colour }: World): ChannelView {
 
 function introduction({ service, cluster, discord, options, own }: World): string {
   const kept = options.data === undefined ? 'gone when this ends' : `kept in ${options.data}`;
-  const ignored = own === undefined || own.ignored.length === 0 ? '' : `; not its ${own.ignored.join(', ')}`;
-  const config = own === undefined ? '' : `\n  config    ${own.path}${ignored}: the sandbox has its own`;
+  const { path, ignored } = own ?? { path: '', ignored: [] };
+  const replaced = ignored.length === 0 ? '' : `, except ${ignored.join(', ')}: the sandbox has its own`;
+  const config = own === undefined ? '' : `\n  config    ${path}${replaced}`;
   return `\nfacteur sandbox: everything runs on this machine
 
   facteur   ${service.url}

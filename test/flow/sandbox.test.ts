@@ -67,7 +67,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
     sandbox.type('release v5');
     await expectOutput(/is waiting for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
     sandbox.type('approve');
-    await expectOutput(/Bob pressed Approve[^]*?You approved/);
+    await expectOutput(/Bob pressed Approve[^]*?You approved step approve\./);
     sandbox.type('approve');
     await expectOutput(/Carol pressed Approve[^]*?is approved/);
     await expectOutput(/✅ Succeeded in .* · \/release v5/);
@@ -101,7 +101,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
 
   test('outage: a run waits for the cluster', async () => {
     sandbox.type('outage 1s');
-    await expectOutput(/the cluster is away for 1 s/);
+    await expectOutput(/the cluster is unreachable for 1 s/);
     sandbox.type('plan While the cluster is away');
     await expectOutput(/the cluster is back/);
     await expectOutput(/✅ Succeeded in .* · \/plan While the cluster is away/);
@@ -153,7 +153,7 @@ describe('with a configuration of their own', () => {
     const sandbox = new SandboxProcess(['--exit', '--config', path]);
     onTestFinished(() => sandbox.kill());
     expect(await sandbox.exited).toBe(0);
-    await sandbox.shows(/facteur\.yaml; not its postgres: the sandbox has its own/);
+    await sandbox.shows(/facteur\.yaml, except postgres: the sandbox has its own/);
     await sandbox.shows(
       /^ {2}\/deploy environment:\(staging\|production\) replicas: \[note:\] {2}\(the roles 512345678901234567\)$/m,
     );

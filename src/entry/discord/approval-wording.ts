@@ -43,7 +43,7 @@ export function approvalText(outcome: Exclude<ApprovalOutcome, { kind: 'form' }>
 
 function votedText(approval: Approval): string {
   const missing = approval.rules.quorum - Object.keys(approval.votes).length;
-  return `You approved ${stepOf(approval)}. ${missing === 1 ? 'One more person has' : `${missing} more people have`} to approve it.`;
+  return `You approved step ${inlineCode(approval.node, MAX_NAME)}. ${missing === 1 ? 'One more person has' : `${missing} more people have`} to approve it.`;
 }
 
 function overText(approval: Approval): string {
