@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { formatFault } from './fault.ts';
 import type { ConfigResult } from './load.ts';
+import { listKeys } from './keys.ts';
 import { loadConfig } from './load.ts';
 import { checkConfig, configSchema } from './report.ts';
 
@@ -102,10 +103,20 @@ describe('an example', () => {
     expect(ours.config).toEqual(theirs.config);
   });
 
-  test('what examples/facteur.yaml shows in comments is right, too', async () => {
+  /** With its commented keys: `# key:` where the key would stand. Prose begins with a capital letter or has no colon. */
+  async function uncommentedExample(): Promise<string> {
     const text = await read('examples/facteur.yaml');
-    // A commented key is `# key:` where the key would stand; prose begins with a capital letter or has no colon at its end.
-    const uncommented = text.replaceAll(/^( *)# ((?: *)(?:- )?[a-z_]+:(?: .*)?)$/gm, '$1$2');
+    return text.replaceAll(/^( *)# ((?: *)(?:- )?[a-z_]+:(?: .*)?)$/gm, '$1$2');
+  }
+
+  test('examples/facteur.yaml shows every key', async () => {
+    const shown = parse(await uncommentedExample());
+    const has = (key: string) => key.split('.').reduce((value, part) => value?.[part], shown) !== undefined;
+    expect(listKeys().flatMap(({ key }) => (has(key) ? [] : [key]))).toEqual([]);
+  });
+
+  test('what examples/facteur.yaml shows in comments is right, too', async () => {
+    const uncommented = await uncommentedExample();
     const { config } = await loadConfig({ path: 'f', env: {}, readFile: async () => uncommented });
     expect(config.commands['deploy']?.options[0]?.choices).toHaveLength(2);
     expect(config.embeddings?.dimensions).toBe(1536);
