@@ -115,6 +115,15 @@ function actorOf({ principal: { userId, username } }: ApprovalPress): Decision['
   return { id: userId, name: username || userId };
 }
 
+/** For operators, who read refusals. */
+const REASONS: Readonly<Record<Objection, string>> = {
+  bot: 'is an application',
+  nobody: 'no approvers are named, and the command requires no role',
+  not_listed: 'is not among the approvers',
+  starter: 'requested this run, or one that it retries',
+  invalid_rules: 'the annotations of the template are invalid',
+};
+
 /** Why this person may not decide, recorded; undefined if they may. */
 async function objectionAgainst(
   press: ApprovalPress,
@@ -132,7 +141,7 @@ async function objectionAgainst(
       name: command,
       principal: press.principal,
     } as const;
-    await recordRefusal(deps.db, refused, `may not decide ${node}: ${objection}`);
+    await recordRefusal(deps.db, refused, `may not decide ${node}: ${REASONS[objection]}`);
   }
   return objection;
 }

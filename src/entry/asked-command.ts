@@ -25,7 +25,7 @@ export function askedCommand({ now, ...asked }: AskedCommand, rules: CommandRule
   const { name, options, deliveryId, principal } = asked;
   const definition = findCommand(rules, name);
   if (definition?.action === 'status') {
-    throw refusalOfField('unknown_command', 'command', 'only reports, and has nothing to run');
+    throw refusalOfField('unknown_command', 'command', `${name} only reports, and has no workflow to run`);
   }
   const fields = Object.assign(Object.create(null) as Record<string, string>, options);
   const isForm = definition?.modal !== undefined && !Object.hasOwn(fields, 'payload');

@@ -84,7 +84,7 @@ describe('who may decide', () => {
   test('is not who requested the run', async () => {
     const run = await waiting(db);
     expect(whispered(await run.press('approve', STARTER))).toContain('somebody else has to decide');
-    expect(await refusals()).toEqual(['may not decide approve: starter']);
+    expect(await refusals()).toEqual(['may not decide approve: requested this run, or one that it retries']);
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
   });
 

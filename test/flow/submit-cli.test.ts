@@ -20,7 +20,7 @@ test.each(['the ledger', 'a server'])('submit on %s runs a command by the rules 
   for (const [args, said] of [
     [['plan'], 'objective'],
     [['plan', '--option', 'objective=x', '--option', 'colour=red'], 'colour'],
-    [['status'], 'only reports'],
+    [['status'], 'status only reports'],
     [['deploy'], 'deploy is not defined; "facteur commands list" lists the commands'],
     [['plan', '--option', 'objective={{x}}'], 'objective'],
     [['review', '--option', 'project=x', '--option', 'artifact=y'], 'none of your roles'],
