@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { openTestPostgres } from '../support/database.ts';
 import { startFacteur } from '../support/facteur.ts';
+import { unavailable } from '../support/faulty-database.ts';
 import { created, expectRun, runOf, timePasses } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { startOwnPostgres } from './own-postgres.ts';
@@ -14,7 +15,14 @@ test('PostgreSQL is killed and loses a mark: the recorded run is found again, an
     await db.close();
     await postgres.stop();
   });
-  const facteur = await startFacteur({ db });
+  let seenLost = false;
+  // However long PostgreSQL takes to come back, nobody finds the run before it was seen to be lost.
+  const before = (statement: string): void => {
+    if (statement === 'claim-due-runs' && !seenLost) {
+      unavailable();
+    }
+  };
+  const facteur = await startFacteur({ db, faults: { before } });
   postgres.holdWalWriter();
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   expect(body.status).toBe('submitted');
@@ -24,6 +32,7 @@ test('PostgreSQL is killed and loses a mark: the recorded run is found again, an
   // Connections of before are found to be broken once each.
   const lost = await vi.waitFor(() => runOf(db, 'd1'));
   expect(lost).toMatchObject({ state: 'queued', workflow_name: body.workflowName, workflow_uid: null });
+  seenLost = true;
   await vi.waitFor(() => timePasses(db));
   expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ workflow_uid: uid, workflow_name: body.workflowName });
   expect(created(facteur.cluster)).toEqual([body.workflowName]);
