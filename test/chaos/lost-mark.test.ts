@@ -23,7 +23,7 @@ test('PostgreSQL is killed and loses a mark: the recorded run is found again, an
     }
   };
   const facteur = await startFacteur({ db, faults: { before } });
-  postgres.holdWalWriter();
+  await postgres.holdWalWriter();
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   expect(body.status).toBe('submitted');
   const { workflow_uid: uid } = await expectRun(db, 'd1', 'submitted');

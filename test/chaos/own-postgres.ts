@@ -15,7 +15,7 @@ export interface OwnPostgres {
   /** SIGKILL for all its processes: what was committed and not flushed is lost. Up again on the same port. */
   crash(): Promise<void>;
   /** From here on nothing is flushed but by commits that wait for it. */
-  holdWalWriter(): void;
+  holdWalWriter(): Promise<void>;
   releaseWalWriter(): void;
   /** All its processes stand still, as on a machine that swaps or a disk that hangs: connections stay, nothing is answered. */
   pause(): void;
@@ -70,7 +70,9 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     dsn,
     restart: () => end('SIGQUIT').then(start),
     crash: () => killAll().then(start),
-    holdWalWriter: () => process.kill(walWriter(), 'SIGSTOP'),
+    holdWalWriter: async () => {
+      await vi.waitFor(() => stopAtRest(walWriter(), dsn), { interval: 20 });
+    },
     releaseWalWriter: () => process.kill(walWriter(), 'SIGCONT'),
     // The parent first, so that it starts no more processes.
     pause: () => [pid, ...childrenOf(pid)].forEach((each) => process.kill(each, 'SIGSTOP')),
@@ -91,6 +93,29 @@ function assertGone(pid: number): void {
   if (startTicks(pid) !== undefined) {
     throw new Error(`PostgreSQL (${pid}) is still there`);
   }
+}
+
+/** Stops the writer of the log while it sleeps: in the middle of its work it holds a lock that every commit needs. */
+async function stopAtRest(pid: number, dsn: string): Promise<void> {
+  const client = new Client({ connectionString: dsn });
+  await client.connect();
+  try {
+    process.kill(pid, 'SIGSTOP');
+    await vi.waitFor(() => expect(stateOf(pid)).toBe('T'), { interval: 1 });
+    const text = 'SELECT wait_event FROM pg_stat_activity WHERE pid = $1';
+    const { rows } = await client.query<{ wait_event: string | null }>(text, [pid]);
+    if (rows[0]?.wait_event !== 'WalWriterMain') {
+      process.kill(pid, 'SIGCONT');
+      throw new Error(`the writer of the log is at work: ${rows[0]?.wait_event ?? 'running'}`);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+/** As the kernel calls it: `T` for a process that stands still. */
+function stateOf(pid: number): string | undefined {
+  return /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
 }
 
 async function ping(dsn: string): Promise<void> {

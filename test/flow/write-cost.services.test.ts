@@ -75,7 +75,7 @@ test.each([
     await postgres.stop();
   });
   await deliver(postgres, { name: 'warm-up', count: WARM_UP, atATime });
-  postgres.holdWalWriter();
+  await postgres.holdWalWriter();
   const before = await readCost(observer);
   const statements = await deliver(postgres, { name, count: DELIVERIES, atATime });
   const after = await readCost(observer);
