@@ -99,7 +99,8 @@ describe('the pool', () => {
       random: () => 0,
       onLost: () => undefined,
       poolSize: 1,
-      connectTimeoutMs: 200,
+      // The first connection has to be there by then, too.
+      connectTimeoutMs: 3000,
     });
     const gate = Promise.withResolvers<void>();
     const holding = db.transaction(() => gate.promise);
