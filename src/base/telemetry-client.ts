@@ -8,8 +8,8 @@ interface ClientRequest {
   readonly method: string;
   /** Its purpose, as in "cannot …": one of few, unlike the path. */
   readonly purpose: string;
-  /** Host of the other system. */
-  readonly host: string;
+  /** Only its host and port are told. */
+  readonly url: URL;
 }
 
 /** Sends a request and measures it; `headers` continue the present trace there. */
@@ -22,13 +22,18 @@ type MeasuredSend = <T extends { readonly statusCode: number }>(
  * A client span around each request, and the time until its response began. Names and attributes follow
  * https://opentelemetry.io/docs/specs/semconv/http/.
  *
- * @param peer the kind of system, for the label of that name
+ * @param peer the kind of system, whatever its address
  */
 export function measureClient(peer: 'kubernetes' | 'discord' | 'embeddings'): MeasuredSend {
   const duration = histogram('http.client.request.duration');
-  return ({ method, purpose, host }, send) => {
+  return ({ method, purpose, url }, send) => {
     const startedAt = performance.now();
-    const attributes = { 'http.request.method': method, 'server.address': host, peer };
+    const attributes = {
+      'http.request.method': method,
+      'server.address': url.hostname,
+      'server.port': Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
+      'service.peer.name': peer,
+    };
     const record = (outcome: Record<string, string | number>): void =>
       duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
     return inSpan(SPANS.call(method, purpose), { kind: SpanKind.CLIENT, attributes }, async (span) => {

@@ -86,12 +86,12 @@ test('runs through every door are driven, and what facteur shows of them is scra
   events.lag(new Map([[0, 1n]]));
   new DecideEvents(silentLogger).settled(DECISION, { kind: 'applied' });
   // A request that never had an answer.
-  const unanswered = { method: 'PATCH', purpose: 'edit the message', host: 'discord.com' };
+  const unanswered = { method: 'PATCH', purpose: 'edit the message', url: new URL('https://discord.com') };
   await expect(measureClient('discord')(unanswered, () => Promise.reject(new Error('reset')))).rejects.toThrow('reset');
   await expect
     .poll(async () => {
       series = seriesOf(await scrape());
-      return series.get('http_client_request_duration_seconds_count')?.map(({ peer }) => peer);
+      return series.get('http_client_request_duration_seconds_count')?.map((labels) => labels['service_peer_name']);
     })
     .toEqual(expect.arrayContaining(['kubernetes', 'discord']));
 });

@@ -186,7 +186,12 @@ test('the cluster is told of the trace, Discord is not', async () => {
     {
       kind: 3,
       traceId,
-      attributes: { peer: 'discord', 'http.response.status_code': 200, 'server.address': '127.0.0.1' },
+      attributes: {
+        'service.peer.name': 'discord',
+        'http.response.status_code': 200,
+        'server.address': '127.0.0.1',
+        'server.port': Number(new URL(url).port),
+      },
     },
   ]);
 });

@@ -117,7 +117,7 @@ export class ClusterTransport {
     }
     const url = new URL(connection.server + wanted.path);
     const { method, operation } = wanted;
-    return this.#measured({ method, purpose: operation.name, host: url.hostname }, (trace) =>
+    return this.#measured({ method, purpose: operation.name, url }, (trace) =>
       request(url, this.#optionsFor(wanted, { connection, deadline, trace })),
     );
   }

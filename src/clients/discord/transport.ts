@@ -86,7 +86,7 @@ export class DiscordTransport {
       const url = new URL(`${apiBaseUrl}/v10${wanted.path}`);
       const { method, what } = wanted;
       // Discord gets no trace headers.
-      const response = await this.#measured({ method, purpose: what, host: url.hostname }, () =>
+      const response = await this.#measured({ method, purpose: what, url }, () =>
         request(url, {
           dispatcher: this.#agent,
           method,

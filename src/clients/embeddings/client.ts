@@ -50,7 +50,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
     body: string,
     signal: AbortSignal,
   ): Promise<{ response: Dispatcher.ResponseData; text: string }> => {
-    const response = await measured({ method: 'POST', purpose: 'embed texts', host: url.hostname }, () =>
+    const response = await measured({ method: 'POST', purpose: 'embed texts', url }, () =>
       request(url, { dispatcher: agent, method: 'POST', headers: headersOf(options), body, signal }),
     );
     return { response, text: await readBounded(response, MAX_ANSWER_BYTES) };

@@ -10,6 +10,9 @@ export interface StatementTelemetry {
   wait<T>(acquire: () => Promise<T>): Promise<T>;
 }
 
+/** There is one pool. */
+const POOL = { 'db.client.connection.pool.name': 'postgres' };
+
 /**
  * Names and attributes are those of https://opentelemetry.io/docs/specs/semconv/database/. Never the text of a statement
  * or its values: the names say which one it is.
@@ -39,7 +42,7 @@ export function createStatementTelemetry(): StatementTelemetry {
       try {
         return await acquire();
       } finally {
-        waits.record((performance.now() - startedAt) / 1000);
+        waits.record((performance.now() - startedAt) / 1000, POOL);
       }
     },
   };
