@@ -180,11 +180,20 @@ function states(text: string): RunState[] {
 
 const DAY_MS = 86_400_000;
 
+/** In UTC, as all times are printed, unless it names a zone. */
+function timeOf(text: string): Date {
+  if (!/^\d{4}-\d\d/.test(text)) {
+    return new Date(Number.NaN);
+  }
+  const isLocal = text.includes(':') && !/(?:[zZ]|[A-Z]{3}|[+-]\d\d:?\d\d)$/.test(text);
+  return new Date(isLocal ? `${text}Z` : text);
+}
+
 /** A time, or so long ago. @throws UsageError */
 function moment(text: string, now: Date): Date {
   const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
   const ago = days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
-  const at = ago === undefined ? new Date(/^\d{4}-\d\d/.test(text) ? text : Number.NaN) : new Date(now.getTime() - ago);
+  const at = ago === undefined ? timeOf(text) : new Date(now.getTime() - ago);
   if (Number.isNaN(at.getTime())) {
     throw new UsageError('--since: must be a duration such as 30m, 12h or 7d, or a time such as 2026-11-28T12:00:00Z');
   }
