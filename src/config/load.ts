@@ -3,7 +3,7 @@ import { LOG_LEVELS, logLevel } from '../base/log-level.ts';
 import { type ConfigWith, type Requirement, EVERYTHING } from './config.ts';
 import { readProxies } from './egress-proxy.ts';
 import { type Environment, overlayEnvironment, read, unknownVariables } from './environment.ts';
-import { type Fault, type Place, ConfigError } from './fault.ts';
+import { type Fault, type Place, ConfigError, formatPlace } from './fault.ts';
 import { listKeys, type KeyInfo } from './keys.ts';
 import { idleRules, lapses, unknownKeys } from './lapses.ts';
 import { type Findings, emptyTree, readNode } from './reader.ts';
@@ -66,7 +66,7 @@ export async function loadConfig<R extends Requirement = Requirement>(
   ];
   const warnings = warningsOf(written, strict ? [] : doubtful, env);
   if (values === undefined || all.length > 0) {
-    throw new ConfigError(inOrder(all), { warnings });
+    throw new ConfigError(inOrder(all), { warnings: [...warnings, ...unreadFile(options, all)] });
   }
   return {
     // The rules above reported every required group that is not whole.
@@ -146,8 +146,20 @@ function proxyFaults(env: Environment): readonly Fault[] {
   }
 }
 
+function pathOf({ path, env }: ConfigSource): string | undefined {
+  return path ?? read(env, 'FACTEUR_CONFIG_FILE');
+}
+
+/** A missing key has no place. Several, without a file: somebody may have forgotten to name it. */
+function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fault[] {
+  const missing = faults.filter((fault) => fault.key !== '' && formatPlace(fault) === '');
+  return pathOf(source) === undefined && missing.length > 1
+    ? [{ key: '', message: 'no configuration file was read; name one with --config or FACTEUR_CONFIG_FILE' }]
+    : [];
+}
+
 async function readFileTree(options: ConfigSource, findings: Findings): Promise<Tree> {
-  const path = options.path ?? read(options.env, 'FACTEUR_CONFIG_FILE');
+  const path = pathOf(options);
   if (path === undefined) {
     return emptyTree();
   }

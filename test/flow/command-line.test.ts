@@ -104,6 +104,9 @@ describe('serve', () => {
     for (const key of ['discord.bot_token', 'redis.url', 'argo.namespace', 'argo.workflow_template']) {
       expect(stderr).toContain(key);
     }
+    expect(stderr).toMatch(
+      /; warning: no configuration file was read; name one with --config or FACTEUR_CONFIG_FILE\n$/,
+    );
   });
 
   test('with a configuration file that does not exist: 1, with its path', async () => {
