@@ -198,7 +198,7 @@ async function sendReport(
     io.stderr.write('facteur: FACTEUR_URL or FACTEUR_TOKEN is not set; nothing was reported\n');
     return;
   }
-  const where = URL.parse(`${url.replace(/\/+$/, '')}/v1/runs/${runOf(token)}${path}`);
+  const where = URL.parse(`${url.replace(/(?<!\/)\/+$/, '')}/v1/runs/${runOf(token)}${path}`);
   if (where === null) {
     throw new UsageError('FACTEUR_URL is not a URL');
   }

@@ -34,7 +34,7 @@ interface Delivery {
 
 /** One request to a running facteur. @throws FacteurError `cli.unreachable` */
 export async function post(io: CliIo, facteur: URL, { path, body, headers }: Delivery): Promise<PostAnswer> {
-  const url = new URL(facteur.pathname.replace(/\/+$/, '') + path, facteur);
+  const url = new URL(facteur.pathname.replace(/(?<!\/)\/+$/, '') + path, facteur);
   try {
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await io.fetch(url, { method: 'POST', body, headers, signal });
