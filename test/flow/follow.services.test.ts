@@ -39,14 +39,14 @@ test('when the process that watches is killed, another goes on where the ledger 
   await expectSaid(first.said, 'workflows listed');
   const second = startProcess('second', cluster.url);
   const runs = [await submit(), await submit()];
-  await expectState(db, runs[0]!, 'running', 15_000);
+  await expectState(db, runs[0]!, 'running');
 
   first.child.kill('SIGKILL');
   finish(runs[0]!);
   await expectSaid(second.said, 'lease taken');
-  await expectState(db, runs[0]!, 'succeeded', 15_000);
+  await expectState(db, runs[0]!, 'succeeded');
   finish(runs[1]!, 'Failed');
-  await expectState(db, runs[1]!, 'failed', 15_000);
+  await expectState(db, runs[1]!, 'failed');
   expect(await statesOf(db, runs[0]!)).toEqual(['queued', 'submitted', 'running', 'succeeded']);
 });
 
@@ -63,7 +63,7 @@ test('one that stops in order hands over at once', async () => {
   await expectSaid(first.said, 'lease ended');
   await expectSaid(second.said, 'lease taken');
   await vi.waitFor(() => expect(first.child.exitCode).toBe(0));
-  await expectState(db, await submit(), 'running', 15_000);
+  await expectState(db, await submit(), 'running');
 });
 
 test('one that was paused and resumes does no harm', async () => {
@@ -73,7 +73,7 @@ test('one that was paused and resumes does no harm', async () => {
   const second = startProcess('second', cluster.url);
   const runs = await Promise.all(Array.from({ length: 20 }, () => submit()));
   for (const run of runs) {
-    await expectState(db, run, 'running', 15_000);
+    await expectState(db, run, 'running');
   }
 
   first.child.kill('SIGSTOP');
@@ -83,15 +83,15 @@ test('one that was paused and resumes does no harm', async () => {
   }
   await expectSaid(second.said, 'lease taken');
   for (const run of runs) {
-    await expectState(db, run, 'failed', 15_000);
+    await expectState(db, run, 'failed');
     cluster.faults.apply({ op: 'retry', namespace: NAMESPACE, name: run.name });
-    await expectState(db, run, 'running', 15_000);
+    await expectState(db, run, 'running');
   }
   first.child.kill('SIGCONT');
   await expectSaid(first.said, 'lease ended');
   for (const run of runs) {
     finish(run);
-    await expectState(db, run, 'succeeded', 15_000);
+    await expectState(db, run, 'succeeded');
     expect(await storedRun(db, run)).toMatchObject({ retry_count: 1 });
     expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'failed', 'running', 'succeeded']);
   }

@@ -101,6 +101,6 @@ export async function totals(db: Queryable): Promise<Totals> {
 }
 
 /** Waits until that much is there, and makes sure that it is not more. */
-export async function expectTotals(db: Queryable, expected: Totals, timeoutMs = 30_000): Promise<void> {
+export async function expectTotals(db: Queryable, expected: Totals, timeoutMs = 90_000): Promise<void> {
   await expect.poll(() => totals(db), { timeout: timeoutMs, interval: 100 }).toEqual(expected);
 }

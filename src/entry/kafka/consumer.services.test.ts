@@ -242,9 +242,9 @@ test('a failure that is not Postgres being away counts, and holds up its own par
   const config = consumerConfig(topic, { maxAttempts: 5 });
   const door = await open({ config, dispatch });
   await kafka.produce(topic, [good('unlucky', 0), good('behind', 0), good('beside', 1)]);
-  await vi.waitFor(() => expect(tries.get('unlucky')).toBeGreaterThan(1), 15_000);
+  await vi.waitFor(() => expect(tries.get('unlucky')).toBeGreaterThan(1));
   expect([tries.get('beside'), tries.get('behind')]).toEqual([1, undefined]);
-  await vi.waitFor(() => expect(tries.get('behind')).toBe(1), 15_000);
+  await vi.waitFor(() => expect(tries.get('behind')).toBe(1));
   expect(tries.get('unlucky')).toBe(5);
   expect(await letters()).toMatchObject([{ delivery_id: 'unlucky', attempts: 5 }]);
   await close(door);
@@ -307,12 +307,12 @@ test('Postgres away for 20 s: everything waits, nothing is parked, nothing is lo
         await produceSome();
         return performance.now() - begun;
       },
-      { timeout: 40_000, interval: 1_000 },
+      { interval: 1_000 },
     )
     .toBeGreaterThan(20_000);
   expect(await totals(database.db)).toEqual({ runs: 27, letters: 3 });
   proxy.restore();
-  await expectTotals(database.db, { runs: (produced / 10) * 9, letters: produced / 10 }, 30_000);
+  await expectTotals(database.db, { runs: (produced / 10) * 9, letters: produced / 10 });
   expect(door.log.some((line) => line.includes('retrying'))).toBe(true);
   await close(door);
   await throughProxy.close();
@@ -330,7 +330,7 @@ test('a stop in the middle of an outage hands back what is in hand', async () =>
   proxy.refuse();
   const door = await open({ config, db: throughProxy });
   await kafka.produce(topic, [good('1', 0), good('2', 0)]);
-  await vi.waitFor(() => expect(door.log.some((line) => line.includes('retrying'))).toBe(true), 15_000);
+  await vi.waitFor(() => expect(door.log.some((line) => line.includes('retrying'))).toBe(true));
   await close(door);
   expect(await kafka.committed(topic, config.groupId, 1)).toEqual([-1n]);
   await open({ config });
