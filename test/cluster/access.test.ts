@@ -17,7 +17,7 @@ test('a token file that is empty when facteur starts: runs wait, and go on when 
   const { status, body } = await facteur.send(event({ interactionId: id }));
   expect({ status, state: body.status }).toEqual({ status: 202, state: 'queued' });
   await renew();
-  await expectRun(bench.db, id, 'succeeded', 80_000);
+  await expectRun(bench.db, id, 'succeeded');
 });
 
 test('a rotated token: the old one is rejected, the new one is read, and no request fails', async () => {
@@ -27,11 +27,11 @@ test('a rotated token: the old one is rejected, the new one is read, and no requ
   const id = freshId('wrong');
   await facteur.send(event({ interactionId: id }));
   await renew();
-  await expectRun(bench.db, id, 'succeeded', 80_000);
+  await expectRun(bench.db, id, 'succeeded');
   const later = freshId('renewed');
   const { body } = await facteur.send(event({ interactionId: later }));
   expect(body.status).toBe('submitted');
-  await expectRun(bench.db, later, 'succeeded', 60_000);
+  await expectRun(bench.db, later, 'succeeded');
 });
 
 test('the service account is made anew: its old tokens are void, and a fresh one works', async () => {
@@ -40,7 +40,7 @@ test('the service account is made anew: its old tokens are void, and a fresh one
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'facteur', namespace: 'facteur' } };
   const first = freshId('old');
   await facteur.send(event({ interactionId: first }));
-  await expectRun(bench.db, first, 'succeeded', 60_000);
+  await expectRun(bench.db, first, 'succeeded');
   await bench.world.api.remove(account);
   await bench.world.api.apply({ ...account, automountServiceAccountToken: false });
   const id = freshId('void');
@@ -49,5 +49,5 @@ test('the service account is made anew: its old tokens are void, and a fresh one
   expect((await runOf(bench.db, id)).state).not.toBe('refused');
   // As the kubelet does to a pod's file.
   await renew();
-  await expectRun(bench.db, id, 'succeeded', 80_000);
+  await expectRun(bench.db, id, 'succeeded');
 });

@@ -151,6 +151,6 @@ test('a command that names another account is refused, with the reason', async (
   const facteur = await bench.start('suspended', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'codex-admin' } });
   const id = freshId('account');
   await facteur.send(event({ interactionId: id }));
-  await expectRun(bench.db, id, 'refused', 60_000);
+  await expectRun(bench.db, id, 'refused');
   expect((await runOf(bench.db, id)).reason).toContain('does not allow facteur the service account codex-admin');
 });

@@ -89,7 +89,7 @@ test('what a command may say arrives byte by byte, side by side', async () => {
   const interactionId = randomUUID();
   const answer = await facteur.send(event({ interactionId, command: 'pair', options: { first, second } }));
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted' } });
-  await expectRun(database.db, interactionId, 'succeeded', 60_000);
+  await expectRun(database.db, interactionId, 'succeeded');
   expect(await variableOf(answer.body.workflowName, 'BOTH')).toBe(`${first}${second}`);
 });
 
@@ -99,7 +99,7 @@ test('a prompt of everything that Argo cannot take runs all the same', async () 
   const deliveryId = `{{${randomUUID()}}}`;
   const answer = await facteur.send(codexTask({ deliveryId, prompt, repository: '{{workflow.name}}' }));
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted' } });
-  await expectRun(database.db, deliveryId, 'succeeded', 60_000);
+  await expectRun(database.db, deliveryId, 'succeeded');
   expect(await variableOf(answer.body.workflowName, 'PROMPT')).toBe(argoText(prompt));
   const { metadata } = await world.api.call(`${WORKFLOWS}/${answer.body.workflowName}`);
   expect(JSON.stringify([metadata.annotations, metadata.labels])).not.toContain('{{');

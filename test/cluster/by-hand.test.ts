@@ -24,30 +24,30 @@ async function run(template: string, options: Record<string, string> = {}): Prom
 describe('facteur cancels', () => {
   test('a running workflow', async () => {
     const { facteur, id, name } = await run('as-told', { run: '60s' });
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await facteur.cli('runs', 'cancel', id, '--by', 'ada');
-    await expectRun(bench.db, id, 'canceled', 60_000);
+    await expectRun(bench.db, id, 'canceled');
     expect((await bench.workflow(name)).spec.shutdown).toBe('Stop');
   });
 
   test('one that waits for somebody to resume it', async () => {
     const { facteur, id } = await run('suspended');
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await facteur.cli('runs', 'cancel', id, '--by', 'ada');
-    await expectRun(bench.db, id, 'canceled', 60_000);
+    await expectRun(bench.db, id, 'canceled');
   });
 
   test('one that was suspended as a whole', async () => {
     const { facteur, id, name } = await run('as-told', { run: '30s' });
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await bench.argo('suspend', name);
     await facteur.cli('runs', 'cancel', id, '--by', 'ada');
-    await expectRun(bench.db, id, 'canceled', 60_000);
+    await expectRun(bench.db, id, 'canceled');
   });
 
   test('one that a semaphore blocks: Argo looks at it when there is room, and then runs none of it', async () => {
     const holder = await run('one-at-a-time');
-    await expectRun(bench.db, holder.id, 'running', 30_000);
+    await expectRun(bench.db, holder.id, 'running');
     const blocked = await run('one-at-a-time');
     await expect
       .poll(async () => (await bench.workflow(blocked.name)).status?.message)
@@ -55,8 +55,8 @@ describe('facteur cancels', () => {
     await blocked.facteur.cli('runs', 'cancel', blocked.id, '--by', 'ada');
     await expect.poll(async () => (await bench.workflow(blocked.name)).spec.shutdown).toBe('Stop');
     await holder.facteur.cli('runs', 'cancel', holder.id, '--by', 'ada');
-    await expectRun(bench.db, holder.id, 'canceled', 60_000);
-    await expectRun(bench.db, blocked.id, 'canceled', 60_000);
+    await expectRun(bench.db, holder.id, 'canceled');
+    await expectRun(bench.db, blocked.id, 'canceled');
     const selector = encodeURIComponent(`workflows.argoproj.io/workflow=${blocked.name}`);
     const pods = await bench.world.api.call(`/api/v1/namespaces/argo-workflows/pods?labelSelector=${selector}`);
     expect(pods.items).toEqual([]);
@@ -66,42 +66,42 @@ describe('facteur cancels', () => {
 describe('Argo’s own', () => {
   test('retry: the same run comes alive again and ends anew', async () => {
     const { id, name } = await run('as-told', { 'fail-times': '1' });
-    await expectRun(bench.db, id, 'failed', 60_000);
+    await expectRun(bench.db, id, 'failed');
     await bench.argo('retry', name);
-    await expectRun(bench.db, id, 'succeeded', 60_000);
+    await expectRun(bench.db, id, 'succeeded');
     expect(await runOf(bench.db, id)).toMatchObject({ workflow_name: name, retry_count: 1 });
   });
 
   test('resubmit: the copy has our labels, and changes nothing about our run', async () => {
     const { id, name } = await run('as-told', { exit: '1' });
-    const before = await expectRun(bench.db, id, 'failed', 60_000);
+    const before = await expectRun(bench.db, id, 'failed');
     const copy = await bench.argo('resubmit', name);
     await expectPhase(bench, copy, 'Failed');
     expect(await bench.workflowsOf(id)).toHaveLength(2);
     // What comes after the copy in the same watch was seen after it.
     const later = await run('as-told');
-    await expectRun(bench.db, later.id, 'succeeded', 60_000);
+    await expectRun(bench.db, later.id, 'succeeded');
     expect(await runOf(bench.db, id)).toEqual(before);
   });
 
   test.each(['stop', 'terminate'])('%s: the run counts as canceled', async (verb) => {
     const { id, name } = await run('as-told', { run: '60s' });
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await bench.argo(verb, name);
-    await expectRun(bench.db, id, 'canceled', 60_000);
+    await expectRun(bench.db, id, 'canceled');
   });
 
   test('suspend and resume: the run goes on', async () => {
     const { id, name } = await run('suspended');
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await bench.argo('resume', name);
-    await expectRun(bench.db, id, 'succeeded', 60_000);
+    await expectRun(bench.db, id, 'succeeded');
   });
 
   test('deletion while it runs: the run is lost, and stays so', async () => {
     const { id, name } = await run('as-told', { run: '60s' });
-    await expectRun(bench.db, id, 'running', 30_000);
+    await expectRun(bench.db, id, 'running');
     await bench.remove(name);
-    await expectRun(bench.db, id, 'lost', 60_000);
+    await expectRun(bench.db, id, 'lost');
   });
 });

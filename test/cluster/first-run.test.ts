@@ -12,7 +12,7 @@ test('a command runs to its end on the shipped template, with facteur’s own se
   const interactionId = freshId('first');
   const answer = await facteur.send(event({ interactionId, options: { objective: 'Mend the rocket.' } }));
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', namespace: 'argo-workflows' } });
-  await expectRun(bench.db, interactionId, 'succeeded', 60_000);
+  await expectRun(bench.db, interactionId, 'succeeded');
   const { spec, status } = await bench.workflow(answer.body.workflowName);
   expect(spec).toMatchObject({
     workflowTemplateRef: { name: 'facteur-dispatch' },
@@ -26,7 +26,7 @@ test('a Codex task runs to its end', async () => {
   const deliveryId = freshId('first');
   const answer = await facteur.send(codexTask({ deliveryId }));
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', stage: 'implementation' } });
-  await expectRun(bench.db, deliveryId, 'succeeded', 60_000);
+  await expectRun(bench.db, deliveryId, 'succeeded');
   const { spec } = await bench.workflow(answer.body.workflowName);
   expect(spec).toMatchObject({
     workflowTemplateRef: { name: 'github-codex-implementation' },

@@ -33,7 +33,7 @@ test('redelivered after its workflow was deleted: no other one', async () => {
   const facteur = await bench.start('as-told');
   const message = event({ interactionId: freshId('deleted') });
   const { body } = await facteur.send(message);
-  await expectRun(bench.db, body.deliveryId, 'succeeded', 60_000);
+  await expectRun(bench.db, body.deliveryId, 'succeeded');
   await bench.remove(body.workflowName);
   expect((await facteur.send(message)).body).toMatchObject({ workflowName: body.workflowName, duplicate: true });
   await timePasses(bench.db);
@@ -48,7 +48,7 @@ test.each(['gone-at-once', 'gone-in-a-second'])(
     const messages = Array.from({ length: 5 }, () => event({ interactionId: freshId(template) }));
     const sent = await Promise.all(messages.map((message) => facteur.send(message)));
     for (const { body } of sent) {
-      await expectRun(bench.db, body.deliveryId, 'succeeded', 60_000);
+      await expectRun(bench.db, body.deliveryId, 'succeeded');
     }
     const again = await Promise.all(messages.map((message) => facteur.send(message)));
     expect(again.map(({ body }) => body.runId)).toEqual(sent.map(({ body }) => body.runId));
@@ -93,7 +93,7 @@ describe('a name that is taken', () => {
       'app.kubernetes.io/managed-by': 'facteur',
     });
     await submit();
-    await expectRun(bench.db, id, 'succeeded', 60_000);
+    await expectRun(bench.db, id, 'succeeded');
     expect(await runOf(bench.db, id)).toMatchObject({ workflow_uid: uid, workflow_name: name });
     expect(await bench.workflowsOf(id)).toHaveLength(1);
   });
@@ -102,7 +102,7 @@ describe('a name that is taken', () => {
     const { id, name } = await recordOnly();
     const uid = await take(name, {});
     await submit();
-    const run = await expectRun(bench.db, id, 'succeeded', 60_000);
+    const run = await expectRun(bench.db, id, 'succeeded');
     expect(run.workflow_name).not.toBe(name);
     expect(run.workflow_uid).not.toBe(uid);
     expect((await bench.workflow(name)).metadata.uid).toBe(uid);

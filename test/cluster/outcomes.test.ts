@@ -17,7 +17,7 @@ async function run(template: string, options: Record<string, string> = {}): Prom
 
 test('a step that fails: its name and its message are the reason', async () => {
   const { id } = await run('second-step-fails');
-  const { reason, progress } = await expectRun(bench.db, id, 'failed', 60_000);
+  const { reason, progress } = await expectRun(bench.db, id, 'failed');
   expect(reason).toMatch(/^deploy: .*the rocket is broken/);
   expect(progress).toBe('1/2');
 });
@@ -33,18 +33,18 @@ test.each([
   const { body } = await facteur.send(codexTask({ deliveryId }));
   expect(body).toMatchObject({ status: 'submitted', stage: 'implementation' });
   expect((await bench.workflow(body.workflowName)).spec.workflowTemplateRef.name).toBe(template);
-  expect((await expectRun(bench.db, deliveryId, state, 60_000)).reason).toMatch(says);
+  expect((await expectRun(bench.db, deliveryId, state)).reason).toMatch(says);
 });
 
 test('a pod that never ran its container to an end: what the pod says is the reason', async () => {
   const { id } = await run('as-told', { exit: '137', 'pod-message': 'The node was low on resource: memory.' });
-  const { reason } = await expectRun(bench.db, id, 'failed', 60_000);
+  const { reason } = await expectRun(bench.db, id, 'failed');
   expect(reason).toContain('The node was low on resource: memory.');
 });
 
 test('a failure that the template’s own retries repair does not count', async () => {
   const { id, name } = await run('tries-again');
-  await expectRun(bench.db, id, 'succeeded', 60_000);
+  await expectRun(bench.db, id, 'succeeded');
   const { status } = await bench.workflow(name);
   const pods = Object.values<{ type: string }>(status.nodes).filter(({ type }) => type === 'Pod');
   expect(pods.length).toBeGreaterThan(1);
@@ -52,7 +52,7 @@ test('a failure that the template’s own retries repair does not count', async 
 
 test('progress that the container tells shows while it runs', async () => {
   const { id } = await run('as-told', { run: '30s', progress: '25/100' });
-  const progress = async (): Promise<string> => (await expectRun(bench.db, id, 'running', 30_000)).progress;
+  const progress = async (): Promise<string> => (await expectRun(bench.db, id, 'running')).progress;
   await expect.poll(progress).toBe('25/100');
 });
 
@@ -69,19 +69,19 @@ describe('what Argo itself finds wrong', () => {
       },
     });
     const { id } = await run('wants-a-value');
-    expect((await expectRun(bench.db, id, 'failed', 60_000)).reason).toContain('wanted');
+    expect((await expectRun(bench.db, id, 'failed')).reason).toContain('wanted');
   });
 
   test('a template that is not there: the run ends in error, and the reason names the template', async () => {
     const { id } = await run('not-there');
-    expect((await expectRun(bench.db, id, 'error', 60_000)).reason).toContain('not-there');
+    expect((await expectRun(bench.db, id, 'error')).reason).toContain('not-there');
   });
 
   test('a service account that is not there: the reason names it', async () => {
     const facteur = await bench.start('as-told', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'nobody' } });
     const id = freshId('account');
     await facteur.send(event({ interactionId: id }));
-    const { reason } = await expectRun(bench.db, id, 'error', 60_000);
+    const { reason } = await expectRun(bench.db, id, 'error');
     expect(reason).toContain('nobody');
   });
 

@@ -41,17 +41,17 @@ test('facteur asks for all that it may, and for nothing else', { timeout: 240_00
   // Creates and follows one that fails, and reads the log of the step that did.
   const failing = freshId('failing');
   await facteur.send(event({ interactionId: failing }));
-  await expectRun(bench.db, failing, 'failed', 60_000);
+  await expectRun(bench.db, failing, 'failed');
   const log = await readStepLog((await findRun(bench.db, failing))!, { workflows: client, timer: systemTimer });
   expect(log).toMatchObject({ lines: 'fuelling\nthe rocket is broken' });
   // Ends one.
   const ended = freshId('ended');
   const waiting = await bench.start('suspended', { access });
   await waiting.send(event({ interactionId: ended }));
-  await expectRun(bench.db, ended, 'running', 60_000);
+  await expectRun(bench.db, ended, 'running');
   await waiting.cli('runs', 'cancel', ended);
   await timePasses(bench.db);
-  await expectRun(bench.db, ended, 'canceled', 60_000);
+  await expectRun(bench.db, ended, 'canceled');
   // What `/status` looks at.
   await client.getWorkflowTemplate('argo-workflows', 'suspended');
   await client.close();

@@ -131,7 +131,7 @@ describe('a template on a real cluster', () => {
     const facteur = await start();
     const resultsOf = async (command: string): Promise<unknown> => {
       const { interactionId } = await eventually(facteur, command, {});
-      return (await expectRun(database.db, interactionId, 'succeeded', 60_000)).results;
+      return (await expectRun(database.db, interactionId, 'succeeded')).results;
     };
     expect(await resultsOf('tc-unmarked')).toEqual([{ name: 'summary', value: 'done' }]);
     expect(await resultsOf('tc-marked')).toEqual([{ name: 'version', value: 'v4' }]);
@@ -143,7 +143,7 @@ describe('a template on a real cluster', () => {
     const facteur = await start();
     const options = { version: 'v4', force: 'true', count: '7', query: LONG };
     const first = await eventually(facteur, 'tc-first', options);
-    await expectRun(database.db, first.interactionId, 'succeeded', 60_000);
+    await expectRun(database.db, first.interactionId, 'succeeded');
     expect(await valuesOf(first.answer.body.workflowName)).toEqual(['v4', 'staging', 'yes', '7', LONG]);
     const path = `/apis/argoproj.io/v1alpha1/namespaces/argo-workflows/workflows/${first.answer.body.workflowName}`;
     const { metadata, spec } = await world.api.call(path);
@@ -166,9 +166,7 @@ describe('a template on a real cluster', () => {
       spec: { ...spec, arguments: { parameters } },
     });
     const workflow = async () => (await world.api.call(path.replace(/[^/]+$/, name))).status;
-    await expect
-      .poll(workflow, { timeout: 30_000 })
-      .toMatchObject({ phase: 'Failed', message: expect.stringContaining('force.enum list') });
+    await expect.poll(workflow).toMatchObject({ phase: 'Failed', message: expect.stringContaining('force.enum list') });
     await world.api.call(path.replace(/[^/]+$/, name), { method: 'DELETE' });
 
     // Argo would take all of these, or fail on them only when the workflow runs.
@@ -183,7 +181,7 @@ describe('a template on a real cluster', () => {
 
     await apply('tc-second', [{ name: 'body', value: 'a\nb' }], { long: 'body' });
     const second = await eventually(facteur, 'tc-second', {});
-    await expectRun(database.db, second.interactionId, 'succeeded', 60_000);
+    await expectRun(database.db, second.interactionId, 'succeeded');
     expect(await valuesOf(second.answer.body.workflowName)).toEqual(['a\nb']);
     expect(facteur.log.filter((line) => line.includes('may not list'))).toEqual([]);
   }, 180_000);
