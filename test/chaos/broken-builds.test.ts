@@ -27,11 +27,11 @@ async function promisesBroken(): Promise<Violation['promise'][]> {
 /** What shows each of the faults. */
 const TRIALS = {
   'dedupe off': async () => world.send(2),
-  'acknowledge before commit': async () => {
+  'acknowledge before commit': async (patienceMs: number) => {
     world.replicas.forEach(({ wires }) => wires.postgres.deafen(true));
     world.send(1);
     // Nothing that is said in this time can be in the ledger.
-    await world.answeredWithin(2_000);
+    await world.answeredWithin(patienceMs);
     await Promise.all(world.replicas.map((replica) => replica.kill()));
     world.replicas.forEach(({ wires }) => wires.postgres.deafen(false));
   },
@@ -39,7 +39,7 @@ const TRIALS = {
     world.send(2);
     await world.watchedFor(8_000);
   },
-} as const satisfies Record<keyof typeof BROKEN_BUILDS, () => Promise<void>>;
+} as const satisfies Record<keyof typeof BROKEN_BUILDS, (patienceMs: number) => Promise<void>>;
 
 test('dedupe off', { timeout: 3 * MINUTES }, async () => {
   await startBroken('dedupe off');
@@ -49,7 +49,8 @@ test('dedupe off', { timeout: 3 * MINUTES }, async () => {
 
 test('acknowledge before commit', { timeout: 3 * MINUTES }, async () => {
   await startBroken('acknowledge before commit');
-  await TRIALS['acknowledge before commit']();
+  // It answers, however busy the machine is.
+  await TRIALS['acknowledge before commit'](MINUTES);
   expect(await promisesBroken()).toContain('none lost');
 });
 
@@ -62,7 +63,7 @@ test('no lease', { timeout: 3 * MINUTES }, async () => {
 test('the build as it is keeps every promise in the same trials', { timeout: 3 * MINUTES }, async () => {
   world = await ChaosWorld.start();
   await TRIALS['dedupe off']();
-  await TRIALS['acknowledge before commit']();
+  await TRIALS['acknowledge before commit'](2_000);
   await TRIALS['no lease']();
   expect(await promisesBroken()).toEqual([]);
 });
