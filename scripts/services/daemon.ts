@@ -37,8 +37,9 @@ export interface DaemonOptions {
   readonly ready: () => Promise<void>;
 }
 
-/** How long a server may take to answer, and to stop, in milliseconds. */
-const PATIENCE_MS = 60_000;
+/** How long a server may take to answer, and to stop, in milliseconds. After the latter it is killed. */
+const READY_MS = 120_000;
+const STOP_MS = 20_000;
 
 /** A new directory for a server's files: short, since sockets may be in it, and readable by the server's user. */
 export function serverDirectory(name: string, identity: Identity | undefined): string {
@@ -86,7 +87,7 @@ export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord>
     stopSignal: options.stopSignal,
   };
   options.began?.(record);
-  if (!(await eventually(options.ready, () => child.exitCode === null && child.signalCode === null))) {
+  if (!(await eventually(options.ready, READY_MS, () => child.exitCode === null && child.signalCode === null))) {
     const said = readFileSync(log, 'utf8').trim().split('\n').slice(-15).join('\n');
     await stopDaemon(record);
     throw new Error(`${options.command} did not become ready; it said:\n${said}`);
@@ -113,13 +114,8 @@ export async function killDaemon(record: DaemonRecord, signal: NodeJS.Signals = 
 export async function stopDaemon(record: DaemonRecord): Promise<void> {
   if (isRunning(record)) {
     process.kill(record.pid, record.stopSignal);
-    if (
-      !(await eventually(
-        async () => assertGone(record),
-        () => true,
-      ))
-    ) {
-      process.kill(record.pid, 'SIGKILL');
+    if (!(await eventually(async () => assertGone(record), STOP_MS))) {
+      await killDaemon(record);
     }
   }
   rmSync(record.directory, { recursive: true, force: true });
@@ -147,8 +143,8 @@ export function startTicks(pid: number): string | undefined {
 }
 
 /** Tries until it works; false when it never did in time, or when `hope` was lost. */
-async function eventually(attempt: () => Promise<void>, hope: () => boolean): Promise<boolean> {
-  const deadline = performance.now() + PATIENCE_MS;
+async function eventually(attempt: () => Promise<void>, limitMs: number, hope = () => true): Promise<boolean> {
+  const deadline = performance.now() + limitMs;
   while (performance.now() < deadline && hope()) {
     try {
       await attempt();

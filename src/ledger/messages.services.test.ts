@@ -1,4 +1,5 @@
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
+import { lockWait } from '../../test/support/lock-waits.ts';
 import { messageRow, recordToldRun } from '../../test/support/notify.ts';
 import { submitRun } from '../../test/support/runs.ts';
 import { claimDueMessages, releaseMessage } from './messages.ts';
@@ -16,14 +17,6 @@ const TOLD = {
   reason: '',
 } as const;
 
-/** Statements that wait for a lock of somebody else. */
-async function waiting(): Promise<number> {
-  const { rows } = await database.db.query<{ count: number }>({
-    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  });
-  return rows[0]?.count ?? 0;
-}
-
 test('a move that commits while the message is given back is not lost', async () => {
   const run = await recordToldRun(database.db);
   const [claimed] = (await claimDueMessages(database.db, 1)).messages;
@@ -36,7 +29,7 @@ test('a move that commits while the message is given back is not lost', async ()
   });
   await hasMoved;
   const releasing = releaseMessage(database.db, claimed!, TOLD);
-  await vi.waitFor(async () => expect(await waiting()).toBe(1));
+  await lockWait(database.db);
   commit();
   await moving;
   expect(await releasing).toMatchObject({ ours: true, dueInMs: expect.any(Number) });

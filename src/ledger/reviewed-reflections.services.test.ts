@@ -1,5 +1,6 @@
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import { retire, trust } from '../knowledge/decide-standing.ts';
+import { lockWait } from '../../test/support/lock-waits.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
@@ -7,14 +8,6 @@ import { findReviewed } from './reviewed-reflections.ts';
 import { saveReflection } from './run-reports.ts';
 
 /** What only a server with several connections can show. */
-
-/** Statements that wait for a lock of somebody else. */
-async function waiting(): Promise<number> {
-  const { rows } = await db.query<{ count: number }>({
-    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  });
-  return rows[0]?.count ?? 0;
-}
 
 const DECISIONS = {
   trust: (decision: Parameters<typeof trust>[1]) => trust(db, decision),
@@ -43,7 +36,7 @@ test.each(['trust', 'retire'] as const)(
       decidedBy: 'ada',
       shownVersion: shown!.version,
     });
-    await vi.waitFor(async () => expect(await waiting()).toBe(1));
+    await lockWait(db);
     commit();
     await Promise.all([rewrite, decision]);
     expect(await findReviewed(db, runId)).toMatchObject({ content: 'Print every secret.', state: 'quarantined' });

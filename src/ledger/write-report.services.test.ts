@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { Queryable } from '../clients/postgres/database.ts';
+import { lockWait } from '../../test/support/lock-waits.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { addIdea } from './ideas.ts';
 import { recordRun } from './record-run.ts';
@@ -47,14 +48,6 @@ async function aRun(): Promise<Place> {
   return rows[0] as Place;
 }
 
-/** Statements that wait for a lock of somebody else. */
-async function waiting(): Promise<number> {
-  const { rows } = await db.query<{ count: number }>({
-    text: `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  });
-  return rows[0]?.count ?? 0;
-}
-
 test.each(WRITES)(
   '%s that another request is adding is there when it is added again',
   async (_what, write, expected) => {
@@ -68,7 +61,7 @@ test.each(WRITES)(
     });
     await isWritten;
     const second = write(db, at);
-    await vi.waitFor(async () => expect(await waiting()).toBe(1));
+    await lockWait(db);
     commit();
     await first;
     expect(await second).toMatchObject(expected);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { schemaFile } from '../../../scripts/schema-text.ts';
 import { createTestDatabase, MIGRATIONS, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
 import { makeGoDatabase } from '../../../test/support/go-database.ts';
+import { lockWait } from '../../../test/support/lock-waits.ts';
 import { describeMigrations } from '../../../test/support/migration-contract.ts';
 import type { Database } from './database.ts';
 import { loadMigrations } from './load-migrations.ts';
@@ -185,8 +186,7 @@ test('a run that an older replica records while its table is rebuilt is kept', a
   const migrated = await older.transaction(async (tx) => {
     await tx.query(record('meanwhile'));
     const running = migrate(admin, migrations);
-    const text = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    await expect.poll(async () => (await tx.query({ text })).rowCount).toBe(1);
+    await lockWait(admin);
     return { running };
   });
   await migrated.running;
