@@ -64,7 +64,7 @@ afterEach(async () => {
 test('10,000 posts while Postgres hangs, and recovers', TIMEOUT, async ({ annotate }) => {
   await annotate(limit.kind);
   const body = JSON.stringify({ command: 'plan', options: { objective: 'x'.repeat(20_000) } });
-  postgres.pause();
+  await postgres.pause();
   const first = await all(10_000, () => post('/events', body, JSON_TYPE));
   expectOnly(first, ['503', 'reset']);
   postgres.resume();

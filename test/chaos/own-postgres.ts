@@ -18,7 +18,7 @@ export interface OwnPostgres {
   holdWalWriter(): Promise<void>;
   releaseWalWriter(): void;
   /** All its processes stand still, as on a machine that swaps or a disk that hangs: connections stay, nothing is answered. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
@@ -49,9 +49,13 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     expect(writers).toHaveLength(1);
     return writers[0] ?? 0;
   };
-  const killAll = async (): Promise<void> => {
-    // It starts no more of them.
+  /** From here on it starts no more processes. */
+  const stopParent = async (): Promise<void> => {
     process.kill(pid, 'SIGSTOP');
+    await expectStopped(pid);
+  };
+  const killAll = async (): Promise<void> => {
+    await stopParent();
     const processes = [...childrenOf(pid), pid];
     processes.forEach((each) => process.kill(each, 'SIGKILL'));
     // A new server cannot start while any of the old one's processes has its shared memory.
@@ -74,8 +78,10 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       await vi.waitFor(() => stopAtRest(walWriter(), dsn), { interval: 20 });
     },
     releaseWalWriter: () => process.kill(walWriter(), 'SIGCONT'),
-    // The parent first, so that it starts no more processes.
-    pause: () => [pid, ...childrenOf(pid)].forEach((each) => process.kill(each, 'SIGSTOP')),
+    pause: async () => {
+      await stopParent();
+      childrenOf(pid).forEach((each) => process.kill(each, 'SIGSTOP'));
+    },
     resume: () => [...childrenOf(pid), pid].forEach((each) => process.kill(each, 'SIGCONT')),
     stop: async () => {
       await end('SIGINT');
@@ -101,7 +107,7 @@ async function stopAtRest(pid: number, dsn: string): Promise<void> {
   await client.connect();
   try {
     process.kill(pid, 'SIGSTOP');
-    await vi.waitFor(() => expect(stateOf(pid)).toBe('T'), { interval: 1 });
+    await expectStopped(pid);
     const text = 'SELECT wait_event FROM pg_stat_activity WHERE pid = $1';
     const { rows } = await client.query<{ wait_event: string | null }>(text, [pid]);
     if (rows[0]?.wait_event !== 'WalWriterMain') {
@@ -113,9 +119,10 @@ async function stopAtRest(pid: number, dsn: string): Promise<void> {
   }
 }
 
-/** As the kernel calls it: `T` for a process that stands still. */
-function stateOf(pid: number): string | undefined {
-  return /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+/** Resolves when a process that was sent SIGSTOP stands still. */
+async function expectStopped(pid: number): Promise<void> {
+  const isStopped = (): boolean => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  await vi.waitFor(() => expect(isStopped()).toBe(true), { interval: 1 });
 }
 
 async function ping(dsn: string): Promise<void> {
