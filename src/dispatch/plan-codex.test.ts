@@ -72,6 +72,16 @@ describe('planCodexTask', () => {
     expect(parametersOf({ repository: 'a{{b}}' })).toMatchObject({ repository: 'a{ {b}}' });
   });
 
+  test('white space around the base branch and the names in annotations does not count, as in Go', () => {
+    const { workflow, base } = planCodexTask(task({ base: '\u0085 develop\n', head: ' codex/7\u0085' }), codex, argo);
+    expect(base).toBe('develop');
+    expect(workflow.parameters).toMatchObject({ base: 'develop', head: ' codex/7\u0085' });
+    expect(workflow.annotations).toMatchObject({ 'codex.base': 'develop', 'codex.head': 'codex/7' });
+    // A byte order mark is no white space.
+    const marked = planCodexTask(task({ base: '\uFEFFdevelop' }), codex, argo);
+    expect(marked.workflow.annotations).toMatchObject({ 'codex.base': '\uFEFFdevelop' });
+  });
+
   test('labels and annotations say which issue it is', () => {
     const { workflow } = planCodexTask(task({ base: 'develop' }), codex, argo);
     expect(workflow.labels).toMatchObject({ 'codex.issue_number': '7' });

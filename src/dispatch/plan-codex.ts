@@ -1,4 +1,5 @@
 import { toJson, type JsonObject } from '@bufbuild/protobuf';
+import { trimmed } from '../base/trimmed.ts';
 import type { ArgoConfig, CodexConfig } from '../config/config.ts';
 import { argoText, refuseForArgo } from '../domain/argo-text.ts';
 import { ISSUE_LABEL, LABELS, type WorkflowPlan } from '../domain/workflow-plan.ts';
@@ -38,10 +39,10 @@ export interface CodexPlan {
 export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoConfig, actor?: string): CodexPlan {
   const raw = taskJson(task);
   const payload = { ...raw, stage: IMPLEMENTATION };
-  const base = task.base.trim() === '' ? 'main' : task.base;
+  const base = trimmed(task.base) || 'main';
   refuseForArgo('head', task.head);
   refuseForArgo('base', base);
-  const repository = argoText(task.repository.trim());
+  const repository = argoText(trimmed(task.repository));
   const issue = task.issueNumber > 0n ? String(task.issueNumber) : '';
   const workflow: WorkflowPlan = {
     ...target(task.autonomous === true, codex, argo),
@@ -66,11 +67,11 @@ export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoCon
     annotations: {
       ...named('codex.repository', repository),
       ...named('codex.issue_number', issue),
-      ...named('codex.head', task.head.trim()),
-      'codex.base': base.trim(),
+      ...named('codex.head', trimmed(task.head)),
+      'codex.base': base,
     },
     ...(codex.reports ? {} : { report: false }),
-    ...(codex.reflections ? knowledgeOf(task.repository.trim(), { actor, named: senderOf(task) }) : {}),
+    ...(codex.reflections ? knowledgeOf(trimmed(task.repository), { actor, named: senderOf(task) }) : {}),
   };
   return { workflow, payload, base };
 }
@@ -116,7 +117,7 @@ export function iterationCount(policy: CodexIterationsPolicy | undefined): numbe
     return 1;
   }
   const clamp = (count: number) => Math.min(MAX_ITERATIONS, Math.max(1, count));
-  switch (policy.mode.trim().toLowerCase()) {
+  switch (trimmed(policy.mode).toLowerCase()) {
     case '':
     case 'fixed':
       return clamp(policy.count ?? 1);
