@@ -41,11 +41,21 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
     command.configureOutput({ outputError: (text) => (mistake = { text, command }) });
   }
   try {
-    await program.parseAsync([...io.args], { from: 'user' });
+    await program.parseAsync([...commandFirst(io.args)], { from: 'user' });
     return 0;
   } catch (error) {
     return report(error, io, { mistake, debug: program.opts<{ debug?: boolean }>().debug === true });
   }
+}
+
+/** The commands of the Go service that read a configuration. */
+const GO_COMMANDS = new Set(['serve', 'migrate', 'consume', 'codex-listen']);
+
+/** The arguments with `--config` after the command: the Go service took it before, too. */
+export function commandFirst(args: readonly string[]): readonly string[] {
+  const flags = args[0] === '--config' ? 2 : Number(args[0]?.startsWith('--config=') === true);
+  const command = args[flags] ?? '';
+  return flags > 0 && GO_COMMANDS.has(command) ? [command, ...args.slice(0, flags), ...args.slice(flags + 1)] : args;
 }
 
 /** `-o json` wherever there is `--json`. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { nearest, suggestion } from '../config/nearest.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
@@ -36,6 +36,8 @@ export function serveCommand(
       .description('apply migrations, serve HTTP, and submit and follow workflows')
       .addHelpText('after', '\nExamples:\n  facteur serve --config facteur.yaml\n  facteur serve --only http')
       .option('--only <roles>', `run only these roles, separated by commas: ${roles.join(', ')}`)
+      // The Go service had it, and manifests that name it have to go on starting: one process serves well enough.
+      .addOption(new Option('--prefork [value]').hideHelp())
       .action(async (options: { config?: string; only?: string }) => {
         const only = options.only?.split(',').map((role) => role.trim());
         const unknown = only?.find((role) => !roles.includes(role));

@@ -6,7 +6,7 @@ import type { ClusterAccessFor } from './known-commands.ts';
 import { ROLES } from '../service/roles.ts';
 import { processContext } from './process-context.ts';
 import type { WithLedger } from './ledger-access.ts';
-import type { RegisterCommand } from './program.ts';
+import { commandFirst, type RegisterCommand } from './program.ts';
 import type { WithStore } from './store-access.ts';
 import { versionCommand } from './version.ts';
 
@@ -78,7 +78,7 @@ export async function allCommands(build: BuildVersion): Promise<readonly Registe
 
 /** The command that a command line names; all of them where that takes them all, as for help or a mistyped name. */
 export async function commandsFor(args: readonly string[], build: BuildVersion): Promise<readonly RegisterCommand[]> {
-  const [name = ''] = args;
+  const [name = ''] = commandFirst(args);
   const commands = loaders(build);
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   return load === undefined ? allCommands(build) : [await load(), version(build)];

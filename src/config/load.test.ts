@@ -42,6 +42,12 @@ describe('where values come from', () => {
     const readFile = async (path: string): Promise<string> => `server: { listen_address: ':${path.length}' }`;
     expect((await loadConfig({ env, readFile })).config.server.listeners[0].port).toBe('/etc/facteur.yaml'.length);
     expect((await loadConfig({ path: 'a', env, readFile })).config.server.listeners[0].port).toBe(1);
+    expect((await loadConfig({ path: '', env, readFile })).config.server.listeners[0].port).toBe(
+      '/etc/facteur.yaml'.length,
+    );
+    expect(
+      (await loadConfig({ path: '', env: MINIMAL_ENV, readFile: nothingToRead })).config.server.listeners[0].port,
+    ).toBe(8080);
   });
 
   test('a variable that is set and not empty wins over the file', async () => {

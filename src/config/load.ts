@@ -146,8 +146,9 @@ function proxyFaults(env: Environment): readonly Fault[] {
   }
 }
 
-function pathOf({ path, env }: ConfigSource): string | undefined {
-  return path ?? read(env, 'FACTEUR_CONFIG_FILE');
+/** An empty path is none, as in the Go service: `--config "$CONFIG"`. */
+function pathOf({ path = '', env }: ConfigSource): string | undefined {
+  return path === '' ? read(env, 'FACTEUR_CONFIG_FILE') : path;
 }
 
 /** A missing key has no place. Several, without a file: somebody may have forgotten to name it. */
