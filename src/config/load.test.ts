@@ -168,6 +168,22 @@ describe('what the file may look like', () => {
     expect(config.roleMap).toEqual({ plan: ['123456789012345679'] });
   });
 
+  test('keys are read in any case, as by the Go service, and names in maps keep theirs', async () => {
+    const yaml = "Server: { Listen_Address: ':1' }\nARGO: { SERVICE_ACCOUNT: runner, Parameters: { rawEvent: x } }";
+    const { config, warnings, sources } = await loadYaml(yaml);
+    expect(warnings).toEqual([]);
+    expect(config.server.listeners[0].port).toBe(1);
+    expect(config.argo).toMatchObject({ serviceAccount: 'runner', parameters: { rawEvent: 'x' } });
+    expect(sources['argo.service_account']).toMatchObject({ line: 2, column: 26 });
+  });
+
+  test('of keys that differ only by case one counts, and the others are unknown', async () => {
+    const { config, warnings } = await loadYaml('Argo: { max_active: 1 }\nargo: { max_active: 2, MAX_ACTIVE: 3 }');
+    expect(config.argo.maxActive).toBe(2);
+    expect(warnings.map(({ key }) => key)).toEqual(['Argo', 'argo.MAX_ACTIVE']);
+    expect((await loadYaml('Argo: { max_active: 1 }\nARGO: { max_active: 2 }')).config.argo.maxActive).toBe(1);
+  });
+
   test('quoted flags and numbers and comma lists are read as the Go service read them', async () => {
     const { config } = await loadYaml(
       "consumer: { enabled: 'true', max_attempts: '7', brokers: 'a:1,b:2', topic: t, group_id: g }",

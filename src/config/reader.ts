@@ -84,7 +84,9 @@ function readCollection(shape: Schema, node: unknown, path: string, origin: Orig
 function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Origin): Tree {
   const tree = emptyTree();
   const shapes = new Map(Object.entries<Schema>(shape.shape));
-  for (const [name, entry] of checkedEntries(node, path, origin)) {
+  const entries = checkedEntries(node, path, origin);
+  for (const [written, entry] of entries) {
+    const name = keyFor(written, entries, shapes);
     const key = path === '' ? name : `${path}.${name}`;
     const known = shapes.get(name);
     if (known === undefined) {
@@ -97,6 +99,13 @@ function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Orig
     }
   }
   return tree;
+}
+
+/** The Go service read keys in any case. The first of several that differ only by case counts, unless one is as it should be. */
+function keyFor(written: string, entries: ReadonlyMap<string, unknown>, shapes: ReadonlyMap<string, unknown>): string {
+  const name = written.toLowerCase();
+  const first = entries.has(name) ? name : [...entries.keys()].find((other) => other.toLowerCase() === name);
+  return shapes.has(name) && first === written ? name : written;
 }
 
 function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origin): Tree {
