@@ -42,10 +42,10 @@ describe('what is wrong', () => {
       '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
     ],
     ['consumer: { topic: t, dlq: { enabled: true, topic: t } }', '1:52: consumer.dlq.topic must not be consumer.topic'],
-    ['consumer: { brokers: [kafka] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
-    ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['consumer: { brokers: ["kafka:"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
+    ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
     ['argo: { max_active: 3000000000 }', '1:21: argo.max_active must be a whole number from 1 to 2147483647'],
-    ['consumer: { brokers: ["kafka:0"] }', '1:23: consumer.brokers[0] must be HOST:PORT'],
+    ['consumer: { brokers: ["kafka:0"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
     ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
     [
       'redis: { url: redis://h/sessions }',

@@ -14,7 +14,9 @@ export const SNOWFLAKE = /^[0-9]{17,20}$/;
 export const PUBLIC_KEY = /^[0-9A-Fa-f]{64}$/;
 
 const KUBERNETES_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
-const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:,/[\]]+):\d{1,5}$/;
+const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:,/[\]]+)(?::\d{1,5})?$/;
+/** Kafka's port, which the Go service's client used where none is named. */
+const BROKER_PORT = 9092;
 /** Kafka sends waits and sizes as signed 32-bit integers, and Postgres counts in them. */
 export const MAX_INT32 = 2_147_483_647;
 
@@ -134,13 +136,22 @@ export function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
   return z.array(item, { error: expected('a list') });
 }
 
-export function brokers(): z.ZodArray<z.ZodString> {
-  return list(text().refine(isBroker, 'must be HOST:PORT').meta({ pattern: BROKER.source }));
+export function brokers(): z.ZodArray<Piped<string>> {
+  return list(
+    text()
+      .refine(isBroker, 'must be HOST or HOST:PORT')
+      .meta({ pattern: BROKER.source })
+      .transform((value) => (portOf(value) === undefined ? `${value}:${BROKER_PORT}` : value)),
+  );
 }
 
 function isBroker(value: string): boolean {
-  const port = Number(value.slice(value.lastIndexOf(':') + 1));
+  const port = Number(portOf(value) ?? BROKER_PORT);
   return BROKER.test(value) && port >= 1 && port <= 65_535;
+}
+
+function portOf(broker: string): string | undefined {
+  return /:(\d+)$/.exec(broker)?.[1];
 }
 
 /** Workflow parameters: names in their own case, values as text, empty ones kept. */

@@ -191,6 +191,11 @@ describe('what the file may look like', () => {
     expect(config.consumer).toMatchObject({ enabled: true, maxAttempts: 7, brokers: ['a:1', 'b:2'] });
   });
 
+  test('a broker without a port has that of Kafka, as in the Go service', async () => {
+    const { config } = await loadYaml("codex_listener: { brokers: [kafka, 'kafka-1:9093', '[::1]', '[::1]:9094'] }");
+    expect(config.codexListener.brokers).toEqual(['kafka:9092', 'kafka-1:9093', '[::1]:9092', '[::1]:9094']);
+  });
+
   test('what is empty is as good as absent', async () => {
     const yaml = "server: { listen_address: '' }\ndiscord: { guild_id: '', public_key: }\nrole_map: { plan: }\nredis:";
     const { config, warnings } = await loadYaml(yaml);

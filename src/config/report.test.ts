@@ -19,7 +19,7 @@ describe('config check', () => {
       'error: f.yaml:7:8: redis must be a map of keys',
       'error: f.yaml:9:12: consumer.topic is required when enabled',
       'error: f.yaml:9:12: consumer.group_id is required when enabled',
-      'error: f.yaml:10:13: consumer.brokers[0] must be HOST:PORT',
+      'error: f.yaml:10:13: consumer.brokers[0] must be HOST or HOST:PORT',
       'error: f.yaml:11:20: consumer.sasl.username is required when enabled',
       'error: f.yaml:11:20: consumer.sasl.password is required when enabled',
       'error: f.yaml:11:37: consumer.sasl.mechanism must be one of plain, scram-sha-256, scram-sha-512',

@@ -229,7 +229,10 @@ const commandsFromTemplates = group({
 
 const consumer = group({
   enabled: kind.flag().default(false).describe('Read command events from Kafka with `facteur consume`.'),
-  brokers: kind.brokers().default([]).describe('Bootstrap brokers, each `HOST:PORT`. Required when enabled.'),
+  brokers: kind
+    .brokers()
+    .default([])
+    .describe('Bootstrap brokers, each `HOST:PORT`, or `HOST` for port 9092. Required when enabled.'),
   topic: kind.text().optional().describe('Topic of command events. Required when enabled.'),
   group_id: kind.text().optional().describe('Consumer group. Required when enabled.'),
   dlq: group({
@@ -252,7 +255,10 @@ const consumer = group({
 
 const codexListener = group({
   enabled: kind.flag().default(false).describe('Allow `facteur codex-listen` to run.'),
-  brokers: kind.brokers().default([]).describe('Bootstrap brokers, each `HOST:PORT`. Required when enabled.'),
+  brokers: kind
+    .brokers()
+    .default([])
+    .describe('Bootstrap brokers, each `HOST:PORT`, or `HOST` for port 9092. Required when enabled.'),
   topic: kind.text().default('github.issues.codex.tasks').describe('Topic of structured Codex tasks.'),
   group_id: kind.text().default('facteur-codex-listener').describe('Consumer group.'),
   tls,
