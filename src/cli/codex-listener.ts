@@ -7,7 +7,11 @@ import { listenToCodex } from '../entry/kafka/codex-listen.ts';
 
 /** The Codex topic on standard output; all other output goes to stderr, so that the tasks can be piped. */
 export async function listenForCommandLine(io: CliIo, request: CodexListenRequest): Promise<void> {
-  const { config } = await readConfig(io, { path: request.configPath, require: [] });
+  const { config } = await readConfig(io, {
+    path: request.configPath,
+    require: [],
+    reads: (group) => group === 'codex_listener',
+  });
   await listenToCodex(request, {
     config: config.codexListener,
     print: request.print,

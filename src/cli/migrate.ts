@@ -41,7 +41,11 @@ function migrationLines(applied: readonly Applied[]): string {
 
 /** Applies the migrations that the database of the configuration lacks. */
 export async function applyMigrations(io: CliIo, configPath: string | undefined): Promise<readonly Applied[]> {
-  const { config } = await readConfig(io, { path: configPath, require: ['postgres'] });
+  const { config } = await readConfig(io, {
+    path: configPath,
+    require: ['postgres'],
+    reads: (group) => group === 'postgres',
+  });
   const db = openDatabase({
     dsn: config.postgres.dsn.reveal(),
     pid: io.pid,

@@ -8,6 +8,8 @@ interface ConfigRequest<R extends Requirement> {
   readonly path: string | undefined;
   /** The groups that must be whole. */
   readonly require: readonly R[];
+  /** The groups that the command reads; all by default. */
+  readonly reads?: LoadOptions['reads'];
   /** Called for each warning; default stderr. */
   readonly warn?: (warning: string) => void;
 }
@@ -20,9 +22,9 @@ interface ConfigRequest<R extends Requirement> {
  */
 export async function readConfig<R extends Requirement>(
   io: CliIo,
-  { path, require, warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`) }: ConfigRequest<R>,
+  { path, require, reads, warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`) }: ConfigRequest<R>,
 ): Promise<ConfigResult<R>> {
-  const result = await loadConfig<R>({ ...loadOptions(io, path), require });
+  const result = await loadConfig<R>({ ...loadOptions(io, path), require, reads });
   for (const warning of result.warnings) {
     warn(formatFault(warning));
   }

@@ -19,8 +19,13 @@ const LINT_AFTER_MS = 2_000;
 /** Starts the roles of `serve` as the configuration says. */
 export async function serve(io: CliIo, { configPath, only }: ServeRequest, build: BuildVersion): Promise<App> {
   const logger = loggerFor(io);
-  const { config } = await readConfig(io, { path: configPath, require: EVERYTHING, warn: warnIn(logger) });
   const roles = ROLES.filter((role) => only?.includes(role) ?? SERVE_ROLES.includes(role));
+  const { config } = await readConfig(io, {
+    path: configPath,
+    require: EVERYTHING,
+    reads: (group) => group !== 'codex_listener' && (group !== 'consumer' || roles.includes('kafka')),
+    warn: warnIn(logger),
+  });
   if (roles.includes('http') && config.discord.publicKey === undefined) {
     logger.warn({}, 'discord.public_key is not configured: /discord/interactions answers 503');
   }
@@ -54,7 +59,12 @@ export async function consume(
   if (!(await isConsumerEnabled(io, configPath, warn))) {
     return undefined;
   }
-  const { config } = await readConfig(io, { path: configPath, require: EVERYTHING, warn });
+  const { config } = await readConfig(io, {
+    path: configPath,
+    require: EVERYTHING,
+    reads: (group) => group !== 'codex_listener',
+    warn,
+  });
   return startOnTerminal(io, config, build, CONSUME_ROLES);
 }
 

@@ -290,6 +290,36 @@ describe('what each command requires', () => {
     expectTypeOf(config.redis).toEqualTypeOf<Config['redis'] | undefined>();
   });
 
+  test('what is wrong in a group that the command does not read only warns', async () => {
+    const yaml = 'codex_listener: { enabled: true, brokers: [a:1], sasl: { enabled: true } }\nredis: { url: unused }';
+    const source = {
+      path: 'facteur.yaml',
+      env: { FACTEUR_POSTGRES_DSN: 'postgres://h/db' },
+      readFile: async () => yaml,
+    };
+    const { config, warnings } = await loadConfig({
+      ...source,
+      require: ['postgres'],
+      reads: (group) => group === 'postgres',
+    });
+    expect(config.codexListener.enabled).toBe(false);
+    expect(config).not.toHaveProperty('redis');
+    expect(warnings.map(({ key }) => key)).toEqual([
+      'codex_listener.sasl.username',
+      'codex_listener.sasl.password',
+      'redis.url',
+    ]);
+    const reading = loadConfig({ ...source, require: [], reads: (group) => group === 'codex_listener' });
+    await expect(reading).rejects.toMatchObject({
+      faults: [{ key: 'codex_listener.sasl.username' }, { key: 'codex_listener.sasl.password' }],
+      warnings: [{ key: 'redis.url' }],
+    });
+    const broken = { ...source, readFile: async () => 'redis: unused\npostgres: [a]', env: {} };
+    await expect(
+      loadConfig({ ...broken, require: ['postgres'], reads: (group) => group === 'postgres' }),
+    ).rejects.toMatchObject({ faults: [{ key: 'postgres' }], warnings: [{ key: 'redis' }] });
+  });
+
   test('everything is required unless less is said, and all of it is reported', async () => {
     const error = await loadConfig({ env: {}, readFile: nothingToRead }).catch((reason: unknown) => reason);
     expect((error as ConfigError).faults.map((fault) => fault.key)).toEqual([

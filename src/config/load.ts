@@ -29,6 +29,8 @@ interface ConfigSource {
 export interface LoadOptions<R extends Requirement = Requirement> extends ConfigSource {
   /** The groups that must be whole; all of them unless said otherwise. */
   readonly require?: readonly R[] | undefined;
+  /** The groups that the command reads, by the first part of their keys: what is wrong elsewhere only warns. All by default. */
+  readonly reads?: ((group: string) => boolean) | undefined;
   /** For `config check`: treats warnings of the start-up, such as unknown keys, as errors. */
   readonly strict?: boolean | undefined;
 }
@@ -54,17 +56,11 @@ export async function loadConfig<R extends Requirement = Requirement>(
   const { env, strict = false } = options;
   const written = await readWritten(options);
   const { tree, findings, keys } = written;
-  const { values, faults } = validate(tree, findings);
-  const doubtful = doubts(written);
   const required: readonly Requirement[] = options.require ?? EVERYTHING;
-  const all = [
-    ...findings.faults,
-    ...faults,
-    ...ruleFaults(tree, findings, required),
-    ...proxyFaults(env),
-    ...(strict ? doubtful : []),
-  ];
-  const warnings = warningsOf(written, strict ? [] : doubtful, env);
+  const { values, faults, unread } = validateRead(written, required, options.reads);
+  const doubtful = doubts(written);
+  const all = [...faults, ...proxyFaults(env), ...(strict ? doubtful : [])];
+  const warnings = warningsOf(written, [...unread, ...(strict ? [] : doubtful)], env);
   if (values === undefined || all.length > 0) {
     throw new ConfigError(inOrder(all), { warnings: [...warnings, ...unreadFile(options, all)] });
   }
@@ -75,6 +71,27 @@ export async function loadConfig<R extends Requirement = Requirement>(
     sources: Object.fromEntries([...findings.places].filter(([path]) => keys.some((info) => info.key === path))),
     shown: Object.fromEntries(keys.map((info) => [info.key, showValue(info, valueAt(tree, info.key))])),
   };
+}
+
+/**
+ * The values, without the groups that have a fault and that nobody reads. A Go service that did not read them started,
+ * and its pods have variables such as a DSN that is only there to be there, or a login without its password.
+ */
+function validateRead(
+  { tree, findings }: Written,
+  required: readonly Requirement[],
+  reads: LoadOptions['reads'] = () => true,
+): ReturnType<typeof validate> & { readonly unread: readonly Fault[] } {
+  const first = validate(tree, findings);
+  const found = [...findings.faults, ...first.faults, ...ruleFaults(tree, findings, required)];
+  const groupOf = ({ key }: Fault): string => /^[^.[]*/.exec(key)?.[0] ?? '';
+  const counts = (fault: Fault): boolean => fault.key === '' || reads(groupOf(fault));
+  const unread = found.filter((fault) => !counts(fault));
+  for (const fault of unread) {
+    delete tree[groupOf(fault)];
+  }
+  const { values } = unread.length === 0 ? first : validate(tree, findings);
+  return { values, faults: found.filter(counts), unread };
 }
 
 /**

@@ -96,31 +96,6 @@ test.each([
   expect(stderr).toContain(said);
 });
 
-describe('what the Go service took', () => {
-  test.each([
-    [['serve', '--config', 'FILE', '--prefork']],
-    [['serve', '--prefork=false', '--config=FILE']],
-    [['--config', 'FILE', 'serve', '--prefork=true']],
-    [['--config=FILE', 'migrate']],
-    [['--config', 'FILE', 'codex-listen']],
-  ])('%j reads the file', async (args) => {
-    const file = join(folder.path, 'none.yaml');
-    expect(await facteur(args.map((arg) => arg.replace('FILE', file)))).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(`${file}: cannot read the file: no such file`),
-    });
-  });
-
-  test('the help does not name --prefork, which does nothing', async () => {
-    expect((await facteur(['serve', '--help'])).stdout).not.toContain('prefork');
-  });
-
-  test('--config before a command that the Go service did not have stays wrong usage', async () => {
-    expect(await facteur(['--config', 'x', 'runs', 'list'])).toMatchObject({ code: 2, stdout: '' });
-    expect(await facteur(['--config'])).toMatchObject({ code: 2, stdout: '' });
-  });
-});
-
 describe('serve', () => {
   test('without a configuration: 1, with everything that is missing at once', async () => {
     const { code, stderr } = await facteur(['serve'], {});

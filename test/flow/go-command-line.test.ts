@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CliIo } from '../../src/cli/io.ts';
+import { commandsFor } from '../../src/cli/wiring.ts';
+import { runCommandLine, type CliRun } from '../support/cli.ts';
+import { TEST_ENV } from '../support/facteur.ts';
+import { temporaryFolder } from '../support/facteur-process.ts';
+
+// Command lines and variables of pods that ran the Go service.
+
+let folder: ReturnType<typeof temporaryFolder>;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => folder.remove());
+
+async function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> {
+  const commands = await commandsFor(args, { version: '1.2.3', commit: 'abcdef0' });
+  return runCommandLine(args, commands, { env, homeDir: folder.path });
+}
+
+test.each([
+  [['serve', '--config', 'FILE', '--prefork']],
+  [['serve', '--prefork=false', '--config=FILE']],
+  [['--config', 'FILE', 'serve', '--prefork=true']],
+  [['--config=FILE', 'migrate']],
+  [['--config', 'FILE', 'codex-listen']],
+])('%j reads the file', async (args) => {
+  const file = join(folder.path, 'none.yaml');
+  expect(await facteur(args.map((arg) => arg.replace('FILE', file)))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`${file}: cannot read the file: no such file`),
+  });
+});
+
+test('values that only have to be there, for a command that does not read them', async () => {
+  const dummies = {
+    FACTEUR_DISCORD_BOT_TOKEN: 'unused',
+    FACTEUR_REDIS_URL: 'unused',
+    FACTEUR_SERVER_LISTEN_ADDRESS: 'unused',
+  };
+  const listener = {
+    FACTEUR_CODEX_LISTENER_ENABLED: 'true',
+    FACTEUR_CODEX_LISTENER_BROKERS: '127.0.0.1:1',
+    FACTEUR_CODEX_LISTENER_SASL_ENABLED: 'true',
+  };
+  const migrated = await facteur(['migrate'], { ...dummies, ...listener, FACTEUR_POSTGRES_DSN: 'pglite:memory' });
+  expect(migrated).toMatchObject({ code: 0, stdout: expect.stringContaining('migration 000001 applied') });
+  expect(migrated.stderr).toContain('warning: FACTEUR_REDIS_URL: redis.url must be');
+  const listening = await facteur(['codex-listen'], { ...dummies, ...listener, FACTEUR_POSTGRES_DSN: 'unused' });
+  expect(listening.code).toBe(1);
+  expect(listening.stderr).toContain('facteur: FACTEUR_CODEX_LISTENER_SASL_ENABLED: codex_listener.sasl.username');
+  // The login of the listener is missing, which `serve` does not need: it goes on to look for the cluster.
+  const served = await facteur(['serve'], { ...TEST_ENV, ...listener });
+  expect(served.stdout).toContain('codex_listener.sasl.password is required when enabled');
+  expect(served.stderr).toMatch(/^facteur: .*FACTEUR_KUBECONFIG/);
+});
+
+test('the help does not name --prefork, which does nothing', async () => {
+  expect((await facteur(['serve', '--help'])).stdout).not.toContain('prefork');
+});
+
+test('--config before a command that the Go service did not have stays wrong usage', async () => {
+  expect(await facteur(['--config', 'x', 'runs', 'list'])).toMatchObject({ code: 2, stdout: '' });
+  expect(await facteur(['--config'])).toMatchObject({ code: 2, stdout: '' });
+});
