@@ -120,3 +120,16 @@ test('a slash at the end of a path does not count', async () => {
     expect((await fetch(`${facteur.url}${path}`)).status).toBe(200);
   }
 });
+
+test('the paths of the Go service work in any case, as they did there', async () => {
+  const facteur = await startFacteur({ db });
+  const headers = { 'content-type': 'application/json' };
+  const event = await post(`${facteur.url}/Events/?a=B`, { headers, body: '{"command":"plan","interactionId":"d1"}' });
+  expect(event).toMatchObject({ status: 202, body: { deliveryId: 'd1' } });
+  const task = await post(`${facteur.url}/CODEX/Tasks`, { headers, body: '{}' });
+  expect(task).toMatchObject({ status: 400, body: { error: 'unsupported codex stage' } });
+  const statusOf = async (path: string): Promise<number> => (await fetch(`${facteur.url}${path}`)).status;
+  expect(await Promise.all(['/HealthZ', '/READYZ', '/EVENTS', '/eventsX', '/V1/runs'].map(statusOf))).toEqual([
+    200, 200, 405, 404, 404,
+  ]);
+});

@@ -80,7 +80,7 @@ describe('probes and root', () => {
 });
 
 describe('paths and methods', () => {
-  test.each(['/nowhere', '/events//', '//events', '/codex', '/healthz/x', '/EVENTS', '/v2'])(
+  test.each(['/nowhere', '/events//', '//events', '/codex', '/healthz/x', '/METRICS', '/v2'])(
     '%s is not found',
     async (path) => {
       expect(await request(path)).toMatchObject({ status: 404, body: { error: 'not found' } });

@@ -163,6 +163,7 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     // Proxies and people add slashes.
     routerOptions: { ignoreTrailingSlash: true },
+    rewriteUrl: ({ url = '/' }) => inLowerCase(url),
     requestTimeout: requestMs,
     keepAliveTimeout: keepAliveMs,
     http: { headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: checkMs },
@@ -192,6 +193,13 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
   addDraining(app, leaving);
   addFallbacks(app, deps);
   return app;
+}
+
+/** The paths of the Go service, which took them in any case. */
+const GO_PATHS = /^\/(?:events|codex\/tasks|healthz|readyz)(?=[/?]|$)/i;
+
+function inLowerCase(url: string): string {
+  return url.replace(GO_PATHS, (path) => path.toLowerCase());
 }
 
 /** Routes check what they read themselves, so that fastify need not load its validator. */
