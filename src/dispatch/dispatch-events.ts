@@ -46,6 +46,7 @@ export class DispatchEvents {
     try {
       return await inSpan(SPANS.command, belonging(command, commandAttributes(command)), async (span) => {
         const receipt = this.#accepted(span, command.door, await work(traced(command)));
+        span.setAttribute('facteur.correlation_id', receipt.correlationId);
         this.#processed.add(1, this.#label(command.name));
         this.#duration.record(performance.now() - startedAt, this.#label(command.name));
         return receipt;
@@ -58,13 +59,16 @@ export class DispatchEvents {
 
   /** Likewise a Codex task. */
   codexTask(delivery: CodexDelivery, work: (delivery: CodexDelivery) => Promise<RunReceipt>): Promise<RunReceipt> {
-    return inSpan(SPANS.codexTask, belonging(delivery, codexAttributes(delivery)), async (span) => {
+    const { task, deliveryId } = delivery;
+    const attributes = {
+      ...codexAttributes(delivery),
+      'facteur.codex.repository': task.repository,
+      'facteur.codex.issue_number': Number(task.issueNumber),
+      'facteur.codex.delivery_id': deliveryId,
+    };
+    return inSpan(SPANS.codexTask, belonging(delivery, attributes), async (span) => {
       const receipt = this.#accepted(span, delivery.door, await work(traced(delivery)));
-      span.setAttributes({
-        'facteur.codex.namespace': receipt.namespace,
-        'facteur.codex.workflow': receipt.workflowName,
-        'facteur.codex.duplicate': receipt.duplicate,
-      });
+      span.setAttributes(codexReceiptAttributes(receipt));
       return receipt;
     });
   }
@@ -107,8 +111,13 @@ export class DispatchEvents {
 }
 
 /** A request for a Codex task, by the name that the Go service's span has. */
-export function inCodexRequest<T>(delivery: CodexDelivery, work: () => Promise<T>): Promise<T> {
-  return inSpan(SPANS.codexRequest, { kind: SpanKind.SERVER, ...belonging(delivery, codexAttributes(delivery)) }, work);
+export function inCodexRequest(delivery: CodexDelivery, work: () => Promise<RunReceipt>): Promise<RunReceipt> {
+  const settings = { kind: SpanKind.SERVER, ...belonging(delivery, codexAttributes(delivery)) };
+  return inSpan(SPANS.codexRequest, settings, async (span) => {
+    const receipt = await work();
+    span.setAttributes(codexReceiptAttributes(receipt));
+    return receipt;
+  });
 }
 
 function belonging({ traceparent }: Pick<Command, 'traceparent'>, attributes: Attributes): SpanSettings {
@@ -130,13 +139,21 @@ function commandAttributes({ name, door, deliveryId, principal, traceId }: Comma
   };
 }
 
-/** What the Go service's spans say of a task, by the names that they use. */
+/** What the Go service's spans say of a task: that of the request by these names, that of the run by longer ones. */
 function codexAttributes({ task, deliveryId }: CodexDelivery): Attributes {
   return {
     'codex.stage': IMPLEMENTATION,
     'codex.repository': task.repository,
     'codex.issue_number': Number(task.issueNumber),
     'codex.delivery_id': deliveryId,
+  };
+}
+
+function codexReceiptAttributes({ namespace, workflowName, duplicate }: RunReceipt): Attributes {
+  return {
+    'facteur.codex.namespace': namespace,
+    'facteur.codex.workflow': workflowName,
+    'facteur.codex.duplicate': duplicate,
   };
 }
 

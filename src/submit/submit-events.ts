@@ -51,7 +51,11 @@ export class SubmitEvents {
         // Here, since the follower may be the first to write it down.
         this.#latency.record(Math.max(0, this.#clock.now().getTime() - run.acceptedAt.getTime()) / 1000);
       }
-      span.setAttributes({ 'facteur.workflow_name': outcome.workflowName, 'facteur.state': outcome.state });
+      span.setAttributes({
+        'facteur.workflow_name': outcome.workflowName,
+        'facteur.workflow_namespace': run.plan.namespace,
+        'facteur.state': outcome.state,
+      });
       if (outcome.reason !== '' && aim === 'create') {
         span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(outcome.reason) });
       }

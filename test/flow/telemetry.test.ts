@@ -62,9 +62,18 @@ describe('one trace a run', () => {
       'facteur.door': 'http',
       'facteur.delivery_id': 'd1',
       'facteur.workflow_name': name,
+      'facteur.correlation_id': name,
     });
     expect(receiver.spansOf('facteur.bridge.dispatch')).toMatchObject([
-      { kind: 3, status: 0, attributes: { 'facteur.command': 'plan', 'facteur.state': 'submitted' } },
+      {
+        kind: 3,
+        status: 0,
+        attributes: {
+          'facteur.command': 'plan',
+          'facteur.state': 'submitted',
+          'facteur.workflow_namespace': 'argo-workflows',
+        },
+      },
     ]);
     expect(receiver.spansOf('facteur.follow.move').at(-1)?.attributes).toMatchObject({ 'facteur.state': 'succeeded' });
     const [workflow] = [...cluster.store.all('workflows')].map(({ json }) => JSON.parse(json));
@@ -88,11 +97,20 @@ describe('one trace a run', () => {
       'codex.issue_number': 7,
       'codex.delivery_id': 'd1',
     };
-    expect(receiver.spansOf('facteur.server.codex_tasks')).toMatchObject([{ kind: 2, attributes: codex }]);
-    expect(implement?.attributes).toMatchObject({
-      ...codex,
+    const submitted = {
+      'facteur.codex.namespace': answer.body.namespace,
       'facteur.codex.workflow': answer.body.workflowName,
       'facteur.codex.duplicate': false,
+    };
+    expect(receiver.spansOf('facteur.server.codex_tasks')).toMatchObject([
+      { kind: 2, attributes: { ...codex, ...submitted } },
+    ]);
+    expect(implement?.attributes).toMatchObject({
+      ...codex,
+      ...submitted,
+      'facteur.codex.repository': 'acme/rocket',
+      'facteur.codex.issue_number': 7,
+      'facteur.codex.delivery_id': 'd1',
     });
     expect((await runOf(db, 'd1')).traceparent).toBe(`00-${implement?.traceId}-${implement?.spanId}-01`);
     expect(receiver.spansOf('facteur.bridge.dispatch')[0]?.traceId).toBe(implement?.traceId);
