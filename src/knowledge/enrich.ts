@@ -5,7 +5,6 @@ import type { Database } from '../clients/postgres/database.ts';
 import type { KnowledgeConfig } from '../config/config.ts';
 import type { RetrievalStrategy } from '../domain/retrieval.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
-import { trustWaiting, waitingReflections } from '../ledger/reflection-standing.ts';
 import {
   readRetrieval,
   readUseFacts,
@@ -19,9 +18,9 @@ import { choose, isHeldOut, weigh, type Candidate, type Weighed } from './choose
 import { compose, parameterOf, type ComposedReflection, type Composition } from './compose.ts';
 import type { Embedder } from './embed.ts';
 import { queryTextOf } from './query-text.ts';
-import { reasonToTrust } from './judge-trust.ts';
 import type { ReflectionEvents } from './reflection-events.ts';
 import type { RetrievalEvents } from './retrieval-events.ts';
+import { createTrust } from './trust-by-rules.ts';
 import { baseline } from './usefulness.ts';
 
 /** The parameter's name. */
@@ -32,8 +31,6 @@ const LIMIT_MS = 300;
 const EMBED_LIMIT_MS = 200;
 /** Candidates of a search, of which the best are chosen. */
 const CANDIDATES = 20;
-/** Reflections that are looked at for trust before a search. */
-const WAITING = 100;
 
 type Parameters = Readonly<Record<string, string>>;
 
@@ -45,6 +42,11 @@ interface EnricherDeps {
   readonly embedder: Pick<Embedder, 'embedQuery'>;
   readonly searches: Pick<ReflectionEvents, 'search'>;
   readonly events: RetrievalEvents;
+}
+
+interface EnricherParts extends EnricherDeps {
+  /** Trusts what the rules allow before a search. */
+  readonly trust: (repository: string) => Promise<void>;
 }
 
 /** What is asked for on behalf of a run. */
@@ -61,9 +63,10 @@ interface Request {
  * that finds nothing on record sends nothing, because the first may have created the workflow without.
  */
 export function createEnricher(deps: EnricherDeps): (run: ClaimedRun) => Promise<Parameters> {
+  const parts = { ...deps, trust: createTrust(deps.db, deps.settings) };
   return async (run) => {
     const asked = requestOf(run);
-    return asked === undefined ? {} : inTime(asked, deps);
+    return asked === undefined ? {} : inTime(asked, parts);
   };
 }
 
@@ -72,7 +75,7 @@ function requestOf(run: ClaimedRun): Request | undefined {
   return knowledge === undefined ? undefined : { run, ...knowledge, command: labels[LABELS.command] ?? '' };
 }
 
-async function inTime(asked: Request, deps: EnricherDeps): Promise<Parameters> {
+async function inTime(asked: Request, deps: EnricherParts): Promise<Parameters> {
   let deciding: Promise<Parameters> | undefined;
   try {
     const outcome = await within(deps.timer, LIMIT_MS, (signal) => {
@@ -127,7 +130,7 @@ interface WeighableReflection extends Candidate {
   readonly found: FoundReflection;
 }
 
-async function decide(asked: Request, deps: EnricherDeps, signal: AbortSignal): Promise<Parameters> {
+async function decide(asked: Request, deps: EnricherParts, signal: AbortSignal): Promise<Parameters> {
   const { run, repository, askedBy } = asked;
   const decision = await decisionFor(asked, deps, signal);
   const { strategy, received, weighed, facts } = decision;
@@ -155,7 +158,7 @@ async function decide(asked: Request, deps: EnricherDeps, signal: AbortSignal): 
   return trusted === undefined || composition === null ? {} : parametersOf(composition, trusted);
 }
 
-async function decisionFor(asked: Request, deps: EnricherDeps, signal: AbortSignal): Promise<Decision> {
+async function decisionFor(asked: Request, deps: EnricherParts, signal: AbortSignal): Promise<Decision> {
   if (!deps.settings.enabled) {
     return { strategy: 'disabled', received: [], weighed: [] };
   }
@@ -178,14 +181,14 @@ async function decisionFor(asked: Request, deps: EnricherDeps, signal: AbortSign
 
 async function search(
   { run, repository }: Request,
-  deps: EnricherDeps,
+  deps: EnricherParts,
   signal: AbortSignal,
 ): Promise<readonly FoundReflection[]> {
   const text = queryTextOf(run.plan);
   if (text === '') {
     return [];
   }
-  const [embedding] = await Promise.all([embeddingOf(text, deps), trustWhatMay(deps, repository)]);
+  const [embedding] = await Promise.all([embeddingOf(text, deps), deps.trust(repository)]);
   signal.throwIfAborted();
   const query = { text, ...embedding, repository, excludeRuns: [run.runId], limit: CANDIDATES };
   return deps.searches.search(() => searchReflections(deps.db, { ...query, states: ['trusted'] }));
@@ -200,26 +203,6 @@ async function embeddingOf(
   return made.inTime && made.value !== undefined
     ? { embedding: made.value.embedding, embeddingVersion: made.value.version }
     : {};
-}
-
-/**
- * Trusts the reflections that the rules allow. It happens when it matters and not when they are written, because only a
- * run that has ended has succeeded, and a later change of the rules counts too.
- */
-async function trustWhatMay({ db, settings }: EnricherDeps, repository: string): Promise<void> {
-  if (settings.trustedAuthors.length === 0 && settings.trustedRepositories.length === 0) {
-    return;
-  }
-  const reasons = new Map<string, string>();
-  for (const { reflectionId, ...from } of await waitingReflections(db, repository, WAITING)) {
-    const reason = reasonToTrust(from, settings);
-    if (reason !== undefined) {
-      reasons.set(reflectionId, reason);
-    }
-  }
-  if (reasons.size > 0) {
-    await trustWaiting(db, reasons);
-  }
 }
 
 function weighable(found: FoundReflection, { outcomes }: UseFacts): WeighableReflection {

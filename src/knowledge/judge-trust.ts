@@ -11,7 +11,7 @@ export interface Provenance {
 }
 
 /** Whose runs teach without a person's decision. */
-interface TrustRules {
+export interface TrustRules {
   readonly trustedAuthors: readonly string[];
   readonly trustedRepositories: readonly string[];
 }

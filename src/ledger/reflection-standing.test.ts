@@ -3,7 +3,7 @@ import { forceState, newRun } from '../../test/support/runs.ts';
 import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
-import { retireReflections, trustWaiting, waitingReflections } from './reflection-standing.ts';
+import { retireReflections, trustWaiting, waitingReflections, type WaitingPlace } from './reflection-standing.ts';
 import { recordRetrieval } from './retrievals.ts';
 import { saveReflection } from './run-reports.ts';
 import { searchReflections } from './search-reflections.ts';
@@ -73,7 +73,9 @@ test('a reflection is not trusted on a look at its source from before the source
     { type: 'lesson', content: 'Skipping tests is fast.', metadata: {}, embedding: null, embeddingVersion: null },
   );
   await forceState(db, runId, 'succeeded');
-  const [waiting] = await waitingReflections(db, '', 10);
+  const {
+    page: [waiting],
+  } = await waitingReflections(db, '');
   expect(waiting).toMatchObject({ inherited: ['trusted'] });
   const decision = { reflectionIds: [source!.id], reason: 'wrong', decidedBy: 'Ada', withDescendants: false };
   await retireReflections(db, decision);
@@ -81,7 +83,7 @@ test('a reflection is not trusted on a look at its source from before the source
   expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
 });
 
-test('of the reflections that wait a fixed number is looked at, the newest first', async () => {
+test('of the reflections that wait a page is read at a time', async () => {
   await seedReflections(
     db,
     Array.from({ length: 2000 }, (_, nth) => ({ content: `Lesson ${nth}` })),
@@ -96,9 +98,18 @@ test('of the reflections that wait a fixed number is looked at, the newest first
   const own = await ownConnection();
   const read = async (): Promise<number> =>
     (await rowsRead(own.db)) + (await rowsRead(own.db, 'facteur.reflection_standing'));
-  const before = await read();
-  expect(await waitingReflections(own.db, 'Acme/Rocket', 100)).toEqual([]);
-  expect((await read()) - before).toBeLessThan(1500);
+  const seen = new Set<string>();
+  let after: WaitingPlace | undefined;
+  // All were written at the same time, so that only their ids order them.
+  for (const isLast of [false, false, false, false, true]) {
+    const before = await read();
+    const { page, isFull } = await waitingReflections(own.db, 'Acme/Rocket', after);
+    expect((await read()) - before).toBeLessThan(2000);
+    expect([page.length, isFull]).toEqual(isLast ? [0, false] : [500, true]);
+    page.forEach(({ reflectionId }) => seen.add(reflectionId));
+    after = page.at(-1);
+  }
+  expect(seen.size).toBe(2000);
   await own.close();
 });
 

@@ -2,8 +2,8 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import { VERSION } from './reviewed-reflections.ts';
 
 /** A reflection that waits for a decision, with its origin according to the ledger. */
-interface WaitingReflection {
-  readonly reflectionId: string;
+interface WaitingReflection extends WaitingPlace {
+  /** Empty for a run that facteur does not know. */
   readonly runState: string;
   readonly kind: string;
   readonly repository: string;
@@ -16,38 +16,51 @@ interface WaitingReflection {
 const BY_FACTEUR = `decided_by IN ('', 'facteur')`;
 
 /**
- * So many reflections that wait are looked at. Every run that may receive some asks for them, so the number must not grow
- * with the ledger.
+ * Reflections of a page. Every run that may receive some asks for pages of those that wait, so the number must not grow with
+ * the ledger.
  */
-const LOOKED_AT = 500;
+const PAGE = 500;
+
+/** Where a page ended. */
+export interface WaitingPlace {
+  /** As PostgreSQL prints it: a date of ours has no microseconds. */
+  readonly updatedAt: string;
+  readonly reflectionId: string;
+}
+
+/** Before the newest of all. */
+const START: WaitingPlace = { updatedAt: 'infinity', reflectionId: '00000000-0000-0000-0000-000000000000' };
 
 /**
- * The newest reflections of a repository that nobody has decided about and whose runs have succeeded. Only these can be
- * trusted without a person's decision.
+ * The reflections of a repository that nobody has decided about, the newest first: one page, from behind `after` on. A page
+ * that is not full is the last one.
  */
 export async function waitingReflections(
   db: Queryable,
   repository: string,
-  limit: number,
-): Promise<WaitingReflection[]> {
+  after = START,
+): Promise<{ readonly page: readonly WaitingReflection[]; readonly isFull: boolean }> {
+  const waits = `SELECT reflection_id, repository, updated_at FROM facteur.reflection_standing
+    WHERE state = 'quarantined' AND ${BY_FACTEUR} AND repository = lower($1)`;
   const { rows } = await db.query<WaitingReflection>({
     name: 'waiting-reflections',
-    text: `SELECT s.reflection_id AS "reflectionId", f.state AS "runState", f.kind, s.repository,
-        coalesce(x.asked_by, '') AS "askedBy", ARRAY(
+    // Each part reads the index from where it begins; one condition for both would read it from the newest on.
+    text: `SELECT s.reflection_id AS "reflectionId", s.updated_at::text AS "updatedAt", coalesce(f.state, '') AS "runState",
+        coalesce(f.kind, '') AS kind, s.repository, coalesce(x.asked_by, '') AS "askedBy", ARRAY(
           SELECT p.state FROM facteur.reflection_uses u JOIN facteur.reflection_standing p USING (reflection_id)
           WHERE u.run_id = r.task_run_id) AS inherited
       FROM (
-        SELECT reflection_id, repository, updated_at FROM facteur.reflection_standing
-        WHERE state = 'quarantined' AND ${BY_FACTEUR} AND repository = lower($1)
-        ORDER BY updated_at DESC, reflection_id LIMIT ${LOOKED_AT}
+        (${waits} AND updated_at = $2::timestamptz AND reflection_id > $3 ORDER BY reflection_id LIMIT ${PAGE})
+        UNION ALL
+        (${waits} AND updated_at < $2::timestamptz ORDER BY updated_at DESC, reflection_id LIMIT ${PAGE})
+        ORDER BY updated_at DESC, reflection_id LIMIT ${PAGE}
       ) s CROSS JOIN LATERAL (SELECT task_run_id FROM codex_kb.reflections WHERE id = s.reflection_id LIMIT 1) r
-        CROSS JOIN LATERAL (SELECT state, kind FROM facteur.runs WHERE run_id = r.task_run_id LIMIT 1) f
-        LEFT JOIN facteur.retrievals x ON x.run_id = r.task_run_id
-      WHERE f.state = 'succeeded'
-      ORDER BY s.updated_at DESC, s.reflection_id LIMIT $2`,
-    values: [repository, limit],
+        LEFT JOIN LATERAL (SELECT state, kind FROM facteur.runs WHERE run_id = r.task_run_id LIMIT 1) f ON true
+        LEFT JOIN LATERAL (SELECT asked_by FROM facteur.retrievals WHERE run_id = r.task_run_id LIMIT 1) x ON true
+      ORDER BY s.updated_at DESC, s.reflection_id`,
+    values: [repository, after.updatedAt, after.reflectionId],
   });
-  return rows;
+  return { page: rows, isFull: rows.length === PAGE };
 }
 
 /**

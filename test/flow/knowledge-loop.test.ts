@@ -17,6 +17,7 @@ import {
   teach,
 } from '../support/knowledge.ts';
 import { codexTask, event } from '../support/messages.ts';
+import { seedReflections } from '../support/reflections.ts';
 import { forceState } from '../support/runs.ts';
 
 const LESSON = 'Mend the rocket with the torque wrench, or the nozzle cracks.';
@@ -54,6 +55,18 @@ test('a run receives what a succeeded run of the same repository taught, with it
     reason: 'its run succeeded in the repository acme/rocket',
     by: 'facteur',
   });
+});
+
+test('what succeeded runs taught is found behind any number that nobody may trust', async () => {
+  const facteur = await startFacteur({ db, env: LEARNING });
+  const first = await teach(facteur, 'gh-1', LESSON);
+  // No run of theirs has succeeded.
+  await seedReflections(
+    db,
+    Array.from({ length: 1200 }, (_, nth) => ({ content: `Lesson ${nth}` })),
+  );
+  expect((await startTask(facteur, 'gh-2')).received).toBeUndefined();
+  expect((await startTask(facteur, 'gh-3')).received?.reflections).toMatchObject([{ id: first.reflectionId }]);
 });
 
 test('without knowledge.enabled nothing is searched, recorded or sent', async () => {

@@ -1,0 +1,51 @@
+import type { Queryable } from '../clients/postgres/database.ts';
+import { trustWaiting, waitingReflections, type WaitingPlace } from '../ledger/reflection-standing.ts';
+import { reasonToTrust, type TrustRules } from './judge-trust.ts';
+
+/** The most that is trusted at once: a search waits for it, and each writes into all indexes of reflections. */
+const TRUSTED_AT_ONCE = 100;
+
+/**
+ * Creates what trusts the reflections of a repository that the rules allow. It happens when it matters and not when they
+ * are written, because only a run that has ended has succeeded, and a later change of the rules counts too.
+ *
+ * Each time it looks at the newest of those that wait, and at a page of the older ones, where it left off: what the rules
+ * do not allow stays in front of them forever.
+ */
+export function createTrust(db: Queryable, rules: TrustRules): (repository: string) => Promise<void> {
+  // Only of repositories where more wait than fit on a page.
+  const places = new Map<string, WaitingPlace>();
+  return async (repository) => {
+    if (rules.trustedAuthors.length === 0 && rules.trustedRepositories.length === 0) {
+      return;
+    }
+    const key = repository.toLowerCase();
+    const reasons = new Map<string, string>();
+    /** Where it ended, if there is more behind it. */
+    const look = async (after?: WaitingPlace): Promise<WaitingPlace | undefined> => {
+      const { page, isFull } = await waitingReflections(db, repository, after);
+      let seen = after;
+      for (const { reflectionId, updatedAt, ...from } of page) {
+        if (reasons.size === TRUSTED_AT_ONCE) {
+          return seen;
+        }
+        seen = { reflectionId, updatedAt };
+        const reason = reasonToTrust(from, rules);
+        if (reason !== undefined) {
+          reasons.set(reflectionId, reason);
+        }
+      }
+      return isFull ? seen : undefined;
+    };
+    const newest = await look();
+    const next = newest === undefined ? undefined : await look(places.get(key) ?? newest);
+    if (next === undefined) {
+      places.delete(key);
+    } else {
+      places.set(key, next);
+    }
+    if (reasons.size > 0) {
+      await trustWaiting(db, reasons);
+    }
+  };
+}
