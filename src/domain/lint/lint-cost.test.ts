@@ -31,3 +31,23 @@ test('a long list of hidden parameters takes no long time', () => {
   lintTemplates([{ kind: 'WorkflowTemplate', metadata: { annotations }, spec }]);
   expect(performance.now() - startedAt).toBeLessThan(2000);
 });
+
+const ENV = [
+  { name: 'STAGE', value: '{{workflow.parameters.stage}}' },
+  { name: 'TEXT', value: '{{workflow.parameters.a}}' },
+];
+
+test.each([
+  ['harmless', 'eval $STAGE\n'],
+  ['doubtful', 'echo $TEXT\n'],
+])('a dangerous use of text is found behind any number of %s ones', (_, before) => {
+  const command = ['sh', '-c', `${before.repeat(1000)}eval "\${TEXT}"`];
+  const parameters = [{ name: 'a' }, { name: 'stage', value: 'test', enum: ['test', 'live'] }];
+  const spec = {
+    entrypoint: 'main',
+    arguments: { parameters },
+    templates: [{ name: 'main', container: { command, env: ENV } }],
+  };
+  const found = lintTemplates([{ kind: 'WorkflowTemplate', metadata: { name: 'a' }, spec }]);
+  expect(found).toContainEqual(expect.objectContaining({ rule: 'shell-eval', level: 'warning', text: '${TEXT}' }));
+});

@@ -17,7 +17,7 @@ const WORD = /[\w./:+,%@~-]+/y;
 const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_]\w*)/y;
 /** Enough for one of them to be a user's. */
 const MAX_ORIGINS = 20;
-/** Of one script. Whoever mends these is shown the others. */
+/** Of one script. Once these are mended, the others are shown. */
 const MAX_FAULTS = 200;
 /** Of a longer command only the beginning is known. */
 const MAX_COMMAND = 300;
@@ -29,7 +29,7 @@ const INTERPRETERS =
 /**
  * Uses of variables that a shell takes apart or evaluates: outside quotes, in `eval`, and in the code for another
  * interpreter. Variables that are assigned from such a variable count too. Reads the text once; whoever wants to deceive
- * it can.
+ * it can. The same fault counts once.
  *
  * @param tainted the variables that contain user text
  */
@@ -43,6 +43,8 @@ class ShellReader {
   /** For each variable with user text, where it came from. */
   readonly #origins: Map<string, readonly string[]>;
   readonly #faults: ShellFault[] = [];
+  /** Rules and texts of the faults, by where their user text came from. */
+  readonly #known = new Map<readonly string[], Set<string>>();
   readonly #states: State[] = [];
   #at = 0;
   /** The words of the present command so far, as far as they matter. */
@@ -227,14 +229,26 @@ class ShellReader {
     this.#assign(origins);
     const rule = this.#ruleFor(written);
     if (rule !== undefined) {
-      this.#faults.push({ rule, text: inBraces === undefined ? written : `\${${inBraces}}`, offset, origins });
+      this.#add({ rule, text: inBraces === undefined ? written : `\${${inBraces}}`, offset, origins });
+    }
+  }
+
+  #add(fault: ShellFault): void {
+    const known = this.#known.get(fault.origins) ?? new Set();
+    const key = `${fault.rule} ${fault.text}`;
+    if (!known.has(key)) {
+      this.#known.set(fault.origins, known.add(key));
+      this.#faults.push(fault);
     }
   }
 
   #assign(origins: readonly string[]): void {
     if (this.#assigned !== undefined) {
       const known = this.#origins.get(this.#assigned) ?? [];
-      this.#origins.set(this.#assigned, [...new Set([...known, ...origins])].slice(0, MAX_ORIGINS));
+      const more = origins.filter((name) => !known.includes(name)).slice(0, MAX_ORIGINS - known.length);
+      if (more.length > 0) {
+        this.#origins.set(this.#assigned, [...known, ...more]);
+      }
     }
   }
 
