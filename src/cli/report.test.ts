@@ -2,12 +2,13 @@ import { expect, test, vi } from 'vitest';
 import { runCommandLine } from '../../test/support/cli.ts';
 import { serveHttp } from '../../test/support/serve-http.ts';
 import { systemClock } from '../base/clock.ts';
+import { apiClient } from '../clients/facteur/client.ts';
 import { reportCommand } from './report.ts';
 import { sendCommand } from './send.ts';
 
 const TOKEN = ['', Buffer.from('{"sub":"a-run"}').toString('base64url'), ''].join('.');
 
-test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/'])('facteur may be at %j', async (path) => {
+test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/', '//behind'])('facteur may be at %j', async (path) => {
   const asked: (string | undefined)[] = [];
   await using server = await serveHttp(({ url }, response) => {
     asked.push(url);
@@ -21,8 +22,10 @@ test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/'])('facteur may be at %
   ];
   await runCommandLine(['report', 'event', 'tests.passed'], commands, { env });
   await runCommandLine(['send', 'event', '-', '--url', env.FACTEUR_URL], commands, { env });
+  const settings = { server: new URL(env.FACTEUR_URL), token: undefined, fetch, signal: new AbortController().signal };
+  await apiClient(settings)('listRuns', { query: {} });
   const at = path.replace(/\/$/, '');
-  expect(asked).toEqual([`${at}/v1/runs/a-run/events`, `${at}/events`]);
+  expect(asked).toEqual([`${at}/v1/runs/a-run/events`, `${at}/events`, `${at}/v1/runs`]);
 });
 
 test('a report that gets no answer is sent again', async () => {

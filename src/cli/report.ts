@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { backoffMs } from '../base/backoff.ts';
 import { FacteurError, fetchProblem } from '../base/errors.ts';
 import type { Timer } from '../base/timer.ts';
+import { urlBelow } from '../base/url-below.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 import { printable } from './table.ts';
@@ -198,10 +199,11 @@ async function sendReport(
     io.stderr.write('facteur: FACTEUR_URL or FACTEUR_TOKEN is not set; nothing was reported\n');
     return;
   }
-  const where = URL.parse(`${url.replace(/(?<!\/)\/+$/, '')}/v1/runs/${runOf(token)}${path}`);
-  if (where === null) {
+  const facteur = URL.parse(url);
+  if (facteur === null) {
     throw new UsageError('FACTEUR_URL is not a URL');
   }
+  const where = urlBelow(facteur, `/v1/runs/${runOf(token)}${path}`);
   const headers = {
     authorization: `Bearer ${token}`,
     'content-type': 'application/json',

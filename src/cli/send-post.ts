@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { FacteurError, fetchProblem } from '../base/errors.ts';
+import { urlBelow } from '../base/url-below.ts';
 import type { CliIo } from './io.ts';
 
 export interface PostAnswer {
@@ -34,7 +35,7 @@ interface Delivery {
 
 /** One request to a running facteur. @throws FacteurError `cli.unreachable` */
 export async function post(io: CliIo, facteur: URL, { path, body, headers }: Delivery): Promise<PostAnswer> {
-  const url = new URL(facteur.pathname.replace(/(?<!\/)\/+$/, '') + path, facteur);
+  const url = urlBelow(facteur, path);
   try {
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await io.fetch(url, { method: 'POST', body, headers, signal });

@@ -1,5 +1,6 @@
 import { FacteurError, fetchProblem } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
+import { urlBelow } from '../../base/url-below.ts';
 import { OPERATIONS, type Operations, type Problem } from './operations.ts';
 
 interface ApiClientSettings {
@@ -67,7 +68,7 @@ function urlOf(
   { params = {}, query = {} }: Record<'params' | 'query', AnyRequest['query']>,
 ): URL {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(params[name] ?? ''));
-  const url = new URL(server.pathname.replace(/\/$/, '') + filled, server);
+  const url = urlBelow(server, filled);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) {
       url.searchParams.set(name, value);
