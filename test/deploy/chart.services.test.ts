@@ -187,15 +187,30 @@ test('no ports mean none, and not all of them', () => {
 });
 
 test.each([
+  ['no consumer, and no topic for it', 'consumer.topic=,consumer.groupId=,consumer.brokers[0]=kafka'],
+  ["Discord's port, where the Ingress is another", 'discordIngress.enabled=false,config.discord.listen_address=:9000'],
+  ['metrics beside the probes, where nothing scrapes them', 'config.server.metrics_address=null'],
+  ['an age in hours', 'maintain.olderThan=100000h'],
+  ['an age with a zero in front', 'maintain.olderThan=090d'],
+])('%s is taken', (_what, values) => {
+  expect(render(...values.split(','))).not.toEqual([]);
+});
+
+test.each([
   ['an unknown value', 'replica=2', /additional properties 'replica'|Additional property replica/i],
   ['a wrong type', 'replicas=two', /replicas/],
   ['a digest that is none', 'image.digest=latest', /digest/],
   ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
-  ['a broker without a port', 'consumer.brokers[0]=kafka', /brokers/],
-  ['a consumer without a topic', 'consumer.topic=', /topic/],
+  ['a broker without a port', 'consumer.enabled=true,consumer.brokers[0]=kafka', /brokers/],
+  ['a consumer without a topic', 'consumer.enabled=true,consumer.topic=', /topic/],
   ['a port that no Service leads to', 'config.server.intake_address=:9000', /intake_address/],
   ['an address that only the pod reaches', 'config.discord.listen_address=127.0.0.1:8082', /listen_address/],
   ['a door on the port of another', 'config.server.api_address=null', /api_address/],
+  [
+    'metrics on a port that is not scraped',
+    'serviceMonitor.enabled=true,config.server.metrics_address=null',
+    /metrics_address/,
+  ],
   ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
 ])('%s is refused', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
