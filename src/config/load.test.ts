@@ -100,6 +100,11 @@ describe('where values come from', () => {
     expect((await loadYaml(`knowledge: { holdout: ${text} }`)).config.knowledge.holdout).toBe(0.5);
   });
 
+  test.each(['31', '031', '+31', '0x1F', '0o37', '3.1e1'])('and so is the whole number %s', async (text) => {
+    expect((await loadYaml('', { FACTEUR_ARGO_MAX_ACTIVE: text })).config.argo.maxActive).toBe(31);
+    expect((await loadYaml(`argo: { max_active: ${text} }`)).config.argo.maxActive).toBe(31);
+  });
+
   test.each(['true', '1', 't', 'TRUE'])('the older name of a flag is understood, as %s', async (value) => {
     const env = { FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION: value };
     expect((await loadYaml('codex_implementation_orchestrator: { enabled: false }', env)).config.codex.enabled).toBe(

@@ -6,6 +6,9 @@ type Schema = z.core.$ZodType;
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
+/** A number of YAML's core schema. */
+const NUMBER = /^(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|0x[\dA-Fa-f]+|0o[0-7]+)$/;
+
 /**
  * Converts a text to the type of the schema: a boolean, a number, or itself. Text that cannot be converted stays
  * text, so the schema refuses it.
@@ -15,7 +18,7 @@ export function convert(schema: Schema, text: string): string | number | boolean
   if (schema instanceof z.ZodBoolean && (TRUE.has(trimmed) || FALSE.has(trimmed))) {
     return TRUE.has(trimmed);
   }
-  if (schema instanceof z.ZodNumber && /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(trimmed)) {
+  if (schema instanceof z.ZodNumber && NUMBER.test(trimmed)) {
     return Number(trimmed);
   }
   return text;
