@@ -164,6 +164,27 @@ test.each([
   expect(sessions.status().ok).toBe(true);
 });
 
+test('a replica counts as down until a connection leads to a primary, and is reported once', async () => {
+  const refuses = { set: "-READONLY You can't write against a read only replica.", info: '$10\r\nrole:slave' };
+  let connections = 0;
+  const { port } = await listen((socket) => {
+    connections += 1;
+    answerAsRedis(socket, connections < 4 ? { answers: refuses } : {});
+  });
+  const { sessions, lines } = open(port);
+  for (const known of [1, 2, 3]) {
+    await vi.waitFor(async () => {
+      await sessions.keepToken('i', new Secret('token'));
+      expect(connections).toBeGreaterThan(known);
+    });
+  }
+  await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
+  expect(lines.map((line) => JSON.parse(line).message)).toEqual([
+    'sessions are unavailable; continuing without them',
+    'sessions are available again',
+  ]);
+});
+
 test('connects on first use or when somebody asks how it is, and not before', async () => {
   const seen: string[] = [];
   const { port } = await listen((socket) => answerAsRedis(socket, { seen }));

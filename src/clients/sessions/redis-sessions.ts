@@ -35,6 +35,8 @@ export class RedisSessions implements Sessions {
   #redis: Promise<Redis> | undefined;
   #ok = false;
   #reported = false;
+  /** It refused a write. */
+  #isReplica = false;
   #closed = false;
 
   constructor({ address, clock, logger }: RedisSessionsDeps) {
@@ -104,7 +106,7 @@ export class RedisSessions implements Sessions {
       // A node that died leaves its connections open, and they would be used for a quarter of an hour.
       socketTimeout: COMMAND_TIMEOUT_MS,
       // Its name leads to the new primary by now.
-      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+      reconnectOnError: isReadOnly,
       maxRetriesPerRequest: 2,
       // SET and GETRANGE need no newer protocol, and every Redis and every proxy supports it.
       protocol: 2,
@@ -120,7 +122,11 @@ export class RedisSessions implements Sessions {
       this.#failed(error);
     });
     redis.on('ready', () => {
-      this.#worked();
+      if (this.#isReplica) {
+        void this.#attempt(assertPrimary);
+      } else {
+        this.#worked();
+      }
     });
     return redis;
   }
@@ -149,6 +155,7 @@ export class RedisSessions implements Sessions {
 
   #worked(): void {
     this.#ok = true;
+    this.#isReplica = false;
     if (this.#reported) {
       this.#reported = false;
       this.#logger.info({}, 'sessions are available again');
@@ -158,10 +165,22 @@ export class RedisSessions implements Sessions {
   /** Said once an outage, not once a command. */
   #failed(error: unknown): void {
     this.#ok = false;
+    this.#isReplica ||= error instanceof Error && isReadOnly(error);
     if (!this.#reported && !this.#closed) {
       this.#reported = true;
       this.#logger.warn({ error: errorMessage(error) }, 'sessions are unavailable; continuing without them');
     }
+  }
+}
+
+function isReadOnly({ message }: Error): boolean {
+  return message.startsWith('READONLY');
+}
+
+/** A new connection may lead to a replica again, before its name leads to the new primary. */
+async function assertPrimary(redis: Redis): Promise<void> {
+  if (/^role:slave/m.test(await redis.info('replication'))) {
+    throw new Error('Redis is a replica');
   }
 }
 
