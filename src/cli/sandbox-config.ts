@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseDocument, stringify, visit } from 'yaml';
 import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { TEAM_ROLE } from '../../sandbox/play/cast.ts';
+import { errorMessage, FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
+import { makeDirectory } from '../base/make-directory.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CliIo } from './io.ts';
@@ -82,12 +84,23 @@ export async function writeSandboxConfig(io: CliIo, parts: SandboxParts): Promis
   const file = join(parts.folder, 'facteur.yaml');
   const kubeconfig = join(parts.folder, 'kubeconfig.yaml');
   if (parts.data !== undefined) {
-    await mkdir(parts.data, { recursive: true });
+    await makeDataDirectory(parts.data);
   }
   await writeFile(file, stringify(sections(parts.own?.sections ?? { commands: LEARNING_COMMAND })));
   const env = { ...environment(parts, kubeconfig), FACTEUR_CONFIG_FILE: file };
   const readFile = async (path: string): Promise<string> => (await io.readFile(path)).toString('utf8');
   return { config: (await loadConfig({ env, readFile })).config, env, kubeconfig };
+}
+
+async function makeDataDirectory(path: string): Promise<void> {
+  try {
+    await makeDirectory(path);
+  } catch (error) {
+    throw new FacteurError('sandbox.data', `--data: cannot make the directory ${path}: ${errorMessage(error)}`, {
+      retryable: false,
+      cause: error,
+    });
+  }
 }
 
 function sections(own: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -178,6 +178,12 @@ describe('with a configuration of their own', () => {
     expect(stderr).not.toMatch(/^ +at /m);
   });
 
+  test('a directory for the data that cannot be made is named', async () => {
+    const { code, stderr } = await sandboxLine(['--exit', '--port', '0', '--data', '/dev/null/data']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^facteur: --data: cannot make the directory \/dev\/null\/data: .*\n$/);
+  });
+
   test.each([['--exit'], ['--interactive']])('%s: a port in use is told before anything starts', async (mode) => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());

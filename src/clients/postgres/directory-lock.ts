@@ -1,6 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import { errorMessage } from '../../base/errors.ts';
+import { makeDirectory } from '../../base/make-directory.ts';
 import { DatabaseError } from './database.ts';
 
 /** SQLite's code for a lock that is held by another connection. */
@@ -15,27 +17,29 @@ const SQLITE_BUSY = 5;
  * may belong to another process by now. The pid beside it is only for the message.
  *
  * @returns a function that releases the directory
- * @throws DatabaseError `postgres.failed` if another process, or this one, has it
+ * @throws DatabaseError `postgres.failed` if another process, or this one, has it, or if it cannot be used
  */
 export async function lockDirectory(directory: string, pid: number): Promise<() => void> {
-  await mkdir(directory, { recursive: true });
-  const { DatabaseSync } = await import('node:sqlite');
-  const file = new DatabaseSync(join(directory, 'facteur.lock'), { timeout: 0 });
+  let file: DatabaseSync | undefined;
   try {
+    await makeDirectory(directory);
+    const sqlite = await import('node:sqlite');
+    file = new sqlite.DatabaseSync(join(directory, 'facteur.lock'), { timeout: 0 });
     file.exec('BEGIN IMMEDIATE');
+    await writeFile(join(directory, 'facteur.pid'), `${pid}\n`);
   } catch (error) {
-    file.close();
+    file?.close();
     throw await refused(directory, error);
   }
-  await writeFile(join(directory, 'facteur.pid'), `${pid}\n`);
-  return () => file.close();
+  const held = file;
+  return () => held.close();
 }
 
 async function refused(directory: string, error: unknown): Promise<DatabaseError> {
   const busy = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
   const why = busy
     ? `${directory} is in use by process ${await holder(directory)}; stop it first`
-    : `cannot lock ${directory}: ${errorMessage(error)}`;
+    : `cannot use the directory ${directory} of postgres.dsn: ${errorMessage(error)}`;
   return new DatabaseError('postgres.failed', why, { retryable: false, cause: error });
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -64,9 +64,13 @@ test('a holder that is killed leaves the directory free', async () => {
   unlock();
 });
 
-test('a directory that cannot be made is refused with its reason', async () => {
+test('a directory that cannot be used is refused with its key and its reason', async () => {
   await writeFile(join(directory, 'file'), '');
-  await expect(lockDirectory(join(directory, 'file', 'below'), process.pid)).rejects.toThrow(/ENOTDIR/);
+  await mkdir(join(directory, 'facteur.lock'));
+  for (const unusable of [join(directory, 'file', 'below'), directory]) {
+    const refused = lockDirectory(unusable, process.pid);
+    await expect(refused).rejects.toThrow(`cannot use the directory ${unusable} of postgres.dsn: `);
+  }
 });
 
 test('statements wait for the one connection, also behind a long transaction', async () => {
