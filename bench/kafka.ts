@@ -93,7 +93,7 @@ await Promise.all([kafka.close(), direct.close()]);
 await database.close();
 
 async function rawReading(topic: string): Promise<number> {
-  const client = await openKafka({ config: plainBroker(), random: Math.random });
+  const client = await openKafka({ config: plainBroker(), group: 'consumer', random: Math.random });
   const meter = new Meter();
   const stop = new AbortController();
   const reading = client.consume({

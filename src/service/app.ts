@@ -116,7 +116,7 @@ export async function startApp(
     logger.info({ roles: [...roles] }, 'ready');
   };
   const ready = begin();
-  const consumed = ready.then(() => consumeKafka(doors, roles, life.signal));
+  const consumed = ready.then(() => consumeKafka(doors, life.signal));
   // Callers may wait for it, but need not.
   consumed.catch(() => undefined);
 

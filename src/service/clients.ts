@@ -2,6 +2,7 @@ import { errorMessage, FacteurError } from '../base/errors.ts';
 import { createArgoClient } from '../clients/argo/client.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { createDiscordClient, type DiscordClient } from '../clients/discord/client.ts';
+import type { KafkaClient } from '../clients/kafka/client.ts';
 import { openSessions } from '../clients/sessions/open-sessions.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { Config } from '../config/config.ts';
@@ -10,19 +11,22 @@ import type { AppContext } from './context.ts';
 import { openEmbedder } from './embedder.ts';
 import type { Role } from './roles.ts';
 
-/** The external systems except Postgres and Kafka. They connect on first use. */
+/** The external systems except Postgres. They connect on first use. */
 export interface Clients {
   /** Absent while the dispatcher is disabled, and without a cluster. */
   readonly argo: ArgoClient | undefined;
   readonly discord: DiscordClient;
   readonly sessions: Sessions;
   readonly embedder: Embedder;
+  /** Only in a process that reads Kafka, which closes it. */
+  readonly kafka: KafkaClient | undefined;
   close(): Promise<void>;
 }
 
-/** @throws FacteurError when the roles need a cluster and none can be found */
+/** @throws FacteurError when the roles need a cluster and none can be found, or Kafka's certificates cannot be read */
 export async function openClients(config: Config, context: AppContext, roles: ReadonlySet<Role>): Promise<Clients> {
   const argo = await openCluster(config, context, roles);
+  const kafka = await openConsumer(config, context, roles);
   const sessions = openSessions({ url: config.redis.url, clock: context.clock, logger: context.logger });
   const discord = createDiscordClient({
     apiBaseUrl: config.discord.apiBaseUrl,
@@ -37,6 +41,7 @@ export async function openClients(config: Config, context: AppContext, roles: Re
     discord,
     sessions,
     embedder: embeddings.embedder,
+    kafka,
     close: async () => {
       await Promise.all([argo?.close(), discord.close(), sessions.close(), embeddings.close()]);
     },
@@ -63,6 +68,23 @@ async function openCluster(
     logger.warn({ error: error.message }, 'no cluster, so /status and the Logs button are limited');
     return undefined;
   }
+}
+
+/** Loaded only if needed, since the client takes half a second to load. */
+async function openConsumer(
+  { consumer }: Config,
+  { logger, random }: AppContext,
+  roles: ReadonlySet<Role>,
+): Promise<KafkaClient | undefined> {
+  if (!roles.has('kafka')) {
+    return undefined;
+  }
+  if (!consumer.enabled) {
+    logger.warn({}, 'the consumer is disabled; set consumer.enabled to true to run it');
+    return undefined;
+  }
+  const { openKafka } = await import('../clients/kafka/open-kafka.ts');
+  return openKafka({ config: consumer, group: 'consumer', random });
 }
 
 /** Loads the credentials and opens a connection before the first run needs them, and reports problems early. */

@@ -19,7 +19,6 @@ import { ReflectionEvents } from '../knowledge/reflection-events.ts';
 import { keepDeadLetter } from '../ledger/unprocessed.ts';
 import type { Clients } from './clients.ts';
 import type { AppContext } from './context.ts';
-import type { Role } from './roles.ts';
 
 /** What the doors open onto. */
 export interface DoorParts {
@@ -136,21 +135,16 @@ function interactionsDoor(parts: DoorParts): InteractionsRoute {
   };
 }
 
-/** Reads Kafka until the signal; loaded only if needed, since the client takes half a second to load. */
+/** Reads Kafka, if this process is to, until the signal. */
 export async function consumeKafka(
-  { config, context, db, dispatch, events }: DoorParts,
-  roles: ReadonlySet<Role>,
+  { config: { consumer }, context, clients: { kafka }, db, dispatch, events }: DoorParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { logger, random } = context;
-  if (!roles.has('kafka')) {
-    return;
-  }
-  if (!config.consumer.enabled) {
-    logger.warn({}, 'the consumer is disabled; set consumer.enabled to true to run it');
+  if (!consumer.enabled || kafka === undefined) {
     return;
   }
   const { runConsumer } = await import('../entry/kafka/consumer.ts');
-  const recordEvents = createKafkaEvents(config.consumer.topic, events);
-  await runConsumer({ config: config.consumer, dispatch, db, logger, random, signal, events: recordEvents });
+  const recordEvents = createKafkaEvents(consumer.topic, events);
+  await runConsumer({ config: consumer, kafka, dispatch, db, logger, random, signal, events: recordEvents });
 }

@@ -149,6 +149,19 @@ describe('while it works', () => {
   });
 });
 
+test('certificates of Kafka that cannot be read are told before it is ready', async () => {
+  const env = {
+    FACTEUR_CONSUMER_ENABLED: 'true',
+    FACTEUR_CONSUMER_BROKERS: '127.0.0.1:1',
+    FACTEUR_CONSUMER_TOPIC: 'commands',
+    FACTEUR_CONSUMER_GROUP_ID: 'facteur',
+    FACTEUR_CONSUMER_TLS_ENABLED: 'true',
+    FACTEUR_CONSUMER_TLS_CA_FILE: '/nonexistent/ca.pem',
+  };
+  const started = startFacteur({ db, env, roles: ['kafka'] });
+  await expect(started).rejects.toThrow('cannot use consumer.tls.ca_file /nonexistent/ca.pem: ENOENT');
+});
+
 test('a process that only listens needs no cluster: others submit what it records', async () => {
   const nowhere = async () => {
     throw new FacteurError('argo.kubeconfig_missing', 'there is no kubeconfig', { retryable: false });

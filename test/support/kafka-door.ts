@@ -8,6 +8,7 @@ import type { Database, Queryable } from '../../src/clients/postgres/database.ts
 import type { Config, ConsumerConfig } from '../../src/config/config.ts';
 import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
 import { createDispatch, type Dispatch } from '../../src/dispatch/dispatch.ts';
+import { openKafka } from '../../src/clients/kafka/open-kafka.ts';
 import { runConsumer } from '../../src/entry/kafka/consumer.ts';
 import type { KafkaEvents } from '../../src/entry/kafka/kafka-events.ts';
 import { testConfig } from './facteur.ts';
@@ -45,8 +46,9 @@ export async function openKafkaDoor({ config, db, events, ...rest }: DoorOptions
   const stop = new AbortController();
   const logger = createLogger('debug', { write: (line) => log.push(line) });
   const dispatch = rest.dispatch ?? recordingDispatch(await testConfig({}, rest.yaml), db, logger);
+  const kafka = await openKafka({ config, group: 'consumer', random: Math.random });
   const done = runConsumer({
-    ...{ config, db, dispatch, logger, random: Math.random, signal: stop.signal },
+    ...{ config, kafka, db, dispatch, logger, random: Math.random, signal: stop.signal },
     events: { ...silentKafkaEvents, ...events },
   });
   // A consumer that fails before it is stopped fails the test that stops it.

@@ -21,6 +21,8 @@ export interface KafkaClient {
 
 export interface KafkaOptions {
   readonly config: KafkaConfig;
+  /** Where the configuration has it, for errors. */
+  readonly group: 'consumer' | 'codex_listener';
   /** A number in [0, 1), to spread retries. */
   readonly random: () => number;
 }

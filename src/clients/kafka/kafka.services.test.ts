@@ -62,7 +62,7 @@ class Member {
     options: Pick<ConsumeOptions, 'topic' | 'groupId'> & Partial<ConsumeOptions>,
     config: KafkaConfig = plainBroker(),
   ): Promise<Member> {
-    return new Member(await openKafka({ config, random: Math.random }), options);
+    return new Member(await openKafka({ config, group: 'consumer', random: Math.random }), options);
   }
 
   values(): string[] {
@@ -305,7 +305,7 @@ test('no broker, and no topic, are worth another try', async () => {
 });
 
 test('what the broker will never take is told apart', async () => {
-  const client = await openKafka({ config: plainBroker(), random: Math.random });
+  const client = await openKafka({ config: plainBroker(), group: 'consumer', random: Math.random });
   const topic = await kafka.createTopic(1);
   const record = { topic, key: null, headers: [] };
   await expect(client.produce({ ...record, value: Buffer.alloc(2 << 20) })).rejects.toMatchObject({

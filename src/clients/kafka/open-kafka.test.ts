@@ -15,8 +15,10 @@ test.each([
     await writeFile(caFile, content);
   }
   const config = { brokers: ['127.0.0.1:1'], tls: { insecureSkipVerify: false, caFile } };
-  const error: unknown = await openKafka({ config, random: Math.random }).catch((reason: unknown) => reason);
+  const error: unknown = await openKafka({ config, group: 'consumer', random: Math.random }).catch(
+    (reason: unknown) => reason,
+  );
   expect(error).toMatchObject({ code: 'kafka.tls', retryable: false });
-  expect(String(error)).toContain(caFile);
+  expect(String(error)).toContain(`consumer.tls.ca_file ${caFile}`);
   expect(String(error)).toContain(why);
 });

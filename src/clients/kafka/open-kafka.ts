@@ -10,19 +10,20 @@ import { KafkaError } from './errors.ts';
  *
  * @throws KafkaError `kafka.tls` if the file of trusted authorities is invalid
  */
-export async function openKafka({ config, random }: KafkaOptions): Promise<KafkaClient> {
-  const ca = config.tls?.caFile === undefined ? undefined : await readAuthorities(config.tls.caFile);
+export async function openKafka({ config, group, random }: KafkaOptions): Promise<KafkaClient> {
+  const ca =
+    config.tls?.caFile === undefined ? undefined : await readAuthorities(config.tls.caFile, `${group}.tls.ca_file`);
   const { createKafkaClient } = await import('./platformatic.ts');
-  return createKafkaClient({ config, random, ca });
+  return createKafkaClient({ config, group, random, ca });
 }
 
-async function readAuthorities(file: string): Promise<string> {
+async function readAuthorities(file: string, key: string): Promise<string> {
   try {
     const pem = await readFile(file, 'utf8');
     firstCertificate(pem);
     return pem;
   } catch (error) {
-    throw new KafkaError('kafka.tls', `cannot use tls.ca_file ${file}: ${errorMessage(error)}`, error);
+    throw new KafkaError('kafka.tls', `cannot use ${key} ${file}: ${errorMessage(error)}`, error);
   }
 }
 

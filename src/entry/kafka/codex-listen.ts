@@ -62,7 +62,7 @@ export async function listenToCodex(options: ListenOptions, deps: ListenDeps): P
   logger.info({ topic: config.topic, group: config.groupId }, 'listening for Codex tasks');
   const enough = new AbortController();
   const signal = AbortSignal.any([deps.signal, enough.signal]);
-  const kafka = deps.kafka ?? (await openKafka({ config, random }));
+  const kafka = deps.kafka ?? (await openKafka({ config, group: 'codex_listener', random }));
   let left = options.limit ?? Infinity;
   const hear = (record: ConsumedRecord): void => {
     const task = heardTask(record, logger);

@@ -1,6 +1,5 @@
 import type { Logger } from '../../base/logger.ts';
 import type { KafkaClient, PartitionReader } from '../../clients/kafka/client.ts';
-import { openKafka } from '../../clients/kafka/open-kafka.ts';
 import type { ConsumedRecord } from '../../clients/kafka/records.ts';
 import type { Queryable } from '../../clients/postgres/database.ts';
 import type { ConsumerConfig } from '../../config/config.ts';
@@ -21,8 +20,8 @@ interface ConsumerDeps {
   /** Aborting it finishes or hands back what is in flight. */
   readonly signal: AbortSignal;
   readonly events: KafkaEvents;
-  /** In place of one that is opened from the configuration. */
-  readonly kafka?: KafkaClient;
+  /** Closed at the end. */
+  readonly kafka: KafkaClient;
 }
 
 const LAG_INTERVAL_MS = 5_000;
@@ -37,8 +36,7 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
  * @throws KafkaError when the configuration cannot work, such as refused credentials
  */
 export async function runConsumer(deps: ConsumerDeps): Promise<void> {
-  const { config, logger, random, signal, events } = deps;
-  const kafka = deps.kafka ?? (await openKafka({ config, random }));
+  const { config, kafka, logger, random, signal, events } = deps;
   const handler: HandlerDeps = {
     ...{ dispatch: deps.dispatch, db: deps.db, kafka, logger, events, random },
     dlqTopic: config.dlq.enabled ? config.dlq.topic : undefined,
