@@ -1,5 +1,4 @@
 import type { Database } from '../clients/postgres/database.ts';
-import { parseDuration } from '../config/duration.ts';
 import {
   archiveRuns,
   countArchivable,
@@ -12,6 +11,7 @@ import {
 import { retireHarmful } from '../knowledge/retire-harmful.ts';
 import { analyzeReflections } from '../ledger/reflection-index.ts';
 import { counted } from '../presentation/counted.ts';
+import { parseAge } from './age.ts';
 import type { WithLedger } from './ledger-access.ts';
 import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import { openProgress, type Progress } from './progress.ts';
@@ -19,7 +19,6 @@ import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
 
 const BATCH = 500;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface MaintainOptions extends OutputOptions {
   readonly config?: string;
@@ -151,10 +150,8 @@ function report(outcome: Outcome, dryRun: boolean): string {
   ].join('\n');
 }
 
-/** Go's durations, and days, which operators think in. */
 function seconds(text: string, option: string): number {
-  const days = /^(\d{1,5})d$/.exec(text);
-  const ms = days === null ? parseDuration(text) : Number(days[1]) * DAY_MS;
+  const ms = parseAge(text);
   if (ms === undefined || ms <= 0) {
     throw new UsageError(`${option}: must be an age such as 90d or 720h`);
   }

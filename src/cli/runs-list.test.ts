@@ -20,3 +20,13 @@ test.each([
   expect(await runCommandLine(['runs', 'list', '--since', text], commands)).toMatchObject({ code: 0 });
   expect(asked.map(({ since }) => since?.toISOString())).toEqual([expected]);
 });
+
+test.each(['2026-02-31', '2026-04-31T12:00:00Z', '2026-13-01', '99999999h', '999999d', 'yesterday'])(
+  '--since %s is no time',
+  async (text) => {
+    const store = {} as RunStore;
+    const commands = [runsCommand((_io, _request, work) => work(store), systemClock)];
+    const { code, stderr } = await runCommandLine(['runs', 'list', '--since', text], commands);
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('--since: must be') });
+  },
+);

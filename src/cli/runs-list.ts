@@ -1,9 +1,9 @@
 import { Option, type Command } from 'commander';
 import type { Clock } from '../base/clock.ts';
 import { pause } from '../base/timer.ts';
-import { parseDuration } from '../config/duration.ts';
 import { RUN_STATES, type RunState } from '../domain/run-state.ts';
 import type { RunFilter, RunView } from '../ledger/find-runs.ts';
+import { parseAge } from './age.ts';
 import type { CliIo } from './io.ts';
 import { formatOf, isForPeople, listOutput, withListOutput, type OutputOptions } from './output.ts';
 import { positive, wordsOption } from './option-pairs.ts';
@@ -178,11 +178,11 @@ function states(text: string): RunState[] {
   });
 }
 
-const DAY_MS = 86_400_000;
-
 /** In UTC, as all times are printed, unless it names a zone. */
 function timeOf(text: string): Date {
-  if (!/^\d{4}-\d\d/.test(text)) {
+  const [, year, month, day = '1'] = /^(\d{4})-(\d\d)(?:-(\d\d))?/.exec(text) ?? [];
+  // JavaScript reads February 31 as a day in March.
+  if (new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() !== Number(day)) {
     return new Date(Number.NaN);
   }
   const isLocal = text.includes(':') && !/(?:[zZ]|[A-Z]{3}|[+-]\d\d:?\d\d)$/.test(text);
@@ -191,8 +191,7 @@ function timeOf(text: string): Date {
 
 /** A time, or so long ago. @throws UsageError */
 function moment(text: string, now: Date): Date {
-  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
-  const ago = days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
+  const ago = parseAge(text);
   const at = ago === undefined ? timeOf(text) : new Date(now.getTime() - ago);
   if (Number.isNaN(at.getTime())) {
     throw new UsageError('--since: must be a duration such as 30m, 12h or 7d, or a time such as 2026-11-28T12:00:00Z');

@@ -1,0 +1,12 @@
+import { parseDuration } from '../config/duration.ts';
+
+const DAY_MS = 86_400_000;
+/** Postgres has no dates before 4713 BC. */
+const MAX_AGE_MS = 100_000 * DAY_MS;
+
+/** An age in milliseconds: Go's durations, and days, which operators think in. Undefined if it is not one, or too long. */
+export function parseAge(text: string): number | undefined {
+  const [, days] = /^(\d{1,6})d$/.exec(text) ?? [];
+  const ms = days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
+  return ms === undefined || ms > MAX_AGE_MS ? undefined : ms;
+}
