@@ -42,8 +42,8 @@ ENV NODE_ENV=production \
 WORKDIR /app
 USER 65532:65532
 EXPOSE 8080
-# For container engines without probes. `consume` listens on no port: disable the health check there.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=6 \
-  CMD ["/usr/local/bin/node", "-e", "const port = (process.env.FACTEUR_SERVER_LISTEN_ADDRESS || ':8080').split(':').pop(); fetch(`http://127.0.0.1:${port}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# For container engines without probes. It reads the file that FACTEUR_CONFIG_FILE names. `consume` listens on no port: disable the
+# health check there.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=6 CMD ["/app/bin/facteur", "health"]
 ENTRYPOINT ["/app/bin/facteur"]
 CMD ["serve"]

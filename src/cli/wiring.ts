@@ -65,6 +65,7 @@ function loaders(build: BuildVersion): Readonly<Record<string, () => Promise<Reg
     explain: async () => (await import('./explain.ts')).explainCommand(systemClock, clusterAccessFor(build)),
     send: async () => (await import('./send.ts')).sendCommand({ clock: systemClock, random: Math.random }),
     codex: async () => (await import('./codex-encode.ts')).codexCommand,
+    health: async () => (await import('./health.ts')).healthCommand,
     config: async () => (await import('./config.ts')).configCommand,
   };
 }
