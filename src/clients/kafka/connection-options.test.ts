@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Secret } from '../../base/secret.ts';
-import { connectionSettings } from './connection-options.ts';
+import { connectionSettings, fetchTimeoutMs } from './connection-options.ts';
 
 test('plain brokers need nothing else', () => {
   expect(connectionSettings({ brokers: ['a:9092', 'b:9092'] })).toEqual({
@@ -33,4 +33,10 @@ test.each([
     username: 'u',
     password: 'p',
   });
+});
+
+test('a fetch has time beyond its wait, and never so much that the timer ends at once', () => {
+  expect(fetchTimeoutMs(1000)).toBe(11_000);
+  // The longest `consumer.max_wait`.
+  expect(fetchTimeoutMs(2 ** 31 - 1)).toBe(2 ** 31 - 1);
 });

@@ -48,3 +48,13 @@ export function connectionSettings(config: KafkaConfig, ca?: string): Connection
 function hasName(broker: string): boolean {
   return isIP(broker.slice(0, broker.lastIndexOf(':')).replaceAll(/^\[|\]$/g, '')) === 0;
 }
+
+/** Node's timers cannot wait longer, in milliseconds: they end at once instead. */
+const MAX_TIMER_MS = 2_147_483_647;
+/** Replies to a fetch or a join come when there is something to say. */
+export const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
+
+/** How long a fetch may take that waits this long for records. */
+export function fetchTimeoutMs(maxWaitMs: number): number {
+  return Math.min(maxWaitMs + REQUEST_TIMEOUT_MARGIN_MS, MAX_TIMER_MS);
+}

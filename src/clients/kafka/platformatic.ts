@@ -1,6 +1,6 @@
 import { Consumer, cooperativeStickyAssigner, type GroupPartitionsAssigner, Producer } from '@platformatic/kafka';
 import type { ConsumeOptions, KafkaClient, KafkaOptions } from './client.ts';
-import { connectionSettings } from './connection-options.ts';
+import { connectionSettings, fetchTimeoutMs, REQUEST_TIMEOUT_MARGIN_MS } from './connection-options.ts';
 import { toKafkaError } from './errors.ts';
 import { GroupSession } from './group-session.ts';
 import type { OutgoingRecord } from './records.ts';
@@ -18,8 +18,6 @@ const HEARTBEAT_STALL_MS = 300_000;
  * everybody wait longer for a member that died during a rebalance.
  */
 const REBALANCE_TIMEOUT_MS = 30_000;
-/** Replies to a fetch or a join come when there is something to say. */
-const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
 const METADATA_MAX_AGE_MS = 10_000;
 
 /** The options, with the authorities from the configured file. */
@@ -90,7 +88,7 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
   const reader = new Consumer({
     ...shared,
     retries: 0,
-    requestTimeout: options.maxWaitMs + REQUEST_TIMEOUT_MARGIN_MS,
+    requestTimeout: fetchTimeoutMs(options.maxWaitMs),
   });
   const session = new GroupSession(options, { member, reader, random });
   return session;
