@@ -1,16 +1,18 @@
-import { archivedThread, missingAccess, missingPermissions, unknown } from './discord-failure.ts';
+import { archivedThread, missingAccess, missingHistory, missingPermissions, unknown } from './discord-failure.ts';
 
 /** What the bot may do in a channel. */
 export interface ChannelRights {
   readonly view: boolean;
   readonly send: boolean;
+  /** Reads what was said before, which a reply requires. */
+  readonly history: boolean;
   /** A thread in which nothing can be edited until somebody posts. */
   readonly archived: boolean;
   /** An archived thread in which only its moderators may post. */
   readonly locked: boolean;
 }
 
-const ALL_RIGHTS: ChannelRights = { view: true, send: true, archived: false, locked: false };
+const ALL_RIGHTS: ChannelRights = { view: true, send: true, history: true, archived: false, locked: false };
 
 /** The channels of the simulation and what the bot may do in each. */
 export class Channels {
@@ -36,6 +38,13 @@ export class Channels {
     const rights = this.#rights.get(id);
     if (rights?.archived === true || rights?.locked === true) {
       throw archivedThread();
+    }
+  }
+
+  /** A post by the bot that answers another message. @throws DiscordFailure 160002 */
+  checkReply(id: string): void {
+    if (this.#rights.get(id)?.history === false) {
+      throw missingHistory();
     }
   }
 

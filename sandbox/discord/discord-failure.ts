@@ -62,6 +62,11 @@ export function missingPermissions(): DiscordFailure {
   return new DiscordFailure(403, 50_013, 'Missing Permissions');
 }
 
+/** The bot may post in the channel, and not reply there. */
+export function missingHistory(): DiscordFailure {
+  return new DiscordFailure(403, 160_002, 'Cannot reply without permission to read message history');
+}
+
 export function emptyMessage(): DiscordFailure {
   return new DiscordFailure(400, 50_006, 'Cannot send an empty message');
 }

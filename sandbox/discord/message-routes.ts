@@ -61,6 +61,9 @@ function postAsBot(call: Call): Reply {
   const { world, params, body, route } = call;
   const channelId = params['channel'] ?? '';
   world.channels.check(channelId, 'send');
+  if (body['message_reference'] !== undefined) {
+    world.channels.checkReply(channelId);
+  }
   return shown(call, world.messages.create({ channelId, interactionId: '', ephemeral: false, by: route, body }));
 }
 

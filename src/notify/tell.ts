@@ -70,7 +70,7 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock, r
   }
   const body = pingBody(message, release);
   try {
-    await (body === undefined ? undefined : discord.postMessage(message.channelId, body));
+    await (body === undefined ? undefined : reply(message.channelId, body, discord));
     return { ...told, release: { ...release, pinged: true } };
   } catch (error) {
     if (!(error instanceof DiscordError)) {
@@ -79,6 +79,19 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock, r
     const verdict = judgePing(error, message, { release, nowMs, random: random() });
     const again = verdict.kind === 'retry' ? { againInMs: Math.max(PING_RETRY_MS, verdict.afterMs) } : { pinged: true };
     return { ...told, release: { ...release, ...again } };
+  }
+}
+
+/** A reply, or a message of its own where the bot may post and not reply. */
+async function reply(channelId: string, body: NewMessageBody, discord: TellDeps['discord']): Promise<void> {
+  try {
+    await discord.postMessage(channelId, body);
+  } catch (error) {
+    if (!(error instanceof DiscordError) || error.code !== 'discord.no_reply') {
+      throw error;
+    }
+    const { message_reference: _, ...alone } = body;
+    await discord.postMessage(channelId, alone);
   }
 }
 

@@ -63,6 +63,14 @@ test.each<[string, string, Parameters<typeof deploy>[1], RegExp]>([
   expect(replies().map(({ versions }) => versions.at(-1)?.content)).toEqual([expect.stringMatching(text)]);
 });
 
+test('where the bot may not reply, the end is told without a reference to the message', async () => {
+  const { run, discord } = await deploy('notify: author');
+  await discord.faults.apply({ op: 'channel', id: discord.channelId, rights: { history: false } });
+  const { runId, replies } = await run();
+  await expect.poll(() => pinged(runId)).toBe(true);
+  expect(replies().map(({ versions }) => versions.at(-1)?.pings)).toEqual([[`<@${ADA.id}>`]]);
+});
+
 test('nobody is notified unless it is configured', async () => {
   const { run } = await deploy('ephemeral: false');
   const { runId, replies } = await run();

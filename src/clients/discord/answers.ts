@@ -24,6 +24,7 @@ const BY_CODE: Readonly<Record<number, DiscordErrorCode>> = {
   50_005: 'discord.foreign_message',
   50_027: 'discord.token_expired',
   50_083: 'discord.thread_archived',
+  160_002: 'discord.no_reply',
   160_005: 'discord.thread_archived',
 };
 

@@ -12,6 +12,7 @@ import { FacteurError } from '../../base/errors.ts';
  *   foreign_message    somebody else's message (50005)
  * thread_archived    messages cannot be edited (50083), or posted if it is locked (160005)
  * command_limit      no more commands can be created: too many exist (30032), or too many were created today (30034)
+ * no_reply           the bot may post, but not reply: that requires reading the history of the channel (160002)
  *   forbidden          Discord refuses access or a permission (403)
  *   unauthorized       the bot's token is refused (401)
  *   not_found          another 404 of Discord's own
@@ -31,6 +32,7 @@ export type DiscordErrorCode =
   | 'discord.foreign_message'
   | 'discord.thread_archived'
   | 'discord.command_limit'
+  | 'discord.no_reply'
   | 'discord.forbidden'
   | 'discord.unauthorized'
   | 'discord.not_found'
