@@ -91,6 +91,9 @@ function rangeFaults(option: OptionEntry): RuleFault[] {
     if (option.type === 'integer' && bound !== undefined && !Number.isInteger(bound)) {
       faults.push({ path: [key], message: 'must be a whole number for an option of type integer' });
     }
+    if (Math.abs(bound ?? 0) > Number.MAX_SAFE_INTEGER) {
+      faults.push({ path: [key], message: 'must not be beyond 2^53, as no number in Discord is' });
+    }
   }
   return faults;
 }
@@ -106,19 +109,31 @@ function choiceFaults(option: OptionEntry): RuleFault[] {
   if (choices.length > 0 && option.autocomplete !== undefined) {
     faults.push({ path: ['autocomplete'], message: 'cannot be combined with choices' });
   }
-  for (const [index, { value }] of choices.entries()) {
-    if (!fits(option.type, value)) {
-      faults.push({ path: ['choices', index], message: `must be a value of type ${option.type}` });
-    }
-  }
-  return faults;
+  return [
+    ...faults,
+    ...misfits(
+      option.type,
+      'choices',
+      choices.map(({ value }) => value),
+    ),
+    ...misfits(option.type, 'autocomplete', option.autocomplete ?? []),
+  ];
 }
 
+function misfits(type: OptionEntry['type'], key: 'choices' | 'autocomplete', values: readonly string[]): RuleFault[] {
+  return values.flatMap((value, index) =>
+    fits(type, value) ? [] : [{ path: [key, index], message: `must be a value of type ${type}` }],
+  );
+}
+
+/** Discord carries numbers as such, up to 2^53. */
+const NUMBERS = { integer: /^-?\d+$/, number: /^-?\d+(\.\d+)?$/ } as const;
+
 function fits(type: OptionEntry['type'], value: string): boolean {
-  if (type === 'integer') {
-    return /^-?\d+$/.test(value);
-  }
-  return type !== 'number' || /^-?\d+(\.\d+)?$/.test(value);
+  return (
+    (type !== 'integer' && type !== 'number') ||
+    (NUMBERS[type].test(value) && Math.abs(Number(value)) <= Number.MAX_SAFE_INTEGER)
+  );
 }
 
 function repeated(entries: readonly { readonly name: string }[], key: string): RuleFault[] {
