@@ -103,7 +103,7 @@ const command = () =>
     notify: oneOf('author', 'role', 'none').default('none'),
     quiet: flag().default(false),
     confirm: flag().default(false),
-    ephemeral: flag().default(false),
+    ephemeral: flag().optional(),
     report: flag().default(true),
     reflections: flag().default(false),
   });

@@ -105,7 +105,9 @@ commands:
 
   test('a status that names nothing to run still answers with the state of things', async () => {
     const renamed = await loadYaml('commands: { status: { description: How are we? } }');
-    expect(renamed.config.commands['status']).toMatchObject({ action: 'status', configured: true });
+    expect(renamed.config.commands['status']).toMatchObject({ action: 'status', ephemeral: true, configured: true });
+    const open = await loadYaml('commands: { status: { description: Mine, ephemeral: false } }');
+    expect(open.config.commands['status']).toMatchObject({ action: 'status', ephemeral: false });
     const own = await loadYaml('commands: { status: { description: Mine, workflow_template: report } }');
     expect(own.config.commands['status']).toMatchObject({ action: 'dispatch', configured: true });
   });

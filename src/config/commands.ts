@@ -15,6 +15,7 @@ export function resolveCommands(
 }
 
 function toDefinition(name: string, entry: CommandEntry, knowledge: boolean): CommandDefinition {
+  const isStatus = answersStatus(name, entry);
   return {
     description: entry.description,
     options: entry.options.map(toOption),
@@ -31,17 +32,19 @@ function toDefinition(name: string, entry: CommandEntry, knowledge: boolean): Co
       reflections: entry.reflections && knowledge ? true : undefined,
     }),
     parameters: dictionary(Object.entries(entry.parameters)),
-    ephemeral: entry.ephemeral,
-    action: name === 'status' && !runsSomething(entry) ? 'status' : 'dispatch',
+    // The status speaks of the asker's own requests, under any description.
+    ephemeral: entry.ephemeral ?? isStatus,
+    action: isStatus ? 'status' : 'dispatch',
     configured: true,
   };
 }
 
 /** A configured `status` without anything to run only changes the built-in one's description. */
-function runsSomething(entry: CommandEntry): boolean {
+function answersStatus(name: string, entry: CommandEntry): boolean {
   const { options, modal, namespace, workflow_template: template, service_account: account, parameters } = entry;
   const targets = [modal, namespace, template, account];
-  return options.length > 0 || targets.some((part) => part !== undefined) || Object.keys(parameters).length > 0;
+  const runs = options.length > 0 || targets.some((part) => part !== undefined) || Object.keys(parameters).length > 0;
+  return name === 'status' && !runs;
 }
 
 function toOption(entry: OptionEntry): OptionDefinition {

@@ -75,8 +75,9 @@ export function createChat(deps: ChatDeps): Chat {
           return { kind: 'form', command: command.name.toLowerCase(), modal: definition.modal };
         }
         if (definition.action === 'status') {
-          const report = await readStatus(command.principal.userId, deps);
-          return { kind: 'status', report, ephemeral: definition.ephemeral };
+          const { ephemeral } = definition;
+          const report = await readStatus(command.principal.userId, { ...deps, isPublic: !ephemeral });
+          return { kind: 'status', report, ephemeral };
         }
         return run(await withLastDispatch(command, deps), definition, { options, deps });
       }),

@@ -11,7 +11,7 @@ import type { ArgoConfig } from '../config/config.ts';
 import { isFinished, RUN_STATES, type RunState } from '../domain/run-state.ts';
 import { runsWaiting } from '../ledger/approvals.ts';
 import { listRuns, type RunView } from '../ledger/find-runs.ts';
-import { findPlaces } from '../ledger/messages.ts';
+import { findPlaces, findPrivate } from '../ledger/messages.ts';
 import { messageUrl } from '../presentation/message-url.ts';
 
 /**
@@ -67,26 +67,32 @@ export interface StatusDeps {
 /** How long to wait for the three answers, in milliseconds; they are requested concurrently. */
 const PATIENCE_MS = 1200;
 
+interface StatusOptions extends StatusDeps {
+  /** Everybody in the channel sees it, so it leaves out what only the user could see. */
+  readonly isPublic: boolean;
+}
+
 /**
  * The contents of `/status`: asks the cluster, the session store and the ledger concurrently, and leaves out whatever
  * does not answer in time. Never rejects.
  */
-export async function readStatus(userId: string, deps: StatusDeps): Promise<StatusReport> {
+export async function readStatus(userId: string, deps: StatusOptions): Promise<StatusReport> {
   const { namespace, workflowTemplate } = deps.argo;
-  const [template, dispatch, runs = NO_RUNS] = await Promise.all([
+  const [template, dispatch, runs = UNKNOWN_RUNS] = await Promise.all([
     tracedTemplateState(deps),
     soon(deps.timer, deps.sessions.lastDispatch(userId)),
-    soon(deps.timer, runsOf(userId, deps.db)),
+    soon(deps.timer, runsOf(userId, deps)),
   ]);
   const { newest: run, live, ended } = runs;
+  const elsewhere = deps.isPublic && runs.hides ? undefined : dispatch;
   return {
     namespace,
     workflowTemplate,
     template,
-    last: lastRequest(dispatch, run),
+    last: lastRequest(elsewhere, run),
     live,
     ended,
-    correlationId: run?.correlationId ?? dispatch?.correlationId ?? '',
+    correlationId: run?.correlationId ?? elsewhere?.correlationId ?? '',
   };
 }
 
@@ -120,31 +126,38 @@ async function templateState({ disabled, templates, argo, timer }: StatusDeps): 
 
 interface RunsOfUser extends Pick<StatusReport, 'live' | 'ended'> {
   readonly newest: RunView | undefined;
+  /** Some were private, or may have been. */
+  readonly hides: boolean;
 }
 
-const NO_RUNS: RunsOfUser = { newest: undefined, live: [], ended: [] };
+const NO_RUNS: RunsOfUser = { newest: undefined, live: [], ended: [], hides: false };
+const UNKNOWN_RUNS: RunsOfUser = { ...NO_RUNS, hides: true };
 const LIVE_STATES = RUN_STATES.filter((state) => !isFinished(state));
 const ENDED_STATES = RUN_STATES.filter(isFinished);
 const MAX_LIVE = 10;
 const MAX_ENDED = 5;
 
-async function runsOf(userId: string, db: Queryable): Promise<RunsOfUser> {
+async function runsOf(userId: string, { db, isPublic }: StatusOptions): Promise<RunsOfUser> {
   if (userId === '') {
     return NO_RUNS;
   }
-  const [[newest], live, ended] = await Promise.all([
+  const found = await Promise.all([
     listRuns(db, { userId, limit: 1 }),
     listRuns(db, { userId, states: LIVE_STATES, limit: MAX_LIVE }),
     listRuns(db, { userId, states: ENDED_STATES, limit: MAX_ENDED }),
   ]);
   const ids = (runs: readonly RunView[]): string[] => runs.map(({ runId }) => runId);
+  const hidden = isPublic ? await findPrivate(db, ids(found.flat())) : new Set();
+  const shown = (runs: readonly RunView[]): readonly RunView[] => runs.filter(({ runId }) => !hidden.has(runId));
+  const [[first], live, ended] = [shown(found[0]), shown(found[1]), shown(found[2])];
+  const newest = first ?? live[0] ?? ended[0];
   const [places, waiting] = await Promise.all([findPlaces(db, ids([...live, ...ended])), runsWaiting(db, ids(live))]);
   const listed = (run: RunView): ListedRun => {
     const place = places.get(run.runId);
     const url = place === undefined ? undefined : messageUrl(place);
     return { ...run, waitsForApproval: waiting.has(run.runId), url };
   };
-  return { newest, live: live.map(listed), ended: ended.map(listed) };
+  return { newest, live: live.map(listed), ended: ended.map(listed), hides: hidden.size > 0 };
 }
 
 /** Undefined for what fails or is late: the rest of the report is worth having. */

@@ -320,3 +320,13 @@ export async function findPlaces(db: Queryable, runIds: readonly string[]): Prom
   });
   return new Map(rows.map((row) => [row.runId, row]));
 }
+
+/** Those of these runs whose message only one person may see. */
+export async function findPrivate(db: Queryable, runIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await db.query<{ readonly runId: string }>({
+    name: 'find-private',
+    text: `SELECT run_id AS "runId" FROM facteur.messages WHERE run_id = ANY($1) AND ephemeral`,
+    values: [runIds],
+  });
+  return new Set(rows.map(({ runId }) => runId));
+}

@@ -364,6 +364,20 @@ describe('/status', () => {
     expect(whispered(await discord.people.command('status'))).toContain('You may not use');
   });
 
+  test('in public leaves out what only the user could see', async () => {
+    const yaml = `${DEPLOY}  status:\n    description: How it is\n    ephemeral: false\n`;
+    const { discord } = await openDiscordDoor({ db, yaml });
+    const secret = await discord.people.command('deploy', [{ name: 'environment', value: 'staging' }]);
+    await expectRun(db, secret.interactionId, 'submitted');
+    const asked = async (): Promise<string> => ((await discord.people.command('status')).answer as Json).data.content;
+    expect(await asked()).not.toContain('deploy');
+    const open = await discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
+    const { workflow_name: name } = await expectRun(db, open.interactionId, 'submitted');
+    const text = await asked();
+    expect(text).toContain(name);
+    expect(text).not.toContain('deploy');
+  });
+
   test('with words of its own answers the same; with a workflow of its own it runs that', async () => {
     const yaml = `commands:\n  status:\n    description: How it is\n    ephemeral: false\n`;
     const own = await openDiscordDoor({ db, yaml });
