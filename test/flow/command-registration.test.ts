@@ -70,6 +70,20 @@ describe('registering', () => {
       ]);
   });
 
+  test('moves with the server that is configured', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['deploy', 'local'], 1, { local: world.discord.guildId });
+    const { applicationId, guildId } = world.discord;
+    // One after the other: everywhere, in one server, everywhere, in another one.
+    for (const place of [{}, { guildId }, {}, { guildId: '300000000000000999' }]) {
+      const stop = world.start(applicationId, place);
+      const expected = 'guildId' in place && place.guildId !== guildId ? [] : ['deploy', 'local', 'plan'];
+      const names = () => world.discord.commands().map(({ name }) => name);
+      await expect.poll(() => names().toSorted(), { timeout: 20_000 }).toEqual(expected);
+      await stop();
+    }
+  });
+
   test('a thousand changes in a row are one sync or two', async () => {
     const world = await RegistrationWorld.open();
     world.apply([]);

@@ -127,7 +127,7 @@ export class CommandRegistrar {
       return { dueInMs: Infinity, hasAsked: false };
     }
     const { db, applicationId, guildId = '' } = this.#deps;
-    const known = guildId === '' ? await registeredGuilds(db, applicationId) : [];
+    const known = await registeredGuilds(db, applicationId);
     const guilds = new Set([guildId, ...known, ...(guildId === '' ? guildsOf(snapshot) : [])]);
     let outcome: Outcome = { dueInMs: Infinity, hasAsked: false };
     const failures: unknown[] = [];
@@ -150,7 +150,9 @@ export class CommandRegistrar {
   async #syncScope(scope: CommandScope, snapshot: CommandSnapshot, signal: AbortSignal): Promise<Outcome> {
     const { db, logger, guildId: onlyGuild } = this.#deps;
     const guildId = scope.guildId === '' ? undefined : scope.guildId;
-    const wanted = registrationsIn(snapshot.commands, guildId, guildId === onlyGuild);
+    // Elsewhere than in the one configured server nobody may use them, or has them twice.
+    const isPlace = onlyGuild === undefined || guildId === onlyGuild;
+    const wanted = isPlace ? registrationsIn(snapshot.commands, guildId, guildId === onlyGuild) : [];
     const sha256 = hash('sha256', JSON.stringify(wanted));
     const last = await findCommandSync(db, scope);
     const count = (problem: string): void => {
