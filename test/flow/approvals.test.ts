@@ -49,6 +49,12 @@ describe('Approve', () => {
   });
 });
 
+test('a default that is too long for a form is asked for, and does not become an empty output', async () => {
+  const run = await waiting(db, { asks: [{ name: 'notes', default: 'x'.repeat(4001) }] });
+  const { data }: Json = (await run.press('approve', ADA)).answer;
+  expect(data.components[0].component).toMatchObject({ custom_id: 'output-0', required: true });
+});
+
 describe('Reject', () => {
   test('asks for the reason, and ends the workflow with it', async () => {
     const run = await waiting(db, { rules: { reason: 'required' } });

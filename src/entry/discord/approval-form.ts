@@ -56,10 +56,12 @@ function inputFor({ choices, preset }: ApprovalField, index: number): object {
     const options = choices.map((value) => ({ label: value, value, ...(value === preset ? { default: true } : {}) }));
     return { type: STRING_SELECT, custom_id, options, required: true };
   }
-  const value = preset !== null && preset !== '' && preset.length <= MAX_INPUT ? { value: preset } : {};
+  const isShown = preset !== null && preset.length <= MAX_INPUT;
+  const value = isShown && preset !== '' ? { value: preset } : {};
   const hint = choices === null ? {} : { placeholder: cut(`one of ${choices.join(', ')}`, MAX_CHOICE) };
   const style = choices === null ? PARAGRAPH : SHORT;
-  return { type: TEXT_INPUT, custom_id, style, required: preset === null, max_length: MAX_INPUT, ...hint, ...value };
+  // A default that the input cannot show must not become an empty text without a word.
+  return { type: TEXT_INPUT, custom_id, style, required: !isShown, max_length: MAX_INPUT, ...hint, ...value };
 }
 
 function isChoice(choice: string): boolean {
