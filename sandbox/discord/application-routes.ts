@@ -17,6 +17,15 @@ function scopeOf({ world, params }: Call): string {
   return guild;
 }
 
+/** Translations are in a list only for those who ask. */
+function list(call: Call): Reply {
+  const hidden = call.query.get('with_localizations') === 'true' ? '' : '_localizations';
+  const text = JSON.stringify(call.world.commands.list(scopeOf(call)), (key, value: unknown) =>
+    hidden !== '' && key.endsWith(hidden) ? undefined : value,
+  );
+  return { status: 200, body: JSON.parse(text) as Reply['body'] };
+}
+
 function create(call: Call): Reply {
   const { command, fresh } = call.world.commands.create(scopeOf(call), call.body);
   return { status: fresh ? 201 : 200, body: command };
@@ -40,7 +49,7 @@ function application({ world }: Call): Reply {
 
 function commandRoutes(prefix: string): readonly Route[] {
   const shared = { auth: 'bot', major: 'app' } as const;
-  const list = `${prefix}/commands`;
+  const all = `${prefix}/commands`;
   const one = `${prefix}/commands/{command}`;
   const id = ({ params }: Call): string => params['command'] ?? '';
   return [
@@ -48,16 +57,16 @@ function commandRoutes(prefix: string): readonly Route[] {
       ...shared,
       name: 'command.list',
       method: 'GET',
-      path: list,
+      path: all,
       limit: READ_LIMIT,
-      handle: (call) => ({ status: 200, body: call.world.commands.list(scopeOf(call)) }),
+      handle: list,
     },
-    { ...shared, name: 'command.create', method: 'POST', path: list, limit: COMMAND_LIMIT, handle: create },
+    { ...shared, name: 'command.create', method: 'POST', path: all, limit: COMMAND_LIMIT, handle: create },
     {
       ...shared,
       name: 'command.replace',
       method: 'PUT',
-      path: list,
+      path: all,
       limit: COMMAND_LIMIT,
       handle: (call) => ({ status: 200, body: call.world.commands.replaceAll(scopeOf(call), call.list) }),
     },

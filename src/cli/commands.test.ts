@@ -252,7 +252,7 @@ describe('commands sync', () => {
     expect((await run(['sync'])).stdout).toContain('nothing to change');
     const yaml = `${YAML}  plan: { description: Plan it }\n`;
     await run(['sync'], yaml);
-    const after: Json = (await api(discord, 'GET', path)).find(({ name }: Json) => name === 'plan');
+    const after: Json = await api(discord, 'GET', `${path}/${plan.id}`);
     expect(after).toMatchObject({ ...theirs, id: plan.id, description: 'Plan it', options: [] });
   });
 

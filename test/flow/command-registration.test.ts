@@ -84,6 +84,25 @@ describe('registering', () => {
     }
   });
 
+  test('keeps the translations of options that others set', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['db backup', 'deploy']);
+    const stop = world.start();
+    await expectSynced(world, 1);
+    await stop();
+    const read = async () => ((await world.api('GET', undefined, '?with_localizations=true')) as Json[])[1];
+    const { id, name, options } = await read();
+    const name_localizations = { de: 'sichern' };
+    await world.api('PATCH', { options: options.map((one: Json) => ({ ...one, name_localizations })) }, id);
+    world.apply(['db backup', 'deploy'], 2);
+    world.start();
+    await expectSynced(world, 2);
+    expect([name, (await read()).options]).toEqual([
+      'db',
+      [expect.objectContaining({ description: 'Version 2', name_localizations })],
+    ]);
+  });
+
   test('a thousand changes in a row are one sync or two', async () => {
     const world = await RegistrationWorld.open();
     world.apply([]);

@@ -116,7 +116,7 @@ export class RegistrationWorld {
   async api(method: string, body?: object, id = ''): Promise<Json> {
     const { apiBaseUrl, applicationId, guildId, botToken } = this.discord;
     const response = await fetch(
-      `${apiBaseUrl}/v10/applications/${applicationId}/guilds/${guildId}/commands${id === '' ? '' : `/${id}`}`,
+      `${apiBaseUrl}/v10/applications/${applicationId}/guilds/${guildId}/commands${id === '' || id.startsWith('?') ? id : `/${id}`}`,
       {
         method,
         headers: {

@@ -112,7 +112,8 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
       transport.call({
         what: 'list the commands',
         method: 'GET',
-        path: commands(guildId),
+        // Without them, an edit would lose the translations of options.
+        path: `${commands(guildId)}?with_localizations=true`,
         bucket: 'list',
         asBot: true,
         isAnswer: Array.isArray,

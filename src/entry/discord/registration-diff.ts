@@ -42,7 +42,24 @@ function compare(wanted: Registration, registered: APIApplicationCommand | undef
   }
   const { description, options = [] } = registered;
   const changes = changesOf({ description: wanted.description, options: wanted.options }, { description, options }, '');
-  return changes.length === 0 ? { kind: 'same', name } : { kind: 'change', name, wanted, id: registered.id, changes };
+  return changes.length === 0
+    ? { kind: 'same', name }
+    : { kind: 'change', name, wanted: withTranslations(wanted, registered), id: registered.id, changes };
+}
+
+const TRANSLATIONS = ['name_localizations', 'description_localizations'] as const;
+
+/** With the translations that others set, of options and choices by their names: an edit replaces the options as a whole. */
+function withTranslations<T extends object>(wanted: T, registered: object): T {
+  const [now, then] = [wanted as Json, registered as Json];
+  const kept = TRANSLATIONS.filter((key) => isRecord(then[key])).map((key) => [key, then[key]] as const);
+  const lists = (['options', 'choices'] as const)
+    .filter((key) => now[key] !== undefined)
+    .map((key) => {
+      const before = new Map(list(then[key]).map((one) => [one['name'], one]));
+      return [key, list(now[key]).map((one) => withTranslations(one, before.get(one['name']) ?? {}))] as const;
+    });
+  return { ...wanted, ...Object.fromEntries<unknown>([...kept, ...lists]) };
 }
 
 const KEYS = [
