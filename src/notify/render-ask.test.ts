@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { readApprovalRules } from '../domain/approval-rules.ts';
 import { renderAsk } from './render-ask.ts';
 
-test('with every part at its longest, Discord accepts the message', () => {
+test.each(['', 'invalid'])('with every part at its longest, Discord accepts the message', (problem) => {
   const ids = Array.from({ length: 30 }, (_, index) => String(10n ** 19n + BigInt(index)));
-  const rules = { ...readApprovalRules({}), message: 'm'.repeat(1000), quorum: 99, timeoutOutputs: {} };
+  const rules = { ...readApprovalRules({}), message: 'm'.repeat(1000), quorum: 99, timeoutOutputs: {}, problem };
   const body = renderAsk(
     {
       runId: '00000000-0000-8000-8000-000000000000',

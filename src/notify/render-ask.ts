@@ -8,7 +8,7 @@ import { decisionButtons, decisionLine } from './render-approvals.ts';
 const MAX_NODE = 100;
 const MAX_COMMAND = 64;
 /** With everything else at its longest, Discord's 2000 characters suffice. */
-const MAX_MESSAGE = 700;
+const MAX_MESSAGE = 600;
 /** Discord permits 100 of each; more than some is no longer a question to anybody. */
 const MAX_PINGED = 20;
 
