@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Json } from '../support/cluster.ts';
+import { startCluster, type Json } from '../support/cluster.ts';
 import { openDiscordDoor, parametersOf, ROLE, whispered } from '../support/discord-door.ts';
 import { countRuns, expectRun } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
@@ -100,8 +100,21 @@ test.each([
   [{ content: 'Mend {{workflow.name}}.' }, 'content: must not contain'],
 ])('what was filled in is checked at the door: %j', async (fields, fault) => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });
-  expect(whispered(await discord.people.submit('facteur:modal:plan', fields))).toContain(fault);
+  const refused = await discord.people.submit('facteur:modal:plan', fields);
+  expect(whispered(refused)).toContain(fault);
+  // Discord forgets what was typed.
+  const embeds = [{ description: `\`\`\`\n${Object.values(fields).join('\n')}\n\`\`\`` }];
+  expect((refused.answer as Json).data).toMatchObject({ flags: 64, embeds });
   expect(await countRuns(db)).toBe(0);
+});
+
+test('a form of a template that is not read yet is not called expired', async () => {
+  const cluster = await startCluster();
+  cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list', resource: 'workflowtemplates' }] });
+  const yaml = 'commands_from_templates: { namespaces: [argo-workflows] }';
+  const { discord } = await openDiscordDoor({ db, yaml, cluster });
+  const sent = await discord.people.submit('facteur:modal:release', { notes: 'Mend the rocket.' });
+  expect(whispered(sent)).toContain('nothing was started. Please try again');
 });
 
 test('what the Go service’s upstream sends for the same command still fits', async () => {

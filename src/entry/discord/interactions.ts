@@ -17,7 +17,7 @@ import { approvalText } from './approval-wording.ts';
 import { commandForm, commandOfForm } from './form.ts';
 import type { Asked, Interaction } from './interaction.ts';
 import { reviewAnswer } from './review-answer.ts';
-import { deferred, message, noSuggestions, pong, suggestions, whisper, type Reply } from './reply.ts';
+import { deferred, message, noSuggestions, pong, suggestions, whisper, withTyped, type Reply } from './reply.ts';
 import { pressAnswer } from './press-answer.ts';
 import { refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
@@ -110,11 +110,18 @@ async function formSent(interaction: Of<'form'>, traceparent: string, deps: Inte
     return decide(interaction, interaction.fields, deps);
   }
   const name = commandOfForm(interaction.customId);
-  if (name === undefined || findCommand(deps.rules(), name)?.modal === undefined) {
-    return whisper(SAY.oldForm);
+  if (name === undefined || !mayHaveForm(name, deps.rules())) {
+    return withTyped(whisper(SAY.oldForm), interaction.fields);
   }
   const command = commandOf(interaction, { name, options: interaction.fields, traceparent });
-  return inTime(interaction, name, deps, async (options) => said(await deps.chat.form(command, options)));
+  const reply = await inTime(interaction, name, deps, async (options) => said(await deps.chat.form(command, options)));
+  return withTyped(reply, interaction.fields);
+}
+
+/** It may be the command of a template that is not known yet. */
+function mayHaveForm(name: string, rules: CommandRules): boolean {
+  const definition = findCommand(rules, name);
+  return definition === undefined ? rules.incomplete === true : definition.modal !== undefined;
 }
 
 async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise<Reply> {

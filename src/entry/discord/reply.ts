@@ -1,4 +1,5 @@
 import { MAX_CHOICES, type OptionDefinition } from '../../domain/command.ts';
+import { codeBlock } from '../../presentation/safe-text.ts';
 
 /** The answers to an interaction: https://discord.com/developers/docs/interactions/receiving-and-responding */
 export type Reply =
@@ -58,6 +59,17 @@ export function message(content: string, ephemeral: boolean, extras: Partial<Mes
 /** Text that only the user sees. */
 export function whisper(content: string, extras: Partial<MessageExtras> = {}): Reply {
   return message(content, true, extras);
+}
+
+/** Of an embed's description Discord takes 4,096 characters. */
+export const EMBED_TEXT = { chars: 4000, lines: 4000 };
+
+/** Why a form was not taken, with what somebody typed into it: Discord forgets that. */
+export function withTyped(reply: Reply, fields: Readonly<Record<string, string>>): Reply {
+  const typed = codeBlock(Object.values(fields).join('\n'), EMBED_TEXT);
+  return reply.type === MESSAGE && typed !== ''
+    ? { ...reply, data: { ...reply.data, embeds: [{ description: typed }] } }
+    : reply;
 }
 
 /** Takes the place of the message whose button was pressed. */

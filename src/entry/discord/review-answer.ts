@@ -5,16 +5,13 @@ import { decisionButtonId, reviewButtonId, type ReviewButton } from '../../prese
 import { actorText } from '../../presentation/discord-actor.ts';
 import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
 import { REVIEW_WORDS, STATE_WORDS } from '../../presentation/words.ts';
-import { replacement, whisper, type MessageExtras, type Reply } from './reply.ts';
+import { EMBED_TEXT, replacement, whisper, type MessageExtras, type Reply } from './reply.ts';
 import { rolesText, SAY } from './wording.ts';
 
 const MAX_NAME = 100;
 const MAX_TYPE = 64;
 const MAX_REPOSITORY = 140;
 const DETAILS = { chars: 900, lines: 20 };
-/** Of an embed's description Discord takes 4,096 characters. */
-const TEXT = { chars: 4000, lines: 4000 };
-
 const ROW = 1;
 const BUTTON = 2;
 const GREY = 2;
@@ -74,7 +71,7 @@ function textOf(reflection: ReviewedReflection): MessageExtras {
     label: REVIEW_WORDS.retireButton,
     custom_id: decisionButtonId('retire', reflection),
   };
-  const text = codeBlock(visibleText(reflection.content), TEXT);
+  const text = codeBlock(visibleText(reflection.content), EMBED_TEXT);
   return {
     embeds: text === '' ? [] : [{ description: text }],
     components: [{ type: ROW, components: [...trusting, retiring] }],
@@ -90,7 +87,9 @@ const SYMBOL_PARTS = /(?<=\p{Extended_Pictographic})[\u{fe0f}\u{200d}]/gu;
  */
 function isShownWhole(content: string): boolean {
   const visible = visibleText(content);
-  return visible.length <= TEXT.chars && visible === content.replaceAll('\r\n', '\n').replaceAll(SYMBOL_PARTS, '');
+  return (
+    visible.length <= EMBED_TEXT.chars && visible === content.replaceAll('\r\n', '\n').replaceAll(SYMBOL_PARTS, '')
+  );
 }
 
 /** The way to the next one that waits, if there is one. */
