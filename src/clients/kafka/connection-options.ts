@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { MAX_TIMER_MS } from '../../base/timer.ts';
 import type { KafkaConfig, SaslMechanism } from '../../config/config.ts';
 
 /** The library's options for connecting to the brokers. */
@@ -49,8 +50,6 @@ function hasName(broker: string): boolean {
   return isIP(broker.slice(0, broker.lastIndexOf(':')).replaceAll(/^\[|\]$/g, '')) === 0;
 }
 
-/** Node's timers cannot wait longer, in milliseconds: they end at once instead. */
-const MAX_TIMER_MS = 2_147_483_647;
 /** Replies to a fetch or a join come when there is something to say. */
 export const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
 
