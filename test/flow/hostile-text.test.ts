@@ -114,7 +114,7 @@ const PLACES: readonly Place[] = [
     name: 'a repository',
     message: (text, deliveryId) => codexTask({ deliveryId, repository: text }),
     arrived: (workflow) => [rawEvent(workflow).repository, workflow.metadata.annotations?.['codex.repository']],
-    expected: (text) => [text, text.trim() === '' ? undefined : argoText(text.trim())],
+    expected: (text) => [text, trimmed(text) === '' ? undefined : argoText(trimmed(text))],
   },
 ];
 
