@@ -94,10 +94,20 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
   return session;
 }
 
-/** For all topics that members read. The library's leader assigns only its own, and whoever reads another waits forever. */
+/**
+ * For each topic that members read, among those who read it. The library's leader assigns only its own topic, so that whoever
+ * reads another waits forever; given all topics at once, it counts those who read others as underloaded, and balances no more.
+ */
 const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) => {
   const topics = new Set([...members.values()].flatMap((member) => member.topics ?? []));
-  return cooperativeStickyAssigner(current, members, topics, metadata);
+  const assigned = [...topics].flatMap((topic) => {
+    const readers = new Map([...members].filter(([, member]) => member.topics?.includes(topic)));
+    return cooperativeStickyAssigner(current, readers, new Set([topic]), metadata);
+  });
+  return [...members.keys()].map((memberId) => {
+    const own = assigned.filter((one) => one.memberId === memberId);
+    return { memberId, assignments: new Map(own.flatMap(({ assignments }) => [...assignments])) };
+  });
 };
 
 function openProducer(connection: Connection): Producer {

@@ -158,7 +158,7 @@ test.each([
   expect(sessions.status().ok).toBe(false);
   await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
   await sessions.keepToken('i', new Secret('token'));
-  await vi.waitFor(() => expect(connections).toBe(2), 5000);
+  await vi.waitFor(() => expect(connections).toBe(2));
   await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
   await sessions.keepToken('i', new Secret('token'));
   expect(sessions.status().ok).toBe(true);
