@@ -104,7 +104,7 @@ function homeDirectory(): string {
   }
 }
 
-/** Fails when the process is to stop: who writes there may never end. */
+/** Rejects when the process has to stop: the writer may never close its end. */
 async function readStdin(signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of addAbortSignal(signal, process.stdin)) {

@@ -8,7 +8,7 @@ interface ClientRequest {
   readonly method: string;
   /** Its purpose, as in "cannot …": one of few, unlike the path. */
   readonly purpose: string;
-  /** Only its host and port are told. */
+  /** Only its host and port are recorded. */
   readonly url: URL;
 }
 

@@ -75,7 +75,7 @@ function checkOptions({ port, exit, interactive }: SandboxOptions): void {
   }
 }
 
-/** Before anything starts: the error of facteur's own process names a key that nobody has set here. */
+/** Checked before anything starts, because the error of the service names a key that the user never set. */
 async function checkPort(port: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const server = createServer().once('error', reject).listen(port, '127.0.0.1', resolve);

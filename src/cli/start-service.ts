@@ -89,7 +89,7 @@ export function startServing(config: Config, io: CliIo, build: BuildVersion & { 
 
 /** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
 function loggerFor(io: CliIo, exported?: LogSink): Logger {
-  // The configuration warns of any other.
+  // Loading the configuration warns about any other value.
   const level = logLevel(io.env['FACTEUR_LOG_LEVEL'] ?? '') ?? 'info';
   const seen = io.stdout.isTTY ? readableLog(io.stdout, (io.env['NO_COLOR'] ?? '') === '') : io.stdout;
   return createLogger(level, exported === undefined ? seen : bothSinks(seen, exported));

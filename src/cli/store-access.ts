@@ -55,7 +55,7 @@ export function storeAccess(withLedger: WithLedger): WithStore {
   };
 }
 
-/** The server does not know how the caller gives a token. */
+/** The server does not know how the command line takes a token. */
 function explainToken(error: unknown): never {
   if (error instanceof FacteurError && error.code === 'api.unauthorized') {
     const { code, message, retryable } = error;

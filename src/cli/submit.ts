@@ -54,7 +54,7 @@ function withDetails(error: unknown): unknown {
     return error;
   }
   const { code, details, retryable } = error;
-  // A server names the fields of a body, which nobody has written here.
+  // A server names the fields of the request's body, which the user never sees.
   const message = code.startsWith('api.') ? error.message.replaceAll(/\bbody\.(?:options\.)?/g, '') : error.message;
   const said = details === undefined ? message : `${message}: ${details}`;
   const help = code.endsWith('.unknown_command') ? '; "facteur commands list" lists the commands' : '';

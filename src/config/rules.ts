@@ -100,7 +100,7 @@ function sizeFaults(tree: Tree, findings: Findings): readonly Fault[] {
     : [];
 }
 
-/** A dead letter in the topic that is read would be read and parked again, without an end. */
+/** A dead letter in the topic that is consumed would be read and dead-lettered again, endlessly. */
 function topicFaults(tree: Tree, findings: Findings): readonly Fault[] {
   const key = 'consumer.dlq.topic';
   const [parked, read] = [valueAt(tree, key), valueAt(tree, 'consumer.topic')];

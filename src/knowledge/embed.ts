@@ -75,7 +75,7 @@ export function endpointEmbedder(deps: EndpointDeps): Embedder {
 }
 
 function prefixed(prefix: string, text: string): string {
-  // Half of a divided character is in no request that an endpoint reads.
+  // The cut may split a surrogate pair, and some endpoints refuse a request with half of one.
   return prefix + text.slice(0, MAX_CHARACTERS).toWellFormed();
 }
 

@@ -2,15 +2,15 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import { trustWaiting, waitingReflections, type WaitingPlace } from '../ledger/reflection-standing.ts';
 import { reasonToTrust, type TrustRules } from './judge-trust.ts';
 
-/** The most that is trusted at once: a search waits for it, and each writes into all indexes of reflections. */
+/** Maximum per call: a search waits for it, and each update writes into all indexes of reflections. */
 const TRUSTED_AT_ONCE = 100;
 
 /**
  * Creates what trusts the reflections of a repository that the rules allow. It happens when it matters and not when they
  * are written, because only a run that has ended has succeeded, and a later change of the rules counts too.
  *
- * Each time it looks at the newest of those that wait, and at a page of the older ones, where it left off: what the rules
- * do not allow stays in front of them forever.
+ * Each call reads the newest page of those that wait, and the next page of the older ones: reflections that the rules do not
+ * allow wait forever, and would hide the older ones.
  */
 export function createTrust(db: Queryable, rules: TrustRules): (repository: string) => Promise<void> {
   // Only of repositories where more wait than fit on a page.
@@ -21,7 +21,7 @@ export function createTrust(db: Queryable, rules: TrustRules): (repository: stri
     }
     const key = repository.toLowerCase();
     const reasons = new Map<string, string>();
-    /** Where it ended, if there is more behind it. */
+    /** Returns where it ended, if there is more. */
     const look = async (after?: WaitingPlace): Promise<WaitingPlace | undefined> => {
       const { page, isFull } = await waitingReflections(db, repository, after);
       let seen = after;

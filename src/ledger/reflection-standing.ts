@@ -32,8 +32,8 @@ export interface WaitingPlace {
 const START: WaitingPlace = { updatedAt: 'infinity', reflectionId: '00000000-0000-0000-0000-000000000000' };
 
 /**
- * The reflections of a repository that nobody has decided about, the newest first: one page, from behind `after` on. A page
- * that is not full is the last one.
+ * The reflections of a repository that nobody has decided about, the newest first: one page, beginning after `after`. A page that
+ * is not full is the last one.
  */
 export async function waitingReflections(
   db: Queryable,

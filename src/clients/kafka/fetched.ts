@@ -7,11 +7,11 @@ export type FetchAnswer = Awaited<ReturnType<Consumer['fetch']>>;
 export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number];
 type RecordsBatch = NonNullable<FetchedPartition['records']>[number];
 
-/** Bits of a batch's attributes: it is part of a transaction; it is a broker's own note about how one ended. */
+/** Bits of a batch's attributes: part of a transaction; a control batch, in which the broker notes how a transaction ended. */
 const IS_TRANSACTIONAL = 1 << 4;
 const IS_CONTROL = 1 << 5;
-/** Where a note says how the transaction ended, and what it says of one that was aborted. */
-const NOTE_TYPE_AT = 2;
+/** Offset of the type in the key of a control record, and the type of an abort. */
+const CONTROL_TYPE_AT = 2;
 const ABORTED = 0;
 
 /** Approximate memory of one record besides its bytes. */
@@ -50,7 +50,7 @@ function withoutAborted(
       ahead.shift();
     }
     if ((batch.attributes & IS_CONTROL) !== 0) {
-      if (batch.records[0]?.key?.readInt16BE(NOTE_TYPE_AT) === ABORTED) {
+      if (batch.records[0]?.key?.readInt16BE(CONTROL_TYPE_AT) === ABORTED) {
         aborting.delete(batch.producerId);
       }
       return false;

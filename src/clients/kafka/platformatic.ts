@@ -95,8 +95,8 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
 }
 
 /**
- * For each topic that members read, among those who read it. The library's leader assigns only its own topic, so that whoever
- * reads another waits forever; given all topics at once, it counts those who read others as underloaded, and balances no more.
+ * Assigns each topic among the members that read it. The library's leader assigns only its own topic, and members that
+ * read another wait forever. Given all topics at once, it counts members that read others as underloaded and stops balancing.
  */
 const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) => {
   const topics = new Set([...members.values()].flatMap((member) => member.topics ?? []));

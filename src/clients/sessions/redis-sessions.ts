@@ -105,7 +105,7 @@ export class RedisSessions implements Sessions {
       connectTimeout: CONNECT_TIMEOUT_MS,
       // A node that died leaves its connections open, and they would be used for a quarter of an hour.
       socketTimeout: COMMAND_TIMEOUT_MS,
-      // Its name leads to the new primary by now.
+      // After a failover its name resolves to the new primary.
       reconnectOnError: isReadOnly,
       maxRetriesPerRequest: 2,
       // SET and GETRANGE need no newer protocol, and every Redis and every proxy supports it.
@@ -177,7 +177,7 @@ function isReadOnly({ message }: Error): boolean {
   return message.startsWith('READONLY');
 }
 
-/** A new connection may lead to a replica again, before its name leads to the new primary. */
+/** A new connection may reach the replica again, until its name resolves to the new primary. */
 async function assertPrimary(redis: Redis): Promise<void> {
   if (/^role:slave/m.test(await redis.info('replication'))) {
     throw new Error('Redis is a replica');
