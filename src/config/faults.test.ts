@@ -41,7 +41,10 @@ describe('what is wrong', () => {
       'consumer: { min_bytes: 9, max_bytes: 8 }',
       '1:24: consumer.min_bytes must not be greater than consumer.max_bytes',
     ],
-    ['consumer: { topic: t, dlq: { enabled: true, topic: t } }', '1:52: consumer.dlq.topic must not be consumer.topic'],
+    [
+      'consumer: { enabled: true, brokers: [k:9092], group_id: g, topic: t, dlq: { enabled: true, topic: t } }',
+      '1:99: consumer.dlq.topic must not be consumer.topic',
+    ],
     ['consumer: { brokers: ["kafka:"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
     ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
     ['argo: { max_active: 3000000000 }', '1:21: argo.max_active must be a whole number from 1 to 2147483647'],
@@ -153,6 +156,11 @@ describe('what is wrong', () => {
     const { warnings } = await loadYaml('argo: &a\n  <<: *a\n  service_account: x\n');
     expect(warnings).toEqual([]);
   });
+});
+
+test('topics of a consumer that is off are not compared', async () => {
+  const { warnings } = await loadYaml('consumer: { topic: t, dlq: { enabled: true, topic: t } }');
+  expect(warnings).toEqual([]);
 });
 
 describe('what is only doubtful', () => {

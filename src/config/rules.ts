@@ -104,7 +104,8 @@ function sizeFaults(tree: Tree, findings: Findings): readonly Fault[] {
 function topicFaults(tree: Tree, findings: Findings): readonly Fault[] {
   const key = 'consumer.dlq.topic';
   const [parked, read] = [valueAt(tree, key), valueAt(tree, 'consumer.topic')];
-  return valueAt(tree, 'consumer.dlq.enabled') === true && parked !== undefined && parked === read
+  const isUsed = ['consumer.enabled', 'consumer.dlq.enabled'].every((flag) => valueAt(tree, flag) === true);
+  return isUsed && parked !== undefined && parked === read
     ? [{ ...placeOf(key.split('.'), findings), key, message: `${key} must not be consumer.topic` }]
     : [];
 }
