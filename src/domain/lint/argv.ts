@@ -38,7 +38,9 @@ const PROGRAMS = new Map<string, Program>([
   ),
   ...['awk', 'gawk', 'mawk', 'sed'].map((name) => [name, FILTER] as const),
   ...['psql', 'mysql', 'mariadb', 'sqlite3', 'mongosh'].map((name) => [name, SQL] as const),
-  ['clickhouse-client', { flag: /^(?:-q|--query)$/, first: false, dataAfter: false, shell: false }],
+  ...['clickhouse', 'clickhouse-client', 'clickhouse-local'].map(
+    (name) => [name, { flag: /^(?:-q|--query)$/, first: false, dataAfter: false, shell: false }] as const,
+  ),
   ['ansible', { flag: /^(?:-[ea]|--extra-vars|--args)$/, first: false, dataAfter: false, shell: false }],
   ['ansible-playbook', { flag: /^(?:-e|--extra-vars)$/, first: false, dataAfter: false, shell: false }],
   // They quote by other rules than sh.
