@@ -167,11 +167,11 @@ test('text that looks like something else stays text', async () => {
 test('the consumer reaches the brokers that the values name, and does without a topic for dead letters', () => {
   const manifests = render(
     'consumer.enabled=true',
-    'consumer.brokers={one.kafka:9094,two.kafka:9092}',
+    'consumer.brokers={one.kafka:9094,two.kafka:9092,kafka-3,[::1]:9095}',
     'consumer.deadLetterTopic=',
   );
   const [{ ports }] = findManifest(manifests, 'NetworkPolicy facteur-to-kafka')['spec'].egress;
-  expect(ports.map(({ port }: { readonly port: number }) => port)).toEqual([9092, 9093, 9094]);
+  expect(ports.map(({ port }: { readonly port: number }) => port)).toEqual([9092, 9093, 9094, 9095]);
   const { spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment facteur-consumer')!;
   expect(spec.containers[0]?.env).toContainEqual({ name: 'FACTEUR_CONSUMER_DLQ_ENABLED', value: 'false' });
 });
@@ -187,7 +187,7 @@ test('no ports mean none, and not all of them', () => {
 });
 
 test.each([
-  ['no consumer, and no topic for it', 'consumer.topic=,consumer.groupId=,consumer.brokers[0]=kafka'],
+  ['no consumer, and no topic for it', 'consumer.topic=,consumer.groupId=,consumer.brokers[0]='],
   ["Discord's port, where the Ingress is another", 'discordIngress.enabled=false,config.discord.listen_address=:9000'],
   ['metrics beside the probes, where nothing scrapes them', 'config.server.metrics_address=null'],
   ['an age in hours', 'maintain.olderThan=100000h'],
@@ -201,7 +201,7 @@ test.each([
   ['a wrong type', 'replicas=two', /replicas/],
   ['a digest that is none', 'image.digest=latest', /digest/],
   ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
-  ['a broker without a port', 'consumer.enabled=true,consumer.brokers[0]=kafka', /brokers/],
+  ['a broker that is a URL', 'consumer.enabled=true,consumer.brokers[0]=http://kafka:9092', /brokers/],
   ['a consumer without a topic', 'consumer.enabled=true,consumer.topic=', /topic/],
   ['a port that no Service leads to', 'config.server.intake_address=:9000', /intake_address/],
   ['an address that only the pod reaches', 'config.discord.listen_address=127.0.0.1:8082', /listen_address/],
