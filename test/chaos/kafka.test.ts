@@ -196,6 +196,7 @@ test('a broker that comes late, is killed and comes back', async () => {
     const troubled = (): boolean => door.log.some((line) => line.includes('kafka failed; retrying'));
     await expect.poll(troubled).toBe(true);
     await start();
+    await own.untilServed(topic);
     await load.add(300);
     await expectTotals(database.db, load.expected);
     await stop(door);

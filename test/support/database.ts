@@ -61,9 +61,12 @@ export async function makeSnapshots(): Promise<void> {
   await snapshot(await loadMigrations(MIGRATIONS));
 }
 
+/** On a busy machine a statement waits longer for one of a few connections than the five seconds of the service. */
+const CONNECT_MS = 30_000;
+
 /** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
 export function openTestPostgres(dsn: string, options: { poolSize?: number; heartbeatMs?: number } = {}): Database {
-  return openPostgres({ dsn, random: Math.random, onLost: ignore, ...options });
+  return openPostgres({ dsn, random: Math.random, onLost: ignore, connectTimeoutMs: CONNECT_MS, ...options });
 }
 
 /** A connection that is lost in the background fails a test by what it then lacks. */

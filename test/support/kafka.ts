@@ -74,12 +74,12 @@ export class TestKafka {
   async createTopic(partitions: number): Promise<string> {
     const topic = `facteur-${randomUUID()}`;
     await this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 });
-    await this.#untilServed(topic);
+    await this.untilServed(topic);
     return topic;
   }
 
   /** Sending to a topic of which some partitions are not served yet would send to the others twice. */
-  async #untilServed(topic: string): Promise<void> {
+  async untilServed(topic: string): Promise<void> {
     const reader = new Consumer({ ...this.#base, groupId: topic, retries: 50, retryDelay: 50 });
     reader.topics.track(topic);
     await reader.listOffsets({ topics: [topic] });
@@ -88,7 +88,7 @@ export class TestKafka {
 
   async grow(topic: string, partitions: number): Promise<void> {
     await this.#admin.createPartitions({ topics: [{ name: topic, count: partitions, assignments: null }] });
-    await this.#untilServed(topic);
+    await this.untilServed(topic);
   }
 
   async produce(topic: string, records: readonly TestRecord[], options: { compression?: Compression } = {}) {
@@ -118,7 +118,7 @@ export class TestKafka {
     await this.#admin.deleteTopics({ topics: [topic] });
     // Deleting continues after the answer.
     await vi.waitFor(() => this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 }));
-    await this.#untilServed(topic);
+    await this.untilServed(topic);
   }
 
   /** Offsets that the group committed, by partition; -1 where it never did. */
