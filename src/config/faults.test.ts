@@ -49,7 +49,7 @@ describe('what is wrong', () => {
     ['consumer: { brokers: ["kafka:99092"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
     ['argo: { max_active: 3000000000 }', '1:21: argo.max_active must be a whole number from 1 to 2147483647'],
     ['consumer: { brokers: ["kafka:0"] }', '1:23: consumer.brokers[0] must be HOST or HOST:PORT'],
-    ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss:// or memory:// URL'],
+    ['redis: { url: http://h }', '1:15: redis.url must be a redis://, rediss://, unix:// or memory:// URL'],
     [
       'redis: { url: redis://h/sessions }',
       '1:15: redis.url must have a number as its database, as in redis://HOST:6379/0',

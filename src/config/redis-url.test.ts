@@ -8,7 +8,24 @@ test.each<[string, RedisAddress | undefined]>([
   ['redis://h:1/', { host: 'h', port: 1, tls: false, database: 0 }],
   ['rediss://h/15', { host: 'h', port: 6379, tls: true, database: 15 }],
   ['redis://h?db=3', { host: 'h', port: 6379, tls: false, database: 3 }],
-  ['redis://h/2?db=3&pool_size=4', { host: 'h', port: 6379, tls: false, database: 2 }],
+  ['redis://h/2?db=3&pool_size=4', { host: 'h', port: 6379, tls: false, database: 3 }],
+  ['redis://h/2?db=1&db=4', { host: 'h', port: 6379, tls: false, database: 4 }],
+  ['redis://h/2?db=', { host: 'h', port: 6379, tls: false, database: 2 }],
+  ['Redis://h', { host: 'h', port: 6379, tls: false, database: 0 }],
+  ['REDISS://h', { host: 'h', port: 6379, tls: true, database: 0 }],
+  ['redis://', { host: 'localhost', port: 6379, tls: false, database: 0 }],
+  ['redis://:1/2', { host: 'localhost', port: 1, tls: false, database: 2 }],
+  ['unix:///run/redis/redis.sock', { host: '/run/redis/redis.sock', port: 6379, tls: false, database: 0 }],
+  [
+    'unix://kim:pw@/run/redis.sock?db=3',
+    {
+      host: '/run/redis.sock',
+      port: 6379,
+      tls: false,
+      database: 3,
+      login: { user: 'kim', password: new Secret('pw') },
+    },
+  ],
   ['redis://[::1]:7/0', { host: '::1', port: 7, tls: false, database: 0 }],
   ['redis://kim@h', { host: 'h', port: 6379, tls: false, database: 0 }],
   [
@@ -28,7 +45,8 @@ test.each<[string, RedisAddress | undefined]>([
 
 test.each([
   ['http://h', 'must be a redis://'],
-  ['redis://', 'must be a redis://'],
+  ['unix://', 'must be a redis://'],
+  ['unix:///', 'must be a redis://'],
   ['redis://h:port', 'must be a redis://'],
   ['redis://:hunter2@h/-1', 'a number as its database'],
   ['redis://:hunter2@h/1.5', 'a number as its database'],

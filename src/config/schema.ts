@@ -18,6 +18,8 @@ const DEFAULT_FETCH_BYTES = 10_485_760;
 const group = <T extends z.core.$ZodLooseShape>(shape: T): z.ZodPrefault<z.ZodObject<T, z.core.$strict>> =>
   z.strictObject(shape).prefault({} as never);
 
+const BROKERS = 'Bootstrap brokers, each `HOST:PORT`, or `HOST` for port 9092. Required when enabled.';
+
 const tls = group({
   enabled: kind.flag().default(false).describe('Use TLS to the brokers.'),
   ca_file: kind
@@ -161,7 +163,9 @@ const redis = group({
   url: kind
     .secretUrl(parseRedisUrl)
     .optional()
-    .describe('`redis://HOST:6379/0`, `rediss://…`, or `memory://` to keep sessions in the process. Required.'),
+    .describe(
+      '`redis://HOST:6379/0`, `rediss://…`, `unix:///SOCKET?db=0`, or `memory://` to keep sessions in the process. Required.',
+    ),
 });
 
 const postgres = group({
@@ -229,10 +233,7 @@ const commandsFromTemplates = group({
 
 const consumer = group({
   enabled: kind.flag().default(false).describe('Read command events from Kafka with `facteur consume`.'),
-  brokers: kind
-    .brokers()
-    .default([])
-    .describe('Bootstrap brokers, each `HOST:PORT`, or `HOST` for port 9092. Required when enabled.'),
+  brokers: kind.brokers().default([]).describe(BROKERS),
   topic: kind.text().optional().describe('Topic of command events. Required when enabled.'),
   group_id: kind.text().optional().describe('Consumer group. Required when enabled.'),
   dlq: group({
@@ -255,10 +256,7 @@ const consumer = group({
 
 const codexListener = group({
   enabled: kind.flag().default(false).describe('Allow `facteur codex-listen` to run.'),
-  brokers: kind
-    .brokers()
-    .default([])
-    .describe('Bootstrap brokers, each `HOST:PORT`, or `HOST` for port 9092. Required when enabled.'),
+  brokers: kind.brokers().default([]).describe(BROKERS),
   topic: kind.text().default('github.issues.codex.tasks').describe('Topic of structured Codex tasks.'),
   group_id: kind.text().default('facteur-codex-listener').describe('Consumer group.'),
   tls,

@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test, vi } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
@@ -18,9 +21,13 @@ afterEach(async () => {
 });
 
 function open(port: number, database = 0) {
+  return openUrl(`redis://:canary-password@127.0.0.1:${port}/${database}`);
+}
+
+function openUrl(url: string) {
   const lines: string[] = [];
   const sessions = openSessions({
-    url: new Secret(`redis://:canary-password@127.0.0.1:${port}/${database}`),
+    url: new Secret(url),
     clock: systemClock,
     logger: createLogger('debug', { write: (line) => lines.push(line) }),
   });
@@ -108,6 +115,18 @@ function answerAsRedis(socket: Socket, { answers = {}, slow, seen = [] }: FakeRe
 }
 
 const ANSWERS = new Map([['info', '$0\r\n']]);
+
+test('one behind a socket is used', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'facteur-redis-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const seen: string[] = [];
+  const server = createServer((socket) => answerAsRedis(socket, { seen })).listen(join(folder, 'redis.sock'));
+  closing.push(() => server.close());
+  const { sessions } = openUrl(`unix://:canary-password@${folder}/redis.sock?db=1`);
+  await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
+  await sessions.rememberDispatch('1', DISPATCH);
+  expect(seen).toEqual(expect.arrayContaining(['auth', 'select', 'set']));
+});
 
 test('one that comes back is used again', async () => {
   const { server, port } = await listen((socket) => answerAsRedis(socket));

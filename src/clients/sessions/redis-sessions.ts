@@ -187,8 +187,7 @@ async function assertPrimary(redis: Redis): Promise<void> {
 /** The address under the library's names: given the URL itself, it would read that more freely than `config check` does. */
 function clientOptions({ host, port, tls, login, database }: RedisAddress) {
   return {
-    host,
-    port,
+    ...(host.startsWith('/') ? { path: host } : { host, port }),
     db: database,
     ...(tls ? { tls: {} } : {}),
     ...(login === undefined ? {} : { password: login.password.reveal() }),
