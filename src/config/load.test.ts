@@ -63,6 +63,16 @@ describe('where values come from', () => {
     expect(sources).not.toHaveProperty('server.max_body_bytes');
   });
 
+  test('the variables of libpq complete the DSN, as for the Go service, and are checked', async () => {
+    const dsn = { FACTEUR_POSTGRES_DSN: 'dbname=kb' };
+    const { config, shown } = await loadYaml('', { ...dsn, PGHOST: '/run/postgresql', PGPASSWORD: 'hunter2' });
+    expect(config.postgres.dsn.reveal()).toBe("dbname=kb host='/run/postgresql' password='hunter2'");
+    expect(JSON.stringify(shown)).not.toContain('hunter2');
+    await expect(loadYaml('', { ...dsn, PGSSLMODE: 'hunter2' })).rejects.toThrow(
+      /^postgres.dsn, completed by the PG variables of the environment, has an unknown sslmode; expected [a-z, -]+$/,
+    );
+  });
+
   test('maps come from a variable as JSON, replace the map of the file whole, and keep the case of their keys', async () => {
     const yaml = 'argo: { parameters: { old: x } }\nrole_map: { plan: [] }';
     const { config } = await loadYaml(yaml, {

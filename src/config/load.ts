@@ -13,7 +13,8 @@ import { FILE } from './schema.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { placeOf, validate } from './validate.ts';
 import { parseYaml } from './yaml-source.ts';
-import { redactUrl } from '../base/secret.ts';
+import { redactUrl, type Secret } from '../base/secret.ts';
+import { completeDsn } from './postgres-dsn.ts';
 
 type Tree = Record<string, unknown>;
 
@@ -59,7 +60,7 @@ export async function loadConfig<R extends Requirement = Requirement>(
   const required: readonly Requirement[] = options.require ?? EVERYTHING;
   const { values, faults, unread } = validateRead(written, required, options.reads);
   const doubtful = doubts(written);
-  const all = [...faults, ...proxyFaults(env), ...(strict ? doubtful : [])];
+  const all = [...faults, ...proxyFaults(env), ...dsnFaults(values?.postgres.dsn, env), ...(strict ? doubtful : [])];
   const warnings = warningsOf(written, [...unread, ...(strict ? [] : doubtful)], env);
   if (values === undefined || all.length > 0) {
     throw new ConfigError(inOrder(all), { warnings: [...warnings, ...unreadFile(options, all)] });
@@ -174,6 +175,16 @@ function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fa
   return pathOf(source) === undefined && missing.length > 1
     ? [{ key: '', message: 'no configuration file was read; name one with --config or FACTEUR_CONFIG_FILE' }]
     : [];
+}
+
+function dsnFaults(dsn: Secret | undefined, env: Environment): readonly Fault[] {
+  try {
+    completeDsn(dsn?.reveal() ?? 'pglite:memory', env);
+    return [];
+  } catch (error) {
+    const key = 'postgres.dsn';
+    return [{ key, message: `${key}, completed by the PG variables of the environment, ${errorMessage(error)}` }];
+  }
 }
 
 async function readFileTree(options: ConfigSource, findings: Findings): Promise<Tree> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parsePostgresDsn, type PostgresDsn } from './postgres-dsn.ts';
+import { completeDsn, parsePostgresDsn, type PostgresDsn } from './postgres-dsn.ts';
 
 function parse(dsn: string): PostgresDsn {
   const parsed = parsePostgresDsn(dsn);
@@ -206,4 +206,54 @@ test('every password survives, in a URL and in a list', () => {
       expect(parse(`postgres://u:${encodeURIComponent(password)}@h/d`).password?.reveal()).toBe(password);
     }),
   );
+});
+
+describe('the variables of libpq', () => {
+  const env = {
+    PGHOST: 'db.example',
+    PGPORT: '6543',
+    PGDATABASE: 'kb',
+    PGUSER: 'kim',
+    PGPASSWORD: "it's \\ & secret",
+    PGSSLMODE: 'require',
+    PGSSLCERT: '',
+    PGAPPNAME: 'me',
+  };
+
+  test.each([
+    'postgres://',
+    'postgresql://?',
+    'postgres:///?connect_timeout=3',
+    'connect_timeout=3',
+    "host='' port=''",
+  ])('fill what %s leaves open', (dsn) => {
+    const completed = parsePostgresDsn(completeDsn(dsn, env));
+    expect(completed).toMatchObject({
+      hosts: [{ host: 'db.example', port: 6543 }],
+      user: 'kim',
+      database: 'kb',
+      applicationName: 'me',
+      tls: { mode: 'require' },
+    });
+    expect(completed?.password?.reveal()).toBe("it's \\ & secret");
+  });
+
+  test.each([
+    'postgres://a:b@h:1/d?sslmode=disable&application_name=x',
+    'host=h port=1 user=a password=b database=d sslmode=disable application_name=x',
+    'pglite:memory',
+  ])('change nothing that %s says', (dsn) => {
+    expect(completeDsn(dsn, env)).toBe(dsn);
+  });
+
+  test('give several hosts one port', () => {
+    expect(parsePostgresDsn(completeDsn('postgres://h1,h2/d', env))?.hosts).toEqual([
+      { host: 'h1', port: 6543 },
+      { host: 'h2', port: 6543 },
+    ]);
+  });
+
+  test('are checked', () => {
+    expect(() => completeDsn('postgres://h/d', { PGSSLMODE: 'hunter2' })).toThrow('an unknown sslmode');
+  });
 });

@@ -66,7 +66,7 @@ export function parsePostgresDsn(dsn: string): PostgresDsn | undefined {
   if (/^pglite:./.test(dsn)) {
     return undefined;
   }
-  const parameters = new Parameters(/^postgres(?:ql)?:\/\//.test(dsn) ? fromUrl(dsn) : fromKeywords(dsn));
+  const parameters = new Parameters(URL_FORM.test(dsn) ? fromUrl(dsn) : fromKeywords(dsn));
   const [host = '', port = ''] = [parameters.take('host'), parameters.take('port')];
   const seconds = parameters.takeNumber('connect_timeout');
   return {
@@ -83,6 +83,52 @@ export function parsePostgresDsn(dsn: string): PostgresDsn | undefined {
     ...settingsOf(parameters),
   };
 }
+
+/** What pgx and libpq take from the environment where the DSN says nothing. (PGPASSFILE is the client library's matter.) */
+const VARIABLES: Readonly<Record<string, string>> = {
+  PGHOST: 'host',
+  PGPORT: 'port',
+  PGDATABASE: 'dbname',
+  PGUSER: 'user',
+  PGPASSWORD: 'password',
+  PGAPPNAME: 'application_name',
+  PGCONNECT_TIMEOUT: 'connect_timeout',
+  PGSSLMODE: 'sslmode',
+  PGSSLROOTCERT: 'sslrootcert',
+  PGSSLCERT: 'sslcert',
+  PGSSLKEY: 'sslkey',
+  PGSSLPASSWORD: 'sslpassword',
+  PGTARGETSESSIONATTRS: 'target_session_attrs',
+  PGTZ: 'timezone',
+  PGOPTIONS: 'options',
+};
+
+/**
+ * The DSN with the `PG…` variables for what it leaves open, as the Go service's driver completes it.
+ *
+ * @throws FacteurError `config.postgres_dsn`, when the whole cannot be read
+ */
+export function completeDsn(dsn: string, env: Readonly<Record<string, string | undefined>>): string {
+  if (/^pglite:./.test(dsn)) {
+    return dsn;
+  }
+  const url = URL_FORM.test(dsn);
+  const given = url ? fromUrl(dsn) : fromKeywords(dsn);
+  const isOpen = (name: string): boolean =>
+    // Of several hosts without a port there are as many commas as that.
+    [name, name === 'dbname' ? 'database' : name].every((one) => /^,*$/.test(given.get(one) ?? ''));
+  const added = Object.entries(VARIABLES).flatMap(([variable, name]): [string, string][] => {
+    const value = env[variable] ?? '';
+    return value !== '' && isOpen(name) ? [[name, value]] : [];
+  });
+  const completed = url
+    ? `${dsn}${dsn.includes('?') ? '&' : '?'}${new URLSearchParams(added).toString()}`
+    : [dsn, ...added.map(([name, value]) => `${name}='${value.replaceAll(/[\\']/g, '\\$&')}'`)].join(' ');
+  parsePostgresDsn(completed);
+  return added.length === 0 ? dsn : completed;
+}
+
+const URL_FORM = /^postgres(?:ql)?:\/\//;
 
 /** The parameters of the DSN by name; each is consumed once, and the rest are session settings. */
 class Parameters {

@@ -19,6 +19,7 @@ import { readProxies } from './egress-proxy.ts';
 import { read } from './environment.ts';
 import { PUBLIC_KEY } from './kinds.ts';
 import { listenersOf } from './listeners.ts';
+import { completeDsn } from './postgres-dsn.ts';
 import type { FileConfig } from './schema.ts';
 
 /** Any configuration: the groups with required keys may be absent. */
@@ -51,7 +52,7 @@ export function resolve(values: FileConfig, env: Environment): AnyConfig {
     ...present({
       discord: discordOf(values),
       redis: redis.url === undefined ? undefined : { url: redis.url },
-      postgres: postgres.dsn === undefined ? undefined : { dsn: postgres.dsn },
+      postgres: postgres.dsn === undefined ? undefined : { dsn: new Secret(completeDsn(postgres.dsn.reveal(), env)) },
       argo: argoOf(values),
       embeddings: embeddingsOf(values),
       commandsFromTemplates: commandTemplatesOf(values),
