@@ -89,6 +89,14 @@ describe('where the cluster comes from', () => {
       'http://10.0.0.1:8080',
       'in-cluster',
     ]);
+    const missing = { KUBECONFIG: `${join(directory, 'gone')}:${join(directory, 'lost')}` };
+    expect(await resolved({ ...places, environment: { ...pod, ...missing } })).toEqual([
+      'http://10.0.0.1:8080',
+      'in-cluster',
+    ]);
+    expect((await refusal({ environment: missing })).message).toContain(
+      `${missing.KUBECONFIG}, which KUBECONFIG names`,
+    );
     expect(await resolved({ ...places, environment: {} })).toEqual([
       'http://home',
       join(directory, 'home/.kube/config'),

@@ -22,8 +22,9 @@ export interface KubeconfigSources {
 
 /**
  * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a
- * value wins), else the pod's service account, else `~/.kube/config`. Throws `argo.kubeconfig_missing` without any
- * and `argo.kubeconfig_invalid` if the chosen one is invalid. Credentials are first read by a request.
+ * value wins), else the pod's service account, else `~/.kube/config`. If none of the files of `KUBECONFIG` exists it does
+ * not count, as in the Go service. Throws `argo.kubeconfig_missing` without any and `argo.kubeconfig_invalid` if the
+ * chosen one is invalid. Credentials are first read by a request.
  */
 export async function resolveClusterAccess(sources: KubeconfigSources): Promise<ClusterAccess> {
   const source = await chooseSource(sources);
@@ -38,7 +39,8 @@ async function chooseSource(sources: KubeconfigSources): Promise<ClusterSource> 
   }
   const shared = sources.environment['KUBECONFIG'] ?? '';
   const files = shared.split(':').filter((file) => file !== '');
-  if (files.length > 0) {
+  const present = await Promise.all(files.map(readIfPresent));
+  if (present.some((text) => text !== undefined)) {
     return fileSource(files, `KUBECONFIG (${shared})`);
   }
   const directory = sources.serviceAccountDirectory ?? SERVICE_ACCOUNT_DIRECTORY;
@@ -50,9 +52,10 @@ async function chooseSource(sources: KubeconfigSources): Promise<ClusterSource> 
   if ((await readIfPresent(standard)) !== undefined) {
     return fileSource([standard], standard);
   }
+  const remark = files.length === 0 ? '' : ` (${shared}, which KUBECONFIG names, does not exist)`;
   throw new FacteurError(
     'argo.kubeconfig_missing',
-    'no Kubernetes credentials found: set FACTEUR_KUBECONFIG or KUBECONFIG, run in a cluster with a service account, or create ~/.kube/config',
+    `no Kubernetes credentials found${remark}: set FACTEUR_KUBECONFIG or KUBECONFIG, run in a cluster with a service account, or create ~/.kube/config`,
     { retryable: false },
   );
 }
