@@ -135,6 +135,23 @@ test('a user’s last dispatch is stored once, and none without a user', async (
   expect(remembered).toEqual([['42', { namespace, workflowName, message, correlationId: 'c', traceId: 't' }]]);
 });
 
+test('nobody is told that a workflow was submitted which was not', async () => {
+  const ofAda = { ...COMMAND, principal: { ...ANONYMOUS, userId: '42' } };
+  const disabled = await setUp({ disabled: true });
+  await disabled.dispatch.command(ofAda, { awaitSubmissionMs: 0 });
+  expect(disabled.remembered).toEqual([['42', expect.objectContaining({ message: 'dispatcher disabled' })]]);
+
+  const submitter = {
+    takeSlot: () => undefined,
+    settled: async () => ({ state: 'refused', reason: 'no such template' }),
+    nudge: () => undefined,
+  };
+  const refused = await setUp({ submitter: submitter as unknown as DispatchDeps['submitter'] });
+  const receipt = await refused.dispatch.command({ ...ofAda, deliveryId: 'd2' }, { awaitSubmissionMs: 1 });
+  expect(receipt.state).toBe('refused');
+  expect(refused.remembered).toEqual([]);
+});
+
 test('a refusal that cannot be recorded is a 503: the sender has to retry', async () => {
   const { db, dispatch } = await setUp({ rules: () => ({ commands: {}, roleMap: { plan: ['1'] } }) });
   db.faults.before = unavailable;

@@ -168,15 +168,18 @@ export function createDispatch(given: DispatchDeps): Dispatch {
   };
 }
 
-/** For `/status` and `/review`. Not awaited: sessions never affect a run. */
+/** For `/status` and `/review`, in the words of the Go service. Not awaited: sessions never affect a run. */
 function remember(
   { userId, traceId }: { readonly userId: string; readonly traceId: string },
   receipt: RunReceipt,
   sessions: Pick<Sessions, 'rememberDispatch'>,
 ): void {
-  if (userId !== '' && !receipt.duplicate) {
+  if (userId !== '' && !receipt.duplicate && receipt.state !== 'refused') {
     const { namespace, workflowName, correlationId } = receipt;
-    const message = `Workflow \`${workflowName}\` submitted to namespace \`${namespace}\`.`;
+    const message =
+      receipt.state === 'skipped'
+        ? 'dispatcher disabled'
+        : `Workflow \`${workflowName}\` submitted to namespace \`${namespace}\`.`;
     void sessions.rememberDispatch(userId, {
       namespace,
       workflowName,
