@@ -45,10 +45,15 @@ export class NotifyEvents {
     return told;
   }
 
-  #log(message: ClaimedMessage, { release, error }: Told): void {
+  #log(message: ClaimedMessage, { release, error, pingError }: Told): void {
     const { outcome, againInMs, messageId, reason } = release;
     const why = error === undefined ? {} : { code: error.code, error: error.message };
     const facts = { ...idsOf(message), revision: message.revision, state: message.state };
+    if (pingError !== undefined) {
+      const { code, message: problem } = pingError;
+      const againIn = release.pinged === true ? {} : { againInMs };
+      this.#logger.warn({ ...facts, code, error: problem, ...againIn }, 'could not notify of the end of a run');
+    }
     if (outcome === 'told') {
       this.#logger.debug({ ...facts, messageId }, 'message told');
     }

@@ -34,6 +34,8 @@ interface TellDeps {
 export interface Told {
   readonly release: Release;
   readonly error: DiscordError | undefined;
+  /** Why nobody could be notified of the end. */
+  readonly pingError?: DiscordError;
 }
 
 type Sendable = Extract<Route, { kind: 'token' | 'edit' | 'post' }>;
@@ -78,7 +80,8 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, clock, r
     }
     const verdict = judgePing(error, message, { release, nowMs, random: random() });
     const again = verdict.kind === 'retry' ? { againInMs: Math.max(PING_RETRY_MS, verdict.afterMs) } : { pinged: true };
-    return { ...told, release: { ...release, ...again } };
+    const problem = error.heldBack ? {} : { pingError: error };
+    return { ...told, release: { ...release, ...again }, ...problem };
   }
 }
 

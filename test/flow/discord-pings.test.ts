@@ -89,6 +89,7 @@ test.each([401, 403])('a %i is waited out: a person can change its cause', async
     return (await db.query<{ ms: number }>({ text, values: [runId] })).rows[0]?.ms ?? 0;
   };
   await expect.poll(dueInMs).toBeGreaterThan(45_000);
+  expect(facteur.log.join('')).toContain('could not notify of the end of a run');
   expect([await pinged(runId), replies()]).toEqual([false, []]);
   if (status === 401) {
     // After it, Discord's client is silent for a minute.
