@@ -114,6 +114,14 @@ describe('what Discord says about waiting', () => {
     expect(requests()['channel.message.create']).toBe(5);
   });
 
+  test('requests under way count: of many at once, none is refused', async () => {
+    const post = () => client.postMessage(world.discord.channelId, body('x'));
+    await post();
+    const all = await Promise.allSettled(Array.from({ length: 16 }, post));
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(4);
+    expect(requests()['channel.message.create']).toBe(5);
+  });
+
   test('a global limit holds everything of the bot back, answers to interactions not', async () => {
     const token = await interactionToken();
     await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000, scope: 'global' } });

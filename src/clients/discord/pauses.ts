@@ -8,6 +8,18 @@ const UNAUTHORIZED_MS = 60_000;
 /** More routes than are ever in use at once; beyond it, expired ones are removed. */
 const MAX_REMEMBERED = 1000;
 
+/** A new window is assumed to be no longer than this, until an answer says so. */
+const MAX_SPAN_MS = 60_000;
+
+/** How many requests of a bucket Discord takes, and until when. */
+interface Window {
+  limit: number;
+  /** Not counting requests that are under way. */
+  left: number;
+  until: number;
+  spanMs: number;
+}
+
 /**
  * What Discord said about waiting. A request that would come too early is not sent: it fails here, as Discord's own
  * 429 would, with the time that is left.
@@ -16,6 +28,7 @@ export class Pauses {
   /** Milliseconds, always growing. */
   readonly #now: () => number;
   readonly #until = new Map<string, number>();
+  readonly #windows = new Map<string, Window>();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -26,21 +39,47 @@ export class Pauses {
     const all = asBot ? this.#left(EVERYTHING) : 0;
     const leftMs = Math.max(all, this.#left(bucket));
     if (leftMs > 0) {
-      throw new DiscordError('discord.rate_limited', 'Discord rate limit: the wait is not over yet', {
-        status: 429,
-        retryAfterMs: leftMs,
-        global: all > 0,
-        heldBack: true,
-      });
+      throw heldBack(leftMs, all > 0);
     }
+    this.#take(bucket);
   }
 
   /** From the headers of any response: an exhausted bucket is not used until it is full again. */
   learn(bucket: string, headers: IncomingHttpHeaders): void {
-    const resetSeconds = Number(headers['x-ratelimit-reset-after']);
-    if (headers['x-ratelimit-remaining'] === '0' && resetSeconds > 0) {
-      this.#pause(bucket, resetSeconds * 1000);
+    const spanMs = Number(headers['x-ratelimit-reset-after']) * 1000;
+    const [limit, left] = [Number(headers['x-ratelimit-limit']), Number(headers['x-ratelimit-remaining'])];
+    if (left === 0 && spanMs > 0) {
+      this.#pause(bucket, spanMs);
     }
+    if (limit > 0 && left >= 0 && spanMs > 0) {
+      this.#makeRoom();
+      const now = this.#now();
+      const known = this.#windows.get(bucket);
+      const same = known !== undefined && known.until > now ? known : { left, spanMs: 0 };
+      this.#windows.set(bucket, {
+        limit,
+        left: Math.min(same.left, left),
+        until: now + spanMs,
+        spanMs: Math.min(MAX_SPAN_MS, Math.max(same.spanMs, spanMs)),
+      });
+    }
+  }
+
+  /** Requests that are under way count too: many at once would all be sent, and most of them refused. */
+  #take(bucket: string): void {
+    const window = this.#windows.get(bucket);
+    if (window === undefined) {
+      return;
+    }
+    const now = this.#now();
+    if (window.until <= now) {
+      window.left = window.limit;
+      window.until = now + window.spanMs;
+    }
+    if (window.left === 0) {
+      throw heldBack(Math.ceil(window.until - now), false);
+    }
+    window.left -= 1;
   }
 
   /** From a refusal. */
@@ -60,18 +99,29 @@ export class Pauses {
   }
 
   #pause(key: string, ms: number): void {
-    if (this.#until.size >= MAX_REMEMBERED) {
-      this.#forget();
-    }
+    this.#makeRoom();
     this.#until.set(key, Math.max(this.#until.get(key) ?? 0, this.#now() + ms));
   }
 
-  #forget(): void {
+  #makeRoom(): void {
+    if (this.#until.size + this.#windows.size < MAX_REMEMBERED) {
+      return;
+    }
     const now = this.#now();
     for (const [key, until] of this.#until) {
       if (until <= now) {
         this.#until.delete(key);
       }
     }
+    for (const [key, { until }] of this.#windows) {
+      if (until <= now) {
+        this.#windows.delete(key);
+      }
+    }
   }
+}
+
+function heldBack(retryAfterMs: number, global: boolean): DiscordError {
+  const message = 'Discord rate limit: the wait is not over yet';
+  return new DiscordError('discord.rate_limited', message, { status: 429, retryAfterMs, global, heldBack: true });
 }

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { Pauses } from './pauses.ts';
+
+const HEADERS = { 'x-ratelimit-limit': '5', 'x-ratelimit-reset-after': '5' };
+
+function world() {
+  let now = 1000;
+  const pauses = new Pauses(() => now);
+  return {
+    pauses,
+    advance: (ms: number) => (now += ms),
+    /** How many of that many requests at once may be sent. */
+    sent: (count: number) => {
+      const held = Array.from({ length: count }, () => {
+        try {
+          pauses.check('b', true);
+          return 0;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'discord.rate_limited', heldBack: true });
+          return 1;
+        }
+      });
+      return held.filter((one) => one === 0).length;
+    },
+  };
+}
+
+test('of many requests at once, only as many are sent as Discord takes, in every window', () => {
+  const { pauses, advance, sent } = world();
+  pauses.check('b', true);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '4' });
+  expect([sent(16), sent(1)]).toEqual([4, 0]);
+  advance(5000);
+  expect(sent(16)).toBe(5);
+  // Others use the bucket, too.
+  advance(5000);
+  expect(sent(1)).toBe(1);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '1' });
+  expect(sent(16)).toBe(1);
+});
+
+test('answers that never come hold nothing back for longer than a window', () => {
+  const { pauses, advance, sent } = world();
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '1' });
+  for (let window = 0; window < 3; window += 1) {
+    expect(sent(16)).toBe(window === 0 ? 1 : 5);
+    advance(5000);
+  }
+});
