@@ -56,6 +56,25 @@ describe('a template', () => {
     expect(readTemplateCommand(null, RULES)).toBeUndefined();
   });
 
+  test.each([[''], ['notes']])('shows no credential that is a default, as an option or in a form', (long) => {
+    const parameters = [
+      { name: 'apiToken', value: 's3cr3t' },
+      { name: 'repo', value: 'https://me:hunter2@git.example.com/x' },
+      { name: 'notes', value: 'none' },
+    ];
+    const annotations = { 'facteur.proompteng.ai/command': 'go', 'facteur.proompteng.ai/roles': '500000000000000001' };
+    const metadata = {
+      name: 'go',
+      namespace: 'argo',
+      annotations: { ...annotations, 'facteur.proompteng.ai/long': long },
+    };
+    const command = readTemplateCommand({ metadata, spec: { entrypoint: 'main', arguments: { parameters } } }, RULES);
+    const { options, modal } = command?.definition ?? {};
+    expect(modal === undefined).toBe(long === '');
+    expect(JSON.stringify([options, modal])).not.toMatch(/s3cr3t|hunter2/);
+    expect(JSON.stringify([options, modal])).toContain('none');
+  });
+
   test('without roles gets those of the configuration', () => {
     const template = TEMPLATES.find(({ title }) => title === 'roles absent')?.template;
     const command = readTemplateCommand(template, { ...RULES, defaultRoles: ['ops'] });

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { namesSecret, redactText } from '../base/redact.ts';
 import { argoFault } from './argo-text.ts';
 import { commandText, shorten } from './command-text.ts';
 import type { ModalField, OptionDefinition } from './command.ts';
@@ -47,8 +48,9 @@ export function optionOf(parameter: TemplateParameter, type: NumberType | undefi
 /** The same parameter as a field of a form. */
 export function fieldOf(option: OptionDefinition, parameter: TemplateParameter, isLong: boolean): ModalField {
   const { fallback = '' } = parameter;
+  const preset = shownDefault(parameter);
   const allowed = parameter.values.length === 0 ? '' : `one of: ${parameter.values.join(', ')}`;
-  const hint = fallback === '' ? allowed : [allowed, `default: ${fallback}`].filter((part) => part !== '').join('; ');
+  const hint = preset === '' ? allowed : [allowed, `default: ${preset}`].filter((part) => part !== '').join('; ');
   const placeholder = shorten(hint.replaceAll(/\s+/g, ' ').trim(), MAX_TEXT);
   return {
     name: option.name,
@@ -72,10 +74,17 @@ const SWITCHES = [
   { on: 'yes', off: 'no' },
 ];
 
-function describe({ name, description, fallback = '' }: TemplateParameter): string {
+function describe(parameter: TemplateParameter): string {
+  const { name, description } = parameter;
+  const fallback = shownDefault(parameter);
   const text = commandText(description, MAX_TEXT) || shorten(name, MAX_TEXT);
   const full = `${text} (default: ${fallback})`;
   return fallback === '' || isProse(full) ? text : full;
+}
+
+/** The whole server sees it, also who may not run the command. */
+function shownDefault({ name, fallback = '' }: TemplateParameter): string {
+  return namesSecret(name) ? '' : redactText(fallback);
 }
 
 function unlisted({ name, values, fallback = '' }: TemplateParameter): string | undefined {
