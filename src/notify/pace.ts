@@ -25,14 +25,31 @@ export const TOKEN_LIFE_MS = 15 * MINUTE_MS - 10_000;
 /** When a message that only its token can change is changed for the last time. */
 const LAST_WORD_MS = 14 * MINUTE_MS;
 
+/** The first second of 2015, from which the ids of Discord count. */
+const DISCORD_EPOCH_MS = 1_420_070_400_000n;
+
+/**
+ * How much older than the message its interaction is, which is when the token began to live: an event may have waited in
+ * Kafka, and a retry from elsewhere shares the interaction of a private run. 0 for an id that is not Discord's.
+ */
+export function tokenLeadMs({ interactionId, createdAt }: Pick<ClaimedMessage, 'interactionId' | 'createdAt'>): number {
+  if (!/^\d{17,20}$/.test(interactionId)) {
+    return 0;
+  }
+  const leadMs = createdAt.getTime() - Number((BigInt(interactionId) >> 22n) + DISCORD_EPOCH_MS);
+  return leadMs > 0 && leadMs < TOKEN_LIFE_MS ? leadMs : 0;
+}
+
 /** Milliseconds until that message needs its last update, or undefined if it had one or needs none. */
-export function lastWordInMs({ ephemeral, state }: ClaimedMessage, ageMs: number): number | undefined {
-  return ephemeral && !isFinished(state) && ageMs < LAST_WORD_MS ? LAST_WORD_MS - ageMs : undefined;
+export function lastWordInMs(message: ClaimedMessage, ageMs: number): number | undefined {
+  const leftMs = LAST_WORD_MS - tokenLeadMs(message) - ageMs;
+  return message.ephemeral && !isFinished(message.state) && leftMs > 0 ? leftMs : undefined;
 }
 
 /** Whether this update is the last possible one although the run continues. */
-export function isLastWord({ ephemeral, state }: ClaimedMessage, ageMs: number): boolean {
-  return ephemeral && !isFinished(state) && ageMs >= LAST_WORD_MS;
+export function isLastWord(message: ClaimedMessage, ageMs: number): boolean {
+  const { ephemeral, state } = message;
+  return ephemeral && !isFinished(state) && ageMs + tokenLeadMs(message) >= LAST_WORD_MS;
 }
 
 /** What to do with a claimed message: send it now, look again in some milliseconds, or nothing. */
@@ -55,7 +72,8 @@ export function whatIsDue(message: ClaimedMessage, nowMs: number): 'tell' | 'not
 /** Only the last update is sent without a change, and only once: it is due a minute before the token expires. */
 function needsLastWord(message: ClaimedMessage, ageMs: number): boolean {
   const { toldAt, createdAt } = message;
-  return isLastWord(message, ageMs) && (toldAt?.getTime() ?? 0) < createdAt.getTime() + LAST_WORD_MS;
+  const dueAtMs = createdAt.getTime() + LAST_WORD_MS - tokenLeadMs(message);
+  return isLastWord(message, ageMs) && (toldAt?.getTime() ?? 0) < dueAtMs;
 }
 
 /** The message shows the present state, if not its details. */

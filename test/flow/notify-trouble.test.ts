@@ -183,6 +183,16 @@ describe('when the message cannot be edited', () => {
     );
     expect(told.world.message()).toMatchObject({ ephemeral: true });
   });
+
+  test('the token is as old as its interaction, however late the run was recorded', async () => {
+    await told.world.startNotifier();
+    const run = await told.world.running({ ephemeral: true });
+    const text = `UPDATE facteur.messages SET created_at = created_at + interval '5 minutes'`;
+    await told.db.query({ text });
+    await told.world.advance(14 * 60_000);
+    await told.world.told(run, 'can no longer be updated');
+    expect(told.world.shown().by).toBe('webhook.message.edit');
+  });
 });
 
 describe('when Discord is not well', () => {
