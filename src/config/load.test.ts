@@ -335,6 +335,20 @@ describe('what each command requires', () => {
     ).rejects.toMatchObject({ faults: [{ key: 'postgres' }], warnings: [{ key: 'redis' }] });
   });
 
+  test('neither do the variables of libpq stop a command that reads no database', async () => {
+    const source = { env: { FACTEUR_POSTGRES_DSN: 'postgres://h/db', PGSSLMODE: 'no' }, readFile: nothingToRead };
+    const { config, warnings } = await loadConfig({
+      ...source,
+      require: [],
+      reads: (group) => group === 'codex_listener',
+    });
+    expect(config).not.toHaveProperty('postgres');
+    expect(warnings.map(({ key }) => key)).toEqual(['postgres.dsn']);
+    await expect(loadConfig({ ...source, require: ['argo'] })).rejects.toMatchObject({
+      faults: expect.arrayContaining([expect.objectContaining({ key: 'postgres.dsn' })]),
+    });
+  });
+
   test('everything is required unless less is said, and all of it is reported', async () => {
     const error = await loadConfig({ env: {}, readFile: nothingToRead }).catch((reason: unknown) => reason);
     expect((error as ConfigError).faults.map((fault) => fault.key)).toEqual([

@@ -13,8 +13,8 @@ import { FILE } from './schema.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { placeOf, validate } from './validate.ts';
 import { parseYaml } from './yaml-source.ts';
-import { redactUrl, type Secret } from '../base/secret.ts';
-import { completeDsn } from './postgres-dsn.ts';
+import { redactUrl } from '../base/secret.ts';
+import { completeDsn, parsePostgresDsn } from './postgres-dsn.ts';
 
 type Tree = Record<string, unknown>;
 
@@ -58,9 +58,9 @@ export async function loadConfig<R extends Requirement = Requirement>(
   const written = await readWritten(options);
   const { tree, findings, keys } = written;
   const required: readonly Requirement[] = options.require ?? EVERYTHING;
-  const { values, faults, unread } = validateRead(written, required, options.reads);
+  const { values, faults, unread } = validateRead(written, required, options);
   const doubtful = doubts(written);
-  const all = [...faults, ...proxyFaults(env), ...dsnFaults(values?.postgres.dsn, env), ...(strict ? doubtful : [])];
+  const all = [...faults, ...proxyFaults(env), ...(strict ? doubtful : [])];
   const warnings = warningsOf(written, [...unread, ...(strict ? [] : doubtful)], env);
   if (values === undefined || all.length > 0) {
     throw new ConfigError(inOrder(all), { warnings: [...warnings, ...unreadFile(options, all)] });
@@ -81,10 +81,10 @@ export async function loadConfig<R extends Requirement = Requirement>(
 function validateRead(
   { tree, findings }: Written,
   required: readonly Requirement[],
-  reads: LoadOptions['reads'] = () => true,
+  { env, reads = () => true }: Pick<LoadOptions, 'env' | 'reads'>,
 ): ReturnType<typeof validate> & { readonly unread: readonly Fault[] } {
   const first = validate(tree, findings);
-  const found = [...findings.faults, ...first.faults, ...ruleFaults(tree, findings, required)];
+  const found = [...findings.faults, ...first.faults, ...ruleFaults(tree, findings, required), ...dsnFaults(tree, env)];
   const groupOf = ({ key }: Fault): string => /^[^.[]*/.exec(key)?.[0] ?? '';
   const counts = (fault: Fault): boolean => fault.key === '' || reads(groupOf(fault));
   const unread = found.filter((fault) => !counts(fault));
@@ -177,13 +177,27 @@ function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fa
     : [];
 }
 
-function dsnFaults(dsn: Secret | undefined, env: Environment): readonly Fault[] {
+function dsnFaults(tree: Tree, env: Environment): readonly Fault[] {
+  const key = 'postgres.dsn';
+  const dsn = valueAt(tree, key);
+  if (typeof dsn !== 'string' || !isDsn(dsn)) {
+    // Missing, or wrong by itself, which the schema says.
+    return [];
+  }
   try {
-    completeDsn(dsn?.reveal() ?? 'pglite:memory', env);
+    completeDsn(dsn, env);
     return [];
   } catch (error) {
-    const key = 'postgres.dsn';
     return [{ key, message: `${key}, completed by the PG variables of the environment, ${errorMessage(error)}` }];
+  }
+}
+
+function isDsn(text: string): boolean {
+  try {
+    parsePostgresDsn(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
