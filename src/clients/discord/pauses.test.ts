@@ -47,3 +47,15 @@ test('answers that never come hold nothing back for longer than a window', () =>
     advance(5000);
   }
 });
+
+test('after a change of the limit, the windows are as long as Discord says now', () => {
+  const { pauses, advance, sent } = world();
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '4', 'x-ratelimit-reset-after': '60' });
+  advance(60_000);
+  expect(sent(1)).toBe(1);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '4' });
+  advance(5000);
+  expect(sent(16)).toBe(5);
+  advance(5000);
+  expect(sent(16)).toBe(5);
+});

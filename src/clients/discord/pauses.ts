@@ -18,6 +18,8 @@ interface Window {
   left: number;
   until: number;
   spanMs: number;
+  /** Begun without an answer, so that its length is that of an earlier one. */
+  isAssumed: boolean;
 }
 
 /**
@@ -53,15 +55,7 @@ export class Pauses {
     }
     if (limit > 0 && left >= 0 && spanMs > 0) {
       this.#makeRoom();
-      const now = this.#now();
-      const known = this.#windows.get(bucket);
-      const same = known !== undefined && known.until > now ? known : { left, spanMs: 0 };
-      this.#windows.set(bucket, {
-        limit,
-        left: Math.min(same.left, left),
-        until: now + spanMs,
-        spanMs: Math.min(MAX_SPAN_MS, Math.max(same.spanMs, spanMs)),
-      });
+      this.#windows.set(bucket, windowAfter(this.#windows.get(bucket), { limit, left, spanMs }, this.#now()));
     }
   }
 
@@ -75,6 +69,7 @@ export class Pauses {
     if (window.until <= now) {
       window.left = window.limit;
       window.until = now + window.spanMs;
+      window.isAssumed = true;
     }
     if (window.left === 0) {
       throw heldBack(Math.ceil(window.until - now), false);
@@ -119,6 +114,23 @@ export class Pauses {
       }
     }
   }
+}
+
+function windowAfter(
+  known: Window | undefined,
+  { limit, left, spanMs }: Pick<Window, 'limit' | 'left' | 'spanMs'>,
+  now: number,
+): Window {
+  const same = known !== undefined && known.until > now ? known : { left, spanMs, isAssumed: false };
+  // An assumed length does not count any more: the limit may have been changed.
+  const longestMs = same.isAssumed ? spanMs : Math.max(same.spanMs, spanMs);
+  return {
+    limit,
+    left: Math.min(same.left, left),
+    until: now + spanMs,
+    spanMs: Math.min(MAX_SPAN_MS, longestMs),
+    isAssumed: false,
+  };
 }
 
 function heldBack(retryAfterMs: number, global: boolean): DiscordError {
