@@ -150,7 +150,7 @@ async function runsOf(userId: string, { db, isPublic }: StatusOptions): Promise<
   const hidden = isPublic ? await findPrivate(db, ids(found.flat())) : new Set();
   const shown = (runs: readonly RunView[]): readonly RunView[] => runs.filter(({ runId }) => !hidden.has(runId));
   const [[first], live, ended] = [shown(found[0]), shown(found[1]), shown(found[2])];
-  const newest = first ?? live[0] ?? ended[0];
+  const newest = first ?? [...live, ...ended].toSorted(byNewest)[0];
   const [places, waiting] = await Promise.all([findPlaces(db, ids([...live, ...ended])), runsWaiting(db, ids(live))]);
   const listed = (run: RunView): ListedRun => {
     const place = places.get(run.runId);
@@ -158,6 +158,10 @@ async function runsOf(userId: string, { db, isPublic }: StatusOptions): Promise<
     return { ...run, waitsForApproval: waiting.has(run.runId), url };
   };
   return { newest, live: live.map(listed), ended: ended.map(listed), hides: hidden.size > 0 };
+}
+
+function byNewest(one: RunView, other: RunView): number {
+  return other.acceptedAt.getTime() - one.acceptedAt.getTime();
 }
 
 /** Undefined for what fails or is late: the rest of the report is worth having. */
