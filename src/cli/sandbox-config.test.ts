@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest';
+import { readFile as nodeReadFile } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
+import type { SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { loadYaml } from '../../test/support/config.ts';
-import { readOwnConfig } from './sandbox-config.ts';
+import { temporaryFolder } from '../../test/support/facteur-process.ts';
+import { readOwnConfig, writeSandboxConfig } from './sandbox-config.ts';
 import type { CliIo } from './io.ts';
 
 const OWN = `
@@ -29,4 +32,22 @@ test('the sandbox means by a configuration what facteur means by it', async () =
   expect(played.knowledge).toEqual(served.knowledge);
   expect(played.roleMap).toEqual(served.roleMap);
   expect(played.commands).toEqual(served.commands);
+});
+
+test('keys are taken in any case, as by facteur', async () => {
+  const yaml = 'Argo: { Namespace: mine, Parameters: { rawEvent: x } }\nRole_Map: { Ship: [] }\nServer: {}';
+  const readFile = async (): Promise<Buffer> => Buffer.from(yaml);
+  const io = { env: {}, readFile, stderr: process.stderr } as unknown as CliIo;
+  const own = await readOwnConfig(io, 'own');
+  expect(own.ignored).toEqual(['server']);
+  const folder = temporaryFolder();
+  onTestFinished(() => folder.remove());
+  const [botToken, applicationId, guildId] = ['token', '123456789012345678', '123456789012345679'];
+  const discord = { botToken, applicationId, guildId, publicKey: 'ab'.repeat(32), apiBaseUrl: 'http://127.0.0.1:1' };
+  const written = await writeSandboxConfig(
+    { ...io, readFile: nodeReadFile },
+    { folder: folder.path, port: '1', data: undefined, own, discord: discord as unknown as SimulatedDiscord },
+  );
+  expect(written.config.argo).toMatchObject({ namespace: 'mine', parameters: { rawEvent: 'x' } });
+  expect(written.config.roleMap).toEqual({ ship: [] });
 });

@@ -39,12 +39,24 @@ export async function readOwnConfig(io: CliIo, path: string): Promise<OwnConfig>
   // The developer's environment may configure another facteur.
   await readConfig({ ...io, env: {} }, { path, require: [] });
   const content = asWritten((await io.readFile(path)).toString('utf8'));
-  const entries = Object.entries(isRecord(content) ? content : {});
+  const entries = Object.entries(withKeys(content));
   return {
     path,
     sections: Object.fromEntries(entries.filter(([name]) => TAKEN.includes(name))),
     ignored: entries.flatMap(([name]) => (TAKEN.includes(name) ? [] : [name])),
   };
+}
+
+/** With keys in lower case, as the configuration reads them in any. The first counts, unless one is as it should be. */
+function withKeys(group: unknown): Record<string, unknown> {
+  const keys = new Map<string, unknown>();
+  for (const [written, value] of Object.entries(isRecord(group) ? group : {})) {
+    const key = written.toLowerCase();
+    if (key === written || !keys.has(key)) {
+      keys.set(key, value);
+    }
+  }
+  return Object.fromEntries(keys);
 }
 
 /** With numbers and flags as their text, as the configuration reads them: an id, `1.10`, `012`. */
@@ -109,7 +121,7 @@ function sections(own: Readonly<Record<string, unknown>>): Readonly<Record<strin
     'commands_from_templates',
     'codex_implementation_orchestrator',
     'knowledge',
-  ].map((name) => (isRecord(own[name]) ? own[name] : {}));
+  ].map((name) => withKeys(own[name]));
   return {
     ...own,
     argo: { namespace: NAMESPACE, workflow_template: 'facteur-dispatch', ...argo },
