@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { buttonId, BUTTON_ACTIONS, parseButtonId } from '../presentation/button-id.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { progressBar } from './render.ts';
-import { codeBlock, inlineCode } from '../presentation/safe-text.ts';
+import { codeBlock, copyBlock, inlineCode } from '../presentation/safe-text.ts';
 
 test.each([
   [-5000, 'under 1 s'],
@@ -45,6 +45,16 @@ describe('safe text', () => {
     expect(codeBlock('a\r\nb\nc\nd', { chars: 100, lines: 3 })).toBe('```\na\nb\nc\n…\n```');
     expect(codeBlock(' \n ', { chars: 100, lines: 3 })).toBe('');
   });
+});
+
+test('what is given back is as it was typed, and ends no block', () => {
+  const typed = 'Run `npm test`:\n\t\u{1f469}\u200d\u{1f4bb}\n```ts\nx\n```';
+  const block = copyBlock(typed, 100);
+  expect(block.replaceAll('``\u200b`', '```')).toBe(`\`\`\`\n${typed}\n\`\`\``);
+  expect(block.match(/```/g)).toHaveLength(2);
+  expect(copyBlock('`'.repeat(200), 100).match(/```/g)).toHaveLength(2);
+  expect(copyBlock('`'.repeat(200), 100).length).toBeLessThanOrEqual(108);
+  expect(copyBlock(' \n ', 9)).toBe('');
 });
 
 describe('button ids', () => {

@@ -32,6 +32,15 @@ export function codeBlock(text: string, limits: { readonly chars: number; readon
   return shown === '' ? '' : `\`\`\`\n${shown}\n\`\`\``;
 }
 
+/**
+ * Text that its writer is given back, to send again: only what would end the block is parted, by a space without width.
+ * For nobody else's eyes, since all other characters stay.
+ */
+export function copyBlock(text: string, max: number): string {
+  const whole = text.toWellFormed().replaceAll(/``(?=`)/g, '``\u200b');
+  return whole.trim() === '' ? '' : `\`\`\`\n${shorten(whole, max)}\n\`\`\``;
+}
+
 function clean(text: string): string {
   return text.toWellFormed().replaceAll('\r\n', '\n').replaceAll(UNSEEN, ' ').replaceAll('`', BACKTICK);
 }

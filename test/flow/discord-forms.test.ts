@@ -97,7 +97,7 @@ test.each([
   [{ ticket: 'L-1' }, 'content: is required'],
   [{ content: 'Mend the rocket.', ticket: 'x'.repeat(21) }, 'ticket: must have at most 20 characters'],
   [{ content: 'Mend the rocket.', other: 'x' }, 'other: is an unknown option'],
-  [{ content: 'Mend {{workflow.name}}.' }, 'content: must not contain'],
+  [{ content: 'Mend `{{workflow.name}}`.' }, 'content: must not contain'],
 ])('what was filled in is checked at the door: %j', async (fields, fault) => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });
   const refused = await discord.people.submit('facteur:modal:plan', fields);

@@ -1,5 +1,5 @@
 import { MAX_CHOICES, type OptionDefinition } from '../../domain/command.ts';
-import { codeBlock } from '../../presentation/safe-text.ts';
+import { copyBlock } from '../../presentation/safe-text.ts';
 
 /** The answers to an interaction: https://discord.com/developers/docs/interactions/receiving-and-responding */
 export type Reply =
@@ -66,7 +66,7 @@ export const EMBED_TEXT = { chars: 4000, lines: 4000 };
 
 /** Why a form was not taken, with what somebody typed into it: Discord forgets that. */
 export function withTyped(reply: Reply, fields: Readonly<Record<string, string>>): Reply {
-  const typed = codeBlock(Object.values(fields).join('\n'), EMBED_TEXT);
+  const typed = copyBlock(Object.values(fields).join('\n'), EMBED_TEXT.chars);
   return reply.type === MESSAGE && typed !== ''
     ? { ...reply, data: { ...reply.data, embeds: [{ description: typed }] } }
     : reply;
