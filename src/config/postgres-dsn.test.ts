@@ -246,6 +246,14 @@ describe('the variables of libpq', () => {
     expect(completeDsn(dsn, env)).toBe(dsn);
   });
 
+  test.each(['postgres://h/d?sslmode=', "host=h sslmode=''"])('count where %s is empty', (dsn) => {
+    expect(parsePostgresDsn(completeDsn(dsn, { PGSSLMODE: 'verify-full' }))?.tls.mode).toBe('verify-full');
+  });
+
+  test.each(['postgres://h/d?TimeZone=UTC', 'host=h TimeZone=UTC'])('leave the time zone of %s', (dsn) => {
+    expect(completeDsn(dsn, { PGTZ: 'Europe/Paris' })).toBe(dsn);
+  });
+
   test('give several hosts one port', () => {
     expect(parsePostgresDsn(completeDsn('postgres://h1,h2/d', env))?.hosts).toEqual([
       { host: 'h1', port: 6543 },

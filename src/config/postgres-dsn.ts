@@ -114,15 +114,18 @@ export function completeDsn(dsn: string, env: Readonly<Record<string, string | u
   }
   const url = URL_FORM.test(dsn);
   const given = url ? fromUrl(dsn) : fromKeywords(dsn);
+  // The names of settings have no case.
+  const said = new Map([...given].map(([name, value]) => [name.toLowerCase(), value]));
   const isOpen = (name: string): boolean =>
     // Of several hosts without a port there are as many commas as that.
-    [name, name === 'dbname' ? 'database' : name].every((one) => /^,*$/.test(given.get(one) ?? ''));
+    [name, name === 'dbname' ? 'database' : name].every((one) => /^,*$/.test(said.get(one) ?? ''));
   const added = Object.entries(VARIABLES).flatMap(([variable, name]): [string, string][] => {
     const value = env[variable] ?? '';
     return value !== '' && isOpen(name) ? [[name, value]] : [];
   });
   const completed = url
-    ? `${dsn}${dsn.includes('?') ? '&' : '?'}${new URLSearchParams(added).toString()}`
+    ? // In front, because the first one counts, also if it is empty.
+      dsn.replace(/\?|$/, () => `?${new URLSearchParams(added).toString()}&`)
     : [dsn, ...added.map(([name, value]) => `${name}='${value.replaceAll(/[\\']/g, '\\$&')}'`)].join(' ');
   parsePostgresDsn(completed);
   return added.length === 0 ? dsn : completed;
