@@ -84,6 +84,21 @@ describe('registering', () => {
     }
   });
 
+  test('says that it cannot remove its commands from a server that the bot has left', async () => {
+    const world = await RegistrationWorld.open();
+    const text = `INSERT INTO facteur.registered_commands (application_id, guild_id, name, discord_id, origin) VALUES ($1, $2, 'plan', '1', '')`;
+    await db.query({ text, values: [world.discord.applicationId, '300000000000000999'] });
+    world.apply([]);
+    world.start();
+    await expectSynced(world, 1);
+    await vi.waitFor(() => {
+      const line = world.log.find(
+        (one) => one.includes('"guildId":"300000000000000999"') && one.includes('"commands":0'),
+      );
+      expect(line).toContain('Missing Access');
+    });
+  });
+
   test('keeps the translations of options that others set', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['db backup', 'deploy']);

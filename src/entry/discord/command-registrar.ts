@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ObservableResult } from '@opentelemetry/api';
 import { errorMessage } from '../../base/errors.ts';
-import type { Logger } from '../../base/logger.ts';
+import type { LogFields, Logger } from '../../base/logger.ts';
 import { counter, gauge } from '../../base/metrics.ts';
 import type { Timer } from '../../base/timer.ts';
 import { Worker } from '../../base/worker.ts';
@@ -164,20 +164,25 @@ export class CommandRegistrar {
       return { dueInMs: last.dueInMs, hasAsked: false };
     }
     try {
-      const { problem, dueInMs, changes } = await this.#syncIfAllowed(scope, wanted, signal);
+      const synced = await this.#syncIfAllowed(scope, wanted, signal);
+      const { problem, dueInMs } = synced;
       await recordCommandSync(db, scope, { sha256, dueInMs, problem });
       count(problem);
-      this.#syncs.add(1, { outcome: problem === '' ? 'complete' : 'partial' });
-      const fields = { guildId: scope.guildId, commands: wanted.length, changes };
-      if (problem === '') {
-        logger.info(fields, 'commands registered');
-      } else {
-        logger.warn({ ...fields, problem }, 'not all commands could be registered');
-      }
+      this.#report({ guildId: scope.guildId, commands: wanted.length }, synced);
       return { dueInMs, hasAsked: true };
     } catch (error) {
       this.#syncs.add(1, { outcome: 'failed' });
       throw error;
+    }
+  }
+
+  #report(fields: LogFields, { problem, changes, refusal = problem }: Synced): void {
+    this.#syncs.add(1, { outcome: refusal === '' ? 'complete' : 'partial' });
+    const { logger } = this.#deps;
+    if (refusal === '') {
+      logger.info({ ...fields, changes }, 'commands registered');
+    } else {
+      logger.warn({ ...fields, changes, problem: refusal }, 'not all commands could be registered');
     }
   }
 
@@ -191,7 +196,7 @@ export class CommandRegistrar {
       }
       const { message } = refusalOf(error);
       const problem = wanted.map(({ name }) => `/${name}: ${message}`).join('; ');
-      return { problem, dueInMs: FAILURE_DELAY_MS * 60, changes: 0 };
+      return { problem, dueInMs: FAILURE_DELAY_MS * 60, changes: 0, refusal: problem || message };
     }
   }
 
@@ -278,6 +283,8 @@ interface Synced {
   readonly problem: string;
   readonly dueInMs: number;
   readonly changes: number;
+  /** Why nothing could be done, also where no command is wanted any more. */
+  readonly refusal?: string;
 }
 
 /** Waits until changes have ended for a moment, but not for longer than between two syncs. */
