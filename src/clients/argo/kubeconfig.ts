@@ -22,8 +22,8 @@ export interface KubeconfigSources {
 
 /**
  * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a
- * value wins), else the pod's service account, else `~/.kube/config`. If none of the files of `KUBECONFIG` exists it does
- * not count, as in the Go service. Throws `argo.kubeconfig_missing` without any and `argo.kubeconfig_invalid` if the
+ * value wins), else the pod's service account, else `~/.kube/config`. If none of the files of `KUBECONFIG` exists, only
+ * the pod counts: a mistyped name must not lead to another cluster. Throws `argo.kubeconfig_missing` without any and `argo.kubeconfig_invalid` if the
  * chosen one is invalid. Credentials are first read by a request.
  */
 export async function resolveClusterAccess(sources: KubeconfigSources): Promise<ClusterAccess> {
@@ -49,7 +49,7 @@ async function chooseSource(sources: KubeconfigSources): Promise<ClusterSource> 
     return inCluster;
   }
   const standard = join(sources.homeDirectory, '.kube', 'config');
-  if ((await readIfPresent(standard)) !== undefined) {
+  if (files.length === 0 && (await readIfPresent(standard)) !== undefined) {
     return fileSource([standard], standard);
   }
   const remark = files.length === 0 ? '' : ` (${shared}, which KUBECONFIG names, does not exist)`;
