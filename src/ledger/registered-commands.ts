@@ -92,6 +92,15 @@ export async function recordCommandSync(
   });
 }
 
+/** Forgets the syncs of all places but these: what was wrong elsewhere is nobody's problem any more. */
+export async function forgetCommandSyncs(db: Queryable, applicationId: string, kept: readonly string[]): Promise<void> {
+  await db.query({
+    name: 'forget-command-syncs',
+    text: `DELETE FROM facteur.command_syncs WHERE application_id = $1 AND guild_id <> ALL($2::text[])`,
+    values: [applicationId, kept],
+  });
+}
+
 /** What could not be registered at the last sync of each scope, and why. */
 export async function registrationProblems(db: Queryable, applicationId: string): Promise<readonly string[]> {
   const { rows } = await db.query<{ readonly problem: string }>({

@@ -70,6 +70,18 @@ describe('registering', () => {
       ]);
   });
 
+  test('forgets what was wrong in a server where nothing is wanted any more', async () => {
+    const world = await RegistrationWorld.open();
+    const { applicationId } = world.discord;
+    const text = `INSERT INTO facteur.command_syncs (application_id, guild_id, sha256, due_at, problem) VALUES ($1, '300000000000000999', '', now(), '/plan: Missing Access')`;
+    await db.query({ text, values: [applicationId] });
+    expect((await listCommands(world)).stderr).toContain('/plan: Missing Access');
+    world.apply([]);
+    world.start();
+    await expectSynced(world, 1);
+    expect((await listCommands(world)).stderr).toBe('');
+  });
+
   test('moves with the server that is configured', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy', 'local'], 1, { local: world.discord.guildId });

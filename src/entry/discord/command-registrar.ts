@@ -12,6 +12,7 @@ import { placeOf } from '../../dispatch/command-catalogue.ts';
 import {
   findCommandSync,
   forgetCommand,
+  forgetCommandSyncs,
   recordCommand,
   recordCommandSync,
   registeredCommands,
@@ -129,6 +130,7 @@ export class CommandRegistrar {
     const { db, applicationId, guildId = '' } = this.#deps;
     const known = await registeredGuilds(db, applicationId);
     const guilds = new Set([guildId, ...known, ...(guildId === '' ? guildsOf(snapshot) : [])]);
+    await forgetCommandSyncs(db, applicationId, [...guilds]);
     let outcome: Outcome = { dueInMs: Infinity, hasAsked: false };
     const failures: unknown[] = [];
     for (const guild of guilds) {
