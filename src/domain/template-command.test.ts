@@ -61,8 +61,14 @@ describe('a template', () => {
       { name: 'apiToken', value: 's3cr3t' },
       { name: 'repo', value: 'https://me:hunter2@git.example.com/x' },
       { name: 'notes', value: 'none' },
+      { name: 'max_tokens', value: '4096' },
+      { name: 'tokenizer', value: 'large', enum: ['small', 'large'] },
     ];
-    const annotations = { 'facteur.proompteng.ai/command': 'go', 'facteur.proompteng.ai/roles': '500000000000000001' };
+    const annotations = {
+      'facteur.proompteng.ai/command': 'go',
+      'facteur.proompteng.ai/roles': '500000000000000001',
+      'facteur.proompteng.ai/type': '{"max_tokens":"integer"}',
+    };
     const metadata = {
       name: 'go',
       namespace: 'argo',
@@ -72,7 +78,9 @@ describe('a template', () => {
     const { options, modal } = command?.definition ?? {};
     expect(modal === undefined).toBe(long === '');
     expect(JSON.stringify([options, modal])).not.toMatch(/s3cr3t|hunter2/);
-    expect(JSON.stringify([options, modal])).toContain('none');
+    for (const harmless of ['none', '4096', 'default: large']) {
+      expect(JSON.stringify([options, modal])).toContain(harmless);
+    }
   });
 
   test('without roles gets those of the configuration', () => {

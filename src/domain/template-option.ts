@@ -26,7 +26,7 @@ export function optionOf(parameter: TemplateParameter, type: NumberType | undefi
   const { name, values } = parameter;
   const common = {
     name: optionName(name),
-    description: describe(parameter),
+    description: describe(parameter, type !== undefined),
     required: isRequired(parameter),
     parameter: name,
   };
@@ -48,7 +48,7 @@ export function optionOf(parameter: TemplateParameter, type: NumberType | undefi
 /** The same parameter as a field of a form. */
 export function fieldOf(option: OptionDefinition, parameter: TemplateParameter, isLong: boolean): ModalField {
   const { fallback = '' } = parameter;
-  const preset = shownDefault(parameter);
+  const preset = shownDefault(parameter, option.type === 'integer' || option.type === 'number');
   const allowed = parameter.values.length === 0 ? '' : `one of: ${parameter.values.join(', ')}`;
   const hint = preset === '' ? allowed : [allowed, `default: ${preset}`].filter((part) => part !== '').join('; ');
   const placeholder = shorten(hint.replaceAll(/\s+/g, ' ').trim(), MAX_TEXT);
@@ -74,17 +74,17 @@ const SWITCHES = [
   { on: 'yes', off: 'no' },
 ];
 
-function describe(parameter: TemplateParameter): string {
+function describe(parameter: TemplateParameter, isNumber: boolean): string {
   const { name, description } = parameter;
-  const fallback = shownDefault(parameter);
+  const fallback = shownDefault(parameter, isNumber);
   const text = commandText(description, MAX_TEXT) || shorten(name, MAX_TEXT);
   const full = `${text} (default: ${fallback})`;
   return fallback === '' || isProse(full) ? text : full;
 }
 
-/** The whole server sees it, also who may not run the command. */
-function shownDefault({ name, fallback = '' }: TemplateParameter): string {
-  return namesSecret(name) ? '' : redactText(fallback);
+/** The whole server sees it, also who may not run the command. A number, and what is listed anyway, is no secret. */
+function shownDefault({ name, values, fallback = '' }: TemplateParameter, isNumber: boolean): string {
+  return namesSecret(name) && !isNumber && values.length === 0 ? '' : redactText(fallback);
 }
 
 function unlisted({ name, values, fallback = '' }: TemplateParameter): string | undefined {
