@@ -23,8 +23,8 @@ export interface KubeconfigSources {
 /**
  * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a
  * value wins), else the pod's service account, else `~/.kube/config`. If none of the files of `KUBECONFIG` exists, only
- * the pod counts: a mistyped name must not lead to another cluster. Throws `argo.kubeconfig_missing` without any and `argo.kubeconfig_invalid` if the
- * chosen one is invalid. Credentials are first read by a request.
+ * the pod's account stands in: a mistyped name must not lead to another cluster. Throws `argo.kubeconfig_missing` without
+ * any and `argo.kubeconfig_invalid` if the chosen one is invalid. Credentials are first read by a request.
  */
 export async function resolveClusterAccess(sources: KubeconfigSources): Promise<ClusterAccess> {
   const source = await chooseSource(sources);
