@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startDiscordWorld, type DiscordWorld } from '../../test/support/discord.ts';
 import { TurnableTimer } from '../../test/support/turnable-timer.ts';
 import type { SimulatedDiscord } from './discord.ts';
-import { snowflakeTime } from './snowflake.ts';
+import { snowflakeTime } from '../../src/domain/snowflake.ts';
 
 let world: DiscordWorld;
 let discord: SimulatedDiscord;

@@ -1,7 +1,5 @@
 import type { Clock } from '../../src/base/clock.ts';
-
-/** The first second of 2015, from which Discord counts. */
-const DISCORD_EPOCH_MS = 1_420_070_400_000n;
+import { snowflakeAt } from '../../src/domain/snowflake.ts';
 
 /** Hands out Discord's ids: the moment in the upper bits, then a counter, so that a later id is always larger. */
 export class Snowflakes {
@@ -13,13 +11,8 @@ export class Snowflakes {
   }
 
   next(): string {
-    const now = (BigInt(this.#clock.now().getTime()) - DISCORD_EPOCH_MS) << 22n;
+    const now = snowflakeAt(this.#clock.now().getTime());
     this.#last = now > this.#last ? now : this.#last + 1n;
     return String(this.#last);
   }
-}
-
-/** The moment at which an id was made, in milliseconds since 1970. */
-export function snowflakeTime(id: string): number {
-  return Number((BigInt(id) >> 22n) + DISCORD_EPOCH_MS);
 }

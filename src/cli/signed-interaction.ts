@@ -1,5 +1,6 @@
 import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { FacteurError } from '../base/errors.ts';
+import { snowflakeAt } from '../domain/snowflake.ts';
 
 /** Who acts, and where; an empty guild is a direct message. */
 interface Actor {
@@ -25,8 +26,6 @@ const LABEL = 18;
 const TEXT_INPUT = 4;
 /** The PKCS #8 header before the 32 bytes of an Ed25519 key: https://www.rfc-editor.org/rfc/rfc8410 */
 const PKCS8_PREFIX = '302e020100300506032b657004220420';
-/** Discord counts its ids from here: https://discord.com/developers/docs/reference#snowflakes */
-const DISCORD_EPOCH_MS = 1_420_070_400_000n;
 
 /**
  * The private half of an application's key, for playing Discord: 64 hex digits, or PKCS #8 in PEM.
@@ -63,7 +62,7 @@ export function signatureHeaders(body: string, key: KeyObject, now: Date): Recor
 /** An id as Discord would give now. */
 export function newSnowflake(now: Date, random: () => number): string {
   const sequence = BigInt(Math.floor(random() * 2 ** 22));
-  return String(((BigInt(now.getTime()) - DISCORD_EPOCH_MS) << 22n) | sequence);
+  return String(snowflakeAt(now.getTime()) | sequence);
 }
 
 /** A slash command as Discord sends it; options with dotted names are those of subcommands. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { SNOWFLAKE } from './kinds.ts';
+import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { listKeys } from './keys.ts';
 import { configSchema, keyTable } from './report.ts';
 import { ROLE_MAP_NAME } from './schema.ts';

@@ -2,14 +2,13 @@ import * as z from 'zod';
 import { errorMessage } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { TRACE_ID } from '../domain/run-pages.ts';
+import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { parseDuration } from './duration.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { parseListenAddress } from './listen-address.ts';
 
 type Piped<T> = z.ZodPipe<z.ZodString, z.ZodTransform<Awaited<T>, string>>;
 
-/** Discord's ids. */
-export const SNOWFLAKE = /^[0-9]{17,20}$/;
 /** Ed25519 public keys as Discord shows them. */
 export const PUBLIC_KEY = /^[0-9A-Fa-f]{64}$/;
 

@@ -1,7 +1,7 @@
 import { builtinCommands } from '../domain/builtin-commands.ts';
 import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
-import { SNOWFLAKE } from './kinds.ts';
+import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { nearest, suggestion } from './nearest.ts';
 import type { Findings } from './reader.ts';
 import { ROLE_MAP_NAME } from './schema.ts';

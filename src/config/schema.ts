@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { EMBEDDING_WIDTH } from '../domain/embedding.ts';
+import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { commandFaults, sizeFaults } from './command-rules.ts';
 import { COMMAND, commandName } from './command-shape.ts';
 import * as kind from './kinds.ts';
@@ -346,7 +347,7 @@ const knowledge = group({
     .default([])
     .describe('Repositories whose Codex tasks teach later runs without review, if they succeed: `OWNER/NAME`.'),
   reviewers: kind
-    .list(kind.text().regex(kind.SNOWFLAKE, 'must be the id of a Discord role'))
+    .list(kind.text().regex(SNOWFLAKE, 'must be the id of a Discord role'))
     .default([])
     .describe(
       'Ids of Discord roles that may review reflections. The message of a run that has ended then has a button for those that wait.',

@@ -1,9 +1,9 @@
 import { isRecord } from '../base/json.ts';
 import type { FieldFault } from './refusal.ts';
 import { MAX_RESULTS } from './run-result.ts';
+import { SNOWFLAKE } from './snowflake.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
-const DISCORD_ID = /^\d{17,20}$/;
 
 /** A number that an option must be. */
 export interface NumberType {
@@ -52,7 +52,7 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
   const roles = facteurAnnotation(template, 'roles');
   const guilds = list(text('guilds'));
   const flag = (name: string): boolean => readFlag(name, text(name), fault);
-  if (guilds.some((id) => !DISCORD_ID.test(id))) {
+  if (guilds.some((id) => !SNOWFLAKE.test(id))) {
     fault('guilds', 'must be ids of Discord servers, separated by commas');
   }
   return {
@@ -76,7 +76,7 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
 }
 
 export function isDiscordId(text: string): boolean {
-  return DISCORD_ID.test(text);
+  return SNOWFLAKE.test(text);
 }
 
 function annotation(template: unknown, name: string): string | undefined {

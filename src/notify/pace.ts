@@ -1,4 +1,5 @@
 import { isFinished } from '../domain/run-state.ts';
+import { SNOWFLAKE, snowflakeTime } from '../domain/snowflake.ts';
 import type { ClaimedMessage } from '../ledger/messages.ts';
 import { shownState } from './render-approvals.ts';
 
@@ -25,18 +26,15 @@ export const TOKEN_LIFE_MS = 15 * MINUTE_MS - 10_000;
 /** When a message that only its token can change is changed for the last time. */
 const LAST_WORD_MS = 14 * MINUTE_MS;
 
-/** The first second of 2015, from which the ids of Discord count. */
-const DISCORD_EPOCH_MS = 1_420_070_400_000n;
-
 /**
  * How much older than the message its interaction is, which is when the token began to live: an event may have waited in
  * Kafka, and a retry from elsewhere shares the interaction of a private run. 0 for an id that is not Discord's.
  */
 export function tokenLeadMs({ interactionId, createdAt }: Pick<ClaimedMessage, 'interactionId' | 'createdAt'>): number {
-  if (!/^\d{17,20}$/.test(interactionId)) {
+  if (!SNOWFLAKE.test(interactionId)) {
     return 0;
   }
-  const leadMs = createdAt.getTime() - Number((BigInt(interactionId) >> 22n) + DISCORD_EPOCH_MS);
+  const leadMs = createdAt.getTime() - snowflakeTime(interactionId);
   return leadMs > 0 && leadMs < TOKEN_LIFE_MS ? leadMs : 0;
 }
 

@@ -1,0 +1,15 @@
+/** Discord's ids: https://discord.com/developers/docs/reference#snowflakes */
+export const SNOWFLAKE = /^[0-9]{17,20}$/;
+
+/** The first second of 2015, from which Discord counts. */
+const EPOCH_MS = 1_420_070_400_000n;
+
+/** The smallest id of a moment, in milliseconds since 1970: the lower 22 bits are free. */
+export function snowflakeAt(ms: number): bigint {
+  return (BigInt(ms) - EPOCH_MS) << 22n;
+}
+
+/** The moment at which an id was made, in milliseconds since 1970. */
+export function snowflakeTime(id: string): number {
+  return Number((BigInt(id) >> 22n) + EPOCH_MS);
+}
