@@ -9,6 +9,7 @@ import { isRecord } from '../base/json.ts';
 import { makeDirectory } from '../base/make-directory.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { keysInAnyCase } from '../config/reader.ts';
 import type { CliIo } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { LEARNING_COMMAND, SANDBOX_HOLDOUT } from './sandbox-learning.ts';
@@ -47,16 +48,10 @@ export async function readOwnConfig(io: CliIo, path: string): Promise<OwnConfig>
   };
 }
 
-/** With keys in lower case, as the configuration reads them in any. The first counts, unless one is as it should be. */
+/** With the keys that count, in lower case. */
 function withKeys(group: unknown): Record<string, unknown> {
-  const keys = new Map<string, unknown>();
-  for (const [written, value] of Object.entries(isRecord(group) ? group : {})) {
-    const key = written.toLowerCase();
-    if (key === written || !keys.has(key)) {
-      keys.set(key, value);
-    }
-  }
-  return Object.fromEntries(keys);
+  const entries = isRecord(group) ? group : {};
+  return Object.fromEntries([...keysInAnyCase(Object.keys(entries))].map(([key, written]) => [key, entries[written]]));
 }
 
 /** With numbers and flags as their text, as the configuration reads them: an id, `1.10`, `012`. */

@@ -85,8 +85,10 @@ function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Orig
   const tree = emptyTree();
   const shapes = new Map(Object.entries<Schema>(shape.shape));
   const entries = checkedEntries(node, path, origin);
+  const counting = keysInAnyCase(entries.keys());
   for (const [written, entry] of entries) {
-    const name = keyFor(written, entries, shapes);
+    const lower = written.toLowerCase();
+    const name = shapes.has(lower) && counting.get(lower) === written ? lower : written;
     const key = path === '' ? name : `${path}.${name}`;
     const known = shapes.get(name);
     if (known === undefined) {
@@ -101,11 +103,19 @@ function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Orig
   return tree;
 }
 
-/** The Go service read keys in any case. The first of several that differ only by case counts, unless one is as it should be. */
-function keyFor(written: string, entries: ReadonlyMap<string, unknown>, shapes: ReadonlyMap<string, unknown>): string {
-  const name = written.toLowerCase();
-  const first = entries.has(name) ? name : [...entries.keys()].find((other) => other.toLowerCase() === name);
-  return shapes.has(name) && first === written ? name : written;
+/**
+ * Keys as written, by their lower case: the Go service read them in any case. The first of several that differ only by
+ * case counts, unless one is in lower case.
+ */
+export function keysInAnyCase(written: Iterable<string>): ReadonlyMap<string, string> {
+  const counting = new Map<string, string>();
+  for (const key of written) {
+    const lower = key.toLowerCase();
+    if (key === lower || !counting.has(lower)) {
+      counting.set(lower, key);
+    }
+  }
+  return counting;
 }
 
 function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origin): Tree {
