@@ -14,7 +14,7 @@ import { withSecretFiles } from './secret-files.ts';
 import { placeOf, validate } from './validate.ts';
 import { parseYaml } from './yaml-source.ts';
 import { redactUrl } from '../base/secret.ts';
-import { completeDsn, parsePostgresDsn } from './postgres-dsn.ts';
+import { completeDsn } from './postgres-dsn.ts';
 
 type Tree = Record<string, unknown>;
 
@@ -84,7 +84,8 @@ function validateRead(
   { env, reads = () => true }: Pick<LoadOptions, 'env' | 'reads'>,
 ): ReturnType<typeof validate> & { readonly unread: readonly Fault[] } {
   const first = validate(tree, findings);
-  const found = [...findings.faults, ...first.faults, ...ruleFaults(tree, findings, required), ...dsnFaults(tree, env)];
+  const wrong = [...findings.faults, ...first.faults];
+  const found = [...wrong, ...ruleFaults(tree, findings, required), ...dsnFaults(tree, wrong, env)];
   const groupOf = ({ key }: Fault): string => /^[^.[]*/.exec(key)?.[0] ?? '';
   const counts = (fault: Fault): boolean => fault.key === '' || reads(groupOf(fault));
   const unread = found.filter((fault) => !counts(fault));
@@ -177,11 +178,11 @@ function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fa
     : [];
 }
 
-function dsnFaults(tree: Tree, env: Environment): readonly Fault[] {
+/** @param wrong what is wrong by itself, and needs no second error */
+function dsnFaults(tree: Tree, wrong: readonly Fault[], env: Environment): readonly Fault[] {
   const key = 'postgres.dsn';
   const dsn = valueAt(tree, key);
-  if (typeof dsn !== 'string' || !isDsn(dsn)) {
-    // Missing, or wrong by itself, which the schema says.
+  if (typeof dsn !== 'string' || wrong.some((fault) => fault.key === key)) {
     return [];
   }
   try {
@@ -189,15 +190,6 @@ function dsnFaults(tree: Tree, env: Environment): readonly Fault[] {
     return [];
   } catch (error) {
     return [{ key, message: `${key}, completed by the PG variables of the environment, ${errorMessage(error)}` }];
-  }
-}
-
-function isDsn(text: string): boolean {
-  try {
-    parsePostgresDsn(text);
-    return true;
-  } catch {
-    return false;
   }
 }
 
