@@ -8,7 +8,7 @@ import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { commandsFor } from '../../src/cli/wiring.ts';
 import type { CliIo } from '../../src/cli/io.ts';
-import { runCommandLine, type CliRun } from '../support/cli.ts';
+import { runCommandLine, runProgram, type CliRun } from '../support/cli.ts';
 import { fillDirectory } from '../support/database.ts';
 import { TEST_ENV } from '../support/facteur.ts';
 import { FacteurProcess, temporaryFolder } from '../support/facteur-process.ts';
@@ -27,10 +27,8 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-async function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> {
-  const commands = await commandsFor(args, { version: '1.2.3', commit: 'abcdef0' });
-  return runCommandLine(args, commands, { env, homeDir: folder.path });
-}
+const facteur = (args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> =>
+  runProgram(args, { env, homeDir: folder.path });
 
 test.each([
   [['version'], 'facteur 1.2.3 (abcdef0)\n'],

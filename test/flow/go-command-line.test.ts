@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { CliIo } from '../../src/cli/io.ts';
-import { commandsFor } from '../../src/cli/wiring.ts';
-import { runCommandLine, type CliRun } from '../support/cli.ts';
+import { runProgram, type CliRun } from '../support/cli.ts';
 import { TEST_ENV } from '../support/facteur.ts';
 import { temporaryFolder } from '../support/facteur-process.ts';
 
@@ -14,10 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-async function facteur(args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> {
-  const commands = await commandsFor(args, { version: '1.2.3', commit: 'abcdef0' });
-  return runCommandLine(args, commands, { env, homeDir: folder.path });
-}
+const facteur = (args: readonly string[], env: CliIo['env'] = TEST_ENV): Promise<CliRun> =>
+  runProgram(args, { env, homeDir: folder.path });
 
 test.each([
   [['serve', '--config', 'FILE', '--prefork']],

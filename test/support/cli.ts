@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { CliIo, ExitCode } from '../../src/cli/io.ts';
 import { runCli, type RegisterCommand } from '../../src/cli/program.ts';
+import { commandsFor } from '../../src/cli/wiring.ts';
 import { MIGRATIONS } from './database.ts';
 
 /** How a command line ended and what it printed. */
@@ -44,4 +45,9 @@ export async function runCommandLine(
   );
   const bytes = Buffer.concat(out);
   return { code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(err).toString() };
+}
+
+/** Runs one command line of the whole program. */
+export async function runProgram(args: readonly string[], surroundings: CliSurroundings): Promise<CliRun> {
+  return runCommandLine(args, await commandsFor(args, { version: '1.2.3', commit: 'abcdef0' }), surroundings);
 }
