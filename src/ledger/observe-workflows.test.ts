@@ -242,6 +242,15 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(live)).toMatchObject({ state: 'succeeded' });
   });
 
+  test('a stop that reached a workflow after its end, and that it is gone since', async () => {
+    const run = await submitted();
+    const failed = seen(run, { state: 'failed', startedAt: at(1), finishedAt: at(9), confirmed: true });
+    await apply(failed);
+    expect(await apply({ ...failed, state: 'canceled' })).toEqual([]);
+    expect(await apply({ ...failed, state: 'lost', startedAt: undefined })).toEqual([]);
+    expect(await runRow(run)).toMatchObject({ state: 'failed', retry_count: 0 });
+  });
+
   test('another workflow of the same name, and a copy under another name', async () => {
     const run = await submitted();
     expect(await apply(seen(run, { uid: 'other', state: 'failed' }))).toEqual([]);

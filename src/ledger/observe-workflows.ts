@@ -88,7 +88,8 @@ const ms = (from: string, to: string): string =>
 /**
  * One statement for a whole batch, filtered by the state machine.
  *
- * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid
+ * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid. One that has failed
+ * was retried only if it runs, succeeded, or has a later start: neither a stop that came too late nor a deletion changes that
  * late     runs that had ended in the queue but whose creates succeeded. Users were told that nothing was started,
  * so nothing is followed; the workflow has to be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
@@ -117,10 +118,11 @@ WITH seen AS (
           OR ${ENDED_IN_QUEUE} AND seen.state IN ('submitted', 'running') AND seen.uid <> '')
         AND seen.delivery = left(encode(sha256(convert_to(runs.delivery_id, 'UTF8')), 'hex'), 32) END
     AND (seen.version > runs.resource_version) IS NOT FALSE
-    AND (runs.workflow_uid IS NULL OR runs.state <> seen.state
-      OR runs.state = 'running' AND runs.progress <> seen.progress
-      OR runs.state IN ('submitted', 'running') AND runs.step <> seen.step
-      OR runs.state = ANY($4) AND seen.started_at > runs.started_at)
+    AND (runs.workflow_uid IS NULL OR CASE WHEN runs.state = ANY($4)
+        THEN seen.state IN ('running', 'succeeded') OR seen.started_at > coalesce(runs.started_at, '-infinity')
+      ELSE runs.state <> seen.state
+        OR runs.state = 'running' AND runs.progress <> seen.progress
+        OR runs.state IN ('submitted', 'running') AND runs.step <> seen.step END)
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
 ), late AS (
   UPDATE facteur.runs SET workflow_uid = held.uid, updated_at = now(),
