@@ -34,12 +34,17 @@ export class KnownWorkflows {
 
   /** Remembers what was applied; forgets ended workflows. */
   note(seen: Observation): void {
-    const { uid, version, state, progress, step = '', waiting = [] } = seen;
+    const { uid, version, state, progress, step = '' } = seen;
     if (isFinished(state)) {
       this.#byUid.delete(uid);
     } else {
       this.#byUid.set(uid, { version, state, progress, step, keys: keysOf(seen) });
     }
+    this.noteWaiting(seen);
+  }
+
+  /** Remembers only whether it waits: no event may come of a workflow that had to be read. */
+  noteWaiting({ uid, waiting = [] }: Pick<Observation, 'uid' | 'waiting'>): void {
     if (waiting.length === 0) {
       this.#waiting.delete(uid);
     } else {

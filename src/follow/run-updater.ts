@@ -69,7 +69,7 @@ export class RunUpdater {
       const batch = found.slice(start, start + BATCH);
       await this.#observe(batch);
       for (const seen of batch) {
-        this.#known.note(seen);
+        this.#known.noteWaiting(seen);
       }
     }
   }

@@ -124,13 +124,15 @@ describe('a workflow that vanished', () => {
   });
 
   test('only for the watch, because it lost its label: is still followed, by the audit', async () => {
-    const { workflows, submit, finish } = await setUpFollowing(db);
+    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows, timings: { auditMs: 50 } });
     const run = await submit();
     await expectState(db, run, 'running');
     await workflows.patchWorkflow(NAMESPACE, run.name, {
       metadata: { labels: { 'app.kubernetes.io/managed-by': null } },
     });
+    // The first time because it vanished from the watch, and from then on with every audit.
+    await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2));
     finish(run);
     await expectState(db, run, 'succeeded');
   });
