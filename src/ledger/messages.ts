@@ -108,6 +108,8 @@ export interface ClaimedMessage extends MessageRun {
   /** Consecutive failed attempts. */
   readonly attempts: number;
   readonly createdAt: Date;
+  /** By the database's clock, as all other times here; the clock of a process may be wrong. */
+  readonly claimedAt: Date;
   /** Why the last update failed; empty if it did not. */
   readonly abandoned: string;
   /** The interaction was answered for another run, which this one retries: its message is taken. */
@@ -143,7 +145,7 @@ WITH due AS (
     messages.token_refused AS "tokenRefused", messages.posts, messages.told_revision AS "toldRevision",
     messages.told_state AS "toldState", messages.told_at AS "toldAt", messages.told_queue AS "toldQueue",
     NOT messages.quiet AND ${IN_LINE} AS "inLine", CASE WHEN NOT messages.quiet THEN ${queuePlace('$3')} END AS queue, messages.attempts, messages.abandoned,
-    messages.created_at AS "createdAt", (
+    messages.created_at AS "createdAt", now() AS "claimedAt", (
       SELECT first.interaction_id FROM facteur.messages first WHERE first.run_id = runs.retry_of
     ) IS NOT DISTINCT FROM messages.interaction_id AS "interactionTaken",
     (SELECT ${PLACE} AND place.run_id = runs.retry_of) AS "retryOf",

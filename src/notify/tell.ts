@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.ts';
 import { DiscordError } from '../clients/discord/errors.ts';
 import type { DiscordClient } from '../clients/discord/client.ts';
 import { shows, type MessageBody, type NewMessageBody } from '../clients/discord/message.ts';
@@ -17,7 +16,6 @@ import { STATE_WORDS } from '../presentation/words.ts';
 interface TellDeps {
   readonly discord: Pick<DiscordClient, 'editOriginal' | 'editMessage' | 'postMessage'>;
   readonly sessions: Pick<Sessions, 'tokenOf' | 'status'>;
-  readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
   /** How long a command usually takes, in milliseconds, if that is known. */
@@ -46,7 +44,7 @@ const STAYS: Omit<Release, keyof MessageAddress | 'outcome'> = { againInMs: unde
 
 /** Brings one claimed message to its run's present state, by the best way that works, and says how to give it back. */
 export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Told> {
-  const nowMs = deps.clock.now().getTime();
+  const nowMs = message.claimedAt.getTime();
   const ageMs = nowMs - message.createdAt.getTime();
   const due = hasMoved(message, queueLine(message, deps.maxActive)) ? 'tell' : whatIsDue(message, nowMs);
   const { messageId, tokenRefused, posts, abandoned } = message;
@@ -64,9 +62,9 @@ export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Tol
 const PING_RETRY_MS = 60_000;
 
 /** Notifies whoever wants to know that the run has ended, now that its message says so. */
-async function withPing(message: ClaimedMessage, told: Told, { discord, clock, random }: TellDeps): Promise<Told> {
+async function withPing(message: ClaimedMessage, told: Told, { discord, random }: TellDeps): Promise<Told> {
   const { release } = told;
-  const nowMs = clock.now().getTime();
+  const nowMs = message.claimedAt.getTime();
   if (!wantsPing(message, release, nowMs)) {
     return told;
   }

@@ -80,7 +80,6 @@ describe('when the message cannot be edited', () => {
     await tell(messages[0]!, {
       discord: client,
       sessions: told.world.sessions,
-      clock: told.world,
       random: () => 0,
       maxActive: undefined,
       uiUrl: undefined,

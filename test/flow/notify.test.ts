@@ -58,6 +58,17 @@ describe('a run and its message', () => {
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(MIN_INTERVAL_MS);
   });
 
+  test.each([-10, 10])('by a process whose clock is %i minutes ahead', async (minutes) => {
+    await told.world.startNotifier({ aheadMs: minutes * 60_000 });
+    const run = await told.world.running({ ephemeral: true });
+    await told.world.observe(run, { progress: '1/4' });
+    await told.world.told(run, '1/4');
+    await told.world.advance(8 * 60_000);
+    await told.world.finish(run);
+    await told.world.shows('**Succeeded**');
+    expect(await told.world.row(run)).toMatchObject({ abandoned: '' });
+  });
+
   test('progress of an old message waits, its end does not', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();

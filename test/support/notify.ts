@@ -27,6 +27,7 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
     attempts: 0,
     abandoned: '',
     createdAt,
+    claimedAt: createdAt,
     interactionTaken: false,
     revision: 1,
     command: 'plan',

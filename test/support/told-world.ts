@@ -27,6 +27,8 @@ export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
     uiUrl?: string;
     timeoutMs?: number;
     maxActive?: number;
+    /** How far its own clock is ahead of all others. */
+    aheadMs?: number;
   }): Promise<RunningNotifier>;
   /** The only message there is, deleted ones aside. */
   message(): SimulatedMessage;
@@ -100,7 +102,7 @@ async function startToldWorld(db: Database): Promise<ToldWorld> {
         db,
         discord: client,
         sessions: options.sessions ?? sessions,
-        clock,
+        clock: { now: () => new Date(clock.now().getTime() + (options.aheadMs ?? 0)) },
         random: () => 0,
         logger: createLogger('debug', { write: (line) => log.push(line) }),
         maxActive: options.maxActive,
