@@ -94,7 +94,8 @@ const ms = (from: string, to: string): string =>
  * so nothing is followed; the workflow has to be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
  * due      the allowed moves; `believed` is false for those that must be confirmed first
- * moved    from here on as in `move-run.ts`, for many runs. When a run becomes live again, the request to cancel it is cleared
+ * moved    from here on as in `move-run.ts`, for many runs. Both states come from the locked row: Postgres checks the constraint on them
+ * before it notices that a row has changed since the statement began. When a run becomes live again, the request to cancel it is cleared
  * entered  a run with a cancel request stays due for the submitter until it has ended
  * run      the moves of runs that other readers of the database know, with the columns for the next steps
  * shared   what those see. They are not told apart queued and submitted: until its workflow runs, a run is `queued` for
@@ -107,7 +108,7 @@ WITH seen AS (
     step text, results jsonb, confirmed boolean)
   WHERE $5 = 'durable' OR set_config('synchronous_commit', 'off', true) = 'off'
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state AS was, runs.finished_at AS ended_at, runs.traceparent,
+  SELECT runs.run_id, runs.state AS was, runs.previous_state AS was_before, runs.finished_at AS ended_at, runs.traceparent,
     CASE runs.kind WHEN 'codex' THEN '(codex)' ELSE runs.command END AS command,
     runs.cancel_requested_by IS NOT NULL AS unwanted,
     ${ENDED_IN_QUEUE} AS is_late, seen.*
@@ -140,7 +141,7 @@ WITH seen AS (
     OR was || '>' || coalesce(via, state) = ANY($2) AND (via IS NULL OR via || '>' || state = ANY($2))
 ), moved AS (
   UPDATE facteur.runs SET state = due.state,
-    previous_state = CASE WHEN due.moves THEN coalesce(due.via, due.was) ELSE runs.previous_state END,
+    previous_state = CASE WHEN due.moves THEN coalesce(due.via, due.was) ELSE due.was_before END,
     revision = runs.revision + 1, updated_at = now(),
     workflow_uid = coalesce(runs.workflow_uid, nullif(due.uid, '')),
     resource_version = coalesce(due.version, runs.resource_version),
