@@ -3,7 +3,7 @@ import { ArgoError } from '../clients/argo/errors.ts';
 import type { WatchEvent } from '../clients/argo/workflows.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
-import { LABELS, MANAGED_BY } from '../domain/workflow-plan.ts';
+import { LABELS } from '../domain/workflow-plan.ts';
 import { waitingUids } from '../ledger/approvals.ts';
 import { ObservationBuffer } from '../ledger/observation-buffer.ts';
 import { liveRuns, rewindVersions, type LiveRun, type Observation, type Rewound } from '../ledger/observe-workflows.ts';
@@ -14,7 +14,8 @@ import { observe } from './observe.ts';
 import { pause } from '../base/timer.ts';
 import { BATCH, RunUpdater, VANISHED, type Sighting } from './run-updater.ts';
 
-const SELECTOR = `${LABELS.managedBy}=${MANAGED_BY}`;
+/** Set by facteur alone: a template's `workflowMetadata` may say that Helm or Argo CD manages its workflows. */
+const SELECTOR = LABELS.delivery;
 const BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 30_000 };
 /** A watch that lived this long was healthy: its end is a new problem and not the previous one. */
 const GOOD_WATCH_MS = 5_000;

@@ -74,6 +74,18 @@ describe('a run that goes its way', () => {
   });
 });
 
+test('a run whose template says that another program manages its workflows is followed by the watch', async () => {
+  const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+  startFollower({ db, workflows });
+  const run = await submit();
+  await expectState(db, run, 'running');
+  const labels = { 'app.kubernetes.io/managed-by': 'Helm' };
+  await workflows.patchWorkflow(NAMESPACE, run.name, { metadata: { labels } });
+  finish(run);
+  await expectState(db, run, 'succeeded');
+  expect(requests(cluster, 'get')).toBe(0);
+});
+
 describe('a workflow that vanished', () => {
   test('after its end was seen: that end', async () => {
     const { workflows, submit, finish, remove } = await setUpFollowing(db);
@@ -129,7 +141,7 @@ describe('a workflow that vanished', () => {
     const run = await submit();
     await expectState(db, run, 'running');
     await workflows.patchWorkflow(NAMESPACE, run.name, {
-      metadata: { labels: { 'app.kubernetes.io/managed-by': null } },
+      metadata: { labels: { 'facteur.proompteng.ai/delivery': null } },
     });
     // The first time because it vanished from the watch, and from then on with every audit.
     await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2));
