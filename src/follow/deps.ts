@@ -22,6 +22,14 @@ export interface FollowDeps {
   readonly timings?: Partial<FollowTimings>;
 }
 
+/** When following ends. */
+export interface FollowSignals {
+  /** Ends the watches. */
+  readonly watch: AbortSignal;
+  /** What is not written by then gets one more attempt. */
+  readonly write: AbortSignal;
+}
+
 /** In milliseconds. */
 export interface FollowTimings {
   /** How long an observation waits to be written with others. */

@@ -1,4 +1,4 @@
-import { timingsOf, type FollowDeps } from './deps.ts';
+import { timingsOf, type FollowDeps, type FollowSignals } from './deps.ts';
 import { claimLease } from '../ledger/leases.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { errorMessage } from '../base/errors.ts';
@@ -28,7 +28,7 @@ export class Follower {
       name: LEASE,
       holder,
       lifeMs: timingsOf(deps).leaseMs,
-      work: (signal) => followNamespaces([...new Set(namespaces)], deps, signal),
+      work: (watch, write) => followNamespaces([...new Set(namespaces)], deps, { watch, write }),
       claim: deps.claimLease ?? ((request) => claimLease(db, request)),
     });
   }
@@ -58,19 +58,23 @@ interface Followed {
  * Follows the configured namespaces, and every other one for as long as it has live runs (an earlier configuration's),
  * until the signal fires; returns when all has come to rest.
  */
-async function followNamespaces(configured: readonly string[], deps: FollowDeps, signal: AbortSignal): Promise<void> {
+async function followNamespaces(
+  configured: readonly string[],
+  deps: FollowDeps,
+  signals: FollowSignals,
+): Promise<void> {
   const followed = new Map<string, Followed>();
   const { auditMs } = timingsOf(deps);
   for (const namespace of configured) {
-    followed.set(namespace, follow(namespace, deps, signal));
+    followed.set(namespace, follow(namespace, deps, signals));
   }
-  while (!signal.aborted) {
+  while (!signals.watch.aborted) {
     try {
-      await audit(await liveRunsByNamespace(deps), followed, { configured, deps, signal });
+      await audit(await liveRunsByNamespace(deps), followed, { configured, deps, signals });
     } catch (error) {
       deps.logger.warn({ error: errorMessage(error) }, 'could not audit live runs');
     }
-    await pause(auditMs, signal);
+    await pause(auditMs, signals.watch);
   }
   await Promise.all(Array.from(followed.values(), ({ done }) => done));
 }
@@ -78,13 +82,13 @@ async function followNamespaces(configured: readonly string[], deps: FollowDeps,
 interface Surroundings {
   readonly configured: readonly string[];
   readonly deps: FollowDeps;
-  readonly signal: AbortSignal;
+  readonly signals: FollowSignals;
 }
 
 async function audit(
   live: ReadonlyMap<string, LiveRun[]>,
   followed: Map<string, Followed>,
-  { configured, deps, signal }: Surroundings,
+  { configured, deps, signals }: Surroundings,
 ): Promise<void> {
   for (const [namespace, { abort, done }] of followed) {
     if (!live.has(namespace) && !configured.includes(namespace)) {
@@ -96,16 +100,17 @@ async function audit(
   for (const [namespace, runs] of live) {
     const present = followed.get(namespace);
     if (present === undefined) {
-      followed.set(namespace, follow(namespace, deps, signal));
+      followed.set(namespace, follow(namespace, deps, signals));
     } else {
       await present.follower.audit(runs);
     }
   }
 }
 
-function follow(namespace: string, deps: FollowDeps, signal: AbortSignal): Followed {
+function follow(namespace: string, deps: FollowDeps, { watch, write }: FollowSignals): Followed {
   const abort = new AbortController();
-  const follower = new NamespaceFollower(namespace, deps, AbortSignal.any([signal, abort.signal]));
+  const either = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, abort.signal]);
+  const follower = new NamespaceFollower(namespace, deps, { watch: either(watch), write: either(write) });
   return { follower, abort, done: follower.run() };
 }
 

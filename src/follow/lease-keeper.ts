@@ -15,8 +15,11 @@ interface LeaseKeeperOptions {
   /** This process, and no other one ever. */
   readonly holder: string;
   readonly lifeMs: number;
-  /** The work under the lease. Runs from when the lease is held until the signal fires, and resolves soon after. */
-  readonly work: (signal: AbortSignal) => Promise<void>;
+  /**
+   * The work under the lease. Runs from when the lease is held until the first signal fires. It may finish writing until the second
+   * one: a lease runs out because Postgres does not answer, and that one waits for the answer.
+   */
+  readonly work: (signal: AbortSignal, ended: AbortSignal) => Promise<void>;
   /** Requests the lease, or renews it. */
   readonly claim: (request: LeaseRequest) => Promise<Pick<LeaseAnswer, 'held' | 'expiresInMs'>>;
 }
@@ -24,6 +27,7 @@ interface LeaseKeeperOptions {
 /** One time of holding the lease. */
 interface Tenure {
   readonly abort: AbortController;
+  readonly ended: AbortController;
   readonly done: Promise<void>;
 }
 
@@ -122,12 +126,12 @@ export class LeaseKeeper {
   #begin(): void {
     const { name, holder, logger, work } = this.#options;
     logger.info({ lease: name, holder }, 'lease taken');
-    const abort = new AbortController();
-    const done = work(abort.signal).catch((error: unknown) => {
+    const [abort, ended] = [new AbortController(), new AbortController()];
+    const done = work(abort.signal, ended.signal).catch((error: unknown) => {
       logger.error({ lease: name, error: errorMessage(error) }, 'work under the lease failed');
       abort.abort();
     });
-    this.#tenure = { abort, done };
+    this.#tenure = { abort, ended, done };
   }
 
   async #end(): Promise<void> {
@@ -135,6 +139,7 @@ export class LeaseKeeper {
     const tenure = this.#tenure;
     if (tenure !== undefined) {
       tenure.abort.abort();
+      tenure.ended.abort();
       await tenure.done;
       this.#tenure = undefined;
       this.#options.logger.info({ lease: this.#options.name }, 'lease ended');

@@ -7,7 +7,7 @@ import { LABELS } from '../domain/workflow-plan.ts';
 import { waitingUids } from '../ledger/approvals.ts';
 import { ObservationBuffer } from '../ledger/observation-buffer.ts';
 import { liveRuns, rewindVersions, type LiveRun, type Observation, type Rewound } from '../ledger/observe-workflows.ts';
-import { timingsOf, type FollowDeps, type FollowTimings } from './deps.ts';
+import { timingsOf, type FollowDeps, type FollowSignals, type FollowTimings } from './deps.ts';
 import { FollowEvents } from './follow-events.ts';
 import { KnownWorkflows } from './known-workflows.ts';
 import { observe } from './observe.ts';
@@ -41,14 +41,14 @@ export class NamespaceFollower {
   #listedAt = 0;
   #failures = 0;
 
-  constructor(namespace: string, deps: FollowDeps, signal: AbortSignal) {
+  constructor(namespace: string, deps: FollowDeps, signals: FollowSignals) {
     this.#namespace = namespace;
     this.#deps = deps;
     this.#timings = timingsOf(deps);
-    this.#signal = signal;
+    this.#signal = signals.watch;
     this.#events = new FollowEvents(deps.logger, deps.labelOf);
     this.#events.watching(namespace);
-    this.#updater = new RunUpdater(deps, this.#events, this.#known, signal);
+    this.#updater = new RunUpdater(deps, this.#events, this.#known, signals);
     this.#buffer = new ObservationBuffer({
       write: (batch) => this.#updater.write(batch),
       delayMs: this.#timings.flushMs,

@@ -4,7 +4,7 @@ import { isArgoError } from '../clients/argo/errors.ts';
 import { recordWaiting } from '../ledger/approvals.ts';
 import type { Observation, Observed } from '../ledger/observe-workflows.ts';
 import { ObservationWriter } from '../ledger/observation-writer.ts';
-import type { FollowDeps } from './deps.ts';
+import type { FollowDeps, FollowSignals } from './deps.ts';
 import type { FollowEvents } from './follow-events.ts';
 import type { KnownWorkflows } from './known-workflows.ts';
 import { observe } from './observe.ts';
@@ -32,12 +32,12 @@ export class RunUpdater {
   readonly #events: FollowEvents;
   readonly #writer: ObservationWriter;
 
-  constructor(deps: FollowDeps, events: FollowEvents, known: KnownWorkflows, signal: AbortSignal) {
+  constructor(deps: FollowDeps, events: FollowEvents, known: KnownWorkflows, { watch, write }: FollowSignals) {
     this.#deps = deps;
     this.#events = events;
     this.#known = known;
-    this.#signal = signal;
-    this.#writer = new ObservationWriter({ ...deps, signal, durability: 'durable' });
+    this.#signal = watch;
+    this.#writer = new ObservationWriter({ ...deps, signal: write, durability: 'durable' });
   }
 
   /** Never rejects. Returns when the batch is written, or when a try after the signal fired has failed. */

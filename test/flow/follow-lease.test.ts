@@ -56,6 +56,29 @@ describe('several processes', () => {
     await vi.waitFor(() => expect(follower.active).toBe(true));
   });
 
+  test('what one saw before its lease ran out is written when the database is back', async () => {
+    const { workflows, submit, finish, remove } = await setUpFollowing(db);
+    let down = false;
+    const held: string[] = [];
+    const cut = judged(db, ({ name, values }) => {
+      if (down && name === 'observe-workflows') {
+        held.push(String(values?.[0]));
+      }
+      return down ? new DatabaseError('postgres.unavailable', 'down', { retryable: true }) : undefined;
+    });
+    const follower = startFollower({ db: cut, workflows, timings: { leaseMs: 600 } });
+    const run = await submit();
+    await expectState(db, run, 'running');
+    down = true;
+    finish(run);
+    await vi.waitFor(() => expect(held.join('')).toContain('succeeded'));
+    remove(run);
+    await vi.waitFor(() => expect(follower.active).toBe(false));
+    down = false;
+    await vi.waitFor(() => expect(follower.active).toBe(true));
+    await expectState(db, run, 'succeeded');
+  });
+
   test('stopping is possible at any time and any number of times', async () => {
     const { workflows } = await setUpFollowing(db);
     const unstarted = startFollower({ db, workflows });
