@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 import { API_ROUTES } from '../../src/entry/api/routes.ts';
 import { keepDeadLetter } from '../../src/ledger/unprocessed.ts';
 import { callApi } from '../support/api.ts';
@@ -8,6 +8,7 @@ import { startFacteur } from '../support/facteur.ts';
 import { event } from '../support/messages.ts';
 import { forceState } from '../support/runs.ts';
 import { expectRun } from '../support/ledger.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 const TOKENS = JSON.stringify([
@@ -207,4 +208,26 @@ test('while the database does not answer, callers are asked to retry', async () 
   const { status, headers } = await callApi(facteur.url, 'GET /v1/runs');
   expect(status).toBe(503);
   expect(headers.get('retry-after')).toBe('5');
+});
+
+test('of a flood of reads on one connection a limited number waits for the database', async () => {
+  const facteur = await startFacteur({ db });
+  // `/v1` is loaded for its first request.
+  await callApi(facteur.url, 'GET /v1/commands');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  onTestFinished(() => resolve());
+  let waiting = 0;
+  facteur.faults.before = () => {
+    waiting += 1;
+    return promise;
+  };
+  const flood = await RawClient.connect(Number(new URL(facteur.url).port));
+  await flood.send('GET /v1/runs HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(400));
+  await expect.poll(async () => (await callApi(facteur.url, 'GET /v1/commands')).body.code).toBe('unavailable');
+  expect(waiting).toBeLessThan(400);
+  resolve();
+  await flood.answers(400);
+  flood.close();
+  expect(new Set(flood.statuses)).toEqual(new Set([200, 503]));
+  expect(await callApi(facteur.url, 'GET /v1/commands')).toMatchObject({ status: 200 });
 });

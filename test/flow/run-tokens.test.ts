@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/base/logger.ts';
 import { reportCommand } from '../../src/cli/report.ts';
 import { callApi } from '../support/api.ts';
@@ -7,6 +7,7 @@ import { NAMESPACE, startCluster, type Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { expectRun, wholeLedger } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
@@ -169,4 +170,22 @@ test('a token is in no row, log line or trace, also where its workflow reports i
   })) {
     expect([place, text.includes(signature)]).toEqual([place, false]);
   }
+});
+
+test('of a flood of reports on one connection a limited number waits until the ledger knows the run', async () => {
+  const facteur = await startFacteur({ db, env: envWith(OLD) });
+  const { id, token } = await startRun(facteur, event({ interactionId: 'd1' }), 'd1');
+  // `/v1` is loaded for its first request.
+  await callApi(facteur.url, 'GET /v1/commands');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  onTestFinished(() => resolve());
+  facteur.faults.before = (statement) => (statement === 'run-standing' ? promise : undefined);
+  const flood = await RawClient.connect(Number(new URL(facteur.url).port));
+  const read = `GET /v1/runs/${id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`;
+  await flood.send(read.repeat(400));
+  await expect.poll(async () => (await callApi(facteur.url, 'GET /v1/commands')).body.code).toBe('unavailable');
+  resolve();
+  await flood.answers(400);
+  flood.close();
+  expect(new Set(flood.statuses)).toEqual(new Set([200, 429, 503]));
 });

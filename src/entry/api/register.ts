@@ -33,7 +33,7 @@ export interface ApiDoor<Deps> {
   readonly deps: Deps;
   readonly whoCalls: ReturnType<typeof callerCheck>;
   readonly runRate: RunRate;
-  /** For the bodies of requests. */
+  /** For requests, with and without a body. */
   readonly bodies: Bodies;
 }
 
@@ -96,7 +96,10 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
         refuseWord(request, settings.words);
       }
       const { headers, socket } = request;
-      const caller = await settings.whoCalls({ headers, remoteAddress: socket.remoteAddress });
+      // The ledger is asked about a run's token.
+      const caller = await settings.bodies.admit(() =>
+        settings.whoCalls({ headers, remoteAddress: socket.remoteAddress }),
+      );
       if (caller.kind === 'run') {
         requireTurn(caller.runId, settings.runRate);
       }
@@ -113,7 +116,9 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
         noteWrite(route, caller, answer, settings.logger);
         return send(request, reply, answer);
       };
-      return route.body === undefined ? respond(NOTHING) : withBody(request, settings.bodies, respond);
+      return route.body === undefined
+        ? settings.bodies.admit(() => respond(NOTHING))
+        : withBody(request, settings.bodies, respond);
     },
   });
 }

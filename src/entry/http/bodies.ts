@@ -7,7 +7,7 @@ import { within } from '../../base/within.ts';
 export interface BodyRoom {
   /** Of bodies that came in and are not answered yet. */
   readonly bytes: number;
-  /** Requests whose body is being read or handled. */
+  /** Requests that are being read or handled. */
   readonly requests: number;
 }
 
@@ -48,15 +48,32 @@ export class Bodies {
   }
 
   /**
+   * Keeps a slot for a request without a body until `work` is done: a client may send any number of them on one connection.
+   *
+   * @throws FacteurError `http.busy` without a free slot, and what `work` throws
+   */
+  async admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#requests >= this.#room.requests) {
+      throw busy('too many requests in flight');
+    }
+    this.#requests += 1;
+    try {
+      return await work();
+    } finally {
+      this.#requests -= 1;
+    }
+  }
+
+  /**
    * Reads one body and keeps its slot until `work` is done with it.
    *
    * @throws FacteurError `http.busy` without a free slot, LateBody, and what `work` throws
    */
   async hold<T>(request: IncomingMessage, limits: BodyLimits, work: (received: Received) => Promise<T>): Promise<T> {
-    if (this.#requests >= this.#room.requests) {
-      throw busy('too many requests in flight');
-    }
-    this.#requests += 1;
+    return this.admit(() => this.#read(request, limits, work));
+  }
+
+  async #read<T>(request: IncomingMessage, limits: BodyLimits, work: (received: Received) => Promise<T>): Promise<T> {
     let taken = 0;
     const take = (bytes: number): boolean => {
       const fits = this.#bytes + bytes <= this.#room.bytes;
@@ -69,7 +86,6 @@ export class Bodies {
     try {
       return await work(await readInTime(request, limits, take));
     } finally {
-      this.#requests -= 1;
       this.#bytes -= taken;
     }
   }
