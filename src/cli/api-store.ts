@@ -1,4 +1,5 @@
-import type { CallApi } from '../clients/facteur/client.ts';
+import { isRecord } from '../base/json.ts';
+import { refused, type CallApi } from '../clients/facteur/client.ts';
 import type {
   Approval as ApiApproval,
   DeadLetter as ApiLetter,
@@ -25,9 +26,9 @@ export function apiStore(call: CallApi): RunStore {
         const wanted = { state: states?.join(','), command, user, since: since?.toISOString(), door, text };
         const query = { ...wanted, limit: size, cursor };
         const { runs, next } = await call('listRuns', { query });
-        return { items: runs.map(toRun), next: next ?? undefined };
+        return { items: listOf(runs).map(toRun), next: next ?? undefined };
       }),
-    findRuns: async (reference) => (await call('listRuns', { query: { reference } })).runs.map(toRun),
+    findRuns: async (reference) => listOf((await call('listRuns', { query: { reference } })).runs).map(toRun),
     describeRun: async (runId) => toDetails(await call('getRun', { path: { runId } })),
     cancel: async (runId, by) => {
       refuseName(by);
@@ -46,7 +47,7 @@ export function apiStore(call: CallApi): RunStore {
       collect(limit, after && `${after.runId}:${after.key}`, async (size, cursor) => {
         const query = { run, state: states?.join(','), command, limit: size, cursor };
         const { approvals, next } = await call('listApprovals', { query });
-        return { items: approvals.map(toApproval), next: next ?? undefined };
+        return { items: listOf(approvals).map(toApproval), next: next ?? undefined };
       }),
     decideApproval: async ({ runId, key, verdict, outputs, reason }, by) => {
       refuseName(by);
@@ -60,7 +61,7 @@ export function apiStore(call: CallApi): RunStore {
     listDeadLetters: (limit, from) =>
       collect(limit, from, async (size, after) => {
         const { deadLetters } = await call('listDeadLetters', { query: { limit: size, after } });
-        return { items: deadLetters.map(toLetter), next: deadLetters.at(-1)?.id };
+        return { items: listOf(deadLetters).map(toLetter), next: deadLetters.at(-1)?.id };
       }),
     getDeadLetter: async (letterId) => {
       const letter = await call('getDeadLetter', { path: { letterId } });
@@ -71,7 +72,7 @@ export function apiStore(call: CallApi): RunStore {
     listRefusals: ({ command, userId: user, limit, before: from }) =>
       collect(limit, from, async (size, before) => {
         const { refusals } = await call('listRefusals', { query: { command, user, limit: size, before } });
-        return { items: refusals.map(toRefusal), next: refusals.at(-1)?.id };
+        return { items: listOf(refusals).map(toRefusal), next: refusals.at(-1)?.id };
       }),
     trustReflections: async (reflectionIds, reason) =>
       (await call('trustReflections', { body: { reflectionIds: [...reflectionIds], reason } })).reflections,
@@ -81,7 +82,11 @@ export function apiStore(call: CallApi): RunStore {
     learningStats: (days) => call('getLearningStats', { query: { days: String(days) } }),
     searchReflections: async (query) => {
       const { reflections } = await call('searchReflections', { body: query });
-      return reflections.map(({ reflectionId: id, ...rest }) => ({ id, ...rest, createdAt: new Date(rest.createdAt) }));
+      return listOf(reflections).map(({ reflectionId: id, ...rest }) => ({
+        id,
+        ...rest,
+        createdAt: new Date(rest.createdAt),
+      }));
     },
     getReflection: async (reflectionId) => {
       const { reflectionId: id, ...rest } = await call('getReflection', { path: { reflectionId } });
@@ -94,6 +99,15 @@ function refuseName(by: string | undefined): void {
   if (by !== undefined) {
     throw new UsageError('--by: the server records the name of the token');
   }
+}
+
+/** Another server may answer with JSON, too. */
+function listOf<T>(items: readonly T[]): readonly T[] {
+  const isList: boolean = Array.isArray(items) && items.every(isRecord);
+  if (!isList) {
+    throw refused('the answer has another form');
+  }
+  return items;
 }
 
 interface Page<T> {

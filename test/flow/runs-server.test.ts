@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { expect } from 'vitest';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { Json } from '../support/cluster.ts';
@@ -70,6 +71,46 @@ test.each<[string, number, unknown]>([
   const { stdout, stderr } = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'retry', 'x');
   expect(stdout + stderr).toMatch(/^[\P{Cc}]+\n$/u);
   expect(stderr).not.toContain('Cannot read');
+});
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+test.each<[string, RequestListener, RegExp]>([
+  ['JSON of something else', (_request, response) => response.end('{}'), /is not facteur: the answer has another form/],
+  ['a list of nothing', (_request, response) => response.end('{"runs":[null]}'), /is not facteur/],
+  ['JSON that is no object', (_request, response) => response.end('[]'), /is not facteur: the answer has another form/],
+  ['a page', (_request, response) => response.end('<html>'), /is not facteur: the answer is not JSON/],
+  [
+    'a redirect',
+    (_request, response) => response.writeHead(308, { location: 'https://facteur.example/v1/runs?token=x' }).end(),
+    /is not facteur: it redirects to https:\/\/facteur\.example\n$/,
+  ],
+  [
+    'a proxy that does not reach it',
+    (_request, response) => response.writeHead(502).end('<html>Bad Gateway</html>'),
+    /^facteur: http:\/\/127\.0\.0\.1:\d+ answered 502 in another format than facteur/,
+  ],
+  [
+    'half an answer',
+    (_request, response) => {
+      response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{"runs":[', () => response.destroy());
+    },
+    /^facteur: http:\/\/127\.0\.0\.1:\d+ broke off its answer: /,
+  ],
+  [
+    'an answer without end',
+    (_request, response) => {
+      const more = (): void => void response.write('a'.repeat(1024 * 1024), (error) => (error ? undefined : more()));
+      more();
+    },
+    /is not facteur: the answer does not end/,
+  ],
+])('%s in place of an answer is told as what it is', async (_what, answer, message) => {
+  const facteur = await startFacteur({ db, roles: ['http'] });
+  await using server = await serveHttp(answer);
+  const run = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'list');
+  expect(run).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(message) });
+  expect(run.stderr.split('\n')).toHaveLength(2);
 });
 
 test('a misspelt variable is named, with the nearest known one', async () => {

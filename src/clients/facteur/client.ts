@@ -1,4 +1,5 @@
 import { FacteurError, fetchProblem } from '../../base/errors.ts';
+import { isRecord } from '../../base/json.ts';
 import type { Secret } from '../../base/secret.ts';
 import { urlBelow } from '../../base/url-below.ts';
 import { OPERATIONS, type Operations, type Problem } from './operations.ts';
@@ -13,6 +14,8 @@ interface ApiClientSettings {
 
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 30_000;
+/** Far more than facteur ever answers: what is at the URL may be anything. */
+const MAX_BYTES = 64 * 2 ** 20;
 
 type OperationId = keyof Operations;
 /** The parts that a request may have, whatever its operation. */
@@ -20,6 +23,16 @@ interface AnyRequest {
   readonly path?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
+}
+
+/** What came back, whole. */
+interface Answer {
+  readonly origin: string;
+  readonly status: number;
+  /** Where a redirect leads. */
+  readonly location: string | undefined;
+  /** Undefined if it is not JSON. */
+  readonly value: unknown;
 }
 
 /** Calls an operation of `/v1`. @throws FacteurError `api.unreachable`, `api.CODE` of a problem, or `api.refused` */
@@ -34,31 +47,71 @@ export function apiClient(settings: ApiClientSettings): CallApi {
     const { method, path } = OPERATIONS[operation];
     const { path: params, query, body } = request as AnyRequest;
     const payload = body === undefined ? {} : { body: JSON.stringify(body) };
-    const response = await send(settings, urlOf(settings.server, path, { params, query }), { method, ...payload });
-    if (!response.ok) {
-      throw await failureOf(response);
+    const answer = await send(settings, urlOf(settings.server, path, { params, query }), { method, ...payload });
+    const { status, value } = answer;
+    if (status < 200 || status > 299) {
+      throw failureOf(answer);
     }
-    return (await response.json().catch(() => {
-      throw refused('the answer is not JSON');
-    })) as never;
+    if (!isRecord(value)) {
+      throw refused(value === undefined ? 'the answer is not JSON' : 'the answer has another form');
+    }
+    return value;
   };
 }
 
-async function send({ token, fetch, signal }: ApiClientSettings, url: URL, init: RequestInit): Promise<Response> {
+async function send({ token, fetch, signal }: ApiClientSettings, url: URL, init: RequestInit): Promise<Answer> {
+  const request = {
+    ...init,
+    headers: {
+      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+    },
+    // A token is for the server that it was given for.
+    redirect: 'manual',
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+  } as const;
+  const response = await reach(url, 'cannot be reached', () => fetch(url, request));
+  const text = await reach(url, 'broke off its answer', () => textOf(response));
+  const location = redirectOf(response, url);
+  return { origin: url.origin, status: response.status, location, value: parsed(text) };
+}
+
+async function reach<T>({ origin }: URL, problem: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await fetch(url, {
-      ...init,
-      headers: {
-        ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
-      },
-      // A token is for the server that it was given for.
-      redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-    });
+    return await work();
   } catch (error) {
-    const message = `${url.origin} cannot be reached: ${fetchProblem(error)}`;
+    if (error instanceof FacteurError) {
+      throw error;
+    }
+    const message = `${origin} ${problem}: ${fetchProblem(error)}`;
     throw new FacteurError('api.unreachable', message, { retryable: true, cause: error });
+  }
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > MAX_BYTES) {
+      throw refused('the answer does not end');
+    }
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Without its path, which may hold what is secret. */
+function redirectOf({ headers }: Response, { href }: URL): string | undefined {
+  const location = headers.get('location');
+  return location === null ? undefined : URL.parse(location, href)?.origin;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
@@ -78,15 +131,21 @@ function urlOf(
 }
 
 /** What the server says of it: a problem, as far as it is one. */
-async function failureOf(response: Response): Promise<FacteurError> {
-  const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
-  if (typeof problem?.code !== 'string' || typeof problem.detail !== 'string') {
-    return refused(`it answered ${response.status} in another format`);
+function failureOf({ origin, status, location, value }: Answer): FacteurError {
+  const { code, detail } = (isRecord(value) ? value : {}) as Partial<Problem>;
+  if (typeof code === 'string' && typeof detail === 'string') {
+    return new FacteurError(`api.${code}`, detail.replaceAll(/\s+/g, ' '), {
+      retryable: status === 429 || status === 503,
+    });
   }
-  const retryable = response.status === 429 || response.status === 503;
-  return new FacteurError(`api.${problem.code}`, problem.detail.replaceAll(/\s+/g, ' '), { retryable });
+  if (status >= 500) {
+    const message = `${origin} answered ${status} in another format than facteur: a proxy may not reach it`;
+    return new FacteurError('api.unreachable', message, { retryable: true });
+  }
+  return refused(location === undefined ? `it answered ${status} in another format` : `it redirects to ${location}`);
 }
 
-function refused(message: string): FacteurError {
+/** What facteur would not answer. */
+export function refused(message: string): FacteurError {
   return new FacteurError('api.refused', `the server is not facteur: ${message}`, { retryable: false });
 }
