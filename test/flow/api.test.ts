@@ -196,6 +196,17 @@ test('what is not there, and what a path does not take, are problems too', async
   expect(await (await fetch(`${facteur.url}/nowhere`)).json()).toEqual({ error: 'not found' });
 });
 
+test('a content type that is none is refused as any other, and does not matter where nothing is read', async () => {
+  const facteur = await startFacteur({ db });
+  const { runId } = (await facteur.send(event({ interactionId: 'd1' }))).body;
+  for (const type of ['json', 'text/plain', 'application/json, text/plain']) {
+    const headers = { 'content-type': type };
+    const refused = await callApi(facteur.url, 'POST /v1/runs', { bytes: '{"command": "plan"}', headers });
+    expect(refused).toMatchObject({ status: 415, body: { code: 'unsupported_media_type' } });
+    expect(await callApi(facteur.url, `POST /v1/runs/${runId}/cancel`, { headers })).toMatchObject({ status: 202 });
+  }
+});
+
 test('the document is served, and is the one that is checked in', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await callApi(facteur.url, 'GET /v1/openapi.json');

@@ -103,6 +103,11 @@ export function notFound(what: 'run' | 'idea' | 'task' | 'dependency' | 'reflect
   return new ApiProblem(404, `${what}_not_found`, `no such ${what}`);
 }
 
+/** The body is not JSON: `unsupported_media_type`. */
+export function unreadableType(): ApiProblem {
+  return new ApiProblem(415, 'unsupported_media_type', 'the body must be application/json');
+}
+
 /** Any thrown value as a problem. Internals stay in the log. */
 export function toProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) {
@@ -117,6 +122,9 @@ export function toProblem(error: unknown): ApiProblem {
   const status = (error as { readonly statusCode?: unknown }).statusCode;
   if (status === 413) {
     return new ApiProblem(413, 'body_too_large', 'the body is too large');
+  }
+  if (status === 415) {
+    return unreadableType();
   }
   return typeof status === 'number' && status >= 400 && status < 500
     ? new ApiProblem(400, 'bad_request', 'invalid HTTP request')

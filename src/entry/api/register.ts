@@ -12,7 +12,7 @@ import type { FieldFault } from '../../domain/refusal.ts';
 import type { Logger } from '../../base/logger.ts';
 import { actorOf, SCOPES, type Caller, type callerCheck } from './caller.ts';
 import { faultMessage } from './fault-message.ts';
-import { ApiProblem, invalid, notFound, sendProblem, toProblem } from './problem.ts';
+import { ApiProblem, invalid, notFound, sendProblem, toProblem, unreadableType } from './problem.ts';
 import type { RunRate } from './run-rate.ts';
 import type { ApiAnswer, ApiRequest, ApiRoute } from './route.ts';
 import { parseStrictJson, textFault, textFaults } from './strict-json.ts';
@@ -96,6 +96,10 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
         refuseWord(request, settings.words);
       }
       const { headers, socket } = request;
+      if (route.body === undefined) {
+        // Fastify would refuse a malformed one, although nothing is read.
+        delete headers['content-type'];
+      }
       // The ledger is asked about a run's token.
       const caller = await settings.bodies.admit(() =>
         settings.whoCalls({ headers, remoteAddress: socket.remoteAddress }),
@@ -151,7 +155,7 @@ function withBody<T>({ raw, headers }: FastifyRequest, bodies: Bodies, work: (bo
   const type = headers['content-type'] ?? 'application/json';
   const assumed = { ...headers, 'content-type': type };
   if (!isJsonType(type) || payloadFormat({ headers: assumed, body: NOTHING }) !== 'json') {
-    throw new ApiProblem(415, 'unsupported_media_type', 'the body must be application/json');
+    throw unreadableType();
   }
   const tooLarge = (): ApiProblem =>
     new ApiProblem(413, 'body_too_large', `the body must have at most ${MAX_API_BYTES} bytes`);
