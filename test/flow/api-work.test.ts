@@ -110,6 +110,24 @@ test('runs are counted by state: live ones always, ended ones since a time', asy
 });
 
 describe('ideas', () => {
+  test('a page of large ones ends early, and each is on one page', async () => {
+    const call = of(await startFacteur({ db }));
+    await db.query({
+      text: `INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload)
+        SELECT 'large', lpad(n::text, 2, '0'), 'received', jsonb_build_object('text', repeat('x', 512 * 1024))
+        FROM generate_series(1, 20) n`,
+    });
+    const sizes: number[] = [];
+    const seen = new Set<string>();
+    for (let next: string | null = ''; next !== null;) {
+      const { body } = await call(`GET /v1/ideas?sourceType=large${next === '' ? '' : `&cursor=${next}`}`);
+      body.ideas.forEach(({ ideaId }: Json) => seen.add(ideaId));
+      sizes.push(body.ideas.length);
+      next = body.next;
+    }
+    expect([seen.size, sizes]).toEqual([20, [8, 8, 4]]);
+  });
+
   test('are added once a source, changed, and listed by it', async () => {
     const call = of(await startFacteur({ db }));
     const body = { sourceType: 'roadmap', sourceRef: 'b', payload: { note: 'https://me:hunter2@host' } };

@@ -39,7 +39,7 @@ export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/ideas',
     operationId: 'listIdeas',
     tag: 'ideas',
-    summary: 'List ideas, in the order of their sources.',
+    summary: 'List ideas, in the order of their sources. A page has at most 4 MiB, so it may have fewer than `limit`.',
     who: { scope: 'read' },
     query: z
       .strictObject({
@@ -64,12 +64,11 @@ export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     },
     example: { query: { sourceType: 'roadmap', limit: '10' }, answer: { ideas: [AN_IDEA], next: null } },
     async handle({ query: { cursor, limit, ...filter } }, { db }: ApiDeps) {
-      const found = await listIdeas(db, { ...filter, after: cursor, limit: limit + 1 });
-      if (found.length === 0 && cursor !== undefined && (await findIdea(db, cursor)) === undefined) {
+      const { ideas, hasMore } = await listIdeas(db, { ...filter, after: cursor, limit });
+      if (ideas.length === 0 && cursor !== undefined && (await findIdea(db, cursor)) === undefined) {
         throw invalid([{ field: 'query.cursor', message: NO_CURSOR }]);
       }
-      const ideas = found.slice(0, limit);
-      return { status: 200, body: { ideas, next: found.length > limit ? (ideas.at(-1)?.ideaId ?? null) : null } };
+      return { status: 200, body: { ideas, next: hasMore ? (ideas.at(-1)?.ideaId ?? null) : null } };
     },
   }),
   defineRoute({
