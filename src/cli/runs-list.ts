@@ -5,6 +5,7 @@ import { RUN_STATES, type RunState } from '../domain/run-state.ts';
 import type { RunFilter, RunView } from '../ledger/find-runs.ts';
 import { parseAge } from './age.ts';
 import type { CliIo } from './io.ts';
+import { lookAgain } from './look-again.ts';
 import { formatOf, isForPeople, listOutput, withListOutput, type OutputOptions } from './output.ts';
 import { positive, wordsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
@@ -129,20 +130,22 @@ async function waitingSteps(store: RunStore): Promise<Waiting> {
 
 /** On a terminal the list is drawn again; elsewhere, each change of a run is printed once. */
 async function watchList(filter: RunFilter, options: OutputOptions, listing: Listing): Promise<void> {
-  const { store, io } = listing;
+  const { io } = listing;
   const stop = AbortSignal.any([io.signal, io.outputClosed]);
   const redraws = io.stdout.isTTY && ['text', 'wide'].includes(formatOf(options));
   const seen = new Map<string, string>();
-  while (!stop.aborted) {
-    const runs = await store.listRuns(filter);
+  const look = async (): Promise<string> => {
+    const runs = await listing.store.listRuns(filter);
     const changed = runs.filter((run) => seen.get(run.runId) !== versionOf(run)).toReversed();
+    const drawn = redraws ? runs : changed;
+    const text = redraws || changed.length > 0 ? await listText(drawn, options, listing) : '';
     changed.forEach((run) => seen.set(run.runId, versionOf(run)));
-    if (redraws) {
-      io.stdout.write(CLEAR + (await listText(runs, options, listing)));
-    } else if (changed.length > 0) {
-      io.stdout.write(await listText(changed, options, listing));
-    }
+    return redraws ? CLEAR + text : text;
+  };
+  io.stdout.write(await look());
+  while (!stop.aborted) {
     await pause(WATCH_MS, stop);
+    io.stdout.write((await lookAgain(look, { io, pauseMs: WATCH_MS, stop })) ?? '');
   }
 }
 

@@ -3,6 +3,7 @@ import { FacteurError } from '../base/errors.ts';
 import { pause } from '../base/timer.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { CliIo } from './io.ts';
+import { lookAgain } from './look-again.ts';
 import { itemOutput, oneOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import type { RunStore, StepLogText } from './run-store.ts';
@@ -67,8 +68,12 @@ async function follow(
   let shown = { step: '', lines: '' };
   let isOver = false;
   while (!stop.aborted && !isOver) {
-    isOver = isFinished((await requireRun(store, runId)).state);
-    const log = await store.readLog(runId, step);
+    const seen = await lookAgain(() => readStep(store, runId, step), { io, pauseMs: FOLLOW_MS, stop });
+    if (seen === undefined) {
+      return;
+    }
+    const { log } = seen;
+    isOver = seen.isOver;
     const before = log.step === shown.step ? shown.lines : '';
     const more = log.problem === null ? addedLines(before, log.lines) : '';
     if (more !== '') {
@@ -80,6 +85,12 @@ async function follow(
     requireHope(log, isOver && shown.step === '');
     await (isOver ? Promise.resolve() : pause(FOLLOW_MS, stop));
   }
+}
+
+/** Whether the run is over, and after that the log: no line is added to it any more. */
+async function readStep(store: RunStore, runId: string, step: string) {
+  const isOver = isFinished((await requireRun(store, runId)).state);
+  return { isOver, log: await store.readLog(runId, step) };
 }
 
 /** A step that has no log yet may have one later; other problems stay. @throws FacteurError `run.no_log` */

@@ -5,6 +5,7 @@ import { pause } from '../base/timer.ts';
 import { isFinished } from '../domain/run-state.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import type { CliIo } from './io.ts';
+import { lookAgain } from './look-again.ts';
 import { itemOutput, withOutput, type OutputOptions } from './output.ts';
 import { REFERENCE, requireRun } from './require-run.ts';
 import { requestText, shortId, stateText, tookText } from './run-text.ts';
@@ -43,7 +44,8 @@ Examples:
             return judged(run);
           }
           await pause(WATCH_MS, stop);
-          run = await requireRun(store, run.runId);
+          const { runId } = run;
+          run = (await lookAgain(() => requireRun(store, runId), { io, pauseMs: WATCH_MS, stop })) ?? run;
         }
       }),
     );

@@ -1,5 +1,6 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { expect } from 'vitest';
+import { A_RUN } from '../../src/entry/api/examples.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { Json } from '../support/cluster.ts';
 import { startFacteur } from '../support/facteur.ts';
@@ -111,6 +112,21 @@ test.each<[string, RequestListener, RegExp]>([
   const run = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'list');
   expect(run).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(message) });
   expect(run.stderr.split('\n')).toHaveLength(2);
+});
+
+test('a watch outlives a restart of facteur behind its proxy, and says so once', async () => {
+  const facteur = await startFacteur({ db, roles: ['http'] });
+  const page = (state: string): string => JSON.stringify({ runs: [{ ...A_RUN, state }], next: null });
+  const answers: ((response: ServerResponse) => void)[] = [
+    (response) => response.end(page('running')),
+    (response) => response.writeHead(502).end('<html>Bad Gateway</html>'),
+    (response) => response.destroy(),
+    (response) => response.end(page('succeeded')),
+  ];
+  await using server = await serveHttp((_request, response) => answers.shift()?.(response));
+  const run = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'watch', A_RUN.runId);
+  expect(run).toMatchObject({ code: 0, stdout: expect.stringMatching(/ {2}running.*\n.* {2}succeeded/) });
+  expect(run.stderr).toMatch(/^facteur: warning: \S+ answered 502 .*; trying again\n$/);
 });
 
 test('a misspelt variable is named, with the nearest known one', async () => {
