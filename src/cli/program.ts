@@ -41,7 +41,7 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
     command.configureOutput({ outputError: (text) => (mistake = { text, command }) });
   }
   try {
-    await program.parseAsync([...commandFirst(io.args)], { from: 'user' });
+    await program.parseAsync([...aboutKnown(program, commandFirst(io.args))], { from: 'user' });
     return 0;
   } catch (error) {
     return report(error, io, { mistake, debug: program.opts<{ debug?: boolean }>().debug === true });
@@ -56,6 +56,31 @@ export function commandFirst(args: readonly string[]): readonly string[] {
   const flags = args[0] === '--config' ? 2 : Number(args[0]?.startsWith('--config=') === true);
   const command = args[flags] ?? '';
   return flags > 0 && GO_COMMANDS.has(command) ? [command, ...args.slice(0, flags), ...args.slice(flags + 1)] : args;
+}
+
+/**
+ * The arguments without a wish for help about a command that does not exist: the parser would answer with everything that it
+ * knows, and now says that the command is unknown.
+ */
+function aboutKnown(command: Command, args: readonly string[]): readonly string[] {
+  const [word = '', ...rest] = args;
+  const find = (name: string): Command | undefined => command.commands.find((one) => one.name() === name);
+  const child = find(word);
+  if (child !== undefined) {
+    return [word, ...aboutKnown(child, rest)];
+  }
+  if (command.commands.length === 0 || isFlag(word)) {
+    return args;
+  }
+  const [topic = ''] = rest;
+  const isKnown = isFlag(topic) || topic === 'help' || find(topic) !== undefined;
+  const asked = isKnown ? args : rest;
+  return word === 'help' ? asked : [word];
+}
+
+/** Or nothing at all. */
+function isFlag(word: string): boolean {
+  return word === '' || word.startsWith('-');
 }
 
 /** `-o json` wherever there is `--json`. */

@@ -81,6 +81,9 @@ test('the help of every command has an example', async () => {
 
 test.each([
   [['sreve'], "unknown command 'sreve'"],
+  [['help', 'sreve'], "unknown command 'sreve' (did you mean serve?)"],
+  [['sreve', '--help'], "unknown command 'sreve' (did you mean serve?)"],
+  [['runs', 'help', 'lsit'], 'unknown command \'lsit\' (did you mean list?); see "facteur runs --help"'],
   [['serve', '--port', '80'], "unknown option '--port'"],
   [['serve', 'now'], 'too many arguments'],
   [['serve', '--config'], 'argument missing'],
