@@ -61,14 +61,9 @@ export function maintainCommand(withLedger: WithLedger): RegisterCommand {
       .option('--dead-letters-older-than <age>', 'how long any other dead letter is kept', '180d')
       .option('--refusals-older-than <age>', 'how long a refusal is kept', '180d')
       .option('--dry-run', 'print what would be done without doing it')
-      .action((options: MaintainOptions) =>
-        withLedger(io, { configPath: options.config }, async ({ db }) => {
-          const ages: Ages = {
-            runs: seconds(options.olderThan, '--older-than'),
-            settledDeadLetters: seconds(options.settledOlderThan, '--settled-older-than'),
-            deadLetters: seconds(options.deadLettersOlderThan, '--dead-letters-older-than'),
-            refusals: seconds(options.refusalsOlderThan, '--refusals-older-than'),
-          };
+      .action(async (options: MaintainOptions) => {
+        const ages = agesOf(options);
+        await withLedger(io, { configPath: options.config }, async ({ db }) => {
           const dryRun = options.dryRun === true;
           const progress = openProgress(io);
           const outcome = await maintain({ db, signal: io.signal, progress, dryRun }, ages).finally(() =>
@@ -76,8 +71,8 @@ export function maintainCommand(withLedger: WithLedger): RegisterCommand {
           );
           const text = () => report(outcome, dryRun);
           io.stdout.write(oneOutput({ ...outcome, dryRun }, options, { name: () => '', text }));
-        }),
-      );
+        });
+      });
   };
 }
 
@@ -148,6 +143,15 @@ function report(outcome: Outcome, dryRun: boolean): string {
     `${counted(retired, 'reflection')} ${ended} because runs that received them succeeded less often`,
     '',
   ].join('\n');
+}
+
+function agesOf({ olderThan, settledOlderThan, deadLettersOlderThan, refusalsOlderThan }: MaintainOptions): Ages {
+  return {
+    runs: seconds(olderThan, '--older-than'),
+    settledDeadLetters: seconds(settledOlderThan, '--settled-older-than'),
+    deadLetters: seconds(deadLettersOlderThan, '--dead-letters-older-than'),
+    refusals: seconds(refusalsOlderThan, '--refusals-older-than'),
+  };
 }
 
 function seconds(text: string, option: string): number {

@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest';
 import { isFinished, RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import { archiveRuns } from '../../src/ledger/retention.ts';
+import { runProgram } from '../support/cli.ts';
 import type { Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { countRuns, created, runOf, wholeLedger } from '../support/ledger.ts';
@@ -280,6 +281,8 @@ test('an invalid age is wrong usage', async () => {
     expect({ age, code }).toEqual({ age, code: 2 });
     expect(stderr).toContain('--older-than');
   }
+  const nowhere = await runProgram(['maintain', '--older-than', '90'], {});
+  expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining('--older-than') });
   await oldRun('failed', 2);
   expect((await facteur.cli('maintain', '--older-than', '36h', '--json')).stdout).toContain('"archived":1');
 });
