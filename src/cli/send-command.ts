@@ -108,11 +108,24 @@ async function playSigned(command: NamedOptions, io: CliIo, { clock, random }: P
     }
     return JSON.parse(answer.body) as Json;
   };
-  const first = await exchange((play) => commandInteraction(play, name, option));
-  tell(first, command, io);
-  const form = formOf(first);
+  let answer = await exchange((play) => commandInteraction(play, name, option));
+  tell(answer, command, io);
+  const form = formOf(answer);
   if (form !== undefined) {
-    tell(await exchange((play) => formInteraction(play, form, option)), command, io);
+    answer = await exchange((play) => formInteraction(play, form, option));
+    tell(answer, command, io);
+  }
+  requireAccepted(answer, name);
+}
+
+/**
+ * Only `/status` is answered with a message: any other command is accepted first, and a message says why not.
+ *
+ * @throws FacteurError `cli.refused`
+ */
+function requireAccepted(answer: Json, name: string): void {
+  if (answer['type'] === MESSAGE && name.toLowerCase() !== 'status') {
+    throw new FacteurError('cli.refused', `/${name} was refused`, { retryable: false });
   }
 }
 
@@ -144,6 +157,7 @@ async function playInDiscord(command: NamedOptions, url: string, io: CliIo): Pro
     });
   }
   tell(exchange.answer, command, io);
+  requireAccepted(exchange.answer, name);
   if (exchange.answer['type'] === DEFERRED) {
     for await (const { content, loading } of discord.versions(exchange.interactionId)) {
       io.stdout.write(loading ? '' : `\n${content.split('\n').map(printable).join('\n')}\n`);

@@ -67,6 +67,16 @@ describe('send command, signing by itself', () => {
     );
   });
 
+  test('fails if the command was refused, itself or its form, and not if it is answered', async () => {
+    const { send } = await facteurOfOurs();
+    expect(await send('nope')).toMatchObject({ code: 1, stderr: 'facteur: /nope was refused\n' });
+    expect(await send('ask', '--option', 'content={{x}}')).toMatchObject({
+      code: 1,
+      stderr: 'facteur: /ask was refused\n',
+    });
+    expect(await send('status')).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('has the roles that it is given, and subcommands by dotted names', async () => {
     const { facteur, send } = await facteurOfOurs();
     const options = ['service', '--option', 'db.backup.name=x', '--guild', GUILD];
@@ -124,11 +134,11 @@ describe('send command, through the simulated Discord', () => {
   test('shows whispers and forms, and says when the interaction failed', async () => {
     const { discord, facteur } = await openDiscordDoor({ db, yaml: YAML });
     const status = await cli(['status', '--discord', discord.apiBaseUrl]);
-    expect(status.stdout).toContain('Workflow template `plan`');
+    expect(status).toMatchObject({ code: 0, stdout: expect.stringContaining('Workflow template `plan`') });
     const form = await cli(['ask', '--discord', discord.apiBaseUrl]);
     expect(form.stdout).toContain('opened a form: Ask me\nanswered (visible only to the user):\n');
     const denied = await cli(['service', '--option', 'db.backup.name=x', '--discord', discord.apiBaseUrl]);
-    expect(denied.stdout).toContain('You may not use');
+    expect(denied).toMatchObject({ code: 1, stdout: expect.stringContaining('You may not use') });
     expect(await countRuns(db)).toBe(0);
     discord.people.pointAt(`${facteur.url}/nowhere`);
     expect(await cli(['plan', '--discord', discord.apiBaseUrl])).toMatchObject({
