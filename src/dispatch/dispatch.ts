@@ -86,8 +86,8 @@ export interface DispatchDeps extends RuleSource {
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
   /** Present where events with an interaction token are followed up. */
   readonly followUps?: EventFollowUps;
-  /** Woken when a run is recorded here. */
-  readonly wakes: Pick<Announcements, 'runsDue' | 'messagesDue'>;
+  /** Woken when a run is recorded or canceled here. */
+  readonly wakes: Pick<Announcements, 'runsDue' | 'messagesDue' | 'approvalsDue'>;
   readonly events: DispatchEvents;
   readonly clock: Clock;
   readonly timer: Timer;
@@ -162,6 +162,9 @@ export function createDispatch(given: DispatchDeps): Dispatch {
       void deps.wakes.runsDue();
       if (asked.messageChanged) {
         void deps.wakes.messagesDue();
+      }
+      if (asked.asksChanged) {
+        void deps.wakes.approvalsDue();
       }
       return asked.state;
     },

@@ -35,7 +35,7 @@ const RECORD = `
 WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, waiting jsonb)
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state = 'running' AS live, seen.*
+  SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL AS live, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
     AND runs.workflow_uid = seen.uid
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
@@ -94,6 +94,30 @@ export async function recordWaiting(
     ],
   });
   return rows;
+}
+
+/**
+ * Closes what a run waits for, and what was decided and is not in its workflow yet: of a run that is being canceled nothing
+ * may go on. In a statement of its own, after the one that locked the run: it has to see what was opened until then.
+ *
+ * @returns whether there was any
+ */
+export async function closeApprovals(tx: Queryable, runId: string): Promise<boolean> {
+  const { rows } = await tx.query<{ readonly any: boolean }>({
+    name: 'close-approvals',
+    text: `WITH closed AS (
+        UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, problem = 'the run was canceled'
+        WHERE run_id = $1 AND kind = 'node' AND state IN ('waiting', 'deciding')
+        RETURNING run_id, key, node
+      ), event AS (
+        INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
+        SELECT run_id, 'approval.gone', 'facteur', jsonb_build_object('node', node, 'key', key)
+        FROM closed JOIN codex_kb.task_runs ON task_runs.id = run_id
+      )
+      SELECT EXISTS (SELECT FROM closed) AS any`,
+    values: [runId],
+  });
+  return rows[0]?.any === true;
 }
 
 /** The uids of workflows in a namespace that wait, as far as the ledger knows. */

@@ -1,24 +1,41 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database, Queryable } from '../clients/postgres/database.ts';
 import { deliveryKey, type DeliveryFamily } from '../domain/delivery.ts';
 import type { RunState } from '../domain/run-state.ts';
 import type { NewRun } from '../domain/run.ts';
+import { closeApprovals } from './approvals.ts';
 import { changeMessages } from './messages.ts';
 import { FIRST_FENCE } from './record-run.ts';
 
+/** The previous state of the run, and what needs an update: its message, or those that asked for approvals. */
+interface CancelRequest {
+  readonly state: RunState;
+  readonly messageChanged: boolean;
+  readonly asksChanged: boolean;
+}
+
 /**
- * Requests the end of a live run. A claimed run keeps its claim: its process sees the request when the attempt is
- * over.
+ * Requests the end of a live run; nobody can decide any more what it waits for. A claimed run keeps its claim: its
+ * process sees the request when the attempt is over.
  * The submitter does the rest, so the request survives a crash and a cluster that is down.
  *
- * @returns the previous state of the run, and whether its message needs an update; undefined for an unknown
- * run
+ * @returns undefined for an unknown run
  */
 export async function requestCancel(
-  db: Queryable,
+  db: Pick<Database, 'transaction'>,
   runId: string,
   actor: string,
-): Promise<{ readonly state: RunState; readonly messageChanged: boolean } | undefined> {
-  const { rows } = await db.query<{ readonly state: RunState; readonly messageChanged: boolean }>({
+): Promise<CancelRequest | undefined> {
+  return db.transaction(async (tx) => {
+    const marked = await markCanceled(tx, runId, actor);
+    const asksChanged = marked?.state === 'running' && (await closeApprovals(tx, runId));
+    return marked && { ...marked, asksChanged };
+  });
+}
+
+type Marked = Omit<CancelRequest, 'asksChanged'>;
+
+async function markCanceled(tx: Queryable, runId: string, actor: string): Promise<Marked | undefined> {
+  const { rows } = await tx.query<Marked>({
     name: 'request-cancel',
     text: `WITH asked AS (
         UPDATE facteur.runs SET cancel_requested_by = $2, revision = revision + 1, updated_at = now()

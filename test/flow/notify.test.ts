@@ -19,7 +19,7 @@ describe('a run and its message', () => {
     await told.world.rest();
     await told.world.observe(run, { progress: '1/4', startedAt: new Date() });
     await told.world.told(run, '▰▰▰▱▱▱▱▱▱▱ 1/4');
-    expect(await requestCancel(told.db, run.runId, 'ada')).toEqual({ state: 'running', messageChanged: true });
+    expect(await requestCancel(told.db, run.runId, 'ada')).toMatchObject({ state: 'running', messageChanged: true });
     await told.world.rest();
     await vi.waitFor(() => expect(JSON.stringify(told.world.shown().components)).toContain('Canceling…'));
     await told.world.told(run, '**Running**');

@@ -1,0 +1,56 @@
+import { describe, expect } from 'vitest';
+import { ADA, approvalEventsOf, approvalOf, BOB, hurry, waiting, type Waiting } from '../support/approvals.ts';
+import { NAMESPACE } from '../support/cluster.ts';
+import { whispered } from '../support/discord-door.ts';
+import { timePasses } from '../support/ledger.ts';
+import { db, test } from '../support/ledger-fixture.ts';
+
+/** The cluster takes no patch until this is called. */
+function unwritable({ facteur: { cluster } }: Waiting): () => void {
+  const answer = { status: 503 };
+  const rule = cluster.faults.apply({
+    op: 'add',
+    rule: { match: { verb: 'patch' }, action: { kind: 'answer', answer } },
+  });
+  return () => {
+    cluster.faults.apply({ op: 'remove', id: Number(rule['id']) });
+  };
+}
+
+const cancel = (run: Waiting) => run.discord.people.press(run.message(), `facteur:cancel:${run.runId}`, BOB);
+
+const stepsOf = (run: Waiting) => run.facteur.cluster.controller.completionsOf(NAMESPACE, run.workflow);
+
+describe('of a run that is being canceled nothing goes on', () => {
+  test('although somebody approves before the cluster has stopped it', async () => {
+    const run = await waiting(db, { rules: { 'approval-timeout': '1h', 'on-timeout': 'approve' } });
+    const button = run.message();
+    const restore = unwritable(run);
+    await cancel(run);
+    restore();
+    const late = await run.discord.people.press(button, `facteur:approve:${run.runId}:${run.key}`, ADA);
+    expect(whispered(late)).toBe('Step `approve` no longer waits: the run was canceled.');
+    // Nor does time approve it.
+    expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'gone', due_at: null });
+    await timePasses(db);
+    await expect.poll(run.shown).toContain('Canceled');
+    expect(stepsOf(run)).toEqual(['build']);
+    expect(await approvalEventsOf(db, run.runId)).toEqual(['approval.requested facteur', 'approval.gone facteur']);
+    const asks = () => run.discord.messages().map(({ versions }) => versions.at(-1)?.content);
+    await expect.poll(asks).toContain('`approve` no longer waits: `the run was canceled`');
+  });
+
+  test('although somebody had approved, and the cluster did not know it yet', async () => {
+    const run = await waiting(db);
+    const restore = unwritable(run);
+    await run.press('approve', ADA);
+    await expect.poll(run.shown).toContain('facteur keeps trying');
+    await cancel(run);
+    restore();
+    await hurry(db);
+    await timePasses(db);
+    await expect.poll(run.shown).toContain('Canceled');
+    expect(run.shown()).toContain('approved by `ada` · without effect: `the run was canceled`');
+    expect(stepsOf(run)).toEqual(['build']);
+  });
+});
