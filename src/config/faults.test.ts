@@ -191,7 +191,7 @@ describe('what is only doubtful', () => {
 
   test('a rule for a command that does not exist names the nearest one, at start-up and for config check', async () => {
     const rules =
-      "role_map: { plna: ['123456789012345678'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";
+      "role_map: { plna: ['123456789012345679'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";
     const expected = [
       'facteur.yaml:1:13: role_map.plna matches no known command, so it restricts nothing; did you mean plan?',
       'facteur.yaml:1:43: role_map.deploy matches no known command, so it restricts nothing',
@@ -199,6 +199,22 @@ describe('what is only doubtful', () => {
     expect((await loadYaml(rules)).warnings.map(formatFault)).toEqual(expected);
     const checked = await checkConfig({ path: 'facteur.yaml', env: CLOSED_ENV, readFile: async () => rules });
     expect(checked).toMatchObject({ ok: true, lines: expected.map((line) => `warning: ${line}`).concat([VALID]) });
+  });
+
+  test('a role that is the server itself, which nobody has', async () => {
+    const server = '300000000000000001';
+    const { warnings } = await loadYaml(
+      `role_map: { plan: ['500000000000000001', '${server}'] }\nknowledge: { reviewers: ['${server}'] }\n` +
+        `commands_from_templates: { namespaces: [a], default_roles: ['${server}'] }`,
+      { FACTEUR_DISCORD_GUILD_ID: server },
+    );
+    const why =
+      'is the id of the server (@everyone), which Discord does not list among the roles of a member, so it admits nobody';
+    expect(warnings.map(formatFault)).toEqual([
+      `facteur.yaml:1:42: role_map.plan[1] ${why}`,
+      `facteur.yaml:2:26: knowledge.reviewers[0] ${why}`,
+      `facteur.yaml:3:61: commands_from_templates.default_roles[0] ${why}`,
+    ]);
   });
 
   test('for config check it is an error', async () => {

@@ -15,7 +15,28 @@ type Tree = Readonly<Record<string, unknown>>;
  * check`.
  */
 export function lapses(tree: Tree, findings: Findings): readonly Fault[] {
-  return [...idLapses(tree, findings), ...roleMapLapses(tree, findings)];
+  return [...idLapses(tree, findings), ...roleMapLapses(tree, findings), ...everyoneLapses(tree, findings)];
+}
+
+/** The role `@everyone` has the id of its server, and Discord does not list it among anybody's roles. */
+function everyoneLapses(tree: Tree, findings: Findings): readonly Fault[] {
+  const { guild_id: guildId } = asTree(tree['discord']);
+  if (typeof guildId !== 'string' || !SNOWFLAKE.test(guildId.trim())) {
+    return [];
+  }
+  const lists: (readonly [readonly string[], unknown])[] = [
+    ...Object.entries(asTree(tree['role_map'])).map(([name, roles]) => [['role_map', name], roles] as const),
+    [['commands_from_templates', 'default_roles'], asTree(tree['commands_from_templates'])['default_roles']],
+    [['knowledge', 'reviewers'], asTree(tree['knowledge'])['reviewers']],
+  ];
+  return lists.flatMap(([path, roles]) => {
+    const list: unknown[] = Array.isArray(roles) ? roles : [];
+    const message =
+      'is the id of the server (@everyone), which Discord does not list among the roles of a member, so it admits nobody';
+    return list.flatMap((role, index) =>
+      String(role).trim() === guildId.trim() ? [lapse([...path, index], message, findings)] : [],
+    );
+  });
 }
 
 function idLapses(tree: Tree, findings: Findings): readonly Fault[] {
