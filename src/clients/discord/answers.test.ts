@@ -16,6 +16,8 @@ describe('errorFromAnswer', () => {
     [404, 10_015, 'discord.unknown_webhook', false],
     [404, 10_062, 'discord.unknown_webhook', false],
     [429, 30_046, 'discord.edit_limit', true],
+    [400, 20_022, 'discord.edit_limit', true],
+    [429, 20_022, 'discord.edit_limit', true],
     [403, 50_001, 'discord.forbidden', false],
     [403, 50_013, 'discord.forbidden', false],
     [400, 50_005, 'discord.foreign_message', false],

@@ -13,6 +13,7 @@ const BY_CODE: Readonly<Record<number, DiscordErrorCode>> = {
   10_008: 'discord.unknown_message',
   10_015: 'discord.unknown_webhook',
   10_062: 'discord.unknown_webhook',
+  20_022: 'discord.edit_limit',
   30_032: 'discord.command_limit',
   30_034: 'discord.command_limit',
   30_046: 'discord.edit_limit',

@@ -4,7 +4,7 @@ import { FacteurError } from '../../base/errors.ts';
  * Failures of Discord, by what a caller would do about them.
  *
  * rate_limited       429, or held back here because of an earlier one: wait `retryAfterMs`
- *   edit_limit         too many edits of messages older than an hour (30046): wait longer
+ *   edit_limit         too many edits of messages older than an hour (30046), or in an announcement channel (20022): wait longer
  * token_expired      the interaction token has expired or was never valid (50027)
  * unknown_webhook    the interaction has no answer yet, or was not answered in time (10015, 10062)
  * unknown_message    deleted, or ephemeral and requested by the bot (10008)
