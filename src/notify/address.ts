@@ -1,6 +1,6 @@
 import type { Secret } from '../base/secret.ts';
 import type { ClaimedMessage, MessageAddress } from '../ledger/messages.ts';
-import { TOKEN_LIFE_MS, tokenLeadMs } from './pace.ts';
+import { TOKEN_LIFE_MS, tokenAgeMs } from './pace.ts';
 
 /** How the message can be brought to Discord at this moment. */
 export type Route =
@@ -39,7 +39,7 @@ const ARRIVAL_LOOK_MS = 250;
  */
 export function chooseRoute(message: ClaimedMessage, address: MessageAddress, now: Circumstances): Route {
   const { token, ageMs } = now;
-  const tokenLeads = answersInteraction(message, address) && ageMs + tokenLeadMs(message) < TOKEN_LIFE_MS;
+  const tokenLeads = answersInteraction(message, address) && tokenAgeMs(message, ageMs) < TOKEN_LIFE_MS;
   if (tokenLeads && token !== undefined) {
     return { kind: 'token', token };
   }

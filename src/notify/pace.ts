@@ -27,27 +27,29 @@ export const TOKEN_LIFE_MS = 15 * MINUTE_MS - 10_000;
 const LAST_WORD_MS = 14 * MINUTE_MS;
 
 /**
- * How much older than the message its interaction is, which is when the token began to live: an event may have waited in
- * Kafka, and a retry from elsewhere shares the interaction of a private run. 0 for an id that is not Discord's.
+ * How old the interaction's token is: older than its message where an event waited in Kafka, or a retry from elsewhere shares the
+ * interaction of a private run. As old as the message if its id is not Discord's.
+ *
+ * @param ageMs of the message
  */
-export function tokenLeadMs({ interactionId, createdAt }: Pick<ClaimedMessage, 'interactionId' | 'createdAt'>): number {
-  if (!SNOWFLAKE.test(interactionId)) {
-    return 0;
-  }
-  const leadMs = createdAt.getTime() - snowflakeTime(interactionId);
-  return leadMs > 0 && leadMs < TOKEN_LIFE_MS ? leadMs : 0;
+export function tokenAgeMs(
+  { interactionId, createdAt }: Pick<ClaimedMessage, 'interactionId' | 'createdAt'>,
+  ageMs: number,
+): number {
+  const leadMs = SNOWFLAKE.test(interactionId) ? createdAt.getTime() - snowflakeTime(interactionId) : 0;
+  return leadMs > 0 && leadMs < TOKEN_LIFE_MS ? ageMs + leadMs : ageMs;
 }
 
 /** Milliseconds until that message needs its last update, or undefined if it had one or needs none. */
 export function lastWordInMs(message: ClaimedMessage, ageMs: number): number | undefined {
-  const leftMs = LAST_WORD_MS - tokenLeadMs(message) - ageMs;
+  const leftMs = LAST_WORD_MS - tokenAgeMs(message, ageMs);
   return message.ephemeral && !isFinished(message.state) && leftMs > 0 ? leftMs : undefined;
 }
 
 /** Whether this update is the last possible one although the run continues. */
 export function isLastWord(message: ClaimedMessage, ageMs: number): boolean {
   const { ephemeral, state } = message;
-  return ephemeral && !isFinished(state) && ageMs + tokenLeadMs(message) >= LAST_WORD_MS;
+  return ephemeral && !isFinished(state) && tokenAgeMs(message, ageMs) >= LAST_WORD_MS;
 }
 
 /** What to do with a claimed message: send it now, look again in some milliseconds, or nothing. */
@@ -70,8 +72,8 @@ export function whatIsDue(message: ClaimedMessage, nowMs: number): 'tell' | 'not
 /** Only the last update is sent without a change, and only once: it is due a minute before the token expires. */
 function needsLastWord(message: ClaimedMessage, ageMs: number): boolean {
   const { toldAt, createdAt } = message;
-  const dueAtMs = createdAt.getTime() + LAST_WORD_MS - tokenLeadMs(message);
-  return isLastWord(message, ageMs) && (toldAt?.getTime() ?? 0) < dueAtMs;
+  const toldAtAgeMs = (toldAt?.getTime() ?? 0) - createdAt.getTime();
+  return isLastWord(message, ageMs) && !isLastWord(message, toldAtAgeMs);
 }
 
 /** The message shows the present state, if not its details. */
