@@ -27,6 +27,13 @@ describe('lastLines', () => {
     'Authorization: Basic canary',
     'authorization: Bearer canary-canary',
     'Set-Cookie: canary',
+    '> Cookie: theme=dark; session=canary',
+    '> Authorization: token canary',
+    '< proxy-authorization: Digest username="a", response="canary"',
+    'deploy --token canary --dry-run',
+    `login --registry-password 'canary canary'`,
+    'MYSQL_PWD=canary',
+    'AccountName=x;AccountKey=canary==;EndpointSuffix=y',
     'aws_secret_access_key = canary',
     'GET https://user:canary@example.test/x',
     'PATCH /webhooks/123/canary-canary',
@@ -52,6 +59,8 @@ describe('lastLines', () => {
     'fetched 4bf92f3577b34da6a3ce929d0e0e4736 in 3.2 s',
     'panic: runtime error: index out of range [5] with length 3',
     'POST https://example.test/v1/runs?limit=5 422',
+    'docker login --password-stdin registry.test',
+    'PWD=/work',
   ])('leaves %j as it is', (line) => {
     expect(shown(line)).toBe(line);
   });

@@ -9,7 +9,12 @@ const TERMINAL =
 
 /** `name=value`, `name: value`, `"name": "value"` where the name speaks of a secret. */
 const NAMED =
-  /((?:token|secret|passw(?:or)?d|passphrase|credential|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie)[\w.-]{0,64}["']?\s*[:=]\s*)(?:(?:basic|bearer|bot)\s+)?("[^"]*"|'[^']*'|[^\s,;&]+)/gi;
+  /((?:token|secret|passw(?:or)?d|passphrase|_pwd|credential|api[-_]?key|a(?:ccess|ccount)[-_]?key|private[-_]?key|authorization|cookie)[\w.-]{0,64}["']?\s*[:=]\s*)(?:(?:basic|bearer|bot)\s+)?("[^"]*"|'[^']*'|[^\s,;&]+)/gi;
+/** A header that holds nothing else, to the end of its line: a scheme and its token, or several cookies. */
+const HEADER = /(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\s{0,8}:\s{0,8})(?!["'\s]).+/gi;
+/** `--token value`. */
+const FLAG =
+  /((?<![\w-])--[\w-]{0,40}(?:token|secret|passw(?:or)?d|passphrase|api-?key)\s{1,8})(?!-)("[^"]*"|'[^']*'|\S+)/gi;
 /** Credentials that say by their form what they are: of GitHub, GitLab, Slack, AWS, Google, OpenAI and its kind, Discord, and JWTs. */
 const KNOWN: readonly RegExp[] = [
   /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|sk-|rk_live_|sk_live_|npm_|hf_)[\w-]{10,}/g,
@@ -45,7 +50,11 @@ function plainLine(line: string): string {
 }
 
 function hideSecrets(line: string): string {
-  return hideKnown(redactText(line).replaceAll(NAMED, `$1${HIDDEN}`));
+  const unnamed = [HEADER, FLAG, NAMED].reduce(
+    (rest, pattern) => rest.replaceAll(pattern, `$1${HIDDEN}`),
+    redactText(line),
+  );
+  return hideKnown(unnamed);
 }
 
 /** A text without credentials that say by their form what they are. */
