@@ -1,4 +1,5 @@
 import { redactText } from '../base/redact.ts';
+import { hideKnown } from '../clients/argo/log-lines.ts';
 import { isRecord } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
@@ -60,7 +61,10 @@ function reasonOf(state: State, status: Json): string {
   switch (state) {
     case 'failed':
     case 'error':
-      return oneLine(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster');
+      // It may be the end of a log, where the container's `terminationMessagePolicy` says so.
+      return hideKnown(
+        oneLine(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster'),
+      );
     case 'canceled':
       return oneLine(text(status['message']) || 'stopped');
     default:
