@@ -22,6 +22,13 @@ const ROTATE: CommandDefinition = {
   ],
 };
 
+const CHOICE: CommandDefinition = {
+  ...plan!,
+  options: [
+    { ...option, name: 'host', choices: [{ name: 'db two', value: '#0123' }], meanings: { '#0123': ' db two ' } },
+  ],
+};
+
 test.each<[string, Record<string, string>, CommandDefinition | undefined, string]>([
   ['the required option', { project: 'facteur', objective: 'Ship the sandbox' }, plan, 'Ship the sandbox'],
   ['the configured option first', { project: 'facteur', artifact: 'PR 12' }, review, 'PR 12'],
@@ -34,6 +41,7 @@ test.each<[string, Record<string, string>, CommandDefinition | undefined, string
   ['a secret where the command wants it', { api_token: 'abc' }, { ...ROTATE, titleOption: 'api_token' }, 'abc'],
   ['no secret of an undefined command', { password: 'abc', host: 'db' }, undefined, 'db'],
   ['no option that every object has', {}, { ...plan!, titleOption: 'constructor' }, ''],
+  ['what a choice means that Discord cannot list', { host: '#0123' }, CHOICE, 'db two'],
   ['what Postgres can store', { objective: 'a\u0000b\ud800' }, plan, 'ab'],
   ['one line of 120 characters', { objective: '👩'.repeat(300) }, plan, `${'👩'.repeat(119)}…`],
 ])('a title is %s', (_what, options, definition, title) => {

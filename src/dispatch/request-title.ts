@@ -17,12 +17,18 @@ export function commandTitle(
   definition: CommandDefinition | undefined,
 ): string {
   for (const name of candidates(options, definition)) {
-    const line = lineOf(Object.hasOwn(options, name) ? options[name] : '');
+    const line = lineOf(Object.hasOwn(options, name) ? meantBy(options[name] ?? '', name, definition) : '');
     if (line !== '') {
       return line;
     }
   }
   return '';
+}
+
+/** A choice that Discord cannot list is sent under another name, which says nothing to people. */
+function meantBy(value: string, name: string, definition: CommandDefinition | undefined): string {
+  const { meanings = {} } = definition?.options.find((option) => option.name === name) ?? {};
+  return Object.hasOwn(meanings, value) ? (meanings[value] ?? value) : value;
 }
 
 /** Names of options, the most telling first. What is a secret by its name is one only if `title_option` says so. */
