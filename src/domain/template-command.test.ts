@@ -60,6 +60,7 @@ describe('a template', () => {
     const parameters = [
       { name: 'apiToken', value: 's3cr3t' },
       { name: 'repo', value: 'https://me:hunter2@git.example.com/x' },
+      { name: 'clone_with', value: 'ghp_canarycanarycanary' },
       { name: 'notes', value: 'none' },
       { name: 'max_tokens', value: '4096' },
       { name: 'tokenizer', value: 'large', enum: ['small', 'large'] },
@@ -77,7 +78,7 @@ describe('a template', () => {
     const command = readTemplateCommand({ metadata, spec: { entrypoint: 'main', arguments: { parameters } } }, RULES);
     const { options, modal } = command?.definition ?? {};
     expect(modal === undefined).toBe(long === '');
-    expect(JSON.stringify([options, modal])).not.toMatch(/s3cr3t|hunter2/);
+    expect(JSON.stringify([options, modal])).not.toMatch(/s3cr3t|hunter2|canary/);
     for (const harmless of ['none', '4096', 'default: large']) {
       expect(JSON.stringify([options, modal])).toContain(harmless);
     }

@@ -1,5 +1,5 @@
+import { hideKnown } from '../base/known-credentials.ts';
 import { redactText } from '../base/redact.ts';
-import { hideKnown } from '../clients/argo/log-lines.ts';
 import { isRecord } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';

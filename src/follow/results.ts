@@ -1,6 +1,6 @@
 import { isRecord } from '../base/json.ts';
+import { hideKnown } from '../base/known-credentials.ts';
 import { redactText } from '../base/redact.ts';
-import { hideKnown } from '../clients/argo/log-lines.ts';
 import { MAX_RESULTS, type RunResult } from '../domain/run-result.ts';
 import { ANNOTATIONS } from '../domain/workflow-plan.ts';
 

@@ -1,3 +1,4 @@
+import { hideKnown } from '../../base/known-credentials.ts';
 import { redactText } from '../../base/redact.ts';
 
 const HIDDEN = '***';
@@ -15,15 +16,6 @@ const HEADER = /(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\s{0,8}:\s{0,8})(
 /** `--token value`. */
 const FLAG =
   /((?<![\w-])--[\w-]{0,40}(?:token|secret|passw(?:or)?d|passphrase|api-?key)\s{1,8})(?!-)("[^"]*"|'[^']*'|\S+)/gi;
-/** Credentials that say by their form what they are: of GitHub, GitLab, Slack, AWS, Google, OpenAI and its kind, Discord, and JWTs. */
-const KNOWN: readonly RegExp[] = [
-  /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|sk-|rk_live_|sk_live_|npm_|hf_)[\w-]{10,}/g,
-  /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
-  /\bAIza[\w-]{30,}/g,
-  /\beyJ[\w-]{8,}(?:\.[\w-]*)*/g,
-  /\b[MNO][\w-]{23,39}\.[\w-]{6}\.[\w-]{25,}/g,
-  /\baW50ZXJhY3Rpb246[\w+/=.-]*/g,
-];
 /** Only base64, as in the middle of a key whose first line is further up. */
 const BARE_KEY = /^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$/;
 
@@ -55,11 +47,6 @@ function hideSecrets(line: string): string {
     redactText(line),
   );
   return hideKnown(unnamed);
-}
-
-/** A text without credentials that say by their form what they are. */
-export function hideKnown(text: string): string {
-  return KNOWN.reduce((rest, pattern) => rest.replaceAll(pattern, HIDDEN), text);
 }
 
 function hideKeys(lines: readonly string[]): string[] {
