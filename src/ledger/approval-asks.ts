@@ -8,7 +8,7 @@ const CLAIM_SECONDS = 30;
 /** A message that asks for an approval, due to be posted or brought up to date, claimed for this process for a while. */
 export interface ClaimedAsk extends Pick<
   Approval,
-  'runId' | 'key' | 'node' | 'rules' | 'state' | 'verdict' | 'decidedBy' | 'problem' | 'command' | 'expiresAt'
+  'runId' | 'key' | 'node' | 'rules' | 'state' | 'votes' | 'verdict' | 'decidedBy' | 'problem' | 'command' | 'expiresAt'
 > {
   /** The fence: a late process finds another number in the row. */
   readonly fence: number;
@@ -34,7 +34,7 @@ WITH due AS (
   UPDATE facteur.approvals AS a SET ask_claims = a.ask_claims + 1, ask_at = now() + make_interval(secs => $2)
   FROM due JOIN facteur.runs AS runs ON runs.run_id = due.run_id
   WHERE a.run_id = due.run_id AND a.key = due.key
-  RETURNING a.run_id AS "runId", a.key, a.node, a.rules, a.state, a.verdict, a.decided_by AS "decidedBy", a.problem,
+  RETURNING a.run_id AS "runId", a.key, a.node, a.rules, a.state, a.votes, a.verdict, a.decided_by AS "decidedBy", a.problem,
     a.expires_at AS "expiresAt", runs.command, a.ask_claims AS fence, a.ask_channel AS "channelId",
     a.ask_message AS "messageId", runs.user_id AS "userId",
     (extract(epoch FROM now() - a.requested_at) * 1000)::float8 AS "ageMs"

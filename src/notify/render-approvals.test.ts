@@ -83,6 +83,26 @@ const SCENES: readonly MessageScene[] = [
       approvals: [{ ...APPROVAL, state: 'approved', verdict: 'approved', decidedBy: 'bob' }],
     },
   ],
+  [
+    'approved by two',
+    {
+      ...RUNNING,
+      step: 'deploy',
+      approvals: [
+        {
+          ...APPROVAL,
+          rules: { ...APPROVAL.rules, quorum: 2 },
+          votes: {
+            '200000000000000002': { name: 'bob', at: '2026-11-21T12:02:00Z' },
+            '200000000000000003': { name: 'ada', at: '2026-11-21T12:01:00Z' },
+          },
+          state: 'approved',
+          verdict: 'approved',
+          decidedBy: 'bob',
+        },
+      ],
+    },
+  ],
   ['rejected', { ...REJECTED, approvals: [{ ...APPROVAL, state: 'rejected', verdict: 'rejected', decidedBy: 'bob' }] }],
   [
     'not decided in time',

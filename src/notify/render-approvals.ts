@@ -117,18 +117,25 @@ const MAX_VOTERS = 3;
 
 /** How many approved, and who; nothing while nobody has, where one suffices. */
 function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
-  const approved = Object.values(votes).map(({ name }) => inlineCode(name, MAX_NAME));
+  const count = Object.keys(votes).length;
   if (detail === 'brief') {
-    return rules.quorum > 1 ? APPROVAL_WORDS.votes(approved.length, rules.quorum, '') : '';
+    return rules.quorum > 1 ? APPROVAL_WORDS.votes(count, rules.quorum, '') : '';
   }
-  const names = approved.length > MAX_VOTERS ? [...approved.slice(0, MAX_VOTERS), '…'] : approved;
   if (rules.quorum > 1) {
-    return APPROVAL_WORDS.votes(approved.length, rules.quorum, names.join(', '));
+    return APPROVAL_WORDS.votes(count, rules.quorum, votersOf(votes));
   }
-  return approved.length === 0 ? '' : APPROVAL_WORDS.approvedBy(names.join(', '));
+  return count === 0 ? '' : APPROVAL_WORDS.approvedBy(votersOf(votes));
 }
 
-type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'state' | 'problem'>;
+/** Who approved, in their order. */
+function votersOf(votes: ShownApproval['votes']): string {
+  const names = Object.values(votes)
+    .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
+    .map(({ name }) => inlineCode(name, MAX_NAME));
+  return (names.length > MAX_VOTERS ? [...names.slice(0, MAX_VOTERS), '…'] : names).join(', ');
+}
+
+type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'votes' | 'state' | 'problem'>;
 
 /** What became of an approval. */
 export function decisionLine(approval: Decided): string {
@@ -139,9 +146,14 @@ export function decisionLine(approval: Decided): string {
   const words =
     decidedBy === TIMEOUT_ACTOR
       ? APPROVAL_WORDS.timedOut(inlineCode(node, MAX_NODE), verdict)
-      : APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, inlineCode(decidedBy, MAX_NAME));
+      : APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, decidersOf(approval));
   if (state === 'gone') {
     return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
   }
   return state === 'deciding' && problem !== '' ? `${words} · ${APPROVAL_WORDS.applying}` : words;
+}
+
+/** Everybody who approved, or who rejected. */
+function decidersOf({ verdict, decidedBy, votes }: Decided): string {
+  return (verdict === 'approved' ? votersOf(votes) : '') || inlineCode(decidedBy, MAX_NAME);
 }

@@ -12,6 +12,7 @@ test.each(['', 'invalid'])('with every part at its longest, Discord accepts the 
       node: 'n'.repeat(255),
       rules,
       state: 'waiting',
+      votes: {},
       verdict: null,
       decidedBy: '',
       problem: '',
