@@ -5,7 +5,7 @@ import { TurnableTimer } from '../support/turnable-timer.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { goWorkflow, recordAsGo } from '../support/go-database.ts';
 import { created, expectRun, requests, runOf, timePasses } from '../support/ledger.ts';
-import { asProtobuf, codexTask } from '../support/messages.ts';
+import { asProtobuf, codexTask, event } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 2 across the swap: the Go service records a delivery, and then may have created its workflow, or may not.
@@ -177,6 +177,15 @@ describe('a workflow that is not there', () => {
     const facteur = await startFacteur({ db });
     await facteur.send(codexTask({ deliveryId: 'fresh' }));
     expect(requests(facteur.cluster, 'list')).toBe(0);
+  });
+
+  test('is none of a command’s that has the id of the Codex task', async () => {
+    const goId = await recordAsGo(db, 'd1');
+    const facteur = await startFacteur({ db });
+    const { body } = await facteur.send(event({ interactionId: 'd1' }));
+    expect(body).toMatchObject({ duplicate: false, status: 'submitted' });
+    expect(body.runId).not.toBe(goId);
+    expect(created(facteur.cluster)).toEqual([body.workflowName]);
   });
 
   test('is not recorded while the dispatcher is disabled, so that it can still be looked for', async () => {
