@@ -8,6 +8,8 @@ export interface Person {
   readonly globalName: string;
   /** Role ids; a person in a direct message has none. */
   readonly roles: readonly string[];
+  /** An application, and no person. */
+  readonly bot?: boolean;
 }
 
 /** Where it happens. An empty guild is a direct message. */
@@ -115,7 +117,7 @@ function whereAndWho({ person, place }: Envelope): JsonObject {
     global_name: person.globalName === '' ? null : person.globalName,
     discriminator: '0',
     avatar: null,
-    bot: false,
+    bot: person.bot ?? false,
   };
   const { guildId, channelId } = place;
   if (guildId === '') {

@@ -122,6 +122,7 @@ describe('who may decide', () => {
     ['somebody without the role', {}, EVE, 'requires a role that you do not have'],
     ['somebody who lost the role since the message', {}, { ...ADA, roles: [] }, 'requires a role that you do not have'],
     ['somebody in a direct message', {}, { ...ADA, roles: [], guildId: '' }, 'requires a role that you do not have'],
+    ['an application, whatever its roles', {}, { ...ADA, bot: true }, 'Applications cannot decide approvals.'],
     ['anybody, where nobody is named', { yaml: 'role_map: {}\n' }, ADA, 'Nobody can decide this here'],
     ['a role of the command, where others are named', { rules: { approvers: OTHER_ROLE } }, ADA, 'requires a role'],
   ])('is not %s', async (_who, gate, who, answer) => {

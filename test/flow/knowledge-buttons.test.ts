@@ -125,6 +125,7 @@ describe('only reviewers', () => {
     ['somebody without the role, who even requested the run', EVE],
     ['somebody who lost the role since', { ...ADA, roles: [] }],
     ['somebody in a direct message', { ...ADA, roles: [], guildId: '' }],
+    ['an application with the role', { ...ADA, bot: true }],
   ])('not %s: neither sees the text nor decides', async (_who, who) => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
