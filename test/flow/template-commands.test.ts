@@ -94,6 +94,21 @@ describe('a template', () => {
     expect(await countRuns(db)).toBe(0);
   });
 
+  test('exists only in the servers that it names, even for somebody with the role', async () => {
+    const [guildId, elsewhere] = ['900000000000000001', '900000000000000002'];
+    const { facteur, discord } = await openDiscordDoor({ db, yaml: YAML, env: { FACTEUR_DISCORD_GUILD_ID: '' } });
+    await applyTemplate(facteur.cluster, 'deploy', { annotations: { guilds: guildId } });
+    await expectCommand(facteur, 'deploy', TEMPLATE);
+    for (const other of [elsewhere, '']) {
+      const refused = await discord.people.command('deploy', [], { ...ASKER, guildId: other });
+      expect(whispered(refused)).toContain('Unknown command');
+    }
+    expect(await countRuns(db)).toBe(0);
+    const { answer } = await discord.people.command('deploy', [], { ...ASKER, guildId });
+    expect(answer).toEqual({ type: 5 });
+    expect(await countRuns(db)).toBe(1);
+  });
+
   test('outside the listed namespaces and the selector is nothing', async () => {
     const cluster = await startCluster({ namespaces: ['argo-workflows', 'other'] });
     const facteur = await startFacteur({
