@@ -84,6 +84,21 @@ describe('while Postgres', () => {
     expect(created(facteur.cluster)).toEqual([]);
   });
 
+  test('loses the answer and is away for a moment, the run is canceled all the same', async () => {
+    const { discord, facteur } = await openDiscordDoor({ db });
+    let withdrawals = 0;
+    facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
+    facteur.faults.before = (statement) => {
+      withdrawals += statement === 'withdraw-run' ? 1 : 0;
+      return statement === 'withdraw-run' && withdrawals === 1 ? unavailable() : undefined;
+    };
+    const exchange = await discord.people.command('plan', OBJECTIVE);
+    expect(whispered(exchange)).toContain('nothing was started');
+    await expectRun(db, exchange.interactionId, 'canceled');
+    expect(withdrawals).toBe(2);
+    expect(created(facteur.cluster)).toEqual([]);
+  });
+
   test('fails at the second of two deliveries of one interaction, the run of the first continues', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const exchange = await discord.people.command('plan', OBJECTIVE);
