@@ -39,3 +39,19 @@ test.each<[string, object]>([
   expect(application).toEqual({ kind: 'gone', reason: 'it was decided elsewhere' });
   expect(writes).toEqual([]);
 });
+
+test.each<[string, string, object]>([
+  ['ours, whose answer was lost', 'approved by ada', { kind: 'applied' }],
+  ['somebody else’s', '', { kind: 'gone', reason: 'it was decided elsewhere' }],
+])('what the node says tells whose the decision is: %s', async (_whose, message, expected) => {
+  const nodes = { id: { ...NODES.id, phase: 'Succeeded', message } };
+  const workflow = { metadata: { uid: 'uid' }, status: { phase: 'Running', nodes } };
+  const application = await decideOnce(DECISION, {
+    patchWorkflowIf: async () => {
+      throw new ArgoError('argo.invalid', 'the test failed');
+    },
+    getWorkflow: async () => workflow as unknown as Workflow,
+    patchWorkflow: async () => workflow as unknown as Workflow,
+  });
+  expect(application).toEqual(expected);
+});
