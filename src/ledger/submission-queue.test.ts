@@ -135,6 +135,14 @@ describe('room', () => {
     expect(await claim(10, 2)).toEqual(['a', 'tried']);
   });
 
+  test('a run that is to be ended keeps its place while its first attempt may make a workflow', async () => {
+    const { runId } = await recordRun(db, { run: newRun(), claim: true });
+    await requestCancel(db, runId, 'ada');
+    await record('a');
+    expect(await claim(10, 1)).toEqual([]);
+    expect(await claim(10, 2)).toEqual(['a']);
+  });
+
   test('after ten tries a run counts no more: its workflow would have been seen', async () => {
     await record('poison');
     for (let attempt = 1; attempt <= 11; attempt += 1) {
