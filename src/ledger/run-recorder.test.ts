@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, vi } from 'vitest';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
 import { countRuns } from '../../test/support/ledger.ts';
@@ -79,6 +80,17 @@ test('what has to wait shares statements, and each gets its own receipt', async 
       ]),
     ),
   );
+});
+
+test('a statement belongs to the trace of the first run in it, whichever statement it waited for', async () => {
+  const { db, recorder } = setUp();
+  const trace = new AsyncLocalStorage<string>();
+  const traces: (string | undefined)[] = [];
+  db.faults.before = () => void traces.push(trace.getStore());
+  await Promise.all(
+    ['one', 'two', 'three'].map((name) => trace.run(name, () => recorder.record(newRun({ deliveryId: name }), true))),
+  );
+  expect(traces).toEqual(['one', 'two']);
 });
 
 test('the same delivery many times among others is one run with one receipt', async () => {
