@@ -2,9 +2,11 @@ import { describe, expect } from 'vitest';
 import { faultyDatabase } from '../../test/support/faulty-database.ts';
 import { countRuns, runOf, wholeLedger } from '../../test/support/ledger.ts';
 import { forceState, newRun } from '../../test/support/runs.ts';
+import { DatabaseError } from '../clients/postgres/database.ts';
 import { RUN_STATES } from '../domain/run-state.ts';
+import type { NewRun } from '../domain/run.ts';
 import { workflowName } from '../domain/workflow-name.ts';
-import { recordRun } from './record-run.ts';
+import { prepareRun, recordRun, recordTogether } from './record-run.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
 const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
@@ -112,6 +114,28 @@ test('many at once of one delivery record it once', async () => {
   expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
   expect(new Set(receipts.map(({ runId, workflowName: name }) => `${runId} ${name}`)).size).toBe(1);
   expect(await countRuns(db)).toBe(1);
+});
+
+test.each<[string, (statement: number, name: string) => Partial<NewRun>]>([
+  ['deliveries', (_, name) => ({ deliveryId: name })],
+  [
+    'ideas',
+    (statement, name) => ({
+      deliveryId: `${name} ${statement}`,
+      idea: { sourceType: 'github_issue', sourceRef: name, status: 'received', payload: {} },
+    }),
+  ],
+])('statements with the same %s in another order wait for each other without a deadlock', async (_what, fields) => {
+  for (let round = 0; round < 5; round += 1) {
+    const names = Array.from({ length: 50 }, (_, index) => `${round}-${index}`);
+    const statements = [names, names.toReversed(), names, names.toReversed()].map((order, statement) =>
+      order.map((name) => prepareRun({ run: newRun(fields(statement, name)), claim: false })),
+    );
+    const ends = await Promise.allSettled(statements.map((runs) => recordTogether(db, runs)));
+    const faults: unknown[] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+    // Two that insert one delivery at the same moment may collide, which the next attempt settles.
+    expect(faults.filter((fault) => !(fault instanceof DatabaseError && fault.sqlState === '23505'))).toEqual([]);
+  }
 });
 
 test('a name that another run has is left to it', async () => {
