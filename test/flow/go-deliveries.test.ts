@@ -83,6 +83,21 @@ describe('a workflow that is there', () => {
     expect(created(cluster)).toEqual([NAME]);
   });
 
+  test('is not confused with another one that has its name when it is labelled', async () => {
+    await recordAsGo(db, 'd1');
+    const cluster = await startCluster();
+    seed(cluster, goWorkflow(NAME, 'd1'));
+    const hold = cluster.faults.requests.add({ match: { verb: 'patch' }, action: { kind: 'hold' } });
+    const facteur = await startFacteur({ db, cluster });
+    const sent = facteur.send(TASK);
+    await expect.poll(() => requests(cluster, 'patch')).toBe(1);
+    cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: NAME });
+    seed(cluster, goWorkflow(NAME, 'd2'));
+    cluster.faults.requests.remove(hold);
+    expect((await sent).body).toMatchObject({ status: 'queued' });
+    expect(workflowOf(facteur, NAME).metadata.labels).not.toHaveProperty(['app.kubernetes.io/managed-by']);
+  });
+
   test('is found again when labelling it failed', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
