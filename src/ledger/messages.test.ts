@@ -192,6 +192,17 @@ describe('giving back', () => {
     });
   });
 
+  test('after a late process the message is sent again, although it was told meanwhile', async () => {
+    const run = await recordToldRun(database.db);
+    const late = await claimOne();
+    await set(run.runId, 'due_at = now()');
+    expect((await release(await claimOne())).ours).toBe(true);
+    expect(await messageRow(database.db, run.runId)).toMatchObject({ told_revision: 1, due_at: null });
+    expect((await release(late)).ours).toBe(false);
+    await set(run.runId, 'due_at = now()');
+    expect((await claimOne()).toldRevision).toBe(0);
+  });
+
   test('a message that was archived meanwhile is not claimed', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
