@@ -3,6 +3,7 @@ import { messageRow, recordToldRun, type ToldRun } from '../../test/support/noti
 import type { Queryable } from '../clients/postgres/database.ts';
 import {
   claimDueMessages,
+  findPlaces,
   MESSAGE_CLAIM_SECONDS,
   releaseMessage,
   type ClaimedMessage,
@@ -99,6 +100,47 @@ describe('claiming', () => {
     const retry = { message: { interactionId: run.interactionId, ephemeral: false }, retryOf: run.runId };
     const again = await recordToldRun(database.db, retry);
     expect(await claimOne()).toMatchObject({ runId: again.runId, interactionTaken: true });
+  });
+});
+
+describe('a run and its retry', () => {
+  const PLACE = { guildId: '300000000000000001', channelId: '400000000000000001' };
+  /** A run whose message is there, and its retry, whose message is not there yet. */
+  async function retried({ isPrivate }: { readonly isPrivate: boolean }) {
+    const first = await recordToldRun(database.db, { message: { interactionId: 'i1', ephemeral: isPrivate } });
+    await release(await claimOne());
+    const again = await recordToldRun(database.db, {
+      deliveryId: `retry:${first.runId}`,
+      family: 'derived',
+      retryOf: first.runId,
+      message: { interactionId: 'i2', ephemeral: isPrivate },
+    });
+    return { first, again };
+  }
+
+  test.each([
+    [false, { ...PLACE, messageId: 'm1' }, { ...PLACE, messageId: 'm2' }],
+    [true, null, null],
+  ])('link each other’s message unless only one person sees it: %s', async (isPrivate, retryOf, retriedBy) => {
+    const { first } = await retried({ isPrivate });
+    const second = await claimOne();
+    expect(second.retryOf).toEqual(retryOf);
+    await release(second, { messageId: 'm2' });
+    await set(first.runId, 'due_at = now()');
+    expect((await claimOne()).retriedBy).toEqual(retriedBy);
+    const places = await findPlaces(database.db, [first.runId]);
+    expect(places.get(first.runId)?.messageId).toBe(retryOf?.messageId);
+  });
+
+  test('a retry whose sender was told that it was not recorded is none', async () => {
+    const { first, again } = await retried({ isPrivate: false });
+    await release(await claimOne(), { messageId: 'm2' });
+    await database.db.query({
+      text: 'UPDATE facteur.runs SET withdrawn = true WHERE run_id = $1',
+      values: [again.runId],
+    });
+    await set(first.runId, 'due_at = now()');
+    expect((await claimOne()).retriedBy).toBeNull();
   });
 });
 
