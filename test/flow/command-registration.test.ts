@@ -7,6 +7,7 @@ import { MINIMAL_ENV } from '../support/config.ts';
 import { turnableClock } from '../support/database-clock.ts';
 import { discordEnv, openDiscordDoor } from '../support/discord-door.ts';
 import { startFacteur } from '../support/facteur.ts';
+import { faultyDatabase, unavailable } from '../support/faulty-database.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { expectNames, expectSynced, RegistrationWorld } from '../support/registration-world.ts';
 import { applyTemplate, deleteTemplate } from '../support/templates.ts';
@@ -151,7 +152,9 @@ describe('registering', () => {
     await stop();
     world.catalogue.replace([], false);
     world.start();
-    world.catalogue.replace([], false);
+    for (let question = 0; question < 5; question += 1) {
+      expect(await world.names()).toEqual(['deploy', 'plan']);
+    }
     world.apply(['deploy', 'build']);
     await expectNames(world, ['plan', 'deploy', 'build']);
     expect(world.changes()).not.toContain('delete deploy');
@@ -222,6 +225,23 @@ describe('registering', () => {
     await expectNames(world, ['plan']);
     const { rows } = await db.query({ text: 'SELECT name FROM facteur.registered_commands' });
     expect(rows).toEqual([{ name: 'plan' }]);
+  });
+
+  test('a command that was created while the ledger went away is ours all the same', async () => {
+    const world = await RegistrationWorld.open();
+    world.apply(['deploy']);
+    const going = faultyDatabase(db);
+    going.faults.before = async (statement) => {
+      if (statement === 'record-command' && (await world.names()).includes('deploy')) {
+        unavailable();
+      }
+    };
+    const stop = world.start(world.discord.applicationId, { guildId: world.discord.guildId, db: going });
+    await expect.poll(() => world.names()).toContain('deploy');
+    await stop();
+    world.apply([]);
+    world.start();
+    await expectNames(world, ['plan']);
   });
 
   test('a command of ours that somebody replaced is not ours any more', async () => {

@@ -8,6 +8,7 @@ import { createLogger } from '../../src/base/logger.ts';
 import { Secret } from '../../src/base/secret.ts';
 import type { Timer } from '../../src/base/timer.ts';
 import { createDiscordClient } from '../../src/clients/discord/client.ts';
+import type { Database } from '../../src/clients/postgres/database.ts';
 import { CommandCatalogue } from '../../src/dispatch/command-catalogue.ts';
 import type { CommandDefinition } from '../../src/domain/command.ts';
 import { readTemplateCommand } from '../../src/domain/template-command.ts';
@@ -79,7 +80,7 @@ export class RegistrationWorld {
   /** Starts a process that registers. @returns what SIGTERM does */
   start(
     applicationId = this.discord.applicationId,
-    { guildId }: { readonly guildId?: string } = this.discord,
+    { guildId, db = database.db }: { readonly guildId?: string; readonly db?: Database } = this.discord,
   ): () => Promise<void> {
     const timer: Timer = { elapsedMs: () => this.#time.ms, sleep: async (ms) => this.advance(ms) };
     const client = createDiscordClient({
@@ -90,7 +91,7 @@ export class RegistrationWorld {
       elapsedMs: () => timer.elapsedMs(),
     });
     const registrar = new CommandRegistrar({
-      ...{ db: database.db, discord: client, catalogue: this.catalogue, applicationId, guildId },
+      ...{ db, discord: client, catalogue: this.catalogue, applicationId, guildId },
       ...{ timer, logger: this.#logger(), timings: this.#timings },
     });
     const stop = new AbortController();
