@@ -172,6 +172,14 @@ test('what fails beside others waits for the record before, and then counts as t
   expect([commands.length, letters.length]).toEqual([1, 1]);
 });
 
+test('an outage that a record met beside others ends for it, too', async () => {
+  const { run, commands, letters, events } = handler({ dispatch: outage(2) });
+  const place = { record: vi.fn<Together['place']['record']>(), leave: () => undefined };
+  expect(await run(GOOD, { place, turn: Promise.resolve(true) })).toBe(true);
+  expect([commands.length, letters.length]).toEqual([3, 0]);
+  expect(events.retried).toHaveBeenCalledTimes(2);
+});
+
 test('what was held back is tried alone when the record before is handled, and not at all when it was handed back', async () => {
   for (const isHandled of [true, false]) {
     const { run, commands, events } = handler({
