@@ -1,8 +1,11 @@
 import { beforeEach, expect } from 'vitest';
-import { seedRuns } from '../../test/support/knowledge.ts';
+import { seedRuns, setState } from '../../test/support/knowledge.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
+import { seedReflections } from '../../test/support/reflections.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { recordRun } from './record-run.ts';
 import { JUDGED_USES, trustedOutcomes } from './retrieval-outcomes.ts';
-import { RANKED_USES, readUseFacts } from './retrievals.ts';
+import { RANKED_USES, readRetrieval, readUseFacts, recordRetrieval } from './retrievals.ts';
 
 const REFLECTION = `WITH idea AS (
   INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('x', 'x', 'x', '{}') RETURNING id
@@ -86,6 +89,21 @@ test('a reflection is judged by its latest uses since it has been trusted', asyn
   const tenth = 'SELECT decided_at FROM facteur.reflection_uses ORDER BY decided_at DESC OFFSET 9 LIMIT 1';
   await db.query({ text: `UPDATE facteur.reflection_standing SET updated_at = (${tenth})` });
   expect(await judged()).toEqual([{ helped: 10, hurt: 0 }]);
+});
+
+test('a reflection that was retired since it was found is no use of it, and is not received', async () => {
+  const [found, retired] = await seedReflections(db, [
+    { content: 'a', state: 'trusted' },
+    { content: 'b', state: 'retired' },
+  ]);
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  const uses = [found, retired].map((one, place) => ({ reflectionId: one!.id, place: place + 1, similarity: null }));
+  const decided = { strategy: 'retrieve', repository: 'acme/rocket', askedBy: '', composition: {}, log: null } as const;
+  expect(await recordRetrieval(db, { runId, uses, ...decided })).toEqual([found!.id]);
+  const { rows } = await db.query({ text: 'SELECT reflection_id FROM facteur.reflection_uses' });
+  expect(rows).toEqual([{ reflection_id: found!.id }]);
+  await setState(db, found!.id, 'retired');
+  expect((await readRetrieval(db, runId))?.trusted).toEqual([]);
 });
 
 test('a use has the time of its decision, by which uses since a moment are found', async () => {
