@@ -147,6 +147,18 @@ test('one stream too many is refused with Retry-After, until another ends', asyn
   await expect.poll(async () => (await callApi(facteur.url, 'GET /v1/runs/stream')).status).toBe(200);
 });
 
+test('streams that cannot begin without Postgres take no place', async () => {
+  const facteur = await startFacteur({ db, ...DOOR_ONLY });
+  facteur.faults.before = (statement) => (statement === 'database-time' ? unavailable() : undefined);
+  for (let count = 0; count < MAX_STREAMS; count += 1) {
+    expect(await callApi(facteur.url, 'GET /v1/runs/stream')).toMatchObject({ status: 503 });
+  }
+  facteur.faults.before = () => undefined;
+  const watch = await stream(facteur);
+  await record('d1');
+  await watch.event(of('d1'));
+});
+
 test('a silent stream has a heartbeat', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const watch = await stream(facteur);
