@@ -65,6 +65,14 @@ test('the template may name the channel, and a person', async () => {
   expect(asks(run).flatMap(pings)).toEqual([['<@200000000000000002>', `<@&${OTHER_ROLE}>`]]);
 });
 
+test('what only one person may see is asked of nobody else, where the template names no channel', async () => {
+  const plan = '{ description: Plan, ephemeral: true, options: [{ name: objective, description: What }] }';
+  const yaml = `role_map: { plan: ['${ROLE}'] }\ncommands: { plan: ${plan} }\n`;
+  const run = await waiting(db, { yaml });
+  expect(await approvalOf(db, run.runId)).toMatchObject({ ask_channel: '', ask_at: null, ask_claims: 0 });
+  expect(asks(run)).toEqual([]);
+});
+
 test('where nobody may decide, nobody is asked', async () => {
   const run = await waiting(db, { yaml: 'role_map: {}\n' });
   await expect
