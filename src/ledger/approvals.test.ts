@@ -1,0 +1,66 @@
+import { expect } from 'vitest';
+import { approvalOf, openApproval } from '../../test/support/approvals.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
+import { newRun } from '../../test/support/runs.ts';
+import { claimDueAsks, releaseAsk } from './approval-asks.ts';
+import { claimDueDecisions, settleDecision } from './approval-queue.ts';
+import { recordWaiting } from './approvals.ts';
+import { recordRun } from './record-run.ts';
+
+/** A run that waits for approval, as version 10 of its workflow showed. */
+async function opened() {
+  const { runId, namespace, workflowName: name } = await recordRun(db, { run: newRun(), claim: false });
+  await openApproval(db, runId);
+  await db.query({ text: `UPDATE facteur.runs SET workflow_uid = 'uid'` });
+  await db.query({ text: 'UPDATE facteur.approvals SET seen_version = 10' });
+  return { runId, namespace, name };
+}
+
+const set = (assignments: string) => db.query({ text: `UPDATE facteur.approvals SET ${assignments}` });
+
+test('an older version of the workflow neither closes nor reopens what a newer one showed', async () => {
+  const { runId, namespace, name } = await opened();
+  const { key, node, template, fields, rules, ...row } = await approvalOf(db, runId);
+  const asked = {
+    key,
+    kind: 'node',
+    nodeId: row.node_id,
+    node,
+    template,
+    startedAt: row.started_at,
+    fields,
+    rules,
+  } as const;
+  const stateAfter = async (version: bigint, isWaiting: boolean): Promise<string> => {
+    await recordWaiting(db, [{ namespace, name, uid: 'uid', version, waiting: isWaiting ? [asked] : [] }]);
+    return (await approvalOf(db, runId)).state;
+  };
+  expect(await stateAfter(9n, false)).toBe('waiting');
+  expect(await stateAfter(11n, false)).toBe('gone');
+  expect(await stateAfter(10n, true)).toBe('gone');
+  expect(await stateAfter(12n, true)).toBe('waiting');
+});
+
+test('a process whose claim on a decision has passed to another settles nothing', async () => {
+  const { runId } = await opened();
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  const [late] = (await claimDueDecisions(db, 1)).decisions;
+  await set('due_at = now()');
+  const [prompt] = (await claimDueDecisions(db, 1)).decisions;
+  expect(prompt?.attempts).toBe(2);
+  expect(await settleDecision(db, late!, { kind: 'gone', reason: 'from the past' })).toBeUndefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'deciding', problem: '' });
+  expect(await settleDecision(db, prompt!, { kind: 'applied' })).toBeDefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved' });
+});
+
+test('a process whose claim on an ask has passed to another records no message', async () => {
+  const { runId } = await opened();
+  await set(`ask_at = now(), ask_channel = 'c'`);
+  const [late] = (await claimDueAsks(db, 1)).asks;
+  await set('ask_at = now()');
+  const [prompt] = (await claimDueAsks(db, 1)).asks;
+  await releaseAsk(db, prompt!, { messageId: 'm2', retryInMs: undefined });
+  await releaseAsk(db, late!, { messageId: 'm1', retryInMs: 1000 });
+  expect(await approvalOf(db, runId)).toMatchObject({ ask_message: 'm2', ask_at: null });
+});
