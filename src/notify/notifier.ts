@@ -14,7 +14,7 @@ import { UsualTimes } from './usual-times.ts';
 interface NotifierDeps {
   readonly db: Database;
   readonly discord: DiscordClient;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, 'tokenOf' | 'status'>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;

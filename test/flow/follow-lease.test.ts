@@ -1,6 +1,7 @@
 import { describe, expect, vi } from 'vitest';
 import { DatabaseError } from '../../src/clients/postgres/database.ts';
 import { expectState, expectWatching, judged, setUpFollowing, startFollower, statesOf } from '../support/follow.ts';
+import { faultyDatabase } from '../support/faulty-database.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 /** So long that nobody gets it by waiting. */
@@ -77,6 +78,31 @@ describe('several processes', () => {
     down = false;
     await vi.waitFor(() => expect(follower.active).toBe(true));
     await expectState(db, run, 'succeeded');
+  });
+
+  test('one that stops keeps the lease until what it saw is written', async () => {
+    const { workflows, submit } = await setUpFollowing(db);
+    const watched = faultyDatabase(db);
+    const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const ended: string[] = [];
+    watched.faults.before = async (name) => {
+      if (name === 'observe-workflows') {
+        begun.resolve();
+        await held.promise;
+      }
+    };
+    watched.faults.after = (name) => void ended.push(name);
+    const follower = startFollower({ db: watched, workflows, timings: LONG });
+    await submit();
+    await begun.promise;
+    const stopped = follower.stop();
+    for (let query = 0; query < 5; query += 1) {
+      await db.query({ text: 'SELECT 1' });
+    }
+    expect(ended).not.toContain('release-lease');
+    held.resolve();
+    await stopped;
+    expect(ended.slice(-2)).toEqual(['observe-workflows', 'release-lease']);
   });
 
   test('stopping is possible at any time and any number of times', async () => {

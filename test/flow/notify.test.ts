@@ -101,6 +101,31 @@ describe('a run and its message', () => {
     expect(await sessions.tokenOf(run.interactionId)).toBeUndefined();
   });
 
+  test('a stop waits until what is being told is told and recorded', async () => {
+    const { sessions } = told.world;
+    const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = {
+      status: () => sessions.status(),
+      tokenOf: async (interactionId: string) => {
+        begun.resolve();
+        await held.promise;
+        return sessions.tokenOf(interactionId);
+      },
+    };
+    const running = await told.world.startNotifier({ sessions: slow });
+    const run = await told.world.plan();
+    await begun.promise;
+    let isOver = false;
+    const stopped = running.stop().then(() => (isOver = true));
+    for (let query = 0; query < 5; query += 1) {
+      await told.world.row(run);
+    }
+    expect(isOver).toBe(false);
+    held.resolve();
+    await stopped;
+    expect(await told.world.row(run)).toMatchObject({ told_state: 'queued' });
+  });
+
   test('several processes share the work and tell each run once', async () => {
     await Promise.all([told.world.startNotifier(), told.world.startNotifier(), told.world.startNotifier()]);
     const runs: ToldRun[] = [];

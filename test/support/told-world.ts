@@ -23,7 +23,7 @@ import { observation } from './observations.ts';
 export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
   readonly sessions: Sessions;
   startNotifier(options?: {
-    sessions?: Sessions;
+    sessions?: Pick<Sessions, 'tokenOf' | 'status'>;
     uiUrl?: string;
     timeoutMs?: number;
     maxActive?: number;
