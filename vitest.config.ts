@@ -25,13 +25,14 @@ const CLUSTER_TESTS = ['test/cluster/**/*.test.ts', 'test/conformance/*.real.tes
 
 // They wait for most of their time, or start processes one after the other: begun last, they would run on alone.
 const LONGEST = [
-  'sandbox',
-  'approvals',
-  'approvals-applied',
-  'discord-pings',
-  'cluster-trouble',
-  'discord-buttons',
-].map((name) => `/test/flow/${name}.test.ts`);
+  'flow/sandbox',
+  'flow/approvals',
+  'flow/approvals-applied',
+  'flow/discord-pings',
+  'flow/cluster-trouble',
+  'flow/discord-buttons',
+  'conformance/cluster',
+].map((name) => `/test/${name}.test.ts`);
 
 /** Without results of an earlier run, as on a new machine, vitest would begin with the largest files. */
 class LongestFirst extends BaseSequencer {
@@ -62,7 +63,7 @@ export default defineConfig({
     // Processes, not threads: PGlite and the process-killing tests want one of their own, and a crash stays in its file.
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    // One embedded Postgres takes 230 to 390 MiB. `npm test` has six workers, since most of its tests wait more than they work;
+    // One embedded Postgres takes 230 to 390 MiB. `npm test` has eight workers, since most of its tests wait more than they work;
     // those of the other suites work, or have servers that do.
     maxWorkers: 2,
     // A run that found nothing to run is a mistake in a pattern, not a success.
