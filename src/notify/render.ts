@@ -3,7 +3,7 @@ import { endedWithoutWorkflow, isFinished, type RunState } from '../domain/run-s
 import type { RunResult } from '../domain/run-result.ts';
 import type { RenderOptions, ShownRun } from './shown-run.ts';
 import { actorText } from '../presentation/discord-actor.ts';
-import { codeBlock, inlineCode, requestCode } from '../presentation/safe-text.ts';
+import { codeBlock, inlineCode, namedValue, requestCode } from '../presentation/safe-text.ts';
 import { doorName } from '../presentation/door-name.ts';
 import { describeDuration } from '../presentation/duration.ts';
 import { messageUrl } from '../presentation/message-url.ts';
@@ -113,7 +113,7 @@ function details(run: ShownRun, { maxActive }: RenderOptions): string[] {
 function outcome(run: ShownRun): string[] {
   switch (run.state) {
     case 'succeeded':
-      return resultBlocks(textResults(run).map(labelled));
+      return resultBlocks(textResults(run).map(({ name, value }) => namedValue(name, value)));
     case 'canceled':
       return [canceledBy(run.canceledBy), codeBlock(run.reason, REASON)];
     case 'skipped':
@@ -142,11 +142,6 @@ function resultBlocks(results: readonly string[]): string[] {
   }
   const share = { chars: Math.floor(chars / results.length), lines: Math.floor(lines / results.length) };
   return results.map((result) => codeBlock(result, share));
-}
-
-/** The lines after the first are indented: none of them can pass for a result of its own. */
-function labelled({ name, value }: RunResult): string {
-  return `${name}: ${value.replaceAll('\n', '\n  ')}`;
 }
 
 function stepName({ step }: ShownRun): string {

@@ -24,12 +24,44 @@ export function requestCode(
   return inlineCode(`/${command} ${title}`, max);
 }
 
+/** Of a text. */
+interface TextLimits {
+  readonly chars: number;
+  readonly lines: number;
+}
+
 /** Lines as a code block, or empty if nothing is left. */
-export function codeBlock(text: string, limits: { readonly chars: number; readonly lines: number }): string {
-  const lines = clean(text).trim().split('\n');
-  const kept = lines.slice(0, limits.lines).join('\n');
-  const shown = shorten(lines.length > limits.lines ? `${kept}\n…` : kept, limits.chars);
+export function codeBlock(text: string, limits: TextLimits): string {
+  const shown = cutTo(clean(text).trim(), limits);
   return shown === '' ? '' : `\`\`\`\n${shown}\n\`\`\``;
+}
+
+/**
+ * Values with their names as a code block, each with an equal share of the room where a long one would leave none for the
+ * others.
+ */
+export function namedValues(values: readonly (readonly [string, string])[], limits: TextLimits): string {
+  const texts = values.map(([name, value]) => namedValue(name, value));
+  const whole = texts.join('\n');
+  const fits = whole.length <= limits.chars && whole.split('\n').length <= limits.lines;
+  const chars = Math.floor(limits.chars / values.length) - 1;
+  const lines = Math.max(1, Math.floor(limits.lines / values.length));
+  const share = (text: string): string => {
+    const all = text.split('\n');
+    return shorten(all.length > lines ? `${all.slice(0, lines).join('\n')} …` : text, chars);
+  };
+  return codeBlock(fits ? whole : texts.map(share).join('\n'), limits);
+}
+
+/** The lines after the first are indented: none of them can pass for a value of its own. */
+export function namedValue(name: string, value: string): string {
+  return `${name}: ${value}`.replaceAll('\n', '\n  ');
+}
+
+function cutTo(text: string, limits: TextLimits): string {
+  const lines = text.split('\n');
+  const kept = lines.slice(0, limits.lines).join('\n');
+  return shorten(lines.length > limits.lines ? `${kept}\n…` : kept, limits.chars);
 }
 
 /**

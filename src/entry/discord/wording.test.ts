@@ -210,3 +210,28 @@ describe('every text', () => {
     );
   });
 });
+
+describe('the request of a run', () => {
+  const shown = (parameters: Readonly<Record<string, string>>): string =>
+    pressText({ kind: 'request', run, parameters });
+
+  test('no line of a value passes for another parameter', () => {
+    const lines = shown({ notes: 'Ship it\nenvironment: staging', environment: 'production' }).split('\n');
+    expect(lines.slice(2, -1)).toEqual(['notes: Ship it', '  environment: staging', 'environment: production']);
+  });
+
+  test.each([
+    ['long', 'x'.repeat(4000)],
+    ['of many lines', 'x\n'.repeat(4000)],
+  ])('a value that is %s leaves the others visible', (_, notes) => {
+    const text = shown({ notes, project: 'facteur', environment: 'production' });
+    expect(text).toMatch(/^notes: x[^]*…\nproject: facteur\nenvironment: production\n```$/m);
+    expect(text.length).toBeLessThanOrEqual(2000);
+  });
+
+  test('of many parameters each is there', () => {
+    const names = Array.from({ length: 30 }, (_, index) => `parameter${index}`);
+    const text = shown(Object.fromEntries(names.map((name) => [name, 'line\n'.repeat(100)])));
+    expect(text.match(/^parameter\d+: line …$/gm)).toHaveLength(30);
+  });
+});

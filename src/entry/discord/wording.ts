@@ -3,7 +3,7 @@ import type { PressOutcome } from '../../dispatch/press.ts';
 import type { StepLog } from '../../dispatch/step-log.ts';
 import type { ListedRun, StatusReport } from '../../dispatch/status.ts';
 import type { RunView } from '../../ledger/find-runs.ts';
-import { codeBlock, inlineCode, requestCode } from '../../presentation/safe-text.ts';
+import { codeBlock, inlineCode, namedValues, requestCode } from '../../presentation/safe-text.ts';
 import { STATE_WORDS } from '../../presentation/words.ts';
 
 /**
@@ -209,8 +209,8 @@ function requestText({ run, parameters }: Extract<PressOutcome, { kind: 'request
   if (parameters === undefined) {
     return `${name}: the request was archived, so facteur cannot show it.`;
   }
-  const lines = Object.entries(parameters).map(([parameter, value]) => `${parameter}: ${String(value)}`);
-  return `${name} was requested with these parameters:\n${codeBlock(lines.join('\n'), REQUEST) || 'none'}`;
+  const values = Object.entries(parameters).map(([parameter, value]) => [parameter, String(value)] as const);
+  return `${name} was requested with these parameters:\n${namedValues(values, REQUEST) || 'none'}`;
 }
 
 function workflowOf(run: RunView): string {
