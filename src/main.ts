@@ -1,14 +1,18 @@
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { addAbortSignal } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { buildVersion } from './cli/build-version.ts';
 import { commandsFor } from './cli/wiring.ts';
 import type { CliIo } from './cli/io.ts';
-import { runCli } from './cli/program.ts';
+import { commandFirst, runCli } from './cli/program.ts';
 
 /** How long remaining work may delay the end of the process, in milliseconds. */
 const END_MS = 1000;
+/** These finish what they have begun, however long that takes. */
+const THOROUGH = new Set(['serve', 'consume', 'codex-listen', 'sandbox', 'migrate', 'maintain']);
 
 /**
  * The only place that touches the process: arguments, environment, signals and the exit code.
@@ -57,11 +61,26 @@ export async function main(onStarted: () => void = () => undefined): Promise<voi
     migrationsDir: new URL('../migrations/', import.meta.url),
   };
   const build = await buildVersion(process.env, new URL('../package.json', import.meta.url));
+  const done = new AbortController();
+  if (!THOROUGH.has(commandFirst(io.args)[0] ?? '')) {
+    void endSoon(stop.signal, done.signal);
+  }
   const code = await runCli(io, await commandsFor(io.args, build));
+  done.abort();
   // What could not be written is a failure even where all else went well.
   process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
   // Everything is closed by now. Whatever still keeps the process alive (an export to a collector that hangs) had its time.
   setTimeout(() => process.exit(), END_MS).unref();
+}
+
+/** Whoever stops a command that looks something up does not wait until a silent server has had its time. */
+async function endSoon(stop: AbortSignal, done: AbortSignal): Promise<void> {
+  await once(stop, 'abort');
+  await pause(END_MS, undefined, { ref: false });
+  if (!done.aborted) {
+    process.stderr.write('facteur: stopped before it was done\n');
+    process.exit(1);
+  }
 }
 
 /** Under this Node, whatever the system has. */

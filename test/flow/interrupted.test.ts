@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
@@ -40,4 +41,22 @@ test('SIGTERM ends waiting for an answer', async () => {
   const child = facteur(['send', 'codex-task', TASK], { FACTEUR_URL: silent.url });
   await asked.promise;
   await expectEnd(child, 'SIGTERM', /^facteur: \S+ does not answer: .*aborted\n$/);
+});
+
+test.each([
+  [
+    'runs list',
+    (port: number) => ({
+      FACTEUR_POSTGRES_DSN: `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable&connect_timeout=3600`,
+    }),
+  ],
+  ['commands sync', (port: number) => ({ FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${port}` })],
+])('SIGINT ends %s although the server is silent', async (line, env) => {
+  const asked = Promise.withResolvers<void>();
+  const silent = createServer((socket) => socket.on('error', () => undefined).once('data', () => asked.resolve()));
+  onTestFinished(() => void silent.close());
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const child = facteur(line.split(' '), env((silent.address() as AddressInfo).port));
+  await asked.promise;
+  await expectEnd(child, 'SIGINT', /^(?:facteur: warning: .*\n)*facteur: stopped before it was done\n$/);
 });
