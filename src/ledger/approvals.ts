@@ -1,6 +1,7 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Approval, ApprovalState, Waiting } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
+import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
 
 /** Everything that one look at a workflow showed of this. */
@@ -9,6 +10,7 @@ interface SeenWaiting {
   readonly name: string;
   readonly uid: string;
   readonly version: bigint | undefined;
+  readonly state: RunState;
   readonly waiting: readonly Waiting[];
 }
 
@@ -33,7 +35,8 @@ export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL 
  */
 const RECORD = `
 WITH seen AS (
-  SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, waiting jsonb)
+  SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, over boolean,
+    waiting jsonb)
 ), held AS MATERIALIZED (
   SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL AS live, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
@@ -59,7 +62,7 @@ WITH seen AS (
   RETURNING run_id, key, kind, node, 'approval.requested' AS event
 ), closed AS (
   UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, seen_version = coalesce(held.version, a.seen_version),
-    problem = CASE WHEN a.kind = 'node' THEN 'it was decided elsewhere' ELSE '' END
+    problem = CASE WHEN a.kind <> 'node' THEN '' WHEN held.over THEN 'the workflow has ended' ELSE 'it was decided elsewhere' END
   FROM held
   WHERE a.run_id = held.run_id AND a.state = 'waiting' AND (held.version > a.seen_version) IS NOT FALSE
     AND NOT held.waiting @> jsonb_build_array(jsonb_build_object('key', a.key))
@@ -83,11 +86,13 @@ export async function recordWaiting(
     text: RECORD,
     values: [
       JSON.stringify(
-        seen.map(({ namespace, name, uid, version, waiting }) => ({
+        seen.map(({ namespace, name, uid, version, state, waiting }) => ({
           namespace,
           name,
           uid,
           version: version?.toString() ?? null,
+          // One that succeeded went on: somebody has decided.
+          over: isFinished(state) && state !== 'succeeded',
           waiting,
         })),
       ),

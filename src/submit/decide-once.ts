@@ -91,8 +91,11 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   }
   return waits(workflow, decision)
     ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }
-    : { kind: 'gone', reason: 'it was decided elsewhere' };
+    : { kind: 'gone', reason: FAILED.has(seen['phase']) ? 'the workflow has ended' : 'it was decided elsewhere' };
 }
+
+/** One that succeeded went on: somebody has decided. */
+const FAILED: ReadonlySet<unknown> = new Set(['Failed', 'Error']);
 
 /** Whether the node still waits as it did when it was decided. A workflow that is over lets nothing wait. */
 function waits({ metadata, status }: Workflow, { workflowUid, nodeId, startedAt }: ClaimedDecision): boolean {

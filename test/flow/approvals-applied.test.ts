@@ -115,7 +115,44 @@ describe('applying', () => {
     const late = await run.discord.people.press(button, `facteur:approve:${run.runId}:${run.key}`, ADA);
     expect(whispered(late)).toBe('Step `approve` no longer waits: it was decided elsewhere.');
   });
+
+  test('what nobody decided before the workflow failed is told as such', async () => {
+    const run = await waiting(db);
+    const button = run.message();
+    fail(run);
+    await expect
+      .poll(() => approvalOf(db, run.runId))
+      .toMatchObject({ state: 'gone', problem: 'the workflow has ended' });
+    const late = await run.discord.people.press(button, `facteur:approve:${run.runId}:${run.key}`, ADA);
+    expect(whispered(late)).toBe('Step `approve` no longer waits: the workflow has ended.');
+  });
+
+  test('so is a decision that came too late for a workflow that failed', async () => {
+    const run = await waiting(db);
+    const rule = { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } } as const;
+    const { id } = run.facteur.cluster.faults.apply({ op: 'add', rule });
+    await run.press('approve', ADA);
+    await expect.poll(run.shown).toContain('facteur keeps trying');
+    fail(run);
+    run.facteur.cluster.faults.apply({ op: 'remove', id: Number(id) });
+    await hurry(db);
+    await expect
+      .poll(() => approvalOf(db, run.runId))
+      .toMatchObject({ state: 'gone', verdict: 'approved', problem: 'the workflow has ended' });
+  });
 });
+
+/** As a deadline of the workflow does. */
+function fail(run: Waiting): void {
+  const { store } = run.facteur.cluster;
+  const entry = store.get('workflows', NAMESPACE, run.workflow);
+  const { id } = run.node('approve');
+  store.update('workflows', entry, 'state', (object) => {
+    const nodes = nodesIn(object.status ?? {});
+    const node = { ...nodes[id], phase: 'Failed', message: 'Step exceeded its deadline' };
+    return { ...object, status: { ...object.status, phase: 'Failed', nodes: { ...nodes, [id]: node } } };
+  });
+}
 
 /** As `argo resume` does. */
 function resume(run: Waiting): void {

@@ -137,7 +137,13 @@ test('what waits again is asked again, in the same message', async () => {
   const { started_at: startedAt, seen_version: version } = row;
   const seen = async (later: bigint, isWaiting: boolean) => {
     const asked = { key: run.key, kind: 'node', nodeId, node, template, startedAt, fields, rules } as const;
-    const at = { namespace: NAMESPACE, name: run.workflow, uid, version: BigInt(version) + later };
+    const at = {
+      namespace: NAMESPACE,
+      name: run.workflow,
+      uid,
+      version: BigInt(version) + later,
+      state: 'running',
+    } as const;
     await recordWaiting(db, [{ ...at, waiting: isWaiting ? [asked] : [] }]);
     await createAnnouncements(db, silentLogger).approvalsDue();
   };
