@@ -178,6 +178,17 @@ test('all faults of a request are named at once', async () => {
   expect(forged).toMatchObject({ status: 400, body: { errors: [{ field: 'query.cursor' }] } });
 });
 
+test('a reference is no filter among others: none of them would apply', async () => {
+  const facteur = await startFacteur({ db });
+  const { runId } = (await facteur.send(event({ interactionId: 'd1' }))).body;
+  const found = await callApi(facteur.url, `GET /v1/runs?reference=${runId}&limit=1`);
+  expect(found.body.runs).toMatchObject([{ runId }]);
+  for (const other of ['state=failed', 'command=x', 'user=7', 'door=api', 'text=x', `cursor=${runId}`]) {
+    const refused = await callApi(facteur.url, `GET /v1/runs?reference=${runId}&${other}`);
+    expect(refused).toMatchObject({ status: 400, body: { errors: [{ field: 'query.reference' }] } });
+  }
+});
+
 test('what is not there, and what a path does not take, are problems too', async () => {
   const facteur = await startFacteur({ db });
   const PROBLEM = 'application/problem+json';

@@ -77,7 +77,7 @@ const RUN_DETAILS = RUN.extend({
   }),
 }).meta({ id: 'RunDetails' });
 
-const LIST_QUERY = z.strictObject({
+const LIST_FIELDS = z.strictObject({
   state: z
     .string()
     .optional()
@@ -97,7 +97,7 @@ const LIST_QUERY = z.strictObject({
     .meta({
       param: {
         description:
-          'The run that this means: a run id or its beginning, a delivery id or a workflow name. Several if it is not clear.',
+          'The run that this means: a run id or its beginning, a delivery id or a workflow name. Several if it is not clear. Not with a filter or a cursor.',
       },
     }),
   since: TIME.optional(),
@@ -115,6 +115,12 @@ const LIST_QUERY = z.strictObject({
   limit: LIMIT,
   cursor: z.uuid({ error: NO_CURSOR }).optional(),
 });
+
+const LIST_QUERY = LIST_FIELDS.refine(
+  ({ reference, limit: _limit, ...others }) =>
+    reference === undefined || Object.values(others).every((one) => one === undefined),
+  { path: ['reference'], message: 'must not be combined with a filter or a cursor' },
+);
 
 /** Reading runs, ending them, trying them again. */
 export const RUN_ROUTES: readonly ApiRoute<ApiDeps>[] = [
