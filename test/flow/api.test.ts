@@ -78,6 +78,10 @@ test('runs are listed in pages, filtered, and answered with 304 as long as nothi
   const headers = { 'if-none-match': two.headers.get('etag') ?? '' };
   const again = await callApi(facteur.url, `GET /v1/runs?limit=2&user=42&cursor=${one.body.next}`, { headers });
   expect(again).toMatchObject({ status: 304, body: undefined });
+  const url = `${facteur.url}/v1/runs?limit=2&user=42&cursor=${one.body.next}`;
+  const head = await fetch(url, { method: 'HEAD' });
+  expect(head.headers.get('etag')).toBe(two.headers.get('etag'));
+  expect((await fetch(url, { method: 'HEAD', headers })).status).toBe(304);
 });
 
 test('runs that were accepted within one millisecond are each on one page', async () => {

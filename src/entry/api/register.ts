@@ -302,7 +302,7 @@ function send(request: FastifyRequest, reply: FastifyReply, answer: ApiAnswer): 
     return reply.send();
   }
   const bytes = Buffer.from(JSON.stringify(body), 'utf8');
-  if (request.method === 'GET' && status === 200) {
+  if (['GET', 'HEAD'].includes(request.method) && status === 200) {
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
     void reply.headers({ etag, 'cache-control': 'private, no-cache' });
     if (matches(request.headers['if-none-match'], etag)) {
