@@ -222,6 +222,18 @@ test('a content type that is none is refused as any other, and does not matter w
   }
 });
 
+test('a URL that names the host means the same at every door', async () => {
+  const facteur = await startFacteur({ db });
+  const client = await RawClient.connect(Number(new URL(facteur.url).port));
+  for (const path of ['', '?x', '/v1/runs', '/v1/runs?limit=1', '/READYZ', '/v1/nowhere']) {
+    await client.send(`GET http://facteur.example${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+  }
+  await client.answers(6);
+  client.close();
+  expect(client.statuses).toEqual([200, 200, 200, 200, 200, 404]);
+  expect(client.received).toContain('application/problem+json');
+});
+
 test('the document is served, and is the one that is checked in', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await callApi(facteur.url, 'GET /v1/openapi.json');

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { FacteurError, errorMessage } from '../../base/errors.ts';
@@ -106,6 +106,9 @@ function serve(listener: Listener, deps: HttpDeps, leaving: Leaving): Served {
   const api = doors.includes('api') ? lateApi(deps, connections, leaving) : undefined;
   api?.take(app.server, OF_API);
   connections.watch(app.server);
+  app.server.prependListener('request', (request: IncomingMessage) => {
+    request.url = withoutOrigin(request.url);
+  });
   registerHealth(app);
   registerReadiness(app, deps, leaving.farewell);
   for (const door of doors) {
@@ -193,6 +196,12 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
   addDraining(app, leaving);
   addFallbacks(app, deps);
   return app;
+}
+
+/** A client that takes facteur for a proxy sends the whole URL, and servers have to take that (RFC 9112, 3.2.2). */
+function withoutOrigin(url = '/'): string {
+  const rest = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return rest === '' || rest.startsWith('?') ? `/${rest}` : rest;
 }
 
 /** The paths of the Go service, which took them in any case. */
