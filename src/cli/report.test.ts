@@ -7,12 +7,13 @@ import { reportCommand } from './report.ts';
 import { sendCommand } from './send.ts';
 
 const TOKEN = ['', Buffer.from('{"sub":"a-run"}').toString('base64url'), ''].join('.');
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/', '//behind'])('facteur may be at %j', async (path) => {
   const asked: (string | undefined)[] = [];
   await using server = await serveHttp(({ url }, response) => {
     asked.push(url);
-    response.end('{}');
+    response.writeHead(200, JSON_TYPE).end('{}');
   });
   const env = { FACTEUR_URL: server.url + path, FACTEUR_TOKEN: TOKEN };
   const timer = { elapsedMs: () => 0, sleep: async () => undefined };
@@ -33,7 +34,7 @@ test('a report that gets no answer is sent again', async () => {
   await using server = await serveHttp((_request, response) => {
     asked += 1;
     if (asked > 1) {
-      response.end('{}');
+      response.writeHead(201, JSON_TYPE).end('{}');
     }
   });
   const [late, inTime] = [new AbortController(), new AbortController()];
@@ -47,4 +48,17 @@ test('a report that gets no answer is sent again', async () => {
   );
   expect([sent.code, sent.stderr, asked]).toEqual([0, '', 2]);
   expect(timeout.mock.calls).toEqual([[30_000], [30_000]]);
+});
+
+test('a report to a server that answers everything with a page is not reported', async () => {
+  await using server = await serveHttp((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Sign in</html>');
+  });
+  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const { code, stderr } = await runCommandLine(
+    ['report', 'event', 'tests.passed'],
+    [reportCommand({ timer, random: () => 0.5 })],
+    { env: { FACTEUR_URL: server.url, FACTEUR_TOKEN: TOKEN } },
+  );
+  expect([code, stderr]).toEqual([1, expect.stringContaining('the server at FACTEUR_URL is not facteur')]);
 });

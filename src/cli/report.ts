@@ -221,6 +221,9 @@ async function sendReport(
   }
 }
 
+/** A page that anything is answered with must not pass for a report that was stored. */
+const NOT_FACTEUR = 'the server at FACTEUR_URL is not facteur: the answer is not JSON';
+
 /** Undefined if it was accepted. */
 async function tryOnce(io: CliIo, url: URL, init: RequestInit): Promise<FacteurError | undefined> {
   let response: Response;
@@ -233,8 +236,9 @@ async function tryOnce(io: CliIo, url: URL, init: RequestInit): Promise<FacteurE
       retryable: true,
     });
   }
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;
   if (response.ok) {
-    return undefined;
+    return isJson ? undefined : new FacteurError('report.refused', NOT_FACTEUR, { retryable: false });
   }
   const problem = (await response.json().catch(() => null)) as { readonly detail?: unknown } | null;
   const detail = printable(typeof problem?.detail === 'string' ? problem.detail : response.statusText);
