@@ -62,3 +62,14 @@ test('a report to a server that answers everything with a page is not reported',
   );
   expect([code, stderr]).toEqual([1, expect.stringContaining('the server at FACTEUR_URL is not facteur')]);
 });
+
+test('a delivery that is redirected was not sent, and nothing of the answer moves the cursor', async () => {
+  await using server = await serveHttp(({ method }, response) => {
+    response.writeHead(method === 'POST' ? 302 : 200, { ...JSON_TYPE, location: '/login' });
+    response.end(JSON.stringify({ error: '\u001b[2J' }));
+  });
+  const commands = [sendCommand({ clock: systemClock, random: Math.random })];
+  const sent = await runCommandLine(['send', 'event', '-', '--url', server.url], commands, {});
+  expect(sent).toMatchObject({ code: 1, stderr: 'facteur: facteur answered 302\n' });
+  expect(sent.stdout).toMatch(/^302 Found\n  error: [\P{Cc}]+\n$/u);
+});

@@ -38,7 +38,8 @@ export async function post(io: CliIo, facteur: URL, { path, body, headers }: Del
   const url = urlBelow(facteur, path);
   try {
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const response = await io.fetch(url, { method: 'POST', body, headers, signal });
+    // A redirected POST becomes a GET, which succeeds and sends nothing.
+    const response = await io.fetch(url, { method: 'POST', body, headers, redirect: 'manual', signal });
     return { status: response.status, body: await response.text() };
   } catch (error) {
     throw new FacteurError('cli.unreachable', `${url.origin} does not answer: ${fetchProblem(error)}`, {

@@ -5,6 +5,7 @@ import { readInput, type CliIo } from './io.ts';
 import type { RegisterCommand } from './program.ts';
 import { registerSendCommand, type PlayDeps } from './send-command.ts';
 import { post, urlOption, type PostAnswer } from './send-post.ts';
+import { printable } from './table.ts';
 
 interface SendOptions {
   readonly url: URL;
@@ -44,7 +45,7 @@ function withTarget(command: Command): Command {
 
 function printAnswer(io: CliIo, { status, body }: PostAnswer, asJson: boolean): void {
   io.stdout.write(asJson ? `${body}\n` : `${status} ${STATUS_CODES[status] ?? ''}${readable(body)}\n`);
-  if (status >= 400) {
+  if (status >= 300) {
     const hint = status === 401 ? '; set FACTEUR_TOKEN to one of its server.intake_tokens' : '';
     throw new FacteurError('cli.refused', `facteur answered ${status}${hint}`, { retryable: status >= 500 });
   }
@@ -54,8 +55,8 @@ function printAnswer(io: CliIo, { status, body }: PostAnswer, asJson: boolean): 
 function readable(body: string): string {
   try {
     const fields = Object.entries(JSON.parse(body) as Record<string, unknown>);
-    return fields.map(([name, value]) => `\n  ${name}: ${String(value)}`).join('');
+    return fields.map(([name, value]) => `\n  ${printable(name)}: ${printable(String(value))}`).join('');
   } catch {
-    return body === '' ? '' : `\n  ${body}`;
+    return body === '' ? '' : `\n  ${printable(body)}`;
   }
 }
