@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { type Answer, sendAnswer } from './answer.ts';
+import { Bodies } from './bodies.ts';
 import type { Farewell } from './farewell.ts';
 import type { HttpDeps, Readiness } from './deps.ts';
 
@@ -8,12 +9,16 @@ export function registerHealth(app: FastifyInstance): void {
   app.get('/healthz', (_request, reply) => sendAnswer(reply, { status: 200, body: { status: 'ok' } }));
 }
 
+/** Scrapes at a time: each takes milliseconds of the event loop and hundreds of kilobytes, and no token. */
+const MAX_SCRAPES = 5;
+
 /** `GET /metrics`: all metrics, as Prometheus scrapes them. */
 export function registerMetrics(app: FastifyInstance, scrape: () => Promise<string>): void {
+  const room = new Bodies({ bytes: 0, requests: MAX_SCRAPES });
   app.get('/metrics', async (_request, reply) =>
     reply
       .headers({ 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' })
-      .send(await scrape()),
+      .send(await room.admit(scrape)),
   );
 }
 

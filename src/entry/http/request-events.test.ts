@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { openDoor, RECEIPT, type OpenDoor } from '../../../test/support/http-door.ts';
+import { RawClient } from '../../../test/support/raw-client.ts';
 import { startTestTelemetry } from '../../../test/support/telemetry.ts';
 import { currentTraceparent } from '../../base/telemetry.ts';
 import type { HttpDeps } from './deps.ts';
@@ -121,4 +122,19 @@ test('the metrics route answers where it is asked for, and nowhere else', async 
     'a 1\n',
   ]);
   expect((await fetch(`${(await open()).url}/metrics`)).status).toBe(404);
+});
+
+test('of a flood of scrapes a few are carried out, and the rest is asked to retry', async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const scrape = vi.fn(() => promise);
+  const door = await open({ scrape });
+  const flood = await RawClient.connect(door.port);
+  onTestFinished(() => flood.close());
+  await flood.send('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(20));
+  await vi.waitFor(() => expect(scrape).toHaveBeenCalled());
+  resolve('a 1\n');
+  await flood.answers(20);
+  expect(scrape).toHaveBeenCalledTimes(5);
+  expect(flood.statuses.filter((status) => status === 503)).toHaveLength(15);
+  expect((await fetch(`${door.url}/metrics`)).status).toBe(200);
 });
