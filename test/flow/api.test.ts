@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
+import { globalRegistry } from 'zod';
 import { API_ROUTES } from '../../src/entry/api/routes.ts';
 import { keepDeadLetter } from '../../src/ledger/unprocessed.ts';
 import { callApi } from '../support/api.ts';
@@ -234,10 +235,15 @@ test('a URL that names the host means the same at every door', async () => {
   expect(client.received).toContain('application/problem+json');
 });
 
-test('the document is served, and is the one that is checked in', async () => {
+test('the document is served, is the one that is checked in, and is made once', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await callApi(facteur.url, 'GET /v1/openapi.json');
   expect(body).toMatchObject({ openapi: '3.1.1', paths: { '/v1/runs': { get: { operationId: 'listRuns' } } } });
+  // To make it asks for the name of each schema.
+  const names = vi.spyOn(globalRegistry, 'get');
+  onTestFinished(() => names.mockRestore());
+  expect((await callApi(facteur.url, 'GET /v1/openapi.json')).body).toEqual(body);
+  expect(names).not.toHaveBeenCalled();
 });
 
 test('while the database does not answer, callers are asked to retry', async () => {

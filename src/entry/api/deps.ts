@@ -33,4 +33,6 @@ export interface ApiDeps extends RuleSource {
   /** The templates of work that follows from reports, where they are configured. */
   readonly feedback: FeedbackConfig;
   readonly pages: RunPages;
+  /** The document of the API, made for its first reader: that takes a tenth of a second. */
+  readonly document: () => Promise<object>;
 }

@@ -39,10 +39,8 @@ export const API_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     who: { scope: 'read', self: true },
     answers: { 200: { description: 'This document.', schema: z.record(z.string(), z.unknown()) } },
     example: { answer: { openapi: '3.1.1' } },
-    async handle() {
-      // Generated lazily, so that it does not delay the start.
-      const { apiDocument } = await import('./document.ts');
-      return { status: 200, body: apiDocument(API_ROUTES) };
+    async handle(_request, { document }: ApiDeps) {
+      return { status: 200, body: await document() };
     },
   }),
 ];
