@@ -32,6 +32,8 @@ interface CreateOnceDeps {
   /** Absent where workflows do not report back. */
   readonly reporting?: Reporting | undefined;
   readonly enrich?: Enrich | undefined;
+  /** Whether the claim lasts, by the clock of this process. */
+  readonly isClaimed: () => boolean;
 }
 
 /** How long one create may take. Well under the claim, so that two processes never try at the same time. */
@@ -77,6 +79,10 @@ interface TryDeps extends CreateOnceDeps {
 
 async function tryName(run: ClaimedRun, name: string, deps: TryDeps): Promise<Creation | 'foreign'> {
   const { parameters } = deps;
+  if (!deps.isClaimed()) {
+    // Paused meanwhile: another process may have created it, and it may have ended and be gone, so no 409 would tell.
+    return postponed(name, 'this attempt was interrupted for too long');
+  }
   try {
     const manifest = workflowManifest({ ...run.plan, parameters }, { ...run, workflowName: name });
     const created = await deps.workflows.createWorkflow(run.plan.namespace, manifest, { timeoutMs: CREATE_TIMEOUT_MS });

@@ -3,7 +3,11 @@ import { expect, test, vi } from 'vitest';
 import { Slots, type Slot } from './slots.ts';
 
 test('gives out as many places as there are, and takes them back', () => {
-  const slots = new Slots(2, () => undefined);
+  const slots = new Slots(
+    2,
+    () => undefined,
+    () => 0,
+  );
   const [one, two] = [slots.take(), slots.take()];
   expect([one, two]).not.toContain(undefined);
   expect(slots.take()).toBeUndefined();
@@ -14,7 +18,11 @@ test('gives out as many places as there are, and takes them back', () => {
 });
 
 test('a place that is given back twice is one place', () => {
-  const slots = new Slots(2, () => undefined);
+  const slots = new Slots(
+    2,
+    () => undefined,
+    () => 0,
+  );
   const slot = slots.take();
   slots.take();
   slot?.release();
@@ -24,7 +32,7 @@ test('a place that is given back twice is one place', () => {
 
 test('whoever had to go without is told when half of the places are free', () => {
   const told = vi.fn();
-  const slots = new Slots(4, told);
+  const slots = new Slots(4, told, () => 0);
   const taken = Array.from({ length: 4 }, () => slots.take());
   taken[0]?.release();
   taken[1]?.release();
@@ -38,7 +46,7 @@ test('whoever had to go without is told when half of the places are free', () =>
 
 test('taking in vain counts as wanting', () => {
   const told = vi.fn();
-  const slots = new Slots(1, told);
+  const slots = new Slots(1, told, () => 0);
   const slot = slots.take();
   slots.take();
   slot?.release();
@@ -51,7 +59,11 @@ test('whatever is taken and given back, there are never more out than places, an
       fc.integer({ min: 1, max: 5 }),
       fc.array(fc.integer({ min: -1, max: 9 }), { maxLength: 60 }),
       (size, steps) => {
-        const slots = new Slots(size, () => undefined);
+        const slots = new Slots(
+          size,
+          () => undefined,
+          () => 0,
+        );
         const out: Slot[] = [];
         for (const step of steps) {
           const slot = step < 0 ? slots.take() : undefined;

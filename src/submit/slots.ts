@@ -1,5 +1,7 @@
 /** One of the slots for concurrent creates. */
 export interface Slot {
+  /** By the clock of the slots, in milliseconds: what is claimed in it is not claimed before. */
+  readonly takenAtMs: number;
   /** Releases the slot; further calls do nothing. */
   release(): void;
 }
@@ -8,14 +10,19 @@ export interface Slot {
 export class Slots {
   readonly #size: number;
   readonly #onFree: () => void;
+  readonly #elapsedMs: () => number;
   #taken = 0;
   #wanted = false;
   #told = false;
 
-  /** @param onFree called when half of the slots are free again after a request found none */
-  constructor(size: number, onFree: () => void) {
+  /**
+   * @param onFree called when half of the slots are free again after a request found none
+   * @param elapsedMs a clock that never goes back
+   */
+  constructor(size: number, onFree: () => void, elapsedMs: () => number) {
     this.#size = size;
     this.#onFree = onFree;
+    this.#elapsedMs = elapsedMs;
   }
 
   get free(): number {
@@ -42,6 +49,7 @@ export class Slots {
     this.#taken += 1;
     let held = true;
     return {
+      takenAtMs: this.#elapsedMs(),
       release: () => {
         if (held) {
           held = false;

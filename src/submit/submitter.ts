@@ -10,6 +10,7 @@ import type { Database } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 import { moveRun, type RunMove } from '../ledger/move-run.ts';
 import type { CreatedWorkflow } from '../ledger/observe-workflows.ts';
+import { CLAIM_SECONDS } from '../ledger/record-run.ts';
 import { claimDueRuns, isToCreate, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { createOnce, type Enrich, type Reporting } from './create-once.ts';
 import type { Creation } from './creation.ts';
@@ -36,7 +37,7 @@ export interface SubmitterDeps {
     'createWorkflow' | 'getWorkflow' | 'isReady' | 'listWorkflows' | 'patchWorkflow'
   >;
   readonly clock: Clock;
-  /** By which senders wait for the end of a try. */
+  /** By which senders wait for the end of a try, and claims expire. */
   readonly timer: Timer;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -96,7 +97,11 @@ export class Submitter {
   constructor(deps: SubmitterDeps) {
     this.#deps = deps;
     this.#events = new SubmitEvents(deps.logger, deps.clock);
-    this.#slots = new Slots(deps.concurrency, () => this.nudge());
+    this.#slots = new Slots(
+      deps.concurrency,
+      () => this.nudge(),
+      () => deps.timer.elapsedMs(),
+    );
     this.#marks = new Marks({ ...deps, onWritten: (mark, result) => this.#marked(mark, result) });
     this.#worker = new Worker({
       name: 'submit',
@@ -160,7 +165,7 @@ export class Submitter {
 
   /** Brings a claimed run to the cluster in the background and gives the slot back. What goes wrong is in the ledger. */
   submit(run: ClaimedRun, slot: Slot): void {
-    const submission = this.#events.attempt(run, () => this.#handle(run));
+    const submission = this.#events.attempt(run, () => this.#handle(run, slot));
     this.#track(submission);
     void submission.then((ended) => {
       slot.release();
@@ -181,10 +186,11 @@ export class Submitter {
       this.#slots.want();
       return free <= 0 ? Infinity : PACE_MS;
     }
+    const takenAtMs = this.#deps.timer.elapsedMs();
     const { runs, nextInMs } = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
     for (const run of runs) {
       // Ending runs is never held back, so there may be a few more than slots.
-      this.submit(run, this.#slots.take() ?? { release: () => undefined });
+      this.submit(run, { release: () => undefined, ...this.#slots.take(), takenAtMs });
     }
     if (runs.length < limit) {
       this.#slots.want(false);
@@ -194,13 +200,19 @@ export class Submitter {
     return this.#slots.free > 0 ? 0 : Infinity;
   }
 
-  async #handle(run: ClaimedRun): Promise<Submission> {
+  async #handle(run: ClaimedRun, { takenAtMs }: Slot): Promise<Submission> {
     try {
       const taken = await takeOver(run, this.#deps);
       if (taken !== undefined) {
         return await this.#settle(run, taken);
       }
-      return isToCreate(run) ? await this.#settle(run, await createOnce(run, this.#deps)) : await this.#stop(run);
+      if (!isToCreate(run)) {
+        return await this.#stop(run);
+      }
+      // Searching for what the Go service created may take longer than a claim lasts.
+      const sinceMs = run.takenOver ? this.#deps.timer.elapsedMs() : takenAtMs;
+      const isClaimed = (): boolean => this.#deps.timer.elapsedMs() - sinceMs < CLAIM_SECONDS * 1000;
+      return await this.#settle(run, await createOnce(run, { ...this.#deps, isClaimed }));
     } catch (error) {
       // Only the ledger can fail here. The claim expires and the run is retried.
       this.#events.outcomeNotRecorded(run, error);

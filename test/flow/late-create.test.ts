@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished } from 'vitest';
 import type { RunReceipt } from '../../src/domain/run.ts';
 import { withdrawRun } from '../../src/ledger/cancel-and-retry.ts';
-import { recordRun } from '../../src/ledger/record-run.ts';
+import { CLAIM_SECONDS, recordRun } from '../../src/ledger/record-run.ts';
 import { claimDueRuns } from '../../src/ledger/submission-queue.ts';
 import type { Role } from '../../src/service/roles.ts';
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
@@ -150,6 +150,21 @@ describe('when its creator’s claim has run out', () => {
     await nobodyRuns(world.cluster);
     await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
     expect(world.creator.log.join('\n').includes('created after its run had ended')).toBe(!isThere);
+  });
+
+  test('and the workflow that another one created has ended and is gone: it creates no second one', async () => {
+    const world = await heldUp(atStatement('after', 'claim-due-runs', isClaimed), ['http', 'submit']);
+    await another(world.cluster);
+    await timePasses(db);
+    await expectRun(db, 'd1', 'submitted');
+    world.cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: world.name });
+    world.creator.timer.advance(CLAIM_SECONDS * 1000);
+    const { promise: isOver, resolve: over } = Promise.withResolvers<void>();
+    world.creator.faults.after = async (statement) =>
+      statement === 'postpone-run' || statement === 'find-foreign' ? over() : undefined;
+    world.letGo();
+    await isOver;
+    expect(created(world.cluster)).toEqual([world.name]);
   });
 
   test('and the creator has died: the follower sees the workflow and has it stopped', async () => {
