@@ -40,6 +40,14 @@ describe('state', () => {
   ])('shutdown %j in phase %s is %s', (shutdown, phase, state) => {
     expect(observe(workflow({ phase }, { shutdown })).state).toBe(state);
   });
+
+  test.each([
+    ['Failed', 'canceled'],
+    ['Succeeded', 'succeeded'],
+  ])('phase Succeeded of a terminated workflow whose root is %s is %s', (phase, state) => {
+    const nodes = { w: pod('w', { name: 'w', phase }) };
+    expect(observe(workflow({ phase: 'Succeeded', nodes }, { shutdown: 'Terminate' })).state).toBe(state);
+  });
 });
 
 test.each([

@@ -5,7 +5,7 @@ import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
 import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
-import { failingStepMessage } from '../clients/argo/failing-step.ts';
+import { failingStepMessage, hasFailedRoot } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
 import { waitingOf } from './waiting-nodes.ts';
 
@@ -53,8 +53,12 @@ export function observe(workflow: Workflow): Observation {
 function stateOf(spec: Json, status: Json): State {
   const phase = text(status['phase']);
   const state = Object.hasOwn(BY_PHASE, phase) ? (BY_PHASE[phase] ?? 'submitted') : 'submitted';
-  const stopped = text(spec['shutdown']) !== '';
-  return stopped && (state === 'failed' || state === 'error') ? 'canceled' : state;
+  return text(spec['shutdown']) !== '' && isStopped(state, status) ? 'canceled' : state;
+}
+
+/** Argo calls a workflow succeeded that is terminated while it waits for a lock, although it has run nothing of it. */
+function isStopped(state: State, status: Json): boolean {
+  return state === 'failed' || state === 'error' || (state === 'succeeded' && hasFailedRoot(status));
 }
 
 function reasonOf(state: State, status: Json): string {

@@ -91,6 +91,20 @@ describe('Argo’s own', () => {
     await expectRun(bench.db, id, 'canceled');
   });
 
+  test('terminate of one that a semaphore blocks: canceled, although Argo calls it succeeded', async () => {
+    const holder = await run('one-at-a-time');
+    await expectRun(bench.db, holder.id, 'running');
+    const blocked = await run('one-at-a-time');
+    await expect
+      .poll(async () => (await bench.workflow(blocked.name)).status?.message)
+      .toMatch(/Waiting for .*one-at-a-time/);
+    await bench.argo('terminate', blocked.name);
+    await expectRun(bench.db, blocked.id, 'canceled');
+    expect((await bench.workflow(blocked.name)).status.phase).toBe('Succeeded');
+    await holder.facteur.cli('runs', 'cancel', holder.id, '--by', 'ada');
+    await expectRun(bench.db, holder.id, 'canceled');
+  });
+
   test('suspend and resume: the run goes on', async () => {
     const { id, name } = await run('suspended');
     await expectRun(bench.db, id, 'running');

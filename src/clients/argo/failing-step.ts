@@ -28,13 +28,23 @@ export function failingStepMessage(status: Json): string {
 export function failingStep(status: Json): FailingStep | undefined {
   const nodes = readNodes(status);
   const all = [...nodes.values()];
-  // Its id is its name, which is the workflow's; the others' ids end in a hash.
-  const root = all.find(({ id, name }) => id !== '' && id === name);
+  const root = rootOf(all);
   let top = root ?? lastLeaf(all);
   if (root?.phase === 'Succeeded') {
     top = all.find(({ name }) => name === `${root.name}.onExit`);
   }
   return top === undefined || !hasFailed(top) ? undefined : descend(top, nodes, status);
+}
+
+/** Whether the node that is the whole workflow has failed; false if the nodes cannot be read. */
+export function hasFailedRoot(status: Json): boolean {
+  const root = rootOf([...readNodes(status).values()]);
+  return root !== undefined && hasFailed(root);
+}
+
+/** Its id is its name, which is the workflow's; the others' ids end in a hash. */
+function rootOf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
+  return nodes.find(({ id, name }) => id !== '' && id === name);
 }
 
 const BLAME = /^child '([^']+)' failed$/;
