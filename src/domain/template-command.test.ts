@@ -56,6 +56,34 @@ describe('a template', () => {
     expect(readTemplateCommand(null, RULES)).toBeUndefined();
   });
 
+  test.each<[string, object]>([
+    ['spec.serviceAccountName', { serviceAccountName: 'root' }],
+    ['spec.executor.serviceAccountName', { executor: { serviceAccountName: 'root' } }],
+    ['spec.templateDefaults.serviceAccountName', { templateDefaults: { serviceAccountName: 'root' } }],
+    [
+      'spec.templateDefaults.executor.serviceAccountName',
+      { templateDefaults: { executor: { serviceAccountName: 'root' } } },
+    ],
+    ['spec.templates[0].serviceAccountName', { templates: [{ name: 'main', serviceAccountName: 'root' }] }],
+    [
+      'spec.templates[0].executor.serviceAccountName',
+      { templates: [{ name: 'main', executor: { serviceAccountName: 'root' } }] },
+    ],
+  ])('names only service accounts that the configuration allows: %s', (field, spec) => {
+    const annotations = {
+      'facteur.proompteng.ai/command': 'go',
+      'facteur.proompteng.ai/roles': '500000000000000001',
+    };
+    const template = {
+      metadata: { name: 'go', namespace: 'argo', annotations },
+      spec: { entrypoint: 'main', ...spec },
+    };
+    const faultsWith = (serviceAccounts: readonly string[]) =>
+      readTemplateCommand(template, { ...RULES, serviceAccounts })?.faults.map((fault) => fault.field);
+    expect(faultsWith(['deployer'])).toEqual([field]);
+    expect(faultsWith(['root'])).toEqual([]);
+  });
+
   test.each([[''], ['notes']])('shows no credential that is a default, as an option or in a form', (long) => {
     const parameters = [
       { name: 'apiToken', value: 's3cr3t' },
