@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test, vi } from 'vitest';
 import { systemTimer } from './timer.ts';
 
@@ -11,6 +12,12 @@ test('sleeps no shorter than it was asked to, and ends with its signal', async (
   const sleeping = systemTimer.sleep(3_600_000, stop.signal);
   stop.abort();
   await expect(sleeping).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+test('leaves nothing behind on a signal that outlives many sleeps', async () => {
+  const { signal } = new AbortController();
+  await systemTimer.sleep(0, signal);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 test('a sleep of years neither ends at once nor keeps the process busy', () => {
