@@ -29,3 +29,15 @@ test.each(['', 'invalid'])('with every part at its longest, Discord accepts the 
   expect(body.content).toContain('mmm');
   expect(body.content.length).toBeLessThanOrEqual(2000);
 });
+
+test('an approver that is no id is not mentioned, which Discord would not accept', () => {
+  const ask = {
+    ...{ runId: '00000000-0000-8000-8000-000000000000', key: '0'.repeat(16), node: 'approve', state: 'waiting' },
+    ...{ verdict: null, decidedBy: '', problem: '', command: 'deploy', expiresAt: null, fence: 1 },
+    ...{ channelId: '1', messageId: '', userId: '', ageMs: 0 },
+    rules: { ...readApprovalRules({}), timeoutOutputs: {} },
+  } as const;
+  const body = renderAsk(ask, { roles: ['ops'], users: ['ada', '200000000000000002'] });
+  expect(body.content).toMatch(/^<@200000000000000002>\n/);
+  expect(body.allowed_mentions).toEqual({ parse: [], roles: [], users: ['200000000000000002'] });
+});
