@@ -1,5 +1,7 @@
 import { describe, expect, vi } from 'vitest';
 import { DatabaseError } from '../../src/clients/postgres/database.ts';
+import { NAMESPACE, startCluster } from '../support/cluster.ts';
+import { startFacteur } from '../support/facteur.ts';
 import { expectState, expectWatching, judged, setUpFollowing, startFollower, statesOf } from '../support/follow.ts';
 import { faultyDatabase } from '../support/faulty-database.ts';
 import { db, test } from '../support/ledger-fixture.ts';
@@ -115,4 +117,21 @@ describe('several processes', () => {
     const { rowCount } = await db.query({ text: 'SELECT FROM facteur.leases' });
     expect(rowCount).toBe(0);
   });
+});
+
+test('every namespace that the configuration names is followed from the beginning', async () => {
+  const cluster = await startCluster({ namespaces: [NAMESPACE, 'codex', 'autonomous', 'deploys', 'templates'] });
+  const facteur = await startFacteur({
+    db,
+    cluster,
+    roles: ['follow'],
+    yaml: `
+commands: { deploy: { description: Deploy, namespace: deploys, options: [{ name: version, description: What }] } }
+commands_from_templates: { namespaces: [templates] }
+codex_implementation_orchestrator: { namespace: codex, autonomous_namespace: autonomous }
+`,
+  });
+  const listed = () =>
+    facteur.log.flatMap((line) => (line.includes('"workflows listed"') ? [JSON.parse(line).namespace] : [])).toSorted();
+  await expect.poll(listed).toEqual(['argo-workflows', 'autonomous', 'codex', 'deploys', 'templates']);
 });
