@@ -144,6 +144,13 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(accounts.toSorted()).toEqual([argo.serviceAccount, codex.serviceAccount].toSorted());
   });
 
+  test('denies a workflow that its policy forbids, and any while the policy cannot be evaluated', () => {
+    const { spec } = findManifest(manifests, 'ValidatingAdmissionPolicy facteur-workflows');
+    expect(spec.failurePolicy).toBe('Fail');
+    const binding = findManifest(manifests, 'ValidatingAdmissionPolicyBinding facteur-workflows');
+    expect(binding['spec'].validationActions).toEqual(['Deny']);
+  });
+
   test('leads Discord to its door only', () => {
     const services = manifests.filter(
       ({ kind, metadata }) => kind === 'Service' && metadata.name === 'facteur-discord',

@@ -93,6 +93,18 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(staying.length).toBeGreaterThan(0);
   });
 
+  test('replaces pods without a gap, and gives routers time before one ends', () => {
+    const deployment = manifests.find((one) => titleOf(one) === 'Deployment facteur');
+    if (deployment === undefined) {
+      // Knative drains its revisions itself.
+      expect(overlay).toMatch(/knative|lab/);
+      return;
+    }
+    const { strategy, template } = deployment['spec'];
+    expect(strategy.rollingUpdate).toEqual({ maxUnavailable: 0, maxSurge: 1 });
+    expect(template.spec.containers[0].lifecycle.preStop.sleep.seconds).toBeGreaterThanOrEqual(5);
+  });
+
   test('has a disruption budget and services that mean the server’s pods', () => {
     const { labels } = serverOf(manifests);
     const budget = findManifest(manifests, 'PodDisruptionBudget facteur');
