@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { accessTo, clientFor, manifest, NAMESPACE, startCluster } from '../../../test/support/cluster.ts';
 import type { FaultRule } from '../../../sandbox/cluster/faults.ts';
+import type { ClusterAccess } from './connection.ts';
 import { ArgoError, isArgoError } from './errors.ts';
 import type { ArgoClient, Workflow } from './workflows.ts';
 
@@ -366,6 +367,25 @@ describe('connections', () => {
     });
     await client.createWorkflow(NAMESPACE, manifest('one'));
     expect(cluster.state()['requests']).toEqual({ create: 2 });
+  });
+
+  test.each(['ca', 'cert', 'key', 'servername'])('are new ones when the %s was renewed', async (field) => {
+    const cluster = await startCluster();
+    let renewals = 0;
+    const connection: ClusterAccess['connection'] = async () => ({
+      server: cluster.url,
+      headers: {},
+      tls: { [field]: `${renewals}` },
+    });
+    const client = clientFor({ source: 'test', namespace: undefined, connection });
+    const counts = new Set<unknown>();
+    for (; renewals < 3; renewals += 1) {
+      // One after the other may need two.
+      await client.createWorkflow(NAMESPACE, manifest(`one-${renewals}`));
+      await client.createWorkflow(NAMESPACE, manifest(`two-${renewals}`));
+      counts.add(cluster.state()['connections']);
+    }
+    expect(counts.size).toBe(3);
   });
 
   test('a second 401 is final for the call', async () => {
