@@ -4,7 +4,7 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { claimDueAsks, releaseAsk } from './approval-asks.ts';
 import { claimDueDecisions, settleDecision } from './approval-queue.ts';
-import { recordWaiting } from './approvals.ts';
+import { decideApproval, recordWaiting } from './approvals.ts';
 import { recordRun } from './record-run.ts';
 
 /** A run that waits for approval, as version 10 of its workflow showed. */
@@ -63,4 +63,17 @@ test('a process whose claim on an ask has passed to another records no message',
   await releaseAsk(db, prompt!, { messageId: 'm2', retryInMs: undefined });
   await releaseAsk(db, late!, { messageId: 'm1', retryInMs: 1000 });
   expect(await approvalOf(db, runId)).toMatchObject({ ask_message: 'm2', ask_at: null });
+});
+
+test('nothing is decided about a run that has ended', async () => {
+  const { runId } = await opened();
+  const { key } = await approvalOf(db, runId);
+  const approve = () =>
+    decideApproval(db, {
+      ...{ runId, key, verdict: 'approved', actor: { id: '1', name: 'ada' }, alone: false, reason: '' },
+      outputs: { version: 'v1' },
+    });
+  await db.query({ text: `UPDATE facteur.runs SET state = 'failed', previous_state = 'running'` });
+  expect(await approve()).toBeUndefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'waiting', votes: {}, verdict: null });
 });
