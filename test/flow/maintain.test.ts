@@ -42,6 +42,9 @@ test('finished runs that are old enough go to the history, with all that happene
   const facteur = await startFacteur({ db, roles: [] });
   const old = await Promise.all(RUN_STATES.map(async (state) => ({ state, id: await oldRun(state, 91) })));
   const young = await oldRun('succeeded', 89);
+  // It waited for months, and has just ended.
+  const changed = await oldRun('failed', 91);
+  await db.query({ text: 'UPDATE facteur.runs SET updated_at = now() WHERE run_id = $1', values: [changed] });
   const finished = old.filter(({ state }) => isFinished(state)).map(({ id }) => id);
   const live = old.filter(({ state }) => !isFinished(state)).map(({ id }) => id);
   await db.query({
@@ -57,8 +60,8 @@ test('finished runs that are old enough go to the history, with all that happene
       '0 reflections retired because runs that received them succeeded less often\n',
   });
   expect(await history()).toEqual(finished.toSorted());
-  expect(await present()).toEqual([...live, young].toSorted());
-  expect(await countRuns(db)).toBe(old.length + 1);
+  expect(await present()).toEqual([...live, young, changed].toSorted());
+  expect(await countRuns(db)).toBe(old.length + 2);
   const { rows } = await db.query({
     text: 'SELECT snapshot FROM codex_kb.task_runs_history WHERE archived_run_id = $1',
     values: [finished[0]],
