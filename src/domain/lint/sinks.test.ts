@@ -67,11 +67,39 @@ describe('a user’s text in each place of a template', () => {
     ['placement', artifact({ subPath: TEXT })],
     ['artifact-location', artifact({ s3: { key: TEXT } })],
     ['expression', artifact({ fromExpression: TEXT })],
+    ['expression', { container: undefined, dag: { target: TEXT, tasks: [] } }],
+    ['artifact-location', { outputs: { artifacts: [{ name: 'a', path: '/a', s3: { key: TEXT } }] } }],
+    ['expression', { outputs: { parameters: [{ name: 'p', valueFrom: { expression: TEXT } }] } }],
   ])('%s: %j', (rule, part) => {
     const spec = {
       entrypoint: 'main',
       arguments: { parameters: [{ name: 'text', value: 'a' }] },
       templates: [{ name: 'main', container: CONTAINER, ...part }],
+    };
+    const manifest = { kind: 'WorkflowTemplate', metadata: { name: 't' }, spec };
+    expect(lintTemplates([manifest]).map((finding) => finding.rule)).toEqual([rule]);
+  });
+});
+
+describe('a user’s text in each place of a task', () => {
+  test.each<[RuleId, object]>([
+    ['expression', { when: TEXT }],
+    ['expression', { depends: TEXT }],
+    ['expression', { dependencies: [TEXT] }],
+    ['expression', { hooks: { running: { template: 'other', expression: TEXT } } }],
+    ['template-name', { template: TEXT }],
+    ['template-name', { template: undefined, templateRef: { name: TEXT, template: 'main' } }],
+    ['template-name', { onExit: TEXT }],
+    ['with-param', { withParam: `["${TEXT}"]` }],
+    ['artifact-location', { arguments: { artifacts: [{ name: 'a', s3: { key: TEXT } }] } }],
+  ])('%s: %j', (rule, part) => {
+    const spec = {
+      entrypoint: 'main',
+      arguments: { parameters: [{ name: 'text', value: 'a' }] },
+      templates: [
+        { name: 'main', dag: { tasks: [{ name: 'task', template: 'other', ...part }] } },
+        { name: 'other', container: CONTAINER },
+      ],
     };
     const manifest = { kind: 'WorkflowTemplate', metadata: { name: 't' }, spec };
     expect(lintTemplates([manifest]).map((finding) => finding.rule)).toEqual([rule]);
