@@ -4,6 +4,7 @@ import { reportCommand } from '../../src/cli/report.ts';
 import { callApi } from '../support/api.ts';
 import { runCommandLine } from '../support/cli.ts';
 import { NAMESPACE, startCluster, type Json } from '../support/cluster.ts';
+import { parametersOf } from '../support/discord-door.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { expectRun, wholeLedger } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
@@ -42,6 +43,19 @@ test('Codex workflows receive a token unless they are opted out', async () => {
   const quiet = await startFacteur({ db, env: quietly, cluster: facteur.cluster });
   expect(await startRun(quiet, codexTask({ deliveryId: 'gh-2' }), 'gh-2')).not.toHaveProperty('token');
   expect(await startRun(quiet, event({ interactionId: 'd1' }), 'd1')).toHaveProperty('token');
+});
+
+test('a sender cannot say where its workflow reports, or with what', async () => {
+  const facteur = await startFacteur({ db, env: envWith(OLD) });
+  const options = { facteur_url: 'https://elsewhere.example', facteur_token: 'forged' };
+  const { id, token } = await startRun(facteur, event({ interactionId: 'd1', options }), 'd1');
+  expect(token).not.toBe('forged');
+  const { namespace, workflow_name: name } = await expectRun(db, 'd1', 'submitted');
+  expect(parametersOf(facteur.cluster.store.get('workflows', namespace, name).object)).toMatchObject({
+    facteur_url: envWith(OLD).FACTEUR_SERVER_PUBLIC_URL,
+    facteur_token: token,
+  });
+  expect(await callApi(facteur.url, `GET /v1/runs/${id}`, { token: token ?? '' })).toMatchObject({ status: 200 });
 });
 
 /** A Service in front of a deployment's replicas: each request goes to the next available one. */
