@@ -32,6 +32,7 @@ test('whatever a run holds, Discord takes the reply, which mentions the ids that
       expect(() => applyMessage(NOTHING, body)).not.toThrow();
       expect(body.content.length).toBeLessThanOrEqual(400);
       const mentions = body.content.replaceAll(/`[^`\n]+`/g, '').match(/@\S*/g) ?? [];
+      expect(body.allowed_mentions.parse).toEqual([]);
       const { users = [], roles = [] } = body.allowed_mentions as { users?: string[]; roles?: string[] };
       expect(mentions).toEqual([...users.map((user) => `@${user}>`), ...roles.map((role) => `@&${role}>`)]);
     }),
