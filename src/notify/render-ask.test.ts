@@ -32,9 +32,10 @@ test.each(['', 'invalid'])('with every part at its longest, Discord accepts the 
 
 test('an approver that is no id is not mentioned, which Discord would not accept', () => {
   const ask = {
-    ...{ runId: '00000000-0000-8000-8000-000000000000', key: '0'.repeat(16), node: 'approve', state: 'waiting' },
+    ...{ runId: '00000000-0000-8000-8000-000000000000', key: '0'.repeat(16), node: 'approve' },
     ...{ verdict: null, decidedBy: '', problem: '', command: 'deploy', expiresAt: null, fence: 1 },
     ...{ channelId: '1', messageId: '', userId: '', ageMs: 0 },
+    state: 'waiting',
     rules: { ...readApprovalRules({}), timeoutOutputs: {} },
   } as const;
   const body = renderAsk(ask, { roles: ['ops'], users: ['ada', '200000000000000002'] });
