@@ -5,7 +5,12 @@ import { Refusal } from '../domain/refusal.ts';
 import { CodexIterationsPolicySchema, CodexTaskSchema } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { iterationCount, planCodexTask } from './plan-codex.ts';
 
-const argo = { namespace: 'argo', workflowTemplate: 'facteur-dispatch', serviceAccount: 'facteur', parameters: {} };
+const argo = {
+  namespace: 'argo',
+  workflowTemplate: 'facteur-dispatch',
+  serviceAccount: 'facteur',
+  parameters: { cluster: 'c1', extra: 'of all' },
+};
 const codex: CodexConfig = {
   enabled: true,
   workflowTemplate: 'github-codex-implementation',
@@ -35,6 +40,7 @@ describe('planCodexTask', () => {
     const { workflow, payload } = planCodexTask(task({}), codex, argo);
     const { rawEvent, eventBody, ...rest } = workflow.parameters;
     expect(rest).toEqual({
+      cluster: 'c1',
       extra: '',
       repository: 'owner/repo',
       issue_number: '7',
