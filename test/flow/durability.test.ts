@@ -3,6 +3,7 @@ import { unavailable } from '../support/faulty-database.ts';
 import { startFacteur } from '../support/facteur.ts';
 import { countRuns, created, expectRun } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
+import { forceState } from '../support/runs.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 // Invariant 1: nothing is acknowledged before it is durable in Postgres.
@@ -98,5 +99,17 @@ test('a database that fails a hundred times leaves every place for a create free
   expect(new Set(failed.map(({ status }) => status))).toEqual(new Set([503]));
   facteur.faults.before = () => undefined;
   const answer = await facteur.send(event({ interactionId: 'd1' }));
+  expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', duplicate: false } });
+});
+
+test('a hundred replays of a run that has ended leave every place for a create free', async () => {
+  const facteur = await startFacteur({ db });
+  const { body } = await facteur.send(event({ interactionId: 'd1' }));
+  await expectRun(db, 'd1', 'submitted');
+  await forceState(db, body.runId, 'succeeded');
+  for (let count = 0; count < 100; count += 1) {
+    expect((await facteur.send(event({ interactionId: 'd1' }))).body).toMatchObject({ duplicate: true });
+  }
+  const answer = await facteur.send(event({ interactionId: 'd2' }));
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', duplicate: false } });
 });
