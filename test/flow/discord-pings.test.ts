@@ -71,9 +71,15 @@ test('where the bot may not reply, the end is told without a reference to the me
   expect(replies().map(({ versions }) => versions.at(-1)?.pings)).toEqual([[`<@${ADA.id}>`]]);
 });
 
-test('nobody is notified unless it is configured', async () => {
-  const { run } = await deploy('ephemeral: false');
+test.each([
+  ['unless it is configured', 'ephemeral: false'],
+  ['of what only one person may see', 'ephemeral: true\n    notify: author'],
+])('nobody is notified %s', async (_what, settings) => {
+  const { run } = await deploy(settings);
   const { runId, replies } = await run();
+  const told = async () =>
+    (await db.query({ text: 'SELECT told_state FROM facteur.messages WHERE run_id = $1', values: [runId] })).rows;
+  await expect.poll(told).toEqual([{ told_state: 'succeeded' }]);
   expect([await pinged(runId), replies()]).toEqual([false, []]);
 });
 
