@@ -32,7 +32,9 @@ test('an older version of the workflow neither closes nor reopens what a newer o
     rules,
   } as const;
   const stateAfter = async (version: bigint, isWaiting: boolean): Promise<string> => {
-    await recordWaiting(db, [{ namespace, name, uid: 'uid', version, waiting: isWaiting ? [asked] : [] }]);
+    await recordWaiting(db, [
+      { namespace, name, uid: 'uid', version, state: 'running', waiting: isWaiting ? [asked] : [] },
+    ]);
     return (await approvalOf(db, runId)).state;
   };
   expect(await stateAfter(9n, false)).toBe('waiting');

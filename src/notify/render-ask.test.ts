@@ -36,6 +36,7 @@ test('an approver that is no id is not mentioned, which Discord would not accept
     ...{ verdict: null, decidedBy: '', problem: '', command: 'deploy', expiresAt: null, fence: 1 },
     ...{ channelId: '1', messageId: '', userId: '', ageMs: 0 },
     state: 'waiting',
+    votes: {},
     rules: { ...readApprovalRules({}), timeoutOutputs: {} },
   } as const;
   const body = renderAsk(ask, { roles: ['ops'], users: ['ada', '200000000000000002'] });
