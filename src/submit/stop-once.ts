@@ -1,5 +1,6 @@
+import { isRecord } from '../base/json.ts';
 import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
-import type { ArgoClient } from '../clients/argo/workflows.ts';
+import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 import { findOurs, reasonOf } from './creation.ts';
 
@@ -19,7 +20,8 @@ type StopWorkflows = Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow'>;
 
 /**
  * Ends a run in the cluster: `spec.shutdown: Stop` lets exit handlers run, as `argo stop` does. The uid in the patch makes
- * the cluster refuse when another workflow has the name by now.
+ * the cluster refuse when another workflow has the name by now. A workflow that has not begun is terminated: the controller
+ * looks at a stopped one only when there is room for it, by its limit of running workflows and by the workflow's locks.
  */
 export async function stopOnce(run: ClaimedRun, workflows: StopWorkflows): Promise<Ending> {
   try {
@@ -46,15 +48,15 @@ async function lookForWorkflow(run: ClaimedRun, workflows: Pick<ArgoClient, 'get
 
 /** One patch, because the controller ignores a suspended workflow, even with `shutdown` set. */
 const STOP = { shutdown: 'Stop', suspend: null } as const;
+/** What the controller calls a workflow of which it has run nothing; at first it says nothing. */
+const UNBEGUN: ReadonlySet<unknown> = new Set([undefined, '', 'Pending']);
 
 async function tellToStop(run: ClaimedRun, workflows: StopWorkflows): Promise<Ending> {
-  const { namespace } = run.plan;
   let uid = run.workflowUid;
   try {
     uid ||= (await findOurs(run, run.workflowName, workflows)) ?? '';
     if (uid !== '') {
-      const patch = { metadata: { uid }, spec: STOP };
-      await workflows.patchWorkflow(namespace, run.workflowName, patch, { timeoutMs: CALL_TIMEOUT_MS });
+      await shutDown(run, uid, workflows);
     }
   } catch (error) {
     // The cluster refused. Only the object itself shows whether another workflow has the name by now.
@@ -64,6 +66,17 @@ async function tellToStop(run: ClaimedRun, workflows: StopWorkflows): Promise<En
     }
   }
   return { kind: 'told' };
+}
+
+async function shutDown(run: ClaimedRun, uid: string, workflows: StopWorkflows): Promise<void> {
+  const patch = (change: object): Promise<Workflow> =>
+    workflows.patchWorkflow(run.plan.namespace, run.workflowName, change, { timeoutMs: CALL_TIMEOUT_MS });
+  const { metadata, status } = await patch({ metadata: { uid }, spec: STOP });
+  if (!isRecord(status) || UNBEGUN.has(status['phase'])) {
+    // Not if it has begun since: a termination lets no exit handler run.
+    const { resourceVersion } = metadata;
+    await patch({ metadata: { uid, resourceVersion }, spec: { shutdown: 'Terminate' } });
+  }
 }
 
 /** Whether the workflow with this uid has gone. */
