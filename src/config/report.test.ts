@@ -72,6 +72,14 @@ describe('config print', () => {
     expect(parse(printed)).toMatchObject({ server: { listen_address: ':1' }, argo: { namespace: 'argo' } });
   });
 
+  test.each(['yaml', 'json'] as const)('shows a proxy without its password: %s', async (format) => {
+    const proxies = { HTTP_PROXY: 'http://me:hunter2@plain:3128', HTTPS_PROXY: 'http://me:hunter2@secure:3128' };
+    const printed = printConfig(await loadYaml('', { ...CLOSED_ENV, ...proxies }), format);
+    expect(printed).toContain('http://me:***@plain:3128');
+    expect(printed).toContain('http://me:***@secure:3128');
+    expect(printed).not.toContain('hunter2');
+  });
+
   test('as JSON it keeps values and sources apart', async () => {
     const printed = JSON.parse(printConfig(await loadYaml(yaml, { KUBECONFIG: '/kube' }), 'json'));
     expect(printed.config.server.listen_address).toBe(':1');
