@@ -59,7 +59,9 @@ describe('what a refusal means', () => {
   );
 
   test.each([
+    [400, 'argo.bad_answer'],
     [404, 'argo.bad_answer'],
+    [422, 'argo.bad_answer'],
     [403, 'argo.bad_answer'],
     [409, 'argo.bad_answer'],
     [302, 'argo.bad_answer'],
