@@ -21,6 +21,17 @@ async function run(template: string, options: Record<string, string> = {}): Prom
   return { facteur, id, name: body.workflowName };
 }
 
+/** One that has the lock, and one that waits for it. */
+async function runsOfOneLock(): Promise<{ readonly holder: Sent; readonly blocked: Sent }> {
+  const holder = await run('one-at-a-time');
+  await expectRun(bench.db, holder.id, 'running');
+  const blocked = await run('one-at-a-time');
+  await expect
+    .poll(async () => (await bench.workflow(blocked.name)).status?.message)
+    .toMatch(/Waiting for .*one-at-a-time/);
+  return { holder, blocked };
+}
+
 describe('facteur cancels', () => {
   test('a running workflow', async () => {
     const { facteur, id, name } = await run('as-told', { run: '60s' });
@@ -46,12 +57,7 @@ describe('facteur cancels', () => {
   });
 
   test('one that a semaphore blocks: at once, and none of it runs', async () => {
-    const holder = await run('one-at-a-time');
-    await expectRun(bench.db, holder.id, 'running');
-    const blocked = await run('one-at-a-time');
-    await expect
-      .poll(async () => (await bench.workflow(blocked.name)).status?.message)
-      .toMatch(/Waiting for .*one-at-a-time/);
+    const { holder, blocked } = await runsOfOneLock();
     await blocked.facteur.cli('runs', 'cancel', blocked.id, '--by', 'ada');
     await expectRun(bench.db, blocked.id, 'canceled');
     expect(await runOf(bench.db, holder.id)).toMatchObject({ state: 'running' });
@@ -92,12 +98,7 @@ describe('Argo’s own', () => {
   });
 
   test('terminate of one that a semaphore blocks: canceled, although Argo calls it succeeded', async () => {
-    const holder = await run('one-at-a-time');
-    await expectRun(bench.db, holder.id, 'running');
-    const blocked = await run('one-at-a-time');
-    await expect
-      .poll(async () => (await bench.workflow(blocked.name)).status?.message)
-      .toMatch(/Waiting for .*one-at-a-time/);
+    const { holder, blocked } = await runsOfOneLock();
     await bench.argo('terminate', blocked.name);
     await expectRun(bench.db, blocked.id, 'canceled');
     expect((await bench.workflow(blocked.name)).status.phase).toBe('Succeeded');
