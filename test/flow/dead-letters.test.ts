@@ -211,6 +211,9 @@ describe('from the terminal', () => {
       ['replay', '-1'],
       ['drop', '1;2'],
       ['replay'],
+      ['replay', '1', '--all'],
+      ['drop', '1', '--reason', 'forbidden'],
+      ['drop', '--door', 'kafka'],
       ['list', '--limit', '0'],
       ['list', '--after', 'x'],
     ]) {
