@@ -4,7 +4,7 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { claimDueAsks, releaseAsk } from './approval-asks.ts';
 import { claimDueDecisions, settleDecision } from './approval-queue.ts';
-import { decideApproval, recordWaiting } from './approvals.ts';
+import { decideApproval, findApproval, recordWaiting } from './approvals.ts';
 import { recordRun } from './record-run.ts';
 
 /** A run that waits for approval, as version 10 of its workflow showed. */
@@ -41,6 +41,19 @@ test('an older version of the workflow neither closes nor reopens what a newer o
   expect(await stateAfter(11n, false)).toBe('gone');
   expect(await stateAfter(10n, true)).toBe('gone');
   expect(await stateAfter(12n, true)).toBe('waiting');
+});
+
+test('a version of the workflow that is older than its run opens nothing', async () => {
+  const { runId, namespace, name } = await opened();
+  const { node_id: nodeId, started_at: startedAt, node, template, fields, rules } = await approvalOf(db, runId);
+  const asked = { key: 'passed', kind: 'node', nodeId, node, template, startedAt, fields, rules } as const;
+  await db.query({ text: 'UPDATE facteur.runs SET resource_version = 12' });
+  const openedBy = (version: bigint) =>
+    recordWaiting(db, [{ namespace, name, uid: 'uid', version, state: 'running', waiting: [asked] }]);
+  await openedBy(11n);
+  expect(await findApproval(db, runId, 'passed')).toBeUndefined();
+  await openedBy(12n);
+  expect(await findApproval(db, runId, 'passed')).toMatchObject({ state: 'waiting' });
 });
 
 test('a process whose claim on a decision has passed to another settles nothing', async () => {

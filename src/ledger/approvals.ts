@@ -38,7 +38,8 @@ WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, over boolean,
     waiting jsonb)
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL AS live, seen.*
+  SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL
+    AND (seen.version < runs.resource_version) IS NOT TRUE AS live, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
     AND runs.workflow_uid = seen.uid
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
