@@ -41,8 +41,6 @@ interface ClaimedDecisions {
   readonly nextInMs: number | undefined;
 }
 
-/** Who decides when nobody did in time. */
-
 /**
  * Claims decisions to apply. One that waited until it expired is decided here, by its own rules and the database's clock.
  * Runs are not locked: that would be in another order than everywhere else.
@@ -105,7 +103,8 @@ WITH run AS (
     applied_at = CASE WHEN $4 = 'applied' THEN now() END,
     ask_at = CASE WHEN $4 = 'postponed' THEN a.ask_at ELSE ${ASK_AGAIN} END,
     due_at = CASE WHEN $4 = 'postponed' THEN now() + make_interval(secs => $6) END
-  FROM run WHERE a.run_id = run.run_id AND a.key = $2 AND a.claims = $3 AND a.state = 'deciding'
+  FROM run WHERE a.run_id = run.run_id AND a.key = $2 AND a.claims = $3
+    AND (a.state = 'deciding' OR a.state = 'gone' AND $4 = 'applied')
   RETURNING a.run_id, a.key, a.node, a.verdict
 ), changed AS (
   SELECT run_id FROM settled, before WHERE $4 <> 'postponed' OR before.problem = ''
@@ -121,7 +120,7 @@ WITH run AS (
 SELECT EXISTS (SELECT FROM message) AS "messageChanged" FROM settled`;
 
 /**
- * Returns a claimed decision.
+ * Returns a claimed decision. One that reached its workflow counts although its run was canceled meanwhile.
  *
  * @returns undefined if it belongs to another process by now
  */

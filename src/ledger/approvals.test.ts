@@ -5,6 +5,7 @@ import { newRun } from '../../test/support/runs.ts';
 import { claimDueAsks, releaseAsk } from './approval-asks.ts';
 import { claimDueDecisions, settleDecision } from './approval-queue.ts';
 import { decideApproval, findApproval, recordWaiting } from './approvals.ts';
+import { requestCancel } from './cancel-and-retry.ts';
 import { recordRun } from './record-run.ts';
 
 /** A run that waits for approval, as version 10 of its workflow showed. */
@@ -67,6 +68,17 @@ test('a process whose claim on a decision has passed to another settles nothing'
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'deciding', problem: '' });
   expect(await settleDecision(db, prompt!, { kind: 'applied' })).toBeDefined();
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved' });
+});
+
+test('a decision that was being written while its run was canceled is told as what it did', async () => {
+  const { runId } = await opened();
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  const [claimed] = (await claimDueDecisions(db, 1)).decisions;
+  await requestCancel(db, runId, 'bob');
+  expect(await settleDecision(db, claimed!, { kind: 'postponed', reason: 'busy', delayMs: 1 })).toBeUndefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'gone', problem: 'the run was canceled', due_at: null });
+  expect(await settleDecision(db, claimed!, { kind: 'applied' })).toBeDefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '' });
 });
 
 test('a process whose claim on an ask has passed to another records no message', async () => {
