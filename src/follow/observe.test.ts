@@ -190,9 +190,9 @@ describe('reason', () => {
     expect(failed({ message: 'pull of https://bob:hunter2@registry/x\n\tfailed\u0000' })).toBe(
       'pull of https://***@registry/x failed',
     );
-    expect(failed({ message: 'main: Error (exit code 1): cannot push with ghp_canarycanarycanary' })).toBe(
-      'main: Error (exit code 1): cannot push with ***',
-    );
+    const message = 'main: Error (exit code 1): cannot push with ghp_canarycanarycanary';
+    const stopped = observe(workflow({ phase: 'Failed', message }, { shutdown: 'Stop' })).reason;
+    expect([failed({ message }), stopped]).toEqual(Array(2).fill('main: Error (exit code 1): cannot push with ***'));
     expect(failed({ message: '😀'.repeat(2000) })).toHaveLength(500);
   });
 });

@@ -65,15 +65,17 @@ function reasonOf(state: State, status: Json): string {
   switch (state) {
     case 'failed':
     case 'error':
-      // It may be the end of a log, where the container's `terminationMessagePolicy` says so.
-      return hideKnown(
-        oneLine(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster'),
-      );
+      return told(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster');
     case 'canceled':
-      return oneLine(text(status['message']) || 'stopped');
+      return told(text(status['message']) || 'stopped');
     default:
       return '';
   }
+}
+
+/** For people: it may be the end of a log, where the container's `terminationMessagePolicy` says so. */
+function told(message: string): string {
+  return hideKnown(oneLine(message));
 }
 
 /** One bounded line, safe to store and to show: messages come from whatever ran in the workflow. */
