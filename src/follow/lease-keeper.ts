@@ -16,8 +16,8 @@ interface LeaseKeeperOptions {
   readonly holder: string;
   readonly lifeMs: number;
   /**
-   * The work under the lease. Runs from when the lease is held until the first signal fires. It may finish writing until the second
-   * one: a lease runs out because Postgres does not answer, and that one waits for the answer.
+   * The work under the lease. Runs from when the lease is held until the first signal fires, and may go on writing until the
+   * second: a lease runs out when Postgres does not answer, and the second fires when it does again, or when the process stops.
    */
   readonly work: (signal: AbortSignal, ended: AbortSignal) => Promise<void>;
   /** Requests the lease, or renews it. */
@@ -108,12 +108,15 @@ export class LeaseKeeper {
 
   async #hold(untilMs: number): Promise<void> {
     clearTimeout(this.#expiry);
+    if (!this.held) {
+      await this.#end();
+    }
+    // The work before may have been writing for a while.
     const left = untilMs - performance.now();
     if (left <= 0) {
       return this.#end();
     }
     if (!this.held) {
-      await this.#end();
       this.#begin();
     }
     this.#expiry = setTimeout(() => {
