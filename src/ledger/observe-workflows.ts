@@ -88,8 +88,8 @@ const ms = (from: string, to: string): string =>
 /**
  * One statement for a whole batch, filtered by the state machine.
  *
- * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid. One that has failed
- * was retried only if it runs, succeeded, or has a later start: neither a stop that came too late nor a deletion changes that
+ * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid. A run that has
+ * failed was retried only if its workflow runs, has succeeded, or has a later start: a late stop or a deletion is no retry
  * late     runs that had ended in the queue but whose creates succeeded. Users were told that nothing was started,
  * so nothing is followed; the workflow has to be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
