@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { buildVersion } from './cli/build-version.ts';
 import { commandsFor } from './cli/wiring.ts';
 import type { CliIo } from './cli/io.ts';
-import { commandFirst, runCli } from './cli/program.ts';
+import { commandName, runCli } from './cli/program.ts';
 
 /** How long remaining work may delay the end of the process, in milliseconds. */
 const END_MS = 1000;
@@ -62,7 +62,7 @@ export async function main(onStarted: () => void = () => undefined): Promise<voi
   };
   const build = await buildVersion(process.env, new URL('../package.json', import.meta.url));
   const done = new AbortController();
-  if (!THOROUGH.has(commandFirst(io.args)[0] ?? '')) {
+  if (!THOROUGH.has(commandName(io.args))) {
     void endSoon(stop.signal, done.signal);
   }
   const code = await runCli(io, await commandsFor(io.args, build));

@@ -58,6 +58,11 @@ export function commandFirst(args: readonly string[]): readonly string[] {
   return flags > 0 && GO_COMMANDS.has(command) ? [command, ...args.slice(0, flags), ...args.slice(flags + 1)] : args;
 }
 
+/** The command that the arguments name, after whatever options; empty without one. */
+export function commandName(args: readonly string[]): string {
+  return commandFirst(args).find((word) => !isFlag(word)) ?? '';
+}
+
 /**
  * The arguments without a wish for help about a command that does not exist: the parser would answer with everything that it
  * knows, and now says that the command is unknown.

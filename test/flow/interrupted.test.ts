@@ -43,6 +43,15 @@ test('SIGTERM ends waiting for an answer', async () => {
   await expectEnd(child, 'SIGTERM', /^facteur: \S+ does not answer: .*aborted\n$/);
 });
 
+/** A server that takes connections and never says anything. */
+async function silentServer(): Promise<{ readonly port: number; readonly asked: Promise<void> }> {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const server = createServer((socket) => socket.on('error', () => undefined).once('data', () => resolve()));
+  onTestFinished(() => void server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { port: (server.address() as AddressInfo).port, asked };
+}
+
 test.each([
   [
     'runs list',
@@ -52,11 +61,16 @@ test.each([
   ],
   ['commands sync', (port: number) => ({ FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${port}` })],
 ])('SIGINT ends %s although the server is silent', async (line, env) => {
-  const asked = Promise.withResolvers<void>();
-  const silent = createServer((socket) => socket.on('error', () => undefined).once('data', () => asked.resolve()));
-  onTestFinished(() => void silent.close());
-  await once(silent.listen(0, '127.0.0.1'), 'listening');
-  const child = facteur(line.split(' '), env((silent.address() as AddressInfo).port));
-  await asked.promise;
+  const { port, asked } = await silentServer();
+  const child = facteur(line.split(' '), env(port));
+  await asked;
   await expectEnd(child, 'SIGINT', /^(?:facteur: warning: .*\n)*facteur: stopped before it was done\n$/);
+});
+
+test.each(['migrate', '--debug migrate'])('%s is not cut off by SIGTERM', async (line) => {
+  const { port, asked } = await silentServer();
+  const dsn = `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable&connect_timeout=2`;
+  const child = facteur(line.split(' '), { FACTEUR_POSTGRES_DSN: dsn });
+  await asked;
+  await expectEnd(child, 'SIGTERM', /postgres is not available/);
 });
