@@ -89,10 +89,11 @@ export async function findDeadLetter(db: Queryable, id: string): Promise<DeadLet
 }
 
 /**
- * Settles a dead letter. Its content is deleted; the rest is kept until retention deletes it.
+ * Settles a dead letter. Its content is deleted; the rest is kept until retention deletes it. One that was dropped while it was
+ * replayed has become a run all the same.
  *
  * @param runId the run that it became, if it was replayed
- * @returns false if no unsettled dead letter has this id
+ * @returns false if it was settled before, or is unknown
  */
 export async function settleDeadLetter(
   db: Queryable,
@@ -102,7 +103,7 @@ export async function settleDeadLetter(
   const { rowCount } = await db.query({
     name: 'settle-dead-letter',
     text: `UPDATE facteur.dead_letters SET settled_at = now(), outcome = $2, run_id = $3, body = '', headers = '{}'
-      WHERE id = $1 AND settled_at IS NULL`,
+      WHERE id = $1 AND (settled_at IS NULL OR ($2 = 'replayed' AND outcome = 'dropped'))`,
     values: [id, outcome, runId ?? null],
   });
   return rowCount === 1;

@@ -42,6 +42,22 @@ describe('a dead letter', () => {
     expect(await countRuns(db)).toBe(1);
   });
 
+  test('that is dropped while it is replayed still says which run it became', async () => {
+    const refusing = await startFacteur({ db, env: ROLES });
+    await refusing.send(event({ interactionId: 'd1' }), CLOUD_EVENT);
+    const facteur = await startFacteur({ db });
+    const call = of(facteur);
+    const { id } = (await call('GET /v1/dead-letters')).body.deadLetters[0];
+    facteur.faults.before = async (statement) => {
+      if (statement === 'settle-dead-letter') {
+        facteur.faults.before = () => undefined;
+        await call(`POST /v1/dead-letters/${id}/drop`);
+      }
+    };
+    const { runId } = (await call(`POST /v1/dead-letters/${id}/replay`)).body;
+    expect((await call(`GET /v1/dead-letters/${id}`)).body).toMatchObject({ outcome: 'replayed', runId });
+  });
+
   test('is dropped, however often, and the one that never was is not', async () => {
     const facteur = await startFacteur({ db, env: ROLES });
     await facteur.send(event({ interactionId: 'd1' }), CLOUD_EVENT);
