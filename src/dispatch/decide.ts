@@ -13,7 +13,7 @@ import {
 import type { Principal } from '../domain/command.ts';
 import type { RuleSource } from '../domain/command-rules.ts';
 import { Refusal, type FieldFault } from '../domain/refusal.ts';
-import type { Approval } from '../domain/approval.ts';
+import { deciders, type Approval } from '../domain/approval.ts';
 import { decideApproval, findApproval, findStarters, type ApprovalId, type Decision } from '../ledger/approvals.ts';
 import type { Announcements } from '../ledger/due-work.ts';
 import { recordRefusal } from '../ledger/unprocessed.ts';
@@ -192,8 +192,10 @@ async function findNode(db: Queryable, { runId, key }: ApprovalId): Promise<Appr
   return approval;
 }
 
-function settled({ node, verdict, decidedBy, decidedAt, problem, runState }: Approval): FacteurError {
-  const decided = `was already ${verdict} by ${decidedBy}${decidedAt === null ? '' : ` at ${decidedAt.toISOString()}`}`;
+function settled(approval: Approval): FacteurError {
+  const { node, verdict, decidedAt, problem, runState } = approval;
+  const by = deciders(approval).join(', ');
+  const decided = `was already ${verdict} by ${by}${decidedAt === null ? '' : ` at ${decidedAt.toISOString()}`}`;
   const over = `no longer waits: ${problem === '' ? `the run is ${runState}` : problem}`;
   return new FacteurError('approval.settled', `${node} ${verdict === null ? over : decided}`, { retryable: false });
 }

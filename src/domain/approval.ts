@@ -60,3 +60,20 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt'> {
   readonly workflowName: string;
   readonly workflowUid: string;
 }
+
+/** The names of who approved, in their order. */
+export function voters(votes: Approval['votes']): readonly string[] {
+  return Object.values(votes)
+    .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
+    .map(({ name }) => name);
+}
+
+/** The names of who decided: everybody who approved, or who rejected. */
+export function deciders({
+  verdict,
+  decidedBy,
+  votes,
+}: Pick<Approval, 'verdict' | 'decidedBy' | 'votes'>): readonly string[] {
+  const names = verdict === 'approved' && decidedBy !== TIMEOUT_ACTOR ? voters(votes) : [];
+  return names.length > 0 ? names : [decidedBy];
+}

@@ -1,9 +1,9 @@
 import type { MessageBody } from '../clients/discord/message.ts';
-import { TIMEOUT_ACTOR } from '../domain/approval.ts';
+import { deciders, TIMEOUT_ACTOR, voters } from '../domain/approval.ts';
 import { askingOf } from '../domain/approval-rules.ts';
 import type { ShownApproval } from '../ledger/messages.ts';
 import { approvalButtonId } from '../presentation/button-id.ts';
-import { inlineCode } from '../presentation/safe-text.ts';
+import { inlineCode, inlineNames } from '../presentation/safe-text.ts';
 import { APPROVAL_WORDS } from '../presentation/words.ts';
 import type { ShownRun } from './shown-run.ts';
 
@@ -113,8 +113,6 @@ function askedLine(approval: ShownApproval, detail: Detail): string {
   return parts.filter((part) => part !== '').join(' · ');
 }
 
-const MAX_VOTERS = 3;
-
 /** How many approved, and who; nothing while nobody has, where one suffices. */
 function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
   const count = Object.keys(votes).length;
@@ -122,17 +120,9 @@ function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
     return rules.quorum > 1 ? APPROVAL_WORDS.votes(count, rules.quorum, '') : '';
   }
   if (rules.quorum > 1) {
-    return APPROVAL_WORDS.votes(count, rules.quorum, votersOf(votes));
+    return APPROVAL_WORDS.votes(count, rules.quorum, inlineNames(voters(votes), MAX_NAME));
   }
-  return count === 0 ? '' : APPROVAL_WORDS.approvedBy(votersOf(votes));
-}
-
-/** Who approved, in their order. */
-function votersOf(votes: ShownApproval['votes']): string {
-  const names = Object.values(votes)
-    .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
-    .map(({ name }) => inlineCode(name, MAX_NAME));
-  return (names.length > MAX_VOTERS ? [...names.slice(0, MAX_VOTERS), '…'] : names).join(', ');
+  return count === 0 ? '' : APPROVAL_WORDS.approvedBy(inlineNames(voters(votes), MAX_NAME));
 }
 
 type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'votes' | 'state' | 'problem'>;
@@ -146,14 +136,9 @@ export function decisionLine(approval: Decided): string {
   const words =
     decidedBy === TIMEOUT_ACTOR
       ? APPROVAL_WORDS.timedOut(inlineCode(node, MAX_NODE), verdict)
-      : APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, decidersOf(approval));
+      : APPROVAL_WORDS.decided(inlineCode(node, MAX_NODE), verdict, inlineNames(deciders(approval), MAX_NAME));
   if (state === 'gone') {
     return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
   }
   return state === 'deciding' && problem !== '' ? `${words} · ${APPROVAL_WORDS.applying}` : words;
-}
-
-/** Everybody who approved, or who rejected. */
-function decidersOf({ verdict, decidedBy, votes }: Decided): string {
-  return (verdict === 'approved' ? votersOf(votes) : '') || inlineCode(decidedBy, MAX_NAME);
 }

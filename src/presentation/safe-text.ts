@@ -24,6 +24,14 @@ export function requestCode(
   return inlineCode(`/${command} ${title}`, max);
 }
 
+const MAX_NAMES = 3;
+
+/** The names of people; of many, the first. */
+export function inlineNames(names: readonly string[], max: number): string {
+  const shown = names.slice(0, MAX_NAMES).map((name) => inlineCode(name, max));
+  return [...shown, ...(names.length > MAX_NAMES ? ['…'] : [])].join(', ');
+}
+
 /** Of a text. */
 interface TextLimits {
   readonly chars: number;

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest';
 import type { Who } from '../../sandbox/discord/people.ts';
+import { callApi } from '../support/api.ts';
 import { ADA, approvalEventsOf, approvalOf, BOB, EVE, STARTER, waiting, type Gate } from '../support/approvals.ts';
 import type { Json } from '../support/cluster.ts';
 import { OTHER_ROLE, ROLE, whispered } from '../support/discord-door.ts';
@@ -40,11 +41,18 @@ describe('Approve', () => {
 
   test('needs as many people as the template says', async () => {
     const run = await waiting(db, { rules: { quorum: '2' } });
+    const button = run.message();
     expect(whispered(await run.press('approve', ADA))).toContain('One more person has to approve it.');
     await expect.poll(run.shown).toContain('1 of 2 approvals (`ada`)');
     expect(whispered(await run.press('approve', ADA))).toContain('One more person has to approve it.');
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
     expect(whispered(await run.press('approve', BOB))).toContain('is approved');
+    const late = await run.discord.people.press(button, `facteur:reject:${run.runId}:${run.key}`, ADA);
+    expect(whispered(late)).toContain('was already approved by `ada`, `bob`');
+    const inVain = await callApi(run.facteur.url, `POST /v1/runs/${run.runId}/approvals/${run.key}/reject`, {
+      body: {},
+    });
+    expect(inVain).toMatchObject({ status: 409, body: { detail: expect.stringContaining('by ada, bob at') } });
     await expect.poll(run.shown).toContain('Succeeded');
   });
 });

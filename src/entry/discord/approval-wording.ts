@@ -1,7 +1,7 @@
 import type { ApprovalOutcome } from '../../dispatch/decide.ts';
 import type { Objection } from '../../domain/approval-rules.ts';
-import { TIMEOUT_ACTOR, type Approval } from '../../domain/approval.ts';
-import { codeBlock, inlineCode } from '../../presentation/safe-text.ts';
+import { deciders, TIMEOUT_ACTOR, type Approval } from '../../domain/approval.ts';
+import { codeBlock, inlineCode, inlineNames } from '../../presentation/safe-text.ts';
 import { SAY } from './wording.ts';
 
 const MAX_NAME = 100;
@@ -55,7 +55,7 @@ function overText(approval: Approval): string {
     return `${stepOf(approval)} was already ${verdict} automatically, because nobody decided in time.`;
   }
   const when = `<t:${Math.floor(decidedAt.getTime() / 1000)}:R>`;
-  return `${stepOf(approval)} was already ${verdict} by ${inlineCode(decidedBy, MAX_NAME)} ${when}.`;
+  return `${stepOf(approval)} was already ${verdict} by ${inlineNames(deciders(approval), MAX_NAME)} ${when}.`;
 }
 
 function stepOf({ node }: Approval): string {
