@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { runCommandLine } from '../../test/support/cli.ts';
 import { healthCommand } from './health.ts';
 
@@ -28,4 +28,18 @@ test.each([
 test('what is wrong in a group that serve does not read makes nobody unhealthy', async () => {
   const { code, stderr } = await ask(':9090', 200, 'consumer: { enabled: true }');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('a facteur that does not answer in time is unhealthy', async () => {
+  const late = new AbortController();
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(late.signal);
+  onTestFinished(() => timeout.mockRestore());
+  const { code, stderr } = await runCommandLine(['health'], [healthCommand], {
+    fetch: async (_url, init) => {
+      const { signal } = init as { readonly signal: AbortSignal };
+      late.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+      return signal.aborted ? Promise.reject(signal.reason as Error) : new Response('');
+    },
+  });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/healthz: .*timeout\n$/) });
 });

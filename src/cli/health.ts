@@ -5,6 +5,9 @@ import type { RegisterCommand } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
 
+/** Less than the image's health check waits, in milliseconds: an answer that late is none. */
+const ANSWER_MS = 4000;
+
 /** `facteur health`: asks a facteur with this configuration on this machine, for the image's health check. */
 export const healthCommand: RegisterCommand = (program, io) => {
   withConfigOption(program.command('health', { hidden: true }))
@@ -22,7 +25,8 @@ export const healthCommand: RegisterCommand = (program, io) => {
 };
 
 async function askHealth(io: CliIo, url: URL): Promise<void> {
-  const status = await io.fetch(url, { signal: io.signal }).then(
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(ANSWER_MS)]);
+  const status = await io.fetch(url, { signal }).then(
     (answer) => `HTTP ${answer.status}`,
     (error: unknown) => fetchProblem(error),
   );
