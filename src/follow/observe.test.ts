@@ -143,6 +143,7 @@ test('everything else that a workflow shows', () => {
     step: '',
     results: [{ name: 'summary', value: 'ok' }],
     confirmed: false,
+    stopping: false,
     waiting: [],
   });
 });

@@ -45,6 +45,7 @@ export function observe(workflow: Workflow): Observation {
     step: stepOf(state, status),
     results: state === 'succeeded' ? resultsOf(metadata, status) : [],
     confirmed: false,
+    stopping: text(spec['shutdown']) !== '',
     waiting: waitingOf(spec, status),
   };
 }

@@ -11,6 +11,8 @@ interface SeenWaiting {
   readonly uid: string;
   readonly version: bigint | undefined;
   readonly state: RunState;
+  /** It was told to stop. */
+  readonly stopping?: boolean;
   readonly waiting: readonly Waiting[];
 }
 
@@ -35,7 +37,7 @@ export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL 
  */
 const RECORD = `
 WITH seen AS (
-  SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, over boolean,
+  SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, why text,
     waiting jsonb)
 ), held AS MATERIALIZED (
   SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL
@@ -63,7 +65,7 @@ WITH seen AS (
   RETURNING run_id, key, kind, node, 'approval.requested' AS event
 ), closed AS (
   UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, seen_version = coalesce(held.version, a.seen_version),
-    problem = CASE WHEN a.kind <> 'node' THEN '' WHEN held.over THEN 'the workflow has ended' ELSE 'it was decided elsewhere' END
+    problem = CASE WHEN a.kind <> 'node' THEN '' ELSE held.why END
   FROM held
   WHERE a.run_id = held.run_id AND a.state = 'waiting' AND (held.version > a.seen_version) IS NOT FALSE
     AND NOT held.waiting @> jsonb_build_array(jsonb_build_object('key', a.key))
@@ -87,19 +89,27 @@ export async function recordWaiting(
     text: RECORD,
     values: [
       JSON.stringify(
-        seen.map(({ namespace, name, uid, version, state, waiting }) => ({
+        seen.map(({ namespace, name, uid, version, waiting, ...rest }) => ({
           namespace,
           name,
           uid,
           version: version?.toString() ?? null,
-          // One that succeeded went on: somebody has decided.
-          over: isFinished(state) && state !== 'succeeded',
+          why: whyOver(rest),
           waiting,
         })),
       ),
     ],
   });
   return rows;
+}
+
+/** Why something no longer waits. */
+function whyOver({ state, stopping }: Pick<SeenWaiting, 'state' | 'stopping'>): string {
+  if (!isFinished(state)) {
+    return stopping === true ? 'the workflow is ending' : 'it was decided elsewhere';
+  }
+  // One that succeeded went on: somebody has decided.
+  return state === 'succeeded' ? 'it was decided elsewhere' : 'the workflow has ended';
 }
 
 /**

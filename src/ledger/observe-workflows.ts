@@ -34,6 +34,8 @@ export interface Observation {
    * one came alive: an event that comes late looks just the same.
    */
   readonly confirmed: boolean;
+  /** It was told to stop, so nothing of it waits any more. */
+  readonly stopping?: boolean;
   /** What it waits for; absent if for nothing. */
   readonly waiting?: readonly Waiting[];
 }

@@ -40,12 +40,13 @@ test.each<[string, object]>([
   expect(writes).toEqual([]);
 });
 
-test.each<[string, string, object]>([
-  ['ours, whose answer was lost', 'approved by ada', { kind: 'applied' }],
-  ['somebody else’s', '', { kind: 'gone', reason: 'it was decided elsewhere' }],
-])('what the node says tells whose the decision is: %s', async (_whose, message, expected) => {
-  const nodes = { id: { ...NODES.id, phase: 'Succeeded', message } };
-  const workflow = { metadata: { uid: 'uid' }, status: { phase: 'Running', nodes } };
+test.each<[string, object, object, object]>([
+  ['ours, whose answer was lost', { phase: 'Succeeded', message: 'approved by ada' }, {}, { kind: 'applied' }],
+  ['somebody else’s', { phase: 'Succeeded' }, {}, { kind: 'gone', reason: 'it was decided elsewhere' }],
+  ['nobody’s', { phase: 'Failed' }, { shutdown: 'Stop' }, { kind: 'gone', reason: 'the workflow is ending' }],
+])('what the workflow says tells whose the decision is: %s', async (_whose, node, spec, expected) => {
+  const nodes = { id: { ...NODES.id, ...node } };
+  const workflow = { metadata: { uid: 'uid' }, spec, status: { phase: 'Running', nodes } };
   const application = await decideOnce(DECISION, {
     patchWorkflowIf: async () => {
       throw new ArgoError('argo.invalid', 'the test failed');

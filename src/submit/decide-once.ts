@@ -1,7 +1,7 @@
 import { isRecord } from '../base/json.ts';
 import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
 import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
-import { readNodes } from '../clients/argo/workflow-nodes.ts';
+import { readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
 import { argoText } from '../domain/argo-text.ts';
@@ -91,7 +91,15 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   }
   return waits(workflow, decision)
     ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }
-    : { kind: 'gone', reason: FAILED.has(seen['phase']) ? 'the workflow has ended' : 'it was decided elsewhere' };
+    : { kind: 'gone', reason: whyOver(workflow) };
+}
+
+function whyOver({ spec, status }: Workflow): string {
+  const phase = isRecord(status) ? status['phase'] : undefined;
+  if (phase === 'Running' && isRecord(spec) && stringOf(spec['shutdown']) !== '') {
+    return 'the workflow is ending';
+  }
+  return FAILED.has(phase) ? 'the workflow has ended' : 'it was decided elsewhere';
 }
 
 /** One that succeeded went on: somebody has decided. */

@@ -127,6 +127,18 @@ describe('applying', () => {
     expect(whispered(late)).toBe('Step `approve` no longer waits: the workflow has ended.');
   });
 
+  test('and what waited in a workflow that was stopped in Argo, while that runs its exit handlers', async () => {
+    const run = await waiting(db);
+    const { store } = run.facteur.cluster;
+    store.update('workflows', store.get('workflows', NAMESPACE, run.workflow), 'state', (object) => ({
+      ...object,
+      spec: { ...object.spec, shutdown: 'Stop' },
+    }));
+    await expect
+      .poll(() => approvalOf(db, run.runId))
+      .toMatchObject({ state: 'gone', problem: 'the workflow is ending' });
+  });
+
   test('so is a decision that came too late for a workflow that failed', async () => {
     const run = await waiting(db);
     const rule = { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } } as const;
