@@ -73,7 +73,7 @@ export async function main(onStarted: () => void = () => undefined): Promise<voi
   setTimeout(() => process.exit(), END_MS).unref();
 }
 
-/** Whoever stops a command that looks something up does not wait until a silent server has had its time. */
+/** Ends a stopped command even if the server that it waits for stays silent. */
 async function endSoon(stop: AbortSignal, done: AbortSignal): Promise<void> {
   await once(stop, 'abort');
   await pause(END_MS, undefined, { ref: false });

@@ -1,5 +1,5 @@
 const HIDDEN = '***';
-/** Credentials that say by their form what they are: of GitHub, GitLab, Slack, AWS, Google, OpenAI and its kind, Discord, and JWTs. */
+/** Credentials that have a form of their own: of GitHub, GitLab, Slack, AWS, Google, OpenAI and its kind, Discord, and JWTs. */
 const KNOWN: readonly RegExp[] = [
   /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|sk-|rk_live_|sk_live_|npm_|hf_)[\w-]{10,}/g,
   /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
@@ -9,7 +9,7 @@ const KNOWN: readonly RegExp[] = [
   /\baW50ZXJhY3Rpb246[\w+/=.-]*/g,
 ];
 
-/** A text without credentials that say by their form what they are. */
+/** A text without credentials that have a form of their own. */
 export function hideKnown(text: string): string {
   return KNOWN.reduce((rest, pattern) => rest.replaceAll(pattern, HIDDEN), text);
 }

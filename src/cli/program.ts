@@ -64,8 +64,8 @@ export function commandName(args: readonly string[]): string {
 }
 
 /**
- * The arguments without a wish for help about a command that does not exist: the parser would answer with everything that it
- * knows, and now says that the command is unknown.
+ * The arguments, less a request for help about a command that does not exist: the parser would print the help of its parent
+ * instead of an error.
  */
 function aboutKnown(command: Command, args: readonly string[]): readonly string[] {
   const [word = '', ...rest] = args;
@@ -83,7 +83,7 @@ function aboutKnown(command: Command, args: readonly string[]): readonly string[
   return word === 'help' ? asked : [word];
 }
 
-/** Or nothing at all. */
+/** Or an empty word. */
 function isFlag(word: string): boolean {
   return word === '' || word.startsWith('-');
 }

@@ -221,7 +221,7 @@ async function sendReport(
   }
 }
 
-/** A page that anything is answered with must not pass for a report that was stored. */
+/** The login page of a proxy must not pass for a stored report. */
 const NOT_FACTEUR = 'the server at FACTEUR_URL is not facteur: the answer is not JSON';
 
 /** Undefined if it was accepted. */

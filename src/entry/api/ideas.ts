@@ -39,7 +39,7 @@ export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/ideas',
     operationId: 'listIdeas',
     tag: 'ideas',
-    summary: 'List ideas, in the order of their sources. A page has at most 4 MiB, so it may have fewer than `limit`.',
+    summary: 'List ideas, in the order of their sources. A page ends after 4 MiB, so it may have fewer than `limit`.',
     who: { scope: 'read' },
     query: z
       .strictObject({

@@ -35,8 +35,8 @@ interface Received {
 }
 
 /**
- * Reads bodies within a budget, so that senders cannot fill the memory with many or fast requests. Beyond the budget
- * a request gets 503 with `Retry-After`, and the rest of its body is discarded.
+ * Admits requests and reads their bodies within a budget, so that senders cannot fill the memory with many or fast requests.
+ * Beyond the budget a request gets 503 with `Retry-After`, and the rest of its body is discarded.
  */
 export class Bodies {
   readonly #room: BodyRoom;
@@ -48,7 +48,8 @@ export class Bodies {
   }
 
   /**
-   * Keeps a slot for a request without a body until `work` is done: a client may send any number of them on one connection.
+   * Keeps a slot until `work` is done. Requests without a body need one too: a client may send any number of them on one
+   * connection.
    *
    * @throws FacteurError `http.busy` without a free slot, and what `work` throws
    */

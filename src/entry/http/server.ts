@@ -198,7 +198,7 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
   return app;
 }
 
-/** A client that takes facteur for a proxy sends the whole URL, and servers have to take that (RFC 9112, 3.2.2). */
+/** A client that takes facteur for a proxy sends the whole URL, and servers must accept that (RFC 9112, 3.2.2). */
 function withoutOrigin(url = '/'): string {
   const rest = url.replace(/^https?:\/\/[^/?#]*/i, '');
   return rest === '' || rest.startsWith('?') ? `/${rest}` : rest;
