@@ -1,4 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
+import { readPage, type Page } from './page.ts';
 import { addOrFind, writtenRow, type Written } from './write-report.ts';
 
 /** Something that work is done for: an issue, a command, a wish. Unique by its source. */
@@ -27,36 +28,22 @@ interface IdeaQuery {
   readonly limit: number;
 }
 
-/** A page ends after this many bytes of JSON: what was asked for is part of an idea, and may have 100 KiB. */
-const MAX_PAGE_BYTES = 4 * 2 ** 20;
-
-/** Some ideas, and whether there are more. */
-interface IdeaPage {
-  readonly ideas: readonly Idea[];
-  readonly hasMore: boolean;
-}
-
-/**
- * Ideas in the order of their sources, which an index has: their dates have none. At most `limit`, and fewer where they are
- * large; at least one if there is one.
- */
-export async function listIdeas(db: Queryable, { sourceType, sourceRef, after, limit }: IdeaQuery): Promise<IdeaPage> {
-  const { rows } = await db.query<Idea & { readonly found: number }>({
-    text: `SELECT ${IDEA}, found FROM (
-        SELECT *, row_number() OVER sources AS place, (count(*) OVER ())::int AS found,
-          sum(octet_length(payload::text) + octet_length(risk_flags::text)) OVER sources
-            - octet_length(payload::text) - octet_length(risk_flags::text) AS bytes_before
-        FROM (SELECT * FROM codex_kb.ideas
-          WHERE ($1::text IS NULL OR source_type = $1) AND ($2::text IS NULL OR source_ref = $2)
-            AND ($3::uuid IS NULL OR (source_type, source_ref) > ((SELECT source_type FROM codex_kb.ideas WHERE id = $3),
-              (SELECT source_ref FROM codex_kb.ideas WHERE id = $3)))
-          ORDER BY source_type, source_ref LIMIT $4 + 1) next_ideas
-        WINDOW sources AS (ORDER BY source_type, source_ref)
-      ) measured WHERE place <= $4 AND bytes_before < $5 ORDER BY place`,
-    values: [sourceType ?? null, sourceRef ?? null, after ?? null, limit, MAX_PAGE_BYTES],
+/** Ideas in the order of their sources, which an index has: their dates have none. */
+export async function listIdeas(
+  db: Queryable,
+  { sourceType, sourceRef, after, limit }: IdeaQuery,
+): Promise<Page<Idea>> {
+  return readPage<Idea>(db, {
+    columns: IDEA,
+    from: `codex_kb.ideas WHERE ($1::text IS NULL OR source_type = $1) AND ($2::text IS NULL OR source_ref = $2)
+      AND ($3::uuid IS NULL OR (source_type, source_ref) > ((SELECT source_type FROM codex_kb.ideas WHERE id = $3),
+        (SELECT source_ref FROM codex_kb.ideas WHERE id = $3)))`,
+    order: 'source_type, source_ref',
+    // What was asked for is part of an idea.
+    large: ['payload', 'risk_flags'],
+    values: [sourceType ?? null, sourceRef ?? null, after ?? null],
+    limit,
   });
-  const ideas = rows.map(({ found: _found, ...idea }) => idea);
-  return { ideas, hasMore: (rows[0]?.found ?? 0) > ideas.length };
 }
 
 export async function findIdea(db: Queryable, ideaId: string): Promise<Idea | undefined> {

@@ -1,4 +1,5 @@
 import type { Database, Queryable } from '../clients/postgres/database.ts';
+import { readPage, type Page } from './page.ts';
 import { addOrFind, type Written } from './write-report.ts';
 
 /** A stage of the work on an idea: one task a stage. */
@@ -47,14 +48,16 @@ export interface ListedTask extends Task {
 }
 
 /** Tasks in one state, last changed first. */
-export async function listTasks(db: Queryable, { state, after, limit }: TaskQuery): Promise<ListedTask[]> {
-  const { rows } = await db.query<ListedTask>({
-    text: `SELECT ${TASK}, (extract(epoch FROM updated_at) * 1000000)::bigint AS micros FROM codex_kb.tasks
-      WHERE state = $1 AND ($2::bigint IS NULL OR (updated_at, id) < ('epoch'::timestamptz + $2 * interval '1 microsecond', $3::uuid))
-      ORDER BY updated_at DESC, id DESC LIMIT $4`,
-    values: [state, after?.micros ?? null, after?.taskId ?? null, limit],
+export async function listTasks(db: Queryable, { state, after, limit }: TaskQuery): Promise<Page<ListedTask>> {
+  return readPage<ListedTask>(db, {
+    columns: `${TASK}, (extract(epoch FROM updated_at) * 1000000)::bigint AS micros`,
+    from: `codex_kb.tasks WHERE state = $1
+      AND ($2::bigint IS NULL OR (updated_at, id) < ('epoch'::timestamptz + $2 * interval '1 microsecond', $3::uuid))`,
+    order: 'updated_at DESC, id DESC',
+    large: ['metadata'],
+    values: [state, after?.micros ?? null, after?.taskId ?? null],
+    limit,
   });
-  return rows;
 }
 
 /** The tasks of an idea, oldest first. */

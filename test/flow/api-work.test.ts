@@ -125,6 +125,28 @@ test('runs are counted by state: live ones always, ended ones since a time', asy
   });
 });
 
+test('a page of large tasks ends early, and each is on one page', async () => {
+  const call = of(await startFacteur({ db }));
+  await db.query({
+    text: `WITH ideas AS (
+        INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('large', 'tasks', 'received', '{}')
+        RETURNING id
+      )
+      INSERT INTO codex_kb.tasks (idea_id, stage, state, metadata)
+        SELECT id, 'stage-' || n, 'large', jsonb_build_object('text', repeat('x', 512 * 1024))
+        FROM ideas, generate_series(1, 20) n`,
+  });
+  const sizes: number[] = [];
+  const seen = new Set<string>();
+  for (let next: string | null = ''; next !== null;) {
+    const { body } = await call(`GET /v1/tasks?state=large${next === '' ? '' : `&cursor=${next}`}`);
+    body.tasks.forEach(({ taskId }: Json) => seen.add(taskId));
+    sizes.push(body.tasks.length);
+    next = body.next;
+  }
+  expect([seen.size, sizes]).toEqual([20, [8, 8, 4]]);
+});
+
 describe('ideas', () => {
   test('a page of large ones ends early, and each is on one page', async () => {
     const call = of(await startFacteur({ db }));

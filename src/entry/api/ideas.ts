@@ -64,7 +64,7 @@ export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     },
     example: { query: { sourceType: 'roadmap', limit: '10' }, answer: { ideas: [AN_IDEA], next: null } },
     async handle({ query: { cursor, limit, ...filter } }, { db }: ApiDeps) {
-      const { ideas, hasMore } = await listIdeas(db, { ...filter, after: cursor, limit });
+      const { rows: ideas, hasMore } = await listIdeas(db, { ...filter, after: cursor, limit });
       if (ideas.length === 0 && cursor !== undefined && (await findIdea(db, cursor)) === undefined) {
         throw invalid([{ field: 'query.cursor', message: NO_CURSOR }]);
       }

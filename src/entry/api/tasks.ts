@@ -54,7 +54,8 @@ export const TASK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/tasks',
     operationId: 'listTasks',
     tag: 'tasks',
-    summary: 'List the tasks in one state, last changed first.',
+    summary:
+      'List the tasks in one state, last changed first. A page ends after 4 MiB, so it may have fewer than `limit`.',
     who: { scope: 'read' },
     query: z.strictObject({
       state: STATE,
@@ -76,9 +77,9 @@ export const TASK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     example: { query: { state: 'planned' }, answer: { tasks: [A_TASK], next: null } },
     async handle({ query: { state, limit, cursor } }, { db }: ApiDeps) {
       const after = cursor === undefined ? undefined : fromCursor(cursor);
-      const found = await listTasks(db, { state, limit: limit + 1, after });
-      const last = found.length > limit ? found[limit - 1] : undefined;
-      const tasks = found.slice(0, limit).map(({ micros: _micros, ...task }) => task);
+      const { rows, hasMore } = await listTasks(db, { state, limit, after });
+      const last = hasMore ? rows.at(-1) : undefined;
+      const tasks = rows.map(({ micros: _micros, ...task }) => task);
       return { status: 200, body: { tasks, next: last === undefined ? null : toCursor(last) } };
     },
   }),
