@@ -43,5 +43,5 @@ test('schemas become types, and operations their requests and answers', () => {
   expect(text).toContain(
     'readonly answer: { readonly things: readonly (Thing)[]; readonly next: string | null; readonly more?: { readonly [name: string]: unknown } | undefined } | undefined',
   );
-  expect(text).toContain(`makeThing: { method: 'POST', path: '/v1/things/{id}' }`);
+  expect(text).toContain(`makeThing: { method: 'POST', path: '/v1/things/{id}', answers: 'things' }`);
 });

@@ -52,13 +52,14 @@ export function typesOf({ paths, components }: OpenApiDocument): string {
       `  readonly ${operation.operationId}: { readonly request: ${requestOf(operation)}; readonly answer: ${answerOf(operation)} };\n`,
   );
   const places = operations.map(
-    ({ path, method, operation }) => `  ${operation.operationId}: { method: '${method}', path: '${path}' },\n`,
+    ({ path, method, operation }) =>
+      `  ${operation.operationId}: { method: '${method}', path: '${path}', answers: '${firstField(operation, components.schemas)}' },\n`,
   );
   return [
     HEAD,
     named.join('\n'),
     `\n/** By \`operationId\`. */\nexport interface Operations {\n${types.join('')}}\n`,
-    `\n/** Where each operation is. */\nexport const OPERATIONS = {\n${places.join('')}} as const;\n`,
+    `\n/** Where each operation is, and a field that its answers have; empty where that is unknown. */\nexport const OPERATIONS = {\n${places.join('')}} as const;\n`,
   ].join('');
 }
 
@@ -80,6 +81,14 @@ function answerOf({ responses }: Operation): string {
     return json === undefined ? 'undefined' : typeOf(json.schema);
   });
   return [...new Set(types)].join(' | ');
+}
+
+/** Of what a success answers: required ones are never taken away. */
+function firstField({ responses }: Operation, named: Readonly<Record<string, Schema>>): string {
+  const [, success] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
+  const { $ref, ...schema } = success?.content?.['application/json']?.schema ?? {};
+  const { required = [] } = $ref === undefined ? schema : (named[typeOf({ $ref })] ?? {});
+  return required[0] ?? '';
 }
 
 function typeOf(schema: Schema): string {

@@ -13,7 +13,7 @@ test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/', '//behind'])('facteur
   const asked: (string | undefined)[] = [];
   await using server = await serveHttp(({ url }, response) => {
     asked.push(url);
-    response.writeHead(200, JSON_TYPE).end('{}');
+    response.writeHead(200, JSON_TYPE).end('{"runs":[]}');
   });
   const env = { FACTEUR_URL: server.url + path, FACTEUR_TOKEN: TOKEN };
   const timer = { elapsedMs: () => 0, sleep: async () => undefined };

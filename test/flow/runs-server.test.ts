@@ -74,6 +74,16 @@ test.each<[string, number, unknown]>([
   expect(stderr).not.toContain('Cannot read');
 });
 
+test.each(['submit plan --option objective=x', 'dead-letters drop 1', 'dead-letters show 1', 'knowledge stats'])(
+  'the JSON of another server is no success of %s',
+  async (line) => {
+    const facteur = await startFacteur({ db, roles: ['http'] });
+    await using server = await serveHttp((_request, response) => response.end('{"status":"ok"}'));
+    const run = await facteur.cliWith({ FACTEUR_SERVER: server.url }, ...line.split(' '));
+    expect(run).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('the server is not facteur') });
+  },
+);
+
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 test.each<[string, RequestListener, RegExp]>([

@@ -44,7 +44,7 @@ export type CallApi = <O extends OperationId>(
 /** A client of another facteur's `/v1`, typed by its OpenAPI document. */
 export function apiClient(settings: ApiClientSettings): CallApi {
   return async (operation, request) => {
-    const { method, path } = OPERATIONS[operation];
+    const { method, path, answers } = OPERATIONS[operation];
     const { path: params, query, body } = request as AnyRequest;
     const payload = body === undefined ? {} : { body: JSON.stringify(body) };
     const answer = await send(settings, urlOf(settings.server, path, { params, query }), { method, ...payload });
@@ -52,7 +52,7 @@ export function apiClient(settings: ApiClientSettings): CallApi {
     if (status < 200 || status > 299) {
       throw failureOf(answer);
     }
-    if (!isRecord(value)) {
+    if (!isRecord(value) || (answers !== '' && !Object.hasOwn(value, answers))) {
       throw refused(value === undefined ? 'the answer is not JSON' : 'the answer has another form');
     }
     return value;
