@@ -1,4 +1,4 @@
-import { vi } from 'vitest';
+import { afterAll, vi } from 'vitest';
 
 /**
  * How long a test waits for something to happen, in milliseconds. It is not a performance limit: it exists so that
@@ -17,3 +17,16 @@ type Options = Parameters<typeof vi.waitFor>[1];
 function patient(options: Options): Options {
   return typeof options === 'number' ? options : { timeout: PATIENCE_MS, interval: 20, ...options };
 }
+
+/** As it was before the first file of this worker. */
+const REAL_TIMEOUT = Symbol.for('facteur.test.setTimeout');
+const worker = globalThis as { [REAL_TIMEOUT]?: typeof setTimeout };
+const real = (worker[REAL_TIMEOUT] ??= globalThis.setTimeout);
+
+// A worker serves many files: in those after this one nothing would ever be due.
+afterAll(() => {
+  if (globalThis.setTimeout !== real) {
+    globalThis.setTimeout = real;
+    throw new Error('a test left fake timers behind');
+  }
+});
