@@ -61,6 +61,20 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt'> {
   readonly workflowUid: string;
 }
 
+/** Why something no longer waits that nobody has decided here. A workflow that succeeded went on: somebody has decided. */
+export function whyOver({
+  hasFailed,
+  isStopping,
+}: {
+  readonly hasFailed: boolean;
+  readonly isStopping: boolean;
+}): string {
+  if (hasFailed) {
+    return 'the workflow has ended';
+  }
+  return isStopping ? 'the workflow is ending' : 'it was decided elsewhere';
+}
+
 /** The names of who approved, in their order. */
 export function voters(votes: Approval['votes']): readonly string[] {
   return Object.values(votes)

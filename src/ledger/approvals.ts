@@ -1,5 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import type { Approval, ApprovalState, Waiting } from '../domain/approval.ts';
+import { whyOver, type Approval, type ApprovalState, type Waiting } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
@@ -89,27 +89,21 @@ export async function recordWaiting(
     text: RECORD,
     values: [
       JSON.stringify(
-        seen.map(({ namespace, name, uid, version, waiting, ...rest }) => ({
+        seen.map(({ namespace, name, uid, version, state, stopping = false, waiting }) => ({
           namespace,
           name,
           uid,
           version: version?.toString() ?? null,
-          why: whyOver(rest),
+          why: whyOver({
+            hasFailed: isFinished(state) && state !== 'succeeded',
+            isStopping: stopping && !isFinished(state),
+          }),
           waiting,
         })),
       ),
     ],
   });
   return rows;
-}
-
-/** Why something no longer waits. */
-function whyOver({ state, stopping }: Pick<SeenWaiting, 'state' | 'stopping'>): string {
-  if (!isFinished(state)) {
-    return stopping === true ? 'the workflow is ending' : 'it was decided elsewhere';
-  }
-  // One that succeeded went on: somebody has decided.
-  return state === 'succeeded' ? 'it was decided elsewhere' : 'the workflow has ended';
 }
 
 /**

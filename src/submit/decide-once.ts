@@ -4,6 +4,7 @@ import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients
 import { readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
+import { whyOver } from '../domain/approval.ts';
 import { argoText } from '../domain/argo-text.ts';
 import { reasonOf } from './creation.ts';
 
@@ -91,18 +92,15 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   }
   return waits(workflow, decision)
     ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }
-    : { kind: 'gone', reason: whyOver(workflow) };
+    : { kind: 'gone', reason: endOfWaiting(workflow) };
 }
 
-function whyOver({ spec, status }: Workflow): string {
+function endOfWaiting({ spec, status }: Workflow): string {
   const phase = isRecord(status) ? status['phase'] : undefined;
-  if (phase === 'Running' && isRecord(spec) && stringOf(spec['shutdown']) !== '') {
-    return 'the workflow is ending';
-  }
-  return FAILED.has(phase) ? 'the workflow has ended' : 'it was decided elsewhere';
+  const isStopping = phase === 'Running' && isRecord(spec) && stringOf(spec['shutdown']) !== '';
+  return whyOver({ hasFailed: FAILED.has(phase), isStopping });
 }
 
-/** One that succeeded went on: somebody has decided. */
 const FAILED: ReadonlySet<unknown> = new Set(['Failed', 'Error']);
 
 /** Whether the node still waits as it did when it was decided. A workflow that is over lets nothing wait. */
