@@ -25,17 +25,3 @@ export function egressAgent({ connections, connectTimeoutMs, proxy }: EgressOpti
 export async function closeAgent(agent: Dispatcher, timeoutMs: number): Promise<void> {
   await unlessAborted(agent.close(), AbortSignal.timeout(timeoutMs)).catch(() => agent.destroy());
 }
-
-/** The text of a response. @throws Error if it has more than `maxBytes` */
-export async function readBounded({ body }: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) {
-      throw new Error('the response is too large');
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}

@@ -1,3 +1,4 @@
+import { readBounded } from '../../base/read-bounded.ts';
 import { createHash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
@@ -76,7 +77,7 @@ export class ClusterTransport {
     const deadline = startDeadline(timeoutMs, signal);
     try {
       const response = await this.#send(wanted, deadline);
-      const body = await readBounded(response, MAX_ANSWER_BYTES, wanted.operation);
+      const body = await textOf(response, MAX_ANSWER_BYTES, wanted.operation);
       return { body, status: response.statusCode };
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);
@@ -215,7 +216,7 @@ async function expectSuccess(response: ResponseData, operation: Operation): Prom
   if (response.statusCode >= 200 && response.statusCode < 300) {
     return response;
   }
-  const body = await readBounded(response, MAX_ERROR_BYTES, operation).catch((error: unknown) => {
+  const body = await textOf(response, MAX_ERROR_BYTES, operation).catch((error: unknown) => {
     // The status is enough; an oversized error page is not worth reading.
     if (error instanceof ArgoError) {
       return '';
@@ -225,21 +226,12 @@ async function expectSuccess(response: ResponseData, operation: Operation): Prom
   throw argoErrorOf(operation, { status: response.statusCode, headers: response.headers, body });
 }
 
-async function readBounded(response: ResponseData, limit: number, operation: Operation): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > limit) {
-      throw new ArgoError('argo.bad_answer', `cannot ${operation.name}: the response exceeds ${limit} bytes`, {
-        status: response.statusCode,
-        reason: ANSWER_TOO_LARGE,
-        ambiguous: operation.write,
-      });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size).toString('utf8');
+async function textOf(response: ResponseData, limit: number, operation: Operation): Promise<string> {
+  return readBounded(response.body, limit, () => {
+    const message = `cannot ${operation.name}: the response exceeds ${limit} bytes`;
+    const { statusCode: status } = response;
+    return new ArgoError('argo.bad_answer', message, { status, reason: ANSWER_TOO_LARGE, ambiguous: operation.write });
+  });
 }
 
 /** `reason` of the `argo.bad_answer` that means «ask for less at a time». */

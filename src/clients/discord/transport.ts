@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { closeAgent, egressAgent, readBounded } from '../egress.ts';
+import { readBounded } from '../../base/read-bounded.ts';
+import { closeAgent, egressAgent } from '../egress.ts';
 import { request } from '../undici.ts';
 import { discordErrorOf } from './answers.ts';
 import { DiscordError } from './errors.ts';
@@ -95,7 +96,7 @@ export class DiscordTransport {
           signal,
         }),
       );
-      return { response, text: await readBounded(response, MAX_ANSWER_BYTES) };
+      return { response, text: await readBounded(response.body, MAX_ANSWER_BYTES) };
     } catch (error) {
       if (signal.aborted) {
         const message = `cannot ${wanted.what}: no answer from Discord after ${timeoutMs} ms`;

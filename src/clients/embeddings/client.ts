@@ -4,7 +4,8 @@ import { measureClient } from '../../base/telemetry-client.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { EmbeddingsConfig } from '../../config/config.ts';
 import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
-import { closeAgent, egressAgent, readBounded } from '../egress.ts';
+import { readBounded } from '../../base/read-bounded.ts';
+import { closeAgent, egressAgent } from '../egress.ts';
 import { request } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
@@ -53,7 +54,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
     const response = await measured({ method: 'POST', purpose: 'embed texts', url }, () =>
       request(url, { dispatcher: agent, method: 'POST', headers: headersOf(options), body, signal }),
     );
-    return { response, text: await readBounded(response, MAX_ANSWER_BYTES) };
+    return { response, text: await readBounded(response.body, MAX_ANSWER_BYTES) };
   };
   return {
     async embed(texts, signal) {

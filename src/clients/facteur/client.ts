@@ -1,5 +1,6 @@
 import { FacteurError, fetchProblem } from '../../base/errors.ts';
 import { isRecord } from '../../base/json.ts';
+import { readBounded } from '../../base/read-bounded.ts';
 import type { Secret } from '../../base/secret.ts';
 import { urlBelow } from '../../base/url-below.ts';
 import { OPERATIONS, type Operations, type Problem } from './operations.ts';
@@ -71,7 +72,9 @@ async function send({ token, fetch, signal }: ApiClientSettings, url: URL, init:
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
   } as const;
   const response = await reach(url, 'cannot be reached', () => fetch(url, request));
-  const text = await reach(url, 'broke off its answer', () => textOf(response));
+  const text = await reach(url, 'broke off its answer', () =>
+    readBounded(response.body ?? [], MAX_BYTES, () => refused('the answer does not end')),
+  );
   const location = redirectOf(response, url);
   return { origin: url.origin, status: response.status, location, value: parsed(text) };
 }
@@ -86,19 +89,6 @@ async function reach<T>({ origin }: URL, problem: string, work: () => Promise<T>
     const message = `${origin} ${problem}: ${fetchProblem(error)}`;
     throw new FacteurError('api.unreachable', message, { retryable: true, cause: error });
   }
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > MAX_BYTES) {
-      throw refused('the answer does not end');
-    }
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Without its path, which may hold what is secret. */
