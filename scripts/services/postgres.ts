@@ -81,7 +81,7 @@ async function startPostgres(context: ServiceContext): Promise<StartedService> {
 }
 
 async function ping(address: string): Promise<void> {
-  const client = new Client({ connectionString: address, connectionTimeoutMillis: 2_000 });
+  const client = new Client({ connectionString: address, connectionTimeoutMillis: 10_000 });
   await client.connect();
   await client.end();
 }

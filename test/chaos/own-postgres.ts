@@ -126,7 +126,7 @@ async function expectStopped(pid: number): Promise<void> {
 }
 
 async function ping(dsn: string): Promise<void> {
-  const client = new Client({ connectionString: dsn, connectionTimeoutMillis: 2_000 });
+  const client = new Client({ connectionString: dsn, connectionTimeoutMillis: 10_000 });
   client.on('error', () => undefined);
   await client.connect();
   await client.end();

@@ -43,7 +43,7 @@ export async function startPgBouncer(dsn: string): Promise<PgBouncer> {
 }
 
 async function ping(address: string): Promise<void> {
-  const client = new Client({ connectionString: address, connectionTimeoutMillis: 2_000 });
+  const client = new Client({ connectionString: address, connectionTimeoutMillis: 10_000 });
   client.on('error', () => undefined);
   await client.connect();
   await client.end();

@@ -68,7 +68,7 @@ async function accessIn(directory: string, environment: Record<string, string> =
 }
 
 async function ask(access: ClusterAccess): Promise<unknown> {
-  return clientFor(access).getWorkflow(NAMESPACE, 'x');
+  return clientFor(access).getWorkflow(NAMESPACE, 'x', { timeoutMs: 90_000 });
 }
 
 /** What the plugin of a case was told. */
