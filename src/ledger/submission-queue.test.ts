@@ -6,7 +6,7 @@ import { moveRun } from './move-run.ts';
 import { liveRuns } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 import { archiveRuns } from './retention.ts';
-import { claimDueRuns, postponeRun, renameRun, settleRun, type ClaimedRun } from './submission-queue.ts';
+import { claimDueRuns, postponeRun, renameRun, renewClaim, settleRun, type ClaimedRun } from './submission-queue.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
 const record = async (deliveryId: string): Promise<string> =>
@@ -285,15 +285,24 @@ test('a queued run is never settled: it would be forgotten', async () => {
   expect(await claim()).toEqual(['a']);
 });
 
-test('the holder of the claim renames a run, which renews the claim', async () => {
-  const runId = await record('a');
+test.each<[string, (run: ClaimedRun) => Promise<boolean>]>([
+  ['as such', (run) => renewClaim(db, run)],
+  ['by another name for the run', (run) => renameRun(db, run, 'plan-2')],
+])('the holder of a claim renews it %s', async (_how, renew) => {
+  await record('a');
   const run = await claimOne();
   await db.query({ text: `UPDATE facteur.open_runs SET claimed_until = now() + interval '1 second'` });
-  expect(await renameRun(db, run, 'plan-2')).toBe(true);
+  expect(await renew(run)).toBe(true);
   const { rows } = await db.query({
     text: `SELECT extract(epoch FROM claimed_until - now())::int > 10 AS renewed, due_at = claimed_until AS hidden FROM facteur.open_runs`,
   });
   expect(rows).toEqual([{ renewed: true, hidden: true }]);
+});
+
+test('a run is renamed until it has a workflow', async () => {
+  const runId = await record('a');
+  const run = await claimOne();
+  expect(await renameRun(db, run, 'plan-2')).toBe(true);
   await forceState(db, runId, 'submitted');
   expect(await renameRun(db, run, 'plan-3')).toBe(false);
   expect(await runOf(db, 'a')).toMatchObject({ workflow_name: 'plan-2' });
@@ -311,6 +320,7 @@ describe('a claim that is another’s by now decides nothing', () => {
   test.each<[string, (run: ClaimedRun) => Promise<unknown>, unknown]>([
     ['postponing', (run) => postponeRun(db, run, { delayMs: 0, reason: 'no answer', refused: false }), undefined],
     ['renaming', (run) => renameRun(db, run, 'plan-2'), false],
+    ['renewing', (run) => renewClaim(db, run), false],
     ['refusing', async (run) => (await moveRun(db, { ...run, to: 'refused', reason: 'late' })).moved, false],
     ['canceling', async (run) => (await moveRun(db, { ...run, to: 'canceled', reason: 'late' })).moved, false],
   ])('%s', async (_what, act, expected) => {

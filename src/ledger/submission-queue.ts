@@ -194,6 +194,24 @@ export async function settleRun(db: Queryable, run: ClaimedRun): Promise<void> {
 }
 
 /**
+ * Renews the claim on a queued run, for an attempt that has taken long before its create.
+ *
+ * @returns false if the run is no longer queued or no longer this process's: another one continued with it
+ */
+export async function renewClaim(db: Queryable, run: ClaimedRun): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'renew-claim',
+    text: `WITH run AS (
+        SELECT run_id FROM facteur.runs WHERE run_id = $1 AND claims = $2 AND state = 'queued' FOR NO KEY UPDATE
+      )
+      UPDATE facteur.open_runs SET due_at = now() + make_interval(secs => $3), claimed_until = now() + make_interval(secs => $3)
+      FROM run WHERE open_runs.run_id = run.run_id RETURNING run.run_id`,
+    values: [run.runId, run.fence, CLAIM_SECONDS],
+  });
+  return rowCount === 1;
+}
+
+/**
  * Reserves another name for a claimed run whose name a foreign object has, and renews the claim for the next
  * attempt.
  *

@@ -1,24 +1,55 @@
 import { expect } from 'vitest';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { newRun } from '../../test/support/runs.ts';
+import { TurnableTimer } from '../../test/support/turnable-timer.ts';
+import { ArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { CLAIM_SECONDS, recordRun } from '../ledger/record-run.ts';
 import { claimDueRuns } from '../ledger/submission-queue.ts';
 import { createOnce } from './create-once.ts';
 
-test('a create ends well before its claim: no other process attempts it at the same time', async () => {
+const CLAIM_MS = CLAIM_SECONDS * 1000;
+
+/** How long after its claim began each create of an attempt had to end, and how the attempt ended. */
+async function creates({ heldUpMs, foreignMs = 0 }: { heldUpMs: number; foreignMs?: number }) {
   await recordRun(db, { run: newRun(), claim: false });
   const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
-  const limits: (number | undefined)[] = [];
+  const timer = new TurnableTimer();
+  const claimedAtMs = timer.elapsedMs();
+  const ends: number[] = [];
   const createWorkflow: ArgoClient['createWorkflow'] = async (namespace, _manifest, options) => {
-    limits.push(options?.timeoutMs);
+    ends.push(timer.elapsedMs() - claimedAtMs + (options?.timeoutMs ?? Infinity));
+    if (foreignMs > 0 && ends.length === 1) {
+      timer.advance(foreignMs);
+      throw new ArgoError('argo.already_exists', 'taken');
+    }
     return { metadata: { name: 'w', namespace, uid: 'u' } };
   };
-  const unexpected = async (): Promise<never> => {
+  const getWorkflow = async () => ({ metadata: { name: 'w', uid: 'other' } }) as never;
+  const isReady = async (): Promise<never> => {
     throw new Error('nothing was refused');
   };
-  const workflows = { createWorkflow, getWorkflow: unexpected, isReady: unexpected };
-  await createOnce(runs[0]!, { db, workflows, isClaimed: () => true });
-  expect(limits).toHaveLength(1);
-  expect(limits[0]).toBeLessThan(CLAIM_SECONDS * 1000);
+  timer.advance(heldUpMs);
+  const workflows = { createWorkflow, getWorkflow, isReady };
+  const elapsedMs = (): number => timer.elapsedMs();
+  const { kind } = await createOnce(runs[0]!, { db, workflows, elapsedMs, claimedAtMs });
+  return { kind, ends };
+}
+
+test.each([
+  ['at once', 0, 10_000],
+  ['after half of its claim', 7500, CLAIM_MS],
+  ['near its end', CLAIM_MS - 1000, CLAIM_MS],
+])('a create that begins %s ends with its claim: no other process attempts it at the same time', async (...given) => {
+  const [, heldUpMs, end] = given;
+  expect(await creates({ heldUpMs })).toEqual({ kind: 'created', ends: [end] });
+});
+
+test('none begins at the end of its claim: nobody would learn how it ended', async () => {
+  expect(await creates({ heldUpMs: CLAIM_MS - 100 })).toEqual({ kind: 'postponed', ends: [] });
+});
+
+test('another name renews the claim', async () => {
+  const { kind, ends } = await creates({ heldUpMs: 4000, foreignMs: 9000 });
+  expect({ kind, ends }).toEqual({ kind: 'created', ends: [14_000, 13_000 + 10_000] });
 });

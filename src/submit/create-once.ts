@@ -3,6 +3,7 @@ import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Database } from '../clients/postgres/database.ts';
 import { workflowManifest } from '../domain/workflow-manifest.ts';
 import { workflowName } from '../domain/workflow-name.ts';
+import { CLAIM_SECONDS } from '../ledger/record-run.ts';
 import { renameRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { postponed, postponedBy, type Creation, findOurs, judgeCreateFailure } from './creation.ts';
 import { mintRunToken, type RunTokenKey } from '../base/run-token.ts';
@@ -32,12 +33,17 @@ interface CreateOnceDeps {
   /** Absent where workflows do not report back. */
   readonly reporting?: Reporting | undefined;
   readonly enrich?: Enrich | undefined;
-  /** Whether the claim lasts, by the clock of this process. */
-  readonly isClaimed: () => boolean;
+  /** The clock of this process, in milliseconds, which never goes back. */
+  readonly elapsedMs: () => number;
+  /** When the claim began at the latest, by this clock. */
+  readonly claimedAtMs: number;
 }
 
-/** How long one create may take. Well under the claim, so that two processes never try at the same time. */
+const CLAIM_MS = CLAIM_SECONDS * 1000;
+/** How long one create may take. It always ends with its claim, so that two processes never try at the same time. */
 const CREATE_TIMEOUT_MS = 10_000;
+/** No create begins with less than this left of its claim: nobody would learn how it ended. */
+const MIN_CREATE_MS = 1000;
 /** Foreign objects under our names are freak events; after this many the run waits for its next turn. */
 const MAX_NAMES = 4;
 /** A refusal that a starting API server also gives counts only if every attempt got it for this long. */
@@ -53,16 +59,20 @@ export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise
   const believed = await isBelieved(run, deps);
   const [report, more] = await Promise.all([reportParameters(run, deps.reporting), deps.enrich?.(run)]);
   const parameters = { ...run.plan.parameters, ...more, ...report };
+  let { claimedAtMs } = deps;
   for (let salt = 1; salt <= MAX_NAMES; salt += 1) {
-    const creation = await tryName(run, name, { ...deps, believed, parameters });
+    const creation = await tryName(run, name, { ...deps, believed, parameters, claimedAtMs });
     if (creation !== 'foreign') {
       return creation;
     }
+    // A rename renews the claim.
+    const renewedAtMs = deps.elapsedMs();
     const next = workflowName(run.plan.namePrefix, run.acceptedAt, run.deliveryId, salt);
-    if (next !== name && !(await renameRun(deps.db, run, next))) {
+    if (!(await renameRun(deps.db, run, next))) {
       return postponed(name, 'another process continued with this run');
     }
     name = next;
+    claimedAtMs = renewedAtMs;
   }
   return postponed(name, 'all attempted names are taken by other workflows');
 }
@@ -79,13 +89,16 @@ interface TryDeps extends CreateOnceDeps {
 
 async function tryName(run: ClaimedRun, name: string, deps: TryDeps): Promise<Creation | 'foreign'> {
   const { parameters } = deps;
-  if (!deps.isClaimed()) {
-    // Paused meanwhile: another process may have created it, and it may have ended and be gone, so no 409 would tell.
+  const leftMs = deps.claimedAtMs + CLAIM_MS - deps.elapsedMs();
+  if (leftMs < MIN_CREATE_MS) {
+    // Held up meanwhile: another process may have created it, and it may have ended and be gone, so no 409 would tell.
     return postponed(name, 'this attempt was interrupted for too long');
   }
   try {
     const manifest = workflowManifest({ ...run.plan, parameters }, { ...run, workflowName: name });
-    const created = await deps.workflows.createWorkflow(run.plan.namespace, manifest, { timeoutMs: CREATE_TIMEOUT_MS });
+    const created = await deps.workflows.createWorkflow(run.plan.namespace, manifest, {
+      timeoutMs: Math.min(CREATE_TIMEOUT_MS, leftMs),
+    });
     return { kind: 'created', workflowName: name, workflowUid: created.metadata?.uid ?? '' };
   } catch (error) {
     const verdict = judgeCreateFailure(error, deps.believed);

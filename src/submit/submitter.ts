@@ -10,8 +10,14 @@ import type { Database } from '../clients/postgres/database.ts';
 import type { RunState } from '../domain/run-state.ts';
 import { moveRun, type RunMove } from '../ledger/move-run.ts';
 import type { CreatedWorkflow } from '../ledger/observe-workflows.ts';
-import { CLAIM_SECONDS } from '../ledger/record-run.ts';
-import { claimDueRuns, isToCreate, postponeRun, settleRun, type ClaimedRun } from '../ledger/submission-queue.ts';
+import {
+  claimDueRuns,
+  isToCreate,
+  postponeRun,
+  renewClaim,
+  settleRun,
+  type ClaimedRun,
+} from '../ledger/submission-queue.ts';
 import { createOnce, type Enrich, type Reporting } from './create-once.ts';
 import type { Creation } from './creation.ts';
 import { Marks, type Mark, type MarkResult } from './marks.ts';
@@ -209,15 +215,23 @@ export class Submitter {
       if (!isToCreate(run)) {
         return await this.#stop(run);
       }
-      // Searching for what the Go service created may take longer than a claim lasts.
-      const sinceMs = run.takenOver ? this.#deps.timer.elapsedMs() : takenAtMs;
-      const isClaimed = (): boolean => this.#deps.timer.elapsedMs() - sinceMs < CLAIM_SECONDS * 1000;
-      return await this.#settle(run, await createOnce(run, { ...this.#deps, isClaimed }));
+      const claimedAtMs = await this.#claimedAtMs(run, takenAtMs);
+      const elapsedMs = (): number => this.#deps.timer.elapsedMs();
+      return await this.#settle(run, await createOnce(run, { ...this.#deps, elapsedMs, claimedAtMs }));
     } catch (error) {
       // Only the ledger can fail here. The claim expires and the run is retried.
       this.#events.outcomeNotRecorded(run, error);
       return { state: run.state, reason: '', workflowName: run.workflowName };
     }
+  }
+
+  /** Searching for what the Go service created may have taken as long as a claim lasts. */
+  async #claimedAtMs(run: ClaimedRun, takenAtMs: number): Promise<number> {
+    if (!run.takenOver) {
+      return takenAtMs;
+    }
+    const renewedAtMs = this.#deps.timer.elapsedMs();
+    return (await renewClaim(this.#deps.db, run)) ? renewedAtMs : -Infinity;
   }
 
   async #settle(run: ClaimedRun, creation: Creation): Promise<Submission> {
