@@ -136,7 +136,8 @@ CREATE TABLE facteur.approvals (
   ask_at timestamp with time zone,
   ask_claims integer DEFAULT 0 NOT NULL,
   ask_channel text DEFAULT ''::text NOT NULL,
-  ask_message text DEFAULT ''::text NOT NULL
+  ask_message text DEFAULT ''::text NOT NULL,
+  on_exit boolean DEFAULT false NOT NULL
 );
 CREATE TABLE facteur.command_syncs (
   application_id text NOT NULL,

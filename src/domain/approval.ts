@@ -17,6 +17,8 @@ export interface Waiting {
   readonly template: string;
   /** As the cluster writes it. */
   readonly startedAt: string;
+  /** It belongs to an exit handler, which a stop lets run. */
+  readonly onExit: boolean;
   readonly fields: readonly ApprovalField[];
   readonly rules: StoredRules;
 }
@@ -35,11 +37,14 @@ export const APPROVAL_STATES = ['waiting', 'deciding', 'approved', 'rejected', '
 
 export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
+/** Why nothing waits in a run that is being canceled. Of a decision under way: whether its workflow has it is not known yet. */
+export const CANCELED = 'the run was canceled';
+
 /** Who decided an approval that expired. */
 export const TIMEOUT_ACTOR = 'facteur (timeout)';
 
 /** An approval with what its run says. */
-export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt'> {
+export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit'> {
   readonly runId: string;
   readonly state: ApprovalState;
   readonly requestedAt: Date;

@@ -44,6 +44,33 @@ test.each<[string, object, object, object]>([
   expect(waitingOf({ ...spec }, { ...status([one]), ...more })).toEqual([]);
 });
 
+describe('of a workflow that was stopped, only exit handlers wait', () => {
+  const inside = (name: string, boundaryID: string, more: object = {}) =>
+    node(0, { id: name, name, displayName: name, boundaryID, ...more });
+  const nodes = [
+    inside('w', '', { type: 'Steps' }),
+    inside('work', 'w'),
+    inside('build.onExit', 'w'),
+    inside('w.onExit', '', { type: 'Steps' }),
+    inside('group', 'w.onExit', { type: 'DAG' }),
+    inside('clean', 'group'),
+    inside('lost', 'nobody'),
+    inside('circle', 'circle'),
+  ];
+  const { nodes: _unnamed, ...rest } = status([]);
+  const stopped = { ...rest, nodes: Object.fromEntries(nodes.map((one) => [(one as { id: string }).id, one])) };
+  const asks = (shutdown: string) => waitingOf({ shutdown }, stopped).map(({ node: name }) => name);
+
+  test('of the workflow, at any depth, and of its steps', () => {
+    expect(asks('Stop')).toEqual(['build.onExit', 'clean']);
+    expect(waitingOf({ suspend: true }, stopped)).toHaveLength(6);
+  });
+
+  test('and none of one that was terminated', () => {
+    expect(asks('Terminate')).toEqual([]);
+  });
+});
+
 test('a node with a duration only sleeps, unless it has rules', () => {
   const sleep = { name: 'gate', suspend: { duration: '10s' } };
   expect(waitingOf({}, status([node(0)], sleep))).toEqual([]);

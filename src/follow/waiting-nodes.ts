@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../base/json.ts';
 import { templateOf } from '../clients/argo/stored-template.ts';
-import { readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import { isOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
   askingOf,
   isSuppliable,
@@ -25,21 +25,34 @@ const NO_RULES: StoredRules = { ...readApprovalRules({}), timeoutOutputs: {} };
 
 /**
  * What a running workflow waits for: its active suspend nodes, plain or packed. Nodes that Argo keeps in its own database
- * cannot be seen, and a suspended workflow does nothing: both are told as such.
+ * cannot be seen, and a suspended workflow does nothing: both are told as such. Of a stopped workflow only exit handlers wait,
+ * and of a terminated one nothing.
  */
 export function waitingOf(spec: Json, status: Json): readonly Waiting[] {
-  if (status['phase'] !== 'Running' || stringOf(spec['shutdown']) !== '' || !mayWait(spec, status)) {
+  if (status['phase'] !== 'Running' || !mayWait(spec, status)) {
     return [];
   }
-  const suspended = spec['suspend'] === true ? [mark('suspended')] : [];
-  if (stringOf(status['offloadNodeStatusVersion']) !== '') {
-    return [...suspended, ...(hasSuspendTemplates(status) ? [mark('offloaded')] : [])];
+  switch (stringOf(spec['shutdown'])) {
+    case '':
+      return [...(spec['suspend'] === true ? [mark('suspended')] : []), ...askingSteps(status)];
+    case 'Stop':
+      return askingSteps(status).filter(({ onExit }) => onExit);
+    default:
+      return [];
   }
-  const nodes = [...readNodes(status).values()]
+}
+
+function askingSteps(status: Json): readonly Waiting[] {
+  if (stringOf(status['offloadNodeStatusVersion']) !== '') {
+    return hasSuspendTemplates(status) ? [mark('offloaded')] : [];
+  }
+  const nodes = readNodes(status);
+  return [...nodes.values()]
     .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const asking = nodes.filter((node) => asks(node, templateOf(node.raw, status)));
-  return [...suspended, ...asking.slice(0, MAX_WAITING).map((node) => waiting(node, status))];
+    .filter((node) => asks(node, templateOf(node.raw, status)))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .slice(0, MAX_WAITING)
+    .map((node) => waiting(node, isOnExit(node, nodes), status));
 }
 
 /** A cheap look first: nodes are read only if some template of the workflow suspends. */
@@ -63,6 +76,7 @@ function mark(kind: 'suspended' | 'offloaded'): Waiting {
     node: '',
     template: '',
     startedAt: '',
+    onExit: false,
     fields: [],
     rules: NO_RULES,
   };
@@ -75,7 +89,7 @@ function asks(node: WorkflowNode, template: Json): boolean {
   return !sleeps || hasRules || fieldsOf(node.raw).length > 0;
 }
 
-function waiting(node: WorkflowNode, status: Json): Waiting {
+function waiting(node: WorkflowNode, onExit: boolean, status: Json): Waiting {
   const template = templateOf(node.raw, status);
   const startedAt = stringOf(node.raw['startedAt']);
   const fields = fieldsOf(node.raw);
@@ -89,6 +103,7 @@ function waiting(node: WorkflowNode, status: Json): Waiting {
       MAX_NAME,
     ),
     startedAt,
+    onExit,
     fields,
     rules: boundRules(rulesOf(template, fields), fields),
   };

@@ -1,5 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import { TIMEOUT_ACTOR } from '../domain/approval.ts';
+import { CANCELED, TIMEOUT_ACTOR } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import { ASK_AGAIN } from './approvals.ts';
 import { changeMessages } from './messages.ts';
@@ -31,6 +31,8 @@ export interface ClaimedDecision {
   readonly requestedAt: Date;
   readonly reason: string;
   readonly outputs: Readonly<Record<string, string>>;
+  /** Its run was canceled after a write had begun: it is not written any more, and only the workflow knows whether it was. */
+  readonly dropped: boolean;
   /** Including this one. */
   readonly attempts: number;
 }
@@ -62,7 +64,8 @@ WITH due AS (
   RETURNING a.run_id AS "runId", a.key, a.claims AS fence, runs.namespace, runs.workflow_name AS "workflowName",
     a.workflow_uid AS "workflowUid", runs.command, runs.traceparent, a.node_id AS "nodeId", a.node,
     a.started_at AS "startedAt", a.verdict, a.decided_by AS "decidedBy", a.decided_at AS "decidedAt",
-    a.requested_at AS "requestedAt", a.reason, a.outputs, a.attempts, expired
+    a.requested_at AS "requestedAt", a.reason, a.outputs, a.attempts,
+    runs.cancel_requested_by IS NOT NULL AND NOT a.on_exit AS dropped, expired
 ), event AS (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
   SELECT "runId", 'approval.expired', $3, jsonb_build_object('node', node, 'key', key, 'verdict', verdict)
@@ -98,13 +101,12 @@ WITH run AS (
 ), before AS MATERIALIZED (
   SELECT problem FROM facteur.approvals WHERE run_id = $1 AND key = $2
 ), settled AS (
-  UPDATE facteur.approvals AS a SET problem = $5,
+  UPDATE facteur.approvals AS a SET problem = CASE WHEN $4 = 'postponed' AND a.problem = $7 THEN a.problem ELSE $5 END,
     state = CASE $4 WHEN 'applied' THEN a.verdict WHEN 'gone' THEN 'gone' ELSE a.state END,
     applied_at = CASE WHEN $4 = 'applied' THEN now() END,
     ask_at = CASE WHEN $4 = 'postponed' THEN a.ask_at ELSE ${ASK_AGAIN} END,
     due_at = CASE WHEN $4 = 'postponed' THEN now() + make_interval(secs => $6) END
-  FROM run WHERE a.run_id = run.run_id AND a.key = $2 AND a.claims = $3
-    AND (a.state = 'deciding' OR a.state = 'gone' AND $4 = 'applied')
+  FROM run WHERE a.run_id = run.run_id AND a.key = $2 AND a.claims = $3 AND a.state = 'deciding'
   RETURNING a.run_id, a.key, a.node, a.verdict
 ), changed AS (
   SELECT run_id FROM settled, before WHERE $4 <> 'postponed' OR before.problem = ''
@@ -139,6 +141,7 @@ export async function settleDecision(
       settlement.kind,
       settlement.kind === 'applied' ? '' : settlement.reason,
       settlement.kind === 'postponed' ? settlement.delayMs / 1000 : null,
+      CANCELED,
     ],
   });
   return rows[0];

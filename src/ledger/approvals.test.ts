@@ -29,6 +29,7 @@ test('an older version of the workflow neither closes nor reopens what a newer o
     node,
     template,
     startedAt: row.started_at,
+    onExit: false,
     fields,
     rules,
   } as const;
@@ -44,10 +45,15 @@ test('an older version of the workflow neither closes nor reopens what a newer o
   expect(await stateAfter(12n, true)).toBe('waiting');
 });
 
+/** Another step of the run that waits. */
+async function another(runId: string, key: string, onExit = false) {
+  const { node_id: nodeId, started_at: startedAt, node, template, fields, rules } = await approvalOf(db, runId);
+  return { key, kind: 'node', nodeId, node, template, startedAt, onExit, fields, rules } as const;
+}
+
 test('a version of the workflow that is older than its run opens nothing', async () => {
   const { runId, namespace, name } = await opened();
-  const { node_id: nodeId, started_at: startedAt, node, template, fields, rules } = await approvalOf(db, runId);
-  const asked = { key: 'passed', kind: 'node', nodeId, node, template, startedAt, fields, rules } as const;
+  const asked = await another(runId, 'passed');
   await db.query({ text: 'UPDATE facteur.runs SET resource_version = 12' });
   const openedBy = (version: bigint) =>
     recordWaiting(db, [{ namespace, name, uid: 'uid', version, state: 'running', waiting: [asked] }]);
@@ -74,11 +80,42 @@ test('a decision that was being written while its run was canceled is told as wh
   const { runId } = await opened();
   await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
   const [claimed] = (await claimDueDecisions(db, 1)).decisions;
+  expect(claimed).toMatchObject({ dropped: false });
   await requestCancel(db, runId, 'bob');
-  expect(await settleDecision(db, claimed!, { kind: 'postponed', reason: 'busy', delayMs: 1 })).toBeUndefined();
+  const inDoubt = { state: 'deciding', problem: 'the run was canceled', due_at: expect.any(Date) };
+  expect(await approvalOf(db, runId)).toMatchObject(inDoubt);
+  expect(await settleDecision(db, claimed!, { kind: 'postponed', reason: 'busy', delayMs: 1 })).toBeDefined();
+  expect(await approvalOf(db, runId)).toMatchObject(inDoubt);
+  await set('due_at = now()');
+  const [looked] = (await claimDueDecisions(db, 1)).decisions;
+  expect(looked).toMatchObject({ dropped: true });
+  expect(await settleDecision(db, looked!, { kind: 'applied' })).toBeDefined();
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '', due_at: null });
+});
+
+test('one that nobody had begun to write is dropped at once', async () => {
+  const { runId } = await opened();
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  await requestCancel(db, runId, 'bob');
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'gone', problem: 'the run was canceled', due_at: null });
-  expect(await settleDecision(db, claimed!, { kind: 'applied' })).toBeDefined();
-  expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '' });
+});
+
+test('of a run that is being canceled, what exit handlers wait for stays open and is opened', async () => {
+  const { runId, namespace, name } = await opened();
+  await set('on_exit = true');
+  await requestCancel(db, runId, 'bob');
+  const steps = [await another(runId, 'exit', true), await another(runId, 'work')];
+  await recordWaiting(db, [
+    { namespace, name, uid: 'uid', version: 11n, state: 'running', stopping: true, waiting: steps },
+  ]);
+  const { rows } = await db.query({ text: 'SELECT key, state FROM facteur.approvals ORDER BY state' });
+  expect(rows).toEqual([
+    { key: expect.any(String), state: 'gone' },
+    { key: 'exit', state: 'waiting' },
+  ]);
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  const { decisions } = await claimDueDecisions(db, 9);
+  expect(decisions.map(({ dropped }) => dropped)).toEqual([false, false]);
 });
 
 test('a process whose claim on an ask has passed to another records no message', async () => {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import { whyOver, type Approval, type ApprovalState, type Waiting } from '../domain/approval.ts';
+import { CANCELED, whyOver, type Approval, type ApprovalState, type Waiting } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
@@ -40,24 +40,24 @@ WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, why text,
     waiting jsonb)
 ), held AS MATERIALIZED (
-  SELECT runs.run_id, runs.state = 'running' AND runs.cancel_requested_by IS NULL
-    AND (seen.version < runs.resource_version) IS NOT TRUE AS live, seen.*
+  SELECT runs.run_id, runs.state = 'running' AND (seen.version < runs.resource_version) IS NOT TRUE AS live,
+    runs.cancel_requested_by IS NOT NULL AS canceled, seen.*
   FROM seen JOIN facteur.runs ON runs.namespace = seen.namespace AND runs.workflow_name = seen.name
     AND runs.workflow_uid = seen.uid
   ORDER BY runs.run_id FOR NO KEY UPDATE OF runs
 ), opened AS (
-  INSERT INTO facteur.approvals AS a (run_id, key, kind, workflow_uid, node_id, node, template, started_at, fields, rules,
+  INSERT INTO facteur.approvals AS a (run_id, key, kind, workflow_uid, node_id, node, template, started_at, on_exit, fields, rules,
     seen_version, ask_at, ask_channel, expires_at, due_at)
-  SELECT run_id, w.key, w.kind, uid, w."nodeId", w.node, w.template, w."startedAt", w.fields, w.rules, version,
+  SELECT run_id, w.key, w.kind, uid, w."nodeId", w.node, w.template, w."startedAt", w."onExit", w.fields, w.rules, version,
     CASE WHEN w.kind = 'node' AND channel.id <> '' THEN now() END, channel.id,
     now() + make_interval(secs => (w.rules->>'timeoutSeconds')::float8),
     CASE WHEN w.kind = 'node' AND w.rules->>'onTimeout' <> 'leave'
       THEN now() + make_interval(secs => (w.rules->>'timeoutSeconds')::float8) END
   FROM held CROSS JOIN LATERAL jsonb_to_recordset(held.waiting) AS w(key text, kind text, "nodeId" text, node text,
-    template text, "startedAt" text, fields jsonb, rules jsonb)
+    template text, "startedAt" text, "onExit" boolean, fields jsonb, rules jsonb)
   CROSS JOIN LATERAL (SELECT coalesce(nullif(w.rules->>'channel', ''),
     (SELECT channel_id FROM facteur.messages WHERE messages.run_id = held.run_id AND NOT ephemeral), '') AS id) AS channel
-  WHERE live
+  WHERE live AND (w."onExit" OR NOT canceled)
   ON CONFLICT (run_id, key) DO UPDATE SET state = 'waiting', problem = '', seen_version = EXCLUDED.seen_version,
     due_at = CASE WHEN EXCLUDED.due_at IS NOT NULL THEN a.expires_at END, ask_at = EXCLUDED.ask_at,
     ask_channel = CASE WHEN a.ask_message = '' THEN EXCLUDED.ask_channel ELSE a.ask_channel END
@@ -106,9 +106,13 @@ export async function recordWaiting(
   return rows;
 }
 
+/** A write of the decision has begun, and its answer may be lost. */
+const IN_DOUBT = `a.state = 'deciding' AND a.attempts > 0`;
+
 /**
  * Closes what a run waits for, and what was decided and is not in its workflow yet: of a run that is being canceled nothing
- * may go on. In a statement of its own, after the one that locked the run: it has to see what was opened until then.
+ * may go on but its exit handlers. A decision that somebody began to write stays open until a look at the workflow shows whether
+ * it is there. In a statement of its own, after the one that locked the run: it has to see what was opened until then.
  *
  * @returns whether there was any
  */
@@ -116,16 +120,17 @@ export async function closeApprovals(tx: Queryable, runId: string): Promise<bool
   const { rows } = await tx.query<{ readonly any: boolean }>({
     name: 'close-approvals',
     text: `WITH closed AS (
-        UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, problem = 'the run was canceled'
-        WHERE run_id = $1 AND kind = 'node' AND state IN ('waiting', 'deciding')
-        RETURNING run_id, key, node
+        UPDATE facteur.approvals AS a SET problem = $2, ask_at = ${ASK_AGAIN},
+          state = CASE WHEN ${IN_DOUBT} THEN a.state ELSE 'gone' END, due_at = CASE WHEN ${IN_DOUBT} THEN a.due_at END
+        WHERE run_id = $1 AND kind = 'node' AND state IN ('waiting', 'deciding') AND NOT on_exit
+        RETURNING run_id, key, node, state
       ), event AS (
         INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
         SELECT run_id, 'approval.gone', 'facteur', jsonb_build_object('node', node, 'key', key)
-        FROM closed JOIN codex_kb.task_runs ON task_runs.id = run_id
+        FROM closed JOIN codex_kb.task_runs ON task_runs.id = run_id WHERE state = 'gone'
       )
       SELECT EXISTS (SELECT FROM closed) AS any`,
-    values: [runId],
+    values: [runId, CANCELED],
   });
   return rows[0]?.any === true;
 }

@@ -76,6 +76,7 @@ const GATE: Waiting = {
   node: '',
   template: '',
   startedAt: '',
+  onExit: false,
   fields: [],
   rules: {} as Waiting['rules'],
 };

@@ -1,5 +1,5 @@
 import type { MessageBody } from '../clients/discord/message.ts';
-import { deciders, TIMEOUT_ACTOR, voters } from '../domain/approval.ts';
+import { CANCELED, deciders, TIMEOUT_ACTOR, voters } from '../domain/approval.ts';
 import { askingOf } from '../domain/approval-rules.ts';
 import type { ShownApproval } from '../ledger/messages.ts';
 import { approvalButtonId } from '../presentation/button-id.ts';
@@ -140,5 +140,8 @@ export function decisionLine(approval: Decided): string {
   if (state === 'gone') {
     return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
   }
-  return state === 'deciding' && problem !== '' ? `${words} · ${APPROVAL_WORDS.applying}` : words;
+  if (state === 'deciding' && problem !== '') {
+    return `${words} · ${problem === CANCELED ? APPROVAL_WORDS.inDoubt : APPROVAL_WORDS.applying}`;
+  }
+  return words;
 }

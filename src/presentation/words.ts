@@ -86,6 +86,7 @@ export const APPROVAL_WORDS = {
     `⌛ ${node} ${verdict} automatically: nobody decided in time`,
   over: (node: string, why: string) => `${node} no longer waits: ${why}`,
   applying: 'the cluster has not accepted it yet; facteur keeps trying',
+  inDoubt: 'the run was canceled; facteur is finding out whether the workflow has it',
   notApplied: (why: string) => `without effect: ${why}`,
   more: (count: number) => `and ${count} more: \`facteur approvals list\``,
   suspended: '⏸️ The workflow is suspended. Resume it in Argo.',

@@ -16,6 +16,7 @@ const DECISION = {
   decidedAt: new Date('2026-11-28T12:05:00Z'),
   reason: '',
   outputs: {},
+  attempts: 1,
 } as unknown as ClaimedDecision;
 
 const NODES = { id: { id: 'id', type: 'Suspend', phase: 'Running', startedAt: '2026-11-28T12:01:00Z' } };
@@ -55,4 +56,44 @@ test.each<[string, object, object, object]>([
     patchWorkflow: async () => workflow as unknown as Workflow,
   });
   expect(application).toEqual(expected);
+});
+
+const GONE = new ArgoError('argo.not_found', 'gone');
+const UNKNOWN = expect.stringMatching(/; it is unknown whether the decision had reached it$/);
+
+test.each<[string, object | ArgoError, object]>([
+  ['it is there', { phase: 'Succeeded', message: 'approved by ada' }, { kind: 'applied' }],
+  ['it still waits', {}, { kind: 'gone', reason: 'the run was canceled' }],
+  ['it was stopped', { phase: 'Failed' }, { kind: 'gone', reason: 'the run was canceled' }],
+  ['the workflow was deleted', GONE, { kind: 'gone', reason: UNKNOWN }],
+])('of a run that was canceled during a write, a look tells what became of it: %s', async (_what, node, expected) => {
+  const unexpected = async (): Promise<never> => {
+    throw new Error('nothing is written any more');
+  };
+  const application = await decideOnce(
+    { ...DECISION, dropped: true, attempts: 2 },
+    {
+      patchWorkflowIf: unexpected,
+      patchWorkflow: unexpected,
+      getWorkflow: async () => {
+        if (node instanceof ArgoError) {
+          throw node;
+        }
+        const nodes = { id: { ...NODES.id, ...node } };
+        return { metadata: { uid: 'uid' }, status: { phase: 'Running', nodes } } as unknown as Workflow;
+      },
+    },
+  );
+  expect(application).toEqual(expected);
+});
+
+test.each([
+  [1, 'the workflow no longer exists'],
+  [2, UNKNOWN],
+])('nobody knows what became of attempt %d on a workflow that was deleted', async (attempts, reason) => {
+  const gone = async (): Promise<never> => {
+    throw GONE;
+  };
+  const workflows = { patchWorkflowIf: gone, patchWorkflow: gone, getWorkflow: gone };
+  expect(await decideOnce({ ...DECISION, attempts }, workflows)).toEqual({ kind: 'gone', reason });
 });

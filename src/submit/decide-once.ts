@@ -4,7 +4,7 @@ import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients
 import { readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
-import { whyOver } from '../domain/approval.ts';
+import { CANCELED, whyOver } from '../domain/approval.ts';
 import { argoText } from '../domain/argo-text.ts';
 import { reasonOf } from './creation.ts';
 
@@ -31,7 +31,7 @@ export async function decideOnce(decision: ClaimedDecision, workflows: DecideWor
     return await decide(decision, workflows);
   } catch (error) {
     if (isArgoError(error, 'argo.not_found')) {
-      return { kind: 'gone', reason: 'the workflow no longer exists' };
+      return goneUnseen('the workflow no longer exists', decision);
     }
     return {
       kind: 'postponed',
@@ -41,9 +41,20 @@ export async function decideOnce(decision: ClaimedDecision, workflows: DecideWor
   }
 }
 
+/** Where the step cannot be read any more, nobody can tell what became of an earlier attempt. */
+function goneUnseen(reason: string, { attempts }: ClaimedDecision): Application {
+  return {
+    kind: 'gone',
+    reason: attempts > 1 ? `${reason}; it is unknown whether the decision had reached it` : reason,
+  };
+}
+
 async function decide(decision: ClaimedDecision, workflows: DecideWorkflows): Promise<Application> {
   const { namespace, workflowName } = decision;
   const options = { timeoutMs: CALL_TIMEOUT_MS };
+  if (decision.dropped) {
+    return judge(await workflows.getWorkflow(namespace, workflowName, options), decision);
+  }
   const [at, end] = [whereOf(decision), endOf(decision)];
   try {
     return judge(await workflows.patchWorkflowIf(namespace, workflowName, endNode(at, end), options), decision);
@@ -77,18 +88,21 @@ function isRefusal(error: unknown): boolean {
 function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   const { metadata, status } = workflow;
   if (metadata.uid !== decision.workflowUid) {
-    return { kind: 'gone', reason: 'another workflow has its name' };
+    return goneUnseen('another workflow has its name', decision);
   }
   const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
   const node = readNodes(seen).get(decision.nodeId);
   const { phase, message } = endOf(decision);
   if (node === undefined) {
     return seen['offloadNodeStatusVersion'] === undefined
-      ? { kind: 'gone', reason: 'the step no longer exists' }
-      : { kind: 'gone', reason: 'Argo keeps the steps of this workflow elsewhere; decide it in Argo' };
+      ? goneUnseen('the step no longer exists', decision)
+      : goneUnseen('Argo keeps the steps of this workflow elsewhere; decide it in Argo', decision);
   }
   if (node.phase === phase && node.message === message) {
     return { kind: 'applied' };
+  }
+  if (decision.dropped) {
+    return { kind: 'gone', reason: CANCELED };
   }
   return waits(workflow, decision)
     ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }

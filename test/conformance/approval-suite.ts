@@ -189,6 +189,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
         requestedAt: new Date(),
         reason: '',
         outputs: outputs as Record<string, string>,
+        dropped: false,
         attempts: 1,
       };
     }

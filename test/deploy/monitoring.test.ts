@@ -61,6 +61,7 @@ const DECISION: ClaimedDecision = {
   requestedAt: new Date(0),
   reason: '',
   outputs: {},
+  dropped: false,
   attempts: 1,
 };
 

@@ -136,7 +136,8 @@ test('what waits again is asked again, in the same message', async () => {
   const { workflow_uid: uid, node_id: nodeId, node, template, fields, rules, ...row } = await approvalOf(db, run.runId);
   const { started_at: startedAt, seen_version: version } = row;
   const seen = async (later: bigint, isWaiting: boolean) => {
-    const asked = { key: run.key, kind: 'node', nodeId, node, template, startedAt, fields, rules } as const;
+    const where = { nodeId, node, template, startedAt, onExit: false };
+    const asked = { key: run.key, kind: 'node', ...where, fields, rules } as const;
     const at = {
       namespace: NAMESPACE,
       name: run.workflow,

@@ -53,4 +53,28 @@ describe('of a run that is being canceled nothing goes on', () => {
     expect(run.shown()).toContain('approved by `ada` · without effect: `the run was canceled`');
     expect(stepsOf(run)).toEqual(['build']);
   });
+
+  test('unless the cluster had taken it, although the answer was lost', async () => {
+    const run = await waiting(db, { plan: { outcome: 'hang' } });
+    const { faults } = run.facteur.cluster;
+    const lost = { match: { verb: 'patch' }, action: { kind: 'commit-then-reset' }, times: 1 } as const;
+    faults.apply({ op: 'add', rule: lost });
+    const restore = unwritable(run);
+    const unread = faults.apply({
+      op: 'add',
+      rule: { match: { verb: 'get' }, action: { kind: 'answer', answer: { status: 503 } } },
+    });
+    await run.press('approve', ADA);
+    await expect.poll(run.shown).toContain('facteur keeps trying');
+    expect(run.node('approve')).toMatchObject({ phase: 'Succeeded' });
+    await cancel(run);
+    await expect.poll(run.shown).toContain('facteur is finding out whether the workflow has it');
+    restore();
+    faults.apply({ op: 'remove', id: Number(unread['id']) });
+    await hurry(db);
+    await timePasses(db);
+    await expect.poll(run.shown).toContain('Canceled');
+    await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'approved', problem: '' });
+    await expect.poll(run.shown).toMatch(/👍 `approve` approved by `ada`(?! ·)/);
+  });
 });

@@ -40,6 +40,21 @@ export function hasFailed({ phase }: WorkflowNode): boolean {
   return phase === 'Failed' || phase === 'Error';
 }
 
+/**
+ * Whether a node belongs to an exit handler, of the workflow or of a step, by the controller's own rule: what does not, a stop
+ * ends.
+ */
+export function isOnExit(node: WorkflowNode, nodes: ReadonlyMap<string, WorkflowNode>): boolean {
+  const seen = new Set<WorkflowNode>();
+  for (let at: WorkflowNode | undefined = node; at !== undefined && !seen.has(at); at = nodes.get(at.boundaryId)) {
+    if (at.displayName.endsWith('.onExit')) {
+      return true;
+    }
+    seen.add(at);
+  }
+  return false;
+}
+
 /** The failed node that ended first: the failure began there. */
 export function firstFailure(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
   return nodes.filter(hasFailed).toSorted((a, b) => a.finishedAt.localeCompare(b.finishedAt))[0];
