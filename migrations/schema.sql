@@ -342,7 +342,7 @@ ALTER TABLE facteur.runs ADD CONSTRAINT runs_pkey PRIMARY KEY (run_id);
 ALTER TABLE facteur.runs ADD CONSTRAINT runs_state_moves CHECK (
 CASE
     WHEN (previous_state IS NULL) THEN (state = 'queued'::text)
-    ELSE (((previous_state || '>'::text) || state) = ANY (ARRAY['queued>submitted'::text, 'queued>refused'::text, 'queued>skipped'::text, 'queued>canceled'::text, 'submitted>running'::text, 'submitted>succeeded'::text, 'submitted>failed'::text, 'submitted>error'::text, 'submitted>canceled'::text, 'submitted>lost'::text, 'running>succeeded'::text, 'running>failed'::text, 'running>error'::text, 'running>canceled'::text, 'running>lost'::text, 'failed>running'::text, 'error>running'::text, 'canceled>running'::text]))
+    ELSE (((previous_state || '>'::text) || state) = ANY (ARRAY['queued>submitted'::text, 'queued>refused'::text, 'queued>skipped'::text, 'queued>canceled'::text, 'submitted>running'::text, 'submitted>succeeded'::text, 'submitted>failed'::text, 'submitted>error'::text, 'submitted>canceled'::text, 'submitted>lost'::text, 'running>succeeded'::text, 'running>failed'::text, 'running>error'::text, 'running>canceled'::text, 'running>lost'::text, 'succeeded>running'::text, 'failed>running'::text, 'error>running'::text, 'canceled>running'::text]))
 END);
 ALTER TABLE facteur.runs ADD CONSTRAINT runs_workflow_unique UNIQUE (workflow_name, namespace);
 ALTER TABLE codex_kb.artifacts ADD CONSTRAINT artifacts_task_run_id_fkey FOREIGN KEY (task_run_id) REFERENCES codex_kb.task_runs(id) ON DELETE CASCADE;

@@ -11,13 +11,14 @@
  *   skipped    recorded while the dispatcher is disabled
  * lost       the workflow disappeared before facteur saw how it ended
  *
- * `failed`, `error` and `canceled` become live again when Argo retries the same workflow.
+ * `failed`, `error` and `canceled` become live again when Argo retries the same workflow, and `succeeded` when that is told to
+ * repeat steps that succeeded.
  */
 export const RUN_MOVES = {
   queued: ['submitted', 'refused', 'skipped', 'canceled'],
   submitted: ['running', 'succeeded', 'failed', 'error', 'canceled', 'lost'],
   running: ['succeeded', 'failed', 'error', 'canceled', 'lost'],
-  succeeded: [],
+  succeeded: ['running'],
   failed: ['running'],
   error: ['running'],
   canceled: ['running'],

@@ -91,7 +91,8 @@ const ms = (from: string, to: string): string =>
  * One statement for a whole batch, filtered by the state machine.
  *
  * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid. A run that has
- * failed was retried only if its workflow runs, has succeeded, or has a later start: a late stop or a deletion is no retry
+ * ended was retried only if its workflow runs, has succeeded although it had not, or has a later start or end: a late stop or a
+ * deletion is no retry. Argo gives times in whole seconds, so a retry may begin when the first attempt did
  * late     runs that had ended in the queue but whose creates succeeded. Users were told that nothing was started,
  * so nothing is followed; the workflow has to be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
@@ -122,7 +123,8 @@ WITH seen AS (
         AND seen.delivery = left(encode(sha256(convert_to(runs.delivery_id, 'UTF8')), 'hex'), 32) END
     AND (seen.version > runs.resource_version) IS NOT FALSE
     AND (runs.workflow_uid IS NULL OR CASE WHEN runs.state = ANY($4)
-        THEN seen.state IN ('running', 'succeeded') OR seen.started_at > coalesce(runs.started_at, '-infinity')
+        THEN seen.state IN ('running', 'succeeded') AND seen.state <> runs.state OR seen.finished_at > runs.finished_at
+          OR seen.started_at > coalesce(runs.started_at, '-infinity')
       ELSE runs.state <> seen.state
         OR runs.state = 'running' AND runs.progress <> seen.progress
         OR runs.state IN ('submitted', 'running') AND runs.step <> seen.step END)

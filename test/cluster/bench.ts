@@ -79,7 +79,7 @@ export class Bench {
     return (await this.world.api.call(`${workflowPath('')}?labelSelector=${selector}`)).items;
   }
 
-  /** What Argo's command line does: retry, resubmit, stop, terminate, suspend, resume. Gives what it printed. */
+  /** What Argo's command line does: retry, restart, resubmit, stop, terminate, suspend, resume. Gives what it printed. */
   async argo(verb: string, name: string): Promise<string> {
     const env = { ...process.env, KUBECONFIG: this.world.kubeconfig };
     const { stdout } = await promisify(execFile)(this.world.argo, [verb, 'argo-workflows', name], { env });

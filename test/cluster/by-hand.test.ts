@@ -78,6 +78,13 @@ describe('Argo’s own', () => {
     expect(await runOf(bench.db, id)).toMatchObject({ workflow_name: name, retry_count: 1 });
   });
 
+  test('retry of what succeeded: the same run comes alive again, and succeeds again', async () => {
+    const { id, name } = await run('as-told');
+    await expectRun(bench.db, id, 'succeeded');
+    await bench.argo('restart', name);
+    await expect.poll(() => runOf(bench.db, id)).toMatchObject({ state: 'succeeded', retry_count: 1 });
+  });
+
   test('resubmit: the copy has our labels, and changes nothing about our run', async () => {
     const { id, name } = await run('as-told', { exit: '1' });
     const before = await expectRun(bench.db, id, 'failed');

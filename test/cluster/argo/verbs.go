@@ -19,7 +19,9 @@ func act(ctx context.Context, c cluster, verb, namespace, name string) error {
 	nodes := hydrator.New(sqldb.ExplosiveOffloadNodeStatusRepo)
 	switch verb {
 	case "retry":
-		return retry(ctx, c, namespace, name)
+		return retry(ctx, c, namespace, name, "")
+	case "restart": // argo retry --restart-successful --node-field-selector phase=Succeeded
+		return retry(ctx, c, namespace, name, "phase=Succeeded")
 	case "resubmit":
 		return resubmit(ctx, c, namespace, name)
 	case "stop":
@@ -35,7 +37,8 @@ func act(ctx context.Context, c cluster, verb, namespace, name string) error {
 	}
 }
 
-func retry(ctx context.Context, c cluster, namespace, name string) error {
+// The selector says which nodes run again although they succeeded; none if it is empty.
+func retry(ctx context.Context, c cluster, namespace, name, succeeded string) error {
 	workflows := c.argo.ArgoprojV1alpha1().Workflows(namespace)
 	nodes := hydrator.New(sqldb.ExplosiveOffloadNodeStatusRepo)
 	old, err := workflows.Get(ctx, name, metav1.GetOptions{})
@@ -45,7 +48,7 @@ func retry(ctx context.Context, c cluster, namespace, name string) error {
 	if err := nodes.Hydrate(ctx, old); err != nil {
 		return err
 	}
-	again, pods, err := util.FormulateRetryWorkflow(ctx, old, false, "", nil)
+	again, pods, err := util.FormulateRetryWorkflow(ctx, old, succeeded != "", succeeded, nil)
 	if err != nil {
 		return err
 	}
