@@ -8,7 +8,7 @@ export interface Waiting {
   /**
    * node       a suspend node, which people decide
    * suspended  the whole workflow is suspended
-   * offloaded  Argo keeps the nodes in its own database, so nobody knows from here whether one waits
+   * offloaded  Argo keeps the nodes in its own database, or they are too large to read: nobody knows from here whether one waits
    */
   readonly kind: 'node' | 'suspended' | 'offloaded';
   readonly nodeId: string;
@@ -70,12 +70,17 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit
 export function whyOver({
   hasFailed,
   isStopping,
+  isUnseen,
 }: {
   readonly hasFailed: boolean;
   readonly isStopping: boolean;
+  readonly isUnseen: boolean;
 }): string {
   if (hasFailed) {
     return 'the workflow has ended';
+  }
+  if (isUnseen) {
+    return 'facteur can no longer read the steps of this workflow; decide it in Argo';
   }
   return isStopping ? 'the workflow is ending' : 'it was decided elsewhere';
 }

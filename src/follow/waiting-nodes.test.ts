@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { waitingOf } from './waiting-nodes.ts';
 
@@ -82,13 +83,16 @@ test('annotations of Argo 3.6 are in the metadata of the template', () => {
   expect(waitingOf({}, status([node(0)], { ...rest, metadata: { annotations } }))[0]?.rules.quorum).toBe(2);
 });
 
-test('a suspended workflow, and one whose nodes are elsewhere, wait as a whole', () => {
+test('a suspended workflow, and one whose nodes are elsewhere or too large, wait as a whole', () => {
   expect(waitingOf({ suspend: true }, status([]))).toMatchObject([{ kind: 'suspended', key: 'suspended' }]);
   const { nodes: _nodes, ...elsewhere } = { ...status([]), offloadNodeStatusVersion: 'fnv:1' } as Record<
     string,
     unknown
   >;
   expect(waitingOf({}, elsewhere)).toMatchObject([{ kind: 'offloaded' }]);
+  const large = gzipSync(JSON.stringify({ 'w-0': node(0, { message: 'x'.repeat(5 * 1024 * 1024) }) }));
+  const packed = { ...elsewhere, offloadNodeStatusVersion: '', compressedNodes: large.toString('base64') };
+  expect(waitingOf({}, packed)).toMatchObject([{ kind: 'offloaded' }]);
   expect(waitingOf({}, { ...elsewhere, storedWorkflowTemplateSpec: { templates: [{ name: 'pod' }] } })).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../base/json.ts';
 import { templateOf } from '../clients/argo/stored-template.ts';
-import { isOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import { areUnseen, isOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
   askingOf,
   isSuppliable,
@@ -24,8 +24,8 @@ const MAX_CHOICES = 200;
 const NO_RULES: StoredRules = { ...readApprovalRules({}), timeoutOutputs: {} };
 
 /**
- * What a running workflow waits for: its active suspend nodes, plain or packed. Nodes that Argo keeps in its own database
- * cannot be seen, and a suspended workflow does nothing: both are told as such. Of a stopped workflow only exit handlers wait,
+ * What a running workflow waits for: its active suspend nodes, plain or packed. Nodes that Argo keeps in its own database, or
+ * that are too large, cannot be seen, and a suspended workflow does nothing: both are told as such. Of a stopped workflow only exit handlers wait,
  * and of a terminated one nothing.
  */
 export function waitingOf(spec: Json, status: Json): readonly Waiting[] {
@@ -43,10 +43,10 @@ export function waitingOf(spec: Json, status: Json): readonly Waiting[] {
 }
 
 function askingSteps(status: Json): readonly Waiting[] {
-  if (stringOf(status['offloadNodeStatusVersion']) !== '') {
+  const nodes = readNodes(status);
+  if (areUnseen(nodes, status)) {
     return hasSuspendTemplates(status) ? [mark('offloaded')] : [];
   }
-  const nodes = readNodes(status);
   return [...nodes.values()]
     .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
     .filter((node) => asks(node, templateOf(node.raw, status)))

@@ -45,6 +45,14 @@ test('an older version of the workflow neither closes nor reopens what a newer o
   expect(await stateAfter(12n, true)).toBe('waiting');
 });
 
+test('a step that was not decided elsewhere is not said to be, when its workflow cannot be read any more', async () => {
+  const { runId, namespace, name } = await opened();
+  const waiting = [{ ...(await another(runId, 'offloaded')), kind: 'offloaded' } as const];
+  await recordWaiting(db, [{ namespace, name, uid: 'uid', version: 11n, state: 'running', waiting }]);
+  const { rows } = await db.query({ text: `SELECT state, problem FROM facteur.approvals WHERE kind = 'node'` });
+  expect(rows).toEqual([{ state: 'gone', problem: expect.stringContaining('decide it in Argo') }]);
+});
+
 /** Another step of the run that waits. */
 async function another(runId: string, key: string, onExit = false) {
   const { node_id: nodeId, started_at: startedAt, node, template, fields, rules } = await approvalOf(db, runId);

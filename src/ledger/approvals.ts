@@ -97,6 +97,7 @@ export async function recordWaiting(
           why: whyOver({
             hasFailed: isFinished(state) && state !== 'succeeded',
             isStopping: stopping && !isFinished(state),
+            isUnseen: waiting.some(({ kind }) => kind === 'offloaded'),
           }),
           waiting,
         })),

@@ -91,7 +91,7 @@ export const APPROVAL_WORDS = {
   more: (count: number) => `and ${count} more: \`facteur approvals list\``,
   suspended: '⏸️ The workflow is suspended. Resume it in Argo.',
   offloaded:
-    'ℹ️ Argo keeps the steps of this workflow in its own database, so facteur cannot see whether one waits for approval. Look in Argo.',
+    'ℹ️ facteur cannot read the steps of this workflow, because Argo keeps them in its own database or they are too large. Whether one waits for approval shows in Argo.',
   approveButton: 'Approve',
   rejectButton: 'Reject',
 } as const;

@@ -58,6 +58,24 @@ test.each<[string, object, object, object]>([
   expect(application).toEqual(expected);
 });
 
+test.each<[string, object]>([
+  ['elsewhere', { offloadNodeStatusVersion: 'fnv:1' }],
+  ['too large', { compressedNodes: gzipSync(JSON.stringify({ id: 'x'.repeat(5 * 1024 * 1024) })).toString('base64') }],
+])('a step is not said to have gone whose nodes are %s', async (_where, status) => {
+  const application = await decideOnce(DECISION, {
+    patchWorkflowIf: async () => {
+      throw new ArgoError('argo.invalid', 'the test failed');
+    },
+    getWorkflow: async () =>
+      ({ metadata: { uid: 'uid' }, status: { phase: 'Running', ...status } }) as unknown as Workflow,
+    patchWorkflow: async () => {
+      throw new Error('nothing can be written');
+    },
+  });
+  const reason = 'facteur can no longer read the steps of this workflow; decide it in Argo';
+  expect(application).toEqual({ kind: 'gone', reason });
+});
+
 const GONE = new ArgoError('argo.not_found', 'gone');
 const UNKNOWN = expect.stringMatching(/; it is unknown whether the decision had reached it$/);
 

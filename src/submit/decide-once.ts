@@ -1,7 +1,7 @@
 import { isRecord } from '../base/json.ts';
 import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
 import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
-import { readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
+import { areUnseen, readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
 import { CANCELED, whyOver } from '../domain/approval.ts';
@@ -91,12 +91,12 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
     return goneUnseen('another workflow has its name', decision);
   }
   const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
-  const node = readNodes(seen).get(decision.nodeId);
+  const nodes = readNodes(seen);
+  const node = nodes.get(decision.nodeId);
   const { phase, message } = endOf(decision);
   if (node === undefined) {
-    return seen['offloadNodeStatusVersion'] === undefined
-      ? goneUnseen('the step no longer exists', decision)
-      : goneUnseen('Argo keeps the steps of this workflow elsewhere; decide it in Argo', decision);
+    const isUnseen = areUnseen(nodes, seen);
+    return goneUnseen(isUnseen ? whyOver({ ...NOT_OVER, isUnseen }) : 'the step no longer exists', decision);
   }
   if (node.phase === phase && node.message === message) {
     return { kind: 'applied' };
@@ -112,8 +112,10 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
 function endOfWaiting({ spec, status }: Workflow): string {
   const phase = isRecord(status) ? status['phase'] : undefined;
   const isStopping = phase === 'Running' && isRecord(spec) && stringOf(spec['shutdown']) !== '';
-  return whyOver({ hasFailed: FAILED.has(phase), isStopping });
+  return whyOver({ ...NOT_OVER, hasFailed: FAILED.has(phase), isStopping });
 }
+
+const NOT_OVER = { hasFailed: false, isStopping: false, isUnseen: false } as const;
 
 const FAILED: ReadonlySet<unknown> = new Set(['Failed', 'Error']);
 

@@ -69,6 +69,13 @@ export function readNodes(status: Json): ReadonlyMap<string, WorkflowNode> {
   return new Map(nodes.map((node) => [node.id, node]));
 }
 
+/** Whether a workflow has nodes of which {@link readNodes} gives none. */
+export function areUnseen(nodes: ReadonlyMap<string, WorkflowNode>, status: Json): boolean {
+  return (
+    nodes.size === 0 && `${stringOf(status['offloadNodeStatusVersion'])}${stringOf(status['compressedNodes'])}` !== ''
+  );
+}
+
 function rawNodes(status: Json): Json {
   if (isRecord(status['nodes']) && Object.keys(status['nodes']).length > 0) {
     return status['nodes'];
