@@ -33,6 +33,11 @@ export function reasonOf(error: unknown): string {
   return error.code === 'argo.quota' ? `waiting for room in the namespace's quota: ${said}` : said;
 }
 
+/** How long the cluster asked to wait before the next try, in milliseconds. */
+export function requestedWait(error: unknown): number {
+  return error instanceof ArgoError ? (error.retryAfterMs ?? 0) : 0;
+}
+
 /** The result of an attempt to create the run's workflow. */
 export type Creation =
   /** It exists. The uid is empty if it was deleted before it could be read. */

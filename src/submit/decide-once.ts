@@ -1,12 +1,12 @@
 import { isRecord } from '../base/json.ts';
-import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
+import { isArgoError } from '../clients/argo/errors.ts';
 import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
 import { areUnseen, readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
 import { CANCELED, whyOver } from '../domain/approval.ts';
 import { argoText } from '../domain/argo-text.ts';
-import { reasonOf } from './creation.ts';
+import { reasonOf, requestedWait } from './creation.ts';
 
 /** The result of an attempt to write a decision into its workflow. */
 type Application =
@@ -36,7 +36,7 @@ export async function decideOnce(decision: ClaimedDecision, workflows: DecideWor
     return {
       kind: 'postponed',
       reason: reasonOf(error),
-      afterMs: error instanceof ArgoError ? (error.retryAfterMs ?? 0) : 0,
+      afterMs: requestedWait(error),
     };
   }
 }

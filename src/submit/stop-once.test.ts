@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { clientFor, manifest, NAMESPACE, seed, startCluster } from '../../test/support/cluster.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { newRun, submitRun } from '../../test/support/runs.ts';
+import { ArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { requestCancel } from '../ledger/cancel-and-retry.ts';
 import { recordRun } from '../ledger/record-run.ts';
@@ -29,4 +30,16 @@ test('a workflow that begins while it is being canceled is not terminated: its e
   expect(entry().object.spec['shutdown']).toBe('Stop');
   expect(await stopOnce(runs[0]!, workflows)).toEqual({ kind: 'told' });
   expect(entry().object.spec['shutdown']).toBe('Stop');
+});
+
+test('a cluster that asks to be left alone for a while is', async () => {
+  const { runId } = await recordRun(db, { run: newRun(), claim: true });
+  await submitRun(db, runId);
+  await requestCancel(db, runId, 'ada');
+  const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
+  const busy = async (): Promise<never> => {
+    throw new ArgoError('argo.too_many_requests', 'busy', { status: 429, retryAfterMs: 7000 });
+  };
+  const ending = await stopOnce(runs[0]!, { getWorkflow: busy, patchWorkflow: busy });
+  expect(ending).toMatchObject({ kind: 'postponed', afterMs: 7000 });
 });

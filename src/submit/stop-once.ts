@@ -2,7 +2,7 @@ import { isRecord } from '../base/json.ts';
 import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
-import { findOurs, reasonOf } from './creation.ts';
+import { findOurs, reasonOf, requestedWait } from './creation.ts';
 
 /** The result of stopping a run. */
 type Ending =
@@ -12,7 +12,7 @@ type Ending =
   | { readonly kind: 'found'; readonly workflowUid: string }
   /** The cluster was told to stop it, or no longer has it. */
   | { readonly kind: 'told' }
-  | { readonly kind: 'postponed'; readonly reason: string };
+  | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number };
 
 const CALL_TIMEOUT_MS = 5000;
 
@@ -27,7 +27,7 @@ export async function stopOnce(run: ClaimedRun, workflows: StopWorkflows): Promi
   try {
     return run.state === 'queued' ? await lookForWorkflow(run, workflows) : await tellToStop(run, workflows);
   } catch (error) {
-    return { kind: 'postponed', reason: reasonOf(error) };
+    return { kind: 'postponed', reason: reasonOf(error), afterMs: requestedWait(error) };
   }
 }
 
