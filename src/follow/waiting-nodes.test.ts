@@ -139,6 +139,44 @@ describe('values that cannot be supplied', () => {
   });
 });
 
+describe('a template without a name stands in the step or task that it is for', () => {
+  const rules = (message: string) => ({ 'facteur.proompteng.ai/approval-message': message });
+  const inline = (message: string) => ({ annotations: rules(message), suspend: {} });
+  const unnamed = (id: string, displayName: string, boundaryID: string, type = 'Suspend') =>
+    node(0, { id, name: id, displayName, boundaryID, type, templateName: undefined });
+  const templates = [
+    {
+      name: 'main',
+      steps: [
+        [{ name: 'build', template: 'pod' }],
+        [
+          { name: 'approve', inline: inline('of a step') },
+          { name: 'more', inline: { dag: { tasks: [{ name: 'decide', inline: inline('of a task') }] } } },
+        ],
+      ],
+    },
+  ];
+  const nodes = {
+    w: node(0, { id: 'w', name: 'w', displayName: 'w', type: 'Steps', templateName: 'main' }),
+    a: unnamed('a', 'approve(0:blue)', 'w'),
+    b: unnamed('b', 'more', 'w', 'DAG'),
+    c: unnamed('c', 'decide', 'b'),
+    d: unnamed('d', 'circle', 'd'),
+    e: unnamed('e', 'build', 'w'),
+  };
+  const spec = { phase: 'Running', nodes, storedWorkflowTemplateSpec: { templates } };
+
+  test('which asks by its rules', () => {
+    const asking = waitingOf({}, spec).map(({ node: name, rules: { message, problem } }) => [name, message, problem]);
+    expect(asking).toEqual([
+      ['approve(0:blue)', 'of a step', ''],
+      ['decide', 'of a task', ''],
+      ['circle', '', 'unknown template'],
+      ['build', '', 'unknown template'],
+    ]);
+  });
+});
+
 describe('the rules are those of the template that the node refers to', () => {
   const strict = { ...GATE, annotations: { 'facteur.proompteng.ai/quorum': '3' } };
   const reference = { templateName: undefined, templateRef: { name: 'shared', template: 'gate' } };

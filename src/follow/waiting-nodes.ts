@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../base/json.ts';
-import { templateOf } from '../clients/argo/stored-template.ts';
+import { storedTemplates, templateOf } from '../clients/argo/stored-template.ts';
 import { areUnseen, isOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
   askingOf,
@@ -49,10 +49,11 @@ function askingSteps(status: Json): readonly Waiting[] {
   }
   return [...nodes.values()]
     .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
-    .filter((node) => asks(node, templateOf(node.raw, status)))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((node) => ({ node, template: templateOf(node, nodes, status), onExit: isOnExit(node, nodes) }))
+    .filter(asks)
+    .toSorted((a, b) => (a.node.name < b.node.name ? -1 : 1))
     .slice(0, MAX_WAITING)
-    .map((node) => waiting(node, isOnExit(node, nodes), status));
+    .map(waiting);
 }
 
 /** A cheap look first: nodes are read only if some template of the workflow suspends. */
@@ -61,11 +62,7 @@ function mayWait(spec: Json, status: Json): boolean {
 }
 
 function hasSuspendTemplates(status: Json): boolean {
-  const templates = [
-    ...list(record(status['storedWorkflowTemplateSpec'])['templates']),
-    ...Object.values(record(status['storedTemplates'])),
-  ];
-  return templates.some((template) => isRecord(record(template)['suspend']));
+  return storedTemplates(status).some(({ suspend }) => isRecord(suspend));
 }
 
 function mark(kind: 'suspended' | 'offloaded'): Waiting {
@@ -82,15 +79,21 @@ function mark(kind: 'suspended' | 'offloaded'): Waiting {
   };
 }
 
+/** A suspend node that is active. */
+interface Step {
+  readonly node: WorkflowNode;
+  readonly template: Json;
+  readonly onExit: boolean;
+}
+
 /** A node with a duration only sleeps, unless it has approvers or supplies outputs. */
-function asks(node: WorkflowNode, template: Json): boolean {
+function asks({ node, template }: Step): boolean {
   const sleeps = record(template['suspend'])['duration'] !== undefined;
   const hasRules = Object.keys(annotationsOf(template)).some((key) => key.startsWith('facteur.proompteng.ai/'));
   return !sleeps || hasRules || fieldsOf(node.raw).length > 0;
 }
 
-function waiting(node: WorkflowNode, onExit: boolean, status: Json): Waiting {
-  const template = templateOf(node.raw, status);
+function waiting({ node, template, onExit }: Step): Waiting {
   const startedAt = stringOf(node.raw['startedAt']);
   const fields = fieldsOf(node.raw);
   return {

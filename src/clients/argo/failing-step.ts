@@ -79,7 +79,7 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
   const all = [...nodes.values()];
   switch (node.type) {
     case 'DAG':
-      return failingTask(node, all, status);
+      return failingTask(node, nodes, status);
     case 'TaskGroup':
       return firstFailure(partsOf(node, nodes));
     case 'Retry':

@@ -3,6 +3,7 @@ import { templateOf } from './stored-template.ts';
 import { firstFailure, hasFailed, stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
 type Json = Readonly<Record<string, unknown>>;
+type Nodes = ReadonlyMap<string, WorkflowNode>;
 
 /**
  * Separators in the names of a task's nodes, which begin with the task's name: `a(0:item)`, `a[0].step`, `a.onExit`.
@@ -14,10 +15,11 @@ const TASK = /^[-\w]+/;
  * DAG only through tasks that were omitted because of it. A later task that ran and completed overrules it, and
  * `continueOn` forgives it. If there are several, the one that ended first.
  */
-export function failingTask(dag: WorkflowNode, nodes: readonly WorkflowNode[], status: Json): WorkflowNode | undefined {
-  const tasks = tasksOf(dag, nodes);
-  const tolerant = tolerantTasks(dag, status);
-  const reaching = reachingEnd(tasks, linksOf(dag, nodes, tasks));
+export function failingTask(dag: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
+  const all = [...nodes.values()];
+  const tasks = tasksOf(dag, all);
+  const tolerant = tolerantTasks(templateOf(dag, nodes, status));
+  const reaching = reachingEnd(tasks, linksOf(dag, all, tasks));
   const counting = [...tasks].filter(([name, { phase }]) => !tolerant.has(`${name} ${phase}`) && reaching.has(name));
   return firstFailure(counting.map(([, task]) => task));
 }
@@ -73,8 +75,8 @@ function linksOf(
 }
 
 /** What `continueOn` forgives, as `task Phase`, where the status still has the template. */
-function tolerantTasks(dag: WorkflowNode, status: Json): ReadonlySet<string> {
-  const body = record(templateOf(dag.raw, status)['dag']);
+function tolerantTasks(template: Json): ReadonlySet<string> {
+  const body = record(template['dag']);
   const tasks = Array.isArray(body['tasks']) ? (body['tasks'] as unknown[]).map(record) : [];
   const tolerant = tasks.flatMap((task) => {
     const { failed, error } = record(task['continueOn']);
