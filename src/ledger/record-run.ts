@@ -5,7 +5,7 @@ import { deliveryKey, plainDeliveryId, sharedDeliveryId } from '../domain/delive
 import { workflowName } from '../domain/workflow-name.ts';
 
 /**
- * How long the process that recorded a run has it exclusively, in seconds: longer than a create may take (10 s), so
+ * How long the process that recorded a run has it exclusively, in seconds: longer than a create may take (12 s), so
  * that no sweep submits the run concurrently, and short enough that a crash is not felt for long.
  */
 export const CLAIM_SECONDS = 15;

@@ -40,8 +40,11 @@ interface CreateOnceDeps {
 }
 
 const CLAIM_MS = CLAIM_SECONDS * 1000;
-/** How long one create may take. It always ends with its claim, so that two processes never try at the same time. */
-const CREATE_TIMEOUT_MS = 10_000;
+/**
+ * How long one create may take: longer than the 10 s that the API server gives an admission webhook, so that it can say which one
+ * hangs. A create always ends with its claim, so that two processes never try at the same time.
+ */
+const CREATE_TIMEOUT_MS = 12_000;
 /** No create begins with less than this left of its claim: nobody would learn how it ended. */
 const MIN_CREATE_MS = 1000;
 /** Foreign objects under our names are freak events; after this many the run waits for its next turn. */

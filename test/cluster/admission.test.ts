@@ -1,6 +1,8 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ClusterApi, type ApiAnswer } from '../../scripts/cluster/api.ts';
 import { ensureNamespace } from '../../scripts/cluster/set-up.ts';
+import type { Json } from '../support/cluster.ts';
 import { expectRun, runOf } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { freshId, useBench, workflowPath } from './bench.ts';
@@ -154,3 +156,47 @@ test('a command that names another account is refused, with the reason', async (
   await expectRun(bench.db, id, 'refused');
   expect((await runOf(bench.db, id)).reason).toContain('does not allow facteur the service account codex-admin');
 });
+
+test('a webhook that hangs is named: the API server gives it up before facteur gives up the API server', async () => {
+  const silent = createServer();
+  await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
+  const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+  const hook = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'hangs' },
+    webhooks: [
+      {
+        name: 'hangs.example.com',
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        clientConfig: { url },
+        matchConditions: [{ name: 'own', expression: "object.spec.workflowTemplateRef.name == 'hangs'" }],
+        rules: [{ apiGroups: ['argoproj.io'], apiVersions: ['*'], operations: ['CREATE'], resources: ['workflows'] }],
+      },
+    ],
+  };
+  await bench.world.api.apply(hook);
+  onTestFinished(async () => {
+    await bench.world.api.remove(hook);
+    silent.close();
+  });
+  const facteur = await bench.start('hangs');
+  // A moment passes until the API server knows the webhook; until then it accepts.
+  await expect
+    .poll(
+      async () => {
+        const id = freshId('hangs');
+        await facteur.send(event({ interactionId: id }));
+        await expect.poll(async () => isWaiting(await runOf(bench.db, id))).toBe(true);
+        return (await runOf(bench.db, id)).reason;
+      },
+      { timeout: 60_000 },
+    )
+    .toContain('the admission webhook "hangs.example.com" failed');
+});
+
+/** It was tried; of one that is queued the reason says why in vain. */
+function isWaiting({ state, reason }: Json): boolean {
+  return state !== 'queued' || reason !== '';
+}
