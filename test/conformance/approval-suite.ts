@@ -1,5 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ArgoError } from '../../src/clients/argo/errors.ts';
 import type { ArgoClient } from '../../src/clients/argo/workflows.ts';
 import { waitingOf } from '../../src/follow/waiting-nodes.ts';
 import type { ClaimedDecision } from '../../src/ledger/approval-queue.ts';
@@ -227,6 +228,23 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       const decided = await seen(name, 'rejected', {});
       expect(await decideOnce(decided, subject().client)).toEqual({ kind: 'applied' });
       await expect.poll(() => phaseOf(name)).toBe('Failed');
+    });
+
+    test.each([
+      ['had reached it', true, { kind: 'applied' }],
+      ['had not reached it', false, { kind: 'gone', reason: 'the run was canceled' }],
+    ])('sees in a stopped workflow that a decision %s whose answer was lost', async (_what, arrives, expected) => {
+      const { name } = await waiting('plain');
+      const decided = await seen(name, 'approved', {});
+      const { client } = subject();
+      const patchWorkflowIf: ArgoClient['patchWorkflowIf'] = async (...request) => {
+        await (arrives && client.patchWorkflowIf(...request));
+        throw new ArgoError('argo.connection', 'cut', { ambiguous: true });
+      };
+      expect(await decideOnce(decided, { ...client, patchWorkflowIf })).toMatchObject({ kind: 'postponed' });
+      await send(name, MERGE, { spec: { shutdown: 'Stop' } });
+      await expect.poll(() => phaseOf(name)).toMatch(/Succeeded|Failed/);
+      expect(await decideOnce({ ...decided, dropped: true, attempts: 2 }, client)).toEqual(expected);
     });
   });
 
