@@ -101,12 +101,11 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   if (node.phase === phase && node.message === message) {
     return { kind: 'applied' };
   }
-  if (decision.dropped) {
-    return { kind: 'gone', reason: CANCELED };
+  if (waits(workflow, decision)) {
+    // Of one that was dropped a write may still arrive: a server that hung takes up what its clients have given up.
+    return { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 };
   }
-  return waits(workflow, decision)
-    ? { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 }
-    : { kind: 'gone', reason: endOfWaiting(workflow) };
+  return { kind: 'gone', reason: decision.dropped ? CANCELED : endOfWaiting(workflow) };
 }
 
 function endOfWaiting({ spec, status }: Workflow): string {
