@@ -214,3 +214,13 @@ test('nothing that a cluster may send breaks it', () => {
     expect(observe(nothing as unknown as Workflow).state).toBe('submitted');
   }
 });
+
+test('of a stopped workflow whose exit handler failed, the reason names the step in it', () => {
+  const nodes = byId([
+    pod('w', { name: 'w', phase: 'Succeeded' }),
+    pod('x', { name: 'w.onExit', type: 'Steps', phase: 'Failed', message: "child 'y' failed" }),
+    pod('y', { name: 'w.onExit[0].approve', displayName: 'approve', phase: 'Failed', message: 'rejected by ada' }),
+  ]);
+  const stopped = workflow({ phase: 'Failed', message: "child 'y' failed", nodes }, { shutdown: 'Stop' });
+  expect(observe(stopped)).toMatchObject({ state: 'canceled', reason: 'approve: rejected by ada' });
+});

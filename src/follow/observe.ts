@@ -5,7 +5,7 @@ import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
 import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
-import { failingStepMessage, hasFailedRoot } from '../clients/argo/failing-step.ts';
+import { failingStepMessage, hasFailedRoot, ownWords } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
 import { waitingOf } from './waiting-nodes.ts';
 
@@ -68,7 +68,7 @@ function reasonOf(state: State, status: Json): string {
     case 'error':
       return told(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster');
     case 'canceled':
-      return told(text(status['message']) || 'stopped');
+      return told(ownWords(status['message']) || failingStepMessage(status) || 'stopped');
     default:
       return '';
   }

@@ -62,7 +62,7 @@ describe('a step of an exit handler', () => {
     await expect.poll(async () => (await bench.workflow(name)).spec.shutdown).toBe('Stop');
     expect(await states()).toEqual(['approve waiting']);
     expect(await cli('approvals', 'reject', id, '--by', 'ada')).toMatchObject({ code: 0 });
-    await expectRun(bench.db, id, 'canceled');
+    expect((await expectRun(bench.db, id, 'canceled')).reason).toMatch(/^approve: rejected by ada/);
     expect(await states()).toEqual(['approve rejected']);
   });
 

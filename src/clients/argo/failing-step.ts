@@ -49,8 +49,8 @@ function rootOf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
 
 const BLAME = /^child '([^']+)' failed$/;
 
-/** A message that says more than that something inside failed. */
-function ownWords(message: unknown): string {
+/** A message that says more than that something inside failed; else empty. */
+export function ownWords(message: unknown): string {
   return typeof message === 'string' && !BLAME.test(message) ? message : '';
 }
 

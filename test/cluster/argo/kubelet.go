@@ -120,7 +120,7 @@ func (k *kubelet) bind(ctx context.Context, pod *corev1.Pod) {
 // Whether the pod's workflow is to stop. The controller stops a container by a command that it runs inside.
 func (k *kubelet) stopped(pod *corev1.Pod) bool {
 	workflow, err := k.workflows.Workflows(pod.Namespace).Get(pod.Labels[common.LabelKeyWorkflow])
-	return err == nil && workflow.Spec.Shutdown != ""
+	return err == nil && !workflow.Spec.Shutdown.ShouldExecute(pod.Labels[common.LabelKeyOnExit] == "true")
 }
 
 func complain(pod *corev1.Pod, err error) {
