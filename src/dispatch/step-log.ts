@@ -3,7 +3,7 @@ import { within } from '../base/within.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { currentStep, lastStep, stepNamed } from '../clients/argo/current-step.ts';
-import type { WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import { readNodes, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import { failingStep } from '../clients/argo/failing-step.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import { lastLines } from '../clients/argo/log-lines.ts';
@@ -82,7 +82,7 @@ async function readLines(
     return { lines: '', problem: 'gone' };
   }
   const status = { ...workflow.status };
-  const node = wanted === '' ? tellingStep(run, status) : stepNamed(status, wanted);
+  const node = wanted === '' ? tellingStep(run, status) : stepNamed(readNodes(status), wanted);
   const place = node === undefined ? undefined : logPlaceOf({ ...workflow.metadata }, node.raw);
   const step = node?.displayName ?? '';
   if (place === undefined) {
@@ -95,7 +95,8 @@ async function readLines(
 
 /** The step that a person wants to see: the current one, the one that failed, or the last one. */
 function tellingStep({ state }: RunView, status: Readonly<Record<string, unknown>>): WorkflowNode | undefined {
-  return (state === 'running' ? currentStep(status) : failingStep(status)?.node) ?? lastStep(status);
+  const nodes = readNodes(status);
+  return (state === 'running' ? currentStep(nodes) : failingStep(status)?.node) ?? lastStep(nodes);
 }
 
 function problemOf(error: unknown): NonNullable<StepLog['problem']> {

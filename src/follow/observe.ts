@@ -5,6 +5,7 @@ import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
 import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
+import { readNodes } from '../clients/argo/workflow-nodes.ts';
 import { failingStepMessage, hasFailedRoot, ownWords } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
 import { waitingOf } from './waiting-nodes.ts';
@@ -15,6 +16,9 @@ const MAX_VERSION = 2n ** 63n - 1n;
 
 type Json = Readonly<Record<string, unknown>>;
 type State = Observation['state'];
+type Nodes = ReturnType<typeof readNodes>;
+
+const NONE: Nodes = new Map();
 
 const BY_PHASE: Readonly<Record<string, State>> = {
   Running: 'running',
@@ -30,6 +34,8 @@ const BY_PHASE: Readonly<Record<string, State>> = {
 export function observe(workflow: Workflow): Observation {
   const { metadata, spec, status } = fields(workflow);
   const state = stateOf(spec, status);
+  // Once for each event: they may be megabytes, packed.
+  const nodes = state === 'running' ? readNodes(status) : NONE;
   return {
     namespace: text(metadata['namespace']),
     name: text(metadata['name']),
@@ -42,11 +48,11 @@ export function observe(workflow: Workflow): Observation {
     startedAt: timeOf(status['startedAt']),
     finishedAt: timeOf(status['finishedAt']),
     resources: resourcesOf(status['resourcesDuration']),
-    step: stepOf(state, status),
+    step: stepOf(state, status, nodes),
     results: state === 'succeeded' ? resultsOf(metadata, status) : [],
     confirmed: false,
     stopping: text(spec['shutdown']) !== '',
-    waiting: waitingOf(spec, status),
+    waiting: waitingOf(spec, status, nodes),
   };
 }
 
@@ -88,15 +94,15 @@ function oneLine(message: string): string {
 }
 
 /** What a live workflow is at: the name of its step, or why the controller has not started it. */
-function stepOf(state: State, status: Json): string {
+function stepOf(state: State, status: Json, nodes: Nodes): string {
   if (state === 'submitted') {
     return shortLine(text(status['message']));
   }
   if (state !== 'running') {
     return '';
   }
-  const step = currentStep(status);
-  const locked = step === undefined ? lockedStep(status) : undefined;
+  const step = currentStep(nodes);
+  const locked = step === undefined ? lockedStep(nodes) : undefined;
   if (locked !== undefined) {
     return shortLine(`${locked.displayName} (waiting for lock ${locked.lock})`);
   }

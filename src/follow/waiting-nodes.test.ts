@@ -90,9 +90,12 @@ test('a suspended workflow, and one whose nodes are elsewhere or too large, wait
     unknown
   >;
   expect(waitingOf({}, elsewhere)).toMatchObject([{ kind: 'offloaded' }]);
-  const large = gzipSync(JSON.stringify({ 'w-0': node(0, { message: 'x'.repeat(5 * 1024 * 1024) }) }));
-  const packed = { ...elsewhere, offloadNodeStatusVersion: '', compressedNodes: large.toString('base64') };
-  expect(waitingOf({}, packed)).toMatchObject([{ kind: 'offloaded' }]);
+  const packed = (length: number) => {
+    const compressed = gzipSync(JSON.stringify({ 'w-0': node(0, { message: 'x'.repeat(length) }) }));
+    return { ...elsewhere, offloadNodeStatusVersion: '', compressedNodes: compressed.toString('base64') };
+  };
+  expect(waitingOf({}, packed(9 * 1024 * 1024))).toMatchObject([{ kind: 'offloaded' }]);
+  expect(waitingOf({}, packed(5 * 1024 * 1024))).toMatchObject([{ kind: 'node', nodeId: 'w-0' }]);
   expect(waitingOf({}, { ...elsewhere, storedWorkflowTemplateSpec: { templates: [{ name: 'pod' }] } })).toEqual([]);
 });
 

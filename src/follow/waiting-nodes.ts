@@ -13,6 +13,7 @@ import {
 import type { StoredRules, Waiting } from '../domain/approval.ts';
 
 type Json = Readonly<Record<string, unknown>>;
+type Nodes = ReadonlyMap<string, WorkflowNode>;
 
 /** More than this is no longer a question to people. */
 const MAX_WAITING = 20;
@@ -28,22 +29,21 @@ const NO_RULES: StoredRules = { ...readApprovalRules({}), timeoutOutputs: {} };
  * that are too large, cannot be seen, and a suspended workflow does nothing: both are told as such. Of a stopped workflow only exit handlers wait,
  * and of a terminated one nothing.
  */
-export function waitingOf(spec: Json, status: Json): readonly Waiting[] {
+export function waitingOf(spec: Json, status: Json, nodes: Nodes = readNodes(status)): readonly Waiting[] {
   if (status['phase'] !== 'Running' || !mayWait(spec, status)) {
     return [];
   }
   switch (stringOf(spec['shutdown'])) {
     case '':
-      return [...(spec['suspend'] === true ? [mark('suspended')] : []), ...askingSteps(status)];
+      return [...(spec['suspend'] === true ? [mark('suspended')] : []), ...askingSteps(status, nodes)];
     case 'Stop':
-      return askingSteps(status).filter(({ onExit }) => onExit);
+      return askingSteps(status, nodes).filter(({ onExit }) => onExit);
     default:
       return [];
   }
 }
 
-function askingSteps(status: Json): readonly Waiting[] {
-  const nodes = readNodes(status);
+function askingSteps(status: Json, nodes: Nodes): readonly Waiting[] {
   if (areUnseen(nodes, status)) {
     return hasSuspendTemplates(status) ? [mark('offloaded')] : [];
   }
@@ -56,7 +56,7 @@ function askingSteps(status: Json): readonly Waiting[] {
     .map(waiting);
 }
 
-/** A cheap look first: nodes are read only if some template of the workflow suspends. */
+/** A cheap look first: nodes are searched only if some template of the workflow suspends. */
 function mayWait(spec: Json, status: Json): boolean {
   return spec['suspend'] === true || hasSuspendTemplates(status);
 }

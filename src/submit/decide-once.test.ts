@@ -60,7 +60,7 @@ test.each<[string, object, object, object]>([
 
 test.each<[string, object]>([
   ['elsewhere', { offloadNodeStatusVersion: 'fnv:1' }],
-  ['too large', { compressedNodes: gzipSync(JSON.stringify({ id: 'x'.repeat(5 * 1024 * 1024) })).toString('base64') }],
+  ['too large', { compressedNodes: gzipSync(JSON.stringify({ id: 'x'.repeat(9 * 1024 * 1024) })).toString('base64') }],
 ])('a step is not said to have gone whose nodes are %s', async (_where, status) => {
   const application = await decideOnce(DECISION, {
     patchWorkflowIf: async () => {

@@ -3,7 +3,7 @@ import type * as Zlib from 'node:zlib';
 import { isRecord } from '../../base/json.ts';
 
 /** Decompression happens on the event loop; larger nodes are skipped, and the workflow's own message has to do. */
-const MAX_UNPACKED_BYTES = 4 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 8 * 1024 * 1024;
 /** 8 MiB, as a power of two: a frame may ask for 128 MiB before it has given a byte. */
 const MAX_ZSTD_WINDOW = 23;
 
