@@ -1,3 +1,4 @@
+import { remember } from '../base/remember.ts';
 import { runOfToken } from '../base/run-token.ts';
 import type { Gate } from '../base/gate.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
@@ -74,16 +75,10 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
       codexEnabled: codex.enabled,
       newId,
       now: () => clock.now(),
-      document: once(async () => (await import('../entry/api/document.ts')).apiDocument(API_ROUTES)),
+      document: remember(async () => (await import('../entry/api/document.ts')).apiDocument(API_ROUTES)),
       pages: runPages({ ui: argo.uiUrl, trace: config.telemetry.traceUrl }),
     },
   };
-}
-
-/** What is made at the first call, and kept. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
 }
 
 /** The token identifies the run; the ledger knows whether that run may still report. */

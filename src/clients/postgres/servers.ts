@@ -1,5 +1,6 @@
 import { Client, type ClientBase, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { errorMessage } from '../../base/errors.ts';
+import { remember } from '../../base/remember.ts';
 import type { PostgresDsn, TargetSession } from '../../config/postgres-dsn.ts';
 
 /** One of the servers that the DSN names, and what it must be. */
@@ -170,18 +171,4 @@ async function assertIs({ host, port, wants }: Candidate, client: ClientBase): P
   if (!is[wants]) {
     throw new WrongServer(`${host}:${port} is not ${wants}`);
   }
-}
-
-/** Keeps the result of `make`; a failure is not kept, so the next call retries. */
-function remember<T>(make: () => Promise<T>): () => Promise<T> {
-  let kept: Promise<T> | undefined;
-  return async () => {
-    kept ??= make();
-    try {
-      return await kept;
-    } catch (error) {
-      kept = undefined;
-      throw error;
-    }
-  };
 }

@@ -91,8 +91,10 @@ export class RedisSessions implements Sessions {
   #connection(): Promise<Redis> {
     if (this.#redis === undefined) {
       this.#redis = this.#connect();
-      // Every use awaits it and reports errors; without this handler an unused one would end the process.
-      this.#redis.catch(() => undefined);
+      // Every use awaits it and reports errors; the next one loads the client again.
+      this.#redis.catch(() => {
+        this.#redis = undefined;
+      });
     }
     return this.#redis;
   }
