@@ -17,14 +17,14 @@ import type { ApiDoor } from '../entry/api/register.ts';
 import { API_ROUTES } from '../entry/api/routes.ts';
 import type { ReportEvents } from '../entry/api/report-events.ts';
 import { RunRate } from '../entry/api/run-rate.ts';
-import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
+import { Admission, type AdmissionRoom } from '../entry/http/admission.ts';
 import type { Embedder } from '../knowledge/embed.ts';
 import type { ReflectionEvents } from '../knowledge/reflection-events.ts';
 import { createKnowledge } from '../knowledge/reflections.ts';
 import { runStanding } from '../ledger/find-runs.ts';
 
 /** Separate from the other doors, since many workflows may report at once. */
-const ROOM: BodyRoom = { bytes: 8 * 2 ** 20, requests: 250 };
+const ROOM: AdmissionRoom = { bytes: 8 * 2 ** 20, requests: 250 };
 
 /** What `/v1` opens onto. */
 interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSource, RecordDeps {
@@ -52,7 +52,7 @@ export function apiDoor(config: Config, parts: ApiParts): ApiDoor<ApiDeps> {
     routes: API_ROUTES,
     whoCalls: callerCheck({ apiTokens: server.apiTokens, verifyRunToken: runTokenCheck(server, parts) }),
     runRate: new RunRate(() => performance.now()),
-    bodies: new Bodies(ROOM),
+    admission: new Admission(ROOM),
     gate,
     deps: {
       db,

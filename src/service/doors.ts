@@ -11,7 +11,7 @@ import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { ChangeFeed } from '../entry/api/change-feed.ts';
 import { accountTokenCheck } from '../entry/http/account-tokens.ts';
 import { ReportEvents } from '../entry/api/report-events.ts';
-import { Bodies, type BodyRoom } from '../entry/http/bodies.ts';
+import { Admission, type AdmissionRoom } from '../entry/http/admission.ts';
 import type { HttpDeps } from '../entry/http/deps.ts';
 import type { InteractionsRoute } from '../entry/http/interactions-route.ts';
 import { createKafkaEvents } from '../entry/kafka/kafka-events.ts';
@@ -41,7 +41,7 @@ export interface DoorParts {
 const INTAKE_BODIES = 8;
 const INTAKE_REQUESTS = 1000;
 /** Separate from the other doors: this one faces the internet, and must not slow them down. */
-const INTERACTIONS_ROOM: BodyRoom = { bytes: 8 * 2 ** 20, requests: 250 };
+const INTERACTIONS_ROOM: AdmissionRoom = { bytes: 8 * 2 ** 20, requests: 250 };
 
 /** Everything that HTTP serves. */
 export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): HttpDeps {
@@ -55,7 +55,7 @@ export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): Ht
     version: context.version,
     commit: context.commit,
     maxBodyBytes,
-    bodies: new Bodies({ bytes: maxBodyBytes * INTAKE_BODIES, requests: INTAKE_REQUESTS }),
+    admission: new Admission({ bytes: maxBodyBytes * INTAKE_BODIES, requests: INTAKE_REQUESTS }),
     intakeTokens,
     ...accountCheck(parts),
     codexEnabled: config.codex.enabled,
@@ -122,7 +122,7 @@ function interactionsDoor(parts: DoorParts): InteractionsRoute {
     logger,
   });
   return {
-    bodies: new Bodies(INTERACTIONS_ROOM),
+    admission: new Admission(INTERACTIONS_ROOM),
     publicKey: config.discord.publicKey,
     guildId: config.discord.guildId,
     rules,

@@ -6,7 +6,7 @@ import type { RunReceipt } from '../../src/domain/run.ts';
 import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
 import type { AcceptOptions, Dispatch } from '../../src/dispatch/dispatch.ts';
 import type { HttpDeps, RefusedLetter } from '../../src/entry/http/deps.ts';
-import { Bodies } from '../../src/entry/http/bodies.ts';
+import { Admission } from '../../src/entry/http/admission.ts';
 import { createHttpServer } from '../../src/entry/http/server.ts';
 import { DOORS } from '../../src/config/listeners.ts';
 
@@ -72,7 +72,7 @@ export async function openDoor(
     version: '1.2.3',
     commit: 'abcdef0',
     maxBodyBytes: 64 * 1024,
-    bodies: new Bodies({ bytes: 2 ** 20, requests: 1000 }),
+    admission: new Admission({ bytes: 2 ** 20, requests: 1000 }),
     intakeTokens: [],
     codexEnabled: true,
     gate: { pass: () => undefined },

@@ -5,7 +5,7 @@ import { redactText } from '../../base/redact.ts';
 import { validTraceparent } from '../../base/traceparent.ts';
 import { headerText } from '../decode/incoming.ts';
 import { isJsonType, payloadFormat } from '../decode/media-type.ts';
-import { announcesMore, type Bodies } from '../http/bodies.ts';
+import { announcesMore, type Admission } from '../http/admission.ts';
 import { reportFailure } from '../http/request-events.ts';
 import type { Gate } from '../../base/gate.ts';
 import type { FieldFault } from '../../domain/refusal.ts';
@@ -34,7 +34,7 @@ export interface ApiDoor<Deps> {
   readonly whoCalls: ReturnType<typeof callerCheck>;
   readonly runRate: RunRate;
   /** For requests, with and without a body. */
-  readonly bodies: Bodies;
+  readonly admission: Admission;
 }
 
 interface ApiSettings<Deps> extends ApiDoor<Deps> {
@@ -101,7 +101,7 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
         delete headers['content-type'];
       }
       // The ledger is asked about a run's token.
-      const caller = await settings.bodies.admit(() =>
+      const caller = await settings.admission.admit(() =>
         settings.whoCalls({ headers, remoteAddress: socket.remoteAddress }),
       );
       if (caller.kind === 'run') {
@@ -121,8 +121,8 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
         return send(request, reply, answer);
       };
       return route.body === undefined
-        ? settings.bodies.admit(() => respond(NOTHING))
-        : withBody(request, settings.bodies, respond);
+        ? settings.admission.admit(() => respond(NOTHING))
+        : withBody(request, settings.admission, respond);
     },
   });
 }
@@ -151,7 +151,11 @@ function endOf(reply: FastifyReply, closing: AbortSignal): AbortSignal {
 }
 
 /** The type is checked before the size, and both before anything is read. */
-function withBody<T>({ raw, headers }: FastifyRequest, bodies: Bodies, work: (body: Buffer) => Promise<T>): Promise<T> {
+function withBody<T>(
+  { raw, headers }: FastifyRequest,
+  admission: Admission,
+  work: (body: Buffer) => Promise<T>,
+): Promise<T> {
   const type = headers['content-type'] ?? 'application/json';
   const assumed = { ...headers, 'content-type': type };
   if (!isJsonType(type) || payloadFormat({ headers: assumed, body: NOTHING }) !== 'json') {
@@ -162,7 +166,7 @@ function withBody<T>({ raw, headers }: FastifyRequest, bodies: Bodies, work: (bo
   if (announcesMore(headers, MAX_API_BYTES)) {
     throw tooLarge();
   }
-  return bodies.hold(raw, { maxBytes: MAX_API_BYTES }, ({ body, cut }) => {
+  return admission.admitBody(raw, { maxBytes: MAX_API_BYTES }, ({ body, cut }) => {
     if (cut) {
       throw tooLarge();
     }

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
 import { Refusal } from '../../domain/refusal.ts';
-import { LateBody } from './bodies.ts';
+import { LateBody } from './admission.ts';
 import { REFUSAL_STATUS } from './refusal-status.ts';
 
 /** What goes back: a status, a JSON body, and headers beyond the usual ones. */

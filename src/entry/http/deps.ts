@@ -7,7 +7,7 @@ import type { Dispatch } from '../../dispatch/dispatch.ts';
 import type { NewDeadLetter } from '../../ledger/unprocessed.ts';
 import type { ApiDeps } from '../api/deps.ts';
 import type { ApiDoor } from '../api/register.ts';
-import type { Bodies } from './bodies.ts';
+import type { Admission } from './admission.ts';
 import type { FarewellTimes } from './farewell.ts';
 import type { InteractionsRoute } from './interactions-route.ts';
 
@@ -47,8 +47,8 @@ export interface HttpDeps {
   readonly version: string;
   readonly commit: string;
   readonly maxBodyBytes: number;
-  /** For the bodies of intake requests. */
-  readonly bodies: Bodies;
+  /** Of intake requests. */
+  readonly admission: Admission;
   /** Bearer tokens for the intake routes; none means open. */
   readonly intakeTokens: readonly Secret[];
   /** Whether intake accepts the token of a service account; absent without `server.intake_oidc`. */

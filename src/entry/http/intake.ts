@@ -10,7 +10,7 @@ import { headerText, type Incoming, type IncomingHeaders } from '../decode/incom
 import { payloadFormat } from '../decode/media-type.ts';
 import { type Answer, answerFailure, sendAnswer } from './answer.ts';
 import { bearerToken, tokenFinder } from './bearer.ts';
-import { announcesMore } from './bodies.ts';
+import { announcesMore } from './admission.ts';
 import type { HttpDeps } from './deps.ts';
 import { reportFailure } from './request-events.ts';
 
@@ -56,7 +56,7 @@ export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: Inta
     const answer =
       announcesMore(headers, deps.maxBodyBytes) && !isCloudEvent(headers)
         ? await takeIn({ headers, body: NOTHING, cut: true }, deps, route)
-        : await deps.bodies.hold(raw, { maxBytes: deps.maxBodyBytes }, (received) =>
+        : await deps.admission.admitBody(raw, { maxBytes: deps.maxBodyBytes }, (received) =>
             takeIn({ headers, ...received }, deps, route),
           );
     return sendAnswer(reply, answer);

@@ -6,7 +6,7 @@ import { FacteurError } from '../../base/errors.ts';
 import { createLogger } from '../../base/logger.ts';
 import type { Chat } from '../../dispatch/chat.ts';
 import { createSigner } from '../../../sandbox/discord/signer.ts';
-import { Bodies } from './bodies.ts';
+import { Admission } from './admission.ts';
 import type { InteractionsRoute } from './interactions-route.ts';
 
 const NOW = new Date('2026-02-03T04:05:06Z');
@@ -26,7 +26,7 @@ interface Sent {
 async function open(overrides: Partial<InteractionsRoute> = {}) {
   const log: string[] = [];
   const interactions: InteractionsRoute = {
-    bodies: new Bodies({ bytes: 2 ** 20, requests: 100 }),
+    admission: new Admission({ bytes: 2 ** 20, requests: 100 }),
     publicKey: signer.publicKey,
     guildId: undefined,
     rules: () => ({ commands: {}, roleMap: {} }),

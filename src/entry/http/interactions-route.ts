@@ -6,13 +6,13 @@ import { answerInteraction, type InteractionDeps } from '../discord/interactions
 import { readInteraction } from '../discord/interaction.ts';
 import { isAuthentic, readPublicKey, readSeal } from '../discord/signature.ts';
 import { type Answer, sendAnswer } from './answer.ts';
-import { announcesMore, type Bodies, type BodyLimits } from './bodies.ts';
+import { announcesMore, type Admission, type BodyLimits } from './admission.ts';
 
 export interface InteractionsRoute extends InteractionDeps {
   /** 64 hex digits; without it no request can be verified, and all are refused. */
   readonly publicKey: string | undefined;
-  /** For the bodies of interactions. */
-  readonly bodies: Bodies;
+  /** Of interactions. */
+  readonly admission: Admission;
 }
 
 /** Many times what Discord ever sends. */
@@ -43,7 +43,7 @@ export function registerInteractions(app: FastifyInstance, deps: InteractionsRou
     if (announcesMore(headers, limit)) {
       throw tooLarge(limit);
     }
-    return deps.bodies.hold(raw, limits, async ({ body, cut }) => {
+    return deps.admission.admitBody(raw, limits, async ({ body, cut }) => {
       if (cut) {
         throw tooLarge(limit);
       }

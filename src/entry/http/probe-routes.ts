@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { type Answer, sendAnswer } from './answer.ts';
-import { Bodies } from './bodies.ts';
+import { Admission } from './admission.ts';
 import type { Farewell } from './farewell.ts';
 import type { HttpDeps, Readiness } from './deps.ts';
 
@@ -14,7 +14,7 @@ const MAX_SCRAPES = 5;
 
 /** `GET /metrics`: all metrics, as Prometheus scrapes them. */
 export function registerMetrics(app: FastifyInstance, scrape: () => Promise<string>): void {
-  const room = new Bodies({ bytes: 0, requests: MAX_SCRAPES });
+  const room = new Admission({ bytes: 0, requests: MAX_SCRAPES });
   app.get('/metrics', async (_request, reply) =>
     reply
       .headers({ 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' })

@@ -7,7 +7,7 @@ import { post, RawClient } from '../../../test/support/raw-client.ts';
 import { silentLogger } from '../../base/logger.ts';
 import type { RunReceipt } from '../../domain/run.ts';
 import { createSigner } from '../../../sandbox/discord/signer.ts';
-import { Bodies, type BodyRoom } from './bodies.ts';
+import { Admission, type AdmissionRoom } from './admission.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const PLAN = post('/events', '{"command":"plan"}', JSON_TYPE);
@@ -22,20 +22,20 @@ const clients: RawClient[] = [];
 afterEach(() => clients.splice(0).forEach((client) => client.close()));
 
 async function open(
-  room: BodyRoom,
+  room: AdmissionRoom,
   timer = new TurnableTimer(),
   overrides: Parameters<typeof openDoor>[0] = {},
 ): Promise<OpenDoor> {
   const door = await openDoor({
     ...overrides,
-    bodies: new Bodies(room),
+    admission: new Admission(room),
     maxBodyBytes: 4 * 2 ** 20,
     interactions: {
       ...{
         publicKey: signer.publicKey,
         guildId: undefined,
         rules: () => ({ commands: {}, roleMap: {} }),
-        bodies: new Bodies(room),
+        admission: new Admission(room),
       },
       gate: { pass: () => undefined },
       urgent: { run: (work) => work() },

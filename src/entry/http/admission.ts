@@ -4,7 +4,7 @@ import type { Timer } from '../../base/timer.ts';
 import { within } from '../../base/within.ts';
 
 /** What the requests of a door may take at a time, all together. */
-export interface BodyRoom {
+export interface AdmissionRoom {
   /** Of bodies that came in and are not answered yet. */
   readonly bytes: number;
   /** Requests that are being read or handled. */
@@ -38,12 +38,12 @@ interface Received {
  * Admits requests and reads their bodies within a budget, so that senders cannot fill the memory with many or fast requests.
  * Beyond the budget a request gets 503 with `Retry-After`, and the rest of its body is discarded.
  */
-export class Bodies {
-  readonly #room: BodyRoom;
+export class Admission {
+  readonly #room: AdmissionRoom;
   #bytes = 0;
   #requests = 0;
 
-  constructor(room: BodyRoom) {
+  constructor(room: AdmissionRoom) {
     this.#room = room;
   }
 
@@ -66,11 +66,15 @@ export class Bodies {
   }
 
   /**
-   * Reads one body and keeps its slot until `work` is done with it.
+   * The same for a request with a body: reads it, and keeps its bytes in the budget until `work` is done with it.
    *
    * @throws FacteurError `http.busy` without a free slot, LateBody, and what `work` throws
    */
-  async hold<T>(request: IncomingMessage, limits: BodyLimits, work: (received: Received) => Promise<T>): Promise<T> {
+  async admitBody<T>(
+    request: IncomingMessage,
+    limits: BodyLimits,
+    work: (received: Received) => Promise<T>,
+  ): Promise<T> {
     return this.admit(() => this.#read(request, limits, work));
   }
 
