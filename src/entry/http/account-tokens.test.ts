@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWK } from 'jose';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openDoor, type OpenDoor } from '../../../test/support/http-door.ts';
+import { post, RawClient } from '../../../test/support/raw-client.ts';
 import { createLogger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
 import { createArgoClient } from '../../clients/argo/client.ts';
@@ -37,6 +38,8 @@ const first = await newKey('first');
 let published: readonly JWK[];
 let reads: number;
 let up: boolean;
+/** The cluster answers after it. */
+let answering: Promise<void>;
 let now: number;
 let server: Server;
 let client: ArgoClient;
@@ -45,12 +48,15 @@ let log: string[];
 
 beforeEach(async () => {
   [published, reads, up, now, log] = [[first.jwk], 0, true, START, []];
+  answering = Promise.resolve();
   server = createServer((request, response) => {
     if (request.url === '/openid/v1/jwks') {
       reads += 1;
     }
-    response.writeHead(up ? 200 : 503, { 'content-type': 'application/jwk-set+json' });
-    response.end(up ? JSON.stringify({ keys: published }) : '{}');
+    void answering.then(() => {
+      response.writeHead(up ? 200 : 503, { 'content-type': 'application/jwk-set+json' });
+      response.end(up ? JSON.stringify({ keys: published }) : '{}');
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -186,6 +192,27 @@ test('many senders at once wait for one read', async () => {
 });
 
 describe('a cluster that does not answer', () => {
+  test('for a while: only so many requests wait for it, and the others are sent again', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    answering = promise;
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenOf()}` };
+    const request = post('/events', '{"command":"plan"}', headers);
+    const many = await RawClient.connect(door.port);
+    await many.send(request.repeat(251));
+    await vi.waitFor(() => expect(door.log.join('')).toContain('too many requests in flight'));
+    const other = await RawClient.connect(door.port);
+    await other.send(request);
+    await other.answers(1);
+    expect(other.statuses).toEqual([503]);
+    expect(other.received).toContain('retry-after: 5');
+    expect((await send('shared')).status).toBe(202);
+    resolve();
+    await many.answers(251);
+    expect(many.statuses).toEqual([...Array.from({ length: 250 }, () => 202), 503]);
+    many.close();
+    other.close();
+  });
+
   test('from the start: senders retry until it does', async () => {
     up = false;
     expect((await send(await tokenOf())).status).toBe(503);

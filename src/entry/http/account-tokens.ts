@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { errorMessage, FacteurError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { IntakeOidc } from '../../config/config.ts';
+import { Admission } from './admission.ts';
 
 /** What the check of service account tokens needs. */
 interface AccountTokenDeps {
@@ -26,16 +27,20 @@ const CLOCK_SKEW_SECONDS = 30;
 const KEYS_AGE_MS = 10 * 60_000;
 /** The least time between two reads: tokens with made-up key ids must not become requests to the cluster. */
 const READ_INTERVAL_MS = 5_000;
+/** Tokens that are checked at a time. They may wait for the cluster, and anybody can send any number on one connection. */
+const MAX_CHECKS = 250;
 
 /**
  * Creates the check of tokens that the cluster issued to a service account for an audience, as KafkaSources send them.
  * Any pod can get a token of its own account for any audience, so the account must be one of the configured subjects.
  *
- * @returns whether a token is valid; rejects with a retryable FacteurError if the keys to decide are not available
+ * @returns whether a token is valid; rejects with a retryable FacteurError if the keys to decide are not available, or
+ *   while too many tokens are checked
  */
 export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (token: string) => Promise<boolean> {
   const keys = new ClusterKeys(deps);
-  return async (token) => {
+  const admission = new Admission({ bytes: 0, requests: MAX_CHECKS });
+  const check = async (token: string): Promise<boolean> => {
     const { errors, jwtVerify } = await import('jose');
     const options: JWTVerifyOptions = {
       issuer: rule.issuer,
@@ -66,6 +71,7 @@ export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (to
       throw error;
     }
   };
+  return (token) => admission.admit(() => check(token));
 }
 
 /** The cluster's keys: read on first use, when they are old, and when a token names one that is not among them. */
