@@ -246,7 +246,7 @@ const consumer = group({
     .integer(1, kind.MAX_INT32)
     .default(1)
     .describe('Minimum bytes per fetch; the broker waits for them up to `max_wait`.'),
-  max_bytes: kind.integer(1, kind.MAX_INT32).default(DEFAULT_FETCH_BYTES).describe('Maximum bytes per fetch.'),
+  max_bytes: kind.integer(1, kind.MAX_INT32).default(DEFAULT_FETCH_BYTES).describe('Maximum bytes in memory.'),
   max_wait: kind
     .duration()
     .prefault('1s')

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { vi } from 'vitest';
 import type { ConsumerConfig, KafkaConfig } from '../../src/config/config.ts';
 import { readPartition } from '../../src/clients/kafka/fetched.ts';
+import { createFetcher, type Fetcher } from '../../src/clients/kafka/fetcher.ts';
 import type { ConsumedRecord } from '../../src/clients/kafka/records.ts';
 import { Secret } from '../../src/base/secret.ts';
 
@@ -146,17 +147,20 @@ export class TestKafka {
   /** Everything that the topic holds. */
   async readAll(topic: string): Promise<FoundRecord[]> {
     const ends = await this.ends(topic);
-    return this.#reading(topic, async (reader) => {
+    const fetcher = createFetcher({ clientId: this.#base.clientId, requestTimeout: 10_000 });
+    const all = await this.#reading(topic, async (reader) => {
       const found: FoundRecord[] = [];
       for (const [partition, end] of ends.entries()) {
         for (let at = 0n; at < end;) {
-          const { records, next } = await fetchSome(reader, { topic, partition, at });
+          const { records, next } = await fetchSome(reader, fetcher, { topic, partition, at });
           found.push(...records.map(readable));
           at = next;
         }
       }
       return found;
     });
+    await fetcher.close();
+    return all;
   }
 
   async #reading<T>(topic: string, work: (reader: Consumer) => Promise<T>): Promise<T> {
@@ -185,16 +189,21 @@ function messagesOf(topic: string, records: readonly TestRecord[]) {
   }));
 }
 
-async function fetchSome(reader: Consumer, { topic, partition, at }: { topic: string; partition: number; at: bigint }) {
-  const about = (await reader.metadata({ topics: [topic] })).topics.get(topic)!;
-  const place = { partition, fetchOffset: at, currentLeaderEpoch: -1, lastFetchedEpoch: -1 };
-  const answer = await reader.fetch({
-    node: about.partitions[partition]!.leader,
-    maxWaitTime: 100,
-    topics: [{ topicId: about.id, partitions: [{ ...place, partitionMaxBytes: 1 << 20 }] }],
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly at: bigint;
+}
+
+async function fetchSome(reader: Consumer, fetcher: Fetcher, { topic, partition, at }: Place) {
+  const { topics, brokers } = await reader.metadata({ topics: [topic] });
+  const about = topics.get(topic)!;
+  const [fetched] = await fetcher.fetch(brokers.get(about.partitions[partition]!.leader)!, {
+    ...{ minBytes: 1, maxBytes: 1 << 20, partitionBytes: 1 << 20, maxWaitMs: 100 },
+    ...{ topicId: about.id, from: new Map([[partition, at]]) },
   });
-  const [fetched] = answer.responses.flatMap(({ partitions }) => partitions);
-  return fetched === undefined ? { records: [], next: at } : readPartition(topic, at, fetched);
+  const limits = { bytes: Infinity, atLeastOne: true, batchBytes: 1 << 30 };
+  return fetched === undefined ? { records: [], next: at } : readPartition(topic, at, fetched, limits);
 }
 
 function readable({ partition, offset, key, value, headers }: ConsumedRecord): FoundRecord {

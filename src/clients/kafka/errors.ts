@@ -8,6 +8,7 @@ import { errorMessage, FacteurError } from '../../base/errors.ts';
  * - `kafka.group`: the group's other members do not get along with us (yet)
  * - `kafka.denied`: the user may not do this
  * - `kafka.rejected`: the broker will never take this record
+ * - `kafka.unreadable`: records of the log are damaged, or grow too large when they are decompressed
  */
 export type KafkaErrorCode =
   | 'kafka.unavailable'
@@ -16,7 +17,8 @@ export type KafkaErrorCode =
   | 'kafka.topic'
   | 'kafka.group'
   | 'kafka.denied'
-  | 'kafka.rejected';
+  | 'kafka.rejected'
+  | 'kafka.unreadable';
 
 const HINTS: Readonly<Record<KafkaErrorCode, string>> = {
   'kafka.unavailable': 'kafka is not available',
@@ -26,6 +28,7 @@ const HINTS: Readonly<Record<KafkaErrorCode, string>> = {
   'kafka.group': 'the consumer group has members with another protocol',
   'kafka.denied': 'kafka denied permission',
   'kafka.rejected': 'kafka rejected the record',
+  'kafka.unreadable': 'kafka has records that cannot be read',
 };
 
 /** Errors that only a change of the configuration or of the record can fix. */
@@ -34,6 +37,7 @@ const PERMANENT: ReadonlySet<KafkaErrorCode> = new Set([
   'kafka.tls',
   'kafka.denied',
   'kafka.rejected',
+  'kafka.unreadable',
 ]);
 
 /** A failure of Kafka. The message is one line and names no secret. */

@@ -1,15 +1,22 @@
-import type { Consumer } from '@platformatic/kafka';
+import { type Broker, type Consumer, ProtocolError } from '@platformatic/kafka';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
 import { toKafkaError, type KafkaError } from './errors.ts';
-import { readPartition, type FetchAnswer, type FetchedPartition } from './fetched.ts';
-import type { PartitionQueue } from './partition-queue.ts';
+import { readPartition, type ReadLimits } from './fetched.ts';
+import type { FetchedPartition, Fetcher } from './fetcher.ts';
+import type { FetchedBatch, PartitionQueue } from './partition-queue.ts';
 
 interface FetchLimits {
   readonly minBytes: number;
   /** Limit for all partitions together, besides the one fetch that each may always hold. */
   readonly maxBytes: number;
   readonly maxWaitMs: number;
+}
+
+interface FetchSource {
+  /** Knows the brokers. */
+  readonly reader: Consumer;
+  readonly fetcher: Fetcher;
 }
 
 interface FetchHooks {
@@ -28,6 +35,12 @@ interface FetchHooks {
 /** The most that one fetch brings for one partition: a few hundred commands, and little memory. */
 const PARTITION_BYTES = 256 * 1024;
 
+/** The most that it becomes in memory where there is room: compressed records grow. */
+const ANSWER_BYTES = 2 ** 20;
+
+/** What a batch may always grow to when it is decompressed; `maxBytes` may allow more. Producers gather a megabyte or so. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
 /**
  * A broker answers one request of a connection at a time: while a full partition waits for its next fetch, keep
  * fetches short.
@@ -36,25 +49,27 @@ const SHORT_WAIT_MS = 100;
 
 const BACKOFF = { firstMs: 200, maxMs: 5_000 };
 
-/** An invalid epoch: the library's fetch sessions start again with it. */
-const ANY_EPOCH = -1;
-
 /**
  * Keeps the queues filled: one fetch at a time per broker, for its partitions that have room, while all partitions
  * together hold less than the limit. A failed fetch is retried forever, without stopping anything else.
  */
 export class FetchLoop {
   readonly #reader: Consumer;
+  readonly #fetcher: Fetcher;
   readonly #topic: string;
   readonly #limits: FetchLimits;
   readonly #hooks: FetchHooks;
   readonly #busyNodes = new Set<number>();
+  /** The order in which partitions had records. */
+  readonly #fed = new WeakMap<PartitionQueue, number>();
+  #feeds = 0;
   readonly #stop = new AbortController();
   #news = Promise.withResolvers<void>();
   #topicId: string | undefined;
 
-  constructor(reader: Consumer, topic: string, limits: FetchLimits, hooks: FetchHooks) {
+  constructor({ reader, fetcher }: FetchSource, topic: string, limits: FetchLimits, hooks: FetchHooks) {
     this.#reader = reader;
+    this.#fetcher = fetcher;
     this.#topic = topic;
     this.#limits = limits;
     this.#hooks = hooks;
@@ -88,9 +103,7 @@ export class FetchLoop {
   }
 
   async #startFetches(): Promise<void> {
-    const full = this.#room() <= 0;
-    // A partition without records may always fetch: paused partitions must not use up its share.
-    const open = [...this.#hooks.queues()].filter((queue) => queue.wantsMore && !(full && queue.bytes > 0));
+    const open = this.#open();
     if (open.length === 0) {
       return;
     }
@@ -106,29 +119,44 @@ export class FetchLoop {
     }
     this.#topicId = topic.id;
     this.#hooks.partitionCount(topic.partitionsCount);
-    for (const [node, queues] of Map.groupBy(open, (queue) => topic.partitions[queue.partition]?.leader ?? -1)) {
+    for (const [node, queues] of Map.groupBy(open, (queue) => topic.partitions[queue.partition]?.leader ?? NO_NODE)) {
       if (!this.#busyNodes.has(node)) {
-        void this.#fetchFrom(node, topic.id, queues);
+        // Only the first one that has records gets a batch that is larger than what was asked for.
+        const inTurn = queues.toSorted((a, b) => (this.#fed.get(a) ?? 0) - (this.#fed.get(b) ?? 0));
+        void this.#fetchFrom({ node, broker: metadata.brokers.get(node), topicId: topic.id }, inTurn);
       }
     }
   }
 
+  /** The partitions that may fetch. One without records always may: paused partitions must not use up its share. */
+  #open(): PartitionQueue[] {
+    const room = this.#room();
+    return [...this.#hooks.queues()].filter(
+      (queue) =>
+        queue.wantsMore &&
+        (room > 0 || queue.bytes === 0) &&
+        (queue.needs <= Math.max(room, PARTITION_BYTES) || this.#isEmpty()),
+    );
+  }
+
   /** One fetch from one broker; never rejects. */
-  async #fetchFrom(node: number, topicId: string, queues: readonly PartitionQueue[]): Promise<void> {
+  async #fetchFrom({ node, broker, topicId }: FetchTarget, queues: readonly PartitionQueue[]): Promise<void> {
     this.#busyNodes.add(node);
-    const positions = new Map(queues.map((queue) => [queue, queue.position]));
+    const positions = new Map(queues.map((queue) => [queue.partition, queue.position]));
     try {
+      if (broker === undefined) {
+        throw new Error('a partition has no leader');
+      }
       const someWait = queues.length < [...this.#hooks.queues()].length;
-      const answer = await this.#reader.fetch({
-        node,
+      const answer = await this.#fetcher.fetch(broker, {
         minBytes: this.#limits.minBytes,
         maxBytes: Math.max(PARTITION_BYTES * queues.length, this.#room()),
-        maxWaitTime: someWait ? Math.min(SHORT_WAIT_MS, this.#limits.maxWaitMs) : this.#limits.maxWaitMs,
-        topics: [{ topicId, partitions: queues.map((queue) => wanted(queue)) }],
+        maxWaitMs: someWait ? Math.min(SHORT_WAIT_MS, this.#limits.maxWaitMs) : this.#limits.maxWaitMs,
+        ...{ topicId, from: positions, partitionBytes: PARTITION_BYTES },
       });
-      this.#hand(answer, positions);
+      await this.#hand(answer, queues, positions);
     } catch (error) {
-      await this.#afterFailure(error, queues);
+      await this.#afterFailure(error);
     } finally {
       this.#busyNodes.delete(node);
       this.wake();
@@ -140,34 +168,60 @@ export class FetchLoop {
     return [...this.#hooks.queues()].reduce((room, queue) => room - queue.bytes, this.#limits.maxBytes);
   }
 
-  #hand(answer: FetchAnswer, positions: ReadonlyMap<PartitionQueue, bigint>): void {
-    const partitions = new Map(partitionsOf(answer).map((fetched) => [fetched.partitionIndex, fetched]));
-    for (const [queue, from] of positions) {
-      const fetched = partitions.get(queue.partition);
-      if (fetched !== undefined) {
-        queue.push(from, readPartition(this.#topic, from, fetched));
+  #isEmpty(): boolean {
+    return [...this.#hooks.queues()].every((queue) => queue.bytes === 0);
+  }
+
+  /** Throws the error of a partition after the others have their records. */
+  async #hand(
+    answer: readonly FetchedPartition[],
+    queues: readonly PartitionQueue[],
+    positions: ReadonlyMap<number, bigint>,
+  ): Promise<void> {
+    const fetched = new Map(answer.map((one) => [one.partition, one]));
+    let failed: number | undefined;
+    for (const queue of queues) {
+      const [from, part] = [positions.get(queue.partition), fetched.get(queue.partition)];
+      if (from === undefined || part === undefined) {
+        continue;
       }
+      if (part.errorCode === NO_ERROR) {
+        this.#feed(queue, from, readPartition(this.#topic, from, part, this.#readLimits(queue)));
+      } else if (part.errorCode === OFFSET_OUT_OF_RANGE) {
+        await this.#hooks.outOfRange(queue);
+      } else {
+        failed = part.errorCode;
+      }
+    }
+    if (failed !== undefined) {
+      throw new ProtocolError(failed);
     }
   }
 
-  async #afterFailure(error: unknown, queues: readonly PartitionQueue[]): Promise<void> {
+  #feed(queue: PartitionQueue, from: bigint, batch: FetchedBatch): void {
+    queue.push(from, batch);
+    if (batch.records.length > 0) {
+      this.#feeds += 1;
+      this.#fed.set(queue, this.#feeds);
+    }
+  }
+
+  #readLimits({ needs }: PartitionQueue): ReadLimits {
+    const room = this.#room();
+    return {
+      bytes: Math.max(PARTITION_BYTES, Math.min(room, Math.max(needs, ANSWER_BYTES))),
+      atLeastOne: this.#isEmpty(),
+      batchBytes: Math.max(this.#limits.maxBytes, BATCH_BYTES),
+    };
+  }
+
+  async #afterFailure(error: unknown): Promise<void> {
     if (this.#stop.signal.aborted) {
       return;
     }
-    try {
-      const lost = outOfRange(error);
-      for (const queue of queues.filter(({ partition }) => lost.has(partition))) {
-        await this.#hooks.outOfRange(queue);
-      }
-      if (lost.size > 0) {
-        return;
-      }
-      // Who leads what may be why.
-      this.#reader.clearMetadata();
-      this.#hooks.troubled(toKafkaError(error));
-    } catch (second) {
-      this.#hooks.troubled(toKafkaError(second));
-    }
+    // Who leads what may be why.
+    this.#reader.clearMetadata();
+    this.#hooks.troubled(toKafkaError(error));
     await this.#waitAfterFailure(2);
   }
 
@@ -178,29 +232,15 @@ export class FetchLoop {
   }
 }
 
-function wanted(queue: PartitionQueue) {
-  return {
-    partition: queue.partition,
-    fetchOffset: queue.position,
-    partitionMaxBytes: PARTITION_BYTES,
-    currentLeaderEpoch: ANY_EPOCH,
-    lastFetchedEpoch: ANY_EPOCH,
-  };
+interface FetchTarget {
+  readonly node: number;
+  readonly broker: Broker | undefined;
+  readonly topicId: string;
 }
 
-/** Only one topic was requested, so every answer is about it. */
-function partitionsOf(answer: FetchAnswer): FetchedPartition[] {
-  return answer.responses.flatMap(({ partitions }) => partitions);
-}
+/** In place of a leader. */
+const NO_NODE = -1;
 
-/** The partitions that a failed fetch calls out of range. The library fails the whole answer when one partition does. */
-function outOfRange(error: unknown): Set<number> {
-  const answer =
-    error instanceof Error && 'response' in error ? (error.response as FetchAnswer | undefined) : undefined;
-  const codes =
-    answer === undefined ? [] : partitionsOf(answer).filter(({ errorCode }) => errorCode === OFFSET_OUT_OF_RANGE);
-  return new Set(codes.map(({ partitionIndex }) => partitionIndex));
-}
-
-/** The protocol's number for it. */
+/** The protocol's numbers for them. */
+const NO_ERROR = 0;
 const OFFSET_OUT_OF_RANGE = 1;

@@ -1,13 +1,37 @@
-import type { Consumer } from '@platformatic/kafka';
+import { type KafkaRecord, readRecord, Reader } from '@platformatic/kafka';
+import { errorMessage } from '../../base/errors.ts';
+import { decompress } from './decompress.ts';
+import { KafkaError } from './errors.ts';
+import type { FetchedPartition } from './fetcher.ts';
 import type { FetchedBatch } from './partition-queue.ts';
 import type { ConsumedRecord } from './records.ts';
+import { FORMAT, storedBatches, type StoredBatch } from './stored-batch.ts';
 
-/** The library's answer to a fetch. */
-export type FetchAnswer = Awaited<ReturnType<Consumer['fetch']>>;
-export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number];
-type RecordsBatch = NonNullable<FetchedPartition['records']>[number];
+export interface ReadLimits {
+  /** For the records of this answer. */
+  readonly bytes: number;
+  /** The first record counts even if it is larger: nothing else is in memory. */
+  readonly atLeastOne: boolean;
+  /** A batch that grows beyond this is not read at all. */
+  readonly batchBytes: number;
+}
 
-/** Bits of a batch's attributes: part of a transaction; a control batch, in which the broker notes how a transaction ended. */
+/** Where the records are. */
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: bigint;
+}
+
+/** Some records of a batch, and where those begin that had no room. */
+interface Part {
+  readonly records: readonly ConsumedRecord[];
+  readonly bytes: number;
+  readonly rest?: { readonly offset: bigint; readonly bytes: number };
+}
+
+/** Bits of a batch's attributes: its compression; part of a transaction; a control batch, in which the broker notes how a transaction ended. */
+const COMPRESSION = 0b111;
 const IS_TRANSACTIONAL = 1 << 4;
 const IS_CONTROL = 1 << 5;
 /** Offset of the type in the key of a control record, and the type of an abort. */
@@ -18,63 +42,137 @@ const ABORTED = 0;
 const RECORD_OVERHEAD = 200;
 
 /**
- * The records from `from` on. Batches are stored as they were sent, so a fetch may begin with records before the
- * requested one.
+ * The records from `from` on, as many as there is room for. Batches are stored as they were sent, so a fetch may begin with
+ * records before the requested one.
  */
-export function readPartition(topic: string, from: bigint, fetched: FetchedPartition): FetchedBatch {
-  const batches = fetched.records ?? [];
-  const records = withoutAborted(batches, fetched.abortedTransactions ?? [])
-    .flatMap((batch) => recordsOf(topic, fetched.partitionIndex, batch))
-    .filter((record) => record.offset >= from);
-  return {
-    records,
-    bytes: records.reduce((sum, record) => sum + bytesOf(record), 0),
-    next: batches.map(offsetAfter).reduce((next, after) => (after > next ? after : next), from),
-    end: fetched.highWatermark,
-  };
+export function readPartition(
+  topic: string,
+  from: bigint,
+  fetched: FetchedPartition,
+  limits: ReadLimits,
+): FetchedBatch {
+  const records: ConsumedRecord[] = [];
+  let [bytes, next, needs] = [0, from, 0];
+  for (const batch of withoutAborted(storedBatches(fetched.log), fetched.aborted, limits)) {
+    if (bytes >= limits.bytes && records.length > 0) {
+      break;
+    }
+    const room = { bytes: limits.bytes - bytes, atLeastOne: limits.atLeastOne && records.length === 0 };
+    const part = batch.counts
+      ? readBatch(batch.stored, { topic, partition: fetched.partition, from: next }, { ...limits, ...room })
+      : NOTHING;
+    records.push(...part.records);
+    bytes += part.bytes;
+    if (part.rest !== undefined) {
+      next = part.rest.offset;
+      needs = part.rest.bytes;
+      break;
+    }
+    next = offsetAfter(batch.stored, next);
+  }
+  return { records, bytes, next, needs: records.length === 0 ? needs : 0, end: fetched.end };
 }
 
-/**
- * The batches with records that count. The library leaves out some of the aborted ones: of each producer only those of its
- * last transaction, and only if that one ends within this answer.
- */
-function withoutAborted(
-  batches: readonly RecordsBatch[],
-  aborted: NonNullable<FetchedPartition['abortedTransactions']>,
-): RecordsBatch[] {
+const NOTHING: Part = { records: [], bytes: 0 };
+
+/** The batches, and whether their records count: those of an aborted transaction do not. */
+function* withoutAborted(
+  batches: readonly StoredBatch[],
+  aborted: FetchedPartition['aborted'],
+  limits: ReadLimits,
+): Generator<{ readonly stored: StoredBatch; readonly counts: boolean }> {
   const ahead = aborted.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1));
   const aborting = new Set<bigint>();
-  return batches.filter((batch) => {
-    for (let next = ahead[0]; next !== undefined && next.firstOffset < offsetAfter(batch); next = ahead[0]) {
+  for (const stored of batches) {
+    for (let next = ahead[0]; next !== undefined && next.firstOffset <= stored.lastOffset; next = ahead[0]) {
       aborting.add(next.producerId);
       ahead.shift();
     }
-    if ((batch.attributes & IS_CONTROL) !== 0) {
-      if (batch.records[0]?.key?.readInt16BE(CONTROL_TYPE_AT) === ABORTED) {
-        aborting.delete(batch.producerId);
-      }
-      return false;
+    const isControl = (stored.attributes & IS_CONTROL) !== 0;
+    if (isControl && endsInAbort(stored, limits)) {
+      aborting.delete(stored.producerId);
     }
-    return (batch.attributes & IS_TRANSACTIONAL) === 0 || !aborting.has(batch.producerId);
-  });
+    const isAborted = (stored.attributes & IS_TRANSACTIONAL) !== 0 && aborting.has(stored.producerId);
+    yield { stored, counts: !isControl && !isAborted };
+  }
 }
 
-function recordsOf(topic: string, partition: number, batch: RecordsBatch): ConsumedRecord[] {
-  return batch.records.map((record) => ({
-    topic,
-    partition,
-    offset: batch.firstOffset + BigInt(record.offsetDelta),
-    timestampMs: Number(batch.firstTimestamp + record.timestampDelta),
-    key: record.key,
-    value: record.value,
-    headers: record.headers.map(([name, value]) => [name?.toString('utf8') ?? '', value ?? Buffer.alloc(0)] as const),
-  }));
+function endsInAbort(batch: StoredBatch, { batchBytes }: ReadLimits): boolean {
+  const [first] = recordsOf(batch, plainReader(batch, batchBytes));
+  return first?.key?.readInt16BE(CONTROL_TYPE_AT) === ABORTED;
 }
 
-function offsetAfter(batch: RecordsBatch): bigint {
-  return batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n;
+/** The records of one batch. One that cannot be read becomes a single record that says so, in the place of the last one. */
+function readBatch(batch: StoredBatch, place: Place, limits: ReadLimits): Part {
+  try {
+    const reader = plainReader(batch, limits.batchBytes);
+    const part = takeRecords(batch, reader, place, limits);
+    // What is left behind must not stay in memory for the sake of what is taken.
+    return reader.length > part.bytes ? { ...part, records: part.records.map(ownCopy) } : part;
+  } catch (error) {
+    const first = batch.firstOffset > place.from ? batch.firstOffset : place.from;
+    const what = `records ${first} to ${batch.lastOffset} cannot be read: ${errorMessage(error)}`;
+    const unreadable = new KafkaError('kafka.unreadable', what, error);
+    const { topic, partition } = place;
+    const nothing = { key: null, value: null, headers: [], timestampMs: Number(batch.maxTimestamp) };
+    return {
+      records: [{ topic, partition, offset: batch.lastOffset, ...nothing, unreadable }],
+      bytes: RECORD_OVERHEAD,
+    };
+  }
 }
 
-function bytesOf({ key, value }: ConsumedRecord): number {
-  return RECORD_OVERHEAD + (key?.length ?? 0) + (value?.length ?? 0);
+function plainReader(batch: StoredBatch, batchBytes: number): Reader {
+  if (batch.format !== FORMAT) {
+    throw new Error(`the batch has the message format ${batch.format}, which is not supported`);
+  }
+  return Reader.from(decompress(batch.attributes & COMPRESSION, batch.data, batchBytes));
+}
+
+function takeRecords(batch: StoredBatch, reader: Reader, { topic, partition, from }: Place, limits: ReadLimits): Part {
+  const records: ConsumedRecord[] = [];
+  let bytes = 0;
+  for (const record of recordsOf(batch, reader)) {
+    const offset = batch.firstOffset + BigInt(record.offsetDelta);
+    if (offset >= from) {
+      const size = RECORD_OVERHEAD + record.length;
+      if (bytes + size > limits.bytes && !(limits.atLeastOne && records.length === 0)) {
+        return { records, bytes, rest: { offset, bytes: size } };
+      }
+      const timestampMs = Number(batch.firstTimestamp + record.timestampDelta);
+      const { key, value } = record;
+      records.push({ topic, partition, offset, timestampMs, key, value, headers: headersOf(record) });
+      bytes += size;
+    }
+  }
+  return { records, bytes };
+}
+
+function* recordsOf(batch: StoredBatch, reader: Reader): Generator<KafkaRecord> {
+  for (let index = 0; index < batch.count; index += 1) {
+    const before = reader.position;
+    const record = readRecord(reader);
+    // A negative length would lead back.
+    if (reader.position <= before || record.length <= 0) {
+      throw new RangeError('a record is damaged');
+    }
+    yield record;
+  }
+}
+
+function headersOf({ headers }: KafkaRecord): ConsumedRecord['headers'] {
+  return headers.map(([name, value]) => [name?.toString('utf8') ?? '', value ?? Buffer.alloc(0)] as const);
+}
+
+function ownCopy(record: ConsumedRecord): ConsumedRecord {
+  return {
+    ...record,
+    key: record.key && Buffer.from(record.key),
+    value: record.value && Buffer.from(record.value),
+    headers: record.headers.map(([name, value]) => [name, Buffer.from(value)] as const),
+  };
+}
+
+function offsetAfter(batch: StoredBatch, from: bigint): bigint {
+  return batch.lastOffset >= from ? batch.lastOffset + 1n : from;
 }

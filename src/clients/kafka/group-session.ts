@@ -3,6 +3,7 @@ import type { ConsumeOptions } from './client.ts';
 import { Commits } from './commits.ts';
 import { type KafkaError, toKafkaError } from './errors.ts';
 import { FetchLoop } from './fetch-loop.ts';
+import type { Fetcher } from './fetcher.ts';
 import { PartitionQueue } from './partition-queue.ts';
 import { beginnings, startOffsets, type OffsetSource } from './start-offsets.ts';
 
@@ -20,8 +21,10 @@ interface Partition {
 interface SessionParts {
   /** The member of the group: heartbeats and commits, on connections of its own. */
   readonly member: Consumer;
-  /** Fetches, which block their connections. */
+  /** Looks up what brokers and logs there are. */
   readonly reader: Consumer;
+  /** On connections of its own, which wait for records. */
+  readonly fetcher: Fetcher;
   readonly random: () => number;
 }
 
@@ -33,6 +36,7 @@ export class GroupSession {
   readonly #options: ConsumeOptions;
   readonly #member: Consumer;
   readonly #reader: Consumer;
+  readonly #fetcher: Fetcher;
   readonly #commits: Commits;
   readonly #fetches: FetchLoop;
   readonly #partitions = new Map<number, Partition>();
@@ -42,17 +46,18 @@ export class GroupSession {
   #partitionCount: number | undefined;
   #settling: Promise<void> = Promise.resolve();
 
-  constructor(options: ConsumeOptions, { member, reader, random }: SessionParts) {
+  constructor(options: ConsumeOptions, { member, reader, fetcher, random }: SessionParts) {
     const { topic, events } = options;
     const troubled = (what: string) => (error: KafkaError) => events.troubled(what, error);
     this.#options = options;
     this.#member = member;
     this.#reader = reader;
+    this.#fetcher = fetcher;
     this.#commits = new Commits(member, topic, {
       committed: (partition, offset) => events.committed(partition, offset),
       troubled: troubled('commit'),
     });
-    this.#fetches = new FetchLoop(reader, topic, options, {
+    this.#fetches = new FetchLoop({ reader, fetcher }, topic, options, {
       queues: () => this.#queues(),
       random,
       troubled: troubled('fetch'),
@@ -211,7 +216,10 @@ export class GroupSession {
     this.#fetches.stop();
     await this.#release([...this.#partitions.values()], true);
     this.#commits.stop();
-    await within(LEAVE_MS, Promise.allSettled([this.#member.close(true), this.#reader.close(true)]));
+    await within(
+      LEAVE_MS,
+      Promise.allSettled([this.#member.close(true), this.#reader.close(true), this.#fetcher.close()]),
+    );
   }
 
   #source(): OffsetSource {

@@ -4,84 +4,14 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { KafkaConfig } from '../../config/config.ts';
 import { Secret } from '../../base/secret.ts';
 import { plainBroker, saslUser, serviceVariable, TestKafka } from '../../../test/support/kafka.ts';
-import type { ConsumeEvents, ConsumeOptions, KafkaClient } from './client.ts';
+import { Member, quiet, text } from '../../../test/support/kafka-member.ts';
 import { openKafka } from './open-kafka.ts';
-import type { ConsumedRecord } from './records.ts';
 
 let kafka: TestKafka;
 beforeAll(() => {
   kafka = new TestKafka();
 });
 afterAll(() => kafka.close());
-
-const quiet: ConsumeEvents = {
-  assigned: () => undefined,
-  committed: () => undefined,
-  troubled: () => undefined,
-  outOfRange: () => undefined,
-};
-
-/** A membership that notes what it reads, until it is stopped. */
-class Member {
-  readonly seen: ConsumedRecord[] = [];
-  readonly assigned: (readonly number[])[] = [];
-  readonly troubles: string[] = [];
-  readonly client: KafkaClient;
-  readonly #stop = new AbortController();
-  readonly #done: Promise<void>;
-
-  private constructor(
-    client: KafkaClient,
-    options: Pick<ConsumeOptions, 'topic' | 'groupId'> & Partial<ConsumeOptions>,
-  ) {
-    this.client = client;
-    this.#done = client.consume({
-      startAt: 'earliest',
-      minBytes: 1,
-      maxBytes: 1 << 20,
-      maxWaitMs: 300,
-      onPartition: async (reader) => {
-        for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
-          this.seen.push(...records);
-          reader.handled(records.at(-1)!.offset + 1n);
-        }
-      },
-      ...options,
-      signal: this.#stop.signal,
-      events: {
-        ...quiet,
-        assigned: (partitions) => this.assigned.push(partitions),
-        troubled: (what, error) => this.troubles.push(`${what}: ${error.message}`),
-        ...options.events,
-      },
-    });
-    this.#done.catch(() => undefined);
-  }
-
-  static async join(
-    options: Pick<ConsumeOptions, 'topic' | 'groupId'> & Partial<ConsumeOptions>,
-    config: KafkaConfig = plainBroker(),
-  ): Promise<Member> {
-    return new Member(await openKafka({ config, group: 'consumer', random: Math.random }), options);
-  }
-
-  values(): string[] {
-    return this.seen.map(({ value }) => value?.toString() ?? '(tombstone)');
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#done;
-    await this.client.close();
-  }
-
-  /** Why it ended by itself. */
-  failure(): Promise<unknown> {
-    return this.#done.catch((error: unknown) => error);
-  }
-}
-
-const text = (value: string, partition = 0) => ({ value: Buffer.from(value), partition });
 
 test('records arrive whole and in order, and what was committed is not read again', async () => {
   const topic = await kafka.createTopic(2);
@@ -316,44 +246,6 @@ test('what the broker will never take is told apart', async () => {
   });
   await client.produce({ ...record, value: null });
   await client.close();
-});
-
-test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %s', async (compression) => {
-  const topic = await kafka.createTopic(1);
-  const values = ['a', 'b', 'c'].map((letter) => letter.repeat(1000));
-  await kafka.produce(
-    topic,
-    values.map((value) => text(value)),
-    { compression },
-  );
-  const member = await Member.join({ topic, groupId: topic });
-  await vi.waitFor(() => expect(member.values()).toEqual(values));
-  await member.stop();
-});
-
-test('transactions: what was committed is read, what was aborted is not, and neither stops the reading', async () => {
-  const topic = await kafka.createTopic(1);
-  await kafka.produceInTransactions(topic, [['abort', [text('aborted')]]]);
-  await kafka.produceInTransactions(topic, [['commit', [text('committed')]]]);
-  await kafka.produce(topic, [text('plain')]);
-  const member = await Member.join({ topic, groupId: topic });
-  await vi.waitFor(() => expect(member.values()).toEqual(['committed', 'plain']));
-  await member.stop();
-});
-
-test('nothing is read of a producer that aborts twice, or more than a fetch brings', async () => {
-  const topic = await kafka.createTopic(1);
-  await kafka.produceInTransactions(topic, [
-    ['abort', [text('aborted-1')]],
-    ['commit', [text('committed-1')]],
-    ['abort', [text('aborted-2')]],
-    ['abort', Array.from({ length: 6 }, () => text('x'.repeat(100_000)))],
-    ['commit', [text('committed-2')]],
-  ]);
-  const member = await Member.join({ topic, groupId: topic });
-  await vi.waitFor(() => expect(member.values()).toContain('committed-2'));
-  expect(member.values().map((value) => value.slice(0, 12))).toEqual(['committed-1', 'committed-2']);
-  await member.stop();
 });
 
 test('a member that shares out partitions in another way is waited for', async () => {

@@ -16,6 +16,7 @@ const batch = (from: bigint, count: number, end = 100n) => ({
   records: Array.from({ length: count }, (_, index) => record(from + BigInt(index))),
   bytes: count * 10,
   next: from + BigInt(count),
+  needs: 0,
   end,
 });
 
@@ -43,7 +44,7 @@ test('a waiting reader gets what comes', async () => {
 
 test('a fetch that gave nothing for us still moves on', () => {
   const { queue } = queueAt(0n);
-  queue.push(0n, { records: [], bytes: 0, next: 4n, end: 4n });
+  queue.push(0n, { records: [], bytes: 0, next: 4n, needs: 0, end: 4n });
   expect([queue.position, queue.wantsMore]).toEqual([4n, true]);
 });
 

@@ -7,6 +7,8 @@ export interface FetchedBatch {
   readonly bytes: number;
   /** The offset to fetch next: after the fetched records, even if none of them was for us. */
   readonly next: bigint;
+  /** Bytes of the next record if there was no room for it, else 0. */
+  readonly needs: number;
   /** The end of the partition's log. */
   readonly end: bigint;
 }
@@ -26,6 +28,7 @@ export class PartitionQueue implements PartitionReader {
   #queued: readonly ConsumedRecord[] = [];
   #queuedBytes = 0;
   #takenBytes = 0;
+  #needs = 0;
   #waiting: (() => void) | undefined;
 
   constructor(start: { topic: string; partition: number; offset: bigint }, hooks: QueueHooks) {
@@ -51,6 +54,11 @@ export class PartitionQueue implements PartitionReader {
     return this.#queuedBytes + this.#takenBytes;
   }
 
+  /** Bytes of room that its next record is known to need. */
+  get needs(): number {
+    return this.#needs;
+  }
+
   get wantsMore(): boolean {
     return this.#queued.length === 0 && !this.#stop.signal.aborted;
   }
@@ -67,6 +75,7 @@ export class PartitionQueue implements PartitionReader {
     }
     this.#end = batch.end;
     this.#position = batch.next;
+    this.#needs = batch.needs;
     if (batch.records.length > 0) {
       this.#queued = batch.records;
       this.#queuedBytes = batch.bytes;
@@ -78,6 +87,7 @@ export class PartitionQueue implements PartitionReader {
   seek(offset: bigint): void {
     this.#position = offset;
     this.#handled = offset;
+    this.#needs = 0;
   }
 
   async next(): Promise<readonly ConsumedRecord[] | undefined> {

@@ -2,6 +2,7 @@ import { Consumer, cooperativeStickyAssigner, type GroupPartitionsAssigner, Prod
 import type { ConsumeOptions, KafkaClient, KafkaOptions } from './client.ts';
 import { connectionSettings, fetchTimeoutMs, REQUEST_TIMEOUT_MARGIN_MS } from './connection-options.ts';
 import { toKafkaError } from './errors.ts';
+import { createFetcher } from './fetcher.ts';
 import { GroupSession } from './group-session.ts';
 import type { OutgoingRecord } from './records.ts';
 
@@ -32,7 +33,7 @@ const ACKS_ALL = -1;
 const PRODUCE_RETRIES = { retries: 2, retryDelay: 100 };
 
 /**
- * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, fetch): its
+ * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, metadata): its
  * stream reads all partitions as one, so that a paused one would stop all, and forgets its place at every rebalance.
  */
 export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaClient {
@@ -85,12 +86,10 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
     },
   });
   // The fetch loop retries and logs on its own.
-  const reader = new Consumer({
-    ...shared,
-    retries: 0,
-    requestTimeout: fetchTimeoutMs(options.maxWaitMs),
-  });
-  const session = new GroupSession(options, { member, reader, random });
+  const reader = new Consumer({ ...shared, retries: 0, requestTimeout: REQUEST_TIMEOUT_MARGIN_MS });
+  const { bootstrapBrokers: _, ...settings } = connection;
+  const fetcher = createFetcher({ ...settings, requestTimeout: fetchTimeoutMs(options.maxWaitMs) });
+  const session = new GroupSession(options, { member, reader, fetcher, random });
   return session;
 }
 

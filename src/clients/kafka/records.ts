@@ -1,3 +1,5 @@
+import type { KafkaError } from './errors.ts';
+
 /** A header as Kafka has it: names may come twice, values are bytes. */
 export type KafkaHeader = readonly [name: string, value: Buffer];
 
@@ -12,6 +14,8 @@ export interface ConsumedRecord {
   /** null is a tombstone. */
   readonly value: Buffer | null;
   readonly headers: readonly KafkaHeader[];
+  /** Set if its batch cannot be read: then this stands for all records of the batch, at the offset of the last one. */
+  readonly unreadable?: KafkaError;
 }
 
 /** One record to be written. Without a key it goes to any partition. */

@@ -11,7 +11,7 @@ import {
   CodexTaskStageSchema,
 } from '../../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { decodeCodexDelivery } from '../decode/codex-task.ts';
-import { incomingOf, sourceOf } from './incoming.ts';
+import { readableOf, sourceOf } from './incoming.ts';
 import { stayMember } from './membership.ts';
 
 /** A Codex task of the topic, in printable form. */
@@ -112,7 +112,7 @@ async function readPartition(reader: PartitionReader, { hear, commit, signal }: 
 
 function heardTask(record: ConsumedRecord, logger: Logger): HeardTask | undefined {
   try {
-    const { task } = decodeCodexDelivery(incomingOf(record), 'kafka');
+    const { task } = decodeCodexDelivery(readableOf(record), 'kafka');
     return {
       key: record.key?.toString('utf8') ?? '',
       stage: stageName(task.stage),

@@ -109,6 +109,28 @@ test('every way to write a command event becomes a run, in order, under the iden
   await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([5n]);
 });
 
+test('a batch that grows too large is one dead letter, and its neighbours are not held up', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produce(topic, [good('before', 0)]);
+  await kafka.produce(topic, [good('within', 0), { partition: 0, value: Buffer.alloc(20 << 20) }], {
+    compression: 'zstd',
+  });
+  await kafka.produce(topic, [good('after', 0)]);
+  await open({ config: consumerConfig(topic) });
+  await expectTotals(database.db, { runs: 2, letters: 1 });
+  expect(await letters()).toMatchObject([
+    {
+      door: 'kafka',
+      attempts: 1,
+      delivery_id: expect.stringMatching(new RegExp(`^kafka:${topic}/0/2@\\d{13}$`)),
+      reason: 'records 1 to 2 cannot be read: the batch decompresses to more than 10485760 bytes',
+      headers: { 'facteur-source': `${topic}/0/2` },
+      body: Buffer.alloc(0),
+    },
+  ]);
+  await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([4n]);
+});
+
 test('poison among good records: parked at once, and its neighbours are not held up', async () => {
   const topic = await kafka.createTopic(2);
   await open({ config: consumerConfig(topic) });

@@ -14,7 +14,7 @@ import { keepDeadLetter } from '../../ledger/unprocessed.ts';
 import { decodeCommand } from '../decode/command.ts';
 import { deadLetterRecord, deadLetterRow, parkingReason, type Failure } from './dead-letter.ts';
 import type { KafkaEvents } from './kafka-events.ts';
-import { incomingOf, recordId, sourceOf } from './incoming.ts';
+import { readableOf, recordId, sourceOf } from './incoming.ts';
 import { codeOf, verdictOn } from './verdict.ts';
 
 export interface HandlerDeps {
@@ -111,7 +111,7 @@ async function tryTogether(
 
 async function accept(handling: Handling, deps: HandlerDeps, recorder?: ConvoyPlace): Promise<void> {
   const { record } = handling;
-  handling.command ??= decodeCommand(incomingOf(record), { door: 'kafka', freshId: () => recordId(record) });
+  handling.command ??= decodeCommand(readableOf(record), { door: 'kafka', freshId: () => recordId(record) });
   const receipt = await deps.dispatch.command(handling.command, {
     awaitSubmissionMs: 0,
     ...(recorder && { recorder }),

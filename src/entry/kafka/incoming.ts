@@ -15,6 +15,18 @@ export function incomingOf(record: ConsumedRecord): Incoming {
   return { headers, body: record.value ?? Buffer.alloc(0) };
 }
 
+/**
+ * The same, for decoding.
+ *
+ * @throws KafkaError `kafka.unreadable`
+ */
+export function readableOf(record: ConsumedRecord): Incoming {
+  if (record.unreadable !== undefined) {
+    throw record.unreadable;
+  }
+  return incomingOf(record);
+}
+
 /** Where a record is, for people and for the `facteur-source` header: `topic/partition/offset`. */
 export function sourceOf({ topic, partition, offset }: ConsumedRecord): string {
   return `${topic}/${partition}/${offset}`;

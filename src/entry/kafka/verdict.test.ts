@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FacteurError } from '../../base/errors.ts';
+import { KafkaError } from '../../clients/kafka/errors.ts';
 import { DatabaseError } from '../../clients/postgres/database.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { verdictOn } from './verdict.ts';
@@ -9,6 +10,7 @@ const contended = new FacteurError('ledger.contended', 'x', { retryable: true })
 test.each([
   ['refused for good, at the first try', new Refusal('forbidden'), 1, 'park'],
   ['a value that Postgres cannot hold', new DatabaseError('postgres.invalid', 'x', { retryable: false }), 1, 'park'],
+  ['a batch that nobody can read', new KafkaError('kafka.unreadable', 'x'), 1, 'park'],
   ['Postgres down', new DatabaseError('postgres.unavailable', 'x', { retryable: true }), 1, 'wait'],
   ['Postgres down for very long', new DatabaseError('postgres.unavailable', 'x', { retryable: true }), 999, 'wait'],
   ['a table missing for very long', new DatabaseError('postgres.broken', 'x', { retryable: true }), 999, 'wait'],

@@ -14,8 +14,8 @@ type RecordVerdict = 'park' | 'retry' | 'wait';
  */
 const NOT_NOW = new Set(['postgres.unavailable', 'postgres.broken', 'app.unready', 'commands.unread']);
 
-/** Values that Postgres cannot hold do not change by trying again. */
-const NEVER = new Set(['postgres.invalid']);
+/** Values that Postgres cannot hold, and batches that cannot be read, do not change by trying again. */
+const NEVER = new Set(['postgres.invalid', 'kafka.unreadable']);
 
 /**
  * What to do with a record whose handling failed. While Postgres is down or broken every record waits without a

@@ -1,0 +1,97 @@
+import { createRecordsBatch } from '@platformatic/kafka';
+import { expect, test } from 'vitest';
+import { readPartition, type ReadLimits } from './fetched.ts';
+import type { FetchedPartition } from './fetcher.ts';
+
+const LIMITS: ReadLimits = { bytes: 1 << 20, atLeastOne: false, batchBytes: 1 << 20 };
+
+type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
+/** A batch as a broker stores it, beginning at this offset. */
+function stored(firstOffset: bigint, values: readonly Buffer[], compression: Compression = 'none'): Buffer {
+  const messages = values.map((value) => ({ topic: 't', value, timestamp: 1000n }));
+  const { buffer } = createRecordsBatch(messages, { compression });
+  const batch = Buffer.from(buffer);
+  batch.writeBigInt64BE(firstOffset, 0);
+  return batch;
+}
+
+function fetched(...batches: Buffer[]): FetchedPartition {
+  return { partition: 3, errorCode: 0, end: 100n, aborted: [], log: Buffer.concat(batches) };
+}
+
+const some = (count: number, bytes = 10): Buffer[] =>
+  Array.from({ length: count }, (_, index) => Buffer.alloc(bytes, `${index % 10}`));
+
+const offsets = ({ records }: ReturnType<typeof readPartition>): number[] =>
+  records.map(({ offset }) => Number(offset));
+
+test('records from the offset on, of whole batches', () => {
+  const log = fetched(stored(5n, some(3)), stored(8n, some(2), 'zstd'), stored(10n, some(9)).subarray(0, -1));
+  const answer = readPartition('t', 6n, log, LIMITS);
+  expect(offsets(answer)).toEqual([6, 7, 8, 9]);
+  expect(answer).toMatchObject({ next: 10n, needs: 0, end: 100n });
+  expect(answer.records[0]).toMatchObject({
+    topic: 't',
+    partition: 3,
+    timestampMs: 1000,
+    value: Buffer.alloc(10, '1'),
+  });
+});
+
+test('a page ends where the room does, and the next one goes on inside the batch', () => {
+  const log = fetched(stored(0n, some(10, 1000), 'lz4'));
+  const limits = { ...LIMITS, bytes: 4000 };
+  const pages = [];
+  for (let from = 0n; from < 10n;) {
+    const page = readPartition('t', from, log, limits);
+    pages.push(offsets(page));
+    expect(page.bytes).toBeLessThanOrEqual(4000);
+    from = page.next;
+  }
+  expect(pages).toEqual([[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]);
+});
+
+test('of a batch that is cut only what was taken stays in memory', () => {
+  const { records } = readPartition('t', 0n, fetched(stored(0n, some(500, 1000), 'gzip')), { ...LIMITS, bytes: 4000 });
+  expect(records.map(({ value }) => value!.buffer.byteLength < 100_000)).toEqual([true, true, true]);
+});
+
+test('a record that has no room says what it needs, and comes when nothing else is in memory', () => {
+  const log = fetched(stored(0n, some(2, 5000), 'snappy'));
+  const waiting = readPartition('t', 0n, log, { ...LIMITS, bytes: 4000 });
+  expect(waiting).toMatchObject({ records: [], next: 0n });
+  expect(waiting.needs).toBeGreaterThan(5000);
+  expect(offsets(readPartition('t', 0n, log, { ...LIMITS, bytes: waiting.needs }))).toEqual([0]);
+  expect(offsets(readPartition('t', 0n, log, { ...LIMITS, bytes: 4000, atLeastOne: true }))).toEqual([0]);
+});
+
+test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('a %s batch that grows too large', (compression) => {
+  const bomb = stored(8n, [Buffer.alloc(2 << 20), Buffer.from('lost')], compression);
+  const answer = readPartition('t', 5n, fetched(stored(5n, some(3)), bomb, stored(10n, some(1))), LIMITS);
+  expect(offsets(answer)).toEqual([5, 6, 7, 9, 10]);
+  expect(answer.records[3]).toMatchObject({ key: null, value: null, headers: [], timestampMs: 1000 });
+  expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
+    ...[undefined, undefined, undefined],
+    'records 8 to 9 cannot be read: the batch decompresses to more than 1048576 bytes',
+    undefined,
+  ]);
+});
+
+test('batches that are damaged are told one by one', () => {
+  const cut = stored(0n, some(2));
+  cut.writeInt32BE(3, 57);
+  const garbage = stored(2n, some(2), 'zstd');
+  garbage.fill(0xff, 61);
+  const old = stored(4n, some(1));
+  old.writeInt8(1, 16);
+  const back = stored(5n, some(1));
+  back.writeUInt8(1, 61);
+  const answer = readPartition('t', 0n, fetched(cut, garbage, old, back, stored(6n, some(1))), LIMITS);
+  expect(offsets(answer)).toEqual([1, 3, 4, 5, 6]);
+  expect(answer.records.map(({ unreadable }) => unreadable?.code)).toEqual([
+    ...Array.from({ length: 4 }, () => 'kafka.unreadable'),
+    undefined,
+  ]);
+  expect(answer.records[2]?.unreadable?.message).toContain('the message format 1');
+});

@@ -1,0 +1,108 @@
+import {
+  type Broker,
+  ConnectionPool,
+  createAPI,
+  FetchIsolationLevels,
+  fetchV13,
+  ProtocolError,
+  type Reader,
+} from '@platformatic/kafka';
+import type { connectionSettings } from './connection-options.ts';
+
+interface FetchRequest {
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  readonly topicId: string;
+  /** By partition, the offset to begin at. */
+  readonly from: ReadonlyMap<number, bigint>;
+  /** The most for one partition; of its first batch there is always all. */
+  readonly partitionBytes: number;
+}
+
+/** What a broker has of one partition. */
+export interface FetchedPartition {
+  readonly partition: number;
+  /** 0 is none. */
+  readonly errorCode: number;
+  /** The end of the partition's log. */
+  readonly end: bigint;
+  /** Transactions that ended badly: their records do not count. */
+  readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[];
+  /** Batches as the log has them. */
+  readonly log: Buffer;
+}
+
+/** Fetches records as they are stored: the library's own fetch decompresses all of them, whatever they grow to. */
+export interface Fetcher {
+  /** Rejects when the broker does not answer; an error of one partition is part of the answer. */
+  fetch(broker: Broker, request: FetchRequest): Promise<FetchedPartition[]>;
+  close(): Promise<void>;
+}
+
+/** The library's options for a connection, and how long an answer may take. */
+type FetcherOptions = Omit<ReturnType<typeof connectionSettings>, 'bootstrapBrokers'> & {
+  readonly requestTimeout: number;
+};
+
+export function createFetcher({ clientId, ...settings }: FetcherOptions): Fetcher {
+  const pool = new ConnectionPool(clientId, settings);
+  return {
+    async fetch(broker, request) {
+      const { minBytes, maxBytes, maxWaitMs, topicId } = request;
+      const connection = await pool.get(broker);
+      return fetchApi.async(
+        ...[connection, maxWaitMs, minBytes, maxBytes, FetchIsolationLevels.READ_COMMITTED],
+        ...[NO_SESSION, NO_EPOCH, [{ topicId, partitions: wanted(request) }], [], ''],
+      );
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** Every request is complete: the broker remembers nothing of it. */
+const NO_SESSION = 0;
+const NO_EPOCH = -1;
+
+function wanted({ from, partitionBytes }: FetchRequest) {
+  return [...from].map(([partition, fetchOffset]) => ({
+    ...{ partition, fetchOffset, partitionMaxBytes: partitionBytes },
+    currentLeaderEpoch: NO_EPOCH,
+    lastFetchedEpoch: NO_EPOCH,
+  }));
+}
+
+/** Fetch in its version of Kafka 3.1: the first that names topics by their identity. */
+const FETCH = 1;
+const VERSION = 13;
+const fetchApi = createAPI<Parameters<typeof fetchV13.createRequest>, FetchedPartition[]>(
+  FETCH,
+  VERSION,
+  fetchV13.createRequest,
+  (_correlation, _api, _version, reader) => readAnswer(reader),
+);
+
+/** https://kafka.apache.org/protocol.html#The_Messages_Fetch, for the one topic of the request. */
+function readAnswer(reader: Reader): FetchedPartition[] {
+  reader.readInt32(); // How long the broker held it back.
+  const errorCode = reader.readInt16();
+  if (errorCode !== 0) {
+    throw new ProtocolError(errorCode, null);
+  }
+  reader.readInt32(); // The session.
+  return reader
+    .readArray((topics) => {
+      topics.readUUID();
+      return topics.readArray(readPartition);
+    })
+    .flat();
+}
+
+function readPartition(reader: Reader): FetchedPartition {
+  const head = { partition: reader.readInt32(), errorCode: reader.readInt16(), end: reader.readInt64() };
+  reader.readInt64(); // The end of what is committed, and the beginning of the log.
+  reader.readInt64();
+  const aborted = reader.readArray((each) => ({ producerId: each.readInt64(), firstOffset: each.readInt64() }));
+  reader.readInt32(); // A replica that it would rather be asked.
+  return { ...head, aborted, log: reader.readBytes() };
+}
