@@ -96,3 +96,11 @@ function portOf(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
+
+/** A wire before the server of a Postgres DSN, and the DSN that leads through it. */
+export async function proxyTo(dsn: string): Promise<{ dsn: string; tcp: TcpProxy }> {
+  const url = new URL(dsn);
+  const tcp = await startTcpProxy(url.hostname, Number(url.port));
+  url.port = `${tcp.port}`;
+  return { dsn: url.href, tcp };
+}

@@ -17,7 +17,7 @@ interface ListenerOptions {
   readonly heartbeatMs: number;
 }
 
-/** How long the end of a connection is waited for, in milliseconds. */
+/** How long an ending waits for the server, in milliseconds: it may have gone silent. */
 const END_MS = 1_000;
 
 const RECONNECT = { firstMs: 100, maxMs: 5_000 };
@@ -63,7 +63,8 @@ export class ChannelListener {
     this.#handlers.clear();
     clearTimeout(this.#retry);
     clearInterval(this.#heartbeat);
-    await this.#opening?.catch(() => undefined);
+    // One that takes longer ends its connection itself.
+    await briefly(this.#opening?.catch(() => undefined));
     const client = this.#client;
     this.#client = undefined;
     if (client !== undefined) {
@@ -89,8 +90,15 @@ export class ChannelListener {
   async #unlisten(channel: string, handler: Handler): Promise<void> {
     this.#forget(channel, handler);
     if (!this.#handlers.has(channel)) {
-      // A connection that fails here is lost, and the next one will not listen to this channel.
-      await this.#say(`UNLISTEN ${escapeIdentifier(channel)}`).catch(this.#options.onLost);
+      // Nobody hears the channel any more in any case. A connection that fails here is lost, and the next one will not listen to it.
+      await briefly(this.#say(`UNLISTEN ${escapeIdentifier(channel)}`).catch((error: Error) => this.#report(error)));
+    }
+  }
+
+  /** What happens to a connection that we end is not news. */
+  #report(error: Error): void {
+    if (!this.#closed) {
+      this.#options.onLost(error);
     }
   }
 
@@ -175,5 +183,9 @@ export class ChannelListener {
 
 /** Closes a connection that may already be dead: its socket can hang, and its failure is not news. */
 async function end(client: Client): Promise<void> {
-  await Promise.race([client.end().catch(() => undefined), setTimeout(END_MS, undefined, { ref: false })]);
+  await briefly(client.end().catch(() => undefined));
+}
+
+async function briefly(work: Promise<void> | undefined): Promise<void> {
+  await Promise.race([work, setTimeout(END_MS, undefined, { ref: false })]);
 }
