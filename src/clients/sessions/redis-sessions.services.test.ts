@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
-import { silentLogger } from '../../base/logger.ts';
+import { createLogger, silentLogger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
 import { DISPATCH, sessionsConformance } from '../../../test/support/sessions.ts';
 import { openSessions } from './open-sessions.ts';
@@ -30,6 +31,13 @@ function testRedisUrl(): string {
 
 const open = async (): Promise<Sessions> =>
   openSessions({ url: new Secret(url), clock: systemClock, logger: silentLogger });
+
+/** With what it logs. */
+function openLogged(address: string): { sessions: Sessions; lines: string[] } {
+  const lines: string[] = [];
+  const logger = createLogger('debug', { write: (line) => lines.push(line) });
+  return { sessions: openSessions({ url: new Secret(address), clock: systemClock, logger }), lines };
+}
 
 sessionsConformance(open);
 
@@ -68,6 +76,39 @@ describe('in Redis', () => {
     expect(await sessions.lastDispatch('huge')).toBeUndefined();
     expect(await sessions.tokenOf('huge')).toBeUndefined();
     await sessions.close();
+  });
+
+  test('values of another type are nothing, and no outage', async () => {
+    const { sessions, lines } = openLogged(url);
+    await redis.del('facteur:dispatch:typed');
+    await redis.lpush('facteur:dispatch:typed', 'x');
+    expect(await sessions.lastDispatch('typed')).toBeUndefined();
+    expect(sessions.status().ok).toBe(true);
+    expect(lines).toEqual([]);
+    await sessions.close();
+    await redis.del('facteur:dispatch:typed');
+  });
+
+  test('one that refuses to be written is down until it does not, and says so once', async () => {
+    const user = `reader-${randomUUID()}`;
+    await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '+select', '+info', '+getrange');
+    const limited = new URL(url);
+    limited.username = user;
+    limited.password = 'secret';
+    const { sessions, lines } = openLogged(limited.href);
+    await redis.set('facteur:interaction:readable', 'token', 'EX', 60);
+    for (let round = 0; round < 3; round += 1) {
+      await sessions.rememberDispatch('reader', DISPATCH);
+      expect((await sessions.tokenOf('readable'))?.reveal()).toBe('token');
+      expect(sessions.status().ok).toBe(false);
+    }
+    expect(lines).toEqual([expect.stringContaining('sessions are unavailable')]);
+    await redis.call('ACL', 'SETUSER', user, '+set');
+    await sessions.rememberDispatch('reader', DISPATCH);
+    expect(sessions.status().ok).toBe(true);
+    expect(lines.slice(1)).toEqual([expect.stringContaining('sessions are available again')]);
+    await sessions.close();
+    await redis.call('ACL', 'DELUSER', user);
   });
 
   test('what one replica keeps another one reads', async () => {

@@ -18,6 +18,9 @@ interface RedisSessionsDeps {
 const COMMAND_TIMEOUT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 3000;
 
+/** What can fail on its own: a Redis whose memory is full, or that permits no SET, is read as before. */
+type Part = 'connection' | 'reading' | 'writing';
+
 /** The longest value that is read, in bytes: ours are shorter, and others may have written anything. */
 const MAX_VALUE_BYTES = 16 * 1024;
 
@@ -33,7 +36,8 @@ export class RedisSessions implements Sessions {
   readonly #logger: Logger;
   readonly #address: RedisAddress;
   #redis: Promise<Redis> | undefined;
-  #ok = false;
+  /** Nothing is known to work before it did. */
+  readonly #failing = new Set<Part>(['connection']);
   #reported = false;
   /** It refused a write. */
   #isReplica = false;
@@ -48,7 +52,7 @@ export class RedisSessions implements Sessions {
   async rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void> {
     await this.#own.rememberDispatch(userId, dispatch);
     const json = encodeDispatch(dispatch);
-    await this.#attempt((redis) => redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS));
+    await this.#attempt('writing', (redis) => redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS));
   }
 
   /** Redis first, since another replica may know of a later one. */
@@ -60,7 +64,9 @@ export class RedisSessions implements Sessions {
 
   async keepToken(interactionId: string, token: Secret): Promise<void> {
     await this.#own.keepToken(interactionId, token);
-    await this.#attempt((redis) => redis.set(tokenKey(interactionId), token.reveal(), 'EX', SESSION_SECONDS));
+    await this.#attempt('writing', (redis) =>
+      redis.set(tokenKey(interactionId), token.reveal(), 'EX', SESSION_SECONDS),
+    );
   }
 
   /** Our own memory first: a token never changes. */
@@ -78,7 +84,7 @@ export class RedisSessions implements Sessions {
     if (!this.#closed) {
       void this.#connection();
     }
-    return { store: 'redis', ok: this.#ok };
+    return { store: 'redis', ok: this.#failing.size === 0 };
   }
 
   async close(): Promise<void> {
@@ -121,13 +127,13 @@ export class RedisSessions implements Sessions {
       if (redis.status === 'connect') {
         redis.disconnect(true);
       }
-      this.#failed(error);
+      this.#failed('connection', error);
     });
     redis.on('ready', () => {
       if (this.#isReplica) {
-        void this.#attempt(assertPrimary);
+        void this.#attempt('writing', assertPrimary);
       } else {
-        this.#worked();
+        this.#worked('connection');
       }
     });
     return redis;
@@ -135,11 +141,13 @@ export class RedisSessions implements Sessions {
 
   /** Undefined if there is no value, or not one of ours. */
   async #read(key: string): Promise<string | undefined> {
-    const value = await this.#attempt((redis) => redis.getrange(key, 0, MAX_VALUE_BYTES));
+    const value = await this.#attempt('reading', (redis) =>
+      redis.getrange(key, 0, MAX_VALUE_BYTES).catch(nothingIfOfAnotherType),
+    );
     return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_VALUE_BYTES ? value : undefined;
   }
 
-  async #attempt<T>(work: (redis: Redis) => Promise<T>): Promise<T | undefined> {
+  async #attempt<T>(part: Part, work: (redis: Redis) => Promise<T>): Promise<T | undefined> {
     try {
       const redis = await this.#connection();
       if (this.#reported && redis.status !== 'ready') {
@@ -147,32 +155,46 @@ export class RedisSessions implements Sessions {
         return undefined;
       }
       const result = await work(redis);
-      this.#worked();
+      this.#worked(part);
       return result;
     } catch (error) {
-      this.#failed(error);
+      this.#failed(isReply(error) ? part : 'connection', error);
       return undefined;
     }
   }
 
-  #worked(): void {
-    this.#ok = true;
-    this.#isReplica = false;
-    if (this.#reported) {
+  #worked(part: Part): void {
+    this.#failing.delete('connection');
+    this.#failing.delete(part);
+    this.#isReplica &&= part !== 'writing';
+    if (this.#reported && this.#failing.size === 0) {
       this.#reported = false;
       this.#logger.info({}, 'sessions are available again');
     }
   }
 
   /** Said once an outage, not once a command. */
-  #failed(error: unknown): void {
-    this.#ok = false;
+  #failed(part: Part, error: unknown): void {
+    this.#failing.add(part);
     this.#isReplica ||= error instanceof Error && isReadOnly(error);
     if (!this.#reported && !this.#closed) {
       this.#reported = true;
       this.#logger.warn({ error: errorMessage(error) }, 'sessions are unavailable; continuing without them');
     }
   }
+}
+
+/** Redis answered, and refused. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** Others may have written anything under our keys. */
+function nothingIfOfAnotherType(error: Error): string {
+  if (error.message.startsWith('WRONGTYPE')) {
+    return '';
+  }
+  throw error;
 }
 
 function isReadOnly({ message }: Error): boolean {
