@@ -48,7 +48,7 @@ export interface TestRecord {
   readonly partition?: number;
   readonly key?: Buffer;
   readonly value?: Buffer;
-  readonly headers?: readonly (readonly [string, string])[];
+  readonly headers?: readonly (readonly [string, string | Buffer])[];
 }
 
 /** A record as a test reads it back. */
@@ -185,7 +185,7 @@ function messagesOf(topic: string, records: readonly TestRecord[]) {
   return records.map(({ headers = [], ...record }) => ({
     topic,
     ...record,
-    headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)])),
+    headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value as string)])),
   }));
 }
 

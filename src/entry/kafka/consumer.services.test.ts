@@ -131,6 +131,20 @@ test('a batch that grows too large is one dead letter, and its neighbours are no
   await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([4n]);
 });
 
+test('ids that differ only in bytes that are no text are not taken for one', async () => {
+  const topic = await kafka.createTopic(1);
+  const records = [200, 201].map((last): TestRecord => {
+    const headers = [['ce_id', Buffer.from([1, last])] as const, ['ce_source', '/s'] as const];
+    return { partition: 0, value: Buffer.from('{"command":"plan"}'), headers };
+  });
+  await kafka.produce(topic, records);
+  await open({ config: consumerConfig(topic) });
+  await expectTotals(database.db, { runs: 0, letters: 2 });
+  expect((await letters()).map(({ reason }) => reason)).toEqual(
+    Array.from({ length: 2 }, () => 'invalid payload: header ce-id: must be UTF-8'),
+  );
+});
+
 test('poison among good records: parked at once, and its neighbours are not held up', async () => {
   const topic = await kafka.createTopic(2);
   await open({ config: consumerConfig(topic) });

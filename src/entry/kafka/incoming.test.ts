@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { kafkaRecord } from '../../../test/support/kafka-record.ts';
-import { incomingOf, recordId, sourceOf } from './incoming.ts';
+import { incomingOf, readableOf, recordId, sourceOf } from './incoming.ts';
 
 test('headers in lower case, CloudEvent attributes as the decoder knows them, the last of two', () => {
   const { headers } = incomingOf(
@@ -22,6 +22,15 @@ test('headers in lower case, CloudEvent attributes as the decoder knows them, th
     ['traceparent', 'x'],
     ['__proto__', 'y'],
   ]);
+});
+
+test('a CloudEvent attribute that is no text is refused: two of them would become the same', () => {
+  const record = { ...kafkaRecord({}), headers: [['CE_ID', Buffer.from([0, 0, 0, 200])] as const] };
+  expect(() => readableOf(record)).toThrow(
+    expect.objectContaining({ kind: 'invalid_payload', details: 'header ce-id: must be UTF-8' }),
+  );
+  const other = { ...kafkaRecord({}), headers: [['signature', Buffer.from([200])] as const] };
+  expect(readableOf(other).headers).toEqual({ signature: '\ufffd' });
 });
 
 test('a tombstone is an empty body', () => {

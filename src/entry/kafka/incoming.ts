@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import type { ConsumedRecord } from '../../clients/kafka/records.ts';
+import { Refusal } from '../../domain/refusal.ts';
 import type { Incoming } from '../decode/incoming.ts';
 
 /** How CloudEvent attributes begin in Kafka's headers, and how the decoder knows them. */
@@ -10,19 +12,29 @@ const CLOUDEVENT_PREFIX = /^ce_/;
 export function incomingOf(record: ConsumedRecord): Incoming {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of record.headers) {
-    headers[name.toLowerCase().replace(CLOUDEVENT_PREFIX, 'ce-')] = value.toString('utf8');
+    headers[headerName(name)] = value.toString('utf8');
   }
   return { headers, body: record.value ?? Buffer.alloc(0) };
 }
 
+function headerName(name: string): string {
+  return name.toLowerCase().replace(CLOUDEVENT_PREFIX, 'ce-');
+}
+
 /**
- * The same, for decoding.
+ * The same, for decoding. CloudEvent attributes must be text: bytes that are not become the same replacement, and with
+ * them ids that differ.
  *
- * @throws KafkaError `kafka.unreadable`
+ * @throws KafkaError `kafka.unreadable`, Refusal `invalid_payload`
  */
 export function readableOf(record: ConsumedRecord): Incoming {
   if (record.unreadable !== undefined) {
     throw record.unreadable;
+  }
+  for (const [name, value] of record.headers) {
+    if (headerName(name).startsWith('ce-') && !isUtf8(value)) {
+      throw new Refusal('invalid_payload', `header ${headerName(name)}: must be UTF-8`);
+    }
   }
   return incomingOf(record);
 }
