@@ -111,8 +111,8 @@ function readBatch(batch: StoredBatch, place: Place, limits: ReadLimits): Part {
     return reader.length > part.bytes ? { ...part, records: part.records.map(ownCopy) } : part;
   } catch (error) {
     const first = batch.firstOffset > place.from ? batch.firstOffset : place.from;
-    const what = `records ${first} to ${batch.lastOffset} cannot be read: ${errorMessage(error)}`;
-    const unreadable = new KafkaError('kafka.unreadable', what, error);
+    const which = first === batch.lastOffset ? `record ${first}` : `records ${first} to ${batch.lastOffset}`;
+    const unreadable = new KafkaError('kafka.unreadable', `${which} cannot be read: ${errorMessage(error)}`, error);
     const { topic, partition } = place;
     const nothing = { key: null, value: null, headers: [], timestampMs: Number(batch.maxTimestamp) };
     return {
