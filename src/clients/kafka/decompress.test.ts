@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressionsAlgorithms } from '@platformatic/kafka';
 import { expect, test } from 'vitest';
-import { decompress, DecompressionError } from './decompress.ts';
+import { decompress } from './decompress.ts';
+import { DecompressionError } from './output.ts';
 
 const codecs = (['gzip', 'snappy', 'lz4', 'zstd'] as const).map(
   (name) => [name, compressionsAlgorithms[name]] as const,
@@ -46,10 +47,49 @@ test('Snappy as the Java client frames it', () => {
   expect(() => decompress(bitmask, framed, DATA.length - 1)).toThrow('decompresses to more');
 });
 
-test('several gzip members are one whole', () => {
-  const twice = Buffer.concat([gzipSync('one'), gzipSync('two')]);
-  expect(decompress(1, twice, 6).toString()).toBe('onetwo');
-  expect(() => decompress(1, twice, 5)).toThrow('decompresses to more');
+test.each([
+  [1, 'gzip members', gzipSync],
+  [3, 'LZ4 frames', (text: string) => compressionsAlgorithms.lz4.compressSync(Buffer.from(text))],
+  [4, 'zstd frames', zstdCompressSync],
+] as const)('%d: several %s are one whole', (codec, _, compress) => {
+  const twice = Buffer.concat([compress('one'), compress('two')]);
+  expect(decompress(codec, twice, 6).toString()).toBe('onetwo');
+  for (const limit of [5, 3]) {
+    expect(() => decompress(codec, twice, limit)).toThrow('decompresses to more');
+  }
+});
+
+test.each([
+  ['snappy', 'f4ffff0f 08 616263 0109'],
+  ['lz4', '04224d18 60 40 82 07000000 30 616263 0900 00 00000000'],
+] as const)('%s: any number of damaged batches does not break a good one', (name, damaged) => {
+  const { bitmask, compressSync } = compressionsAlgorithms[name];
+  const [good, bad] = [compressSync(DATA), Buffer.from(damaged.replaceAll(' ', ''), 'hex')];
+  for (let round = 0; round < 3000; round += 1) {
+    try {
+      decompress(bitmask, bad, 1 << 26);
+    } catch {
+      // What it says is the same after all rounds.
+    }
+  }
+  expect(() => decompress(bitmask, bad, 1 << 26)).toThrow('it repeats what is not there');
+  expect(decompress(bitmask, good, DATA.length).equals(DATA)).toBe(true);
+});
+
+test('LZ4: blocks that refer to earlier ones, that are stored as they are, checksums and a size that lies', () => {
+  const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
+  // Checksums are left empty: the batch has its own.
+  const blocks = (sum: string): Buffer[] => [
+    hex(`09000000 80 6162636465666768 ${sum}`),
+    hex(`0a000000 14 58 0900 50 3132333435 ${sum}`),
+    hex(`02000080 6f6b ${sum}`),
+  ];
+  const plain = Buffer.concat([hex('04224d18 40 40 00'), ...blocks(''), hex('00000000')]);
+  expect(decompress(3, plain, 1000).toString()).toBe('abcdefghXabcdefgh12345ok');
+  const lying = hex('04224d18 5c 40 ffffffffffffffff 00');
+  const summed = Buffer.concat([lying, ...blocks('00000000'), hex('00000000 00000000')]);
+  expect(decompress(3, summed, 24).toString()).toBe('abcdefghXabcdefgh12345ok');
+  expect(() => decompress(3, summed, 23)).toThrow('decompresses to more');
 });
 
 test('no compression, and one that nobody knows', () => {
