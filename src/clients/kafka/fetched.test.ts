@@ -1,4 +1,5 @@
-import { createRecordsBatch } from '@platformatic/kafka';
+import { crc32c, createRecordsBatch } from '@platformatic/kafka';
+import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { readPartition, type ReadLimits } from './fetched.ts';
 import type { FetchedPartition } from './fetcher.ts';
@@ -13,6 +14,12 @@ function stored(firstOffset: bigint, values: readonly Buffer[], compression: Com
   const { buffer } = createRecordsBatch(messages, { compression });
   const batch = Buffer.from(buffer);
   batch.writeBigInt64BE(firstOffset, 0);
+  return batch;
+}
+
+/** With the checksum that belongs to it, whatever was changed. */
+function summed(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
   return batch;
 }
 
@@ -87,7 +94,8 @@ test('batches that are damaged are told one by one', () => {
   old.writeInt8(1, 16);
   const back = stored(5n, some(1));
   back.writeUInt8(1, 61);
-  const answer = readPartition('t', 0n, fetched(cut, garbage, old, back, stored(6n, some(1))), LIMITS);
+  const log = fetched(summed(cut), summed(garbage), old, summed(back), stored(6n, some(1)));
+  const answer = readPartition('t', 0n, log, LIMITS);
   expect(offsets(answer)).toEqual([1, 3, 4, 5, 6]);
   expect(answer.records.map(({ unreadable }) => unreadable?.code)).toEqual([
     ...Array.from({ length: 4 }, () => 'kafka.unreadable'),
@@ -96,4 +104,90 @@ test('batches that are damaged are told one by one', () => {
   expect(answer.records[2]?.unreadable?.message).toBe(
     'record 4 cannot be read: the batch has the message format 1, which is not supported',
   );
+});
+
+test('a bit that fell over is noticed, and takes no other batch along', () => {
+  const value = stored(0n, some(2));
+  value[value.length - 5]! ^= 1;
+  const backward = stored(2n, some(2));
+  backward.writeInt32BE(-7, 23);
+  const far = stored(4n, some(2));
+  far.writeInt32BE(2 ** 31 - 1, 23);
+  const answer = readPartition('t', 0n, fetched(value, backward, far, stored(6n, some(1))), LIMITS);
+  expect(offsets(answer)).toEqual([1, 2, 5, 6]);
+  expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
+    'records 0 to 1 cannot be read: the batch does not match its checksum',
+    'records 2 to 2 cannot be read: the batch does not match its checksum',
+    'records 4 to 5 cannot be read: the batch does not match its checksum',
+    undefined,
+  ]);
+  expect(readPartition('t', 4n, fetched(far), LIMITS).next).toBe(100n);
+});
+
+test('a batch without a length is an error, and not an endless one', () => {
+  for (const length of [-12, -(2 ** 31), 0, 4]) {
+    const batch = stored(0n, some(1));
+    batch.writeInt32BE(length, 8);
+    expect(() => readPartition('t', 0n, fetched(batch), LIMITS)).toThrow('a batch without a length');
+  }
+});
+
+/** The attributes of batches that are part of a transaction, and of those that end one. */
+const [TRANSACTIONAL, CONTROL] = [0x10, 0x30];
+
+function ofProducer(producerId: bigint, attributes: number, batch: Buffer): Buffer {
+  batch.writeInt16BE(attributes, 21);
+  batch.writeBigInt64BE(producerId, 43);
+  return summed(batch);
+}
+
+test('the end of a transaction is one even if what it says cannot be read', () => {
+  const end = ofProducer(7n, CONTROL, stored(2n, some(1)));
+  end[end.length - 5]! ^= 1;
+  const log = fetched(
+    ofProducer(7n, TRANSACTIONAL, stored(0n, some(1))),
+    ofProducer(8n, TRANSACTIONAL, stored(1n, some(1))),
+    end,
+    ofProducer(7n, TRANSACTIONAL, stored(3n, some(1))),
+  );
+  const answer = readPartition('t', 0n, { ...log, aborted: [{ producerId: 7n, firstOffset: 0n }] }, LIMITS);
+  expect(offsets(answer)).toEqual([1, 3]);
+});
+
+/** A batch of one record: its attributes, timestamp and offset are 0, it has no key, and its value is empty. */
+function withHeaders(headers: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from([0, 0, 0, 1, 0]), headers]);
+  const batch = stored(0n, some(1), 'zstd');
+  return summed(withData(batch, zstdCompressSync(Buffer.concat([zigzag(body.length), body]))));
+}
+
+function withData(batch: Buffer, data: Buffer): Buffer {
+  const whole = Buffer.concat([batch.subarray(0, 61), data]);
+  whole.writeInt32BE(whole.length - 12, 8);
+  return whole;
+}
+
+function zigzag(number: number): Buffer {
+  const bytes: number[] = [];
+  let rest = number * 2;
+  for (; rest > 127; rest = Math.floor(rest / 128)) {
+    bytes.push((rest % 128) | 128);
+  }
+  return Buffer.from([...bytes, rest]);
+}
+
+test('headers take the memory that they are counted for', () => {
+  const thousand = withHeaders(Buffer.concat([zigzag(1000), Buffer.alloc(2000, '\x00\x01', 'latin1')]));
+  const answer = readPartition('t', 0n, fetched(thousand), LIMITS);
+  expect(answer.records[0]?.headers).toHaveLength(1000);
+  expect(answer.bytes).toBeGreaterThan(200_000);
+  const many = withHeaders(Buffer.concat([zigzag(500_000), Buffer.alloc(1_000_000, '\x00\x01', 'latin1')]));
+  expect(many.length).toBeLessThan(1000);
+  expect(readPartition('t', 0n, fetched(many), LIMITS).records[0]?.unreadable?.message).toContain('10000 headers');
+});
+
+test('a length that leads back ends', () => {
+  // A key of length -2, and a value of length 0: two bytes, again and again.
+  const batch = withHeaders(Buffer.concat([zigzag(9_000), Buffer.from([0, 3, 0, 3])]));
+  expect(readPartition('t', 0n, fetched(batch), LIMITS).records[0]?.unreadable?.message).toContain('damaged');
 });

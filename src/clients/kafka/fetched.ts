@@ -1,9 +1,10 @@
-import { type KafkaRecord, readRecord, Reader } from '@platformatic/kafka';
+import { type KafkaRecord, readRecord } from '@platformatic/kafka';
 import { errorMessage } from '../../base/errors.ts';
 import { decompress } from './decompress.ts';
 import { KafkaError } from './errors.ts';
 import type { FetchedPartition } from './fetcher.ts';
 import type { FetchedBatch } from './partition-queue.ts';
+import { RecordReader } from './record-reader.ts';
 import type { ConsumedRecord } from './records.ts';
 import { FORMAT, storedBatches, type StoredBatch } from './stored-batch.ts';
 
@@ -34,12 +35,10 @@ interface Part {
 const COMPRESSION = 0b111;
 const IS_TRANSACTIONAL = 1 << 4;
 const IS_CONTROL = 1 << 5;
-/** Offset of the type in the key of a control record, and the type of an abort. */
-const CONTROL_TYPE_AT = 2;
-const ABORTED = 0;
 
-/** Approximate memory of one record besides its bytes. */
+/** Approximate memory of one record, and of one header, besides its bytes. */
 const RECORD_OVERHEAD = 200;
+const HEADER_OVERHEAD = 200;
 
 /**
  * The records from `from` on, as many as there is room for. Batches are stored as they were sent, so a fetch may begin with
@@ -53,7 +52,7 @@ export function readPartition(
 ): FetchedBatch {
   const records: ConsumedRecord[] = [];
   let [bytes, next, needs] = [0, from, 0];
-  for (const batch of withoutAborted(storedBatches(fetched.log), fetched.aborted, limits)) {
+  for (const batch of withoutAborted(storedBatches(fetched.log, fetched.end), fetched.aborted)) {
     if (bytes >= limits.bytes && records.length > 0) {
       break;
     }
@@ -79,7 +78,6 @@ const NOTHING: Part = { records: [], bytes: 0 };
 function* withoutAborted(
   batches: readonly StoredBatch[],
   aborted: FetchedPartition['aborted'],
-  limits: ReadLimits,
 ): Generator<{ readonly stored: StoredBatch; readonly counts: boolean }> {
   const ahead = aborted.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1));
   const aborting = new Set<bigint>();
@@ -89,17 +87,13 @@ function* withoutAborted(
       ahead.shift();
     }
     const isControl = (stored.attributes & IS_CONTROL) !== 0;
-    if (isControl && endsInAbort(stored, limits)) {
+    if (isControl) {
+      // It ends the transaction of its producer, which is the one that began last.
       aborting.delete(stored.producerId);
     }
     const isAborted = (stored.attributes & IS_TRANSACTIONAL) !== 0 && aborting.has(stored.producerId);
     yield { stored, counts: !isControl && !isAborted };
   }
-}
-
-function endsInAbort(batch: StoredBatch, { batchBytes }: ReadLimits): boolean {
-  const [first] = recordsOf(batch, plainReader(batch, batchBytes));
-  return first?.key?.readInt16BE(CONTROL_TYPE_AT) === ABORTED;
 }
 
 /** The records of one batch. One that cannot be read becomes a single record that says so, in the place of the last one. */
@@ -122,20 +116,28 @@ function readBatch(batch: StoredBatch, place: Place, limits: ReadLimits): Part {
   }
 }
 
-function plainReader(batch: StoredBatch, batchBytes: number): Reader {
+function plainReader(batch: StoredBatch, batchBytes: number): RecordReader {
   if (batch.format !== FORMAT) {
     throw new Error(`the batch has the message format ${batch.format}, which is not supported`);
   }
-  return Reader.from(decompress(batch.attributes & COMPRESSION, batch.data, batchBytes));
+  if (!batch.isIntact) {
+    throw new Error('the batch does not match its checksum');
+  }
+  return RecordReader.of(decompress(batch.attributes & COMPRESSION, batch.data, batchBytes));
 }
 
-function takeRecords(batch: StoredBatch, reader: Reader, { topic, partition, from }: Place, limits: ReadLimits): Part {
+function takeRecords(
+  batch: StoredBatch,
+  reader: RecordReader,
+  { topic, partition, from }: Place,
+  limits: ReadLimits,
+): Part {
   const records: ConsumedRecord[] = [];
   let bytes = 0;
   for (const record of recordsOf(batch, reader)) {
     const offset = batch.firstOffset + BigInt(record.offsetDelta);
     if (offset >= from) {
-      const size = RECORD_OVERHEAD + record.length;
+      const size = RECORD_OVERHEAD + record.length + HEADER_OVERHEAD * record.headers.length;
       if (bytes + size > limits.bytes && !(limits.atLeastOne && records.length === 0)) {
         return { records, bytes, rest: { offset, bytes: size } };
       }
@@ -148,7 +150,7 @@ function takeRecords(batch: StoredBatch, reader: Reader, { topic, partition, fro
   return { records, bytes };
 }
 
-function* recordsOf(batch: StoredBatch, reader: Reader): Generator<KafkaRecord> {
+function* recordsOf(batch: StoredBatch, reader: RecordReader): Generator<KafkaRecord> {
   for (let index = 0; index < batch.count; index += 1) {
     const before = reader.position;
     const record = readRecord(reader);

@@ -1,3 +1,5 @@
+import { crc32c } from '@platformatic/kafka';
+
 /**
  * A batch of records as the log has it, its records maybe compressed:
  * https://kafka.apache.org/documentation/#recordbatch.
@@ -12,6 +14,8 @@ export interface StoredBatch {
   readonly maxTimestamp: bigint;
   readonly producerId: bigint;
   readonly count: number;
+  /** Whether it matches its checksum. */
+  readonly isIntact: boolean;
   readonly data: Buffer;
 }
 
@@ -22,32 +26,46 @@ export const FORMAT = 2;
 const UNCOUNTED = 12;
 const HEAD = 17;
 const HEADER = 61;
+/** What the checksum is of: all from here. */
+const SUMMED = 21;
 
-/** The batches of a fetched part of the log. Its end may cut the last one, which is left out. */
-export function storedBatches(log: Buffer): StoredBatch[] {
-  const batches: StoredBatch[] = [];
+/**
+ * The batches of a fetched part of the log. Its end may cut the last one, which is left out.
+ *
+ * @param end of the partition's whole log
+ */
+export function storedBatches(log: Buffer, end: bigint): StoredBatch[] {
+  const found: Buffer[] = [];
   for (let at = 0; at + HEAD <= log.length;) {
-    const end = at + UNCOUNTED + Math.max(log.readInt32BE(at + 8), 0);
-    if (end > log.length) {
+    const after = at + UNCOUNTED + log.readInt32BE(at + 8);
+    if (after < at + HEAD) {
+      throw new RangeError('the log has a batch without a length');
+    }
+    if (after > log.length) {
       break;
     }
-    batches.push(storedBatch(log.subarray(at, end)));
-    at = end;
+    found.push(log.subarray(at, after));
+    at = after;
   }
-  return batches;
+  return found.map((bytes, index) => storedBatch(bytes, found[index + 1]?.readBigInt64BE(0) ?? end));
 }
 
-function storedBatch(bytes: Buffer): StoredBatch {
+/** @param next where the one after it begins */
+function storedBatch(bytes: Buffer, next: bigint): StoredBatch {
   const format = bytes.readInt8(16);
   const firstOffset = bytes.readBigInt64BE(0);
-  if (format !== FORMAT) {
+  if (format !== FORMAT || bytes.length < HEADER) {
     const none = { attributes: 0, firstTimestamp: 0n, maxTimestamp: 0n, producerId: -1n, count: 0, data: bytes };
-    return { firstOffset, lastOffset: firstOffset, format, ...none };
+    return { firstOffset, lastOffset: firstOffset, format, isIntact: false, ...none };
   }
+  const isIntact = crc32c(bytes.subarray(SUMMED)) === bytes.readUInt32BE(SUMMED - 4);
+  const lastOffset = firstOffset + BigInt(bytes.readInt32BE(23));
   return {
     firstOffset,
-    lastOffset: firstOffset + BigInt(bytes.readInt32BE(23)),
+    // A damaged one must neither take others along nor stop the reading.
+    lastOffset: isIntact ? lastOffset : within(lastOffset, firstOffset, next - 1n),
     format,
+    isIntact,
     attributes: bytes.readInt16BE(21),
     firstTimestamp: bytes.readBigInt64BE(27),
     maxTimestamp: bytes.readBigInt64BE(35),
@@ -55,4 +73,9 @@ function storedBatch(bytes: Buffer): StoredBatch {
     count: bytes.readInt32BE(57),
     data: bytes.subarray(HEADER),
   };
+}
+
+function within(offset: bigint, first: bigint, last: bigint): bigint {
+  const capped = offset > last ? last : offset;
+  return capped < first ? first : capped;
 }
