@@ -1,9 +1,9 @@
 import { type Broker, type Consumer, ProtocolError } from '@platformatic/kafka';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
-import { toKafkaError, type KafkaError } from './errors.ts';
+import { KafkaError, toKafkaError } from './errors.ts';
 import { readPartition, type ReadLimits } from './fetched.ts';
-import type { FetchedPartition, Fetcher } from './fetcher.ts';
+import { type FetchedPartition, type Fetcher, speaksFetch } from './fetcher.ts';
 import type { FetchedBatch, PartitionQueue } from './partition-queue.ts';
 
 interface FetchLimits {
@@ -66,6 +66,7 @@ export class FetchLoop {
   readonly #stop = new AbortController();
   #news = Promise.withResolvers<void>();
   #topicId: string | undefined;
+  #isBrokerKnown = false;
 
   constructor({ reader, fetcher }: FetchSource, topic: string, limits: FetchLimits, hooks: FetchHooks) {
     this.#reader = reader;
@@ -107,6 +108,7 @@ export class FetchLoop {
     if (open.length === 0) {
       return;
     }
+    await this.#knowBroker();
     const metadata = await this.#reader.metadata({ topics: [this.#topic] });
     const topic = metadata.topics.get(this.#topic);
     if (topic === undefined) {
@@ -128,6 +130,13 @@ export class FetchLoop {
     }
   }
 
+  async #knowBroker(): Promise<void> {
+    if (!this.#isBrokerKnown && !speaksFetch(await this.#reader.listApis())) {
+      throw new KafkaError('kafka.unavailable', 'kafka is not available: the broker is older than Kafka 3.1');
+    }
+    this.#isBrokerKnown = true;
+  }
+
   /** The partitions that may fetch. One without records always may: paused partitions must not use up its share. */
   #open(): PartitionQueue[] {
     const room = this.#room();
@@ -135,7 +144,7 @@ export class FetchLoop {
       (queue) =>
         queue.wantsMore &&
         (room > 0 || queue.bytes === 0) &&
-        (queue.needs <= Math.max(room, PARTITION_BYTES) || this.#isEmpty()),
+        (queue.needs <= Math.max(room, PARTITION_BYTES) || this.#mayExceed(queue)),
     );
   }
 
@@ -168,8 +177,12 @@ export class FetchLoop {
     return [...this.#hooks.queues()].reduce((room, queue) => room - queue.bytes, this.#limits.maxBytes);
   }
 
-  #isEmpty(): boolean {
-    return [...this.#hooks.queues()].every((queue) => queue.bytes === 0);
+  /**
+   * Whether its next record is taken even if there is no room for it: partitions do not wait for each other, but only
+   * one such record at a time is more than what all may hold.
+   */
+  #mayExceed(queue: PartitionQueue): boolean {
+    return queue.bytes === 0 && this.#room() + PARTITION_BYTES * [...this.#hooks.queues()].length > 0;
   }
 
   /** Throws the error of a partition after the others have their records. */
@@ -179,22 +192,25 @@ export class FetchLoop {
     positions: ReadonlyMap<number, bigint>,
   ): Promise<void> {
     const fetched = new Map(answer.map((one) => [one.partition, one]));
-    let failed: number | undefined;
+    const failures: unknown[] = [];
     for (const queue of queues) {
       const [from, part] = [positions.get(queue.partition), fetched.get(queue.partition)];
-      if (from === undefined || part === undefined) {
-        continue;
-      }
-      if (part.errorCode === NO_ERROR) {
-        this.#feed(queue, from, readPartition(this.#topic, from, part, this.#readLimits(queue)));
-      } else if (part.errorCode === OFFSET_OUT_OF_RANGE) {
-        await this.#hooks.outOfRange(queue);
-      } else {
-        failed = part.errorCode;
+      if (from !== undefined && part !== undefined) {
+        await this.#handOne(part, queue, from).catch((error: unknown) => failures.push(error));
       }
     }
-    if (failed !== undefined) {
-      throw new ProtocolError(failed);
+    if (failures.length > 0) {
+      throw failures[0];
+    }
+  }
+
+  async #handOne(part: FetchedPartition, queue: PartitionQueue, from: bigint): Promise<void> {
+    if (part.errorCode === OFFSET_OUT_OF_RANGE) {
+      await this.#hooks.outOfRange(queue);
+    } else if (part.errorCode === NO_ERROR) {
+      this.#feed(queue, from, readPartition(this.#topic, from, part, this.#readLimits(queue)));
+    } else {
+      throw new ProtocolError(part.errorCode);
     }
   }
 
@@ -206,11 +222,11 @@ export class FetchLoop {
     }
   }
 
-  #readLimits({ needs }: PartitionQueue): ReadLimits {
+  #readLimits(queue: PartitionQueue): ReadLimits {
     const room = this.#room();
     return {
-      bytes: Math.max(PARTITION_BYTES, Math.min(room, Math.max(needs, ANSWER_BYTES))),
-      atLeastOne: this.#isEmpty(),
+      bytes: Math.max(PARTITION_BYTES, Math.min(room, Math.max(queue.needs, ANSWER_BYTES))),
+      atLeastOne: this.#mayExceed(queue),
       batchBytes: Math.max(this.#limits.maxBytes, BATCH_BYTES),
     };
   }

@@ -11,7 +11,7 @@ import { FORMAT, storedBatches, type StoredBatch } from './stored-batch.ts';
 export interface ReadLimits {
   /** For the records of this answer. */
   readonly bytes: number;
-  /** The first record counts even if it is larger: nothing else is in memory. */
+  /** The first record counts even if it is larger. */
   readonly atLeastOne: boolean;
   /** A batch that grows beyond this is not read at all. */
   readonly batchBytes: number;

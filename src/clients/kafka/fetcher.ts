@@ -1,4 +1,5 @@
 import {
+  type Base,
   type Broker,
   ConnectionPool,
   createAPI,
@@ -75,6 +76,14 @@ function wanted({ from, partitionBytes }: FetchRequest) {
 /** Fetch in its version of Kafka 3.1: the first that names topics by their identity. */
 const FETCH = 1;
 const VERSION = 13;
+
+/** Whether a broker with these requests can be fetched from. An older one would only close the connection. */
+export function speaksFetch(apis: Awaited<ReturnType<Base['listApis']>>): boolean {
+  return apis.some(
+    ({ apiKey, minVersion, maxVersion }) => apiKey === FETCH && minVersion <= VERSION && VERSION <= maxVersion,
+  );
+}
+
 const fetchApi = createAPI<Parameters<typeof fetchV13.createRequest>, FetchedPartition[]>(
   FETCH,
   VERSION,

@@ -88,6 +88,37 @@ test('a reader that does not ask for more holds up its own partition and no othe
   await member.stop();
 });
 
+test('a large record does not wait for partitions that are held up', async () => {
+  const topic = await kafka.createTopic(4);
+  for (const partition of [0, 1, 2]) {
+    await kafka.produce(
+      topic,
+      Array.from({ length: 3000 }, (_, index) => text(`${index}`.padEnd(500), partition)),
+    );
+  }
+  const go = Promise.withResolvers<void>();
+  const seen: number[] = [];
+  const member = await Member.join({
+    topic,
+    groupId: topic,
+    onPartition: async (reader) => {
+      for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
+        seen.push(reader.partition);
+        if (reader.partition < 3) {
+          await go.promise;
+        }
+        reader.handled(records.at(-1)!.offset + 1n);
+      }
+    },
+  });
+  await vi.waitFor(() => expect(new Set(seen)).toEqual(new Set([0, 1, 2])));
+  await kafka.produce(topic, [text('x'.repeat(900_000), 3), text('small', 3)]);
+  await vi.waitFor(() => expect(seen).toContain(3));
+  await vi.waitFor(() => expect(member.client.lag().get(3)).toBe(0n));
+  go.resolve();
+  await member.stop();
+});
+
 test('a partition that moves is finished by one member and begun by the next where it ended', async () => {
   const topic = await kafka.createTopic(4);
   const first = await Member.join({ topic, groupId: topic });

@@ -1,0 +1,69 @@
+import { type Consumer, createRecordsBatch } from '@platformatic/kafka';
+import { expect, test, vi } from 'vitest';
+import { FetchLoop } from './fetch-loop.ts';
+import type { FetchedPartition, Fetcher } from './fetcher.ts';
+import { PartitionQueue } from './partition-queue.ts';
+
+const LIMITS = { minBytes: 1, maxBytes: 1 << 20, maxWaitMs: 100 };
+const BROKER = { nodeId: 1, host: 'localhost', port: 9092 };
+
+/** Two partitions at one broker, which answers once. */
+function loopWith(answer: readonly FetchedPartition[], { newestFetch = 17 } = {}) {
+  const troubles: string[] = [];
+  const queues = [0, 1].map((partition) => {
+    const queue = new PartitionQueue(
+      { topic: 't', partition, offset: 0n },
+      { onRoom: () => loop.wake(), onHandled: () => undefined },
+    );
+    return queue;
+  });
+  const partitions = { 0: { leader: 1 }, 1: { leader: 1 } };
+  const metadata = {
+    topics: new Map([['t', { id: 'id', partitionsCount: 2, partitions }]]),
+    brokers: new Map([[1, BROKER]]),
+  };
+  const reader = {
+    metadata: () => Promise.resolve(metadata),
+    listApis: () => Promise.resolve([{ apiKey: 1, name: 'Fetch', minVersion: 4, maxVersion: newestFetch }]),
+    clearMetadata: () => undefined,
+  } as unknown as Consumer;
+  const later = Promise.withResolvers<FetchedPartition[]>();
+  const fetch = vi.fn<Fetcher['fetch']>(() => later.promise).mockResolvedValueOnce([...answer]);
+  const loop = new FetchLoop({ reader, fetcher: { fetch, close: () => Promise.resolve() } }, 't', LIMITS, {
+    queues: () => queues,
+    random: () => 0,
+    troubled: ({ message }) => troubles.push(message),
+    partitionCount: () => undefined,
+    topicReplaced: () => undefined,
+    outOfRange: () => Promise.reject(new Error('no offsets')),
+  });
+  const done = loop.run();
+  const stop = async (): Promise<void> => {
+    loop.stop();
+    await done;
+  };
+  return { queues, troubles, fetch, stop };
+}
+
+function fetched(partition: number, changes: Partial<FetchedPartition> = {}): FetchedPartition {
+  const { buffer } = createRecordsBatch([{ topic: 't', value: Buffer.from('good'), timestamp: 1000n }], {});
+  return { partition, errorCode: 0, end: 1n, aborted: [], log: Buffer.from(buffer), ...changes };
+}
+
+test.each([
+  ['the error of one', { errorCode: 6 }, 'For requests'],
+  ['the damaged log of one', { log: Buffer.alloc(100) }, 'a batch without a length'],
+  ['an offset that cannot be looked up', { errorCode: 1 }, 'no offsets'],
+])('%s partition does not take from the others what came with it', async (_, changes, message) => {
+  const { queues, troubles, stop } = loopWith([fetched(0, changes), fetched(1)]);
+  expect(await queues[1]?.next()).toMatchObject([{ value: Buffer.from('good') }]);
+  await vi.waitFor(() => expect(troubles.join()).toContain(message));
+  await stop();
+});
+
+test('a broker that is too old is told what it lacks', async () => {
+  const { troubles, fetch, stop } = loopWith([], { newestFetch: 12 });
+  await vi.waitFor(() => expect(troubles[0]).toBe('kafka is not available: the broker is older than Kafka 3.1'));
+  expect(fetch).not.toHaveBeenCalled();
+  await stop();
+});
