@@ -72,9 +72,10 @@ export class TestKafka {
     this.#producer = new Producer({ ...this.#base, acks: -1, retries: 20 });
   }
 
-  async createTopic(partitions: number): Promise<string> {
+  async createTopic(partitions: number, settings: Readonly<Record<string, string>> = {}): Promise<string> {
     const topic = `facteur-${randomUUID()}`;
-    await this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 });
+    const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
+    await this.#admin.createTopics({ topics: [topic], partitions, replicas: 1, configs });
     await this.untilServed(topic);
     return topic;
   }

@@ -22,6 +22,27 @@ test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %
 });
 
 test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
+  'records that the broker compresses with %s',
+  async (compression) => {
+    const topic = await kafka.createTopic(1, {
+      'compression.type': compression,
+      'message.timestamp.type': 'LogAppendTime',
+    });
+    // More than one block of every format.
+    const values = Array.from({ length: 400 }, (_, index) =>
+      `${index} ${Math.random()} `.padEnd(1000, 'command plan '),
+    );
+    await kafka.produce(
+      topic,
+      values.map((value) => text(value)),
+    );
+    const member = await Member.join({ topic, groupId: topic });
+    await vi.waitFor(() => expect(member.values()).toEqual(values));
+    await member.stop();
+  },
+);
+
+test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
   'a batch that %s makes too large stands for itself alone, and takes no memory',
   async (compression) => {
     const topic = await kafka.createTopic(1);
