@@ -30,10 +30,7 @@ export function apiStore(call: CallApi): RunStore {
       }),
     findRuns: async (reference) => listOf((await call('listRuns', { query: { reference } })).runs).map(toRun),
     describeRun: async (runId) => toDetails(await call('getRun', { path: { runId } })),
-    cancel: async (runId, by) => {
-      refuseName(by);
-      return (await call('cancelRun', { path: { runId } })).state;
-    },
+    cancel: async (runId) => (await call('cancelRun', { path: { runId } })).state,
     readLog: (runId, step) => call('getRunLog', { path: { runId }, query: { step } }),
     submit: async ({ command, options, user: { id, roles } }) => {
       if (id === '' && roles.length > 0) {
@@ -49,8 +46,7 @@ export function apiStore(call: CallApi): RunStore {
         const { approvals, next } = await call('listApprovals', { query });
         return { items: listOf(approvals).map(toApproval), next: next ?? undefined };
       }),
-    decideApproval: async ({ runId, key, verdict, outputs, reason }, by) => {
-      refuseName(by);
+    decideApproval: async ({ runId, key, verdict, outputs, reason }) => {
       const path = { runId, key };
       return toApproval(
         await (verdict === 'approved'
@@ -93,12 +89,6 @@ export function apiStore(call: CallApi): RunStore {
       return { id, ...rest, createdAt: new Date(rest.createdAt), updatedAt: new Date(rest.updatedAt) };
     },
   };
-}
-
-function refuseName(by: string | undefined): void {
-  if (by !== undefined) {
-    throw new UsageError('--by: the server records the name of the token');
-  }
 }
 
 /** Another server may answer with JSON, too. */

@@ -18,7 +18,7 @@ import { withStoreOptions, type StoreOptions, type WithStore } from './store-acc
 import { printable, table } from './table.ts';
 
 type Options = OutputOptions & StoreOptions;
-type ListOptions = Options & { readonly all?: boolean; readonly limit: string };
+type ListOptions = Options & { readonly all?: boolean; readonly limit: number };
 type DecideOptions = Options & {
   readonly set?: Readonly<Record<string, string>>;
   readonly reason?: string;
@@ -49,18 +49,18 @@ function registerList(
   io: CliIo,
   { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
 ): void {
-  withListOutput(withStoreOptions(approvals.command('list')))
+  withListOutput(withStoreOptions(approvals.command('list')), FIELDS)
     .description('list waiting approvals, oldest first')
     .option('--all', 'also those that were decided')
-    .option('--limit <n>', 'maximum number to show', '50')
+    .option('--limit <n>', 'maximum number to show', positive('--limit'), 50)
     .addHelpText('after', '\nExamples:\n  facteur approvals list\n  facteur approvals list --all -o yaml')
     .action((options: ListOptions) =>
       withStore(io, { options }, async (store) => {
-        const limit = positive(options.limit, '--limit');
-        const found = await store.listApprovals({ states: options.all === true ? undefined : WAITING, limit });
-        const none = options.all === true ? 'no approvals' : 'nothing waits for approval';
+        const { all, limit } = options;
+        const found = await store.listApprovals({ states: all === true ? undefined : WAITING, limit });
+        const none = all === true ? 'no approvals' : 'nothing waits for approval';
         const text = listText(screenOf(io), columnsFor(clock.now()), none);
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ runId }) => runId, text }));
+        io.stdout.write(listOutput(found, options, { name: ({ runId }) => runId, text }));
       }),
     );
 }

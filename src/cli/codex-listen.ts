@@ -21,14 +21,14 @@ export function codexListenCommand(listen: (io: CliIo, request: CodexListenReque
       .description('print tasks from the Codex topic without running them')
       .addHelpText('after', '\nExamples:\n  facteur codex-listen --config facteur.yaml')
       .option('--from-beginning', 'read the topic from its first record; committed offsets do not change')
-      .option('--limit <n>', 'exit after this many tasks')
+      .option('--limit <n>', 'exit after this many tasks', positive('--limit'))
       .option('--json', 'one JSON object per line')
-      .action(async (options: { config?: string; fromBeginning?: boolean; limit?: string; json?: boolean }) => {
+      .action(async (options: { config?: string; fromBeginning?: boolean; limit?: number; json?: boolean }) => {
         const format = options.json === true ? jsonLine : textLine;
         await listen(io, {
           configPath: options.config,
           fromBeginning: options.fromBeginning === true,
-          ...(options.limit === undefined ? {} : { limit: positive(options.limit, '--limit') }),
+          ...(options.limit === undefined ? {} : { limit: options.limit }),
           print: (task) => io.stdout.write(`${format(task)}\n`),
         });
       });

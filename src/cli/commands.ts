@@ -4,6 +4,7 @@ import type { Timer } from '../base/timer.ts';
 import { createDiscordClient } from '../clients/discord/client.ts';
 import type { CommandDefinition, OptionDefinition } from '../domain/command.ts';
 import type { CommandSnapshot } from '../dispatch/command-catalogue.ts';
+import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { originOf, versionOf } from '../dispatch/explain.ts';
 import { registrations } from '../entry/discord/registration.ts';
 import { knownCommands, requiredCommands, type ClusterAccessFor } from './known-commands.ts';
@@ -129,7 +130,9 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
     .description('register new and changed slash commands with Discord')
     .addHelpText('after', '\nExamples:\n  facteur commands sync --dry-run\n  facteur commands sync --prune')
     .addOption(
-      new Option('--guild [id]', 'in one server (default: discord.guild_id, when it is set)').conflicts('global'),
+      new Option('--guild [id]', 'in one server (default: discord.guild_id, when it is set)')
+        .argParser(serverId)
+        .conflicts('global'),
     )
     .option('--global', 'in all servers; new commands may take an hour to appear')
     .option('--dry-run', 'show the difference and change nothing')
@@ -153,6 +156,14 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
         await client.close();
       }
     });
+}
+
+/** Also keeps a text that is no id out of a URL. @throws UsageError */
+function serverId(text: string): string {
+  if (!SNOWFLAKE.test(text)) {
+    throw new UsageError('--guild: must be the id of a server: 17 to 20 digits');
+  }
+  return text;
 }
 
 /** Undefined is global. */

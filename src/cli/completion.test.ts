@@ -13,7 +13,7 @@ const runs = program.command('runs');
 program.command('completion').addArgument(new Argument('<shell>').choices(['bash', 'zsh']));
 runs
   .command('list')
-  .addOption(wordsOption('--state <states>', 'x', ['failed', 'error']))
+  .addOption(wordsOption('--state <states>', 'x', { words: ['failed', 'error'], read: String }))
   .addOption(new Option('-o, --output <format>', 'x').choices(['wide', 'json']))
   .option('--watch', 'x');
 runs.command('cancel').argument('<runs...>', 'x');

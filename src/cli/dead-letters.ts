@@ -6,7 +6,7 @@ import { describeAge } from '../presentation/duration.ts';
 import { changeEach, withChangeOptions, type ChangeOptions } from './change-each.ts';
 import { listText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
-import { positive } from './option-pairs.ts';
+import { each, positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { UsageError } from './program.ts';
@@ -23,7 +23,7 @@ interface LetterFilter {
   readonly reason?: string;
 }
 
-type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: string; readonly after?: string };
+type ListOptions = StoreOptions & OutputOptions & LetterFilter & { readonly limit: number; readonly after: string };
 type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?: boolean };
 
 const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome', 'runId'] as const;
@@ -52,10 +52,10 @@ function registerList(
   io: CliIo,
   { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
 ): void {
-  withFilter(withListOutput(withStoreOptions(letters.command('list'))))
+  withFilter(withListOutput(withStoreOptions(letters.command('list')), FIELDS))
     .description('list dead letters, oldest first')
-    .option('--limit <n>', 'maximum number to show', '50')
-    .option('--after <id>', 'continue after this dead letter')
+    .option('--limit <n>', 'maximum number to show', positive('--limit'), 50)
+    .option('--after <id>', 'continue after this dead letter', letterId, '')
     .addHelpText(
       'after',
       `
@@ -65,10 +65,10 @@ Examples:
     )
     .action((options: ListOptions) =>
       withStore(io, { options }, async (store) => {
-        const limit = positive(options.limit, '--limit');
-        const found = await findLetters(store, options, { limit, after: letterId(options.after ?? '0') });
+        const { limit, after } = options;
+        const found = await findLetters(store, options, { limit, after: after || '0' });
         const text = listText(screenOf(io), columnsFor(clock.now()), 'no dead letters');
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
+        io.stdout.write(listOutput(found, options, { name: ({ id }) => id, text }));
       }),
     );
 }
@@ -79,7 +79,7 @@ function registerShow(
   { withStore, clock }: { readonly withStore: WithStore; readonly clock: Clock },
 ): void {
   withOutput(withStoreOptions(letters.command('show')))
-    .argument('<id>', 'an id from the list')
+    .argument('<id>', 'an id from the list', letterId)
     .description('show one dead letter; as JSON, its body is base64')
     .option('--body', 'write only the raw body')
     .addHelpText(
@@ -91,7 +91,7 @@ Examples:
     )
     .action((id: string, options: StoreOptions & OutputOptions & { readonly body?: boolean }) =>
       withStore(io, { options }, async (store) => {
-        const letter = await store.getDeadLetter(letterId(id));
+        const letter = await store.getDeadLetter(id);
         if (options.body === true) {
           io.stdout.write(letter.body);
           return;
@@ -104,7 +104,7 @@ Examples:
 
 function registerReplay(letters: Command, io: CliIo, withStore: WithStore): void {
   withFilter(withChangeOptions(withStoreOptions(letters.command('replay'))))
-    .argument('[ids...]', 'an id from the list')
+    .argument('[ids...]', 'an id from the list', each(letterId), [])
     .description('process dead letters again; accepted ones leave the list')
     .option('--all', 'all of them, or all that --door and --reason select')
     .addHelpText(
@@ -114,8 +114,9 @@ Examples:
   facteur dead-letters replay 17 18
   facteur dead-letters replay --all --reason forbidden --dry-run`,
     )
-    .action((ids: string[], options: EachOptions) =>
-      withStore(io, { options, plans: true }, async (store) => {
+    .action(async (ids: readonly string[], options: EachOptions) => {
+      checkChoice(ids, options);
+      await withStore(io, { options, plans: true }, async (store) => {
         const targets = await chosen(store, ids, options);
         const apply = async (id: string) => {
           const receipt = await store.replayDeadLetter(id).catch((error: unknown) => {
@@ -133,13 +134,13 @@ Examples:
           options,
           io,
         );
-      }),
-    );
+      });
+    });
 }
 
 function registerDrop(letters: Command, io: CliIo, withStore: WithStore): void {
   withFilter(withChangeOptions(withStoreOptions(letters.command('drop'))))
-    .argument('[ids...]', 'an id from the list')
+    .argument('[ids...]', 'an id from the list', each(letterId), [])
     .description('delete dead letters')
     .option('--all', 'all of them, or all that --door and --reason select')
     .addHelpText(
@@ -149,8 +150,9 @@ Examples:
   facteur dead-letters drop 17
   facteur dead-letters drop --all --reason 'unsupported codex stage'`,
     )
-    .action((ids: string[], options: EachOptions) =>
-      withStore(io, { options }, async (store) => {
+    .action(async (ids: readonly string[], options: EachOptions) => {
+      checkChoice(ids, options);
+      await withStore(io, { options }, async (store) => {
         const targets = await chosen(store, ids, options);
         const apply = async (id: string) => {
           await store.dropDeadLetter(id);
@@ -161,8 +163,8 @@ Examples:
           options,
           io,
         );
-      }),
-    );
+      });
+    });
 }
 
 /** How changes of dead letters call them. */
@@ -174,15 +176,19 @@ async function obstacle(store: RunStore, id: string, { all }: EachOptions): Prom
   return outcome === '' ? undefined : `it was already ${outcome}`;
 }
 
-/** The ids that are named, each once, or those of all letters that the filters select. @throws UsageError for both or neither */
-async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
+/** @throws UsageError for ids and `--all`, or neither */
+function checkChoice(ids: readonly string[], options: EachOptions): void {
   const filtered = options.door !== undefined || options.reason !== undefined;
   if ((options.all === true) === ids.length > 0 || (filtered && options.all !== true)) {
     throw new UsageError('give the ids of dead letters, or --all (with --door or --reason for some of them)');
   }
+}
+
+/** The ids that are named, each once, or those of all letters that the filters select. */
+async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
   return options.all === true
     ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
-    : [...new Set(ids.map(letterId))];
+    : [...new Set(ids)];
 }
 
 /** Letters are few, so they are filtered here. */

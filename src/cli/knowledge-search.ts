@@ -26,12 +26,12 @@ interface SearchOptions extends StoreOptions, OutputOptions {
   readonly repository?: string;
   readonly type?: string;
   readonly state?: ReflectionState;
-  readonly limit: string;
+  readonly limit: number;
 }
 
 interface IndexOptions extends OutputOptions {
   readonly config?: string;
-  readonly sample: string;
+  readonly sample: number;
 }
 
 const FIELDS = [
@@ -64,13 +64,13 @@ export function registerSearchCommands(
 }
 
 function registerSearch(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withListOutput(withStoreOptions(knowledge.command('search')))
+  withListOutput(withStoreOptions(knowledge.command('search')), FIELDS)
     .argument('<text...>', 'what to look for')
     .description('find reflections by words and by similarity, the best first')
     .option('--repository <owner/name>', 'only this repository')
     .option('--type <types>', 'only these types, separated by commas')
     .addOption(new Option('--state <state>', 'only this state').choices(REFLECTION_STATES))
-    .option('--limit <n>', 'maximum number to show, at most 50', '5')
+    .option('--limit <n>', 'maximum number to show, at most 50', positive('--limit', 50), 5)
     .addHelpText(
       'after',
       `
@@ -80,14 +80,10 @@ Examples:
     )
     .action((words: readonly string[], options: SearchOptions) =>
       withStore(io, { options }, async (store) => {
-        const limit = positive(options.limit, '--limit');
-        if (limit > 50) {
-          throw new UsageError('--limit: must be at most 50');
-        }
         const found = await store.searchReflections(
           {
             text: words.join(' '),
-            limit,
+            limit: options.limit,
             ...(options.repository === undefined ? {} : { repository: options.repository }),
             ...(options.type === undefined ? {} : { types: listItems(options.type) }),
             ...(options.state === undefined ? {} : { states: [options.state] }),
@@ -95,7 +91,7 @@ Examples:
           io.signal,
         );
         const text = listText(screenOf(io), FOUND_COLUMNS, 'no reflections found');
-        io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
+        io.stdout.write(listOutput(found, options, { name: ({ id }) => id, text }));
       }),
     );
 }
@@ -127,12 +123,12 @@ function shortened(text: string): string {
 
 function registerShow(knowledge: Command, io: CliIo, withStore: WithStore): void {
   withOutput(withStoreOptions(knowledge.command('show')))
-    .argument('<reflection>', 'id of the reflection')
+    .argument('<reflection>', 'id of the reflection', reflectionId)
     .description('show a reflection, its origin and its standing')
     .addHelpText('after', '\nExamples:\n  facteur knowledge show 6e3f9021-7d4c-4b8a-89e2-0f1a2b3c4d5e -o json')
     .action((id: string, options: StoreOptions & OutputOptions) =>
       withStore(io, { options }, async (store) => {
-        const known = await store.getReflection(reflectionId(id));
+        const known = await store.getReflection(id);
         io.stdout.write(oneOutput(known, options, { name: ({ id: its }) => its, text: () => knownText(known) }));
       }),
     );
@@ -169,12 +165,11 @@ function knownText(known: KnownReflection): string {
 function registerCheck(knowledge: Command, io: CliIo, withLedger: WithLedger): void {
   withOutput(withConfigOption(knowledge.command('check')))
     .description('measure the recall of the index; fails below 95 %')
-    .option('--sample <n>', 'how many stored embeddings to look for', '200')
+    .option('--sample <n>', 'how many stored embeddings to look for', positive('--sample'), 200)
     .addHelpText('after', '\nExamples:\n  facteur knowledge check --sample 500')
     .action((options: IndexOptions) =>
       withLedger(io, { configPath: options.config }, async ({ db }) => {
-        const sample = positive(options.sample, '--sample');
-        const check = await checkIndex(db, { sample, signal: io.signal });
+        const check = await checkIndex(db, { sample: options.sample, signal: io.signal });
         io.stdout.write(oneOutput(check, options, { name: () => 'index', text: () => checkText(check) }));
         const worst = Math.min(...check.recalls.map(({ recall }) => recall));
         if (worst < LEAST_RECALL) {

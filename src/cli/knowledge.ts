@@ -6,8 +6,8 @@ import { columnsText, type Column } from './columns.ts';
 import type { CliIo } from './io.ts';
 import { reflectionId, registerSearchCommands } from './knowledge-search.ts';
 import type { WithLedger } from './ledger-access.ts';
-import { UsageError, type RegisterCommand } from './program.ts';
-import { positive } from './option-pairs.ts';
+import type { RegisterCommand } from './program.ts';
+import { each, positive } from './option-pairs.ts';
 import { listOutput, oneOutput, withListOutput, withOutput, isForPeople, type OutputOptions } from './output.ts';
 import { shortId } from './run-text.ts';
 import { screenOf, type Screen } from './screen.ts';
@@ -42,8 +42,8 @@ export function knowledgeCommand(withStore: WithStore, withLedger: WithLedger): 
 }
 
 function registerTrust(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withListOutput(withStoreOptions(knowledge.command('trust')))
-    .argument('<ids...>', 'ids of reflections')
+  withListOutput(withStoreOptions(knowledge.command('trust')), CHANGE_FIELDS)
+    .argument('<ids...>', 'ids of reflections', each(reflectionId))
     .description('trust these reflections so that runs can receive them')
     .option('--reason <text>', 'why, for the record')
     .addHelpText(
@@ -54,15 +54,15 @@ Examples:
     )
     .action((ids: readonly string[], options: DecisionOptions) =>
       withStore(io, { options }, async (store) => {
-        const changes = await store.trustReflections(ids.map(reflectionId), options.reason ?? '');
+        const changes = await store.trustReflections(ids, options.reason ?? '');
         io.stdout.write(changesOutput(changes, options, io));
       }),
     );
 }
 
 function registerRetire(knowledge: Command, io: CliIo, withStore: WithStore): void {
-  withListOutput(withStoreOptions(knowledge.command('retire')))
-    .argument('<ids...>', 'ids of reflections')
+  withListOutput(withStoreOptions(knowledge.command('retire')), CHANGE_FIELDS)
+    .argument('<ids...>', 'ids of reflections', each(reflectionId))
     .description('retire these reflections so that no run receives them, and list those derived from them')
     .option('--reason <text>', 'why, for the record')
     .option('--with-descendants', 'retire reflections of runs that received these, too')
@@ -75,7 +75,7 @@ Examples:
     .action((ids: readonly string[], options: DecisionOptions) =>
       withStore(io, { options }, async (store) => {
         const withDescendants = options.withDescendants === true;
-        const changes = await store.retireReflections(ids.map(reflectionId), options.reason ?? '', withDescendants);
+        const changes = await store.retireReflections(ids, options.reason ?? '', withDescendants);
         io.stdout.write(changesOutput(changes, options, io));
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;
         if (left > 0 && isForPeople(options)) {
@@ -88,7 +88,7 @@ Examples:
 function registerStats(knowledge: Command, io: CliIo, withStore: WithStore): void {
   withOutput(withStoreOptions(knowledge.command('stats')))
     .description('compare runs that received reflections with runs that were held out')
-    .option('--days <n>', 'how far back', '90')
+    .option('--days <n>', 'how far back', positive('--days', 9999), 90)
     .addHelpText(
       'after',
       `
@@ -96,13 +96,9 @@ Examples:
   facteur knowledge stats --days 30
   facteur knowledge stats -o json`,
     )
-    .action((options: StoreOptions & OutputOptions & { readonly days: string }) =>
+    .action((options: StoreOptions & OutputOptions & { readonly days: number }) =>
       withStore(io, { options }, async (store) => {
-        const days = positive(options.days, '--days');
-        if (days > 9999) {
-          throw new UsageError('--days: must be at most 9999');
-        }
-        const stats = await store.learningStats(days);
+        const stats = await store.learningStats(options.days);
         io.stdout.write(oneOutput(stats, options, { name: () => 'stats', text: () => statsText(stats, screenOf(io)) }));
       }),
     );
@@ -110,7 +106,6 @@ Examples:
 
 function changesOutput(changes: readonly StandingChange[], options: OutputOptions, io: CliIo): string {
   return listOutput(changes, options, {
-    fields: CHANGE_FIELDS,
     name: ({ reflectionId: id }) => id,
     text: (rows, wide) => columnsText(CHANGE_COLUMNS, rows, { ...screenOf(io), wide }),
   });

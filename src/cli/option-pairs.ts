@@ -19,9 +19,13 @@ export function pairsOption(flag: string, description: string): Option {
   );
 }
 
-/** An option whose value is a list of these words, separated by commas; the command itself checks them. */
-export function wordsOption(flags: string, description: string, words: readonly string[]): Option {
-  return new Option(flags, description).choices(words).argParser((text: string) => text);
+/** An option whose value is a list of these words, separated by commas, which `read` checks. */
+export function wordsOption(
+  flags: string,
+  description: string,
+  { words, read }: { readonly words: readonly string[]; readonly read: (text: string) => unknown },
+): Option {
+  return new Option(flags, description).choices(words).argParser(read);
 }
 
 /** `a,b` as a list without blanks. */
@@ -32,10 +36,20 @@ export function listItems(text: string): readonly string[] {
     .filter((part) => part !== '');
 }
 
-/** A whole number of at least 1 from an option's text. */
-export function positive(text: string, option: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) {
-    throw new UsageError(`${option}: must be a whole number of at least 1`);
-  }
-  return Number(text);
+/** Reads a whole number of at least 1 from an option's text. */
+export function positive(option: string, most = 9_999_999): (text: string) => number {
+  return (text) => {
+    if (!/^[1-9]\d{0,6}$/.test(text)) {
+      throw new UsageError(`${option}: must be a whole number of at least 1`);
+    }
+    if (Number(text) > most) {
+      throw new UsageError(`${option}: must be at most ${most}`);
+    }
+    return Number(text);
+  };
+}
+
+/** Reads each of several arguments, for an argument such as `<ids...>`. */
+export function each(read: (text: string) => string): (text: string, before?: readonly string[]) => readonly string[] {
+  return (text, before = []) => [...before, read(text)];
 }

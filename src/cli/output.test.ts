@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { listOutput, oneOutput } from './output.ts';
-import { UsageError } from './program.ts';
+import { oneOutput } from './output.ts';
 
 const PARSE: Readonly<Record<'json' | 'yaml', (text: string) => unknown>> = {
   json: JSON.parse,
@@ -26,11 +25,6 @@ test.each(['json', 'yaml'] as const)('%s holds no character that a terminal obey
 test('YAML escapes a character beyond 16 bits whole, since other readers refuse its halves', () => {
   const printed = oneOutput({ title: 'a\u{e0001}b' }, { output: 'yaml' }, { name: () => '', text: () => '' });
   expect(printed.trimEnd()).toBe(String.raw`title: "a\U000e0001b"`);
-});
-
-test('an unknown field is a mistake, also where nothing was found', () => {
-  const shape = { fields: ['title'] as const, name: () => '', text: () => '' };
-  expect(() => listOutput<{ title: string }>([], { json: 'titel' }, shape)).toThrow(UsageError);
 });
 
 test('YAML says the same to readers of its version 1.1, which many programs are', () => {

@@ -6,20 +6,18 @@ import { UsageError } from './program.ts';
 export interface OutputOptions {
   readonly output?: 'wide' | 'json' | 'yaml' | 'name';
   /** `true`, or the wanted fields. */
-  readonly json?: boolean | string;
+  readonly json?: boolean | readonly string[];
 }
 
 /** What is printed. */
 interface Shape<Row> {
-  /** For `--json FIELDS`; empty where fields cannot be chosen. */
-  readonly fields: readonly (keyof Row & string)[];
   /** For `-o name`. */
   readonly name: (row: Row) => string;
   readonly text: (rows: readonly Row[], wide: boolean) => string;
 }
 
-/** `-o` and `--json` of a command that prints a list. */
-export function withListOutput(command: Command): Command {
+/** `-o` and `--json` of a command that prints a list, whose rows have these fields. */
+export function withListOutput(command: Command, fields: readonly string[]): Command {
   return command
     .addOption(
       new Option('-o, --output <format>', 'all columns, or a format for programs').choices([
@@ -29,7 +27,9 @@ export function withListOutput(command: Command): Command {
         'name',
       ]),
     )
-    .option('--json [fields]', 'one JSON object per line, with all fields or only these, separated by commas');
+    .option('--json [fields]', 'one JSON object per line, with all fields or only these, separated by commas', (text) =>
+      chosenFields(text, fields),
+    );
 }
 
 /** `-o` and `--json` of a command that prints one thing, or what it did to each; not all of it has a name. */
@@ -43,11 +43,7 @@ export function withOutput(
     .option('--json', 'short for -o json');
 }
 
-/**
- * How a list is printed: for people, or one JSON object per line, a YAML list, or names.
- *
- * @throws UsageError for an unknown field, also where there are no rows
- */
+/** How a list is printed: for people, or one JSON object per line, a YAML list, or names. */
 export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, shape: Shape<Row>): string {
   const format = formatOf(options);
   if (format === 'text' || format === 'wide') {
@@ -56,8 +52,8 @@ export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, sh
   if (format === 'name') {
     return rows.map((row) => `${shape.name(row)}\n`).join('');
   }
-  const fields = typeof options.json === 'string' ? chosenFields(options.json, shape.fields) : undefined;
-  const chosen = fields === undefined ? rows : rows.map((row) => selected(row, fields));
+  const { json } = options;
+  const chosen = typeof json === 'object' ? rows.map((row) => selected(row, json)) : rows;
   return format === 'yaml' ? yamlText(chosen) : chosen.map((row) => `${jsonText(row)}\n`).join('');
 }
 
@@ -65,7 +61,7 @@ export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, sh
 export function oneOutput<Row>(
   row: Row,
   options: OutputOptions,
-  shape: Omit<Shape<Row>, 'fields' | 'text'> & { readonly text: () => string },
+  shape: Omit<Shape<Row>, 'text'> & { readonly text: () => string },
 ): string {
   switch (formatOf(options)) {
     case 'json':
@@ -83,7 +79,7 @@ export function oneOutput<Row>(
 export function itemOutput<Row>(
   row: Row,
   options: OutputOptions,
-  shape: Omit<Shape<Row>, 'fields' | 'text'> & { readonly text: () => string },
+  shape: Omit<Shape<Row>, 'text'> & { readonly text: () => string },
 ): string {
   const text = oneOutput(row, options, shape);
   return formatOf(options) === 'yaml' ? `---\n${text}` : text;
@@ -136,12 +132,12 @@ function hex(number: number, digits: number): string {
   return number.toString(16).padStart(digits, '0');
 }
 
-function selected<Row>(row: Row, fields: readonly (keyof Row & string)[]): Partial<Row> {
-  return Object.fromEntries(fields.map((name) => [name, row[name]])) as Partial<Row>;
+function selected<Row>(row: Row, fields: readonly string[]): Partial<Row> {
+  return Object.fromEntries(fields.map((name) => [name, row[name as keyof Row]])) as Partial<Row>;
 }
 
 /** The fields that `--json` names. @throws UsageError for an unknown one */
-function chosenFields<F extends string>(text: string, fields: readonly F[]): readonly F[] {
+function chosenFields(text: string, fields: readonly string[]): readonly string[] {
   return text.split(',').map((word) => {
     const field = fields.find((known) => known === word.trim());
     if (field === undefined) {

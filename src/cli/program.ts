@@ -68,19 +68,30 @@ export function commandName(args: readonly string[]): string {
  * instead of an error.
  */
 function aboutKnown(command: Command, args: readonly string[]): readonly string[] {
-  const [word = '', ...rest] = args;
-  const find = (name: string): Command | undefined => command.commands.find((one) => one.name() === name);
-  const child = find(word);
+  // If all are flags, the last one of them.
+  const at = args.findIndex((one) => !isFlagOf(command, one));
+  const [word = '', ...rest] = args.slice(at);
+  const child = childOf(command, word);
   if (child !== undefined) {
-    return [word, ...aboutKnown(child, rest)];
+    return [...args.slice(0, at), word, ...aboutKnown(child, rest)];
   }
   if (command.commands.length === 0 || isFlag(word)) {
     return args;
   }
   const [topic = ''] = rest;
-  const isKnown = isFlag(topic) || topic === 'help' || find(topic) !== undefined;
+  const isKnown = isFlag(topic) || topic === 'help' || childOf(command, topic) !== undefined;
   const asked = isKnown ? args : rest;
   return word === 'help' ? asked : [word];
+}
+
+function childOf(command: Command, name: string): Command | undefined {
+  return command.commands.find((one) => one.name() === name);
+}
+
+/** Help, or an option of the command that takes no value. */
+function isFlagOf(command: Command, word: string): boolean {
+  const isOwn = command.options.some((one) => one.isBoolean() && (one.short === word || one.long === word));
+  return isOwn || word === '--help' || word === '-h';
 }
 
 /** Or an empty word. */

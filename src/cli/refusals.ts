@@ -10,7 +10,7 @@ import { screenOf } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 
 interface ListOptions extends StoreOptions, OutputOptions {
-  readonly limit: string;
+  readonly limit: number;
   readonly before?: string;
   readonly command?: string;
   readonly user?: string;
@@ -24,12 +24,12 @@ export function refusalsCommand(withStore: WithStore, clock: Clock): RegisterCom
     const refusals = program
       .command('refusals')
       .description('list requests that were turned away without starting a run');
-    withListOutput(withStoreOptions(refusals.command('list')))
+    withListOutput(withStoreOptions(refusals.command('list')), FIELDS)
       .description('list refusals, newest first')
       .option('--command <name>', 'only this command')
       .option('--user <id>', 'only this user')
-      .option('--limit <n>', 'maximum number to show', '20')
-      .option('--before <id>', 'continue after this refusal, the last of the previous page')
+      .option('--limit <n>', 'maximum number to show', positive('--limit'), 20)
+      .option('--before <id>', 'continue after this refusal, the last of the previous page', refusalId)
       .addHelpText(
         'after',
         '\nExamples:\n  facteur refusals list --command deploy\n  facteur refusals list --user 200000000000000001 -o yaml',
@@ -37,13 +37,13 @@ export function refusalsCommand(withStore: WithStore, clock: Clock): RegisterCom
       .action((options: ListOptions) =>
         withStore(io, { options }, async (store) => {
           const found = await store.listRefusals({
-            limit: positive(options.limit, '--limit'),
-            ...(options.before === undefined ? {} : { before: refusalId(options.before) }),
+            limit: options.limit,
+            ...(options.before === undefined ? {} : { before: options.before }),
             ...(options.command === undefined ? {} : { command: options.command.replace(/^\//, '') }),
             ...(options.user === undefined ? {} : { userId: options.user }),
           });
           const text = listText(screenOf(io), columnsFor(clock.now()), 'no refusals');
-          io.stdout.write(listOutput(found, options, { fields: FIELDS, name: ({ id }) => id, text }));
+          io.stdout.write(listOutput(found, options, { name: ({ id }) => id, text }));
         }),
       );
   };

@@ -17,13 +17,13 @@ import { withStoreOptions, type StoreOptions, type WithStore } from './store-acc
 import { printable } from './table.ts';
 
 interface ListOptions extends StoreOptions, OutputOptions {
-  readonly state?: string;
+  readonly state?: readonly RunState[];
   readonly command?: string;
   readonly user?: string;
-  readonly since?: string;
+  readonly since?: Date;
   readonly door?: string;
   readonly grep?: string;
-  readonly limit: string;
+  readonly limit: number;
   readonly before?: string;
   readonly watch?: boolean;
 }
@@ -65,15 +65,24 @@ export function registerList(
   io: CliIo,
   deps: { readonly withStore: WithStore; readonly clock: Clock },
 ): void {
-  withListOutput(withStoreOptions(runs.command('list')))
+  withListOutput(withStoreOptions(runs.command('list')), FIELDS)
     .description('list runs, newest first')
-    .addOption(wordsOption('--state <states>', 'only these states, separated by commas', ['live', ...RUN_STATES]))
+    .addOption(
+      wordsOption('--state <states>', 'only these states, separated by commas', {
+        words: ['live', ...RUN_STATES],
+        read: states,
+      }),
+    )
     .option('--command <name>', 'only this command')
     .option('--user <id>', 'only this user')
-    .option('--since <when>', 'only runs accepted since then: 30m, 12h, 7d, or a time such as 2026-11-28T12:00:00Z')
+    .option(
+      '--since <when>',
+      'only runs accepted since then: 30m, 12h, 7d, or a time such as 2026-11-28T12:00:00Z',
+      (text) => moment(text, deps.clock.now()),
+    )
     .addOption(new Option('--door <door>', 'only this door').choices(['discord', 'http', 'kafka', 'api', 'cli']))
     .option('--grep <text>', 'only runs with this text in the request, the reason or a name')
-    .option('--limit <n>', 'maximum number to show', '20')
+    .option('--limit <n>', 'maximum number to show', positive('--limit'), 20)
     .option('--before <run>', `continue after this run, the last of the previous page (${REFERENCE})`)
     .option('-w, --watch', 'keep the list up to date')
     .addHelpText(
@@ -90,7 +99,7 @@ newest 10,000 runs that match the other filters.`,
     )
     .action((options: ListOptions) =>
       deps.withStore(io, { options }, async (store) => {
-        const filter = await filterOf(options, store, deps.clock.now());
+        const filter = await filterOf(options, store);
         if (options.watch === true) {
           await watchList(filter, options, { store, io, clock: deps.clock });
           return;
@@ -114,7 +123,6 @@ async function listText(
   const asks = isForPeople(options) && runs.some(({ state }) => state === 'running');
   const waiting = asks ? await waitingSteps(store) : new Map();
   return listOutput(runs, options, {
-    fields: FIELDS,
     name: ({ runId }) => runId,
     text: (rows, wide) => runListing(rows, wide, { ...screenOf(io), now: clock.now(), waiting }),
   });
@@ -153,13 +161,13 @@ function versionOf({ revision, state }: RunView): string {
   return `${revision} ${state}`;
 }
 
-async function filterOf(options: ListOptions, store: RunStore, now: Date): Promise<RunFilter> {
+async function filterOf(options: ListOptions, store: RunStore): Promise<RunFilter> {
   return {
-    limit: positive(options.limit, '--limit'),
-    states: options.state === undefined ? undefined : states(options.state),
+    limit: options.limit,
+    states: options.state,
     command: options.command?.replace(/^\//, ''),
     userId: options.user,
-    since: options.since === undefined ? undefined : moment(options.since, now),
+    since: options.since,
     door: options.door,
     text: options.grep === '' ? undefined : options.grep,
     before: options.before === undefined ? undefined : (await requireRun(store, options.before)).runId,

@@ -17,6 +17,8 @@ export interface StoreOptions {
   readonly config?: string;
   readonly server?: string;
   readonly token?: string;
+  /** Who asks, for the record; a server knows that from the token. */
+  readonly by?: string;
 }
 
 /** Opens the store for the time of `work`. `plans` where something may be planned anew, which takes more configuration. */
@@ -42,6 +44,9 @@ export function storeAccess(withLedger: WithLedger): WithStore {
     const server = options.server ?? io.env['FACTEUR_SERVER'] ?? '';
     if (server === '') {
       return withLedger(io, { configPath: options.config, plans }, (access) => work(ledgerStore(access)));
+    }
+    if (options.by !== undefined) {
+      throw new UsageError('--by: the server records the name of the token');
     }
     await warnOfUnknownVariables(io);
     const token = options.token ?? io.env['FACTEUR_TOKEN'] ?? '';

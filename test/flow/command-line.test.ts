@@ -55,7 +55,7 @@ test('help shows no empty defaults', async () => {
   const { stdout } = await facteur(['submit', '--help']);
   expect(stdout).toMatch(/--roles <ids> +role ids of the user/);
   expect(stdout).not.toMatch(/default: (?:""|\[\])/);
-  expect((await facteur(['runs', 'list', '--help'])).stdout).toContain('maximum number to show (default: "20")');
+  expect((await facteur(['runs', 'list', '--help'])).stdout).toContain('maximum number to show (default: 20)');
 });
 
 test('the help of every command has an example', async () => {
@@ -77,24 +77,6 @@ test('the help of every command has an example', async () => {
     }
   }
   expect(without).toEqual([]);
-});
-
-test.each([
-  [['sreve'], "unknown command 'sreve'"],
-  [['help', 'sreve'], "unknown command 'sreve' (did you mean serve?)"],
-  [['sreve', '--help'], "unknown command 'sreve' (did you mean serve?)"],
-  [['runs', 'help', 'lsit'], 'unknown command \'lsit\' (did you mean list?); see "facteur runs --help"'],
-  [['serve', '--port', '80'], "unknown option '--port'"],
-  [['serve', 'now'], 'too many arguments'],
-  [['serve', '--config'], 'argument missing'],
-  [['send', 'event'], "missing required argument 'file'"],
-  [['send', 'event', '-', '--url', 'facteur'], 'Expected a URL such as http://127.0.0.1:8080'],
-  [['runs'], 'Usage: facteur runs'],
-  [[], 'Usage: facteur'],
-])('%j is wrong usage', async (args, said) => {
-  const { code, stdout, stderr } = await facteur(args);
-  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-  expect(stderr).toContain(said);
 });
 
 describe('serve', () => {
