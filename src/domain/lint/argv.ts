@@ -1,53 +1,4 @@
-/** How a program finds code in its arguments. */
-interface Program {
-  /** The argument after it is code. */
-  readonly flag: RegExp;
-  /** The first argument that is no option is a script or code. */
-  readonly first: boolean;
-  /** What follows the code is data, even if it begins with "-". */
-  readonly dataAfter: boolean;
-  readonly shell: boolean;
-}
-
-const SHELL: Program = { flag: /^-[a-zA-Z]*c[a-zA-Z]*$/, first: true, dataAfter: true, shell: true };
-const EVALUATOR: Program = {
-  flag: /^(?:-[a-zA-Z]*[eEpr]|--eval|--print|eval)$/,
-  first: true,
-  dataAfter: false,
-  shell: false,
-};
-const FILTER: Program = { flag: /^(?:-e|--expression|--source)$/, first: true, dataAfter: false, shell: false };
-/** Behind other options of one letter that take no value, as in `psql -tAc`. */
-const SQL: Program = {
-  flag: /^(?:-[aAbBCeEGHijlnNqrsStwWxXz01]*[ce]|--command|--execute|--eval)$/,
-  first: false,
-  dataAfter: false,
-  shell: false,
-};
-
-const PROGRAMS = new Map<string, Program>([
-  ...['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'rbash'].map((name) => [name, SHELL] as const),
-  ...['python', 'pypy'].map(
-    (name) => [name, { flag: /^-[a-zA-Z]*c$/, first: true, dataAfter: true, shell: false }] as const,
-  ),
-  ...['node', 'nodejs', 'deno', 'bun', 'ruby', 'perl', 'php', 'lua', 'Rscript'].map(
-    (name) => [name, EVALUATOR] as const,
-  ),
-  ...['pwsh', 'powershell', 'cmd'].map(
-    (name) => [name, { flag: /^(?:-c|-command|\/c)$/i, first: true, dataAfter: false, shell: false }] as const,
-  ),
-  ...['awk', 'gawk', 'mawk', 'sed'].map((name) => [name, FILTER] as const),
-  ...['psql', 'mysql', 'mariadb', 'sqlite3', 'mongosh'].map((name) => [name, SQL] as const),
-  ...['clickhouse', 'clickhouse-client', 'clickhouse-local'].map(
-    (name) => [name, { flag: /^(?:-q|--query)$/, first: false, dataAfter: false, shell: false }] as const,
-  ),
-  ['ansible', { flag: /^(?:-[ea]|--extra-vars|--args)$/, first: false, dataAfter: false, shell: false }],
-  ['ansible-playbook', { flag: /^(?:-e|--extra-vars)$/, first: false, dataAfter: false, shell: false }],
-  // They quote by other rules than sh.
-  ...['csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'osh', 'ysh'].map((name) => [name, { ...SHELL, shell: false }] as const),
-  ['su', { ...SHELL, first: false, shell: false }],
-  ['env', { flag: /^(?:-[a-z]*S|--split-string)$/, first: false, dataAfter: false, shell: false }],
-]);
+import { IMAGE, programName, programOf, type Program } from './programs.ts';
 
 /** Their arguments become a command line, or code for another shell. */
 const EVALUATE_ALL = new Set(['ssh', 'eval', 'xargs', 'watch', 'make', 'gmake']);
@@ -57,18 +8,20 @@ const WRAPPERS = new Set(
   'env busybox sudo doas timeout nice nohup exec time stdbuf setsid tini dumb-init catatonit gosu su-exec'.split(' '),
 );
 
-/** These options of a shell or of python take the next argument. */
-const TAKES_ONE = /^(?:[-+][a-zA-Z]*[oOWX]|--rcfile|--init-file)$/;
-
 /** An interpreter on a command line. */
 interface Interpreter {
-  readonly shell: boolean;
+  readonly program: Program;
   readonly at: number;
-  /** Where its code is: the text after -c, or the name of a script. -1 if it has none. */
-  readonly code: number;
-  /** The code is text, not the name of a file. */
-  readonly inline: boolean;
-  readonly dataAfter: boolean;
+  /** Where its code is: the texts after `-c`, a program for a filter, SQL. */
+  readonly code: readonly number[];
+  /** Where a file with its script is named; -1 if none is. */
+  readonly script: number;
+  /** Where the arguments of its other options are. */
+  readonly values: ReadonlySet<number>;
+  /** An option says that there is code. */
+  readonly flagged: boolean;
+  /** An option says that code comes from standard input. */
+  readonly fromInput: boolean;
 }
 
 /** What a program makes of the argument at a position; undefined for data that it cannot take for an option. */
@@ -83,10 +36,17 @@ export function argumentRule(
   if (found === undefined || position <= found.at) {
     return data(words, position);
   }
-  if (position <= found.code) {
+  if (found.values.has(position)) {
+    return isMatch(found.program.takesTwo, words[position - 2] ?? '') ? undefined : data(words, position);
+  }
+  if (position <= Math.max(found.code.at(-1) ?? -1, found.script)) {
     return 'interpreter-argument';
   }
-  return found.inline && found.dataAfter ? undefined : data(words, position);
+  return isDataAfter(found) ? undefined : data(words, position);
+}
+
+function isDataAfter({ code, program }: Interpreter): boolean {
+  return code.length > 0 && program.dataAfter === true;
 }
 
 /** After `--`, and behind a fixed beginning that is no line of a script, nothing is an option. */
@@ -96,74 +56,163 @@ function data(words: readonly string[], position: number): 'argument' | undefine
   return fixed || words.slice(0, position).includes('--') ? undefined : 'argument';
 }
 
+/** Which words of a command line its program runs as code. */
+export function codeWords(words: readonly string[]): readonly number[] {
+  return interpreterOf(words)?.code ?? [];
+}
+
+/** Whether a command line runs what it reads from standard input. */
+export function readsCode(words: readonly string[]): boolean {
+  const at = words.findIndex((word) => !isWrapper(word));
+  const program = programOf(words[at] ?? '');
+  if (program?.stdin === undefined) {
+    return false;
+  }
+  const { code, script, fromInput } = readInterpreter(words, at, program);
+  const isRemote = programName(words[at] ?? '') === 'ssh' && code.length > 0;
+  const remote = code.flatMap((index) => (words[index] ?? '').split(/\s+/));
+  return isRemote ? readsCode(remote) : fromInput || (code.length === 0 && (script === -1 || words[script] === '-'));
+}
+
 /** The text that a shell of this command line runs, and where the data after it begins. */
 export function shellCode(words: readonly string[]): { readonly index: number; readonly after: number } | undefined {
   const found = interpreterOf(words);
-  return found?.shell === true && found.inline ? { index: found.code, after: found.code + 2 } : undefined;
+  const [index] = found?.code ?? [];
+  return found?.program.shell === true && index !== undefined ? { index, after: index + 2 } : undefined;
 }
 
 /** Whether a file is the program, or the script of an interpreter. */
 export function runsFile(words: readonly string[], file: unknown): boolean {
-  const found = interpreterOf(words);
-  return typeof file === 'string' && (words[0] === file || (found?.inline === false && words[found.code] === file));
+  const script = interpreterOf(words)?.script ?? -1;
+  return typeof file === 'string' && (words[0] === file || words[script] === file);
 }
 
 export function isShell(words: readonly string[]): boolean {
-  return words.some((word) => PROGRAMS.get(programName(word))?.shell === true);
+  return words.some((word) => programOf(word)?.shell === true);
 }
 
-/** The first interpreter of a command line, behind wrappers such as `env` and `timeout 5`. */
+function isWrapper(word: string): boolean {
+  return WRAPPERS.has(programName(word)) || /^[-\d]|=/.test(word);
+}
+
+/** The first interpreter of a command line that has code or a script, behind wrappers such as `env` and `timeout 5`. */
 function interpreterOf(words: readonly string[]): Interpreter | undefined {
   if (words[0]?.startsWith('-') === true) {
-    // Without a command the image decides: `-c` then speaks for a shell.
-    return readInterpreter(words, -1, { ...SHELL, first: false });
+    return readInterpreter(words, -1, IMAGE);
   }
   let wrapped = true;
   for (const [at, word] of words.entries()) {
-    const name = programName(word);
-    const found = readInterpreter(words, at, PROGRAMS.get(name));
+    const program = programOf(word);
+    const found = program === undefined ? undefined : readInterpreter(words, at, program);
     // Elsewhere on the line the name alone may be data, as in `apk add python`.
-    if (found !== undefined && (wrapped || found.inline)) {
+    if (found !== undefined && (wrapped ? found.code.length > 0 || found.script !== -1 : found.flagged)) {
       return found;
     }
-    wrapped &&= WRAPPERS.has(name) || /^[-\d]|=/.test(word);
+    wrapped &&= isWrapper(word);
   }
   return undefined;
 }
 
-function readInterpreter(words: readonly string[], at: number, program?: Program): Interpreter | undefined {
-  if (program === undefined) {
-    return undefined;
+/** Reads the arguments behind a program. */
+function readInterpreter(words: readonly string[], at: number, program: Program): Interpreter {
+  const reader = new ArgumentReader(program);
+  for (let index = at + 1; index < words.length && !reader.isOver; index += 1) {
+    reader.read(words[index] ?? '', index);
   }
-  const { code, inline } = findCode(words, at, program);
-  return code === -1 ? undefined : { at, code, inline, shell: program.shell, dataAfter: program.dataAfter };
+  const { code, script, values, flagged, fromInput } = reader;
+  return { program, at, code, script, values, flagged, fromInput };
 }
 
-function findCode(words: readonly string[], at: number, program: Program): Pick<Interpreter, 'code' | 'inline'> {
-  let inline = false;
-  for (let index = at + 1; index < words.length; index += 1) {
-    const word = words[index] ?? '';
-    if (holdsCode(word, program)) {
-      return { code: index, inline: true };
-    }
-    if (program.flag.test(word)) {
-      inline = true;
-    } else if (TAKES_ONE.test(word)) {
-      index += 1;
-    } else if ((inline || program.first) && !/^[-+]./.test(word)) {
-      return { code: index, inline };
+type Kind = 'inline' | 'flag' | 'file' | 'takes' | 'takesTwo' | 'stdin' | 'option' | 'word';
+const OPTIONS = ['flag', 'file', 'takes', 'takesTwo', 'stdin'] as const;
+
+class ArgumentReader {
+  readonly code: number[] = [];
+  readonly values = new Set<number>();
+  script = -1;
+  flagged = false;
+  fromInput = false;
+  /** What follows is data. */
+  isOver = false;
+  readonly #program: Program;
+  /** What the next argument is. */
+  #next: 'code' | 'script' | undefined;
+  #arguments = 0;
+
+  constructor(program: Program) {
+    this.#program = program;
+  }
+
+  read(word: string, index: number): void {
+    switch (this.values.has(index) ? 'option' : kindOf(word, this.#program)) {
+      case 'inline':
+        return this.#code(index, true);
+      case 'flag':
+        this.#next = 'code';
+        return;
+      case 'file':
+        this.#next = 'script';
+        return;
+      case 'takes':
+        this.values.add(index + 1);
+        return;
+      case 'takesTwo':
+        this.values.add(index + 1).add(index + 2);
+        return;
+      case 'stdin':
+        this.isOver = true;
+        this.fromInput = true;
+        return;
+      case 'word':
+        return this.#word(index);
+      case 'option':
     }
   }
-  return { code: -1, inline: false };
+
+  #word(index: number): void {
+    const { first, rest } = this.#program;
+    const next = this.#next;
+    this.#next = undefined;
+    if (next === 'script') {
+      this.script = index;
+    } else if (next === 'code') {
+      this.#code(index, true);
+    } else {
+      this.#arguments += 1;
+      const isFirst = this.#arguments === 1;
+      if (isFirst && first === 'script' && !this.flagged) {
+        this.script = index;
+        this.isOver = true;
+      } else if (isFirst ? first === 'code' && !this.flagged && this.script === -1 : rest === true) {
+        this.#code(index, false);
+      }
+    }
+  }
+
+  #code(index: number, flagged: boolean): void {
+    this.code.push(index);
+    this.flagged ||= flagged;
+    this.isOver = this.#program.dataAfter === true;
+  }
+}
+
+function kindOf(word: string, program: Program): Kind {
+  if (word === '-' && program.first === 'script') {
+    return 'stdin';
+  }
+  if (holdsCode(word, program)) {
+    return 'inline';
+  }
+  const option = OPTIONS.find((name) => isMatch(program[name], word));
+  return option ?? (/^[-+]./.test(word) ? 'option' : 'word');
+}
+
+function isMatch(pattern: RegExp | true | undefined, word: string): boolean {
+  return pattern instanceof RegExp && pattern.test(word);
 }
 
 /** An option and a variable code in one word: `--eval=…` and `-e…`. */
 function holdsCode(word: string, { flag }: Program): boolean {
   const length = word.startsWith('--') ? word.indexOf('=') : 2;
-  return length > 0 && /\{\{|\$\(/.test(word.slice(length)) && flag.test(word.slice(0, length));
-}
-
-/** `/usr/bin/python3.12` is `python`. */
-function programName(word: string): string {
-  return word.slice(word.lastIndexOf('/') + 1).replace(/[\d.]{1,8}$/, '');
+  return length > 0 && /\{\{|\$\(/.test(word.slice(length)) && isMatch(flag, word.slice(0, length));
 }

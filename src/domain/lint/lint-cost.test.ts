@@ -14,6 +14,17 @@ const GIVEN = Array.from({ length: 5000 }, (_, nth) => `{{workflow.parameters.a$
 test.each([
   ['a variable that names another one often', { command: ['x'], env: [...CHAIN, { name: 'MANY', value: MANY }] }],
   ['an argument that names a variable often', { command: ['x'], args: [MANY], env: CHAIN }],
+  ['a long command', { command: ['sh', '-c', `sh ${'-c "$1" '.repeat(200_000)}`], args: ['sh', ...GIVEN] }],
+  ['a long pipeline', { command: ['sh', '-c', 'echo "$1" | sh | '.repeat(100_000)], args: ['sh', ...GIVEN] }],
+  [
+    'many commands for shells',
+    { command: ['sh', '-c', `${'sh '.repeat(60)}"$1"\n`.repeat(8000)], args: ['sh', ...GIVEN] },
+  ],
+  ['many here documents', { command: ['sh', '-c', 'sh <<A\n$1\nA\n'.repeat(150_000)], args: ['sh', ...GIVEN] }],
+  [
+    'here documents of one line',
+    { command: ['sh', '-c', `sh ${'<<A '.repeat(200_000)}\n$1\n`], args: ['sh', ...GIVEN] },
+  ],
   ['a script that uses its arguments often', { command: ['sh', '-c', 'eval $@\n'.repeat(160_000)], args: GIVEN }],
 ])('%s takes no long time', (_, container) => {
   const before = process.threadCpuUsage();

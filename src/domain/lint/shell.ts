@@ -1,3 +1,5 @@
+import { evaluated, MAX_WORD, ShellPipeline, type Use } from './shell-pipeline.ts';
+
 /** A place where a shell script uses a variable in a dangerous way. */
 interface ShellFault {
   readonly rule: 'shell-quoting' | 'shell-eval';
@@ -19,17 +21,23 @@ const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_]\w*)/y;
 const MAX_ORIGINS = 20;
 /** Of one script. Once these are mended, the others are shown. */
 const MAX_FAULTS = 200;
-/** Of a longer command only the beginning is known. */
-const MAX_COMMAND = 300;
+/** Where the text of a variable is split into words. */
+const SPLIT: ReadonlySet<State> = new Set(['plain', 'command', 'backtick', 'arithmetic']);
 /** Begins the next command. */
 const SEPARATOR = /[;&|\n()]/;
-const INTERPRETERS =
-  /(?:^|[\s;&|(/])(?:sh|bash|ash|dash|zsh|ksh|python[\d.]{0,5}|node|perl|ruby|ssh|xargs)\s[^;&|\n"']{0,80}$/;
+
+/** A here document, whose text begins on the next line. */
+interface HereDocument {
+  readonly end: string;
+  readonly quoted: boolean;
+  /** Whether its command, or a later one of the pipeline, runs what it reads. */
+  readonly isRun: () => boolean;
+}
 
 /**
- * Uses of variables that a shell takes apart or evaluates: outside quotes, in `eval`, and in the code for another
- * interpreter. Variables that are assigned from such a variable count too. Reads the text once; whoever wants to deceive
- * it can. The same fault counts once.
+ * Uses of variables that a shell takes apart or evaluates: outside quotes, in `eval`, in the code for another
+ * interpreter, and in the text that one reads from a pipe or a here document. Variables that are assigned from such a
+ * variable count too. Reads the text once; whoever wants to deceive it can. The same fault counts once.
  *
  * @param tainted the variables that contain user text
  */
@@ -46,12 +54,12 @@ class ShellReader {
   /** Rules and texts of the faults, by where their user text came from. */
   readonly #known = new Map<readonly string[], Set<string>>();
   readonly #states: State[] = [];
+  /** Those that a substitution interrupts, and the present one. */
+  readonly #pipelines: ShellPipeline[] = [new ShellPipeline()];
   #at = 0;
-  /** The words of the present command so far, as far as they matter. */
-  #command = '';
   #wordStart = true;
   #assigned: string | undefined;
-  #heredocs: { readonly end: string; readonly quoted: boolean }[] = [];
+  #heredocs: HereDocument[] = [];
 
   constructor(script: string, tainted: ReadonlySet<string>) {
     this.#script = script;
@@ -72,6 +80,7 @@ class ShellReader {
         this.#outside(char);
       }
     }
+    this.#pipelines.forEach((pipeline) => this.#addAll(pipeline.end()));
     return this.#faults;
   }
 
@@ -79,11 +88,18 @@ class ShellReader {
     return this.#states.at(-1) ?? 'plain';
   }
 
+  get #pipeline(): ShellPipeline {
+    return this.#pipelines.at(-1) ?? new ShellPipeline();
+  }
+
   #inQuotes(char: string): void {
     if (char === '"') {
       this.#states.pop();
     } else if (char === '`') {
-      this.#open('backtick');
+      this.#backtick();
+      return;
+    } else {
+      this.#pipeline.write(char, false);
     }
     this.#at += 1;
   }
@@ -91,51 +107,74 @@ class ShellReader {
   #outside(char: string): void {
     if (char === "'") {
       const end = this.#script.indexOf("'", this.#at + 1);
-      this.#at = end === -1 ? this.#script.length : end + 1;
-      this.#wordStart = false;
+      const next = end === -1 ? this.#script.length : end;
+      this.#write(this.#script.slice(this.#at + 1, Math.min(next, this.#at + MAX_WORD)));
+      this.#at = next + 1;
     } else if (char === '"') {
+      this.#write('');
       this.#states.push('double');
       this.#at += 1;
-      this.#wordStart = false;
     } else if (char === '#' && this.#wordStart) {
       const end = this.#script.indexOf('\n', this.#at);
       this.#at = end === -1 ? this.#script.length : end;
     } else if (char === '`') {
       this.#backtick();
-    } else if (!this.#heredoc()) {
+    } else if (!this.#input()) {
       this.#plain(char);
     }
   }
 
+  /** Text of a word, which may begin with it. */
+  #write(text: string): void {
+    this.#pipeline.write(text, this.#wordStart);
+    this.#wordStart = false;
+  }
+
   #backtick(): void {
     if (this.#state === 'backtick') {
-      this.#states.pop();
-      this.#at += 1;
+      this.#close();
     } else {
       this.#open('backtick');
     }
   }
 
+  /** A substitution begins, which is part of a word. */
   #open(state: State, length = 1): void {
+    this.#write('');
     this.#states.push(state);
+    this.#pipelines.push(new ShellPipeline());
     this.#at += length;
-    this.#command = '';
     this.#wordStart = true;
   }
 
-  /** Notes a here document, whose text begins on the next line. */
-  #heredoc(): boolean {
+  #close(): void {
+    if (this.#states.pop() !== 'test') {
+      this.#addAll(this.#pipeline.end());
+      this.#pipelines.pop();
+    }
+    this.#at += 1;
+    this.#wordStart = false;
+  }
+
+  /** Notes a here document, or that the next word is a here string. */
+  #input(): boolean {
+    if (this.#script.startsWith('<<<', this.#at)) {
+      this.#endWord();
+      this.#pipeline.hereString();
+      this.#at += 3;
+      return true;
+    }
     const match = this.#script.startsWith('<<', this.#at) ? this.#match(HEREDOC) : null;
     if (match === null) {
       return false;
     }
-    this.#heredocs.push({ end: match[2] ?? '', quoted: match[1] !== '' });
+    this.#heredocs.push({ end: match[2] ?? '', quoted: match[1] !== '', isRun: this.#pipeline.hereDocument() });
     this.#at += match[0].length;
     return true;
   }
 
   #plain(char: string): void {
-    if (SEPARATOR.test(char)) {
+    if (SEPARATOR.test(char) && !this.#isRedirection(char)) {
       this.#separator(char);
     } else if (/\s/.test(char)) {
       this.#endWord();
@@ -145,32 +184,59 @@ class ShellReader {
     }
   }
 
+  /** As in `2>&1` and `&>file`. */
+  #isRedirection(char: string): boolean {
+    return (
+      char === '&' && (/[<>]/.test(this.#script.charAt(this.#at - 1)) || this.#script.charAt(this.#at + 1) === '>')
+    );
+  }
+
   #separator(char: string): void {
     this.#endWord();
-    this.#command = '';
-    this.#at += 1;
     if (char === '(') {
-      this.#states.push('command');
+      this.#open('command');
     } else if (char === ')' && this.#state !== 'plain') {
-      this.#states.pop();
-      this.#wordStart = false;
-    } else if (char === '\n') {
-      this.#skipHeredocs();
+      this.#close();
+    } else if (char === '|' && this.#script.charAt(this.#at + 1) !== '|') {
+      this.#addAll(this.#pipeline.pipe());
+      this.#at += this.#script.charAt(this.#at + 1) === '&' ? 2 : 1;
+    } else {
+      this.#addAll(this.#pipeline.end());
+      this.#at += char === '|' ? 2 : 1;
+    }
+    if (char === '\n') {
+      this.#readHeredocs();
     }
   }
 
   /** Text of a here document is not split into words; its substitutions are left unread. */
-  #skipHeredocs(): void {
-    for (const { end } of this.#heredocs) {
-      let line: string;
+  #readHeredocs(): void {
+    for (const { end, quoted, isRun } of this.#heredocs) {
+      const start = this.#at;
+      let [from, line] = [start, ''];
       do {
+        from = this.#at;
         const newline = this.#script.indexOf('\n', this.#at);
         const next = newline === -1 ? this.#script.length : newline;
         line = this.#script.slice(this.#at, next).trim();
         this.#at = next + 1;
       } while (line !== end && this.#at < this.#script.length);
+      if (!quoted && isRun()) {
+        this.#readVariables(start, from);
+      }
     }
     this.#heredocs = [];
+  }
+
+  /** All that a text names are code. */
+  #readVariables(start: number, end: number): void {
+    const after = this.#at;
+    for (let at = this.#script.indexOf('$', start); at !== -1 && at < end; at = this.#script.indexOf('$', at + 1)) {
+      this.#at = at;
+      const use = this.#use();
+      this.#addAll(use === undefined ? [] : [evaluated(use)]);
+    }
+    this.#at = after;
   }
 
   #word(char: string): void {
@@ -178,19 +244,18 @@ class ShellReader {
     if (assignment !== null) {
       this.#assigned = assignment[1];
       this.#at += assignment[0].length;
+      this.#wordStart = false;
     } else {
       const text = this.#match(WORD)?.[0] ?? char;
-      const command = this.#wordStart ? `${this.#command} ${text}` : `${this.#command}${text}`;
-      this.#command = command.slice(0, MAX_COMMAND);
+      this.#write(text);
       this.#at += text.length;
       this.#tests(text);
     }
-    this.#wordStart = false;
   }
 
   /** `[[ … ]]` and `case … in` do not split. */
   #tests(text: string): void {
-    if (text === '[' && this.#command.endsWith('[[')) {
+    if (text === '[' && this.#pipeline.words.at(-1) === '[[') {
       this.#states.push('test');
     } else if (text === ']' && this.#state === 'test' && this.#script.startsWith(']', this.#at)) {
       this.#states.pop();
@@ -199,6 +264,7 @@ class ShellReader {
 
   #endWord(): void {
     this.#wordStart = true;
+    this.#pipeline.endWord();
     if (this.#states.length === 0) {
       this.#assigned = undefined;
     }
@@ -215,30 +281,39 @@ class ShellReader {
     } else {
       this.#variable();
     }
-    this.#wordStart = next.startsWith('$(');
   }
 
   #variable(): void {
+    const use = this.#use();
+    if (use !== undefined) {
+      this.#assign(use.origins);
+    }
+    const isCase = this.#wordStart && this.#pipeline.words.join(' ') === 'case';
+    this.#write('$()');
+    if (use !== undefined) {
+      const isSplit = SPLIT.has(this.#state) && !isCase && !this.#isWhole() && !use.isCount;
+      this.#pipeline.use({ ...use, rule: isSplit ? 'shell-quoting' : undefined });
+    }
+  }
+
+  /** The variable that is here, if it contains user text. */
+  #use(): (Use & { readonly isCount: boolean }) | undefined {
     const [written, inBraces, plain = ''] = this.#match(VARIABLE) ?? ['$'];
     const origins = this.#origins.get(inBraces ?? plain);
     const offset = this.#at;
     this.#at += written.length;
-    if (origins === undefined) {
-      return;
-    }
-    this.#assign(origins);
-    const rule = this.#ruleFor(written);
-    if (rule !== undefined) {
-      this.#add({ rule, text: inBraces === undefined ? written : `\${${inBraces}}`, offset, origins });
-    }
+    const text = inBraces === undefined ? written : `\${${inBraces}}`;
+    return origins && { rule: undefined, text, offset, origins, isCount: written.startsWith('${#') };
   }
 
-  #add(fault: ShellFault): void {
-    const known = this.#known.get(fault.origins) ?? new Set();
-    const key = `${fault.rule} ${fault.text}`;
-    if (!known.has(key)) {
-      this.#known.set(fault.origins, known.add(key));
-      this.#faults.push(fault);
+  #addAll(faults: readonly Use[]): void {
+    for (const { rule, text, offset, origins } of faults) {
+      const known = this.#known.get(origins) ?? new Set();
+      const key = `${rule} ${text}`;
+      if (rule !== undefined && !known.has(key)) {
+        this.#known.set(origins, known.add(key));
+        this.#faults.push({ rule, text, offset, origins });
+      }
     }
   }
 
@@ -252,28 +327,9 @@ class ShellReader {
     }
   }
 
-  #ruleFor(written: string): ShellFault['rule'] | undefined {
-    if (/^ (?:eval|source|\.)(?: |$)/.test(this.#command) || this.#isCodeArgument()) {
-      return 'shell-eval';
-    }
-    const counted = written.startsWith('${#');
-    const split = ['plain', 'command', 'backtick', 'arithmetic'].includes(this.#state) && !this.#isWhole();
-    return split && !counted ? 'shell-quoting' : undefined;
-  }
-
-  /** In `bash -c "…$NAME…"` and `ssh host "…$NAME…"` the quotes do not help. */
-  #isCodeArgument(): boolean {
-    return INTERPRETERS.test(this.#command) && /(?:\s-[a-z]{0,8}[ce]\b|ssh\s)[^-]{0,80}$/.test(this.#command);
-  }
-
-  /** An assignment, the word of `case`, and a here string are not split. */
+  /** An assignment and a here string are not split. */
   #isWhole(): boolean {
-    const before = this.#script.slice(Math.max(0, this.#at - 200), this.#at);
-    return (
-      (this.#assigned !== undefined && this.#states.length === 0) ||
-      /^ case$/.test(this.#command) ||
-      /<<<\s*\$\{?\w*$/.test(before)
-    );
+    return (this.#assigned !== undefined && this.#states.length === 0) || this.#pipeline.isHereString;
   }
 
   #match(pattern: RegExp): RegExpExecArray | null {

@@ -1,0 +1,102 @@
+/** How a program finds code on its command line. */
+export interface Program {
+  /** The argument after it is code. */
+  readonly flag?: RegExp;
+  /** The argument after it names a file with a script. */
+  readonly file?: RegExp;
+  /** What the first argument that is no option is; data if absent. */
+  readonly first?: 'script' | 'code';
+  /** All arguments behind the first are code, as in `sqlite3 FILE SQL`. */
+  readonly rest?: true;
+  /** What follows the code is data, even if it begins with "-". */
+  readonly dataAfter?: true;
+  readonly shell?: true;
+  /** Without code or a script it reads code from standard input; with this option, always. */
+  readonly stdin?: true | RegExp;
+  /** These options take the next argument. */
+  readonly takes?: RegExp;
+  /** These take the next two, whatever the second is. */
+  readonly takesTwo?: RegExp;
+}
+
+const SHELL_FLAG = /^-[a-zA-Z]*c[a-zA-Z]*$/;
+const SHELL: Program = {
+  flag: SHELL_FLAG,
+  first: 'script',
+  dataAfter: true,
+  shell: true,
+  stdin: /^-[a-zA-Z]*s$/,
+  takes: /^(?:[-+][a-zA-Z]*[oO]|--rcfile|--init-file)$/,
+};
+/** Without a command the image decides: `-c` then speaks for a shell. */
+export const IMAGE: Program = { flag: SHELL_FLAG, dataAfter: true, shell: true };
+// They quote by other rules than sh.
+const OTHER_SHELL: Program = { flag: SHELL_FLAG, first: 'script', dataAfter: true, stdin: true };
+const EVALUATOR: Program = {
+  flag: /^(?:-[a-zA-Z]*[eEpr]|--eval|--print|eval)$/,
+  first: 'script',
+  stdin: true,
+};
+const FILTER: Program = {
+  flag: /^(?:-e|--expression|--source)$/,
+  file: /^(?:-[a-zA-Z]*f|--file)$/,
+  first: 'code',
+  takes: /^-[vF]$/,
+};
+/** Behind other options of one letter that take no value, as in `psql -tAc`. */
+const SQL: Program = {
+  flag: /^(?:-[aAbBCeEGHijlnNqrsStwWxXz01]*[ce]|--command|--execute|--eval)$/,
+  file: /^(?:-f|--file)$/,
+  stdin: true,
+  takes: /^(?:-[vdhpUPF]|--(?:set|variable|dbname|host|port|username))$/,
+};
+
+const PROGRAMS = new Map<string, Program>([
+  ...['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'rbash'].map((name) => [name, SHELL] as const),
+  ...['csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'osh', 'ysh'].map((name) => [name, OTHER_SHELL] as const),
+  ...['python', 'pypy'].map(
+    (name) =>
+      [name, { flag: /^-[a-zA-Z]*c$/, first: 'script', dataAfter: true, stdin: true, takes: /^-[WX]$/ }] as const,
+  ),
+  ...['node', 'nodejs', 'deno', 'bun', 'ruby', 'perl', 'php', 'lua', 'Rscript'].map(
+    (name) => [name, EVALUATOR] as const,
+  ),
+  ...['pwsh', 'powershell', 'cmd'].map(
+    (name) => [name, { flag: /^(?:-c|-command|\/c)$/i, first: 'script', stdin: true }] as const,
+  ),
+  ...['awk', 'gawk', 'mawk', 'sed'].map((name) => [name, FILTER] as const),
+  [
+    'jq',
+    {
+      file: /^(?:-[a-zA-Z]*f|--from-file)$/,
+      first: 'code',
+      takes: /^(?:-L|--indent)$/,
+      takesTwo: /^--(?:arg|argjson|slurpfile|rawfile)$/,
+    },
+  ],
+  ['yq', { flag: /^(?:e|ea|eval|eval-all|--expression)$/, file: /^--from-file$/, first: 'code' }],
+  ...['psql', 'mysql', 'mariadb', 'mongosh'].map((name) => [name, SQL] as const),
+  ...['sqlite3', 'duckdb'].map((name) => [name, { flag: /^-(?:cmd|c|s)$/, rest: true, stdin: true }] as const),
+  ...['clickhouse', 'clickhouse-client', 'clickhouse-local'].map(
+    (name) => [name, { flag: /^(?:-q|--query)$/, stdin: true }] as const,
+  ),
+  ['ansible', { flag: /^(?:-[ea]|--extra-vars|--args)$/ }],
+  ['ansible-playbook', { flag: /^(?:-e|--extra-vars)$/ }],
+  ['su', { flag: SHELL_FLAG, dataAfter: true }],
+  ['ssh', { rest: true, stdin: true, takes: /^-[a-zA-Z]*[BbcDEeFIiJLlmOoPpQRSWw]$/ }],
+  ['env', { flag: /^(?:-[a-z]*S|--split-string)$/ }],
+]);
+
+/** By a word of a command line: `/usr/bin/python3.12` is `python`, and `sqlite3` has its digit in the name. */
+export function programOf(word: string): Program | undefined {
+  return PROGRAMS.get(fileName(word)) ?? PROGRAMS.get(programName(word));
+}
+
+/** Without its folder and version. */
+export function programName(word: string): string {
+  return fileName(word).replace(/[\d.]{1,8}$/, '');
+}
+
+function fileName(word: string): string {
+  return word.slice(word.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,140 @@
+import { codeWords, readsCode } from './argv.ts';
+
+/** A variable with user text in a shell command. */
+export interface Use {
+  /** What is wrong with it; undefined while it is data. */
+  readonly rule: 'shell-quoting' | 'shell-eval' | undefined;
+  /** As written: `$NAME` or `${NAME}`. */
+  readonly text: string;
+  readonly offset: number;
+  /** The variables with user text that this one contains. */
+  readonly origins: readonly string[];
+}
+
+/** Of a longer command only the beginning is known. */
+const MAX_WORDS = 60;
+/** Enough of a word to know it. */
+export const MAX_WORD = 200;
+/** A command follows them. */
+const KEYWORDS = new Set(['if', 'then', 'else', 'elif', 'do', 'while', 'until', '!', '{']);
+const EVALUATE = new Set(['eval', 'source', '.']);
+const PRINT = new Set(['echo', 'printf']);
+
+/** One command after the other, with what each reads from the one before it. */
+export class ShellPipeline {
+  /** Of the present command. */
+  #words: string[] = [];
+  #count = 0;
+  #uses: { readonly use: Use; readonly at: number }[] = [];
+  /** What the present command reads from a pipe or a here string. */
+  #input: Use[] = [];
+  #documents: { isRun: boolean }[] = [];
+  #hereString: 'none' | 'next' | 'open' = 'none';
+  #isPiped = false;
+
+  /** As far as it is known. */
+  get words(): readonly string[] {
+    return this.#words;
+  }
+
+  get isHereString(): boolean {
+    return this.#hereString !== 'none';
+  }
+
+  write(text: string, begins: boolean): void {
+    if (begins && this.#hereString === 'next') {
+      this.#hereString = 'open';
+    } else if (begins) {
+      this.#count += 1;
+      this.#words.push(...(this.#count > MAX_WORDS ? [] : ['']));
+    }
+    const last = this.#count - 1;
+    const word = this.#words[last];
+    if (word !== undefined && word.length < MAX_WORD && this.#hereString !== 'open') {
+      this.#words[last] = word + text;
+    }
+  }
+
+  endWord(): void {
+    if (this.#hereString === 'open') {
+      this.#hereString = 'none';
+    } else if (this.#count === 1 && KEYWORDS.has(this.#words[0] ?? '')) {
+      this.#words = [];
+      this.#count = 0;
+    }
+  }
+
+  /** In the present word. */
+  use(use: Use): void {
+    if (this.isHereString) {
+      this.#input.push(use);
+    } else {
+      this.#uses.push({ use, at: this.#count - 1 });
+    }
+  }
+
+  /** The next word is one. */
+  hereString(): void {
+    this.#hereString = 'next';
+  }
+
+  /** The present command reads one. @returns whether something runs its text, once the pipeline has ended */
+  hereDocument(): () => boolean {
+    const document = { isRun: false };
+    this.#documents.push(document);
+    return () => document.isRun;
+  }
+
+  /** The next command reads what this one prints. @returns what is wrong in this one */
+  pipe(): readonly Use[] {
+    const faults = this.#judge();
+    const printed = PRINT.has(this.#words[0] ?? '') ? this.#uses.map(({ use }) => use) : [];
+    this.#input.push(...printed);
+    this.#isPiped = true;
+    this.#clear();
+    return faults;
+  }
+
+  /** @returns what is wrong in the last command */
+  end(): readonly Use[] {
+    // A line may end behind the pipe.
+    if (this.#count === 0 && this.#isPiped) {
+      return [];
+    }
+    const faults = this.#judge();
+    this.#input = [];
+    this.#documents = [];
+    this.#isPiped = false;
+    this.#clear();
+    return faults;
+  }
+
+  #judge(): readonly Use[] {
+    const words = this.#words;
+    const isEvaluated = EVALUATE.has(words[0] ?? '');
+    const code = new Set(this.#uses.length === 0 ? [] : codeWords(words));
+    const faults = this.#uses
+      .map(({ use, at }) => (isEvaluated || code.has(at) ? evaluated(use) : use))
+      .filter(({ rule }) => rule !== undefined);
+    if (this.#input.length + this.#documents.length === 0 || !readsCode(words)) {
+      return faults;
+    }
+    this.#documents.forEach((document) => (document.isRun = true));
+    const read = this.#input.map(evaluated);
+    // Each is reported once, however many commands follow.
+    [this.#input, this.#documents] = [[], []];
+    return [...faults, ...read];
+  }
+
+  #clear(): void {
+    this.#words = [];
+    this.#count = 0;
+    this.#uses = [];
+    this.#hereString = 'none';
+  }
+}
+
+/** As part of code. */
+export function evaluated(use: Use): Use {
+  return { ...use, rule: 'shell-eval' };
+}
