@@ -52,7 +52,7 @@ Examples:
 
 async function lintFiles(io: CliIo, files: readonly string[]): Promise<LintReport> {
   const sources = (await Promise.all(files.map((file) => readManifests(io, file)))).flat();
-  return reportOn(sources, false);
+  return reportOn(sources, {});
 }
 
 async function lintCluster(io: CliIo, { config: path }: LintOptions, access: ClusterAccessFor): Promise<LintReport> {
@@ -61,15 +61,15 @@ async function lintCluster(io: CliIo, { config: path }: LintOptions, access: Clu
   const templates = await listTemplates(config, { clusterAccess: () => access(io) }, io.signal);
   const report = reportOn(
     templates.map((manifest) => ({ manifest, locate: () => ({}) })),
-    true,
+    { complete: true, guildId: config.discord?.guildId },
   );
   const missing = missingTemplates(config, templates).map((finding) => ({ ...finding, at: {} }));
   return { ...report, findings: [...report.findings, ...missing] };
 }
 
-function reportOn(sources: readonly ManifestSource[], complete: boolean): LintReport {
+function reportOn(sources: readonly ManifestSource[], options: Parameters<typeof lintTemplates>[1]): LintReport {
   const manifests = sources.map(({ manifest }) => manifest);
-  const findings = lintTemplates(manifests, { complete });
+  const findings = lintTemplates(manifests, options);
   return {
     findings: findings.map((finding) => ({ ...finding, at: sources[finding.manifest]?.locate(finding) ?? {} })),
     templates: sources.flatMap(({ manifest, locate }, index) => {

@@ -1,7 +1,7 @@
 import { builtinCommands } from '../domain/builtin-commands.ts';
 import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
-import { SNOWFLAKE } from '../domain/snowflake.ts';
+import { EVERYONE_FAULT, SNOWFLAKE } from '../domain/snowflake.ts';
 import { nearest, suggestion } from './nearest.ts';
 import type { Findings } from './reader.ts';
 import { ROLE_MAP_NAME } from './schema.ts';
@@ -31,10 +31,8 @@ function everyoneLapses(tree: Tree, findings: Findings): readonly Fault[] {
   ];
   return lists.flatMap(([path, roles]) => {
     const list: unknown[] = Array.isArray(roles) ? roles : [];
-    const message =
-      'is the id of the server (@everyone), which Discord does not list among the roles of a member, so it admits nobody';
     return list.flatMap((role, index) =>
-      String(role).trim() === guildId.trim() ? [lapse([...path, index], message, findings)] : [],
+      String(role).trim() === guildId.trim() ? [lapse([...path, index], EVERYONE_FAULT, findings)] : [],
     );
   });
 }

@@ -61,6 +61,7 @@ export function mergeCommands(
     ]),
     roleMap: dictionary([...Object.entries(own.roleMap), ...existing.map((one) => [one.name, one.roles] as const)]),
     listed: [...mine, ...asked],
+    guildId: own.guildId,
     ...(isComplete ? {} : { incomplete: true }),
   };
 }

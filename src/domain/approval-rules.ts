@@ -125,7 +125,8 @@ export function approversOf(
     approvers.length === 0
       ? rolesOf(commandOf(command, rules), rules)
       : named.flatMap((name) => (/^\d{17,20}$/.test(name) ? [name] : rolesOf(name.toLowerCase(), rules)));
-  return { roles: [...new Set(roles)], users: [...new Set(users)] };
+  const held = roles.filter((role) => role !== rules.guildId);
+  return { roles: [...new Set(held)], users: [...new Set(users)] };
 }
 
 /** A name that only resembles a known one may be the very name of a command that is not known yet, with other roles. */

@@ -11,6 +11,8 @@ export interface CommandRules {
   readonly commands: Readonly<Record<string, CommandDefinition>>;
   /** Role ids that may run a command; absent or empty means anyone. */
   readonly roleMap: Readonly<Record<string, readonly string[]>>;
+  /** The server where commands are registered. Among roles it is `@everyone`, which admits nobody. */
+  readonly guildId?: string | undefined;
   /** Set while the templates that may define commands have not been read: an unknown name may be one of theirs. */
   readonly incomplete?: true;
 }

@@ -1,6 +1,10 @@
 /** Discord's ids: https://discord.com/developers/docs/reference#snowflakes */
 export const SNOWFLAKE = /^[0-9]{17,20}$/;
 
+/** Of the id of a server among roles. */
+export const EVERYONE_FAULT =
+  'is the id of the server (@everyone), which Discord does not list among the roles of a member, so it admits nobody';
+
 /** The first second of 2015, from which Discord counts. */
 const EPOCH_MS = 1_420_070_400_000n;
 

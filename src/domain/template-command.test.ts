@@ -84,6 +84,24 @@ describe('a template', () => {
     expect(faultsWith(['root'])).toEqual([]);
   });
 
+  test.each([{ guildId: '100000000000000001' }, { guilds: '100000000000000001' }])(
+    'does not take the server for a role that anybody has: %j',
+    ({ guildId, guilds }) => {
+      const annotations = {
+        'facteur.proompteng.ai/command': 'go',
+        'facteur.proompteng.ai/roles': '100000000000000001, 500000000000000001',
+        ...(guilds === undefined ? {} : { 'facteur.proompteng.ai/guilds': guilds }),
+      };
+      const template = { metadata: { name: 'go', namespace: 'argo', annotations }, spec: { entrypoint: 'main' } };
+      expect(readTemplateCommand(template, { ...RULES, guildId })?.faults).toEqual([
+        {
+          field: 'facteur.proompteng.ai/roles',
+          message: expect.stringMatching(/^100000000000000001 is the id of the server \(@everyone\)/),
+        },
+      ]);
+    },
+  );
+
   test.each([[''], ['notes']])('shows no credential that is a default, as an option or in a form', (long) => {
     const parameters = [
       { name: 'apiToken', value: 's3cr3t' },

@@ -3,6 +3,7 @@ import { commandCharacters, MAX_COMMAND_CHARACTERS } from './command-size.ts';
 import { commandText, shorten } from './command-text.ts';
 import type { CommandDefinition, OptionDefinition, TemplateSource } from './command.ts';
 import type { FieldFault } from './refusal.ts';
+import { EVERYONE_FAULT } from './snowflake.ts';
 import { isCommandTemplate, isDiscordId, readAnnotations, type CommandAnnotations } from './template-annotations.ts';
 import { fieldOf, isProse, isRequired, optionOf } from './template-option.ts';
 import { readParameters, type TemplateParameter } from './template-parameters.ts';
@@ -21,6 +22,8 @@ export interface TemplateRules {
   readonly parameters: Readonly<Record<string, string>>;
   /** Names that the annotation `roles` may use for lists of role ids. */
   readonly roleMap: Readonly<Record<string, readonly string[]>>;
+  /** The server where commands are registered. */
+  readonly guildId?: string | undefined;
   /** For templates without the annotation. */
   readonly defaultRoles: readonly string[];
   /** Service accounts that a template may name. */
@@ -150,12 +153,16 @@ function serviceAccountOf(spec: unknown): Pick<CommandDefinition, 'serviceAccoun
 }
 
 /** Without roles nobody may run it: applying a template never makes anything public. */
-function rolesOf({ roles }: CommandAnnotations, rules: TemplateRules, faults: FieldFault[]): readonly string[] {
+function rolesOf({ roles, guilds }: CommandAnnotations, rules: TemplateRules, faults: FieldFault[]): readonly string[] {
   const field = 'facteur.proompteng.ai/roles';
   const named = roles ?? rules.defaultRoles;
   const unknown = named.filter((role) => !isDiscordId(role) && !Object.hasOwn(rules.roleMap, role.toLowerCase()));
   if (unknown.length > 0) {
     faults.push({ field, message: `neither a role id nor a name in role_map: ${unknown.join(', ')}` });
+  }
+  const everyone = (roles ?? []).filter((role) => role === rules.guildId || guilds.includes(role));
+  if (everyone.length > 0) {
+    faults.push({ field, message: `${everyone.join(', ')} ${EVERYONE_FAULT}` });
   }
   const ids = named.flatMap((role) => (isDiscordId(role) ? [role] : (rules.roleMap[role.toLowerCase()] ?? [])));
   if (ids.length === 0 && unknown.length === 0) {

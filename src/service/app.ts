@@ -73,7 +73,8 @@ export async function startApp(
   const db = openLedger(config, context);
   // Connecting takes a while, during which the rest is built; the migration finds out whether it works.
   void db.query({ text: 'SELECT 1' }).catch(() => undefined);
-  const catalogue = new CommandCatalogue(config, logger, needsTemplates(config, roles, clients));
+  const own = { ...config, guildId: config.discord.guildId };
+  const catalogue = new CommandCatalogue(own, logger, needsTemplates(config, roles, clients));
   const workers = createWorkers({ config, context, roles, clients, db, urgent, rules: catalogue.rules });
   const templates = followTemplates(config, context, { roles, clients, catalogue });
   const registration = commandRegistration(config, context, { db, clients, catalogue });

@@ -5,6 +5,7 @@ import { applyTemplate } from '../../test/support/templates.ts';
 import { createLogger } from '../base/logger.ts';
 import { lintConfigured } from './lint-configured.ts';
 
+const SERVER = '123456789012345678';
 const YAML = `
 argo: { namespace: argo-workflows, workflow_template: facteur-dispatch }
 commands:
@@ -16,7 +17,11 @@ commands:
 /** What is logged about the templates of the configuration. */
 async function logOf(url: string): Promise<Record<string, unknown>[]> {
   const log: string[] = [];
-  const { config } = await loadYaml(YAML, { FACTEUR_ARGO_NAMESPACE: '', FACTEUR_ARGO_WORKFLOW_TEMPLATE: '' });
+  const { config } = await loadYaml(YAML, {
+    FACTEUR_DISCORD_GUILD_ID: SERVER,
+    FACTEUR_ARGO_NAMESPACE: '',
+    FACTEUR_ARGO_WORKFLOW_TEMPLATE: '',
+  });
   const logger = createLogger('info', { write: (line) => log.push(line) });
   const context = { logger, clusterAccess: async () => accessTo(url) };
   await lintConfigured(config, context, new AbortController().signal);
@@ -41,6 +46,24 @@ test('warns once of each template with errors, and of each that is not there', a
       first: 'templates[0] "main" script.source: {{workflow.parameters.what}} is put into the script as text',
     },
     { level: 'warn', message: expect.stringContaining('argo-workflows/release, which /release uses, does not exist') },
+  ]);
+});
+
+test('warns of an approver that admits nobody: the server itself', async () => {
+  const cluster = await startCluster();
+  const annotations = { 'facteur.proompteng.ai/approvers': `${SERVER} 500000000000000001` };
+  const spec = { entrypoint: 'ask', templates: [{ name: 'ask', suspend: {}, annotations }] };
+  for (const name of ['facteur-dispatch', 'deploy', 'release']) {
+    await applyTemplate(cluster, name, { spec: name === 'deploy' ? spec : { templates: [{ name: 'main' }] } });
+  }
+  expect(await logOf(cluster.url)).toMatchObject([
+    {
+      level: 'warn',
+      template: 'deploy',
+      message: expect.stringContaining(
+        `approver ${SERVER} is the id of the server (@everyone), which Discord does not list`,
+      ),
+    },
   ]);
 });
 

@@ -98,9 +98,13 @@ export async function lintConfigured(
   }
   try {
     const templates = await listTemplates(config, context, signal);
-    const errors = lintTemplates(templates, { complete: true }).filter(({ level }) => level === 'error');
+    const findings = lintTemplates(templates, { complete: true, guildId: config.discord.guildId });
+    const errors = findings.filter(({ level }) => level === 'error');
     for (const { namespace, name, by } of wantedTemplates(config)) {
       warn(logger, { namespace, name, by }, errors);
+    }
+    for (const { namespace, name, place, message } of findings.filter(({ rule }) => rule === 'everyone-approver')) {
+      logger.warn({ namespace, template: name }, `${place}: ${message}`);
     }
     for (const { message } of missingTemplates(config, templates)) {
       logger.warn({}, `workflow template ${message}`);
@@ -123,9 +127,6 @@ function warn(logger: Logger, { namespace, name, by }: Wanted, errors: readonly 
       errors: found.length,
       first: `${first.place}: ${first.message}`,
     };
-    logger.warn(
-      fields,
-      'a workflow template runs user text as code; facteur commands lint --cluster says how to fix it',
-    );
+    logger.warn(fields, 'a workflow template has errors; facteur commands lint --cluster says how to fix them');
   }
 }

@@ -11,7 +11,7 @@ import type { Clients } from './clients.ts';
 import type { AppContext } from './context.ts';
 import type { Role } from './roles.ts';
 
-type Settings = Pick<Config, 'roleMap'> & Pick<ConfigWith<never>, 'argo' | 'commandsFromTemplates'>;
+type Settings = Pick<Config, 'roleMap'> & Pick<ConfigWith<never>, 'argo' | 'commandsFromTemplates' | 'discord'>;
 
 /**
  * Whether a process of these roles has to know the commands of templates: each that takes commands or plans them, or asks
@@ -88,12 +88,13 @@ export async function currentCommands(
 
 function readerOf(
   { selector, serviceAccounts, defaultRoles }: CommandTemplatesConfig,
-  { roleMap, argo }: Settings,
+  { roleMap, argo, discord }: Settings,
 ): (templates: readonly WorkflowTemplate[]) => readonly TemplateCommand[] {
   const { serviceAccount = '', parameters = {} } = argo ?? {};
   const rules = {
     parameters,
     roleMap,
+    guildId: discord?.guildId,
     defaultRoles,
     serviceAccounts: [...serviceAccounts, serviceAccount].filter((account) => account !== ''),
   };

@@ -8,6 +8,9 @@ import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
 
+/** The server, which has an id of a role, too: that of @everyone. */
+const GUILD = '300000000000000001';
+
 async function refusals(): Promise<readonly string[]> {
   const { rows } = await db.query<{ reason: string }>({ text: 'SELECT reason FROM facteur.refusals ORDER BY id' });
   return rows.map(({ reason }) => reason);
@@ -132,6 +135,7 @@ describe('who may decide', () => {
     ['somebody in a direct message', {}, { ...ADA, roles: [], guildId: '' }, 'requires a role that you do not have'],
     ['an application, whatever its roles', {}, { ...ADA, bot: true }, 'Applications cannot decide approvals.'],
     ['anybody, where nobody is named', { yaml: 'role_map: {}\n' }, ADA, 'Nobody can decide this here'],
+    ['anybody, where only the server is named', { rules: { approvers: GUILD } }, ADA, 'Nobody can decide this here'],
     ['a role of the command, where others are named', { rules: { approvers: OTHER_ROLE } }, ADA, 'requires a role'],
   ])('is not %s', async (_who, gate, who, answer) => {
     const run = await waiting(db, gate);
@@ -149,6 +153,7 @@ describe('who may decide', () => {
   test.each<[string, Gate, number]>([
     ['somebody may', {}, 0],
     ['nobody is named', { yaml: 'role_map: {}\n' }, 1],
+    ['only the server is named', { rules: { approvers: GUILD } }, 1],
     ['an annotation is invalid', { rules: { quorum: 'two' } }, 1],
   ])('counts as waiting for nobody, or not: %s', async (_who, gate, count) => {
     const { scrape } = await startTestTelemetry();

@@ -1,4 +1,5 @@
 import { durationSeconds, readApprovalRules } from '../approval-rules.ts';
+import { EVERYONE_FAULT } from '../snowflake.ts';
 import { isCommandTemplate, readAnnotations } from '../template-annotations.ts';
 import { readTemplateCommand } from '../template-command.ts';
 import { fieldsOf, isHarmlessChoice, listOf, scalarOf, textOf, type Fields } from './json-fields.ts';
@@ -17,15 +18,17 @@ interface Fault {
 
 const PREFIX = 'facteur.proompteng.ai/';
 /** What facteur and Argo need of a template beside safety: parameters, suspend steps, the review. */
-export function objectFaults(object: TemplateObject): readonly Fault[] {
+export function objectFaults(object: TemplateObject, guildId: string | undefined): readonly Fault[] {
   const { spec, specPath } = object;
   const parameters = listOf(fieldsOf(spec['arguments'])['parameters']);
   const path = [...specPath, 'arguments', 'parameters'];
   const command = isCommandTemplate(object.manifest);
   return [
     ...parameters.flatMap((one, nth) => parameterFaults(fieldsOf(one), [...path, nth], command)),
-    ...(command ? commandFaults(object) : []),
-    ...listOf(spec['templates']).flatMap((one, nth) => suspendFaults(fieldsOf(one), [...specPath, 'templates', nth])),
+    ...(command ? commandFaults(object, guildId) : []),
+    ...listOf(spec['templates']).flatMap((one, nth) =>
+      suspendFaults(fieldsOf(one), [...specPath, 'templates', nth], guildId),
+    ),
     ...(reviewOf(object) === 'outdated'
       ? [
           {
@@ -62,10 +65,10 @@ function parameterFaults(parameter: Fields, path: Path, command: boolean): reado
 const CONFIGURED = /(?:\/roles|[sS]erviceAccountName)$/;
 const UNKNOWN_RULES = { parameters: {}, roleMap: {}, defaultRoles: [], serviceAccounts: [] };
 
-function commandFaults({ manifest, specPath }: TemplateObject): readonly Fault[] {
-  const { faults = [] } = readTemplateCommand(manifest, UNKNOWN_RULES) ?? {};
+function commandFaults({ manifest, specPath }: TemplateObject, guildId: string | undefined): readonly Fault[] {
+  const { faults = [] } = readTemplateCommand(manifest, { ...UNKNOWN_RULES, guildId }) ?? {};
   return faults
-    .filter(({ field }) => !CONFIGURED.test(field))
+    .filter(({ field, message }) => !CONFIGURED.test(field) || message.endsWith(EVERYONE_FAULT))
     .map(({ field, message }) => ({
       rule: 'command-definition',
       path: field.startsWith(PREFIX) ? ['metadata', 'annotations', field] : [...specPath, 'arguments', 'parameters'],
@@ -73,13 +76,16 @@ function commandFaults({ manifest, specPath }: TemplateObject): readonly Fault[]
     }));
 }
 
-function suspendFaults(template: Fields, path: Path): readonly Fault[] {
+function suspendFaults(template: Fields, path: Path, guildId: string | undefined): readonly Fault[] {
   const { suspend, outputs, annotations, metadata } = template;
   if (suspend === undefined) {
     return [];
   }
   const rules = readApprovalRules({ ...fieldsOf(fieldsOf(metadata)['annotations']), ...fieldsOf(annotations) });
-  const invalid = rules.problem === '' ? [] : [{ rule: 'approval-annotation' as const, path, subject: rules.problem }];
+  const invalid: Fault[] = rules.problem === '' ? [] : [{ rule: 'approval-annotation', path, subject: rules.problem }];
+  if (guildId !== undefined && rules.approvers.includes(guildId)) {
+    invalid.push({ rule: 'everyone-approver', path, subject: `approver ${guildId}` });
+  }
   const duration = scalarOf(fieldsOf(suspend)['duration']);
   if (duration === undefined) {
     return invalid;

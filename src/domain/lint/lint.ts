@@ -30,6 +30,8 @@ export interface Finding {
 interface LintOptions {
   /** Every WorkflowTemplate of the namespaces is among the manifests: a missing one does not exist. */
   readonly complete?: boolean;
+  /** The server where commands are registered. */
+  readonly guildId?: string | undefined;
 }
 
 /** Whether a template may become a command. */
@@ -57,7 +59,7 @@ export function lintTemplates(manifests: readonly unknown[], options: LintOption
   const others = [...world.flow.callees.keys()].filter((template) => !seen.has(template));
   judgeOthers(world, others, all);
   for (const object of world.objects) {
-    addFaults(object, all);
+    addFaults(object, options.guildId, all);
   }
   return all.sorted();
 }
@@ -71,7 +73,7 @@ export function judgeTemplates(manifests: readonly unknown[], options: LintOptio
   const verdicts: Verdict[] = [];
   judgeRoots(world, (root, running, found) => {
     for (const object of new Set([root.object, ...[...running].map((template) => template.object)])) {
-      addFaults(object, found);
+      addFaults(object, options.guildId, found);
     }
     verdicts.push({ manifest: root.object.index, blocking: found.sorted().filter(isBlocking) });
   });
@@ -223,8 +225,8 @@ function calleeName({ callee }: Call): string {
   return callee.kind === 'reference' || callee.kind === 'local' ? `${object}${callee.name}` : '';
 }
 
-function addFaults(object: TemplateObject, found: Findings): void {
-  for (const { rule, path, subject } of objectFaults(object)) {
+function addFaults(object: TemplateObject, guildId: string | undefined, found: Findings): void {
+  for (const { rule, path, subject } of objectFaults(object, guildId)) {
     found.add({ object, name: '', path: [] }, { rule, path, text: '', line: 0, subject });
   }
 }

@@ -1,3 +1,5 @@
+import { EVERYONE_FAULT } from '../snowflake.ts';
+
 /** `error`: text becomes code, or decides what runs. `warning`: it can do harm. `info`: worth knowing. */
 export type Level = 'error' | 'warning' | 'info';
 
@@ -210,6 +212,12 @@ export const RULES = {
     title: 'An approval with an invalid annotation',
     problem: 'so nobody can decide the approval',
     fix: 'correct the annotation',
+  },
+  'everyone-approver': {
+    level: 'warning',
+    title: 'The id of the server among the approvers',
+    problem: EVERYONE_FAULT,
+    fix: 'name a role, a command of role_map or user:ID',
   },
   // The configuration may fill the parameters in question.
   'command-definition': {

@@ -10,7 +10,7 @@ const DETAILS = { chars: 900, lines: 20 };
 const OBJECTIONS: Readonly<Record<Objection, string>> = {
   bot: 'Applications cannot decide approvals.',
   nobody:
-    'Nobody can decide this here: its template names no approvers, and no role is required for its command. An operator can use `facteur approvals`.',
+    'Nobody can decide this here: neither the template nor its command names a person, or a role that anybody can have. An operator can use `facteur approvals`.',
   not_listed: 'You may not decide this: it requires a role that you do not have.',
   starter: 'You requested this run, or one that it retries, so somebody else has to decide.',
   invalid_rules: 'Nobody can decide this here: the annotations of its template are invalid.',
