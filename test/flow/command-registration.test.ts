@@ -95,6 +95,10 @@ describe('registering', () => {
       await expect.poll(() => names().toSorted(), { timeout: 20_000 }).toEqual(expected);
       await stop();
     }
+    const warnings = world.log.filter((line) => line.includes('removing the commands of another place'));
+    expect(warnings.map((line): unknown => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ level: 'warn', guildId, configuredGuildId: '300000000000000999' }),
+    );
   });
 
   test('says that it cannot remove its commands from a server that the bot has left', async () => {

@@ -165,6 +165,10 @@ export class CommandRegistrar {
       logger.debug({ guildId: scope.guildId }, 'registered commands have not changed');
       return { dueInMs: last.dueInMs, hasAsked: false };
     }
+    if (!isPlace) {
+      const fields = { guildId: scope.guildId, configuredGuildId: onlyGuild };
+      logger.warn(fields, 'removing the commands of another place: all processes need the same discord.guild_id');
+    }
     try {
       const synced = await this.#syncIfAllowed(scope, wanted, signal);
       const { problem, dueInMs } = synced;
