@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { DiscordError } from './errors.ts';
 import { Pauses } from './pauses.ts';
 
 const HEADERS = { 'x-ratelimit-limit': '5', 'x-ratelimit-reset-after': '5' };
@@ -9,6 +10,16 @@ function world() {
   return {
     pauses,
     advance: (ms: number) => (now += ms),
+    /** For how long each of that many requests is held back. */
+    waits: (count: number) =>
+      Array.from({ length: count }, () => {
+        try {
+          pauses.check('b', true);
+          return 0;
+        } catch (error) {
+          return (error as DiscordError).retryAfterMs;
+        }
+      }),
     /** How many of that many requests at once may be sent. */
     sent: (count: number) => {
       const held = Array.from({ length: count }, () => {
@@ -46,6 +57,30 @@ test('answers that never come hold nothing back for longer than a window', () =>
     expect(sent(16)).toBe(window === 0 ? 1 : 5);
     advance(5000);
   }
+});
+
+test('of the first burst, only as many are sent as most buckets take', () => {
+  const { pauses, advance, sent } = world();
+  expect(sent(16)).toBe(5);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-limit': '8', 'x-ratelimit-remaining': '7' });
+  advance(5000);
+  expect(sent(16)).toBe(8);
+});
+
+test('a bucket without a limit holds nothing back once that is known', () => {
+  const { pauses, sent } = world();
+  expect(sent(5)).toBe(5);
+  pauses.learn('b', {});
+  expect(sent(5)).toBe(5);
+});
+
+test('those that are held back ask again in turns, as many in a window as it takes', () => {
+  const { pauses, advance, sent, waits } = world();
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '0' });
+  expect(waits(12)).toEqual([...Array<number>(5).fill(5000), ...Array<number>(5).fill(10_000), 15_000, 15_000]);
+  expect(waits(100).at(-1)).toBe(35_000);
+  advance(5000);
+  expect([sent(5), ...waits(1)]).toEqual([5, 5000]);
 });
 
 test('after a change of the limit, the windows are as long as Discord says now', () => {

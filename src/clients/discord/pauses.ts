@@ -10,6 +10,11 @@ const MAX_REMEMBERED = 1000;
 
 /** A new window is assumed to be no longer than this, until an answer says so. */
 const MAX_SPAN_MS = 60_000;
+/** What a bucket takes at once of which no answer is known: most of Discord's take at least as many. */
+const FIRST_LIMIT = 5;
+const FIRST_SPAN_MS = 1000;
+/** Those that wait for a turn of their own ask again after this at the latest: others may have given up. */
+const MAX_TURN_MS = 30_000;
 
 /** How many requests of a bucket Discord takes, and until when. */
 interface Window {
@@ -18,7 +23,9 @@ interface Window {
   left: number;
   until: number;
   spanMs: number;
-  /** Begun without an answer, so that its length is that of an earlier one. */
+  /** How many were held back in it. */
+  waiting: number;
+  /** Begun without an answer, so that its length is that of an earlier one, or a guess. */
   isAssumed: boolean;
 }
 
@@ -50,31 +57,40 @@ export class Pauses {
   learn(bucket: string, headers: IncomingHttpHeaders): void {
     const spanMs = Number(headers['x-ratelimit-reset-after']) * 1000;
     const [limit, left] = [Number(headers['x-ratelimit-limit']), Number(headers['x-ratelimit-remaining'])];
-    if (left === 0 && spanMs > 0) {
-      this.#pause(bucket, spanMs);
-    }
+    const known = this.#windows.get(bucket);
     if (limit > 0 && left >= 0 && spanMs > 0) {
-      this.#makeRoom();
-      this.#windows.set(bucket, windowAfter(this.#windows.get(bucket), { limit, left, spanMs }, this.#now()));
+      this.#windows.set(bucket, windowAfter(known, { limit, left, spanMs }, this.#now()));
+    } else if (known?.isAssumed === true) {
+      // Discord says nothing of a limit here.
+      this.#windows.delete(bucket);
     }
   }
 
   /** Requests that are under way count too: many at once would all be sent, and most of them refused. */
   #take(bucket: string): void {
-    const window = this.#windows.get(bucket);
-    if (window === undefined) {
-      return;
-    }
     const now = this.#now();
+    const window = this.#windows.get(bucket) ?? this.#begin(bucket, now);
     if (window.until <= now) {
       window.left = window.limit;
       window.until = now + window.spanMs;
+      window.waiting = 0;
       window.isAssumed = true;
     }
     if (window.left === 0) {
-      throw heldBack(Math.ceil(window.until - now), false);
+      // Not all at the end of this window: most of them would be held back again.
+      const turnMs = Math.floor(window.waiting / window.limit) * window.spanMs;
+      window.waiting += 1;
+      throw heldBack(Math.ceil(window.until - now) + Math.min(turnMs, MAX_TURN_MS), false);
     }
     window.left -= 1;
+  }
+
+  #begin(bucket: string, now: number): Window {
+    this.#makeRoom();
+    const [limit, spanMs] = [FIRST_LIMIT, FIRST_SPAN_MS];
+    const window = { limit, left: limit, until: now + spanMs, spanMs, waiting: 0, isAssumed: true };
+    this.#windows.set(bucket, window);
+    return window;
   }
 
   /** From a refusal. */
@@ -121,7 +137,7 @@ function windowAfter(
   { limit, left, spanMs }: Pick<Window, 'limit' | 'left' | 'spanMs'>,
   now: number,
 ): Window {
-  const same = known !== undefined && known.until > now ? known : { left, spanMs, isAssumed: false };
+  const same = known !== undefined && known.until > now ? known : { left, spanMs, waiting: 0, isAssumed: false };
   // An assumed length does not count any more: the limit may have been changed.
   const longestMs = same.isAssumed ? spanMs : Math.max(same.spanMs, spanMs);
   return {
@@ -129,6 +145,7 @@ function windowAfter(
     left: Math.min(same.left, left),
     until: now + spanMs,
     spanMs: Math.min(MAX_SPAN_MS, longestMs),
+    waiting: same.waiting,
     isAssumed: false,
   };
 }
