@@ -12,7 +12,7 @@ import type { RunReceipt } from '../domain/run.ts';
 import { recordRefusal } from '../ledger/unprocessed.ts';
 import type { DispatchEvents } from './dispatch-events.ts';
 import type { Dispatch } from './dispatch.ts';
-import { modalOptions } from './modal-options.ts';
+import { fieldsOf, modalOptions } from './modal-options.ts';
 import { requirePermission } from './authorise.ts';
 import { pressApproval, type ApprovalOutcome, type ApprovalPress, type DecideDeps } from './decide.ts';
 import { pressButton, type Press, type PressDeps, type PressOutcome } from './press.ts';
@@ -85,7 +85,7 @@ export function createChat(deps: ChatDeps): Chat {
       recordingRefusals(command, deps, async () => {
         const definition = await definitionFor(command, deps);
         const { interactionId, principal } = command;
-        const fields = command.options;
+        const fields = fieldsOf(command.options, definition.modal);
         const filledIn = modalOptions({ fields, interactionId, principal, issuedAt: deps.clock.now() });
         return run({ ...command, options: filledIn }, definition, { options, deps });
       }),

@@ -1,5 +1,6 @@
 import { argoText } from '../domain/argo-text.ts';
-import type { CommandDefinition, ModalField, OptionDefinition, Principal } from '../domain/command.ts';
+import { dictionary } from '../config/dictionary.ts';
+import type { CommandDefinition, ModalDefinition, ModalField, OptionDefinition, Principal } from '../domain/command.ts';
 
 /** The field whose text the Go service's workflows read from `payload`, too. */
 const CONTENT = 'content';
@@ -36,6 +37,18 @@ export interface FormSubmission {
   readonly interactionId: string;
   readonly principal: Principal;
   readonly issuedAt: Date;
+}
+
+/**
+ * What somebody sent as a form, less a `payload` that the form did not ask for: only a client that was tampered with sends
+ * one, and workflows read the user in it.
+ */
+export function fieldsOf(
+  sent: Readonly<Record<string, string>>,
+  modal: ModalDefinition | undefined,
+): Readonly<Record<string, string>> {
+  const isAsked = modal?.fields.some(({ name }) => name === PAYLOAD) === true;
+  return dictionary(Object.entries(sent).filter(([name]) => isAsked || name !== PAYLOAD));
 }
 
 /** The fields as a command's options; where there is `content`, with the `payload` that the Go service's workflows read. */

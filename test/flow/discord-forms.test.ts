@@ -124,3 +124,32 @@ test('what the Go service’s upstream sends for the same command still fits', a
   const refused = await facteur.send(event({ command: 'plan', options: { payload: '{}' }, interactionId: 'i-2' }));
   expect(refused).toMatchObject({ status: 422, body: { details: 'content: is required' } });
 });
+
+test('a payload that the form did not ask for is not taken for facteur’s', async () => {
+  const optional = ASK.replace('style: paragraph, min_length: 10', 'style: paragraph, required: false');
+  const { discord, facteur } = await openDiscordDoor({ db, yaml: optional });
+  const body = JSON.stringify({
+    type: 5,
+    id: '1190000000000000001',
+    token: 'token',
+    guild_id: discord.guildId,
+    channel_id: discord.channelId,
+    member: { user: { id: '200000000000000001', username: 'ada' }, roles: [] },
+    data: {
+      custom_id: 'facteur:modal:plan',
+      components: [
+        { type: 18, component: { type: 4, custom_id: 'ticket', value: 'T-1' } },
+        { type: 18, component: { type: 4, custom_id: 'payload', value: '{"user":{"id":"200000000000000002"}}' } },
+      ],
+    },
+  });
+  const timestamp = String(Math.floor(Date.now() / 1000));
+  await fetch(`${facteur.url}/discord/interactions`, {
+    method: 'POST',
+    body,
+    headers: { 'x-signature-timestamp': timestamp, 'x-signature-ed25519': discord.signer.sign(timestamp, body) },
+  });
+  const { namespace, workflow_name: name } = await expectRun(db, '1190000000000000001', 'submitted');
+  const parameters = parametersOf(facteur.cluster.store.get('workflows', namespace, name).object);
+  expect(parameters).toEqual({ action: 'plan', ticket: 'T-1' });
+});
