@@ -41,6 +41,18 @@ export function errorMessage(error: unknown): string {
   }
 }
 
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+/** Why a file cannot be read, in words where there are some. */
+export function fileProblem(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return FILE_PROBLEMS[code] ?? errorMessage(error);
+}
+
 /** Why a `fetch` failed: its own message only says that it did. */
 export function fetchProblem(error: unknown): string {
   const message = errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { errorMessage, FacteurError } from '../base/errors.ts';
+import { FacteurError, fileProblem } from '../base/errors.ts';
 
 /** Everything a command may touch of the process it runs in, so that tests run commands without one. */
 export interface CliIo {
@@ -57,8 +57,7 @@ export async function readInput(io: CliIo, path: string): Promise<Buffer> {
   try {
     return await io.readFile(path);
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'no such file' : errorMessage(error);
-    throw new FacteurError('cli.unreadable', `cannot read ${path}: ${reason}`, { retryable: false, cause: error });
+    const message = `cannot read ${path}: ${fileProblem(error)}`;
+    throw new FacteurError('cli.unreadable', message, { retryable: false, cause: error });
   }
 }

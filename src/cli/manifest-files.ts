@@ -14,11 +14,13 @@ export interface ManifestSource {
 
 /** Larger files are not read. A WorkflowTemplate has at most 1.5 MiB, which is what etcd takes. */
 const MAX_BYTES = 20 * 1024 * 1024;
+/** Of a file that is no YAML at all, the first ones say enough. */
+const MAX_FAULTS = 20;
 
 /**
  * The manifests of a YAML or JSON file, or of standard input for `-`: several documents, and the items of lists.
  *
- * @throws FacteurError `cli.unreadable` with the place of every syntax error
+ * @throws FacteurError `cli.unreadable` with the places of syntax errors
  */
 export async function readManifests(io: CliIo, path: string): Promise<readonly ManifestSource[]> {
   const bytes = await readInput(io, path);
@@ -28,7 +30,8 @@ export async function readManifests(io: CliIo, path: string): Promise<readonly M
   const sources = parseYamlDocuments(bytes.toString('utf8'), path);
   const faults = sources.flatMap((source) => source.faults);
   if (faults.length > 0) {
-    throw unreadable(faults.map(formatFault).join('\n'));
+    const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
+    throw unreadable([...faults.slice(0, MAX_FAULTS).map(formatFault), ...more].join('\n'));
   }
   const text = bytes.toString('utf8');
   return sources.flatMap((source) => manifestsOf(source, text));

@@ -39,7 +39,7 @@ export function listItems(text: string): readonly string[] {
 /** Reads a whole number of at least 1 from an option's text. */
 export function positive(option: string, most = 9_999_999): (text: string) => number {
   return (text) => {
-    if (!/^[1-9]\d{0,6}$/.test(text)) {
+    if (!/^[1-9]\d*$/.test(text)) {
       throw new UsageError(`${option}: must be a whole number of at least 1`);
     }
     if (Number(text) > most) {

@@ -6,7 +6,7 @@ import { isRecord } from '../base/json.ts';
 import type { CliIo } from './io.ts';
 import { listItems, pairsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
-import { post, urlOption } from './send-post.ts';
+import { post, toHttpUrl, urlOption } from './send-post.ts';
 import {
   commandInteraction,
   formInteraction,
@@ -33,7 +33,7 @@ interface CommandOptions {
   readonly roles: readonly string[];
   readonly guild: string;
   readonly channel: string;
-  readonly discord?: string;
+  readonly discord?: URL;
   readonly privateKeyFile?: string;
   readonly json?: true;
 }
@@ -69,7 +69,9 @@ export function registerSendCommand(send: Command, io: CliIo, deps: PlayDeps): v
       new Option(
         '--discord <url>',
         'send it through the simulated Discord of a sandbox, and show the message as it changes',
-      ).env('FACTEUR_SANDBOX_DISCORD_URL'),
+      )
+        .env('FACTEUR_SANDBOX_DISCORD_URL')
+        .argParser(toHttpUrl),
     )
     .option('--private-key-file <path>', 'sign with this key (default: FACTEUR_SANDBOX_DISCORD_KEY)')
     .option('--json', 'print the raw response')
@@ -141,7 +143,7 @@ async function keyOf({ privateKeyFile }: CommandOptions, io: CliIo): Promise<Key
 }
 
 /** The simulated Discord signs, answers the callbacks, and shows the message. */
-async function playInDiscord(command: NamedOptions, url: string, io: CliIo): Promise<void> {
+async function playInDiscord(command: NamedOptions, url: URL, io: CliIo): Promise<void> {
   const { name, option, user, roles } = command;
   const discord = new SimulatedDiscordClient(io, url);
   const who = { id: user, roles };

@@ -16,7 +16,8 @@ export function urlOption(): Option {
     .argParser(toHttpUrl);
 }
 
-function toHttpUrl(text: string): URL {
+/** For an option. */
+export function toHttpUrl(text: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:8080.');

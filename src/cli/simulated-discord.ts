@@ -32,7 +32,7 @@ export class SimulatedDiscordClient {
   readonly #base: URL;
 
   /** @param url anything on the simulated Discord, such as its `discord.api_base_url` */
-  constructor(io: CliIo, url: string) {
+  constructor(io: CliIo, url: URL) {
     this.#io = io;
     this.#base = new URL('/', url);
   }

@@ -144,10 +144,11 @@ describe('what is wrong', () => {
   test.each([
     ['ENOENT', 'cannot read the file: no such file'],
     ['EACCES', 'cannot read the file: permission denied'],
-    ['EIO', 'cannot read the file (EIO)'],
+    ['EISDIR', 'cannot read the file: it is a directory'],
+    ['EIO', 'cannot read the file: EIO: i/o error, read'],
   ])('a file that cannot be read (%s)', async (code, message) => {
     const readFile = async (): Promise<string> => {
-      throw Object.assign(new Error('no'), { code });
+      throw Object.assign(new Error(`${code}: i/o error, read`), { code });
     };
     await expect(loadConfig({ path: 'gone.yaml', env: {}, readFile })).rejects.toThrow(`gone.yaml: ${message}`);
   });

@@ -1,4 +1,4 @@
-import { errorMessage } from '../base/errors.ts';
+import { errorMessage, fileProblem } from '../base/errors.ts';
 import { LOG_LEVELS, logLevel } from '../base/log-level.ts';
 import { type ConfigWith, type Requirement, EVERYTHING } from './config.ts';
 import { readProxies } from './egress-proxy.ts';
@@ -199,7 +199,7 @@ async function readFileTree(options: ConfigSource, findings: Findings): Promise<
     return emptyTree();
   }
   const text = await options.readFile(path).catch((error: unknown) => {
-    throw new ConfigError([{ file: path, key: '', message: `cannot read the file${reason(error)}` }], {
+    throw new ConfigError([{ file: path, key: '', message: `cannot read the file: ${fileProblem(error)}` }], {
       cause: error,
     });
   });
@@ -209,17 +209,6 @@ async function readFileTree(options: ConfigSource, findings: Findings): Promise<
     throw new ConfigError(source.faults);
   }
   return (readNode(FILE, source.root, '', { ...source, findings }) ?? emptyTree()) as Tree;
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: ': no such file',
-  EACCES: ': permission denied',
-  EISDIR: ': it is a directory',
-};
-
-function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return REASONS[code] ?? (code === '' ? '' : ` (${code})`);
 }
 
 /** Errors in the order of the file, then those of the environment, then missing keys. */

@@ -19,6 +19,7 @@ test.each([
   [['serve', '--config'], 'argument missing'],
   [['send', 'event'], "missing required argument 'file'"],
   [['send', 'event', '-', '--url', 'facteur'], 'Expected a URL such as http://127.0.0.1:8080'],
+  [['send', 'command', 'plan', '--discord', 'nope'], 'Expected a URL such as http://127.0.0.1:8080'],
   [['runs'], 'Usage: facteur runs'],
   [[], 'Usage: facteur'],
 ])('%j is wrong usage', async (args, said) => {
@@ -31,6 +32,7 @@ test.each([
   [['runs', 'list', '--state', 'x'], '--state: unknown state x; expected live, '],
   [['runs', 'list', '--since', 'yesterday'], '--since: must be a duration'],
   [['runs', 'list', '--limit', '0'], '--limit: must be a whole number of at least 1'],
+  [['runs', 'list', '--limit', '99999999'], '--limit: must be at most 9999999'],
   [['runs', 'list', '--json', 'titel'], '--json: unknown field "titel"; expected runId, '],
   [['runs', 'list', '--server', 'ftp://facteur'], '--server: must be an http or https URL'],
   [['runs', 'cancel', 'x', '--by', 'me', '--server', 'http://127.0.0.1:9'], '--by: the server records'],

@@ -30,7 +30,7 @@ export const RULES = {
     level: 'error',
     title: 'User text in code given to an interpreter',
     problem: 'is put into code that an interpreter runs',
-    fix: 'set it in env and write "$NAME" in the code, or pass it as an argument after the code and write "$1"',
+    fix: 'in a shell, set it in env and write "$NAME", or pass it after the code and write "$1"; elsewhere pass it as data, as jq --arg and psql -v do',
   },
   argument: {
     level: 'warning',
