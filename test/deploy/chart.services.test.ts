@@ -212,6 +212,16 @@ test.each([
     /metrics_address/,
   ],
   ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
+  ['no schedule', 'maintain.schedule=often', /schedule/],
+  ['a host that is a URL', 'discordIngress.host=https://facteur.example.org', /host/],
+  ['a tag that no image can have', 'image.tag=a b', /tag/],
+  ['a variable whose value is no text', 'extraEnv[0].name=A,extraEnv[0].value=1', /value/],
+  ['a port in place of an address', 'config.server.listen_address=8080', /listen_address/],
+  ['a consumer without brokers', 'consumer.enabled=true,consumer.brokers=null', /brokers/],
+  ['no namespaces', 'workflows.namespaces=null', /namespaces/],
+  ['no configuration', 'config=null', /config/],
+  ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],
+  ['such an id in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],
 ])('%s is refused', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
   expect(status).not.toBe(0);
