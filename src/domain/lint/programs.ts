@@ -51,6 +51,13 @@ const SQL: Program = {
   takes: /^(?:-[vdhpUPF]|--(?:set|variable|dbname|host|port|username))$/,
 };
 
+const FILE_SQL: Program = {
+  flag: /^-(?:cmd|c|s)$/,
+  rest: true,
+  stdin: true,
+  takes: /^-(?:separator|newline|nullvalue|init|vfs|mmap)$/,
+};
+
 const PROGRAMS = new Map<string, Program>([
   ...['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'rbash'].map((name) => [name, SHELL] as const),
   ...['csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'osh', 'ysh'].map((name) => [name, OTHER_SHELL] as const),
@@ -76,7 +83,7 @@ const PROGRAMS = new Map<string, Program>([
   ],
   ['yq', { flag: /^(?:e|ea|eval|eval-all|--expression)$/, file: /^--from-file$/, first: 'code' }],
   ...['psql', 'mysql', 'mariadb', 'mongosh'].map((name) => [name, SQL] as const),
-  ...['sqlite3', 'duckdb'].map((name) => [name, { flag: /^-(?:cmd|c|s)$/, rest: true, stdin: true }] as const),
+  ...['sqlite3', 'duckdb'].map((name) => [name, FILE_SQL] as const),
   ...['clickhouse', 'clickhouse-client', 'clickhouse-local'].map(
     (name) => [name, { flag: /^(?:-q|--query)$/, stdin: true }] as const,
   ),
