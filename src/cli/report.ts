@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { backoffMs } from '../base/backoff.ts';
 import { FacteurError, fetchProblem } from '../base/errors.ts';
 import type { Timer } from '../base/timer.ts';
@@ -17,6 +17,8 @@ interface Report {
   /** Repeating a report with the same key changes nothing. */
   readonly key: string;
 }
+
+const OUTCOMES = ['pass', 'fail', 'waived'];
 
 /** Attempts, with pauses that add up to 23 to 45 seconds: as long as a facteur takes to restart. */
 const TRIES = 8;
@@ -94,7 +96,7 @@ function registerCheck(report: Command, send: Send): void {
   report
     .command('check')
     .argument('<policy>', 'such as tests.required')
-    .argument('<status>', 'pass, fail or waived')
+    .addArgument(new Argument('<status>', 'result').choices(OUTCOMES))
     .description('record the result of a policy check')
     .addHelpText('after', '\nExamples:\n  facteur report check tests.required pass')
     .option('--evidence <uri>', 'location of the evidence')
@@ -121,27 +123,24 @@ function registerRouter(report: Command, send: Send): void {
   report
     .command('router')
     .argument('<strategy>', 'such as retrieve or holdout')
-    .argument('<used>', 'whether retrieval was used: true or false')
+    .addArgument(new Argument('<used>', 'whether retrieval was used').choices(['true', 'false']))
     .description('record whether retrieval was used')
     .addHelpText('after', '\nExamples:\n  facteur report router retrieve true')
     .option('--notes <text>', 'why', '')
-    .action((strategy: string, used: string, { notes }: { readonly notes: string }) => {
-      if (used !== 'true' && used !== 'false') {
-        throw new UsageError('<used> must be true or false');
-      }
-      return send({
+    .action((strategy: string, used: string, { notes }: { readonly notes: string }) =>
+      send({
         method: 'POST',
         path: '/router-decisions',
         body: { strategy, retrievalUsed: used === 'true', notes },
-      });
-    });
+      }),
+    );
 }
 
 function registerAnomaly(report: Command, send: Send): void {
   report
     .command('anomaly')
     .argument('<kind>', 'such as synthetic')
-    .argument('<outcome>', 'pass, fail or waived')
+    .addArgument(new Argument('<outcome>', 'result').choices(OUTCOMES))
     .description('record the result of an anomaly check')
     .addHelpText('after', '\nExamples:\n  facteur report anomaly synthetic fail --payload \'{"score": 0.93}\'')
     .option('--payload <json>', 'details, as a JSON object', '{}')

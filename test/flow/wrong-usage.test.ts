@@ -20,6 +20,9 @@ test.each([
   [['send', 'event'], "missing required argument 'file'"],
   [['send', 'event', '-', '--url', 'facteur'], 'Expected a URL such as http://127.0.0.1:8080'],
   [['send', 'command', 'plan', '--discord', 'nope'], 'Expected a URL such as http://127.0.0.1:8080'],
+  [['report', 'check', 'tests', 'passed'], 'Allowed choices are pass, fail, waived'],
+  [['report', 'anomaly', 'drift', 'maybe'], 'Allowed choices are pass, fail, waived'],
+  [['report', 'router', 'retrieve', 'maybe'], 'Allowed choices are true, false'],
   [['runs'], 'Usage: facteur runs'],
   [[], 'Usage: facteur'],
 ])('%j is wrong usage', async (args, said) => {
