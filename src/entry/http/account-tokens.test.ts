@@ -198,7 +198,7 @@ describe('a cluster that does not answer', () => {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenOf()}` };
     const request = post('/events', '{"command":"plan"}', headers);
     const many = await RawClient.connect(door.port);
-    await many.send(request.repeat(251));
+    await many.send(request.repeat(1001));
     await vi.waitFor(() => expect(door.log.join('')).toContain('too many requests in flight'));
     const other = await RawClient.connect(door.port);
     await other.send(request);
@@ -207,8 +207,8 @@ describe('a cluster that does not answer', () => {
     expect(other.received).toContain('retry-after: 5');
     expect((await send('shared')).status).toBe(202);
     resolve();
-    await many.answers(251);
-    expect(many.statuses).toEqual([...Array.from({ length: 250 }, () => 202), 503]);
+    await many.answers(1001);
+    expect(many.statuses).toEqual([...Array.from({ length: 1000 }, () => 202), 503]);
     many.close();
     other.close();
   });

@@ -27,8 +27,8 @@ const CLOCK_SKEW_SECONDS = 30;
 const KEYS_AGE_MS = 10 * 60_000;
 /** The least time between two reads: tokens with made-up key ids must not become requests to the cluster. */
 const READ_INTERVAL_MS = 5_000;
-/** Tokens that are checked at a time. They may wait for the cluster, and anybody can send any number on one connection. */
-const MAX_CHECKS = 250;
+/** Tokens that are checked at a time, as many as intake takes requests: they may wait for the cluster, and anybody can send them. */
+const MAX_CHECKS = 1000;
 
 /**
  * Creates the check of tokens that the cluster issued to a service account for an audience, as KafkaSources send them.
