@@ -1,4 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
+import { readPage, type Page } from './page.ts';
 import {
   addOrFind,
   OF_RUN,
@@ -225,19 +226,38 @@ async function addIdeaCheckOnce(db: Queryable, ideaId: string, check: NewPolicyC
   return writtenRow<PolicyCheck>(rows, 'not_found');
 }
 
+interface IdeaChecksQuery {
+  readonly policyKey?: string | undefined;
+  /** The id of the last one of the page before. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
 /** What policies said of an idea, newest first, whichever run it was about. */
 export async function listIdeaChecks(
   db: Queryable,
   ideaId: string,
-  { policyKey, limit }: { readonly policyKey: string | undefined; readonly limit: number },
-): Promise<PolicyCheck[]> {
-  const { rows } = await db.query<PolicyCheck>({
-    name: 'list-idea-checks',
-    text: `SELECT ${CHECK.columns} FROM codex_kb.policy_checks WHERE idea_id = $1 AND ($2::text IS NULL OR policy_key = $2)
-      ORDER BY created_at DESC, id LIMIT $3`,
-    values: [ideaId, policyKey ?? null, limit],
+  { policyKey, after, limit }: IdeaChecksQuery,
+): Promise<Page<PolicyCheck>> {
+  return readPage<PolicyCheck>(db, {
+    columns: CHECK.columns,
+    from: `codex_kb.policy_checks WHERE idea_id = $1 AND ($2::text IS NULL OR policy_key = $2)
+      AND ($3::uuid IS NULL OR (created_at, id) < ((SELECT created_at FROM codex_kb.policy_checks WHERE id = $3), $3))`,
+    order: 'created_at DESC, id DESC',
+    large: ['metadata'],
+    values: [ideaId, policyKey ?? null, after ?? null],
+    limit,
   });
-  return rows;
+}
+
+/** Whether an idea has this check. */
+export async function hasIdeaCheck(db: Queryable, ideaId: string, checkId: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'has-idea-check',
+    text: 'SELECT FROM codex_kb.policy_checks WHERE id = $2 AND idea_id = $1',
+    values: [ideaId, checkId],
+  });
+  return rowCount === 1;
 }
 
 /** Reports of a workflow about itself; undefined fields do not change. */

@@ -125,47 +125,50 @@ test('runs are counted by state: live ones always, ended ones since a time', asy
   });
 });
 
-test('a page of large tasks ends early, and each is on one page', async () => {
+/** An idea of this source, as the first of a WITH. */
+const AN_IDEA = `ideas AS (
+  INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('large', 'one', 'received', '{}') RETURNING id
+)`;
+const LARGE = `jsonb_build_object('text', repeat('x', 512 * 1024)) FROM`;
+
+test.each([
+  [
+    'ideas',
+    `INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload)
+      SELECT 'large', lpad(n::text, 2, '0'), 'received', ${LARGE} generate_series(1, 20) n RETURNING id`,
+    () => '/v1/ideas?sourceType=large',
+  ],
+  [
+    'tasks',
+    `WITH ${AN_IDEA} INSERT INTO codex_kb.tasks (idea_id, stage, state, metadata)
+      SELECT id, 'stage-' || n, 'large', ${LARGE} ideas, generate_series(1, 20) n RETURNING idea_id AS id`,
+    () => '/v1/tasks?state=large',
+  ],
+  [
+    'checks',
+    `WITH ${AN_IDEA} INSERT INTO codex_kb.policy_checks (idea_id, policy_key, status, metadata)
+      SELECT id, 'tests.required', 'pass', ${LARGE} ideas, generate_series(1, 20) n RETURNING idea_id AS id`,
+    (id: string) => `/v1/ideas/${id}/policy-checks?policyKey=tests.required`,
+  ],
+] as const)('a page of large %s ends early, and each is on one page', async (rows, text, pathOf) => {
   const call = of(await startFacteur({ db }));
-  await db.query({
-    text: `WITH ideas AS (
-        INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('large', 'tasks', 'received', '{}')
-        RETURNING id
-      )
-      INSERT INTO codex_kb.tasks (idea_id, stage, state, metadata)
-        SELECT id, 'stage-' || n, 'large', jsonb_build_object('text', repeat('x', 512 * 1024))
-        FROM ideas, generate_series(1, 20) n`,
-  });
+  const path = pathOf((await db.query<{ id: string }>({ text })).rows[0]?.id ?? '');
   const sizes: number[] = [];
   const seen = new Set<string>();
   for (let next: string | null = ''; next !== null;) {
-    const { body } = await call(`GET /v1/tasks?state=large${next === '' ? '' : `&cursor=${next}`}`);
-    body.tasks.forEach(({ taskId }: Json) => seen.add(taskId));
-    sizes.push(body.tasks.length);
+    const { body } = await call(`GET ${path}${next === '' ? '' : `&cursor=${next}`}`);
+    body[rows].forEach((row: Json) => seen.add(row.checkId ?? row.taskId ?? row.ideaId));
+    sizes.push(body[rows].length);
     next = body.next;
   }
   expect([seen.size, sizes]).toEqual([20, [8, 8, 4]]);
+  expect(await call(`GET ${path}&cursor=${randomUUID()}`)).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'query.cursor' }] },
+  });
 });
 
 describe('ideas', () => {
-  test('a page of large ones ends early, and each is on one page', async () => {
-    const call = of(await startFacteur({ db }));
-    await db.query({
-      text: `INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload)
-        SELECT 'large', lpad(n::text, 2, '0'), 'received', jsonb_build_object('text', repeat('x', 512 * 1024))
-        FROM generate_series(1, 20) n`,
-    });
-    const sizes: number[] = [];
-    const seen = new Set<string>();
-    for (let next: string | null = ''; next !== null;) {
-      const { body } = await call(`GET /v1/ideas?sourceType=large${next === '' ? '' : `&cursor=${next}`}`);
-      body.ideas.forEach(({ ideaId }: Json) => seen.add(ideaId));
-      sizes.push(body.ideas.length);
-      next = body.next;
-    }
-    expect([seen.size, sizes]).toEqual([20, [8, 8, 4]]);
-  });
-
   test('are added once a source, changed, and listed by it', async () => {
     const call = of(await startFacteur({ db }));
     const body = { sourceType: 'roadmap', sourceRef: 'b', payload: { note: 'https://me:hunter2@host' } };

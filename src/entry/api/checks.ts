@@ -1,12 +1,31 @@
 import * as z from 'zod';
-import { addIdeaCheck, addPolicyCheck, listIdeaChecks, listPolicyChecks } from '../../ledger/run-reports.ts';
+import { findIdea } from '../../ledger/ideas.ts';
+import {
+  addIdeaCheck,
+  addPolicyCheck,
+  hasIdeaCheck,
+  listIdeaChecks,
+  listPolicyChecks,
+} from '../../ledger/run-reports.ts';
 import { actorOf, onlyRunOf } from './caller.ts';
 import type { ApiDeps } from './deps.ts';
 import { A_CHECK, IDEA_PARAMS, RUN_PARAMS } from './examples.ts';
 import { IDEA_PATH } from './ideas.ts';
+import { invalid, notFound } from './problem.ts';
 import { reporter, requireRun } from './reports.ts';
 import { defineRoute, type ApiRoute } from './route.ts';
-import { answerOf, LIMIT, LONG_TEXT, MOMENT, OBJECT, RUN_PATH, STORED, TYPE, writeAnswers } from './shapes.ts';
+import {
+  answerOf,
+  LIMIT,
+  LONG_TEXT,
+  MOMENT,
+  NO_CURSOR,
+  OBJECT,
+  RUN_PATH,
+  STORED,
+  TYPE,
+  writeAnswers,
+} from './shapes.ts';
 import { idFor } from './stable-id.ts';
 
 const READER = { scope: 'read', self: true } as const;
@@ -169,14 +188,29 @@ export const CHECK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/ideas/{ideaId}/policy-checks',
     operationId: 'listIdeaChecks',
     tag: 'checks',
-    summary: 'List the policy checks and gates of an idea, newest first, for all its runs.',
+    summary:
+      'List the policy checks and gates of an idea, newest first, for all its runs. A page ends after 4 MiB, so it may have fewer than `limit`.',
     who: { scope: 'read' },
     params: IDEA_PATH,
-    query: CHECK_QUERY.extend({ limit: LIMIT }),
-    answers: { 200: { description: 'The checks.', schema: CHECKS } },
-    example: { params: IDEA_PARAMS, query: { limit: '10' }, answer: { checks: [A_CHECK] } },
-    async handle({ params: { ideaId }, query: { policyKey, limit } }, { db }: ApiDeps) {
-      return { status: 200, body: { checks: await listIdeaChecks(db, ideaId, { policyKey, limit }) } };
+    query: CHECK_QUERY.extend({ limit: LIMIT, cursor: z.uuid({ error: NO_CURSOR }).optional() }),
+    answers: {
+      200: {
+        description: 'A page of checks.',
+        schema: CHECKS.extend({
+          next: z.string().nullable().meta({ description: 'The cursor of the next page; null on the last one.' }),
+        }),
+      },
+    },
+    example: { params: IDEA_PARAMS, query: { limit: '10' }, answer: { checks: [A_CHECK], next: null } },
+    async handle({ params: { ideaId }, query: { policyKey, limit, cursor } }, { db }: ApiDeps) {
+      if (cursor !== undefined && !(await hasIdeaCheck(db, ideaId, cursor))) {
+        throw invalid([{ field: 'query.cursor', message: NO_CURSOR }]);
+      }
+      const { rows: checks, hasMore } = await listIdeaChecks(db, ideaId, { policyKey, after: cursor, limit });
+      if (checks.length === 0 && (await findIdea(db, ideaId)) === undefined) {
+        throw notFound('idea');
+      }
+      return { status: 200, body: { checks, next: hasMore ? (checks.at(-1)?.checkId ?? null) : null } };
     },
   }),
   defineRoute({
