@@ -149,3 +149,11 @@ test('nothing is decided about a run that has ended', async () => {
   expect(await approve()).toBeUndefined();
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'waiting', votes: {}, verdict: null });
 });
+
+test('what a run waits for that was archived, and that Argo retried, can be decided', async () => {
+  const { runId } = await opened();
+  const { key } = await approvalOf(db, runId);
+  await db.query({ text: 'DELETE FROM codex_kb.task_runs WHERE id = $1', values: [runId] });
+  const decision = { runId, key, verdict: 'approved', actor: { id: '1', name: 'ada' }, alone: true } as const;
+  expect(await decideApproval(db, { ...decision, reason: '', outputs: {} })).toMatchObject({ state: 'deciding' });
+});

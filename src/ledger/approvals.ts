@@ -188,7 +188,7 @@ WITH run AS (
   SELECT run_id, CASE state WHEN 'deciding' THEN 'approval.decided' ELSE 'approval.voted' END, $5,
     jsonb_strip_nulls(jsonb_build_object('node', node, 'key', key, 'verdict', $3::text, 'by', $4::text,
       'reason', nullif($6, ''), 'outputs', $7::jsonb))
-  FROM changed
+  FROM changed JOIN codex_kb.task_runs ON task_runs.id = run_id
 )
 SELECT state, EXISTS (SELECT FROM message) AS "messageChanged" FROM changed`;
 

@@ -100,7 +100,8 @@ const ms = (from: string, to: string): string =>
  * moved    from here on as in `move-run.ts`, for many runs. Both states come from the locked row: Postgres checks the constraint on them
  * before it notices that a row has changed since the statement began. When a run becomes live again, the request to cancel it is cleared
  * entered  a run with a cancel request stays due for the submitter until it has ended
- * run      the moves of runs that other readers of the database know, with the columns for the next steps
+ * run      the moves of runs that other readers of the database know, with the columns for the next steps. An archived run has no
+ * plan, by the locked row: while it was waited for, its row of `task_runs` may have gone, which this statement still sees
  * shared   what those see. They are not told apart queued and submitted: until its workflow runs, a run is `queued` for
  * them, under the name that it has had since it was recorded
  */
@@ -174,7 +175,7 @@ WITH seen AS (
     moved.revived, moved.ends, moved.ended_at, moved.accepted_at, moved.started_at AS began_at, moved.finished_at,
     moved.resources, moved.retry_count AS retries, moved.cancel_requested_by, moved.workflow_name, moved.taken_over
   FROM moved JOIN codex_kb.task_runs ON task_runs.id = moved.run_id
-  WHERE moved.moves
+  WHERE moved.moves AND moved.plan IS NOT NULL
 ), shared AS (
   UPDATE codex_kb.task_runs SET status = run.state, updated_at = now(), external_run_id = run.workflow_name,
     started_at = coalesce(task_runs.started_at, run.began_at), completed_at = run.finished_at,

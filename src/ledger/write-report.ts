@@ -33,10 +33,10 @@ const MAX_EVENTS = 2000;
 /** Of one kind, in bytes of their rows as text: an answer lists all of them. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** The run, if the caller may access it and it is not archived. */
+/** The run, if the caller may access it and it is not archived; it stays until what refers to it is written. */
 export const RUN_IN_REACH = `run AS (
   SELECT t.id, k.idea_id FROM codex_kb.task_runs t JOIN codex_kb.tasks k ON k.id = t.task_id
-  WHERE t.id = $1 AND ($2::uuid IS NULL OR t.id = $2)
+  WHERE t.id = $1 AND ($2::uuid IS NULL OR t.id = $2) FOR KEY SHARE OF t
 )`;
 /** Whether a row of a table with `task_run_id` is of that run. */
 export const OF_RUN = 'task_run_id = $1 AND ($2::uuid IS NULL OR task_run_id = $2)';
