@@ -1,5 +1,5 @@
 import { FacteurError } from '../base/errors.ts';
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database } from '../clients/postgres/database.ts';
 import type { Principal } from '../domain/command.ts';
 import { retire, trust } from '../knowledge/decide-standing.ts';
 import type { Announcements } from '../ledger/due-work.ts';
@@ -33,7 +33,7 @@ export type ReviewOutcome =
   | { readonly kind: 'blocked'; readonly reflection: ReviewedReflection; readonly why: string };
 
 export interface ReviewDeps {
-  readonly db: Queryable;
+  readonly db: Database;
   /** Ids of the roles that may review. */
   readonly reviewers: readonly string[];
   readonly wakes: Pick<Announcements, 'messagesDue'>;

@@ -1,5 +1,5 @@
 import { FacteurError } from '../base/errors.ts';
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database } from '../clients/postgres/database.ts';
 import {
   retireReflections,
   trustReflections,
@@ -13,7 +13,10 @@ import {
  * @throws FacteurError `reflection.unknown`, or `reflection.distrusted_source` if one of their runs received a reflection
  * that is not trusted: a reflection is trusted no more than what its run was told
  */
-export async function trust(db: Queryable, decision: StandingDecision): Promise<readonly StandingChange[]> {
+export async function trust(
+  db: Pick<Database, 'transaction'>,
+  decision: StandingDecision,
+): Promise<readonly StandingChange[]> {
   const { changes, blocked } = await trustReflections(db, once(decision));
   requireAll(decision, changes);
   if (blocked.length > 0) {
@@ -32,7 +35,7 @@ export async function trust(db: Queryable, decision: StandingDecision): Promise<
  * @throws FacteurError `reflection.unknown`
  */
 export async function retire(
-  db: Queryable,
+  db: Database,
   decision: StandingDecision & { readonly withDescendants: boolean },
 ): Promise<readonly StandingChange[]> {
   const changes = await retireReflections(db, once(decision));

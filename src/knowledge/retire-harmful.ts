@@ -1,4 +1,4 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database } from '../clients/postgres/database.ts';
 import { trustedOutcomes } from '../ledger/retrieval-outcomes.ts';
 import { retireReflections, type StandingChange } from '../ledger/reflection-standing.ts';
 import { baseline, harmOf, MIN_OUTCOMES, type Comparison, type Outcomes } from './usefulness.ts';
@@ -30,7 +30,7 @@ export function harmful(placed: readonly PlacedOutcomes[]): readonly Harmful[] {
 
 /** Retires the trusted reflections that did harm. @param dryRun only finds them */
 export async function retireHarmful(
-  db: Queryable,
+  db: Database,
   dryRun: boolean,
 ): Promise<readonly Pick<StandingChange, 'reflectionId' | 'reason' | 'isDescendant'>[]> {
   const found = harmful(await trustedOutcomes(db, MIN_OUTCOMES));

@@ -1,4 +1,4 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database } from '../clients/postgres/database.ts';
 import { trustWaiting, waitingReflections, type WaitingPlace } from '../ledger/reflection-standing.ts';
 import { reasonToTrust, type TrustRules } from './judge-trust.ts';
 
@@ -12,7 +12,7 @@ const TRUSTED_AT_ONCE = 100;
  * Each call reads the newest page of those that wait, and the next page of the older ones: reflections that the rules do not
  * allow wait forever, and would hide the older ones.
  */
-export function createTrust(db: Queryable, rules: TrustRules): (repository: string) => Promise<void> {
+export function createTrust(db: Database, rules: TrustRules): (repository: string) => Promise<void> {
   // Only of repositories where more wait than fit on a page.
   const places = new Map<string, WaitingPlace>();
   return async (repository) => {

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { silentLogger } from '../base/logger.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
-import { lockWait } from '../../test/support/lock-waits.ts';
+import { whileUncommitted } from '../../test/support/lock-waits.ts';
 import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { ObservationWriter } from './observation-writer.ts';
 import { observationOfCreate } from './observe-workflows.ts';
@@ -15,26 +15,10 @@ import { database, test } from '../../test/support/ledger-fixture.ts';
 
 const { db } = database;
 
-/** Does `meanwhile` while the changes of `work` are made and not committed; it has to wait for them. */
-async function during<T>(work: (tx: Queryable) => Promise<unknown>, meanwhile: () => Promise<T>): Promise<T> {
-  const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
-  const { promise: isDone, resolve: done } = Promise.withResolvers<void>();
-  const working = db.transaction(async (tx) => {
-    await work(tx);
-    done();
-    await mayCommit;
-  });
-  await isDone;
-  const doing = meanwhile();
-  await lockWait(db);
-  commit();
-  await working;
-  return doing;
-}
-
 test('details that are seen while the creation of the workflow is being recorded are kept', async () => {
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
-  const observed = await during(
+  const observed = await whileUncommitted(
+    db,
     (tx) => submitRun(tx, runId),
     () => observeRun(db, runId, { version: 1n, step: 'Workflow processing has been postponed' }),
   );
@@ -77,7 +61,7 @@ describe('while a run is being archived', () => {
     const writer = new ObservationWriter({
       ...{ db, logger: silentLogger, random: () => 0, signal: new AbortController().signal, durability: 'durable' },
     });
-    const observed = await during(archive, () => writer.write(seen.slice(0, size)));
+    const observed = await whileUncommitted(db, archive, () => writer.write(seen.slice(0, size)));
     expect(observed?.map(({ to }) => to)).toEqual(Array.from({ length: size }, () => 'running'));
     const { rows } = await db.query({
       text: 'SELECT state, plan IS NULL AS archived FROM facteur.runs ORDER BY accepted_at',
@@ -99,11 +83,11 @@ describe('while a run is being archived', () => {
     ];
     for (const report of reports) {
       const { runId } = await oldRun();
-      const written = await during(archive, () => report({ runId, onlyRun: null, actor: 'test' }));
+      const written = await whileUncommitted(db, archive, () => report({ runId, onlyRun: null, actor: 'test' }));
       expect(written).toEqual({ kind: 'not_found' });
     }
     const { runId } = await oldRun();
     const reporter = { runId, onlyRun: null, actor: 'test' };
-    expect(await during(archive, () => putRunMetrics(db, reporter, METRICS))).toBeUndefined();
+    expect(await whileUncommitted(db, archive, () => putRunMetrics(db, reporter, METRICS))).toBeUndefined();
   });
 });

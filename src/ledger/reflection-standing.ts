@@ -1,4 +1,4 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database, Queryable, Result, Statement } from '../clients/postgres/database.ts';
 import { VERSION } from './reviewed-reflections.ts';
 
 /** A reflection that waits for a decision, with its origin according to the ledger. */
@@ -63,12 +63,28 @@ export async function waitingReflections(
   return { page: rows, isFull: rows.length === PAGE };
 }
 
+type Deciding = Pick<Database, 'transaction'>;
+
+/** Held until a decision is committed. */
+const STANDING_LOCK = 7_233_115;
+/** Several trust at once, but none while something is retired: whether one may be trusted depends on what its run received. */
+const TRUSTING = 'pg_advisory_xact_lock_shared';
+const RETIRING = 'pg_advisory_xact_lock';
+
+/** Decides after the decisions that it may contradict. The lock has a statement of its own, so that the decision's sees them. */
+async function inTurn<Row>(db: Deciding, lock: string, decision: Statement): Promise<Result<Row>> {
+  return db.transaction(async (tx) => {
+    await tx.query({ text: `SELECT ${lock}($1)`, values: [STANDING_LOCK] });
+    return tx.query<Row>(decision);
+  });
+}
+
 /**
  * Trusts reflections that still wait for a decision, except those of runs that received one that has lost its trust
  * meanwhile. @param reasons by reflection
  */
-export async function trustWaiting(db: Queryable, reasons: ReadonlyMap<string, string>): Promise<void> {
-  await db.query({
+export async function trustWaiting(db: Deciding, reasons: ReadonlyMap<string, string>): Promise<void> {
+  await inTurn(db, TRUSTING, {
     name: 'trust-waiting',
     text: `UPDATE facteur.reflection_standing s
       SET state = 'trusted', reason = decided.reason, decided_by = 'facteur', updated_at = now()
@@ -139,12 +155,15 @@ interface BlockedTrust {
  * @returns the reflections with their present states; nothing changed if one is missing
  */
 export async function trustReflections(
-  db: Queryable,
+  db: Deciding,
   { reflectionIds, reason, decidedBy, shownVersion }: StandingDecision,
 ): Promise<{ readonly changes: readonly StandingChange[]; readonly blocked: readonly BlockedTrust[] }> {
-  const { rows } = await db.query<{ readonly changes: StandingChange[]; readonly blocked: BlockedTrust[] }>({
-    name: 'trust-reflections',
-    text: `WITH concerned AS (
+  const { rows } = await inTurn<{ readonly changes: StandingChange[]; readonly blocked: BlockedTrust[] }>(
+    db,
+    TRUSTING,
+    {
+      name: 'trust-reflections',
+      text: `WITH concerned AS (
         SELECT reflection_id AS id, false AS descends FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])
       ), blocked AS (
         SELECT c.id AS "reflectionId", array_agg(u.reflection_id ORDER BY u.place) AS distrusted
@@ -161,8 +180,9 @@ export async function trustReflections(
         (SELECT coalesce(json_agg(change), '[]') FROM (SELECT ${CHANGE} FROM concerned c
           JOIN facteur.reflection_standing s ON s.reflection_id = c.id JOIN codex_kb.reflections r ON r.id = c.id
           LEFT JOIN decided d ON d.reflection_id = c.id ORDER BY array_position($1::uuid[], c.id)) change) AS changes`,
-    values: [reflectionIds, 'trusted', reason, decidedBy, shownVersion ?? null],
-  });
+      values: [reflectionIds, 'trusted', reason, decidedBy, shownVersion ?? null],
+    },
+  );
   return rows[0] ?? { changes: [], blocked: [] };
 }
 
@@ -173,7 +193,7 @@ export async function trustReflections(
  * @returns the reflections with their present states, then their descendants; nothing changed if one is missing
  */
 export async function retireReflections(
-  db: Queryable,
+  db: Deciding,
   {
     reflectionIds,
     reason,
@@ -182,7 +202,7 @@ export async function retireReflections(
     shownVersion,
   }: StandingDecision & { readonly withDescendants: boolean },
 ): Promise<readonly StandingChange[]> {
-  const { rows } = await db.query<StandingChange>({
+  const { rows } = await inTurn<StandingChange>(db, RETIRING, {
     name: 'retire-reflections',
     text: `WITH RECURSIVE descendant (id) AS (
         SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id

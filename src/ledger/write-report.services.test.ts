@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Queryable } from '../clients/postgres/database.ts';
-import { lockWait } from '../../test/support/lock-waits.ts';
+import { whileUncommitted } from '../../test/support/lock-waits.ts';
 import { newRun } from '../../test/support/runs.ts';
 import { addIdea } from './ideas.ts';
 import { recordRun } from './record-run.ts';
@@ -52,18 +52,11 @@ test.each(WRITES)(
   '%s that another request is adding is there when it is added again',
   async (_what, write, expected) => {
     const at = await aRun();
-    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
-    const { promise: isWritten, resolve: written } = Promise.withResolvers<void>();
-    const first = db.transaction(async (tx) => {
-      await write(tx, at);
-      written();
-      await mayCommit;
-    });
-    await isWritten;
-    const second = write(db, at);
-    await lockWait(db);
-    commit();
-    await first;
-    expect(await second).toMatchObject(expected);
+    const second = await whileUncommitted(
+      db,
+      (tx) => write(tx, at),
+      () => write(db, at),
+    );
+    expect(second).toMatchObject(expected);
   },
 );
