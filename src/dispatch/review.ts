@@ -59,8 +59,8 @@ export async function pressReview(press: ReviewPress, deps: ReviewDeps): Promise
   if (reflection.state !== 'quarantined') {
     return settled(press, reflection, deps);
   }
-  return button.action === 'review' || button.version !== reflection.version
-    ? { kind: 'shown', reflection, changed: button.action !== 'review' }
+  return button.action === 'review'
+    ? { kind: 'shown', reflection, changed: false }
     : decide(press, button, { reflection, deps });
 }
 

@@ -235,7 +235,7 @@ WITH run AS MATERIALIZED (
     attempts = CASE WHEN claims <> $2 OR $7 = 'postponed' THEN attempts WHEN $7 = 'told' THEN 0 ELSE attempts + 1 END,
     not_before = CASE WHEN claims = $2 THEN now() + make_interval(secs => $9) ELSE not_before END,
     due_at = CASE WHEN claims <> $2 THEN greatest(now(), not_before)
-      WHEN run.revision = $3 OR $7 = 'failed' THEN now() + make_interval(secs => $8)
+      WHEN run.revision = $3 THEN now() + make_interval(secs => $8)
       ELSE now() + make_interval(secs => $9) END
   FROM run WHERE messages.run_id = run.run_id
   RETURNING messages.run_id, messages.claims = $2 + 1 AS ours, messages.due_at
