@@ -1,26 +1,36 @@
 import { once } from 'node:events';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { silentLogger } from '../base/logger.ts';
 import type { Database } from '../clients/postgres/database.ts';
+import { claimLease, type LeaseRequest } from '../ledger/leases.ts';
+import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
+import { db, test } from '../../test/support/ledger-fixture.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 
 const LIFE_MS = 30_000;
-const db = {} as Database;
+const claimOnce = (request: LeaseRequest) => claimLease(db, request);
+
+/** A keeper of the lease `test`. */
+function keeperOf(
+  own: Database,
+  options: Pick<ConstructorParameters<typeof LeaseKeeper>[0], 'work' | 'claim'>,
+): LeaseKeeper {
+  const lease = { name: 'test', holder: 'me', lifeMs: LIFE_MS };
+  return new LeaseKeeper({ db: own, logger: silentLogger, random: () => 0, ...lease, ...options });
+}
 
 test('a lease that ran out while the work before was still writing begins no work', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   onTestFinished(() => void vi.useRealTimers());
   const { promise: isWritten, resolve: written } = Promise.withResolvers<void>();
   const work = vi.fn(() => isWritten);
-  const claim = vi.fn(() => Promise.resolve({ held: true, expiresInMs: LIFE_MS }));
-  const keeper = new LeaseKeeper({
-    ...{ db, logger: silentLogger, random: () => 0, name: 'test', holder: 'me', lifeMs: LIFE_MS, work, claim },
-  });
+  const claim = vi.fn(claimOnce);
+  const keeper = keeperOf(db, { work, claim });
   await keeper.runOnce();
   vi.advanceTimersByTime(LIFE_MS);
   expect(keeper.held).toBe(false);
   const again = keeper.runOnce();
-  await vi.waitFor(() => expect(claim).toHaveBeenCalledTimes(2));
+  await claim.mock.results[1]?.value;
   vi.advanceTimersByTime(LIFE_MS);
   written();
   await again;
@@ -35,21 +45,25 @@ test('a stop waits neither for a claim that hangs before the last write, nor for
   const { promise: isAnswered, resolve: answer } = Promise.withResolvers<void>();
   const { promise: isClosed, resolve: close } = Promise.withResolvers<void>();
   const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
-  const claimed = { held: true, expiresInMs: LIFE_MS };
-  const claim = vi.fn(() => isAnswered.then(() => claimed)).mockResolvedValueOnce(claimed);
-  const work = vi.fn((_watch: AbortSignal, ended: AbortSignal) => once(ended, 'abort').then(() => undefined));
-  const query = (): Promise<never> => {
-    release();
-    return Promise.reject(new Error('down'));
+  const faulty = faultyDatabase(db);
+  faulty.faults.before = (statement) => {
+    if (statement === 'release-lease') {
+      release();
+      unavailable();
+    }
   };
-  const silent = { query, listen: () => Promise.resolve({ close: () => isClosed }) } as Pick<
-    Database,
-    'query' | 'listen'
-  >;
-  const keeper = new LeaseKeeper({
-    ...{ db: silent as Database, logger: silentLogger, random: () => 0, name: 'test', holder: 'me', lifeMs: LIFE_MS },
-    ...{ work, claim },
-  });
+  const slow: Database = {
+    ...faulty,
+    listen: async (channel, handler) => {
+      const subscription = await db.listen(channel, handler);
+      return { close: () => isClosed.then(() => subscription.close()) };
+    },
+  };
+  const claim = vi
+    .fn((request: LeaseRequest) => isAnswered.then(() => claimOnce(request)))
+    .mockImplementationOnce(claimOnce);
+  const work = vi.fn((_watch: AbortSignal, ended: AbortSignal) => once(ended, 'abort').then(() => undefined));
+  const keeper = keeperOf(slow, { work, claim });
   await keeper.runOnce();
   keeper.start();
   await vi.waitFor(() => expect(claim).toHaveBeenCalledTimes(2));
