@@ -157,7 +157,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'list events': { prepare: () => fresh('submitted'), run: (id) => listRunEvents(db, id) },
   'request a cancel': { prepare: () => fresh('submitted'), run: (id) => requestCancel(db, id, 'bench') },
   'find for retry': { prepare: () => fresh(), run: (id) => findForRetry(db, id) },
-  'look for runs to archive': { run: () => archiveRuns(db, 10 * 365 * 86_400, 100) },
+  'look for runs to archive': { run: () => archiveRuns(db, { olderThanSeconds: 10 * 365 * 86_400, limit: 100 }) },
   // Last, because of what they leave behind: a backlog.
   'claim with admission, a tenth waiting': {
     fill: backlog,

@@ -43,7 +43,7 @@ describe('while a run is being archived', () => {
     return { runId, workflowName, deliveryId: run.deliveryId };
   }
 
-  const archive = (tx: Queryable) => archiveRuns(tx, 60, 10);
+  const archive = (tx: Queryable) => archiveRuns(tx, { olderThanSeconds: 60, limit: 10 });
 
   test.each([1, 2])('a retry of it by Argo is recorded, in a batch of %i', async (size) => {
     const retried = await oldRun();

@@ -1,10 +1,10 @@
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Queryable, Statement } from '../clients/postgres/database.ts';
 
-/** Where a walk over old runs has got to. */
-export interface ArchiveCursor {
+/** Where a walk over old rows has got to. */
+export interface Place {
   /** As Postgres writes it: a JavaScript date would lose the microseconds. */
-  readonly acceptedAt: string;
-  readonly runId: string;
+  readonly at: string;
+  readonly id: string;
 }
 
 interface ArchivedBatch {
@@ -13,8 +13,23 @@ interface ArchivedBatch {
   /** Runs moved to the history; the others have taught something that would go with them. */
   readonly archived: number;
   /** Where to continue, or undefined at the end. */
-  readonly next: ArchiveCursor | undefined;
+  readonly next: Place | undefined;
 }
+
+/** Runs that may be archived, the oldest first: those after a place. */
+const OLD_RUNS = `SELECT run_id, accepted_at FROM facteur.runs
+  WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
+    AND accepted_at < now() - make_interval(secs => $1) AND updated_at < now() - make_interval(secs => $1)
+    AND (accepted_at, run_id) > ($2::timestamptz, $3::uuid)
+  ORDER BY accepted_at, run_id LIMIT $4`;
+
+/** Whether nothing hangs on the run `t` that others learn from. */
+const FORGETTABLE = `NOT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = t.id)
+  AND NOT EXISTS (SELECT FROM codex_kb.artifacts WHERE task_run_id = t.id AND artifact_type <> 'retrieval_decision_log')`;
+
+/** How many runs were looked at, and the last of them. */
+const LOOKED_AT = `(SELECT count(*)::int FROM old) AS seen, (SELECT jsonb_build_object('at', accepted_at, 'id', run_id)
+  FROM old ORDER BY accepted_at DESC, run_id DESC LIMIT 1) AS last`;
 
 /**
  * The row, its events and its metrics go into one snapshot. `facteur.runs` keeps its row, less the plan: a delivery that
@@ -24,17 +39,12 @@ interface ArchivedBatch {
  */
 const ARCHIVE = `
 WITH old AS (
-  SELECT run_id, accepted_at FROM facteur.runs
-  WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
-    AND accepted_at < now() - make_interval(secs => $1) AND updated_at < now() - make_interval(secs => $1)
-    AND (accepted_at, run_id) > ($2::timestamptz, $3::uuid)
-  ORDER BY accepted_at, run_id LIMIT $4 FOR UPDATE SKIP LOCKED
+  ${OLD_RUNS} FOR UPDATE SKIP LOCKED
 ), forgettable AS (
   SELECT t.*, r.runs_row FROM old
     JOIN codex_kb.task_runs t ON t.id = old.run_id
     CROSS JOIN LATERAL (SELECT to_jsonb(f) - 'plan' AS runs_row FROM facteur.runs f WHERE f.run_id = old.run_id) r
-  WHERE NOT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = t.id)
-    AND NOT EXISTS (SELECT FROM codex_kb.artifacts WHERE task_run_id = t.id AND artifact_type <> 'retrieval_decision_log')
+  WHERE ${FORGETTABLE}
 ), kept AS (
   INSERT INTO codex_kb.task_runs_history (archived_run_id, task_id, snapshot)
   SELECT f.id, f.task_id, jsonb_build_object(
@@ -56,83 +66,93 @@ WITH old AS (
 ), unsaid AS (
   DELETE FROM facteur.messages WHERE run_id IN (SELECT id FROM gone)
 )
-SELECT (SELECT count(*)::int FROM old) AS seen, (SELECT count(*)::int FROM slim) AS archived,
-  (SELECT jsonb_build_object('acceptedAt', accepted_at, 'runId', run_id) FROM old ORDER BY accepted_at DESC, run_id DESC LIMIT 1) AS last`;
+SELECT ${LOOKED_AT}, (SELECT count(*)::int FROM slim) AS archived`;
 
-const START: ArchiveCursor = { acceptedAt: '1970-01-01T00:00:00Z', runId: '00000000-0000-0000-0000-000000000000' };
+/** What {@link ARCHIVE} would do. */
+const COUNT = `
+WITH old AS (
+  ${OLD_RUNS}
+)
+SELECT ${LOOKED_AT}, (SELECT count(*)::int FROM old JOIN codex_kb.task_runs t ON t.id = old.run_id WHERE ${FORGETTABLE}) AS archived`;
 
-/** Moves one batch of finished runs, untouched for `olderThanSeconds`, to `task_runs_history`: one statement. */
-export async function archiveRuns(
-  db: Queryable,
-  olderThanSeconds: number,
-  batch: number,
-  after: ArchiveCursor = START,
-): Promise<ArchivedBatch> {
-  const { rows } = await db.query<{
-    seen: number;
-    archived: number;
-    last: { acceptedAt: string; runId: string } | null;
-  }>({
-    name: 'archive-runs',
-    text: ARCHIVE,
-    values: [olderThanSeconds, after.acceptedAt, after.runId, batch],
-  });
-  const row = rows[0];
-  if (row === undefined || row.last === null || row.seen < batch) {
-    return { seen: row?.seen ?? 0, archived: row?.archived ?? 0, next: undefined };
-  }
-  return { ...row, next: row.last };
+const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+
+/** One batch of old rows, those after a place. */
+interface OldBatch {
+  readonly olderThanSeconds: number;
+  readonly limit: number;
+  /** Where the batch before ended. */
+  readonly after?: Place | undefined;
 }
 
-/** What {@link archiveRuns} would do in all: runs that would be moved, and runs that would be kept. */
-export async function countArchivable(
+/** Moves one batch of finished runs, untouched for so long, to `task_runs_history`: one statement. */
+export function archiveRuns(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
+  return walkRuns(db, { name: 'archive-runs', text: ARCHIVE }, batch);
+}
+
+/** What {@link archiveRuns} would do. */
+export function countArchivable(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
+  return walkRuns(db, { name: 'count-archivable', text: COUNT }, batch);
+}
+
+async function walkRuns(
   db: Queryable,
-  olderThanSeconds: number,
-): Promise<{ readonly archived: number; readonly kept: number }> {
-  const { rows } = await db.query<{ readonly archived: number; readonly kept: number }>({
-    name: 'count-archivable',
-    text: `SELECT count(*) FILTER (WHERE NOT taught)::int AS archived, count(*) FILTER (WHERE taught)::int AS kept
-      FROM facteur.runs CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = run_id)
-        OR EXISTS (SELECT FROM codex_kb.artifacts
-          WHERE task_run_id = run_id AND artifact_type <> 'retrieval_decision_log') AS taught) AS held
-      WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
-        AND accepted_at < now() - make_interval(secs => $1) AND updated_at < now() - make_interval(secs => $1)`,
-    values: [olderThanSeconds],
-  });
-  return rows[0] ?? { archived: 0, kept: 0 };
+  statement: Statement,
+  { olderThanSeconds, limit, after = START }: OldBatch,
+): Promise<ArchivedBatch> {
+  const values = [olderThanSeconds, after.at, after.id, limit];
+  const { rows } = await db.query<{ seen: number; archived: number; last: Place | null }>({ ...statement, values });
+  const { seen, archived, last } = rows[0] ?? { seen: 0, archived: 0, last: null };
+  return { seen, archived, next: seen < limit ? undefined : (last ?? undefined) };
 }
 
 /** What loses its worth with age and is deleted then. */
 export type Prunable = 'settledDeadLetters' | 'deadLetters' | 'refusals';
 
-/** In this order: settled dead letters first. `$1` is the age in seconds. */
-const OLD: Readonly<Record<Prunable, readonly [table: string, condition: string]>> = {
-  settledDeadLetters: ['facteur.dead_letters', 'settled_at < now() - make_interval(secs => $1)'],
-  deadLetters: ['facteur.dead_letters', 'settled_at IS NULL AND created_at < now() - make_interval(secs => $1)'],
-  refusals: ['facteur.refusals', 'created_at < now() - make_interval(secs => $1)'],
+/** In this order: settled dead letters first. Each is walked by the time that an index has. */
+const OLD: Readonly<Record<Prunable, { readonly table: string; readonly at: string; readonly also?: string }>> = {
+  settledDeadLetters: { table: 'facteur.dead_letters', at: 'settled_at' },
+  deadLetters: { table: 'facteur.dead_letters', at: 'created_at', also: 'AND settled_at IS NULL' },
+  refusals: { table: 'facteur.refusals', at: 'created_at' },
 };
 
 export const PRUNABLE = Object.keys(OLD) as readonly Prunable[];
 
-/** Deletes one batch of older rows. @returns the number of rows: fewer than `batch` when none are left */
-export async function prune(db: Queryable, what: Prunable, olderThanSeconds: number, batch: number): Promise<number> {
-  const [table, condition] = OLD[what];
+/** Deletes one batch of older rows. @returns the number of rows: fewer than `limit` when none are left */
+export async function prune(
+  db: Queryable,
+  what: Prunable,
+  { olderThanSeconds, limit }: Omit<OldBatch, 'after'>,
+): Promise<number> {
+  const { table, at, also = '' } = OLD[what];
   const { rowCount } = await db.query({
     name: `prune-${what}`,
     text: `DELETE FROM ${table} WHERE id IN (
-        SELECT id FROM ${table} WHERE ${condition} ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-    values: [olderThanSeconds, batch],
+        SELECT id FROM ${table} WHERE ${at} < now() - make_interval(secs => $1) ${also}
+        ORDER BY ${at} LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+    values: [olderThanSeconds, limit],
   });
   return rowCount;
 }
 
-/** How many rows {@link prune} would delete in all. */
-export async function countPrunable(db: Queryable, what: Prunable, olderThanSeconds: number): Promise<number> {
-  const [table, condition] = OLD[what];
-  const { rows } = await db.query<{ readonly count: number }>({
+/** How many rows {@link prune} would delete, in one batch, and where to continue: undefined at the end. */
+export async function countPrunable(
+  db: Queryable,
+  what: Prunable,
+  { olderThanSeconds, limit, after = { at: '-infinity', id: '0' } }: OldBatch,
+): Promise<{ readonly seen: number; readonly next: Place | undefined }> {
+  const { table, at, also = '' } = OLD[what];
+  const { rows } = await db.query<{ readonly seen: number; readonly last: Place | null }>({
     name: `count-${what}`,
-    text: `SELECT count(*)::int FROM ${table} WHERE ${condition}`,
-    values: [olderThanSeconds],
+    text: `WITH old AS (
+        SELECT id, ${at} AS at FROM ${table} WHERE ${at} < now() - make_interval(secs => $1) ${also}
+          AND (${at}, id) > ($3::timestamptz, $4::bigint)
+        ORDER BY ${at}, id LIMIT $2
+      )
+      SELECT count(*)::int AS seen,
+        (SELECT jsonb_build_object('at', at, 'id', id::text) FROM old ORDER BY at DESC, id DESC LIMIT 1) AS last FROM old`,
+    values: [olderThanSeconds, limit, after.at, after.id],
   });
-  return rows[0]?.count ?? 0;
+  const { seen, last } = rows[0] ?? { seen: 0, last: null };
+  return { seen, next: seen < limit ? undefined : (last ?? undefined) };
 }

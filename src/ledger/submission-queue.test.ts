@@ -184,7 +184,7 @@ test('an archived run that Argo has retried can be stopped', async () => {
   await submitRun(db, runId, 'u1');
   await observeRun(db, runId, { uid: 'u1', state: 'failed', version: 5n });
   await db.query({ text: `UPDATE facteur.runs SET accepted_at = '2026-01-01', updated_at = '2026-01-01'` });
-  await archiveRuns(db, 86_400, 10);
+  await archiveRuns(db, { olderThanSeconds: 86_400, limit: 10 });
   await observeRun(db, runId, { uid: 'u1', state: 'running', version: 9n, confirmed: true });
   expect(await requestCancel(db, runId, 'ada')).toMatchObject({ state: 'running' });
   expect(await claimOne()).toMatchObject({ runId, plan: { namespace: newRun().plan.namespace, parameters: {} } });

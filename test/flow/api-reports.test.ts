@@ -276,7 +276,7 @@ test('the log of a retrieval does not keep a run from the history, and goes ther
   await report('POST /policy-checks', SAMPLES['addPolicyCheck']);
   await forceState(db, runId, 'succeeded');
   await db.query({ text: `UPDATE facteur.runs SET accepted_at = '2020-01-01', updated_at = '2020-01-01'` });
-  expect(await archiveRuns(db, 90 * 86_400, 10)).toMatchObject({ seen: 1, archived: 1 });
+  expect(await archiveRuns(db, { olderThanSeconds: 90 * 86_400, limit: 10 })).toMatchObject({ seen: 1, archived: 1 });
   const { rows } = await db.query<{ snapshot: object }>({ text: 'SELECT snapshot FROM codex_kb.task_runs_history' });
   expect(rows[0]?.snapshot).toMatchObject({
     retrieval: { strategy: 'retrieve' },

@@ -289,8 +289,8 @@ test('runs with decisions are archived, and what came of the advice stays known'
   await db.query({
     text: `UPDATE facteur.runs SET accepted_at = now() - interval '1 year', updated_at = now() - interval '1 year'`,
   });
-  expect(await countArchivable(db, 60)).toEqual({ archived: 1, kept: 1 });
-  expect(await archiveRuns(db, 60, 10)).toMatchObject({ archived: 1 });
+  expect(await countArchivable(db, { olderThanSeconds: 60, limit: 10 })).toMatchObject({ seen: 2, archived: 1 });
+  expect(await archiveRuns(db, { olderThanSeconds: 60, limit: 10 })).toMatchObject({ archived: 1 });
   const { rows } = await db.query({
     text: `SELECT r.state, x.strategy, x.composition, u.place, h.snapshot -> 'retrieval' ->> 'strategy' AS archived
       FROM codex_kb.task_runs_history h JOIN facteur.runs r ON r.run_id = h.archived_run_id

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { isFinished, RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
-import { archiveRuns } from '../../src/ledger/retention.ts';
+import { archiveRuns, prune } from '../../src/ledger/retention.ts';
 import { runProgram } from '../support/cli.ts';
 import type { Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
@@ -129,6 +129,35 @@ describe('dead letters and refusals', () => {
   });
 });
 
+test('a dry run counts in batches, of which none reads all there is', async () => {
+  const facteur = await startFacteur({ db, roles: [] });
+  await db.query({
+    text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason, created_at)
+      SELECT 'http', n::text, 'plan', '', '', now() - interval '200 days' FROM generate_series(1, 12000) n`,
+  });
+  let batches = 0;
+  facteur.faults.before = (statement) => void (batches += statement === 'count-refusals' ? 1 : 0);
+  expect(await maintained(facteur, '--dry-run')).toMatchObject({ refusals: 12_000 });
+  expect(batches).toBe(3);
+});
+
+test('a batch that is deleted reads no other rows, however many are old', async () => {
+  await db.query({
+    text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason, created_at)
+      SELECT 'http', n::text, 'plan', '', '', now() - n * interval '1 hour' FROM generate_series(1, 5000) n`,
+  });
+  await db.query({ text: 'ANALYZE facteur.refusals' });
+  const own = await ownConnection();
+  const olderThanSeconds = 4000 * 3600;
+  // PostgreSQL makes a plan for all ages from the sixth time on.
+  for (let time = 1; time <= 8; time += 1) {
+    const before = await rowsRead(own.db, 'facteur.refusals');
+    expect(await prune(own.db, 'refusals', { olderThanSeconds, limit: 10 })).toBe(10);
+    expect((await rowsRead(own.db, 'facteur.refusals')) - before).toBeLessThan(100);
+  }
+  await own.close();
+});
+
 test('refusals are listed, newest first, a page at a time, and no control characters', async () => {
   const facteur = await startFacteur({ db, env: { FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' } });
   expect((await facteur.cli('refusals', 'list')).stdout).toBe('no refusals\n');
@@ -222,7 +251,8 @@ test('batches go over all of it once, with runs between that stay', async () => 
     values: [ids.slice(0, 2)],
   });
   let [seen, archived, batches] = [0, 0, 0];
-  for (let next = await archiveRuns(db, 60, 2); ; next = await archiveRuns(db, 60, 2, next.next)) {
+  const batch = { olderThanSeconds: 60, limit: 2 };
+  for (let next = await archiveRuns(db, batch); ; next = await archiveRuns(db, { ...batch, after: next.next })) {
     seen += next.seen;
     archived += next.archived;
     batches += 1;
@@ -247,7 +277,7 @@ test('archiving reads the checks of the runs it archives, however many there are
   await db.session((session) => session.query({ text: 'VACUUM ANALYZE' }));
   const { db: counted, close } = await ownConnection();
   const before = await rowsRead(counted, 'codex_kb.policy_checks');
-  expect(await archiveRuns(counted, 60, 10)).toMatchObject({ archived: 2 });
+  expect(await archiveRuns(counted, { olderThanSeconds: 60, limit: 10 })).toMatchObject({ archived: 2 });
   expect((await rowsRead(counted, 'codex_kb.policy_checks')) - before).toBeLessThan(100);
   await close();
   expect((await db.query({ text: 'SELECT FROM codex_kb.policy_checks WHERE task_run_id IS NULL' })).rowCount).toBe(2);

@@ -44,7 +44,7 @@ test('idea_summary_view shows what became of an idea, archived runs included', a
     text: `UPDATE facteur.runs SET accepted_at = now() - interval '1 year', updated_at = now() - interval '1 year' WHERE run_id = $1`,
     values: [first.runId],
   });
-  expect(await archiveRuns(db, 60, 10)).toMatchObject({ archived: 1 });
+  expect(await archiveRuns(db, { olderThanSeconds: 60, limit: 10 })).toMatchObject({ archived: 1 });
   const second = await startTask(facteur, 'gh-2');
   await reflect(facteur, second, 'Measure twice.');
   await callApi(facteur.url, `POST /v1/runs/${second.runId}/policy-checks`, {
