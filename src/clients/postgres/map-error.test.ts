@@ -26,6 +26,7 @@ describe('a statement that the server refused', () => {
     ['57014', 'postgres.unavailable', true],
     ['25006', 'postgres.unavailable', true],
     ['25P03', 'postgres.unavailable', true],
+    ['25P04', 'postgres.unavailable', true],
     ['55P03', 'postgres.unavailable', true],
     ['42P01', 'postgres.broken', true],
     ['42501', 'postgres.broken', true],

@@ -21,6 +21,7 @@ const UNAVAILABLE = new Set([
   '57', // stopping, starting, cancelled by a timeout
   '25006', // a server that became a read-only standby
   '25P03', // idle in a transaction for too long
+  '25P04', // a transaction that took too long
   '55P03', // a lock that was not free in time
   '26000', // a pooler that lost our prepared statements: made again on the next connection
 ]);

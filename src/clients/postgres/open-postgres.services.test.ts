@@ -119,6 +119,25 @@ describe('the pool', () => {
     await db.close();
   });
 
+  test('keeps to its rules where an administrator has set others for all', async () => {
+    await admin.query({
+      text: `DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());
+        EXECUTE format('ALTER DATABASE %I SET transaction_timeout = %L', current_database(), '500ms');
+      END $$`,
+    });
+    const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    expect((await db.query({ text: 'SHOW transaction_isolation' })).rows).toEqual([
+      { transaction_isolation: 'read committed' },
+    ]);
+    await expect(db.query({ text: 'SELECT pg_sleep(30)' })).rejects.toMatchObject({
+      code: 'postgres.unavailable',
+      retryable: true,
+    });
+    await db.session((session) => session.query({ text: 'SELECT pg_sleep(1)' }));
+    await db.close();
+  });
+
   test('gives up on a server that has gone silent', async () => {
     const proxy = await proxyTo(made.dsn);
     const db = openPostgres({

@@ -99,6 +99,8 @@ function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
   const settings = {
     statement_timeout: `${statementMs}`,
     idle_in_transaction_session_timeout: `${IDLE_TRANSACTION_MS}`,
+    // Statements that wait for each other's locks count on seeing what was committed meanwhile.
+    default_transaction_isolation: 'read committed',
     // Plans are kept. One that was made while a table was small reads it whole when it has grown, until its statistics are
     // collected again; so do the server's own statements that check references.
     enable_seqscan: 'off',

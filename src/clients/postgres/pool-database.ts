@@ -14,6 +14,9 @@ export interface Engine {
   readonly settings: string;
 }
 
+/** No statement of the session has a limit, nor a transaction where the server knows one (from PostgreSQL 17 on). */
+const UNLIMITED = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')`;
+
 /** A Database over any engine that hands out `pg` connections: what a transaction and a session are, said once. */
 export class PoolDatabase implements Database {
   readonly #engine: Engine;
@@ -54,7 +57,7 @@ export class PoolDatabase implements Database {
 
   async session<T>(work: (session: Queryable) => Promise<T>): Promise<T> {
     return this.#lend(async (checkout) => {
-      await checkout.run({ text: 'SET statement_timeout = 0' });
+      await checkout.run({ text: UNLIMITED });
       checkout.liftLimits();
       try {
         return await work(checkout);
