@@ -137,13 +137,15 @@ const GROUP_COLUMNS: readonly Column<Group>[] = [
   { heading: 'NOTHING FOUND', text: ({ without }) => rateText(without), when: 'roomy' },
 ];
 
-function statsText({ groups, reflections: { quarantined, trusted, retired } }: LearningStats, screen: Screen): string {
+function statsText({ groups, complete, reflections }: LearningStats, screen: Screen): string {
+  const { quarantined, trusted, retired } = reflections;
   const counts = `reflections: ${trusted} trusted, ${quarantined} quarantined, ${retired} retired\n`;
   if (groups.length === 0) {
     return `${counts}\nno runs looked for reflections\n`;
   }
   const shown = columnsText(GROUP_COLUMNS, groups, { ...screen, wide: false });
-  return `${counts}\n${shown}\nShare of runs that succeeded, with 95 % intervals where they fit.\n`;
+  const rest = complete ? '' : 'Of the newest 100,000 runs, and the 500 largest groups.\n';
+  return `${counts}\n${shown}\nShare of runs that succeeded, with 95 % intervals where they fit.\n${rest}`;
 }
 
 /** `78 % of 40`. */

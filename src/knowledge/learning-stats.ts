@@ -30,15 +30,17 @@ interface GroupStats {
 /** What the knowledge base does for runs. */
 export interface LearningStats {
   readonly groups: readonly GroupStats[];
+  /** False if there were more runs, or groups, than were looked at: these are the newest, and the largest. */
+  readonly complete: boolean;
   /** How many reflections there are, by state. */
   readonly reflections: { readonly quarantined: number; readonly trusted: number; readonly retired: number };
 }
 
 /** The numbers of the last `days` days. */
 export async function learningStats(db: Queryable, days: number): Promise<LearningStats> {
-  const [outcomes, standings] = await Promise.all([retrievalOutcomes(db, days), countStandings(db)]);
+  const [{ outcomes, complete }, standings] = await Promise.all([retrievalOutcomes(db, days), countStandings(db)]);
   const { quarantined = 0, trusted = 0, retired = 0 } = standings;
-  return { groups: groupsOf(outcomes), reflections: { quarantined, trusted, retired } };
+  return { groups: groupsOf(outcomes), complete, reflections: { quarantined, trusted, retired } };
 }
 
 /** By command and repository, in their order. */

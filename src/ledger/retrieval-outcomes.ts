@@ -12,19 +12,41 @@ export interface RetrievalOutcomes {
   readonly other: number;
 }
 
-/** The outcomes of the last `days` days, by command, repository and strategy. */
-export async function retrievalOutcomes(db: Queryable, days: number): Promise<RetrievalOutcomes[]> {
-  const { rows } = await db.query<RetrievalOutcomes>({
+/** Most runs that are looked at, the newest, and most groups that are shown: those with the most runs. */
+const [LOOKED_AT, SHOWN_GROUPS] = [100_000, 500];
+
+/**
+ * The outcomes of the runs of the last `days` days, by command, repository and strategy; not `complete` if there are more
+ * runs, or groups, than are looked at.
+ */
+export async function retrievalOutcomes(
+  db: Queryable,
+  days: number,
+): Promise<{ readonly outcomes: readonly RetrievalOutcomes[]; readonly complete: boolean }> {
+  const { rows } = await db.query<{ readonly outcomes: RetrievalOutcomes[]; readonly complete: boolean }>({
     name: 'retrieval-outcomes',
-    text: `SELECT f.command, x.repository, x.strategy, count(*) FILTER (WHERE f.state = 'succeeded')::int AS succeeded,
-        count(*) FILTER (WHERE f.state = 'failed')::int AS failed,
-        count(*) FILTER (WHERE f.state NOT IN ('succeeded', 'failed'))::int AS other
-      FROM facteur.retrievals x JOIN facteur.runs f USING (run_id)
-      WHERE x.decided_at > now() - make_interval(days => $1)
-      GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+    text: `WITH recent AS (
+        SELECT run_id, command, state FROM facteur.runs WHERE accepted_at > now() - make_interval(days => $1)
+        ORDER BY accepted_at DESC, run_id DESC LIMIT ${LOOKED_AT + 1}
+      ), counted AS (
+        SELECT f.command, x.repository, x.strategy, count(*) FILTER (WHERE f.state = 'succeeded')::int AS succeeded,
+          count(*) FILTER (WHERE f.state = 'failed')::int AS failed,
+          count(*) FILTER (WHERE f.state NOT IN ('succeeded', 'failed'))::int AS other,
+          sum(count(*)) OVER (PARTITION BY f.command, x.repository) AS runs
+        FROM recent f CROSS JOIN LATERAL (
+          SELECT repository, strategy FROM facteur.retrievals WHERE run_id = f.run_id LIMIT 1
+        ) x GROUP BY 1, 2, 3
+      ), placed AS (
+        SELECT *, dense_rank() OVER (ORDER BY runs DESC, command, repository) AS place FROM counted
+      )
+      SELECT (SELECT count(*) FROM recent) <= ${LOOKED_AT}
+          AND NOT EXISTS (SELECT FROM placed WHERE place > ${SHOWN_GROUPS}) AS complete,
+        (SELECT coalesce(json_agg(json_build_object('command', command, 'repository', repository, 'strategy', strategy,
+          'succeeded', succeeded, 'failed', failed, 'other', other) ORDER BY command, repository, strategy), '[]')
+          FROM placed WHERE place <= ${SHOWN_GROUPS}) AS outcomes`,
     values: [days],
   });
-  return rows;
+  return rows[0] ?? { outcomes: [], complete: true };
 }
 
 /** How many reflections there are in each state. */

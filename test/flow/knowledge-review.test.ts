@@ -154,6 +154,24 @@ test('facteur knowledge stats compares runs that received reflections with those
   );
 });
 
+test('facteur knowledge stats shows the largest groups, however many there are', async () => {
+  const facteur = await startFacteur({ db, env: LEARNING });
+  await seedRuns(db, 'retrieve', { succeeded: 2 });
+  await db.query({
+    text: `WITH run AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT gen_random_uuid(), n::text, n::text, 'codex', 'implementation', 'http', 'failed', 'running', 'argo', n::text,
+          '', '', '', '', '', now() FROM generate_series(1, 700) n RETURNING run_id
+      )
+      INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', run_id::text, '' FROM run`,
+  });
+  const { complete, groups }: Json = JSON.parse((await facteur.cli('knowledge', 'stats', '--json')).stdout);
+  expect([complete, groups.length]).toEqual([false, 500]);
+  expect(groups).toContainEqual(expect.objectContaining({ repository: 'acme/rocket' }));
+  expect((await facteur.cli('knowledge', 'stats')).stdout).toContain('the 500 largest groups');
+});
+
 test('maintenance retires what did harm, once it is certain; a person may trust it again', async () => {
   const facteur = await startFacteur({ db, env: UNTRUSTING });
   const bad = await teach(facteur, 'gh-1', LESSON);

@@ -42,7 +42,7 @@ export type TaskDependency = { readonly taskId: string; readonly dependsOnTaskId
 
 export type ReflectionStanding = { readonly reflectionId: string; readonly runId: string; readonly type: string; readonly repository: string; readonly previousState: "quarantined" | "trusted" | "retired"; readonly state: "quarantined" | "trusted" | "retired"; readonly reason: string; readonly decidedBy: string; readonly isDescendant: boolean };
 
-export type LearningStats = { readonly groups: readonly (LearningGroup)[]; readonly reflections: { readonly quarantined: number; readonly trusted: number; readonly retired: number } };
+export type LearningStats = { readonly groups: readonly (LearningGroup)[]; readonly complete: boolean; readonly reflections: { readonly quarantined: number; readonly trusted: number; readonly retired: number } };
 
 export type LearningGroup = { readonly command: string; readonly repository: string; readonly with: SuccessRate; readonly heldOut: SuccessRate; readonly without: SuccessRate; readonly difference: { readonly value: number; readonly low: number; readonly high: number } | null };
 

@@ -131,6 +131,10 @@ export const LEARNING_ROUTES: readonly ApiRoute<ApiDeps>[] = [
         schema: z
           .strictObject({
             groups: z.array(GROUP),
+            complete: z.boolean().meta({
+              description:
+                'False if the period has more than 100,000 runs, of which the newest count, or more than 500 groups, of which the largest are shown.',
+            }),
             reflections: z.strictObject({ quarantined: z.int(), trusted: z.int(), retired: z.int() }),
           })
           .meta({ id: 'LearningStats' }),
@@ -149,6 +153,7 @@ export const LEARNING_ROUTES: readonly ApiRoute<ApiDeps>[] = [
             difference: { value: 0.275, low: -0.071, high: 0.603 },
           },
         ],
+        complete: true,
         reflections: { quarantined: 3, trusted: 12, retired: 1 },
       },
     },
