@@ -689,6 +689,7 @@ CREATE INDEX approvals_ask ON facteur.approvals USING btree (ask_at) WHERE (ask_
 CREATE INDEX approvals_due ON facteur.approvals USING btree (due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX approvals_open ON facteur.approvals USING btree (requested_at) WHERE (state = ANY (ARRAY['waiting'::text, 'deciding'::text]));
 CREATE INDEX dead_letters_created ON facteur.dead_letters USING btree (created_at);
+CREATE INDEX dead_letters_open ON facteur.dead_letters USING btree (id) WHERE (settled_at IS NULL);
 CREATE INDEX dead_letters_settled ON facteur.dead_letters USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 CREATE UNIQUE INDEX dead_letters_source ON facteur.dead_letters USING btree (source) WHERE (source <> ''::text);
 CREATE INDEX messages_due ON facteur.messages USING btree (due_at) WHERE (due_at IS NOT NULL);
@@ -702,7 +703,9 @@ CREATE INDEX reflection_standing_terms ON facteur.reflection_standing USING gin 
 CREATE INDEX reflection_standing_type ON facteur.reflection_standing USING btree (reflection_type);
 CREATE INDEX reflection_standing_waiting ON facteur.reflection_standing USING btree (repository, updated_at DESC, reflection_id) WHERE ((state = 'quarantined'::text) AND (decided_by = ANY (ARRAY[''::text, 'facteur'::text])));
 CREATE INDEX reflection_uses_latest ON facteur.reflection_uses USING btree (reflection_id, decided_at DESC, run_id DESC);
+CREATE INDEX refusals_command ON facteur.refusals USING btree (command, id);
 CREATE INDEX refusals_created ON facteur.refusals USING btree (created_at);
+CREATE INDEX refusals_user ON facteur.refusals USING btree (user_id, id);
 CREATE INDEX runs_accepted ON facteur.runs USING btree (accepted_at DESC, run_id DESC);
 CREATE INDEX runs_command ON facteur.runs USING btree (command, accepted_at DESC, run_id DESC);
 CREATE UNIQUE INDEX runs_delivery_key ON facteur.runs USING btree (delivery_key);

@@ -145,7 +145,7 @@ export interface RefusalQuery {
 /** Refusals, newest first. */
 export async function listRefusals(db: Queryable, query: RefusalQuery): Promise<RefusalRow[]> {
   const { rows } = await db.query<RefusalRow>({
-    name: 'list-refusals',
+    // Planned anew for the filters that are given.
     text: `SELECT id, door, delivery_id AS "deliveryId", command, user_id AS "userId", reason, created_at AS "createdAt"
       FROM facteur.refusals
       WHERE ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR command = $3) AND ($4::text IS NULL OR user_id = $4)
