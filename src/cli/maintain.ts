@@ -82,7 +82,7 @@ async function maintain(work: Work, ages: Ages): Promise<Outcome> {
   const { db, dryRun } = work;
   const outcome: Outcome = {
     ...(await onPrunable((what) => (dryRun ? countAll : pruneAll)(work, what, ages[what]))),
-    retired: (await retireHarmful(db, dryRun)).filter(({ isDescendant }) => !isDescendant).length,
+    retired: await retireHarmful(db, work),
     ...(await archiveAll(work, ages.runs)),
   };
   if (!dryRun) {

@@ -1,6 +1,6 @@
-import type { Database } from '../clients/postgres/database.ts';
-import { trustedOutcomes } from '../ledger/retrieval-outcomes.ts';
-import { retireReflections, type StandingChange } from '../ledger/reflection-standing.ts';
+import type { Database, Queryable } from '../clients/postgres/database.ts';
+import { outcomesWithout, trustedOutcomes } from '../ledger/retrieval-outcomes.ts';
+import { retireReflections } from '../ledger/reflection-standing.ts';
 import { baseline, harmOf, MIN_OUTCOMES, type Comparison, type Outcomes } from './usefulness.ts';
 
 /** A reflection that did harm, with the numbers. */
@@ -28,19 +28,54 @@ export function harmful(placed: readonly PlacedOutcomes[]): readonly Harmful[] {
   });
 }
 
-/** Retires the trusted reflections that did harm. @param dryRun only finds them */
-export async function retireHarmful(
-  db: Database,
-  dryRun: boolean,
-): Promise<readonly Pick<StandingChange, 'reflectionId' | 'reason' | 'isDescendant'>[]> {
-  const found = harmful(await trustedOutcomes(db, MIN_OUTCOMES));
-  if (dryRun) {
-    return found.map((one) => ({ ...one, isDescendant: false }));
-  }
-  const changes: StandingChange[] = [];
-  for (const { reflectionId, reason } of found) {
-    const decision = { reflectionIds: [reflectionId], reason, decidedBy: 'facteur', withDescendants: false };
-    changes.push(...(await retireReflections(db, decision)));
-  }
-  return changes;
+interface Retirement {
+  /** Only finds them. */
+  readonly dryRun: boolean;
+  /** No page begins after it. */
+  readonly signal: AbortSignal;
+}
+
+/** Retires the trusted reflections that did harm. @returns how many */
+export async function retireHarmful(db: Database, { dryRun, signal }: Retirement): Promise<number> {
+  const comparisonOf = createComparison(db);
+  let retired = 0;
+  let after: string | undefined;
+  do {
+    const { outcomes, next } = await trustedOutcomes(db, MIN_OUTCOMES, after);
+    const placed: PlacedOutcomes[] = [];
+    for (const place of outcomes) {
+      placed.push({ ...place, ...(await comparisonOf(place)) });
+    }
+    const found = harmful(placed);
+    for (const { reflectionId, reason } of dryRun ? [] : found) {
+      await retireReflections(db, {
+        reflectionIds: [reflectionId],
+        reason,
+        decidedBy: 'facteur',
+        withDescendants: false,
+      });
+    }
+    retired += found.length;
+    after = next;
+  } while (after !== undefined && !signal.aborted);
+  return retired;
+}
+
+/** What is usual without reflections; read once per command. */
+function createComparison(
+  db: Queryable,
+): (place: { readonly command: string; readonly repository: string }) => Promise<Comparison> {
+  const known = new Map<string, Awaited<ReturnType<typeof outcomesWithout>>>();
+  return async ({ command, repository }) => {
+    const all = known.get(command) ?? (await outcomesWithout(db, command));
+    known.set(command, all);
+    return { everywhere: sumOf(all), here: sumOf(all.filter((one) => one.repository === repository)) };
+  };
+}
+
+function sumOf(all: readonly Outcomes[]): Outcomes {
+  return {
+    helped: all.reduce((sum, { helped }) => sum + helped, 0),
+    hurt: all.reduce((sum, { hurt }) => sum + hurt, 0),
+  };
 }

@@ -61,45 +61,73 @@ export async function countStandings(db: Queryable): Promise<Readonly<Record<str
 /** So many of its latest uses judge a reflection: a share of 1,000 runs is certain to 3 points. */
 export const JUDGED_USES = 1000;
 
-/** How the latest runs ended that received a trusted reflection since it has been trusted, and what comparable runs did. */
+/** How the latest runs of a command in a repository ended that received a trusted reflection since it has been trusted. */
 interface TrustedOutcomes {
   readonly reflectionId: string;
   readonly command: string;
+  readonly repository: string;
   readonly helped: number;
   readonly hurt: number;
-  /** Runs of the command without reflections in 90 days: anywhere, and in the repository of the run. */
-  readonly everywhere: { readonly helped: number; readonly hurt: number };
-  readonly here: { readonly helped: number; readonly hurt: number };
 }
 
-/** For reflections with at least so many outcomes: one row for each command and repository in which they were used. */
-export async function trustedOutcomes(db: Queryable, minOutcomes: number): Promise<TrustedOutcomes[]> {
-  const { rows } = await db.query<TrustedOutcomes>({
+/** Reflections that one statement judges: each has up to {@link JUDGED_USES} runs to look up. */
+const JUDGED_AT_ONCE = 50;
+
+/**
+ * Of one page of trusted reflections, those with at least so many outcomes: a row for each command and repository in which
+ * they were used.
+ *
+ * @param after where the page before ended
+ */
+export async function trustedOutcomes(
+  db: Queryable,
+  minOutcomes: number,
+  after = '00000000-0000-0000-0000-000000000000',
+): Promise<{ readonly outcomes: readonly TrustedOutcomes[]; readonly next: string | undefined }> {
+  const { rows } = await db.query<{ outcomes: TrustedOutcomes[]; last: string | null }>({
     name: 'trusted-outcomes',
-    text: `WITH used AS (
+    text: `WITH page AS (
+        SELECT reflection_id, updated_at FROM facteur.reflection_standing
+        WHERE state = 'trusted' AND reflection_id > $2::uuid ORDER BY reflection_id LIMIT ${JUDGED_AT_ONCE}
+      ), used AS (
         SELECT s.reflection_id, f.command, x.repository, count(*) FILTER (WHERE f.state = 'succeeded')::int AS helped,
           count(*) FILTER (WHERE f.state = 'failed')::int AS hurt, sum(count(*)) OVER (PARTITION BY s.reflection_id) AS outcomes
-        FROM facteur.reflection_standing s CROSS JOIN LATERAL (
+        FROM page s CROSS JOIN LATERAL (
             SELECT run_id FROM facteur.reflection_uses WHERE reflection_id = s.reflection_id AND decided_at >= s.updated_at
             ORDER BY decided_at DESC, run_id DESC LIMIT ${JUDGED_USES}
-          ) u JOIN facteur.retrievals x USING (run_id) JOIN facteur.runs f USING (run_id)
-        WHERE s.state = 'trusted' AND f.state IN ('succeeded', 'failed')
+          ) u CROSS JOIN LATERAL (SELECT repository FROM facteur.retrievals WHERE run_id = u.run_id LIMIT 1) x
+          CROSS JOIN LATERAL (SELECT command, state FROM facteur.runs WHERE run_id = u.run_id LIMIT 1) f
+        WHERE f.state IN ('succeeded', 'failed')
         GROUP BY 1, 2, 3
-      ), without AS (
-        SELECT f.command, coalesce(x.repository, '') AS repository, count(*) FILTER (WHERE f.state = 'succeeded')::int AS helped,
-          count(*) FILTER (WHERE f.state = 'failed')::int AS hurt
-        FROM facteur.runs f LEFT JOIN facteur.retrievals x USING (run_id)
-        WHERE f.command IN (SELECT command FROM used WHERE outcomes >= $1) AND f.accepted_at > now() - interval '90 days'
-          AND f.state IN ('succeeded', 'failed') AND x.strategy IS DISTINCT FROM 'retrieve'
-        GROUP BY 1, 2
       )
-      SELECT used.reflection_id AS "reflectionId", used.command, used.helped, used.hurt,
-        json_build_object('helped', coalesce(sum(w.helped), 0), 'hurt', coalesce(sum(w.hurt), 0)) AS everywhere,
-        json_build_object('helped', coalesce(sum(w.helped) FILTER (WHERE w.repository = used.repository), 0),
-          'hurt', coalesce(sum(w.hurt) FILTER (WHERE w.repository = used.repository), 0)) AS here
-      FROM used LEFT JOIN without w ON w.command = used.command WHERE used.outcomes >= $1
-      GROUP BY 1, 2, 3, 4, used.repository ORDER BY 1, 2`,
-    values: [minOutcomes],
+      SELECT (SELECT coalesce(json_agg(json_build_object('reflectionId', reflection_id, 'command', command, 'repository', repository,
+            'helped', helped, 'hurt', hurt) ORDER BY reflection_id, command, repository), '[]')
+          FROM used WHERE outcomes >= $1) AS outcomes,
+        (SELECT reflection_id FROM page ORDER BY reflection_id OFFSET ${JUDGED_AT_ONCE - 1} LIMIT 1) AS last`,
+    values: [minOutcomes, after],
+  });
+  return { outcomes: rows[0]?.outcomes ?? [], next: rows[0]?.last ?? undefined };
+}
+
+/** So many runs of a command say what is usual. */
+const USUAL_RUNS = 10_000;
+
+/** How the latest runs of a command without reflections ended, in 90 days, by repository. */
+export async function outcomesWithout(
+  db: Queryable,
+  command: string,
+): Promise<readonly { readonly repository: string; readonly helped: number; readonly hurt: number }[]> {
+  const { rows } = await db.query<{ repository: string; helped: number; hurt: number }>({
+    name: 'outcomes-without',
+    text: `SELECT coalesce(x.repository, '') AS repository, count(*) FILTER (WHERE f.state = 'succeeded')::int AS helped,
+        count(*) FILTER (WHERE f.state = 'failed')::int AS hurt
+      FROM (
+        SELECT run_id, state FROM facteur.runs
+        WHERE command = $1 AND accepted_at > now() - interval '90 days' AND state IN ('succeeded', 'failed')
+        ORDER BY accepted_at DESC, run_id DESC LIMIT ${USUAL_RUNS}
+      ) f LEFT JOIN LATERAL (SELECT repository, strategy FROM facteur.retrievals WHERE run_id = f.run_id LIMIT 1) x ON true
+      WHERE x.strategy IS DISTINCT FROM 'retrieve' GROUP BY 1`,
+    values: [command],
   });
   return rows;
 }

@@ -82,7 +82,7 @@ test('a reflection is ranked by its latest uses, of which those count that succe
 });
 
 test('a reflection is judged by its latest uses since it has been trusted', async () => {
-  const judged = async () => (await trustedOutcomes(db, 8)).map(({ helped, hurt }) => ({ helped, hurt }));
+  const judged = async () => (await trustedOutcomes(db, 8)).outcomes.map(({ helped, hurt }) => ({ helped, hurt }));
   await use({ count: JUDGED_USES - 100, state: 'succeeded', secondsAgo: 100 });
   await use({ count: 500, state: 'failed', secondsAgo: 5000 });
   expect(await judged()).toEqual([{ helped: JUDGED_USES - 100, hurt: 100 }]);

@@ -4,7 +4,9 @@ import { callApi } from '../support/api.ts';
 import type { Json } from '../support/cluster.ts';
 import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { LEARNING, seedRuns, setState, standingOf, startTask, teach } from '../support/knowledge.ts';
-import { db, test } from '../support/ledger-fixture.ts';
+import { trustedOutcomes } from '../../src/ledger/retrieval-outcomes.ts';
+import { db, ownConnection, rowsRead, test } from '../support/ledger-fixture.ts';
+import { seedReflections } from '../support/reflections.ts';
 
 const UNTRUSTING = { ...LEARNING, FACTEUR_KNOWLEDGE_TRUSTED_REPOSITORIES: '' };
 const LESSON = 'Mend the rocket with the torque wrench.';
@@ -194,4 +196,42 @@ test('maintenance retires what did harm, once it is certain; a person may trust 
   await facteur.cli('knowledge', 'trust', bad.reflectionId);
   // Only what comes after the person's decision counts against it.
   expect((await facteur.cli('maintain')).stdout).toContain('0 reflections retired');
+});
+
+test('maintenance judges a page of reflections at a time, and all of them', async () => {
+  const facteur = await startFacteur({ db, env: UNTRUSTING });
+  await seedReflections(
+    db,
+    Array.from({ length: 120 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+  );
+  await db.query({ text: `UPDATE facteur.reflection_standing SET updated_at = now() - interval '1 day'` });
+  await seedRuns(db, 'holdout', { succeeded: 40 });
+  await db.query({
+    text: `WITH used AS (
+        SELECT gen_random_uuid() AS run_id, reflection_id FROM facteur.reflection_standing, generate_series(1, 10)
+      ), run AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT run_id, run_id::text, run_id::text, 'codex', 'implementation', 'http', 'failed', 'running', 'argo', run_id::text,
+          '', '', '', '', '', now() FROM used
+      ), retrieval AS (
+        INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', 'acme/rocket', '' FROM used
+      )
+      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place, similarity) SELECT run_id, reflection_id, 1, 0.5 FROM used`,
+  });
+  await db.query({ text: 'ANALYZE' });
+  const own = await ownConnection();
+  let [pages, judged] = [0, 0];
+  let after: string | undefined;
+  do {
+    const before = await rowsRead(own.db, 'facteur.reflection_uses');
+    const page = await trustedOutcomes(own.db, 8, after);
+    expect((await rowsRead(own.db, 'facteur.reflection_uses')) - before).toBeLessThan(600);
+    pages += 1;
+    judged += page.outcomes.length;
+    after = page.next;
+  } while (after !== undefined);
+  await own.close();
+  expect([pages, judged]).toEqual([3, 120]);
+  expect((await facteur.cli('maintain')).stdout).toContain('120 reflections retired');
 });
