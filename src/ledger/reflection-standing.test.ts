@@ -3,7 +3,13 @@ import { forceState, newRun } from '../../test/support/runs.ts';
 import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
-import { retireReflections, trustWaiting, waitingReflections, type WaitingPlace } from './reflection-standing.ts';
+import {
+  retireReflections,
+  trustReflections,
+  trustWaiting,
+  waitingReflections,
+  type WaitingPlace,
+} from './reflection-standing.ts';
 import { recordRetrieval } from './retrievals.ts';
 import { saveReflection } from './run-reports.ts';
 import { searchReflections } from './search-reflections.ts';
@@ -81,6 +87,41 @@ test('a reflection is not trusted on a look at its source from before the source
   await retireReflections(db, decision);
   await trustWaiting(db, new Map([[waiting!.reflectionId, 'its run succeeded']]));
   expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
+});
+
+test('a decision reads what it is about, however many reflections there are', async () => {
+  const all = await seedReflections(
+    db,
+    Array.from({ length: 1000 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+  );
+  const [source, ...others] = all.map(({ id }) => id);
+  await db.query({
+    text: `WITH run AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'failed', 'running', 'argo', id::text, '', '', '', '', '',
+          now() FROM codex_kb.task_runs RETURNING run_id
+      ), retrieval AS (
+        INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
+      )
+      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, ($1::uuid[])[1 + row_number() OVER () % 30], 1
+      FROM run LIMIT 900`,
+    values: [[source, ...others]],
+  });
+  await db.query({ text: 'ANALYZE' });
+  const own = await ownConnection();
+  const read = async (): Promise<number> =>
+    (await rowsRead(own.db, 'codex_kb.reflections')) + (await rowsRead(own.db, 'facteur.reflection_standing'));
+  const decision = { reflectionIds: [others.at(-1)!], reason: 'wrong', decidedBy: 'Ada' };
+  for (const decide of [
+    () => retireReflections(own.db, { ...decision, withDescendants: true }),
+    () => trustReflections(own.db, decision),
+  ]) {
+    const before = await read();
+    await decide();
+    expect((await read()) - before).toBeLessThan(200);
+  }
+  await own.close();
 });
 
 test('of the reflections that wait a page is read at a time', async () => {

@@ -116,11 +116,21 @@ const CHANGE = `c.id AS "reflectionId", r.task_run_id AS "runId", s.reflection_t
   s.state AS "previousState", coalesce(d.state, s.state) AS state, coalesce(d.reason, s.reason) AS reason,
   coalesce(d.decided_by, s.decided_by) AS "decidedBy", c.descends AS "isDescendant"`;
 
+/**
+ * The row of a reflection, looked up: the planner cannot know how few a decision is about, and a plain join may read all. For the
+ * same reason, what is retired is found by `ANY`.
+ * @param of an expression for its id
+ */
+const standingOf = (of: string, name = 's'): string =>
+  `CROSS JOIN LATERAL (SELECT * FROM facteur.reflection_standing WHERE reflection_id = ${of} LIMIT 1) ${name}`;
+const writerOf = (of: string): string =>
+  `CROSS JOIN LATERAL (SELECT task_run_id, created_at FROM codex_kb.reflections WHERE id = ${of} LIMIT 1) r`;
+
 /** Records each decision in the history of the run that wrote the reflection. $4 is who decided. */
 const NOTED = `noted AS (
   INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
   SELECT r.task_run_id, 'reflection.' || d.state, $4, jsonb_build_object('reflectionId', d.reflection_id, 'reason', d.reason)
-  FROM decided d JOIN codex_kb.reflections r ON r.id = d.reflection_id
+  FROM decided d ${writerOf('d.reflection_id')}
 )`;
 
 /** Whether each of them exists: all are decided about, or none. */
@@ -167,8 +177,8 @@ export async function trustReflections(
         SELECT reflection_id AS id, false AS descends FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])
       ), blocked AS (
         SELECT c.id AS "reflectionId", array_agg(u.reflection_id ORDER BY u.place) AS distrusted
-        FROM concerned c JOIN codex_kb.reflections r ON r.id = c.id JOIN facteur.reflection_uses u ON u.run_id = r.task_run_id
-          JOIN facteur.reflection_standing p ON p.reflection_id = u.reflection_id
+        FROM concerned c ${writerOf('c.id')} JOIN facteur.reflection_uses u ON u.run_id = r.task_run_id
+          ${standingOf('u.reflection_id', 'p')}
         WHERE p.state <> 'trusted' AND u.reflection_id <> ALL ($1::uuid[]) GROUP BY c.id
       ), decided AS (
         UPDATE facteur.reflection_standing s SET state = $2, reason = $3, decided_by = $4, updated_at = now()
@@ -177,8 +187,7 @@ export async function trustReflections(
         RETURNING s.*
       ), ${NOTED}
       SELECT (SELECT coalesce(json_agg(blocked ORDER BY "reflectionId"), '[]') FROM blocked) AS blocked,
-        (SELECT coalesce(json_agg(change), '[]') FROM (SELECT ${CHANGE} FROM concerned c
-          JOIN facteur.reflection_standing s ON s.reflection_id = c.id JOIN codex_kb.reflections r ON r.id = c.id
+        (SELECT coalesce(json_agg(change), '[]') FROM (SELECT ${CHANGE} FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')}
           LEFT JOIN decided d ON d.reflection_id = c.id ORDER BY array_position($1::uuid[], c.id)) change) AS changes`,
       values: [reflectionIds, 'trusted', reason, decidedBy, shownVersion ?? null],
     },
@@ -218,15 +227,14 @@ export async function retireReflections(
         SELECT c.id, c.descends, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
           CASE WHEN c.descends THEN 'its run received a reflection that was retired' ELSE $3 END AS reason,
           CASE WHEN c.descends AND NOT $5 THEN 'facteur' ELSE $4 END AS decided_by
-        FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
+        FROM concerned c ${standingOf('c.id')}
       ), decided AS (
         UPDATE facteur.reflection_standing s
         SET state = due.state, reason = due.reason, decided_by = due.decided_by, updated_at = now()
-        FROM due WHERE s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
+        FROM due WHERE s.reflection_id = ANY (ARRAY(SELECT id FROM due)) AND s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
-      SELECT ${CHANGE} FROM concerned c JOIN facteur.reflection_standing s ON s.reflection_id = c.id
-        JOIN codex_kb.reflections r ON r.id = c.id LEFT JOIN decided d ON d.reflection_id = c.id
+      SELECT ${CHANGE} FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
       ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id`,
     values: [reflectionIds, 'retired', reason, decidedBy, withDescendants, shownVersion ?? null],
   });
