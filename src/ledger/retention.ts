@@ -127,9 +127,10 @@ export async function prune(
   const { table, at, also = '' } = OLD[what];
   const { rowCount } = await db.query({
     name: `prune-${what}`,
-    text: `DELETE FROM ${table} WHERE id IN (
+    // As an array, so that the rows are chosen once: a join may choose them again, and others.
+    text: `DELETE FROM ${table} WHERE id = ANY (ARRAY(
         SELECT id FROM ${table} WHERE ${at} < now() - make_interval(secs => $1) ${also}
-        ORDER BY ${at} LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+        ORDER BY ${at} LIMIT $2 FOR UPDATE SKIP LOCKED))`,
     values: [olderThanSeconds, limit],
   });
   return rowCount;
