@@ -106,7 +106,7 @@ test('batches that are damaged are told one by one', () => {
   );
 });
 
-test('a bit that fell over is noticed, and takes no other batch along', () => {
+test('a flipped bit is noticed, and affects no other batch', () => {
   const value = stored(0n, some(2));
   value[value.length - 5]! ^= 1;
   const backward = stored(2n, some(2));
@@ -117,7 +117,7 @@ test('a bit that fell over is noticed, and takes no other batch along', () => {
   expect(offsets(answer)).toEqual([1, 2, 5, 6]);
   expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
     'records 0 to 1 cannot be read: the batch does not match its checksum',
-    'records 2 to 2 cannot be read: the batch does not match its checksum',
+    'record 2 cannot be read: the batch does not match its checksum',
     'records 4 to 5 cannot be read: the batch does not match its checksum',
     undefined,
   ]);
