@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { readNodes, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import { waitingOf } from './waiting-nodes.ts';
 
 const GATE = { name: 'gate', suspend: {}, annotations: { 'facteur.proompteng.ai/quorum': '2' } };
@@ -178,6 +179,34 @@ describe('a template without a name stands in the step or task that it is for', 
       ['build', '', 'unknown template'],
     ]);
   });
+});
+
+/** Counts how often a node is looked up. */
+class CountedNodes extends Map<string, WorkflowNode> {
+  lookups = 0;
+
+  override get(id: string): WorkflowNode | undefined {
+    this.lookups += 1;
+    return super.get(id);
+  }
+}
+
+test.each([
+  ['a chain', undefined],
+  ['a circle', 'w-0'],
+  ['a chain out of an exit handler', 'w.onExit'],
+])('nodes that form %s are walked once', (_shape, last) => {
+  const size = 300;
+  const chain = Array.from({ length: size }, (_, index) =>
+    node(index, { templateName: undefined, boundaryID: index === size - 1 ? last : `w-${index + 1}` }),
+  );
+  const exit = node(size, { id: 'w.onExit', displayName: 'w.onExit', type: 'Steps' });
+  const seen = status([...chain, exit]);
+  const nodes = new CountedNodes(readNodes(seen));
+  nodes.lookups = 0;
+  const waiting = waitingOf({}, seen, nodes);
+  expect(nodes.lookups).toBeLessThanOrEqual(3 * size);
+  expect(new Set(waiting.map(({ onExit }) => onExit))).toEqual(new Set([last === 'w.onExit']));
 });
 
 describe('the rules are those of the template that the node refers to', () => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../base/json.ts';
-import { storedTemplates, templateOf } from '../clients/argo/stored-template.ts';
-import { areUnseen, isOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
+import { createTemplates, storedTemplates } from '../clients/argo/stored-template.ts';
+import { areUnseen, createIsOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
   askingOf,
   isSuppliable,
@@ -47,9 +47,10 @@ function askingSteps(status: Json, nodes: Nodes): readonly Waiting[] {
   if (areUnseen(nodes, status)) {
     return hasSuspendTemplates(status) ? [mark('offloaded')] : [];
   }
+  const [templateOf, isOnExit] = [createTemplates(nodes, status), createIsOnExit(nodes)];
   return [...nodes.values()]
     .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
-    .map((node) => ({ node, template: templateOf(node, nodes, status), onExit: isOnExit(node, nodes) }))
+    .map((node) => ({ node, template: templateOf(node), onExit: isOnExit(node) }))
     .filter(asks)
     .toSorted((a, b) => (a.node.name < b.node.name ? -1 : 1))
     .slice(0, MAX_WAITING)

@@ -1,5 +1,5 @@
 import { isRecord } from '../../base/json.ts';
-import { templateOf } from './stored-template.ts';
+import { createTemplates } from './stored-template.ts';
 import { firstFailure, hasFailed, stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -18,7 +18,7 @@ const TASK = /^[-\w]+/;
 export function failingTask(dag: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
   const all = [...nodes.values()];
   const tasks = tasksOf(dag, all);
-  const tolerant = tolerantTasks(templateOf(dag, nodes, status));
+  const tolerant = tolerantTasks(createTemplates(nodes, status)(dag));
   const reaching = reachingEnd(tasks, linksOf(dag, all, tasks));
   const counting = [...tasks].filter(([name, { phase }]) => !tolerant.has(`${name} ${phase}`) && reaching.has(name));
   return firstFailure(counting.map(([, task]) => task));

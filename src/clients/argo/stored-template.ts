@@ -5,20 +5,34 @@ type Json = Readonly<Record<string, unknown>>;
 type Nodes = ReadonlyMap<string, WorkflowNode>;
 
 /**
- * The template of a node as the controller stored it when the workflow began: a later edit of the WorkflowTemplate does
+ * Finds the template of a node as the controller stored it when the workflow began: a later edit of the WorkflowTemplate does
  * not show. Templates of the workflow's own template are in the stored spec; others are stored by their location. One without a
- * name stands in the step or task that it is for.
+ * name stands in the step or task that it is for. Whoever may write a workflow writes its nodes too: nothing is walked twice.
  */
-export function templateOf(node: WorkflowNode, nodes: Nodes, status: Json): Json {
-  // From the outermost template that has a name to the node.
-  const inner: WorkflowNode[] = [];
-  let outer: WorkflowNode | undefined = node;
-  while (outer !== undefined && nameOf(outer.raw) === '' && !inner.includes(outer)) {
-    inner.unshift(outer);
-    outer = nodes.get(outer.boundaryId);
-  }
-  const named = outer === undefined ? {} : namedTemplate(outer.raw, status);
-  return inner.reduce((template, { displayName }) => inlineTemplate(template, displayName), named);
+export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode) => Json {
+  const known = new Map<WorkflowNode, Json>();
+  const own = byName(list(record(status['storedWorkflowTemplateSpec'])['templates']).map(record));
+  const calls = new Map<Json, ReadonlyMap<unknown, Json>>();
+  const callsIn = (template: Json): ReadonlyMap<unknown, Json> => {
+    const found = calls.get(template) ?? byName(callsOf(template));
+    calls.set(template, found);
+    return found;
+  };
+  return (node) => {
+    // From the node to the innermost that is known, or whose template has a name.
+    const inner = new Set<WorkflowNode>();
+    let outer: WorkflowNode | undefined = node;
+    while (outer !== undefined && !known.has(outer) && nameOf(outer.raw) === '' && !inner.has(outer)) {
+      inner.add(outer);
+      outer = nodes.get(outer.boundaryId);
+    }
+    let template = outer === undefined ? {} : (known.get(outer) ?? namedTemplate(outer.raw, status, own));
+    for (const one of [...inner].toReversed()) {
+      template = inlineTemplate(callsIn(template), one.displayName);
+      known.set(one, template);
+    }
+    return template;
+  };
 }
 
 /** All templates that the controller stored, those in steps and tasks included. */
@@ -39,7 +53,7 @@ function nameOf(node: Json): string {
   return stringOf(record(node['templateRef'])['template']) || stringOf(node['templateName']);
 }
 
-function namedTemplate(node: Json, status: Json): Json {
+function namedTemplate(node: Json, status: Json, own: ReadonlyMap<unknown, Json>): Json {
   const reference = record(node['templateRef']);
   const name = nameOf(node);
   const other = stringOf(reference['name']);
@@ -48,14 +62,18 @@ function namedTemplate(node: Json, status: Json): Json {
   const stored = record(status['storedTemplates']);
   const elsewhere = Object.hasOwn(stored, place) ? stored[place] : undefined;
   // Its namesake in the workflow's own template is not what another template's name refers to.
-  const own = other === '' ? list(record(status['storedWorkflowTemplateSpec'])['templates']) : [];
-  return record(elsewhere ?? own.find((template) => record(template)['name'] === name));
+  return record(elsewhere ?? (other === '' ? own.get(name) : undefined));
 }
 
 /** Of the step or task that a node has its name from, behind which the number and the item of a loop may stand. */
-function inlineTemplate(template: Json, displayName: string): Json {
+function inlineTemplate(calls: ReadonlyMap<unknown, Json>, displayName: string): Json {
   const name = /^[-\w]+/.exec(displayName)?.[0];
-  return record(callsOf(template).find((call) => call['name'] === name)?.['inline']);
+  return record(calls.get(name)?.['inline']);
+}
+
+/** The first of each name. */
+function byName(all: readonly Json[]): ReadonlyMap<unknown, Json> {
+  return new Map(all.toReversed().map((one) => [one['name'], one]));
 }
 
 /** Steps and tasks. */

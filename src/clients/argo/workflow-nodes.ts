@@ -41,18 +41,23 @@ export function hasFailed({ phase }: WorkflowNode): boolean {
 }
 
 /**
- * Whether a node belongs to an exit handler, of the workflow or of a step, by the controller's own rule: what does not, a stop
- * ends.
+ * Tells whether a node belongs to an exit handler, of the workflow or of a step, by the controller's own rule: what does not, a
+ * stop ends.
  */
-export function isOnExit(node: WorkflowNode, nodes: ReadonlyMap<string, WorkflowNode>): boolean {
-  const seen = new Set<WorkflowNode>();
-  for (let at: WorkflowNode | undefined = node; at !== undefined && !seen.has(at); at = nodes.get(at.boundaryId)) {
-    if (at.displayName.endsWith('.onExit')) {
-      return true;
+export function createIsOnExit(nodes: ReadonlyMap<string, WorkflowNode>): (node: WorkflowNode) => boolean {
+  const known = new Map<WorkflowNode, boolean>();
+  return (node) => {
+    // From the node outwards; what belongs together in a circle has one answer.
+    const inner = new Set<WorkflowNode>();
+    let at: WorkflowNode | undefined = node;
+    while (at !== undefined && !known.has(at) && !at.displayName.endsWith('.onExit') && !inner.has(at)) {
+      inner.add(at);
+      at = nodes.get(at.boundaryId);
     }
-    seen.add(at);
-  }
-  return false;
+    const onExit = at !== undefined && (known.get(at) ?? at.displayName.endsWith('.onExit'));
+    inner.forEach((one) => known.set(one, onExit));
+    return onExit;
+  };
 }
 
 /** The failed node that ended first: the failure began there. */
