@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { silentLogger } from '../base/logger.ts';
-import type { Queryable } from '../clients/postgres/database.ts';
+import type { Database, Queryable } from '../clients/postgres/database.ts';
 import { whileUncommitted } from '../../test/support/lock-waits.ts';
 import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { ObservationWriter } from './observation-writer.ts';
@@ -43,7 +43,8 @@ describe('while a run is being archived', () => {
     return { runId, workflowName, deliveryId: run.deliveryId };
   }
 
-  const archive = (tx: Queryable) => archiveRuns(tx, { olderThanSeconds: 60, limit: 10 });
+  const archive = (tx: Queryable) => archiveOld({ transaction: (work) => work(tx) });
+  const archiveOld = (own: Pick<Database, 'transaction'> = db) => archiveRuns(own, { olderThanSeconds: 60, limit: 10 });
 
   test.each([1, 2])('a retry of it by Argo is recorded, in a batch of %i', async (size) => {
     const retried = await oldRun();
@@ -73,6 +74,18 @@ describe('while a run is being archived', () => {
   const CHECK = { checkId: '00000000-0000-4000-8000-000000000000', policyKey: 'x', status: 'pass', evidenceUri: null };
   const REFLECTION = { type: 'lesson', content: 'x', embedding: null, embeddingVersion: null };
   const metadata = {};
+
+  test('a reflection that is being written about it is kept', async () => {
+    const { runId } = await oldRun();
+    const reporter = { runId, onlyRun: null, actor: 'test' };
+    await db.transaction(async (tx) => {
+      await saveReflection(tx, reporter, { ...REFLECTION, metadata });
+      expect(await archiveOld()).toMatchObject({ seen: 0, archived: 0 });
+    });
+    const { rowCount } = await db.query({ text: 'SELECT FROM codex_kb.reflections' });
+    expect(rowCount).toBe(1);
+    expect(await archiveOld()).toMatchObject({ seen: 1, archived: 0 });
+  });
 
   test('a report about it finds no such run', async () => {
     const reports: readonly ((reporter: Reporter) => Promise<unknown>)[] = [

@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../clients/postgres/database.ts';
+import type { Database, Queryable, Result } from '../clients/postgres/database.ts';
 
 /** Where a walk over old rows has got to. */
 export interface Place {
@@ -17,15 +17,18 @@ interface ArchivedBatch {
 }
 
 /** Runs that may be archived, the oldest first: those after a place. */
-const OLD_RUNS = `SELECT run_id, accepted_at FROM facteur.runs
+const OLD_RUNS = `SELECT run_id, accepted_at FROM facteur.runs JOIN codex_kb.task_runs t ON t.id = run_id
   WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
-    AND accepted_at < now() - make_interval(secs => $1) AND updated_at < now() - make_interval(secs => $1)
+    AND accepted_at < now() - make_interval(secs => $1) AND runs.updated_at < now() - make_interval(secs => $1)
     AND (accepted_at, run_id) > ($2::timestamptz, $3::uuid)
   ORDER BY accepted_at, run_id LIMIT $4`;
 
 /** Whether nothing hangs on the run `t` that others learn from. */
 const FORGETTABLE = `NOT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = t.id)
   AND NOT EXISTS (SELECT FROM codex_kb.artifacts WHERE task_run_id = t.id AND artifact_type <> 'retrieval_decision_log')`;
+
+/** Runs that somebody is moving, or reporting about, are for the next time. */
+const LOCK = `SELECT array_agg(run_id) AS ids FROM (${OLD_RUNS} FOR UPDATE OF runs, t SKIP LOCKED) old`;
 
 /** How many runs were looked at, and the last of them. */
 const LOOKED_AT = `(SELECT count(*)::int FROM old) AS seen, (SELECT jsonb_build_object('at', accepted_at, 'id', run_id)
@@ -39,7 +42,7 @@ const LOOKED_AT = `(SELECT count(*)::int FROM old) AS seen, (SELECT jsonb_build_
  */
 const ARCHIVE = `
 WITH old AS (
-  ${OLD_RUNS} FOR UPDATE SKIP LOCKED
+  SELECT run_id, accepted_at FROM facteur.runs WHERE run_id = ANY ($1::uuid[])
 ), forgettable AS (
   SELECT t.*, r.runs_row FROM old
     JOIN codex_kb.task_runs t ON t.id = old.run_id
@@ -85,23 +88,35 @@ interface OldBatch {
   readonly after?: Place | undefined;
 }
 
-/** Moves one batch of finished runs, untouched for so long, to `task_runs_history`: one statement. */
-export function archiveRuns(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
-  return walkRuns(db, { name: 'archive-runs', text: ARCHIVE }, batch);
+/**
+ * Moves one batch of finished runs, untouched for so long, to `task_runs_history`. The runs are locked by a statement of their
+ * own, so that the one that moves them sees all reports that were written until then.
+ */
+export function archiveRuns(db: Pick<Database, 'transaction'>, batch: OldBatch): Promise<ArchivedBatch> {
+  return db.transaction(async (tx) => {
+    const lock = { name: 'lock-archivable', text: LOCK, values: valuesOf(batch) };
+    const { rows } = await tx.query<{ readonly ids: readonly string[] | null }>(lock);
+    const values = [rows[0]?.ids ?? []];
+    return batchOf(await tx.query<Walked>({ name: 'archive-runs', text: ARCHIVE, values }), batch);
+  });
 }
 
 /** What {@link archiveRuns} would do. */
-export function countArchivable(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
-  return walkRuns(db, { name: 'count-archivable', text: COUNT }, batch);
+export async function countArchivable(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
+  return batchOf(await db.query<Walked>({ name: 'count-archivable', text: COUNT, values: valuesOf(batch) }), batch);
 }
 
-async function walkRuns(
-  db: Queryable,
-  statement: Statement,
-  { olderThanSeconds, limit, after = START }: OldBatch,
-): Promise<ArchivedBatch> {
-  const values = [olderThanSeconds, after.at, after.id, limit];
-  const { rows } = await db.query<{ seen: number; archived: number; last: Place | null }>({ ...statement, values });
+function valuesOf({ olderThanSeconds, limit, after = START }: OldBatch): readonly unknown[] {
+  return [olderThanSeconds, after.at, after.id, limit];
+}
+
+interface Walked {
+  readonly seen: number;
+  readonly archived: number;
+  readonly last: Place | null;
+}
+
+function batchOf({ rows }: Pick<Result<Walked>, 'rows'>, { limit }: OldBatch): ArchivedBatch {
   const { seen, archived, last } = rows[0] ?? { seen: 0, archived: 0, last: null };
   return { seen, archived, next: seen < limit ? undefined : (last ?? undefined) };
 }
