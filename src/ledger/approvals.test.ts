@@ -112,6 +112,7 @@ test('of a run that is being canceled, what exit handlers wait for stays open an
   const { runId, namespace, name } = await opened();
   await set('on_exit = true');
   await requestCancel(db, runId, 'bob');
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'waiting', problem: '' });
   const steps = [await another(runId, 'exit', true), await another(runId, 'work')];
   await recordWaiting(db, [
     { namespace, name, uid: 'uid', version: 11n, state: 'running', stopping: true, waiting: steps },

@@ -299,12 +299,13 @@ test.each<[string, (run: ClaimedRun) => Promise<boolean>]>([
   expect(rows).toEqual([{ renewed: true, hidden: true }]);
 });
 
-test('a run is renamed until it has a workflow', async () => {
+test('a run is renamed, and its claim renewed, until it has a workflow', async () => {
   const runId = await record('a');
   const run = await claimOne();
   expect(await renameRun(db, run, 'plan-2')).toBe(true);
   await forceState(db, runId, 'submitted');
   expect(await renameRun(db, run, 'plan-3')).toBe(false);
+  expect(await renewClaim(db, run)).toBe(false);
   expect(await runOf(db, 'a')).toMatchObject({ workflow_name: 'plan-2' });
 });
 
