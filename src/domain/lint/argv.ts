@@ -68,10 +68,14 @@ export function readsCode(words: readonly string[]): boolean {
   if (program?.stdin === undefined) {
     return false;
   }
-  const { code, script, fromInput } = readInterpreter(words, at, program);
-  const isRemote = programName(words[at] ?? '') === 'ssh' && code.length > 0;
-  const remote = code.flatMap((index) => (words[index] ?? '').split(/\s+/));
-  return isRemote ? readsCode(remote) : fromInput || (code.length === 0 && (script === -1 || words[script] === '-'));
+  const found = readInterpreter(words, at, program);
+  const isRemote = programName(words[at] ?? '') === 'ssh' && found.code.length > 0;
+  const remote = found.code.flatMap((index) => (words[index] ?? '').split(/\s+/));
+  return isRemote ? readsCode(remote) : runsInput(words, found);
+}
+
+function runsInput(words: readonly string[], { code, script, flagged, fromInput }: Interpreter): boolean {
+  return fromInput || (!flagged && code.length === 0 && (script === -1 || words[script] === '-'));
 }
 
 /** The text that a shell of this command line runs, and where the data after it begins. */
@@ -117,13 +121,15 @@ function interpreterOf(words: readonly string[]): Interpreter | undefined {
 function readInterpreter(words: readonly string[], at: number, program: Program): Interpreter {
   const reader = new ArgumentReader(program);
   for (let index = at + 1; index < words.length && !reader.isOver; index += 1) {
-    reader.read(words[index] ?? '', index);
+    if (!reader.values.has(index)) {
+      reader.read(words[index] ?? '', index);
+    }
   }
   const { code, script, values, flagged, fromInput } = reader;
   return { program, at, code, script, values, flagged, fromInput };
 }
 
-type Kind = 'inline' | 'flag' | 'file' | 'takes' | 'takesTwo' | 'stdin' | 'option' | 'word';
+type Kind = 'inline' | 'fixed' | 'flag' | 'file' | 'takes' | 'takesTwo' | 'stdin' | 'option' | 'word';
 const OPTIONS = ['flag', 'file', 'takes', 'takesTwo', 'stdin'] as const;
 
 class ArgumentReader {
@@ -144,9 +150,13 @@ class ArgumentReader {
   }
 
   read(word: string, index: number): void {
-    switch (this.values.has(index) ? 'option' : kindOf(word, this.#program)) {
+    switch (kindOf(word, this.#program)) {
       case 'inline':
         return this.#code(index, true);
+      case 'fixed':
+        this.flagged = true;
+        this.isOver = this.#program.dataAfter === true;
+        return;
       case 'flag':
         this.#next = 'code';
         return;
@@ -175,6 +185,7 @@ class ArgumentReader {
     this.#next = undefined;
     if (next === 'script') {
       this.script = index;
+      this.isOver = first === 'script';
     } else if (next === 'code') {
       this.#code(index, true);
     } else {
@@ -200,8 +211,8 @@ function kindOf(word: string, program: Program): Kind {
   if (word === '-' && program.first === 'script') {
     return 'stdin';
   }
-  if (holdsCode(word, program)) {
-    return 'inline';
+  if (isInOneWord(word, program)) {
+    return /\{\{|\$\(/.test(word) ? 'inline' : 'fixed';
   }
   const option = OPTIONS.find((name) => isMatch(program[name], word));
   return option ?? (/^[-+]./.test(word) ? 'option' : 'word');
@@ -211,8 +222,16 @@ function isMatch(pattern: RegExp | true | undefined, word: string): boolean {
   return pattern instanceof RegExp && pattern.test(word);
 }
 
-/** An option and a variable code in one word: `--eval=…` and `-e…`. */
-function holdsCode(word: string, { flag }: Program): boolean {
-  const length = word.startsWith('--') ? word.indexOf('=') : 2;
-  return length > 0 && /\{\{|\$\(/.test(word.slice(length)) && isMatch(flag, word.slice(0, length));
+/** An option and its code, or its script, in one word: `--eval=…` and `-e…`. */
+function isInOneWord(word: string, { flag, file, takes }: Program): boolean {
+  if (word.startsWith('--')) {
+    const option = word.slice(0, Math.max(0, word.indexOf('=')));
+    return isMatch(flag, option) || isMatch(file, option);
+  }
+  // Only letters are more options, as in `-xe`.
+  return (
+    /^-[a-zA-Z]+[^a-zA-Z]/.test(word) &&
+    !isMatch(takes, word.slice(0, 2)) &&
+    [2, 3, 4].some((length) => isMatch(flag, word.slice(0, length)) || isMatch(file, word.slice(0, length)))
+  );
 }

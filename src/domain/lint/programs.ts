@@ -51,6 +51,9 @@ const SQL: Program = {
   takes: /^(?:-[vdhpUPF]|--(?:set|variable|dbname|host|port|username))$/,
 };
 
+const MYSQL: Program = { ...SQL, takes: /^(?:-[hPuDS]|--(?:host|port|user|database|socket))$/ };
+const MONGO: Program = { ...SQL, takes: /^(?:-[up]|--(?:host|port|username|password))$/ };
+
 const FILE_SQL: Program = {
   flag: /^-(?:cmd|c|s)$/,
   rest: true,
@@ -63,7 +66,10 @@ const PROGRAMS = new Map<string, Program>([
   ...['csh', 'tcsh', 'nu', 'elvish', 'xonsh', 'osh', 'ysh'].map((name) => [name, OTHER_SHELL] as const),
   ...['python', 'pypy'].map(
     (name) =>
-      [name, { flag: /^-[a-zA-Z]*c$/, first: 'script', dataAfter: true, stdin: true, takes: /^-[WX]$/ }] as const,
+      [
+        name,
+        { flag: /^-[a-zA-Z]*c$/, file: /^-m$/, first: 'script', dataAfter: true, stdin: true, takes: /^-[WX]$/ },
+      ] as const,
   ),
   ...['node', 'nodejs', 'deno', 'bun', 'ruby', 'perl', 'php', 'lua', 'Rscript'].map(
     (name) => [name, EVALUATOR] as const,
@@ -82,7 +88,9 @@ const PROGRAMS = new Map<string, Program>([
     },
   ],
   ['yq', { flag: /^(?:e|ea|eval|eval-all|--expression)$/, file: /^--from-file$/, first: 'code' }],
-  ...['psql', 'mysql', 'mariadb', 'mongosh'].map((name) => [name, SQL] as const),
+  ['psql', SQL],
+  ...['mysql', 'mariadb'].map((name) => [name, MYSQL] as const),
+  ['mongosh', MONGO],
   ...['sqlite3', 'duckdb'].map((name) => [name, FILE_SQL] as const),
   ...['clickhouse', 'clickhouse-client', 'clickhouse-local'].map(
     (name) => [name, { flag: /^(?:-q|--query)$/, stdin: true }] as const,

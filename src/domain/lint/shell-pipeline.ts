@@ -29,7 +29,9 @@ export class ShellPipeline {
   /** What the present command reads from a pipe or a here string. */
   #input: Use[] = [];
   #documents: { isRun: boolean }[] = [];
-  #hereString: 'none' | 'next' | 'open' = 'none';
+  /** A word that is no argument: a here string, or the file of a redirection. */
+  #aside: 'none' | 'next' | 'open' = 'none';
+  #isInput = false;
   #isPiped = false;
 
   /** As far as it is known. */
@@ -38,26 +40,26 @@ export class ShellPipeline {
   }
 
   get isHereString(): boolean {
-    return this.#hereString !== 'none';
+    return this.#aside !== 'none' && this.#isInput;
   }
 
   write(text: string, begins: boolean): void {
-    if (begins && this.#hereString === 'next') {
-      this.#hereString = 'open';
+    if (begins && this.#aside === 'next') {
+      this.#aside = 'open';
     } else if (begins) {
       this.#count += 1;
       this.#words.push(...(this.#count > MAX_WORDS ? [] : ['']));
     }
     const last = this.#count - 1;
     const word = this.#words[last];
-    if (word !== undefined && word.length < MAX_WORD && this.#hereString !== 'open') {
+    if (word !== undefined && word.length < MAX_WORD && this.#aside !== 'open') {
       this.#words[last] = word + text;
     }
   }
 
   endWord(): void {
-    if (this.#hereString === 'open') {
-      this.#hereString = 'none';
+    if (this.#aside === 'open') {
+      this.#aside = 'none';
     } else if (this.#count === 1 && KEYWORDS.has(this.#words[0] ?? '')) {
       this.#words = [];
       this.#count = 0;
@@ -69,13 +71,22 @@ export class ShellPipeline {
     if (this.isHereString) {
       this.#input.push(use);
     } else {
-      this.#uses.push({ use, at: this.#count - 1 });
+      this.#uses.push({ use, at: this.#aside === 'none' ? this.#count - 1 : -1 });
     }
   }
 
   /** The next word is one. */
   hereString(): void {
-    this.#hereString = 'next';
+    [this.#aside, this.#isInput] = ['next', true];
+  }
+
+  /** The next word is a file; a number right before it, as in `2>file`, is no argument. */
+  redirection(isBehindWord: boolean): void {
+    if (isBehindWord && this.#count === this.#words.length && /^\d+$/.test(this.#words.at(-1) ?? '')) {
+      this.#words.pop();
+      this.#count -= 1;
+    }
+    [this.#aside, this.#isInput] = ['next', false];
   }
 
   /** The present command reads one. @returns whether something runs its text, once the pipeline has ended */
@@ -130,7 +141,7 @@ export class ShellPipeline {
     this.#words = [];
     this.#count = 0;
     this.#uses = [];
-    this.#hereString = 'none';
+    this.#aside = 'none';
   }
 }
 

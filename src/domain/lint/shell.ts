@@ -16,13 +16,17 @@ type State = 'plain' | 'double' | 'command' | 'backtick' | 'test' | 'arithmetic'
 const VARIABLE = /\$(?:\{[#!]?(\w+|[@*])|([A-Za-z_]\w*|[1-9@*]))/y;
 const ASSIGNMENT = /([A-Za-z_]\w{0,99})\+?=/y;
 const WORD = /[\w./:+,%@~-]+/y;
-const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_]\w*)/y;
+const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_][\w.-]*)\1?/y;
+/** Its file follows. Process substitutions look alike. */
+const REDIRECTION = /(?:&?>>?[|&]?|<[>&]?)(?!\()/y;
 /** Enough for one of them to be a user's. */
 const MAX_ORIGINS = 20;
 /** Of one script. Once these are mended, the others are shown. */
 const MAX_FAULTS = 200;
 /** Where the text of a variable is split into words. */
 const SPLIT: ReadonlySet<State> = new Set(['plain', 'command', 'backtick', 'arithmetic']);
+/** Where `<` and `>` compare. */
+const COMPARES: ReadonlySet<State> = new Set(['test', 'arithmetic']);
 /** Begins the next command. */
 const SEPARATOR = /[;&|\n()]/;
 
@@ -156,7 +160,7 @@ class ShellReader {
     this.#wordStart = false;
   }
 
-  /** Notes a here document, or that the next word is a here string. */
+  /** Notes a here document, or that the next word is a here string or the file of a redirection. */
   #input(): boolean {
     if (this.#script.startsWith('<<<', this.#at)) {
       this.#endWord();
@@ -166,15 +170,26 @@ class ShellReader {
     }
     const match = this.#script.startsWith('<<', this.#at) ? this.#match(HEREDOC) : null;
     if (match === null) {
-      return false;
+      return this.#redirection();
     }
     this.#heredocs.push({ end: match[2] ?? '', quoted: match[1] !== '', isRun: this.#pipeline.hereDocument() });
     this.#at += match[0].length;
     return true;
   }
 
+  #redirection(): boolean {
+    const match = COMPARES.has(this.#state) ? null : this.#match(REDIRECTION);
+    if (match === null) {
+      return false;
+    }
+    this.#pipeline.redirection(!this.#wordStart);
+    this.#endWord();
+    this.#at += match[0].length;
+    return true;
+  }
+
   #plain(char: string): void {
-    if (SEPARATOR.test(char) && !this.#isRedirection(char)) {
+    if (SEPARATOR.test(char)) {
       this.#separator(char);
     } else if (/\s/.test(char)) {
       this.#endWord();
@@ -182,13 +197,6 @@ class ShellReader {
     } else {
       this.#word(char);
     }
-  }
-
-  /** As in `2>&1` and `&>file`. */
-  #isRedirection(char: string): boolean {
-    return (
-      char === '&' && (/[<>]/.test(this.#script.charAt(this.#at - 1)) || this.#script.charAt(this.#at + 1) === '>')
-    );
   }
 
   #separator(char: string): void {
