@@ -67,7 +67,7 @@ test('of the first burst, only as many are sent as most buckets take', () => {
   expect(sent(16)).toBe(8);
 });
 
-test('a bucket without a limit holds nothing back once that is known', () => {
+test('after an answer that says nothing of a limit, as many are sent as at first', () => {
   const { pauses, sent } = world();
   expect(sent(5)).toBe(5);
   pauses.learn('b', {});
@@ -79,8 +79,21 @@ test('those that are held back ask again in turns, as many in a window as it tak
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '0' });
   expect(waits(12)).toEqual([...Array<number>(5).fill(5000), ...Array<number>(5).fill(10_000), 15_000, 15_000]);
   expect(waits(100).at(-1)).toBe(35_000);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '0' });
+  expect(waits(1)).toEqual([35_000]);
   advance(5000);
   expect([sent(5), ...waits(1)]).toEqual([5, 5000]);
+});
+
+test('those that a guess held back get the places of the next window', () => {
+  const { pauses, advance, sent, waits } = world();
+  expect(sent(5)).toBe(5);
+  expect(waits(7)).toEqual([...Array<number>(5).fill(1000), 2000, 2000]);
+  pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '0' });
+  advance(1000);
+  expect(waits(5)).toEqual(Array<number>(5).fill(4000));
+  advance(1000);
+  expect(waits(2)).toEqual([8000, 8000]);
 });
 
 test('after a change of the limit, the windows are as long as Discord says now', () => {

@@ -145,7 +145,8 @@ function windowAfter(
     left: Math.min(same.left, left),
     until: now + spanMs,
     spanMs: Math.min(MAX_SPAN_MS, longestMs),
-    waiting: same.waiting,
+    // Those who waited for an assumed end ask again, and would count twice.
+    waiting: same.isAssumed ? 0 : same.waiting,
     isAssumed: false,
   };
 }
