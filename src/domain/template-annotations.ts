@@ -75,6 +75,14 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
   };
 }
 
+/** Roles that are servers, which admit nobody. */
+export function serversAmongRoles(
+  { roles = [], guilds }: CommandAnnotations,
+  guildId: string | undefined,
+): readonly string[] {
+  return roles.filter((role) => role === guildId || guilds.includes(role));
+}
+
 export function isDiscordId(text: string): boolean {
   return SNOWFLAKE.test(text);
 }

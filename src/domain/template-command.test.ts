@@ -89,11 +89,18 @@ describe('a template', () => {
     ({ guildId, guilds }) => {
       const annotations = {
         'facteur.proompteng.ai/command': 'go',
-        'facteur.proompteng.ai/roles': '100000000000000001, 500000000000000001',
         ...(guilds === undefined ? {} : { 'facteur.proompteng.ai/guilds': guilds }),
       };
-      const template = { metadata: { name: 'go', namespace: 'argo', annotations }, spec: { entrypoint: 'main' } };
-      expect(readTemplateCommand(template, { ...RULES, guildId })?.faults).toEqual([
+      const faultsOf = (roles: string) => {
+        const metadata = {
+          name: 'go',
+          namespace: 'argo',
+          annotations: { ...annotations, 'facteur.proompteng.ai/roles': roles },
+        };
+        return readTemplateCommand({ metadata, spec: { entrypoint: 'main' } }, { ...RULES, guildId })?.faults;
+      };
+      expect(faultsOf('100000000000000001, 500000000000000001')).toEqual([]);
+      expect(faultsOf('100000000000000001')).toEqual([
         {
           field: 'facteur.proompteng.ai/roles',
           message: expect.stringMatching(/^100000000000000001 is the id of the server \(@everyone\)/),

@@ -4,7 +4,13 @@ import { commandText, shorten } from './command-text.ts';
 import type { CommandDefinition, OptionDefinition, TemplateSource } from './command.ts';
 import type { FieldFault } from './refusal.ts';
 import { EVERYONE_FAULT } from './snowflake.ts';
-import { isCommandTemplate, isDiscordId, readAnnotations, type CommandAnnotations } from './template-annotations.ts';
+import {
+  isCommandTemplate,
+  isDiscordId,
+  readAnnotations,
+  serversAmongRoles,
+  type CommandAnnotations,
+} from './template-annotations.ts';
 import { fieldOf, isProse, isRequired, optionOf } from './template-option.ts';
 import { readParameters, type TemplateParameter } from './template-parameters.ts';
 
@@ -153,15 +159,15 @@ function serviceAccountOf(spec: unknown): Pick<CommandDefinition, 'serviceAccoun
 }
 
 /** Without roles nobody may run it: applying a template never makes anything public. */
-function rolesOf({ roles, guilds }: CommandAnnotations, rules: TemplateRules, faults: FieldFault[]): readonly string[] {
+function rolesOf(annotations: CommandAnnotations, rules: TemplateRules, faults: FieldFault[]): readonly string[] {
   const field = 'facteur.proompteng.ai/roles';
-  const named = roles ?? rules.defaultRoles;
+  const named = annotations.roles ?? rules.defaultRoles;
   const unknown = named.filter((role) => !isDiscordId(role) && !Object.hasOwn(rules.roleMap, role.toLowerCase()));
   if (unknown.length > 0) {
     faults.push({ field, message: `neither a role id nor a name in role_map: ${unknown.join(', ')}` });
   }
-  const everyone = (roles ?? []).filter((role) => role === rules.guildId || guilds.includes(role));
-  if (everyone.length > 0) {
+  const everyone = serversAmongRoles(annotations, rules.guildId);
+  if (everyone.length > 0 && everyone.length === named.length) {
     faults.push({ field, message: `${everyone.join(', ')} ${EVERYONE_FAULT}` });
   }
   const ids = named.flatMap((role) => (isDiscordId(role) ? [role] : (rules.roleMap[role.toLowerCase()] ?? [])));

@@ -49,13 +49,14 @@ test('warns once of each template with errors, and of each that is not there', a
   ]);
 });
 
-test('warns of an approver that admits nobody: the server itself', async () => {
+test('warns of an approver and a role that admit nobody: the server itself', async () => {
   const cluster = await startCluster();
   const annotations = { 'facteur.proompteng.ai/approvers': `${SERVER} 500000000000000001` };
   const spec = { entrypoint: 'ask', templates: [{ name: 'ask', suspend: {}, annotations }] };
-  for (const name of ['facteur-dispatch', 'deploy', 'release']) {
-    await applyTemplate(cluster, name, { spec: name === 'deploy' ? spec : { templates: [{ name: 'main' }] } });
-  }
+  const parts = { spec: { templates: [{ name: 'main' }] } };
+  await applyTemplate(cluster, 'facteur-dispatch', parts);
+  await applyTemplate(cluster, 'deploy', { spec });
+  await applyTemplate(cluster, 'release', { ...parts, annotations: { roles: `500000000000000001, ${SERVER}` } });
   expect(await logOf(cluster.url)).toMatchObject([
     {
       level: 'warn',
@@ -64,6 +65,7 @@ test('warns of an approver that admits nobody: the server itself', async () => {
         `approver ${SERVER} is the id of the server (@everyone), which Discord does not list`,
       ),
     },
+    { level: 'warn', template: 'release', message: expect.stringContaining(`role ${SERVER} is the id of the server`) },
   ]);
 });
 

@@ -103,7 +103,7 @@ export async function lintConfigured(
     for (const { namespace, name, by } of wantedTemplates(config)) {
       warn(logger, { namespace, name, by }, errors);
     }
-    for (const { namespace, name, place, message } of findings.filter(({ rule }) => rule === 'everyone-approver')) {
+    for (const { namespace, name, place, message } of findings.filter(({ rule }) => rule === 'everyone')) {
       logger.warn({ namespace, template: name }, `${place}: ${message}`);
     }
     for (const { message } of missingTemplates(config, templates)) {

@@ -1,6 +1,5 @@
 import { durationSeconds, readApprovalRules } from '../approval-rules.ts';
-import { EVERYONE_FAULT } from '../snowflake.ts';
-import { isCommandTemplate, readAnnotations } from '../template-annotations.ts';
+import { isCommandTemplate, readAnnotations, serversAmongRoles } from '../template-annotations.ts';
 import { readTemplateCommand } from '../template-command.ts';
 import { fieldsOf, isHarmlessChoice, listOf, scalarOf, textOf, type Fields } from './json-fields.ts';
 import type { RuleId } from './rules.ts';
@@ -66,14 +65,17 @@ const CONFIGURED = /(?:\/roles|[sS]erviceAccountName)$/;
 const UNKNOWN_RULES = { parameters: {}, roleMap: {}, defaultRoles: [], serviceAccounts: [] };
 
 function commandFaults({ manifest, specPath }: TemplateObject, guildId: string | undefined): readonly Fault[] {
-  const { faults = [] } = readTemplateCommand(manifest, { ...UNKNOWN_RULES, guildId }) ?? {};
-  return faults
-    .filter(({ field, message }) => !CONFIGURED.test(field) || message.endsWith(EVERYONE_FAULT))
+  const { faults = [] } = readTemplateCommand(manifest, UNKNOWN_RULES) ?? {};
+  const servers = serversAmongRoles(readAnnotations(manifest, []), guildId);
+  const invalid: Fault[] = faults
+    .filter(({ field }) => !CONFIGURED.test(field))
     .map(({ field, message }) => ({
       rule: 'command-definition',
       path: field.startsWith(PREFIX) ? ['metadata', 'annotations', field] : [...specPath, 'arguments', 'parameters'],
       subject: `${field}: ${message}:`,
     }));
+  const path = ['metadata', 'annotations', `${PREFIX}roles`];
+  return [...invalid, ...servers.map((id): Fault => ({ rule: 'everyone', path, subject: `role ${id}` }))];
 }
 
 function suspendFaults(template: Fields, path: Path, guildId: string | undefined): readonly Fault[] {
@@ -84,7 +86,7 @@ function suspendFaults(template: Fields, path: Path, guildId: string | undefined
   const rules = readApprovalRules({ ...fieldsOf(fieldsOf(metadata)['annotations']), ...fieldsOf(annotations) });
   const invalid: Fault[] = rules.problem === '' ? [] : [{ rule: 'approval-annotation', path, subject: rules.problem }];
   if (guildId !== undefined && rules.approvers.includes(guildId)) {
-    invalid.push({ rule: 'everyone-approver', path, subject: `approver ${guildId}` });
+    invalid.push({ rule: 'everyone', path, subject: `approver ${guildId}` });
   }
   const duration = scalarOf(fieldsOf(suspend)['duration']);
   if (duration === undefined) {

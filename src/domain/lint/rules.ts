@@ -213,11 +213,11 @@ export const RULES = {
     problem: 'so nobody can decide the approval',
     fix: 'correct the annotation',
   },
-  'everyone-approver': {
+  everyone: {
     level: 'warning',
-    title: 'The id of the server among the approvers',
+    title: 'The id of the server among roles or approvers',
     problem: EVERYONE_FAULT,
-    fix: 'name a role, a command of role_map or user:ID',
+    fix: 'name a role of the server, or leave it out',
   },
   // The configuration may fill the parameters in question.
   'command-definition': {
