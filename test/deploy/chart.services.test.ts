@@ -227,3 +227,7 @@ test.each([
   expect(status).not.toBe(0);
   expect(stderr).toMatch(says);
 });
+
+test.each(['17  3 * * *', '@daily', '@every 24h'])('the schedule %j, which a CronJob takes, is taken', (schedule) => {
+  expect(helm('template', 'facteur', CHART, '--set', `maintain.schedule=${schedule}`)).toMatchObject({ status: 0 });
+});
