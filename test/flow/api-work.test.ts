@@ -168,6 +168,18 @@ test.each([
   });
 });
 
+test('the checks of an idea that is not there are not found, and one without checks has an empty page', async () => {
+  const call = of(await startFacteur({ db }));
+  const { body } = await call('POST /v1/ideas', {
+    body: { sourceType: 'roadmap', sourceRef: 'unchecked', payload: {} },
+  });
+  expect(await call(`GET /v1/ideas/${body.ideaId}/policy-checks`)).toMatchObject({
+    status: 200,
+    body: { checks: [], next: null },
+  });
+  expect(await call(`GET /v1/ideas/${randomUUID()}/policy-checks`)).toMatchObject({ status: 404 });
+});
+
 describe('ideas', () => {
   test('are added once a source, changed, and listed by it', async () => {
     const call = of(await startFacteur({ db }));
