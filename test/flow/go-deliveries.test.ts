@@ -188,6 +188,18 @@ describe('a workflow that is not there', () => {
     expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued' });
   });
 
+  test('is not created when another process continued with the run during the search', async () => {
+    await recordAsGo(db, 'd1');
+    const facteur = await startFacteur({ db });
+    const hold = facteur.cluster.faults.requests.add({ match: { verb: 'list' }, action: { kind: 'hold' } });
+    const sent = facteur.send(TASK);
+    await expect.poll(() => requests(facteur.cluster, 'list')).toBe(1);
+    await db.query({ text: 'UPDATE facteur.runs SET claims = claims + 1' });
+    facteur.cluster.faults.requests.remove(hold);
+    expect((await sent).body).toMatchObject({ status: 'queued' });
+    expect(created(facteur.cluster)).toEqual([]);
+  });
+
   test('is looked for only where the Go service may have made one', async () => {
     const facteur = await startFacteur({ db });
     await facteur.send(codexTask({ deliveryId: 'fresh' }));
