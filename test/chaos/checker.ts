@@ -1,4 +1,4 @@
-import { RUN_MOVES, RUN_STATES, isFinished, type RunState } from '../../src/domain/run-state.ts';
+import { isFinished, RUN_MOVES, RUN_STATES, type RunState } from '../../src/domain/run-state.ts';
 
 /** One answer that a sender got. Broken connections, 408s and 503s are not answers: the sender retries. */
 export interface AnswerRecord {
@@ -178,9 +178,12 @@ function checkChanges({ deliveryId, changes, state }: RunRecord): Violation[] {
   return texts.map((text) => ({ promise: 'no state backwards', text: `${deliveryId}: ${text}` }));
 }
 
+/** Nobody retries a workflow here, so that nothing leads out of an end. */
 function mayMove(from: string | null, to: string): boolean {
   const known = RUN_STATES.find((state) => state === from);
-  return known === undefined ? from === null && to === 'queued' : RUN_MOVES[known].some((next) => next === to);
+  return known === undefined
+    ? from === null && to === 'queued'
+    : !isFinished(known) && RUN_MOVES[known].some((next) => next === to);
 }
 
 function checkWatches(watches: readonly WatchRecord[]): Violation[] {
