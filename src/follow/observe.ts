@@ -1,6 +1,6 @@
 import { hideKnown } from '../base/known-credentials.ts';
 import { redactText } from '../base/redact.ts';
-import { isRecord } from '../base/json.ts';
+import { fieldsOf } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
@@ -40,7 +40,7 @@ export function observe(workflow: Workflow): Observation {
     namespace: text(metadata['namespace']),
     name: text(metadata['name']),
     uid: text(metadata['uid']),
-    deliveryLabel: text(record(metadata['labels'])[LABELS.delivery]),
+    deliveryLabel: text(fieldsOf(metadata['labels'])[LABELS.delivery]),
     version: versionOf(metadata['resourceVersion']),
     state,
     progress: /^\d{1,6}\/\d{1,6}$/.exec(text(status['progress']))?.[0] ?? '',
@@ -127,19 +127,15 @@ function timeOf(value: unknown): Date | undefined {
 }
 
 function resourcesOf(value: unknown): Readonly<Record<string, number>> {
-  const known = Object.entries(record(value)).filter(
+  const known = Object.entries(fieldsOf(value)).filter(
     (entry): entry is [string, number] => Number.isFinite(entry[1]) && /^[\w./-]{1,63}$/.test(entry[0]),
   );
   return Object.fromEntries(known.slice(0, 20));
 }
 
 function fields(workflow: unknown): { readonly metadata: Json; readonly spec: Json; readonly status: Json } {
-  const { metadata, spec, status } = record(workflow);
-  return { metadata: record(metadata), spec: record(spec), status: record(status) };
-}
-
-function record(value: unknown): Json {
-  return isRecord(value) ? value : {};
+  const { metadata, spec, status } = fieldsOf(workflow);
+  return { metadata: fieldsOf(metadata), spec: fieldsOf(spec), status: fieldsOf(status) };
 }
 
 function text(value: unknown): string {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { isRecord } from '../base/json.ts';
-import { createTemplates, storedTemplates } from '../clients/argo/stored-template.ts';
+import { fieldsOf, isRecord, listOf } from '../base/json.ts';
+import { createTemplates, storedTemplates, templateName } from '../clients/argo/stored-template.ts';
 import { areUnseen, createIsOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
   askingOf,
@@ -89,23 +89,20 @@ interface Step {
 
 /** A node with a duration only sleeps, unless it has approvers or supplies outputs. */
 function asks({ node, template }: Step): boolean {
-  const sleeps = record(template['suspend'])['duration'] !== undefined;
+  const sleeps = fieldsOf(template['suspend'])['duration'] !== undefined;
   const hasRules = Object.keys(annotationsOf(template)).some((key) => key.startsWith('facteur.proompteng.ai/'));
-  return !sleeps || hasRules || fieldsOf(node.raw).length > 0;
+  return !sleeps || hasRules || askedFields(node.raw).length > 0;
 }
 
 function waiting({ node, template, onExit }: Step): Waiting {
   const startedAt = stringOf(node.raw['startedAt']);
-  const fields = fieldsOf(node.raw);
+  const fields = askedFields(node.raw);
   return {
     key: hash('sha256', `${node.id} ${startedAt}`).slice(0, 16),
     kind: 'node',
     nodeId: node.id,
     node: cut(node.displayName, MAX_NAME),
-    template: cut(
-      stringOf(record(node.raw['templateRef'])['template']) || stringOf(node.raw['templateName']),
-      MAX_NAME,
-    ),
+    template: cut(templateName(node.raw), MAX_NAME),
     startedAt,
     onExit,
     fields,
@@ -127,7 +124,7 @@ function rulesOf(template: Json, fields: readonly ApprovalField[]): ApprovalRule
 
 /** Argo 3.6 has annotations in the metadata of a template, later versions beside it. */
 function annotationsOf(template: Json): Json {
-  return { ...record(record(template['metadata'])['annotations']), ...record(template['annotations']) };
+  return { ...fieldsOf(fieldsOf(template['metadata'])['annotations']), ...fieldsOf(template['annotations']) };
 }
 
 function boundRules(rules: ApprovalRules, fields: readonly ApprovalField[]): StoredRules {
@@ -144,13 +141,15 @@ function boundRules(rules: ApprovalRules, fields: readonly ApprovalField[]): Sto
   };
 }
 
-function fieldsOf(node: Json): ApprovalField[] {
+function askedFields(node: Json): ApprovalField[] {
   const inputs = parametersOf(node['inputs']);
-  const supplied = parametersOf(node['outputs']).filter((output) => isRecord(record(output['valueFrom'])['supplied']));
+  const supplied = parametersOf(node['outputs']).filter((output) =>
+    isRecord(fieldsOf(output['valueFrom'])['supplied']),
+  );
   return supplied.map((output) => {
     const name = stringOf(output['name']);
     const input = inputs.find((one) => one['name'] === name) ?? {};
-    const preset = [record(output['valueFrom'])['default'], output['default'], input['default']].find(isText);
+    const preset = [fieldsOf(output['valueFrom'])['default'], output['default'], input['default']].find(isText);
     return {
       name: cut(name, MAX_NAME),
       description: cut(stringOf(input['description']) || stringOf(output['description']), MAX_DESCRIPTION),
@@ -172,12 +171,12 @@ function dynamicChoices(value: unknown): readonly string[] | undefined {
 }
 
 function choicesOf(value: unknown): readonly string[] | undefined {
-  const choices = list(value).filter(isText);
+  const choices = listOf(value).filter(isText);
   return choices.length === 0 ? undefined : choices.filter(isSuppliable).slice(0, MAX_CHOICES);
 }
 
 function parametersOf(container: unknown): readonly Json[] {
-  return list(record(container)['parameters']).filter(isRecord);
+  return listOf(fieldsOf(container)['parameters']).filter(isRecord);
 }
 
 function isText(value: unknown): value is string {
@@ -186,12 +185,4 @@ function isText(value: unknown): value is string {
 
 function cut(text: string, max: number): string {
   return text.toWellFormed().replaceAll('\0', '').slice(0, max).toWellFormed();
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
-}
-
-function record(value: unknown): Json {
-  return isRecord(value) ? value : {};
 }

@@ -1,4 +1,4 @@
-import { isRecord } from '../../base/json.ts';
+import { fieldsOf, listOf } from '../../base/json.ts';
 import { createTemplates } from './stored-template.ts';
 import { firstFailure, hasFailed, stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
@@ -76,16 +76,12 @@ function linksOf(
 
 /** What `continueOn` forgives, as `task Phase`, where the status still has the template. */
 function tolerantTasks(template: Json): ReadonlySet<string> {
-  const body = record(template['dag']);
-  const tasks = Array.isArray(body['tasks']) ? (body['tasks'] as unknown[]).map(record) : [];
+  const body = fieldsOf(template['dag']);
+  const tasks = listOf(body['tasks']).map(fieldsOf);
   const tolerant = tasks.flatMap((task) => {
-    const { failed, error } = record(task['continueOn']);
+    const { failed, error } = fieldsOf(task['continueOn']);
     const name = stringOf(task['name']);
     return [...(failed === true ? [`${name} Failed`] : []), ...(error === true ? [`${name} Error`] : [])];
   });
   return new Set(tolerant);
-}
-
-function record(value: unknown): Json {
-  return isRecord(value) ? value : {};
 }

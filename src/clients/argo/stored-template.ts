@@ -1,4 +1,4 @@
-import { isRecord } from '../../base/json.ts';
+import { fieldsOf, isRecord, listOf } from '../../base/json.ts';
 import { stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -11,7 +11,7 @@ type Nodes = ReadonlyMap<string, WorkflowNode>;
  */
 export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode) => Json {
   const known = new Map<WorkflowNode, Json>();
-  const own = byName(list(record(status['storedWorkflowTemplateSpec'])['templates']).map(record));
+  const own = byName(listOf(fieldsOf(status['storedWorkflowTemplateSpec'])['templates']).map(fieldsOf));
   const calls = new Map<Json, ReadonlyMap<unknown, Json>>();
   const callsIn = (template: Json): ReadonlyMap<unknown, Json> => {
     const found = calls.get(template) ?? byName(callsOf(template));
@@ -22,7 +22,7 @@ export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode
     // From the node to the innermost that is known, or whose template has a name.
     const inner = new Set<WorkflowNode>();
     let outer: WorkflowNode | undefined = node;
-    while (outer !== undefined && !known.has(outer) && nameOf(outer.raw) === '' && !inner.has(outer)) {
+    while (outer !== undefined && !known.has(outer) && templateName(outer.raw) === '' && !inner.has(outer)) {
       inner.add(outer);
       outer = nodes.get(outer.boundaryId);
     }
@@ -38,9 +38,9 @@ export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode
 /** All templates that the controller stored, those in steps and tasks included. */
 export function storedTemplates(status: Json): readonly Json[] {
   const named = [
-    ...list(record(status['storedWorkflowTemplateSpec'])['templates']),
-    ...Object.values(record(status['storedTemplates'])),
-  ].map(record);
+    ...listOf(fieldsOf(status['storedWorkflowTemplateSpec'])['templates']),
+    ...Object.values(fieldsOf(status['storedTemplates'])),
+  ].map(fieldsOf);
   // A set iterates over elements that are added during the iteration.
   const all = new Set(named);
   for (const template of all) {
@@ -49,26 +49,27 @@ export function storedTemplates(status: Json): readonly Json[] {
   return [...all];
 }
 
-function nameOf(node: Json): string {
-  return stringOf(record(node['templateRef'])['template']) || stringOf(node['templateName']);
+/** The name of the template of a node; empty if it stands in its step or task. */
+export function templateName(node: Json): string {
+  return stringOf(fieldsOf(node['templateRef'])['template']) || stringOf(node['templateName']);
 }
 
 function namedTemplate(node: Json, status: Json, own: ReadonlyMap<unknown, Json>): Json {
-  const reference = record(node['templateRef']);
-  const name = nameOf(node);
+  const reference = fieldsOf(node['templateRef']);
+  const name = templateName(node);
   const other = stringOf(reference['name']);
   const scope = reference['clusterScope'] === true ? 'cluster' : 'namespaced';
   const place = `${other === '' ? stringOf(node['templateScope']) : `${scope}/${other}`}/${name}`;
-  const stored = record(status['storedTemplates']);
+  const stored = fieldsOf(status['storedTemplates']);
   const elsewhere = Object.hasOwn(stored, place) ? stored[place] : undefined;
   // Its namesake in the workflow's own template is not what another template's name refers to.
-  return record(elsewhere ?? (other === '' ? own.get(name) : undefined));
+  return fieldsOf(elsewhere ?? (other === '' ? own.get(name) : undefined));
 }
 
 /** Of the step or task that a node has its name from, behind which the number and the item of a loop may stand. */
 function inlineTemplate(calls: ReadonlyMap<unknown, Json>, displayName: string): Json {
   const name = /^[-\w]+/.exec(displayName)?.[0];
-  return record(calls.get(name)?.['inline']);
+  return fieldsOf(calls.get(name)?.['inline']);
 }
 
 /** The first of each name. */
@@ -78,13 +79,5 @@ function byName(all: readonly Json[]): ReadonlyMap<unknown, Json> {
 
 /** Steps and tasks. */
 function callsOf(template: Json): readonly Json[] {
-  return [...list(template['steps']).flatMap(list), ...list(record(template['dag'])['tasks'])].map(record);
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
-}
-
-function record(value: unknown): Json {
-  return isRecord(value) ? value : {};
+  return [...listOf(template['steps']).flatMap(listOf), ...listOf(fieldsOf(template['dag'])['tasks'])].map(fieldsOf);
 }

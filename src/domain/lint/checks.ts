@@ -1,7 +1,8 @@
 import { durationSeconds, readApprovalRules } from '../approval-rules.ts';
 import { isCommandTemplate, readAnnotations, serversAmongRoles } from '../template-annotations.ts';
 import { readTemplateCommand } from '../template-command.ts';
-import { fieldsOf, isHarmlessChoice, listOf, scalarOf, textOf, type Fields } from './json-fields.ts';
+import { fieldsOf, listOf } from '../../base/json.ts';
+import { isHarmlessChoice, scalarOf, textOf, type Fields } from './json-fields.ts';
 import type { RuleId } from './rules.ts';
 import { reviewOf } from './review.ts';
 import type { Path } from './sinks.ts';

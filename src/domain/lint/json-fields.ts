@@ -1,16 +1,6 @@
-import { isRecord } from '../../base/json.ts';
+import { listOf } from '../../base/json.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
-
-/** The fields of an object; none of anything else. */
-export function fieldsOf(value: unknown): Fields {
-  return isRecord(value) ? value : {};
-}
-
-/** The entries of a list; none of anything else. */
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
 
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;

@@ -1,5 +1,6 @@
 import { argumentRule, isShell, runsFile, shellCode } from './argv.ts';
-import { fieldsOf, listOf, type Fields } from './json-fields.ts';
+import { fieldsOf, listOf } from '../../base/json.ts';
+import type { Fields } from './json-fields.ts';
 import type { RuleId } from './rules.ts';
 import type { Tag } from './tags.ts';
 

@@ -1,5 +1,5 @@
-import { isRecord } from '../../base/json.ts';
-import { fieldsOf, isHarmlessChoice, listOf, textOf, type Fields } from './json-fields.ts';
+import { fieldsOf, isRecord, listOf } from '../../base/json.ts';
+import { isHarmlessChoice, textOf, type Fields } from './json-fields.ts';
 import type { RuleId } from './rules.ts';
 import { shellFaults } from './shell.ts';
 import { callSink, expansions, shellScript, templateSink, type Leaf, type Path } from './sinks.ts';

@@ -1,6 +1,6 @@
 import type { ModalDefinition, ModalField } from '../../domain/command.ts';
 import { form, type Reply } from './reply.ts';
-import { isRecord } from '../../base/json.ts';
+import { isRecord, listOf } from '../../base/json.ts';
 import { MAX_LONG_LENGTH } from '../decode/bounds.ts';
 import { checkText } from '../decode/text.ts';
 
@@ -44,11 +44,11 @@ function labelled({ name, label, style, required, minLength, maxLength, placehol
  */
 export function formFields(components: unknown): Readonly<Record<string, string>> {
   const fields = Object.create(null) as Record<string, string>;
-  const parts = list(components).filter(isRecord);
-  for (const input of parts.flatMap((part) => [part['component'], ...list(part['components'])]).filter(isRecord)) {
+  const parts = listOf(components).filter(isRecord);
+  for (const input of parts.flatMap((part) => [part['component'], ...listOf(part['components'])]).filter(isRecord)) {
     const { custom_id: name, values } = input;
     // A menu of one choice has a list of values.
-    const value = input['value'] ?? list(values)[0];
+    const value = input['value'] ?? listOf(values)[0];
     if (typeof name === 'string' && typeof value === 'string') {
       checkText(name, 'components');
       checkText(value, name, MAX_LONG_LENGTH);
@@ -56,8 +56,4 @@ export function formFields(components: unknown): Readonly<Record<string, string>
     }
   }
   return fields;
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
 }
