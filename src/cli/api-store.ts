@@ -95,7 +95,7 @@ export function apiStore(call: CallApi): RunStore {
 function listOf<T>(items: readonly T[]): readonly T[] {
   const isList: boolean = Array.isArray(items) && items.every(isRecord);
   if (!isList) {
-    throw refused('the answer has another form');
+    throw refused('the answer has an unexpected form');
   }
   return items;
 }

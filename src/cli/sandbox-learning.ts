@@ -150,7 +150,7 @@ async function reached(
   isThere: (run: PlayedRun) => boolean,
 ): Promise<PlayedRun> {
   let run: PlayedRun | undefined;
-  await until(`the run ${runId} does not get on`, async () => {
+  await until(`the run ${runId} makes no progress`, async () => {
     run = await findRun(runId);
     return run !== undefined && isThere(run);
   });

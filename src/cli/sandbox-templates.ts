@@ -40,7 +40,7 @@ export async function playTemplates(stage: TemplateStage): Promise<void> {
   for (const manifest of TEMPLATES) {
     await apply(manifest, stage);
   }
-  await until('the templates are no commands', async () => {
+  await until('the templates are not commands yet', async () => {
     const names = await templateCommands(stage.url);
     return names.join(' ') === 'announce deploy release';
   });

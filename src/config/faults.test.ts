@@ -194,8 +194,8 @@ describe('what is only doubtful', () => {
     const rules =
       "role_map: { plna: ['123456789012345679'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";
     const expected = [
-      'facteur.yaml:1:13: role_map.plna matches no known command, so it restricts nothing; did you mean plan?',
-      'facteur.yaml:1:43: role_map.deploy matches no known command, so it restricts nothing',
+      'facteur.yaml:1:13: role_map.plna does not match any command, so it has no effect; did you mean plan?',
+      'facteur.yaml:1:43: role_map.deploy does not match any command, so it has no effect',
     ];
     expect((await loadYaml(rules)).warnings.map(formatFault)).toEqual(expected);
     const checked = await checkConfig({ path: 'facteur.yaml', env: CLOSED_ENV, readFile: async () => rules });

@@ -71,7 +71,7 @@ export function idleRules(tree: Tree, findings: Findings): readonly Fault[] {
     .filter((name) => !known.has(name.toLowerCase()))
     .map((name) => {
       const meant = suggestion(nearest(name, known));
-      return lapse(['role_map', name], `matches no known command, so it restricts nothing${meant}`, findings);
+      return lapse(['role_map', name], `does not match any command, so it has no effect${meant}`, findings);
     });
 }
 

@@ -36,7 +36,7 @@ export interface Press {
  * confirm   its command wants a second press before it is run again
  * retried   a new run retries it, and this interaction follows that
  * retried_before   it was already retried
- * not_retryable    it is live, or succeeded; or its command has `changed`, and what was asked no longer fits
+ * not_retryable    it is live, or succeeded; or its command has `changed` and no longer accepts the request
  * logs      the output of the failing step, or of the current one
  * request   what was asked, without secrets
  */

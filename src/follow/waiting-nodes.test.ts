@@ -139,7 +139,7 @@ describe('values that cannot be supplied', () => {
 
   test('if nothing else is left, nobody can decide, instead of anybody with any value', () => {
     const [seen] = waitingOf({}, status([asking({ enum: ['{{=1}}'] })]));
-    expect(seen).toMatchObject({ fields: [{ choices: [] }], rules: { problem: 'no usable value of to' } });
+    expect(seen).toMatchObject({ fields: [{ choices: [] }], rules: { problem: 'no usable value for to' } });
   });
 });
 

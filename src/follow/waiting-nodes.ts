@@ -117,7 +117,7 @@ function rulesOf(template: Json, fields: readonly ApprovalField[]): ApprovalRule
   const problems = [
     rules.problem,
     isRecord(template['suspend']) ? '' : 'unknown template',
-    unusable.length === 0 ? '' : `no usable value of ${unusable.join(', ')}`,
+    unusable.length === 0 ? '' : `no usable value for ${unusable.join(', ')}`,
   ];
   return { ...rules, problem: cut(problems.filter((problem) => problem !== '').join('; '), MAX_MESSAGE) };
 }

@@ -162,7 +162,7 @@ async function flush(providers: readonly { shutdown(): Promise<void> }[], logger
   const failed = result.inTime ? result.value.find((end) => end.status === 'rejected') : undefined;
   if (!result.inTime || failed !== undefined) {
     const error = failed === undefined ? `no answer in ${SHUTDOWN_MS} ms` : errorMessage(failed.reason);
-    logger.warn({ error }, 'telemetry: could not send the last of it');
+    logger.warn({ error }, 'telemetry: could not send the remaining data');
   }
 }
 

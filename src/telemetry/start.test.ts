@@ -217,7 +217,7 @@ test.each(['hang', 'unavailable', 'refuse', 'closed'] as const)(
       expect(await inSpan('a', {}, async () => index)).toBe(index);
     }
     await vi.waitFor(() => expect(log).toHaveLength(1));
-    expect(log[0]).toContain('telemetry: some of it was lost');
+    expect(log[0]).toContain('telemetry: some data was lost');
     await telemetry.shutdown();
     expect(log.length).toBeLessThanOrEqual(2);
     expect(log.join('')).not.toContain('CANARY');

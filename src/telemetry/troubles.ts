@@ -21,7 +21,7 @@ export function reportTroubles(logger: Logger): () => void {
       leftOut += 1;
       return;
     }
-    logger.warn({ error, ...(leftOut === 0 ? {} : { leftOut }) }, 'telemetry: some of it was lost');
+    logger.warn({ error, ...(leftOut === 0 ? {} : { leftOut }) }, 'telemetry: some data was lost');
     quietUntil = now + QUIET_MS;
     leftOut = 0;
   };

@@ -53,7 +53,7 @@ test.each<[string, number, string]>([
   ['--server URL --token wrong', 1, 'invalid token; set FACTEUR_TOKEN to one of its server.api_tokens'],
   ['--server URL', 1, 'a bearer token is required; set FACTEUR_TOKEN to one of its server.api_tokens'],
   ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
-  ['--server URL/elsewhere', 1, 'the server is not facteur: it answered 404 in another format'],
+  ['--server URL/elsewhere', 1, 'the server is not facteur: it answered 404 in an unexpected format'],
 ])('%s is told in one line', async (options, code, message) => {
   const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
   const args = options.replace('URL', facteur.url).split(' ');
@@ -87,9 +87,17 @@ test.each(['submit plan --option objective=x', 'dead-letters drop 1', 'dead-lett
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 test.each<[string, RequestListener, RegExp]>([
-  ['JSON of something else', (_request, response) => response.end('{}'), /is not facteur: the answer has another form/],
+  [
+    'JSON of something else',
+    (_request, response) => response.end('{}'),
+    /is not facteur: the answer has an unexpected form/,
+  ],
   ['a list of nothing', (_request, response) => response.end('{"runs":[null]}'), /is not facteur/],
-  ['JSON that is no object', (_request, response) => response.end('[]'), /is not facteur: the answer has another form/],
+  [
+    'JSON that is no object',
+    (_request, response) => response.end('[]'),
+    /is not facteur: the answer has an unexpected form/,
+  ],
   ['a page', (_request, response) => response.end('<html>'), /is not facteur: the answer is not JSON/],
   [
     'a redirect',
@@ -99,7 +107,7 @@ test.each<[string, RequestListener, RegExp]>([
   [
     'a proxy that does not reach it',
     (_request, response) => response.writeHead(502).end('<html>Bad Gateway</html>'),
-    /^facteur: http:\/\/127\.0\.0\.1:\d+ answered 502 in another format than facteur/,
+    /^facteur: http:\/\/127\.0\.0\.1:\d+ answered 502 but not in the format of facteur/,
   ],
   [
     'half an answer',

@@ -45,5 +45,5 @@ test('a collector that hangs holds up neither requests nor the end', async () =>
   const facteur = await start(receiver);
   expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
   expect(await facteur.stop()).toEqual({ code: 0, signal: null });
-  expect(facteur.log.at(-1)).toContain('telemetry: could not send the last of it');
+  expect(facteur.log.at(-1)).toContain('telemetry: could not send the remaining data');
 });

@@ -44,7 +44,7 @@ function inOrder(items: readonly Item[], count: number): readonly Item[] {
   const byIndex = new Map(items.map((item, place) => [item['index'] ?? place, item]));
   const ordered = Array.from({ length: count }, (_, index) => byIndex.get(index));
   if (items.length !== count || !ordered.every((item) => item !== undefined)) {
-    const message = `the embeddings endpoint answered with ${items.length} vectors for ${count} texts, or in no order`;
+    const message = `the embeddings endpoint answered with ${items.length} vectors for ${count} texts, or with invalid indices`;
     throw new EmbeddingsError('embeddings.bad_answer', message);
   }
   return ordered;

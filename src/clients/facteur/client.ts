@@ -54,7 +54,7 @@ export function apiClient(settings: ApiClientSettings): CallApi {
       throw failureOf(answer);
     }
     if (!isRecord(value) || (answers !== '' && !Object.hasOwn(value, answers))) {
-      throw refused(value === undefined ? 'the answer is not JSON' : 'the answer has another form');
+      throw refused(value === undefined ? 'the answer is not JSON' : 'the answer has an unexpected form');
     }
     return value;
   };
@@ -129,10 +129,12 @@ function failureOf({ origin, status, location, value }: Answer): FacteurError {
     });
   }
   if (status >= 500) {
-    const message = `${origin} answered ${status} in another format than facteur: a proxy may not reach it`;
+    const message = `${origin} answered ${status} but not in the format of facteur: a proxy may be unable to reach it`;
     return new FacteurError('api.unreachable', message, { retryable: true });
   }
-  return refused(location === undefined ? `it answered ${status} in another format` : `it redirects to ${location}`);
+  return refused(
+    location === undefined ? `it answered ${status} in an unexpected format` : `it redirects to ${location}`,
+  );
 }
 
 /** What facteur would not answer. */

@@ -39,7 +39,7 @@ export class Output {
   /** Repeats the bytes that begin this far back, and may include the new ones. */
   repeat(distance: number, count: number): void {
     if (distance < 1 || distance > this.#length) {
-      throw new RangeError('it repeats what is not there');
+      throw new RangeError('a copy refers to data before the beginning');
     }
     const start = this.#extend(count);
     const bytes = this.#bytes;

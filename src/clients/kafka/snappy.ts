@@ -28,7 +28,7 @@ function block(data: Buffer, output: Output): void {
     at = (tag & 3) === 0 ? literals(data, at, output) : copy(data, at, output);
   }
   if (output.length - before !== size.value) {
-    throw new RangeError('the data has another length than it says');
+    throw new RangeError('the data does not have the stated length');
   }
 }
 

@@ -191,7 +191,7 @@ interface Judgement {
 }
 
 function addUses({ world, running, taints, assumed }: Judgement, found: Findings): void {
-  const lowered = assumed ? 'if a caller passes user text' : 'if user text gets into it on its indirect way';
+  const lowered = assumed ? 'if a caller passes user text' : 'if user text reaches it indirectly';
   for (const template of running) {
     for (const { use, nodes } of world.flow.uses.get(template) ?? []) {
       const taint = use.rule === 'unreadable' ? 2 : highest(nodes, taints);

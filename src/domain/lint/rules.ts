@@ -150,7 +150,7 @@ export const RULES = {
     level: 'info',
     title: 'User text in the name of a lock',
     problem: 'is part of the name of a lock: users decide who waits for whom',
-    fix: 'nothing, if that is the purpose',
+    fix: 'nothing, if this is intended',
   },
   'shell-quoting': {
     level: 'warning',

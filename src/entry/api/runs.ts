@@ -273,7 +273,7 @@ export const RUN_ROUTES: readonly ApiRoute<ApiDeps>[] = [
         schema: z.strictObject({ runId: z.uuid(), workflowName: z.string(), duplicate: z.boolean() }),
       },
       409: { description: 'The run is live, or succeeded.' },
-      422: { description: 'The template of its command has changed, and what was asked no longer fits.' },
+      422: { description: 'The template of its command has changed and no longer accepts this request.' },
     },
     example: {
       params: RUN_PARAMS,

@@ -172,7 +172,7 @@ export function confirmText(run: RunView): string {
 
 function notRetryableText({ run, changed }: Extract<PressOutcome, { kind: 'not_retryable' }>): string {
   if (changed === true) {
-    return `${inlineCode(`/${run.command}`, MAX_NAME)} has changed, and what was asked no longer fits. Please send it again.`;
+    return `${inlineCode(`/${run.command}`, MAX_NAME)} has changed and no longer accepts this request. Please send it again.`;
   }
   return run.state === 'succeeded'
     ? `${workflowOf(run)} succeeded, so there is nothing to retry.`
