@@ -18,7 +18,7 @@ import { cpuMsOf, memoryOf, startScript, type FacteurProcess } from './processes
 import { codexTask, commandEvent, commandNewRun } from './requests.ts';
 import { spreadOf, type Spread, type Table } from './results.ts';
 import { observeServer } from './server-cost.ts';
-import { countRuns, liveRuns, untilSubmitted, withFacteur, withFollowUps } from './service.ts';
+import { countRuns, liveRuns, takesEvents, untilSubmitted, withFacteur, withFollowUps } from './service.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
@@ -120,18 +120,12 @@ const wholeLife = (): Promise<Reading> =>
 
 async function start(): Promise<Reading> {
   const database = await createBenchDatabase();
-  const isUp = async (url: string): Promise<boolean> => {
-    const headers = { 'content-type': 'application/x-protobuf' };
-    const answer = await fetch(`${url}/events`, { method: 'POST', headers, body: Buffer.from(commandEvent()) });
-    await answer.arrayBuffer();
-    return answer.status === 202;
-  };
   const use = async ({ child, listeningMs, readyMs }: FacteurProcess): Promise<Reading> => ({
     listeningMs,
     readyMs,
     idleMiB: (await memoryOf(child)).nowMiB,
   });
-  const reading = await withFacteur(database, {}, use, { isUp });
+  const reading = await withFacteur(database, {}, use, { isUp: takesEvents });
   await database.close();
   return reading;
 }

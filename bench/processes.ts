@@ -35,16 +35,24 @@ export interface FacteurProcess extends BenchProcess {
   readonly readyMs: number;
 }
 
+export interface StartOptions {
+  /** Whether it does what the start is measured to. */
+  readonly isUp?: ((url: string) => Promise<boolean>) | undefined;
+  /** A command that becomes the process, by `exec` of its last arguments. */
+  readonly launcher?: readonly string[] | undefined;
+}
+
 /** Starts `bin/facteur serve` from a folder: this checkout, or a production build. */
 export async function startFacteur(
   env: Record<string, string>,
   folder = ROOT,
   args: readonly string[] = [],
-  isUp = isReady,
+  { isUp = isReady, launcher = [] }: StartOptions = {},
 ): Promise<FacteurProcess> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [resolve(folder, 'bin/facteur'), 'serve', ...args], {
+  const command = [...launcher, process.execPath, resolve(folder, 'bin/facteur'), 'serve', ...args];
+  const child = spawn(command[0] ?? '', command.slice(1), {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {

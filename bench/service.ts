@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
 import { postLoad } from './load.ts';
 import { FOLDER } from './open-bench.ts';
-import { startFacteur, startScript, type FacteurProcess } from './processes.ts';
+import { startFacteur, startScript, type FacteurProcess, type StartOptions } from './processes.ts';
 import { commandEvent } from './requests.ts';
 
 export interface Counts {
@@ -54,7 +54,7 @@ export async function withFacteur<T>(
   { dsn }: TestDatabase,
   env: Record<string, string>,
   use: (facteur: FacteurProcess) => Promise<T>,
-  { workflows = 'hang', isUp }: { workflows?: 'hang' | 'succeed'; isUp?: (url: string) => Promise<boolean> } = {},
+  { workflows = 'hang', ...options }: StartOptions & { workflows?: 'hang' | 'succeed' } = {},
 ): Promise<T> {
   const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
   const cluster = await startScript('cluster-server.ts', [kubeconfig, workflows]);
@@ -62,7 +62,7 @@ export async function withFacteur<T>(
     { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_KUBECONFIG: kubeconfig, ...env },
     FOLDER,
     [],
-    isUp,
+    options,
   );
   try {
     return await use(facteur);
@@ -87,6 +87,14 @@ export async function withFollowUps<T>(
   } finally {
     await discord.stop();
   }
+}
+
+/** Whether a command event gets its 202. */
+export async function takesEvents(url: string): Promise<boolean> {
+  const headers = { 'content-type': 'application/x-protobuf' };
+  const answer = await fetch(`${url}/events`, { method: 'POST', headers, body: Buffer.from(commandEvent()) });
+  await answer.arrayBuffer();
+  return answer.status === 202;
 }
 
 /** Runs that 128 clients request, each a new one when one is answered, until the end of the last one is told. */
