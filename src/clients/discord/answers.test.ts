@@ -86,7 +86,10 @@ describe('errorFromAnswer', () => {
       global: true,
       retryAfterMs: 60_000,
     });
+    const block = { message: 'You are being blocked from accessing our API temporarily', code: 0 };
+    expect(answer(429, block, { 'retry-after': '600' })).toMatchObject({ global: true, retryAfterMs: 600_000 });
     expect(answer(429, { message: 'm', global: false }).global).toBe(false);
+    expect(answer(429, { message: 'slow mode', code: 20_016 }).global).toBe(false);
   });
 
   test('says which field was wrong, in a bounded line', () => {

@@ -69,9 +69,12 @@ export function discordErrorOf(what: string, { status, headers, body }: DiscordA
   });
 }
 
-/** A 429 in words that are not Discord's comes from the front of it, which has closed the door for the whole address. */
+/**
+ * A 429 that does not say whose limit it is comes from the front of Discord, which has closed the door for the whole address:
+ * as a page, or as JSON with the code 0 («You are being blocked from accessing our API temporarily …»).
+ */
 function isGlobal(status: number, headers: IncomingHttpHeaders, body: ErrorBody): boolean {
-  const fromTheFront = status === 429 && body.message === undefined;
+  const fromTheFront = status === 429 && typeof body.global !== 'boolean' && !isDiscords(status, body);
   return fromTheFront || body.global === true || headers['x-ratelimit-global'] === 'true';
 }
 
