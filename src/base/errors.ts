@@ -48,9 +48,9 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 /** Why a file cannot be read, in words where there are some. */
-export function fileProblem(error: unknown): string {
+export function fileProblem(error: unknown, other = errorMessage(error)): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return FILE_PROBLEMS[code] ?? errorMessage(error);
+  return FILE_PROBLEMS[code] ?? other;
 }
 
 /** Why a `fetch` failed: its own message only says that it did. */

@@ -153,6 +153,15 @@ describe('what is wrong', () => {
     await expect(loadConfig({ path: 'gone.yaml', env: {}, readFile })).rejects.toThrow(`gone.yaml: ${message}`);
   });
 
+  test.each([
+    ['in UTF-16', Buffer.from('\ufeffargo: { namespace: a }\n', 'utf16le')],
+    ['no text', Buffer.from([0x93, 0xf1, 0x00, 0x11])],
+  ])('a file that is %s', async (_, bytes) => {
+    expect(await faultsOf(bytes.toString('utf8'))).toEqual([
+      'facteur.yaml: the file is not UTF-8 text; save it as UTF-8',
+    ]);
+  });
+
   test('a merge key that goes in circles ends', async () => {
     const { warnings } = await loadYaml('argo: &a\n  <<: *a\n  service_account: x\n');
     expect(warnings).toEqual([]);
@@ -168,6 +177,12 @@ describe('what is only doubtful', () => {
   const yaml = "server:\n  listenAddress: ':1'\nbot_token: x\nrole_map: { plan: [admin] }\ndiscord: { guild_id: mine }";
 
   test('at start-up it warns', async () => {
+    expect(
+      (await loadYaml('discord.guild_id: "1"\nserver: { intake_oidc.issuer: x }')).warnings.map(formatFault),
+    ).toEqual([
+      'facteur.yaml:1:1: discord.guild_id must not be one key with dots: put each part on a line of its own, indented below the one before',
+      'facteur.yaml:2:11: server.intake_oidc.issuer must not be one key with dots: put each part on a line of its own, indented below the one before',
+    ]);
     const { warnings } = await loadYaml(yaml, { FACTEUR_POSTGRES_DNS: 'x', FACTEUR_NONSENSE_VARIABLE: 'x' });
     expect(warnings.map(formatFault)).toEqual([
       'facteur.yaml:2:3: server.listenAddress is an unknown key; did you mean server.listen_address?',

@@ -99,6 +99,10 @@ export function unknownKeys(findings: Findings, keys: readonly Pick<KeyInfo, 'ke
     const sibling = nearest(name, siblings);
     const meant =
       sibling === undefined ? keys.find((other) => other.key.endsWith(`.${name}`))?.key : `${prefix}${sibling}`;
-    return { ...place, key, message: `${key} is an unknown key${suggestion(meant)}` };
+    const message =
+      meant === key
+        ? `${key} must not be one key with dots: put each part on a line of its own, indented below the one before`
+        : `${key} is an unknown key${suggestion(meant)}`;
+    return { ...place, key, message };
   });
 }

@@ -203,6 +203,9 @@ async function readFileTree(options: ConfigSource, findings: Findings): Promise<
       cause: error,
     });
   });
+  if (text.includes('\0')) {
+    throw new ConfigError([{ file: path, key: '', message: 'the file is not UTF-8 text; save it as UTF-8' }]);
+  }
   const source = parseYaml(text, path);
   if (source.faults.length > 0) {
     // What else such a file says is a guess, and faults from guesses would mislead.

@@ -12,6 +12,9 @@ const FILES: Readonly<Record<string, string>> = {
 
 async function readFile(path: string): Promise<string> {
   const text = FILES[path];
+  if (path === '/run/secrets/broken') {
+    throw Object.assign(new Error(`EIO: i/o error, open '${path}'`), { code: 'EIO' });
+  }
   if (text === undefined) {
     throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
   }
@@ -41,7 +44,8 @@ test('a secret may lie in a file: text, lists and JSON, without the newline at t
 });
 
 test.each([
-  ['/run/secrets/none', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: cannot read the file'],
+  ['/run/secrets/none', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: cannot read the file: no such file'],
+  ['/run/secrets/broken', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: cannot read the file: input/output error'],
   ['/run/secrets/empty', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: the file is empty'],
 ])('%s is an error that says which variable', async (path, fault) => {
   expect(await faultsOf({ FACTEUR_POSTGRES_DSN_FILE: path })).toContain(fault);

@@ -1,3 +1,4 @@
+import { fileProblem } from '../base/errors.ts';
 import { fileVariableOf, read, type Environment } from './environment.ts';
 import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
@@ -19,23 +20,24 @@ export async function withSecretFiles(
     if (variable === undefined || path === undefined) {
       continue;
     }
-    const text = await readFile(path).catch(() => undefined);
+    const text = await readFile(path).catch((error: unknown) => ({ error }));
     const problem = problemOf(text, read(env, info.variable) === undefined ? undefined : info.variable);
     if (problem !== undefined) {
       faults.push({ variable, key: info.key, message: `${info.key}: ${problem}` });
-    } else if (text !== undefined) {
+    } else if (typeof text === 'string') {
       found[info.variable] = text.trim();
     }
   }
   return { env: { ...env, ...found }, faults };
 }
 
-function problemOf(text: string | undefined, rival: string | undefined): string | undefined {
+function problemOf(text: string | { readonly error: unknown }, rival: string | undefined): string | undefined {
   if (rival !== undefined) {
     return `${rival} is set, too; set only one of them`;
   }
-  if (text === undefined) {
-    return 'cannot read the file';
+  if (typeof text !== 'string') {
+    // The system's own words contain the path, which may be the secret itself by mistake.
+    return `cannot read the file: ${fileProblem(text.error, 'input/output error')}`;
   }
   return text.trim() === '' ? 'the file is empty' : undefined;
 }
