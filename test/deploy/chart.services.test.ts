@@ -121,6 +121,8 @@ test('values reach where they belong', () => {
     ...EVERYTHING,
     'name=herald',
     'workflows.namespaces={jobs,more}',
+    'config.argo.namespace=jobs',
+    'config.codex_implementation_orchestrator.namespace=more',
     'config.argo.ui_url=https://argo.example.org',
   );
   const { labels, spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment herald')!;
@@ -155,6 +157,8 @@ test('text that looks like something else stays text', async () => {
   const manifests = render(
     'name=on',
     'workflows.namespaces[0]=2024',
+    'config.argo.namespace=2024',
+    'config.codex_implementation_orchestrator.enabled=false',
     'secrets.redis=1e3',
     'consumer.topic=true',
     'consumer.groupId=007',
@@ -192,6 +196,7 @@ test.each([
   ['metrics beside the probes, where nothing scrapes them', 'config.server.metrics_address=null'],
   ['an age in hours', 'maintain.olderThan=100000h'],
   ['an age with a zero in front', 'maintain.olderThan=090d'],
+  ['any account, where no policy limits them', 'admissionPolicy.enabled=false,config.argo.service_account=builder'],
 ])('%s is taken', (_what, values) => {
   expect(render(...values.split(','))).not.toEqual([]);
 });
@@ -219,6 +224,31 @@ test.each([
   ['a port in place of an address', 'config.server.listen_address=8080', /listen_address/],
   ['a consumer without brokers', 'consumer.enabled=true,consumer.brokers=null', /brokers/],
   ['no namespaces', 'workflows.namespaces=null', /namespaces/],
+  [
+    'a namespace without a Role',
+    'config.argo.namespace=jobs',
+    /config\.argo\.namespace: jobs is not in workflows\.namespaces/,
+  ],
+  [
+    'such a namespace of Codex tasks',
+    'workflows.namespaces={a},config.argo.namespace=a',
+    /orchestrator\.namespace: argo-wo/,
+  ],
+  [
+    'such a namespace of a command',
+    'config.commands.deploy.namespace=jobs',
+    /commands\.deploy\.namespace: jobs is not/,
+  ],
+  [
+    'templates of such a namespace',
+    'config.commands_from_templates.namespaces={argo-workflows,jobs}',
+    /templates\.namespaces: jobs is not in/,
+  ],
+  [
+    'an account that the policy denies',
+    'config.argo.service_account=root',
+    /service_account: root is not in workflows\.ser/,
+  ],
   ['no configuration', 'config=null', /config/],
   ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],
   ['such an id in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],
