@@ -3,10 +3,28 @@ import { IMAGE, programName, programOf, type Program } from './programs.ts';
 /** Their arguments become a command line, or code for another shell. */
 const EVALUATE_ALL = new Set(['ssh', 'eval', 'xargs', 'watch', 'make', 'gmake']);
 
-/** They run the rest of the command line. */
-const WRAPPERS = new Set(
-  'env busybox sudo doas timeout nice nohup exec time stdbuf setsid tini dumb-init catatonit gosu su-exec'.split(' '),
-);
+/** A program that runs the rest of the command line. */
+interface Wrapper {
+  /** These options take the next argument. */
+  readonly takes?: RegExp;
+  /** Arguments of its own before the command. */
+  readonly own?: number;
+}
+
+const WRAPPERS = new Map<string, Wrapper>([
+  ...'busybox nohup setsid tini dumb-init catatonit'.split(' ').map((name) => [name, {}] as const),
+  ['sudo', { takes: /^(?:-[a-zA-Z]*[CDghpRrTtUu]|--(?:user|group|chdir|chroot|host|prompt|role|type))$/ }],
+  ['doas', { takes: /^-[Cu]$/ }],
+  ['env', { takes: /^(?:-[a-z]*[uC]|--(?:unset|chdir))$/ }],
+  ['timeout', { takes: /^(?:-[ks]|--(?:signal|kill-after))$/ }],
+  ['nice', { takes: /^(?:-n|--adjustment)$/ }],
+  ['exec', { takes: /^-[a-z]*a$/ }],
+  ['time', { takes: /^-[fo]$/ }],
+  ['stdbuf', { takes: /^-[ioe]$/ }],
+  ['gosu', { own: 1 }],
+  ['su-exec', { own: 1 }],
+]);
+const XARGS_TAKES = /^(?:-[a-zA-Z0-9]*[adEILnPs]|--(?:arg-file|delimiter|max-args|max-lines|max-procs|replace))$/;
 
 /** An interpreter on a command line. */
 interface Interpreter {
@@ -63,7 +81,10 @@ export function codeWords(words: readonly string[]): readonly number[] {
 
 /** Whether a command line runs what it reads from standard input. */
 export function readsCode(words: readonly string[]): boolean {
-  const at = words.findIndex((word) => !isWrapper(word));
+  const at = commandAt(words);
+  if (programName(words[at] ?? '') === 'xargs') {
+    return appendsCode(words.slice(at + 1));
+  }
   const program = programOf(words[at] ?? '');
   if (program?.stdin === undefined) {
     return false;
@@ -72,6 +93,26 @@ export function readsCode(words: readonly string[]): boolean {
   const isRemote = programName(words[at] ?? '') === 'ssh' && found.code.length > 0;
   const remote = found.code.flatMap((index) => (words[index] ?? '').split(/\s+/));
   return isRemote ? readsCode(remote) : runsInput(words, found);
+}
+
+/** Whether xargs puts what it reads into code: behind `-c`, or where the text is that `-I` replaces. */
+function appendsCode(words: readonly string[]): boolean {
+  let at = 0;
+  while (words[at]?.startsWith('-') === true) {
+    at += XARGS_TAKES.test(words[at] ?? '') ? 2 : 1;
+  }
+  const [replaced, rest] = [replacedText(words.slice(0, at)), words.slice(at)];
+  const code = codeWords(rest);
+  return replaced === undefined
+    ? code.length === 0 && codeWords([...rest, 'x']).includes(rest.length)
+    : code.some((index) => rest[index]?.includes(replaced));
+}
+
+/** What an option of xargs has it replace: `-I {}` or `-I{}`. */
+function replacedText(options: readonly string[]): string | undefined {
+  const at = options.findIndex((option) => option.startsWith('-I'));
+  const option = options[at];
+  return option === '-I' ? options[at + 1] : option?.slice(2);
 }
 
 function runsInput(words: readonly string[], { code, script, flagged, fromInput }: Interpreter): boolean {
@@ -95,8 +136,26 @@ export function isShell(words: readonly string[]): boolean {
   return words.some((word) => programOf(word)?.shell === true);
 }
 
-function isWrapper(word: string): boolean {
-  return WRAPPERS.has(programName(word)) || /^[-\d]|=/.test(word);
+/** Where the command begins behind wrappers such as `env X=1`, `timeout 5` and `sudo -u user`; the end if none does. */
+function commandAt(words: readonly string[]): number {
+  let wrapper: Wrapper = {};
+  let own = 0;
+  let at = 0;
+  for (; at < words.length; at += 1) {
+    const word = words[at] ?? '';
+    const found = WRAPPERS.get(programName(word));
+    if (found !== undefined) {
+      [wrapper, own] = [found, found.own ?? 0];
+    } else if (isMatch(wrapper.takes, word)) {
+      at += 1;
+    } else if (!/^[-\d]|=/.test(word)) {
+      own -= 1;
+      if (own < 0) {
+        break;
+      }
+    }
+  }
+  return Math.min(at, words.length);
 }
 
 /** The first interpreter of a command line that has code or a script, behind wrappers such as `env` and `timeout 5`. */
@@ -104,15 +163,14 @@ function interpreterOf(words: readonly string[]): Interpreter | undefined {
   if (words[0]?.startsWith('-') === true) {
     return readInterpreter(words, -1, IMAGE);
   }
-  let wrapped = true;
+  const command = commandAt(words);
   for (const [at, word] of words.entries()) {
     const program = programOf(word);
     const found = program === undefined ? undefined : readInterpreter(words, at, program);
     // Elsewhere on the line the name alone may be data, as in `apk add python`.
-    if (found !== undefined && (wrapped ? found.code.length > 0 || found.script !== -1 : found.flagged)) {
+    if (found !== undefined && (at <= command ? found.code.length > 0 || found.script !== -1 : found.flagged)) {
       return found;
     }
-    wrapped &&= isWrapper(word);
   }
   return undefined;
 }

@@ -16,6 +16,8 @@ test.each([
   ['an argument that names a variable often', { command: ['x'], args: [MANY], env: CHAIN }],
   ['a long command', { command: ['sh', '-c', `sh ${'-c "$1" '.repeat(200_000)}`], args: ['sh', ...GIVEN] }],
   ['a long pipeline', { command: ['sh', '-c', 'echo "$1" | sh | '.repeat(100_000)], args: ['sh', ...GIVEN] }],
+  ['groups in groups', { command: ['sh', '-c', `${'{ echo "$1"; '.repeat(60_000)}${'} '.repeat(60_000)} | sh`] }],
+  ['substitutions in each other', { command: ['sh', '-c', 'echo "$1" $('.repeat(80_000)], args: ['sh', ...GIVEN] }],
   [
     'many commands for shells',
     { command: ['sh', '-c', `${'sh '.repeat(60)}"$1"\n`.repeat(8000)], args: ['sh', ...GIVEN] },

@@ -87,7 +87,15 @@ const PROGRAMS = new Map<string, Program>([
       takesTwo: /^--(?:arg|argjson|slurpfile|rawfile)$/,
     },
   ],
-  ['yq', { flag: /^(?:e|ea|eval|eval-all|--expression)$/, file: /^--from-file$/, first: 'code' }],
+  [
+    'yq',
+    {
+      flag: /^(?:e|ea|eval|eval-all|--expression)$/,
+      file: /^--from-file$/,
+      first: 'code',
+      takes: /^(?:-[a-zA-Z]*[opI]|--(?:(?:in|out)put-format|indent))$/,
+    },
+  ],
   ['psql', SQL],
   ...['mysql', 'mariadb'].map((name) => [name, MYSQL] as const),
   ['mongosh', MONGO],

@@ -17,7 +17,14 @@ const MAX_WORDS = 60;
 export const MAX_WORD = 200;
 /** A command follows them. */
 const KEYWORDS = new Set(['if', 'then', 'else', 'elif', 'do', 'while', 'until', '!', '{']);
-const EVALUATE = new Set(['eval', 'source', '.']);
+/** Between these are commands whose output is read as one. */
+const OPENERS = new Set(['{', 'if', 'while', 'until', 'for', 'case', 'select']);
+const CLOSERS = new Set(['}', 'fi', 'done', 'esac']);
+/** Of a group. Once these are mended, the others are shown. */
+const MAX_PRINTED = 200;
+const EVALUATE = 'eval';
+/** They evaluate their first argument: a file, or code for later. */
+const EVALUATE_FIRST = new Set(['source', '.', 'trap']);
 const PRINT = new Set(['echo', 'printf']);
 
 /** One command after the other, with what each reads from the one before it. */
@@ -33,6 +40,17 @@ export class ShellPipeline {
   #aside: 'none' | 'next' | 'open' = 'none';
   #isInput = false;
   #isPiped = false;
+  /** The present word has not ended. */
+  #isFresh = false;
+  /** What the open groups print, the innermost last; the first is all that is read here. */
+  readonly #groups: Use[][] = [[]];
+  /** What a group printed that has just been closed. */
+  #closed: readonly Use[] = [];
+
+  /** What the commands so far print, where nothing reads it. */
+  get printed(): readonly Use[] {
+    return this.#groups[0] ?? [];
+  }
 
   /** As far as it is known. */
   get words(): readonly string[] {
@@ -48,6 +66,7 @@ export class ShellPipeline {
       this.#aside = 'open';
     } else if (begins) {
       this.#count += 1;
+      this.#isFresh = true;
       this.#words.push(...(this.#count > MAX_WORDS ? [] : ['']));
     }
     const last = this.#count - 1;
@@ -58,12 +77,30 @@ export class ShellPipeline {
   }
 
   endWord(): void {
+    const [first = ''] = this.#words;
     if (this.#aside === 'open') {
       this.#aside = 'none';
-    } else if (this.#count === 1 && KEYWORDS.has(this.#words[0] ?? '')) {
+    } else if (this.#count === 1 && this.#isFresh) {
+      this.#isFresh = false;
+      this.#keyword(first);
+    }
+  }
+
+  #keyword(word: string): void {
+    if (OPENERS.has(word)) {
+      this.#groups.push([]);
+    } else if (CLOSERS.has(word) && this.#groups.length > 1) {
+      this.close(this.#groups.pop() ?? []);
+    }
+    if (KEYWORDS.has(word)) {
       this.#words = [];
       this.#count = 0;
     }
+  }
+
+  /** The present command is a group, which printed this. */
+  close(printed: readonly Use[]): void {
+    this.#closed = printed;
   }
 
   /** In the present word. */
@@ -99,8 +136,7 @@ export class ShellPipeline {
   /** The next command reads what this one prints. @returns what is wrong in this one */
   pipe(): readonly Use[] {
     const faults = this.#judge();
-    const printed = PRINT.has(this.#words[0] ?? '') ? this.#uses.map(({ use }) => use) : [];
-    this.#input.push(...printed);
+    this.#output().forEach((use) => this.#input.push(use));
     this.#isPiped = true;
     this.#clear();
     return faults;
@@ -113,6 +149,8 @@ export class ShellPipeline {
       return [];
     }
     const faults = this.#judge();
+    const group = this.#groups.at(-1) ?? [];
+    group.push(...[...this.#input, ...this.#output()].slice(0, MAX_PRINTED - group.length));
     this.#input = [];
     this.#documents = [];
     this.#isPiped = false;
@@ -120,12 +158,18 @@ export class ShellPipeline {
     return faults;
   }
 
+  /** What the present command prints of user text. */
+  #output(): readonly Use[] {
+    return PRINT.has(this.#words[0] ?? '') ? this.#uses.map(({ use }) => use) : this.#closed;
+  }
+
   #judge(): readonly Use[] {
     const words = this.#words;
-    const isEvaluated = EVALUATE.has(words[0] ?? '');
+    const [name = ''] = words;
+    const isCode = (at: number): boolean => name === EVALUATE || (at === 1 && EVALUATE_FIRST.has(name));
     const code = new Set(this.#uses.length === 0 ? [] : codeWords(words));
     const faults = this.#uses
-      .map(({ use, at }) => (isEvaluated || code.has(at) ? evaluated(use) : use))
+      .map(({ use, at }) => (isCode(at) || code.has(at) ? evaluated(use) : use))
       .filter(({ rule }) => rule !== undefined);
     if (this.#input.length + this.#documents.length === 0 || !readsCode(words)) {
       return faults;
@@ -141,6 +185,7 @@ export class ShellPipeline {
     this.#words = [];
     this.#count = 0;
     this.#uses = [];
+    this.#closed = [];
     this.#aside = 'none';
   }
 }

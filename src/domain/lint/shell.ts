@@ -10,8 +10,8 @@ interface ShellFault {
   readonly origins: readonly string[];
 }
 
-/** Where the shell reads on: in plain words, in quotes, or in a substitution of its own. */
-type State = 'plain' | 'double' | 'command' | 'backtick' | 'test' | 'arithmetic';
+/** Where the shell reads on: in plain words, in quotes, in parentheses, or in a substitution of its own. */
+type State = 'plain' | 'double' | 'group' | 'command' | 'backtick' | 'test' | 'arithmetic';
 
 const VARIABLE = /\$(?:\{[#!]?(\w+|[@*])|([A-Za-z_]\w*|[1-9@*]))/y;
 const ASSIGNMENT = /([A-Za-z_]\w{0,99})\+?=/y;
@@ -24,7 +24,7 @@ const MAX_ORIGINS = 20;
 /** Of one script. Once these are mended, the others are shown. */
 const MAX_FAULTS = 200;
 /** Where the text of a variable is split into words. */
-const SPLIT: ReadonlySet<State> = new Set(['plain', 'command', 'backtick', 'arithmetic']);
+const SPLIT: ReadonlySet<State> = new Set(['plain', 'group', 'command', 'backtick', 'arithmetic']);
 /** Where `<` and `>` compare. */
 const COMPARES: ReadonlySet<State> = new Set(['test', 'arithmetic']);
 /** Begins the next command. */
@@ -152,12 +152,24 @@ class ShellReader {
   }
 
   #close(): void {
-    if (this.#states.pop() !== 'test') {
-      this.#addAll(this.#pipeline.end());
+    const state = this.#states.pop();
+    if (state !== 'test') {
+      const inner = this.#pipeline;
+      this.#addAll(inner.end());
       this.#pipelines.pop();
+      this.#printed(state, inner.printed);
     }
     this.#at += 1;
     this.#wordStart = false;
+  }
+
+  /** What commands in parentheses print is read by what follows; of a substitution it is part of a word. */
+  #printed(state: State | undefined, uses: readonly Use[]): void {
+    if (state === 'group') {
+      this.#pipeline.close(uses);
+    } else {
+      uses.forEach((use) => this.#pipeline.use({ ...use, rule: undefined }));
+    }
   }
 
   /** Notes a here document, or that the next word is a here string or the file of a redirection. */
@@ -202,7 +214,7 @@ class ShellReader {
   #separator(char: string): void {
     this.#endWord();
     if (char === '(') {
-      this.#open('command');
+      this.#open('group');
     } else if (char === ')' && this.#state !== 'plain') {
       this.#close();
     } else if (char === '|' && this.#script.charAt(this.#at + 1) !== '|') {
