@@ -27,6 +27,8 @@ type Embedded = readonly (EmbeddedText | undefined)[];
 
 /** Makes numbers of texts. Nothing here rejects: a text without an embedding is still found by its words. */
 export interface Embedder {
+  /** Whether a version names embeddings of this one: a caller's numbers must not pass for them. */
+  isOwn(version: string): boolean;
   /** What is to be stored, one attempt: somebody waits. */
   embedPassage(text: string, signal: AbortSignal): Promise<EmbeddedText | undefined>;
   /** What is looked for, one attempt: somebody waits. */
@@ -37,6 +39,7 @@ export interface Embedder {
 
 /** Without an endpoint. */
 export const ngramEmbedder: Embedder = {
+  isOwn: (version) => version === NGRAMS_VERSION,
   embedPassage: (text) => Promise.resolve(ngrams(text)),
   embedQuery: (text) => Promise.resolve(ngrams(text)),
   embedPassages: (texts) => Promise.resolve(texts.map(ngrams)),
@@ -58,10 +61,11 @@ const WAITS_MS = [500, 2000, 8000];
 
 /** By an endpoint's model. */
 export function endpointEmbedder(deps: EndpointDeps): Embedder {
-  const { queryPrefix, passagePrefix } = deps.settings;
+  const { model, queryPrefix, passagePrefix } = deps.settings;
   const one = async (text: string, signal: AbortSignal): Promise<EmbeddedText | undefined> =>
     (await attempt(deps, [text], signal, []))[0];
   return {
+    isOwn: (version) => version.startsWith(`${model}@`),
     embedPassage: (text, signal) => one(prefixed(passagePrefix, text), signal),
     embedQuery: (text, signal) => one(prefixed(queryPrefix, text), signal),
     async embedPassages(texts, signal) {

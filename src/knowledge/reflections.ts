@@ -41,7 +41,8 @@ export function createKnowledge({ db, embedder, events, reviewing }: KnowledgeDe
   return {
     async save(reporter, { embedded: given, ...reflection }, signal) {
       const work = async (): Promise<Written<Reflection>> => {
-        const embedded = given ?? (await embedder.embedPassage(reflection.content, signal));
+        const brought = given !== undefined && embedder.isOwn(given.version) ? undefined : given;
+        const embedded = brought ?? (await embedder.embedPassage(reflection.content, signal));
         return saveReflection(db, reporter, {
           ...reflection,
           embedding: embedded?.embedding ?? null,

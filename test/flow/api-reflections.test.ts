@@ -149,8 +149,15 @@ test('an endpoint embeds what is saved and searched for; while it is down both s
   expect(await save('a', { content: 'A rocket.' })).toMatchObject({ status: 201, body: { embeddingVersion: 'm@2' } });
   const own = { content: 'Brought.', embedding: VECTOR, embeddingVersion: 'mine' };
   expect(await save('b', own)).toMatchObject({ status: 201, body: { embeddingVersion: 'mine' } });
+  // What claims to be of the endpoint's model is embedded by the endpoint all the same.
+  const forged = { content: 'A forgery.', embedding: [1, 1, ...VECTOR.slice(2).fill(0)], embeddingVersion: 'm@2' };
+  expect(await save('d', forged)).toMatchObject({ status: 201, body: { embeddingVersion: 'm@2' } });
+  const similar = [
+    { type: 'a', similarity: expect.closeTo(1, 5) },
+    { type: 'd', similarity: expect.closeTo(Math.SQRT1_2, 5) },
+  ];
   expect(await search(facteur, { text: 'rocket' })).toMatchObject({
-    body: { embeddingVersion: 'm@2', reflections: [{ type: 'a', similarity: expect.closeTo(1, 5) }] },
+    body: { embeddingVersion: 'm@2', reflections: similar },
   });
   const mine = { embedding: VECTOR, embeddingVersion: 'mine' };
   expect(await search(facteur, mine)).toMatchObject({ body: { reflections: [{ type: 'b', similarity: 1 }] } });

@@ -99,6 +99,7 @@ describe('facteur knowledge refresh', () => {
   function slowEmbedder(meanwhile: () => Promise<unknown>): Embedder {
     const made: EmbeddedText = { embedding: vector(1), version: 'new' };
     return {
+      isOwn: () => true,
       embedPassage: async () => made,
       embedQuery: async () => made,
       embedPassages: async (texts) => {
