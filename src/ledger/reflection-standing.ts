@@ -240,3 +240,29 @@ export async function retireReflections(
   });
   return rows;
 }
+
+/** Joins the standing of a reflection that facteur trusts, and no person has decided about. */
+const trustedByFacteur = (id: string): string =>
+  `JOIN facteur.reflection_standing s ON s.reflection_id = ${id} AND s.state = 'trusted' AND s.decided_by = 'facteur'`;
+
+/**
+ * CTEs that quarantine what facteur trusted because a run had succeeded that runs again, and what it trusted because of that, as
+ * when a reflection is retired.
+ *
+ * @param moved a CTE with `run_id`, `was` and `revived`
+ */
+export const distrustRestarted = (moved: string): string => `unproven (id) AS (
+  SELECT r.id FROM ${moved} JOIN codex_kb.reflections r ON r.task_run_id = ${moved}.run_id ${trustedByFacteur('r.id')}
+  WHERE ${moved}.revived AND ${moved}.was = 'succeeded'
+  UNION
+  SELECT r.id FROM unproven JOIN facteur.reflection_uses u ON u.reflection_id = unproven.id
+    JOIN codex_kb.reflections r ON r.task_run_id = u.run_id ${trustedByFacteur('r.id')}
+), distrusted AS (
+  UPDATE facteur.reflection_standing SET state = 'quarantined', reason = 'the run that it was trusted for runs again', updated_at = now()
+  WHERE reflection_id = ANY (ARRAY(SELECT id FROM unproven)) AND state = 'trusted' AND decided_by = 'facteur'
+  RETURNING reflection_id, reason
+), distrust_noted AS (
+  INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
+  SELECT r.task_run_id, 'reflection.quarantined', 'facteur', jsonb_build_object('reflectionId', r.id, 'reason', distrusted.reason)
+  FROM distrusted JOIN codex_kb.reflections r ON r.id = distrusted.reflection_id
+)`;
