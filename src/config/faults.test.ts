@@ -168,6 +168,19 @@ describe('what is wrong', () => {
   });
 });
 
+test('the role map takes the name of every command, subcommands and other letters than a to z included', async () => {
+  const named = async (name: string) => {
+    const { warnings } = await loadYaml(`commands_from_templates: { namespaces: [a] }\nrole_map: { "${name}": [] }`);
+    return warnings.map(formatFault);
+  };
+  for (const name of ['deploy', 'codex:run', 'deploy api', 'deploy db backup', 'prüfen', 'デプロイ']) {
+    expect([name, await named(name)]).toEqual([name, []]);
+  }
+  for (const name of ['Prüfen', 'deploy  api', ' deploy', 'a b c d', 'a/b']) {
+    expect(await named(name)).toEqual([`facteur.yaml:2:13: role_map.${name} is not a command name in lower case`]);
+  }
+});
+
 test('topics of a consumer that is off are not compared', async () => {
   const { warnings } = await loadYaml('consumer: { topic: t, dlq: { enabled: true, topic: t } }');
   expect(warnings).toEqual([]);

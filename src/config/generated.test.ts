@@ -5,7 +5,6 @@ import * as z from 'zod';
 import { SNOWFLAKE } from '../domain/snowflake.ts';
 import { listKeys } from './keys.ts';
 import { configSchema, keyTable } from './report.ts';
-import { ROLE_MAP_NAME } from './schema.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -68,6 +67,8 @@ describe('the JSON Schemas', () => {
     expect(schema.safeParse({}).success).toBe(true);
     expect(schema.safeParse({ server: { listen_adress: ':8080' } }).success).toBe(false);
     expect(schema.safeParse({ role_map: { plan: ['admin'] } }).success).toBe(false);
+    expect(schema.safeParse({ role_map: { Plan: [] } }).success).toBe(false);
+    expect(schema.safeParse({ role_map: { 'deploy db backup': [], prüfen: [] } }).success).toBe(true);
     expect(schema.safeParse({ consumer: { max_attempts: 0 } }).success).toBe(false);
     expect(JSON.parse(configSchema())).toMatchObject({ $schema: 'https://json-schema.org/draft/2020-12/schema' });
   });
@@ -75,7 +76,7 @@ describe('the JSON Schemas', () => {
   test('the one of the role map has the patterns that the loader checks', async () => {
     const schema = await readJson('schemas/facteur-discord-role-map.schema.json');
     expect(schema['patternProperties']).toMatchObject({
-      [ROLE_MAP_NAME.source]: { uniqueItems: true, items: { pattern: SNOWFLAKE.source } },
+      '^[a-z0-9:_-]+$': { uniqueItems: true, items: { pattern: SNOWFLAKE.source } },
     });
     const checked = z.fromJSONSchema(schema);
     expect(checked.safeParse({ plan: ['123456789012345678'], 'codex:run': [] }).success).toBe(true);

@@ -4,10 +4,12 @@ import type { KeyInfo } from './keys.ts';
 import { EVERYONE_FAULT, SNOWFLAKE } from '../domain/snowflake.ts';
 import { nearest, suggestion } from './nearest.ts';
 import type { Findings } from './reader.ts';
-import { ROLE_MAP_NAME } from './schema.ts';
 import { pathText, placeOf } from './validate.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
+
+/** Command names that any door may send, not only Discord's; with spaces those of subcommands. */
+const RULE_NAME = /^[-_:'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]+(?: [-_:'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]+){0,2}$/u;
 
 /**
  * Values that the Go service accepted although they cannot work, such as a role called `admin`, which nobody has.
@@ -48,7 +50,7 @@ function roleMapLapses(tree: Tree, findings: Findings): readonly Fault[] {
   return Object.entries(asTree(tree['role_map'])).flatMap(([name, roles]) => {
     const list = Array.isArray(roles) ? roles.map((role) => String(role).trim()) : [];
     return [
-      ...(ROLE_MAP_NAME.test(name) ? [] : [lapse(['role_map', name], 'is not a command name in lower case', findings)]),
+      ...(isRuleName(name) ? [] : [lapse(['role_map', name], 'is not a command name in lower case', findings)]),
       ...list.flatMap((role, index) => {
         const message = roleFault(role, list.indexOf(role) < index);
         return message === undefined ? [] : [lapse(['role_map', name, index], message, findings)];
@@ -78,6 +80,10 @@ export function idleRules(tree: Tree, findings: Findings): readonly Fault[] {
 function lapse(path: readonly (string | number)[], message: string, findings: Findings): Fault {
   const key = pathText(path);
   return { ...placeOf(path, findings), key, message: `${key} ${message}` };
+}
+
+function isRuleName(name: string): boolean {
+  return RULE_NAME.test(name) && name === name.toLowerCase();
 }
 
 function asTree(value: unknown): Tree {

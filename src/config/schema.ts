@@ -7,9 +7,6 @@ import * as kind from './kinds.ts';
 import { parsePostgresDsn } from './postgres-dsn.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
-/** Command names in the role map: those that any door may send, not only Discord's. */
-export const ROLE_MAP_NAME = /^[a-z0-9:_-]+$/;
-
 const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 /** 4 MiB. */
 const DEFAULT_BODY_BYTES = 4_194_304;
@@ -191,7 +188,8 @@ const argo = group({
 });
 
 const roleMap = z.record(
-  z.string().meta({ pattern: ROLE_MAP_NAME.source }),
+  // Not every editor understands the pattern of `lapses.ts`.
+  z.string().meta({ pattern: String.raw`^[^A-Z\s]+( [^A-Z\s]+){0,2}$` }),
   kind.list(kind.snowflake()).meta({ uniqueItems: true }),
   { error: kind.expected('a map') },
 );
