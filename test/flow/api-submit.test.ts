@@ -88,7 +88,8 @@ describe('a command', () => {
     const user = { id: '42', roles: ['123456789012345678'] };
     expect(await submit(facteur, { command: 'implement', options, user })).toMatchObject({ status: 201 });
     const refused = await submit(facteur, { command: 'Implement', options, user: { id: '43' } });
-    expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden', errors: [{ field: 'body.command' }] } });
+    const detail = 'body.command requires a role that the user does not have';
+    expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden', detail } });
     const { body } = await callApi(facteur.url, 'GET /v1/refusals', { token: 'operate-token' });
     expect(body.refusals).toMatchObject([{ door: 'api', userId: '43' }]);
   });

@@ -124,7 +124,8 @@ async function runCommand(asked: Asked, deps: ApiDeps): Promise<RunReceipt> {
     return await deps.dispatch.command(commandOf(asked, deps), { awaitSubmissionMs: AWAIT_SUBMISSION_MS });
   } catch (error) {
     if (error instanceof Refusal) {
-      throw refusalProblem(error, 'body', { field: 'command', message: error.details ?? error.message });
+      const message = error.kind === 'forbidden' ? 'requires a role that the user does not have' : error.details;
+      throw refusalProblem(error, 'body', { field: 'command', message: message ?? error.message });
     }
     throw error;
   }
