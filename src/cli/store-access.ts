@@ -41,7 +41,7 @@ export function withStoreOptions(command: Command): Command {
 /** The server that is named, else the ledger of the configuration. */
 export function storeAccess(withLedger: WithLedger): WithStore {
   return async (io, { options, plans = false }, work) => {
-    const server = options.server ?? io.env['FACTEUR_SERVER'] ?? '';
+    const server = serverOf(options, io);
     if (server === '') {
       return withLedger(io, { configPath: options.config, plans }, (access) => work(ledgerStore(access)));
     }
@@ -58,6 +58,14 @@ export function storeAccess(withLedger: WithLedger): WithStore {
     });
     return work(apiStore((operation, request) => call(operation, request).catch(explainToken)));
   };
+}
+
+/** A configuration that is named for this command goes before the variable. */
+function serverOf({ server, config }: StoreOptions, io: CliIo): string {
+  if (server !== undefined && config !== undefined) {
+    throw new UsageError('--config: a running facteur has its own; give either --server or --config');
+  }
+  return server ?? (config === undefined ? (io.env['FACTEUR_SERVER'] ?? '') : '');
 }
 
 /** The server does not know how the command line takes a token. */

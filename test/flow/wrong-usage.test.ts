@@ -38,6 +38,7 @@ test.each([
   [['runs', 'list', '--limit', '99999999'], '--limit: must be at most 9999999'],
   [['runs', 'list', '--json', 'titel'], '--json: unknown field "titel"; expected runId, '],
   [['runs', 'list', '--server', 'ftp://facteur'], '--server: must be an http or https URL'],
+  [['runs', 'list', '--server', 'http://127.0.0.1:9', '--config', 'x'], '--config: a running facteur has its own'],
   [['runs', 'cancel', 'x', '--by', 'me', '--server', 'http://127.0.0.1:9'], '--by: the server records'],
   [['dead-letters', 'list', '--after', 'x'], 'invalid dead letter id x'],
   [['dead-letters', 'list', '--json', 'x'], '--json: unknown field "x"'],
@@ -64,4 +65,10 @@ test.each([
   const { code, stdout, stderr } = await runProgram(args, { env: { FACTEUR_CONFIG_FILE: path } });
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toContain(`facteur: ${said}`);
+});
+
+test('a configuration that is named goes before the variable that names a server', async () => {
+  const env = { FACTEUR_SERVER: 'http://127.0.0.1:9' };
+  const { code, stderr } = await runProgram(['runs', 'list', '--config', '/none.yaml'], { env });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('/none.yaml: cannot read the file') });
 });
