@@ -99,6 +99,11 @@ spec:
   test.each([
     ['a syntax error', 'a: [', /^facteur: a\.yaml:1:\d+: invalid YAML: /],
     ['no YAML at all', '}\n'.repeat(500), /^(?:.*invalid YAML: .*\n){20}and \d+ more\n$/],
+    [
+      'UTF-16',
+      Buffer.from(`\ufeff${BUILD}`, 'utf16le').toString('utf8'),
+      /^facteur: a\.yaml: the file is not UTF-8 text; save/,
+    ],
     ['a bomb of aliases', aliasBomb(), /^facteur: a\.yaml:1:1: Excessive alias count/],
   ])('%s is an error with its place', async (_, text, expected) => {
     const { code, stderr } = await lint(['a.yaml'], { 'a.yaml': text });

@@ -27,13 +27,17 @@ export async function readManifests(io: CliIo, path: string): Promise<readonly M
   if (bytes.length > MAX_BYTES) {
     throw unreadable(`${path}: the file is larger than ${MAX_BYTES / 1024 / 1024} MiB`);
   }
-  const sources = parseYamlDocuments(bytes.toString('utf8'), path);
+  const text = bytes.toString('utf8');
+  if (text.includes('\0')) {
+    // As UTF-16, which kubectl takes and PowerShell writes, it would have no template in it.
+    throw unreadable(`${path}: the file is not UTF-8 text; save it as UTF-8`);
+  }
+  const sources = parseYamlDocuments(text, path);
   const faults = sources.flatMap((source) => source.faults);
   if (faults.length > 0) {
     const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
     throw unreadable([...faults.slice(0, MAX_FAULTS).map(formatFault), ...more].join('\n'));
   }
-  const text = bytes.toString('utf8');
   return sources.flatMap((source) => manifestsOf(source, text));
 }
 
