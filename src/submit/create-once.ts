@@ -55,7 +55,7 @@ const READY_TIMEOUT_MS = 1500;
 
 /**
  * Creates the workflow under its reserved name. If the name is taken, the existing workflow is read: with our
- * delivery label it is ours (an earlier answer was lost), otherwise the run gets another name.
+ * delivery label or run id it is ours (an earlier answer was lost), otherwise the run gets another name.
  */
 export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise<Creation> {
   let name = run.workflowName;

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { ArgoError, type ArgoErrorCode } from '../clients/argo/errors.ts';
-import { judgeCreateFailure } from './creation.ts';
+import type { Workflow } from '../clients/argo/workflows.ts';
+import { deliveryLabel } from '../domain/workflow-name.ts';
+import type { ClaimedRun } from '../ledger/submission-queue.ts';
+import { findOurs, judgeCreateFailure } from './creation.ts';
 
 /** The verdict at first, the verdict when a ready cluster goes on saying so, and whether others should wait, too. */
 const VERDICTS: Readonly<Record<ArgoErrorCode, readonly [string, string, boolean]>> = {
@@ -51,5 +54,22 @@ describe('judgeCreateFailure', () => {
 
   test('anything unforeseen is retried', () => {
     expect(judgeCreateFailure(new TypeError('boom'), true)).toMatchObject({ kind: 'retry', reason: 'boom' });
+  });
+});
+
+describe('findOurs', () => {
+  const [label, annotation] = ['facteur.proompteng.ai/delivery', 'facteur.proompteng.ai/run-id'];
+  const ours = { [label]: deliveryLabel('d1') };
+
+  test.each<[string, object, string | undefined]>([
+    ['our label', { labels: ours }, 'uid'],
+    ['our annotation, its labels being removed', { annotations: { [annotation]: 'run' } }, 'uid'],
+    ['our annotation and another label', { labels: { [label]: 'x' }, annotations: { [annotation]: 'run' } }, 'uid'],
+    ['neither', { labels: { [label]: 'x' }, annotations: { [annotation]: 'another' } }, undefined],
+    ['nothing', {}, undefined],
+  ])('a workflow with %s', async (_what, metadata, uid) => {
+    const run = { runId: 'run', deliveryId: 'd1', plan: { namespace: 'argo' } } as unknown as ClaimedRun;
+    const getWorkflow = async () => ({ metadata: { uid: 'uid', ...metadata } }) as Workflow;
+    expect(await findOurs(run, 'w', { getWorkflow })).toBe(uid);
   });
 });

@@ -3,14 +3,15 @@ import { redactText } from '../base/redact.ts';
 import { ArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
-import { LABELS } from '../domain/workflow-plan.ts';
+import { ANNOTATIONS, LABELS } from '../domain/workflow-plan.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 
 const GET_TIMEOUT_MS = 3000;
 
 /**
- * The uid of the workflow with this name, if its delivery label is this run's; undefined if it belongs to
- * somebody else.
+ * The uid of the workflow with this name, if its delivery label or its annotation is this run's; undefined if it belongs to
+ * somebody else. The label alone is not enough: an admission policy may remove it, and `workflowMetadata` of the template may set
+ * another.
  *
  * @throws ArgoError `argo.not_found` when no workflow has the name
  */
@@ -20,7 +21,9 @@ export async function findOurs(
   workflows: Pick<ArgoClient, 'getWorkflow'>,
 ): Promise<string | undefined> {
   const { metadata } = await workflows.getWorkflow(run.plan.namespace, name, { timeoutMs: GET_TIMEOUT_MS });
-  const ours = metadata?.labels?.[LABELS.delivery] === deliveryLabel(run.deliveryId);
+  const ours =
+    metadata?.labels?.[LABELS.delivery] === deliveryLabel(run.deliveryId) ||
+    metadata?.annotations?.[ANNOTATIONS.runId] === run.runId;
   return ours ? (metadata?.uid ?? '') : undefined;
 }
 

@@ -67,13 +67,13 @@ describe('a name that is taken', () => {
     return { id, name: (await runOf(bench.db, id)).workflow_name };
   }
 
-  async function take(name: string, labels: Record<string, string>): Promise<string> {
+  async function take(name: string, labels: Record<string, string>, annotations = {}): Promise<string> {
     const { metadata } = await bench.world.api.call(workflowPath(''), {
       method: 'POST',
       body: {
         apiVersion: 'argoproj.io/v1alpha1',
         kind: 'Workflow',
-        metadata: { name, labels },
+        metadata: { name, labels, annotations },
         spec: { workflowTemplateRef: { name: 'as-told' } },
       },
     });
@@ -96,6 +96,19 @@ describe('a name that is taken', () => {
     await expectRun(bench.db, id, 'succeeded');
     expect(await runOf(bench.db, id)).toMatchObject({ workflow_uid: uid, workflow_name: name });
     expect(await bench.workflowsOf(id)).toHaveLength(1);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['had its labels removed by an admission policy', {}],
+    ['got another label from its template', { 'facteur.proompteng.ai/delivery': 'of-the-template' }],
+  ])('by our own workflow, which %s: it is adopted', { timeout: 240_000 }, async (_how, labels) => {
+    const { id, name } = await recordOnly();
+    const annotations = { 'facteur.proompteng.ai/run-id': (await runOf(bench.db, id)).run_id };
+    const uid = await take(name, labels, annotations);
+    await submit();
+    // Without the label, only the audit of live runs tells that it has ended.
+    const run = await expectRun(bench.db, id, 'succeeded', 200_000);
+    expect(run).toMatchObject({ workflow_uid: uid, workflow_name: name });
   });
 
   test('by somebody else’s: the run gets another name, and theirs is left alone', async () => {
