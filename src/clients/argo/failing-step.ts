@@ -48,6 +48,8 @@ function rootOf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
 }
 
 const BLAME = /^child '([^']+)' failed$/;
+/** Of a step that Argo could not start, by its name: its pod was refused, for example. */
+const UNSTARTED = /^step group deemed errored due to child (.{1,1000}?) error: /;
 
 /** A message that says more than that something inside failed; else empty. */
 export function ownWords(message: unknown): string {
@@ -72,11 +74,11 @@ function descend(top: WorkflowNode, nodes: Nodes, status: Json): FailingStep {
 
 /** The inner node that made this one fail; undefined if it failed on its own. */
 function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
-  const named = nodes.get(BLAME.exec(node.message)?.[1] ?? '');
+  const all = [...nodes.values()];
+  const named = namedIn(node.message, nodes);
   if (named !== undefined && hasFailed(named)) {
     return named;
   }
-  const all = [...nodes.values()];
   switch (node.type) {
     case 'DAG':
       return failingTask(node, nodes, status);
@@ -89,6 +91,11 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
     default:
       return undefined;
   }
+}
+
+function namedIn(message: string, nodes: Nodes): WorkflowNode | undefined {
+  const unstarted = UNSTARTED.exec(message)?.[1];
+  return nodes.get(BLAME.exec(message)?.[1] ?? '') ?? [...nodes.values()].find(({ name }) => name === unstarted);
 }
 
 /** The attempts of a retry, or what a loop was expanded to: `name(0)`, `name(1:item)`. */
