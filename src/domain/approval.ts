@@ -40,6 +40,12 @@ export type ApprovalState = (typeof APPROVAL_STATES)[number];
 /** Why nothing waits in a run that is being canceled. Of a decision under way: whether its workflow has it is not known yet. */
 export const CANCELED = 'the run was canceled';
 
+/** Argo resumed the step itself. */
+export const ELAPSED = 'its duration in Argo has elapsed';
+
+/** Argo resumed the step itself, or somebody did: its duration is an expression. */
+export const PERHAPS_ELAPSED = 'it was decided elsewhere, or its duration in Argo has elapsed';
+
 /** Who decided an approval that expired. */
 export const TIMEOUT_ACTOR = 'facteur (timeout)';
 

@@ -145,6 +145,7 @@ test('everything else that a workflow shows', () => {
     confirmed: false,
     stopping: false,
     waiting: [],
+    lapses: {},
   });
 });
 

@@ -8,7 +8,7 @@ import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
 import { readNodes } from '../clients/argo/workflow-nodes.ts';
 import { failingStepMessage, hasFailedRoot, ownWords } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
-import { waitingOf } from './waiting-nodes.ts';
+import { lapsesOf, mayLapse, waitingOf } from './waiting-nodes.ts';
 
 /** A reason is for a chat message; the whole story is in Argo. */
 const MAX_REASON = 500;
@@ -35,7 +35,7 @@ export function observe(workflow: Workflow): Observation {
   const { metadata, spec, status } = fields(workflow);
   const state = stateOf(spec, status);
   // Once for each event: they may be megabytes, packed.
-  const nodes = state === 'running' ? readNodes(status) : NONE;
+  const nodes = state === 'running' || mayLapse(status) ? readNodes(status) : NONE;
   return {
     namespace: text(metadata['namespace']),
     name: text(metadata['name']),
@@ -53,6 +53,7 @@ export function observe(workflow: Workflow): Observation {
     confirmed: false,
     stopping: text(spec['shutdown']) !== '',
     waiting: waitingOf(spec, status, nodes),
+    lapses: lapsesOf(status, nodes),
   };
 }
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { fieldsOf, isRecord, listOf } from '../base/json.ts';
+import { whyLapsed } from '../clients/argo/node-decision.ts';
 import { createTemplates, storedTemplates, templateName } from '../clients/argo/stored-template.ts';
 import { areUnseen, createIsOnExit, readNodes, stringOf, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import {
@@ -62,6 +63,25 @@ function mayWait(spec: Json, status: Json): boolean {
   return spec['suspend'] === true || hasSuspendTemplates(status);
 }
 
+/** Whether a step of the workflow may ask, and stop asking after a time. */
+export function mayLapse(status: Json): boolean {
+  return storedTemplates(status).some((template) => sleeps(template) && mayAsk(template));
+}
+
+/** Why steps that asked no longer wait, by key: those that Argo resumed after their duration. */
+export function lapsesOf(status: Json, nodes: Nodes): Readonly<Record<string, string>> {
+  if (!mayLapse(status)) {
+    return {};
+  }
+  const templateOf = createTemplates(nodes, status);
+  const lapses = [...nodes.values()]
+    .filter(({ type }) => type === 'Suspend')
+    .map((node) => ({ node, template: templateOf(node) }))
+    .filter(({ template }) => mayAsk(template))
+    .map(({ node, template }): [string, string] => [keyOf(node), whyLapsed(node, template)]);
+  return Object.fromEntries(lapses.filter(([, why]) => why !== ''));
+}
+
 function hasSuspendTemplates(status: Json): boolean {
   return storedTemplates(status).some(({ suspend }) => isRecord(suspend));
 }
@@ -88,17 +108,24 @@ interface Step {
 }
 
 /** A node with a duration only sleeps, unless it has approvers or supplies outputs. */
-function asks({ node, template }: Step): boolean {
-  const sleeps = fieldsOf(template['suspend'])['duration'] !== undefined;
+function asks({ template }: Step): boolean {
+  return !sleeps(template) || mayAsk(template);
+}
+
+function sleeps(template: Json): boolean {
+  return fieldsOf(template['suspend'])['duration'] !== undefined;
+}
+
+function mayAsk(template: Json): boolean {
   const hasRules = Object.keys(annotationsOf(template)).some((key) => key.startsWith('facteur.proompteng.ai/'));
-  return !sleeps || hasRules || askedFields(node.raw).length > 0;
+  return hasRules || suppliedOf(template).length > 0;
 }
 
 function waiting({ node, template, onExit }: Step): Waiting {
   const startedAt = stringOf(node.raw['startedAt']);
   const fields = askedFields(node.raw);
   return {
-    key: hash('sha256', `${node.id} ${startedAt}`).slice(0, 16),
+    key: keyOf(node),
     kind: 'node',
     nodeId: node.id,
     node: cut(node.displayName, MAX_NAME),
@@ -108,6 +135,10 @@ function waiting({ node, template, onExit }: Step): Waiting {
     fields,
     rules: boundRules(rulesOf(template, fields), fields),
   };
+}
+
+function keyOf({ id, raw }: WorkflowNode): string {
+  return hash('sha256', `${id} ${stringOf(raw['startedAt'])}`).slice(0, 16);
 }
 
 /** Nobody can decide by rules that are unknown, or with values that cannot be supplied. */
@@ -143,10 +174,7 @@ function boundRules(rules: ApprovalRules, fields: readonly ApprovalField[]): Sto
 
 function askedFields(node: Json): ApprovalField[] {
   const inputs = parametersOf(node['inputs']);
-  const supplied = parametersOf(node['outputs']).filter((output) =>
-    isRecord(fieldsOf(output['valueFrom'])['supplied']),
-  );
-  return supplied.map((output) => {
+  return suppliedOf(node).map((output) => {
     const name = stringOf(output['name']);
     const input = inputs.find((one) => one['name'] === name) ?? {};
     const preset = [fieldsOf(output['valueFrom'])['default'], output['default'], input['default']].find(isText);
@@ -158,6 +186,11 @@ function askedFields(node: Json): ApprovalField[] {
       choices: choicesOf(output['enum']) ?? choicesOf(input['enum']) ?? dynamicChoices(input['value']) ?? null,
     };
   });
+}
+
+/** Of a node, or of its template. */
+function suppliedOf(one: Json): readonly Json[] {
+  return parametersOf(one['outputs']).filter((output) => isRecord(fieldsOf(output['valueFrom'])['supplied']));
 }
 
 /** Argo takes a value such as `{"enum": ["a", "b"]}` for the choices. */

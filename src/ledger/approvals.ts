@@ -14,6 +14,8 @@ interface SeenWaiting {
   /** It was told to stop. */
   readonly stopping?: boolean;
   readonly waiting: readonly Waiting[];
+  /** Why some of what it waited for is over, by key. */
+  readonly lapses?: Readonly<Record<string, string>>;
 }
 
 const COLUMNS = `run_id AS "runId", a.key, a.kind, a.node, a.template, a.fields, a.rules, a.state,
@@ -38,7 +40,7 @@ export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL 
 const RECORD = `
 WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, why text,
-    waiting jsonb)
+    lapses jsonb, waiting jsonb)
 ), held AS MATERIALIZED (
   SELECT runs.run_id, runs.state = 'running' AND (seen.version < runs.resource_version) IS NOT TRUE AS live,
     runs.cancel_requested_by IS NOT NULL AS canceled, seen.*
@@ -65,7 +67,7 @@ WITH seen AS (
   RETURNING run_id, key, kind, node, 'approval.requested' AS event
 ), closed AS (
   UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, seen_version = coalesce(held.version, a.seen_version),
-    problem = CASE WHEN a.kind <> 'node' THEN '' ELSE held.why END
+    problem = CASE WHEN a.kind <> 'node' THEN '' ELSE coalesce(held.lapses->>a.key, held.why) END
   FROM held
   WHERE a.run_id = held.run_id AND a.state = 'waiting' AND (held.version > a.seen_version) IS NOT FALSE
     AND NOT held.waiting @> jsonb_build_array(jsonb_build_object('key', a.key))
@@ -89,7 +91,7 @@ export async function recordWaiting(
     text: RECORD,
     values: [
       JSON.stringify(
-        seen.map(({ namespace, name, uid, version, state, stopping = false, waiting }) => ({
+        seen.map(({ namespace, name, uid, version, state, stopping = false, waiting, lapses = {} }) => ({
           namespace,
           name,
           uid,
@@ -99,6 +101,7 @@ export async function recordWaiting(
             isStopping: stopping && !isFinished(state),
             isUnseen: waiting.some(({ kind }) => kind === 'offloaded'),
           }),
+          lapses,
           waiting,
         })),
       ),

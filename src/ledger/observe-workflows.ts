@@ -39,6 +39,8 @@ export interface Observation {
   readonly stopping?: boolean;
   /** What it waits for; absent if for nothing. */
   readonly waiting?: readonly Waiting[];
+  /** Why steps no longer wait that Argo resumed after their duration, by key. */
+  readonly lapses?: Readonly<Record<string, string>>;
 }
 
 /**

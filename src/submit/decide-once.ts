@@ -1,6 +1,7 @@
 import { isRecord } from '../base/json.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
-import { endNode, endPackedNode, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
+import { endNode, endPackedNode, whyLapsed, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
+import { createTemplates } from '../clients/argo/stored-template.ts';
 import { areUnseen, readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
@@ -105,7 +106,8 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
     // Of one that was dropped a write may still arrive: a server that hung takes up what its clients have given up.
     return { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 };
   }
-  return { kind: 'gone', reason: decision.dropped ? CANCELED : endOfWaiting(workflow) };
+  const lapsed = whyLapsed(node, createTemplates(nodes, seen)(node));
+  return { kind: 'gone', reason: decision.dropped ? CANCELED : lapsed || endOfWaiting(workflow) };
 }
 
 function endOfWaiting({ spec, status }: Workflow): string {

@@ -116,6 +116,32 @@ describe('applying', () => {
     expect(whispered(late)).toBe('Step `approve` no longer waits: it was decided elsewhere.');
   });
 
+  test.each([
+    ['1h', 60, 'its duration in Argo has elapsed'],
+    ['3600', 60, 'its duration in Argo has elapsed'],
+    ['1h', 59, 'it was decided elsewhere'],
+    ['{{workflow.parameters.wait}}', 60, 'it was decided elsewhere, or its duration in Argo has elapsed'],
+  ])('what waited for %s at most and went on after %i minutes is told as such', async (duration, minutes, problem) => {
+    const run = await waiting(db, { suspend: { duration }, rules: { reason: 'none' } });
+    resume(run, minutes * 60_000);
+    await expect.poll(run.shown).toContain('Succeeded');
+    await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'gone', problem });
+  });
+
+  test('and so is a decision that came after the duration', async () => {
+    const run = await waiting(db, { suspend: { duration: '1h' }, rules: { reason: 'none' } });
+    const rule = { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } } as const;
+    const { id } = run.facteur.cluster.faults.apply({ op: 'add', rule });
+    await run.press('approve', ADA);
+    await expect.poll(run.shown).toContain('facteur keeps trying');
+    resume(run, 3_600_000);
+    run.facteur.cluster.faults.apply({ op: 'remove', id: Number(id) });
+    await hurry(db);
+    await expect
+      .poll(() => approvalOf(db, run.runId))
+      .toMatchObject({ state: 'gone', verdict: 'approved', problem: 'its duration in Argo has elapsed' });
+  });
+
   test('what nobody decided before the workflow failed is told as such', async () => {
     const run = await waiting(db);
     const button = run.message();
@@ -166,14 +192,15 @@ function fail(run: Waiting): void {
   });
 }
 
-/** As `argo resume` does. */
-function resume(run: Waiting): void {
+/** As `argo resume` does so long after the step began, and Argo itself after the duration. */
+function resume(run: Waiting, afterMs = 0): void {
   const { store } = run.facteur.cluster;
   const entry = store.get('workflows', NAMESPACE, run.workflow);
   const { id } = run.node('approve');
   store.update('workflows', entry, 'patch', (object) => {
     const nodes = nodesIn(object.status ?? {});
-    const node = { ...nodes[id], phase: 'Succeeded', finishedAt: '2026-01-01T00:00:00Z' };
+    const finishedAt = new Date(Date.parse(run.node('approve').startedAt) + afterMs).toISOString();
+    const node = { ...nodes[id], phase: 'Succeeded', finishedAt };
     return { ...object, status: { ...object.status, nodes: { ...nodes, [id]: node } } };
   });
 }

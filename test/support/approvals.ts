@@ -31,6 +31,7 @@ export interface Gate {
   readonly rules?: Readonly<Record<string, string>>;
   /** The parameters that it asks for. */
   readonly asks?: readonly JsonObject[];
+  readonly suspend?: JsonObject;
   readonly plan?: Partial<Plan>;
   readonly yaml?: string;
   /** Beside the one where the run is requested. */
@@ -40,7 +41,7 @@ export interface Gate {
 }
 
 /** Build, ask, deploy. */
-function template({ rules = {}, asks = [] }: Gate): JsonObject {
+function template({ rules = {}, asks = [], suspend = {} }: Gate): JsonObject {
   const annotations = Object.fromEntries(Object.entries(rules).map(([rule, text]) => [PREFIX + rule, text]));
   const outputs = asks.map(({ name }) => ({ name, valueFrom: { supplied: {} } }));
   const given = asks.map(({ name }) => ({ name, value: `{{steps.approve.outputs.parameters.${String(name)}}}` }));
@@ -59,7 +60,7 @@ function template({ rules = {}, asks = [] }: Gate): JsonObject {
       {
         name: 'gate',
         annotations,
-        suspend: {},
+        suspend,
         ...(asks.length === 0 ? {} : { inputs: { parameters: asks }, outputs: { parameters: outputs } }),
       },
     ],

@@ -1,5 +1,7 @@
-import { isRecord } from '../../base/json.ts';
-import { packNodes, stringOf, unpackNodes } from './workflow-nodes.ts';
+import { fieldsOf, isRecord } from '../../base/json.ts';
+import { parseDuration } from '../../config/duration.ts';
+import { ELAPSED, PERHAPS_ELAPSED } from '../../domain/approval.ts';
+import { packNodes, stringOf, unpackNodes, type WorkflowNode } from './workflow-nodes.ts';
 import type { PatchOperation, Workflow } from './workflows.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -33,7 +35,7 @@ export function endNode(at: WaitingAt, end: NodeEnd): PatchOperation[] {
     test(`${path}/type`, 'Suspend'),
     test(`${path}/phase`, 'Running'),
     test(`${path}/startedAt`, at.startedAt),
-    ...Object.entries(fieldsOf(end)).map(([key, value]) =>
+    ...Object.entries(changesOf(end)).map(([key, value]) =>
       key === 'outputs'
         ? ({ op: 'add', path: `${path}/outputs/parameters`, value: parametersOf(end) } as const)
         : ({ op: 'add', path: `${path}/${key}`, value } as const),
@@ -52,14 +54,14 @@ export function endPackedNode({ metadata, status }: Workflow, at: WaitingAt, end
   if (nodes === undefined || !isRecord(node)) {
     return undefined;
   }
-  const changed = { ...nodes, [at.nodeId]: { ...node, ...fieldsOf(end) } };
+  const changed = { ...nodes, [at.nodeId]: { ...node, ...changesOf(end) } };
   return {
     metadata: { uid: at.workflowUid, resourceVersion: metadata.resourceVersion },
     status: { compressedNodes: packNodes(changed, packed) },
   };
 }
 
-function fieldsOf(end: NodeEnd): Json {
+function changesOf(end: NodeEnd): Json {
   return {
     phase: end.phase,
     message: end.message,
@@ -71,6 +73,22 @@ function fieldsOf(end: NodeEnd): Json {
 
 function parametersOf({ outputs }: NodeEnd): readonly object[] {
   return Object.entries(outputs).map(([name, value]) => ({ name, value }));
+}
+
+/**
+ * Why a suspend node with a duration was resumed; empty if somebody did it. The node does not say so, but nobody can resume one
+ * that has lasted as long as its duration: Argo is faster.
+ */
+export function whyLapsed({ phase, finishedAt, raw }: WorkflowNode, template: Json): string {
+  const duration = stringOf(fieldsOf(template['suspend'])['duration']);
+  if (phase !== 'Succeeded' || duration === '') {
+    return '';
+  }
+  const ms = /^\d{1,9}$/.test(duration) ? Number(duration) * 1000 : parseDuration(duration);
+  if (ms === undefined) {
+    return PERHAPS_ELAPSED;
+  }
+  return Date.parse(finishedAt) - Date.parse(stringOf(raw['startedAt'])) >= ms ? ELAPSED : '';
 }
 
 /** Of a JSON pointer. */
