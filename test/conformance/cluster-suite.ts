@@ -23,6 +23,11 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
     await created(BASE, { conformance: 'base' });
   });
 
+  test('a kind that is not there, as while its definition is replaced: plain text, and no Status', async () => {
+    const answer = await subject().api.send(`${collection()}-of-yesterday`);
+    expect(answer).toEqual({ status: 404, body: '404 page not found\n' });
+  });
+
   test.each(CASES)('$name', async ({ method, path = '', body, contentType, headers, expected, simulated }) => {
     const wanted = which === 'simulated' ? (simulated ?? expected) : expected;
     const answer = await subject().api.send(collection() + path, {

@@ -45,6 +45,8 @@ describe('what a refusal means', () => {
     const named = { details: { name: 'one', kind: 'workflows' } };
     expect(fail(404, status(404, 'NotFound', named))).toMatchObject({ code: 'argo.not_found', retryable: false });
     expect(fail(404, status(404, 'NotFound'))).toMatchObject({ code: 'argo.api_missing', retryable: true });
+    const details = expect.stringContaining('is Argo Workflows installed?');
+    expect(fail(404, '404 page not found\n')).toMatchObject({ code: 'argo.api_missing', retryable: true, details });
   });
 
   test.each(['etcdserver: request is too large', 'rpc error: trying to send message larger than max (3 vs. 2)'])(

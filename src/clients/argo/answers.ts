@@ -66,6 +66,9 @@ const TOO_LARGE_FOR_STORE = /etcdserver: request is too large|trying to send mes
  */
 const QUOTA = /(?:exceeded quota|status unknown for quota): .*/s;
 
+/** All that an API server says of a kind that it does not have, in plain text. */
+const NO_SUCH_PATH = /^404 page not found\s*$/;
+
 /** The typed error for an answer that is not a success. */
 export function argoErrorOf(operation: Operation, answer: ClusterAnswer): ArgoError {
   const status = parseStatus(answer.body);
@@ -75,6 +78,10 @@ export function argoErrorOf(operation: Operation, answer: ClusterAnswer): ArgoEr
   const { status: code } = answer;
   if (code >= 500) {
     return failure(operation, 'argo.unavailable', { status: code, headers: answer.headers });
+  }
+  if (code === 404 && NO_SUCH_PATH.test(answer.body)) {
+    const details = 'the cluster does not know this kind of object; is Argo Workflows installed?';
+    return failure(operation, 'argo.api_missing', { status: code, headers: answer.headers, details });
   }
   const known = TRUSTED_FROM_ANYBODY.has(code) ? BY_STATUS[code] : undefined;
   return failure(operation, known ?? 'argo.bad_answer', { status: code, headers: answer.headers });
