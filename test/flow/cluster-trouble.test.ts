@@ -115,16 +115,17 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
     ['401', { status: 401, reason: 'Unauthorized', message: 'Unauthorized' }],
   ];
 
-  test.each(NOES)('%s: waits, and is refused when it has lasted for 30 s', async (_what, answer) => {
+  test.each(NOES)('%s: waits, and is refused when it has lasted for 30 s', async (what, answer) => {
+    const reason = what === '401' ? "the cluster rejects facteur's credentials" : answer.message;
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
     expect(await facteur.send(DELIVERY)).toMatchObject({ status: 202, body: { status: 'queued' } });
     await refusedFor(db, 25);
     await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(1);
-    expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued', reason: answer.message });
+    expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued', reason });
     await refusedFor(db, 31);
-    expect(await expectRun(db, 'd1', 'refused')).toMatchObject({ reason: answer.message, due_at: null });
-    expect(await facteur.send(DELIVERY)).toMatchObject({ status: 422, body: { details: answer.message } });
+    expect(await expectRun(db, 'd1', 'refused')).toMatchObject({ reason, due_at: null });
+    expect(await facteur.send(DELIVERY)).toMatchObject({ status: 422, body: { details: reason } });
   });
 
   test.each(NOES)('%s for a while: submitted without anybody’s help', async (_what, answer) => {

@@ -49,6 +49,11 @@ describe('what a refusal means', () => {
     expect(fail(404, '404 page not found\n')).toMatchObject({ code: 'argo.api_missing', retryable: true, details });
   });
 
+  test('the reason of a 401 says whose credentials were rejected', () => {
+    const { details } = fail(401, status(401, 'Unauthorized', { message: 'Unauthorized' }));
+    expect(details).toBe("the cluster rejects facteur's credentials");
+  });
+
   test.each(['etcdserver: request is too large', 'rpc error: trying to send message larger than max (3 vs. 2)'])(
     'a 500 with «%s» is final: the object will never fit',
     (message) => {

@@ -104,10 +104,13 @@ function errorFromStatus(operation: Operation, code: number, status: Status, hea
     reason,
     headers,
     retryAfterSeconds: status.details?.retryAfterSeconds,
-    details: detailsOf(internal, quota ?? message),
+    details: code === 401 ? REJECTED : detailsOf(internal, quota ?? message),
     cause: internal ? new Error(message) : undefined,
   });
 }
+
+/** The API server says `Unauthorized` alone, which users would take for a lack of rights of their own. */
+const REJECTED = "the cluster rejects facteur's credentials";
 
 function detailsOf(internal: boolean, message: string): string | undefined {
   if (internal) {
