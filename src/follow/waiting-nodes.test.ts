@@ -31,6 +31,12 @@ test('of 30 nodes that wait, 20 are shown', () => {
   expect(waiting[0]?.rules.quorum).toBe(2);
 });
 
+test('one that begins to wait later takes the place of none, whatever its name', () => {
+  const first = Array.from({ length: 20 }, (_, index) => node(index));
+  const late = node(20, { name: 'w[0].a', displayName: 'a', startedAt: '2026-11-01T10:00:01Z' });
+  expect(waitingOf({}, status([...first, late]))).toEqual(waitingOf({}, status(first)));
+});
+
 test('a node that waits a second time is another approval', () => {
   const [first] = waitingOf({}, status([node(0)]));
   const [second] = waitingOf({}, status([node(0, { startedAt: '2026-11-01T11:00:00Z' })]));

@@ -53,7 +53,7 @@ function askingSteps(status: Json, nodes: Nodes): readonly Waiting[] {
     .filter(({ type, phase }) => type === 'Suspend' && phase === 'Running')
     .map((node) => ({ node, template: templateOf(node), onExit: isOnExit(node) }))
     .filter(asks)
-    .toSorted((a, b) => (a.node.name < b.node.name ? -1 : 1))
+    .toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1))
     .slice(0, MAX_WAITING)
     .map(waiting);
 }
@@ -105,6 +105,11 @@ interface Step {
   readonly node: WorkflowNode;
   readonly template: Json;
   readonly onExit: boolean;
+}
+
+/** By its beginning: where not all are shown, a new one must not take the place of an old one, which would look decided. */
+function placeOf({ node }: Step): string {
+  return `${stringOf(node.raw['startedAt'])} ${node.name}`;
 }
 
 /** A node with a duration only sleeps, unless it has approvers or supplies outputs. */
