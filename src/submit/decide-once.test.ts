@@ -58,6 +58,21 @@ test.each<[string, object, object, object]>([
   expect(application).toEqual(expected);
 });
 
+test('what an admission policy says of a decision is the reason why it is not in the workflow yet', async () => {
+  const says = 'denied request: only the controller may change workflows';
+  const nodes = { id: { ...NODES.id, startedAt: DECISION.startedAt } };
+  const application = await decideOnce(DECISION, {
+    patchWorkflowIf: async () => {
+      throw new ArgoError('argo.invalid', 'cannot change the workflow', { details: says });
+    },
+    getWorkflow: async () => ({ metadata: { uid: 'uid' }, status: { phase: 'Running', nodes } }) as unknown as Workflow,
+    patchWorkflow: async () => {
+      throw new Error('its nodes are not packed');
+    },
+  });
+  expect(application).toEqual({ kind: 'postponed', reason: says, afterMs: 0 });
+});
+
 test.each<[string, object]>([
   ['elsewhere', { offloadNodeStatusVersion: 'fnv:1' }],
   ['too large', { compressedNodes: gzipSync(JSON.stringify({ id: 'x'.repeat(9 * 1024 * 1024) })).toString('base64') }],

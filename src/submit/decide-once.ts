@@ -1,4 +1,4 @@
-import { isRecord } from '../base/json.ts';
+import { fieldsOf, isRecord } from '../base/json.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import { endNode, endPackedNode, whyLapsed, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
 import { createTemplates } from '../clients/argo/stored-template.ts';
@@ -57,18 +57,20 @@ async function decide(decision: ClaimedDecision, workflows: DecideWorkflows): Pr
     return judge(await workflows.getWorkflow(namespace, workflowName, options), decision);
   }
   const [at, end] = [whereOf(decision), endOf(decision)];
+  let refusal = '';
   try {
     return judge(await workflows.patchWorkflowIf(namespace, workflowName, endNode(at, end), options), decision);
   } catch (error) {
     if (!isRefusal(error)) {
       throw error;
     }
+    refusal = reasonOf(error);
   }
   for (let attempt = 1; ; attempt += 1) {
     const current = await workflows.getWorkflow(namespace, workflowName, options);
     const patch = waits(current, decision) ? endPackedNode(current, at, end) : undefined;
     if (patch === undefined) {
-      return judge(current, decision);
+      return judge(current, decision, refusal);
     }
     try {
       return judge(await workflows.patchWorkflow(namespace, workflowName, patch, options), decision);
@@ -85,13 +87,21 @@ function isRefusal(error: unknown): boolean {
   return isArgoError(error, 'argo.invalid') || isArgoError(error, 'argo.conflict');
 }
 
-/** What the workflow itself says of the decision. */
-function judge(workflow: Workflow, decision: ClaimedDecision): Application {
+/**
+ * What the workflow itself says of the decision.
+ *
+ * @param refusal what the cluster said of a patch that it refused, such as the message of an admission policy
+ */
+function judge(
+  workflow: Workflow,
+  decision: ClaimedDecision,
+  refusal = 'the cluster ignored the decision',
+): Application {
   const { metadata, status } = workflow;
   if (metadata.uid !== decision.workflowUid) {
     return goneUnseen('another workflow has its name', decision);
   }
-  const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
+  const seen = fieldsOf(status);
   const nodes = readNodes(seen);
   const node = nodes.get(decision.nodeId);
   const { phase, message } = endOf(decision);
@@ -104,7 +114,7 @@ function judge(workflow: Workflow, decision: ClaimedDecision): Application {
   }
   if (waits(workflow, decision)) {
     // Of one that was dropped a write may still arrive: a server that hung takes up what its clients have given up.
-    return { kind: 'postponed', reason: 'the cluster refused the decision', afterMs: 0 };
+    return { kind: 'postponed', reason: refusal, afterMs: 0 };
   }
   const lapsed = whyLapsed(node, createTemplates(nodes, seen)(node));
   return { kind: 'gone', reason: decision.dropped ? CANCELED : lapsed || endOfWaiting(workflow) };
@@ -122,7 +132,7 @@ const FAILED: ReadonlySet<unknown> = new Set(['Failed', 'Error']);
 
 /** Whether the node still waits as it did when it was decided. A workflow that is over lets nothing wait. */
 function waits({ metadata, status }: Workflow, { workflowUid, nodeId, startedAt }: ClaimedDecision): boolean {
-  const seen: Readonly<Record<string, unknown>> = isRecord(status) ? status : {};
+  const seen = fieldsOf(status);
   const node = readNodes(seen).get(nodeId);
   const isSame = metadata.uid === workflowUid && node?.raw['startedAt'] === startedAt;
   return isSame && node.type === 'Suspend' && node.phase === 'Running' && seen['phase'] === 'Running';
