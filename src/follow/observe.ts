@@ -73,12 +73,19 @@ function reasonOf(state: State, status: Json): string {
   switch (state) {
     case 'failed':
     case 'error':
-      return told(failingStepMessage(status) || text(status['message']) || 'no reason given by the cluster');
+      return told(failingStepMessage(status) || ownWords(status['message']) || unread(status));
     case 'canceled':
       return told(ownWords(status['message']) || failingStepMessage(status) || 'stopped');
     default:
       return '';
   }
+}
+
+/** The controller names the step by its id alone. */
+function unread(status: Json): string {
+  return text(status['message']) === ''
+    ? 'no reason given by the cluster'
+    : 'a step failed, and facteur cannot read the steps of this workflow; see Argo';
 }
 
 /** For people: it may be the end of a log, where the container's `terminationMessagePolicy` says so. */

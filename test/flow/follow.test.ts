@@ -39,7 +39,9 @@ describe('a run that goes its way', () => {
       startFollower({ db, workflows });
       const run = await submit('fail@2/3');
       const { reason, progress } = await expectState(db, run, 'failed');
-      expect(reason).toMatch(nodes === 'offloaded' ? /^child '/ : /^step-2: main: Error \(exit code 1\)$/);
+      expect(reason).toMatch(
+        nodes === 'offloaded' ? /^a step failed, and facteur cannot read/ : /^step-2: main: Error \(exit code 1\)$/,
+      );
       expect(progress).toBe('1/3');
     },
   );
