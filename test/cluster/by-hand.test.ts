@@ -120,6 +120,20 @@ describe('Argo’s own', () => {
     await expectRun(bench.db, id, 'succeeded');
   });
 
+  test.each([
+    ['resume', 'asks-for-an-hour', 'it was decided elsewhere'],
+    ['clock', 'asks-briefly', 'its duration in Argo has elapsed'],
+  ])('%s ends what %s: the approval says which', async (by, template, problem) => {
+    const { id, name } = await run(template);
+    const approval = async () => (await bench.db.query({ text: 'SELECT state, problem FROM facteur.approvals' })).rows;
+    await expect.poll(approval).toHaveLength(1);
+    if (by === 'resume') {
+      await bench.argo('resume', name);
+    }
+    await expectRun(bench.db, id, 'succeeded');
+    await expect.poll(approval).toEqual([{ state: 'gone', problem }]);
+  });
+
   test('deletion while it runs: the run is lost, and stays so', async () => {
     const { id, name } = await run('as-told', { run: '60s' });
     await expectRun(bench.db, id, 'running');
