@@ -23,6 +23,7 @@ describe('a workflow that a real controller let fail', () => {
     ['wf-hook', 's: main: Error (exit code 1)', 'before hooks of the step and of the workflow failed'],
     ['root-retry', 'root-retry(1): main: Error (exit code 5)', 'as a whole, in the last attempt'],
     ['cset', 'main: Error (exit code 7)', 'in a container of a set'],
+    ['timeout', 'a: timeout', 'in a step that took too long'],
     ['refused', 'a: pods "refused-a-548872192" is forbidden: error looking up', 'in a step whose pod was refused'],
     [
       'when-bad',

@@ -82,6 +82,9 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
   switch (node.type) {
     case 'DAG':
       return failingTask(node, nodes, status);
+    case 'Steps':
+      // Of a step that took longer than its `timeout`, they only repeat what it says.
+      return firstFailure(stepsIn(node, all).filter(({ message }) => message !== '' && message === node.message));
     case 'TaskGroup':
       return firstFailure(partsOf(node, nodes));
     case 'Retry':
@@ -96,6 +99,10 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
 function namedIn(message: string, nodes: Nodes): WorkflowNode | undefined {
   const unstarted = UNSTARTED.exec(message)?.[1];
   return nodes.get(BLAME.exec(message)?.[1] ?? '') ?? [...nodes.values()].find(({ name }) => name === unstarted);
+}
+
+function stepsIn({ id }: WorkflowNode, all: readonly WorkflowNode[]): readonly WorkflowNode[] {
+  return all.filter(({ type, boundaryId, hooked }) => boundaryId === id && type !== 'StepGroup' && !hooked);
 }
 
 /** The attempts of a retry, or what a loop was expanded to: `name(0)`, `name(1:item)`. */
