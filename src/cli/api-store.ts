@@ -12,6 +12,7 @@ import type { Approval } from '../domain/approval.ts';
 import type { RunEvent, RunView } from '../ledger/find-runs.ts';
 import type { RunDetails } from '../ledger/run-details.ts';
 import type { DeadLetterSummary, RefusalRow } from '../ledger/unprocessed.ts';
+import { collect } from './collect.ts';
 import { UsageError } from './program.ts';
 import type { RunStore } from './run-store.ts';
 
@@ -22,9 +23,9 @@ const PAGE = 500;
 export function apiStore(call: CallApi): RunStore {
   return {
     listRuns: ({ states, command, userId: user, since, door, text, limit, before }) =>
-      collect(limit, before, async (size, cursor) => {
-        const wanted = { state: states?.join(','), command, user, since: since?.toISOString(), door, text };
-        const query = { ...wanted, limit: size, cursor };
+      collect(limit, before, async (wanted, cursor) => {
+        const filter = { state: states?.join(','), command, user, since: since?.toISOString(), door, text };
+        const query = { ...filter, limit: size(wanted), cursor };
         const { runs, next } = await call('listRuns', { query });
         return { items: listOf(runs).map(toRun), next: next ?? undefined };
       }),
@@ -41,8 +42,8 @@ export function apiStore(call: CallApi): RunStore {
     },
     retry: (runId) => call('retryRun', { path: { runId } }),
     listApprovals: ({ runId: run, states, command, limit, after }) =>
-      collect(limit, after && `${after.runId}:${after.key}`, async (size, cursor) => {
-        const query = { run, state: states?.join(','), command, limit: size, cursor };
+      collect(limit, after && `${after.runId}:${after.key}`, async (wanted, cursor) => {
+        const query = { run, state: states?.join(','), command, limit: size(wanted), cursor };
         const { approvals, next } = await call('listApprovals', { query });
         return { items: listOf(approvals).map(toApproval), next: next ?? undefined };
       }),
@@ -55,9 +56,9 @@ export function apiStore(call: CallApi): RunStore {
       );
     },
     listDeadLetters: (limit, from) =>
-      collect(limit, from, async (size, after) => {
-        const { deadLetters } = await call('listDeadLetters', { query: { limit: size, after } });
-        return { items: listOf(deadLetters).map(toLetter), next: deadLetters.at(-1)?.id };
+      collect(limit, from, async (wanted, after) => {
+        const { deadLetters } = await call('listDeadLetters', { query: { limit: size(wanted), after } });
+        return { items: listOf(deadLetters).map(toLetter), next: lastOf(deadLetters, wanted) };
       }),
     getDeadLetter: async (letterId) => {
       const letter = await call('getDeadLetter', { path: { letterId } });
@@ -66,9 +67,9 @@ export function apiStore(call: CallApi): RunStore {
     replayDeadLetter: (letterId) => call('replayDeadLetter', { path: { letterId } }),
     dropDeadLetter: async (letterId) => void (await call('dropDeadLetter', { path: { letterId } })),
     listRefusals: ({ command, userId: user, limit, before: from }) =>
-      collect(limit, from, async (size, before) => {
-        const { refusals } = await call('listRefusals', { query: { command, user, limit: size, before } });
-        return { items: listOf(refusals).map(toRefusal), next: refusals.at(-1)?.id };
+      collect(limit, from, async (wanted, before) => {
+        const { refusals } = await call('listRefusals', { query: { command, user, limit: size(wanted), before } });
+        return { items: listOf(refusals).map(toRefusal), next: lastOf(refusals, wanted) };
       }),
     trustReflections: async (reflectionIds, reason) =>
       (await call('trustReflections', { body: { reflectionIds: [...reflectionIds], reason } })).reflections,
@@ -100,27 +101,14 @@ function listOf<T>(items: readonly T[]): readonly T[] {
   return items;
 }
 
-interface Page<T> {
-  readonly items: readonly T[];
-  /** From where the next page goes on. */
-  readonly next: string | undefined;
+/** How many to ask for. */
+function size(wanted: number): string {
+  return String(Math.min(PAGE, wanted));
 }
 
-/** As many as are wanted, page by page. */
-async function collect<T>(
-  limit: number,
-  from: string | undefined,
-  read: (size: string, from: string | undefined) => Promise<Page<T>>,
-): Promise<readonly T[]> {
-  const found: T[] = [];
-  for (let next = from, isLast = false; !isLast && found.length < limit;) {
-    const size = Math.min(PAGE, limit - found.length);
-    const page = await read(String(size), next);
-    found.push(...page.items);
-    next = page.next;
-    isLast = page.items.length < size || next === undefined;
-  }
-  return found;
+/** Lists without a cursor continue after the last id: only a full answer may not be the last. */
+function lastOf(items: readonly { readonly id: string }[], wanted: number): string | undefined {
+  return items.length < Number(size(wanted)) ? undefined : items.at(-1)?.id;
 }
 
 const toDate = (text: string | null): Date | null => (text === null ? null : new Date(text));

@@ -15,6 +15,7 @@ import { ANONYMOUS } from '../domain/command.ts';
 import { dropDeadLetter, replayAndSettle, requireDeadLetter, settled } from '../entry/replay-dead-letter.ts';
 import { retire, trust } from '../knowledge/decide-standing.ts';
 import { learningStats } from '../knowledge/learning-stats.ts';
+import { collect } from './collect.ts';
 import type { LedgerAccess } from './ledger-access.ts';
 import type { RunStore } from './run-store.ts';
 
@@ -58,7 +59,11 @@ export function ledgerStore({ db, wakes, pages, rules, embedder, withCluster, ..
       return dispatch.command(command, { awaitSubmissionMs: 0 });
     },
     retry: (runId) => dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli', actor: AN_OPERATOR }),
-    listApprovals: (filter) => listApprovals(db, filter),
+    listApprovals: (filter) =>
+      collect(filter.limit, filter.after, async (limit, after) => {
+        const { rows, hasMore } = await listApprovals(db, { ...filter, limit, after });
+        return { items: rows, next: hasMore ? rows.at(-1) : undefined };
+      }),
     decideApproval: (decision, by = AN_OPERATOR) => decideAsOperator(decision, `${by} (command line)`, { db, wakes }),
     listDeadLetters: (limit, after) => listDeadLetters(db, limit, after),
     getDeadLetter: (id) => requireDeadLetter(db, id),

@@ -3,6 +3,7 @@ import { CANCELED, whyOver, type Approval, type ApprovalState, type Waiting } fr
 import type { Verdict } from '../domain/approval-rules.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
+import { readPage, type Page } from './page.ts';
 
 /** Everything that one look at a workflow showed of this. */
 interface SeenWaiting {
@@ -18,10 +19,13 @@ interface SeenWaiting {
   readonly lapses?: Readonly<Record<string, string>>;
 }
 
-const COLUMNS = `run_id AS "runId", a.key, a.kind, a.node, a.template, a.fields, a.rules, a.state,
-  a.requested_at AS "requestedAt", a.expires_at AS "expiresAt", a.votes, a.verdict, a.decided_by AS "decidedBy",
-  a.decided_at AS "decidedAt", a.reason, a.outputs, a.problem, r.command, r.state AS "runState", r.namespace,
-  r.workflow_name AS "workflowName", a.workflow_uid AS "workflowUid"`;
+const COLUMNS = `run_id AS "runId", key, kind, node, template, fields, rules, state, requested_at AS "requestedAt",
+  expires_at AS "expiresAt", votes, verdict, decided_by AS "decidedBy", decided_at AS "decidedAt", reason, outputs, problem,
+  command, run_state AS "runState", namespace, workflow_name AS "workflowName", workflow_uid AS "workflowUid"`;
+
+/** Approvals, each with what its run says. */
+const APPROVALS = `(SELECT a.*, r.command, r.state AS run_state, r.namespace, r.workflow_name
+  FROM facteur.approvals a JOIN facteur.runs r USING (run_id)) approvals`;
 
 /** Makes the changed runs show it. Runs are locked before approvals, everywhere. */
 const SHOW = `bumped AS (
@@ -216,7 +220,7 @@ export async function decideApproval(
 export async function findApproval(db: Queryable, runId: string, key: string): Promise<Approval | undefined> {
   const { rows } = await db.query<Approval>({
     name: 'find-approval',
-    text: `SELECT ${COLUMNS} FROM facteur.approvals a JOIN facteur.runs r USING (run_id) WHERE run_id = $1 AND key = $2`,
+    text: `SELECT ${COLUMNS} FROM ${APPROVALS} WHERE run_id = $1 AND key = $2`,
     values: [runId, key],
   });
   return rows[0];
@@ -267,16 +271,18 @@ export interface ApprovalFilter {
 export async function listApprovals(
   db: Queryable,
   { runId, states, command, limit, after }: ApprovalFilter,
-): Promise<Approval[]> {
-  const { rows } = await db.query<Approval>({
-    text: `SELECT ${COLUMNS} FROM facteur.approvals a JOIN facteur.runs r USING (run_id)
-      WHERE a.kind = 'node' AND ($1::uuid IS NULL OR run_id = $1)
-        AND ($2::text[] IS NULL OR a.state = ANY($2) AND (a.state <> 'waiting' OR r.state = 'running'))
-        AND ($3::text IS NULL OR r.command = $3)
-        AND ($4::uuid IS NULL OR (a.requested_at, a.run_id, a.key) > (
-          SELECT last.requested_at, last.run_id, last.key FROM facteur.approvals last WHERE last.run_id = $4 AND last.key = $5))
-      ORDER BY a.requested_at, a.run_id, a.key LIMIT $6`,
-    values: [runId ?? null, states ?? null, command ?? null, after?.runId ?? null, after?.key ?? null, limit],
+): Promise<Page<Approval>> {
+  return readPage<Approval>(db, {
+    columns: COLUMNS,
+    from: `${APPROVALS} WHERE kind = 'node' AND ($1::uuid IS NULL OR run_id = $1)
+      AND ($2::text[] IS NULL OR state = ANY($2) AND (state <> 'waiting' OR run_state = 'running'))
+      AND ($3::text IS NULL OR command = $3)
+      AND ($4::uuid IS NULL OR (requested_at, run_id, key) > (
+        SELECT last.requested_at, last.run_id, last.key FROM facteur.approvals last WHERE last.run_id = $4 AND last.key = $5))`,
+    order: 'requested_at, run_id, key',
+    // A choice may have thousands of characters, and a field hundreds of choices.
+    large: ['fields', 'rules', 'outputs'],
+    values: [runId ?? null, states ?? null, command ?? null, after?.runId ?? null, after?.key ?? null],
+    limit,
   });
-  return rows;
 }

@@ -81,7 +81,7 @@ export async function readRunDetails(
   return {
     ...run,
     request: plan === null ? null : requestOf(plan),
-    approvals: await listApprovals(db, { runId, states: ['waiting'], limit: MAX_APPROVALS }),
+    approvals: (await listApprovals(db, { runId, states: ['waiting'], limit: MAX_APPROVALS })).rows,
     events: await listRunEvents(db, runId),
     retriedBy,
     traceId: traceIdOf(traceparent),

@@ -23,7 +23,7 @@ async function withWaiting(ledger: Database, count: number) {
   }
   const call = (request: string, body?: object, token = 'operate-token') =>
     callApi(facteur.url, request, { token, ...(body === undefined ? {} : { body }) });
-  return { runs, call };
+  return { runs, call, facteur };
 }
 
 test('pages list all approvals once, and filters choose among them', async () => {
@@ -50,6 +50,26 @@ test('pages list all approvals once, and filters choose among them', async () =>
     status: 400,
     body: { errors: [{ field: 'query.cursor' }] },
   });
+});
+
+test('a page of large approvals ends early, and the command line reads on', async () => {
+  const { runs, call, facteur } = await withWaiting(db, 3);
+  // Two of them have more than 4 MiB.
+  await db.query({
+    text: `UPDATE facteur.approvals SET fields = jsonb_set(fields, '{0,choices}', jsonb_build_array(repeat('x', 2200000)))`,
+  });
+  const first = (await call('GET /v1/approvals?limit=3')).body;
+  expect(first.approvals.map(({ runId }: { readonly runId: string }) => runId)).toEqual(runs.slice(0, 2));
+  const second = (await call(`GET /v1/approvals?limit=3&cursor=${first.next}`)).body;
+  expect([second.approvals.map(({ runId }: { readonly runId: string }) => runId), second.next]).toEqual([
+    runs.slice(2),
+    null,
+  ]);
+  const env = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: 'read-token' };
+  const list = ['approvals', 'list', '-o', 'name'];
+  for (const { stdout } of [await facteur.cli(...list), await facteur.cliWith(env, ...list)]) {
+    expect(stdout.trim().split('\n')).toEqual(runs);
+  }
 });
 
 test('one decision wins; a later one is told by whom and when, and values are checked', async () => {

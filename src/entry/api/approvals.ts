@@ -117,7 +117,8 @@ export const APPROVAL_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     path: '/v1/approvals',
     operationId: 'listApprovals',
     tag: 'approvals',
-    summary: 'List what workflows wait for, and what was decided, oldest first.',
+    summary:
+      'List what workflows wait for, and what was decided, oldest first. A page ends after 4 MiB, so it may have fewer than `limit`.',
     who: { scope: 'read' },
     query: LIST_QUERY,
     answers: {
@@ -131,19 +132,18 @@ export const APPROVAL_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     },
     example: { query: { state: 'waiting', limit: '20' }, answer: { approvals: [AN_APPROVAL], next: null } },
     async handle({ query: { state, run, command, limit, cursor } }, { db }: ApiDeps) {
-      const found = await listApprovals(db, { runId: run, states: state, command, after: cursor, limit: limit + 1 });
+      const { rows, hasMore } = await listApprovals(db, { runId: run, states: state, command, after: cursor, limit });
       if (
-        found.length === 0 &&
+        rows.length === 0 &&
         cursor !== undefined &&
         (await findApproval(db, cursor.runId, cursor.key)) === undefined
       ) {
         throw invalid([{ field: 'query.cursor', message: NO_CURSOR }]);
       }
-      const page = found.slice(0, limit);
-      const last = found.length > limit ? page.at(-1) : undefined;
+      const last = hasMore ? rows.at(-1) : undefined;
       return {
         status: 200,
-        body: { approvals: page.map(shownApproval), next: last === undefined ? null : cursorOf(last) },
+        body: { approvals: rows.map(shownApproval), next: last === undefined ? null : cursorOf(last) },
       };
     },
   }),
