@@ -1,13 +1,18 @@
 import type { Consumer } from '@platformatic/kafka';
+import { backoffMs } from '../../base/backoff.ts';
 import { toKafkaError, type KafkaError } from './errors.ts';
 
 interface CommitHooks {
   committed(partition: number, offset: bigint): void;
   troubled(error: KafkaError): void;
+  random(): number;
 }
 
 /** Commits are gathered for this long: a crash repeats so much work at most, and repeating is harmless. */
 const GATHER_MS = 50;
+
+/** Between attempts while commits fail: the library does not retry what the broker denies. */
+const BACKOFF = { firstMs: 200, maxMs: 5_000 };
 
 /** Brings handled offsets to the broker, in the background and one request at a time, the highest of each partition. */
 export class Commits {
@@ -18,6 +23,7 @@ export class Commits {
   readonly #pending = new Map<number, bigint>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  #failures = 0;
 
   constructor(member: Consumer, topic: string, hooks: CommitHooks) {
     this.#member = member;
@@ -40,7 +46,7 @@ export class Commits {
   add(partition: number, offset: bigint): void {
     if (this.#owned.has(partition)) {
       this.#pending.set(partition, offset);
-      this.#arm(GATHER_MS);
+      this.#arm(this.#failures === 0 ? GATHER_MS : backoffMs(this.#failures, BACKOFF, this.#hooks.random()));
     }
   }
 
@@ -70,12 +76,14 @@ export class Commits {
         offsets: offsets.map(([partition, offset]) => ({ topic: this.#topic, partition, offset, leaderEpoch: -1 })),
       });
     } catch (error) {
+      this.#failures += 1;
       for (const [partition, offset] of offsets) {
         this.add(partition, this.#pending.get(partition) ?? offset);
       }
       this.#hooks.troubled(toKafkaError(error));
       return;
     }
+    this.#failures = 0;
     for (const [partition, offset] of offsets) {
       this.#hooks.committed(partition, offset);
     }

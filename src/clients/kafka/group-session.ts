@@ -56,6 +56,7 @@ export class GroupSession {
     this.#commits = new Commits(member, topic, {
       committed: (partition, offset) => events.committed(partition, offset),
       troubled: troubled('commit'),
+      random,
     });
     this.#fetches = new FetchLoop({ reader, fetcher }, topic, options, {
       queues: () => this.#queues(),
