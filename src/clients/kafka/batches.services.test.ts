@@ -117,6 +117,19 @@ test('transactions: what was committed is read, what was aborted is not, and nei
   await member.stop();
 });
 
+test('a log that ends with a transaction is read to its end: nothing lags, and the group is there', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produceInTransactions(topic, [
+    ['commit', [text('committed')]],
+    ['abort', [text('aborted'), text('aborted')]],
+  ]);
+  const ends = await kafka.ends(topic);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(async () => expect(await kafka.committed(topic, topic, 1)).toEqual(ends));
+  expect([member.values(), member.client.lag()]).toEqual([['committed'], new Map([[0, 0n]])]);
+  await member.stop();
+});
+
 test('nothing is read of a producer that aborts twice, or more than a fetch brings', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produceInTransactions(topic, [

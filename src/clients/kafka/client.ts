@@ -32,7 +32,7 @@ export interface ConsumeOptions {
   readonly groupId: string;
   /** Where a partition begins for which the group never committed anything. */
   readonly startAt: 'earliest' | 'latest';
-  /** True reads every partition from its first record, regardless of commits. */
+  /** True reads every partition from its first record and commits nothing. */
   readonly fromBeginning?: boolean;
   /** A fetch is answered when there is this much, or after `maxWaitMs`. */
   readonly minBytes: number;

@@ -170,7 +170,7 @@ export class GroupSession {
         onRoom: () => this.#fetches.wake(),
         onHandled: (handled) => {
           // A reader that outlived its assignment must not commit for the current one.
-          if (this.#partitions.get(partition)?.queue === queue) {
+          if (this.#options.fromBeginning !== true && this.#partitions.get(partition)?.queue === queue) {
             this.#commits.add(partition, handled);
           }
         },

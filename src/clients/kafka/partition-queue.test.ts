@@ -43,9 +43,23 @@ test('a waiting reader gets what comes', async () => {
 });
 
 test('a fetch that gave nothing for us still moves on', () => {
-  const { queue } = queueAt(0n);
+  const { queue, onHandled } = queueAt(0n);
   queue.push(0n, { records: [], bytes: 0, next: 4n, needs: 0, end: 4n });
   expect([queue.position, queue.wantsMore]).toEqual([4n, true]);
+  expect([queue.lag, onHandled.mock.calls]).toEqual([0n, [[4n]]]);
+});
+
+test('the end of a transaction is handled with the records before it, and not earlier', async () => {
+  const { queue, onHandled } = queueAt(0n);
+  queue.push(0n, { ...batch(0n, 2, 6n), next: 3n });
+  await queue.next();
+  queue.push(3n, { records: [], bytes: 0, next: 6n, needs: 0, end: 6n });
+  queue.handled(1n);
+  expect(queue.lag).toBe(5n);
+  queue.handled(2n);
+  void queue.next();
+  expect([queue.lag, onHandled.mock.calls.at(-1)]).toEqual([0n, [6n]]);
+  queue.close();
 });
 
 test('an answer for another position is dropped', () => {

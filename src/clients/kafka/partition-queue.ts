@@ -24,6 +24,8 @@ export class PartitionQueue implements PartitionReader {
   readonly #hooks: QueueHooks;
   #position: bigint;
   #handled: bigint;
+  /** After the last record that the reader has. */
+  #given: bigint;
   #end: bigint;
   #queued: readonly ConsumedRecord[] = [];
   #queuedBytes = 0;
@@ -36,6 +38,7 @@ export class PartitionQueue implements PartitionReader {
     this.partition = start.partition;
     this.#position = start.offset;
     this.#handled = start.offset;
+    this.#given = start.offset;
     this.#end = start.offset;
     this.#hooks = hooks;
   }
@@ -81,17 +84,20 @@ export class PartitionQueue implements PartitionReader {
       this.#queuedBytes = batch.bytes;
       this.#wake();
     }
+    this.#passOver();
   }
 
   /** Continues at another offset, because the log has no record at the current one. */
   seek(offset: bigint): void {
     this.#position = offset;
     this.#handled = offset;
+    this.#given = offset;
     this.#needs = 0;
   }
 
   async next(): Promise<readonly ConsumedRecord[] | undefined> {
     this.#takenBytes = 0;
+    this.#passOver();
     while (this.#queued.length === 0) {
       if (this.#stop.signal.aborted) {
         return undefined;
@@ -105,6 +111,7 @@ export class PartitionQueue implements PartitionReader {
       return undefined;
     }
     const records = this.#queued;
+    this.#given = (records.at(-1)?.offset ?? this.#given) + 1n;
     this.#takenBytes = this.#queuedBytes;
     this.#queued = [];
     this.#queuedBytes = 0;
@@ -123,6 +130,16 @@ export class PartitionQueue implements PartitionReader {
   close(): void {
     this.#stop.abort();
     this.#wake();
+  }
+
+  /**
+   * What is in the log and is no record for us, such as the end of a transaction, is handled with the records before it:
+   * else it would count as a lag until the next record.
+   */
+  #passOver(): void {
+    if (this.#queued.length === 0 && this.#handled >= this.#given) {
+      this.handled(this.#position);
+    }
   }
 
   #wake(): void {

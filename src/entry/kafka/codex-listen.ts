@@ -80,7 +80,7 @@ export async function listenToCodex(options: ListenOptions, deps: ListenDeps): P
         ...FETCH,
         ...{ topic: config.topic, groupId: config.groupId, signal, startAt: 'earliest' },
         fromBeginning: options.fromBeginning,
-        onPartition: (reader) => readPartition(reader, { hear, commit: !options.fromBeginning, signal }),
+        onPartition: (reader) => readPartition(reader, { hear, signal }),
       },
       { kafka, logger, random },
     );
@@ -91,11 +91,10 @@ export async function listenToCodex(options: ListenOptions, deps: ListenDeps): P
 
 interface Ear {
   readonly hear: (record: ConsumedRecord) => void;
-  readonly commit: boolean;
   readonly signal: AbortSignal;
 }
 
-async function readPartition(reader: PartitionReader, { hear, commit, signal }: Ear): Promise<void> {
+async function readPartition(reader: PartitionReader, { hear, signal }: Ear): Promise<void> {
   for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
     for (const record of records) {
       // The limit counts over all partitions.
@@ -103,9 +102,7 @@ async function readPartition(reader: PartitionReader, { hear, commit, signal }: 
         return;
       }
       hear(record);
-      if (commit) {
-        reader.handled(record.offset + 1n);
-      }
+      reader.handled(record.offset + 1n);
     }
   }
 }
