@@ -181,9 +181,25 @@ test('headers take the memory that they are counted for', () => {
   const answer = readPartition('t', 0n, fetched(thousand), LIMITS);
   expect(answer.records[0]?.headers).toHaveLength(1000);
   expect(answer.bytes).toBeGreaterThan(200_000);
-  const many = withHeaders(Buffer.concat([zigzag(500_000), Buffer.alloc(1_000_000, '\x00\x01', 'latin1')]));
-  expect(many.length).toBeLessThan(1000);
-  expect(readPartition('t', 0n, fetched(many), LIMITS).records[0]?.unreadable?.message).toContain('10000 headers');
+});
+
+test('a record with too many headers is unreadable, and its neighbours in the batch are not', () => {
+  const record = (offset: number, headers: Buffer): Buffer => {
+    const body = Buffer.concat([Buffer.from([0, 0, 2 * offset, 2, 107, 2, 118]), headers]);
+    return Buffer.concat([zigzag(body.length), body]);
+  };
+  const many = Buffer.concat([zigzag(500_000), Buffer.alloc(1_000_000, '\x00\x01', 'latin1')]);
+  const records = [record(0, zigzag(0)), record(1, many), record(2, zigzag(0))];
+  const batch = summed(withData(stored(0n, some(3), 'zstd'), zstdCompressSync(Buffer.concat(records))));
+  expect(batch.length).toBeLessThan(1000);
+  const answer = readPartition('t', 0n, fetched(batch), { ...LIMITS, bytes: 2 ** 21 });
+  const whole = { key: Buffer.from('k'), value: Buffer.from('v'), headers: [] };
+  expect(answer.records).toMatchObject([whole, whole, whole]);
+  expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
+    undefined,
+    'record 1 cannot be read: it has more than 10000 headers',
+    undefined,
+  ]);
 });
 
 test('a length that leads back ends', () => {

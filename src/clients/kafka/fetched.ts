@@ -4,7 +4,7 @@ import { decompress } from './decompress.ts';
 import { KafkaError } from './errors.ts';
 import type { FetchedPartition } from './fetcher.ts';
 import type { FetchedBatch } from './partition-queue.ts';
-import { RecordReader } from './record-reader.ts';
+import { MAX_HEADERS, RecordReader } from './record-reader.ts';
 import type { ConsumedRecord } from './records.ts';
 import { FORMAT, storedBatches, type StoredBatch } from './stored-batch.ts';
 
@@ -143,7 +143,10 @@ function takeRecords(
       }
       const timestampMs = Number(batch.firstTimestamp + record.timestampDelta);
       const { key, value } = record;
-      records.push({ topic, partition, offset, timestampMs, key, value, headers: headersOf(record) });
+      records.push({
+        ...{ topic, partition, offset, timestampMs, key, value, headers: headersOf(record) },
+        ...(reader.hasTooManyHeaders ? { unreadable: tooManyHeaders(offset) } : {}),
+      });
       bytes += size;
     }
   }
@@ -153,13 +156,23 @@ function takeRecords(
 function* recordsOf(batch: StoredBatch, reader: RecordReader): Generator<KafkaRecord> {
   for (let index = 0; index < batch.count; index += 1) {
     const before = reader.position;
+    const end = reader.readVarInt() + reader.position;
+    reader.position = before;
     const record = readRecord(reader);
+    if (reader.hasTooManyHeaders) {
+      reader.position = Math.min(end, reader.length);
+    }
     // A negative length would lead back.
     if (reader.position <= before || record.length <= 0) {
       throw new RangeError('a record is damaged');
     }
     yield record;
   }
+}
+
+/** Its neighbours in the batch have nothing to do with it. */
+function tooManyHeaders(offset: bigint): KafkaError {
+  return new KafkaError('kafka.unreadable', `record ${offset} cannot be read: it has more than ${MAX_HEADERS} headers`);
 }
 
 function headersOf({ headers }: KafkaRecord): ConsumedRecord['headers'] {

@@ -1,10 +1,13 @@
 import { Reader } from '@platformatic/kafka';
 
 /** More headers than anybody sends. Each takes two bytes of a record, which may be compressed to nothing, and far more of memory. */
-const MAX_HEADERS = 10_000;
+export const MAX_HEADERS = 10_000;
 
 /** Reads records that may be damaged: no length leads back, and no count is larger than what memory has room for. */
 export class RecordReader extends Reader {
+  /** The record that was read last has more headers than {@link MAX_HEADERS}, of which none was read. */
+  hasTooManyHeaders = false;
+
   static of(bytes: Buffer): RecordReader {
     return new RecordReader(Reader.from(bytes).buffer);
   }
@@ -18,9 +21,7 @@ export class RecordReader extends Reader {
 
   /** The headers: a record has no other array. */
   override readVarIntArray<Item>(read: (reader: Reader, index: number) => Item): Item[] {
-    if (this.peekVarInt() > MAX_HEADERS) {
-      throw new RangeError(`a record has more than ${MAX_HEADERS} headers`);
-    }
-    return super.readVarIntArray(read);
+    this.hasTooManyHeaders = this.peekVarInt() > MAX_HEADERS;
+    return this.hasTooManyHeaders ? [] : super.readVarIntArray(read);
   }
 }

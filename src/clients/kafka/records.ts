@@ -14,7 +14,10 @@ export interface ConsumedRecord {
   /** null is a tombstone. */
   readonly value: Buffer | null;
   readonly headers: readonly KafkaHeader[];
-  /** Set if its batch cannot be read: then this stands for all records of the batch, at the offset of the last one. */
+  /**
+   * Set if it has too many headers, which are left out; or if its batch cannot be read: then this stands for all records of the
+   * batch, at the offset of the last one.
+   */
   readonly unreadable?: KafkaError;
 }
 
