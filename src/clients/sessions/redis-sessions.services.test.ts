@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, silentLogger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
@@ -107,6 +107,27 @@ describe('in Redis', () => {
     await sessions.rememberDispatch('reader', DISPATCH);
     expect(sessions.status().ok).toBe(true);
     expect(lines.slice(1)).toEqual([expect.stringContaining('sessions are available again')]);
+    await sessions.close();
+    await redis.call('ACL', 'DELUSER', user);
+  });
+
+  test.each(['set', 'getrange'])('one that permits %s again is up, although nobody uses a session', async (command) => {
+    const user = `limited-${randomUUID()}`;
+    await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~facteur:*', '+@all', `-${command}`);
+    const limited = new URL(url);
+    limited.username = user;
+    limited.password = 'secret';
+    let now = Date.now();
+    const clock = { now: () => new Date(now) };
+    const sessions = openSessions({ url: new Secret(limited.href), clock, logger: silentLogger });
+    await sessions.rememberDispatch('limited', DISPATCH);
+    await sessions.lastDispatch('limited');
+    expect(sessions.status().ok).toBe(false);
+    await redis.call('ACL', 'SETUSER', user, `+${command}`);
+    await vi.waitFor(() => {
+      now += 10_000;
+      expect(sessions.status().ok).toBe(true);
+    });
     await sessions.close();
     await redis.call('ACL', 'DELUSER', user);
   });

@@ -18,6 +18,9 @@ interface RedisSessionsDeps {
 const COMMAND_TIMEOUT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 3000;
 
+/** How often a refused part is tried again while somebody asks how Redis is, in milliseconds. */
+const RETRY_MS = 10_000;
+
 /** What can fail on its own: a Redis whose memory is full, or that permits no SET, is read as before. */
 type Part = 'connection' | 'reading' | 'writing';
 
@@ -26,6 +29,8 @@ const MAX_VALUE_BYTES = 16 * 1024;
 
 const dispatchKey = (userId: string): string => `facteur:dispatch:${userId}`;
 const tokenKey = (interactionId: string): string => `facteur:interaction:${interactionId}`;
+/** The key of no interaction. */
+const NOBODY = tokenKey('');
 
 /**
  * Sessions in Redis, shared by all replicas and with the Go service. Everything written is also kept in this process,
@@ -33,6 +38,7 @@ const tokenKey = (interactionId: string): string => `facteur:interaction:${inter
  */
 export class RedisSessions implements Sessions {
   readonly #own: MemorySessions;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #address: RedisAddress;
   #redis: Promise<Redis> | undefined;
@@ -41,10 +47,13 @@ export class RedisSessions implements Sessions {
   #reported = false;
   /** It refused a write. */
   #isReplica = false;
+  /** When a refused part was last tried again, in milliseconds. */
+  #triedAt = -Infinity;
   #closed = false;
 
   constructor({ address, clock, logger }: RedisSessionsDeps) {
     this.#own = new MemorySessions(clock);
+    this.#clock = clock;
     this.#logger = logger;
     this.#address = address;
   }
@@ -83,6 +92,7 @@ export class RedisSessions implements Sessions {
   status(): SessionsStatus {
     if (!this.#closed) {
       void this.#connection();
+      void this.#tryRefused();
     }
     return { store: 'redis', ok: this.#failing.size === 0 };
   }
@@ -137,6 +147,22 @@ export class RedisSessions implements Sessions {
       }
     });
     return redis;
+  }
+
+  /** People may not use a session for hours, and until then a Redis that permits it again would count as down. */
+  async #tryRefused(): Promise<void> {
+    const now = this.#clock.now().getTime();
+    const refused = this.#failing.has('reading') || this.#failing.has('writing');
+    if (!refused || now - this.#triedAt < RETRY_MS) {
+      return;
+    }
+    this.#triedAt = now;
+    if (this.#failing.has('reading')) {
+      await this.#read(NOBODY);
+    }
+    if (this.#failing.has('writing')) {
+      await this.#attempt('writing', (redis) => redis.set(NOBODY, '', 'EX', 1));
+    }
   }
 
   /** Undefined if there is no value, or not one of ours. */
