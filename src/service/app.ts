@@ -69,7 +69,7 @@ export async function startApp(
   const gate = new Gate();
   const urgent = new UrgentWork();
   const clients = await openClients(config, context, roles);
-  const { argo, sessions } = clients;
+  const { argo, sessions, kafka } = clients;
   const db = openLedger(config, context);
   // Connecting takes a while, during which the rest is built; the migration finds out whether it works.
   void db.query({ text: 'SELECT 1' }).catch(() => undefined);
@@ -88,7 +88,7 @@ export async function startApp(
     ...followUpsOf(config, sessions),
     rules: catalogue.rules,
   });
-  const readiness = createReadiness({ stopping: () => life.signal.aborted, gate, db, argo, sessions });
+  const readiness = createReadiness({ stopping: () => life.signal.aborted, gate, db, argo, sessions, kafka });
   const { changes, wakes } = workers;
   const doors: DoorParts = { config, context, clients, gate, db, dispatch, changes, wakes, urgent, events, catalogue };
   const { listeners } = config.server;

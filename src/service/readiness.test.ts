@@ -13,7 +13,7 @@ function setUp() {
     sessions: { status: () => ({ store: 'memory', ok: true }) },
     now: () => nowMs,
   };
-  return { readiness: createReadiness(subjects), ping, serverVersion, pass: (ms: number) => (nowMs += ms) };
+  return { subjects, readiness: createReadiness(subjects), ping, serverVersion, pass: (ms: number) => (nowMs += ms) };
 }
 
 test('Postgres is asked at every probe, the cluster once in 10 seconds', async () => {
@@ -24,6 +24,16 @@ test('Postgres is asked at every probe, the cluster once in 10 seconds', async (
   }
   expect(ping).toHaveBeenCalledTimes(20);
   expect(serverVersion).toHaveBeenCalledTimes(2);
+});
+
+test('Kafka shows where it is read, and decides nothing', async () => {
+  const { subjects } = setUp();
+  let isUp = false;
+  const readiness = createReadiness({ ...subjects, kafka: { isUp: () => isUp } });
+  expect(await readiness()).toMatchObject({ ready: true, checks: { kafka: 'unavailable' } });
+  isUp = true;
+  expect(await readiness()).toMatchObject({ ready: true, checks: { kafka: 'ok' } });
+  expect(Object.keys((await createReadiness(subjects)()).checks)).not.toContain('kafka');
 });
 
 test('probes that come together ask the cluster once', async () => {

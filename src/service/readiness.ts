@@ -1,4 +1,5 @@
 import type { Gate } from '../base/gate.ts';
+import type { KafkaClient } from '../clients/kafka/client.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
 import type { Database } from '../clients/postgres/database.ts';
@@ -12,6 +13,8 @@ export interface ReadinessSubjects {
   /** Absent without a cluster. */
   readonly argo: Pick<ArgoClient, 'serverVersion'> | undefined;
   readonly sessions: Pick<Sessions, 'status'>;
+  /** Absent where Kafka is not read. */
+  readonly kafka?: Pick<KafkaClient, 'isUp'> | undefined;
   /** Milliseconds on a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -22,11 +25,11 @@ const CHECK_MS = 800;
 const CLUSTER_MS = 10_000;
 
 /**
- * Ready means that requests can be made durable. The cluster and Redis show in the checks but do not decide: without them
- * runs wait in the ledger, and people's last requests are forgotten.
+ * Ready means that requests can be made durable. The cluster, Redis and Kafka show in the checks but do not decide: without
+ * them runs wait in the ledger, people's last requests are forgotten, and commands wait in the topic.
  */
 export function createReadiness(subjects: ReadinessSubjects): () => Promise<Readiness> {
-  const { stopping, gate, db, argo, sessions, now = () => performance.now() } = subjects;
+  const { stopping, gate, db, argo, sessions, kafka, now = () => performance.now() } = subjects;
   let asked: { readonly at: number; readonly answer: Promise<string> } | undefined;
   const clusterCheck = (client: Pick<ArgoClient, 'serverVersion'>): Promise<string> => {
     if (asked === undefined || now() - asked.at >= CLUSTER_MS) {
@@ -41,7 +44,8 @@ export function createReadiness(subjects: ReadinessSubjects): () => Promise<Read
     ]);
     const redis = sessions.status().ok ? 'ok' : 'unavailable';
     const process = stopping() ? 'stopping' : 'ok';
-    return { ready: postgres === 'ok' && process === 'ok', checks: { postgres, cluster, redis, process } };
+    const checks = { postgres, cluster, redis, ...(kafka && { kafka: kafka.isUp() ? 'ok' : 'unavailable' }), process };
+    return { ready: postgres === 'ok' && process === 'ok', checks };
   };
 }
 

@@ -24,7 +24,7 @@ interface StateSubjects extends RuleSource {
 const PATIENCE_MS = 2_000;
 
 /** Of the readiness checks, what is somebody else's. */
-const DEPENDENCIES: readonly string[] = ['postgres', 'cluster', 'redis'];
+const DEPENDENCIES: readonly string[] = ['postgres', 'cluster', 'redis', 'kafka'];
 
 /**
  * Gauges of the ledger's queues and of dependencies, read at each collection. All processes on one

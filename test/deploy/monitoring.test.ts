@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { measureClient } from '../../src/base/telemetry-client.ts';
+import { systemTimer } from '../../src/base/timer.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { DispatchEvents } from '../../src/dispatch/dispatch-events.ts';
 import { createKafkaEvents } from '../../src/entry/kafka/kafka-events.ts';
 import type { ClaimedDecision } from '../../src/ledger/approval-queue.ts';
+import { measureState } from '../../src/service/state-metrics.ts';
 import { DecideEvents } from '../../src/submit/decide-events.ts';
 import { startCluster, type Json } from '../support/cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -85,6 +87,11 @@ test('runs through every door are driven, and what facteur shows of them is scra
   events.committed({ partition: 0, offset: 1n });
   events.retried({ command: 'plan', code: 'postgres.unavailable' });
   events.lag(new Map([[0, 1n]]));
+  measureState({
+    ...{ gate: { isOpen: false }, db, logger: silentLogger, timer: systemTimer },
+    rules: () => ({ commands: {}, roleMap: {} }),
+    readiness: async () => ({ ready: true, checks: { kafka: 'ok' } }),
+  });
   new DecideEvents(silentLogger).settled(DECISION, { kind: 'applied' });
   // A request that never had an answer.
   const unanswered = { method: 'PATCH', purpose: 'edit the message', url: new URL('https://discord.com') };

@@ -115,9 +115,13 @@ export class TestKafka {
     await producer.close();
   }
 
+  async delete(topic: string): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [topic] });
+  }
+
   /** The same name, another topic. */
   async recreate(topic: string, partitions: number): Promise<void> {
-    await this.#admin.deleteTopics({ topics: [topic] });
+    await this.delete(topic);
     // Deleting continues after the answer.
     await vi.waitFor(() => this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 }));
     await this.untilServed(topic);

@@ -15,6 +15,8 @@ export interface KafkaClient {
   produce(record: OutgoingRecord): Promise<void>;
   /** How many records each of our partitions has that are not handled yet, by partition. */
   lag(): ReadonlyMap<number, bigint>;
+  /** Whether the group has us and the last fetch brought an answer: else nobody knows how many records wait. */
+  isUp(): boolean;
   /** Ends what `produce` keeps open. */
   close(): Promise<void>;
 }

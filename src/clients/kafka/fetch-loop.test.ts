@@ -8,7 +8,7 @@ const LIMITS = { minBytes: 1, maxBytes: 1 << 20, maxWaitMs: 100 };
 const BROKER = { nodeId: 1, host: 'localhost', port: 9092 };
 
 /** Two partitions at one broker, which answers once. */
-function loopWith(answer: readonly FetchedPartition[], { newestFetch = 17 } = {}) {
+function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17 } = {}) {
   const troubles: string[] = [];
   const queues = [0, 1].map((partition) => {
     const queue = new PartitionQueue(
@@ -28,11 +28,13 @@ function loopWith(answer: readonly FetchedPartition[], { newestFetch = 17 } = {}
     clearMetadata: () => undefined,
   } as unknown as Consumer;
   const later = Promise.withResolvers<FetchedPartition[]>();
-  const fetch = vi.fn<Fetcher['fetch']>(() => later.promise).mockResolvedValueOnce([...answer]);
+  const fetch = vi.fn<Fetcher['fetch']>(() => later.promise).mockResolvedValueOnce([...answers]);
+  const fetched = vi.fn<() => void>();
   const loop = new FetchLoop({ reader, fetcher: { fetch, close: () => Promise.resolve() } }, 't', LIMITS, {
     queues: () => queues,
     random: () => 0,
     troubled: ({ message }) => troubles.push(message),
+    fetched,
     partitionCount: () => undefined,
     topicReplaced: () => undefined,
     outOfRange: () => Promise.reject(new Error('no offsets')),
@@ -42,10 +44,10 @@ function loopWith(answer: readonly FetchedPartition[], { newestFetch = 17 } = {}
     loop.stop();
     await done;
   };
-  return { queues, troubles, fetch, stop };
+  return { queues, troubles, fetch, fetched, stop };
 }
 
-function fetched(partition: number, changes: Partial<FetchedPartition> = {}): FetchedPartition {
+function answer(partition: number, changes: Partial<FetchedPartition> = {}): FetchedPartition {
   const { buffer } = createRecordsBatch([{ topic: 't', value: Buffer.from('good'), timestamp: 1000n }], {});
   return { partition, errorCode: 0, end: 1n, aborted: [], log: Buffer.from(buffer), ...changes };
 }
@@ -55,9 +57,11 @@ test.each([
   ['the damaged log of one', { log: Buffer.alloc(100) }, 'a batch without a length'],
   ['an offset that cannot be looked up', { errorCode: 1 }, 'no offsets'],
 ])('%s partition does not take from the others what came with it', async (_, changes, message) => {
-  const { queues, troubles, stop } = loopWith([fetched(0, changes), fetched(1)]);
+  const loop = loopWith([answer(0, changes), answer(1)]);
+  const { queues, troubles, stop } = loop;
   expect(await queues[1]?.next()).toMatchObject([{ value: Buffer.from('good') }]);
   await vi.waitFor(() => expect(troubles.join()).toContain(message));
+  expect(loop.fetched).not.toHaveBeenCalled();
   await stop();
 });
 

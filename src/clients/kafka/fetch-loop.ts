@@ -24,6 +24,8 @@ interface FetchHooks {
   queues(): Iterable<PartitionQueue>;
   random(): number;
   troubled(error: KafkaError): void;
+  /** A broker answered, for all that was asked. */
+  fetched(): void;
   /** How many partitions the topic has, whenever that was looked up. */
   partitionCount(count: number): void;
   /** The topic was recreated under the same name, so all offsets are meaningless. */
@@ -164,6 +166,7 @@ export class FetchLoop {
         ...{ topicId, from: positions, partitionBytes: PARTITION_BYTES },
       });
       await this.#hand(answer, queues, positions);
+      this.#hooks.fetched();
     } catch (error) {
       await this.#afterFailure(error);
     } finally {

@@ -1,7 +1,7 @@
 import type { Consumer } from '@platformatic/kafka';
 import type { ConsumeOptions } from './client.ts';
 import { Commits } from './commits.ts';
-import { type KafkaError, toKafkaError } from './errors.ts';
+import { toKafkaError } from './errors.ts';
 import { FetchLoop } from './fetch-loop.ts';
 import type { Fetcher } from './fetcher.ts';
 import { PartitionQueue } from './partition-queue.ts';
@@ -41,6 +41,7 @@ export class GroupSession {
   readonly #fetches: FetchLoop;
   readonly #partitions = new Map<number, Partition>();
   readonly #ended = Promise.withResolvers<void>();
+  #isUp = false;
   #stopping = false;
   #releasing = false;
   #partitionCount: number | undefined;
@@ -48,20 +49,25 @@ export class GroupSession {
 
   constructor(options: ConsumeOptions, { member, reader, fetcher, random }: SessionParts) {
     const { topic, events } = options;
-    const troubled = (what: string) => (error: KafkaError) => events.troubled(what, error);
     this.#options = options;
     this.#member = member;
     this.#reader = reader;
     this.#fetcher = fetcher;
     this.#commits = new Commits(member, topic, {
       committed: (partition, offset) => events.committed(partition, offset),
-      troubled: troubled('commit'),
+      troubled: (error) => events.troubled('commit', error),
       random,
     });
     this.#fetches = new FetchLoop({ reader, fetcher }, topic, options, {
       queues: () => this.#queues(),
       random,
-      troubled: troubled('fetch'),
+      troubled: (error) => {
+        this.#isUp = false;
+        events.troubled('fetch', error);
+      },
+      fetched: () => {
+        this.#isUp = true;
+      },
       partitionCount: (count) => this.#noticePartitions(count),
       outOfRange: (queue) => this.#skipToLog(queue),
       topicReplaced: () => this.#settle(() => this.#beginAnew()),
@@ -87,6 +93,10 @@ export class GroupSession {
       await this.#leave();
       await fetching;
     }
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
   }
 
   /** Unhandled records by partition. */
@@ -155,6 +165,7 @@ export class GroupSession {
     for (const [partition, offset] of starts) {
       this.#open(partition, offset);
     }
+    this.#isUp = true;
     this.#options.events.assigned([...assigned].toSorted((a, b) => a - b));
     this.#fetches.wake();
   }

@@ -319,3 +319,13 @@ test('a topic that is deleted and made anew is read from its new beginning', asy
   await member.stop();
   expect(await kafka.committed(topic, topic, 1)).toEqual([4n]);
 });
+
+test('a member that cannot read is not up, since its lag is not known', async () => {
+  const topic = await kafka.createTopic(1);
+  const member = await Member.join({ topic, groupId: topic });
+  await vi.waitFor(() => expect(member.client.isUp()).toBe(true));
+  await kafka.delete(topic);
+  await vi.waitFor(() => expect([member.client.isUp(), member.client.lag()]).toEqual([false, new Map([[0, 0n]])]));
+  await member.stop();
+  expect(member.client.isUp()).toBe(false);
+});

@@ -55,6 +55,7 @@ export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaC
       await produce(producer, record);
     },
     lag: () => new Map([...sessions].flatMap((session) => [...session.lag()])),
+    isUp: () => [...sessions].some((session) => session.isUp),
     async close() {
       await producer?.close();
       producer = undefined;

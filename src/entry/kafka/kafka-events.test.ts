@@ -37,6 +37,7 @@ function brokerWith(records: readonly ConsumedRecord[], stop: AbortController): 
     },
     produce: async () => undefined,
     lag: () => new Map([[0, 3n]]),
+    isUp: () => true,
     close: async () => undefined,
   };
 }
