@@ -73,9 +73,11 @@ export function apiStore(call: CallApi): RunStore {
       }),
     trustReflections: async (reflectionIds, reason) =>
       (await call('trustReflections', { body: { reflectionIds: [...reflectionIds], reason } })).reflections,
-    retireReflections: async (reflectionIds, reason, withDescendants) =>
-      (await call('retireReflections', { body: { reflectionIds: [...reflectionIds], reason, withDescendants } }))
-        .reflections,
+    retireReflections: async (reflectionIds, reason, withDescendants) => {
+      const body = { reflectionIds: [...reflectionIds], reason, withDescendants };
+      const { reflections: changes, descendants } = await call('retireReflections', { body });
+      return { changes, descendants };
+    },
     learningStats: (days) => call('getLearningStats', { query: { days: String(days) } }),
     searchReflections: async (query) => {
       const { reflections } = await call('searchReflections', { body: query });

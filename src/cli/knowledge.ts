@@ -75,8 +75,12 @@ Examples:
     .action((ids: readonly string[], options: DecisionOptions) =>
       withStore(io, { options }, async (store) => {
         const withDescendants = options.withDescendants === true;
-        const changes = await store.retireReflections(ids, options.reason ?? '', withDescendants);
+        const { changes, descendants } = await store.retireReflections(ids, options.reason ?? '', withDescendants);
         io.stdout.write(changesOutput(changes, options, io));
+        const shown = changes.filter(({ isDescendant }) => isDescendant).length;
+        if (descendants > shown && isForPeople(options)) {
+          io.stdout.write(`\nand ${counted(descendants - shown, 'more descendant')}\n`);
+        }
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;
         if (left > 0 && isForPeople(options)) {
           io.stdout.write(`\n${counted(left, 'descendant')} not retired; --with-descendants retires them, too\n`);

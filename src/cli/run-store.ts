@@ -6,7 +6,7 @@ import type { RunDetails } from '../ledger/run-details.ts';
 import type { FoundReflection, KnownReflection, ReflectionQuery } from '../ledger/search-reflections.ts';
 import type { DeadLetter, DeadLetterSummary, RefusalQuery, RefusalRow } from '../ledger/unprocessed.ts';
 import type { LearningStats } from '../knowledge/learning-stats.ts';
-import type { StandingChange } from '../ledger/reflection-standing.ts';
+import type { Retirement, StandingChange } from '../ledger/reflection-standing.ts';
 import type { RunState } from '../domain/run-state.ts';
 
 /** A log, or why there is none. */
@@ -77,11 +77,7 @@ export interface RunStore {
   /** All of them, or none. @throws FacteurError if one is unknown, or descends from one that is not trusted */
   trustReflections(ids: readonly string[], reason: string): Promise<readonly StandingChange[]>;
   /** All of them, or none; their descendants follow. @throws FacteurError if one is unknown */
-  retireReflections(
-    ids: readonly string[],
-    reason: string,
-    withDescendants: boolean,
-  ): Promise<readonly StandingChange[]>;
+  retireReflections(ids: readonly string[], reason: string, withDescendants: boolean): Promise<Retirement>;
   learningStats(days: number): Promise<LearningStats>;
   /** The best first. */
   searchReflections(query: ReflectionSearch, signal: AbortSignal): Promise<readonly FoundReflection[]>;

@@ -3,6 +3,7 @@ import type { Database } from '../clients/postgres/database.ts';
 import {
   retireReflections,
   trustReflections,
+  type Retirement,
   type StandingChange,
   type StandingDecision,
 } from '../ledger/reflection-standing.ts';
@@ -37,10 +38,10 @@ export async function trust(
 export async function retire(
   db: Database,
   decision: StandingDecision & { readonly withDescendants: boolean },
-): Promise<readonly StandingChange[]> {
-  const changes = await retireReflections(db, once(decision));
-  requireAll(decision, changes);
-  return changes;
+): Promise<Retirement> {
+  const retirement = await retireReflections(db, once(decision));
+  requireAll(decision, retirement.changes);
+  return retirement;
 }
 
 function once<T extends StandingDecision>(decision: T): T {

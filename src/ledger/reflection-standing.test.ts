@@ -4,6 +4,7 @@ import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import {
+  MAX_DESCENDANTS,
   retireReflections,
   trustReflections,
   trustWaiting,
@@ -89,12 +90,8 @@ test('a reflection is not trusted on a look at its source from before the source
   expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
 });
 
-test('a decision reads what it is about, however many reflections there are', async () => {
-  const all = await seedReflections(
-    db,
-    Array.from({ length: 1000 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
-  );
-  const [source, ...others] = all.map(({ id }) => id);
+/** Lets this many of the runs that wrote reflections have received one of these, in turn. */
+async function giveToRuns(reflectionIds: readonly string[], runs: number): Promise<void> {
   await db.query({
     text: `WITH run AS (
         INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
@@ -104,10 +101,36 @@ test('a decision reads what it is about, however many reflections there are', as
       ), retrieval AS (
         INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
       )
-      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, ($1::uuid[])[1 + row_number() OVER () % 30], 1
-      FROM run LIMIT 900`,
-    values: [[source, ...others]],
+      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place)
+      SELECT run_id, ($1::uuid[])[1 + row_number() OVER () % cardinality($1::uuid[])], 1 FROM run LIMIT $2`,
+    values: [reflectionIds, runs],
   });
+}
+
+test('a retirement lists the oldest of many descendants, and is about all of them', async () => {
+  const count = MAX_DESCENDANTS + 5;
+  const all = await seedReflections(
+    db,
+    Array.from({ length: count }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+  );
+  const source = all[0]!.id;
+  await giveToRuns([source], count);
+  const decision = { reflectionIds: [source], reason: 'wrong', decidedBy: 'Ada', withDescendants: true };
+  const { changes, descendants } = await retireReflections(db, decision);
+  expect([changes.length, changes[0]?.reflectionId, descendants]).toEqual([MAX_DESCENDANTS + 1, source, count - 1]);
+  const { rowCount } = await db.query({
+    text: `SELECT FROM facteur.reflection_standing WHERE state = 'retired' AND decided_by = 'Ada'`,
+  });
+  expect(rowCount).toBe(count);
+});
+
+test('a decision reads what it is about, however many reflections there are', async () => {
+  const all = await seedReflections(
+    db,
+    Array.from({ length: 1000 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+  );
+  const [source, ...others] = all.map(({ id }) => id);
+  await giveToRuns([source!, ...others].slice(0, 30), 900);
   await db.query({ text: 'ANALYZE' });
   const own = await ownConnection();
   const read = async (): Promise<number> =>

@@ -195,11 +195,22 @@ export async function trustReflections(
   return rows[0] ?? { changes: [], blocked: [] };
 }
 
+/** The result of a retirement. */
+export interface Retirement {
+  /** The reflections with their present states, then the oldest of their descendants: at most {@link MAX_DESCENDANTS}. */
+  readonly changes: readonly StandingChange[];
+  /** How many descendants there are. */
+  readonly descendants: number;
+}
+
+/** A reflection that many runs received may have tens of thousands. */
+export const MAX_DESCENDANTS = 1000;
+
 /**
  * Retires reflections, so that no run receives them any more, and finds those that descend from them. A descendant that
  * facteur trusted is trusted no more; what a person decided about it stays, unless it is retired too.
  *
- * @returns the reflections with their present states, then their descendants; nothing changed if one is missing
+ * @returns nothing changed if one of the reflections is missing
  */
 export async function retireReflections(
   db: Deciding,
@@ -210,8 +221,8 @@ export async function retireReflections(
     withDescendants,
     shownVersion,
   }: StandingDecision & { readonly withDescendants: boolean },
-): Promise<readonly StandingChange[]> {
-  const { rows } = await inTurn<StandingChange>(db, RETIRING, {
+): Promise<Retirement> {
+  const { rows } = await inTurn<StandingChange & { readonly descendants: number }>(db, RETIRING, {
     name: 'retire-reflections',
     text: `WITH RECURSIVE descendant (id) AS (
         SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
@@ -234,11 +245,13 @@ export async function retireReflections(
         FROM due WHERE s.reflection_id = ANY (ARRAY(SELECT id FROM due)) AND s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
-      SELECT ${CHANGE} FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
-      ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id`,
+      SELECT ${CHANGE}, (SELECT count(*)::int FROM concerned WHERE descends) AS descendants
+      FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
+      ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id LIMIT cardinality($1::uuid[]) + ${MAX_DESCENDANTS}`,
     values: [reflectionIds, 'retired', reason, decidedBy, withDescendants, shownVersion ?? null],
   });
-  return rows;
+  const changes = rows.map(({ descendants: _all, ...change }) => change);
+  return { changes, descendants: rows[0]?.descendants ?? 0 };
 }
 
 /** Joins the standing of a reflection that facteur trusts, and no person has decided about. */

@@ -11,7 +11,8 @@ import { saveReflection } from './run-reports.ts';
 
 const DECISIONS = {
   trust: (decision: Parameters<typeof trust>[1]) => trust(db, decision),
-  retire: (decision: Parameters<typeof trust>[1]) => retire(db, { ...decision, withDescendants: false }),
+  retire: async (decision: Parameters<typeof trust>[1]) =>
+    (await retire(db, { ...decision, withDescendants: false })).changes,
 };
 
 test.each(['trust', 'retire'] as const)(

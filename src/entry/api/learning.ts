@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { retire, trust } from '../../knowledge/decide-standing.ts';
+import { MAX_DESCENDANTS } from '../../ledger/reflection-standing.ts';
 import { learningStats } from '../../knowledge/learning-stats.ts';
 import { actorOf } from './caller.ts';
 import type { ApiDeps } from './deps.ts';
@@ -100,15 +101,22 @@ export const LEARNING_ROUTES: readonly ApiRoute<ApiDeps>[] = [
       reason: REASON,
       withDescendants: z.boolean().default(false).meta({ description: 'Retire all descendants too.' }),
     }),
-    answers: { 200: { description: 'The reflections, then their descendants.', schema: STANDINGS } },
+    answers: {
+      200: {
+        description: `The reflections, then their descendants: the oldest ${MAX_DESCENDANTS}.`,
+        schema: STANDINGS.extend({ descendants: z.int().meta({ description: 'How many descendants there are.' }) }),
+      },
+    },
     example: {
       body: { reflectionIds: [A_STANDING.reflectionId], reason: 'wrong since the upgrade' },
       answer: {
         reflections: [{ ...A_STANDING, previousState: 'trusted', state: 'retired', reason: 'wrong since the upgrade' }],
+        descendants: 0,
       },
     },
     async handle({ body, caller }, { db }: ApiDeps) {
-      return { status: 200, body: { reflections: await retire(db, { ...body, decidedBy: actorOf(caller) }) } };
+      const { changes: reflections, descendants } = await retire(db, { ...body, decidedBy: actorOf(caller) });
+      return { status: 200, body: { reflections, descendants } };
     },
   }),
   defineRoute({
