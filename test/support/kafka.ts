@@ -48,7 +48,7 @@ export interface TestRecord {
   readonly partition?: number;
   readonly key?: Buffer;
   readonly value?: Buffer;
-  readonly headers?: readonly (readonly [string, string | Buffer])[];
+  readonly headers?: readonly (readonly [string, string | Buffer | null])[];
 }
 
 /** A record as a test reads it back. */
@@ -57,14 +57,16 @@ export interface FoundRecord {
   readonly offset: bigint;
   readonly key: string | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | null>>;
 }
+
+type TestProducer = Producer<Buffer, Buffer, Buffer, Buffer | null>;
 
 /** What tests do to a broker from outside: topics of their own, records in and out, offsets moved. */
 export class TestKafka {
   readonly #base: { clientId: string; bootstrapBrokers: string[] };
   readonly #admin: Admin;
-  readonly #producer: Producer;
+  readonly #producer: TestProducer;
 
   constructor(broker = serviceVariable('FACTEUR_TEST_KAFKA_BROKERS')) {
     this.#base = { clientId: 'facteur-test', bootstrapBrokers: [broker] };
@@ -104,7 +106,12 @@ export class TestKafka {
     topic: string,
     transactions: readonly (readonly [end: 'commit' | 'abort', records: readonly TestRecord[]])[],
   ): Promise<void> {
-    const producer = new Producer({ ...this.#base, idempotent: true, transactionalId: randomUUID(), acks: -1 });
+    const producer: TestProducer = new Producer({
+      ...this.#base,
+      idempotent: true,
+      transactionalId: randomUUID(),
+      acks: -1,
+    });
     for (const [end, records] of transactions) {
       const transaction = await producer.beginTransaction();
       for (const record of records) {
@@ -190,7 +197,9 @@ function messagesOf(topic: string, records: readonly TestRecord[]) {
   return records.map(({ headers = [], ...record }) => ({
     topic,
     ...record,
-    headers: new Map(headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value as string)])),
+    headers: new Map(
+      headers.map(([name, value]) => [Buffer.from(name), value === null ? null : Buffer.from(value as string)]),
+    ),
   }));
 }
 
@@ -215,6 +224,6 @@ function readable({ partition, offset, key, value, headers }: ConsumedRecord): F
   return {
     ...{ partition, offset, value },
     key: key?.toString() ?? null,
-    headers: Object.fromEntries(headers.map(([name, bytes]) => [name, bytes.toString()])),
+    headers: Object.fromEntries(headers.map(([name, bytes]) => [name, bytes?.toString() ?? null])),
   };
 }

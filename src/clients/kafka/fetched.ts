@@ -176,7 +176,7 @@ function tooManyHeaders(offset: bigint): KafkaError {
 }
 
 function headersOf({ headers }: KafkaRecord): ConsumedRecord['headers'] {
-  return headers.map(([name, value]) => [name?.toString('utf8') ?? '', value ?? Buffer.alloc(0)] as const);
+  return headers.map(([name, value]) => [name?.toString('utf8') ?? '', value] as const);
 }
 
 function ownCopy(record: ConsumedRecord): ConsumedRecord {
@@ -184,7 +184,7 @@ function ownCopy(record: ConsumedRecord): ConsumedRecord {
     ...record,
     key: record.key && Buffer.from(record.key),
     value: record.value && Buffer.from(record.value),
-    headers: record.headers.map(([name, value]) => [name, Buffer.from(value)] as const),
+    headers: record.headers.map(([name, value]) => [name, value && Buffer.from(value)] as const),
   };
 }
 

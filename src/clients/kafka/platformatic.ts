@@ -39,7 +39,7 @@ const PRODUCE_RETRIES = { retries: 2, retryDelay: 100 };
 export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaClient {
   const connection = connectionSettings(config, ca);
   const sessions = new Set<GroupSession>();
-  let producer: Producer | undefined;
+  let producer: RecordProducer | undefined;
   return {
     async consume(options) {
       const session = openSession(options, connection, random);
@@ -110,8 +110,11 @@ const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) =>
   });
 };
 
-function openProducer(connection: Connection): Producer {
-  const producer = new Producer({
+/** Values of headers may be null, as in the records that they come from. */
+type RecordProducer = Producer<Buffer, Buffer, Buffer, Buffer | null>;
+
+function openProducer(connection: Connection): RecordProducer {
+  const producer: RecordProducer = new Producer({
     ...connection,
     ...PRODUCE_RETRIES,
     acks: ACKS_ALL,
@@ -122,7 +125,7 @@ function openProducer(connection: Connection): Producer {
   return producer;
 }
 
-async function produce(producer: Producer, { topic, key, value, headers }: OutgoingRecord): Promise<void> {
+async function produce(producer: RecordProducer, { topic, key, value, headers }: OutgoingRecord): Promise<void> {
   try {
     await producer.send({
       messages: [

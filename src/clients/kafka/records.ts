@@ -1,7 +1,7 @@
 import type { KafkaError } from './errors.ts';
 
-/** A header as Kafka has it: names may come twice, values are bytes. */
-export type KafkaHeader = readonly [name: string, value: Buffer];
+/** A header as Kafka has it: names may come twice, values are bytes or null. */
+export type KafkaHeader = readonly [name: string, value: Buffer | null];
 
 /** One record as it was read. */
 export interface ConsumedRecord {

@@ -234,7 +234,18 @@ test('dead letters to the topic, byte by byte, with why and whence', async () =>
   const topic = await kafka.createTopic(1);
   const dlq = await kafka.createTopic(1);
   const value = Buffer.from([0xff, 0, 1]);
-  await kafka.produce(topic, [{ partition: 0, key: Buffer.from('k'), value, headers: [['a', 'ä']] }, good('1', 0)]);
+  await kafka.produce(topic, [
+    {
+      partition: 0,
+      key: Buffer.from('k'),
+      value,
+      headers: [
+        ['a', 'ä'],
+        ['none', null],
+      ],
+    },
+    good('1', 0),
+  ]);
   await open({ config: consumerConfig(topic, { dlq: { enabled: true, topic: dlq } }) });
   await expectTotals(database.db, { runs: 1, letters: 0 });
   expect(await kafka.readAll(dlq)).toEqual([
@@ -243,6 +254,7 @@ test('dead letters to the topic, byte by byte, with why and whence', async () =>
       value,
       headers: {
         a: 'ä',
+        none: null,
         'facteur-error': expect.stringContaining('invalid payload'),
         'facteur-attempts': '1',
         'facteur-source': `${topic}/0/0`,

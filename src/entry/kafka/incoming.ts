@@ -12,7 +12,7 @@ const CLOUDEVENT_PREFIX = /^ce_/;
 export function incomingOf(record: ConsumedRecord): Incoming {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of record.headers) {
-    headers[headerName(name)] = value.toString('utf8');
+    headers[headerName(name)] = value?.toString('utf8') ?? '';
   }
   return { headers, body: record.value ?? Buffer.alloc(0) };
 }
@@ -32,7 +32,7 @@ export function readableOf(record: ConsumedRecord): Incoming {
     throw record.unreadable;
   }
   for (const [name, value] of record.headers) {
-    if (headerName(name).startsWith('ce-') && !isUtf8(value)) {
+    if (headerName(name).startsWith('ce-') && value !== null && !isUtf8(value)) {
       throw new Refusal('invalid_payload', `header ${headerName(name)}: must be UTF-8`);
     }
   }
