@@ -193,6 +193,24 @@ describe('several requests in one write', () => {
     expect(client.statuses).toEqual([202]);
   });
 
+  test('an accepted one waits for its answer once, however many broken bytes follow', async () => {
+    const { promise, resolve } = Promise.withResolvers<RunReceipt>();
+    door.dispatch.answer = () => promise;
+    const warned = vi.fn<(warning: Error) => void>();
+    process.on('warning', warned);
+    onTestFinished(() => void process.off('warning', warned));
+    const client = await connect();
+    await client.send(PLAN);
+    for (let count = 0; count < 20; count += 1) {
+      await client.send('NONSENSE\r\n\r\n');
+      await expectAlive();
+    }
+    resolve(RECEIPT);
+    await client.hungUp();
+    expect(client.statuses).toEqual([202]);
+    expect(warned).not.toHaveBeenCalled();
+  });
+
   test('an accepted one gets its answer although the next one never ends', async () => {
     await reopenImpatient();
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();

@@ -29,6 +29,8 @@ export class Connections {
   readonly #sockets = new Set<Socket>();
   readonly #excess = new Set<Socket>();
   readonly #exchanges = new WeakMap<Socket, Set<Exchange>>();
+  /** They end after an answer that is still owed. More broken bytes may follow meanwhile. */
+  readonly #ending = new WeakSet<Socket>();
 
   /** @param max number of concurrent connections: each active one takes about 30 KiB */
   constructor(max: number) {
@@ -57,9 +59,13 @@ export class Connections {
    * requests on the connection are sent first: accepted requests must not appear refused.
    */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (this.#ending.has(socket)) {
+      return;
+    }
     const exchanges = [...(this.#exchanges.get(socket) ?? [])];
     const owed = exchanges.findLast(({ request }) => request.complete);
     if (owed !== undefined) {
+      this.#ending.add(socket);
       owed.response.once('close', () => socket.destroySoon());
     } else if (
       socket.writable &&
