@@ -119,6 +119,9 @@ describe('parameters', () => {
     ['postgres://h/d?work_mem=1&work_mem=2', { settings: { work_mem: '1' } }],
     ['host=h app.tenant=blue', { settings: { 'app.tenant': 'blue' } }],
     ['postgres://h/d?target_session_attrs=prefer-standby', { target: 'prefer-standby' }],
+    ['postgres://h/d', { target: 'any' }],
+    ['postgres://h,i/d', { target: 'read-write' }],
+    ['postgres://h,i/d?target_session_attrs=any', { target: 'any' }],
   ])('%s', (dsn, expected) => {
     expect(parse(dsn)).toMatchObject(expected);
   });

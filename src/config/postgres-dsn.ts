@@ -69,13 +69,14 @@ export function parsePostgresDsn(dsn: string): PostgresDsn | undefined {
   const parameters = new Parameters(URL_FORM.test(dsn) ? fromUrl(dsn) : fromKeywords(dsn));
   const [host = '', port = ''] = [parameters.take('host'), parameters.take('port')];
   const seconds = parameters.takeNumber('connect_timeout');
+  const hosts = hostsOf(host, port);
   return {
-    hosts: hostsOf(host, port),
+    hosts,
     user: parameters.take('user'),
     password: parameters.takeSecret('password'),
     database: parameters.take('dbname') ?? parameters.take('database'),
     applicationName: parameters.take('application_name') ?? 'facteur',
-    target: targetOf(parameters.take('target_session_attrs')),
+    target: targetOf(parameters.take('target_session_attrs') ?? (hosts.length > 1 ? 'read-write' : 'any')),
     tls: tlsOf(parameters),
     options: parameters.take('options'),
     connectTimeoutMs: seconds === undefined ? undefined : seconds * 1000,
@@ -187,7 +188,7 @@ function portOf(text = ''): number {
   return port;
 }
 
-function targetOf(text = 'any'): TargetSession {
+function targetOf(text: string): TargetSession {
   const target = TARGETS.find((known) => known === text);
   if (target === undefined) {
     throw invalid(`has an unknown target_session_attrs; expected ${TARGETS.join(', ')}`);

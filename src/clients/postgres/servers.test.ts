@@ -34,6 +34,12 @@ describe('several servers', () => {
     expect(await who(open([NOBODY, standby, frozen, primary], `target_session_attrs=${target}`))).toBe(expected);
   });
 
+  test('without a word, are passed over until one takes writes', async () => {
+    const standby = await startFakePostgres('standby', { standby: true, readonly: true });
+    const primary = await startFakePostgres('primary');
+    expect(await who(open([standby, primary]))).toBe('primary');
+  });
+
   test('who prefers a standby takes any when there is none, the first', async () => {
     const [one, two] = [await startFakePostgres('one'), await startFakePostgres('two')];
     expect(await who(open([NOBODY, one, two], 'target_session_attrs=prefer-standby'))).toBe('one');
