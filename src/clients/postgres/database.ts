@@ -46,7 +46,7 @@ export interface Database extends Queryable {
    */
   listen(channel: string, handler: (payload: string) => void): Promise<Subscription>;
   /**
-   * Resolves when the server answers. A server's has a connection of its own for this, since one whose connections are
+   * Resolves when the server answers and takes writes. A server's has a connection of its own for this, since one whose connections are
    * all busy is not down.
    */
   ping(): Promise<void>;

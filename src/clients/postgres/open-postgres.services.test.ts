@@ -303,4 +303,16 @@ describe('asking whether it answers', () => {
     await db.close();
     await proxy.tcp.close();
   });
+
+  test('fails while nothing can be written, as on a standby', async () => {
+    const alter = (setting: string) => ({
+      text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${setting}', current_database()); END $$`,
+    });
+    await admin.query(alter('SET default_transaction_read_only = on'));
+    const db = openTestPostgres(made.dsn);
+    await expect(db.ping()).rejects.toMatchObject({ code: 'postgres.unavailable', message: 'postgres is read-only' });
+    await admin.query(alter('RESET default_transaction_read_only'));
+    await expect(db.ping()).resolves.toBeUndefined();
+    await db.close();
+  });
 });

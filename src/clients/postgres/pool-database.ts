@@ -17,6 +17,9 @@ export interface Engine {
 /** No statement of the session has a limit, nor a transaction where the server knows one (from PostgreSQL 17 on). */
 const UNLIMITED = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')`;
 
+/** True on a standby, and where an administrator allows no writes, as some hosts do while the disk is full. */
+const READ_ONLY = `SELECT current_setting('transaction_read_only') = 'on' AS "readOnly"`;
+
 /** A Database over any engine that hands out `pg` connections: what a transaction and a session are, said once. */
 export class PoolDatabase implements Database {
   readonly #engine: Engine;
@@ -35,7 +38,11 @@ export class PoolDatabase implements Database {
     this.#refuseWhenClosed();
     const checkout = new Checkout(await this.#engine.acquireProbe(), this.#telemetry);
     try {
-      await checkout.run({ name: 'ping', text: 'SELECT 1' });
+      const { rows } = await checkout.run<{ readOnly: boolean }>({ name: 'ping', text: READ_ONLY });
+      if (rows[0]?.readOnly === true) {
+        checkout.lose();
+        throw new DatabaseError('postgres.unavailable', 'postgres is read-only', { retryable: true });
+      }
     } finally {
       checkout.release();
     }
