@@ -124,9 +124,13 @@ describe('the pool', () => {
       text: `DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());
         EXECUTE format('ALTER DATABASE %I SET transaction_timeout = %L', current_database(), '500ms');
+        EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = %L', current_database(), '30s');
+        EXECUTE format('ALTER DATABASE %I SET datestyle = %L', current_database(), 'German');
       END $$`,
     });
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
+    expect((await db.query({ text: 'SHOW idle_session_timeout' })).rows).toEqual([{ idle_session_timeout: '0' }]);
+    expect((await db.query({ text: 'SELECT to_timestamp(0) AS at' })).rows).toEqual([{ at: new Date(0) }]);
     expect((await db.query({ text: 'SHOW transaction_isolation' })).rows).toEqual([
       { transaction_isolation: 'read committed' },
     ]);

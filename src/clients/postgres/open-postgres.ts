@@ -99,6 +99,10 @@ function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
   const settings = {
     statement_timeout: `${statementMs}`,
     idle_in_transaction_session_timeout: `${IDLE_TRANSACTION_MS}`,
+    // The pool closes idle connections before they can break under a statement; that for LISTEN is always idle.
+    idle_session_timeout: '0',
+    // Otherwise `pg` reads timestamps as null.
+    datestyle: 'ISO',
     // Statements that wait for each other's locks count on seeing what was committed meanwhile.
     default_transaction_isolation: 'read committed',
     // Plans are kept. One that was made while a table was small reads it whole when it has grown, until its statistics are
