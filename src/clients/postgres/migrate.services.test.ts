@@ -6,7 +6,7 @@ import { makeGoDatabase } from '../../../test/support/go-database.ts';
 import { lockWait } from '../../../test/support/lock-waits.ts';
 import { describeMigrations } from '../../../test/support/migration-contract.ts';
 import type { Database } from './database.ts';
-import { loadMigrations } from './load-migrations.ts';
+import { loadMigrations, parseMigration } from './load-migrations.ts';
 import { migrate } from './migrate.ts';
 
 describeMigrations('a server');
@@ -93,6 +93,46 @@ test('does not queue up behind somebody who uses a table, with everybody else be
   });
   expect((await migrate(other, migrations))[0]?.version).toBe(2);
   await other.close();
+});
+
+describe('a migration without a transaction', () => {
+  const steps = [
+    parseMigration('000001_things.sql', 'CREATE TABLE public.things (a int);'),
+    parseMigration('000002_column.sql', '-- no-transaction\nALTER TABLE public.things ADD COLUMN IF NOT EXISTS b int;'),
+    parseMigration('000003_index.sql', '-- no-transaction\nCREATE INDEX CONCURRENTLY things_a ON public.things (a);'),
+  ] as const;
+
+  test('does not queue up behind somebody who uses a table, either', async () => {
+    const other = openTestPostgres(made.dsn, { poolSize: 1 });
+    await migrate(admin, steps.slice(0, 1));
+    await admin.transaction(async (reader) => {
+      await reader.query({ text: 'SELECT count(*) FROM public.things' });
+      await expect(migrate(other, steps, { tableWaitMs: 100 })).rejects.toMatchObject({
+        code: 'postgres.unavailable',
+        retryable: true,
+        sqlState: '55P03',
+        message: expect.stringContaining('000002_column.sql failed'),
+      });
+    });
+    expect(await migrate(other, steps)).toHaveLength(2);
+    await other.close();
+  });
+
+  test('builds an index however long the table is used', async () => {
+    await admin.query({
+      text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = %L', current_database(), '1ms'); END $$`,
+    });
+    await migrate(admin, steps.slice(0, 2));
+    const other = openTestPostgres(made.dsn, { poolSize: 1 });
+    const { building } = await admin.transaction(async (writer) => {
+      await writer.query({ text: 'INSERT INTO public.things VALUES (1)' });
+      const migrating = migrate(other, steps, { tableWaitMs: 1 });
+      await Promise.race([migrating, lockWait(admin)]);
+      return { building: migrating };
+    });
+    expect(await building).toHaveLength(1);
+    await other.close();
+  });
 });
 
 test('the schema on a server is the one in the repository', async () => {

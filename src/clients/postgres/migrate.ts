@@ -173,6 +173,9 @@ async function apply(session: Queryable, migration: Migration, options: ApplyOpt
   try {
     if (!migration.transactional) {
       for (const text of splitStatements(migration.sql)) {
+        // Nobody waits behind an index build that waits.
+        const waitMs = /\bCONCURRENTLY\b/.test(text) ? 0 : options.tableWaitMs;
+        await session.query({ text: `SET lock_timeout = ${waitMs}` });
         await session.query({ text });
       }
     }
