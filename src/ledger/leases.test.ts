@@ -43,6 +43,13 @@ test('when it has run out anybody may have it, and the former holder sees that i
   expect(await claim('a')).toMatchObject({ held: false });
 });
 
+test('one that ends later than any lease can, because the clock was turned back, has run out', async () => {
+  await claim('a');
+  await expireIn(600);
+  expect(await claim('b')).toMatchObject({ held: true });
+  expect(await claim('a')).toMatchObject({ held: false });
+});
+
 test('giving it back frees it at once and tells everybody, unless it is somebody else’s', async () => {
   const heard: string[] = [];
   const subscription = await database.db.listen(LEASE_CHANNEL, (payload) => heard.push(payload));

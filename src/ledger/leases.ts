@@ -21,7 +21,8 @@ export interface LeaseAnswer {
 
 /**
  * Takes the lease if it is free or expired, renews it if the requester holds it, and otherwise returns for how long
- * another process holds it. Only the database's clock counts.
+ * another process holds it. Only the database's clock counts. If that was turned back, as by a failover to a server
+ * whose clock is behind, a lease may end later than any could: it counts as expired.
  */
 export async function claimLease(db: Queryable, request: LeaseRequest): Promise<LeaseAnswer> {
   const { rows } = await db.query<DueWork & { readonly held: boolean | null; readonly expiresInMs: number | null }>({
@@ -32,6 +33,7 @@ export async function claimLease(db: Queryable, request: LeaseRequest): Promise<
         VALUES ($1, $2, now() + make_interval(secs => $3::float8 / 1000))
         ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, expires_at = EXCLUDED.expires_at
         WHERE lease.holder = EXCLUDED.holder OR lease.expires_at <= now()
+          OR lease.expires_at > now() + 2 * make_interval(secs => $3::float8 / 1000)
         RETURNING expires_at
       ), lease AS (
         SELECT true AS held, $3::float8 AS "expiresInMs" FROM taken
