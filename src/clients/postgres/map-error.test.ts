@@ -64,6 +64,15 @@ describe('a statement that the server refused', () => {
     expect(statementError(server('22P02'), 'x').message).toBe('postgres cannot store a value in x (22P02)');
   });
 
+  test.each(['GetNewTransactionId', 'GetNewMultiXactId'])(
+    'a server that needs VACUUM is no fault of a value: %s',
+    (routine) => {
+      const error = statementError(server('54000', { routine }), 'runs.accept');
+      expect(error).toMatchObject({ code: 'postgres.unavailable', retryable: true });
+      expect(error.message).toBe('postgres: the server’s words in runs.accept (54000)');
+    },
+  );
+
   test('a plan that a migration made stale may be retried, on another connection', () => {
     const stale = server('0A000', { routine: 'RevalidateCachedQuery' });
     expect(statementError(stale, undefined)).toMatchObject({ code: 'postgres.unavailable', retryable: true });

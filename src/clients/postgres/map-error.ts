@@ -49,6 +49,11 @@ function isStalePlan(error: ServerError): boolean {
   return error.routine === 'RevalidateCachedQuery';
 }
 
+/** Only VACUUM lets transactions begin again. The state is the one of a value that is too long (54000). */
+function isOutOfTransactionIds({ routine }: ServerError): boolean {
+  return routine === 'GetNewTransactionId' || routine === 'GetNewMultiXactId';
+}
+
 /** Whether a connection must be thrown away after this failure of a statement on it. */
 export function losesConnection(error: unknown): boolean {
   if (!isServerError(error)) {
@@ -86,7 +91,8 @@ export function connectionError(error: unknown): DatabaseError {
 
 function serverError(error: ServerError, where: string): DatabaseError {
   const state = error.code ?? 'XX000';
-  const [code, retryable] = isStalePlan(error) ? (['postgres.unavailable', true] as const) : classify(state);
+  const passes = isStalePlan(error) || isOutOfTransactionIds(error);
+  const [code, retryable] = passes ? (['postgres.unavailable', true] as const) : classify(state);
   const text = code === 'postgres.invalid' ? 'postgres cannot store a value' : `postgres: ${error.message}`;
   const hint = state === '42P01' ? '; has "facteur migrate" been run?' : '';
   return new DatabaseError(code, `${text}${where} (${state})${hint}`, {
