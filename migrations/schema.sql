@@ -4,6 +4,311 @@
 CREATE SCHEMA codex_kb;
 CREATE SCHEMA facteur;
 
+-- Functions may use what comes after them.
+SET check_function_bodies = off;
+
+-- Functions.
+CREATE OR REPLACE FUNCTION facteur.candidates_by_scan(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+BEGIN
+  RETURN ARRAY(
+    SELECT s.reflection_id FROM facteur.reflection_standing s
+    WHERE s.embedding_version = query_version
+      AND (only_repository IS NULL OR s.repository = only_repository)
+      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+      AND (only_states IS NULL OR s.state = ANY (only_states))
+      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
+    ORDER BY (s.signs <~> wanted) + 0 LIMIT row_limit);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.candidates_in_index(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_sort TO 'off'
+AS $function$
+BEGIN
+  PERFORM set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '80', true),
+    set_config('hnsw.max_scan_tuples', '4000', true);
+  RETURN ARRAY(
+    SELECT s.reflection_id FROM facteur.reflection_standing s
+    WHERE s.embedding_version = query_version
+      AND (only_repository IS NULL OR s.repository = only_repository)
+      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+      AND (only_states IS NULL OR s.state = ANY (only_states))
+      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
+    ORDER BY s.signs <~> wanted LIMIT row_limit);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.embedding_signs(embedding vector)
+ RETURNS bit
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  embedding := facteur.unit_embedding(embedding);
+  embedding := facteur.mix_halves(embedding, 384);
+  embedding := facteur.mix_halves(embedding, 192);
+  embedding := facteur.mix_halves(embedding, 96);
+  embedding := facteur.mix_halves(embedding, 48);
+  embedding := facteur.mix_halves(embedding, 24);
+  embedding := facteur.mix_halves(embedding, 12);
+  embedding := facteur.mix_halves(embedding, 6);
+  embedding := facteur.mix_halves(embedding, 3);
+  embedding := facteur.mix_halves(embedding, 1);
+  RETURN facteur.quantized(embedding);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.expected_reflections(only_repository text, only_types text[], only_states text[])
+ RETURNS double precision
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (FORMAT JSON) SELECT FROM facteur.reflection_standing s
+    WHERE ($1 IS NULL OR s.repository = $1) AND ($2 IS NULL OR s.reflection_type = ANY ($2)) AND ($3 IS NULL OR s.state = ANY ($3))'
+    INTO plan USING only_repository, only_types, only_states;
+  RETURN (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8;
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.keep_standing()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  version CONSTANT text := CASE WHEN NEW.embedding IS NOT NULL THEN NEW.embedding_version END;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO facteur.reflection_standing (reflection_id, repository, reflection_type, terms, signs, embedding_version)
+    VALUES (NEW.id, coalesce(facteur.run_repository(NEW.task_run_id), ''), NEW.reflection_type,
+      facteur.reflection_terms(NEW.content), facteur.embedding_signs(NEW.embedding), version)
+    ON CONFLICT (reflection_id) DO NOTHING;
+  ELSIF OLD.content IS DISTINCT FROM NEW.content THEN
+    UPDATE facteur.reflection_standing SET terms = facteur.reflection_terms(NEW.content), updated_at = now(),
+      signs = facteur.embedding_signs(NEW.embedding), embedding_version = version,
+      state = CASE state WHEN 'retired' THEN state ELSE 'quarantined' END,
+      reason = CASE state WHEN 'retired' THEN reason ELSE 'the text changed' END,
+      decided_by = CASE state WHEN 'retired' THEN decided_by ELSE 'facteur' END
+    WHERE reflection_id = NEW.id;
+  ELSE
+    UPDATE facteur.reflection_standing SET signs = facteur.embedding_signs(NEW.embedding), embedding_version = version
+    WHERE reflection_id = NEW.id;
+  END IF;
+  RETURN NULL;
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.mix_halves(embedding vector, turn integer)
+ RETURNS vector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) + subvector(embedding, 769, 768)) || ((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) - subvector(embedding, 769, 768)))
+;
+CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer, expected double precision)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+  wanted CONSTANT bit(1536) := facteur.embedding_signs(query_embedding);
+  excluded CONSTANT uuid[] := excluded_reflections || CASE WHEN excluded_runs IS NOT NULL THEN
+    ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
+  candidates uuid[];
+BEGIN
+  IF expected <= 25000 THEN
+    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(100, 3 * row_limit));
+  ELSE
+    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded,
+      greatest(50, 2 * row_limit));
+  END IF;
+  RETURN facteur.nearest_of(candidates, query_embedding, query_version, NULL, NULL, row_limit);
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.nearest_of(candidates uuid[], query_embedding vector, query_version text, excluded_runs uuid[], excluded_reflections uuid[], row_limit integer)
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT array_agg(near.id ORDER BY near.distance, near.id) FROM (
+    SELECT r.id, (r.embedding <=> query_embedding) + 0 AS distance
+    FROM unnest(candidates) AS candidate (id) JOIN codex_kb.reflections r ON r.id = candidate.id
+    WHERE r.embedding_version = query_version AND r.embedding IS NOT NULL
+      AND (excluded_runs IS NULL OR r.task_run_id <> ALL (excluded_runs))
+      AND (excluded_reflections IS NULL OR r.id <> ALL (excluded_reflections))
+    ORDER BY distance, r.id LIMIT row_limit
+  ) near WHERE near.distance <> 'NaN'
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.quantized(embedding vector)
+ RETURNS bit
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN binary_quantize(embedding)
+;
+CREATE OR REPLACE FUNCTION facteur.rarest_terms(content text, reach double precision)
+ RETURNS tsquery
+ LANGUAGE sql
+ STABLE
+AS $function$
+  WITH stats AS MATERIALIZED (
+    SELECT * FROM pg_catalog.pg_stats,
+      LATERAL unnest(most_common_elems::text::text[], most_common_elem_freqs) AS common (lexeme, frequency)
+    WHERE schemaname = 'facteur' AND tablename = 'reflection_standing' AND attname = 'terms' AND common.lexeme IS NOT NULL
+  ), words AS (
+    SELECT word.lexeme, coalesce(stats.frequency, (SELECT min(frequency) / 2 FROM stats), 0.01) AS frequency
+    FROM unnest(facteur.reflection_terms(content)) AS word LEFT JOIN stats USING (lexeme)
+  ), ordered AS (
+    SELECT lexeme, row_number() OVER rarest AS place, sum(frequency) OVER rarest * reach AS matches FROM words
+    WINDOW rarest AS (ORDER BY frequency, length(lexeme) DESC, lexeme)
+  )
+  SELECT string_agg('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
+  FROM ordered WHERE place <= 32 AND (place = 1 OR matches <= 2000)
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.reflection_terms(content text)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  SELECT to_tsvector('pg_catalog.english', left(content, 65536))
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.run_repository(run uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT lower(coalesce(nullif(t.metadata ->> 'repository', ''),
+    CASE WHEN i.source_type IN ('github_issue', 'github.issue') THEN regexp_replace(i.source_ref, '#[^#]*$', '') END, ''))
+  FROM codex_kb.task_runs r JOIN codex_kb.tasks t ON t.id = r.task_id JOIN codex_kb.ideas i ON i.id = t.idea_id
+  WHERE r.id = run
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.search_reflections(query_text text, query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer, exact_below integer DEFAULT 1000)
+ RETURNS TABLE(reflection_id uuid, similarity double precision, vector_place integer, word_place integer, score double precision)
+ LANGUAGE plpgsql
+ STABLE ROWS 10
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  depth CONSTANT int := greatest(50, row_limit);
+
+  vector_depth CONSTANT int := CASE WHEN query_text IS NULL THEN row_limit ELSE depth END;
+
+  most_ranked CONSTANT int := 4000;
+  expected CONSTANT float8 := facteur.expected_reflections(only_repository, only_types, only_states);
+  eligible uuid[];
+  narrow boolean;
+  by_vector uuid[] := '{}';
+  by_words uuid[] := '{}';
+  wanted tsquery;
+BEGIN
+
+  narrow := expected <= 10 * exact_below;
+  IF narrow THEN
+    SELECT array_agg(s.reflection_id) INTO eligible FROM (
+      SELECT s.reflection_id FROM facteur.reflection_standing s
+      WHERE (only_repository IS NULL OR s.repository = only_repository)
+        AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+        AND (only_states IS NULL OR s.state = ANY (only_states))
+      LIMIT exact_below + 1
+    ) s;
+    narrow := coalesce(cardinality(eligible), 0) <= exact_below;
+  END IF;
+
+  IF query_embedding IS NOT NULL AND narrow THEN
+    by_vector := facteur.nearest_of(eligible, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
+  ELSIF query_embedding IS NOT NULL THEN
+    by_vector := facteur.nearest_in_index(
+      query_embedding, query_version, only_repository, only_types, only_states, excluded_runs, excluded_reflections, vector_depth,
+      expected);
+
+    IF coalesce(cardinality(by_vector), 0) < row_limit THEN
+      SELECT by_vector || array_agg(more.id) INTO by_vector FROM (
+        SELECT r.id FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
+        WHERE r.embedding_version = query_version AND r.id <> ALL (coalesce(by_vector, '{}'))
+          AND (only_repository IS NULL OR s.repository = only_repository)
+          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+          AND (only_states IS NULL OR s.state = ANY (only_states))
+        LIMIT greatest(exact_below, 1000)
+      ) more;
+      by_vector := facteur.nearest_of(by_vector, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
+    END IF;
+  END IF;
+
+  IF query_text IS NOT NULL THEN
+    wanted := facteur.rarest_terms(query_text, CASE WHEN narrow THEN coalesce(cardinality(eligible), 0) ELSE (
+      SELECT CASE WHEN reltuples < 1 THEN 40000 ELSE reltuples END FROM pg_class WHERE oid = 'facteur.reflection_standing'::regclass) END);
+  END IF;
+  IF wanted IS NOT NULL THEN
+    SELECT array_agg(best.id ORDER BY best.place) INTO by_words FROM (
+      SELECT matching.id, row_number() OVER (ORDER BY ts_rank(matching.terms, wanted) DESC, matching.id) AS place FROM (
+        SELECT s.reflection_id AS id, s.terms FROM facteur.reflection_standing s
+        WHERE s.terms @@ wanted
+          AND (NOT narrow OR s.reflection_id = ANY (eligible))
+          AND (only_repository IS NULL OR s.repository = only_repository)
+          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
+          AND (only_states IS NULL OR s.state = ANY (only_states))
+          AND (excluded_reflections IS NULL OR s.reflection_id <> ALL (excluded_reflections))
+          AND (excluded_runs IS NULL OR NOT EXISTS (
+            SELECT FROM codex_kb.reflections r WHERE r.id = s.reflection_id AND r.task_run_id = ANY (excluded_runs)))
+        LIMIT most_ranked
+      ) matching
+      ORDER BY place LIMIT depth
+    ) best;
+  END IF;
+
+
+  IF query_text IS NULL THEN
+    RETURN QUERY
+      SELECT r.id, CASE WHEN r.embedding_version = query_version THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END,
+        near.place::int, NULL::int, 1.0::float8 / (60 + near.place)
+      FROM unnest(by_vector) WITH ORDINALITY AS near (id, place) JOIN codex_kb.reflections r ON r.id = near.id
+      ORDER BY near.place LIMIT row_limit;
+    RETURN;
+  END IF;
+  RETURN QUERY
+    SELECT fused.id, fused.similarity, fused.vector_place::int, fused.word_place::int, fused.score FROM (
+      SELECT r.id, CASE WHEN r.embedding_version = query_version
+          THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END AS similarity,
+        places.vector_place, places.word_place,
+        coalesce(1.0::float8 / (60 + places.vector_place), 0) + coalesce(1.0::float8 / (60 + places.word_place), 0) AS score
+      FROM (
+        SELECT id, min(vector_place) AS vector_place, min(word_place) AS word_place FROM (
+          SELECT id, place AS vector_place, NULL::bigint AS word_place FROM unnest(by_vector) WITH ORDINALITY AS v (id, place)
+          UNION ALL
+          SELECT id, NULL, place FROM unnest(by_words) WITH ORDINALITY AS w (id, place)
+        ) legs GROUP BY id
+      ) places JOIN codex_kb.reflections r ON r.id = places.id
+    ) fused
+    ORDER BY fused.score DESC, fused.similarity DESC NULLS LAST, fused.id
+    LIMIT row_limit;
+END
+$function$
+;
+CREATE OR REPLACE FUNCTION facteur.unit_embedding(embedding vector)
+ RETURNS vector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN l2_normalize(embedding)
+;
+
 -- Sequences of serial columns (identity columns make their own).
 CREATE SEQUENCE codex_kb.run_events_id_seq;
 
@@ -363,312 +668,6 @@ ALTER TABLE facteur.reflection_uses ADD CONSTRAINT reflection_uses_reflection_id
 ALTER TABLE facteur.reflection_uses ADD CONSTRAINT reflection_uses_run_id_fkey FOREIGN KEY (run_id) REFERENCES facteur.retrievals(run_id) ON DELETE CASCADE;
 ALTER TABLE facteur.retrievals ADD CONSTRAINT retrievals_run_id_fkey FOREIGN KEY (run_id) REFERENCES facteur.runs(run_id) ON DELETE CASCADE;
 
--- Functions may call those that come after them.
-SET check_function_bodies = off;
-
--- Functions.
-CREATE OR REPLACE FUNCTION facteur.candidates_by_scan(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
- RETURNS uuid[]
- LANGUAGE plpgsql
- STABLE
- SET plan_cache_mode TO 'force_custom_plan'
-AS $function$
-BEGIN
-  RETURN ARRAY(
-    SELECT s.reflection_id FROM facteur.reflection_standing s
-    WHERE s.embedding_version = query_version
-      AND (only_repository IS NULL OR s.repository = only_repository)
-      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-      AND (only_states IS NULL OR s.state = ANY (only_states))
-      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
-    ORDER BY (s.signs <~> wanted) + 0 LIMIT row_limit);
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.candidates_in_index(wanted bit, query_version text, only_repository text, only_types text[], only_states text[], excluded uuid[], row_limit integer)
- RETURNS uuid[]
- LANGUAGE plpgsql
- STABLE
- SET plan_cache_mode TO 'force_custom_plan'
- SET enable_sort TO 'off'
- SET "hnsw.iterative_scan" TO 'relaxed_order'
- SET "hnsw.ef_search" TO '80'
- SET "hnsw.max_scan_tuples" TO '4000'
-AS $function$
-BEGIN
-  RETURN ARRAY(
-    SELECT s.reflection_id FROM facteur.reflection_standing s
-    WHERE s.embedding_version = query_version
-      AND (only_repository IS NULL OR s.repository = only_repository)
-      AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-      AND (only_states IS NULL OR s.state = ANY (only_states))
-      AND (excluded IS NULL OR s.reflection_id <> ALL (excluded))
-    ORDER BY s.signs <~> wanted LIMIT row_limit);
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.embedding_signs(embedding vector)
- RETURNS bit
- LANGUAGE plpgsql
- IMMUTABLE PARALLEL SAFE STRICT
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-BEGIN
-  embedding := facteur.unit_embedding(embedding);
-  embedding := facteur.mix_halves(embedding, 384);
-  embedding := facteur.mix_halves(embedding, 192);
-  embedding := facteur.mix_halves(embedding, 96);
-  embedding := facteur.mix_halves(embedding, 48);
-  embedding := facteur.mix_halves(embedding, 24);
-  embedding := facteur.mix_halves(embedding, 12);
-  embedding := facteur.mix_halves(embedding, 6);
-  embedding := facteur.mix_halves(embedding, 3);
-  embedding := facteur.mix_halves(embedding, 1);
-  RETURN facteur.quantized(embedding);
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.expected_reflections(only_repository text, only_types text[], only_states text[])
- RETURNS double precision
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-  plan json;
-BEGIN
-  EXECUTE 'EXPLAIN (FORMAT JSON) SELECT FROM facteur.reflection_standing s
-    WHERE ($1 IS NULL OR s.repository = $1) AND ($2 IS NULL OR s.reflection_type = ANY ($2)) AND ($3 IS NULL OR s.state = ANY ($3))'
-    INTO plan USING only_repository, only_types, only_states;
-  RETURN (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8;
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.keep_standing()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-DECLARE
-  version CONSTANT text := CASE WHEN NEW.embedding IS NOT NULL THEN NEW.embedding_version END;
-BEGIN
-  IF TG_OP = 'INSERT' THEN
-    INSERT INTO facteur.reflection_standing (reflection_id, repository, reflection_type, terms, signs, embedding_version)
-    VALUES (NEW.id, coalesce(facteur.run_repository(NEW.task_run_id), ''), NEW.reflection_type,
-      facteur.reflection_terms(NEW.content), facteur.embedding_signs(NEW.embedding), version)
-    ON CONFLICT (reflection_id) DO NOTHING;
-  ELSIF OLD.content IS DISTINCT FROM NEW.content THEN
-    UPDATE facteur.reflection_standing SET terms = facteur.reflection_terms(NEW.content), updated_at = now(),
-      signs = facteur.embedding_signs(NEW.embedding), embedding_version = version,
-      state = CASE state WHEN 'retired' THEN state ELSE 'quarantined' END,
-      reason = CASE state WHEN 'retired' THEN reason ELSE 'the text changed' END,
-      decided_by = CASE state WHEN 'retired' THEN decided_by ELSE 'facteur' END
-    WHERE reflection_id = NEW.id;
-  ELSE
-    UPDATE facteur.reflection_standing SET signs = facteur.embedding_signs(NEW.embedding), embedding_version = version
-    WHERE reflection_id = NEW.id;
-  END IF;
-  RETURN NULL;
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.mix_halves(embedding vector, turn integer)
- RETURNS vector
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
-RETURN (((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) + subvector(embedding, 769, 768)) || ((subvector(embedding, (turn + 1), (768 - turn)) || subvector(embedding, 1, turn)) - subvector(embedding, 769, 768)))
-;
-CREATE OR REPLACE FUNCTION facteur.nearest_in_index(query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer, expected double precision)
- RETURNS uuid[]
- LANGUAGE plpgsql
- STABLE
-AS $function$
-DECLARE
-  wanted CONSTANT bit(1536) := facteur.embedding_signs(query_embedding);
-  excluded CONSTANT uuid[] := excluded_reflections || CASE WHEN excluded_runs IS NOT NULL THEN
-    ARRAY(SELECT r.id FROM codex_kb.reflections r WHERE r.task_run_id = ANY (excluded_runs)) END;
-  candidates uuid[];
-BEGIN
-  IF expected <= 25000 THEN
-    candidates := facteur.candidates_by_scan(wanted, query_version, only_repository, only_types, only_states, excluded,
-      greatest(100, 3 * row_limit));
-  ELSE
-    candidates := facteur.candidates_in_index(wanted, query_version, only_repository, only_types, only_states, excluded,
-      greatest(50, 2 * row_limit));
-  END IF;
-  RETURN facteur.nearest_of(candidates, query_embedding, query_version, NULL, NULL, row_limit);
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.nearest_of(candidates uuid[], query_embedding vector, query_version text, excluded_runs uuid[], excluded_reflections uuid[], row_limit integer)
- RETURNS uuid[]
- LANGUAGE sql
- STABLE
-AS $function$
-  SELECT array_agg(near.id ORDER BY near.distance, near.id) FROM (
-    SELECT r.id, (r.embedding <=> query_embedding) + 0 AS distance
-    FROM unnest(candidates) AS candidate (id) JOIN codex_kb.reflections r ON r.id = candidate.id
-    WHERE r.embedding_version = query_version AND r.embedding IS NOT NULL
-      AND (excluded_runs IS NULL OR r.task_run_id <> ALL (excluded_runs))
-      AND (excluded_reflections IS NULL OR r.id <> ALL (excluded_reflections))
-    ORDER BY distance, r.id LIMIT row_limit
-  ) near WHERE near.distance <> 'NaN'
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.quantized(embedding vector)
- RETURNS bit
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
-RETURN binary_quantize(embedding)
-;
-CREATE OR REPLACE FUNCTION facteur.rarest_terms(content text, reach double precision)
- RETURNS tsquery
- LANGUAGE sql
- STABLE
-AS $function$
-  WITH stats AS MATERIALIZED (
-    SELECT * FROM pg_catalog.pg_stats,
-      LATERAL unnest(most_common_elems::text::text[], most_common_elem_freqs) AS common (lexeme, frequency)
-    WHERE schemaname = 'facteur' AND tablename = 'reflection_standing' AND attname = 'terms' AND common.lexeme IS NOT NULL
-  ), words AS (
-    SELECT word.lexeme, coalesce(stats.frequency, (SELECT min(frequency) / 2 FROM stats), 0.01) AS frequency
-    FROM unnest(facteur.reflection_terms(content)) AS word LEFT JOIN stats USING (lexeme)
-  ), ordered AS (
-    SELECT lexeme, row_number() OVER rarest AS place, sum(frequency) OVER rarest * reach AS matches FROM words
-    WINDOW rarest AS (ORDER BY frequency, length(lexeme) DESC, lexeme)
-  )
-  SELECT string_agg('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
-  FROM ordered WHERE place <= 32 AND (place = 1 OR matches <= 2000)
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.reflection_terms(content text)
- RETURNS tsvector
- LANGUAGE sql
- IMMUTABLE
-AS $function$
-  SELECT to_tsvector('pg_catalog.english', left(content, 65536))
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.run_repository(run uuid)
- RETURNS text
- LANGUAGE sql
- STABLE
-AS $function$
-  SELECT lower(coalesce(nullif(t.metadata ->> 'repository', ''),
-    CASE WHEN i.source_type IN ('github_issue', 'github.issue') THEN regexp_replace(i.source_ref, '#[^#]*$', '') END, ''))
-  FROM codex_kb.task_runs r JOIN codex_kb.tasks t ON t.id = r.task_id JOIN codex_kb.ideas i ON i.id = t.idea_id
-  WHERE r.id = run
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.search_reflections(query_text text, query_embedding vector, query_version text, only_repository text, only_types text[], only_states text[], excluded_runs uuid[], excluded_reflections uuid[], row_limit integer, exact_below integer DEFAULT 1000)
- RETURNS TABLE(reflection_id uuid, similarity double precision, vector_place integer, word_place integer, score double precision)
- LANGUAGE plpgsql
- STABLE ROWS 10
- SET plan_cache_mode TO 'force_custom_plan'
-AS $function$
-#variable_conflict use_column
-DECLARE
-  depth CONSTANT int := greatest(50, row_limit);
-
-  vector_depth CONSTANT int := CASE WHEN query_text IS NULL THEN row_limit ELSE depth END;
-
-  most_ranked CONSTANT int := 4000;
-  expected CONSTANT float8 := facteur.expected_reflections(only_repository, only_types, only_states);
-  eligible uuid[];
-  narrow boolean;
-  by_vector uuid[] := '{}';
-  by_words uuid[] := '{}';
-  wanted tsquery;
-BEGIN
-
-  narrow := expected <= 10 * exact_below;
-  IF narrow THEN
-    SELECT array_agg(s.reflection_id) INTO eligible FROM (
-      SELECT s.reflection_id FROM facteur.reflection_standing s
-      WHERE (only_repository IS NULL OR s.repository = only_repository)
-        AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-        AND (only_states IS NULL OR s.state = ANY (only_states))
-      LIMIT exact_below + 1
-    ) s;
-    narrow := coalesce(cardinality(eligible), 0) <= exact_below;
-  END IF;
-
-  IF query_embedding IS NOT NULL AND narrow THEN
-    by_vector := facteur.nearest_of(eligible, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
-  ELSIF query_embedding IS NOT NULL THEN
-    by_vector := facteur.nearest_in_index(
-      query_embedding, query_version, only_repository, only_types, only_states, excluded_runs, excluded_reflections, vector_depth,
-      expected);
-
-    IF coalesce(cardinality(by_vector), 0) < row_limit THEN
-      SELECT by_vector || array_agg(more.id) INTO by_vector FROM (
-        SELECT r.id FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
-        WHERE r.embedding_version = query_version AND r.id <> ALL (coalesce(by_vector, '{}'))
-          AND (only_repository IS NULL OR s.repository = only_repository)
-          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-          AND (only_states IS NULL OR s.state = ANY (only_states))
-        LIMIT greatest(exact_below, 1000)
-      ) more;
-      by_vector := facteur.nearest_of(by_vector, query_embedding, query_version, excluded_runs, excluded_reflections, vector_depth);
-    END IF;
-  END IF;
-
-  IF query_text IS NOT NULL THEN
-    wanted := facteur.rarest_terms(query_text, CASE WHEN narrow THEN coalesce(cardinality(eligible), 0) ELSE (
-      SELECT CASE WHEN reltuples < 1 THEN 40000 ELSE reltuples END FROM pg_class WHERE oid = 'facteur.reflection_standing'::regclass) END);
-  END IF;
-  IF wanted IS NOT NULL THEN
-    SELECT array_agg(best.id ORDER BY best.place) INTO by_words FROM (
-      SELECT matching.id, row_number() OVER (ORDER BY ts_rank(matching.terms, wanted) DESC, matching.id) AS place FROM (
-        SELECT s.reflection_id AS id, s.terms FROM facteur.reflection_standing s
-        WHERE s.terms @@ wanted
-          AND (NOT narrow OR s.reflection_id = ANY (eligible))
-          AND (only_repository IS NULL OR s.repository = only_repository)
-          AND (only_types IS NULL OR s.reflection_type = ANY (only_types))
-          AND (only_states IS NULL OR s.state = ANY (only_states))
-          AND (excluded_reflections IS NULL OR s.reflection_id <> ALL (excluded_reflections))
-          AND (excluded_runs IS NULL OR NOT EXISTS (
-            SELECT FROM codex_kb.reflections r WHERE r.id = s.reflection_id AND r.task_run_id = ANY (excluded_runs)))
-        LIMIT most_ranked
-      ) matching
-      ORDER BY place LIMIT depth
-    ) best;
-  END IF;
-
-
-  IF query_text IS NULL THEN
-    RETURN QUERY
-      SELECT r.id, CASE WHEN r.embedding_version = query_version THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END,
-        near.place::int, NULL::int, 1.0::float8 / (60 + near.place)
-      FROM unnest(by_vector) WITH ORDINALITY AS near (id, place) JOIN codex_kb.reflections r ON r.id = near.id
-      ORDER BY near.place LIMIT row_limit;
-    RETURN;
-  END IF;
-  RETURN QUERY
-    SELECT fused.id, fused.similarity, fused.vector_place::int, fused.word_place::int, fused.score FROM (
-      SELECT r.id, CASE WHEN r.embedding_version = query_version
-          THEN nullif(1 - (r.embedding <=> query_embedding), 'NaN') END AS similarity,
-        places.vector_place, places.word_place,
-        coalesce(1.0::float8 / (60 + places.vector_place), 0) + coalesce(1.0::float8 / (60 + places.word_place), 0) AS score
-      FROM (
-        SELECT id, min(vector_place) AS vector_place, min(word_place) AS word_place FROM (
-          SELECT id, place AS vector_place, NULL::bigint AS word_place FROM unnest(by_vector) WITH ORDINALITY AS v (id, place)
-          UNION ALL
-          SELECT id, NULL, place FROM unnest(by_words) WITH ORDINALITY AS w (id, place)
-        ) legs GROUP BY id
-      ) places JOIN codex_kb.reflections r ON r.id = places.id
-    ) fused
-    ORDER BY fused.score DESC, fused.similarity DESC NULLS LAST, fused.id
-    LIMIT row_limit;
-END
-$function$
-;
-CREATE OR REPLACE FUNCTION facteur.unit_embedding(embedding vector)
- RETURNS vector
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
-RETURN l2_normalize(embedding)
-;
-
 -- Indices (those of constraints stand with them).
 CREATE INDEX idx_artifacts_run_type ON codex_kb.artifacts USING btree (task_run_id, artifact_type);
 CREATE UNIQUE INDEX idx_artifacts_uri ON codex_kb.artifacts USING btree (uri);
@@ -792,5 +791,5 @@ CREATE VIEW facteur.task_ready_view AS
           WHERE d.task_id = t.id AND d.dependency_type <> 'soft'::text AND b.state <> 'succeeded'::text));
 
 -- Triggers.
-CREATE TRIGGER reflection_rewritten AFTER UPDATE OF content, embedding, embedding_version ON codex_kb.reflections FOR EACH ROW WHEN (old.content IS DISTINCT FROM new.content OR old.embedding IS DISTINCT FROM new.embedding OR old.embedding_version IS DISTINCT FROM new.embedding_version) EXECUTE FUNCTION facteur.keep_standing();
+CREATE TRIGGER reflection_rewritten AFTER UPDATE OF content, embedding, embedding_version ON codex_kb.reflections FOR EACH ROW WHEN (old.content IS DISTINCT FROM new.content OR old.embedding::text IS DISTINCT FROM new.embedding::text OR old.embedding_version IS DISTINCT FROM new.embedding_version) EXECUTE FUNCTION facteur.keep_standing();
 CREATE TRIGGER reflection_written AFTER INSERT ON codex_kb.reflections FOR EACH ROW EXECUTE FUNCTION facteur.keep_standing();

@@ -10,6 +10,16 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
     `SELECT format('CREATE SCHEMA %I;', nspname) AS line FROM pg_namespace WHERE nspname IN ${SCHEMAS} ORDER BY nspname`,
   ],
   [
+    'Functions may use what comes after them',
+    `SELECT 'SET check_function_bodies = off;' AS line
+      WHERE EXISTS (SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname IN ${SCHEMAS})`,
+  ],
+  [
+    'Functions',
+    `SELECT pg_get_functiondef(pg_proc.oid) || ';' AS line FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+      WHERE nspname IN ${SCHEMAS} ORDER BY nspname, proname, pg_get_function_identity_arguments(pg_proc.oid)`,
+  ],
+  [
     'Sequences of serial columns (identity columns make their own)',
     `SELECT format('CREATE SEQUENCE %I.%I;', nspname, relname) AS line
       FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -49,16 +59,6 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
       ORDER BY contype = 'f', nspname, relname, conname`,
   ],
   [
-    'Functions may call those that come after them',
-    `SELECT 'SET check_function_bodies = off;' AS line
-      WHERE EXISTS (SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname IN ${SCHEMAS})`,
-  ],
-  [
-    'Functions',
-    `SELECT pg_get_functiondef(pg_proc.oid) || ';' AS line FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-      WHERE nspname IN ${SCHEMAS} ORDER BY nspname, proname, pg_get_function_identity_arguments(pg_proc.oid)`,
-  ],
-  [
     'Indices (those of constraints stand with them)',
     `SELECT pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN ';' ELSE '; -- invalid' END AS line
       FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -83,10 +83,10 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
  * The structure of a database as SQL that would create it: the same text for the same structure, on any engine and
  * version. Owners and privileges are not part of it.
  */
-export async function schemaText(db: Database): Promise<string> {
+export async function schemaText(db: Database, searchPath = 'public'): Promise<string> {
   return db.session(async (session) => {
     // Names are written with their schema unless the search path holds it, so that is the same for every role.
-    await session.query({ text: 'SET search_path = public' });
+    await session.query({ text: `SET search_path = ${searchPath}` });
     const sections: string[] = [];
     for (const [title, text] of PARTS) {
       const { rows } = await session.query<{ line: string }>({ text });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { schemaFile } from '../../../scripts/schema-text.ts';
+import { schemaFile, schemaText } from '../../../scripts/schema-text.ts';
 import { createTestDatabase, MIGRATIONS, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
 import { makeGoDatabase } from '../../../test/support/go-database.ts';
 import { lockWait } from '../../../test/support/lock-waits.ts';
@@ -174,6 +174,14 @@ describe('as a role without superuser rights', () => {
     await expect(migrate(db, await loadMigrations(MIGRATIONS))).rejects.toThrow(
       /^000001_init_codex_kb\.sql failed: .*permission denied to create extension.*CREATE EXTENSION vector; as a superuser/s,
     );
+  });
+
+  test('restores the schema as pg_dump writes it and pg_restore runs it, with nothing on the search path', async () => {
+    await migrate(admin, await loadMigrations(MIGRATIONS));
+    const dump = await schemaText(admin, 'pg_catalog');
+    await admin.query({ text: 'DROP SCHEMA facteur, codex_kb CASCADE' });
+    await db.query({ text: `SET search_path = pg_catalog; ${dump}` });
+    expect(await schemaText(admin, 'pg_catalog')).toBe(dump);
   });
 
   test('goose finds its table where it looks, also when our schema has come to be the first of the path', async () => {
