@@ -36,6 +36,9 @@ interface Recorded {
 /** An arbitrary number shared by all facteur processes ("facteur" in ASCII, cut to 48 bits). */
 const LOCK = 0x66_61_63_74_65_75;
 
+/** Well below the ten seconds after which statements of other processes time out, behind this one. */
+const TABLE_WAIT_MS = 4_000;
+
 /**
  * Migrates a database to the newest version, and returns the applied migrations. Safe with any number of processes.
  * A database of the Go service is adopted: its migrations are recorded, not run again. Those of the first three that
@@ -75,7 +78,7 @@ export async function migrate(
     const pending = pendingOf(migrations, await recorded(session));
     for (const migration of pending) {
       throwIfStopped(options.signal);
-      await apply(session, migration, { goose, tableWaitMs: options.tableWaitMs ?? 10_000 });
+      await apply(session, migration, { goose, tableWaitMs: options.tableWaitMs ?? TABLE_WAIT_MS });
     }
     return pending.map(({ version, name }) => ({ version, name, status: 'applied' }));
   });
