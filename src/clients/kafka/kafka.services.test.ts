@@ -57,12 +57,9 @@ test('records arrive whole and in order, and what was committed is not read agai
   await second.stop();
 });
 
-test('a reader that does not ask for more holds up its own partition and no other', async () => {
-  const topic = await kafka.createTopic(2);
-  const batch = Array.from({ length: 3000 }, (_, index) => text(`${index}`.padEnd(500), 0));
-  await kafka.produce(topic, batch);
-  await kafka.produce(topic, [text('first', 1)]);
-  const go = Promise.withResolvers<void>();
+/** A member that handles nothing of the first partitions until it is released, and the partition of each record that it got. */
+async function holdUp(topic: string, partitions: number) {
+  const { promise, resolve: release } = Promise.withResolvers<void>();
   const seen: number[] = [];
   const member = await Member.join({
     topic,
@@ -70,20 +67,29 @@ test('a reader that does not ask for more holds up its own partition and no othe
     onPartition: async (reader) => {
       for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
         seen.push(...records.map(({ partition }) => partition));
-        if (reader.partition === 0) {
-          await go.promise;
+        if (reader.partition < partitions) {
+          await promise;
         }
         reader.handled(records.at(-1)!.offset + 1n);
       }
     },
   });
+  return { member, seen, release };
+}
+
+test('a reader that does not ask for more holds up its own partition and no other', async () => {
+  const topic = await kafka.createTopic(2);
+  const batch = Array.from({ length: 3000 }, (_, index) => text(`${index}`.padEnd(500), 0));
+  await kafka.produce(topic, batch);
+  await kafka.produce(topic, [text('first', 1)]);
+  const { member, seen, release } = await holdUp(topic, 1);
   await vi.waitFor(() => expect(new Set(seen)).toEqual(new Set([0, 1])));
   const held = seen.filter((partition) => partition === 0).length;
   await kafka.produce(topic, [text('second', 1)]);
   await vi.waitFor(() => expect(seen.filter((partition) => partition === 1)).toHaveLength(2));
   expect(seen.filter((partition) => partition === 0)).toHaveLength(held);
   expect(member.client.lag().get(0)).toBe(3000n);
-  go.resolve();
+  release();
   await vi.waitFor(() => expect(seen.filter((partition) => partition === 0)).toHaveLength(3000));
   await member.stop();
 });
@@ -96,26 +102,12 @@ test('a large record does not wait for partitions that are held up', async () =>
       Array.from({ length: 3000 }, (_, index) => text(`${index}`.padEnd(500), partition)),
     );
   }
-  const go = Promise.withResolvers<void>();
-  const seen: number[] = [];
-  const member = await Member.join({
-    topic,
-    groupId: topic,
-    onPartition: async (reader) => {
-      for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
-        seen.push(reader.partition);
-        if (reader.partition < 3) {
-          await go.promise;
-        }
-        reader.handled(records.at(-1)!.offset + 1n);
-      }
-    },
-  });
+  const { member, seen, release } = await holdUp(topic, 3);
   await vi.waitFor(() => expect(new Set(seen)).toEqual(new Set([0, 1, 2])));
   await kafka.produce(topic, [text('x'.repeat(900_000), 3), text('small', 3)]);
   await vi.waitFor(() => expect(seen).toContain(3));
   await vi.waitFor(() => expect(member.client.lag().get(3)).toBe(0n));
-  go.resolve();
+  release();
   await member.stop();
 });
 

@@ -1,26 +1,16 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
+import { expect, test, vi } from 'vitest';
+import { openTestPostgres } from '../../../test/support/database.ts';
+import { emptyDatabase } from '../../../test/support/empty-database.ts';
 import { proxyTo } from '../../../test/support/tcp-proxy.ts';
-import type { Database } from './database.ts';
 import { openPostgres } from './open-postgres.ts';
 
-let made: TestDatabase;
-let admin: Database;
-
-beforeEach(async () => {
-  made = await createTestDatabase({ migrated: false });
-  admin = made.db;
-});
-
-afterEach(async () => {
-  await made.close();
-});
+const made = emptyDatabase();
 
 /** All connections of the database but the one that asks, by application name. */
 async function killNamed(name: string): Promise<number> {
   const text =
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()';
-  return (await admin.query({ text, values: [name] })).rowCount;
+  return (await made.db.query({ text, values: [name] })).rowCount;
 }
 
 test('reconnects by itself after its connection died, says that something may be missed, and hears again', async () => {
@@ -29,7 +19,7 @@ test('reconnects by itself after its connection died, says that something may be
   await db.listen('news', (payload) => heard.push(payload));
   await vi.waitFor(async () => expect(await killNamed('listening')).toBe(1));
   await vi.waitFor(() => expect(heard).toEqual(['']));
-  await admin.query({ text: `NOTIFY news, 'again'` });
+  await made.db.query({ text: `NOTIFY news, 'again'` });
   await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
   await db.close();
 });
@@ -48,7 +38,7 @@ test('notices a connection on which nothing arrives any more', async () => {
   proxy.tcp.mute();
   proxy.tcp.restore({ keepMuted: true });
   await vi.waitFor(() => expect(heard).toEqual(['']));
-  await admin.query({ text: `NOTIFY news, 'again'` });
+  await made.db.query({ text: `NOTIFY news, 'again'` });
   await vi.waitFor(() => expect(heard).toEqual(['', 'again']));
   await db.close();
   await proxy.tcp.close();
@@ -102,7 +92,7 @@ test('one that breaks while it subscribes leaves no second connection behind', a
   // Whoever was turned away asks again, before the connection is remade by itself.
   await db.listen('other', () => undefined);
   await vi.waitFor(() => expect(heard).toEqual(['']));
-  const { rows } = await admin.query({
+  const { rows } = await made.db.query({
     text: `SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'breaking'`,
   });
   expect(rows).toEqual([{ count: 1 }]);
@@ -118,7 +108,7 @@ test('a first subscription that finds no server rejects, and a later one works',
   proxy.tcp.restore();
   const heard: string[] = [];
   await db.listen('news', (payload) => heard.push(payload));
-  await admin.query({ text: `NOTIFY news, 'x'` });
+  await made.db.query({ text: `NOTIFY news, 'x'` });
   await vi.waitFor(() => expect(heard).toEqual(['x']));
   await db.close();
   await proxy.tcp.close();

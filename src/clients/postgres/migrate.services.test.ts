@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { schemaFile, schemaText } from '../../../scripts/schema-text.ts';
-import { createTestDatabase, MIGRATIONS, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
+import { MIGRATIONS, openTestPostgres } from '../../../test/support/database.ts';
+import { emptyDatabase } from '../../../test/support/empty-database.ts';
 import { makeGoDatabase } from '../../../test/support/go-database.ts';
 import { lockWait } from '../../../test/support/lock-waits.ts';
 import { describeMigrations } from '../../../test/support/migration-contract.ts';
@@ -11,17 +12,7 @@ import { migrate } from './migrate.ts';
 
 describeMigrations('a server');
 
-let made: TestDatabase;
-let admin: Database;
-
-beforeEach(async () => {
-  made = await createTestDatabase({ migrated: false });
-  admin = made.db;
-});
-
-afterEach(async () => {
-  await made.close();
-});
+const made = emptyDatabase();
 
 test('twenty racing processes’ worth of runners apply each migration once', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
@@ -33,7 +24,7 @@ test('twenty racing processes’ worth of runners apply each migration once', as
 });
 
 test('twenty runners share what a Go database still needs', async () => {
-  await makeGoDatabase(admin, 2);
+  await makeGoDatabase(made.db, 2);
   const migrations = await loadMigrations(MIGRATIONS);
   const runners = Array.from({ length: 20 }, () => openTestPostgres(made.dsn, { poolSize: 1 }));
   const results = await Promise.all(runners.map((runner) => migrate(runner, migrations)));
@@ -55,19 +46,19 @@ test('a runner that is killed half way is taken over by the next', async () => {
   await expect
     .poll(async () => {
       const text = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed' AND query LIKE '%pg_sleep%'`;
-      return (await admin.query({ text })).rowCount;
+      return (await made.db.query({ text })).rowCount;
     })
     .toBe(1);
   expect(await failure).toMatchObject({ code: 'postgres.unavailable' });
-  const applied = await migrate(admin, migrations);
+  const applied = await migrate(made.db, migrations);
   expect(applied[0]?.version).toBe(4);
-  expect((await admin.query({ text: `SELECT to_regclass('half') AS half` })).rows).toEqual([{ half: null }]);
+  expect((await made.db.query({ text: `SELECT to_regclass('half') AS half` })).rows).toEqual([{ half: null }]);
   await doomed.close();
 });
 
 test('gives up waiting for another runner after a while, with a word why', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
-  await admin.session(async (session) => {
+  await made.db.session(async (session) => {
     await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [0x66_61_63_74_65_75] });
     const other = openTestPostgres(made.dsn, { poolSize: 1 });
     await expect(migrate(other, migrations, { lockWaitMs: 200 })).rejects.toThrow(
@@ -78,10 +69,10 @@ test('gives up waiting for another runner after a while, with a word why', async
 });
 
 test('does not queue up behind somebody who uses a table, with everybody else behind it', async () => {
-  await makeGoDatabase(admin, 1);
+  await makeGoDatabase(made.db, 1);
   const migrations = await loadMigrations(MIGRATIONS);
   const other = openTestPostgres(made.dsn, { poolSize: 1 });
-  await admin.transaction(async (reader) => {
+  await made.db.transaction(async (reader) => {
     await reader.query({ text: 'SELECT count(*) FROM codex_kb.ideas' });
     const attempt = migrate(other, migrations, { tableWaitMs: 100 });
     await expect(attempt).rejects.toMatchObject({
@@ -104,8 +95,8 @@ describe('a migration without a transaction', () => {
 
   test('does not queue up behind somebody who uses a table, either', async () => {
     const other = openTestPostgres(made.dsn, { poolSize: 1 });
-    await migrate(admin, steps.slice(0, 1));
-    await admin.transaction(async (reader) => {
+    await migrate(made.db, steps.slice(0, 1));
+    await made.db.transaction(async (reader) => {
       await reader.query({ text: 'SELECT count(*) FROM public.things' });
       await expect(migrate(other, steps, { tableWaitMs: 100 })).rejects.toMatchObject({
         code: 'postgres.unavailable',
@@ -119,15 +110,15 @@ describe('a migration without a transaction', () => {
   });
 
   test('builds an index however long the table is used', async () => {
-    await admin.query({
+    await made.db.query({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = %L', current_database(), '1ms'); END $$`,
     });
-    await migrate(admin, steps.slice(0, 2));
+    await migrate(made.db, steps.slice(0, 2));
     const other = openTestPostgres(made.dsn, { poolSize: 1 });
-    const { building } = await admin.transaction(async (writer) => {
+    const { building } = await made.db.transaction(async (writer) => {
       await writer.query({ text: 'INSERT INTO public.things VALUES (1)' });
       const migrating = migrate(other, steps, { tableWaitMs: 1 });
-      await Promise.race([migrating, lockWait(admin)]);
+      await Promise.race([migrating, lockWait(made.db)]);
       return { building: migrating };
     });
     expect(await building).toHaveLength(1);
@@ -136,8 +127,8 @@ describe('a migration without a transaction', () => {
 });
 
 test('the schema on a server is the one in the repository', async () => {
-  await migrate(admin, await loadMigrations(MIGRATIONS));
-  await expect(await schemaFile(admin)).toMatchFileSnapshot('../../../migrations/schema.sql');
+  await migrate(made.db, await loadMigrations(MIGRATIONS));
+  await expect(await schemaFile(made.db)).toMatchFileSnapshot('../../../migrations/schema.sql');
 });
 
 describe('as a role without superuser rights', () => {
@@ -146,8 +137,8 @@ describe('as a role without superuser rights', () => {
 
   beforeEach(async () => {
     role = `role_${randomBytes(6).toString('hex')}`;
-    await admin.query({ text: `CREATE ROLE ${role} LOGIN PASSWORD 'pw'` });
-    await admin.query({
+    await made.db.query({ text: `CREATE ROLE ${role} LOGIN PASSWORD 'pw'` });
+    await made.db.query({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO ${role}', current_database()); END $$`,
     });
     db = await asRole(role);
@@ -155,7 +146,7 @@ describe('as a role without superuser rights', () => {
 
   afterEach(async () => {
     await db.close();
-    await admin.query({ text: `REASSIGN OWNED BY ${role} TO postgres; DROP OWNED BY ${role}; DROP ROLE ${role}` });
+    await made.db.query({ text: `REASSIGN OWNED BY ${role} TO postgres; DROP OWNED BY ${role}; DROP ROLE ${role}` });
   });
 
   async function asRole(name: string): Promise<Database> {
@@ -166,7 +157,7 @@ describe('as a role without superuser rights', () => {
   }
 
   test('works when the extension is there, and there is no role called facteur', async () => {
-    await admin.query({ text: 'CREATE EXTENSION vector' });
+    await made.db.query({ text: 'CREATE EXTENSION vector' });
     expect(await migrate(db, await loadMigrations(MIGRATIONS))).not.toHaveLength(0);
   });
 
@@ -177,17 +168,17 @@ describe('as a role without superuser rights', () => {
   });
 
   test('restores the schema as pg_dump writes it and pg_restore runs it, with nothing on the search path', async () => {
-    await migrate(admin, await loadMigrations(MIGRATIONS));
-    const dump = await schemaText(admin, 'pg_catalog');
-    await admin.query({ text: 'DROP SCHEMA facteur, codex_kb CASCADE' });
+    await migrate(made.db, await loadMigrations(MIGRATIONS));
+    const dump = await schemaText(made.db, 'pg_catalog');
+    await made.db.query({ text: 'DROP SCHEMA facteur, codex_kb CASCADE' });
     await db.query({ text: `SET search_path = pg_catalog; ${dump}` });
-    expect(await schemaText(admin, 'pg_catalog')).toBe(dump);
+    expect(await schemaText(made.db, 'pg_catalog')).toBe(dump);
   });
 
   test('goose finds its table where it looks, also when our schema has come to be the first of the path', async () => {
-    await admin.query({ text: 'CREATE EXTENSION vector' });
+    await made.db.query({ text: 'CREATE EXTENSION vector' });
     // What a role called facteur gets by itself, from "$user".
-    await admin.query({ text: `ALTER ROLE ${role} SET search_path = facteur, public` });
+    await made.db.query({ text: `ALTER ROLE ${role} SET search_path = facteur, public` });
     const fresh = await asRole(role);
     await makeGoDatabase(fresh, 3);
     await migrate(fresh, await loadMigrations(MIGRATIONS));
@@ -202,7 +193,7 @@ describe('as a role without superuser rights', () => {
 
 test('a role called facteur beside ours may use the knowledge base', async () => {
   const [first] = await loadMigrations(MIGRATIONS);
-  await admin.session(async (session) => {
+  await made.db.session(async (session) => {
     // Roles belong to the whole server: in a transaction that is undone, no other test ever sees this one.
     await session.query({
       text: `BEGIN;
@@ -220,7 +211,7 @@ test('a role called facteur beside ours may use the knowledge base', async () =>
 test('a run that an older replica records while its table is rebuilt is kept', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
   await migrate(
-    admin,
+    made.db,
     migrations.filter(({ version }) => version < 30),
   );
   const older = openTestPostgres(made.dsn, { poolSize: 1 });
@@ -233,12 +224,12 @@ test('a run that an older replica records while its table is rebuilt is kept', a
   await older.query(record('before'));
   const migrated = await older.transaction(async (tx) => {
     await tx.query(record('meanwhile'));
-    const running = migrate(admin, migrations);
-    await lockWait(admin);
+    const running = migrate(made.db, migrations);
+    await lockWait(made.db);
     return { running };
   });
   await migrated.running;
-  const { rows } = await admin.query({
+  const { rows } = await made.db.query({
     text: 'SELECT delivery_id FROM facteur.runs JOIN facteur.open_runs USING (run_id) ORDER BY 1',
   });
   expect(rows).toEqual([{ delivery_id: 'before' }, { delivery_id: 'meanwhile' }]);

@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { describeDatabase } from '../../../test/support/database-contract.ts';
-import { createTestDatabase, openTestPostgres, type TestDatabase } from '../../../test/support/database.ts';
+import { openTestPostgres } from '../../../test/support/database.ts';
+import { emptyDatabase } from '../../../test/support/empty-database.ts';
 import { proxyTo } from '../../../test/support/tcp-proxy.ts';
 import type { Database } from './database.ts';
 import { openPostgres } from './open-postgres.ts';
@@ -13,24 +14,14 @@ describeDatabase('a server');
 
 const PID = { text: 'SELECT pg_backend_pid() AS pid' };
 
-let made: TestDatabase;
-let admin: Database;
-
-beforeEach(async () => {
-  made = await createTestDatabase({ migrated: false });
-  admin = made.db;
-});
-
-afterEach(async () => {
-  await made.close();
-});
+const made = emptyDatabase();
 
 async function pid(db: Pick<Database, 'query'>): Promise<number> {
   return (await db.query<{ pid: number }>(PID)).rows[0]?.pid ?? 0;
 }
 
 async function kill(backend: number): Promise<void> {
-  await admin.query({ text: 'SELECT pg_terminate_backend($1)', values: [backend] });
+  await made.db.query({ text: 'SELECT pg_terminate_backend($1)', values: [backend] });
 }
 
 describe('the pool', () => {
@@ -48,7 +39,7 @@ describe('the pool', () => {
     const sleeping = db.query({ text: 'SELECT pg_sleep(30)' });
     const failure = sleeping.catch((error: unknown) => error);
     await vi.waitFor(async () => {
-      const { rowCount } = await admin.query({
+      const { rowCount } = await made.db.query({
         text: `SELECT FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%sleep%'`,
         values: [backend],
       });
@@ -76,7 +67,7 @@ describe('the pool', () => {
       await kill(backend);
       await vi.waitFor(async () =>
         expect(
-          (await admin.query({ text: 'SELECT FROM pg_stat_activity WHERE pid = $1', values: [backend] })).rowCount,
+          (await made.db.query({ text: 'SELECT FROM pg_stat_activity WHERE pid = $1', values: [backend] })).rowCount,
         ).toBe(0),
       );
       await tx.query({ text: 'SELECT 1' });
@@ -120,7 +111,7 @@ describe('the pool', () => {
   });
 
   test('keeps to its rules where an administrator has set others for all', async () => {
-    await admin.query({
+    await made.db.query({
       text: `DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());
         EXECUTE format('ALTER DATABASE %I SET transaction_timeout = %L', current_database(), '500ms');
@@ -162,10 +153,10 @@ describe('the pool', () => {
 
   test('prepares anew after a change of the table', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
-    await admin.query({ text: 'CREATE TABLE things (a int)' });
+    await made.db.query({ text: 'CREATE TABLE things (a int)' });
     const all = { name: 'things', text: 'SELECT * FROM things' };
     await db.query(all);
-    await admin.query({ text: 'ALTER TABLE things ADD COLUMN b int' });
+    await made.db.query({ text: 'ALTER TABLE things ADD COLUMN b int' });
     await expect(db.query(all)).rejects.toMatchObject({ code: 'postgres.unavailable', retryable: true });
     await expect(db.query(all)).resolves.toMatchObject({ rows: [] });
     await db.close();
@@ -231,7 +222,7 @@ describe('DSNs of the cases', () => {
     expect(await pid(db)).toBeGreaterThan(0);
     const heard: string[] = [];
     await db.listen('news', (payload) => heard.push(payload));
-    await admin.query({ text: `NOTIFY news, 'x'` });
+    await made.db.query({ text: `NOTIFY news, 'x'` });
     await vi.waitFor(() => expect(heard).toEqual(['x']));
     await db.close();
   });
@@ -274,7 +265,7 @@ describe('DSNs of the cases', () => {
   });
 
   test('a server on which nothing can be written is not read-write', async () => {
-    await admin.query({
+    await made.db.query({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
     });
     const readWrite = openTestPostgres(`${made.dsn}&target_session_attrs=read-write`);
@@ -312,10 +303,10 @@ describe('asking whether it answers', () => {
     const alter = (setting: string) => ({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${setting}', current_database()); END $$`,
     });
-    await admin.query(alter('SET default_transaction_read_only = on'));
+    await made.db.query(alter('SET default_transaction_read_only = on'));
     const db = openTestPostgres(made.dsn);
     await expect(db.ping()).rejects.toMatchObject({ code: 'postgres.unavailable', message: 'postgres is read-only' });
-    await admin.query(alter('RESET default_transaction_read_only'));
+    await made.db.query(alter('RESET default_transaction_read_only'));
     await expect(db.ping()).resolves.toBeUndefined();
     await db.close();
   });

@@ -1,0 +1,21 @@
+import { afterEach, beforeEach } from 'vitest';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+
+/** For each test of a file a database of its own that has nothing in it. */
+export function emptyDatabase(): Pick<TestDatabase, 'db' | 'dsn'> {
+  let made: TestDatabase;
+  beforeEach(async () => {
+    made = await createTestDatabase({ migrated: false });
+  });
+  afterEach(async () => {
+    await made.close();
+  });
+  return {
+    get db() {
+      return made.db;
+    },
+    get dsn() {
+      return made.dsn;
+    },
+  };
+}
