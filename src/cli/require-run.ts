@@ -6,7 +6,7 @@ import { fitted } from './screen.ts';
 import { printable } from './table.ts';
 
 /** What names a run in every command. */
-export const REFERENCE = 'run id or a prefix of it, delivery id or workflow name';
+export const REFERENCE = 'run id or its first four or more characters, delivery id or workflow name';
 
 /** The run that a reference means. @throws FacteurError `run.unknown`, `run.ambiguous` */
 export async function requireRun(store: RunStore, reference: string): Promise<RunView> {

@@ -97,7 +97,7 @@ const LIST_FIELDS = z.strictObject({
     .meta({
       param: {
         description:
-          'The run that this means: a run id or its beginning, a delivery id or a workflow name. Several if it is not clear. Not with a filter or a cursor.',
+          'The run that this means: a run id or its first four or more characters, a delivery id or a workflow name. Several if it is not clear. Not with a filter or a cursor.',
       },
     }),
   since: TIME.optional(),
