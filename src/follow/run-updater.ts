@@ -1,9 +1,11 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
+import type { RunState } from '../domain/run-state.ts';
 import { recordWaiting } from '../ledger/approvals.ts';
 import type { Observation, Observed } from '../ledger/observe-workflows.ts';
 import { ObservationWriter } from '../ledger/observation-writer.ts';
+import { distrustRestarted } from '../ledger/reflection-standing.ts';
 import type { FollowDeps, FollowSignals } from './deps.ts';
 import type { FollowEvents } from './follow-events.ts';
 import type { KnownWorkflows } from './known-workflows.ts';
@@ -53,7 +55,7 @@ export class RunUpdater {
   }
 
   /** Reads each of these workflows by name and writes the result: its state, or that it is gone. Never rejects. */
-  async confirm(candidates: readonly Sighting[]): Promise<void> {
+  async confirm(candidates: readonly (Sighting | Observed)[]): Promise<void> {
     const queue = candidates.values();
     const found: Observation[] = [];
     const lookOn = async (): Promise<void> => {
@@ -67,6 +69,8 @@ export class RunUpdater {
     await Promise.all(Array.from({ length: Math.min(LOOKS_AT_A_TIME, candidates.length) }, lookOn));
     for (let start = 0; start < found.length; start += BATCH) {
       const batch = found.slice(start, start + BATCH);
+      // Before the move, so that it happens again after a crash; and after it, since facteur may trust them again until then.
+      await this.#distrust(restartedAmong(candidates, batch));
       await this.#observe(batch);
       for (const seen of batch) {
         this.#known.noteWaiting(seen);
@@ -77,8 +81,22 @@ export class RunUpdater {
   async #observe(batch: readonly Observation[]): Promise<readonly Observed[]> {
     const observed = (await this.#writer.write(batch)) ?? [];
     this.#announce(observed.filter(({ effect }) => effect !== 'unconfirmed'));
+    await this.#distrust(observed.filter(({ effect, from, to }) => effect === 'moved' && succeedsNoMore(from, to)));
     await this.#recordWaiting(batch.filter((seen) => this.#known.concernsPeople(seen)));
     return observed;
+  }
+
+  async #distrust(restarted: readonly Observed[]): Promise<void> {
+    if (restarted.length > 0) {
+      const runIds = restarted.map(({ runId }) => runId);
+      const failed = await this.#writer.persist(() => distrustRestarted(this.#deps.db, runIds));
+      if (failed instanceof FacteurError) {
+        this.#deps.logger.error(
+          { runIds, error: failed.message },
+          'could not distrust what runs taught that run again',
+        );
+      }
+    }
   }
 
   /**
@@ -138,6 +156,18 @@ export class RunUpdater {
     }
     return undefined;
   }
+}
+
+function succeedsNoMore(from: RunState, to: RunState): boolean {
+  return from === 'succeeded' && to !== 'succeeded' && to !== 'lost';
+}
+
+/** The runs that had succeeded, and whose workflows run again or have done so. */
+function restartedAmong(candidates: readonly (Sighting | Observed)[], batch: readonly Observation[]): Observed[] {
+  const states = new Map(batch.map(({ uid, state }) => [uid, state]));
+  return candidates
+    .filter((candidate) => 'runId' in candidate)
+    .filter(({ from, uid }) => succeedsNoMore(from, states.get(uid) ?? 'lost'));
 }
 
 function isSame(seen: Observation, candidate: Sighting): boolean {

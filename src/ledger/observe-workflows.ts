@@ -5,7 +5,6 @@ import type { Waiting } from '../domain/approval.ts';
 import type { RunResult } from '../domain/run-result.ts';
 import { changeMessages } from './messages.ts';
 import { MOVE_TASKS } from './move-run.ts';
-import { distrustRestarted } from './reflection-standing.ts';
 
 /** What a look at one workflow in the cluster showed. */
 export interface Observation {
@@ -109,7 +108,7 @@ const ms = (from: string, to: string): string =>
  * them, under the name that it has had since it was recorded
  */
 const OBSERVE = `
-WITH RECURSIVE seen AS (
+WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, delivery text, version bigint,
     state text, progress text, reason text, started_at timestamptz, finished_at timestamptz, resources jsonb,
     step text, results jsonb, confirmed boolean)
@@ -206,7 +205,7 @@ WITH RECURSIVE seen AS (
     runtime_ms = coalesce(EXCLUDED.runtime_ms, metrics.runtime_ms),
     retry_latency_ms = coalesce(EXCLUDED.retry_latency_ms, metrics.retry_latency_ms),
     resource_usage = CASE EXCLUDED.resource_usage WHEN '{}' THEN metrics.resource_usage ELSE EXCLUDED.resource_usage END
-), ${distrustRestarted('moved')}, message AS (${changeMessages('moved')})
+), message AS (${changeMessages('moved')})
 SELECT run_id AS "runId", namespace, name, uid, delivery AS "deliveryLabel", was AS "from", state AS "to", traceparent,
   (extract(epoch FROM now() - CASE WHEN ends THEN finished_at ELSE started_at END) * 1000)::float8 AS "lagMs",
   command, (extract(epoch FROM CASE WHEN ends THEN finished_at - started_at END) * 1000)::float8 AS "runtimeMs",

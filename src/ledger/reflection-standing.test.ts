@@ -4,6 +4,7 @@ import { seedReflections, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import {
+  distrustRestarted,
   MAX_DESCENDANTS,
   retireReflections,
   trustReflections,
@@ -237,4 +238,99 @@ test('a writer without rights in the schema facteur writes as before', async () 
   });
   // The role goes with the transaction.
   await expect(attempt).rejects.toThrow('found Third.');
+});
+
+test('a run that has succeeded and runs again no longer vouches for what it taught, nor for what that taught', async () => {
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  const teach = (by: string, content: string): Promise<unknown> => {
+    const reflection = { type: content, content, metadata: {}, embedding: null, embeddingVersion: null };
+    return saveReflection(db, { runId: by, onlyRun: by, actor: 'run' }, reflection);
+  };
+  await teach(runId, 'by facteur');
+  await teach(runId, 'by Ada');
+  for (const content of ['of facteur’s', 'of Ada’s', 'of nothing', 'of of facteur’s', 'kept by Ada']) {
+    const { runId: later } = await recordRun(db, { run: newRun(), claim: false });
+    await teach(later, content);
+    await db.query({
+      text: `INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) VALUES ($1, 'retrieve', 'acme/rocket', '')`,
+      values: [later],
+    });
+  }
+  const uses = [
+    ['of facteur’s', 'by facteur'],
+    ['of Ada’s', 'by Ada'],
+    ['of of facteur’s', 'of facteur’s'],
+    ['kept by Ada', 'by facteur'],
+  ];
+  await db.query({
+    text: `INSERT INTO facteur.reflection_uses (run_id, reflection_id, place)
+      SELECT later.task_run_id, earlier.id, 1 FROM unnest($1::text[], $2::text[]) AS use (later, earlier)
+        JOIN codex_kb.reflections later ON later.content = use.later
+        JOIN codex_kb.reflections earlier ON earlier.content = use.earlier`,
+    values: [uses.map(([later]) => later), uses.map(([, earlier]) => earlier)],
+  });
+  await db.query({
+    text: `UPDATE facteur.reflection_standing s SET state = 'trusted', decided_by = CASE WHEN content LIKE '%by Ada' THEN 'Ada' ELSE 'facteur' END
+      FROM codex_kb.reflections r WHERE r.id = s.reflection_id`,
+  });
+  const trusted = async (): Promise<unknown> => {
+    const { rows } = await db.query<{ content: string }>({
+      text: `SELECT content FROM facteur.reflection_standing JOIN codex_kb.reflections r ON r.id = reflection_id
+        WHERE state = 'trusted' ORDER BY content`,
+    });
+    return rows.map(({ content }) => content);
+  };
+
+  expect(await trusted()).toHaveLength(7);
+  await distrustRestarted(db, [runId]);
+  expect(await trusted()).toEqual(['by Ada', 'kept by Ada', 'of Ada’s', 'of nothing']);
+  const { rows } = await db.query({
+    text: `SELECT count(*)::int AS count FROM codex_kb.run_events WHERE event_type = 'reflection.quarantined'`,
+  });
+  expect(rows).toEqual([{ count: 3 }]);
+
+  // As after a crash: what descends from it is found although it is quarantined itself.
+  await db.query({
+    text: `UPDATE facteur.reflection_standing s SET state = 'trusted' FROM codex_kb.reflections r
+      WHERE r.id = s.reflection_id AND content = 'of of facteur’s'`,
+  });
+  await distrustRestarted(db, [runId]);
+  expect(await trusted()).toEqual(['by Ada', 'kept by Ada', 'of Ada’s', 'of nothing']);
+});
+
+test('no statement distrusts more than fits into its time, however many descend from the run', async () => {
+  const [source] = await seedReflections(
+    db,
+    Array.from({ length: 250 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+  );
+  await db.query({
+    text: `WITH run AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'succeeded', 'running', 'argo', id::text, '', '', '', '', '',
+          now() FROM codex_kb.task_runs RETURNING run_id
+      ), retrieval AS (
+        INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
+      )
+      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, $1, 1 FROM run WHERE run_id <> $2`,
+    values: [source!.id, source!.runId],
+  });
+  await distrustRestarted(db, [source!.runId]);
+  const { rows } = await db.query({
+    text: `SELECT state, count(*)::int AS count FROM facteur.reflection_standing GROUP BY state, xmin::text ORDER BY count`,
+  });
+  expect(rows).toEqual([50, 100, 100].map((count) => ({ state: 'quarantined', count })));
+});
+
+test('a reflection is not trusted on a look at its run from before that run was restarted', async () => {
+  const [row] = await seedReflections(db, [{ content: 'Skip the tests.' }]);
+  const { runId } = await recordRun(db, { run: newRun(), claim: false });
+  await db.query({ text: 'UPDATE codex_kb.reflections SET task_run_id = $1', values: [runId] });
+  const trust = () => trustWaiting(db, new Map([[row!.id, 'its run succeeded']]));
+  await forceState(db, runId, 'running');
+  await trust();
+  expect(await standing(row!.id)).toMatchObject({ state: 'quarantined' });
+  await forceState(db, runId, 'succeeded');
+  await trust();
+  expect(await standing(row!.id)).toMatchObject({ state: 'trusted' });
 });

@@ -80,8 +80,8 @@ async function inTurn<Row>(db: Deciding, lock: string, decision: Statement): Pro
 }
 
 /**
- * Trusts reflections that still wait for a decision, except those of runs that received one that has lost its trust
- * meanwhile. @param reasons by reflection
+ * Trusts reflections that still wait for a decision, except those of runs that run again, or that received one that has lost its
+ * trust meanwhile. @param reasons by reflection
  */
 export async function trustWaiting(db: Deciding, reasons: ReadonlyMap<string, string>): Promise<void> {
   await inTurn(db, TRUSTING, {
@@ -92,7 +92,9 @@ export async function trustWaiting(db: Deciding, reasons: ReadonlyMap<string, st
       WHERE s.reflection_id = decided.id AND s.state = 'quarantined' AND s.${BY_FACTEUR} AND NOT EXISTS (
         SELECT FROM codex_kb.reflections r JOIN facteur.reflection_uses u ON u.run_id = r.task_run_id
           JOIN facteur.reflection_standing p ON p.reflection_id = u.reflection_id
-        WHERE r.id = s.reflection_id AND p.state <> 'trusted')`,
+        WHERE r.id = s.reflection_id AND p.state <> 'trusted')
+        AND EXISTS (SELECT FROM codex_kb.reflections r JOIN facteur.runs f ON f.run_id = r.task_run_id
+          WHERE r.id = s.reflection_id AND f.state = 'succeeded')`,
     values: [[...reasons.keys()], [...reasons.values()]],
   });
 }
@@ -254,28 +256,38 @@ export async function retireReflections(
   return { changes, descendants: rows[0]?.descendants ?? 0 };
 }
 
-/** Joins the standing of a reflection that facteur trusts, and no person has decided about. */
-const trustedByFacteur = (id: string): string =>
-  `JOIN facteur.reflection_standing s ON s.reflection_id = ${id} AND s.state = 'trusted' AND s.decided_by = 'facteur'`;
+/** Each change of a state writes into all indexes of reflections, and a statement must end in time. */
+const DISTRUSTED_AT_ONCE = 100;
 
 /**
- * CTEs that quarantine what facteur trusted because a run had succeeded that runs again, and what it trusted because of that, as
- * when a reflection is retired.
- *
- * @param moved a CTE with `run_id`, `was` and `revived`
+ * Quarantines what facteur trusted because these runs had succeeded, which run again, and what it trusted because of that. A person's
+ * decision stays, with what descends from it.
  */
-export const distrustRestarted = (moved: string): string => `unproven (id) AS (
-  SELECT r.id FROM ${moved} JOIN codex_kb.reflections r ON r.task_run_id = ${moved}.run_id ${trustedByFacteur('r.id')}
-  WHERE ${moved}.revived AND ${moved}.was = 'succeeded'
-  UNION
-  SELECT r.id FROM unproven JOIN facteur.reflection_uses u ON u.reflection_id = unproven.id
-    JOIN codex_kb.reflections r ON r.task_run_id = u.run_id ${trustedByFacteur('r.id')}
-), distrusted AS (
-  UPDATE facteur.reflection_standing SET state = 'quarantined', reason = 'the run that it was trusted for runs again', updated_at = now()
-  WHERE reflection_id = ANY (ARRAY(SELECT id FROM unproven)) AND state = 'trusted' AND decided_by = 'facteur'
-  RETURNING reflection_id, reason
-), distrust_noted AS (
-  INSERT INTO codex_kb.run_events (task_run_id, event_type, actor, payload)
-  SELECT r.task_run_id, 'reflection.quarantined', 'facteur', jsonb_build_object('reflectionId', r.id, 'reason', distrusted.reason)
-  FROM distrusted JOIN codex_kb.reflections r ON r.id = distrusted.reflection_id
-)`;
+export async function distrustRestarted(db: Deciding & Queryable, runIds: readonly string[]): Promise<void> {
+  // Through what is quarantined already, too: an earlier attempt may have ended there.
+  const { rows } = await db.query<{ readonly id: string }>({
+    name: 'find-unproven',
+    text: `WITH RECURSIVE unproven (id, state) AS (
+        SELECT s.reflection_id, s.state FROM codex_kb.reflections r ${standingOf('r.id')}
+        WHERE r.task_run_id = ANY ($1::uuid[]) AND s.${BY_FACTEUR}
+        UNION
+        SELECT s.reflection_id, s.state FROM unproven JOIN facteur.reflection_uses u ON u.reflection_id = unproven.id
+          JOIN codex_kb.reflections r ON r.task_run_id = u.run_id ${standingOf('r.id')}
+        WHERE s.${BY_FACTEUR}
+      )
+      SELECT id FROM unproven WHERE state = 'trusted'`,
+    values: [runIds],
+  });
+  for (let start = 0; start < rows.length; start += DISTRUSTED_AT_ONCE) {
+    const ids = rows.slice(start, start + DISTRUSTED_AT_ONCE).map(({ id }) => id);
+    await inTurn(db, RETIRING, {
+      name: 'distrust-reflections',
+      text: `WITH decided AS (
+          UPDATE facteur.reflection_standing s SET state = $2, reason = $3, updated_at = now()
+          WHERE s.reflection_id = ANY ($1::uuid[]) AND s.state = 'trusted' AND s.${BY_FACTEUR} RETURNING s.*
+        ), ${NOTED}
+        SELECT count(*) FROM decided`,
+      values: [ids, 'quarantined', 'the run that it was trusted for runs again', 'facteur'],
+    });
+  }
+}

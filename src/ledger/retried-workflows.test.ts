@@ -5,7 +5,6 @@ import { newRun, submitRun } from '../../test/support/runs.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
 import { observeWorkflows, type Observation, type Observed } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
-import { saveReflection } from './run-reports.ts';
 
 const at = (seconds: number): Date => new Date(Date.UTC(2026, 10, 1, 10, 0, seconds));
 const apply = (seen: Observation): Promise<Observed[]> => observeWorkflows(db, [seen]);
@@ -66,61 +65,4 @@ describe.each(['succeeded', 'failed', 'canceled'] as const)('the workflow of a r
     }
     expect(await rowOf(runId)).toMatchObject({ state: before, retry_count: 0 });
   });
-});
-
-test('a run that has succeeded and runs again no longer vouches for what it taught, nor for what that taught', async () => {
-  const run = newRun();
-  const { runId, workflowName: name } = await recordRun(db, { run, claim: true });
-  await submitRun(db, runId, 'uid');
-  const seen = { name, uid: 'uid', namespace: run.plan.namespace, deliveryLabel: deliveryLabel(run.deliveryId) };
-  const end = observation({ ...seen, version: 5n, state: 'succeeded', startedAt: at(1), finishedAt: at(10) });
-  await apply(end);
-  const teach = (by: string, content: string): Promise<unknown> => {
-    const reflection = { type: content, content, metadata: {}, embedding: null, embeddingVersion: null };
-    return saveReflection(db, { runId: by, onlyRun: by, actor: 'run' }, reflection);
-  };
-  await teach(runId, 'by facteur');
-  await teach(runId, 'by Ada');
-  for (const content of ['of facteur’s', 'of Ada’s', 'of nothing', 'of of facteur’s', 'kept by Ada']) {
-    const { runId: later } = await recordRun(db, { run: newRun(), claim: false });
-    await teach(later, content);
-    await db.query({
-      text: `INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) VALUES ($1, 'retrieve', 'acme/rocket', '')`,
-      values: [later],
-    });
-  }
-  const uses = [
-    ['of facteur’s', 'by facteur'],
-    ['of Ada’s', 'by Ada'],
-    ['of of facteur’s', 'of facteur’s'],
-    ['kept by Ada', 'by facteur'],
-  ];
-  await db.query({
-    text: `INSERT INTO facteur.reflection_uses (run_id, reflection_id, place)
-      SELECT later.task_run_id, earlier.id, 1 FROM unnest($1::text[], $2::text[]) AS use (later, earlier)
-        JOIN codex_kb.reflections later ON later.content = use.later
-        JOIN codex_kb.reflections earlier ON earlier.content = use.earlier`,
-    values: [uses.map(([later]) => later), uses.map(([, earlier]) => earlier)],
-  });
-  await db.query({
-    text: `UPDATE facteur.reflection_standing s SET state = 'trusted', decided_by = CASE WHEN content LIKE '%by Ada' THEN 'Ada' ELSE 'facteur' END
-      FROM codex_kb.reflections r WHERE r.id = s.reflection_id`,
-  });
-  const trusted = async (): Promise<unknown> => {
-    const { rows } = await db.query<{ content: string }>({
-      text: `SELECT content FROM facteur.reflection_standing JOIN codex_kb.reflections r ON r.id = reflection_id
-        WHERE state = 'trusted' ORDER BY content`,
-    });
-    return rows.map(({ content }) => content);
-  };
-
-  const again = { ...end, version: 6n, state: 'failed', startedAt: at(40), finishedAt: at(50) } as const;
-  await apply(again);
-  expect(await trusted()).toHaveLength(7);
-  await apply({ ...again, confirmed: true });
-  expect(await trusted()).toEqual(['by Ada', 'kept by Ada', 'of Ada’s', 'of nothing']);
-  const { rows } = await db.query({
-    text: `SELECT count(*)::int AS count FROM codex_kb.run_events WHERE event_type = 'reflection.quarantined'`,
-  });
-  expect(rows).toEqual([{ count: 3 }]);
 });

@@ -1,11 +1,15 @@
 import { describe, expect, vi } from 'vitest';
+import { type Database, DatabaseError, type Statement } from '../../src/clients/postgres/database.ts';
 import type { FollowerDeps } from '../../src/follow/follower.ts';
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
+import { saveReflection } from '../../src/ledger/run-reports.ts';
 import { NAMESPACE } from '../support/cluster.ts';
 import {
   createWorkflowOf,
   expectState,
   expectWatching,
+  type Following,
+  judged,
   recordTestRun,
   requests,
   setUpFollowing,
@@ -227,6 +231,76 @@ describe('a finished workflow that Argo retries', () => {
     startFollower({ db, workflows });
     expect(await expectState(db, run, 'succeeded')).toMatchObject({ retry_count: 1 });
     expect((await statesOf(db, run)).slice(3)).toEqual(['error', 'running', 'succeeded']);
+  });
+});
+
+describe('what a run has taught that succeeded, and that Argo runs again,', () => {
+  /** A run that has succeeded, and a reflection of it that facteur trusts, as its text tells. */
+  async function taught(
+    following: Following,
+  ): Promise<{ run: TestRun; trusted(): Promise<boolean>; trust(): Promise<unknown> }> {
+    const run = await following.submit();
+    await expectState(db, run, 'running');
+    following.finish(run);
+    await expectState(db, run, 'succeeded');
+    const reflection = { type: 'lesson', content: 'Mend it.', metadata: {}, embedding: null, embeddingVersion: null };
+    await saveReflection(db, { runId: run.runId, onlyRun: run.runId, actor: 'run' }, reflection);
+    const trust = () =>
+      db.query({ text: `UPDATE facteur.reflection_standing SET state = 'trusted', decided_by = 'facteur'` });
+    await trust();
+    const trusted = async (): Promise<boolean> =>
+      (await db.query({ text: `SELECT FROM facteur.reflection_standing WHERE state = 'trusted'` })).rowCount === 1;
+    return { run, trusted, trust };
+  }
+  /** As `argo retry --restart-successful` does. */
+  const restart = ({ cluster: { store } }: Following, { name }: TestRun): void => {
+    store.update('workflows', store.get('workflows', NAMESPACE, name), 'patch', (object) => {
+      const { finishedAt: _finishedAt, ...status } = object.status ?? {};
+      return { ...object, status: { ...status, phase: 'Running', startedAt: '2099-01-01T00:00:00Z' } };
+    });
+  };
+  const isMove = ({ name, values }: Statement): boolean =>
+    name === 'observe-workflows' && String(values?.[0]).includes('"confirmed":true');
+
+  test('is distrusted before the ledger shows it, so that a crash leaves nothing trusted', async () => {
+    const following = await setUpFollowing(db);
+    const moved = Promise.withResolvers<void>();
+    const down = new DatabaseError('postgres.unavailable', 'down', { retryable: true });
+    const broken = judged(db, (statement) => {
+      if (isMove(statement)) {
+        moved.resolve();
+        return down;
+      }
+      return undefined;
+    });
+    const follower = startFollower({ db, workflows: following.workflows });
+    const { run, trusted } = await taught(following);
+    await follower.stop();
+    restart(following, run);
+    startFollower({ db: broken, workflows: following.workflows });
+    await moved.promise;
+    expect(await storedRun(db, run)).toMatchObject({ state: 'succeeded' });
+    expect(await trusted()).toBe(false);
+  });
+
+  test('is distrusted although it was trusted again while the ledger did not show it', async () => {
+    const following = await setUpFollowing(db);
+    const follower = startFollower({ db, workflows: following.workflows });
+    const { run, trusted, trust } = await taught(following);
+    await follower.stop();
+    restart(following, run);
+    const between: Database = {
+      ...judged(db, () => undefined),
+      query: async (statement) => {
+        if (isMove(statement)) {
+          await trust();
+        }
+        return db.query(statement);
+      },
+    };
+    startFollower({ db: between, workflows: following.workflows });
+    await expectState(db, run, 'running');
+    await expect.poll(trusted).toBe(false);
   });
 });
 
