@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import type { Database, Queryable } from '../clients/postgres/database.ts';
 import { whileUncommitted } from '../../test/support/lock-waits.ts';
 import { seedReflections } from '../../test/support/reflections.ts';
-import { newRun } from '../../test/support/runs.ts';
+import { forceState, newRun } from '../../test/support/runs.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import { retireReflections, trustReflections, trustWaiting } from './reflection-standing.ts';
@@ -11,7 +11,7 @@ import { saveReflection } from './run-reports.ts';
 
 /** What only a server with several connections can show. */
 
-/** A run that received this reflection taught another. @returns its id */
+/** A run that received this reflection taught another, and succeeded. @returns its id */
 async function descendant(reflectionId: string): Promise<string> {
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   const uses = [{ reflectionId, place: 1, similarity: 1 }];
@@ -19,6 +19,7 @@ async function descendant(reflectionId: string): Promise<string> {
   await recordRetrieval(db, { ...advised, uses, composition: {}, log: null });
   const reflection = { type: 'lesson', content: 'Mend it.', metadata: {}, embedding: null, embeddingVersion: null };
   const written = await saveReflection(db, { runId, onlyRun: runId, actor: 'run' }, reflection);
+  await forceState(db, runId, 'succeeded');
   return 'row' in written ? written.row.reflectionId : '';
 }
 
