@@ -117,11 +117,16 @@ describe('the pool', () => {
         EXECUTE format('ALTER DATABASE %I SET transaction_timeout = %L', current_database(), '500ms');
         EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = %L', current_database(), '30s');
         EXECUTE format('ALTER DATABASE %I SET datestyle = %L', current_database(), 'German');
+        EXECUTE format('ALTER DATABASE %I SET extra_float_digits = 0', current_database());
+        EXECUTE format('ALTER DATABASE %I SET standard_conforming_strings = off', current_database());
       END $$`,
     });
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     expect((await db.query({ text: 'SHOW idle_session_timeout' })).rows).toEqual([{ idle_session_timeout: '0' }]);
     expect((await db.query({ text: 'SELECT to_timestamp(0) AS at' })).rows).toEqual([{ at: new Date(0) }]);
+    const microseconds = 1_764_554_400_123_457;
+    expect((await db.query({ text: `SELECT ${microseconds}::float8 AS at` })).rows).toEqual([{ at: microseconds }]);
+    expect((await db.query({ text: String.raw`SELECT '\' AS text` })).rows).toEqual([{ text: '\\' }]);
     expect((await db.query({ text: 'SHOW transaction_isolation' })).rows).toEqual([
       { transaction_isolation: 'read committed' },
     ]);

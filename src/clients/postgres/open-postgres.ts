@@ -103,6 +103,10 @@ function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
     idle_session_timeout: '0',
     // Otherwise `pg` reads timestamps as null.
     datestyle: 'ISO',
+    // Otherwise floats arrive rounded to 15 digits, which versions of reflections need more of.
+    extra_float_digits: '1',
+    // Otherwise a backslash in our statements and functions escapes what follows.
+    standard_conforming_strings: 'on',
     // Statements that wait for each other's locks count on seeing what was committed meanwhile.
     default_transaction_isolation: 'read committed',
     // Plans are kept. One that was made while a table was small reads it whole when it has grown, until its statistics are
