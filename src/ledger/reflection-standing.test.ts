@@ -1,6 +1,6 @@
-import { expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { forceState, newRun } from '../../test/support/runs.ts';
-import { seedReflections, vector } from '../../test/support/reflections.ts';
+import { seedReflections, type SeededRow, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import {
@@ -298,28 +298,55 @@ test('a run that has succeeded and runs again no longer vouches for what it taug
   expect(await trusted()).toEqual(['by Ada', 'kept by Ada', 'of Ada’s', 'of nothing']);
 });
 
-test('no statement distrusts more than fits into its time, however many descend from the run', async () => {
-  const [source] = await seedReflections(
-    db,
-    Array.from({ length: 250 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
-  );
-  await db.query({
-    text: `WITH run AS (
-        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
-          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
-        SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'succeeded', 'running', 'argo', id::text, '', '', '', '', '',
-          now() FROM codex_kb.task_runs RETURNING run_id
-      ), retrieval AS (
-        INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
-      )
-      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, $1, 1 FROM run WHERE run_id <> $2`,
-    values: [source!.id, source!.runId],
+describe('no statement decides about more than fits into its time, however many descend from', () => {
+  /** A trusted reflection that the runs of 249 others received. */
+  async function popular(): Promise<SeededRow> {
+    const [source] = await seedReflections(
+      db,
+      Array.from({ length: 250 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
+    );
+    await db.query({
+      text: `WITH run AS (
+          INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+            workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+          SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'succeeded', 'running', 'argo', id::text, '', '', '', '',
+            '', now() FROM codex_kb.task_runs RETURNING run_id
+        ), retrieval AS (
+          INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
+        )
+        INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, $1, 1 FROM run WHERE run_id <> $2`,
+      values: [source!.id, source!.runId],
+    });
+    return source!;
+  }
+
+  /** The states, each with how many got it in one statement. */
+  async function statements(): Promise<unknown> {
+    const { rows } = await db.query<{ state: string; count: number }>({
+      text: `SELECT state, count(*)::int AS count FROM facteur.reflection_standing GROUP BY state, xmin::text ORDER BY count`,
+    });
+    return rows.map(({ state, count }) => [state, count]);
+  }
+
+  test('a restarted run', async () => {
+    await distrustRestarted(db, [(await popular()).runId]);
+    expect(await statements()).toEqual([50, 100, 100].map((count) => ['quarantined', count]));
   });
-  await distrustRestarted(db, [source!.runId]);
-  const { rows } = await db.query({
-    text: `SELECT state, count(*)::int AS count FROM facteur.reflection_standing GROUP BY state, xmin::text ORDER BY count`,
+
+  test.each([
+    ['quarantined', false, [1, 50, 99, 100]],
+    ['retired', true, [50, 100, 100]],
+  ])('what is retired: they are %s', async (state, withDescendants, sizes) => {
+    const { id } = await popular();
+    const decision = { reflectionIds: [id], reason: 'wrong', decidedBy: 'Ada', withDescendants };
+    const { changes, descendants } = await retireReflections(db, decision);
+    expect(await statements()).toEqual(sizes.map((size) => [size === 1 ? 'retired' : state, size]));
+    expect(descendants).toBe(249);
+    expect(changes.map((change) => [change.previousState, change.state])).toEqual([
+      ['trusted', 'retired'],
+      ...Array.from({ length: 249 }, () => ['trusted', state]),
+    ]);
   });
-  expect(rows).toEqual([50, 100, 100].map((count) => ({ state: 'quarantined', count })));
 });
 
 test('a reflection is not trusted on a look at its run from before that run was restarted', async () => {

@@ -65,6 +65,12 @@ export async function waitingReflections(
 
 type Deciding = Pick<Database, 'transaction'>;
 
+/**
+ * Reflections that a statement decides about, where the rest can follow: each change of a state writes into all indexes of reflections, and a statement must
+ * end in time.
+ */
+const CHANGED_AT_ONCE = 100;
+
 /** Held until a decision is committed. */
 const STANDING_LOCK = 7_233_115;
 /** Several trust at once, but none while something is retired: whether one may be trusted depends on what its run received. */
@@ -212,19 +218,40 @@ export const MAX_DESCENDANTS = 1000;
  * Retires reflections, so that no run receives them any more, and finds those that descend from them. A descendant that
  * facteur trusted is trusted no more; what a person decided about it stays, unless it is retired too.
  *
+ * Descendants may need further statements. After a failure between these, a repetition decides about the rest.
+ *
  * @returns nothing changed if one of the reflections is missing
  */
-export async function retireReflections(
+export async function retireReflections(db: Deciding, decision: RetiringDecision): Promise<Retirement> {
+  const rows = await retireSome(db, decision);
+  const before = new Map(rows.map(({ reflectionId, previousState }) => [reflectionId, previousState]));
+  let after = rows;
+  while (after.some(({ decided }) => decided > 0)) {
+    after = await retireSome(db, decision);
+  }
+  const changes = after.map(({ descendants: _descendants, decided: _decided, ...change }) => ({
+    ...change,
+    previousState: before.get(change.reflectionId) ?? change.previousState,
+  }));
+  return { changes, descendants: after[0]?.descendants ?? 0 };
+}
+
+interface RetiringDecision extends StandingDecision {
+  readonly withDescendants: boolean;
+}
+
+interface RetiredRow extends StandingChange {
+  readonly descendants: number;
+  /** How many this statement has changed. */
+  readonly decided: number;
+}
+
+/** The reflections, and some of their descendants that are still due; it may end between two of these. */
+async function retireSome(
   db: Deciding,
-  {
-    reflectionIds,
-    reason,
-    decidedBy,
-    withDescendants,
-    shownVersion,
-  }: StandingDecision & { readonly withDescendants: boolean },
-): Promise<Retirement> {
-  const { rows } = await inTurn<StandingChange & { readonly descendants: number }>(db, RETIRING, {
+  { reflectionIds, reason, decidedBy, withDescendants, shownVersion }: RetiringDecision,
+): Promise<readonly RetiredRow[]> {
+  const { rows } = await inTurn<RetiredRow>(db, RETIRING, {
     name: 'retire-reflections',
     text: `WITH RECURSIVE descendant (id) AS (
         SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
@@ -237,27 +264,25 @@ export async function retireReflections(
         UNION ALL
         SELECT id, true FROM descendant WHERE id <> ALL ($1::uuid[])
       ), due AS (
-        SELECT c.id, c.descends, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
+        SELECT c.id, c.descends, s.state AS was, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
           CASE WHEN c.descends THEN 'its run received a reflection that was retired' ELSE $3 END AS reason,
           CASE WHEN c.descends AND NOT $5 THEN 'facteur' ELSE $4 END AS decided_by
         FROM concerned c ${standingOf('c.id')}
       ), decided AS (
         UPDATE facteur.reflection_standing s
         SET state = due.state, reason = due.reason, decided_by = due.decided_by, updated_at = now()
-        FROM due WHERE s.reflection_id = ANY (ARRAY(SELECT id FROM due)) AND s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
+        FROM due WHERE s.reflection_id = ANY (ARRAY(SELECT id FROM due WHERE state <> was
+          ORDER BY descends LIMIT greatest(cardinality($1::uuid[]), ${CHANGED_AT_ONCE}))) AND s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
-      SELECT ${CHANGE}, (SELECT count(*)::int FROM concerned WHERE descends) AS descendants
+      SELECT ${CHANGE}, (SELECT count(*)::int FROM concerned WHERE descends) AS descendants,
+        (SELECT count(*)::int FROM decided) AS decided
       FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
       ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id LIMIT cardinality($1::uuid[]) + ${MAX_DESCENDANTS}`,
     values: [reflectionIds, 'retired', reason, decidedBy, withDescendants, shownVersion ?? null],
   });
-  const changes = rows.map(({ descendants: _all, ...change }) => change);
-  return { changes, descendants: rows[0]?.descendants ?? 0 };
+  return rows;
 }
-
-/** Each change of a state writes into all indexes of reflections, and a statement must end in time. */
-const DISTRUSTED_AT_ONCE = 100;
 
 /**
  * Quarantines what facteur trusted because these runs had succeeded, which run again, and what it trusted because of that. A person's
@@ -278,8 +303,8 @@ export async function distrustRestarted(db: Deciding & Queryable, runIds: readon
       SELECT id FROM unproven WHERE state = 'trusted'`,
     values: [runIds],
   });
-  for (let start = 0; start < rows.length; start += DISTRUSTED_AT_ONCE) {
-    const ids = rows.slice(start, start + DISTRUSTED_AT_ONCE).map(({ id }) => id);
+  for (let start = 0; start < rows.length; start += CHANGED_AT_ONCE) {
+    const ids = rows.slice(start, start + CHANGED_AT_ONCE).map(({ id }) => id);
     await inTurn(db, RETIRING, {
       name: 'distrust-reflections',
       text: `WITH decided AS (
