@@ -113,6 +113,13 @@ export type ICluster = Resource<
     readonly imagePullPolicy?: 'IfNotPresent' | 'Always';
     readonly inheritedMetadata?: { readonly annotations: Readonly<Record<string, string>> };
     readonly instances: number;
+    readonly postgresql: {
+      readonly synchronous: {
+        readonly method: 'any' | 'first';
+        readonly number: number;
+        readonly dataDurability: 'required' | 'preferred';
+      };
+    };
     readonly bootstrap: {
       readonly initdb: {
         readonly database: string;

@@ -95,7 +95,11 @@ describe('before it reached the cluster', () => {
     const mine = facteur.cluster.store.get('workflows', NAMESPACE, name);
     facteur.cluster.store.update('workflows', mine, 'patch', (object) => ({
       ...object,
-      metadata: { ...object.metadata, labels: { 'facteur.proompteng.ai/delivery': 'of-somebody-else' } },
+      metadata: {
+        ...object.metadata,
+        labels: { 'facteur.proompteng.ai/delivery': 'of-somebody-else' },
+        annotations: {},
+      },
     }));
     await facteur.cli('runs', 'cancel', 'd1');
     await expectRun(db, 'd1', 'canceled');

@@ -32,10 +32,11 @@ describe('several processes', () => {
 
   test('one that was robbed of the lease gives up the watch, and what both wrote is right', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
-    const first = startFollower({ db, workflows, timings: { leaseMs: 6000 } });
+    const timings = { leaseMs: 6000 };
+    const first = startFollower({ db, workflows, timings });
     await expectWatching(cluster);
-    await db.query({ text: `UPDATE facteur.leases SET holder = 'thief', expires_at = now() + interval '1 hour'` });
-    const second = startFollower({ db, workflows, holder: 'thief', timings: LONG });
+    await db.query({ text: `UPDATE facteur.leases SET holder = 'thief', expires_at = now() + interval '6 seconds'` });
+    const second = startFollower({ db, workflows, holder: 'thief', timings });
     const run = await submit();
     await expectState(db, run, 'running');
     finish(run, 'Failed');
