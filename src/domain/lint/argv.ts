@@ -148,7 +148,7 @@ function commandAt(words: readonly string[]): number {
       [wrapper, own] = [found, found.own ?? 0];
     } else if (isMatch(wrapper.takes, word)) {
       at += 1;
-    } else if (!/^[-\d]|=/.test(word)) {
+    } else if (own > 0 || !/^[-\d]|=/.test(word)) {
       own -= 1;
       if (own < 0) {
         break;

@@ -19,6 +19,7 @@ test.each([
   'echo "$TEXT" | xargs -I% sh -c \'run %\'',
   'echo "$TEXT" | sudo -u build sh',
   'echo "$TEXT" | gosu build sh',
+  'echo "$TEXT" | gosu 1000:1000 sh',
   'sudo -u user psql db -c "select \'$TEXT\'"',
   'sudo -u user awk "{ print $TEXT }" file',
   'timeout -s KILL 5 env -u A sed "s/a/$TEXT/" file',
