@@ -28,11 +28,13 @@ test('Postgres is asked at every probe, the cluster once in 10 seconds', async (
 
 test('Kafka shows where it is read, and decides nothing', async () => {
   const { subjects } = setUp();
-  let isUp = false;
+  let isUp: boolean | undefined = false;
   const readiness = createReadiness({ ...subjects, kafka: { isUp: () => isUp } });
   expect(await readiness()).toMatchObject({ ready: true, checks: { kafka: 'unavailable' } });
   isUp = true;
   expect(await readiness()).toMatchObject({ ready: true, checks: { kafka: 'ok' } });
+  isUp = undefined;
+  expect(await readiness()).toMatchObject({ ready: true, checks: { kafka: 'idle' } });
   expect(Object.keys((await createReadiness(subjects)()).checks)).not.toContain('kafka');
 });
 

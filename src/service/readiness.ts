@@ -44,9 +44,20 @@ export function createReadiness(subjects: ReadinessSubjects): () => Promise<Read
     ]);
     const redis = sessions.status().ok ? 'ok' : 'unavailable';
     const process = stopping() ? 'stopping' : 'ok';
-    const checks = { postgres, cluster, redis, ...(kafka && { kafka: kafka.isUp() ? 'ok' : 'unavailable' }), process };
+    const checks = { postgres, cluster, redis, ...(kafka && { kafka: kafkaState(kafka) }), process };
     return { ready: postgres === 'ok' && process === 'ok', checks };
   };
+}
+
+function kafkaState(kafka: Pick<KafkaClient, 'isUp'>): string {
+  switch (kafka.isUp()) {
+    case true:
+      return 'ok';
+    case false:
+      return 'unavailable';
+    case undefined:
+      return 'idle';
+  }
 }
 
 /** `ok`, or in a few words why not; hosts and SQL stay in the log. */

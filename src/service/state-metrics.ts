@@ -23,6 +23,9 @@ interface StateSubjects extends RuleSource {
 /** Metrics are collected without what takes longer, in milliseconds. */
 const PATIENCE_MS = 2_000;
 
+/** States that say nothing of whether it answers: no cluster is used, or other consumers have all partitions. */
+const UNKNOWN: readonly (string | undefined)[] = [undefined, 'disabled', 'idle'];
+
 /** Of the readiness checks, what is somebody else's. */
 const DEPENDENCIES: readonly string[] = ['postgres', 'cluster', 'redis', 'kafka'];
 
@@ -52,7 +55,7 @@ export function measureState(subjects: StateSubjects): () => void {
     const [checks, backlog] = await Promise.all([readiness(), backlogInTime(subjects)]);
     for (const dependency of DEPENDENCIES) {
       const state = checks.checks[dependency];
-      if (state !== undefined && state !== 'disabled') {
+      if (!UNKNOWN.includes(state)) {
         result.observe(up, state === 'ok' ? 1 : 0, { dependency });
       }
     }

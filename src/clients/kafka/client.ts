@@ -15,8 +15,11 @@ export interface KafkaClient {
   produce(record: OutgoingRecord): Promise<void>;
   /** How many records each of our partitions has that are not handled yet, by partition. */
   lag(): ReadonlyMap<number, bigint>;
-  /** Whether the group has us and the last fetch brought an answer: else nobody knows how many records wait. */
-  isUp(): boolean;
+  /**
+   * Whether the group has us and the last fetches were answered: else nobody knows how many records wait. Undefined while
+   * other members have all partitions.
+   */
+  isUp(): boolean | undefined;
   /** Ends what `produce` keeps open. */
   close(): Promise<void>;
 }

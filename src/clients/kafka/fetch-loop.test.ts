@@ -7,8 +7,8 @@ import { PartitionQueue } from './partition-queue.ts';
 const LIMITS = { minBytes: 1, maxBytes: 1 << 20, maxWaitMs: 100 };
 const BROKER = { nodeId: 1, host: 'localhost', port: 9092 };
 
-/** Two partitions at one broker, which answers once. */
-function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17 } = {}) {
+/** Two partitions at one broker or at two; the first fetch gets these answers. */
+function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17, leaders = [1, 1] } = {}) {
   const troubles: string[] = [];
   const queues = [0, 1].map((partition) => {
     const queue = new PartitionQueue(
@@ -17,10 +17,13 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17 } = {
     );
     return queue;
   });
-  const partitions = { 0: { leader: 1 }, 1: { leader: 1 } };
+  const partitions = leaders.map((leader) => ({ leader }));
   const metadata = {
     topics: new Map([['t', { id: 'id', partitionsCount: 2, partitions }]]),
-    brokers: new Map([[1, BROKER]]),
+    brokers: new Map([
+      [1, BROKER],
+      [2, BROKER],
+    ]),
   };
   const reader = {
     metadata: () => Promise.resolve(metadata),
@@ -29,12 +32,10 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17 } = {
   } as unknown as Consumer;
   const later = Promise.withResolvers<FetchedPartition[]>();
   const fetch = vi.fn<Fetcher['fetch']>(() => later.promise).mockResolvedValueOnce([...answers]);
-  const fetched = vi.fn<() => void>();
   const loop = new FetchLoop({ reader, fetcher: { fetch, close: () => Promise.resolve() } }, 't', LIMITS, {
     queues: () => queues,
     random: () => 0,
     troubled: ({ message }) => troubles.push(message),
-    fetched,
     partitionCount: () => undefined,
     topicReplaced: () => undefined,
     outOfRange: () => Promise.reject(new Error('no offsets')),
@@ -44,7 +45,7 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17 } = {
     loop.stop();
     await done;
   };
-  return { queues, troubles, fetch, fetched, stop };
+  return { queues, troubles, fetch, stop };
 }
 
 function answer(partition: number, changes: Partial<FetchedPartition> = {}): FetchedPartition {
@@ -57,11 +58,19 @@ test.each([
   ['the damaged log of one', { log: Buffer.alloc(100) }, 'a batch without a length'],
   ['an offset that cannot be looked up', { errorCode: 1 }, 'no offsets'],
 ])('%s partition does not take from the others what came with it', async (_, changes, message) => {
-  const loop = loopWith([answer(0, changes), answer(1)]);
-  const { queues, troubles, stop } = loop;
+  const { queues, troubles, stop } = loopWith([answer(0, changes), answer(1)]);
   expect(await queues[1]?.next()).toMatchObject([{ value: Buffer.from('good') }]);
   await vi.waitFor(() => expect(troubles.join()).toContain(message));
-  expect(loop.fetched).not.toHaveBeenCalled();
+  expect(queues.map(({ isRead }) => isRead)).toEqual([false, false]);
+  await stop();
+});
+
+test('a partition without a leader is not read, however often another broker answers', async () => {
+  const { queues, troubles, fetch, stop } = loopWith([answer(1)], { leaders: [-1, 2] });
+  await vi.waitFor(() => expect(troubles).toHaveLength(1));
+  expect(await queues[1]?.next()).toHaveLength(1);
+  await vi.waitFor(() => expect(fetch).toHaveBeenCalledTimes(2));
+  expect(queues.map(({ isRead }) => isRead)).toEqual([false, true]);
   await stop();
 });
 

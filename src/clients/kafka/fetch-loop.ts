@@ -24,8 +24,6 @@ interface FetchHooks {
   queues(): Iterable<PartitionQueue>;
   random(): number;
   troubled(error: KafkaError): void;
-  /** A broker answered, for all that was asked. */
-  fetched(): void;
   /** How many partitions the topic has, whenever that was looked up. */
   partitionCount(count: number): void;
   /** The topic was recreated under the same name, so all offsets are meaningless. */
@@ -97,6 +95,7 @@ export class FetchLoop {
         failures = 0;
       } catch (error) {
         failures += 1;
+        mark(this.#hooks.queues(), false);
         this.#hooks.troubled(toKafkaError(error));
         await this.#waitAfterFailure(failures);
         continue;
@@ -166,8 +165,9 @@ export class FetchLoop {
         ...{ topicId, from: positions, partitionBytes: PARTITION_BYTES },
       });
       await this.#hand(answer, queues, positions);
-      this.#hooks.fetched();
+      mark(queues, true);
     } catch (error) {
+      mark(queues, false);
       await this.#afterFailure(error);
     } finally {
       this.#busyNodes.delete(node);
@@ -255,6 +255,13 @@ interface FetchTarget {
   readonly node: number;
   readonly broker: Broker | undefined;
   readonly topicId: string;
+}
+
+/** Each by itself: other brokers may answer while one does not. */
+function mark(queues: Iterable<PartitionQueue>, isRead: boolean): void {
+  for (const queue of queues) {
+    queue.isRead = isRead;
+  }
 }
 
 /** In place of a leader. */

@@ -41,7 +41,7 @@ export class GroupSession {
   readonly #fetches: FetchLoop;
   readonly #partitions = new Map<number, Partition>();
   readonly #ended = Promise.withResolvers<void>();
-  #isUp = false;
+  #isMember = false;
   #stopping = false;
   #releasing = false;
   #partitionCount: number | undefined;
@@ -61,13 +61,7 @@ export class GroupSession {
     this.#fetches = new FetchLoop({ reader, fetcher }, topic, options, {
       queues: () => this.#queues(),
       random,
-      troubled: (error) => {
-        this.#isUp = false;
-        events.troubled('fetch', error);
-      },
-      fetched: () => {
-        this.#isUp = true;
-      },
+      troubled: (error) => events.troubled('fetch', error),
       partitionCount: (count) => this.#noticePartitions(count),
       outOfRange: (queue) => this.#skipToLog(queue),
       topicReplaced: () => this.#settle(() => this.#beginAnew()),
@@ -95,8 +89,11 @@ export class GroupSession {
     }
   }
 
-  get isUp(): boolean {
-    return this.#isUp;
+  get isUp(): boolean | undefined {
+    const queues = this.#queues();
+    return this.#isMember && queues.length === 0
+      ? undefined
+      : queues.length > 0 && queues.every(({ isRead }) => isRead);
   }
 
   /** Unhandled records by partition. */
@@ -165,7 +162,7 @@ export class GroupSession {
     for (const [partition, offset] of starts) {
       this.#open(partition, offset);
     }
-    this.#isUp = true;
+    this.#isMember = true;
     this.#options.events.assigned([...assigned].toSorted((a, b) => a - b));
     this.#fetches.wake();
   }

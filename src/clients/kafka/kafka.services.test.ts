@@ -312,6 +312,19 @@ test('a topic that is deleted and made anew is read from its new beginning', asy
   expect(await kafka.committed(topic, topic, 1)).toEqual([4n]);
 });
 
+test('a member without partitions says nothing of Kafka: it would hide that the others cannot read', async () => {
+  const topic = await kafka.createTopic(1);
+  const members = [await Member.join({ topic, groupId: topic }), await Member.join({ topic, groupId: topic })];
+  const states = () => members.map(({ client }) => [client.lag().size, client.isUp()]).toSorted();
+  await vi.waitFor(() =>
+    expect(states()).toEqual([
+      [0, undefined],
+      [1, true],
+    ]),
+  );
+  await Promise.all(members.map((member) => member.stop()));
+});
+
 test('a member that cannot read is not up, since its lag is not known', async () => {
   const topic = await kafka.createTopic(1);
   const member = await Member.join({ topic, groupId: topic });

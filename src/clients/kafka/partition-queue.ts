@@ -21,6 +21,8 @@ export class PartitionQueue implements PartitionReader {
   readonly topic: string;
   readonly partition: number;
   readonly #stop = new AbortController();
+  /** The last fetch for it was answered: else nobody knows its lag. */
+  isRead = false;
   readonly #hooks: QueueHooks;
   #position: bigint;
   #handled: bigint;

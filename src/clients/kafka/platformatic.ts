@@ -55,7 +55,10 @@ export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaC
       await produce(producer, record);
     },
     lag: () => new Map([...sessions].flatMap((session) => [...session.lag()])),
-    isUp: () => [...sessions].some((session) => session.isUp),
+    isUp() {
+      const newest = [...sessions].at(-1);
+      return newest === undefined ? false : newest.isUp;
+    },
     async close() {
       await producer?.close();
       producer = undefined;
