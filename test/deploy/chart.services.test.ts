@@ -196,6 +196,8 @@ test.each([
   ['metrics beside the probes, where nothing scrapes them', 'config.server.metrics_address=null'],
   ['an age in hours', 'maintain.olderThan=100000h'],
   ['an age with a zero in front', 'maintain.olderThan=090d'],
+  ['namespaces of templates as text', 'config.commands_from_templates.namespaces=argo-workflows'],
+  ['a command that is disabled by null', 'config.commands.deploy=null'],
   ['any account, where no policy limits them', 'admissionPolicy.enabled=false,config.argo.service_account=builder'],
 ])('%s is taken', (_what, values) => {
   expect(render(...values.split(','))).not.toEqual([]);
@@ -248,6 +250,16 @@ test.each([
     'an account that the policy denies',
     'config.argo.service_account=root',
     /service_account: root is not in workflows\.ser/,
+  ],
+  [
+    'such an account of templates',
+    'config.commands_from_templates.service_accounts={root}',
+    /templates\.service_accounts: root is not in/,
+  ],
+  [
+    'the account of Codex tasks that the policy denies, with what to do where there are none',
+    'workflows.serviceAccounts={facteur-workflow}',
+    /codex-workflow is not in .*: set config\.codex_implementation_orchestrator\.enabled to false/,
   ],
   ['no configuration', 'config=null', /config/],
   ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],

@@ -21,24 +21,33 @@ then refuse every run.
 {{- range $name, $command := get $config "commands" | default dict -}}
 {{- $_ := set $targets (printf "commands.%s" $name) $command -}}
 {{- end -}}
-{{- range (get $config "commands_from_templates" | default dict).namespaces -}}
-{{- if not (has (toString .) $.Values.workflows.namespaces) -}}
-{{- fail (printf "config.commands_from_templates.namespaces: %v is not in workflows.namespaces, so facteur may not read templates there" .) -}}
+{{- $named := get $config "commands_from_templates" | default dict -}}
+{{- range $key, $value := dict "namespaces" "workflows.namespaces" "service_accounts" "workflows.serviceAccounts" -}}
+{{- $names := get $named $key | default list -}}
+{{- range kindIs "string" $names | ternary (splitList "," (toString $names)) $names -}}
+{{- include "facteur.checkPlace" (dict "root" $ "path" "commands_from_templates" "key" $key "name" . "in" $value) -}}
 {{- end -}}
 {{- end -}}
 {{- range $path, $target := $targets -}}
+{{- if kindIs "map" $target -}}
 {{- range $key := list "namespace" "autonomous_namespace" -}}
-{{- $namespace := get ($target | default dict) $key -}}
-{{- if and $namespace (not (has (toString $namespace) $.Values.workflows.namespaces)) -}}
-{{- fail (printf "config.%s.%s: %v is not in workflows.namespaces, so facteur may not create workflows there" $path $key $namespace) -}}
-{{- end -}}
+{{- include "facteur.checkPlace" (dict "root" $ "path" $path "key" $key "name" (get $target $key) "in" "workflows.namespaces") -}}
 {{- end -}}
 {{- range $key := list "service_account" "autonomous_service_account" -}}
-{{- $account := get ($target | default dict) $key -}}
-{{- if and $account $.Values.admissionPolicy.enabled (not (has (toString $account) $.Values.workflows.serviceAccounts)) -}}
-{{- fail (printf "config.%s.%s: %v is not in workflows.serviceAccounts, so facteur may not give it to workflows" $path $key $account) -}}
+{{- include "facteur.checkPlace" (dict "root" $ "path" $path "key" $key "name" (get $target $key) "in" "workflows.serviceAccounts") -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* One of them: .name at .path and .key of the configuration has to be in the value that .in names. */}}
+{{- define "facteur.checkPlace" -}}
+{{- $name := .name | default "" | toString | trim -}}
+{{- $isAccount := eq .in "workflows.serviceAccounts" -}}
+{{- $allowed := $isAccount | ternary .root.Values.workflows.serviceAccounts .root.Values.workflows.namespaces -}}
+{{- if and $name (not (has $name $allowed)) (or .root.Values.admissionPolicy.enabled (not $isAccount)) -}}
+{{- $advice := hasPrefix "codex" .path | ternary (printf "set config.%s.enabled to false if there are no Codex tasks" .path) "add it, or name another" -}}
+{{- fail (printf "config.%s.%s: %s is not in %s: %s" .path .key $name .in $advice) -}}
 {{- end -}}
 {{- end }}
 
