@@ -40,6 +40,8 @@ export class ShellPipeline {
   #aside: 'none' | 'next' | 'open' = 'none';
   #isInput = false;
   #isPiped = false;
+  /** The output of the present command goes to a file, or to where errors go. */
+  #isRedirected = false;
   /** The present word has not ended. */
   #isFresh = false;
   /** What the open groups print, the innermost last; the first is all that is read here. */
@@ -118,11 +120,17 @@ export class ShellPipeline {
   }
 
   /** The next word is a file; a number right before it, as in `2>file`, is no argument. */
-  redirection(isBehindWord: boolean): void {
-    if (isBehindWord && this.#count === this.#words.length && /^\d+$/.test(this.#words.at(-1) ?? '')) {
+  redirection(operator: string, isBehindWord: boolean): void {
+    const before = isBehindWord && this.#count === this.#words.length ? this.#words.at(-1) : undefined;
+    const stream = before !== undefined && /^\d+$/.test(before) ? before : undefined;
+    if (stream !== undefined) {
       this.#words.pop();
       this.#count -= 1;
     }
+    // Far behind in a long command the number is not known.
+    const isOutput =
+      stream === undefined ? !operator.startsWith('<') && this.#count === this.#words.length : stream === '1';
+    this.#isRedirected ||= isOutput;
     [this.#aside, this.#isInput] = ['next', false];
   }
 
@@ -150,7 +158,8 @@ export class ShellPipeline {
     }
     const faults = this.#judge();
     const group = this.#groups.at(-1) ?? [];
-    group.push(...[...this.#input, ...this.#output()].slice(0, MAX_PRINTED - group.length));
+    const printed = this.#isRedirected ? [] : [...this.#input, ...this.#output()];
+    group.push(...printed.slice(0, MAX_PRINTED - group.length));
     this.#input = [];
     this.#documents = [];
     this.#isPiped = false;
@@ -160,7 +169,13 @@ export class ShellPipeline {
 
   /** What the present command prints of user text. */
   #output(): readonly Use[] {
-    return PRINT.has(this.#words[0] ?? '') ? this.#uses.map(({ use }) => use) : this.#closed;
+    const [name = '', format = ''] = this.#words;
+    if (this.#isRedirected || !PRINT.has(name)) {
+      return this.#isRedirected ? [] : this.#closed;
+    }
+    // `%q` quotes for a shell.
+    const isQuoted = name === 'printf' && /%q/.test(format) && !/%[^q%]/.test(format);
+    return this.#uses.filter(({ at }) => !isQuoted || at < 2).map(({ use }) => use);
   }
 
   #judge(): readonly Use[] {
@@ -186,6 +201,7 @@ export class ShellPipeline {
     this.#count = 0;
     this.#uses = [];
     this.#closed = [];
+    this.#isRedirected = false;
     this.#aside = 'none';
   }
 }

@@ -194,7 +194,7 @@ class ShellReader {
     if (match === null) {
       return false;
     }
-    this.#pipeline.redirection(!this.#wordStart);
+    this.#pipeline.redirection(match[0], !this.#wordStart);
     this.#endWord();
     this.#at += match[0].length;
     return true;
