@@ -24,7 +24,9 @@ const WRAPPERS = new Map<string, Wrapper>([
   ['gosu', { own: 1 }],
   ['su-exec', { own: 1 }],
 ]);
-const XARGS_TAKES = /^(?:-[a-zA-Z0-9]*[adEILnPs]|--(?:arg-file|delimiter|max-args|max-lines|max-procs|replace))$/;
+const XARGS_TAKES = /^(?:-[a-zA-Z0-9]*[adEILnPs]|--(?:arg-file|delimiter|max-args|max-procs))$/;
+/** `-I {}`, `-I{}`, or `-i` and `--replace`, which mean `{}` unless they say otherwise. */
+const XARGS_REPLACES = /^(?:-[0oprtx]*([Ii])|--replace(?:=|$))(.*)$/;
 
 /** An interpreter on a command line. */
 interface Interpreter {
@@ -108,11 +110,12 @@ function appendsCode(words: readonly string[]): boolean {
     : code.some((index) => rest[index]?.includes(replaced));
 }
 
-/** What an option of xargs has it replace: `-I {}` or `-I{}`. */
+/** What an option of xargs has it replace. */
 function replacedText(options: readonly string[]): string | undefined {
-  const at = options.findIndex((option) => option.startsWith('-I'));
-  const option = options[at];
-  return option === '-I' ? options[at + 1] : option?.slice(2);
+  const at = options.findIndex((option) => XARGS_REPLACES.test(option));
+  const [, letter, text] = XARGS_REPLACES.exec(options[at] ?? '') ?? [];
+  const standard = letter === 'I' ? options[at + 1] : '{}';
+  return text === '' ? standard : text;
 }
 
 function runsInput(words: readonly string[], { code, script, flagged, fromInput }: Interpreter): boolean {

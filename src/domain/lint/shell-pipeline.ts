@@ -95,9 +95,14 @@ export class ShellPipeline {
       this.close(this.#groups.pop() ?? []);
     }
     if (KEYWORDS.has(word)) {
-      this.#words = [];
-      this.#count = 0;
+      this.begin();
     }
+  }
+
+  /** What was read of the command is none of its words: a keyword, or the name of a function. */
+  begin(): void {
+    this.#words = [];
+    this.#count = 0;
   }
 
   /** The present command is a group, which printed this. */

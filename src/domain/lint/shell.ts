@@ -161,6 +161,11 @@ class ShellReader {
     }
     this.#at += 1;
     this.#wordStart = false;
+    if (state === 'group' && this.#script.startsWith('()', this.#at - 2)) {
+      // The body of a function follows.
+      this.#pipeline.begin();
+      this.#wordStart = true;
+    }
   }
 
   /** What commands in parentheses print is read by what follows; of a substitution it is part of a word. */
