@@ -25,8 +25,9 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17, lead
       [2, BROKER],
     ]),
   };
+  const find = vi.fn<() => Promise<unknown>>().mockResolvedValue(metadata);
   const reader = {
-    metadata: () => Promise.resolve(metadata),
+    metadata: find,
     listApis: () => Promise.resolve([{ apiKey: 1, name: 'Fetch', minVersion: 4, maxVersion: newestFetch }]),
     clearMetadata: () => undefined,
   } as unknown as Consumer;
@@ -45,7 +46,7 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17, lead
     loop.stop();
     await done;
   };
-  return { queues, troubles, fetch, stop };
+  return { queues, troubles, find, fetch, stop };
 }
 
 function answer(partition: number, changes: Partial<FetchedPartition> = {}): FetchedPartition {
@@ -71,6 +72,16 @@ test('a partition without a leader is not read, however often another broker ans
   expect(await queues[1]?.next()).toHaveLength(1);
   await vi.waitFor(() => expect(fetch).toHaveBeenCalledTimes(2));
   expect(queues.map(({ isRead }) => isRead)).toEqual([false, true]);
+  await stop();
+});
+
+test('a partition that asks for nothing is not unread because nothing can be asked', async () => {
+  const { queues, troubles, find, stop } = loopWith([answer(0), answer(1)]);
+  await vi.waitFor(() => expect(queues.map(({ isRead }) => isRead)).toEqual([true, true]));
+  find.mockRejectedValue(new Error('no brokers'));
+  expect(await queues[1]?.next()).toHaveLength(1);
+  await vi.waitFor(() => expect(troubles.join()).toContain('no brokers'));
+  expect(queues.map(({ isRead }) => isRead)).toEqual([true, false]);
   await stop();
 });
 

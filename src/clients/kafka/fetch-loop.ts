@@ -95,7 +95,7 @@ export class FetchLoop {
         failures = 0;
       } catch (error) {
         failures += 1;
-        mark(this.#hooks.queues(), false);
+        mark(this.#open(), false);
         this.#hooks.troubled(toKafkaError(error));
         await this.#waitAfterFailure(failures);
         continue;
