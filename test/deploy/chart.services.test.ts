@@ -197,6 +197,10 @@ test.each([
   ['an age in hours', 'maintain.olderThan=100000h'],
   ['an age with a zero in front', 'maintain.olderThan=090d'],
   ['namespaces of templates as text', 'config.commands_from_templates.namespaces=argo-workflows'],
+  [
+    'a namespace that a variable names in place of the configuration',
+    'workflows.namespaces[0]=jobs,config.codex_implementation_orchestrator.enabled=false,extraEnv[0].name=FACTEUR_ARGO_NAMESPACE,extraEnv[0].value=jobs',
+  ],
   ['a command that is disabled by null', 'config.commands.deploy=null'],
   ['any account, where no policy limits them', 'admissionPolicy.enabled=false,config.argo.service_account=builder'],
 ])('%s is taken', (_what, values) => {

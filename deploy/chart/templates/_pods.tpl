@@ -40,9 +40,15 @@ then refuse every run.
 {{- end -}}
 {{- end }}
 
-{{/* One of them: .name at .path and .key of the configuration has to be in the value that .in names. */}}
+{{/* One of them: .name at .path and .key of the configuration has to be in the value that .in names, unless a variable overrides it. */}}
 {{- define "facteur.checkPlace" -}}
 {{- $name := .name | default "" | toString | trim -}}
+{{- $variable := printf "FACTEUR_%s_%s" .path .key | replace "." "_" | upper -}}
+{{- range .root.Values.extraEnv -}}
+{{- if eq .name $variable -}}
+{{- $name = "" -}}
+{{- end -}}
+{{- end -}}
 {{- $isAccount := eq .in "workflows.serviceAccounts" -}}
 {{- $allowed := $isAccount | ternary .root.Values.workflows.serviceAccounts .root.Values.workflows.namespaces -}}
 {{- if and $name (not (has $name $allowed)) (or .root.Values.admissionPolicy.enabled (not $isAccount)) -}}
