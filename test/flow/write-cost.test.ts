@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { beforeEach, expect } from 'vitest';
 import { startFacteur } from '../support/facteur.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { countRuns } from '../support/ledger.ts';
@@ -43,6 +43,9 @@ async function countUpdates(): Promise<(per: number) => Promise<Record<string, n
   };
 }
 
+// Otherwise what an earlier test left decides: the first change of a page after VACUUM writes more.
+beforeEach(() => db.session((session) => session.query({ text: 'VACUUM' })));
+
 const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0;
 
 test.each([
@@ -86,6 +89,6 @@ test('from submitted to its end a run writes to no index of its table, whatever 
     await observeRun(db, runId, { state: 'succeeded', version: 4n, progress: '3/3', finishedAt: new Date() });
     bytes.push((await logPosition()) - before);
   }
-  expect(median(bytes)).toBeLessThanOrEqual(4_200);
+  expect(median(bytes)).toBeLessThanOrEqual(4_400);
   expect(await counted(DELIVERIES)).toEqual({ runs: 5, 'runs hot': 5, tasks: 2, task_runs: 2 });
 });

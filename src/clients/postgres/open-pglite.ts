@@ -26,6 +26,9 @@ interface EmbeddedDatabase extends Database {
   snapshot(): Promise<Blob>;
 }
 
+/** As on a server, where `open-postgres.ts` says why. */
+const SETTINGS = 'SET enable_seqscan = off';
+
 /** All statements wait for the one connection; after this long, in milliseconds, something holds it permanently. */
 const WAIT_MS = 30_000;
 
@@ -64,7 +67,7 @@ export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<
     }
   };
   return {
-    settings: '',
+    settings: SETTINGS,
     acquire,
     acquireProbe: acquire,
     listen: async (channel, handler) => {
@@ -87,6 +90,7 @@ export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<
 async function boot(options: PGliteOptions): Promise<PGlite> {
   const lite = new PGlite(options);
   await lite.waitReady;
+  await lite.exec(SETTINGS);
   return lite;
 }
 
