@@ -2,7 +2,7 @@ import { isScalar } from 'yaml';
 import { errorMessage, FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
 import { formatFault, type Place } from '../config/fault.ts';
-import { parseYamlDocuments, type YamlSource } from '../config/yaml-source.ts';
+import { encodingFault, parseYamlDocuments, type YamlSource } from '../config/yaml-source.ts';
 import type { Finding } from '../domain/lint/lint.ts';
 import { readInput, type CliIo } from './io.ts';
 
@@ -28,9 +28,9 @@ export async function readManifests(io: CliIo, path: string): Promise<readonly M
     throw unreadable(`${path}: the file is larger than ${MAX_BYTES / 1024 / 1024} MiB`);
   }
   const text = bytes.toString('utf8');
-  if (text.includes('\0')) {
-    // As UTF-16, which kubectl takes and PowerShell writes, it would have no template in it.
-    throw unreadable(`${path}: the file is not UTF-8 text; save it as UTF-8`);
+  const encoding = encodingFault(text, path);
+  if (encoding !== undefined) {
+    throw unreadable(formatFault(encoding));
   }
   const sources = parseYamlDocuments(text, path);
   const faults = sources.flatMap((source) => source.faults);

@@ -12,7 +12,7 @@ import { ruleFaults, valueAt } from './rules.ts';
 import { FILE } from './schema.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { placeOf, validate } from './validate.ts';
-import { parseYaml } from './yaml-source.ts';
+import { encodingFault, parseYaml } from './yaml-source.ts';
 import { redactUrl } from '../base/secret.ts';
 import { completeDsn } from './postgres-dsn.ts';
 
@@ -203,8 +203,9 @@ async function readFileTree(options: ConfigSource, findings: Findings): Promise<
       cause: error,
     });
   });
-  if (text.includes('\0')) {
-    throw new ConfigError([{ file: path, key: '', message: 'the file is not UTF-8 text; save it as UTF-8' }]);
+  const encoding = encodingFault(text, path);
+  if (encoding !== undefined) {
+    throw new ConfigError([encoding]);
   }
   const source = parseYaml(text, path);
   if (source.faults.length > 0) {

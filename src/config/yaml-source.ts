@@ -33,6 +33,11 @@ const MEANING: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'unexpected token',
 };
 
+/** UTF-16, which PowerShell writes, has NULs if it is read as UTF-8: it would parse as something without keys. */
+export function encodingFault(text: string, file: string): Fault | undefined {
+  return text.includes('\0') ? { file, key: '', message: 'the file is not UTF-8 text; save it as UTF-8' } : undefined;
+}
+
 /** Parses YAML (and so JSON). Never throws: errors are returned, without any text of the source. */
 export function parseYaml(text: string, file: string): YamlSource {
   const lineCounter = new LineCounter();
