@@ -25,7 +25,7 @@ export function apiStore(call: CallApi): RunStore {
     listRuns: ({ states, command, userId: user, since, door, text, limit, before }) =>
       collect(limit, before, async (wanted, cursor) => {
         const filter = { state: states?.join(','), command, user, since: since?.toISOString(), door, text };
-        const query = { ...filter, limit: size(wanted), cursor };
+        const query = { ...filter, limit: String(size(wanted)), cursor };
         const { runs, next } = await call('listRuns', { query });
         return { items: listOf(runs).map(toRun), next: next ?? undefined };
       }),
@@ -43,7 +43,7 @@ export function apiStore(call: CallApi): RunStore {
     retry: (runId) => call('retryRun', { path: { runId } }),
     listApprovals: ({ runId: run, states, command, limit, after }) =>
       collect(limit, after && `${after.runId}:${after.key}`, async (wanted, cursor) => {
-        const query = { run, state: states?.join(','), command, limit: size(wanted), cursor };
+        const query = { run, state: states?.join(','), command, limit: String(size(wanted)), cursor };
         const { approvals, next } = await call('listApprovals', { query });
         return { items: listOf(approvals).map(toApproval), next: next ?? undefined };
       }),
@@ -57,7 +57,7 @@ export function apiStore(call: CallApi): RunStore {
     },
     listDeadLetters: (limit, from) =>
       collect(limit, from, async (wanted, after) => {
-        const { deadLetters } = await call('listDeadLetters', { query: { limit: size(wanted), after } });
+        const { deadLetters } = await call('listDeadLetters', { query: { limit: String(size(wanted)), after } });
         return { items: listOf(deadLetters).map(toLetter), next: lastOf(deadLetters, wanted) };
       }),
     getDeadLetter: async (letterId) => {
@@ -68,7 +68,9 @@ export function apiStore(call: CallApi): RunStore {
     dropDeadLetter: async (letterId) => void (await call('dropDeadLetter', { path: { letterId } })),
     listRefusals: ({ command, userId: user, limit, before: from }) =>
       collect(limit, from, async (wanted, before) => {
-        const { refusals } = await call('listRefusals', { query: { command, user, limit: size(wanted), before } });
+        const { refusals } = await call('listRefusals', {
+          query: { command, user, limit: String(size(wanted)), before },
+        });
         return { items: listOf(refusals).map(toRefusal), next: lastOf(refusals, wanted) };
       }),
     trustReflections: async (reflectionIds, reason) =>
@@ -104,13 +106,13 @@ function listOf<T>(items: readonly T[]): readonly T[] {
 }
 
 /** How many to ask for. */
-function size(wanted: number): string {
-  return String(Math.min(PAGE, wanted));
+function size(wanted: number): number {
+  return Math.min(PAGE, wanted);
 }
 
 /** Lists without a cursor continue after the last id: only a full answer may not be the last. */
 function lastOf(items: readonly { readonly id: string }[], wanted: number): string | undefined {
-  return items.length < Number(size(wanted)) ? undefined : items.at(-1)?.id;
+  return items.length < size(wanted) ? undefined : items.at(-1)?.id;
 }
 
 const toDate = (text: string | null): Date | null => (text === null ? null : new Date(text));
