@@ -74,11 +74,11 @@ function descend(top: WorkflowNode, nodes: Nodes, status: Json): FailingStep {
 
 /** The inner node that made this one fail; undefined if it failed on its own. */
 function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
-  const all = [...nodes.values()];
   const named = namedIn(node.message, nodes);
   if (named !== undefined && hasFailed(named)) {
     return named;
   }
+  const all = [...nodes.values()];
   switch (node.type) {
     case 'DAG':
       return failingTask(node, nodes, status);
@@ -98,7 +98,9 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
 
 function namedIn(message: string, nodes: Nodes): WorkflowNode | undefined {
   const unstarted = UNSTARTED.exec(message)?.[1];
-  return nodes.get(BLAME.exec(message)?.[1] ?? '') ?? [...nodes.values()].find(({ name }) => name === unstarted);
+  return unstarted === undefined
+    ? nodes.get(BLAME.exec(message)?.[1] ?? '')
+    : [...nodes.values()].find(({ name }) => name === unstarted);
 }
 
 function stepsIn({ id }: WorkflowNode, all: readonly WorkflowNode[]): readonly WorkflowNode[] {
