@@ -91,9 +91,10 @@ export class GroupSession {
 
   get isUp(): boolean | undefined {
     const queues = this.#queues();
-    return this.#isMember && queues.length === 0
-      ? undefined
-      : queues.length > 0 && queues.every(({ isRead }) => isRead);
+    if (queues.length === 0) {
+      return this.#isMember ? undefined : false;
+    }
+    return queues.every(({ isRead }) => isRead);
   }
 
   /** Unhandled records by partition. */
