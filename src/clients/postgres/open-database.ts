@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 import { openPostgres, type PostgresOptions } from './open-postgres.ts';
-import { type Engine, PoolDatabase } from './pool-database.ts';
+import { EMBEDDED_SETTINGS, type Engine, PoolDatabase } from './pool-database.ts';
 
 interface DatabaseOptions extends PostgresOptions {
   /** Of this process, to name it to another one that wants the same embedded directory. */
@@ -30,7 +30,7 @@ function bootedWhenUsed(boot: () => Promise<Engine>): Engine {
   let booting: Promise<Engine> | undefined;
   const booted = (): Promise<Engine> => (booting ??= boot());
   return {
-    settings: '',
+    settings: EMBEDDED_SETTINGS,
     acquire: async () => (await booted()).acquire(),
     acquireProbe: async () => (await booted()).acquireProbe(),
     listen: async (channel, handler) => (await booted()).listen(channel, handler),

@@ -36,6 +36,15 @@ test('a directory keeps what was written, and pgvector is there', async () => {
   await second.close();
 });
 
+test('no table is read as a whole because it was small once, nor after a session has been given back', async () => {
+  const db = openDatabase({ dsn: 'pglite:memory', pid: process.pid, random: () => 0.5, onLost: () => undefined });
+  const shown = async () => (await db.query({ text: 'SHOW enable_seqscan' })).rows;
+  expect(await shown()).toEqual([{ enable_seqscan: 'off' }]);
+  await db.session((session) => session.query({ text: 'SELECT 1' }));
+  expect(await shown()).toEqual([{ enable_seqscan: 'off' }]);
+  await db.close();
+});
+
 test('a directory in use is refused with the holder’s pid, and free again after close', async () => {
   const unlock = await lockDirectory(directory, process.pid);
   const refused = open();

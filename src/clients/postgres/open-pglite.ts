@@ -7,7 +7,7 @@ import type { Database } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { PooledConnection } from './checkout.ts';
 import { connectionError } from './map-error.ts';
-import { type Engine, PoolDatabase } from './pool-database.ts';
+import { EMBEDDED_SETTINGS, type Engine, PoolDatabase } from './pool-database.ts';
 
 interface PgliteOptions {
   /** Where the data is kept; without it, in memory. */
@@ -25,9 +25,6 @@ interface EmbeddedDatabase extends Database {
   /** The whole data directory as one archive, to begin another one with. */
   snapshot(): Promise<Blob>;
 }
-
-/** As on a server, where `open-postgres.ts` says why. */
-const SETTINGS = 'SET enable_seqscan = off';
 
 /** All statements wait for the one connection; after this long, in milliseconds, something holds it permanently. */
 const WAIT_MS = 30_000;
@@ -67,7 +64,7 @@ export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<
     }
   };
   return {
-    settings: SETTINGS,
+    settings: EMBEDDED_SETTINGS,
     acquire,
     acquireProbe: acquire,
     listen: async (channel, handler) => {
@@ -90,7 +87,7 @@ export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<
 async function boot(options: PGliteOptions): Promise<PGlite> {
   const lite = new PGlite(options);
   await lite.waitReady;
-  await lite.exec(SETTINGS);
+  await lite.exec(EMBEDDED_SETTINGS);
   return lite;
 }
 

@@ -14,6 +14,9 @@ export interface Engine {
   readonly settings: string;
 }
 
+/** Of the embedded engine, as on a server, where `open-postgres.ts` says why. */
+export const EMBEDDED_SETTINGS = 'SET enable_seqscan = off';
+
 /** No statement of the session has a limit, nor a transaction where the server knows one (from PostgreSQL 17 on). */
 const UNLIMITED = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')`;
 
