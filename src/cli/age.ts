@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../base/duration.ts';
 
 const DAY_MS = 86_400_000;
 /** Postgres has no dates before 4713 BC. */

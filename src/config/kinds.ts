@@ -3,7 +3,7 @@ import { errorMessage } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { TRACE_ID } from '../domain/run-pages.ts';
 import { SNOWFLAKE } from '../domain/snowflake.ts';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../base/duration.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { parseListenAddress } from './listen-address.ts';
 

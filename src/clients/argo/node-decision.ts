@@ -1,6 +1,6 @@
 import { fieldsOf, isRecord } from '../../base/json.ts';
-import { parseDuration } from '../../config/duration.ts';
 import { ELAPSED, PERHAPS_ELAPSED } from '../../domain/approval.ts';
+import { argoDurationMs } from '../../domain/argo-duration.ts';
 import { packNodes, stringOf, unpackNodes, type WorkflowNode } from './workflow-nodes.ts';
 import type { PatchOperation, Workflow } from './workflows.ts';
 
@@ -84,7 +84,7 @@ export function whyLapsed({ phase, finishedAt, raw }: WorkflowNode, template: Js
   if (phase !== 'Succeeded' || duration === '') {
     return '';
   }
-  const ms = /^\d{1,9}$/.test(duration) ? Number(duration) * 1000 : parseDuration(duration);
+  const ms = argoDurationMs(duration);
   if (ms === undefined) {
     return PERHAPS_ELAPSED;
   }

@@ -1,4 +1,5 @@
-import { durationSeconds, readApprovalRules } from '../approval-rules.ts';
+import { readApprovalRules } from '../approval-rules.ts';
+import { argoDurationMs } from '../argo-duration.ts';
 import { isCommandTemplate, readAnnotations, serversAmongRoles } from '../template-annotations.ts';
 import { readTemplateCommand } from '../template-command.ts';
 import { fieldsOf, listOf } from '../../base/json.ts';
@@ -103,7 +104,7 @@ function suspendFaults(template: Fields, path: Path, guildId: string | undefined
         ? []
         : [{ rule: 'suspend-without-default' as const, path: at, subject }];
     });
-  const isShort = (durationSeconds(duration) ?? Infinity) < (rules.timeoutSeconds ?? 0);
+  const isShort = (argoDurationMs(duration) ?? Infinity) < (rules.timeoutSeconds ?? 0) * 1000;
   const short = {
     rule: 'suspend-too-short' as const,
     path: [...path, 'suspend', 'duration'],

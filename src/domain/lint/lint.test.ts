@@ -280,6 +280,8 @@ describe('parameters and suspend steps', () => {
     ],
     ['too short', suspend('90m', timeout), ['warning suspend-too-short']],
     ['too short by seconds', suspend('7199', { metadata: timeout }), ['warning suspend-too-short']],
+    ['too short by milliseconds', suspend('7199999ms', timeout), ['warning suspend-too-short']],
+    ['too short by a fraction', suspend('1.5h', timeout), ['warning suspend-too-short']],
     ['long enough', suspend('2h0m1s', timeout), []],
     [
       'invalid annotation',
