@@ -1,11 +1,12 @@
 import { expect } from 'vitest';
 import { approvalOf, openApproval } from '../../test/support/approvals.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
-import { newRun } from '../../test/support/runs.ts';
+import { forceState, newRun } from '../../test/support/runs.ts';
 import { claimDueAsks, releaseAsk } from './approval-asks.ts';
 import { claimDueDecisions, settleDecision } from './approval-queue.ts';
 import { decideApproval, findApproval, recordWaiting } from './approvals.ts';
 import { requestCancel } from './cancel-and-retry.ts';
+import { rewindVersions } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 
 /** A run that waits for approval, as version 10 of its workflow showed. */
@@ -99,6 +100,23 @@ test('a decision that was being written while its run was canceled is told as wh
   expect(looked).toMatchObject({ dropped: true });
   expect(await settleDecision(db, looked!, { kind: 'applied' })).toBeDefined();
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '', due_at: null });
+});
+
+test('a decision that its workflow may have lost in a backup is written again; what still waits is left alone', async () => {
+  const { runId } = await opened();
+  await openApproval(db, runId, 'other');
+  const rewind = () => rewindVersions(db, [{ runId, recorded: '20', listed: '9' }]);
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  const [first, second] = (await claimDueDecisions(db, 2)).decisions;
+  await settleDecision(db, first!, { kind: 'applied' });
+  await settleDecision(db, second!, { kind: 'gone', reason: 'the step no longer exists' });
+  await rewind();
+  const { decisions } = await claimDueDecisions(db, 2);
+  expect(decisions).toMatchObject([{ key: first!.key, verdict: 'approved', decidedBy: 'ada', attempts: 1 }]);
+  await settleDecision(db, decisions[0]!, { kind: 'applied' });
+  await forceState(db, runId, 'failed');
+  await rewind();
+  expect((await claimDueDecisions(db, 2)).decisions).toEqual([]);
 });
 
 test('one that nobody had begun to write is dropped at once', async () => {

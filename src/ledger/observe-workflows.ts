@@ -363,7 +363,10 @@ export interface Rewound {
   readonly listed: string;
 }
 
-/** To just below the present version: whatever is older still changes nothing. */
+/**
+ * To just below the present version: whatever is older still changes nothing. The backup may lack the stops and decisions that
+ * were written, so they are due again; both leave a workflow that has them as it is.
+ */
 const REWIND = `
 WITH rewound AS (
   SELECT * FROM json_to_recordset($1::json) AS rewound("runId" uuid, recorded bigint, listed bigint)
@@ -374,11 +377,20 @@ WITH rewound AS (
 ), run AS (
   UPDATE facteur.runs SET resource_version = listed - 1
   FROM held WHERE runs.run_id = held.run_id AND resource_version > listed AND resource_version <= recorded
+), to_stop AS (
+  UPDATE facteur.open_runs SET due_at = now()
+  FROM held WHERE open_runs.run_id = held.run_id AND line = 'stop' AND due_at IS NULL
 )
-UPDATE facteur.approvals SET seen_version = listed - 1
-FROM held WHERE approvals.run_id = held.run_id AND seen_version > listed AND seen_version <= recorded`;
+UPDATE facteur.approvals AS a SET
+  seen_version = CASE WHEN seen_version > listed AND seen_version <= recorded THEN listed - 1 ELSE seen_version END,
+  state = CASE WHEN applied_at IS NULL THEN state ELSE 'deciding' END,
+  due_at = CASE WHEN applied_at IS NULL THEN due_at ELSE now() END, attempts = CASE WHEN applied_at IS NULL THEN attempts ELSE 0 END
+FROM held WHERE a.run_id = held.run_id`;
 
-/** Lets the present versions of these workflows count as new. What was recorded meanwhile, or has ended, stays. */
+/**
+ * Lets the present versions of these workflows count as new, and has written again what facteur wrote into them. What was recorded
+ * meanwhile, or has ended, stays.
+ */
 export async function rewindVersions(db: Queryable, rewound: readonly Rewound[]): Promise<void> {
   await db.query({ name: 'rewind-versions', text: REWIND, values: [JSON.stringify(rewound)] });
 }

@@ -3,7 +3,7 @@ import { runOf, timePasses } from '../../test/support/ledger.ts';
 import { forceState, newRun, observeRun, submitRun } from '../../test/support/runs.ts';
 import { requestCancel, withdrawRun } from './cancel-and-retry.ts';
 import { moveRun } from './move-run.ts';
-import { liveRuns } from './observe-workflows.ts';
+import { liveRuns, rewindVersions } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 import { archiveRuns } from './retention.ts';
 import { claimDueRuns, postponeRun, renameRun, renewClaim, settleRun, type ClaimedRun } from './submission-queue.ts';
@@ -217,10 +217,7 @@ test('admission reads what it takes and what was tried, however many wait', asyn
 describe('putting back', () => {
   test('a run is due when its wait is over, to the millisecond, with the reason', async () => {
     await record('a');
-    const {
-      runs: [run],
-    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
-    await postponeRun(db, run!, { delayMs: 1234.5, reason: 'no answer', refused: false });
+    await postponeRun(db, await claimOne(), { delayMs: 1234.5, reason: 'no answer', refused: false });
     const { rows } = await db.query({
       text: `SELECT reason, claimed_until, state, extract(epoch FROM due_at - updated_at)::float8 AS wait
         FROM facteur.runs JOIN facteur.open_runs USING (run_id)`,
@@ -259,10 +256,7 @@ describe('putting back', () => {
   test('one that could not be ended waits like any other', async () => {
     const runId = await record('a');
     await requestCancel(db, runId, 'ada');
-    const {
-      runs: [run],
-    } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
-    await postponeRun(db, run!, { delayMs: 60_000, reason: 'no answer', refused: false });
+    await postponeRun(db, await claimOne(), { delayMs: 60_000, reason: 'no answer', refused: false });
     expect(await claim()).toEqual([]);
   });
 
@@ -282,6 +276,20 @@ test('a queued run is never settled: it would be forgotten', async () => {
   await record('a');
   await settleRun(db, await claimOne());
   await timePasses(db);
+  expect(await claim()).toEqual(['a']);
+});
+
+test('a workflow that may have lost its stop in a backup is told to stop again; a run that goes on is left alone', async () => {
+  const [runId, other] = [await record('a'), await record('b')];
+  await submitRun(db, runId);
+  await submitRun(db, other);
+  await requestCancel(db, runId, 'ada');
+  await settleRun(db, await claimOne());
+  expect(await claim()).toEqual([]);
+  await rewindVersions(
+    db,
+    [runId, other].map((each) => ({ runId: each, recorded: '20', listed: '9' })),
+  );
   expect(await claim()).toEqual(['a']);
 });
 

@@ -171,3 +171,45 @@ test(
     await expectRun(bench.db, after, 'running', MINUTES);
   },
 );
+
+test(
+  'etcd comes back from an older backup: a decision and a stop that it lacks are written again',
+  { timeout: 8 * MINUTES },
+  async () => {
+    const { facteur, wire } = await startBehindWire('asks-inline');
+    const within = { timeout: 3 * MINUTES, interval: 500 };
+    const asking = freshId('asking');
+    await facteur.send(event({ interactionId: asking }));
+    await expect.poll(() => approvalsOf(asking), within).toEqual(['approve waiting']);
+    const stopping = freshId('stopping');
+    const door = await bench.start('asks-on-exit', { roles: ['http'] });
+    await door.send(event({ interactionId: stopping, options: { run: '600s' } }));
+    await expectRun(bench.db, stopping, 'running', 2 * MINUTES);
+    const restore = await own.snapshot();
+    await own.renewController();
+    await facteur.cli('approvals', 'approve', asking, '--by', 'ada');
+    await facteur.cli('runs', 'cancel', stopping, '--by', 'ada');
+    await expect.poll(() => approvalsOf(asking), within).toEqual(['approve approved', 'decide waiting']);
+    await expect.poll(() => approvalsOf(stopping), within).toEqual(['approve waiting']);
+    wire.mute({ newToo: true });
+    await restore();
+    await own.renewController();
+    wire.restore();
+    // Both steps that waited began after the backup, and begin anew.
+    await expect.poll(() => approvalsOf(asking), within).toEqual(['approve approved', 'decide gone', 'decide waiting']);
+    await expect.poll(() => approvalsOf(stopping), within).toEqual(['approve gone', 'approve waiting']);
+    await facteur.cli('approvals', 'approve', asking, '--by', 'ada');
+    await facteur.cli('approvals', 'approve', stopping, '--by', 'ada');
+    await expectRun(bench.db, asking, 'succeeded', MINUTES);
+    await expectRun(bench.db, stopping, 'canceled', MINUTES);
+  },
+);
+
+/** What a run waited for, in order. */
+async function approvalsOf(id: string): Promise<readonly string[]> {
+  const { rows } = await bench.db.query<{ readonly node: string; readonly state: string }>({
+    text: `SELECT node, a.state FROM facteur.approvals a JOIN facteur.runs USING (run_id) WHERE delivery_id = $1 ORDER BY requested_at`,
+    values: [id],
+  });
+  return rows.map(({ node, state }) => `${node} ${state}`);
+}
