@@ -37,7 +37,7 @@ export interface MessageRun {
   readonly results: readonly RunResult[];
   /** Where it waits to be submitted; null if it does not, or not for long. */
   readonly queue: QueuePlace | null;
-  /** Why it was refused, or what the failing step said; empty otherwise. */
+  /** Why it was refused or waits, or what the failing step said; empty otherwise. */
   readonly reason: string;
   /** Discord's id of whoever asked, or empty. */
   readonly userId: string;

@@ -260,6 +260,21 @@ describe('putting back', () => {
     expect(await claim()).toEqual([]);
   });
 
+  test('one that goes on has a reason only while it cannot be stopped', async () => {
+    const runId = await record('a');
+    const create = await claimOne();
+    await submitRun(db, runId);
+    await requestCancel(db, runId, 'ada');
+    await postponeRun(db, create, { delayMs: 0, reason: 'not created', refused: false });
+    expect(await runOf(db, 'a')).toMatchObject({ reason: '' });
+    const stop = await claimOne();
+    await postponeRun(db, stop, { delayMs: 0, reason: 'not stopped', refused: false });
+    const waits = await runOf(db, 'a');
+    expect(waits).toMatchObject({ reason: 'not stopped' });
+    await settleRun(db, await claimOne());
+    expect(await runOf(db, 'a')).toMatchObject({ reason: '', revision: waits.revision + 1, due_at: null });
+  });
+
   test('one that somebody else has brought further stays where it is', async () => {
     const runId = await record('a');
     const {

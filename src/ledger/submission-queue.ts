@@ -147,7 +147,7 @@ interface Postponement {
  *
  * @returns undefined if the run belongs to another process by now, or needs nothing any more; `messageChanged`: its
  * message
- * needs an update because it waits now, which it did not before; `dueNow`: it is due immediately
+ * needs an update because it waits now to be submitted or stopped, which it did not before; `dueNow`: it is due immediately
  */
 export async function postponeRun(
   db: Queryable,
@@ -157,16 +157,16 @@ export async function postponeRun(
   const { rows } = await db.query<{ readonly messageChanged: boolean; readonly dueNow: boolean }>({
     name: 'postpone-run',
     text: `WITH run AS (
-        SELECT run_id, state = 'queued' AND reason = '' AND $3 <> '' AS is_news FROM facteur.runs
+        SELECT run_id, reason, state = 'queued' OR NOT $4 AND state IN ('submitted', 'running') AS waits FROM facteur.runs
         WHERE run_id = $1 AND claims = $5 FOR NO KEY UPDATE
       ), postponed AS (
         UPDATE facteur.open_runs SET claimed_until = NULL,
           due_at = now() + make_interval(secs => CASE WHEN line = 'stop' AND $4 THEN 0 ELSE $2::float8 END)
         FROM run WHERE open_runs.run_id = run.run_id AND due_at IS NOT NULL
-        RETURNING run.*, open_runs.due_at <= now() AS "dueNow"
+        RETURNING run.run_id, waits, waits AND reason = '' AND $3 <> '' AS is_news, open_runs.due_at <= now() AS "dueNow"
       ), explained AS (
         UPDATE facteur.runs SET updated_at = now(), revision = revision + is_news::int,
-          reason = CASE state WHEN 'queued' THEN $3 ELSE reason END,
+          reason = CASE WHEN waits THEN $3 ELSE reason END,
           refused_since = CASE WHEN $6 THEN coalesce(refused_since, now()) END
         FROM postponed WHERE runs.run_id = postponed.run_id
       ), changed AS (
@@ -178,19 +178,30 @@ export async function postponeRun(
   return rows[0];
 }
 
-/** The run needs nothing more for now: its workflow was told to stop, or is gone. */
-export async function settleRun(db: Queryable, run: ClaimedRun): Promise<void> {
-  await db.query({
+/**
+ * The run needs nothing more for now: its workflow was told to stop, or is gone.
+ *
+ * @returns whether its message needs an update because it says why that took so long
+ */
+export async function settleRun(db: Queryable, run: ClaimedRun): Promise<boolean> {
+  const { rows } = await db.query<{ readonly messageChanged: boolean }>({
     name: 'settle-run',
     text: `WITH run AS (
         SELECT run_id, state IN ('submitted', 'running') AS is_live FROM facteur.runs
         WHERE run_id = $1 AND state <> 'queued' AND claims = $2 FOR NO KEY UPDATE
       ), closed AS (
         DELETE FROM facteur.open_runs USING run WHERE open_runs.run_id = run.run_id AND NOT is_live
-      )
-      UPDATE facteur.open_runs SET due_at = NULL, claimed_until = NULL FROM run WHERE open_runs.run_id = run.run_id AND is_live`,
+      ), settled AS (
+        UPDATE facteur.open_runs SET due_at = NULL, claimed_until = NULL FROM run WHERE open_runs.run_id = run.run_id AND is_live
+      ), explained AS (
+        UPDATE facteur.runs SET reason = '', revision = revision + 1, updated_at = now()
+        FROM run WHERE runs.run_id = run.run_id AND is_live AND reason <> ''
+        RETURNING runs.run_id
+      ), message AS (${changeMessages('explained')})
+      SELECT EXISTS (SELECT FROM message) AS "messageChanged"`,
     values: [run.runId, run.fence],
   });
+  return rows[0]?.messageChanged === true;
 }
 
 /**

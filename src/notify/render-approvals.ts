@@ -141,7 +141,8 @@ export function decisionLine(approval: Decided): string {
     return `${words} · ${APPROVAL_WORDS.notApplied(inlineCode(problem, MAX_MESSAGE))}`;
   }
   if (state === 'deciding' && problem !== '') {
-    return `${words} · ${problem === CANCELED ? APPROVAL_WORDS.inDoubt : APPROVAL_WORDS.applying}`;
+    const why = inlineCode(problem, MAX_MESSAGE);
+    return `${words} · ${problem === CANCELED ? APPROVAL_WORDS.inDoubt : APPROVAL_WORDS.applying(why)}`;
   }
   return words;
 }

@@ -101,12 +101,17 @@ function details(run: ShownRun, { maxActive }: RenderOptions): string[] {
     case 'queued':
       return [run.reason === '' ? queueLine(run, maxActive) : WORDS.stillTrying(inlineCode(run.reason, MAX_REQUEST))];
     case 'submitted':
-      return [run.step === '' ? '' : WORDS.argoSays(inlineCode(run.step, MAX_REQUEST))];
+      return [notCanceled(run), run.step === '' ? '' : WORDS.argoSays(inlineCode(run.step, MAX_REQUEST))];
     case 'running':
-      return [[progressBar(run.progress), stepName(run)].filter((part) => part !== '').join(' · ')];
+      return [notCanceled(run), [progressBar(run.progress), stepName(run)].filter((part) => part !== '').join(' · ')];
     default:
       return outcome(run);
   }
+}
+
+/** Why a live run is not canceled yet. */
+function notCanceled({ cancelRequested, reason }: ShownRun): string {
+  return !cancelRequested || reason === '' ? '' : WORDS.stillCanceling(inlineCode(reason, MAX_REQUEST));
 }
 
 /** What came of a run that has ended. */

@@ -42,6 +42,7 @@ export const WORDS = {
   skipped: 'facteur is configured to record requests without running them.',
   lostOf: 'The workflow was deleted before facteur saw how it ended. It may have finished: check before you retry.',
   stillTrying: (reason: string) => `Not submitted yet; facteur keeps trying: ${reason}`,
+  stillCanceling: (reason: string) => `Not canceled yet; facteur keeps trying: ${reason}`,
   lastWord: 'This message can no longer be updated. `/status` lists your runs.',
   cancelButton: 'Cancel',
   retryButton: 'Retry',
@@ -85,7 +86,7 @@ export const APPROVAL_WORDS = {
   timedOut: (node: string, verdict: 'approved' | 'rejected') =>
     `⌛ ${node} ${verdict} automatically: nobody decided in time`,
   over: (node: string, why: string) => `${node} no longer waits: ${why}`,
-  applying: 'the cluster has not accepted it yet; facteur keeps trying',
+  applying: (why: string) => `the cluster has not accepted it yet; facteur keeps trying: ${why}`,
   inDoubt: 'the run was canceled; facteur is finding out whether the workflow has it',
   notApplied: (why: string) => `without effect: ${why}`,
   more: (count: number) => `and ${count} more: \`facteur approvals list\``,

@@ -264,7 +264,9 @@ export class Submitter {
         await this.#marks.add(run, { workflowName, workflowUid: ending.workflowUid });
         return submitted(run);
       case 'told':
-        await settleRun(this.#deps.db, run);
+        if (await settleRun(this.#deps.db, run)) {
+          this.#deps.onChanged();
+        }
         this.#events.workflowToldToStop(run);
         return { state: run.state, reason: '', workflowName };
       case 'postponed':

@@ -80,14 +80,17 @@ describe('applying', () => {
     ]);
   });
 
-  test('goes on when the cluster is back, and the message tells', async () => {
+  test('goes on when the cluster takes it, and until then the message says why it does not', async () => {
     const run = await waiting(db);
     const rule = run.facteur.cluster.faults.apply({
       op: 'add',
-      rule: { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } },
+      rule: {
+        match: { verb: 'patch' },
+        action: { kind: 'answer', answer: { status: 403, reason: 'Forbidden', message: 'may not patch' } },
+      },
     });
     await run.press('approve', ADA);
-    await expect.poll(run.shown).toContain('facteur keeps trying');
+    await expect.poll(run.shown).toContain('has not accepted it yet; facteur keeps trying: `may not patch`');
     run.facteur.cluster.faults.apply({ op: 'remove', id: Number(rule['id']) });
     await hurry(db);
     await expect.poll(run.shown).toContain('Succeeded');

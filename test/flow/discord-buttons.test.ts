@@ -6,7 +6,7 @@ import type { SimulatedMessage } from '../../sandbox/discord/message.ts';
 import type { Who } from '../../sandbox/discord/people.ts';
 import { NAMESPACE, startCluster, type Json } from '../support/cluster.ts';
 import { openDiscordDoor, OTHER_ROLE, ROLE, whispered, type DiscordDoor } from '../support/discord-door.ts';
-import { countRuns, created, expectRun, runOf } from '../support/ledger.ts';
+import { countRuns, created, expectRun, runOf, timePasses } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 const ADA: Who = { id: '200000000000000001', roles: [ROLE] };
@@ -66,6 +66,23 @@ describe('Cancel', () => {
     expect(exchange.milliseconds).toBe(0);
     const row = await expectRun(db, run.interactionId, 'canceled');
     expect(row.cancel_requested_by).toBe('discord user 200000000000000001 (ada)');
+    await shows(run, 'Canceled');
+  });
+
+  test('that the cluster refuses says why for as long as it does', async () => {
+    const run = await started('hang');
+    await shows(run, 'Running');
+    const message = 'facteur may not patch workflows';
+    const rule = run.facteur.cluster.faults.requests.add({
+      match: { verb: 'patch' },
+      action: { kind: 'answer', answer: { status: 403, reason: 'Forbidden', message } },
+    });
+    await run.press('cancel');
+    await shows(run, `Not canceled yet; facteur keeps trying: \`${message}\``);
+    expect(await runOf(db, run.interactionId)).toMatchObject({ state: 'running', reason: message });
+    run.facteur.cluster.faults.requests.remove(rule);
+    await timePasses(db);
+    expect((await expectRun(db, run.interactionId, 'canceled')).reason).not.toContain(message);
     await shows(run, 'Canceled');
   });
 
