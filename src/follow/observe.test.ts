@@ -87,6 +87,28 @@ test.each([
     'a',
   ],
   [
+    'a step whose pod cannot start, while no other runs',
+    {
+      phase: 'Running',
+      nodes: {
+        a: { ...stepOf('a', 'Pending', 1), message: 'ContainerCreating' },
+        b: { ...stepOf('b', 'Pending', 2), message: 'ImagePullBackOff: Back-off pulling image "b"' },
+      },
+    },
+    'b (ImagePullBackOff: Back-off pulling image "b")',
+  ],
+  [
+    'the step that runs beside one whose pod cannot start',
+    {
+      phase: 'Running',
+      nodes: {
+        a: stepOf('a', 'Running', 1),
+        b: { ...stepOf('b', 'Pending', 2), message: 'Unschedulable: 0/3 nodes are available' },
+      },
+    },
+    'a',
+  ],
+  [
     'no step that only holds others',
     { phase: 'Running', nodes: { a: { ...stepOf('a', 'Running', 1), type: 'Steps' } } },
     '',

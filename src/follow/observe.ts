@@ -4,7 +4,7 @@ import { fieldsOf } from '../base/json.ts';
 import type { Workflow } from '../clients/argo/workflows.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Observation } from '../ledger/observe-workflows.ts';
-import { currentStep, lockedStep } from '../clients/argo/current-step.ts';
+import { currentStep, lockedStep, stuckStep } from '../clients/argo/current-step.ts';
 import { readNodes } from '../clients/argo/workflow-nodes.ts';
 import { failingStepMessage, hasFailedRoot, ownWords } from '../clients/argo/failing-step.ts';
 import { resultsOf } from './results.ts';
@@ -110,11 +110,19 @@ function stepOf(state: State, status: Json, nodes: Nodes): string {
     return '';
   }
   const step = currentStep(nodes);
-  const locked = step === undefined ? lockedStep(nodes) : undefined;
+  return shortLine(
+    step === undefined ? heldUp(nodes) : step.displayName + (step.type === 'Suspend' ? ' (suspended)' : ''),
+  );
+}
+
+/** The step that holds up a workflow of which nothing runs, and why; empty if nothing says so. */
+function heldUp(nodes: Nodes): string {
+  const locked = lockedStep(nodes);
   if (locked !== undefined) {
-    return shortLine(`${locked.displayName} (waiting for lock ${locked.lock})`);
+    return `${locked.displayName} (waiting for lock ${locked.lock})`;
   }
-  return step === undefined ? '' : shortLine(step.displayName + (step.type === 'Suspend' ? ' (suspended)' : ''));
+  const stuck = stuckStep(nodes);
+  return stuck === undefined ? '' : `${stuck.displayName} (${stuck.message})`;
 }
 
 const MAX_STEP = 120;

@@ -150,7 +150,7 @@ function resultBlocks(results: readonly string[]): string[] {
 }
 
 function stepName({ step }: ShownRun): string {
-  return step === '' ? '' : inlineCode(step, MAX_STEP);
+  return step === '' ? '' : inlineCode(step, MAX_REQUEST);
 }
 
 /** The run that it retries, and the one that retries it. */

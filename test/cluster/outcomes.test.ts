@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { expectRun } from '../support/ledger.ts';
+import { expectRun, runOf } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 
@@ -40,6 +40,12 @@ test('a pod that never ran its container to an end: what the pod says is the rea
   const { id } = await run('as-told', { exit: '137', 'pod-message': 'The node was low on resource: memory.' });
   const { reason } = await expectRun(bench.db, id, 'failed');
   expect(reason).toContain('The node was low on resource: memory.');
+});
+
+test('a pod that cannot start: the run says why while it waits', async () => {
+  const { id } = await run('as-told', { pending: 'ImagePullBackOff' });
+  const step = async (): Promise<string> => (await runOf(bench.db, id)).step;
+  await expect.poll(step).toMatch(/ \(ImagePullBackOff: Back-off pulling image\)$/);
 });
 
 test('a failure that the template’s own retries repair does not count', async () => {

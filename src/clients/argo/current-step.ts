@@ -23,6 +23,14 @@ function lockOf(synchronization: unknown): string {
   return isRecord(synchronization) ? stringOf(synchronization['waiting']) : '';
 }
 
+/**
+ * A step whose pod has not started, and says why: no node has room for it, its image cannot be pulled, a quota is full. Not for a
+ * reason in one word, such as `ContainerCreating`, which every pod has for a moment.
+ */
+export function stuckStep(nodes: Nodes): WorkflowNode | undefined {
+  return leaves(nodes).find(({ phase, message }) => phase === 'Pending' && message.includes(' '));
+}
+
 /** The step that began last, in whatever phase; undefined if none has begun. */
 export function lastStep(nodes: Nodes): WorkflowNode | undefined {
   return leaves(nodes).at(-1);
