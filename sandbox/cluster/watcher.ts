@@ -54,8 +54,9 @@ export class Watcher {
     }
   }
 
+  /** Like an API server, only for a version that the watch did not begin with. */
   offerBookmark(version: number): void {
-    if (this.#options.bookmarks && version >= this.#options.after) {
+    if (this.#options.bookmarks && version > this.#options.after) {
       const { resource } = this.#options;
       const metadata = { resourceVersion: String(version), creationTimestamp: null };
       this.#pending.push(

@@ -39,6 +39,8 @@ export class NamespaceFollower {
   /** Where the watch resumes; undefined if a list is needed first. */
   #version: string | undefined;
   #listedAt = 0;
+  /** A watch has ended before its time since the last list: the cluster may have been away, and come back from a backup. */
+  #interrupted = false;
   #failures = 0;
 
   constructor(namespace: string, deps: FollowDeps, signals: FollowSignals) {
@@ -113,6 +115,7 @@ export class NamespaceFollower {
     );
     await this.#updater.confirm(missing.map(toCandidate));
     this.#listedAt = performance.now();
+    this.#interrupted = false;
     const { logger } = this.#deps;
     logger.info({ namespace: this.#namespace, listed: uids.size, missing: missing.length }, 'workflows listed');
     return version;
@@ -170,8 +173,11 @@ export class NamespaceFollower {
    */
   async #afterWatch(startedAt: number, heard: boolean): Promise<void> {
     const { relistMs, watchMs } = this.#timings;
-    // A watch that lasts ends with a bookmark, unless its version is yet to come: the cluster came back from a backup.
-    const unknownVersion = !heard && performance.now() - startedAt >= watchMs;
+    const isWhole = performance.now() - startedAt >= watchMs;
+    this.#interrupted ||= !isWhole;
+    // It ends with a bookmark, unless its version is yet to come (the cluster came back from a backup) or nothing has changed: an API
+    // server repeats no version. A cluster that is restored ends its watches.
+    const unknownVersion = isWhole && !heard && this.#interrupted;
     if (unknownVersion || performance.now() - this.#listedAt > relistMs) {
       this.#version = undefined;
     }
@@ -189,6 +195,7 @@ export class NamespaceFollower {
       this.#failures = 0;
     }
     this.#failures += 1;
+    this.#interrupted = true;
     this.#events.watchInterrupted(this.#namespace, this.#failures, error);
     if (needsList(error, this.#failures)) {
       this.#version = undefined;

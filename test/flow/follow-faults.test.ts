@@ -75,6 +75,16 @@ describe('an interrupted watch resumes where it stopped', () => {
   });
 });
 
+test('a watch that ends in time and heard nothing goes on: an API server repeats no version', async () => {
+  const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+  startFollower({ db, workflows, timings: { watchMs: 1000 } });
+  await expect.poll(() => requests(cluster, 'watch'), { timeout: 20_000 }).toBeGreaterThan(3);
+  const run = await submit();
+  finish(run);
+  await expectState(db, run, 'succeeded');
+  expect(requests(cluster, 'list')).toBe(1);
+});
+
 describe('a watch that cannot go on', () => {
   test.each(['http', 'event'] as const)('lists again when its version is gone (410 as %s)', async (form) => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
