@@ -29,7 +29,6 @@ function loopWith(answers: readonly FetchedPartition[], { newestFetch = 17, lead
   const reader = {
     metadata: find,
     listApis: () => Promise.resolve([{ apiKey: 1, name: 'Fetch', minVersion: 4, maxVersion: newestFetch }]),
-    clearMetadata: () => undefined,
   } as unknown as Consumer;
   const later = Promise.withResolvers<FetchedPartition[]>();
   const fetch = vi.fn<Fetcher['fetch']>(() => later.promise).mockResolvedValueOnce([...answers]);

@@ -67,6 +67,8 @@ export class FetchLoop {
   #news = Promise.withResolvers<void>();
   #topicId: string | undefined;
   #isBrokerKnown = false;
+  /** Who leads what may have changed. */
+  #isStale = false;
 
   constructor({ reader, fetcher }: FetchSource, topic: string, limits: FetchLimits, hooks: FetchHooks) {
     this.#reader = reader;
@@ -110,7 +112,9 @@ export class FetchLoop {
       return;
     }
     await this.#knowBroker();
-    const metadata = await this.#reader.metadata({ topics: [this.#topic] });
+    // Not cleared before: the brokers in it may be the only ones that answer, since the configured ones may be gone.
+    const metadata = await this.#reader.metadata({ topics: [this.#topic], forceUpdate: this.#isStale });
+    this.#isStale = false;
     const topic = metadata.topics.get(this.#topic);
     if (topic === undefined) {
       throw new Error('the brokers returned no metadata of the topic');
@@ -239,7 +243,7 @@ export class FetchLoop {
       return;
     }
     // Who leads what may be why.
-    this.#reader.clearMetadata();
+    this.#isStale = true;
     this.#hooks.troubled(toKafkaError(error));
     await this.#waitAfterFailure(2);
   }

@@ -5,6 +5,7 @@ import type { KafkaConfig } from '../../config/config.ts';
 import { Secret } from '../../base/secret.ts';
 import { plainBroker, saslUser, serviceVariable, TestKafka } from '../../../test/support/kafka.ts';
 import { Member, quiet, text } from '../../../test/support/kafka-member.ts';
+import { startTcpProxy } from '../../../test/support/tcp-proxy.ts';
 import { openKafka } from './open-kafka.ts';
 
 let kafka: TestKafka;
@@ -310,6 +311,21 @@ test('a topic that is deleted and made anew is read from its new beginning', asy
   await vi.waitFor(() => expect(member.values()).toEqual(['old-1', 'old-2', ...fresh]));
   await member.stop();
   expect(await kafka.committed(topic, topic, 1)).toEqual([4n]);
+});
+
+test('brokers that it has learned of are asked when the configured ones are gone', async () => {
+  const topic = await kafka.createTopic(1);
+  await kafka.produce(topic, [text('old')]);
+  const [host = '', port] = plainBroker().brokers[0]!.split(':');
+  const configured = await startTcpProxy(host, Number(port));
+  const member = await Member.join({ topic, groupId: topic }, { brokers: [`127.0.0.1:${configured.port}`] });
+  await vi.waitFor(() => expect(member.values()).toEqual(['old']));
+  await configured.close();
+  // Fetches from the old topic fail, and only brokers can say why.
+  await kafka.recreate(topic, 1);
+  await kafka.produce(topic, [text('new')]);
+  await vi.waitFor(() => expect(member.values()).toEqual(['old', 'new']));
+  await member.stop();
 });
 
 test('a member without partitions says nothing of Kafka: it would hide that the others cannot read', async () => {
