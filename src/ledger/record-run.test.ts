@@ -3,6 +3,7 @@ import { faultyDatabase } from '../../test/support/faulty-database.ts';
 import { countRuns, runOf, wholeLedger } from '../../test/support/ledger.ts';
 import { forceState, newRun } from '../../test/support/runs.ts';
 import { DatabaseError } from '../clients/postgres/database.ts';
+import { statementError } from '../clients/postgres/map-error.ts';
 import { RUN_STATES } from '../domain/run-state.ts';
 import type { NewRun } from '../domain/run.ts';
 import { workflowName } from '../domain/workflow-name.ts';
@@ -10,6 +11,31 @@ import { prepareRun, recordRun, recordTogether } from './record-run.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 
 const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
+
+test('a sequence behind its table, as after logical replication, is a fault of the database and of no run', async () => {
+  await recordRun(db, { run: newRun({ deliveryId: 'before' }), claim: false });
+  const { rows } = await db.query<{ key: string }>({
+    text: `SELECT conname AS key FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+      WHERE contype = 'p' AND connamespace IN ('codex_kb'::regnamespace, 'facteur'::regnamespace)
+        AND pg_get_serial_sequence(conrelid::regclass::text, attname) IS NOT NULL AND conname <> 'goose_db_version_pkey'`,
+  });
+  const keys = rows.map(({ key }) => key).toSorted();
+  expect(keys).toEqual(['dead_letters_pkey', 'refusals_pkey', 'run_events_pkey']);
+  for (const constraint of keys) {
+    const error = Object.assign(new Error('duplicate'), { severity: 'ERROR', code: '23505', constraint });
+    expect(statementError(error, 'x')).toMatchObject({ code: 'postgres.broken', retryable: true });
+  }
+  await db.query({
+    text: `SELECT setval('codex_kb.run_events_id_seq', (SELECT max(id) FROM codex_kb.run_events), false)`,
+  });
+  const second = { run: newRun({ deliveryId: 'second' }), claim: false };
+  await expect(recordRun(db, second)).rejects.toMatchObject({
+    code: 'postgres.broken',
+    message: expect.stringContaining('the sequence of the table is behind its rows: set it with setval'),
+  });
+  await db.query({ text: `SELECT setval('codex_kb.run_events_id_seq', (SELECT max(id) FROM codex_kb.run_events))` });
+  expect(await recordRun(db, second)).toMatchObject({ duplicate: false });
+});
 
 test('one statement leaves the idea, the task, the run and its first event', async () => {
   const statements: string[] = [];

@@ -38,6 +38,9 @@ const BROKEN = new Set([
   'XX', // an internal error, or damaged data
 ]);
 
+/** Keys that sequences make. Logical replication, or restoring only the data, leaves a sequence behind the rows of its table. */
+const SEQUENCED = new Set(['run_events_pkey', 'dead_letters_pkey', 'refusals_pkey']);
+
 /** Class 22 is "this value does not fit its type"; 54000 is what a text too long for an index gives. */
 const INVALID = new Set(['22', '54000']);
 
@@ -91,18 +94,37 @@ export function connectionError(error: unknown): DatabaseError {
 
 function serverError(error: ServerError, where: string): DatabaseError {
   const state = error.code ?? 'XX000';
-  const passes = isStalePlan(error) || isOutOfTransactionIds(error);
-  const [code, retryable] = passes ? (['postgres.unavailable', true] as const) : classify(state);
+  const [code, retryable] = classify(error, state);
   const text = code === 'postgres.invalid' ? 'postgres cannot store a value' : `postgres: ${error.message}`;
-  const hint = state === '42P01' ? '; has "facteur migrate" been run?' : '';
-  return new DatabaseError(code, `${text}${where} (${state})${hint}`, {
+  return new DatabaseError(code, `${text}${where} (${state})${hintOf(error)}`, {
     retryable,
     sqlState: state,
     constraint: error.constraint,
   });
 }
 
-function classify(state: string): [DatabaseErrorCode, boolean] {
+function isBehindSequence({ code, constraint = '' }: ServerError): boolean {
+  return code === '23505' && SEQUENCED.has(constraint);
+}
+
+function hintOf(error: ServerError): string {
+  if (isBehindSequence(error)) {
+    return '; the sequence of the table is behind its rows: set it with setval';
+  }
+  return error.code === '42P01' ? '; has "facteur migrate" been run?' : '';
+}
+
+function classify(error: ServerError, state: string): [DatabaseErrorCode, boolean] {
+  if (isStalePlan(error) || isOutOfTransactionIds(error)) {
+    return ['postgres.unavailable', true];
+  }
+  if (isBehindSequence(error)) {
+    return ['postgres.broken', true];
+  }
+  return classOf(state);
+}
+
+function classOf(state: string): [DatabaseErrorCode, boolean] {
   const matches = (states: Set<string>): boolean => states.has(state) || states.has(state.slice(0, 2));
   if (matches(UNAVAILABLE)) {
     return ['postgres.unavailable', true];
