@@ -77,13 +77,17 @@ Examples:
         const withDescendants = options.withDescendants === true;
         const { changes, descendants } = await store.retireReflections(ids, options.reason ?? '', withDescendants);
         io.stdout.write(changesOutput(changes, options, io));
-        const shown = changes.filter(({ isDescendant }) => isDescendant).length;
-        if (descendants > shown && isForPeople(options)) {
-          io.stdout.write(`\nand ${counted(descendants - shown, 'more descendant')}\n`);
+        const unlisted = descendants - changes.filter(({ isDescendant }) => isDescendant).length;
+        if (unlisted > 0) {
+          // Also for programs, which would take the list for all of them.
+          io.stderr.write(`facteur: warning: ${counted(unlisted, 'more descendant')} not listed\n`);
         }
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;
         if (left > 0 && isForPeople(options)) {
-          io.stdout.write(`\n${counted(left, 'descendant')} not retired; --with-descendants retires them, too\n`);
+          const atLeast = unlisted > 0 ? 'at least ' : '';
+          io.stdout.write(
+            `\n${atLeast}${counted(left, 'descendant')} not retired; --with-descendants retires them, too\n`,
+          );
         }
       }),
     );

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { forceState, newRun } from '../../test/support/runs.ts';
-import { seedReflections, type SeededRow, vector } from '../../test/support/reflections.ts';
+import { receivedByAll, seedReflections, type SeededRow, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import {
@@ -305,18 +305,7 @@ describe('no statement decides about more than fits into its time, however many 
       db,
       Array.from({ length: 250 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
     );
-    await db.query({
-      text: `WITH run AS (
-          INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
-            workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
-          SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'succeeded', 'running', 'argo', id::text, '', '', '', '',
-            '', now() FROM codex_kb.task_runs RETURNING run_id
-        ), retrieval AS (
-          INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
-        )
-        INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, $1, 1 FROM run WHERE run_id <> $2`,
-      values: [source!.id, source!.runId],
-    });
+    await receivedByAll(db, source!);
     return source!;
   }
 
@@ -330,21 +319,40 @@ describe('no statement decides about more than fits into its time, however many 
 
   test('a restarted run', async () => {
     await distrustRestarted(db, [(await popular()).runId]);
-    expect(await statements()).toEqual([50, 100, 100].map((count) => ['quarantined', count]));
+    expect(await statements()).toEqual(
+      [10, ...Array.from({ length: 12 }, () => 20)].map((count) => ['quarantined', count]),
+    );
   });
 
   test.each([
-    ['quarantined', false, [1, 50, 99, 100]],
-    ['retired', true, [50, 100, 100]],
-  ])('what is retired: they are %s', async (state, withDescendants, sizes) => {
+    ['quarantined', false],
+    ['retired', true],
+  ])('what is retired: it is retired alone, and they are %s', async (state, withDescendants) => {
     const { id } = await popular();
     const decision = { reflectionIds: [id], reason: 'wrong', decidedBy: 'Ada', withDescendants };
     const { changes, descendants } = await retireReflections(db, decision);
-    expect(await statements()).toEqual(sizes.map((size) => [size === 1 ? 'retired' : state, size]));
+    const sizes = [9, ...Array.from({ length: 12 }, () => 20)];
+    expect(await statements()).toEqual([['retired', 1], ...sizes.map((size) => [state, size])]);
     expect(descendants).toBe(249);
     expect(changes.map((change) => [change.previousState, change.state])).toEqual([
       ['trusted', 'retired'],
       ...Array.from({ length: 249 }, () => ['trusted', state]),
+    ]);
+  });
+
+  test('those that a person keeps trusted are listed first', async () => {
+    const { id } = await popular();
+    const { rows } = await db.query<{ id: string }>({
+      text: `UPDATE facteur.reflection_standing SET decided_by = 'Ada' WHERE reflection_id = (
+        SELECT max(reflection_id::text)::uuid FROM facteur.reflection_standing WHERE reflection_id <> $1) RETURNING reflection_id AS id`,
+      values: [id],
+    });
+    const decision = { reflectionIds: [id], reason: 'wrong', decidedBy: 'Ada', withDescendants: false };
+    const { changes } = await retireReflections(db, decision);
+    expect(changes.slice(0, 3)).toMatchObject([
+      { reflectionId: id, state: 'retired' },
+      { reflectionId: rows[0]!.id, previousState: 'trusted', state: 'trusted' },
+      { previousState: 'trusted', state: 'quarantined' },
     ]);
   });
 });

@@ -66,10 +66,10 @@ export async function waitingReflections(
 type Deciding = Pick<Database, 'transaction'>;
 
 /**
- * Reflections that a statement decides about, where the rest can follow: each change of a state writes into all indexes of reflections, and a statement must
- * end in time.
+ * Reflections that a statement decides about, where the rest can follow: each change of a state writes into all indexes of reflections, which takes up to a tenth
+ * of a second on a busy server, and a statement must end in time.
  */
-const CHANGED_AT_ONCE = 100;
+const CHANGED_AT_ONCE = 20;
 
 /** Held until a decision is committed. */
 const STANDING_LOCK = 7_233_115;
@@ -126,7 +126,7 @@ const CHANGE = `c.id AS "reflectionId", r.task_run_id AS "runId", s.reflection_t
 
 /**
  * The row of a reflection, looked up: the planner cannot know how few a decision is about, and a plain join may read all. For the
- * same reason, what is retired is found by `ANY`.
+ * same reason, what changes is found by `ANY`.
  * @param of an expression for its id
  */
 const standingOf = (of: string, name = 's'): string =>
@@ -205,7 +205,7 @@ export async function trustReflections(
 
 /** The result of a retirement. */
 export interface Retirement {
-  /** The reflections with their present states, then the oldest of their descendants: at most {@link MAX_DESCENDANTS}. */
+  /** The reflections with their present states, then their descendants, those still trusted first: at most {@link MAX_DESCENDANTS}. */
   readonly changes: readonly StandingChange[];
   /** How many descendants there are. */
   readonly descendants: number;
@@ -214,74 +214,107 @@ export interface Retirement {
 /** A reflection that many runs received may have tens of thousands. */
 export const MAX_DESCENDANTS = 1000;
 
-/**
- * Retires reflections, so that no run receives them any more, and finds those that descend from them. A descendant that
- * facteur trusted is trusted no more; what a person decided about it stays, unless it is retired too.
- *
- * Descendants may need further statements. After a failure between these, a repetition decides about the rest.
- *
- * @returns nothing changed if one of the reflections is missing
- */
-export async function retireReflections(db: Deciding, decision: RetiringDecision): Promise<Retirement> {
-  const rows = await retireSome(db, decision);
-  const before = new Map(rows.map(({ reflectionId, previousState }) => [reflectionId, previousState]));
-  let after = rows;
-  while (after.some(({ decided }) => decided > 0)) {
-    after = await retireSome(db, decision);
-  }
-  const changes = after.map(({ descendants: _descendants, decided: _decided, ...change }) => ({
-    ...change,
-    previousState: before.get(change.reflectionId) ?? change.previousState,
-  }));
-  return { changes, descendants: after[0]?.descendants ?? 0 };
-}
-
 interface RetiringDecision extends StandingDecision {
   readonly withDescendants: boolean;
 }
 
-interface RetiredRow extends StandingChange {
-  readonly descendants: number;
-  /** How many this statement has changed. */
-  readonly decided: number;
+/**
+ * Retires reflections, so that no run receives them any more, and finds those that descend from them. A descendant that
+ * facteur trusted is trusted no more; what a person decided about it stays, unless it is retired too.
+ *
+ * The reflections are retired first, so that nothing else can keep them in use. After a failure between the statements, a repetition
+ * decides about the rest.
+ *
+ * @returns nothing changed if one of the reflections is missing
+ */
+export async function retireReflections(db: Deciding, decision: RetiringDecision): Promise<Retirement> {
+  const asked = await retireAsked(db, decision);
+  if (asked.length < decision.reflectionIds.length || asked.some(({ state }) => state !== 'retired')) {
+    return { changes: asked, descendants: 0 };
+  }
+  const before = await retireDescendants(db, decision);
+  const { rows } = await inTurn<StandingChange & { readonly descendants: number }>(db, RETIRING, {
+    name: 'list-descendants',
+    text: `WITH RECURSIVE ${DESCENDANTS}
+      SELECT s.reflection_id AS "reflectionId", r.task_run_id AS "runId", s.reflection_type AS type, s.repository,
+        s.state AS "previousState", s.state, s.reason, s.decided_by AS "decidedBy", true AS "isDescendant",
+        (count(*) OVER ())::int AS descendants
+      FROM descendant c ${standingOf('c.id')} ${writerOf('c.id')} WHERE c.id <> ALL ($1::uuid[])
+      ORDER BY s.state = 'trusted' DESC, r.created_at, c.id LIMIT ${MAX_DESCENDANTS}`,
+    values: [decision.reflectionIds],
+  });
+  const listed = rows.map(({ descendants: _descendants, ...change }) => ({
+    ...change,
+    previousState: before.get(change.reflectionId) ?? change.previousState,
+  }));
+  return { changes: [...asked, ...listed], descendants: rows[0]?.descendants ?? 0 };
 }
 
-/** The reflections, and some of their descendants that are still due; it may end between two of these. */
-async function retireSome(
+async function retireAsked(
   db: Deciding,
-  { reflectionIds, reason, decidedBy, withDescendants, shownVersion }: RetiringDecision,
-): Promise<readonly RetiredRow[]> {
-  const { rows } = await inTurn<RetiredRow>(db, RETIRING, {
+  { reflectionIds, reason, decidedBy, shownVersion }: RetiringDecision,
+): Promise<readonly StandingChange[]> {
+  const { rows } = await inTurn<StandingChange>(db, RETIRING, {
     name: 'retire-reflections',
-    text: `WITH RECURSIVE descendant (id) AS (
-        SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
-        WHERE u.reflection_id = ANY ($1::uuid[])
-        UNION
-        SELECT r.id FROM descendant JOIN facteur.reflection_uses u ON u.reflection_id = descendant.id
-          JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
-      ), concerned AS (
+    text: `WITH concerned AS (
         SELECT reflection_id AS id, false AS descends FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])
-        UNION ALL
-        SELECT id, true FROM descendant WHERE id <> ALL ($1::uuid[])
-      ), due AS (
-        SELECT c.id, c.descends, s.state AS was, CASE WHEN NOT c.descends OR $5 THEN $2 WHEN s.${BY_FACTEUR} AND s.state = 'trusted' THEN 'quarantined' END AS state,
-          CASE WHEN c.descends THEN 'its run received a reflection that was retired' ELSE $3 END AS reason,
-          CASE WHEN c.descends AND NOT $5 THEN 'facteur' ELSE $4 END AS decided_by
-        FROM concerned c ${standingOf('c.id')}
       ), decided AS (
-        UPDATE facteur.reflection_standing s
-        SET state = due.state, reason = due.reason, decided_by = due.decided_by, updated_at = now()
-        FROM due WHERE s.reflection_id = ANY (ARRAY(SELECT id FROM due WHERE state <> was
-          ORDER BY descends LIMIT greatest(cardinality($1::uuid[]), ${CHANGED_AT_ONCE}))) AND s.reflection_id = due.id AND s.state <> due.state AND (due.descends OR ${asShown('$6')}) AND ${ALL_KNOWN}
+        UPDATE facteur.reflection_standing s SET state = $2, reason = $3, decided_by = $4, updated_at = now()
+        WHERE s.reflection_id = ANY ($1::uuid[]) AND s.state <> $2 AND ${asShown('$5')} AND ${ALL_KNOWN}
         RETURNING s.*
       ), ${NOTED}
-      SELECT ${CHANGE}, (SELECT count(*)::int FROM concerned WHERE descends) AS descendants,
-        (SELECT count(*)::int FROM decided) AS decided
-      FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
-      ORDER BY c.descends, array_position($1::uuid[], c.id), r.created_at, c.id LIMIT cardinality($1::uuid[]) + ${MAX_DESCENDANTS}`,
-    values: [reflectionIds, 'retired', reason, decidedBy, withDescendants, shownVersion ?? null],
+      SELECT ${CHANGE} FROM concerned c ${standingOf('c.id')} ${writerOf('c.id')} LEFT JOIN decided d ON d.reflection_id = c.id
+      ORDER BY array_position($1::uuid[], c.id)`,
+    values: [reflectionIds, 'retired', reason, decidedBy, shownVersion ?? null],
   });
   return rows;
+}
+
+/** Of the reflections $1. */
+const DESCENDANTS = `descendant (id) AS (
+  SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
+  WHERE u.reflection_id = ANY ($1::uuid[])
+  UNION
+  SELECT r.id FROM descendant JOIN facteur.reflection_uses u ON u.reflection_id = descendant.id
+    JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
+)`;
+
+/** Looks again after it decided: others may have been trusted because of those that it had not reached. @returns what they were */
+async function retireDescendants(
+  db: Deciding,
+  { reflectionIds, decidedBy, withDescendants }: RetiringDecision,
+): Promise<ReadonlyMap<string, string>> {
+  const due = withDescendants ? `s.state <> 'retired'` : `s.state = 'trusted' AND s.${BY_FACTEUR}`;
+  const [state, by] = withDescendants ? ['retired', decidedBy] : ['quarantined', 'facteur'];
+  const before = new Map<string, string>();
+  for (let decided = 1; decided > 0;) {
+    decided = 0;
+    const { rows: found } = await inTurn<{ readonly id: string }>(db, RETIRING, {
+      name: `find-descendants-${state}`,
+      text: `WITH RECURSIVE ${DESCENDANTS}
+        SELECT c.id FROM descendant c ${standingOf('c.id')} WHERE c.id <> ALL ($1::uuid[]) AND ${due}`,
+      values: [reflectionIds],
+    });
+    for (let start = 0; start < found.length; start += CHANGED_AT_ONCE) {
+      const { rows } = await inTurn<{ readonly id: string; readonly was: string }>(db, RETIRING, {
+        name: `retire-descendants-${state}`,
+        text: `WITH decided AS (
+            UPDATE facteur.reflection_standing s SET state = $2, reason = $3, decided_by = $4, updated_at = now()
+            FROM (SELECT reflection_id AS id, state AS was FROM facteur.reflection_standing WHERE reflection_id = ANY ($1::uuid[])) AS old
+            WHERE s.reflection_id = ANY ($1::uuid[]) AND s.reflection_id = old.id AND ${due}
+            RETURNING s.*, old.was
+          ), ${NOTED}
+          SELECT reflection_id AS id, was FROM decided`,
+        values: [
+          found.slice(start, start + CHANGED_AT_ONCE).map(({ id }) => id),
+          ...[state, 'its run received a reflection that was retired', by],
+        ],
+      });
+      rows.forEach(({ id, was }) => before.set(id, before.get(id) ?? was));
+      decided += rows.length;
+    }
+  }
+  return before;
 }
 
 /**

@@ -5,7 +5,7 @@ import { refreshEmbeddings } from '../../src/knowledge/refresh.ts';
 import { searchReflections } from '../../src/ledger/search-reflections.ts';
 import { startEndpoint, type EmbeddingsRequest } from '../support/embeddings.ts';
 import { startFacteur } from '../support/facteur.ts';
-import { seedReflections, vector } from '../support/reflections.ts';
+import { receivedByAll, seedReflections, vector } from '../support/reflections.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 const NEVER = new AbortController().signal;
@@ -45,6 +45,21 @@ describe('facteur knowledge search and show', () => {
     const facteur = await startFacteur({ db });
     expect(await facteur.cli('knowledge', ...args)).toMatchObject({ code, stderr: expect.stringContaining(message) });
   });
+});
+
+test('facteur knowledge retire tells people and programs that it does not list all descendants', async () => {
+  const facteur = await startFacteur({ db });
+  const [source] = await seedReflections(
+    db,
+    Array.from({ length: 1003 }, (_, nth) => ({ content: `Lesson ${nth}` })),
+  );
+  await receivedByAll(db, source!);
+  const json = await facteur.cli('knowledge', 'retire', source!.id, '-o', 'json');
+  expect(json.stdout.trimEnd().split('\n')).toHaveLength(1001);
+  expect(json).toMatchObject({ code: 0, stderr: 'facteur: warning: 2 more descendants not listed\n' });
+  const text = await facteur.cli('knowledge', 'retire', source!.id);
+  expect(text.stderr).toBe(json.stderr);
+  expect(text.stdout).toContain('\nat least 1000 descendants not retired; --with-descendants retires them, too\n');
 });
 
 const embeddingOf = ({ body }: EmbeddingsRequest) => ({

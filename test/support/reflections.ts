@@ -58,6 +58,22 @@ WITH input AS MATERIALIZED (
 )
 SELECT id, run_id AS "runId" FROM input ORDER BY place`;
 
+/** The runs of all other reflections received this one, and succeeded. */
+export async function receivedByAll(db: Queryable, source: SeededRow): Promise<void> {
+  await db.query({
+    text: `WITH run AS (
+        INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace,
+          workflow_name, correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
+        SELECT id, id::text, id::text, 'codex', 'implementation', 'http', 'succeeded', 'running', 'argo', id::text, '', '', '', '',
+          '', now() FROM codex_kb.task_runs RETURNING run_id
+      ), retrieval AS (
+        INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT run_id, 'retrieve', '', '' FROM run
+      )
+      INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, $1, 1 FROM run WHERE run_id <> $2`,
+    values: [source.id, source.runId],
+  });
+}
+
 /** 1,536 numbers, of which the first are these. */
 export function vector(...numbers: readonly number[]): number[] {
   return [...numbers, ...Array.from({ length: 1536 - numbers.length }, () => 0)];

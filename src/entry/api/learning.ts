@@ -103,7 +103,7 @@ export const LEARNING_ROUTES: readonly ApiRoute<ApiDeps>[] = [
     }),
     answers: {
       200: {
-        description: `The reflections, then their descendants: the oldest ${MAX_DESCENDANTS}.`,
+        description: `The reflections, then their descendants, ${MAX_DESCENDANTS} at most: those still trusted, then the oldest.`,
         schema: STANDINGS.extend({ descendants: z.int().meta({ description: 'How many descendants there are.' }) }),
       },
     },
