@@ -1,16 +1,13 @@
 import type { Database } from '../clients/postgres/database.ts';
-import { trustWaiting, waitingReflections, type WaitingPlace } from '../ledger/reflection-standing.ts';
+import { CHANGED_AT_ONCE, trustWaiting, waitingReflections, type WaitingPlace } from '../ledger/reflection-standing.ts';
 import { reasonToTrust, type TrustRules } from './judge-trust.ts';
-
-/** Maximum per call: a search waits for it, and each update writes into all indexes of reflections. */
-const TRUSTED_AT_ONCE = 100;
 
 /**
  * Creates what trusts the reflections of a repository that the rules allow. It happens when it matters and not when they
  * are written, because only a run that has ended has succeeded, and a later change of the rules counts too.
  *
  * Each call reads the newest page of those that wait, and the next page of the older ones: reflections that the rules do not
- * allow wait forever, and would hide the older ones.
+ * allow wait forever, and would hide the older ones. It trusts few at a time, since a run waits for it.
  */
 export function createTrust(db: Database, rules: TrustRules): (repository: string) => Promise<void> {
   // Only of repositories where more wait than fit on a page.
@@ -26,7 +23,7 @@ export function createTrust(db: Database, rules: TrustRules): (repository: strin
       const { page, isFull } = await waitingReflections(db, repository, after);
       let seen = after;
       for (const { reflectionId, updatedAt, ...from } of page) {
-        if (reasons.size === TRUSTED_AT_ONCE) {
+        if (reasons.size === CHANGED_AT_ONCE) {
           return seen;
         }
         seen = { reflectionId, updatedAt };

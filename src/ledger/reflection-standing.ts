@@ -69,7 +69,7 @@ type Deciding = Pick<Database, 'transaction'>;
  * Reflections that a statement decides about, where the rest can follow: each change of a state writes into all indexes of reflections, which takes up to a tenth
  * of a second on a busy server, and a statement must end in time.
  */
-const CHANGED_AT_ONCE = 20;
+export const CHANGED_AT_ONCE = 20;
 
 /** Held until a decision is committed. */
 const STANDING_LOCK = 7_233_115;
