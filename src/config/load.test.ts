@@ -73,6 +73,19 @@ describe('where values come from', () => {
     );
   });
 
+  test('white space around the DSN does not count, as for the Go service', async () => {
+    const { config } = await loadYaml('', { FACTEUR_POSTGRES_DSN: ' postgres://h/kb\n', PGUSER: 'kim' });
+    expect(config.postgres.dsn.reveal()).toBe('postgres://h/kb?user=kim&');
+  });
+
+  test('an empty list is an empty map, and the other way around, as for the Go service', async () => {
+    const yaml = 'role_map: { plan: {} }\nargo: { parameters: [] }\ncodex_listener: []';
+    const { config } = await loadYaml(yaml);
+    expect(config.roleMap).toEqual({ plan: [] });
+    expect(config.argo.parameters).toEqual({});
+    expect(config.codexListener.enabled).toBe(false);
+  });
+
   test('maps come from a variable as JSON, replace the map of the file whole, and keep the case of their keys', async () => {
     const yaml = 'argo: { parameters: { old: x } }\nrole_map: { plan: [] }';
     const { config } = await loadYaml(yaml, {
@@ -287,6 +300,10 @@ codex_listener:
     expect(warnings.map(formatFault)).toEqual([
       'facteur.yaml:2:15: discord.public_key is not 64 hex digits, so /discord/interactions answers 503',
     ]);
+    const blank = await loadYaml('', { FACTEUR_DISCORD_PUBLIC_KEY: '\n' });
+    expect(blank.config.discord).not.toHaveProperty('publicKey');
+    const padded = await loadYaml('', { FACTEUR_DISCORD_PUBLIC_KEY: `${'AB'.repeat(32)}\n` });
+    expect(padded.config.discord.publicKey).toBe('ab'.repeat(32));
   });
 });
 

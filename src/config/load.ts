@@ -186,7 +186,7 @@ function dsnFaults(tree: Tree, wrong: readonly Fault[], env: Environment): reado
     return [];
   }
   try {
-    completeDsn(dsn, env);
+    completeDsn(dsn.trim(), env);
     return [];
   } catch (error) {
     return [{ key, message: `${key}, completed by the PG variables of the environment, ${errorMessage(error)}` }];

@@ -63,6 +63,13 @@ describe('hosts', () => {
       ],
     ],
     [
+      'postgres://h1,h2:7/d',
+      [
+        ['h1', 7],
+        ['h2', 7],
+      ],
+    ],
+    [
       'postgres://h/d?host=a,b',
       [
         ['a', 5432],
@@ -114,6 +121,8 @@ describe('parameters', () => {
     ['postgres://h/d?application_name=other', { applicationName: 'other' }],
     ['postgres://h/d?pool_max_conns=4', { poolSize: 4 }],
     ['postgres://h/d?user=u&dbname=e', { user: 'u', database: 'e' }],
+    ['postgres://h/d?database=e', { database: 'e', settings: {} }],
+    ['host=h dbname=d database=e', { database: 'e', settings: {} }],
     ['postgres://h/d?search_path=a,b&work_mem=4 MB', { settings: { search_path: 'a,b', work_mem: '4 MB' } }],
     ['postgres://h/d?options=-c%20jit%3Doff&search_path=a', { options: '-c jit=off', settings: { search_path: 'a' } }],
     ['postgres://h/d?work_mem=1&work_mem=2', { settings: { work_mem: '1' } }],

@@ -74,7 +74,7 @@ export function parsePostgresDsn(dsn: string): PostgresDsn | undefined {
     hosts,
     user: parameters.take('user'),
     password: parameters.takeSecret('password'),
-    database: parameters.take('dbname') ?? parameters.take('database'),
+    database: databaseOf(parameters),
     applicationName: parameters.take('application_name') ?? 'facteur',
     target: targetOf(parameters.take('target_session_attrs') ?? (hosts.length > 1 ? 'read-write' : 'any')),
     tls: tlsOf(parameters),
@@ -168,15 +168,23 @@ class Parameters {
   }
 }
 
+/** `database`, as pgx also calls it, comes before `dbname`, which may be the path of a URL. */
+function databaseOf(parameters: Parameters): string | undefined {
+  const [database, dbname] = [parameters.take('database'), parameters.take('dbname')];
+  return database ?? dbname;
+}
+
 function hostsOf(hostList: string, portList: string): PostgresDsn['hosts'] {
   const hosts = hostList.split(',');
   const ports = portList.split(',');
   if (ports.length > 1 && ports.length !== hosts.length) {
     throw invalid(`has ${ports.length} ports for ${hosts.length} hosts`);
   }
+  const named = ports.filter((port) => port !== '');
   return hosts.map((host, index) => ({
     host: host === '' ? 'localhost' : host,
-    port: portOf(ports.length > 1 ? ports[index] : ports[0]),
+    // A single port is that of every host, wherever it is written.
+    port: portOf(named.length === 1 ? named[0] : ports[index]),
   }));
 }
 

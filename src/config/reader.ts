@@ -48,7 +48,9 @@ export function readNode(schema: Schema, node: unknown, path: string, origin: Or
   }
   origin.findings.places.set(path, origin.locate(node));
   const shape = memberFor(peel(schema), target);
-  const value = isScalar(target) ? readScalar(shape, target) : readCollection(shape, target, path, origin);
+  const value = isScalar(target)
+    ? readScalar(shape, target)
+    : (readNothing(shape, target) ?? readCollection(shape, target, path, origin));
   return value ?? mismatch(path, `must be ${wordFor(shape)}`, origin.locate(node), origin);
 }
 
@@ -61,6 +63,17 @@ function readScalar(shape: Schema, node: Scalar): unknown {
     return splitList(scalarText(node));
   }
   return shape instanceof z.ZodNumber && typeof node.value === 'number' ? node.value : convert(shape, scalarText(node));
+}
+
+/** An empty list or map, which were the same to the Go service: templates write `[]` for a map without entries. */
+function readNothing(shape: Schema, node: unknown): unknown {
+  if (!(isMap(node) || isSeq(node)) || node.items.length > 0) {
+    return undefined;
+  }
+  if (shape instanceof z.ZodArray) {
+    return [];
+  }
+  return shape instanceof z.ZodObject || shape instanceof z.ZodRecord ? emptyTree() : undefined;
 }
 
 /** Undefined when the schema wants another shape. */

@@ -93,7 +93,7 @@ function discordOf({ discord }: FileConfig): DiscordConfig | undefined {
   if (botToken === undefined || applicationId === undefined) {
     return undefined;
   }
-  const publicKey = isPublicKey(key) ? key.toLowerCase() : undefined;
+  const publicKey = isPublicKey(key) ? key.trim().toLowerCase() : undefined;
   return {
     botToken,
     applicationId,

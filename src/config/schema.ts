@@ -125,7 +125,7 @@ const discord = group({
   bot_token: kind.secret().optional().describe('Bot token for calls to Discord. Required.'),
   application_id: kind.snowflake().optional().describe('Application id. Required.'),
   public_key: kind
-    .text()
+    .prose()
     .meta({ pattern: kind.PUBLIC_KEY.source })
     .optional()
     .describe('64 hex digits. Without it `/discord/interactions` answers 503.'),
