@@ -13,10 +13,13 @@ COPY sandbox ./sandbox
 COPY scripts ./scripts
 COPY src ./src
 ARG FACTEUR_COMMIT=unknown
-# The final image has no env(1), so the shebang names Node directly.
+# The final image has no env(1), so the shebang names Node directly. /usr/local/bin/facteur is the path in the image of the Go
+# service: jobs may name it as their command.
 RUN npm run build \
   && sed -i '1s|.*|#!/usr/local/bin/node|' out/bin/facteur \
-  && cp -L node_modules/.bin/node node
+  && mkdir local \
+  && cp -L node_modules/.bin/node local/node \
+  && ln -s /app/bin/facteur local/facteur
 
 # Only the C and C++ libraries that Node needs, and CA certificates: no shell, no package manager.
 FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
@@ -27,7 +30,7 @@ LABEL org.opencontainers.image.title="facteur" \
   org.opencontainers.image.source="https://github.com/proompteng/facteur" \
   org.opencontainers.image.version="${FACTEUR_VERSION}" \
   org.opencontainers.image.revision="${FACTEUR_COMMIT}"
-COPY --from=build --chown=0:0 /build/node /usr/local/bin/node
+COPY --from=build --chown=0:0 /build/local/ /usr/local/bin/
 COPY --from=build --chown=0:0 /build/out /app
 # HOME is set because an arbitrary user id has no home directory. An empty version means the version that the build recorded.
 # By default V8 reserves two semi-spaces of 32 MiB, although 8 MiB are as fast, and lets the heap outgrow a small container;

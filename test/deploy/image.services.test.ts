@@ -102,6 +102,15 @@ describe('what the image holds', () => {
     expect(facteur(['version'], { FACTEUR_VERSION: '', FACTEUR_COMMIT: 'beef' }).stdout).toBe('facteur 0.1.0 (beef)\n');
   });
 
+  test('runs by the path that it has in the image of the Go service, which manifests may name', () => {
+    const [, target = '', link = ''] = /ln -s (\S+) local\/(\S+)/.exec(DOCKERFILE) ?? [];
+    expect(link).toBe('facteur');
+    expect(DOCKERFILE).toMatch(/^COPY --from=build \S+ \/build\/local\/ \/usr\/local\/bin\/$/m);
+    symlinkSync(join(folder, target), join(folder, link));
+    const { stdout } = spawnSync(join(folder, link), ['version'], { encoding: 'utf8', ...IDENTITY });
+    expect(stdout).toBe('facteur 0.1.0 (c0ffee)\n');
+  });
+
   test('its compiled code is what its Node takes', () => {
     const dist = join(folder, 'app/dist');
     // With the flags of a start: V8 takes code that was compiled with the same ones.
