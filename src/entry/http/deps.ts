@@ -35,6 +35,9 @@ export interface HttpTimeouts {
   readonly checkMs: number;
 }
 
+/** The machine's resolver, as in `node:dns/promises`. */
+export type Lookup = (name: string, options: { readonly order: 'ipv4first' }) => Promise<{ readonly address: string }>;
+
 /**
  * The dependencies of the HTTP door. `dispatch` and `park` throw a retryable FacteurError while they cannot work: the
  * sender then gets 503 with `Retry-After`, as while the gate is closed.
@@ -65,6 +68,8 @@ export interface HttpDeps {
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;
   readonly farewell?: FarewellTimes;
+  /** For tests. */
+  readonly lookup?: Lookup;
   /** Maximum number of connections; beyond it only `/healthz` is answered, and all others get 503. */
   readonly maxConnections?: number;
   /** All metrics in Prometheus's text format; absent if not configured. */

@@ -1,5 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import type { IncomingMessage, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { isIP, type AddressInfo } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { FacteurError, errorMessage } from '../../base/errors.ts';
 import type { ListenerDoor, Listener, Listeners } from '../../config/listeners.ts';
@@ -7,7 +8,7 @@ import { ApiProblem, sendProblem } from '../api/problem.ts';
 import { answerFailure, sendAnswer, unavailable } from './answer.ts';
 import { registerCodexTasks } from './codex-tasks-route.ts';
 import { Connections } from './connections.ts';
-import type { HttpDeps, HttpTimeouts } from './deps.ts';
+import type { HttpDeps, HttpTimeouts, Lookup } from './deps.ts';
 import { registerEvents } from './events-route.ts';
 import { registerInteractions } from './interactions-route.ts';
 import { trackPaths } from './known-paths.ts';
@@ -86,7 +87,7 @@ export function createHttpServer(deps: HttpDeps, listeners: Listeners): HttpServ
       const addresses: Address[] = [];
       for (const { app, listener } of served) {
         await app.ready();
-        addresses.push(await listenOn(app.server, listener));
+        addresses.push(await listenOn(app.server, listener, deps.lookup ?? lookup));
       }
       return addresses;
     },
@@ -264,11 +265,11 @@ function addFallbacks(app: FastifyInstance, { logger }: HttpDeps): void {
   });
 }
 
-async function listenOn(server: Server, { key, host, port }: Listener): Promise<Address> {
+async function listenOn(server: Server, { key, host, port }: Listener, find: Lookup): Promise<Address> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ port, backlog: BACKLOG, ...(host === '' ? {} : { host }) }, resolve);
   try {
+    server.listen({ port, backlog: BACKLOG, ...(await interfaceOf(host, find)) }, resolve);
     await promise;
   } catch (error) {
     const message = `${key}: cannot listen on ${host}:${port}: ${errorMessage(error)}`;
@@ -277,4 +278,12 @@ async function listenOn(server: Server, { key, host, port }: Listener): Promise<
   server.removeListener('error', reject);
   const address = server.address() as AddressInfo;
   return { host: address.address, port: address.port };
+}
+
+/** The IPv4 address of a name that has one, as in the Go service: in most containers `localhost` is `::1` first. */
+async function interfaceOf(host: string, find: Lookup): Promise<{ readonly host?: string }> {
+  if (host === '' || isIP(host) !== 0) {
+    return host === '' ? {} : { host };
+  }
+  return { host: (await find(host, { order: 'ipv4first' })).address };
 }
