@@ -50,7 +50,7 @@ function printCommand(config: Command, io: CliIo): void {
       '\nExamples:\n  facteur config print --config facteur.yaml\n  facteur config print -o json | jq .sources',
     )
     .action(async (options: ConfigOptions) => {
-      const result = await readConfig(io, { path: options.config, require: [] });
+      const result = await readConfig(io, { path: options.config, require: [], reads: () => true });
       io.stdout.write(printConfig(result, formatOf(options) === 'json' ? 'json' : 'yaml'));
     });
 }

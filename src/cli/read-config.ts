@@ -8,11 +8,14 @@ interface ConfigRequest<R extends Requirement> {
   readonly path: string | undefined;
   /** The groups that must be whole. */
   readonly require: readonly R[];
-  /** The groups that the command reads; all by default. */
+  /** The groups that the command reads; by default all but those of the processes that read Kafka. */
   readonly reads?: LoadOptions['reads'];
   /** Called for each warning; default stderr. */
   readonly warn?: (warning: string) => void;
 }
+
+/** What most commands read. A pod may have the login of a consumer that it is not without its password. */
+const allButKafka = (group: string): boolean => group !== 'consumer' && group !== 'codex_listener';
 
 /**
  * The configuration of a command. Its warnings are always printed, since a mistyped key is often the cause of
@@ -22,7 +25,12 @@ interface ConfigRequest<R extends Requirement> {
  */
 export async function readConfig<R extends Requirement>(
   io: CliIo,
-  { path, require, reads, warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`) }: ConfigRequest<R>,
+  {
+    path,
+    require,
+    reads = allButKafka,
+    warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`),
+  }: ConfigRequest<R>,
 ): Promise<ConfigResult<R>> {
   const result = await loadConfig<R>({ ...loadOptions(io, path), require, reads });
   for (const warning of result.warnings) {

@@ -53,6 +53,15 @@ test('values that only have to be there, for a command that does not read them',
   expect(served.stderr).toMatch(/^facteur: .*FACTEUR_KUBECONFIG/);
 });
 
+test('operators work in a pod of serve with a consumer that is incomplete', async () => {
+  const consumer = { FACTEUR_CONSUMER_ENABLED: 'true', FACTEUR_CONSUMER_SASL_ENABLED: 'true' };
+  const warned = { code: 0, stderr: expect.stringContaining('warning: FACTEUR_CONSUMER_ENABLED: consumer.topic is') };
+  const env = { ...TEST_ENV, ...consumer, FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'postgres')}` };
+  expect(await facteur(['explain', 'plan', '--option', 'objective=x'], env)).toMatchObject(warned);
+  expect(await facteur(['migrate'], env)).toMatchObject(warned);
+  expect(await facteur(['runs', 'list'], env)).toMatchObject(warned);
+});
+
 test('the help does not name --prefork, which does nothing', async () => {
   expect((await facteur(['serve', '--help'])).stdout).not.toContain('prefork');
 });
