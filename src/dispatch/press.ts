@@ -1,5 +1,6 @@
 import type { Secret } from '../base/secret.ts';
 import { FacteurError } from '../base/errors.ts';
+import { hideKnown } from '../base/known-credentials.ts';
 import { redactFields } from '../base/redact.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Sessions } from '../clients/sessions/sessions.ts';
@@ -85,8 +86,16 @@ export async function pressButton(press: Press, givenUp: AbortSignal, deps: Pres
     case 'logs':
       return { kind: 'logs', run, log: await readStepLog(run, deps) };
     case 'request':
-      return { kind: 'request', run, parameters: run.plan === null ? undefined : redactFields(run.plan.parameters) };
+      return { kind: 'request', run, parameters: run.plan === null ? undefined : shown(run.plan.parameters) };
   }
+}
+
+/** Parameters as text, without secrets. */
+function shown(parameters: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(redactFields(parameters));
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? hideKnown(value) : value]),
+  );
 }
 
 /** Roles are for the runs of their own command: when it is gone, nobody may use their buttons, whoever has its name now. */

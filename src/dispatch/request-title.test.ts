@@ -36,6 +36,7 @@ test.each<[string, Record<string, string>, CommandDefinition | undefined, string
   ['the text of a form, not its JSON', { payload: '{}', content: '\n Fix it \nsoon' }, FORM, 'Fix it'],
   ['any option of an undefined command', { payload: '{}', content: 'x' }, undefined, 'x'],
   ['nothing without options', {}, plan, ''],
+  ['no credential with a form of its own', { objective: `use ghp_${'a'.repeat(36)}` }, plan, 'use ***'],
   ['no credential', { objective: 'use postgres://me:secret@db/x' }, plan, 'use postgres://me:***@db/x'],
   ['no option that is a secret by its name', { api_token: 'abc', key: 'def', host: 'db' }, ROTATE, 'db'],
   ['a secret where the command wants it', { api_token: 'abc' }, { ...ROTATE, titleOption: 'api_token' }, 'abc'],

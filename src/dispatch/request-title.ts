@@ -1,4 +1,5 @@
-import { namesSecret, redactText } from '../base/redact.ts';
+import { hideCredentials } from '../base/known-credentials.ts';
+import { namesSecret } from '../base/redact.ts';
 import type { CommandDefinition } from '../domain/command.ts';
 import type { CodexTask } from '../proto/proompteng/froussard/v1/codex_task_pb.ts';
 import { optionsOf, titleOf } from './modal-options.ts';
@@ -56,5 +57,5 @@ export function codexTitle({ repository, issueNumber, issueTitle }: CodexTask): 
 
 /** The first line that says something, without credentials and without what Postgres cannot store. */
 function lineOf(text = ''): string {
-  return titleOf(redactText(text.slice(0, MAX_READ))).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
+  return titleOf(hideCredentials(text.slice(0, MAX_READ))).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { hideKnown } from '../base/known-credentials.ts';
-import { namesSecret, redactText } from '../base/redact.ts';
+import { hideCredentials } from '../base/known-credentials.ts';
+import { namesSecret } from '../base/redact.ts';
 import { argoFault } from './argo-text.ts';
 import { commandText, shorten } from './command-text.ts';
 import type { ModalField, OptionDefinition } from './command.ts';
@@ -85,7 +85,7 @@ function describe(parameter: TemplateParameter, isNumber: boolean): string {
 
 /** The whole server sees it, also who may not run the command. A number, and what is listed anyway, is no secret. */
 function shownDefault({ name, values, fallback = '' }: TemplateParameter, isNumber: boolean): string {
-  return namesSecret(name) && !isNumber && values.length === 0 ? '' : hideKnown(redactText(fallback));
+  return namesSecret(name) && !isNumber && values.length === 0 ? '' : hideCredentials(fallback);
 }
 
 function unlisted({ name, values, fallback = '' }: TemplateParameter): string | undefined {

@@ -1,6 +1,5 @@
 import { isRecord } from '../base/json.ts';
-import { hideKnown } from '../base/known-credentials.ts';
-import { redactText } from '../base/redact.ts';
+import { hideCredentials } from '../base/known-credentials.ts';
 import { MAX_RESULTS, type RunResult } from '../domain/run-result.ts';
 import { ANNOTATIONS } from '../domain/workflow-plan.ts';
 
@@ -36,7 +35,7 @@ const MAX_NAME = 63;
 /** Without credentials: a message is for the whole channel, unlike a log. */
 function bounded(value: unknown): string {
   const text = typeof value === 'string' ? value.slice(0, 4 * MAX_VALUE) : '';
-  return storable(hideKnown(redactText(text)).trim(), MAX_VALUE);
+  return storable(hideCredentials(text).trim(), MAX_VALUE);
 }
 
 /** Without what Postgres cannot store, which a template tag can put into the name of an output, too. */

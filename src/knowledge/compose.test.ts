@@ -21,6 +21,7 @@ describe('shownText', () => {
     ['separators that end a line', 'a\u2028b\u2029c', 'abc'],
     ['half a character', 'a\ud83db', 'a\ufffdb'],
     ['other scripts', 'größer 変更 שלום', 'größer 変更 שלום'],
+    ['a credential with a form of its own', `use ghp_${'a'.repeat(36)}`, 'use ***'],
     ['a credential', 'curl -H "Authorization: Bearer abcdefgh12345678"', 'curl -H "Authorization: Bearer ***"'],
   ])('%s', (_what, text, shown) => {
     expect(shownText(text)).toBe(shown);

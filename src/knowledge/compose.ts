@@ -1,4 +1,4 @@
-import { redactText } from '../base/redact.ts';
+import { hideCredentials } from '../base/known-credentials.ts';
 
 /** A reflection as a workflow reads it, with its origin according to the ledger. */
 export interface ComposedReflection {
@@ -37,7 +37,7 @@ const HIDDEN = /[^\P{Cc}\n\t]|[\p{Cf}\p{Co}\p{Zl}\p{Zp}\u{fe00}-\u{fe0f}\u{e0100
 
 /** The text without characters that a reader would not see, and without credentials. */
 export function visibleText(text: string): string {
-  return redactText(text.replaceAll('\r\n', '\n').replaceAll(HIDDEN, '')).toWellFormed();
+  return hideCredentials(text.replaceAll('\r\n', '\n').replaceAll(HIDDEN, '')).toWellFormed();
 }
 
 /** The same as workflows receive it: the end of a long text is cut. */

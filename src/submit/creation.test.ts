@@ -52,6 +52,11 @@ describe('judgeCreateFailure', () => {
     });
   });
 
+  test('the reason holds no credentials that the cluster quotes', () => {
+    const error = new ArgoError('argo.invalid', 'HTTP 422', { details: `denied: AKIA${'B'.repeat(16)}` });
+    expect(judgeCreateFailure(error, false)).toMatchObject({ reason: 'denied: ***' });
+  });
+
   test('anything unforeseen is retried', () => {
     expect(judgeCreateFailure(new TypeError('boom'), true)).toMatchObject({ kind: 'retry', reason: 'boom' });
   });

@@ -1,5 +1,5 @@
 import { errorMessage } from '../base/errors.ts';
-import { redactText } from '../base/redact.ts';
+import { hideCredentials } from '../base/known-credentials.ts';
 import { ArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
@@ -30,9 +30,9 @@ export async function findOurs(
 /** Why a call to the cluster failed, worded for the user; it may quote what was sent, including the run's token. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof ArgoError)) {
-    return redactText(errorMessage(error));
+    return hideCredentials(errorMessage(error));
   }
-  const said = redactText(error.details ?? error.message);
+  const said = hideCredentials(error.details ?? error.message);
   return error.code === 'argo.quota' ? `waiting for room in the namespace's quota: ${said}` : said;
 }
 

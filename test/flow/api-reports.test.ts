@@ -210,9 +210,10 @@ test('a reflection is replaced by another text, its author is the run, and secre
 test('secrets are taken out of keys, and those of pods have any length', async () => {
   const { report } = await reportingRun();
   const podToken = ['eyJ'.padEnd(90, 'h'), 'p'.repeat(768), 's'.repeat(342)].join('.');
-  const metadata = { list: [{ 'postgres://user:hunter2@db': 1 }], podToken };
+  const key = `use ghp_${'a'.repeat(36)}`;
+  const metadata = { list: [{ 'postgres://user:hunter2@db': 1, [key]: key }], podToken };
   const { body } = await report('POST /artifacts', { body: { type: 'diff', uri: 's3://x/1', metadata } });
-  expect(body.metadata).toEqual({ list: [{ 'postgres://user:***@db': 1 }], podToken: '***' });
+  expect(body.metadata).toEqual({ list: [{ 'postgres://user:***@db': 1, 'use ***': 'use ***' }], podToken: '***' });
 });
 
 test('an id is the same in capitals: once per run and once per key hold', async () => {

@@ -221,12 +221,16 @@ test('a run that succeeded is run again, once', async () => {
 });
 
 test('Show request shows what was asked, without secrets, to whoever pressed', async () => {
-  const run = await started('hang', `role_map: {}\nargo: { parameters: { api_token: CANARY } }\n`);
+  const run = await started(
+    'hang',
+    `role_map: {}\nargo: { parameters: { api_token: CANARY, note: ghp_canarycanary } }\n`,
+  );
   await shows(run, '`/plan x`');
   const text = whispered(await run.press('request'));
   expect(text).toContain('action: plan\n');
   expect(text).toContain('objective: x\n');
   expect(text).toContain('api_token: ***');
+  expect(text).toContain('note: ***');
   expect(text).not.toContain('CANARY');
 });
 

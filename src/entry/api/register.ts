@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import { redactText } from '../../base/redact.ts';
+import { hideCredentials } from '../../base/known-credentials.ts';
 import { validTraceparent } from '../../base/traceparent.ts';
 import { headerText } from '../decode/incoming.ts';
 import { isJsonType, payloadFormat } from '../decode/media-type.ts';
@@ -231,14 +231,14 @@ function readBody<Deps>({ body, verbatim }: ApiRoute<Deps>, bytes: Buffer, fault
 /** A copy whose texts and keys hold nothing that looks like a credential. */
 function withoutSecrets(value: unknown): unknown {
   if (typeof value === 'string') {
-    return redactText(value);
+    return hideCredentials(value);
   }
   if (typeof value !== 'object' || value === null) {
     return value;
   }
   return Array.isArray(value)
     ? value.map(withoutSecrets)
-    : Object.fromEntries(Object.entries(value).map(([key, item]) => [redactText(key), withoutSecrets(item)]));
+    : Object.fromEntries(Object.entries(value).map(([key, item]) => [hideCredentials(key), withoutSecrets(item)]));
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, place: string, faults: FieldFault[]): unknown {
@@ -293,7 +293,7 @@ function keyFault(key: string): string | undefined {
   if (key.length > MAX_KEY_LENGTH) {
     return `must have at most ${MAX_KEY_LENGTH} characters`;
   }
-  return redactText(key) === key ? textFault(key) : 'must not look like a credential';
+  return hideCredentials(key) === key ? textFault(key) : 'must not look like a credential';
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, answer: ApiAnswer): FastifyReply {
