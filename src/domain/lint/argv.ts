@@ -16,7 +16,7 @@ const WRAPPERS = new Map<string, Wrapper>([
   ['sudo', { takes: /^(?:-[a-zA-Z]*[CDghpRrTtUu]|--(?:user|group|chdir|chroot|host|prompt|role|type))$/ }],
   ['doas', { takes: /^-[Cu]$/ }],
   ['env', { takes: /^(?:-[a-z]*[uC]|--(?:unset|chdir))$/ }],
-  ['timeout', { takes: /^(?:-[ks]|--(?:signal|kill-after))$/ }],
+  ['timeout', { takes: /^(?:-[ks]|--(?:signal|kill-after))$/, own: 1 }],
   ['nice', { takes: /^(?:-n|--adjustment)$/ }],
   ['exec', { takes: /^-[a-z]*a$/ }],
   ['time', { takes: /^-[fo]$/ }],
@@ -140,7 +140,7 @@ export function isShell(words: readonly string[]): boolean {
 }
 
 /** Where the command begins behind wrappers such as `env X=1`, `timeout 5` and `sudo -u user`; the end if none does. */
-function commandAt(words: readonly string[]): number {
+export function commandAt(words: readonly string[]): number {
   let wrapper: Wrapper = {};
   let own = 0;
   let at = 0;

@@ -162,7 +162,7 @@ export const RULES = {
     level: 'warning',
     title: 'A shell evaluates a variable with user text',
     problem: 'contains user text and is evaluated as code',
-    fix: 'do not evaluate text; use the variable as data: "$NAME"',
+    fix: 'do not evaluate text; use the variable as data: "$NAME". Bash also evaluates numbers: check first that it is one',
   },
   'unseen-template': {
     level: 'warning',

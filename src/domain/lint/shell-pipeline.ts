@@ -1,4 +1,4 @@
-import { codeWords, readsCode } from './argv.ts';
+import { codeWords, commandAt, readsCode } from './argv.ts';
 
 /** A variable with user text in a shell command. */
 export interface Use {
@@ -22,17 +22,36 @@ const OPENERS = new Set(['{', 'if', 'while', 'until', 'for', 'case', 'select']);
 const CLOSERS = new Set(['}', 'fi', 'done', 'esac']);
 /** Of a group. Once these are mended, the others are shown. */
 const MAX_PRINTED = 200;
-const EVALUATE = 'eval';
+const EVALUATE = new Set(['eval', 'let']);
 /** They evaluate their first argument: a file, or code for later. */
 const EVALUATE_FIRST = new Set(['source', '.', 'trap']);
 const PRINT = new Set(['echo', 'printf']);
+/** With `-i` they evaluate what they assign. */
+const DECLARE = new Set(['declare', 'typeset', 'local']);
+/** Between numbers, which `[[` evaluates. */
+const NUMERIC = /^-(?:eq|ne|lt|le|gt|ge)$/;
+
+/** Where the shell reads a word: in a command, between `[[` and `]]`, as a number, or in a list of words. */
+type Setting = 'command' | 'test' | 'number' | 'list';
+
+/** Where the shell reads on: in plain words, in quotes, in parentheses, or in a substitution of its own. */
+export type State = 'plain' | 'double' | 'group' | 'list' | 'command' | 'backtick' | 'test' | 'arithmetic';
+
+/** @param states those that are open, the innermost last */
+export function settingOf(states: readonly State[]): Setting {
+  const state = states.findLast((one) => one !== 'double');
+  if (state === 'arithmetic') {
+    return 'number';
+  }
+  return state === 'test' || state === 'list' ? state : 'command';
+}
 
 /** One command after the other, with what each reads from the one before it. */
 export class ShellPipeline {
   /** Of the present command. */
   #words: string[] = [];
   #count = 0;
-  #uses: { readonly use: Use; readonly at: number }[] = [];
+  #uses: { readonly use: Use; readonly at: number; readonly setting: Setting }[] = [];
   /** What the present command reads from a pipe or a here string. */
   #input: Use[] = [];
   #documents: { isRun: boolean }[] = [];
@@ -111,11 +130,11 @@ export class ShellPipeline {
   }
 
   /** In the present word. */
-  use(use: Use): void {
+  use(use: Use, setting: Setting = 'command'): void {
     if (this.isHereString) {
       this.#input.push(use);
     } else {
-      this.#uses.push({ use, at: this.#aside === 'none' ? this.#count - 1 : -1 });
+      this.#uses.push({ use, at: this.#aside === 'none' ? this.#count - 1 : -1, setting });
     }
   }
 
@@ -185,11 +204,9 @@ export class ShellPipeline {
 
   #judge(): readonly Use[] {
     const words = this.#words;
-    const [name = ''] = words;
-    const isCode = (at: number): boolean => name === EVALUATE || (at === 1 && EVALUATE_FIRST.has(name));
-    const code = new Set(this.#uses.length === 0 ? [] : codeWords(words));
+    const isCode = this.#uses.length === 0 ? () => false : codeOf(words);
     const faults = this.#uses
-      .map(({ use, at }) => (isCode(at) || code.has(at) ? evaluated(use) : use))
+      .map(({ use, at, setting }) => (isCode(at, setting) ? evaluated(use) : use))
       .filter(({ rule }) => rule !== undefined);
     if (this.#input.length + this.#documents.length === 0 || !readsCode(words)) {
       return faults;
@@ -209,6 +226,28 @@ export class ShellPipeline {
     this.#isRedirected = false;
     this.#aside = 'none';
   }
+}
+
+/** What a command makes of its words: whether one is code, or names the program. */
+function codeOf(words: readonly string[]): (at: number, setting: Setting) => boolean {
+  const [name = ''] = words;
+  const code = new Set(codeWords(words));
+  const isNumber = DECLARE.has(name) && words.some((word) => /^-[a-zA-Z]*i/.test(word));
+  const isProgram = (at: number): boolean => at === commandAt(words) && words[at]?.startsWith('$()') === true;
+  return (at, setting) => {
+    switch (setting) {
+      case 'number':
+        return true;
+      case 'test':
+        return [at - 1, at + 1].some((index) => NUMERIC.test(words[index] ?? ''));
+      case 'list':
+        return false;
+      case 'command':
+        return (
+          EVALUATE.has(name) || isNumber || (at === 1 && EVALUATE_FIRST.has(name)) || code.has(at) || isProgram(at)
+        );
+    }
+  };
 }
 
 /** As part of code. */

@@ -40,6 +40,27 @@ test.each([
   '. "$TEXT"',
   'source "$TEXT" now',
   'trap "rm -r $TEXT" EXIT',
+  // Bash runs the substitution in `a[$(date)]` wherever it expects a number.
+  'echo $((TEXT + 1))',
+  'echo "$((2 * ($TEXT + 1)))"',
+  'if (( TEXT > 3 )); then date; fi',
+  'for ((i = 0; i < TEXT; i++)); do date; done',
+  '[[ "$TEXT" -gt 1 ]] && date',
+  'if [[ -n $A && 1 -le $TEXT ]]; then date; fi',
+  'let "n = $TEXT + 1"',
+  'let n=$TEXT+1',
+  'declare -i n="$TEXT"',
+  'local -ri n=$TEXT',
+  'echo "${!TEXT}"',
+  // It chooses the program.
+  '$TEXT --version',
+  '"$TEXT" | sort',
+  'cd /src && "$TEXT"',
+  'if "$TEXT"; then date; fi',
+  'sudo -u build "$TEXT"',
+  'timeout 5 $TEXT',
+  'nohup "$TEXT" &',
+  'n=$((1 << 4))\neval "$TEXT"',
 ])('user text is evaluated: %s', (script) => {
   expect(rules(script)).toEqual(['shell-eval']);
 });
@@ -71,6 +92,23 @@ test.each([
   'source /etc/profile "$TEXT"',
   'trap \'rm "$TEXT"\' EXIT',
   'NAME=$(echo "$TEXT" | tr A-Z a-z); sh build.sh "$NAME"',
+  'echo "$((${#TEXT} + 1))"',
+  'echo "$((TEXTS + 1))"',
+  '[ "$TEXT" -gt 1 ] && date',
+  '[[ $TEXT == 1 && $TEXT =~ ^[a-z]+$ ]]',
+  '[[ -n $A && $TEXT = b ]]',
+  '[[ "$(ls -lt "$TEXT")" == "" ]]',
+  'ls -lt "$TEXT"',
+  'declare -r n="$TEXT"',
+  'echo "${!TEXT[@]}" "${!TEXT@}"',
+  'TEXTS=("$TEXT")',
+  'TEXTS=(a\n  "$TEXT"\n)',
+  'TEXTS+=("$TEXT" b)',
+  'case "$A" in\n  "$TEXT") date ;;\n  b | "$TEXT") date ;;\nesac',
+  'A="$TEXT" date',
+  'timeout "$TEXT" date',
+  './run-"$TEXT"',
+  '((echo "$TEXT") | cat; (date))',
 ])('user text is data: %s', (script) => {
   expect(rules(script)).toEqual([]);
 });

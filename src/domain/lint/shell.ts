@@ -1,4 +1,4 @@
-import { evaluated, MAX_WORD, ShellPipeline, type Use } from './shell-pipeline.ts';
+import { evaluated, MAX_WORD, settingOf, ShellPipeline, type State, type Use } from './shell-pipeline.ts';
 
 /** A place where a shell script uses a variable in a dangerous way. */
 interface ShellFault {
@@ -10,11 +10,12 @@ interface ShellFault {
   readonly origins: readonly string[];
 }
 
-/** Where the shell reads on: in plain words, in quotes, in parentheses, or in a substitution of its own. */
-type State = 'plain' | 'double' | 'group' | 'command' | 'backtick' | 'test' | 'arithmetic';
-
 const VARIABLE = /\$(?:\{[#!]?(\w+|[@*])|([A-Za-z_]\w*|[1-9@*]))/y;
 const ASSIGNMENT = /([A-Za-z_]\w{0,99})\+?=/y;
+/** A variable whose name alone stands for it, or a number. */
+const NAME = /[A-Za-z_]\w{0,99}|\d\w*/y;
+/** What it sees is no group in a group. */
+const ARITHMETIC = /\(\((?:[^()]|\([^()]*\))*\)\)/y;
 const WORD = /[\w./:+,%@~-]+/y;
 const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_][\w.-]*)\1?/y;
 /** Its file follows. Process substitutions look alike. */
@@ -24,7 +25,7 @@ const MAX_ORIGINS = 20;
 /** Of one script. Once these are mended, the others are shown. */
 const MAX_FAULTS = 200;
 /** Where the text of a variable is split into words. */
-const SPLIT: ReadonlySet<State> = new Set(['plain', 'group', 'command', 'backtick', 'arithmetic']);
+const SPLIT: ReadonlySet<State> = new Set(['plain', 'group', 'list', 'command', 'backtick']);
 /** Where `<` and `>` compare. */
 const COMPARES: ReadonlySet<State> = new Set(['test', 'arithmetic']);
 /** Begins the next command. */
@@ -185,7 +186,8 @@ class ShellReader {
       this.#at += 3;
       return true;
     }
-    const match = this.#script.startsWith('<<', this.#at) ? this.#match(HEREDOC) : null;
+    const isShift = COMPARES.has(this.#state);
+    const match = this.#script.startsWith('<<', this.#at) && !isShift ? this.#match(HEREDOC) : null;
     if (match === null) {
       return this.#redirection();
     }
@@ -217,21 +219,35 @@ class ShellReader {
   }
 
   #separator(char: string): void {
-    this.#endWord();
     if (char === '(') {
-      this.#open('group');
-    } else if (char === ')' && this.#state !== 'plain') {
+      this.#parenthesis();
+      return;
+    }
+    this.#endWord();
+    if (char === ')' && this.#state !== 'plain') {
       this.#close();
     } else if (char === '|' && this.#script.charAt(this.#at + 1) !== '|') {
       this.#addAll(this.#pipeline.pipe());
       this.#at += this.#script.charAt(this.#at + 1) === '&' ? 2 : 1;
     } else {
+      if (char === ')') {
+        // A pattern of `case` is no command.
+        this.#pipeline.begin();
+      }
       this.#addAll(this.#pipeline.end());
       this.#at += char === '|' ? 2 : 1;
     }
     if (char === '\n') {
       this.#readHeredocs();
     }
+  }
+
+  #parenthesis(): void {
+    const isList = this.#assigned !== undefined && this.#script.charAt(this.#at - 1) === '=';
+    const isNumber = this.#state === 'arithmetic' || this.#match(ARITHMETIC) !== null;
+    const grouped = isNumber ? 'arithmetic' : 'group';
+    this.#endWord();
+    this.#open(isList ? 'list' : grouped);
   }
 
   /** Text of a here document is not split into words; its substitutions are left unread. */
@@ -265,10 +281,17 @@ class ShellReader {
   }
 
   #word(char: string): void {
+    if (this.#state === 'arithmetic') {
+      this.#number(char);
+      return;
+    }
     const assignment = this.#wordStart ? this.#match(ASSIGNMENT) : null;
     if (assignment !== null) {
       this.#assigned = assignment[1];
       this.#at += assignment[0].length;
+      if (this.#pipeline.words.length > 0) {
+        this.#write(assignment[0]);
+      }
       this.#wordStart = false;
     } else {
       const text = this.#match(WORD)?.[0] ?? char;
@@ -276,6 +299,16 @@ class ShellReader {
       this.#at += text.length;
       this.#tests(text);
     }
+  }
+
+  #number(char: string): void {
+    const name = this.#match(NAME)?.[0] ?? char;
+    const origins = this.#origins.get(name);
+    this.#write(name);
+    if (origins !== undefined) {
+      this.#pipeline.use({ rule: undefined, text: name, offset: this.#at, origins }, 'number');
+    }
+    this.#at += name.length;
   }
 
   /** `[[ … ]]` and `case … in` do not split. */
@@ -315,20 +348,23 @@ class ShellReader {
     }
     const isCase = this.#wordStart && this.#pipeline.words.join(' ') === 'case';
     this.#write('$()');
-    if (use !== undefined) {
-      const isSplit = SPLIT.has(this.#state) && !isCase && !this.#isWhole() && !use.isCount;
-      this.#pipeline.use({ ...use, rule: isSplit ? 'shell-quoting' : undefined });
+    if (use !== undefined && !use.isCount) {
+      const isSplit = SPLIT.has(this.#state) && !isCase && !this.#isWhole();
+      const read: Use = { ...use, rule: isSplit ? 'shell-quoting' : undefined };
+      this.#pipeline.use(use.isName ? evaluated(read) : read, settingOf(this.#states));
     }
   }
 
   /** The variable that is here, if it contains user text. */
-  #use(): (Use & { readonly isCount: boolean }) | undefined {
+  #use(): (Use & { readonly isCount: boolean; readonly isName: boolean }) | undefined {
     const [written, inBraces, plain = ''] = this.#match(VARIABLE) ?? ['$'];
     const origins = this.#origins.get(inBraces ?? plain);
     const offset = this.#at;
     this.#at += written.length;
     const text = inBraces === undefined ? written : `\${${inBraces}}`;
-    return origins && { rule: undefined, text, offset, origins, isCount: written.startsWith('${#') };
+    // Unlike the keys of an array.
+    const isName = written.startsWith('${!') && !/[[@*]/.test(this.#script.charAt(this.#at));
+    return origins && { rule: undefined, text, offset, origins, isCount: written.startsWith('${#'), isName };
   }
 
   #addAll(faults: readonly Use[]): void {
