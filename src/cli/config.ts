@@ -6,6 +6,7 @@ import { formatOf, oneOutput, withOutput, type OutputOptions } from './output.ts
 import type { RegisterCommand } from './program.ts';
 import { loadOptions, readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
+import { printable } from './table.ts';
 
 interface ConfigOptions extends OutputOptions {
   readonly config?: string;
@@ -34,7 +35,7 @@ function checkCommand(config: Command, io: CliIo): void {
     )
     .action(async (options: ConfigOptions) => {
       const report = await checkConfig(loadOptions(io, options.config));
-      const text = () => `${report.lines.join('\n')}\n`;
+      const text = () => `${report.lines.map(printable).join('\n')}\n`;
       io.stdout.write(oneOutput(report, options, { name: ({ ok }) => (ok ? 'valid' : 'invalid'), text }));
       if (!report.ok) {
         throw new FacteurError('config.invalid', 'the configuration is invalid', { retryable: false });

@@ -3,6 +3,7 @@ import type { ClusterAccess } from '../clients/argo/connection.ts';
 import type { Config, ConfigWith } from '../config/config.ts';
 import { mergeCommands, type CommandSnapshot } from '../dispatch/command-catalogue.ts';
 import type { CliIo } from './io.ts';
+import { printable } from './table.ts';
 
 /** Finds the cluster of a command line. */
 export type ClusterAccessFor = (io: CliIo) => Promise<ClusterAccess>;
@@ -32,7 +33,7 @@ export async function knownCommands(
   try {
     return await requiredCommands(io, config, clusterAccess);
   } catch (error) {
-    io.stderr.write(`facteur: warning: commands of templates are missing here: ${errorMessage(error)}\n`);
+    io.stderr.write(`facteur: warning: commands of templates are missing here: ${printable(errorMessage(error))}\n`);
     return mergeCommands(config, []);
   }
 }

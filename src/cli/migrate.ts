@@ -7,6 +7,7 @@ import { oneOutput, withOutput, type OutputOptions } from './output.ts';
 import type { RegisterCommand } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
+import { printable } from './table.ts';
 
 /** What one applied migration is called. */
 export interface Applied {
@@ -50,7 +51,7 @@ export async function applyMigrations(io: CliIo, configPath: string | undefined)
     dsn: config.postgres.dsn.reveal(),
     pid: io.pid,
     random: Math.random,
-    onLost: (error) => io.stderr.write(`${errorMessage(error)}\n`),
+    onLost: (error) => io.stderr.write(`${printable(errorMessage(error))}\n`),
   });
   try {
     return await migrate(db, await loadMigrations(io.migrationsDir), { signal: io.signal });

@@ -25,18 +25,20 @@ const allButKafka = (group: string): boolean => group !== 'consumer' && group !=
  */
 export async function readConfig<R extends Requirement>(
   io: CliIo,
-  {
-    path,
-    require,
-    reads = allButKafka,
-    warn = (warning) => io.stderr.write(`facteur: warning: ${warning}\n`),
-  }: ConfigRequest<R>,
+  { path, require, reads = allButKafka, warn }: ConfigRequest<R>,
 ): Promise<ConfigResult<R>> {
   const result = await loadConfig<R>({ ...loadOptions(io, path), require, reads });
+  const told = warn ?? (await onTerminal(io));
   for (const warning of result.warnings) {
-    warn(formatFault(warning));
+    told(formatFault(warning));
   }
   return result;
+}
+
+async function onTerminal({ stderr }: CliIo): Promise<(warning: string) => void> {
+  // `serve` has a log for its warnings, and starts without this.
+  const { printable } = await import('./table.ts');
+  return (warning) => stderr.write(`facteur: warning: ${printable(warning)}\n`);
 }
 
 /**

@@ -356,3 +356,14 @@ test.each([
   expect(await facteur(['config', 'check'], env)).toMatchObject({ code: 1, stdout: expect.stringContaining(why) });
   expect(await facteur(['serve'], env)).toMatchObject({ code: 1, stderr: expect.stringContaining(why) });
 });
+
+test.each([[['config', 'check']], [['config', 'print']]])(
+  '%j: a key of the file cannot write on the terminal',
+  async (args) => {
+    const path = join(folder.path, 'facteur.yaml');
+    writeFileSync(path, '"\\e[2J\\u202e": 1\n');
+    const { stdout, stderr } = await facteur([...args, '--config', path]);
+    expect(stdout + stderr).toContain('\\u001b[2J\\u202e is an unknown key');
+    expect(stdout + stderr).not.toMatch(/[\u001b\u202e]/);
+  },
+);
