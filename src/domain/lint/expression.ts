@@ -146,7 +146,8 @@ function chain(code: Code, from: number): { readonly parts: readonly string[]; r
     end += next.length;
     next = memberAt(code, end);
   }
-  return { parts, end };
+  // `$env` is all variables, by their names.
+  return { parts: first.text === '$env' && parts.length > 1 ? parts.slice(1) : parts, end };
 }
 
 interface Member {

@@ -257,11 +257,15 @@ interface ShellScript {
   readonly variables: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The shell script that a container runs, if it does. */
-export function shellScript(container: Fields): ShellScript | undefined {
+/**
+ * The shell script that a container runs, if it does.
+ *
+ * @param pod the metadata of its pod, what takes precedence first
+ */
+export function shellScript(container: Fields, pod: readonly Fields[]): ShellScript | undefined {
   const { command, args } = commandLine(container);
   const words = [...command, ...args];
-  const variables = environment(container['env']);
+  const variables = environment(container['env'], pod);
   const source = container['source'];
   if (typeof source === 'string') {
     const shell = isShell(command) || /^#!.{0,40}\b(?:ba|da|a|z|k)?sh\b/.test(source);
@@ -298,9 +302,9 @@ function namedIn(text: string): readonly (readonly [text: string, name: string])
 }
 
 /** The variables that Kubernetes puts into a container's command line as text. */
-export function expansions(container: Fields): readonly Expansion[] {
+export function expansions(container: Fields, pod: readonly Fields[]): readonly Expansion[] {
   const { command, args } = commandLine(container);
-  const variables = environment(container['env']);
+  const variables = environment(container['env'], pod);
   const places = [
     ...command.map((word, nth) => ({ word, path: ['command', nth], rule: 'command' as const })),
     ...args.map((word, nth) => ({ word, path: ['args', nth], rule: argumentsRule(nth, container) })),
@@ -312,10 +316,20 @@ export function expansions(container: Fields): readonly Expansion[] {
   );
 }
 
+const FIELD = /^metadata\.(annotations|labels)\['([^']{1,400})'\]$/;
+
+/** An annotation or a label that a variable is filled with. */
+function textOfPod(valueFrom: unknown, pod: readonly Fields[]): unknown {
+  const { fieldPath } = fieldsOf(fieldsOf(valueFrom)['fieldRef']);
+  const [, kind = '', key = ''] = FIELD.exec(typeof fieldPath === 'string' ? fieldPath : '') ?? [];
+  return pod.map((metadata) => fieldsOf(metadata[kind])[key]).find((text) => typeof text === 'string');
+}
+
 /** The texts of each variable, those that Kubernetes puts into them included. */
-function environment(env: unknown): Map<string, readonly string[]> {
+function environment(env: unknown, pod: readonly Fields[]): Map<string, readonly string[]> {
   const variables = new Map<string, readonly string[]>();
-  for (const { name, value } of listOf(env).map(fieldsOf)) {
+  for (const { name, value: given, valueFrom } of listOf(env).map(fieldsOf)) {
+    const value = given ?? textOfPod(valueFrom, pod);
     if (typeof name === 'string' && typeof value === 'string') {
       const earlier = namedIn(value).flatMap(([, one]) => variables.get(one) ?? []);
       variables.set(name, [value, ...earlier].slice(0, MAX_ENTRIES));

@@ -79,6 +79,8 @@ function sourcesOf([scope, kind, ...rest]: readonly string[]): readonly Source[]
       return outputSources(kind, rest);
     case 'lastRetry':
       return SURROUNDINGS;
+    case '$env':
+      return [{ from: 'workflow', name: '*' }, { from: 'input', name: '*' }, ...SURROUNDINGS];
     default:
       return [];
   }

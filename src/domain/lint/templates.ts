@@ -257,11 +257,13 @@ class TemplateReader {
 
   #shell(container: unknown, path: Path): void {
     const loop = this.template.outer?.call;
-    for (const { texts, rule, text, path: at } of isRecord(container) ? expansions(container) : []) {
+    const pod = [fieldsOf(this.#source['metadata']), fieldsOf(this.template.object.spec['podMetadata'])];
+    for (const { texts, rule, text, path: at } of isRecord(container) ? expansions(container, pod) : []) {
       const sources = texts.flatMap((one) => tagsOf(one).flatMap((tag) => tag.sources));
       this.template.uses.push({ rule, path: [...path, ...at], text, line: 0, sources, loop });
+      this.template.mentions.push({ sources, loop });
     }
-    const script = isRecord(container) ? shellScript(container) : undefined;
+    const script = isRecord(container) ? shellScript(container, pod) : undefined;
     if (script === undefined) {
       return;
     }
@@ -271,6 +273,7 @@ class TemplateReader {
         texts.flatMap((one) => tagsOf(one)).flatMap((tag) => tag.sources),
       ]),
     );
+    this.template.mentions.push({ sources: [...sources.values()].flat(), loop });
     const tainted = new Set([...sources].filter(([, found]) => found.length > 0).map(([name]) => name));
     const lines = lineCounter(script.text);
     for (const { rule, text: written, offset, origins } of shellFaults(script.text, tainted)) {
