@@ -30,7 +30,7 @@ export const RULES = {
     level: 'error',
     title: 'User text in code given to an interpreter',
     problem: 'is put into code that an interpreter runs',
-    fix: 'in a shell, set it in env and write "$NAME", or pass it after the code and write "$1"; elsewhere pass it as data, as jq --arg and psql -v do',
+    fix: 'in a shell, set it in env and write "$NAME", or pass it after the code and write "$1"; elsewhere pass it as data, as jq --arg and psql -v do; limit a variable such as NODE_OPTIONS by an enum',
   },
   argument: {
     level: 'warning',

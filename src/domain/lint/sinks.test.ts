@@ -43,6 +43,8 @@ describe('a user’s text in each place of a template', () => {
     ['secret', inContainer({ envFrom: [{ secretRef: { name: TEXT } }] })],
     ['secret', inContainer({ env: [{ name: 'N', valueFrom: { secretKeyRef: { name: TEXT, key: 'k' } } }] })],
     ['variable-name', inContainer({ env: [{ name: TEXT, value: 'x' }] })],
+    ['interpreter-argument', inContainer({ env: [{ name: 'NODE_OPTIONS', value: `--max-old-space-size=${TEXT}` }] })],
+    ['interpreter-argument', inContainer({ env: [{ name: 'GIT_SSH_COMMAND', value: `ssh -p ${TEXT}` }] })],
     ['placement', inContainer({ workingDir: TEXT })],
     ['placement', inContainer({ volumeMounts: [{ name: 'v', mountPath: TEXT }] })],
     ['placement', inContainer({ volumeDevices: [{ name: 'v', devicePath: TEXT }] })],

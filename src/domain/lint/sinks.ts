@@ -148,9 +148,21 @@ function hasSecrets({ env, envFrom }: Fields): boolean {
   return entries.some(({ valueFrom, secretRef }) => secretRef !== undefined || 'secretKeyRef' in fieldsOf(valueFrom));
 }
 
+/** What is in them is run, or is options that name something to run. */
+const RUN = new Set(
+  [
+    'BASH_ENV PROMPT_COMMAND PS4 PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH NODE_OPTIONS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS',
+    '_JAVA_OPTIONS PERL5OPT RUBYOPT PYTHONSTARTUP PYTHONPATH PERL5LIB RUBYLIB NODE_PATH GIT_SSH GIT_SSH_COMMAND',
+    'GIT_EXTERNAL_DIFF GIT_PAGER GIT_EDITOR PAGER EDITOR VISUAL LESSOPEN',
+  ].flatMap((names) => names.split(' ')),
+);
+
 function environmentRule([, index, key]: Path, env: unknown): RuleId | undefined {
   if (key === 'name') {
     return 'variable-name';
+  }
+  if (RUN.has(String(fieldsOf(listOf(env)[Number(index)])['name']))) {
+    return 'interpreter-argument';
   }
   if (key === 'valueFrom') {
     return 'secret';
