@@ -13,6 +13,32 @@ async function reporter(): Promise<(request: string, call?: ApiCall) => ReturnTy
   return (request, call) => callApi(url, request.replace(' ', ` /v1/runs/${runId}`), call);
 }
 
+test.each<[string, number, string, object]>([
+  ['events', 1000, `run_events (task_run_id, event_type) SELECT id, 'x'`, { type: 'x' }],
+  [
+    'artifacts',
+    200,
+    `artifacts (task_run_id, artifact_type, uri) SELECT id, 'x', 's3://x/' || n`,
+    { type: 'x', uri: 's3://y' },
+  ],
+  [
+    'policy-checks',
+    200,
+    `policy_checks (idea_id, task_run_id, policy_key, status) SELECT (SELECT id FROM codex_kb.ideas), id, 'x', 'pass'`,
+    { policyKey: 'x', status: 'pass' },
+  ],
+])('a run holds so many %s at most: %i', async (kind, most, insert, body) => {
+  const report = await reporter();
+  await db.query({
+    text: `INSERT INTO codex_kb.${insert} FROM codex_kb.task_runs, generate_series(1, $1 -
+      (SELECT count(*) FROM codex_kb.${kind.replace('-', '_').replace(/^events/, 'run_events')})) AS n`,
+    values: [most - 1],
+  });
+  const one = await report(`POST /${kind}`, { body });
+  const another = await report(`POST /${kind}`, { body: { ...body, ...('uri' in body ? { uri: 's3://z' } : {}) } });
+  expect([one.status, another.status, another.body.type]).toEqual([201, 422, expect.stringContaining('limit_reached')]);
+});
+
 test('a run holds 4 MiB of artifacts at most, so that no list of them fills the memory', async () => {
   const report = await reporter();
   const text = 'x'.repeat(65_000);

@@ -145,6 +145,7 @@ describe('serve', () => {
     expect(code).toBe(0);
     expect(onStarted).toHaveBeenCalledOnce();
     expect(stdout).toContain('"message":"ready"');
+    expect(stdout).toContain('discord.public_key is not configured: /discord/interactions answers 503');
   });
 
   test('stack traces are for those who ask', async () => {

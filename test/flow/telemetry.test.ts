@@ -175,6 +175,19 @@ describe('one trace a run', () => {
       expect(names).toContain(name);
     }
   });
+
+  test('/status asks for the template by the name of the Go service', async () => {
+    const { receiver, end } = await startTestTelemetry();
+    const { discord } = await openDiscordDoor({ db });
+    await discord.people.command('status');
+    await end();
+    const [status] = receiver.spansOf('facteur.bridge.status');
+    expect(status).toMatchObject({
+      kind: 3,
+      attributes: { 'facteur.workflow_template': 'plan', 'facteur.target_namespace': 'argo-workflows' },
+    });
+    expect(pathTo(status!, receiver)).toEqual(['POST /discord/interactions', 'facteur.bridge.status']);
+  });
 });
 
 test('the cluster is told of the trace, Discord is not', async () => {
