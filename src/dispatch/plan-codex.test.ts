@@ -105,6 +105,30 @@ describe('planCodexTask', () => {
     expect(planCodexTask(task({}), codex, argo).workflow.namePrefix).toBe('github-codex-implementation-');
   });
 
+  test.each([
+    ['what is not configured is that of argo', {}, false, ['argo', 'facteur-dispatch', 'facteur']],
+    ['its own', { namespace: 'n', workflowTemplate: 't', serviceAccount: 's' }, false, ['n', 't', 's']],
+    ['of an autonomous task, its own', { namespace: 'n', serviceAccount: 's' }, true, ['n', 'codex-autonomous', 's']],
+    [
+      'or that of autonomous tasks',
+      { namespace: 'n', serviceAccount: 's', autonomousNamespace: 'an', autonomousServiceAccount: 'as' },
+      true,
+      ['an', 'codex-autonomous', 'as'],
+    ],
+  ])('where it runs: %s', (_what, own, autonomous, target) => {
+    const { workflowTemplate: _, ...bare } = codex;
+    const { workflow } = planCodexTask(task({ autonomous }), { ...bare, ...own }, argo);
+    expect([workflow.namespace, workflow.workflowTemplate, workflow.serviceAccount]).toEqual(target);
+  });
+
+  test.each([
+    [-1, '1'],
+    [0, '1'],
+    [3, '3'],
+  ])('iteration cycle %i -> %s', (iterationCycle, cycle) => {
+    expect(planCodexTask(task({ iterationCycle }), codex, argo).workflow.parameters['iteration_cycle']).toBe(cycle);
+  });
+
   test('fallbacks when nothing is configured', () => {
     const { workflowTemplate: _, ...bare } = codex;
     const { workflow } = planCodexTask(task({}), bare, { ...argo, namespace: '', workflowTemplate: '' });

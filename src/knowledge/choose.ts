@@ -23,7 +23,7 @@ export interface Weighed<C extends Candidate> {
 }
 
 /** How many reflections a run receives at most. */
-export const MAX_ITEMS = 5;
+const MAX_ITEMS = 5;
 /** The best matches by words count as similar whatever their embeddings say. */
 const SURE_WORD_PLACES = 3;
 

@@ -218,6 +218,8 @@ test('an endpoint that never answers is given up, and one that hangs up', async 
 test('requests have 64 texts and 200 kB at most', () => {
   expect(batches(Array.from({ length: 130 }, () => 'x')).map(({ length }) => length)).toEqual([64, 64, 2]);
   expect(batches(Array.from({ length: 4 }, () => 'é'.repeat(40_000))).map(({ length }) => length)).toEqual([2, 2]);
+  expect(batches(Array.from({ length: 3 }, () => 'x'.repeat(100_000))).map(({ length }) => length)).toEqual([2, 1]);
+  expect(batches(Array.from({ length: 2 }, () => 'x'.repeat(100_001))).map(({ length }) => length)).toEqual([1, 1]);
   expect(batches(['é'.repeat(200_000), 'x']).map(({ length }) => length)).toEqual([1, 1]);
   expect(batches([])).toEqual([]);
 });

@@ -75,6 +75,9 @@ test('the comparison is the repository itself once it has runs, and the command 
 describe('harmOf', () => {
   test.each([
     ['too few outcomes', [0, 7], 1, false],
+    // At most 0.32 of them succeed.
+    ['as many as are enough, worse by more than a tenth', [0, 8], 0.44, true],
+    ['worse by less', [0, 8], 0.41, false],
     ['clearly worse', [1, 9], 0.71, true],
     ['as bad as the repository', [1, 9], 0.15, false],
     ['worse, but not certainly', [4, 4], 0.8, false],
