@@ -62,7 +62,7 @@ test.each([
 
 test('approvers are roles, the roles of commands, and people; unknown names are nobody', () => {
   const rules = readApprovalRules({
-    [`${PREFIX}approvers`]: '500000000000000001, release user:7 nowhere,constructor 500000000000000001',
+    [`${PREFIX}approvers`]: '500000000000000001, Release user:7 nowhere,constructor 500000000000000001',
   });
   const roleMap = { plan: ['1'], release: ['500000000000000002'] };
   expect(approversOf(rules, 'plan', { commands: {}, roleMap })).toEqual({

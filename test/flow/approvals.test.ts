@@ -57,6 +57,12 @@ describe('Approve', () => {
     });
     expect(inVain).toMatchObject({ status: 409, body: { detail: expect.stringContaining('by ada, bob at') } });
     await expect.poll(run.shown).toContain('Succeeded');
+    expect(await approvalEventsOf(db, run.runId)).toEqual([
+      'approval.requested facteur',
+      'approval.voted ada',
+      'approval.decided bob',
+      'approval.applied facteur',
+    ]);
   });
 });
 

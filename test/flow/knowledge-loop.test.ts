@@ -45,7 +45,12 @@ test('a run receives what a succeeded run of the same repository taught, with it
     strategy: 'retrieve',
     status: 'pass',
     check: { strategy: 'retrieve', retrievalUsed: true, reflections: 1 },
-    log: { strategy: 'retrieve', chosen: [first.reflectionId], candidates: [{ reflectionId: first.reflectionId }] },
+    // The first by its embedding and by its words.
+    log: {
+      strategy: 'retrieve',
+      chosen: [first.reflectionId],
+      candidates: [{ reflectionId: first.reflectionId, weight: expect.closeTo(2 / 61, 4) }],
+    },
     uses: 1,
   });
   const checks = `GET /v1/runs/${second.runId}/policy-checks?policyKey=retrieval.router`;
