@@ -39,6 +39,18 @@ test.each<[string, number, string, object]>([
   expect([one.status, another.status, another.body.type]).toEqual([201, 422, expect.stringContaining('limit_reached')]);
 });
 
+test('what an event may be called and hold, and how long its key may be', async () => {
+  const report = await reporter();
+  const statusOf = async (body: object, key = 'k'): Promise<number> =>
+    (await report('POST /events', { body, headers: { 'idempotency-key': key } })).status;
+  const payload = (bytes: number) => ({ x: 'x'.repeat(bytes - '{"x":""}'.length) });
+  expect(await statusOf({ type: 'state.change' })).toBe(400);
+  expect(await statusOf({ type: `a${'b'.repeat(63)}` })).toBe(400);
+  expect(await statusOf({ type: 'x', payload: payload(32 * 1024 + 1) })).toBe(400);
+  expect(await statusOf({ type: 'x' }, 'k'.repeat(256))).toBe(400);
+  expect(await statusOf({ type: `a${'b'.repeat(62)}`, payload: payload(32 * 1024) }, 'k'.repeat(255))).toBe(201);
+});
+
 test('a run holds 4 MiB of artifacts at most, so that no list of them fills the memory', async () => {
   const report = await reporter();
   const text = 'x'.repeat(65_000);
