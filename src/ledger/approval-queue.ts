@@ -95,15 +95,17 @@ export type Settlement =
   /** To be retried after this delay. */
   | { readonly kind: 'postponed'; readonly reason: string; readonly delayMs: number };
 
+/** What was applied, and then written again after the cluster came back from a backup, stays applied: its step may be over, or have been retried. */
 const SETTLE = `
 WITH run AS (
   SELECT run_id FROM facteur.runs WHERE run_id = $1 FOR NO KEY UPDATE
 ), before AS MATERIALIZED (
   SELECT problem FROM facteur.approvals WHERE run_id = $1 AND key = $2
 ), settled AS (
-  UPDATE facteur.approvals AS a SET problem = CASE WHEN $4 = 'postponed' AND a.problem = $7 THEN a.problem ELSE $5 END,
-    state = CASE $4 WHEN 'applied' THEN a.verdict WHEN 'gone' THEN 'gone' ELSE a.state END,
-    applied_at = CASE WHEN $4 = 'applied' THEN now() END,
+  UPDATE facteur.approvals AS a SET
+    problem = CASE WHEN $4 = 'postponed' AND a.problem = $7 THEN a.problem WHEN $4 = 'gone' AND a.applied_at IS NOT NULL THEN '' ELSE $5 END,
+    state = CASE WHEN $4 = 'postponed' THEN a.state WHEN $4 = 'gone' AND a.applied_at IS NULL THEN 'gone' ELSE a.verdict END,
+    applied_at = coalesce(a.applied_at, CASE WHEN $4 = 'applied' THEN now() END),
     ask_at = CASE WHEN $4 = 'postponed' THEN a.ask_at ELSE ${ASK_AGAIN} END,
     due_at = CASE WHEN $4 = 'postponed' THEN now() + make_interval(secs => $6) END
   FROM run WHERE a.run_id = run.run_id AND a.key = $2 AND a.claims = $3 AND a.state = 'deciding'

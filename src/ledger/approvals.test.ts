@@ -112,11 +112,28 @@ test('a decision that its workflow may have lost in a backup is written again; w
   await settleDecision(db, second!, { kind: 'gone', reason: 'the step no longer exists' });
   await rewind();
   const { decisions } = await claimDueDecisions(db, 2);
-  expect(decisions).toMatchObject([{ key: first!.key, verdict: 'approved', decidedBy: 'ada', attempts: 1 }]);
+  expect(decisions).toMatchObject([{ key: first!.key, verdict: 'approved', decidedBy: 'ada', attempts: 2 }]);
   await settleDecision(db, decisions[0]!, { kind: 'applied' });
   await forceState(db, runId, 'failed');
   await rewind();
   expect((await claimDueDecisions(db, 2)).decisions).toEqual([]);
+});
+
+test('what was applied stays applied if its workflow shows it no more when it is written again', async () => {
+  const { runId } = await opened();
+  await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
+  const [first] = (await claimDueDecisions(db, 1)).decisions;
+  await settleDecision(db, first!, { kind: 'applied' });
+  const applied = await approvalOf(db, runId);
+  await rewindVersions(db, [{ runId, recorded: '20', listed: '9' }]);
+  await requestCancel(db, runId, 'bob');
+  expect(await approvalOf(db, runId)).toMatchObject({ state: 'deciding' });
+  const [again] = (await claimDueDecisions(db, 1)).decisions;
+  await settleDecision(db, again!, { kind: 'postponed', reason: 'busy', delayMs: 0 });
+  const [retried] = (await claimDueDecisions(db, 1)).decisions;
+  await settleDecision(db, retried!, { kind: 'gone', reason: 'the step no longer exists' });
+  const { state, problem, applied_at: at, due_at: due } = await approvalOf(db, runId);
+  expect({ state, problem, at, due }).toEqual({ state: 'approved', problem: '', at: applied.applied_at, due: null });
 });
 
 test('one that nobody had begun to write is dropped at once', async () => {

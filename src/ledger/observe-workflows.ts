@@ -365,7 +365,8 @@ export interface Rewound {
 
 /**
  * To just below the present version: whatever is older still changes nothing. The backup may lack the stops and decisions that
- * were written, so they are due again; both leave a workflow that has them as it is.
+ * were written, so they are due again; both leave a workflow that has them as it is. A decision counts as tried, so that a cancel leaves
+ * it in doubt.
  */
 const REWIND = `
 WITH rewound AS (
@@ -384,7 +385,7 @@ WITH rewound AS (
 UPDATE facteur.approvals AS a SET
   seen_version = CASE WHEN seen_version > listed AND seen_version <= recorded THEN listed - 1 ELSE seen_version END,
   state = CASE WHEN applied_at IS NULL THEN state ELSE 'deciding' END,
-  due_at = CASE WHEN applied_at IS NULL THEN due_at ELSE now() END, attempts = CASE WHEN applied_at IS NULL THEN attempts ELSE 0 END
+  due_at = CASE WHEN applied_at IS NULL THEN due_at ELSE now() END, attempts = CASE WHEN applied_at IS NULL THEN attempts ELSE 1 END
 FROM held WHERE a.run_id = held.run_id`;
 
 /**
