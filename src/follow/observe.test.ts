@@ -219,6 +219,19 @@ describe('reason', () => {
     expect([failed({ message }), stopped]).toEqual(Array(2).fill('main: Error (exit code 1): cannot push with ***'));
     expect(failed({ message: '😀'.repeat(2000) })).toHaveLength(500);
   });
+
+  test.each([
+    [
+      'its pod',
+      {
+        phase: 'Running',
+        nodes: byId([pod('a', { phase: 'Pending', message: 'no pull with ghp_canarycanarycanary' })]),
+      },
+    ],
+    ['the controller', { phase: 'Pending', message: 'a (no pull with ghp_canarycanarycanary)' }],
+  ])('nor has what %s says while it waits', (_who, status) => {
+    expect(observe(workflow(status)).step).toBe('a (no pull with ***)');
+  });
 });
 
 test('nothing that a cluster may send breaks it', () => {

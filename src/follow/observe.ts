@@ -128,7 +128,7 @@ function heldUp(nodes: Nodes): string {
 const MAX_STEP = 120;
 
 function shortLine(message: string): string {
-  return oneLine(message).slice(0, MAX_STEP).toWellFormed();
+  return told(message).slice(0, MAX_STEP).toWellFormed();
 }
 
 function versionOf(value: unknown): bigint | undefined {
