@@ -39,7 +39,10 @@ async function statesOf(ids: readonly string[]): Promise<readonly string[]> {
 
 const BY_ADA = { reason: '', decidedBy: 'ada' };
 /** What a statement of a transaction needs, from that transaction. */
-const inside = (tx: Queryable): Pick<Database, 'transaction'> => ({ transaction: (work) => work(tx) });
+const inside = (tx: Queryable): Pick<Database, 'transaction' | 'query'> => ({
+  query: (statement) => tx.query(statement),
+  transaction: (work) => work(tx),
+});
 
 const TRUST: Readonly<Record<string, (own: Pick<Database, 'transaction'>, id: string) => Promise<unknown>>> = {
   'a person': (own, id) => trustReflections(own, { ...BY_ADA, reflectionIds: [id] }),

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest';
 import { forceState, newRun } from '../../test/support/runs.ts';
+import type { Database } from '../clients/postgres/database.ts';
 import { receivedByAll, seedReflections, type SeededRow, vector } from '../../test/support/reflections.ts';
 import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
@@ -355,6 +356,33 @@ describe('no statement decides about more than fits into its time, however many 
       { previousState: 'trusted', state: 'quarantined' },
     ]);
   });
+});
+
+test('retiring ends although runs trust again what descends through a reflection that a person keeps trusted', async () => {
+  const [source, kept, again] = await seedReflections(
+    db,
+    ['source', 'kept', 'again'].map((content) => ({ content, state: 'trusted' as const })),
+  );
+  await receivedByAll(db, source!);
+  await db.query({
+    text: `WITH moved AS (UPDATE facteur.reflection_uses SET reflection_id = $1 WHERE run_id = $2)
+      UPDATE facteur.reflection_standing SET decided_by = 'Ada' WHERE reflection_id = $1`,
+    values: [kept!.id, again!.runId],
+  });
+  let steps = 0;
+  const busy: Pick<Database, 'transaction' | 'query'> = {
+    query: (statement) => db.query(statement),
+    async transaction(work) {
+      const result = await db.transaction(work);
+      steps += 1;
+      expect(steps).toBeLessThan(10);
+      await trustWaiting(db, new Map([[again!.id, 'its run succeeded']]));
+      return result;
+    },
+  };
+  const decision = { reflectionIds: [source!.id], reason: 'wrong', decidedBy: 'Bob', withDescendants: false };
+  const { descendants } = await retireReflections(busy, decision);
+  expect(descendants).toBe(2);
 });
 
 test('a reflection is not trusted on a look at its run from before that run was restarted', async () => {

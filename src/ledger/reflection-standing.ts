@@ -227,13 +227,13 @@ interface RetiringDecision extends StandingDecision {
  *
  * @returns nothing changed if one of the reflections is missing
  */
-export async function retireReflections(db: Deciding, decision: RetiringDecision): Promise<Retirement> {
+export async function retireReflections(db: Deciding & Queryable, decision: RetiringDecision): Promise<Retirement> {
   const asked = await retireAsked(db, decision);
   if (asked.length < decision.reflectionIds.length || asked.some(({ state }) => state !== 'retired')) {
     return { changes: asked, descendants: 0 };
   }
   const before = await retireDescendants(db, decision);
-  const { rows } = await inTurn<StandingChange & { readonly descendants: number }>(db, RETIRING, {
+  const { rows } = await db.query<StandingChange & { readonly descendants: number }>({
     name: 'list-descendants',
     text: `WITH RECURSIVE ${DESCENDANTS}
       SELECT s.reflection_id AS "reflectionId", r.task_run_id AS "runId", s.reflection_type AS type, s.repository,
@@ -279,20 +279,28 @@ const DESCENDANTS = `descendant (id) AS (
     JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
 )`;
 
-/** Looks again after it decided: others may have been trusted because of those that it had not reached. @returns what they were */
+/**
+ * Looks again after it decided: others may have been trusted because of those that it had not reached. Only for others, since facteur
+ * trusts again what descends through one that a person keeps trusted. The oldest come first: none is trusted again because of one that
+ * comes later.
+ *
+ * @returns what they were
+ */
 async function retireDescendants(
-  db: Deciding,
+  db: Deciding & Queryable,
   { reflectionIds, decidedBy, withDescendants }: RetiringDecision,
 ): Promise<ReadonlyMap<string, string>> {
   const due = withDescendants ? `s.state <> 'retired'` : `s.state = 'trusted' AND s.${BY_FACTEUR}`;
   const [state, by] = withDescendants ? ['retired', decidedBy] : ['quarantined', 'facteur'];
   const before = new Map<string, string>();
-  for (let decided = 1; decided > 0;) {
-    decided = 0;
-    const { rows: found } = await inTurn<{ readonly id: string }>(db, RETIRING, {
+  let known: number;
+  do {
+    known = before.size;
+    const { rows: found } = await db.query<{ readonly id: string }>({
       name: `find-descendants-${state}`,
       text: `WITH RECURSIVE ${DESCENDANTS}
-        SELECT c.id FROM descendant c ${standingOf('c.id')} WHERE c.id <> ALL ($1::uuid[]) AND ${due}`,
+        SELECT c.id FROM descendant c ${standingOf('c.id')} ${writerOf('c.id')} WHERE c.id <> ALL ($1::uuid[]) AND ${due}
+        ORDER BY r.created_at, c.id`,
       values: [reflectionIds],
     });
     for (let start = 0; start < found.length; start += CHANGED_AT_ONCE) {
@@ -311,9 +319,8 @@ async function retireDescendants(
         ],
       });
       rows.forEach(({ id, was }) => before.set(id, before.get(id) ?? was));
-      decided += rows.length;
     }
-  }
+  } while (before.size > known);
   return before;
 }
 
