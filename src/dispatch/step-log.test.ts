@@ -6,7 +6,8 @@ import { TurnableTimer } from '../../test/support/turnable-timer.ts';
 import { readStepLog, type StepLogDeps } from './step-log.ts';
 
 const timer = new TurnableTimer();
-const run = { namespace: 'argo', workflowName: 'plan-1', workflowUid: 'u-1', reason: 'build: boom' } as RunView;
+const names = { namespace: 'argo', workflowName: 'plan-1', workflowUid: 'u-1' };
+const run = { ...names, state: 'failed', reason: 'build: boom' } as RunView;
 const node = { id: 'plan-1-7', name: 'plan-1[0].build', displayName: 'build', templateName: 'build', type: 'Pod' };
 
 function workflow(nodes: object, uid = 'u-1'): Workflow {

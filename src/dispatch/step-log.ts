@@ -5,13 +5,14 @@ import type { ArgoClient } from '../clients/argo/workflows.ts';
 import { currentStep, lastStep, stepNamed } from '../clients/argo/current-step.ts';
 import { readNodes, type WorkflowNode } from '../clients/argo/workflow-nodes.ts';
 import { failingStep } from '../clients/argo/failing-step.ts';
+import { isFinished } from '../domain/run-state.ts';
 import type { RunView } from '../ledger/find-runs.ts';
 import { lastLines } from '../clients/argo/log-lines.ts';
 import { logPlaceOf } from '../clients/argo/pod-name.ts';
 
 /** Why a run failed or what it is at, as far as it is known. */
 export interface StepLog {
-  /** `step: message` of the failing step, or the ledger's reason; empty if unknown. */
+  /** Why it ended, by the ledger; empty if unknown, and while it goes on. */
   readonly reason: string;
   /** Its name, while the run is at it. */
   readonly step?: string;
@@ -59,7 +60,8 @@ export async function readStepLog(
   { workflows, timer }: StepLogDeps,
   wish: LogWish = FOR_A_MESSAGE,
 ): Promise<StepLog> {
-  const { reason } = run;
+  // Of a live run it is why that cannot be canceled, which is not what its step says.
+  const reason = isFinished(run.state) ? run.reason : '';
   if (workflows === undefined) {
     return { reason, lines: '', problem: 'disabled' };
   }

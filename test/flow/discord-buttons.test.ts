@@ -80,6 +80,7 @@ describe('Cancel', () => {
     await run.press('cancel');
     await shows(run, `Not canceled yet; facteur keeps trying: \`${message}\``);
     expect(await runOf(db, run.interactionId)).toMatchObject({ state: 'running', reason: message });
+    expect(whispered(await run.press('logs'))).not.toContain(message);
     run.facteur.cluster.faults.requests.remove(rule);
     await timePasses(db);
     expect((await expectRun(db, run.interactionId, 'canceled')).reason).not.toContain(message);
