@@ -61,9 +61,10 @@ export class NamespaceFollower {
   /** Returns after the signal has fired and pending observations are written. Never rejects. */
   async run(): Promise<void> {
     while (!this.#signal.aborted) {
-      const startedAt = performance.now();
+      let startedAt = performance.now();
       try {
         this.#version ??= await this.#list();
+        startedAt = performance.now();
         const heard = await this.#watch(this.#version);
         await this.#afterWatch(startedAt, heard);
       } catch (error) {

@@ -112,6 +112,20 @@ describe('a watch that cannot go on', () => {
     await expectState(db, gone, 'lost');
   });
 
+  test('lists again after a restore although its list took as long as a watch', async () => {
+    const { cluster, workflows, submit } = await setUpFollowing(db);
+    const backup = cluster.store.version;
+    const gone = await submit();
+    const action = { kind: 'delay', ms: 1200 } as const;
+    cluster.faults.apply({ op: 'add', rule: { match: { verb: 'list' }, action, times: 1 } });
+    startFollower({ db, workflows, timings: { watchMs: 1000 } });
+    await expectState(db, gone, 'running');
+    await expectWatching(cluster);
+    cluster.faults.apply({ op: 'drop-watches', how: 'end' });
+    cluster.faults.apply({ op: 'restore', version: backup });
+    await expectState(db, gone, 'lost');
+  });
+
   // The second time its other workflows have used up the lost versions before anybody looks.
   test.each([false, true])('sees how a run ends that is older again after a backup (later: %s)', async (later) => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
