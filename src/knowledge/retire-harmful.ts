@@ -1,6 +1,6 @@
 import type { Database, Queryable } from '../clients/postgres/database.ts';
 import { outcomesWithout, trustedOutcomes } from '../ledger/retrieval-outcomes.ts';
-import { retireReflections } from '../ledger/reflection-standing.ts';
+import { retiredLately, retireReflections, type StandingDecision } from '../ledger/reflection-standing.ts';
 import { baseline, harmOf, MIN_OUTCOMES, type Comparison, type Outcomes } from './usefulness.ts';
 
 /** A reflection that did harm, with the numbers. */
@@ -38,6 +38,10 @@ interface Retirement {
 /** Retires the trusted reflections that did harm. @returns how many */
 export async function retireHarmful(db: Database, { dryRun, signal }: Retirement): Promise<number> {
   const comparisonOf = createComparison(db);
+  if (!dryRun) {
+    // An earlier pass may have failed before it reached their descendants. The search below finds only what is still trusted.
+    await retire(db, { reflectionIds: await retiredLately(db), reason: '' });
+  }
   let retired = 0;
   let after: string | undefined;
   do {
@@ -48,17 +52,16 @@ export async function retireHarmful(db: Database, { dryRun, signal }: Retirement
     }
     const found = harmful(placed);
     for (const { reflectionId, reason } of dryRun ? [] : found) {
-      await retireReflections(db, {
-        reflectionIds: [reflectionId],
-        reason,
-        decidedBy: 'facteur',
-        withDescendants: false,
-      });
+      await retire(db, { reflectionIds: [reflectionId], reason });
     }
     retired += found.length;
     after = next;
   } while (after !== undefined && !signal.aborted);
   return retired;
+}
+
+async function retire(db: Database, what: Pick<StandingDecision, 'reflectionIds' | 'reason'>): Promise<void> {
+  await retireReflections(db, { ...what, decidedBy: 'facteur', withDescendants: false });
 }
 
 /** What is usual without reflections; read once per command. */

@@ -250,6 +250,16 @@ export async function retireReflections(db: Deciding & Queryable, decision: Reti
   return { changes: [...asked, ...listed], descendants: rows[0]?.descendants ?? 0 };
 }
 
+/** Those that facteur has retired in the last two days, after which {@link retireReflections} may have failed. */
+export async function retiredLately(db: Queryable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ readonly id: string }>({
+    name: 'retired-lately',
+    text: `SELECT reflection_id AS id FROM facteur.reflection_standing
+      WHERE state = 'retired' AND decided_by = 'facteur' AND updated_at > now() - interval '2 days'`,
+  });
+  return rows.map(({ id }) => id);
+}
+
 async function retireAsked(
   db: Deciding,
   { reflectionIds, reason, decidedBy, shownVersion }: RetiringDecision,
