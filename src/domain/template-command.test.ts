@@ -113,7 +113,7 @@ describe('a template', () => {
     const parameters = [
       { name: 'apiToken', value: 's3cr3t' },
       { name: 'repo', value: 'https://me:hunter2@git.example.com/x' },
-      { name: 'clone_with', value: 'ghp_canarycanarycanary' },
+      { name: 'clone_with', value: `ghp_${'canary'.repeat(6)}` },
       { name: 'notes', value: 'none' },
       { name: 'max_tokens', value: '4096' },
       { name: 'tokenizer', value: 'large', enum: ['small', 'large'] },

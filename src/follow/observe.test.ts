@@ -214,7 +214,7 @@ describe('reason', () => {
     expect(failed({ message: 'pull of https://bob:hunter2@registry/x\n\tfailed\u0000' })).toBe(
       'pull of https://***@registry/x failed',
     );
-    const message = 'main: Error (exit code 1): cannot push with ghp_canarycanarycanary';
+    const message = `main: Error (exit code 1): cannot push with ghp_${'canary'.repeat(6)}`;
     const stopped = observe(workflow({ phase: 'Failed', message }, { shutdown: 'Stop' })).reason;
     expect([failed({ message }), stopped]).toEqual(Array(2).fill('main: Error (exit code 1): cannot push with ***'));
     expect(failed({ message: '😀'.repeat(2000) })).toHaveLength(500);
