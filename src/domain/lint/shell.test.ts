@@ -93,6 +93,7 @@ test.each([
   'trap \'rm "$TEXT"\' EXIT',
   'NAME=$(echo "$TEXT" | tr A-Z a-z); sh build.sh "$NAME"',
   'echo "$((${#TEXT} + 1))"',
+  'n=${#TEXT}; (( n > 100 )) && date $n',
   'echo "$((TEXTS + 1))"',
   '[ "$TEXT" -gt 1 ] && date',
   '[[ $TEXT == 1 && $TEXT =~ ^[a-z]+$ ]]',

@@ -343,7 +343,7 @@ class ShellReader {
 
   #variable(): void {
     const use = this.#use();
-    if (use !== undefined) {
+    if (use !== undefined && !use.isCount) {
       this.#assign(use.origins);
     }
     const isCase = this.#wordStart && this.#pipeline.words.join(' ') === 'case';
