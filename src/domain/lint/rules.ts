@@ -131,7 +131,7 @@ export const RULES = {
   placement: {
     level: 'warning',
     title: "User text in the pod's surroundings",
-    problem: 'decides where the pod runs or what it mounts',
+    problem: 'decides where the pod runs, what it mounts, or where it looks for programs',
     fix: 'write fixed text; offer a choice by an enum',
   },
   'artifact-location': {

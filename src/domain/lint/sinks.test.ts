@@ -45,6 +45,8 @@ describe('a user’s text in each place of a template', () => {
     ['variable-name', inContainer({ env: [{ name: TEXT, value: 'x' }] })],
     ['interpreter-argument', inContainer({ env: [{ name: 'NODE_OPTIONS', value: `--max-old-space-size=${TEXT}` }] })],
     ['interpreter-argument', inContainer({ env: [{ name: 'GIT_SSH_COMMAND', value: `ssh -p ${TEXT}` }] })],
+    ['placement', inContainer({ env: [{ name: 'PYTHONPATH', value: `/src/${TEXT}` }] })],
+    ['secret', inContainer({ env: [{ name: 'PATH', valueFrom: { secretKeyRef: { name: TEXT, key: 'k' } } }] })],
     ['placement', inContainer({ workingDir: TEXT })],
     ['placement', inContainer({ volumeMounts: [{ name: 'v', mountPath: TEXT }] })],
     ['placement', inContainer({ volumeDevices: [{ name: 'v', devicePath: TEXT }] })],

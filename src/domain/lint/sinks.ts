@@ -151,21 +151,24 @@ function hasSecrets({ env, envFrom }: Fields): boolean {
 /** What is in them is run, or is options that name something to run. */
 const RUN = new Set(
   [
-    'BASH_ENV PROMPT_COMMAND PS4 PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH NODE_OPTIONS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS',
-    '_JAVA_OPTIONS PERL5OPT RUBYOPT PYTHONSTARTUP PYTHONPATH PERL5LIB RUBYLIB NODE_PATH GIT_SSH GIT_SSH_COMMAND',
-    'GIT_EXTERNAL_DIFF GIT_PAGER GIT_EDITOR PAGER EDITOR VISUAL LESSOPEN',
+    'BASH_ENV PROMPT_COMMAND PS4 LD_PRELOAD LD_AUDIT NODE_OPTIONS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS',
+    'PERL5OPT RUBYOPT PYTHONSTARTUP GIT_SSH GIT_SSH_COMMAND GIT_EXTERNAL_DIFF GIT_PAGER GIT_EDITOR PAGER EDITOR VISUAL',
+    'LESSOPEN',
   ].flatMap((names) => names.split(' ')),
 );
+/** Programs are found by them: the user must also have put a file there. */
+const SEARCHED = new Set(['PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', 'PERL5LIB', 'RUBYLIB', 'NODE_PATH']);
 
 function environmentRule([, index, key]: Path, env: unknown): RuleId | undefined {
   if (key === 'name') {
     return 'variable-name';
   }
-  if (RUN.has(String(fieldsOf(listOf(env)[Number(index)])['name']))) {
-    return 'interpreter-argument';
-  }
   if (key === 'valueFrom') {
     return 'secret';
+  }
+  const name = String(fieldsOf(listOf(env)[Number(index)])['name']);
+  if (RUN.has(name) || SEARCHED.has(name)) {
+    return RUN.has(name) ? 'interpreter-argument' : 'placement';
   }
   const earlier = Array.isArray(env) ? env.slice(0, Math.min(Number(index), MAX_ENTRIES)) : [];
   return Number(index) > MAX_ENTRIES || earlier.some((one) => 'secretKeyRef' in fieldsOf(fieldsOf(one)['valueFrom']))
