@@ -217,6 +217,7 @@ describe('reason', () => {
     const message = `main: Error (exit code 1): cannot push with ghp_${'canary'.repeat(6)}`;
     const stopped = observe(workflow({ phase: 'Failed', message }, { shutdown: 'Stop' })).reason;
     expect([failed({ message }), stopped]).toEqual(Array(2).fill('main: Error (exit code 1): cannot push with ***'));
+    expect(failed({ message: `${'- '.repeat(235)}ghp_${'canary'.repeat(6)}` })).toMatch(/- \*\*\*$/);
     expect(failed({ message: '😀'.repeat(2000) })).toHaveLength(500);
   });
 

@@ -90,7 +90,8 @@ function unread(status: Json): string {
 
 /** For people: it may be the end of a log, where the container's `terminationMessagePolicy` says so. */
 function told(message: string): string {
-  return hideKnown(oneLine(message));
+  // Before its end is cut off: the beginning of a token is not recognized.
+  return oneLine(hideKnown(message.slice(0, MAX_REASON * 4)));
 }
 
 /** One bounded line, safe to store and to show: messages come from whatever ran in the workflow. */

@@ -65,6 +65,12 @@ describe('lastLines', () => {
     expect(shown(line)).toBe(line);
   });
 
+  test('no token is shown because its end is cut off', () => {
+    const text = shown(`${'- '.repeat(485)}ghp_${'canary'.repeat(6)}`);
+    expect(text).not.toContain('canary');
+    expect(text).toContain('- ***');
+  });
+
   test('a log that is made to take long takes no time', () => {
     const before = process.cpuUsage();
     for (const part of ['token', 'a', '\u001b[', 'eyJ', 'https://', '-----BEGIN ', '\r']) {

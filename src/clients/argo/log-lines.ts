@@ -38,15 +38,12 @@ export function lastLines(log: string, limits: { readonly lines: number; readonl
 /** What a terminal would show of a line, also of one that was written over and over, such as a progress bar. */
 function plainLine(line: string): string {
   const shown = line.slice(line.lastIndexOf('\r', line.length - 2) + 1);
-  return shown.slice(0, MAX_LINE).replaceAll(TERMINAL, '');
+  // Before the end is cut off: the beginning of a token is not recognized.
+  return hideKnown(shown.slice(0, 2 * MAX_LINE).replaceAll(TERMINAL, '')).slice(0, MAX_LINE);
 }
 
 function hideSecrets(line: string): string {
-  const unnamed = [HEADER, FLAG, NAMED].reduce(
-    (rest, pattern) => rest.replaceAll(pattern, `$1${HIDDEN}`),
-    redactText(line),
-  );
-  return hideKnown(unnamed);
+  return [HEADER, FLAG, NAMED].reduce((rest, pattern) => rest.replaceAll(pattern, `$1${HIDDEN}`), redactText(line));
 }
 
 function hideKeys(lines: readonly string[]): string[] {
