@@ -27,6 +27,11 @@ test.each([
   ['POST /webhooks/42/secret-token', 'POST /webhooks/42/***'],
   ['POST /interactions/42/secret-token/callback', 'POST /interactions/42/***/callback'],
   ['the bot is not a bearer of news', 'the bot is not a bearer of news'],
+  ['use bearer authentication. Bot permissions are', 'use bearer authentication. Bot permissions are'],
+  ['a Bearer assertion-grant, not Basic', 'a Bearer assertion-grant, not Basic'],
+  ['Authorization: Bearer supersecret', 'Authorization: Bearer ***'],
+  ['{"authorization": "Bot supersecret"}', '{"authorization": "Bot ***"}'],
+  ['Bearer abCdefGhijk', 'Bearer ***'],
   ['mail someone@example.org about https://example.org/a:b', 'mail someone@example.org about https://example.org/a:b'],
 ])('%s', (text, expected) => {
   expect(redactText(text)).toBe(expected);

@@ -38,7 +38,12 @@ export function redactText(text: string): string {
       .replaceAll(/(:\/\/[^\s:@/"<>]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
       // Of an HTTP server also the name: Git hosts take a token there.
       .replaceAll(/(https?:\/\/)[^\s/?#"<>]+@/gi, `$1${HIDDEN}@`)
-      .replaceAll(/\b([Bb]earer|Bot)\s+[\w.~+/=-]{8,}/g, `$1 ${HIDDEN}`)
+      .replaceAll(/(authorization["']?\s{0,8}[:=]\s{0,8}["']?(?:bearer|bot))\s+[\w.~+/=-]{8,}/gi, `$1 ${HIDDEN}`)
+      // Unlike words, as in `bearer authentication` or `Bot permissions`.
+      .replaceAll(
+        /\b([Bb]earer|Bot)\s+(?!(?:[A-Z]?[a-z]{1,20}-){0,3}[A-Z]?[a-z]{1,20}\.?(?![\w.~+/=-]))[\w.~+/=-]{8,}/g,
+        `$1 ${HIDDEN}`,
+      )
       .replaceAll(JWT, `$1${HIDDEN}`)
       .replaceAll(/\/(interactions|webhooks)\/(\d+)\/[\w.~+=-]+/g, `/$1/$2/${HIDDEN}`)
   );
