@@ -9,9 +9,9 @@ import { commandsFor } from './cli/wiring.ts';
 import type { CliIo } from './cli/io.ts';
 import { commandName, runCli } from './cli/program.ts';
 
-/** How long remaining work may delay the end of the process, in milliseconds. */
+/** How long remaining work may delay the exit, in milliseconds. */
 const END_MS = 1000;
-/** These finish what they have begun, however long that takes. */
+/** These commands finish the work in progress, however long that takes. */
 const THOROUGH = new Set(['serve', 'consume', 'codex-listen', 'sandbox', 'migrate', 'maintain']);
 
 /**
@@ -22,7 +22,7 @@ const THOROUGH = new Set(['serve', 'consume', 'codex-listen', 'sandbox', 'migrat
 export async function main(onStarted: () => void = () => undefined): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Once: a second signal finds the default handler again and means "now".
+    // Once: a second signal reaches the default handler and exits immediately.
     process.once(signal, () => stop.abort());
   }
   const outputClosed = new AbortController();
@@ -67,9 +67,10 @@ export async function main(onStarted: () => void = () => undefined): Promise<voi
   }
   const code = await runCli(io, await commandsFor(io.args, build));
   done.abort();
-  // What could not be written is a failure even where all else went well.
+  // Failed output is a failure even if everything else succeeded.
   process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
-  // Everything is closed by now. Whatever still keeps the process alive (an export to a collector that hangs) had its time.
+  // Everything is closed by now. Anything that still keeps the process alive, such as an export to a collector that hangs, has
+  // had its time.
   setTimeout(() => process.exit(), END_MS).unref();
 }
 
@@ -83,14 +84,14 @@ async function endSoon(stop: AbortSignal, done: AbortSignal): Promise<void> {
   }
 }
 
-/** Under this Node, whatever the system has. */
+/** With this Node, whichever one the system has. */
 async function spawnSelf(args: readonly string[], env: Readonly<Record<string, string>>): Promise<ChildProcess> {
   const { spawn } = await import('node:child_process');
   const program = [...process.execArgv, process.argv[1] ?? '', ...args];
   return spawn(process.execPath, program, { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** By the system's own program; where there is none, the printed address has to do. */
+/** Uses the system's own program; without one, the user has the printed address. */
 async function openUrl(url: string): Promise<void> {
   const { spawn } = await import('node:child_process');
   const opener = process.platform === 'darwin' ? 'open' : 'xdg-open';
@@ -111,7 +112,7 @@ async function ask(question: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-/** A container's user may have no home and no name; then there is no kubeconfig in it either. */
+/** A container's user may have no home and no name, and then no kubeconfig either. */
 function homeDirectory(): string {
   try {
     return homedir();

@@ -1,4 +1,4 @@
-/** Options shared by every typed error. `details` is shown to the caller, so it must never hold internals. */
+/** Options shared by every typed error. `details` is shown to the caller, so it must never contain internals. */
 interface FacteurErrorOptions {
   readonly retryable: boolean;
   readonly details?: string;
@@ -36,7 +36,7 @@ export function errorMessage(error: unknown): string {
   try {
     return String(error);
   } catch {
-    // An object without a prototype, say.
+    // For example, an object without a prototype.
     return 'an unprintable value';
   }
 }
@@ -47,15 +47,15 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
 };
 
-/** Why a file cannot be read, in words where there are some. */
+/** Why a file cannot be read, in plain words for common error codes. */
 export function fileProblem(error: unknown, other = errorMessage(error)): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return FILE_PROBLEMS[code] ?? other;
 }
 
-/** Why a `fetch` failed: its own message only says that it did. */
+/** Why a `fetch` failed: its own message gives no reason. */
 export function fetchProblem(error: unknown): string {
   const message = errorMessage(error instanceof Error && error.cause instanceof Error ? error.cause : error);
-  // The Fetch standard blocks some ports, and does not say so.
+  // The Fetch standard blocks some ports, but its error does not say so.
   return message === 'bad port' ? 'HTTP clients block this port' : message;
 }

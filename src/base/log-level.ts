@@ -1,7 +1,7 @@
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The level of this name, in any case. */
+/** The level with this name, ignoring case. */
 export function logLevel(name: string): LogLevel | undefined {
   return LOG_LEVELS.find((level) => level === name.trim().toLowerCase());
 }

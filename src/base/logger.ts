@@ -24,7 +24,7 @@ export interface LogSink {
   write(line: string): unknown;
 }
 
-/** Every line goes to both. */
+/** Writes every line to both sinks. */
 export function bothSinks(first: LogSink, second: LogSink): LogSink {
   return {
     write(line) {
@@ -34,7 +34,7 @@ export function bothSinks(first: LogSink, second: LogSink): LogSink {
   };
 }
 
-/** A logger that writes one JSON object a line, from `level` on. */
+/** A logger that writes one JSON object per line, at `level` and above. */
 export function createLogger(level: LogLevel, sink: LogSink): Logger {
   return wrap(
     pino(
@@ -50,9 +50,9 @@ export function createLogger(level: LogLevel, sink: LogSink): Logger {
   );
 }
 
-/** The longest line, in bytes: what collects logs splits or drops longer ones. */
+/** The longest line, in bytes: log collectors split or drop longer ones. */
 export const MAX_LINE_BYTES = 8 * 1024;
-/** Texts are cut to the longest of these lengths with which their line fits. */
+/** Texts are cut to the longest of these lengths that makes their line fit. */
 const SHORTER: readonly number[] = [1000, 400, 100, 20];
 
 /** The line, or a shorter one with less detail. It is JSON either way, and ends with a newline. */
@@ -73,7 +73,7 @@ function fitted(line: string): string {
   return `${JSON.stringify({ level, time, message: cut(String(message), 400), cut: true })}\n`;
 }
 
-/** A unit takes three bytes at most, so that most lines need not be counted. */
+/** A UTF-16 unit takes at most three bytes, so most lines need no byte count. */
 function fits(line: string): boolean {
   return line.length * 3 <= MAX_LINE_BYTES || Buffer.byteLength(line) <= MAX_LINE_BYTES;
 }
@@ -97,7 +97,7 @@ function traceFor({ traceId }: LogFields): LogFields | undefined {
 
 function wrap(target: PinoLogger, knowsTrace = false): Logger {
   const write = (level: LogLevel, fields: LogFields, message: string): void => {
-    // Redaction costs more than a line below the log level is worth.
+    // Redaction is too expensive for a line that is not written.
     if (target.isLevelEnabled(level)) {
       target[level](redactFields({ ...(knowsTrace ? undefined : traceFor(fields)), ...fields }), logText(message));
     }

@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a directory, and those above it, unless it is there. Node's own way to do that never ends below a directory
- * that takes no entries, such as `/proc`, and no signal stops it.
+ * Creates a directory and its parents unless they exist. Node's recursive `mkdir` never returns below a directory that accepts no
+ * entries, such as `/proc`, and no signal stops it.
  */
 export async function makeDirectory(path: string): Promise<void> {
   if (await isDirectory(path)) {
@@ -15,7 +15,7 @@ export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
-    // Somebody else may have been faster.
+    // Another process may have created it meanwhile.
     if (!(await isDirectory(path))) {
       throw error;
     }

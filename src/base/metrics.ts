@@ -2,8 +2,8 @@ import type { Attributes, Counter, Histogram, ObservableGauge } from '@opentelem
 import { meter } from './telemetry.ts';
 
 /**
- * Every metric of facteur by its public name, which is a contract; `docs/metrics.md` explains them. Names with dots are
- * those of https://opentelemetry.io/docs/specs/semconv/.
+ * Every metric of facteur by its public name, which is a contract; `docs/metrics.md` explains them. Names with dots follow
+ * https://opentelemetry.io/docs/specs/semconv/.
  */
 export const METRICS = {
   facteur_command_events_processed_total: 'Command events that became a run or were duplicates.',
@@ -55,7 +55,7 @@ export type MetricName = keyof typeof METRICS;
 /** Bucket bounds in seconds: those of the HTTP conventions, and more for operations that take minutes. */
 const SECONDS: number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
 
-/** @param expected series that are counted from zero, because one that begins with its first event shows no increase */
+/** @param expected series to create at zero, because a series that begins with its first event shows no increase */
 export function counter(name: MetricName, expected: readonly Attributes[] = []): Counter {
   const made = meter().createCounter(name, { description: METRICS[name] });
   for (const series of expected) {

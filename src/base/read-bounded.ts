@@ -1,7 +1,7 @@
 /**
- * A body as UTF-8 text, read no further than its limit.
+ * Reads a body as UTF-8 text, up to a limit.
  *
- * @throws what `tooLarge` makes, if there are more than `maxBytes`; and what the body throws
+ * @throws the error from `tooLarge` if there are more than `maxBytes`, and any error of the body
  */
 export async function readBounded(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

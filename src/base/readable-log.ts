@@ -13,7 +13,7 @@ export function readableLog(sink: LogSink, colour: boolean): LogSink {
   return { write: (line) => sink.write(`${fitted(formatLine(line, colour))}\n`) };
 }
 
-/** Escaping makes a line longer. */
+/** Cuts a line that escaping made too long. */
 function fitted(line: string): string {
   const room = MAX_LINE_BYTES - '…\n'.length * 3;
   const bytes = Buffer.from(line, 'utf8');

@@ -2,30 +2,32 @@ import { FacteurError, errorMessage } from './errors.ts';
 import { Secret } from './secret.ts';
 
 const HIDDEN = '***';
-/** Deeper values are cut: a log line is for reading, and a cycle must end somewhere. */
+/** Deeper values are cut, which keeps lines readable and ends cycles. */
 const MAX_DEPTH = 6;
-/** Maximum number of values over all depths; the rest is cut, too. */
+/** Maximum number of values at all depths together; the rest is cut. */
 const MAX_VALUES = 200;
-/** Text beyond this length is cut before it is examined, in UTF-16 units. */
+/** Text beyond this length, in UTF-16 units, is cut before it is examined. */
 const MAX_SCANNED = 64 * 1024;
-/** The longest text of a log line or a span. */
+/** The longest text in a log line or a span. */
 const MAX_TEXT = 2000;
-/** The longest name of a field. */
+/** The longest field name. */
 const MAX_NAME = 100;
 const SECRET_NAME = /token|secret|password|passwd|authorization|cookie|api[-_]?key|signature/i;
 
-/** A part of each expression in {@link redactText}: most texts are ids and names of ours, and hold none of them. */
+/**
+ * Matches whenever an expression in {@link redactText} could. Most texts are our own ids and names, and need no more than this.
+ */
 const MAY_HOLD_CREDENTIAL = /:\/\/|[Bb]earer|Bot|eyJ|\/interactions\/|\/webhooks\//;
 
 /**
- * Of any length, such as a pod's service account token. The search begins once a word and looks first for its other
- * parts, so that it takes linear time.
+ * A JWT of any length, such as a pod's service account token. The search begins once per word and first looks for the other
+ * parts, so it takes linear time.
  */
 const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]{10,}\.[\w-]{10})([\w-]*?)\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}/g;
 
 /**
- * The text without anything that looks like a credential: the password in a URL, of an HTTP server all before the
- * host, a bearer token, a JWT, and the interaction or webhook token in the path of Discord's URLs. The end of an overlong text is cut.
+ * The text without anything that looks like a credential: the password in a URL (in an HTTP URL, everything before the host), a
+ * bearer token, a JWT, and the interaction or webhook token in the path of Discord's URLs. Overlong text is cut.
  */
 export function redactText(text: string): string {
   const scanned = cut(text, MAX_SCANNED);
@@ -34,9 +36,9 @@ export function redactText(text: string): string {
   }
   return (
     scanned
-      // A quote ends a URL, and an @ further on belongs to something else. Whatever else is doubtful is hidden.
+      // A quote ends a URL: an @ after it belongs to something else. Other doubtful text is hidden.
       .replaceAll(/(:\/\/[^\s:@/"<>]*):[^\s/]+@/g, `$1:${HIDDEN}@`)
-      // Of an HTTP server also the name: Git hosts take a token there.
+      // In an HTTP URL the user name too: Git hosts accept a token there.
       .replaceAll(/(https?:\/\/)[^\s/?#"<>]+@/gi, `$1${HIDDEN}@`)
       .replaceAll(/(authorization["']?\s{0,8}[:=]\s{0,8}["']?(?:bearer|bot))\s+[\w.~+/=-]{8,}/gi, `$1 ${HIDDEN}`)
       // Unlike words, as in `bearer authentication` or `Bot permissions`.
@@ -49,20 +51,17 @@ export function redactText(text: string): string {
   );
 }
 
-/** As {@link redactText}, and short enough for a line of a log. */
+/** Like {@link redactText}, and cut to fit a log line. */
 export function logText(text: string): string {
   return cut(redactText(text), MAX_TEXT);
 }
 
-/** At most `length` units; one that is shortened ends in `…` and not in half a character. */
+/** At most `length` UTF-16 units. Shortened text ends in `…`, and not in half a character. */
 export function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/**
- * Loggable form of any thrown value. The stack is included only for errors that are not our typed ones: those are
- * expected.
- */
+/** Loggable form of any thrown value. The stack is omitted for our typed errors, which are expected. */
 export function describeError(error: unknown): Record<string, unknown> {
   const described: Record<string, unknown> = { message: logText(errorMessage(error)) };
   if (error instanceof FacteurError) {
@@ -123,7 +122,7 @@ function isFull({ count }: Place): boolean {
   return count.left < 0;
 }
 
-/** Whether a field of this name holds a secret, as far as its name says. */
+/** Whether a field's name suggests a secret. */
 export function namesSecret(name: string): boolean {
   return SECRET_NAME.test(cut(name, MAX_SCANNED));
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps what `make` makes, from the first call on. All callers wait for the same attempt; a failure is not kept, so the next
- * call tries again.
+ * Keeps the result of `make` from the first call on. All callers wait for the same attempt. A failure is not kept: the next call
+ * retries.
  */
 export function remember<T>(make: () => Promise<T>): () => Promise<T> {
   let kept: Promise<T> | undefined;

@@ -2,9 +2,9 @@ import type { Secret } from './secret.ts';
 
 /** A key that signs run tokens. */
 export interface RunTokenKey {
-  /** Part of the token, so that the key is found after a rotation. */
+  /** Part of the token, to find the key after a rotation. */
   readonly id: string;
-  /** 32 bytes at least. */
+  /** At least 32 bytes. */
   readonly secret: Secret;
 }
 

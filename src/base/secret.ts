@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
 /**
- * A value that must not be printed: every way of turning it into text gives `***`, so that a stray log line cannot
- * leak it. `reveal()` is the only way to the value and is easy to find in review.
+ * A value that must not be printed: every conversion to text gives `***`, so a stray log line cannot leak it. Only `reveal()`
+ * returns the value, which is easy to find in review.
  */
 export class Secret {
   readonly #value: string;

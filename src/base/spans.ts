@@ -1,9 +1,9 @@
 /**
- * Every span of facteur; `docs/metrics.md` says what each is. Names are a contract. Statements of the database are spans by
- * their own names.
+ * Every span of facteur; `docs/metrics.md` explains them. Names are a contract. The span of a database statement has the
+ * statement's name.
  */
 export const SPANS = {
-  /** A command of any door, until it is answered. */
+  /** A command from any door, until it is answered. */
   command: 'facteur.consumer.process_event',
   /** `POST /codex/tasks`, and the task itself. */
   codexRequest: 'facteur.server.codex_tasks',
@@ -16,7 +16,7 @@ export const SPANS = {
   fetchReflections: 'knowledge.fetch_reflections',
   move: 'facteur.follow.move',
   tell: 'facteur.notify.tell',
-  /** A request that comes in, by the pattern of its route. */
+  /** An incoming request, by route pattern. */
   request: (method: string, route: string | undefined) => (route === undefined ? method : `${method} ${route}`),
   /** An outgoing request, by purpose. */
   call: (method: string, purpose: string) => `${method} ${purpose}`,

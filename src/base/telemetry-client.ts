@@ -6,13 +6,13 @@ import { errorType, inSpan, outgoingHeaders } from './telemetry.ts';
 /** One HTTP request to another system. */
 interface ClientRequest {
   readonly method: string;
-  /** Its purpose, as in "cannot …": one of few, unlike the path. */
+  /** Its purpose, which completes "cannot …". Unlike paths, there are few. */
   readonly purpose: string;
   /** Only its host and port are recorded. */
   readonly url: URL;
 }
 
-/** Sends a request and measures it; `headers` continue the present trace there. */
+/** Sends a request and measures it; `headers` continue the current trace at the receiver. */
 type MeasuredSend = <T extends { readonly statusCode: number }>(
   request: ClientRequest,
   send: (headers: Readonly<Record<string, string>>) => Promise<T>,
@@ -22,7 +22,7 @@ type MeasuredSend = <T extends { readonly statusCode: number }>(
  * A client span around each request, and the time until its response began. Names and attributes follow
  * https://opentelemetry.io/docs/specs/semconv/http/.
  *
- * @param peer the kind of system, whatever its address
+ * @param peer the kind of system, regardless of its address
  */
 export function measureClient(peer: 'kubernetes' | 'discord' | 'embeddings'): MeasuredSend {
   const duration = histogram('http.client.request.duration');

@@ -21,16 +21,15 @@ import { logText } from './redact.ts';
 import { validTraceparent } from './traceparent.ts';
 
 /**
- * All that the rest of the code knows of OpenTelemetry. The API's registry is the only global: it exists so that code
- * is instrumented without dependencies. Without a registered SDK (`src/telemetry`) everything here does next to
- * nothing.
+ * Tracing and metrics for the rest of the code. The OpenTelemetry API's registry is the only global: it lets code be instrumented
+ * without passing a dependency. Without a registered SDK (`src/telemetry`) everything here does almost nothing.
  */
 const NAME = 'facteur';
 
 /** Used as the span when tracing is off. */
 const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 
-/** Headers as they come, of which the propagators read `traceparent`, `tracestate` and `baggage`. */
+/** Incoming headers. The propagators read `traceparent`, `tracestate` and `baggage`. */
 type Carrier = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export interface SpanSettings {
@@ -42,14 +41,14 @@ export interface SpanSettings {
   readonly parent?: Context;
 }
 
-/** Creates instruments. Only instruments created after the SDK was registered count. */
+/** Creates instruments. Those created before the SDK is registered record nothing. */
 export function meter(): Meter {
   return metrics.getMeter(NAME);
 }
 
 /**
- * Runs `work` in a span of its own, which its own calls of this function become children of. What `work` throws is
- * thrown on, and marks the span as failed, with the error's code.
+ * Runs `work` in a new span, the parent of spans that `work` starts. An error from `work` marks the span as failed, with the
+ * error's code, and is rethrown.
  */
 export async function inSpan<T>(name: string, settings: SpanSettings, work: (span: Span) => Promise<T>): Promise<T> {
   const tracer = registeredTracer();
@@ -89,13 +88,13 @@ function registeredTracer(): Tracer | undefined {
   return provider.getDelegateTracer === undefined ? provider.getTracer(NAME) : provider.getDelegateTracer(NAME);
 }
 
-/** Says on the span why it failed: the code of the error, and its one line without credentials. */
+/** Records on the span why it failed: the error's code, and its message without credentials. */
 function markFailed(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorType(error));
   span.setStatus({ code: SpanStatusCode.ERROR, message: logText(errorMessage(error)) });
 }
 
-/** A word for the error, from a small set. */
+/** The error's code or class name, from a small set. */
 export function errorType(error: unknown): string {
   if (error instanceof FacteurError) {
     return error.code;
@@ -108,7 +107,7 @@ export function contextOf(headers: Carrier): Context {
   return propagation.extract(ROOT_CONTEXT, headers);
 }
 
-/** The trace that a `traceparent` of the ledger is part of; an empty one begins a trace. */
+/** The trace of a `traceparent` from the ledger; an empty one begins a new trace. */
 export function contextOfTraceparent(traceparent: string): Context {
   const valid = registeredTracer() === undefined ? '' : validTraceparent(traceparent);
   if (valid === '') {
@@ -136,7 +135,7 @@ export function continuing(traceparent: string): Pick<SpanSettings, 'parent' | '
   return { parent: named, ...(present === undefined ? {} : { links: [{ context: present }] }) };
 }
 
-/** The headers with which the callee continues the current trace; empty without one. */
+/** Headers that let the callee continue the current trace; empty without one. */
 export function outgoingHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
   propagation.inject(context.active(), headers);

@@ -1,17 +1,17 @@
-/** Time as it passes, injected so that tests need not wait for it. */
+/** Elapsed time, injected so that tests need not wait for it. */
 export interface Timer {
-  /** Milliseconds, always growing. */
+  /** Monotonic time in milliseconds. */
   elapsedMs(): number;
-  /** Ends when that much time has passed, never earlier; rejects with the signal's reason when it aborts. */
+  /** Resolves after this time, never earlier; rejects with the signal's reason when it aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** The longest time that Node's timers take, in milliseconds: 24.8 days. They fire at once when given more. */
+/** The longest delay of Node's timers, in milliseconds: 24.8 days. With a longer one they fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemTimer: Timer = {
   elapsedMs: () => performance.now(),
-  // Not Node's promise of a timer: it makes an error, with a stack, for each that is given up, which is nearly every one.
+  // Not `node:timers/promises`: it creates an error, with a stack, for each aborted timer, and nearly every one is aborted.
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       const until = performance.now() + ms;
@@ -20,7 +20,7 @@ export const systemTimer: Timer = {
         clearTimeout(timer);
         reject(signal.reason as Error);
       };
-      // Node's timers count whole milliseconds of a clock of their own, and may fire a moment early.
+      // Node's timers count whole milliseconds of their own clock, and may fire slightly early.
       const wake = (): void => {
         const left = until - performance.now();
         if (left > 0) {

@@ -32,7 +32,7 @@ export function traceIdOf(traceparent: string): string {
   return traceparent.slice(3, 35);
 }
 
-/** Whether the trace of a valid `traceparent` is kept somewhere: the last bit of its flags. */
+/** Whether a valid `traceparent` is sampled: the last bit of its flags. */
 export function isSampled(traceparent: string): boolean {
   return /[13579bdf]$/.test(traceparent);
 }

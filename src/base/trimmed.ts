@@ -1,7 +1,7 @@
 const WHITE_SPACE = /^\p{White_Space}$/u;
 
 /**
- * Text without white space around it, as Go's `strings.TrimSpace` has it: the Go service recorded ids like that. `trim()`
+ * Text without surrounding white space, as Go's `strings.TrimSpace` defines it: the Go service recorded ids this way. `trim()`
  * differs in two characters (it removes U+FEFF and leaves U+0085).
  */
 export function trimmed(text: string): string {

@@ -1,14 +1,14 @@
 /** More concurrent requests than this are a rush. */
 const RUSH = 8;
-/** Answers come in waves: a rush lasts until this long after the last one. */
+/** Requests come in waves, so a rush ends this long after the last one. */
 const RUSH_LASTS_MS = 500;
-/** How much other work may run in a rush, and how often. Never zero. */
+/** Limits on other work during a rush: items per pass, and time between passes. Never zero. */
 const SMALL_BATCH = 2;
 const SPACING_MS = 100;
 
 /**
- * Work with a deadline that somebody waits for. During a rush other work slows down: a run may reach the cluster
- * later, but Discord allows only three seconds for an answer.
+ * Work with a deadline, for which a user waits. During a rush other work slows down: a run may reach the cluster later, but
+ * Discord allows only three seconds for an answer.
  */
 export class UrgentWork {
   #underWay = 0;
@@ -18,7 +18,7 @@ export class UrgentWork {
     return this.#underWay > RUSH || performance.now() < this.#rushUntil;
   }
 
-  /** Least time between two passes of other work, in milliseconds. */
+  /** Minimum time between two passes of other work, in milliseconds. */
   get spacingMs(): number {
     return this.isRush ? SPACING_MS : 0;
   }
@@ -35,7 +35,7 @@ export class UrgentWork {
     }
   }
 
-  /** How much of `batch` other work may take on in one pass. */
+  /** How many items of `batch` other work may take in one pass. */
   leave(batch: number): number {
     return this.isRush ? Math.min(batch, SMALL_BATCH) : batch;
   }

@@ -1,7 +1,7 @@
 /** The URL of a path below another URL, whose own path (as behind a proxy) may end with slashes. */
 export function urlBelow(base: URL, path: string): URL {
   const url = new URL(base);
-  // Not by resolving: a path that begins with two slashes would name another host.
+  // Not resolved as a relative URL: a path that begins with two slashes would name another host.
   url.pathname = url.pathname.replace(/(?<!\/)\/+$/, '') + path;
   return url;
 }

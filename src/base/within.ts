@@ -4,13 +4,12 @@ import type { Timer } from './timer.ts';
 /** The result of waiting: the value, or that it took too long. */
 type Within<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
 
-/** Made once: an error of its own for each would cost a stack. */
+/** Shared, because each new error would capture a stack. */
 const DONE = new Error('the work is done');
 
 /**
- * Waits for `work`, but at most `limitMs`. After that the work's signal aborts with a TimeoutError. Whether the work
- * then
- * fails does not concern this caller: other interested code must watch the promise itself.
+ * Waits for `work`, but at most `limitMs`. After that the work's signal aborts with a TimeoutError. A later failure of `work` is
+ * ignored: code that needs it must watch the promise itself.
  *
  * @throws what `work` rejects with in time
  */
@@ -22,11 +21,11 @@ export async function within<T>(
   const late = new AbortController();
   const done = new AbortController();
   const limit = timer.sleep(limitMs, done.signal).then(async (): Promise<Within<T>> => {
-    // After a time in which the event loop was held up, timers come before answers that have long arrived: those go first.
+    // After the event loop was blocked, timers fire before answers that arrived long ago: let those go first.
     await setImmediate();
     return { inTime: false };
   });
-  // Its waiting ends when the work does.
+  // It rejects when the work is done first.
   limit.catch(() => undefined);
   try {
     const outcome = await Promise.race([work(late.signal).then((value) => ({ inTime: true, value }) as const), limit]);
@@ -46,7 +45,7 @@ export async function within<T>(
  */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let onAbort = (): void => {};
-  // Even if it has fired: the work must not be left without a handler for its failure.
+  // Even if the signal has fired: a failure of the work needs a handler.
   const aborted = new Promise<never>((_resolve, reject) => {
     onAbort = () => {
       reject(signal.reason as Error);

@@ -5,7 +5,7 @@ import { counter } from './metrics.ts';
 import { outsideOfTraces } from './telemetry.ts';
 import { MAX_TIMER_MS } from './timer.ts';
 
-/** What a worker does in one pass; returns after how many milliseconds the next one is due at the latest: Infinity for never. */
+/** One pass of a worker. Returns the time until the next pass is due at the latest, in milliseconds; Infinity for never. */
 type Pass = (signal: AbortSignal) => Promise<number>;
 
 interface WorkerOptions {
@@ -27,7 +27,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #failures: Counter;
   readonly #abort = new AbortController();
-  /** Nudges whose time has not come, so that a pass for an early one does not forget the late ones. */
+  /** Delayed nudges that are pending: an earlier pass must not drop them. */
   readonly #later = new Set<NodeJS.Timeout>();
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Infinity;
@@ -90,10 +90,10 @@ export class Worker {
     const notBefore = this.#lastAt + (this.#options.spacingMs?.() ?? 0);
     this.#timer = setTimeout(
       () => {
-        // The caller of nudge may be in the middle of a request.
+        // The caller of `nudge` may be inside the trace of a request.
         this.#running = outsideOfTraces(() => this.#runOnce());
       },
-      // A pass too early does no harm.
+      // A timer may be shorter than the delay: an early pass does no harm.
       Math.min(Math.max(0, Math.max(this.#dueAt, notBefore) - performance.now()), MAX_TIMER_MS),
     );
   }
