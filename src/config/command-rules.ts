@@ -3,7 +3,7 @@ import { subcommandOf } from '../domain/subcommand.ts';
 import type { CommandEntry, ModalEntry, OptionEntry } from './command-shape.ts';
 import { type RuleFault, subcommandFaults } from './subcommand-rules.ts';
 
-/** Conflicts between the parts of one command, each of which is valid by itself. */
+/** Conflicts between parts of one command that are valid by themselves. */
 export function commandFaults(command: CommandEntry): readonly RuleFault[] {
   return [
     ...repeated(command.options, 'options'),
@@ -33,7 +33,7 @@ function modalFaults(modal: ModalEntry): RuleFault[] {
   ];
 }
 
-/** Of the options of one subcommand, or of a command without. */
+/** Faults in the order of one subcommand's options, or of a command without subcommands. */
 function misordered(options: readonly (readonly [number, OptionEntry])[]): RuleFault[] {
   const firstOptional = options.findIndex(([, option]) => !option.required);
   return options.flatMap(([index, option], place) =>
@@ -126,7 +126,7 @@ function misfits(type: OptionEntry['type'], key: 'choices' | 'autocomplete', val
   );
 }
 
-/** Discord carries numbers as such, up to 2^53. */
+/** Discord sends these as JSON numbers, up to 2^53. */
 const NUMBERS = { integer: /^-?\d+$/, number: /^-?\d+(\.\d+)?$/ } as const;
 
 function fits(type: OptionEntry['type'], value: string): boolean {

@@ -17,7 +17,7 @@ const PARAMETER_RULE =
   'becomes a workflow parameter: use only the letters a to z, digits, dashes, underscores and dots';
 const OPTION_NAME_RULE = `${NAME_RULE}, or up to three of those with dots between them`;
 
-/** The name of a slash command or of an option. Not every editor understands `\p{…}`, so those get a simpler pattern. */
+/** The name of a slash command or of an option. Editors get a simpler pattern, because not all of them understand `\p{…}`. */
 export function commandName(): z.ZodString {
   return text()
     .refine(isName, NAME_RULE)
@@ -109,8 +109,8 @@ const command = () =>
   });
 
 /**
- * What the file may say about one slash command; the rules between its keys are in `command-rules.ts`. Built for the first
- * command, since most files have none.
+ * The schema of one slash command; `command-rules.ts` has the rules between its keys. Built on first use, because most files
+ * define no command.
  */
 export const COMMAND = z.lazy(command);
 

@@ -32,14 +32,14 @@ function toDefinition(name: string, entry: CommandEntry, knowledge: boolean): Co
       reflections: entry.reflections && knowledge ? true : undefined,
     }),
     parameters: dictionary(Object.entries(entry.parameters)),
-    // The status speaks of the asker's own requests, under any description.
+    // `status` shows the user's own requests, even with another description.
     ephemeral: entry.ephemeral ?? isStatus,
     action: isStatus ? 'status' : 'dispatch',
     configured: true,
   };
 }
 
-/** A configured `status` without anything to run only changes the built-in one's description. */
+/** A configured `status` with nothing to run only changes the description of the built-in one. */
 function answersStatus(name: string, entry: CommandEntry): boolean {
   const { options, modal, namespace, workflow_template: template, service_account: account, parameters } = entry;
   const targets = [modal, namespace, template, account];

@@ -6,7 +6,7 @@ import type { Listeners } from './listeners.ts';
 
 /** A bearer token for `/v1`: who presents it, and what they may do. */
 export interface ApiToken {
-  /** For the record of who did what. */
+  /** The name recorded for what the holder does. */
   readonly name: string;
   /** Each includes the ones before it: `read`, `operate`, `admin`. */
   readonly scope: 'read' | 'operate' | 'admin';
@@ -35,7 +35,7 @@ export interface ServerConfig {
   readonly publicUrl?: string;
   /** Keys of run tokens: the first signs, all verify. */
   readonly runTokenKeys: readonly RunTokenKey[];
-  /** How long the token of a run that has ended is still good, in milliseconds. */
+  /** How long the token of an ended run stays valid, in milliseconds. */
   readonly runTokenGraceMs: number;
 }
 
@@ -47,7 +47,7 @@ export interface DiscordConfig {
   readonly guildId?: string;
   /** Whether runs of events with an interaction token are followed up in Discord. */
   readonly followUpEvents: boolean;
-  /** Whether the commands are kept registered as they change. */
+  /** Whether changed commands are registered automatically. */
   readonly registerCommands: boolean;
   /** No slash and no version at the end. */
   readonly apiBaseUrl: string;
@@ -86,7 +86,7 @@ export interface CommandTemplatesConfig {
 
 export type SaslMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
 
-/** How to reach a Kafka cluster. `tls` and `sasl` are there only when they are enabled. */
+/** How to reach a Kafka cluster. `tls` and `sasl` are present only when enabled. */
 export interface KafkaConfig {
   /** `host:port` each. */
   readonly brokers: readonly string[];
@@ -149,7 +149,7 @@ export interface EmbeddingsConfig {
   readonly timeoutMs: number;
 }
 
-/** WorkflowTemplates of work that follows from what runs taught; absent where nothing is started. */
+/** WorkflowTemplates for the follow-up work of reflections; nothing is started for an absent one. */
 export interface FeedbackConfig {
   readonly ssfoWorkflowTemplate?: string;
   readonly refreshWorkflowTemplate?: string;
@@ -160,7 +160,7 @@ export interface KnowledgeConfig {
   readonly enabled: boolean;
   /** The share of runs that receive no reflections, for comparison: 0 to 1. */
   readonly holdout: number;
-  /** The least cosine similarity of a reflection that a run receives. */
+  /** Minimum cosine similarity of a reflection that a run receives. */
   readonly minSimilarity: number;
   /** `github:LOGIN`, `discord:ID` or `api:NAME`. */
   readonly trustedAuthors: readonly string[];
@@ -171,9 +171,9 @@ export interface KnowledgeConfig {
   readonly feedback: FeedbackConfig;
 }
 
-/** What people see of telemetry; the `OTEL_*` variables say where it goes. */
+/** How users see telemetry; the `OTEL_*` variables configure where it is sent. */
 interface TelemetryConfig {
-  /** A trace's page, with `{trace_id}` for its id. */
+  /** URL of a trace's page, with `{trace_id}` as the placeholder for its id. */
   readonly traceUrl?: string;
 }
 
@@ -207,9 +207,9 @@ export interface Config {
   readonly facteurKubeconfig?: string;
   /** `KUBECONFIG`, unchanged: may list several files. */
   readonly kubeconfig?: string;
-  /** Empty when `FACTEUR_VERSION` is not set: the build's then. */
+  /** `FACTEUR_VERSION`; if empty, the build's version applies. */
   readonly version: string;
-  /** Empty when `FACTEUR_COMMIT` is not set: the build's then. */
+  /** `FACTEUR_COMMIT`; if empty, the build's commit applies. */
   readonly commit: string;
 }
 

@@ -4,7 +4,7 @@ import { Secret } from '../base/secret.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The proxies that the environment names for what leaves the process over HTTP. */
+/** The environment's proxies for outgoing HTTP requests. */
 export interface EgressProxies {
   /** For `http:` targets; may hold a password. */
   readonly http?: Secret;

@@ -37,7 +37,7 @@ const OTHER_VARIABLES = new Set([
   ...Object.values(ALIASES),
 ]);
 const OTHER_PREFIXES = /^FACTEUR_(?:E2E|IMAGE|TEST)_/;
-/** What Kubernetes puts into every pod for a Service called `facteur` or `facteur-…`. */
+/** Variables that Kubernetes sets in every pod for a Service called `facteur` or `facteur-…`. */
 const SERVICE_LINK =
   /^(?=\w+$).*_(?:SERVICE_HOST$|SERVICE_PORT(?:_.|$)|PORT$|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$)/;
 
@@ -55,7 +55,7 @@ export function read(env: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** Lays the environment over what the file said: a variable that is set and not empty wins. */
+/** Overrides the file's values with the environment: a variable that is set and not empty wins. */
 export function overlayEnvironment(tree: Tree, keys: readonly KeyInfo[], env: Environment, findings: Findings): void {
   for (const info of keys) {
     const names = [info.variable, ALIASES[info.key] ?? info.variable];
@@ -111,7 +111,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** The file's value for this key no longer counts, so neither do its positions. */
+/** Drops the positions of a key whose value in the file was overridden. */
 function forget(key: string, findings: Findings): void {
   for (const path of findings.places.keys()) {
     if (path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`)) {

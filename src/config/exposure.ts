@@ -3,8 +3,8 @@ import type { ConfigWith } from './config.ts';
 import type { Fault } from './fault.ts';
 
 /**
- * What a valid configuration leaves open, for `config check`. Whether that is intended depends on the network, which the
- * configuration does not know: nothing of this prevents a start.
+ * What a valid configuration exposes, for `config check`. Whether that is intended depends on the network, which the
+ * configuration does not know, so it never prevents a start.
  */
 export function exposures({ server, discord, roleMap }: ConfigWith<never>): readonly Fault[] {
   const intake = server.listeners.find(({ doors }) => doors.includes('intake'));
@@ -32,7 +32,7 @@ export function exposures({ server, discord, roleMap }: ConfigWith<never>): read
   ];
 }
 
-/** Whether only programs on this machine reach a listener with this host. */
+/** Whether only programs on this machine can reach a listener with this host. */
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

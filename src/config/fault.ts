@@ -8,7 +8,7 @@ export interface Place {
   readonly variable?: string;
 }
 
-/** One thing that is wrong with the configuration. */
+/** One error or warning about the configuration. */
 export interface Fault extends Place {
   /** The dotted key, such as `codex_listener.sasl.username`; empty when it concerns the file as a whole. */
   readonly key: string;
@@ -16,10 +16,10 @@ export interface Fault extends Place {
   readonly message: string;
 }
 
-/** All errors that make the configuration unusable, at once. */
+/** Reports all errors that make the configuration unusable at once. */
 export class ConfigError extends FacteurError {
   readonly faults: readonly Fault[];
-  /** What alone would not keep anything from running, but may explain a fault: a mistyped variable, say. */
+  /** Problems that prevent nothing by themselves but may explain an error, such as a mistyped variable. */
   readonly warnings: readonly Fault[];
 
   constructor(faults: readonly Fault[], more: { readonly warnings?: readonly Fault[]; readonly cause?: unknown } = {}) {

@@ -65,7 +65,7 @@ interface Marks {
   readonly description?: string | undefined;
 }
 
-/** What `meta` and `describe` said about the schema, about what it wraps, and about the items of a list. */
+/** The metadata of the schema (from `meta` and `describe`), of the schemas that it wraps, and of a list's items. */
 function marksOf(schema: Schema): Marks {
   const own: Marks = z.globalRegistry.get(schema) ?? {};
   const inner = wrapped(schema) ?? (schema instanceof z.ZodArray ? schema.element : undefined);

@@ -14,12 +14,12 @@ export const PUBLIC_KEY = /^[0-9A-Fa-f]{64}$/;
 
 const KUBERNETES_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:,/[\]]+)(?::\d{1,5})?$/;
-/** Kafka's port, which the Go service's client used where none is named. */
+/** Kafka's default port, which the Go service's client used too. */
 const BROKER_PORT = 9092;
-/** Kafka sends waits and sizes as signed 32-bit integers, and Postgres counts in them. */
+/** Kafka sends waits and sizes as signed 32-bit integers, and Postgres uses them for counts. */
 export const MAX_INT32 = 2_147_483_647;
 
-/** The message for a value of the wrong kind, or for none where one is needed; never the value itself. */
+/** The message for a value that is missing or of the wrong kind; it never contains the value. */
 export function expected(what: string): (issue: { readonly input?: unknown }) => string {
   return (issue) => (issue.input === undefined ? 'is required' : `must be ${what}`);
 }
@@ -31,7 +31,7 @@ export function prose(): z.ZodString {
 
 /** One line of text without surrounding white space. */
 export function text(): z.ZodString {
-  // One after the other, each check would be another copy of the schema.
+  // In one call, because each chained check would copy the schema.
   return prose().check(z.trim(), z.minLength(1, 'must not be blank'));
 }
 
@@ -68,7 +68,7 @@ export function httpUrl(): Piped<string> {
     .transform((value) => value.replace(/(?<!\/)\/+$/, ''));
 }
 
-/** The URL of a trace, with {@link TRACE_ID} for its id. People see it, so it must contain no credentials. */
+/** The URL of a trace, with {@link TRACE_ID} as the placeholder for its id. People see it, so it must contain no credentials. */
 export function traceUrl(): z.ZodString {
   return text()
     .refine(isTraceUrl, `must be an http:// or https:// URL with ${TRACE_ID} after the host, and without credentials`)

@@ -8,7 +8,7 @@ import { pathText, placeOf } from './validate.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** Command names that any door may send, not only Discord's; with spaces those of subcommands. */
+/** Command names that any door may send, not only Discord; spaces separate subcommands. */
 const RULE_NAME = /^[-_:'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]+(?: [-_:'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]+){0,2}$/u;
 
 /**
@@ -60,12 +60,12 @@ function roleMapLapses(tree: Tree, findings: Findings): readonly Fault[] {
 }
 
 /**
- * Rules for commands that are not defined here. They may be meant for `/events` and Kafka, where any command may come in;
- * a mistyped one leaves the command that was meant open to everybody.
+ * Rules for commands that are not defined here. They may be intended for `/events` and Kafka, which accept any command, but a
+ * mistyped one leaves the intended command open to everyone.
  */
 export function idleRules(tree: Tree, findings: Findings): readonly Fault[] {
   if ('namespaces' in asTree(tree['commands_from_templates'])) {
-    // Templates define commands and name lists of roles, which only the cluster knows.
+    // Templates define commands and refer to lists of roles, and only the cluster knows the templates.
     return [];
   }
   const known = new Set([...Object.keys(builtinCommands()), ...Object.keys(asTree(tree['commands']))]);
@@ -97,7 +97,7 @@ function roleFault(role: string, repeated: boolean): string | undefined {
   return repeated ? 'is a duplicate' : undefined;
 }
 
-/** Unknown keys with the key that was most likely meant: one beside it, else one of the same name elsewhere. */
+/** Unknown keys with the most likely intended key: a sibling, else one with the same name elsewhere. */
 export function unknownKeys(findings: Findings, keys: readonly Pick<KeyInfo, 'key'>[]): readonly Fault[] {
   return findings.unknown.map(({ key, siblings, place }) => {
     const name = key.slice(key.lastIndexOf('.') + 1);

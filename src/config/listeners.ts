@@ -1,6 +1,6 @@
 import type { ListenAddress } from './listen-address.ts';
 
-/** What HTTP serves, apart from the probes, which every listener answers. */
+/** What is served over HTTP, apart from the probes, which every listener answers. */
 export const DOORS = ['intake', 'discord', 'api', 'metrics'] as const;
 
 export type ListenerDoor = (typeof DOORS)[number];
@@ -23,7 +23,7 @@ const KEYS: Readonly<Record<ListenerDoor, string>> = {
   metrics: 'server.metrics_address',
 };
 
-/** The listeners for these addresses: one for each, however many doors share it. A door without one is on the main one. */
+/** One listener per address, however many doors share it. A door without an address is on the main listener. */
 export function listenersOf(
   main: ListenAddress,
   own: Partial<Readonly<Record<ListenerDoor, ListenAddress>>>,
@@ -46,7 +46,7 @@ function only({ host, port }: ListenAddress): ListenAddress {
   return { host, port };
 }
 
-/** Port 0 is another free port each time. */
+/** Two port 0s differ: each becomes another free port. */
 function isSame(one: ListenAddress, other: ListenAddress): boolean {
   return one.port !== 0 && one.port === other.port && one.host === other.host;
 }

@@ -20,7 +20,7 @@ type Tree = Record<string, unknown>;
 
 /** Where a configuration comes from. */
 interface ConfigSource {
-  /** The file; without it `FACTEUR_CONFIG_FILE` names it; without either the environment alone must do. */
+  /** The file; defaults to `FACTEUR_CONFIG_FILE`. Without either, only the environment is read. */
   readonly path?: string | undefined;
   readonly env: Environment;
   /** Reads a text file; rejects as `node:fs` does. */
@@ -28,11 +28,11 @@ interface ConfigSource {
 }
 
 export interface LoadOptions<R extends Requirement = Requirement> extends ConfigSource {
-  /** The groups that must be whole; all of them unless said otherwise. */
+  /** The groups that must be complete; all by default. */
   readonly require?: readonly R[] | undefined;
-  /** The groups that the command reads, by the first part of their keys: what is wrong elsewhere only warns. All by default. */
+  /** The groups that the command reads, by the first part of their keys; errors in others are warnings. All by default. */
   readonly reads?: ((group: string) => boolean) | undefined;
-  /** For `config check`: treats warnings of the start-up, such as unknown keys, as errors. */
+  /** For `config check`: treats start-up warnings, such as unknown keys, as errors. */
   readonly strict?: boolean | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface ConfigResult<R extends Requirement = Requirement> {
 /**
  * Reads the configuration from the file and the environment.
  *
- * @throws {ConfigError} with everything that is wrong, when anything is
+ * @throws {ConfigError} with all errors, if there are any
  */
 export async function loadConfig<R extends Requirement = Requirement>(
   options: LoadOptions<R>,
@@ -66,7 +66,7 @@ export async function loadConfig<R extends Requirement = Requirement>(
     throw new ConfigError(inOrder(all), { warnings: [...warnings, ...unreadFile(options, all)] });
   }
   return {
-    // The rules above reported every required group that is not whole.
+    // The rules above reported every required group that is incomplete.
     config: resolve(values, env) as ConfigWith<R>,
     warnings,
     sources: Object.fromEntries([...findings.places].filter(([path]) => keys.some((info) => info.key === path))),
@@ -75,8 +75,8 @@ export async function loadConfig<R extends Requirement = Requirement>(
 }
 
 /**
- * The values, without the groups that have a fault and that nobody reads. A Go service that did not read them started,
- * and its pods have variables such as a DSN that is only there to be there, or a login without its password.
+ * The values, without invalid groups that the command does not read. The Go service started without reading them, and its pods
+ * may have a placeholder DSN or a login without its password.
  */
 function validateRead(
   { tree, findings }: Written,
@@ -97,10 +97,10 @@ function validateRead(
 }
 
 /**
- * Whether a group is enabled, for what has nothing to do when it is not: whatever is wrong elsewhere in the configuration
- * does not count then.
+ * Whether a group is enabled, for commands that have nothing to do if it is not: other errors in the configuration do not matter
+ * then.
  *
- * @throws {ConfigError} when the file cannot be read, or the switch itself is wrong
+ * @throws {ConfigError} if the file cannot be read, or the switch itself is invalid
  */
 export async function isEnabled(
   group: 'consumer',
@@ -119,7 +119,7 @@ export async function isEnabled(
   };
 }
 
-/** What was written in the file and the environment, before it is checked. */
+/** The contents of the file and the environment before validation. */
 interface Written {
   readonly tree: Tree;
   readonly findings: Findings;
@@ -165,12 +165,12 @@ function proxyFaults(env: Environment): readonly Fault[] {
   }
 }
 
-/** An empty path is none, as in the Go service: `--config "$CONFIG"`. */
+/** An empty path counts as missing, as in the Go service: `--config "$CONFIG"`. */
 function pathOf({ path = '', env }: ConfigSource): string | undefined {
   return path === '' ? read(env, 'FACTEUR_CONFIG_FILE') : path;
 }
 
-/** A missing key has no place. Several, without a file: somebody may have forgotten to name it. */
+/** A hint that the file was not named, if none was read and several keys are missing. A missing key has no place. */
 function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fault[] {
   const missing = faults.filter((fault) => fault.key !== '' && formatPlace(fault) === '');
   return pathOf(source) === undefined && missing.length > 1
@@ -178,7 +178,7 @@ function unreadFile(source: ConfigSource, faults: readonly Fault[]): readonly Fa
     : [];
 }
 
-/** @param wrong what is wrong by itself, and needs no second error */
+/** @param wrong faults found before: an invalid DSN needs no second error */
 function dsnFaults(tree: Tree, wrong: readonly Fault[], env: Environment): readonly Fault[] {
   const key = 'postgres.dsn';
   const dsn = valueAt(tree, key);
@@ -209,7 +209,7 @@ async function readFileTree(options: ConfigSource, findings: Findings): Promise<
   }
   const source = parseYaml(text, path);
   if (source.faults.length > 0) {
-    // What else such a file says is a guess, and faults from guesses would mislead.
+    // After a syntax error the rest of the file is a guess, and errors in a guess would mislead.
     throw new ConfigError(source.faults);
   }
   return (readNode(FILE, source.root, '', { ...source, findings }) ?? emptyTree()) as Tree;

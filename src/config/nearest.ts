@@ -1,10 +1,10 @@
 /**
- * The candidate that is most likely meant by `word`, or undefined if none is similar. Case, dashes and underscores
- * are ignored, so `listenAddress` finds `listen_address`.
+ * The candidate that `word` most likely means, or undefined if none is similar. Case, dashes and underscores are ignored, so
+ * `listenAddress` finds `listen_address`.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = squeeze(word);
-  // A third of the letters may be wrong: more, and the suggestion would be a guess.
+  // A third of the letters may be wrong; with more, the suggestion would be a guess.
   let best = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   let found: string | undefined;
   for (const candidate of candidates) {
@@ -26,7 +26,7 @@ function squeeze(word: string): string {
   return word.toLowerCase().replaceAll(/[-_]/g, '');
 }
 
-/** How many letters must be added, dropped or changed; two neighbours that changed places count as one. */
+/** How many letters must be added, dropped or changed; swapping two neighbors counts as one. */
 function editDistance(a: string, b: string): number {
   // rows[i][j]: from the first i letters of the one to the first j of the other.
   const rows: number[][] = [];

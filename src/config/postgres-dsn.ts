@@ -14,10 +14,10 @@ export interface TlsWish {
   readonly keyPassword: Secret | undefined;
 }
 
-/** Which of several servers will do. */
+/** Which of several servers are acceptable. */
 export type TargetSession = (typeof TARGETS)[number];
 
-/** A DSN taken apart. */
+/** A parsed DSN. */
 export interface PostgresDsn {
   /** In the order in which they are tried; a host that begins with `/` is a socket's directory. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
@@ -29,7 +29,7 @@ export interface PostgresDsn {
   readonly tls: TlsWish;
   /** libpq's `options`, sent as they are when a connection begins. */
   readonly options: string | undefined;
-  /** Settings of the session, with their units, for the server to judge. */
+  /** Settings of the session, with their units; the server validates them. */
   readonly settings: Readonly<Record<string, string>>;
   /** `statement_timeout` in milliseconds; undefined when the DSN has none, or 0. */
   readonly statementTimeoutMs: number | undefined;
@@ -55,10 +55,10 @@ const IGNORED =
   /^(?:pool_.+|default_query_exec_mode|(?:statement|description)_cache_(?:capacity|mode)|prefer_simple_protocol|sslsni|sslnegotiation|channel_binding|require_auth|gss.+|krb.+|passfile|fallback_application_name|client_encoding|keepalives|keepalives_.+|tcp_user_timeout|m(?:in|ax)_protocol_version)$/;
 
 /**
- * Reads a DSN as the Go service's driver, pgx, reads it: a `postgres://` URL or a list such as `host=… user=…`, with
- * several hosts, sockets, and settings of the session among the parameters. Undefined for `pglite:…`, the embedded engine.
+ * Reads a DSN as the Go service's driver, pgx, reads it: a `postgres://` URL or a list such as `host=… user=…`, with several
+ * hosts, sockets, and settings of the session among the parameters. Undefined for `pglite:…`, the embedded engine.
  *
- * Not by `pg-connection-string`: it takes one host, reads files while it parses, and prints warnings.
+ * Does not use `pg-connection-string`, which takes one host, reads files while it parses, and prints warnings.
  *
  * @throws FacteurError `config.postgres_dsn`, which continues a sentence that begins with the key and never quotes the DSN
  */
@@ -85,7 +85,7 @@ export function parsePostgresDsn(dsn: string): PostgresDsn | undefined {
   };
 }
 
-/** What pgx and libpq take from the environment where the DSN says nothing. (PGPASSFILE is the client library's matter.) */
+/** Variables that pgx and libpq use for what the DSN leaves out. (The client library handles PGPASSFILE.) */
 const VARIABLES: Readonly<Record<string, string>> = {
   PGHOST: 'host',
   PGPORT: 'port',
@@ -105,9 +105,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The DSN with the `PG…` variables for what it leaves open, as the Go service's driver completes it.
+ * Completes the DSN with the `PG…` variables, as the Go service's driver does.
  *
- * @throws FacteurError `config.postgres_dsn`, when the whole cannot be read
+ * @throws FacteurError `config.postgres_dsn`, if the result cannot be parsed
  */
 export function completeDsn(dsn: string, env: Readonly<Record<string, string | undefined>>): string {
   if (/^pglite:./.test(dsn)) {
@@ -115,17 +115,17 @@ export function completeDsn(dsn: string, env: Readonly<Record<string, string | u
   }
   const url = URL_FORM.test(dsn);
   const given = url ? fromUrl(dsn) : fromKeywords(dsn);
-  // The names of settings have no case.
+  // Setting names are case-insensitive.
   const said = new Map([...given].map(([name, value]) => [name.toLowerCase(), value]));
   const isOpen = (name: string): boolean =>
-    // Of several hosts without a port there are as many commas as that.
+    // Several hosts without ports have a port of only commas.
     [name, name === 'dbname' ? 'database' : name].every((one) => /^,*$/.test(said.get(one) ?? ''));
   const added = Object.entries(VARIABLES).flatMap(([variable, name]): [string, string][] => {
     const value = env[variable] ?? '';
     return value !== '' && isOpen(name) ? [[name, value]] : [];
   });
   const completed = url
-    ? // In front, because the first one counts, also if it is empty.
+    ? // In front, because the first one counts, even if it is empty.
       dsn.replace(/\?|$/, () => `?${new URLSearchParams(added).toString()}&`)
     : [dsn, ...added.map(([name, value]) => `${name}='${value.replaceAll(/[\\']/g, '\\$&')}'`)].join(' ');
   parsePostgresDsn(completed);
@@ -204,7 +204,7 @@ function targetOf(text: string): TargetSession {
   return target;
 }
 
-/** As pgx: in lower case only, and the machine's own authorities (`system`) are of use only when the name is checked. */
+/** As in pgx, modes must be in lower case, and `system` (the machine's own authorities) requires a check of the host name. */
 function tlsOf(parameters: Parameters): TlsWish {
   const mode = MODES.get(parameters.take('sslmode') ?? 'prefer');
   if (mode === undefined) {
@@ -240,7 +240,7 @@ function settingsOf(parameters: Parameters): Pick<PostgresDsn, 'settings' | 'sta
 
 const UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A time as Postgres reads one: milliseconds, unless it says another unit. */
+/** Parses a time as Postgres does: milliseconds, unless it has another unit. */
 function milliseconds(text: string): number {
   const [, number = '', unit = 'ms'] = /^([\d.]{1,15}) ?(us|ms|s|min|h|d)?$/.exec(text.trim()) ?? [];
   const value = Number(number) * (UNITS[unit] ?? 1);
@@ -274,7 +274,7 @@ function fromUrl(dsn: string): Map<string, string> {
   ]);
   const parameters = new URLSearchParams(query);
   for (const name of new Set(parameters.keys())) {
-    // Of a parameter that is given twice the first one counts, as in Go.
+    // If a parameter is given twice, the first one counts, as in Go.
     parts.set(name, parameters.get(name) ?? '');
   }
   return parts;
@@ -282,7 +282,7 @@ function fromUrl(dsn: string): Map<string, string> {
 
 /** `host`, `host:5432`, `[::1]:5432` or `::1`. */
 function hostAndPort(text: string): [string, string] {
-  // Node needs 10 ms for its first look at what may be an IPv6 address.
+  // The pattern goes first, because the first call of `isIPv6` takes 10 ms.
   if (/:.*:/.test(text) && isIPv6(text)) {
     return [text, ''];
   }

@@ -17,11 +17,11 @@ export interface Findings {
   /** Paths whose value has the wrong shape: reported already, and left out of the tree. */
   readonly broken: Set<string>;
   readonly faults: Fault[];
-  /** Keys that no schema knows, with the names that are known beside them. */
+  /** Unknown keys, with their known siblings. */
   readonly unknown: { readonly key: string; readonly siblings: readonly string[]; readonly place: Place }[];
 }
 
-/** Where nodes come from. */
+/** The source of nodes. */
 interface Origin {
   readonly document: Document;
   readonly locate: (node: unknown) => Place;
@@ -54,7 +54,7 @@ export function readNode(schema: Schema, node: unknown, path: string, origin: Or
   return value ?? mismatch(path, `must be ${wordFor(shape)}`, origin.locate(node), origin);
 }
 
-/** Undefined when the schema wants no scalar. */
+/** Undefined if the schema does not expect a scalar. */
 function readScalar(shape: Schema, node: Scalar): unknown {
   if (shape instanceof z.ZodObject || shape instanceof z.ZodRecord) {
     return undefined;
@@ -117,8 +117,8 @@ function readGroup(shape: z.ZodObject, node: unknown, path: string, origin: Orig
 }
 
 /**
- * Keys as written, by their lower case: the Go service read them in any case. The first of several that differ only by
- * case counts, unless one is in lower case.
+ * Keys as written, by their lower-case form: the Go service ignored case. If several differ only by case, the one in lower case
+ * counts, else the first.
  */
 export function keysInAnyCase(written: Iterable<string>): ReadonlyMap<string, string> {
   const counting = new Map<string, string>();
@@ -143,17 +143,14 @@ function readMap(valueSchema: Schema, node: unknown, path: string, origin: Origi
     const value = readNode(valueSchema, entry.value, full, origin) ?? standIn(valueSchema);
     if (value !== undefined) {
       tree[name] = value;
-      // A map's names are values too: they can be wrong, and then this is where.
+      // The names in a map are validated too, and an error needs their position.
       origin.findings.places.set(full, origin.locate(entry.key));
     }
   }
   return tree;
 }
 
-/**
- * The value of an entry or item that is present but empty: an empty list counts as missing, the rest is for the
- * schema.
- */
+/** The value of an entry or item that is present but empty: an empty list counts as missing, and the schema judges the rest. */
 function standIn(schema: Schema): unknown {
   const shape = peel(schema);
   if (shape instanceof z.ZodArray) {
@@ -162,7 +159,7 @@ function standIn(schema: Schema): unknown {
   return shape instanceof z.ZodObject ? emptyTree() : '';
 }
 
-/** A plain choice or one with a name: the node's shape selects the member of the union. */
+/** Selects the member of a union by the node's shape: a plain choice, or one with a name. */
 function memberFor(schema: Schema, node: unknown): Schema {
   if (!(schema instanceof z.ZodUnion)) {
     return schema;

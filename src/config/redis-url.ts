@@ -41,7 +41,7 @@ export function parseRedisUrl(text: string): RedisAddress | undefined {
 }
 
 const FORM = /^(?:rediss?:\/\/|unix:\/\/[^/?#]*\/[^?#])/i;
-/** Such a URL is none to Node where somebody logs in or names a port. */
+/** Node rejects such a URL if it has a login or a port. */
 const NO_HOST = /^((?:rediss?|unix):\/\/(?:[^/?#@]*@)?)(?=(?::\d*)?(?:[/?#]|$))/i;
 
 /** Refused unless it is a number: the client library would fall back to database 0, which may belong to others. */

@@ -14,7 +14,7 @@ interface CheckReport {
   readonly ok: boolean;
   /** One line each: `error: …`, `warning: …`, and the verdict last. */
   readonly lines: readonly string[];
-  /** The same for programs. */
+  /** The same, for programs. */
   readonly problems: readonly Problem[];
 }
 
@@ -102,7 +102,7 @@ function annotate(node: unknown, comment: string): void {
   }
 }
 
-/** The variables with a meaning that belong to no key, as they are in effect. */
+/** The effective variables that belong to no key. */
 function otherVariables(config: ConfigWith<never>): Readonly<Record<string, string>> {
   const { dispatcherDisabled, facteurKubeconfig, kubeconfig, proxies, version, commit } = config;
   const variables = {
@@ -130,7 +130,10 @@ export function configSchema(): string {
   return `${JSON.stringify(schema, undefined, 2)}\n`;
 }
 
-/** Sections are optional, which `default: {}` says less well; no number here has JavaScript's own limit as a meaning. */
+/**
+ * Drops the `default: {}` of sections, which are optional anyway, and JavaScript's own limit on numbers, which means nothing
+ * here.
+ */
 function dropNoise({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) {
     delete jsonSchema.maximum;

@@ -25,7 +25,7 @@ import type { FileConfig } from './schema.ts';
 /** Any configuration: the groups with required keys may be absent. */
 type AnyConfig = ConfigWith<never>;
 
-/** The values under the names that the code uses; a group whose required keys are not all there is absent. */
+/** The values under the names that the code uses; a group that lacks a required key is absent. */
 export function resolve(values: FileConfig, env: Environment): AnyConfig {
   const { server, discord, redis, postgres } = values;
   return {
@@ -78,7 +78,7 @@ function intakeOidcOf({ server }: FileConfig): IntakeOidc | undefined {
   return issuer === undefined || audience === undefined ? undefined : { issuer, audience, subjects };
 }
 
-/** Whether a public key can be one; placeholders such as `your-discord-public-key` cannot. */
+/** Whether the text can be a public key, unlike placeholders such as `your-discord-public-key`. */
 export function isPublicKey(text: string): boolean {
   return PUBLIC_KEY.test(text.trim());
 }
@@ -144,8 +144,8 @@ function embeddingsOf({ embeddings }: FileConfig): EmbeddingsConfig | undefined 
 }
 
 /**
- * What about one in twenty unrelated texts reaches (docs/knowledge.md). To E5 models all texts are similar; other models
- * were not measured.
+ * The similarity that about one in twenty unrelated texts reaches (docs/knowledge.md). E5 models find all texts similar; other
+ * models were not measured.
  */
 const MIN_SIMILARITY = { ngrams: 0.3, e5: 0.84, model: 0.35 } as const;
 const E5_MODEL = /(?:^|[^a-z0-9])e5(?:[^a-z0-9]|$)/i;

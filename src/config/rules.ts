@@ -5,12 +5,12 @@ import { variableOf } from './keys.ts';
 import type { Findings } from './reader.ts';
 import { placeOf } from './validate.ts';
 
-/** What Discord allows a guild, and globally. */
+/** Discord's limit per guild, and for global commands. */
 const MAX_COMMANDS = 100;
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** The keys without which a group is not there. */
+/** The required keys of each group. */
 const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
   discord: ['discord.bot_token', 'discord.application_id'],
   redis: ['redis.url'],
@@ -18,7 +18,7 @@ const REQUIRED_KEYS: Readonly<Record<Requirement, readonly string[]>> = {
   argo: ['argo.namespace', 'argo.workflow_template'],
 };
 
-/** When all flags are true (or, for `embeddings.url`, the value is there), the keys must be there. */
+/** If all flags are true (or a key that is not a flag has a value), the keys are required. */
 interface Condition {
   readonly when: readonly string[];
   readonly keys: readonly string[];
@@ -40,7 +40,7 @@ const REQUIRED_WHEN: readonly Condition[] = [
   },
   { when: ['embeddings.url'], keys: ['embeddings.model'] },
   { when: ['server.intake_oidc.issuer'], keys: ['server.intake_oidc.audience', 'server.intake_oidc.subjects'] },
-  // Who creates no workflows signs no tokens: `maintain` and `migrate` do without these secrets.
+  // Only a process that creates workflows signs tokens: `maintain` and `migrate` do not need these secrets.
   { when: ['server.public_url'], keys: ['server.run_token_keys'], for: 'argo' },
 ];
 
@@ -110,7 +110,7 @@ function topicFaults(tree: Tree, findings: Findings): readonly Fault[] {
     : [];
 }
 
-/** Names are compared without case, so two that differ only by case would leave open which of them rules. */
+/** Names are compared without case, so two that differ only by case would be ambiguous. */
 function roleMapFaults(tree: Tree, findings: Findings): readonly Fault[] {
   const names = Object.keys(tree['role_map'] ?? {});
   const lower = names.map((name) => name.toLowerCase());

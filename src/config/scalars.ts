@@ -33,7 +33,7 @@ export function splitList(text: string): readonly string[] {
   return items.length === 0 ? [''] : items;
 }
 
-/** What a value of this schema is called in a message. */
+/** The name for values of this schema in messages. */
 export function wordFor(schema: Schema): string {
   if (schema instanceof z.ZodObject) {
     return 'a map of keys';

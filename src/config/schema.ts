@@ -42,7 +42,7 @@ const sasl = group({
 
 const API_SCOPES = ['read', 'operate', 'admin'] as const;
 
-/** A token alone is an administrator's, as it was before tokens had scopes. */
+/** A token without a scope is an administrator's, as before tokens had scopes. */
 const apiToken = z
   .union(
     [

@@ -4,8 +4,8 @@ import type { Fault } from './fault.ts';
 import type { KeyInfo } from './keys.ts';
 
 /**
- * The environment with the secrets that lie in files, as Kubernetes and Docker mount them: a file is not visible in a
- * process list or a crash report, and can be rotated.
+ * Adds the secrets that are mounted as files, as in Kubernetes and Docker, to the environment: a file is not visible in a process
+ * list or a crash report, and can be rotated.
  */
 export async function withSecretFiles(
   env: Environment,
@@ -36,7 +36,7 @@ function problemOf(text: string | { readonly error: unknown }, rival: string | u
     return `${rival} is set, too; set only one of them`;
   }
   if (typeof text !== 'string') {
-    // The system's own words contain the path, which may be the secret itself by mistake.
+    // The system's message contains the path, which may be the secret itself by mistake.
     return `cannot read the file: ${fileProblem(text.error, 'input/output error')}`;
   }
   return text.trim() === '' ? 'the file is empty' : undefined;

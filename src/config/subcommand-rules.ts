@@ -1,15 +1,15 @@
 import { subcommandOf } from '../domain/subcommand.ts';
 import type { OptionEntry } from './command-shape.ts';
 
-/** What a rule found: the path below the command, and the rest of the sentence that begins with that path. */
+/** A violation of a rule: the path below the command, and the rest of the sentence that begins with that path. */
 export interface RuleFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
 
 /**
- * What Discord says about subcommands: a place has either options or subcommands, and a name is one thing. And what
- * facteur needs: a subcommand reaches the workflow by its options alone, so one of them must always be there.
+ * Discord's rules for subcommands: a level has either options or subcommands, and a name is either a group or a subcommand.
+ * facteur also needs a required option: a subcommand reaches the workflow only by its options.
  */
 export function subcommandFaults(options: readonly OptionEntry[]): RuleFault[] {
   const subcommands = new Set(options.map(({ name }) => subcommandOf(name)));

@@ -12,7 +12,7 @@ interface Validated {
 
 /** Validates the values against the schema. Errors that the reader already reported are not repeated. */
 export function validate(tree: unknown, findings: Findings): Validated {
-  // A validator that is compiled for one use costs more than it saves.
+  // Compiling a validator for one use costs more than it saves.
   const result = FILE.safeParse(tree, { jitless: true });
   if (result.success) {
     return { values: result.data, faults: [] };
@@ -54,7 +54,7 @@ interface Issue {
   readonly message: string;
 }
 
-/** What a union or a map's key reports is only that something inside is wrong; this is what. */
+/** The inner issue: a union or a map's key only reports that something inside is invalid. */
 function innermost(issue: z.core.$ZodIssue): Issue {
   const inner = insideOf(issue)
     .map(innermost)

@@ -13,7 +13,7 @@ interface Entries {
   readonly wrong: readonly { readonly key: unknown; readonly name: string; readonly message: string }[];
 }
 
-/** Enough for maps that merge maps that merge maps; an endless ring of them ends here. */
+/** Maximum depth of nested merges, which also ends a circle of them. */
 const MAX_MERGES = 8;
 
 /**
