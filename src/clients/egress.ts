@@ -6,7 +6,7 @@ import { createAgent, createProxyAgent } from './undici.ts';
 interface EgressOptions {
   readonly connections: number;
   readonly connectTimeoutMs: number;
-  /** Through which the other system is reached, where there is one. */
+  /** The proxy to reach the other system through, if any. */
   readonly proxy?: Secret;
 }
 
@@ -19,8 +19,8 @@ export function egressAgent({ connections, connectTimeoutMs, proxy }: EgressOpti
 }
 
 /**
- * Closes a pool after its requests, which take `timeoutMs` at the most. One that was given up while it waited for a
- * connection is still in the pool, for minutes behind a proxy that does not answer.
+ * Closes a pool after its requests, which take at most `timeoutMs`. A request that was abandoned while it waited for a connection
+ * stays in the pool, for minutes if a proxy does not answer.
  */
 export async function closeAgent(agent: Dispatcher, timeoutMs: number): Promise<void> {
   await unlessAborted(agent.close(), AbortSignal.timeout(timeoutMs)).catch(() => agent.destroy());

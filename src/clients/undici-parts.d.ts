@@ -1,4 +1,4 @@
-// undici declares only what it exports by name.
+// undici has no type declarations for these internal files.
 declare module 'undici/lib/dispatcher/agent.js' {
   export { Agent as default } from 'undici';
 }

@@ -7,8 +7,8 @@ import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import { unlessAborted } from '../base/within.ts';
 
 /*
- * The parts of undici that facteur uses. The package as a whole also loads fetch, WebSocket, caches and mocks: a third of the
- * time in which `serve` loaded its code.
+ * The parts of undici that facteur uses. The whole package also loads fetch, WebSocket, caches and mocks, which took a third of
+ * the time that `serve` spent on loading code.
  */
 
 type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'signal'> & {
@@ -16,11 +16,11 @@ type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'signa
   readonly signal: AbortSignal;
 };
 
-/** Sends one request, and resolves when the head of its response is there; rejects as soon as the signal fires. */
+/** Sends one request and resolves when the response headers arrive; rejects as soon as the signal fires. */
 export function request(url: URL, { dispatcher, ...options }: RequestOptions): Promise<Dispatcher.ResponseData> {
   const sent = send.call(dispatcher, { ...options, origin: url.origin, path: `${url.pathname}${url.search}` });
-  // undici looks at the signal only when the request has a connection. A request that was given up before is not sent
-  // then, so nothing answers it.
+  // undici checks the signal only once the request has a connection. A request that was aborted before is not sent, so nothing
+  // settles it.
   return unlessAborted(sent, options.signal);
 }
 
@@ -29,7 +29,7 @@ export function createAgent(options: AgentType.Options): Dispatcher {
   return new Agent(options);
 }
 
-/** The same through a proxy. */
+/** A pool that connects through a proxy. */
 export function createProxyAgent(options: ProxyAgentType.Options): Dispatcher {
   // Loaded as a whole, the package adds all its methods to every dispatcher; this agent calls only one of them.
   BareDispatcher.prototype.connect = connect;

@@ -6,7 +6,7 @@ import type { ArgoErrorCode } from './errors.ts';
 export interface Operation {
   /** As in «cannot …»: `create the workflow`. */
   readonly name: string;
-  /** True when carrying it out changes the cluster. */
+  /** True if the request changes the cluster. */
   readonly write: boolean;
 }
 
@@ -51,12 +51,12 @@ const BY_STATUS: Readonly<Record<number, ArgoErrorCode>> = {
   429: 'argo.too_many_requests',
 };
 
-/** A proxy may send these statuses itself, with the same meaning. The others count only if the API sends them. */
+/** A proxy may send these statuses itself, with the same meaning. Others count only from the API. */
 const TRUSTED_FROM_ANYBODY = new Set([401, 413, 429]);
 
 /**
- * The two refusals of an object that fits the request limit but not the store: etcd's own, and its client's above 2
- * MiB. Both arrive as a 500 without a reason, so only the text identifies them.
+ * The two refusals of an object that fits the request limit but not the store: etcd's own, and its client's above 2 MiB. Both are
+ * a 500 without a reason, so only the text identifies them.
  */
 const TOO_LARGE_FOR_STORE = /etcdserver: request is too large|trying to send message larger than max/;
 
@@ -66,7 +66,7 @@ const TOO_LARGE_FOR_STORE = /etcdserver: request is too large|trying to send mes
  */
 const QUOTA = /(?:exceeded quota|status unknown for quota): .*/s;
 
-/** All that an API server says of a kind that it does not have, in plain text. */
+/** The API server's whole answer for a kind that it does not have, in plain text. */
 const NO_SUCH_PATH = /^404 page not found\s*$/;
 
 /** The typed error for an answer that is not a success. */
@@ -109,7 +109,7 @@ function errorFromStatus(operation: Operation, code: number, status: Status, hea
   });
 }
 
-/** The API server says `Unauthorized` alone, which users would take for a lack of rights of their own. */
+/** The API server says only `Unauthorized`, which users would take to mean that they lack permissions. */
 const REJECTED = "the cluster rejects facteur's credentials";
 
 function detailsOf(internal: boolean, message: string): string | undefined {
@@ -178,7 +178,7 @@ function parseStatus(body: string): Status | undefined {
     const isStatus = typeof value === 'object' && value !== null && (value as Status).kind === 'Status';
     return isStatus ? value : undefined;
   } catch {
-    // A proxy's page or half an answer: the HTTP status is all that is known.
+    // A proxy's page or a truncated answer: only the HTTP status is known.
     return undefined;
   }
 }

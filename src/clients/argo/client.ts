@@ -27,7 +27,7 @@ const DEFAULT_WATCH_SECONDS = 300;
 /** The API server sends a bookmark about once a minute, so 90 seconds of silence mean a dead connection. */
 const DEFAULT_IDLE_MS = 90_000;
 
-/** The workflow's metadata alone, where the server can cut it out: a created workflow can be as long as 450 KiB. */
+/** Only the workflow's metadata, if the server supports that: a created workflow can be 450 KiB. */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json';
 
 /** A client for this cluster; opens no connection before the first call. */
@@ -137,7 +137,7 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
 
 type Call = (wanted: ClusterRequest, options?: CallOptions) => Promise<unknown>;
 
-/** What can be listed and watched. */
+/** A kind that can be listed and watched. */
 interface Collection<T> {
   readonly path: string;
   /** As in «cannot list the …». */
@@ -166,7 +166,7 @@ async function* pages<T>(
     const query = {
       labelSelector: options.labelSelector,
       limit,
-      // A continued list has its version in the token, and the API refuses both together.
+      // A continued list has its version in the token; the API rejects both together.
       ...(token === ''
         ? { resourceVersion: options.resourceVersion, resourceVersionMatch: options.resourceVersionMatch }
         : { continue: token }),
@@ -207,7 +207,7 @@ async function* watch<T>(
   try {
     const body = await transport.open({ operation, method: 'GET', path: collection.path, query }, idle);
     for await (const line of lines(body, operation)) {
-      // The caller's time for an event does not count as silence of the server.
+      // The time that the caller takes for an event does not count as server silence.
       idle.pause();
       yield parseWatchLine(line, operation, collection.read);
       idle.restart();

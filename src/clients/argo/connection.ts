@@ -13,7 +13,7 @@ export interface Connection {
   readonly server: string;
   /** The proxy to go through; may hold a password. */
   readonly proxyUrl?: string;
-  /** `authorization` and `impersonate-…`, as far as they apply. */
+  /** `authorization` and `impersonate-…`, if they apply. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly tls: TlsMaterial;
 }

@@ -11,11 +11,9 @@ export interface ClusterSource {
   load(): Promise<RawKubeconfig>;
 }
 
-/**
- * How often kubeconfig, token and certificates are checked: a rotation or correction is noticed well within a minute.
- */
+/** How often kubeconfig, token and certificates are checked: well within a minute of a rotation or correction. */
 const LOOK_AGAIN_MS = 20_000;
-/** Between two forced renewals, so that a token that is plainly wrong does not start a credential plugin per request. */
+/** Minimum time between forced renewals: an invalid token must not start a credential plugin per request. */
 const RENEW_AT_MOST_EVERY_MS = 1_000;
 /** A credential plugin that takes longer counts as failed. */
 const LOAD_TIMEOUT_MS = 30_000;
@@ -32,7 +30,7 @@ export function createClusterAccess(source: ClusterSource, loaded: RawKubeconfig
 
 /** The login from a kubeconfig; it keeps a plugin's token for as long as it is valid. */
 interface Login {
-  /** Of what the kubeconfig said. */
+  /** Fingerprint of the kubeconfig that it was made from. */
   readonly fingerprint: string;
   readonly read: () => Promise<Connection>;
 }
@@ -69,7 +67,7 @@ class CachedAccess implements ClusterAccess {
       return this.#load({ anew: true });
     }
     if (now - this.#lookedAt >= LOOK_AGAIN_MS) {
-      // Regardless of the result, the next check waits its time.
+      // The next check waits the full interval, regardless of the result.
       this.#lookedAt = now;
       // A temporarily unreadable file (it is being replaced) does not break a working connection.
       return this.#load({ anew: false }).catch(() => current);

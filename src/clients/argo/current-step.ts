@@ -3,10 +3,10 @@ import { stringOf, type WorkflowNode } from './workflow-nodes.ts';
 
 type Nodes = ReadonlyMap<string, WorkflowNode>;
 
-/** Nodes that do something themselves; the others only hold them together. */
+/** Types of nodes that do work themselves; the others only group them. */
 const LEAVES: ReadonlySet<string> = new Set(['Pod', 'Container', 'HTTP', 'Plugin', 'Suspend']);
 
-/** The step that a workflow is at: the running one that began last; undefined if none runs. */
+/** The current step of a workflow: the running one that began last; undefined if none runs. */
 export function currentStep(nodes: Nodes): WorkflowNode | undefined {
   return leaves(nodes).findLast(({ phase }) => phase === 'Running');
 }
@@ -41,7 +41,7 @@ export function stepNamed(nodes: Nodes, wanted: string): WorkflowNode | undefine
   return leaves(nodes).findLast(({ displayName, name, id }) => [displayName, name, id].includes(wanted));
 }
 
-/** In the order in which they began. */
+/** The nodes that do work, in the order in which they began. */
 function leaves(nodes: Nodes): readonly WorkflowNode[] {
   return [...nodes.values()]
     .filter(({ type }) => LEAVES.has(type))

@@ -1,6 +1,6 @@
 import { unlessAborted } from '../../base/within.ts';
 
-/** A time limit and the caller's signal joined in one signal, so that which of the two fired is known afterwards. */
+/** A time limit and the caller's signal in one signal that still tells which of the two fired. */
 export interface Deadline {
   readonly signal: AbortSignal;
   readonly timedOut: boolean;
@@ -15,7 +15,7 @@ export interface Deadline {
   stop(): void;
 }
 
-/** `stop()` must be called, else the timer keeps running and the caller's signal keeps a listener. */
+/** Callers must call `stop()`, else the timer keeps running and the caller's signal keeps a listener. */
 export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline {
   const controller = new AbortController();
   let timedOut = false;

@@ -3,21 +3,21 @@ import { FacteurError } from '../../base/errors.ts';
 /**
  * Failures of the cluster, by what a caller would do about them.
  *
- * already_exists     create: an object with this name exists; check whether it is ours
- * conflict           the object changed meanwhile, or has another uid
- * not_found          the named object (or the namespace of a create) does not exist; reported by the API itself
- * api_missing        the cluster does not know the kind: the CRDs are missing or being replaced
- * unauthorized       the credentials were rejected, even after rereading them
- * forbidden          refused by RBAC or an admission rule
- * quota              a ResourceQuota has no room, or is not computed yet
- * invalid            the cluster will never accept this request (400, 405, 406, 415, 422)
- * too_large          the object exceeds the cluster's size limit
+ *   already_exists     create: an object with this name exists; check whether it is ours
+ *   conflict           the object changed meanwhile, or has another uid
+ *   not_found          the named object (or the namespace of a create) does not exist; reported by the API itself
+ *   api_missing        the cluster does not know the kind: the CRDs are missing or being replaced
+ *   unauthorized       the credentials were rejected, even after rereading them
+ *   forbidden          refused by RBAC or an admission rule
+ *   quota              a ResourceQuota has no room, or is not computed yet
+ *   invalid            the cluster will never accept this request (400, 405, 406, 415, 422)
+ *   too_large          the object exceeds the cluster's size limit
  *   expired            the resource version or the page is too old: list again from the start
  *   too_many_requests  wait `retryAfterMs`
  *   unavailable        5xx
- * timeout            no answer in time, or a silent watch
+ *   timeout            no answer in time, or a silent watch
  *   connection         refused, reset, name not found, TLS
- * bad_answer         not a Kubernetes API response: a proxy's page, broken or oversized JSON
+ *   bad_answer         not a Kubernetes API response: a proxy's page, broken or oversized JSON
  *   credentials        the kubeconfig's credentials could not be obtained (plugin failed, file gone)
  *   aborted            the caller's signal, or the client was closed
  */
@@ -44,7 +44,7 @@ export type ArgoErrorCode =
  * Whether an unchanged retry can help.
  *
  *   final      never
- * if_ready   not if a ready API server keeps answering the same: one that is starting answers it to every request
+ *   if_ready   unless a ready API server keeps giving this answer: a starting one gives it to every request
  *   passing    yes, however long it takes
  */
 type Outlook = 'final' | 'if_ready' | 'passing';
@@ -59,7 +59,7 @@ const FINAL: Meaning = { outlook: 'final', overload: false };
 const PASSING: Meaning = { outlook: 'passing', overload: false };
 const OVERLOAD: Meaning = { outlook: 'passing', overload: true };
 
-/** The only place that decides whether each failure can be retried. */
+/** The only place that decides which failures can be retried. */
 const MEANINGS: Readonly<Record<ArgoErrorCode, Meaning>> = {
   'argo.already_exists': FINAL,
   'argo.not_found': FINAL,
@@ -87,14 +87,14 @@ interface ArgoErrorOptions {
   readonly reason?: string;
   /** The requested wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
-  /** True when the request may have been carried out although it failed. */
+  /** True if the request may have taken effect although it failed. */
   readonly ambiguous?: boolean;
   /** Safe to show to a user. */
   readonly details?: string | undefined;
   readonly cause?: unknown;
 }
 
-/** An exchange with the cluster that failed. `message` and `details` name no host and hold no token; `cause` may. */
+/** A failed request to the cluster. `message` and `details` contain no host and no token; `cause` may. */
 export class ArgoError extends FacteurError {
   declare readonly code: ArgoErrorCode;
   readonly status: number;

@@ -7,7 +7,7 @@ type Nodes = ReadonlyMap<string, WorkflowNode>;
 /** The step that made a workflow fail. */
 interface FailingStep {
   readonly node: WorkflowNode;
-  /** What it, or else the nearest node around it, says of the failure; empty when none says anything. */
+  /** The message of the step, or else of the nearest enclosing node with one; may be empty. */
   readonly message: string;
 }
 
@@ -36,22 +36,22 @@ export function failingStep(status: Json): FailingStep | undefined {
   return top === undefined || !hasFailed(top) ? undefined : descend(top, nodes, status);
 }
 
-/** Whether the node that is the whole workflow has failed; false if the nodes cannot be read. */
+/** Whether the workflow's root node has failed; false if the nodes cannot be read. */
 export function hasFailedRoot(status: Json): boolean {
   const root = rootOf([...readNodes(status).values()]);
   return root !== undefined && hasFailed(root);
 }
 
-/** Its id is its name, which is the workflow's; the others' ids end in a hash. */
+/** The root's id is the workflow's name; other ids end in a hash. */
 function rootOf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
   return nodes.find(({ id, name }) => id !== '' && id === name);
 }
 
 const BLAME = /^child '([^']+)' failed$/;
-/** Of a step that Argo could not start, by its name: its pod was refused, for example. */
+/** The message about a step that Argo could not start, because its pod was refused, for example. */
 const UNSTARTED = /^step group deemed errored due to child (.{1,1000}?) error: /;
 
-/** A message that says more than that something inside failed; else empty. */
+/** The message, unless it only says that a child failed; else empty. */
 export function ownWords(message: unknown): string {
   return typeof message === 'string' && !BLAME.test(message) ? message : '';
 }
@@ -83,7 +83,7 @@ function blamed(node: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | 
     case 'DAG':
       return failingTask(node, nodes, status);
     case 'Steps':
-      // Of a step that took longer than its `timeout`, they only repeat what it says.
+      // For a step that exceeded its `timeout`, the inner messages only repeat the outer one.
       return firstFailure(stepsIn(node, all).filter(({ message }) => message !== '' && message === node.message));
     case 'TaskGroup':
       return firstFailure(partsOf(node, nodes));
@@ -107,7 +107,7 @@ function stepsIn({ id }: WorkflowNode, all: readonly WorkflowNode[]): readonly W
   return all.filter(({ type, boundaryId, hooked }) => boundaryId === id && type !== 'StepGroup' && !hooked);
 }
 
-/** The attempts of a retry, or what a loop was expanded to: `name(0)`, `name(1:item)`. */
+/** The attempts of a retry, or the nodes that a loop expanded to: `name(0)`, `name(1:item)`. */
 function partsOf({ name, children }: WorkflowNode, nodes: Nodes): WorkflowNode[] {
   return children
     .flatMap((id) => nodes.get(id) ?? [])
@@ -116,7 +116,7 @@ function partsOf({ name, children }: WorkflowNode, nodes: Nodes): WorkflowNode[]
 
 const LEAVES: ReadonlySet<string> = new Set(['Pod', 'Container', 'HTTP', 'Plugin', 'Suspend']);
 
-/** Without a root node, which Argo always writes, the last failed leaf has to do. */
+/** The fallback without a root node, which Argo always writes: the last failed leaf. */
 function lastLeaf(nodes: readonly WorkflowNode[]): WorkflowNode | undefined {
   return nodes
     .filter((node) => LEAVES.has(node.type) && !node.hooked && hasFailed(node))

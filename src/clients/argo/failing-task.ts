@@ -5,15 +5,13 @@ import { firstFailure, hasFailed, stringOf, type WorkflowNode } from './workflow
 type Json = Readonly<Record<string, unknown>>;
 type Nodes = ReadonlyMap<string, WorkflowNode>;
 
-/**
- * Separators in the names of a task's nodes, which begin with the task's name: `a(0:item)`, `a[0].step`, `a.onExit`.
- */
+/** The task's name at the start of its nodes' names, up to a separator: `a(0:item)`, `a[0].step`, `a.onExit`. */
 const TASK = /^[-\w]+/;
 
 /**
- * The task because of which a DAG failed, by the controller's rules: a failure counts if it reaches the end of the
- * DAG only through tasks that were omitted because of it. A later task that ran and completed overrules it, and
- * `continueOn` forgives it. If there are several, the one that ended first.
+ * The task that made a DAG fail, by the controller's rules: a failure counts if it reaches the end of the DAG only through tasks
+ * that were omitted because of it. A later task that ran and completed overrules it, and `continueOn` forgives it. If several
+ * remain, the one that ended first.
  */
 export function failingTask(dag: WorkflowNode, nodes: Nodes, status: Json): WorkflowNode | undefined {
   const all = [...nodes.values()];
@@ -24,10 +22,10 @@ export function failingTask(dag: WorkflowNode, nodes: Nodes, status: Json): Work
   return firstFailure(counting.map(([, task]) => task));
 }
 
-/** One task, and one that comes right after it, by their names. */
+/** The names of a task and of a direct successor. */
 type Link = readonly [before: string, after: string];
 
-/** The tasks whose failure no later task overruled: those without successors, and back from there. */
+/** The tasks whose failure no later task overruled: walks back from the tasks without successors. */
 function reachingEnd(tasks: ReadonlyMap<string, WorkflowNode>, links: readonly Link[]): ReadonlySet<string> {
   const before = Map.groupBy(links, ([, after]) => after);
   const followed = new Set(links.map(([name]) => name));
@@ -74,7 +72,7 @@ function linksOf(
   });
 }
 
-/** What `continueOn` forgives, as `task Phase`, where the status still has the template. */
+/** The failures that `continueOn` forgives, as `task Phase`, if the status still has the template. */
 function tolerantTasks(template: Json): ReadonlySet<string> {
   const body = fieldsOf(template['dag']);
   const tasks = listOf(body['tasks']).map(fieldsOf);

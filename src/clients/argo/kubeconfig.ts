@@ -9,22 +9,22 @@ import { readProxies } from '../../config/egress-proxy.ts';
 import { createClusterAccess, type ClusterSource } from './credentials.ts';
 import { kubeconfigInvalid, textOf, type NamedEntry, type RawKubeconfig } from './selected-context.ts';
 
-/** Where a pod finds its own identity. */
+/** Where a pod's service account is mounted. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export interface KubeconfigSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly homeDirectory: string;
   readonly clock: Clock;
-  /** Another place for the service account's files, for tests. */
+  /** Replaces the directory of the service account's files, for tests. */
   readonly serviceAccountDirectory?: string;
 }
 
 /**
- * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a
- * value wins), else the pod's service account, else `~/.kube/config`. If none of the files of `KUBECONFIG` exists, only
- * the pod's account stands in: a mistyped name must not lead to another cluster. Throws `argo.kubeconfig_missing` without
- * any and `argo.kubeconfig_invalid` if the chosen one is invalid. Credentials are first read by a request.
+ * The cluster to use: `FACTEUR_KUBECONFIG`, else `KUBECONFIG` (a `:`-separated list is merged; the first file with a value wins),
+ * else the pod's service account, else `~/.kube/config`. If no file of `KUBECONFIG` exists, only the pod's account is tried: a
+ * mistyped name must not select another cluster. Throws `argo.kubeconfig_missing` without any and `argo.kubeconfig_invalid` if
+ * the chosen one is invalid. Credentials are first read by a request.
  */
 export async function resolveClusterAccess(sources: KubeconfigSources): Promise<ClusterAccess> {
   const source = await chooseSource(sources);
@@ -75,7 +75,7 @@ async function inClusterSource(
     return undefined;
   }
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  // The ports on which `kubectl proxy` and similar tools serve plain HTTP, by convention of other clients.
+  // Other clients also assume plain HTTP on these ports, which `kubectl proxy` and similar tools use.
   const scheme = ['80', '8080', '8001'].includes(port) ? 'http' : 'https';
   const load = async (): Promise<RawKubeconfig> => ({
     clusters: [
@@ -104,7 +104,7 @@ async function loadFiles(files: readonly string[], name: string): Promise<RawKub
   const loaded: RawKubeconfig[] = [];
   for (const file of files) {
     const text = await readIfPresent(file);
-    // Of a list, files that do not exist are passed over, as kubectl does.
+    // Missing files of a list are skipped, as in kubectl.
     if (text !== undefined) {
       loaded.push(parseFile(file, text));
     }
@@ -131,15 +131,15 @@ function parseFile(file: string, text: string): RawKubeconfig {
   };
 }
 
-/** The first document counts, and of a key that is written twice the last one: so does Go's library, and so kubectl. */
+/** As in kubectl and its Go library, the first document counts, and the last of duplicate keys. */
 function parseAsKubectl(file: string, text: string): Readonly<Record<string, unknown>> {
   const [first] = parseAllDocuments(text, { uniqueKeys: false, merge: true, logLevel: 'error' });
   const [fault] = first?.errors ?? [];
   if (fault !== undefined) {
-    // The parser's message quotes the file, which may hold a token.
+    // The parser's message quotes the file, which may contain a token.
     throw kubeconfigInvalid(file, `not YAML, at line ${fault.linePos?.[0].line ?? 1}`);
   }
-  // An empty file is valid, since another file of the list may have everything.
+  // An empty file is valid: another file of the list may have everything.
   const value = plainValue(file, () => first?.toJS()) ?? {};
   if (!isRecord(value)) {
     throw kubeconfigInvalid(file, 'not a kubeconfig');
@@ -147,7 +147,7 @@ function parseAsKubectl(file: string, text: string): Readonly<Record<string, unk
   return value;
 }
 
-/** Aliases that are not there, or too many of them, are found when the value is made. */
+/** Unknown aliases, or too many of them, only show when the value is built. */
 function plainValue(file: string, make: () => unknown): unknown {
   try {
     return make();
@@ -156,7 +156,7 @@ function plainValue(file: string, make: () => unknown): unknown {
   }
 }
 
-/** Fields with paths relative to their file. */
+/** Fields with a path relative to the kubeconfig file. */
 const PATHS = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile'];
 
 function entries(

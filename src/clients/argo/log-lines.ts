@@ -4,25 +4,24 @@ import { redactText } from '../../base/redact.ts';
 const HIDDEN = '***';
 /** The patterns take quadratic time, and nobody reads longer lines. */
 const MAX_LINE = 1000;
-/** Colours, cursor moves and titles of a terminal: https://en.wikipedia.org/wiki/ANSI_escape_code */
+/** Colors, cursor moves and titles of a terminal: https://en.wikipedia.org/wiki/ANSI_escape_code */
 const TERMINAL =
   /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-~])|\u009b[0-?]*[ -/]*[@-~]/g;
 
-/** `name=value`, `name: value`, `"name": "value"` where the name speaks of a secret. */
+/** `name=value`, `name: value`, `"name": "value"` where the name suggests a secret. */
 const NAMED =
   /((?:token|secret|passw(?:or)?d|passphrase|_pwd|credential|api[-_]?key|a(?:ccess|ccount)[-_]?key|private[-_]?key|authorization|cookie)[\w.-]{0,64}["']?\s*[:=]\s*)(?:(?:basic|bearer|bot)\s+)?("[^"]*"|'[^']*'|[^\s,;&]+)/gi;
-/** A header that holds nothing else, to the end of its line: a scheme and its token, or several cookies. */
+/** A header with credentials, to the end of its line: a scheme and its token, or several cookies. */
 const HEADER = /(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\s{0,8}:\s{0,8})(?!["'\s]).+/gi;
 /** `--token value`. */
 const FLAG =
   /((?<![\w-])--[\w-]{0,40}(?:token|secret|passw(?:or)?d|passphrase|api-?key)\s{1,8})(?!-)("[^"]*"|'[^']*'|\S+)/gi;
-/** Only base64, as in the middle of a key whose first line is further up. */
+/** A line of only base64, as in the middle of a key whose first line was cut off. */
 const BARE_KEY = /^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$/;
 
 /**
- * The end of a log in a form that may be shown in a chat: no terminal codes, nothing that looks like a credential.
- * Programs
- * may print anything, so this is a second net and no guarantee: roles decide who may see logs.
+ * The end of a log in a form that may be shown in a chat: no terminal codes, nothing that looks like a credential. Programs may
+ * print anything, so this is an extra safeguard and no guarantee: roles decide who may see logs.
  *
  * @param limits whole lines are dropped from the top until the rest fits
  */
@@ -35,7 +34,7 @@ export function lastLines(log: string, limits: { readonly lines: number; readonl
   return kept.join('\n');
 }
 
-/** What a terminal would show of a line, also of one that was written over and over, such as a progress bar. */
+/** A line as a terminal would show it, including one that was overwritten repeatedly, such as a progress bar. */
 function plainLine(line: string): string {
   const shown = line.slice(line.lastIndexOf('\r', line.length - 2) + 1);
   // Before the end is cut off: the beginning of a token is not recognized.

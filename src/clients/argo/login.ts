@@ -8,7 +8,7 @@ import { textOf, type SelectedContext } from './selected-context.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** The name by which a cluster's entry holds what only its credential plugin reads. */
+/** The extension in a cluster's entry that only its credential plugin reads. */
 const EXEC_EXTENSION = 'client.authentication.k8s.io/exec';
 
 /** A function that returns the current credentials, or throws. */
@@ -53,7 +53,7 @@ async function plainLogin({ cluster, user }: SelectedContext): Promise<RequestOp
   };
 }
 
-/** Where both are given, the data counts and not the file, as in client-go. */
+/** If both are given, the data wins over the file, as in client-go. */
 async function material(body: Body, field: string): Promise<Buffer | undefined> {
   const [data, file] = [textOf(body[`${field}-data`]), textOf(body[field])];
   if (data !== '') {
@@ -62,10 +62,10 @@ async function material(body: Body, field: string): Promise<Buffer | undefined> 
   return file === '' ? undefined : readFile(file);
 }
 
-/** With the library, which supports all ways to log in. It is loaded here, because that takes 200 ms. */
+/** Uses the library, which supports every kind of login. Loaded on demand, because loading takes 200 ms. */
 async function pluginLogin({ cluster, user }: SelectedContext, server: string): Promise<() => Promise<RequestOptions>> {
   const { KubeConfig } = await import('@kubernetes/client-node');
-  // The library would send an empty `as`, and supports no other form of impersonation.
+  // The library would send an empty `as`, and supports no other impersonation.
   const login = Object.fromEntries(Object.entries(user).filter(([field]) => !['as', 'tokenFile'].includes(field)));
   const config = new KubeConfig();
   config.loadFromString(
@@ -120,7 +120,7 @@ async function readToken(file: string): Promise<string> {
   return token;
 }
 
-/** Where both are given, client-go takes the data and the library the file. */
+/** If both are given, client-go uses the data, but the library uses the file. */
 function withoutOverruled(body: Body): Body {
   const files = ['certificate-authority', 'client-certificate', 'client-key'];
   const overruled = new Set(files.filter((field) => textOf(body[`${field}-data`]) !== ''));
@@ -150,7 +150,7 @@ async function withExecInfo(user: Body, cluster: Body): Promise<Body> {
 
 const TOLD_TO_PLUGINS = ['server', 'tls-server-name', 'insecure-skip-tls-verify', 'proxy-url', 'disable-compression'];
 
-/** The cluster as passed to a plugin: with the certificate data of the authority, not with its file. */
+/** The cluster as passed to a plugin: with the authority's certificate data instead of its file. */
 async function clusterInfo(cluster: Body): Promise<Body> {
   const file = textOf(cluster['certificate-authority']);
   const data = textOf(cluster['certificate-authority-data']);

@@ -6,7 +6,7 @@ import type { PatchOperation, Workflow } from './workflows.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A suspend node that waits, as it was seen. */
+/** A waiting suspend node, as last read. */
 export interface WaitingAt {
   readonly workflowUid: string;
   readonly nodeId: string;
@@ -14,18 +14,18 @@ export interface WaitingAt {
   readonly startedAt: string;
 }
 
-/** How it ends. */
+/** How a suspend node ends. */
 export interface NodeEnd {
   readonly phase: 'Succeeded' | 'Failed';
   readonly message: string;
   readonly finishedAt: Date;
-  /** The supplied outputs, all of them: with one missing the controller waits forever. Empty if the node supplies none. */
+  /** All supplied outputs: if one is missing, the controller waits forever. Empty if the node supplies none. */
   readonly outputs: Readonly<Record<string, string>>;
 }
 
 /**
- * The patch that ends a node, unless another workflow has the name, or the node no longer waits. It needs plain nodes: on
- * packed ones the paths are missing and nothing happens. A merge patch would be taken for all nodes of the workflow.
+ * The patch that ends a node, unless another workflow has the name or the node no longer waits. It needs plain nodes: on packed
+ * ones the paths are missing and nothing happens. A merge patch would look like a complete set of nodes.
  */
 export function endNode(at: WaitingAt, end: NodeEnd): PatchOperation[] {
   const path = `/status/nodes/${escapeKey(at.nodeId)}`;
@@ -65,7 +65,7 @@ function changesOf(end: NodeEnd): Json {
   return {
     phase: end.phase,
     message: end.message,
-    // In whole seconds, as Go writes it.
+    // In whole seconds, the format of Go.
     finishedAt: `${end.finishedAt.toISOString().slice(0, 19)}Z`,
     ...(Object.keys(end.outputs).length === 0 ? {} : { outputs: { parameters: parametersOf(end) } }),
   };
@@ -76,8 +76,8 @@ function parametersOf({ outputs }: NodeEnd): readonly object[] {
 }
 
 /**
- * Why a suspend node with a duration was resumed; empty if somebody did it. The node does not say so, but nobody can resume one
- * that has lasted as long as its duration: Argo is faster.
+ * Why a suspend node with a duration was resumed; empty if a person resumed it. The node does not record this, but Argo always
+ * resumes it before a person could after its full duration.
  */
 export function whyLapsed({ phase, finishedAt, raw }: WorkflowNode, template: Json): string {
   const duration = stringOf(fieldsOf(template['suspend'])['duration']);
@@ -91,7 +91,7 @@ export function whyLapsed({ phase, finishedAt, raw }: WorkflowNode, template: Js
   return Date.parse(finishedAt) - Date.parse(stringOf(raw['startedAt'])) >= ms ? ELAPSED : '';
 }
 
-/** Of a JSON pointer. */
+/** Escapes a key for a JSON pointer. */
 function escapeKey(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }

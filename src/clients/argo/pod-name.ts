@@ -2,13 +2,13 @@ import { isRecord } from '../../base/json.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Where a step's log is. */
+/** The location of a step's log. */
 interface LogPlace {
   readonly pod: string;
   readonly container: string;
 }
 
-/** Kubernetes' limit on a name, less the number and the dash at the end; the controller counts the same. */
+/** Kubernetes' limit on a name, minus the dash and number at the end; the controller counts the same. */
 const MAX_PREFIX = 253 - 10 - 1;
 const FORMAT = 'workflows.argoproj.io/pod-name-format';
 

@@ -3,7 +3,7 @@ import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
 import type { Workflow, WorkflowTemplate } from './workflows.ts';
 
-/** Makes an object of certain identity out of JSON. */
+/** Converts JSON to an object whose identity was checked. */
 export type ReadObject<T> = (value: unknown, operation: Operation) => T;
 
 /** One page of a list. */
@@ -13,7 +13,7 @@ export interface Page<T> {
   readonly continue: string;
 }
 
-/** A Workflow of which the identity is certain: name, namespace and uid are there. */
+/** Reads a Workflow and checks its identity: name, namespace and uid must be present. */
 export function readWorkflow(value: unknown, operation: Operation): Workflow {
   if (!hasIdentity(value)) {
     throw badAnswer(operation, 'the response is not a Workflow');

@@ -23,7 +23,7 @@ export interface SelectedContext {
   readonly cluster: Body;
   readonly user: Body;
   readonly namespace: string | undefined;
-  /** Whom the requests are made as, in place of the user who logs in: header by header. */
+  /** The impersonation headers: requests are made as this user instead of the one who logs in. */
   readonly impersonation: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -69,7 +69,7 @@ function userOf({ users }: RawKubeconfig, wanted: unknown, source: string): Body
   return user;
 }
 
-/** A kubeconfig that no further try makes better. */
+/** The error for a kubeconfig that no retry can fix. */
 export function kubeconfigInvalid(source: string, why: string): FacteurError {
   return new FacteurError('argo.kubeconfig_invalid', `kubeconfig ${source}: ${why}`, { retryable: false });
 }
@@ -121,12 +121,12 @@ function isTextList(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(isHeaderText);
 }
 
-/** Text that can be a header's value: no line breaks and no other control characters. */
+/** Whether the text can be a header value: it has no control characters. */
 function isHeaderText(value: unknown): value is string {
   return typeof value === 'string' && !/\p{Cc}/u.test(value);
 }
 
-/** Header names hold few characters; the others are sent as client-go sends them, byte by byte. */
+/** Header names allow few characters; others are escaped byte by byte, as in client-go. */
 function escapedName(key: string): string {
   const bytes = Array.from(Buffer.from(key.toLowerCase()));
   return bytes.map((byte) => (isToken(byte) ? String.fromCodePoint(byte) : percent(byte))).join('');
@@ -140,7 +140,7 @@ function percent(byte: number): string {
   return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
-/** The UTF-8 bytes of the text, one character each: that is how headers are given to the HTTP client. */
+/** The UTF-8 bytes of the text, one character each, as the HTTP client expects headers. */
 function asLatin1(text: string): string {
   return Buffer.from(text).toString('latin1');
 }

@@ -5,9 +5,9 @@ type Json = Readonly<Record<string, unknown>>;
 type Nodes = ReadonlyMap<string, WorkflowNode>;
 
 /**
- * Finds the template of a node as the controller stored it when the workflow began: a later edit of the WorkflowTemplate does
- * not show. Templates of the workflow's own template are in the stored spec; others are stored by their location. One without a
- * name stands in the step or task that it is for. Whoever may write a workflow writes its nodes too: nothing is walked twice.
+ * Finds the template of a node as the controller stored it when the workflow began: later edits of the WorkflowTemplate have no
+ * effect. Templates of the workflow's own template are in the stored spec; others are stored by their location. A template
+ * without a name is inline in its step or task. Users who can write a workflow can forge its nodes, so no node is visited twice.
  */
 export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode) => Json {
   const known = new Map<WorkflowNode, Json>();
@@ -19,7 +19,7 @@ export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode
     return found;
   };
   return (node) => {
-    // From the node to the innermost that is known, or whose template has a name.
+    // From the node outwards to the first one that is known, or whose template has a name.
     const inner = new Set<WorkflowNode>();
     let outer: WorkflowNode | undefined = node;
     while (outer !== undefined && !known.has(outer) && templateName(outer.raw) === '' && !inner.has(outer)) {
@@ -35,7 +35,7 @@ export function createTemplates(nodes: Nodes, status: Json): (node: WorkflowNode
   };
 }
 
-/** All templates that the controller stored, those in steps and tasks included. */
+/** All templates that the controller stored, including inline ones in steps and tasks. */
 export function storedTemplates(status: Json): readonly Json[] {
   const named = [
     ...listOf(fieldsOf(status['storedWorkflowTemplateSpec'])['templates']),
@@ -49,7 +49,7 @@ export function storedTemplates(status: Json): readonly Json[] {
   return [...all];
 }
 
-/** The name of the template of a node; empty if it stands in its step or task. */
+/** The name of a node's template; empty if it is inline in its step or task. */
 export function templateName(node: Json): string {
   return stringOf(fieldsOf(node['templateRef'])['template']) || stringOf(node['templateName']);
 }
@@ -62,17 +62,17 @@ function namedTemplate(node: Json, status: Json, own: ReadonlyMap<unknown, Json>
   const place = `${other === '' ? stringOf(node['templateScope']) : `${scope}/${other}`}/${name}`;
   const stored = fieldsOf(status['storedTemplates']);
   const elsewhere = Object.hasOwn(stored, place) ? stored[place] : undefined;
-  // Its namesake in the workflow's own template is not what another template's name refers to.
+  // A reference to another template never means the template of the same name in the workflow's own one.
   return fieldsOf(elsewhere ?? (other === '' ? own.get(name) : undefined));
 }
 
-/** Of the step or task that a node has its name from, behind which the number and the item of a loop may stand. */
+/** The inline template of the step or task that named a node; in the node's name, a loop's number and item may follow. */
 function inlineTemplate(calls: ReadonlyMap<unknown, Json>, displayName: string): Json {
   const name = /^[-\w]+/.exec(displayName)?.[0];
   return fieldsOf(calls.get(name)?.['inline']);
 }
 
-/** The first of each name. */
+/** The templates by name; the first of each name counts. */
 function byName(all: readonly Json[]): ReadonlyMap<unknown, Json> {
   return new Map(all.toReversed().map((one) => [one['name'], one]));
 }

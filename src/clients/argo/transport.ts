@@ -14,7 +14,7 @@ import { ArgoError } from './errors.ts';
 /** Answers are read up to this size, which bounds memory. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** The create path needs a few dozen at its peak. Watches have connections of their own, as many as there are watches. */
+/** Creates need a few dozen at their peak. Each watch has a connection of its own. */
 const MAX_CONNECTIONS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -26,7 +26,7 @@ export interface ClusterRequest {
   readonly body?: { readonly contentType: string; readonly json: object };
   /** Without credentials. */
   readonly anonymous?: boolean;
-  /** The kind of answer; JSON unless said otherwise. */
+  /** The content type to ask for; JSON by default. */
   readonly accept?: string;
   /** Keeps its connection for minutes. */
   readonly streams?: true;
@@ -39,18 +39,18 @@ type RequestOptions = Parameters<typeof request>[1];
 interface Surroundings {
   readonly connection: Connection;
   readonly deadline: Deadline;
-  /** Headers that continue the present trace. */
+  /** Headers that continue the current trace. */
   readonly trace: Readonly<Record<string, string>>;
 }
 
-/** Where the requests of one TLS identity go. */
+/** The connection pools of one TLS identity. */
 interface Pools {
   readonly calls: Dispatcher;
-  /** Apart from the calls: as many watches as the calls have connections would leave none for a create. */
+  /** Separate from the calls: otherwise watches could use up all connections and leave none for a create. */
   readonly streams: Dispatcher;
 }
 
-/** HTTP to the apiserver: kept-alive connections, credentials on every request, one more try after a 401. */
+/** HTTP to the apiserver: kept-alive connections, credentials on every request, one retry after a 401. */
 export class ClusterTransport {
   readonly #access: ClusterAccess;
   readonly #dispatchers = new Set<Dispatcher>();
@@ -68,7 +68,7 @@ export class ClusterTransport {
     return parseJson(body, wanted.operation, status);
   }
 
-  /** A successful answer as it came. */
+  /** The unparsed text of a successful answer. */
   async text(
     wanted: ClusterRequest,
     timeoutMs: number,
@@ -137,7 +137,7 @@ export class ClusterTransport {
       query: definedOnly(wanted.query ?? {}),
       body: wanted.body === undefined ? null : JSON.stringify(wanted.body.json),
       signal: deadline.signal,
-      // The deadline and the watch's own idle timer rule; undici's coarser ones would only blur which one fired.
+      // Only the deadline and the watch's idle timer apply; undici's coarser timers would hide which one fired.
       headersTimeout: 0,
       bodyTimeout: 0,
     };
@@ -188,7 +188,7 @@ export class ClusterTransport {
   }
 }
 
-/** @param connections at the most; null for as many as there are requests */
+/** @param connections maximum number; null for one per request */
 function createDispatcher(connection: Connection, connections: number | null): Dispatcher {
   const common = {
     connections,

@@ -4,7 +4,7 @@ import type { Operation } from './answers.ts';
 import { ArgoError } from './errors.ts';
 import type { ReadObject } from './read.ts';
 
-/** No event can be longer than what the cluster stores; twice etcd's limit for an object, with room for escapes. */
+/** No event is larger than an object that the cluster stores: about twice etcd's limit, for escapes. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 10;
 
@@ -42,7 +42,7 @@ export type ObjectEvent<T> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
 
-/** One line of a watch. An ERROR event is thrown as what it says: `argo.expired` for 410. */
+/** One line of a watch. An ERROR event is thrown as the error that it reports: `argo.expired` for 410. */
 export function parseWatchLine<T>(line: string, operation: Operation, readObject: ReadObject<T>): ObjectEvent<T> {
   const event = parseLine(line, operation);
   if (event['type'] === 'ERROR') {

@@ -2,9 +2,9 @@ import { createRequire } from 'node:module';
 import type * as Zlib from 'node:zlib';
 import { isRecord } from '../../base/json.ts';
 
-/** Decompression happens on the event loop; larger nodes are skipped, and the workflow's own message has to do. */
+/** Decompression happens on the event loop; larger nodes are skipped, and the workflow's own message is used. */
 const MAX_UNPACKED_BYTES = 8 * 1024 * 1024;
-/** 8 MiB, as a power of two: a frame may ask for 128 MiB before it has given a byte. */
+/** 8 MiB, as a power of two: a frame may demand 128 MiB before its first byte. */
 const MAX_ZSTD_WINDOW = 23;
 
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
@@ -17,7 +17,7 @@ function zlib(): typeof Zlib {
   return createRequire(import.meta.url)('node:zlib') as typeof Zlib;
 }
 
-/** One node of a workflow, with the fields that say how the work hangs together. Anything that is absent is empty. */
+/** One node of a workflow, with the fields that connect it to others. Absent fields are empty. */
 export interface WorkflowNode {
   readonly id: string;
   readonly name: string;
@@ -27,7 +27,7 @@ export interface WorkflowNode {
   readonly message: string;
   /** The Steps, DAG or container set that it belongs to. */
   readonly boundaryId: string;
-  /** Nodes that were started after it, inside or behind it. */
+  /** Nodes that started after it, inside it or following it. */
   readonly children: readonly string[];
   /** A lifecycle hook or an exit handler: its result does not affect its step. */
   readonly hooked: boolean;
@@ -41,13 +41,13 @@ export function hasFailed({ phase }: WorkflowNode): boolean {
 }
 
 /**
- * Tells whether a node belongs to an exit handler, of the workflow or of a step, by the controller's own rule: what does not, a
- * stop ends.
+ * Tells whether a node belongs to an exit handler of the workflow or of a step, by the controller's own rule: a stop ends all
+ * other nodes.
  */
 export function createIsOnExit(nodes: ReadonlyMap<string, WorkflowNode>): (node: WorkflowNode) => boolean {
   const known = new Map<WorkflowNode, boolean>();
   return (node) => {
-    // From the node outwards; what belongs together in a circle has one answer.
+    // From the node outwards; all nodes of a circle get the same answer.
     const inner = new Set<WorkflowNode>();
     let at: WorkflowNode | undefined = node;
     while (at !== undefined && !known.has(at) && !at.displayName.endsWith('.onExit') && !inner.has(at)) {
@@ -66,15 +66,15 @@ export function firstFailure(nodes: readonly WorkflowNode[]): WorkflowNode | und
 }
 
 /**
- * The nodes of a workflow's status by id. Argo compresses the nodes of larger workflows, and moves those of the
- * largest into its own database. Empty for the latter, and if they are too large to decompress or unreadable.
+ * The nodes of a workflow's status by id. Argo compresses the nodes of larger workflows, and moves those of the largest into its
+ * own database. Empty for the latter, and for nodes that are unreadable or too large to decompress.
  */
 export function readNodes(status: Json): ReadonlyMap<string, WorkflowNode> {
   const nodes = Object.values(rawNodes(status)).filter(isRecord).map(readNode);
   return new Map(nodes.map((node) => [node.id, node]));
 }
 
-/** Whether a workflow has nodes of which {@link readNodes} gives none. */
+/** Whether a workflow has nodes that {@link readNodes} cannot return. */
 export function areUnseen(nodes: ReadonlyMap<string, WorkflowNode>, status: Json): boolean {
   return (
     nodes.size === 0 && `${stringOf(status['offloadNodeStatusVersion'])}${stringOf(status['compressedNodes'])}` !== ''
@@ -85,7 +85,7 @@ function rawNodes(status: Json): Json {
   if (isRecord(status['nodes']) && Object.keys(status['nodes']).length > 0) {
     return status['nodes'];
   }
-  // Absent, broken or too large: the message of a step is a courtesy.
+  // Nodes that are absent, broken or too large are ignored: a step's message is optional.
   return unpackNodes(stringOf(status['compressedNodes'])) ?? {};
 }
 

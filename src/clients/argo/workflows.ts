@@ -8,15 +8,15 @@ export type WorkflowTemplate = IWorkflowTemplate;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** The whole exchange in milliseconds, waiting for a connection included; 10,000 by default. */
+  /** Limit for the whole exchange in milliseconds, including the wait for a connection; 10,000 by default. */
   readonly timeoutMs?: number | undefined;
 }
 
 export interface ListOptions extends CallOptions {
   readonly labelSelector?: string | undefined;
-  /** Objects a page, 250 by default; halved on its own when a page would be too large to hold. */
+  /** Objects per page, 250 by default; halved automatically when a page would be too large. */
   readonly limit?: number | undefined;
-  /** Start in the middle: the `continue` of an earlier page. */
+  /** The `continue` of an earlier page, to start after it. */
   readonly continue?: string | undefined;
   /** `'0'` lets the API server answer from its cache, in one page regardless of `limit`. */
   readonly resourceVersion?: string | undefined;
@@ -38,9 +38,9 @@ export interface TemplatePage extends Omit<WorkflowPage, 'workflows'> {
 export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
   readonly labelSelector?: string | undefined;
-  /** From a list or an earlier event; unset starts with the present objects as ADDED. */
+  /** From a list or an earlier event; if unset, the watch starts with the existing objects as ADDED. */
   readonly resourceVersion?: string | undefined;
-  /** After this many seconds the server ends the watch in order; 300 by default. */
+  /** The server ends the watch normally after this many seconds; 300 by default. */
   readonly timeoutSeconds?: number | undefined;
   /** Silence, without even a bookmark, after which the connection counts as dead; 90,000 ms by default. */
   readonly idleTimeoutMs?: number | undefined;
@@ -67,7 +67,7 @@ interface PodLogOptions extends CallOptions {
   readonly tailLines: number;
 }
 
-/** Of RFC 6902. */
+/** An operation of a JSON Patch (RFC 6902). */
 export interface PatchOperation {
   readonly op: 'test' | 'add' | 'replace';
   readonly path: string;
@@ -82,7 +82,7 @@ export interface ArgoClient {
     options?: CallOptions,
   ): Promise<Pick<Workflow, 'metadata'>>;
   getWorkflow(namespace: string, name: string, options?: CallOptions): Promise<Workflow>;
-  /** Page by page; `argo.expired` when the continue token outlived the cluster's memory. `timeoutMs` is per page. */
+  /** Page by page; `argo.expired` when the cluster no longer accepts the continue token. `timeoutMs` is per page. */
   listWorkflows(namespace: string, options?: ListOptions): AsyncGenerator<WorkflowPage, void, undefined>;
   /** Ends quietly when the server ends the watch or the signal aborts; throws otherwise. */
   watchWorkflows(namespace: string, options?: WatchOptions): AsyncGenerator<WatchEvent, void, undefined>;
@@ -100,7 +100,7 @@ export interface ArgoClient {
     options?: CallOptions,
   ): Promise<Workflow>;
   getWorkflowTemplate(namespace: string, name: string, options?: CallOptions): Promise<WorkflowTemplate>;
-  /** The last lines of a pod's container, as it wrote them. Needs the verb `get` on `pods/log`, which not every facteur has. */
+  /** The last lines of a container's log, unchanged. Needs the verb `get` on `pods/log`, which not every installation grants. */
   podLog(namespace: string, pod: string, options: PodLogOptions): Promise<string>;
   /** Whether the API server reports that it is ready; false if it does not answer. Never rejects. */
   isReady(options?: CallOptions): Promise<boolean>;

@@ -17,7 +17,7 @@ const BY_CODE: Readonly<Record<number, DiscordErrorCode>> = {
   30_032: 'discord.command_limit',
   30_034: 'discord.command_limit',
   30_046: 'discord.edit_limit',
-  // Disabled for a while (twice), its own front that blocks, and overload.
+  // Temporarily disabled (twice), blocked by Discord's own edge, and overloaded.
   40_004: 'discord.unavailable',
   40_006: 'discord.unavailable',
   40_333: 'discord.unavailable',
@@ -29,17 +29,17 @@ const BY_CODE: Readonly<Record<number, DiscordErrorCode>> = {
   160_005: 'discord.thread_archived',
 };
 
-/** Refusals that Discord itself has worded, with a number that says no more than the status. */
+/** Discord's own refusals with a code that says no more than the status. */
 const BY_STATUS: Readonly<Record<number, DiscordErrorCode>> = {
   401: 'discord.unauthorized',
   403: 'discord.forbidden',
   404: 'discord.not_found',
 };
 
-/** No matter which server sent it. */
+/** Regardless of which server sent it. */
 const PASSING: Readonly<Record<number, DiscordErrorCode>> = { 408: 'discord.timeout', 429: 'discord.rate_limited' };
 
-/** Discord's numbers begin here; below are 0, which it gives when it has nothing to say, and the numbers of gateways. */
+/** Discord's codes begin here. Below are 0, a general error, and codes of gateways. */
 const FIRST_DISCORD_CODE = 10_001;
 
 /** Discord never asks for a longer wait than this. */
@@ -70,8 +70,8 @@ export function discordErrorOf(what: string, { status, headers, body }: DiscordA
 }
 
 /**
- * A 429 that does not say whose limit it is comes from the front of Discord, which has closed the door for the whole address:
- * as a page, or as JSON with the code 0 («You are being blocked from accessing our API temporarily …»).
+ * A 429 without a scope comes from Discord's edge, which has blocked the whole address: as a page, or as JSON with the code 0
+ * («You are being blocked from accessing our API temporarily …»).
  */
 function isGlobal(status: number, headers: IncomingHttpHeaders, body: ErrorBody): boolean {
   const fromTheFront = status === 429 && typeof body.global !== 'boolean' && !isDiscords(status, body);
@@ -79,8 +79,8 @@ function isGlobal(status: number, headers: IncomingHttpHeaders, body: ErrorBody)
 }
 
 /**
- * A refusal is final only in Discord's own words. Between facteur and Discord are its front and often a proxy, which
- * answer with any status and a page of their own when they are in trouble.
+ * A refusal is final only if it comes from Discord's API. Its edge, and often a proxy, are in between; when they fail they answer
+ * with any status and a page of their own.
  */
 function codeOf(status: number, body: ErrorBody): DiscordErrorCode {
   const known = typeof body.code === 'number' ? BY_CODE[body.code] : undefined;
@@ -89,13 +89,13 @@ function codeOf(status: number, body: ErrorBody): DiscordErrorCode {
   return known ?? passing ?? final;
 }
 
-/** JSON with a number of Discord's; or the one refusal that it gives without: a bot token that it does not know. */
+/** Whether the answer is JSON with one of Discord's codes, or its one refusal without a code: an unknown bot token. */
 function isDiscords(status: number, { code, message }: ErrorBody): boolean {
   const badToken = status === 401 && code === 0 && typeof message === 'string';
   return badToken || (typeof code === 'number' && code >= FIRST_DISCORD_CODE);
 }
 
-/** The longer of what the header (whole seconds) and the body (exact) say, so that no retry comes a moment early. */
+/** The longer of the header (whole seconds) and the body (exact), so that no retry comes slightly early. */
 function retryAfterMs(headers: IncomingHttpHeaders, { retry_after: inBody }: ErrorBody): number | undefined {
   const inHeader = headers['retry-after'];
   const seconds = [inBody, inHeader === undefined ? undefined : Number(inHeader)].filter(
@@ -109,12 +109,12 @@ function parseError(body: string): ErrorBody {
     const value: unknown = JSON.parse(body);
     return isRecord(value) ? value : {};
   } catch {
-    // A proxy's page: the HTTP status is all that is known.
+    // A proxy's page: only the HTTP status is known.
     return {};
   }
 }
 
-/** `embeds.0.title: Must be 256 or fewer in length.` for each field at fault, in one bounded line. */
+/** `embeds.0.title: Must be 256 or fewer in length.` for each invalid field, in one bounded line. */
 function describeFields(errors: unknown): string {
   const found: string[] = [];
   collect(errors, [], found);

@@ -14,19 +14,19 @@ interface DiscordClientOptions {
   readonly apiBaseUrl: string;
   readonly applicationId: string;
   readonly botToken: Secret;
-  /** facteur's own, for the `User-Agent` that Discord asks for. */
+  /** facteur's version, for the `User-Agent` that Discord requires. */
   readonly version: string;
-  /** Discord is reached through the one that fits, if any does. */
+  /** The matching proxy, if any, is used to reach Discord. */
   readonly proxies?: EgressProxies;
-  /** For one request, in milliseconds. */
+  /** Limit for one request, in milliseconds. */
   readonly timeoutMs?: number;
-  /** Milliseconds, always growing, by which Discord's pauses are counted; those of the process unless given. */
+  /** Monotonic time in milliseconds, for Discord's pauses; the process's own by default. */
   readonly elapsedMs?: () => number;
 }
 
 /**
- * What facteur asks of Discord. Every method rejects with a {@link DiscordError} and never tries twice: who waits and
- * for how long is the ledger's to know.
+ * The Discord calls that facteur makes. Every method rejects with a {@link DiscordError} and never retries: the ledger schedules
+ * retries.
  */
 export interface DiscordClient {
   /** Fills or changes the answer to an interaction, by the interaction's token (15 minutes). */
@@ -34,9 +34,9 @@ export interface DiscordClient {
   /** One more message in answer to an interaction; `flags: 64` shows it to that person only. */
   followUp(token: Secret, body: MessageBody & { readonly flags?: number }): Promise<SentMessage>;
   editMessage(channelId: string, messageId: string, body: MessageBody): Promise<SentMessage>;
-  /** With a nonce, the same message again within minutes is the message that was posted before. */
+  /** With a nonce, posting the same message again within minutes returns the earlier message. */
   postMessage(channelId: string, body: NewMessageBody): Promise<SentMessage>;
-  /** Registered commands: of one guild, or the global ones. */
+  /** The registered commands of one guild, or the global ones. */
   listCommands(guildId: string | undefined): Promise<APIApplicationCommand[]>;
   createCommand(
     guildId: string | undefined,
@@ -145,7 +145,7 @@ export function createDiscordClient(options: DiscordClientOptions): DiscordClien
         path: command(guildId, id),
         bucket: 'delete',
         asBot: true,
-        // Discord answers with nothing at all.
+        // Discord answers with an empty body.
         isAnswer: () => false,
       }),
     close: () => transport.close(),

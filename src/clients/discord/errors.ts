@@ -3,24 +3,24 @@ import { FacteurError } from '../../base/errors.ts';
 /**
  * Failures of Discord, by what a caller would do about them.
  *
- * rate_limited       429, or held back here because of an earlier one: wait `retryAfterMs`
+ *   rate_limited       429, or held back here because of an earlier one: wait `retryAfterMs`
  *   edit_limit         too many edits of messages older than an hour (30046), or in an announcement channel (20022): wait longer
- * token_expired      the interaction token has expired or was never valid (50027)
- * unknown_webhook    the interaction has no answer yet, or was not answered in time (10015, 10062)
- * unknown_message    deleted, or ephemeral and requested by the bot (10008)
- * unknown_channel    deleted, or never existed (10003)
+ *   token_expired      the interaction token has expired or was never valid (50027)
+ *   unknown_webhook    the interaction has no answer yet, or was not answered in time (10015, 10062)
+ *   unknown_message    deleted, or ephemeral and requested by the bot (10008)
+ *   unknown_channel    deleted, or never existed (10003)
  *   foreign_message    somebody else's message (50005)
- * thread_archived    messages cannot be edited (50083), or posted if it is locked (160005)
- * command_limit      no more commands can be created: too many exist (30032), or too many were created today (30034)
- * no_reply           the bot may post, but not reply: that requires reading the history of the channel (160002)
+ *   thread_archived    messages cannot be edited (50083), or posted if it is locked (160005)
+ *   command_limit      no more commands can be created: too many exist (30032), or too many were created today (30034)
+ *   no_reply           the bot may post, but not reply: that requires reading the history of the channel (160002)
  *   forbidden          Discord refuses access or a permission (403)
  *   unauthorized       the bot's token is refused (401)
  *   not_found          another 404 of Discord's own
- *   invalid            Discord will never take this body (400 and other 4xx)
- *   unavailable        5xx, or Discord says that the trouble is its own
+ *   invalid            Discord will never accept this body (400 and other 4xx)
+ *   unavailable        5xx, or Discord reports a problem of its own
  *   timeout            no answer in time, or a proxy got none (408)
  *   connection         refused, reset, name not found, TLS
- *   bad_answer         not Discord's words, whatever the status: a proxy's page, or half an answer
+ *   bad_answer         not from Discord, regardless of the status: a proxy's page, or a truncated answer
  */
 export type DiscordErrorCode =
   | 'discord.rate_limited'
@@ -55,17 +55,17 @@ const RETRYABLE: ReadonlySet<DiscordErrorCode> = new Set([
 export interface DiscordErrorFacts {
   /** HTTP status, or 0 when there was no answer. */
   readonly status?: number;
-  /** Discord's own number, or 0. */
+  /** Discord's own code, or 0. */
   readonly discordCode?: number;
   readonly retryAfterMs?: number | undefined;
-  /** The limit is the whole bot's. */
+  /** The limit applies to the whole bot. */
   readonly global?: boolean;
-  /** It was not sent: Discord had said before to wait. */
+  /** The request was not sent, because Discord had asked to wait. */
   readonly heldBack?: boolean;
   readonly cause?: unknown;
 }
 
-/** An exchange with Discord that failed. Its message holds no URL, because Discord's paths contain tokens. */
+/** A failed request to Discord. Its message contains no URL, because Discord's paths contain tokens. */
 export class DiscordError extends FacteurError {
   declare readonly code: DiscordErrorCode;
   readonly status: number;

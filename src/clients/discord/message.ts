@@ -4,18 +4,18 @@ type Fields = Required<{
   [Key in keyof RESTPostAPIChannelMessageJSONBody]: NonNullable<RESTPostAPIChannelMessageJSONBody[Key]>;
 }>;
 
-/** What facteur sends as a message: text, buttons, and nobody mentioned unless it says so. */
+/** What facteur sends as a message: text, buttons, and no mentions unless it allows them. */
 export type MessageBody = Pick<Fields, 'content' | 'components' | 'allowed_mentions'>;
 
 /** A message to post, made unique by its nonce. */
 export type NewMessageBody = MessageBody & Partial<Pick<Fields, 'nonce' | 'enforce_nonce' | 'message_reference'>>;
 
-/** What facteur reads of a message that Discord has taken. */
+/** The fields that facteur reads of a message that Discord accepted. */
 export type SentMessage = Pick<APIMessage, 'id' | 'channel_id'> & Partial<Pick<APIMessage, 'content' | 'components'>>;
 
 /**
- * Whether a message shows what was to be posted: a post with the nonce of an earlier one is answered with that one, as it is.
- * Discord trims texts and fills in fields, so only text and buttons count.
+ * Whether a message shows what was to be posted: Discord answers a post with an earlier nonce with the earlier message,
+ * unchanged. It trims texts and fills in fields, so only text and buttons count.
  */
 export function shows({ content = '', components = [] }: SentMessage, body: MessageBody): boolean {
   return content.trim() === body.content.trim() && buttonsIn(components) === buttonsIn(body.components);

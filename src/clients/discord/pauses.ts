@@ -8,33 +8,33 @@ const UNAUTHORIZED_MS = 60_000;
 /** More routes than are ever in use at once; beyond it, expired ones are removed. */
 const MAX_REMEMBERED = 1000;
 
-/** A new window is assumed to be no longer than this, until an answer says so. */
+/** The longest assumed length of a new window, until an answer gives the real one. */
 const MAX_SPAN_MS = 60_000;
-/** What a bucket takes at once of which no answer is known: most of Discord's take at least as many. */
+/** Assumed limit of a bucket before its first answer: most of Discord's buckets allow at least this many. */
 const FIRST_LIMIT = 5;
 const FIRST_SPAN_MS = 1000;
-/** Those that wait for a turn of their own ask again after this at the latest: others may have given up. */
+/** Requests that wait for a later window ask again after this at the latest: others may have given up. */
 const MAX_TURN_MS = 30_000;
 
-/** How many requests of a bucket Discord takes, and until when. */
+/** How many requests of a bucket Discord accepts, and until when. */
 interface Window {
   limit: number;
-  /** Not counting requests that are under way. */
+  /** Remaining requests; those in flight are already subtracted. */
   left: number;
   until: number;
   spanMs: number;
-  /** How many were held back in it. */
+  /** How many requests were held back in this window. */
   waiting: number;
-  /** Begun without an answer, so that its length is that of an earlier one, or a guess. */
+  /** Started without an answer: its length is that of an earlier window, or a guess. */
   isAssumed: boolean;
 }
 
 /**
- * What Discord said about waiting. A request that would come too early is not sent: it fails here, as Discord's own
- * 429 would, with the time that is left.
+ * Tracks Discord's rate limits. A request that would come too early is not sent: it fails here like Discord's own 429, with the
+ * remaining time.
  */
 export class Pauses {
-  /** Milliseconds, always growing. */
+  /** Monotonic time in milliseconds. */
   readonly #now: () => number;
   readonly #until = new Map<string, number>();
   readonly #windows = new Map<string, Window>();
@@ -53,7 +53,7 @@ export class Pauses {
     this.#take(bucket);
   }
 
-  /** From the headers of any response: an exhausted bucket is not used until it is full again. */
+  /** Learns from the headers of any response: an exhausted bucket is not used until it resets. */
   learn(bucket: string, headers: IncomingHttpHeaders): void {
     const spanMs = Number(headers['x-ratelimit-reset-after']) * 1000;
     const [limit, left] = [Number(headers['x-ratelimit-limit']), Number(headers['x-ratelimit-remaining'])];
@@ -61,12 +61,12 @@ export class Pauses {
     if (limit > 0 && left >= 0 && spanMs > 0) {
       this.#windows.set(bucket, windowAfter(known, { limit, left, spanMs }, this.#now()));
     } else if (known?.isAssumed === true) {
-      // Discord says nothing of a limit here.
+      // Discord reports no limit for this bucket.
       this.#windows.delete(bucket);
     }
   }
 
-  /** Requests that are under way count too: many at once would all be sent, and most of them refused. */
+  /** Requests in flight count too: otherwise many at once would all be sent, and most refused. */
   #take(bucket: string): void {
     const now = this.#now();
     const window = this.#windows.get(bucket) ?? this.#begin(bucket, now);
@@ -77,7 +77,7 @@ export class Pauses {
       window.isAssumed = true;
     }
     if (window.left === 0) {
-      // Not all at the end of this window: most of them would be held back again.
+      // Spread over later windows: if all came at the end of this one, most would be held back again.
       const turnMs = Math.floor(window.waiting / window.limit) * window.spanMs;
       window.waiting += 1;
       throw heldBack(Math.ceil(window.until - now) + Math.min(turnMs, MAX_TURN_MS), false);
@@ -93,7 +93,7 @@ export class Pauses {
     return window;
   }
 
-  /** From a refusal. */
+  /** Learns from a refusal. */
   obey(bucket: string, asBot: boolean, error: DiscordError): void {
     if (asBot && error.code === 'discord.unauthorized') {
       this.#pause(EVERYTHING, UNAUTHORIZED_MS);
@@ -138,14 +138,14 @@ function windowAfter(
   now: number,
 ): Window {
   const same = known !== undefined && known.until > now ? known : { left, spanMs, waiting: 0, isAssumed: false };
-  // An assumed length does not count any more: the limit may have been changed.
+  // An assumed length no longer counts: the limit may have changed.
   const longestMs = same.isAssumed ? spanMs : Math.max(same.spanMs, spanMs);
   return {
     limit,
     left: Math.min(same.left, left),
     until: now + spanMs,
     spanMs: Math.min(MAX_SPAN_MS, longestMs),
-    // Those who waited for an assumed end ask again, and would count twice.
+    // Requests that waited for an assumed end ask again, and would count twice.
     waiting: same.isAssumed ? 0 : same.waiting,
     isAssumed: false,
   };

@@ -20,9 +20,9 @@ interface TransportOptions {
   readonly botToken: Secret;
   readonly version: string;
   readonly timeoutMs: number;
-  /** Milliseconds, always growing. */
+  /** Monotonic time in milliseconds. */
   readonly elapsedMs: () => number;
-  /** Through which Discord is reached, where there is one. */
+  /** The proxy to reach Discord through, if any. */
   readonly proxy?: Secret;
 }
 
@@ -30,18 +30,18 @@ interface DiscordRequest {
   /** As in «cannot …»: `edit the message`. */
   readonly what: string;
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** Below `/v10`. May hold an interaction token: it goes nowhere but to Discord. */
+  /** Path below `/v10`. May contain an interaction token, so it goes only to Discord. */
   readonly path: string;
-  /** Requests that Discord counts together. */
+  /** The rate limit bucket: requests that Discord counts together. */
   readonly bucket: string;
-  /** Whether the bot's token goes with it. */
+  /** Whether to send the bot's token. */
   readonly asBot?: boolean;
   readonly body?: object;
-  /** Whether a success has the shape that Discord would give it; any shape will do where this is absent. */
+  /** Whether a success has the shape of Discord's answers; without it, any shape is accepted. */
   readonly isAnswer?: (answer: unknown) => boolean;
 }
 
-/** HTTP to Discord: one pool of kept-alive connections, one try, and respect for what Discord says about waiting. */
+/** HTTP to Discord: one pool of kept-alive connections, one attempt, and respect for Discord's rate limits. */
 export class DiscordTransport {
   readonly #options: TransportOptions;
   readonly #measured = measureClient('discord');
@@ -86,7 +86,7 @@ export class DiscordTransport {
     try {
       const url = new URL(`${apiBaseUrl}/v10${wanted.path}`);
       const { method, what } = wanted;
-      // Discord gets no trace headers.
+      // Trace headers are not sent to Discord.
       const response = await this.#measured({ method, purpose: what, url }, () =>
         request(url, {
           dispatcher: this.#agent,
@@ -119,7 +119,7 @@ export class DiscordTransport {
   }
 }
 
-/** @throws DiscordError `discord.bad_answer` for a success that is not Discord's: a proxy's page, or half an answer */
+/** @throws DiscordError `discord.bad_answer` for a success that is not from Discord: a proxy's page, or a truncated answer */
 function parse(text: string, { what, isAnswer }: DiscordRequest, status: number): unknown {
   const bad = (problem: string, cause?: unknown): DiscordError =>
     new DiscordError('discord.bad_answer', `cannot ${what}: ${problem} (HTTP ${status})`, { status, cause });

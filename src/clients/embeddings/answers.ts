@@ -6,10 +6,10 @@ import { EmbeddingsError } from './errors.ts';
 const MAX_WAIT_MS = 300_000;
 
 /**
- * The vectors of a success, in the order of the texts; undefined for one that cannot be used: of the wrong length, with
- * something in it that is no number, or all zero.
+ * The vectors of a success, in the order of the texts; undefined for an unusable one: of the wrong length, with a non-number in
+ * it, or all zero.
  *
- * @param dimensions the length that was asked for, where one was
+ * @param dimensions the requested length, if any
  * @throws EmbeddingsError `embeddings.bad_answer` if it is not clear which vector belongs to which text
  */
 export function readVectors(
@@ -39,7 +39,7 @@ function itemsOf(body: string): readonly Item[] {
   return data;
 }
 
-/** By `index`, which is what says whose vector it is; endpoints answer in any order. */
+/** Sorts by `index`, which tells the text of each vector; endpoints answer in any order. */
 function inOrder(items: readonly Item[], count: number): readonly Item[] {
   const byIndex = new Map(items.map((item, place) => [item['index'] ?? place, item]));
   const ordered = Array.from({ length: count }, (_, index) => byIndex.get(index));
@@ -50,7 +50,7 @@ function inOrder(items: readonly Item[], count: number): readonly Item[] {
   return ordered;
 }
 
-/** A list of numbers, or base64 of 32-bit floats, which some endpoints send whatever they are asked for. */
+/** A list of numbers, or base64 of 32-bit floats, which some endpoints send regardless of the request. */
 function numbersOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) {
     return value;
@@ -75,7 +75,7 @@ function isFiniteNumber(value: unknown): value is number {
   return Number.isFinite(value);
 }
 
-/** What a refusal means. @param retryAfter the header */
+/** The typed error for a refusal. @param retryAfter the header */
 export function embeddingsErrorOf(status: number, retryAfter: string | undefined, now: Date): EmbeddingsError {
   const message = `the embeddings endpoint answered ${status}`;
   if (status === 429) {

@@ -10,7 +10,7 @@ import { request } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
 
-/** 64 vectors of 1,536 numbers, each as long text. */
+/** Room for 64 vectors of 1,536 numbers in long decimal form. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const MAX_CONNECTIONS = 4;
 const CONNECT_TIMEOUT_MS = 5000;
@@ -18,17 +18,17 @@ const CONNECT_TIMEOUT_MS = 5000;
 interface EmbeddingsClientOptions extends EmbeddingsConfig {
   readonly proxies: EgressProxies;
   readonly clock: Clock;
-  /** Milliseconds, always growing. */
+  /** Monotonic time in milliseconds. */
   readonly elapsedMs: () => number;
 }
 
-/** One vector per text, in their order; undefined where the endpoint gave nothing that can be used. */
+/** One vector per text, in order; undefined where the endpoint gave nothing usable. */
 type Vectors = readonly (readonly number[] | undefined)[];
 
 /** An OpenAI-compatible embeddings endpoint. */
 export interface EmbeddingsClient {
   /**
-   * One request, one attempt. While the endpoint has asked to wait, it fails at once.
+   * One request, one attempt. Fails at once while the endpoint has asked to wait.
    *
    * @throws EmbeddingsError; or the signal's reason if it fired
    */
@@ -77,7 +77,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
   };
 }
 
-/** The configured URL may name the API, as most programs expect it, or the endpoint itself. */
+/** The configured URL may be that of the API, as most programs expect, or of the endpoint itself. */
 function endpointOf(text: string): URL {
   const url = new URL(text);
   const path = url.pathname.replace(/(?<!\/)\/+$/, '');

@@ -7,7 +7,7 @@ import { FacteurError } from '../../base/errors.ts';
  *   unavailable    5xx
  *   timeout        no answer in time
  *   connection     refused, reset, name not found, TLS
- *   refused        it will never take this request: a wrong key or model, or a text that is too long (other 4xx)
+ *   refused        the endpoint will never accept this request: a wrong key or model, or a text that is too long (other 4xx)
  *   bad_answer     an answer in another form, or one that does not fit the request
  */
 type EmbeddingsErrorCode =
@@ -25,7 +25,7 @@ const RETRYABLE: ReadonlySet<EmbeddingsErrorCode> = new Set([
   'embeddings.connection',
 ]);
 
-/** An exchange with the endpoint that failed. Its message contains neither texts nor the endpoint's own words. */
+/** A failed request to the endpoint. Its message contains neither texts nor the endpoint's own message. */
 export class EmbeddingsError extends FacteurError {
   declare readonly code: EmbeddingsErrorCode;
   readonly retryAfterMs: number | undefined;

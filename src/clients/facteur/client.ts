@@ -7,7 +7,7 @@ import { OPERATIONS, type Operations, type Problem } from './operations.ts';
 
 interface ApiClientSettings {
   readonly server: URL;
-  /** Absent where the server lets in programs on its own machine. */
+  /** Absent if the server accepts programs on its own machine without one. */
   readonly token: Secret | undefined;
   readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
   readonly signal: AbortSignal;
@@ -15,7 +15,7 @@ interface ApiClientSettings {
 
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 30_000;
-/** Far more than facteur ever answers: what is at the URL may be anything. */
+/** Far larger than any answer of facteur: the URL may lead to anything. */
 const MAX_BYTES = 64 * 2 ** 20;
 
 type OperationId = keyof Operations;
@@ -26,7 +26,7 @@ interface AnyRequest {
   readonly body?: unknown;
 }
 
-/** What came back, whole. */
+/** A complete response. */
 interface Answer {
   readonly origin: string;
   readonly status: number;
@@ -67,7 +67,7 @@ async function send({ token, fetch, signal }: ApiClientSettings, url: URL, init:
       ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
     },
-    // A token is for the server that it was given for.
+    // A token must only reach the server that it was given for.
     redirect: 'manual',
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
   } as const;
@@ -91,7 +91,7 @@ async function reach<T>({ origin }: URL, problem: string, work: () => Promise<T>
   }
 }
 
-/** Without its path, which may hold what is secret. */
+/** Without the path, which may contain a secret. */
 function redirectOf({ headers }: Response, { href }: URL): string | undefined {
   const location = headers.get('location');
   return location === null ? undefined : URL.parse(location, href)?.origin;
@@ -120,7 +120,7 @@ function urlOf(
   return url;
 }
 
-/** What the server says of it: a problem, as far as it is one. */
+/** The typed error for the server's answer, from its problem document if it sent one. */
 function failureOf({ origin, status, location, value }: Answer): FacteurError {
   const { code, detail } = (isRecord(value) ? value : {}) as Partial<Problem>;
   if (typeof code === 'string' && typeof detail === 'string') {
@@ -137,7 +137,7 @@ function failureOf({ origin, status, location, value }: Answer): FacteurError {
   );
 }
 
-/** What facteur would not answer. */
+/** The error for an answer that is not facteur's. */
 export function refused(message: string): FacteurError {
   return new FacteurError('api.refused', `the server is not facteur: ${message}`, { retryable: false });
 }

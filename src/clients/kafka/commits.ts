@@ -8,13 +8,13 @@ interface CommitHooks {
   random(): number;
 }
 
-/** Commits are gathered for this long: a crash repeats so much work at most, and repeating is harmless. */
+/** Commits are batched for this long: at most this much work is repeated after a crash, which is harmless. */
 const GATHER_MS = 50;
 
-/** Between attempts while commits fail: the library does not retry what the broker denies. */
+/** Delay between failed commits: the library does not retry a denied one. */
 const BACKOFF = { firstMs: 200, maxMs: 5_000 };
 
-/** Brings handled offsets to the broker, in the background and one request at a time, the highest of each partition. */
+/** Commits the highest handled offset of each partition, in the background and one request at a time. */
 export class Commits {
   readonly #member: Consumer;
   readonly #topic: string;
@@ -31,12 +31,12 @@ export class Commits {
     this.#hooks = hooks;
   }
 
-  /** Commits for this partition are ours to make. */
+  /** We commit for this partition from now on. */
   own(partition: number): void {
     this.#owned.add(partition);
   }
 
-  /** Another member commits for this partition now: our commit would move it back. */
+  /** Another member commits for this partition now: our commit would move its offset back. */
   disown(partition: number): void {
     this.#owned.delete(partition);
     this.#pending.delete(partition);

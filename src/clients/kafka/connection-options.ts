@@ -19,10 +19,10 @@ const MECHANISMS = {
   'scram-sha-512': 'SCRAM-SHA-512',
 } as const;
 
-/** How this process is called in the brokers' logs and quotas. */
+/** The name of this process in the brokers' logs and quotas. */
 const CLIENT_ID = 'facteur';
 
-/** @param ca the authorities that may vouch for a broker, in place of those that the machine trusts */
+/** @param ca the authorities to trust, in place of the machine's own */
 export function connectionSettings(config: KafkaConfig, ca?: string): ConnectionSettings {
   return {
     clientId: CLIENT_ID,
@@ -45,15 +45,15 @@ export function connectionSettings(config: KafkaConfig, ca?: string): Connection
   };
 }
 
-/** TLS knows names only: an address must not be sent as one. */
+/** TLS sends only names: an address must not be sent as one. */
 function hasName(broker: string): boolean {
   return isIP(broker.slice(0, broker.lastIndexOf(':')).replaceAll(/^\[|\]$/g, '')) === 0;
 }
 
-/** Replies to a fetch or a join come when there is something to say. */
+/** Time on top of a request's own wait, in milliseconds: the broker holds a fetch or a join back on purpose. */
 export const REQUEST_TIMEOUT_MARGIN_MS = 10_000;
 
-/** How long a fetch may take that waits this long for records. */
+/** The timeout of a fetch that waits this long for records. */
 export function fetchTimeoutMs(maxWaitMs: number): number {
   return Math.min(maxWaitMs + REQUEST_TIMEOUT_MARGIN_MS, MAX_TIMER_MS);
 }

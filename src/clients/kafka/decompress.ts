@@ -7,8 +7,8 @@ import { snappy } from './snappy.ts';
 type Codec = (data: Buffer, limit: number) => Buffer;
 
 /**
- * By the number that a batch's attributes have for it. The library's LZ4 and Snappy know no limit, and a damaged batch
- * breaks them for all batches after it.
+ * By their number in a batch's attributes. The library's LZ4 and Snappy have no size limit, and a damaged batch breaks them for
+ * all later batches.
  */
 const CODECS: Readonly<Record<number, Codec>> = {
   0: (data) => data,
@@ -19,7 +19,7 @@ const CODECS: Readonly<Record<number, Codec>> = {
 };
 
 /**
- * The records of a batch, decompressed. Never makes more than `limit` bytes: a kilobyte can stand for gigabytes.
+ * The records of a batch, decompressed. Never returns more than `limit` bytes: a kilobyte can expand to gigabytes.
  *
  * @throws DecompressionError
  */
@@ -43,7 +43,7 @@ function damaged(error: unknown): DecompressionError {
     : new DecompressionError(`the batch cannot be decompressed: ${errorMessage(error)}`);
 }
 
-/** Node stops after the first frame, and tells in `info` where that ends. */
+/** Node stops after the first frame; `info` has its end. */
 function zstd(data: Buffer, limit: number): Buffer {
   const frames: Buffer[] = [];
   let room = limit;

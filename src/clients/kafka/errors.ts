@@ -40,7 +40,7 @@ const PERMANENT: ReadonlySet<KafkaErrorCode> = new Set([
   'kafka.unreadable',
 ]);
 
-/** A failure of Kafka. The message is one line and names no secret. */
+/** A failure of Kafka. The message is one line and contains no secret. */
 export class KafkaError extends FacteurError {
   declare readonly code: KafkaErrorCode;
 
@@ -67,11 +67,11 @@ const PROTOCOL_ERRORS: Readonly<Record<string, KafkaErrorCode>> = {
   POLICY_VIOLATION: 'kafka.rejected',
 };
 
-/** Node's codes for TLS: all that begin so, and those that name a fault of the certificate. */
+/** Node's codes for TLS: those with this prefix, and those for certificate errors. */
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_(VERIFY|GET)|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|HOSTNAME_MISMATCH)/;
 
-/** What the client library threw, as what it means. It nests errors in errors; the innermost say what happened. */
+/** Maps an error of the client library by its meaning. The library nests errors; the innermost ones say what happened. */
 export function toKafkaError(error: unknown): KafkaError {
   if (error instanceof KafkaError) {
     return error;

@@ -14,17 +14,17 @@ interface FetchLimits {
 }
 
 interface FetchSource {
-  /** Knows the brokers. */
+  /** Looks up the brokers. */
   readonly reader: Consumer;
   readonly fetcher: Fetcher;
 }
 
 interface FetchHooks {
-  /** The partitions that are ours now. */
+  /** The partitions that are now assigned to us. */
   queues(): Iterable<PartitionQueue>;
   random(): number;
   troubled(error: KafkaError): void;
-  /** How many partitions the topic has, whenever that was looked up. */
+  /** Called with the topic's number of partitions on every lookup. */
   partitionCount(count: number): void;
   /** The topic was recreated under the same name, so all offsets are meaningless. */
   topicReplaced(): void;
@@ -32,19 +32,16 @@ interface FetchHooks {
   outOfRange(queue: PartitionQueue): Promise<void>;
 }
 
-/** The most that one fetch brings for one partition: a few hundred commands, and little memory. */
+/** Maximum size of one fetch for one partition: a few hundred commands, and little memory. */
 const PARTITION_BYTES = 256 * 1024;
 
-/** The most that it becomes in memory where there is room: compressed records grow. */
+/** Maximum size of such a fetch in memory, if there is room: compressed records grow. */
 const ANSWER_BYTES = 2 ** 20;
 
-/** What a batch may always grow to when it is decompressed; `maxBytes` may allow more. Producers gather a megabyte or so. */
+/** Every batch may grow to this size when decompressed; `maxBytes` may allow more. Producers batch about a megabyte. */
 const BATCH_BYTES = 4 * 2 ** 20;
 
-/**
- * A broker answers one request of a connection at a time: while a full partition waits for its next fetch, keep
- * fetches short.
- */
+/** A broker answers a connection's requests one by one: keep fetches short while a full partition waits for its next one. */
 const SHORT_WAIT_MS = 100;
 
 const BACKOFF = { firstMs: 200, maxMs: 5_000 };
@@ -60,7 +57,7 @@ export class FetchLoop {
   readonly #limits: FetchLimits;
   readonly #hooks: FetchHooks;
   readonly #busyNodes = new Set<number>();
-  /** The order in which partitions had records. */
+  /** When each partition last had records, as a sequence number. */
   readonly #fed = new WeakMap<PartitionQueue, number>();
   #feeds = 0;
   readonly #stop = new AbortController();
@@ -128,7 +125,7 @@ export class FetchLoop {
     this.#hooks.partitionCount(topic.partitionsCount);
     for (const [node, queues] of Map.groupBy(open, (queue) => topic.partitions[queue.partition]?.leader ?? NO_NODE)) {
       if (!this.#busyNodes.has(node)) {
-        // Only the first one that has records gets a batch that is larger than what was asked for.
+        // Only the first partition with records gets a batch that is larger than requested.
         const inTurn = queues.toSorted((a, b) => (this.#fed.get(a) ?? 0) - (this.#fed.get(b) ?? 0));
         void this.#fetchFrom({ node, broker: metadata.brokers.get(node), topicId: topic.id }, inTurn);
       }
@@ -142,7 +139,7 @@ export class FetchLoop {
     this.#isBrokerKnown = true;
   }
 
-  /** The partitions that may fetch. One without records always may: paused partitions must not use up its share. */
+  /** The partitions that may fetch. One without records in memory always may: paused partitions must not use up its share. */
   #open(): PartitionQueue[] {
     const room = this.#room();
     return [...this.#hooks.queues()].filter(
@@ -185,14 +182,14 @@ export class FetchLoop {
   }
 
   /**
-   * Whether its next record is taken even if there is no room for it: partitions do not wait for each other, but only
-   * one such record at a time is more than what all may hold.
+   * Whether a queue may take its next record even without room: partitions do not wait for each other, but only one such record
+   * at a time may exceed the common limit.
    */
   #mayExceed(queue: PartitionQueue): boolean {
     return queue.bytes === 0 && this.#room() + PARTITION_BYTES * [...this.#hooks.queues()].length > 0;
   }
 
-  /** Throws the error of a partition after the others have their records. */
+  /** Hands out the records of all partitions, then throws the first error of one. */
   async #hand(
     answer: readonly FetchedPartition[],
     queues: readonly PartitionQueue[],
@@ -250,7 +247,7 @@ export class FetchLoop {
 
   async #waitAfterFailure(failures: number): Promise<void> {
     const waiting = pause(backoffMs(failures, BACKOFF, this.#hooks.random()), undefined, { signal: this.#stop.signal });
-    // Only `stop` ends it early, and the waiting code checks that next.
+    // Only `stop` ends the wait early, and the caller checks for that next.
     await waiting.catch(() => undefined);
   }
 }
@@ -261,16 +258,16 @@ interface FetchTarget {
   readonly topicId: string;
 }
 
-/** Each by itself: other brokers may answer while one does not. */
+/** Per queue: other brokers may answer while one does not. */
 function mark(queues: Iterable<PartitionQueue>, isRead: boolean): void {
   for (const queue of queues) {
     queue.isRead = isRead;
   }
 }
 
-/** In place of a leader. */
+/** Stands for a missing leader. */
 const NO_NODE = -1;
 
-/** The protocol's numbers for them. */
+/** The protocol's error codes. */
 const NO_ERROR = 0;
 const OFFSET_OUT_OF_RANGE = 1;

@@ -9,9 +9,9 @@ import type { ConsumedRecord } from './records.ts';
 import { FORMAT, storedBatches, type StoredBatch } from './stored-batch.ts';
 
 export interface ReadLimits {
-  /** For the records of this answer. */
+  /** Room for the records of this answer. */
   readonly bytes: number;
-  /** The first record counts even if it is larger. */
+  /** Takes the first record even if it is larger. */
   readonly atLeastOne: boolean;
   /** A batch that grows beyond this is not read at all. */
   readonly batchBytes: number;
@@ -24,7 +24,7 @@ interface Place {
   readonly from: bigint;
 }
 
-/** Some records of a batch, and where those begin that had no room. */
+/** Some records of a batch, and the first one that had no room. */
 interface Part {
   readonly records: readonly ConsumedRecord[];
   readonly bytes: number;
@@ -40,10 +40,7 @@ const IS_CONTROL = 1 << 5;
 const RECORD_OVERHEAD = 200;
 const HEADER_OVERHEAD = 200;
 
-/**
- * The records from `from` on, as many as there is room for. Batches are stored as they were sent, so a fetch may begin with
- * records before the requested one.
- */
+/** The records from `from` on that have room. Batches are stored as sent, so a fetch may begin with earlier records. */
 export function readPartition(
   topic: string,
   from: bigint,
@@ -88,7 +85,7 @@ function* withoutAborted(
     }
     const isControl = (stored.attributes & IS_CONTROL) !== 0;
     if (isControl) {
-      // It ends the transaction of its producer, which is the one that began last.
+      // A control batch ends its producer's latest transaction.
       aborting.delete(stored.producerId);
     }
     const isAborted = (stored.attributes & IS_TRANSACTIONAL) !== 0 && aborting.has(stored.producerId);
@@ -96,12 +93,12 @@ function* withoutAborted(
   }
 }
 
-/** The records of one batch. One that cannot be read becomes a single record that says so, in the place of the last one. */
+/** The records of one batch. An unreadable batch becomes a single record that says so, at the offset of its last one. */
 function readBatch(batch: StoredBatch, place: Place, limits: ReadLimits): Part {
   try {
     const reader = plainReader(batch, limits.batchBytes);
     const part = takeRecords(batch, reader, place, limits);
-    // What is left behind must not stay in memory for the sake of what is taken.
+    // Copies, because the taken records would keep the rest of the batch in memory.
     return reader.length > part.bytes ? { ...part, records: part.records.map(ownCopy) } : part;
   } catch (error) {
     const first = batch.firstOffset > place.from ? batch.firstOffset : place.from;
@@ -162,7 +159,7 @@ function* recordsOf(batch: StoredBatch, reader: RecordReader): Generator<KafkaRe
     if (reader.hasTooManyHeaders) {
       reader.position = Math.min(end, reader.length);
     }
-    // A negative length would lead back.
+    // A negative length would move the reader back.
     if (reader.position <= before || record.length <= 0) {
       throw new RangeError('a record is damaged');
     }
@@ -170,7 +167,7 @@ function* recordsOf(batch: StoredBatch, reader: RecordReader): Generator<KafkaRe
   }
 }
 
-/** Its neighbours in the batch have nothing to do with it. */
+/** The error for one record; other records of the batch are still read. */
 function tooManyHeaders(offset: bigint): KafkaError {
   return new KafkaError('kafka.unreadable', `record ${offset} cannot be read: it has more than ${MAX_HEADERS} headers`);
 }

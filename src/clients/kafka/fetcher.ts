@@ -15,9 +15,9 @@ interface FetchRequest {
   readonly maxBytes: number;
   readonly maxWaitMs: number;
   readonly topicId: string;
-  /** By partition, the offset to begin at. */
+  /** The offset to begin at, by partition. */
   readonly from: ReadonlyMap<number, bigint>;
-  /** The most for one partition; of its first batch there is always all. */
+  /** Limit per partition; the first batch is always complete. */
   readonly partitionBytes: number;
 }
 
@@ -28,13 +28,13 @@ export interface FetchedPartition {
   readonly errorCode: number;
   /** The end of the partition's log. */
   readonly end: bigint;
-  /** Transactions that ended badly: their records do not count. */
+  /** Aborted transactions: their records do not count. */
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[];
-  /** Batches as the log has them. */
+  /** Batches as stored in the log. */
   readonly log: Buffer;
 }
 
-/** Fetches records as they are stored: the library's own fetch decompresses all of them, whatever they grow to. */
+/** Fetches records as stored: the library's own fetch decompresses all of them without a limit. */
 export interface Fetcher {
   /** Rejects when the broker does not answer; an error of one partition is part of the answer. */
   fetch(broker: Broker, request: FetchRequest): Promise<FetchedPartition[]>;
@@ -61,7 +61,7 @@ export function createFetcher({ clientId, ...settings }: FetcherOptions): Fetche
   };
 }
 
-/** Every request is complete: the broker remembers nothing of it. */
+/** Every request is complete: no fetch session on the broker. */
 const NO_SESSION = 0;
 const NO_EPOCH = -1;
 
@@ -73,11 +73,11 @@ function wanted({ from, partitionBytes }: FetchRequest) {
   }));
 }
 
-/** Fetch in its version of Kafka 3.1: the first that names topics by their identity. */
+/** Fetch in its version of Kafka 3.1, the first that identifies topics by id. */
 const FETCH = 1;
 const VERSION = 13;
 
-/** Whether a broker with these requests can be fetched from. An older one would only close the connection. */
+/** Whether a broker with these APIs supports this fetch. An older one would only close the connection. */
 export function speaksFetch(apis: Awaited<ReturnType<Base['listApis']>>): boolean {
   return apis.some(
     ({ apiKey, minVersion, maxVersion }) => apiKey === FETCH && minVersion <= VERSION && VERSION <= maxVersion,
@@ -93,12 +93,12 @@ const fetchApi = createAPI<Parameters<typeof fetchV13.createRequest>, FetchedPar
 
 /** https://kafka.apache.org/protocol.html#The_Messages_Fetch, for the one topic of the request. */
 function readAnswer(reader: Reader): FetchedPartition[] {
-  reader.readInt32(); // How long the broker held it back.
+  reader.readInt32(); // The throttle time.
   const errorCode = reader.readInt16();
   if (errorCode !== 0) {
     throw new ProtocolError(errorCode, null);
   }
-  reader.readInt32(); // The session.
+  reader.readInt32(); // The session id.
   return reader
     .readArray((topics) => {
       topics.readUUID();
@@ -109,9 +109,9 @@ function readAnswer(reader: Reader): FetchedPartition[] {
 
 function readPartition(reader: Reader): FetchedPartition {
   const head = { partition: reader.readInt32(), errorCode: reader.readInt16(), end: reader.readInt64() };
-  reader.readInt64(); // The end of what is committed, and the beginning of the log.
+  reader.readInt64(); // The last stable offset, and the start of the log.
   reader.readInt64();
   const aborted = reader.readArray((each) => ({ producerId: each.readInt64(), firstOffset: each.readInt64() }));
-  reader.readInt32(); // A replica that it would rather be asked.
+  reader.readInt32(); // The preferred read replica.
   return { ...head, aborted, log: reader.readBytes() };
 }

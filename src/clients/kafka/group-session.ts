@@ -7,7 +7,7 @@ import type { Fetcher } from './fetcher.ts';
 import { PartitionQueue } from './partition-queue.ts';
 import { beginnings, startOffsets, type OffsetSource } from './start-offsets.ts';
 
-/** How long a partition that is given away, or a stop, waits for the record in hand, in milliseconds. */
+/** How long a revoked partition, or a stop, waits for the current record, in milliseconds. */
 const DRAIN_MS = 15_000;
 /** How long leaving the group may take before the connections are simply cut. */
 const LEAVE_MS = 5_000;
@@ -21,16 +21,16 @@ interface Partition {
 interface SessionParts {
   /** The member of the group: heartbeats and commits, on connections of its own. */
   readonly member: Consumer;
-  /** Looks up what brokers and logs there are. */
+  /** Looks up brokers and offsets. */
   readonly reader: Consumer;
-  /** On connections of its own, which wait for records. */
+  /** Fetches on connections of its own, which wait for records. */
   readonly fetcher: Fetcher;
   readonly random: () => number;
 }
 
 /**
- * One membership of a group from joining to leaving. Rebalances are cooperative: a partition that stays is never
- * interrupted, and one that goes is finished and committed before its next owner gets it.
+ * One membership of a group from joining to leaving. Rebalances are cooperative: a partition that stays is never interrupted, and
+ * a revoked one is finished and committed before its next owner gets it.
  */
 export class GroupSession {
   readonly #options: ConsumeOptions;
@@ -68,7 +68,7 @@ export class GroupSession {
     });
   }
 
-  /** Resolves when the signal stopped it, rejects with a KafkaError when the membership broke. */
+  /** Resolves when the signal stopped it; rejects with a KafkaError when the membership is lost. */
   async run(): Promise<void> {
     const stop = (): void => this.#ended.resolve();
     this.#options.signal.addEventListener('abort', stop, { once: true });
@@ -103,11 +103,11 @@ export class GroupSession {
   }
 
   /**
-   * Before every JoinGroup, including one that gives partitions away: finishes and commits partitions that are no
-   * longer assigned, so that the next owner begins where we stopped.
+   * Runs before every JoinGroup, including one that gives partitions away: finishes and commits partitions that are no longer
+   * assigned. The next owner begins where we stopped.
    */
   async beforeJoin(): Promise<void> {
-    // A failing commit makes the library join again, which comes here again.
+    // A failing commit makes the library rejoin, which calls this again.
     if (this.#releasing) {
       return;
     }
@@ -135,7 +135,7 @@ export class GroupSession {
     });
     this.#member.on('error', broken);
     this.#reader.on('error', broken);
-    // The rejection is looked at when joining is over, which may be later.
+    // The rejection is handled after joining, which may be later.
     this.#ended.promise.catch(() => undefined);
   }
 
@@ -144,7 +144,7 @@ export class GroupSession {
     this.#settling = this.#settling.then(change).catch((error: unknown) => this.#ended.reject(error));
   }
 
-  /** The topic was recreated: positions of the old one are meaningless. */
+  /** Starts over after the topic was recreated: positions of the old one are meaningless. */
   async #beginAnew(): Promise<void> {
     const old = [...this.#partitions.values()];
     await this.#release(old, false);
@@ -169,7 +169,7 @@ export class GroupSession {
   }
 
   #open(partition: number, offset: bigint): void {
-    // It may have been taken away again while its offset was looked up.
+    // It may have been revoked while its offset was looked up.
     if (this.#stopping || !this.#assigned().has(partition)) {
       return;
     }
@@ -249,7 +249,7 @@ export class GroupSession {
 /** Wraps an error of a reader, which is not an error of Kafka. */
 class ReaderFault extends Error {}
 
-/** Waits for the work up to a limit; the rest runs on unobserved. */
+/** Waits for the work up to a limit; after that it continues unobserved. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);

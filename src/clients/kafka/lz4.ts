@@ -1,19 +1,19 @@
 import { Output } from './output.ts';
 
-/** https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md: the magic number, and bits of the flags after it. */
+/** https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md: the magic number, and bits of the flags that follow. */
 const MAGIC = 0x184d2204;
 const HAS_DICTIONARY = 1;
 const HAS_CONTENT_CHECKSUM = 1 << 2;
 const HAS_CONTENT_SIZE = 1 << 3;
 const HAS_BLOCK_CHECKSUM = 1 << 4;
-/** Of a block's length: its data is stored as it is. */
+/** Bit of a block's length: the data is not compressed. */
 const IS_STORED = 0x80000000;
 
-/** The shortest match; what a token's half that is full means. */
+/** The shortest match; and the value of half a token that means more length bytes follow. */
 const MIN_MATCH = 4;
 const LONG = 15;
 
-/** LZ4 frames, decompressed. Checksums are not compared, since the batch has one; a content size may lie. */
+/** LZ4 frames, decompressed. Checksums are not verified, because the batch has one. The content size is not trusted. */
 export function lz4(data: Buffer, limit: number): Buffer {
   const output = new Output(data.length, limit);
   for (let at = 0; at < data.length;) {
@@ -37,7 +37,7 @@ export function lz4(data: Buffer, limit: number): Buffer {
   return output.data;
 }
 
-/** Sequences of literals, which are copied, and a match, which repeats what is there already. */
+/** Sequences of literals, which are copied, and a match, which repeats earlier output. */
 function block(data: Buffer, output: Output): void {
   let at = 0;
   const lengthOf = (half: number): number => {

@@ -1,14 +1,14 @@
-/** Says why the bytes cannot be had. */
+/** Data that cannot be decompressed; the message says why. */
 export class DecompressionError extends Error {}
 
 export function tooLarge(limit: number): DecompressionError {
   return new DecompressionError(`the batch decompresses to more than ${limit} bytes`);
 }
 
-/** How much larger than its source the data is guessed to be. */
+/** Initial guess: the data is this many times larger than its source. */
 const GUESS = 4;
 
-/** What LZ4 and Snappy decompress to: literals, and repetitions of what is there already. Grows up to the limit. */
+/** The output of LZ4 and Snappy: literals, and repetitions of earlier output. Grows up to the limit. */
 export class Output {
   readonly #limit: number;
   #bytes: Buffer;
@@ -27,7 +27,7 @@ export class Output {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** @throws RangeError if the source has not so many bytes */
+  /** @throws RangeError if the source has fewer bytes */
   literals(source: Buffer, at: number, count: number): void {
     if (count > source.length - at) {
       throw new RangeError('the data ends too early');
@@ -36,7 +36,7 @@ export class Output {
     source.copy(this.#bytes, start, at, at + count);
   }
 
-  /** Repeats the bytes that begin this far back, and may include the new ones. */
+  /** Repeats bytes from this far back; they may overlap the new ones. */
   repeat(distance: number, count: number): void {
     if (distance < 1 || distance > this.#length) {
       throw new RangeError('a copy refers to data before the beginning');

@@ -1,11 +1,11 @@
 import type { PartitionReader } from './client.ts';
 import type { ConsumedRecord } from './records.ts';
 
-/** Records of one fetch, and how many bytes they keep in memory. */
+/** Records of one fetch, and how much memory they use. */
 export interface FetchedBatch {
   readonly records: readonly ConsumedRecord[];
   readonly bytes: number;
-  /** The offset to fetch next: after the fetched records, even if none of them was for us. */
+  /** The offset to fetch next: after the fetched records, even if all of them were skipped. */
   readonly next: bigint;
   /** Bytes of the next record if there was no room for it, else 0. */
   readonly needs: number;
@@ -14,19 +14,19 @@ export interface FetchedBatch {
 }
 
 /**
- * One partition between the fetch loop and its reader. At most two batches are in memory, the current one and the
- * next, so that a slow or paused reader holds little and a fast one never waits.
+ * One partition between the fetch loop and its reader. At most two batches are in memory, the current one and the next, so a slow
+ * or paused reader uses little memory and a fast one never waits.
  */
 export class PartitionQueue implements PartitionReader {
   readonly topic: string;
   readonly partition: number;
   readonly #stop = new AbortController();
-  /** The last fetch for it was answered: else nobody knows its lag. */
+  /** Whether the last fetch for it was answered: else its lag is unknown. */
   isRead = false;
   readonly #hooks: QueueHooks;
   #position: bigint;
   #handled: bigint;
-  /** After the last record that the reader has. */
+  /** The offset after the last record that the reader got. */
   #given: bigint;
   #end: bigint;
   #queued: readonly ConsumedRecord[] = [];
@@ -54,7 +54,7 @@ export class PartitionQueue implements PartitionReader {
     return this.#position;
   }
 
-  /** Bytes in hand, the batch that is worked on included. */
+  /** Bytes in memory, including the reader's current batch. */
   get bytes(): number {
     return this.#queuedBytes + this.#takenBytes;
   }
@@ -73,7 +73,7 @@ export class PartitionQueue implements PartitionReader {
     return this.#end > this.#handled ? this.#end - this.#handled : 0n;
   }
 
-  /** Takes the answer to a fetch; one that comes too late, for another position or after the end, is dropped. */
+  /** Takes the answer to a fetch. A late one, for another position or after the end, is dropped. */
   push(from: bigint, batch: FetchedBatch): void {
     if (from !== this.#position || this.#stop.signal.aborted) {
       return;
@@ -128,15 +128,15 @@ export class PartitionQueue implements PartitionReader {
     }
   }
 
-  /** Ends reading after the record in hand. */
+  /** Ends reading after the current record. */
   close(): void {
     this.#stop.abort();
     this.#wake();
   }
 
   /**
-   * What is in the log and is no record for us, such as the end of a transaction, is handled with the records before it:
-   * else it would count as a lag until the next record.
+   * Entries of the log that are no records for us, such as the end of a transaction, are handled with the records before them:
+   * else they would count as lag until the next record.
    */
   #passOver(): void {
     if (this.#queued.length === 0 && this.#handled >= this.#given) {

@@ -6,17 +6,17 @@ import { createFetcher } from './fetcher.ts';
 import { GroupSession } from './group-session.ts';
 import type { OutgoingRecord } from './records.ts';
 
-/** How long a member that died without leaving stays in the group, in milliseconds; its partitions wait meanwhile. */
+/** How long a member that died stays in the group, in milliseconds. Its partitions wait meanwhile. */
 const SESSION_TIMEOUT_MS = 20_000;
 const HEARTBEAT_MS = 3_000;
 /**
- * Brokers that come back may still know this member, which then continues immediately, while a new member would wait
- * until the old one times out. Only after this long without a heartbeat is the membership considered lost.
+ * The membership is considered lost only after this long without a heartbeat. A broker that comes back may still know this
+ * member, which then continues immediately; a new member would wait until the old one times out.
  */
 const HEARTBEAT_STALL_MS = 300_000;
 /**
- * How long a rebalance waits for each member to finish; ours takes at most 20 s. A longer limit would only make
- * everybody wait longer for a member that died during a rebalance.
+ * How long a rebalance waits for each member to finish; ours takes at most 20 s. With a longer limit, all members would wait
+ * longer for one that died during a rebalance.
  */
 const REBALANCE_TIMEOUT_MS = 30_000;
 const METADATA_MAX_AGE_MS = 10_000;
@@ -29,12 +29,12 @@ interface OpenedOptions extends KafkaOptions {
 /** All in-sync replicas. */
 const ACKS_ALL = -1;
 
-/** Callers of produce retry themselves: the library only bridges a short change of leader. */
+/** Callers of `produce` retry: the library's own retries only cover a short change of leader. */
 const PRODUCE_RETRIES = { retries: 2, retryDelay: 100 };
 
 /**
- * The client over `@platformatic/kafka`. Of its consumer only the single requests are used (join, commit, metadata): its
- * stream reads all partitions as one, so that a paused one would stop all, and forgets its place at every rebalance.
+ * The client over `@platformatic/kafka`. Only the consumer's single requests are used (join, commit, metadata). Its stream reads
+ * all partitions as one, so a paused one would stop all, and it loses its position at every rebalance.
  */
 export function createKafkaClient({ config, random, ca }: OpenedOptions): KafkaClient {
   const connection = connectionSettings(config, ca);
@@ -98,8 +98,9 @@ function openSession(options: ConsumeOptions, connection: Connection, random: ()
 }
 
 /**
- * Assigns each topic among the members that read it. The library's leader assigns only its own topic, and members that
- * read another wait forever. Given all topics at once, it counts members that read others as underloaded and stops balancing.
+ * Assigns each topic among the members that read it. The library's own assignment covers only the leader's topic, and members
+ * that read another wait forever. Given all topics at once, it counts members that read others as underloaded and stops
+ * balancing.
  */
 const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) => {
   const topics = new Set([...members.values()].flatMap((member) => member.topics ?? []));
@@ -113,7 +114,7 @@ const assignAll: GroupPartitionsAssigner = (current, members, _own, metadata) =>
   });
 };
 
-/** Values of headers may be null, as in the records that they come from. */
+/** Header values may be null, as in the original records. */
 type RecordProducer = Producer<Buffer, Buffer, Buffer, Buffer | null>;
 
 function openProducer(connection: Connection): RecordProducer {
@@ -136,7 +137,7 @@ async function produce(producer: RecordProducer, { topic, key, value, headers }:
           topic,
           ...(key === null ? {} : { key }),
           ...(value === null ? {} : { value }),
-          // Keys of this map are compared by identity, so that a name may come twice.
+          // The map compares these keys by identity, so a name may occur twice.
           headers: new Map(headers.map(([name, bytes]) => [Buffer.from(name, 'utf8'), bytes])),
         },
       ],

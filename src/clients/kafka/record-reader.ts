@@ -1,11 +1,11 @@
 import { Reader } from '@platformatic/kafka';
 
-/** More headers than anybody sends. Each takes two bytes of a record, which may be compressed to nothing, and far more of memory. */
+/** More headers than anyone sends. Each takes two bytes of a record, which may compress to nothing, but far more memory. */
 export const MAX_HEADERS = 10_000;
 
-/** Reads records that may be damaged: no length leads back, and no count is larger than what memory has room for. */
+/** Reads records that may be damaged: no length may move the reader back, and no count may exceed the available memory. */
 export class RecordReader extends Reader {
-  /** The record that was read last has more headers than {@link MAX_HEADERS}, of which none was read. */
+  /** Whether the last record has more headers than {@link MAX_HEADERS}; then none was read. */
   hasTooManyHeaders = false;
 
   static of(bytes: Buffer): RecordReader {

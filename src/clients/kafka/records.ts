@@ -1,6 +1,6 @@
 import type { KafkaError } from './errors.ts';
 
-/** A header as Kafka has it: names may come twice, values are bytes or null. */
+/** A header of a record: names may repeat, and values are bytes or null. */
 export type KafkaHeader = readonly [name: string, value: Buffer | null];
 
 /** One record as it was read. */
@@ -8,15 +8,15 @@ export interface ConsumedRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;
-  /** When it was produced, in milliseconds since 1970, as the producer or the broker says. */
+  /** When it was produced, in milliseconds since 1970, according to the producer or the broker. */
   readonly timestampMs: number;
   readonly key: Buffer | null;
   /** null is a tombstone. */
   readonly value: Buffer | null;
   readonly headers: readonly KafkaHeader[];
   /**
-   * Set if it has too many headers, which are left out; or if its batch cannot be read: then this stands for all records of the
-   * batch, at the offset of the last one.
+   * Set if the record has too many headers, which are left out, or if its batch cannot be read. In that case the record stands
+   * for all records of the batch, at the offset of the last one.
    */
   readonly unreadable?: KafkaError;
 }

@@ -1,6 +1,6 @@
 import { Output } from './output.ts';
 
-/** How the Java client frames Snappy: this, two versions, and blocks that each follow their length. */
+/** The Java client's framing: this magic, two versions, then blocks, each after its length. */
 const XERIAL_MAGIC = Buffer.from('\x82SNAPPY\0', 'latin1');
 const XERIAL_HEADER = 16;
 
@@ -19,7 +19,7 @@ export function snappy(data: Buffer, limit: number): Buffer {
   return output.data;
 }
 
-/** https://github.com/google/snappy/blob/main/format_description.txt: its length, then literals and copies. */
+/** https://github.com/google/snappy/blob/main/format_description.txt: the length, then literals and copies. */
 function block(data: Buffer, output: Output): void {
   const size = varint(data);
   const before = output.length;
@@ -32,7 +32,7 @@ function block(data: Buffer, output: Output): void {
   }
 }
 
-/** Lengths from here on follow the tag, in one to four bytes. */
+/** From this value on, the length follows the tag in one to four bytes. */
 const LONG = 60;
 
 /** @returns where the next tag is */
@@ -56,7 +56,7 @@ function copy(data: Buffer, at: number, output: Output): number {
   return at + 1 + bytes;
 }
 
-/** At most five bytes, seven bits each, the lowest first. */
+/** A number in at most five bytes of seven bits each, lowest bits first. */
 function varint(data: Buffer): { readonly value: number; readonly end: number } {
   let value = 0;
   for (let index = 0; index < 5; index += 1) {

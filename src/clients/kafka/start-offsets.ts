@@ -2,18 +2,18 @@ import type { Consumer } from '@platformatic/kafka';
 import type { ConsumeOptions } from './client.ts';
 
 export interface OffsetSource {
-  /** Knows what the group committed. */
+  /** Looks up the group's committed offsets. */
   readonly member: Consumer;
-  /** Knows what the logs hold. */
+  /** Looks up the offsets of the logs. */
   readonly reader: Consumer;
   readonly options: Pick<ConsumeOptions, 'topic' | 'startAt' | 'fromBeginning'>;
 }
 
-/** The protocol's names for the first and the end of a log. */
+/** The protocol's values for the beginning and the end of a log. */
 const EARLIEST = -2n;
 const LATEST = -1n;
 
-/** Where to begin each of the partitions: where the group is, else where the options say. */
+/** Where to begin each partition: at the group's committed offset, else where the options say. */
 export async function startOffsets(
   { member, reader, options }: OffsetSource,
   partitions: readonly number[],

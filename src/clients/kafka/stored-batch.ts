@@ -1,12 +1,9 @@
 import { crc32c } from '@platformatic/kafka';
 
-/**
- * A batch of records as the log has it, its records maybe compressed:
- * https://kafka.apache.org/documentation/#recordbatch.
- */
+/** A batch as stored in the log, with records that may be compressed: https://kafka.apache.org/documentation/#recordbatch. */
 export interface StoredBatch {
   readonly firstOffset: bigint;
-  /** Of its last record, which compaction may have removed. */
+  /** Offset of its last record, which compaction may have removed. */
   readonly lastOffset: bigint;
   readonly format: number;
   readonly attributes: number;
@@ -19,18 +16,18 @@ export interface StoredBatch {
   readonly data: Buffer;
 }
 
-/** The format of batches since Kafka 0.11; the older ones are single messages. */
+/** The batch format since Kafka 0.11; older ones are single messages. */
 export const FORMAT = 2;
 
-/** Bytes before those that the length counts, up to the format, and before the records. */
+/** Offsets in a batch: the bytes that the length does not count, the bytes up to the format, and the start of the records. */
 const UNCOUNTED = 12;
 const HEAD = 17;
 const HEADER = 61;
-/** What the checksum is of: all from here. */
+/** The checksum covers everything from here on. */
 const SUMMED = 21;
 
 /**
- * The batches of a fetched part of the log. Its end may cut the last one, which is left out.
+ * The batches of a fetched part of the log. A last batch that is cut off is left out.
  *
  * @param end of the partition's whole log
  */
@@ -62,7 +59,7 @@ function storedBatch(bytes: Buffer, next: bigint): StoredBatch {
   const lastOffset = firstOffset + BigInt(bytes.readInt32BE(23));
   return {
     firstOffset,
-    // A damaged one must neither take others along nor stop the reading.
+    // A damaged batch must neither skip others nor stop the reading.
     lastOffset: isIntact ? lastOffset : within(lastOffset, firstOffset, next - 1n),
     format,
     isIntact,

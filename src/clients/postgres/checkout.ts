@@ -10,7 +10,7 @@ export type PooledConnection = Pick<PoolClient, 'query' | 'on' | 'off' | 'releas
 /** A result with the server's command tag, such as `COMMIT`. */
 type TaggedResult<Row> = Result<Row> & { readonly command: string };
 
-/** One connection for one unit of work: runs its statements in turn, and tracks whether it is still usable. */
+/** One connection for one unit of work: runs statements one by one, and tracks whether the connection is still usable. */
 export class Checkout implements Queryable {
   readonly #connection: PooledConnection;
   readonly #telemetry: StatementTelemetry;
@@ -26,17 +26,17 @@ export class Checkout implements Queryable {
     connection.on('error', this.#onError);
   }
 
-  /** From now on statements may take any time. */
+  /** Removes the time limit from later statements. */
   liftLimits(): void {
     this.#limits = false;
   }
 
-  /** Drops the connection at the end, with everything that it still holds: a transaction, locks, settings. */
+  /** Drops the connection on release, with everything that it still holds: a transaction, locks, settings. */
   lose(): void {
     this.#lost = true;
   }
 
-  /** From now on `query` refuses: a statement after the end of its transaction would silently run outside it. */
+  /** Makes `query` reject from now on: a statement after the end of its transaction would silently run outside it. */
   finish(): void {
     this.#over = true;
   }
@@ -55,7 +55,7 @@ export class Checkout implements Queryable {
     return this.run(statement);
   }
 
-  /** As `query`, also after `finish`. */
+  /** Like `query`, but works after `finish` too. */
   async run<Row = Record<string, unknown>>(statement: Statement): Promise<TaggedResult<Row>> {
     const name = statement.name ?? '(unnamed)';
     const turn = this.#last.then(() => this.#telemetry.statement(name, () => this.#send<Row>(statement)));
@@ -68,7 +68,7 @@ export class Checkout implements Queryable {
     const limit = this.#limits ? undefined : { query_timeout: MAX_TIMER_MS };
     const values = statement.values === undefined ? undefined : { values: sendable(statement) };
     try {
-      // Several statements in one text give a list of results; the last one counts, as it does in psql.
+      // Several statements in one text give a list of results; the last one counts, as in psql.
       const answer: unknown = await this.#connection.query({ ...statement, ...values, ...limit } as QueryConfig);
       const result = (Array.isArray(answer) ? answer.at(-1) : answer) as QueryResult<Row & QueryResultRow>;
       return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
@@ -84,8 +84,8 @@ export class Checkout implements Queryable {
 }
 
 /**
- * Objects as JSON text, as `pg` would send them. Done before anything is sent, because `pg` sends the statement first:
- * a value that then turns out to be circular leaves half a message behind, and the embedded engine never recovers.
+ * Converts objects to JSON text, as `pg` would. Done before anything is sent, because `pg` sends the statement first: a circular
+ * value would then leave half a message behind, and the embedded engine never recovers.
  */
 function sendable({ name, values = [] }: Statement): unknown[] {
   try {

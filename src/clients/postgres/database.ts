@@ -10,7 +10,7 @@ export interface Statement {
   readonly values?: readonly unknown[];
 }
 
-/** What a statement gave: its rows, and how many rows it returned or changed. */
+/** The result of a statement: its rows, and how many rows it returned or changed. */
 export interface Result<Row> {
   readonly rows: Row[];
   readonly rowCount: number;
@@ -30,14 +30,14 @@ export interface Subscription {
 }
 
 /**
- * Postgres, real or embedded. Each statement on the database itself is its own transaction and may run concurrently
- * with others. Inside `transaction` and `session` use only the argument: the embedded engine has one connection, and
- * requesting a second one there waits until it times out.
+ * Postgres, real or embedded. Each statement on the database itself is its own transaction and may run concurrently with others.
+ * Inside `transaction` and `session` use only the argument: the embedded engine has one connection, and waiting for a second one
+ * there times out.
  */
 export interface Database extends Queryable {
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
-  /** Keeps one connection, with no transaction, for the time of `work`: for session-level locks and bare DDL. */
+  /** Reserves one connection, without a transaction, for `work`: for session-level locks and bare DDL. */
   session<T>(work: (session: Queryable) => Promise<T>): Promise<T>;
   /**
    * Calls `handler` with the payload of every NOTIFY on `channel`. A lost connection is reopened automatically, and
@@ -46,8 +46,8 @@ export interface Database extends Queryable {
    */
   listen(channel: string, handler: (payload: string) => void): Promise<Subscription>;
   /**
-   * Resolves when the server answers and takes writes. A server's has a connection of its own for this, since one whose connections are
-   * all busy is not down.
+   * Resolves when the server answers and accepts writes. On a server this uses a separate connection: a server is not down
+   * because all pooled ones are busy.
    */
   ping(): Promise<void>;
   /** Ends all connections, waiting for running statements. Safe to call twice. */
@@ -77,7 +77,7 @@ interface DatabaseErrorOptions {
   readonly cause?: unknown;
 }
 
-/** A failure of Postgres. Neither the message nor the cause holds a password or a statement's values. */
+/** A failure of Postgres. Neither the message nor the cause contains a password or a statement's values. */
 export class DatabaseError extends FacteurError {
   declare readonly code: DatabaseErrorCode;
   /** The five-character SQLSTATE, when the server gave one. */

@@ -5,19 +5,18 @@ import { errorMessage } from '../../base/errors.ts';
 import { makeDirectory } from '../../base/make-directory.ts';
 import { DatabaseError } from './database.ts';
 
-/** SQLite's code for a lock that is held by another connection. */
+/** SQLite's code for a lock that another connection holds. */
 const SQLITE_BUSY = 5;
 
 /**
- * Locks a directory for this process, or reports the holder: two embedded engines on one directory silently lose
- * data.
+ * Locks a directory for this process, or reports the holder: two embedded engines on one directory silently lose data.
  *
- * The lock is SQLite's on an empty file, because that is the only operating system lock that Node can take. It
- * ends with its process in any case, so no stale lock is ever left to be judged by a pid that
- * may belong to another process by now. The pid beside it is only for the message.
+ * The lock is SQLite's on an empty file, because that is the only operating system lock that Node can take. It always ends with
+ * its process, so there are no stale locks, which a reused pid would make hard to detect. The pid beside it is only for the
+ * message.
  *
  * @returns a function that releases the directory
- * @throws DatabaseError `postgres.failed` if another process, or this one, has it, or if it cannot be used
+ * @throws DatabaseError `postgres.failed` if another process, or this one, has the lock, or if the directory cannot be used
  */
 export async function lockDirectory(directory: string, pid: number): Promise<() => void> {
   let file: DatabaseSync | undefined;

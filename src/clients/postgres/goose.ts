@@ -1,11 +1,11 @@
 import type { Queryable } from './database.ts';
 
-/** The migrations that the Go service knows too; it keeps account of them by goose. */
+/** How many migrations the Go service knows too; it records them with goose. */
 const GO_VERSIONS = 3;
 
 /**
- * goose looks for its table in the first schema of the search path, and we change which one that is: for a role
- * called facteur it is the schema `facteur`, as soon as that exists. So there is a table in both.
+ * goose looks for its table in the first schema of the search path. Our migrations change that schema: for a role called facteur
+ * it is `facteur`, once that exists. So both schemas have a table.
  */
 const WHERE_GO_LOOKS = `
   SELECT DISTINCT schema FROM unnest(ARRAY[coalesce(current_schema(), 'public'), 'facteur']) AS schema
@@ -15,12 +15,12 @@ const EXISTING_TABLES = `
   SELECT quote_ident(schemaname) || '.goose_db_version' AS name FROM pg_tables
   WHERE tablename = 'goose_db_version' AND schemaname = ANY (current_schemas(false) || ARRAY['public', 'facteur']::name[])`;
 
-/** Which of the Go service's migrations a database has, by whichever account of it there is. */
+/** Which of the Go service's migrations a database has, according to any goose table in it. */
 export async function gooseApplied(db: Queryable): Promise<Set<number>> {
   const applied = new Set<number>();
   const tables = await db.query<{ name: string }>({ text: EXISTING_TABLES });
   for (const { name } of tables.rows) {
-    // An undone migration is a deleted row, or, by older versions of goose, a later row that says so.
+    // An undone migration is a deleted row, or, in older versions of goose, a later row that says so.
     const { rows } = await db.query<{ version: number }>({
       text: `SELECT version FROM (
           SELECT DISTINCT ON (version_id) version_id::int AS version, is_applied FROM ${name} ORDER BY version_id, id DESC
@@ -34,7 +34,7 @@ export async function gooseApplied(db: Queryable): Promise<Set<number>> {
   return applied;
 }
 
-/** Makes the tables that goose would make, where they are missing, and gives their names. */
+/** Creates goose's tables where they are missing, and returns their names. */
 export async function makeGooseTables(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ schema: string }>({ text: WHERE_GO_LOOKS });
   const tables = rows.map(({ schema }) => `"${schema.replaceAll('"', '""')}".goose_db_version`);

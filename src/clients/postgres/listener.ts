@@ -7,7 +7,7 @@ import { connectionError } from './map-error.ts';
 type Handler = (payload: string) => void;
 
 interface ListenerOptions {
-  /** A connection of our own, to whichever server will do at the time. */
+  /** Opens a separate connection, to a server that is acceptable now. */
   readonly connect: () => Promise<Client>;
   /** A number in [0, 1), to spread reconnections. */
   readonly random: () => number;
@@ -17,7 +17,7 @@ interface ListenerOptions {
   readonly heartbeatMs: number;
 }
 
-/** How long an ending waits for the server, in milliseconds: it may have gone silent. */
+/** How long closing waits for the server, in milliseconds: it may have gone silent. */
 const END_MS = 1_000;
 
 const RECONNECT = { firstMs: 100, maxMs: 5_000 };
@@ -63,7 +63,7 @@ export class ChannelListener {
     this.#handlers.clear();
     clearTimeout(this.#retry);
     clearInterval(this.#heartbeat);
-    // One that takes longer ends its connection itself.
+    // A slower opening ends its connection itself.
     await briefly(this.#opening?.catch(() => undefined));
     const client = this.#client;
     this.#client = undefined;
@@ -72,7 +72,7 @@ export class ChannelListener {
     }
   }
 
-  /** On the connection at that moment; without one there is nothing to do. */
+  /** Sends on the current connection; without one there is nothing to do. */
   async #say(text: string): Promise<void> {
     const turn = this.#last.then(() => this.#client?.query(text));
     this.#last = turn.catch(() => undefined);
@@ -90,19 +90,20 @@ export class ChannelListener {
   async #unlisten(channel: string, handler: Handler): Promise<void> {
     this.#forget(channel, handler);
     if (!this.#handlers.has(channel)) {
-      // Nobody hears the channel any more in any case. A connection that fails here is lost, and the next one will not listen to it.
+      // The channel has no handler any more. A connection that fails here is lost, and the next one will not listen to the
+      // channel.
       await briefly(this.#say(`UNLISTEN ${escapeIdentifier(channel)}`).catch((error: Error) => this.#report(error)));
     }
   }
 
-  /** What happens to a connection that we end is not news. */
+  /** Errors of a connection that we ended are not reported. */
   #report(error: Error): void {
     if (!this.#closed) {
       this.#options.onLost(error);
     }
   }
 
-  /** One connection at a time for all callers: the first subscription, a later one, or a reconnection. */
+  /** Opens one connection for all callers: the first subscription, a later one, or a reconnection. */
   async #connect(): Promise<void> {
     if (this.#client === undefined) {
       this.#opening ??= this.#open().finally(() => {
@@ -135,7 +136,7 @@ export class ChannelListener {
     this.#heartbeat = setInterval(() => this.#beat(client), this.#options.heartbeatMs).unref();
   }
 
-  /** Without an answer the statement fails by `query_timeout`, and the connection with it. */
+  /** Without an answer, `query_timeout` ends the statement and with it the connection. */
   #beat(client: Client): void {
     this.#say('SELECT 1').catch((error: Error) => this.#lost(client, error));
   }
@@ -174,14 +175,14 @@ export class ChannelListener {
       return;
     }
     await this.#connect();
-    // Notifications in between are lost: all handlers look again.
+    // Notifications in between were lost, so all handlers look again.
     for (const channel of this.#handlers.keys()) {
       this.#tell(channel, '');
     }
   }
 }
 
-/** Closes a connection that may already be dead: its socket can hang, and its failure is not news. */
+/** Closes a connection that may already be dead: its socket can hang, and its failure does not matter. */
 async function end(client: Client): Promise<void> {
   await briefly(client.end().catch(() => undefined));
 }

@@ -5,25 +5,25 @@ import { FacteurError } from '../../base/errors.ts';
 
 /** One numbered SQL file. */
 export interface Migration {
-  /** From 1, without gaps. */
+  /** Counts from 1, without gaps. */
   readonly version: number;
   /** The file's name: `000001_init_codex_kb.sql`. */
   readonly name: string;
   readonly sql: string;
-  /** Hex, of the text with `\n` line ends, so that a checkout on Windows makes no difference. */
+  /** In hex, of the text with `\n` line ends, to be the same for a checkout on Windows. */
   readonly sha256: string;
   /**
    * False if the first line says `-- no-transaction`: then each statement runs on its own, as CONCURRENTLY requires.
    */
   readonly transactional: boolean;
-  /** True when the first line says `-- breaking`: a facteur that does not know it cannot work on what it leaves. */
+  /** True if the first line says `-- breaking`: versions without this migration cannot work on the migrated database. */
   readonly breaking: boolean;
 }
 
 const FILE_NAME = /^(\d{6})_[a-z0-9_]+\.sql$/;
 
 /**
- * Reads the numbered SQL files of a directory, in order; other files there are left alone.
+ * Reads the numbered SQL files of a directory, in order; other files are ignored.
  *
  * @throws FacteurError `migrations.invalid` when numbers repeat, have a gap or do not begin at 1
  */
@@ -37,7 +37,7 @@ export async function loadMigrations(directory: URL): Promise<Migration[]> {
       throw invalid(`${name} should be number ${index + 1}: migrations are numbered without gaps`);
     }
   }
-  // For small files, Node's pool of threads costs several times as much as reading them.
+  // For small files, Node's thread pool costs several times as much as reading them synchronously.
   return names.map((name) => parseMigration(name, readFileSync(new URL(name, directory), 'utf8')));
 }
 

@@ -9,7 +9,7 @@ interface ServerError extends Error {
   readonly routine?: string;
 }
 
-/** By shape: the embedded engine brings a class of its own for the same message. */
+/** Checks the shape, because the embedded engine has a class of its own for the same message. */
 function isServerError(error: unknown): error is ServerError {
   return error instanceof Error && 'severity' in error && typeof error.severity === 'string';
 }
@@ -22,8 +22,8 @@ const UNAVAILABLE = new Set([
   '25006', // a server that became a read-only standby
   '25P03', // idle in a transaction for too long
   '25P04', // a transaction that took too long
-  '55P03', // a lock that was not free in time
-  '26000', // a pooler that lost our prepared statements: made again on the next connection
+  '55P03', // a lock that was not available in time
+  '26000', // a pooler that lost our prepared statements: the next connection prepares them again
 ]);
 
 /** Errors of the server, the schema or the role. The values are not at fault, so their sender must not be refused. */
@@ -31,8 +31,8 @@ const BROKEN = new Set([
   '28', // a role that may not be taken
   '3D', // no such database
   '3F', // no such schema
-  '42', // no such table or column, no permission, a name of a statement that a pooler gave to two of us
-  '55', // an object that is not in the state that it takes
+  '42', // no such table or column, no permission, a statement name that a pooler gave to two clients
+  '55', // an object that is not in the required state
   '58', // the operating system: a file that cannot be read
   'F0', // a broken configuration file
   'XX', // an internal error, or damaged data
@@ -44,15 +44,15 @@ const SEQUENCED = new Set(['run_events_pkey', 'dead_letters_pkey', 'refusals_pke
 /** Class 22 is "this value does not fit its type"; 54000 is what a text too long for an index gives. */
 const INVALID = new Set(['22', '54000']);
 
-/** After these errors the connection works but keeps failing: a new one does not. */
+/** After these errors the connection stays open but keeps failing; a new one works. */
 const STUCK_CONNECTION = new Set(['25006', '26000', '42P05']);
 
-/** A table changed while its statement was prepared: only a new connection, which prepares again, gets over it. */
+/** A table changed after a statement was prepared: only a new connection, which prepares it again, helps. */
 function isStalePlan(error: ServerError): boolean {
   return error.routine === 'RevalidateCachedQuery';
 }
 
-/** Only VACUUM lets transactions begin again. The state is the one of a value that is too long (54000). */
+/** Only VACUUM lets transactions begin again. The SQLSTATE is that of a value that is too long (54000). */
 function isOutOfTransactionIds({ routine }: ServerError): boolean {
   return routine === 'GetNewTransactionId' || routine === 'GetNewMultiXactId';
 }
@@ -66,8 +66,8 @@ export function losesConnection(error: unknown): boolean {
 }
 
 /**
- * What a failed statement means. `statement` is its name, for the message. The server's own text is kept except where
- * it quotes values (class 22), and its error object is never the cause, because `detail` and `where` quote rows.
+ * The typed error for a failed statement. `statement` is its name, for the message. The server's own text is kept except where it
+ * quotes values (class 22), and its error object is never the cause, because `detail` and `where` quote rows.
  */
 export function statementError(error: unknown, statement: string | undefined): DatabaseError {
   const where = statement === undefined ? '' : ` in ${statement}`;
@@ -82,7 +82,7 @@ export function statementError(error: unknown, statement: string | undefined): D
   return connectionError(error);
 }
 
-/** Every connection failure, even a rejected password: the request is not at fault. */
+/** The typed error for any connection failure, even a rejected password: the request is not at fault. */
 export function connectionError(error: unknown): DatabaseError {
   const sqlState = isServerError(error) ? error.code : undefined;
   return new DatabaseError('postgres.unavailable', `postgres is not available: ${errorMessage(error)}`, {
@@ -132,7 +132,7 @@ function classOf(state: string): [DatabaseErrorCode, boolean] {
   if (state === '23505') {
     return ['postgres.conflict', false];
   }
-  // 40001 and 40P01: two transactions met, and this one lost.
+  // 40001 and 40P01: two transactions conflicted, and this one lost.
   if (state.startsWith('40')) {
     return ['postgres.conflict', true];
   }

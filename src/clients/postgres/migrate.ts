@@ -19,13 +19,13 @@ interface MigrateOptions {
    * behind it, so it is better to fail and retry.
    */
   readonly tableWaitMs?: number;
-  /** Ends the wait for another process, and lets the current migration be the last one. */
+  /** Ends the wait for another process, and stops after the current migration. */
   readonly signal?: AbortSignal;
-  /** Called once if another process is migrating, for which this one then waits. */
+  /** Called once if this process waits for another one that is migrating. */
   readonly onWait?: () => void;
 }
 
-/** What the database says of a migration that it has. */
+/** The database's record of a migration. */
 interface Recorded {
   readonly version: number;
   readonly name: string;
@@ -36,7 +36,7 @@ interface Recorded {
 /** An arbitrary number shared by all facteur processes ("facteur" in ASCII, cut to 48 bits). */
 const LOCK = 0x66_61_63_74_65_75;
 
-/** Well below the ten seconds after which statements of other processes time out, behind this one. */
+/** Well below the ten seconds after which statements of other processes, which queue behind this one, time out. */
 const TABLE_WAIT_MS = 4_000;
 
 /**
@@ -123,8 +123,8 @@ function pendingOf(migrations: readonly Migration[], past: readonly Recorded[]):
 }
 
 /**
- * Waits for the lock by polling, because a session that waits inside pg_advisory_lock has an open transaction, and
- * CREATE INDEX CONCURRENTLY of the other process would wait for that: a deadlock.
+ * Polls for the lock: a session that waits in pg_advisory_lock has an open transaction, for which CREATE INDEX CONCURRENTLY in
+ * the other process would wait: a deadlock.
  */
 async function lock(session: Queryable, { lockWaitMs = 900_000, signal, onWait }: MigrateOptions): Promise<void> {
   const deadline = performance.now() + lockWaitMs;
@@ -153,7 +153,7 @@ function throwIfStopped(signal: AbortSignal | undefined): void {
   }
 }
 
-/** Enters what goose knows of into our own books, and what either knows into goose's. */
+/** Copies goose's records into our own table, and all records into goose's tables. */
 async function adopt(session: Queryable, migrations: readonly Migration[], goose: readonly string[]): Promise<void> {
   const ours = new Set((await recorded(session)).map(({ version }) => version));
   const theirs = await gooseApplied(session);
@@ -176,7 +176,7 @@ async function apply(session: Queryable, migration: Migration, options: ApplyOpt
   try {
     if (!migration.transactional) {
       for (const text of splitStatements(migration.sql)) {
-        // Nobody waits behind an index build that waits.
+        // A concurrent index build that waits blocks nobody.
         const waitMs = /\bCONCURRENTLY\b/.test(text) ? 0 : options.tableWaitMs;
         await session.query({ text: `SET lock_timeout = ${waitMs}` });
         await session.query({ text });
@@ -201,7 +201,7 @@ async function record(session: Queryable, { version, name, sha256, breaking }: M
   });
 }
 
-/** A failed migration with its name, and with instructions for the one thing that an operator must provide. */
+/** The error of a failed migration with its name, and with instructions for the extension, which an operator must provide. */
 async function explained(session: Queryable, migration: Migration, error: DatabaseError): Promise<DatabaseError> {
   const hint = error.code === 'postgres.unavailable' ? '' : advice(await vectorExtension(session));
   return new DatabaseError(error.code, `${migration.name} failed: ${error.message}${hint}`, {
@@ -236,7 +236,7 @@ function advice(vector: Extension | undefined): string {
   if (!found) {
     return `; pgvector is in the schema ${schema}, which is not on the search path: add it with ALTER ROLE … SET search_path, or run ALTER EXTENSION vector SET SCHEMA public;`;
   }
-  // HNSW came with 0.5.0; from then on the migration that needs more says so.
+  // HNSW came with 0.5.0. For later versions, the migration itself reports what it needs.
   return /^0\.[0-4](\.|$)/.test(version)
     ? `; pgvector ${version} is too old: install 0.8 or newer and run ALTER EXTENSION vector UPDATE;`
     : '';

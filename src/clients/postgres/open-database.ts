@@ -3,7 +3,7 @@ import { openPostgres, type PostgresOptions } from './open-postgres.ts';
 import { EMBEDDED_SETTINGS, type Engine, PoolDatabase } from './pool-database.ts';
 
 interface DatabaseOptions extends PostgresOptions {
-  /** Of this process, to name it to another one that wants the same embedded directory. */
+  /** This process's id, for the error of another process that wants the same embedded directory. */
   readonly pid: number;
 }
 
@@ -25,7 +25,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   );
 }
 
-/** Boots once, however that ends. */
+/** Boots on first use, and only once, even if that fails. */
 function bootedWhenUsed(boot: () => Promise<Engine>): Engine {
   let booting: Promise<Engine> | undefined;
   const booted = (): Promise<Engine> => (booting ??= boot());
@@ -35,7 +35,7 @@ function bootedWhenUsed(boot: () => Promise<Engine>): Engine {
     acquireProbe: async () => (await booted()).acquireProbe(),
     listen: async (channel, handler) => (await booted()).listen(channel, handler),
     end: async () => {
-      // The first user has already seen that it failed; then there is nothing to close.
+      // The first user already got the error; then there is nothing to close.
       const engine = await booting?.catch(() => undefined);
       await engine?.end();
     },

@@ -12,21 +12,21 @@ import { EMBEDDED_SETTINGS, type Engine, PoolDatabase } from './pool-database.ts
 interface PgliteOptions {
   /** Where the data is kept; without it, in memory. */
   readonly directory?: string;
-  /** A data directory to begin with, as `dumpDataDir` gives it. */
+  /** A data directory to start from, as returned by `dumpDataDir`. */
   readonly snapshot?: Blob;
-  /** Of this process, to name it to another one that wants the directory. */
+  /** This process's id, for the error of another process that wants the directory. */
   readonly pid: number;
   /** Called when the engine fails while no statement is running. */
   readonly onLost: (error: Error) => void;
 }
 
-/** The embedded engine, with what the tests need beside the database. */
+/** The embedded engine, with extra methods for tests. */
 interface EmbeddedDatabase extends Database {
-  /** The whole data directory as one archive, to begin another one with. */
+  /** The whole data directory as one archive, to start another engine from. */
   snapshot(): Promise<Blob>;
 }
 
-/** All statements wait for the one connection; after this long, in milliseconds, something holds it permanently. */
+/** How long to wait for the one connection, in milliseconds; after that, something holds it permanently. */
 const WAIT_MS = 30_000;
 
 /** The embedded engine as a database, booted. @throws as {@link bootPglite} does */
@@ -70,7 +70,7 @@ export async function bootPglite(options: PgliteOptions): Promise<Engine & Pick<
     listen: async (channel, handler) => {
       const name = escapeIdentifier(channel);
       await lite.listen(name, handler);
-      // Not what `listen` gave: that looks for the name in lower case.
+      // Not the function that `listen` returned: it looks for the name in lower case.
       return { close: () => lite.unlisten(name, handler) };
     },
     end: async () => {
@@ -110,8 +110,8 @@ function connectionPool(lite: PGlite, unfinished: Set<Promise<void>>): Pool {
         const end = connection.end.bind(connection);
         connection.end = () => {
           end();
-          // A failed statement is reported before the rest of its messages is sent, and all listeners are gone by
-          // now. Nothing waits for these messages, and without a listener their error would end the process.
+          // A failed statement is reported before the rest of its messages are sent, and its listeners are gone by now. Nothing
+          // waits for those messages, and without a listener their error would end the process.
           connection.on('error', () => undefined);
           const sent = new Promise<void>((resolve) => connection.once('end', resolve));
           unfinished.add(sent);
@@ -125,12 +125,12 @@ function connectionPool(lite: PGlite, unfinished: Set<Promise<void>>): Pool {
   });
 }
 
-/** The messages of `pg` that no answer is due for before one of the others follows: Parse, Bind, Describe, Execute, Close. */
+/** Messages of `pg` that get no answer until another kind follows: Parse, Bind, Describe, Execute, Close. */
 const UNANSWERED: ReadonlySet<number | undefined> = new Set(Buffer.from('PBDEC'));
 
 /**
- * The engine for one client, with the messages of a statement handed over together, as one write to a server would. One by
- * one, each of them costs a turn of the engine and of its queue, which take longer than most statements.
+ * The engine for one client, which gets the messages of a statement together, like one write to a server. Sent one by one, each
+ * costs a turn of the engine and its queue, which takes longer than most statements.
  */
 function gathering(lite: PGlite): PGlite {
   const waiting: Uint8Array[] = [];
@@ -140,9 +140,9 @@ function gathering(lite: PGlite): PGlite {
       return [];
     }
     const together = Buffer.concat(waiting.splice(0));
-    // A LISTEN or UNLISTEN of the engine's own would come between these messages, or take their answer.
+    // Exclusive, because the engine's own LISTEN or UNLISTEN could come between these messages, or take their answer.
     return lite.runExclusive(() => lite.execProtocolStream(together, options));
   };
-  // All that the adapter uses of an engine.
+  // The parts of an engine that the adapter uses.
   return { waitReady: lite.waitReady, execProtocolStream } as unknown as PGlite;
 }

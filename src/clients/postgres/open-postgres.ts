@@ -14,31 +14,28 @@ export interface PostgresOptions {
   readonly dsn: string;
   /** Maximum number of connections, besides one for LISTEN; the DSN's `pool_max_conns` takes precedence. */
   readonly poolSize?: number;
-  /** Wait for a new or a free connection, in milliseconds; the DSN's `connect_timeout` wins. */
+  /** Maximum wait for a new or a free connection, in milliseconds; the DSN's `connect_timeout` takes precedence. */
   readonly connectTimeoutMs?: number;
-  /** Longest statement, in milliseconds; the DSN's `statement_timeout` wins. */
+  /** Time limit of a statement, in milliseconds; the DSN's `statement_timeout` takes precedence. */
   readonly statementTimeoutMs?: number;
   /** How often an idle LISTEN connection is checked, in milliseconds. */
   readonly heartbeatMs?: number;
   /** A number in [0, 1), to spread reconnections of replicas. */
   readonly random: () => number;
-  /** Called when an idle connection is lost, since nothing else would report it. */
+  /** Called when an idle connection is lost, because nothing else would report it. */
   readonly onLost: (error: Error) => void;
 }
 
 /** A server that has gone silent does not enforce its own statement_timeout: the client waits this much longer. */
 const SILENCE_MS = 2_000;
 
-/** A forgotten transaction holds locks; the server ends it after this long. */
+/** The server ends an idle transaction after this long: it holds locks. */
 const IDLE_TRANSACTION_MS = 30_000;
 
-/** Idle connections are kept this long: a burst after a quiet minute should not pay for connecting. */
+/** Idle connections are kept this long: a burst after a quiet minute should not have to connect. */
 const IDLE_CONNECTION_MS = 60_000;
 
-/**
- * PostgreSQL by DSN. It connects on first use, so a server that is down fails each statement until it is up, and
- * never the opening.
- */
+/** PostgreSQL by DSN. It connects on first use: while a server is down, statements fail, but opening does not. */
 export function openPostgres(options: PostgresOptions): Database {
   const dsn = parsePostgresDsn(options.dsn);
   if (dsn === undefined) {
@@ -83,7 +80,7 @@ interface Limits {
   readonly statementMs: number;
 }
 
-/** Callers that check the server give up long before that. */
+/** A probe fails early, because its callers do not wait long. */
 const PROBE_LIMITS: Limits = { connectMs: 2_000, statementMs: 1_000 };
 
 async function connected(servers: Servers): Promise<PooledConnection> {
@@ -94,23 +91,25 @@ async function connected(servers: Servers): Promise<PooledConnection> {
   }
 }
 
-/** The settings of the session in one statement, each as a server reads it in its configuration file, lists and units too. */
+/**
+ * Sets all session settings in one statement, each in the syntax of the server's configuration file, including lists and units.
+ */
 function settingsStatement(dsn: PostgresDsn, { statementMs }: Limits): string {
   const settings = {
     statement_timeout: `${statementMs}`,
     idle_in_transaction_session_timeout: `${IDLE_TRANSACTION_MS}`,
-    // The pool closes idle connections before they can break under a statement; that for LISTEN is always idle.
+    // The pool closes idle connections itself, and the one for LISTEN is always idle.
     idle_session_timeout: '0',
     // Otherwise `pg` reads timestamps as null.
     datestyle: 'ISO',
-    // Otherwise floats arrive rounded to 15 digits, which versions of reflections need more of.
+    // Otherwise floats arrive rounded to 15 digits; versions of reflections need more.
     extra_float_digits: '1',
-    // Otherwise a backslash in our statements and functions escapes what follows.
+    // Otherwise a backslash in our statements and functions is an escape.
     standard_conforming_strings: 'on',
-    // Statements that wait for each other's locks count on seeing what was committed meanwhile.
+    // Statements that wait for a lock must see what was committed meanwhile.
     default_transaction_isolation: 'read committed',
-    // Plans are kept. One that was made while a table was small reads it whole when it has grown, until its statistics are
-    // collected again; so do the server's own statements that check references.
+    // Plans are cached. One made for a small table would still scan it after it has grown, until the next ANALYZE; so would the
+    // server's own checks of foreign keys.
     enable_seqscan: 'off',
     ...dsn.settings,
   };

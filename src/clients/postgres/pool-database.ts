@@ -6,24 +6,24 @@ import { createStatementTelemetry } from './statement-telemetry.ts';
 /** What an engine provides: connections, notifications and a way to close. `acquire` rejects with a DatabaseError. */
 export interface Engine {
   acquire(): Promise<PooledConnection>;
-  /** A connection that no other work ever takes, where there can be one. */
+  /** A connection that is not shared with other work, if the engine can have several. */
   acquireProbe(): Promise<PooledConnection>;
   listen(channel: string, handler: (payload: string) => void): Promise<Subscription>;
   end(): Promise<void>;
-  /** A statement with which every connection begins, and begins again when a session gives it back; empty for none. */
+  /** A statement that every connection runs first, and again when a session returns it; empty for none. */
   readonly settings: string;
 }
 
-/** Of the embedded engine, as on a server, where `open-postgres.ts` says why. */
+/** Settings of the embedded engine; `open-postgres.ts` gives the reason. */
 export const EMBEDDED_SETTINGS = 'SET enable_seqscan = off';
 
-/** No statement of the session has a limit, nor a transaction where the server knows one (from PostgreSQL 17 on). */
+/** Removes the limits on the session's statements and (from PostgreSQL 17 on) transactions. */
 const UNLIMITED = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')`;
 
-/** True on a standby, and where an administrator allows no writes, as some hosts do while the disk is full. */
+/** True on a standby, and if an administrator forbids writes, as some hosts do while the disk is full. */
 const READ_ONLY = `SELECT current_setting('transaction_read_only') = 'on' AS "readOnly"`;
 
-/** A Database over any engine that hands out `pg` connections: what a transaction and a session are, said once. */
+/** A Database over any engine that hands out `pg` connections: the only implementation of transactions and sessions. */
 export class PoolDatabase implements Database {
   readonly #engine: Engine;
   readonly #telemetry = createStatementTelemetry();
@@ -105,7 +105,7 @@ export class PoolDatabase implements Database {
   }
 }
 
-/** Commits, and makes sure of it: when a statement has failed, Postgres answers COMMIT with a quiet ROLLBACK. */
+/** Commits and verifies it: after a failed statement, Postgres silently answers COMMIT with ROLLBACK. */
 async function commit(checkout: Checkout): Promise<void> {
   checkout.finish();
   const { command } = await checkout.run({ text: 'COMMIT' });
@@ -116,7 +116,7 @@ async function commit(checkout: Checkout): Promise<void> {
   }
 }
 
-/** Undoing must not hide why it was needed: when it fails, the connection is dropped, which undoes just as well. */
+/** Rolls back without hiding the original error: if it fails, the connection is dropped, which also rolls back. */
 async function undo(checkout: Checkout, text: string): Promise<void> {
   checkout.finish();
   try {

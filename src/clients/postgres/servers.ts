@@ -3,7 +3,7 @@ import { errorMessage } from '../../base/errors.ts';
 import { remember } from '../../base/remember.ts';
 import type { PostgresDsn, TargetSession } from '../../config/postgres-dsn.ts';
 
-/** One of the servers that the DSN names, and what it must be. */
+/** One of the DSN's servers, and the role that it must have. */
 export interface Candidate {
   readonly host: string;
   readonly port: number;
@@ -20,7 +20,7 @@ interface ServersOptions {
   readonly candidates: readonly Candidate[];
   /** Options for `pg` to connect to one of them. */
   readonly settingsFor: (candidate: Candidate) => Promise<ClientConfig>;
-  /** The statement with which a connection begins. */
+  /** The statement that every connection runs first. */
   readonly firstStatement: string;
   readonly poolSize: number;
   /** Idle connections are closed after this long, in milliseconds. */
@@ -29,12 +29,12 @@ interface ServersOptions {
   readonly onLost: (error: Error) => void;
 }
 
-/** A refused password, a database that is not there, or no right to connect: another server would say the same. */
+/** A refused password, an unknown database, or no right to connect: other servers would answer the same. */
 const SAME_EVERYWHERE = new Set(['28P01', '3D000', '42501']);
 
 /**
- * The servers of a DSN, each with its own pool, of which one is in use: the first acceptable one. It stays in use
- * until it fails or is no longer acceptable; then all are tried from the first.
+ * The servers of a DSN, each with its own pool. One is in use: the first acceptable one. It stays in use until it fails or is no
+ * longer acceptable; then all are tried from the first.
  */
 export class Servers {
   readonly #servers: readonly Server[];
@@ -44,12 +44,12 @@ export class Servers {
     this.#servers = options.candidates.map((candidate) => new Server(candidate, options));
   }
 
-  /** A connection of the pool. */
+  /** A pooled connection. */
   acquire(): Promise<PoolClient> {
     return this.#search((server) => server.acquire());
   }
 
-  /** A connection outside of the pool, for its caller to end. */
+  /** A connection outside the pool; the caller must end it. */
   connect(): Promise<Client> {
     return this.#search((server) => server.connect());
   }
@@ -79,7 +79,7 @@ export class Servers {
   }
 }
 
-/** It answers, but is not what the DSN requires. */
+/** The server answers, but does not have the role that the DSN requires. */
 class WrongServer extends Error {}
 
 class Server {
@@ -150,10 +150,7 @@ class Server {
     return pool;
   }
 
-  /**
-   * Settings are made by a statement and not at the start of the connection, because PgBouncer refuses a start with any
-   * that it does not know.
-   */
+  /** Settings are applied by a statement and not in the startup message, because PgBouncer rejects unknown ones there. */
   async #prepare(client: ClientBase): Promise<void> {
     await client.query(this.#options.firstStatement);
     if (this.#candidate.wants !== 'any') {

@@ -10,12 +10,12 @@ export interface StatementTelemetry {
   wait<T>(acquire: () => Promise<T>): Promise<T>;
 }
 
-/** There is one pool. */
+/** The only pool. */
 const POOL = { 'db.client.connection.pool.name': 'postgres' };
 
 /**
- * Names and attributes are those of https://opentelemetry.io/docs/specs/semconv/database/. Never the text of a statement
- * or its values: the names say which one it is.
+ * Names and attributes are those of https://opentelemetry.io/docs/specs/semconv/database/. Never records a statement's text or
+ * values: its name identifies it.
  */
 export function createStatementTelemetry(): StatementTelemetry {
   const duration = histogram('db.client.operation.duration');
@@ -27,7 +27,7 @@ export function createStatementTelemetry(): StatementTelemetry {
       const record = (outcome: { 'error.type'?: string }): void =>
         duration.record((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
       try {
-        // A worker's own polling has no cause, and would be a separate trace each time.
+        // A worker's polling has no parent, and each poll would be a trace of its own.
         const isWanted = trace.getSpan(context.active())?.isRecording() === true;
         const result = await (isWanted ? inSpan(name, { kind: SpanKind.CLIENT, attributes }, send) : send());
         record({});

@@ -7,9 +7,9 @@ import type { TlsWish } from '../../config/postgres-dsn.ts';
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /**
- * What `pg` is to do about TLS, with libpq's meaning of the modes: `prefer` and `require` encrypt without checking whom
- * they talk to, `verify-ca` checks the chain, `verify-full` the host name too. A root certificate turns `require` into
- * `verify-ca`. For `prefer` the server is asked, on a connection of its own, whether it speaks TLS.
+ * The TLS options for `pg`, with libpq's modes: `prefer` and `require` encrypt without verifying the server, `verify-ca` checks
+ * the chain, `verify-full` the host name too. A root certificate turns `require` into `verify-ca`. For `prefer`, a separate
+ * connection asks the server whether it supports TLS.
  */
 export async function tlsFor(
   tls: TlsWish,
@@ -30,7 +30,7 @@ function checks(tls: TlsWish): ConnectionOptions {
   if (!known && (tls.mode === 'prefer' || tls.rootCert === undefined)) {
     return { rejectUnauthorized: false };
   }
-  // Undefined is Node's word for "the name is fine".
+  // For Node, undefined means that the name is valid.
   return tls.mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined };
 }
 

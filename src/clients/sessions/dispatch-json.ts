@@ -12,13 +12,11 @@ export function encodeDispatch(dispatch: LastDispatch): string {
   });
 }
 
-/** The longest text of another writer that is believed: the Go service bounds none, and a review carries the correlation on. */
+/** The longest accepted text: the Go service has no limits, and a review copies the correlation id. */
 const MAX_LENGTH = 1000;
 const MAX_ID_LENGTH = 256;
 
-/**
- * Missing, overlong and mistyped fields are empty, and unknown fields are ignored; undefined if it is not an object.
- */
+/** Missing, overlong and mistyped fields are empty, and unknown fields are ignored; undefined if the JSON is not an object. */
 export function decodeDispatch(json: string): LastDispatch | undefined {
   let value: unknown;
   try {

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 interface ExpiringMapLimits<T> {
   readonly ttlMs: number;
   readonly maxBytes: number;
-  /** The texts of a value that take memory. */
+  /** The texts of a value that count as its memory. */
   readonly textsOf: (value: T) => readonly string[];
 }
 
@@ -14,14 +14,14 @@ interface Entry<T> {
   readonly bytes: number;
 }
 
-/** What an entry takes beside its texts, in bytes, generously. */
+/** Generous estimate of an entry's size besides its texts, in bytes. */
 const OVERHEAD = 300;
 
-/** A map that forgets: each entry after its time, and the oldest when all together take too much memory. */
+/** A map whose entries expire; the oldest are removed early when all together take too much memory. */
 export class ExpiringMap<T> {
   readonly #clock: Clock;
   readonly #limits: ExpiringMapLimits<T>;
-  /** In the order of writing, which with one time to live is the order of expiry. */
+  /** In the order of writing, which is the order of expiry, because all have the same lifetime. */
   readonly #entries = new Map<string, Entry<T>>();
   #bytes = 0;
 

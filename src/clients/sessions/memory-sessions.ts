@@ -3,14 +3,14 @@ import type { Secret } from '../../base/secret.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus } from './sessions.ts';
 
-/** About 10,000 people's entries of any size; as many again for the tokens. */
+/** About 10,000 people's entries of any size; the tokens have the same limit again. */
 const MAX_BYTES = 12 * 2 ** 20;
 
 function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
   return [namespace, workflowName, message, correlationId, traceId];
 }
 
-/** Sessions of this process only: for one replica, for the sandbox, and beside Redis for when Redis is down. */
+/** Sessions of this process only: for a single replica, for the sandbox, and as a fallback while Redis is down. */
 export class MemorySessions implements Sessions {
   readonly #dispatches: ExpiringMap<LastDispatch>;
   readonly #tokens: ExpiringMap<Secret>;

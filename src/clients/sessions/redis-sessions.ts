@@ -14,22 +14,22 @@ interface RedisSessionsDeps {
   readonly logger: Logger;
 }
 
-/** The longest that a session may hold anybody up, in milliseconds. */
+/** The longest delay that a session may cause, in milliseconds. */
 const COMMAND_TIMEOUT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 3000;
 
-/** How often a refused part is tried again while somebody asks how Redis is, in milliseconds. */
+/** How often the status retries a refused part, in milliseconds. */
 const RETRY_MS = 10_000;
 
-/** What can fail on its own: a Redis whose memory is full, or that permits no SET, is read as before. */
+/** Parts that fail separately: a Redis that is full, or that forbids SET, can still be read. */
 type Part = 'connection' | 'reading' | 'writing';
 
-/** The longest value that is read, in bytes: ours are shorter, and others may have written anything. */
+/** The longest value that is read, in bytes: ours are shorter, but others may write anything. */
 const MAX_VALUE_BYTES = 16 * 1024;
 
 const dispatchKey = (userId: string): string => `facteur:dispatch:${userId}`;
 const tokenKey = (interactionId: string): string => `facteur:interaction:${interactionId}`;
-/** The key of no interaction. */
+/** A key that no interaction has, for retries. */
 const NOBODY = tokenKey('');
 
 /**
@@ -42,12 +42,12 @@ export class RedisSessions implements Sessions {
   readonly #logger: Logger;
   readonly #address: RedisAddress;
   #redis: Promise<Redis> | undefined;
-  /** Nothing is known to work before it did. */
+  /** The connection counts as failing until it has worked. */
   readonly #failing = new Set<Part>(['connection']);
   #reported = false;
-  /** It refused a write. */
+  /** Whether Redis refused a write as a replica. */
   #isReplica = false;
-  /** When a refused part was last tried again, in milliseconds. */
+  /** When a refused part was last retried, in milliseconds since 1970. */
   #triedAt = -Infinity;
   #closed = false;
 
@@ -64,7 +64,7 @@ export class RedisSessions implements Sessions {
     await this.#attempt('writing', (redis) => redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS));
   }
 
-  /** Redis first, since another replica may know of a later one. */
+  /** Asks Redis first, because another replica may have written a later one. */
   async lastDispatch(userId: string): Promise<LastDispatch | undefined> {
     const json = await this.#read(dispatchKey(userId));
     const found = json === undefined ? undefined : decodeDispatch(json);
@@ -88,7 +88,7 @@ export class RedisSessions implements Sessions {
     return token === undefined ? undefined : new Secret(token);
   }
 
-  /** The first question connects, in the background: a probe comes before anybody's session does. */
+  /** The first call connects in the background: a probe usually comes before any session. */
   status(): SessionsStatus {
     if (!this.#closed) {
       void this.#connection();
@@ -121,14 +121,14 @@ export class RedisSessions implements Sessions {
       ...clientOptions(this.#address),
       commandTimeout: COMMAND_TIMEOUT_MS,
       connectTimeout: CONNECT_TIMEOUT_MS,
-      // A node that died leaves its connections open, and they would be used for a quarter of an hour.
+      // A dead node leaves its connections open; without a timeout they would be used for a quarter of an hour.
       socketTimeout: COMMAND_TIMEOUT_MS,
       // After a failover its name resolves to the new primary.
       reconnectOnError: isReadOnly,
       maxRetriesPerRequest: 2,
       // SET and GETRANGE need no newer protocol, and every Redis and every proxy supports it.
       protocol: 2,
-      // Never more than a second away from a Redis that is back.
+      // Reconnects at most a second after Redis is back.
       retryStrategy: (tries) => Math.min(50 * tries, 1000),
     });
     redis.on('error', (error: Error) => {
@@ -149,7 +149,7 @@ export class RedisSessions implements Sessions {
     return redis;
   }
 
-  /** People may not use a session for hours, and until then a Redis that permits it again would count as down. */
+  /** Sessions may be unused for hours; without this retry, a Redis that works again would count as down until then. */
   async #tryRefused(): Promise<void> {
     const now = this.#clock.now().getTime();
     const refused = this.#failing.has('reading') || this.#failing.has('writing');
@@ -165,7 +165,7 @@ export class RedisSessions implements Sessions {
     }
   }
 
-  /** Undefined if there is no value, or not one of ours. */
+  /** Undefined if there is no value, or one that we did not write. */
   async #read(key: string): Promise<string | undefined> {
     const value = await this.#attempt('reading', (redis) =>
       redis.getrange(key, 0, MAX_VALUE_BYTES).catch(nothingIfOfAnotherType),
@@ -177,7 +177,7 @@ export class RedisSessions implements Sessions {
     try {
       const redis = await this.#connection();
       if (this.#reported && redis.status !== 'ready') {
-        // It is known to be down: waiting for it again would delay one caller after the other.
+        // Redis is known to be down: waiting again would delay every caller.
         return undefined;
       }
       const result = await work(redis);
@@ -199,7 +199,7 @@ export class RedisSessions implements Sessions {
     }
   }
 
-  /** Said once an outage, not once a command. */
+  /** Logs once per outage, not per command. */
   #failed(part: Part, error: unknown): void {
     this.#failing.add(part);
     this.#isReplica ||= error instanceof Error && isReadOnly(error);
@@ -210,12 +210,12 @@ export class RedisSessions implements Sessions {
   }
 }
 
-/** Redis answered, and refused. */
+/** Whether Redis answered with an error. */
 function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** Others may have written anything under our keys. */
+/** Others may have written another type under our keys. */
 function nothingIfOfAnotherType(error: Error): string {
   if (error.message.startsWith('WRONGTYPE')) {
     return '';
@@ -227,14 +227,14 @@ function isReadOnly({ message }: Error): boolean {
   return message.startsWith('READONLY');
 }
 
-/** A new connection may reach the replica again, until its name resolves to the new primary. */
+/** Checked after reconnecting: the name may still resolve to the replica instead of the new primary. */
 async function assertPrimary(redis: Redis): Promise<void> {
   if (/^role:slave/m.test(await redis.info('replication'))) {
     throw new Error('Redis is a replica');
   }
 }
 
-/** The address under the library's names: given the URL itself, it would read that more freely than `config check` does. */
+/** The address as library options: the library would parse the URL itself less strictly than `config check`. */
 function clientOptions({ host, port, tls, login, database }: RedisAddress) {
   return {
     ...(host.startsWith('/') ? { path: host } : { host, port }),

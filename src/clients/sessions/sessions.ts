@@ -9,7 +9,7 @@ export interface LastDispatch {
   readonly traceId: string;
 }
 
-/** How the store is doing, for `/readyz`. Sessions are a comfort: facteur works without them. */
+/** The health of the store, for `/readyz`. Sessions are optional: facteur works without them. */
 export interface SessionsStatus {
   readonly store: 'redis' | 'memory';
   readonly ok: boolean;
@@ -29,5 +29,5 @@ export interface Sessions {
   close(): Promise<void>;
 }
 
-/** How long both live (CONTRACT 6): as long as Discord honours an interaction's token. */
+/** Lifetime of both (CONTRACT 6): as long as Discord honors an interaction's token. */
 export const SESSION_SECONDS = 15 * 60;
