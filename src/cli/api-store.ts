@@ -16,7 +16,7 @@ import { collect } from './collect.ts';
 import { UsageError } from './program.ts';
 import type { RunStore } from './run-store.ts';
 
-/** The most that one answer of `/v1` holds. */
+/** Maximum number of items in one answer of `/v1`. */
 const PAGE = 500;
 
 /** The store behind another facteur's `/v1`. */
@@ -96,7 +96,7 @@ export function apiStore(call: CallApi): RunStore {
   };
 }
 
-/** Another server may answer with JSON, too. */
+/** Checks the type, because another server may answer with other JSON. */
 function listOf<T>(items: readonly T[]): readonly T[] {
   const isList: boolean = Array.isArray(items) && items.every(isRecord);
   if (!isList) {
@@ -105,12 +105,12 @@ function listOf<T>(items: readonly T[]): readonly T[] {
   return items;
 }
 
-/** How many to ask for. */
+/** The page size to request. */
 function size(wanted: number): number {
   return Math.min(PAGE, wanted);
 }
 
-/** Lists without a cursor continue after the last id: only a full answer may not be the last. */
+/** Lists without a cursor continue after the last id; only a full answer can have a next page. */
 function lastOf(items: readonly { readonly id: string }[], wanted: number): string | undefined {
   return items.length < size(wanted) ? undefined : items.at(-1)?.id;
 }

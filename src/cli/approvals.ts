@@ -28,10 +28,10 @@ type DecideOptions = Options & {
 const FIELDS = ['runId', 'node', 'state', 'command', 'workflowName', 'requestedAt', 'expiresAt', 'decidedBy'] as const;
 const STEP = 'name of the step, if several are waiting';
 const WAITING = ['waiting'] as const;
-/** More than a workflow has. */
+/** More approvals than a workflow has. */
 const MAX_OF_RUN = 500;
 
-/** `facteur approvals list|show|approve|reject`: what workflows wait for, and an operator's decision about it. */
+/** `facteur approvals list|show|approve|reject`: the approvals that workflows wait for, and an operator's decision. */
 export function approvalsCommand(withStore: WithStore, clock: Clock): RegisterCommand {
   return (program, io) => {
     const approvals = program
@@ -113,7 +113,7 @@ function registerDecide(
     );
 }
 
-/** The one approval that is meant. @throws UsageError if several may be meant, or none */
+/** The one matching approval. @throws UsageError if several match; FacteurError `approval.unknown` if none does */
 async function requireApproval(
   store: RunStore,
   { reference, node, all }: { readonly reference: string; readonly node: string | undefined; readonly all: boolean },
@@ -138,7 +138,7 @@ function nodesOf(approvals: readonly Approval[]): string {
   return approvals.map(({ node }) => printable(node)).join(', ');
 }
 
-/** @throws UsageError if these values do not fit */
+/** @throws UsageError if the values do not match the approval's outputs */
 function checkValues(approval: Approval, verdict: Verdict, outputs: Readonly<Record<string, string>>): void {
   const { faults } = operatorOutputs(approval, verdict, outputs);
   if (faults.length > 0) {
@@ -213,7 +213,7 @@ function details(approval: Approval): string {
   );
 }
 
-/** What happens when nobody has decided by then. */
+/** What happens if nobody decides before an approval expires. */
 const AFTERWARDS = {
   reject: ', then it is rejected',
   approve: ', then it is approved',

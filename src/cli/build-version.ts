@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** What runs here. */
+/** The version of this facteur. */
 export interface BuildVersion {
   readonly version: string;
   readonly commit: string;

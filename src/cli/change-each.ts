@@ -12,17 +12,17 @@ export interface ChangeOptions extends OutputOptions {
   readonly dryRun?: boolean;
 }
 
-/** A change of one thing or several. */
+/** A change of one or several targets. */
 interface Change<T> {
   readonly targets: readonly T[];
-  /** `cancel`. */
+  /** For example `cancel`. */
   readonly verb: string;
-  /** `run`, for one of them. */
+  /** The name of one target, for example `run`. */
   readonly noun: string;
   readonly nameOf: (target: T) => string;
-  /** Why it would not change, for a dry run; undefined if it would. */
+  /** Why the target would not change, for a dry run; undefined if it would. */
   readonly obstacle?: (target: T) => string | undefined | Promise<string | undefined>;
-  /** For programs: it names the same thing in other commands. */
+  /** For programs: an id that other commands accept. */
   readonly idOf: (target: T) => string;
   readonly apply: (target: T) => Promise<Applied>;
 }
@@ -32,7 +32,7 @@ interface Applied {
   readonly line: string;
   /** For programs. */
   readonly result: object;
-  /** The id of what came of it, where that is something else than what was changed. */
+  /** The id of the result, if the change created something new. */
   readonly newId?: string;
 }
 
@@ -44,10 +44,10 @@ export function withChangeOptions(command: Command): Command {
 }
 
 /**
- * Changes each in turn and prints each result when it is there. Several are asked about first if somebody is at the
- * terminal; a failure of one does not keep the others from changing.
+ * Changes the targets one by one and prints each result immediately. Asks for confirmation of several first if a person is at the
+ * terminal. If one fails, the others are still changed.
  *
- * @throws UsageError if a change says so; FacteurError `cli.declined`, `cli.some_failed`, or the one of the only target
+ * @throws UsageError from a change; FacteurError `cli.declined`, `cli.some_failed`, or the error of the only target
  */
 export async function changeEach<T>(change: Change<T>, options: ChangeOptions, io: CliIo): Promise<void> {
   const { targets, verb, noun } = change;
@@ -67,7 +67,7 @@ export async function changeEach<T>(change: Change<T>, options: ChangeOptions, i
     try {
       print(target, await change.apply(target));
     } catch (error) {
-      // The command line is wrong whatever it is about.
+      // The command line is wrong for every target.
       if (error instanceof UsageError) {
         throw error;
       }
@@ -97,7 +97,7 @@ function nameTarget(error: unknown, noun: string, name: string): FacteurError {
   const [about, general] = [`${noun} ${name}`, `the ${noun} `];
   const { code, retryable, details } =
     error instanceof FacteurError ? error : { code: 'cli.failed', retryable: false, details: undefined };
-  // A refusal says in its details what to change.
+  // The details of a refusal say what to change.
   const message = details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
   const rest = message.startsWith(general) ? ` ${message.slice(general.length)}` : `: ${message}`;
   return new FacteurError(code, message.includes(about) ? message : about + rest, { retryable, cause: error });

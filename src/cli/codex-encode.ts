@@ -5,8 +5,8 @@ import { readInput } from './io.ts';
 import type { RegisterCommand } from './program.ts';
 
 /**
- * `facteur codex encode FILE.json`: a CodexTask in proto3 JSON to protobuf bytes on stdout, for curl and Kafka tools. A field
- * that no CodexTask has is an error here, where a person wrote it, unlike at the doors.
+ * `facteur codex encode FILE.json`: a CodexTask in proto3 JSON to protobuf bytes on stdout, for curl and Kafka tools. Unlike at
+ * the doors, an unknown field is an error, because a person wrote the file.
  */
 export const codexCommand: RegisterCommand = (program, io) => {
   program

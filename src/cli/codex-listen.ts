@@ -11,7 +11,7 @@ export interface CodexListenRequest extends ListenOptions {
 }
 
 /**
- * `facteur codex-listen`: one line a Codex task, until SIGINT or SIGTERM, or until the limit.
+ * `facteur codex-listen`: one line per Codex task, until SIGINT or SIGTERM, or until the limit.
  *
  * @param listen rejects when the configuration does not enable the listener
  */
@@ -35,7 +35,7 @@ export function codexListenCommand(listen: (io: CliIo, request: CodexListenReque
   };
 }
 
-/** In the words of the Go service. The JSON comes last, so that a line can be cut where it begins. */
+/** The format of the Go service. The JSON comes last, so a line can be cut where it begins. */
 function textLine({ key, stage, repository, issue, task }: HeardTask): string {
   return printable(`codex task key=${key} stage=${stage} repo=${repository} issue=${issue} payload=${task}`);
 }

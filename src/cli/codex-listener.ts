@@ -5,7 +5,7 @@ import { readConfig } from './read-config.ts';
 import type { CliIo } from './io.ts';
 import { listenToCodex } from '../entry/kafka/codex-listen.ts';
 
-/** The Codex topic on standard output; all other output goes to stderr, so that the tasks can be piped. */
+/** Prints the Codex topic to standard output; all other output goes to stderr, so the tasks can be piped. */
 export async function listenForCommandLine(io: CliIo, request: CodexListenRequest): Promise<void> {
   const { config } = await readConfig(io, {
     path: request.configPath,

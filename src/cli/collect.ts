@@ -1,10 +1,10 @@
-/** Some items, and from where the next page continues; undefined after the last one. */
+/** Some items, and where the next page starts; undefined after the last page. */
 interface Page<T, From> {
   readonly items: readonly T[];
   readonly next: From | undefined;
 }
 
-/** As many as are wanted, page by page. A page may have fewer than were asked for and not be the last one. */
+/** Collects the wanted number of items page by page. A page may be shorter than requested without being the last. */
 export async function collect<T, From>(
   limit: number,
   from: From | undefined,

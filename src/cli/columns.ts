@@ -9,17 +9,17 @@ export interface Column<Row> {
   readonly colour?: (row: Row) => Colour | undefined;
   /** `narrow`: below 100 columns; `roomy`: from there on; `ample`: from 160 on; `wide`: only with `-o wide`; else always. */
   readonly when?: 'narrow' | 'roomy' | 'ample' | 'wide';
-  /** Gives way where the line is too long for the screen, the widest first. */
+  /** May be shortened if the line is too long for the screen; the widest column is shortened first. */
   readonly flexible?: true;
 }
 
 const ROOMY = 100;
 const AMPLE = 160;
 const GAP = '  ';
-/** A flexible column never becomes narrower. */
+/** Minimum width of a flexible column. */
 const LEAST = 10;
 
-/** Rows in columns that fit the screen. Without a screen, and with `wide`, lines are as long as they need to be. */
+/** Rows in columns that fit the screen. Without a width, or with `wide`, lines have any length. */
 export function columnsText<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
@@ -50,7 +50,7 @@ export function columnsText<Row>(
 }
 
 /**
- * How a list is printed for people: on a screen, or as the words for none.
+ * A list as text for people, or `none` if it is empty.
  *
  * @param none without a newline
  */

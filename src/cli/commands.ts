@@ -36,7 +36,7 @@ interface CommandsDeps {
   readonly openLedger: LedgerFor;
 }
 
-/** `facteur commands list|sync|lint`: the slash commands, Discord's registration of them, and their templates. */
+/** `facteur commands list|sync|lint`: the slash commands, their registration with Discord, and their templates. */
 export function commandsCommand(deps: CommandsDeps): RegisterCommand {
   return (program, io) => {
     const commands = program
@@ -140,7 +140,7 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
     .action(async (options: SyncOptions) => {
       const { config } = await readConfig(io, { path: options.config, require: ['discord'] });
       const { discord } = config;
-      // Without those of templates, --prune would delete them.
+      // Includes the commands of templates, which --prune would delete otherwise.
       const { commands: wanted } = await requiredCommands(io, config, clusterAccess);
       const client = createDiscordClient({
         ...discord,
@@ -158,7 +158,7 @@ function registerSync(commands: Command, io: CliIo, { version, timer, clusterAcc
     });
 }
 
-/** Also keeps a text that is no id out of a URL. @throws UsageError */
+/** Also keeps text that is not an id out of a URL. @throws UsageError */
 function serverId(text: string): string {
   if (!SNOWFLAKE.test(text)) {
     throw new UsageError('--guild: must be the id of a server: 17 to 20 digits');
@@ -166,7 +166,7 @@ function serverId(text: string): string {
   return text;
 }
 
-/** Undefined is global. */
+/** The guild to sync; undefined for global commands. */
 function scopeOf({ guild, global }: SyncOptions, configured: string | undefined): string | undefined {
   if (global === true) {
     return undefined;

@@ -69,7 +69,7 @@ async function complete(
   );
 }
 
-/** What may stand in place of the last word; `runs` for the id of a run. */
+/** The possible completions of the last word; `runs` if it is a run's id. */
 export function completionsOf(program: Command, words: readonly string[]): readonly string[] | 'runs' {
   const before = words.slice(0, -1);
   const typed = words.at(-1) ?? '';
@@ -93,17 +93,17 @@ function optionOf(command: Command, word: string): Option | undefined {
   return command.options.find(({ long, short }) => word !== '' && (long === word || short === word));
 }
 
-/** As many as a person chooses from. */
+/** How many runs are offered: as many as a person can choose from. */
 const LISTED = 50;
 
-/** The newest runs by their short ids; none where the store cannot be asked. */
+/** The short ids of the newest runs; none if the store is unavailable. */
 async function runsListed(io: CliIo, withStore: WithStore): Promise<readonly string[]> {
   try {
     return await withStore(io, { options: {} }, async (store) =>
       (await store.listRuns({ limit: LISTED })).map(({ runId }) => shortId(runId)),
     );
   } catch {
-    // Nothing is completed, then; the command itself will say why.
+    // No completions; the command itself will report the error.
     return [];
   }
 }

@@ -3,8 +3,8 @@ import type { RegisterCommand } from './program.ts';
 import { runUntilStopped, withConfigOption, type Running } from './serve.ts';
 
 /**
- * `facteur consume`: reads command events from Kafka until SIGINT or SIGTERM, then finishes or hands back what is in
- * flight and exits with 0.
+ * `facteur consume`: reads command events from Kafka until SIGINT or SIGTERM, then finishes or returns work in flight and exits
+ * with 0.
  *
  * @param start returns undefined if the configuration does not enable the consumer
  */

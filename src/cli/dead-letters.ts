@@ -17,7 +17,7 @@ import { screenOf } from './screen.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable, table } from './table.ts';
 
-/** Which dead letters are meant. */
+/** Selects dead letters. */
 interface LetterFilter {
   readonly door?: string;
   readonly reason?: string;
@@ -28,7 +28,7 @@ type EachOptions = StoreOptions & ChangeOptions & LetterFilter & { readonly all?
 
 const FIELDS = ['id', 'door', 'deliveryId', 'reason', 'attempts', 'bytes', 'createdAt', 'outcome', 'runId'] as const;
 
-/** `facteur dead-letters list|show|replay|drop`: what could not be processed, and what to do about it. */
+/** `facteur dead-letters list|show|replay|drop`: deliveries that could not be processed, and how to replay or delete them. */
 export function deadLettersCommand(withStore: WithStore, clock: Clock): RegisterCommand {
   return (program, io) => {
     const letters = program
@@ -167,10 +167,12 @@ Examples:
     });
 }
 
-/** How changes of dead letters call them. */
+/** How changes of dead letters name them. */
 const OF_LETTERS = { noun: 'dead letter', nameOf: String, idOf: String };
 
-/** All that a filter selects are open; those that are named need not be. @throws FacteurError for an unknown one */
+/**
+ * Why a letter cannot change. Filters select only open letters; named ones may be closed. @throws FacteurError for an unknown one
+ */
 async function obstacle(store: RunStore, id: string, { all }: EachOptions): Promise<string | undefined> {
   const outcome = all === true ? '' : (await store.getDeadLetter(id)).outcome;
   return outcome === '' ? undefined : `it was already ${outcome}`;
@@ -184,14 +186,14 @@ function checkChoice(ids: readonly string[], options: EachOptions): void {
   }
 }
 
-/** The ids that are named, each once, or those of all letters that the filters select. */
+/** The named ids without duplicates, or the ids of all letters that match the filters. */
 async function chosen(store: RunStore, ids: readonly string[], options: EachOptions): Promise<readonly string[]> {
   return options.all === true
     ? (await findLetters(store, options, { limit: Infinity, after: '0' })).map(({ id }) => id)
     : [...new Set(ids)];
 }
 
-/** Letters are few, so they are filtered here. */
+/** Page size. There are few letters, so they are filtered here. */
 const PAGE = 500;
 
 async function findLetters(
@@ -250,5 +252,5 @@ function details(letter: DeadLetter, now: Date): string {
   return sections.filter((section) => section !== '').join('\n');
 }
 
-/** Of a body; `--body` writes all of it. */
+/** How much of a body is shown; `--body` writes all of it. */
 const SHOWN_BYTES = 4000;

@@ -19,8 +19,8 @@ interface ExplainOptions extends OutputOptions {
 }
 
 /**
- * `facteur explain COMMAND`: why somebody may or may not run it, and the workflow that facteur would submit. Contacts
- * only the cluster, if templates there may define commands.
+ * `facteur explain COMMAND`: why a user may or may not run it, and the workflow that facteur would submit. Contacts nothing but
+ * the cluster, and only if templates may define commands.
  */
 export function explainCommand(clock: Clock, clusterAccess: ClusterAccessFor): RegisterCommand {
   return (program, io) => {

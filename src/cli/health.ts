@@ -5,7 +5,7 @@ import type { RegisterCommand } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
 
-/** Less than the image's health check waits, in milliseconds: an answer that late is none. */
+/** Shorter than the wait of the image's health check, in milliseconds. */
 const ANSWER_MS = 4000;
 
 /** `facteur health`: asks a facteur with this configuration on this machine, for the image's health check. */
@@ -16,7 +16,7 @@ export const healthCommand: RegisterCommand = (program, io) => {
       const { config } = await readConfig(io, {
         path: options.config,
         require: [],
-        // What is wrong elsewhere is for `serve` to judge, which may have started all the same.
+        // `serve` reports errors in other groups, and may have started despite them.
         reads: (group) => group === 'server',
         warn: () => undefined,
       });
@@ -35,7 +35,7 @@ async function askHealth(io: CliIo, url: URL): Promise<void> {
   }
 }
 
-/** Whoever listens on every interface is also on the loopback one. */
+/** A server on every interface is also on the loopback interface. */
 function localHost({ host, port }: ListenAddress): string {
   const own = ['', '0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
   return `${own.includes(':') ? `[${own}]` : own}:${port}`;

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { FacteurError, fileProblem } from '../base/errors.ts';
 
-/** Everything a command may touch of the process it runs in, so that tests run commands without one. */
+/** Everything that a command may use of its process, so that tests can run commands without one. */
 export interface CliIo {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -16,15 +16,15 @@ export interface CliIo {
   /** Aborted when standard output is closed: a command that only prints then exits. Further output is lost. */
   readonly outputClosed: AbortSignal;
   fetch(url: URL, init: RequestInit): Promise<Response>;
-  /** Asks the person at the terminal a question; absent where nobody is there to answer. */
+  /** Asks the person at the terminal a question; absent if there is none. */
   readonly ask?: (question: string) => Promise<string>;
-  /** Shows a page in the person's browser; absent where there is none. */
+  /** Opens a page in the person's browser; absent without one. */
   readonly openUrl?: (url: string) => void;
-  /** Lines from standard input, beside what is printed; absent in tests without one. */
+  /** Reads lines from standard input while output is printed; absent in tests without one. */
   readonly openPrompt?: (prompt: string, complete: (word: string) => readonly string[]) => Promise<Prompt>;
-  /** Starts this program once more, with nothing of the environment but this. */
+  /** Starts this program again with only this environment. */
   readonly spawnSelf?: (args: readonly string[], env: Readonly<Record<string, string>>) => Promise<ChildProcess>;
-  /** Called when a service has started: what follows has no hurry. */
+  /** Called when a service has started and the rest can wait. */
   readonly onStarted?: () => void;
   readonly homeDir: string;
   /** Where the numbered SQL files are. */
@@ -33,14 +33,14 @@ export interface CliIo {
 
 /** The lines that a person types, one after the other. */
 export interface Prompt extends AsyncIterable<string> {
-  /** Prints above the line that is being typed. */
+  /** Prints above the line that the person is typing. */
   print(text: string): void;
   close(): void;
 }
 
 interface TextOutput {
   write(text: string | Uint8Array): unknown;
-  /** Whether a person is looking. */
+  /** Whether the output is a terminal. */
   readonly isTTY: boolean;
   /** Width of the terminal; absent without one. */
   readonly columns?: number;

@@ -48,7 +48,7 @@ const FIELDS = [
   'vectorRank',
   'wordRank',
 ] as const;
-/** Of a text, in a list. */
+/** How much of a text a list shows. */
 const SHOWN_CHARACTERS = 100;
 
 /** `facteur knowledge search|show|check|refresh`: reflections, and their index. */
@@ -134,7 +134,7 @@ function registerShow(knowledge: Command, io: CliIo, withStore: WithStore): void
     );
 }
 
-/** Also keeps a text that is no id out of a URL. @throws UsageError */
+/** Also keeps text that is not an id out of a URL. @throws UsageError */
 export function reflectionId(text: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
     throw new UsageError(`${printable(text)}: give the whole id of a reflection`);

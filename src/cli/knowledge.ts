@@ -28,7 +28,7 @@ const CHANGE_FIELDS = [
   'runId',
 ] as const;
 
-/** `facteur knowledge`: what runs taught, and whether it helps others. */
+/** `facteur knowledge`: what runs learned, and whether it helps later runs. */
 export function knowledgeCommand(withStore: WithStore, withLedger: WithLedger): RegisterCommand {
   return (program, io) => {
     const knowledge = program

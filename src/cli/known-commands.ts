@@ -10,7 +10,7 @@ export type ClusterAccessFor = (io: CliIo) => Promise<ClusterAccess>;
 
 type Settings = Pick<Config, 'commands' | 'roleMap'> & Pick<ConfigWith<never>, 'argo' | 'commandsFromTemplates'>;
 
-/** All commands, those of templates included. @throws FacteurError if templates may define commands and cannot be read */
+/** All commands, including those of templates. @throws FacteurError if templates may define commands and cannot be read */
 export async function requiredCommands(
   io: CliIo,
   config: Settings,
@@ -19,12 +19,12 @@ export async function requiredCommands(
   if (config.commandsFromTemplates === undefined) {
     return mergeCommands(config, []);
   }
-  // The client for the cluster is loaded only by those who need it.
+  // The cluster client is loaded only if needed.
   const { currentCommands } = await import('../service/templates.ts');
   return currentCommands(config, { clusterAccess: () => clusterAccess(io) });
 }
 
-/** The same for a command that only shows: without the cluster, it shows the others and warns. */
+/** The same for a command that only shows them: without the cluster, it warns and shows the others. */
 export async function knownCommands(
   io: CliIo,
   config: Settings,

@@ -18,18 +18,18 @@ import type { CliIo } from './io.ts';
 import { processContext } from './process-context.ts';
 import { readConfig } from './read-config.ts';
 
-/** The ledger and what may be done with it, for a command that runs beside a serving facteur. */
+/** The ledger and its operations, for a command that runs beside a serving facteur. */
 export interface LedgerAccess {
   readonly db: Database;
   readonly dispatch: Dispatch;
-  /** As the configuration says. */
+  /** The configured embedder. */
   readonly embedder: Embedder;
   readonly wakes: Announcements;
   /** Whether Codex tasks are currently accepted. */
   readonly codexEnabled: boolean;
   /** Opens the cluster for the duration of `work`; undefined while the dispatcher is disabled. */
   readonly withCluster: <T>(work: (cluster: ArgoClient | undefined) => Promise<T>) => Promise<T>;
-  /** Who may run what. */
+  /** The rules for who may run which command. */
   readonly rules: CommandRules;
   readonly pages: RunPages;
 }
@@ -44,7 +44,7 @@ export type WithLedger = <T>(
   work: (access: LedgerAccess) => Promise<T>,
 ) => Promise<T>;
 
-/** An operator's dispatch is no user's last request. */
+/** Remembers nothing: an operator's dispatch is not a user's last request. */
 const NO_SESSIONS = { rememberDispatch: () => Promise.resolve() };
 
 /** Without planning, no target is needed. */
@@ -60,7 +60,7 @@ export function ledgerAccess(build: BuildVersion): WithLedger {
     const announcements = createAnnouncements(db, context.logger);
     const embeddings = openEmbedder(config, context);
     try {
-      // A letter that is replayed may be for the command of a template.
+      // A replayed letter may be for a template's command.
       const commands = plans ? await currentCommands(config, context) : config;
       const rules = () => commands;
       const parts = { db, submitter: undefined, sessions: NO_SESSIONS, wakes: announcements, rules };

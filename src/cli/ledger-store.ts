@@ -19,10 +19,10 @@ import { collect } from './collect.ts';
 import type { LedgerAccess } from './ledger-access.ts';
 import type { RunStore } from './run-store.ts';
 
-/** Who is recorded as having asked, where no name is given. */
+/** The recorded requester if no name is given. */
 const AN_OPERATOR = 'an operator';
 
-/** The store that is the ledger itself. */
+/** The store on the ledger itself. */
 export function ledgerStore({ db, wakes, pages, rules, embedder, withCluster, ...doors }: LedgerAccess): RunStore {
   const { dispatch } = doors;
   return {

@@ -15,7 +15,7 @@ interface CheckedTemplate {
   readonly namespace: string | undefined;
   readonly name: string;
   readonly at: Place;
-  /** What the annotation `reviewed-spec` must contain after a review. */
+  /** The value of the annotation `reviewed-spec` after a review. */
   readonly specHash: string;
 }
 
@@ -69,7 +69,7 @@ function placeOf({ at, namespace, name }: Pick<PlacedFinding, 'at' | 'namespace'
 
 const SARIF_LEVELS = { error: 'error', warning: 'warning', info: 'note' } as const satisfies Record<Level, string>;
 
-/** SARIF 2.1.0, which code hosts show beside the lines of a change. */
+/** SARIF 2.1.0, which code hosts show next to the changed lines. */
 function sarif({ findings }: LintReport, version: string): object {
   const ids = Object.keys(RULES) as (keyof typeof RULES)[];
   return {

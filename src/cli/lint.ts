@@ -17,13 +17,16 @@ interface LintOptions {
   readonly output: ReportFormat;
 }
 
-/** What else the command needs. */
+/** Dependencies of the command. */
 interface LintDeps {
   readonly version: string;
   readonly clusterAccess: ClusterAccessFor;
 }
 
-/** `facteur commands lint [FILE…|-]`: templates that run user text as code. Files need neither configuration nor cluster. */
+/**
+ * `facteur commands lint [FILE…|-]`: reports templates that run user text as code. Linting files needs neither configuration nor
+ * cluster.
+ */
 export function registerLint(commands: Command, io: CliIo, { version, clusterAccess }: LintDeps): void {
   withConfigOption(commands.command('lint'))
     .description('find workflow templates that run user text as code')

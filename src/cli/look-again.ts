@@ -3,15 +3,14 @@ import { pause } from '../base/timer.ts';
 import type { CliIo } from './io.ts';
 import { printable } from './table.ts';
 
-/** Failures in a row that a watch outlives: with its pauses, more than a restart of facteur takes. */
+/** Failures in a row that a watch survives: with the pauses, longer than a restart of facteur. */
 const MAX_FAILURES = 30;
 
 /**
- * Repeats a look of a watch while its failure may pass, and says so once. The first look of a watch needs no patience: its
- * failure is the answer.
+ * Retries `look` while its error is retryable, and warns once. Not for the first look of a watch: its failure is the result.
  *
  * @returns undefined if the signal fires first
- * @throws what `look` throws for good
+ * @throws the error of `look` that is not retryable, or the last of {@link MAX_FAILURES}
  */
 export async function lookAgain<T>(
   look: () => Promise<T>,

@@ -19,7 +19,7 @@ import { UsageError, type RegisterCommand } from './program.ts';
 import { withConfigOption } from './serve.ts';
 
 const BATCH = 500;
-/** Rows that are only counted go by faster. */
+/** Batches are larger when rows are only counted. */
 const COUNTED_BATCH = 5000;
 
 interface MaintainOptions extends OutputOptions {
@@ -34,16 +34,16 @@ interface MaintainOptions extends OutputOptions {
 /** Work in batches. */
 interface Work {
   readonly db: Database;
-  /** No batch begins after it. */
+  /** No batch starts after this signal. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
   readonly dryRun: boolean;
 }
 
-/** How old each has to be, in seconds. */
+/** Minimum age per kind, in seconds. */
 type Ages = Readonly<Record<'runs' | Prunable, number>>;
 
-/** What was done, or would be done. */
+/** How many rows were changed, or would be. */
 type Outcome = Readonly<Record<'archived' | 'kept' | 'retired' | Prunable, number>>;
 
 /** `facteur maintain`: retention, for a CronJob. Each batch commits separately, so it is safe to interrupt. */
@@ -91,7 +91,7 @@ async function maintain(work: Work, ages: Ages): Promise<Outcome> {
   return outcome;
 }
 
-/** One kind after the other, in order. */
+/** Runs the work for one kind after the other, in order. */
 async function onPrunable(work: (what: Prunable) => Promise<number>): Promise<Record<Prunable, number>> {
   const counts: [Prunable, number][] = [];
   for (const what of PRUNABLE) {

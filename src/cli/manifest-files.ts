@@ -6,19 +6,19 @@ import { encodingFault, parseYamlDocuments, type YamlSource } from '../config/ya
 import type { Finding } from '../domain/lint/lint.ts';
 import { readInput, type CliIo } from './io.ts';
 
-/** A manifest, and a way from a finding in it to where that was written. */
+/** A manifest, and a function that locates a finding in its file. */
 export interface ManifestSource {
   readonly manifest: unknown;
   readonly locate: (finding: Pick<Finding, 'path' | 'text'>) => Place;
 }
 
-/** Larger files are not read. A WorkflowTemplate has at most 1.5 MiB, which is what etcd takes. */
+/** Larger files are not read. A WorkflowTemplate has at most 1.5 MiB, etcd's limit. */
 const MAX_BYTES = 20 * 1024 * 1024;
-/** Of a file that is no YAML at all, the first ones say enough. */
+/** For a file that is not YAML at all, the first errors suffice. */
 const MAX_FAULTS = 20;
 
 /**
- * The manifests of a YAML or JSON file, or of standard input for `-`: several documents, and the items of lists.
+ * The manifests of a YAML or JSON file, or of standard input for `-`: all documents, and the items of lists.
  *
  * @throws FacteurError `cli.unreadable` with the places of syntax errors
  */
@@ -57,18 +57,18 @@ function valueOf({ document, locate: place }: YamlSource): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    // Too many aliases, above all: a text of a few lines that unfolds to gigabytes.
+    // Mostly too many aliases: a few lines that expand to gigabytes.
     throw unreadable(formatFault({ ...place(document.contents), key: '', message: errorMessage(error) }));
   }
 }
 
 interface Target {
   readonly path: Finding['path'];
-  /** What to look for in the value. */
+  /** The text to find in the value. */
   readonly part: string;
 }
 
-/** The part within the value; the value; or, where an alias or a merge hides it, what is around it. */
+/** The place of the part in the value, else of the value, or, if an alias or a merge hides it, of the enclosing node. */
 function locate({ document, locate: place, locateOffset }: YamlSource, text: string, { path, part }: Target): Place {
   for (let length = path.length; length >= 0; length -= 1) {
     const node: unknown = document.getIn(path.slice(0, length), true);

@@ -9,13 +9,13 @@ import { readConfig } from './read-config.ts';
 import { withConfigOption } from './serve.ts';
 import { printable } from './table.ts';
 
-/** What one applied migration is called. */
+/** The name of an applied migration. */
 export interface Applied {
   readonly version: number;
   readonly name: string;
 }
 
-/** `facteur migrate`: one line a migration, in the words of the Go service, or `noop`. */
+/** `facteur migrate`: one line per migration, in the format of the Go service, or `noop`. */
 export function migrateCommand(
   run: (io: CliIo, configPath: string | undefined) => Promise<readonly Applied[]>,
 ): RegisterCommand {
@@ -40,7 +40,7 @@ function migrationLines(applied: readonly Applied[]): string {
     .join('');
 }
 
-/** Applies the migrations that the database of the configuration lacks. */
+/** Applies the migrations that the configured database lacks. */
 export async function applyMigrations(io: CliIo, configPath: string | undefined): Promise<readonly Applied[]> {
   const { config } = await readConfig(io, {
     path: configPath,

@@ -1,10 +1,7 @@
 import { Option } from 'commander';
 import { UsageError } from './program.ts';
 
-/**
- * An option such as `--option k=v`, as often as wanted. A later value of the same name wins; values may hold `=` and may
- * be empty.
- */
+/** A repeatable option such as `--option k=v`. The last value of a name wins; values may contain `=` and may be empty. */
 export function pairsOption(flag: string, description: string): Option {
   return new Option(`${flag} <name=value>`, `${description}; repeatable`).argParser(
     (text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> => {
@@ -19,7 +16,7 @@ export function pairsOption(flag: string, description: string): Option {
   );
 }
 
-/** An option whose value is a list of these words, separated by commas, which `read` checks. */
+/** An option whose value is a comma-separated list of these words, validated by `read`. */
 export function wordsOption(
   flags: string,
   description: string,
@@ -49,7 +46,7 @@ export function positive(option: string, most = 9_999_999): (text: string) => nu
   };
 }
 
-/** Reads each of several arguments, for an argument such as `<ids...>`. */
+/** Applies `read` to each value of an argument such as `<ids...>`. */
 export function each(read: (text: string) => string): (text: string, before?: readonly string[]) => readonly string[] {
   return (text, before = []) => [...before, read(text)];
 }

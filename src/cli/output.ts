@@ -32,7 +32,7 @@ export function withListOutput(command: Command, fields: readonly string[]): Com
     );
 }
 
-/** `-o` and `--json` of a command that prints one thing, or what it did to each; not all of it has a name. */
+/** `-o` and `--json` of a command that prints one object, or the result for each target; not every object has a name. */
 export function withOutput(
   command: Command,
   formats: readonly string[] = ['json', 'yaml', 'name'],
@@ -57,7 +57,7 @@ export function listOutput<Row>(rows: readonly Row[], options: OutputOptions, sh
   return format === 'yaml' ? yamlText(chosen) : chosen.map((row) => `${jsonText(row)}\n`).join('');
 }
 
-/** How one thing is printed. */
+/** Prints one object. */
 export function oneOutput<Row>(
   row: Row,
   options: OutputOptions,
@@ -75,7 +75,7 @@ export function oneOutput<Row>(
   }
 }
 
-/** How one result of several is printed while the others are still to come. */
+/** Prints one of several results before the others are known. */
 export function itemOutput<Row>(
   row: Row,
   options: OutputOptions,
@@ -85,27 +85,24 @@ export function itemOutput<Row>(
   return formatOf(options) === 'yaml' ? `---\n${text}` : text;
 }
 
-/** The format that the options mean. `--json FIELDS` chooses the fields of YAML, too. */
+/** The format that the options select. `--json FIELDS` chooses the fields of YAML, too. */
 export function formatOf({ output, json = false }: OutputOptions): 'text' | 'wide' | 'json' | 'yaml' | 'name' {
   return json === false || output === 'yaml' ? (output ?? 'text') : 'json';
 }
 
-/** Whether a person reads it: words around a result are not for programs. */
+/** Whether the output is for a person: programs get the result without explanations. */
 export function isForPeople(options: OutputOptions): boolean {
   return ['text', 'wide'].includes(formatOf(options));
 }
 
-/**
- * Characters that a terminal would obey, but that JSON allows in a string: it can escape them all the same. YAML does not
- * allow the last two.
- */
+/** Characters that JSON allows in a string but that affect a terminal, so they are escaped. YAML does not allow the last two. */
 const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f\ufffe\uffff]/gu;
 
 function jsonText(value: unknown): string {
   return JSON.stringify(value).replaceAll(INVISIBLE, jsonEscape);
 }
 
-/** Through JSON, so that both formats say the same, also to a reader of YAML 1.1: it takes a plain `no` for false. */
+/** Converts through JSON, so both formats have the same values, even for a YAML 1.1 reader, which reads a plain `no` as false. */
 function yamlText(value: unknown): string {
   const document = new Document(JSON.parse(JSON.stringify(value)), { compat: 'yaml-1.1' });
   visit(document, {
@@ -118,12 +115,12 @@ function yamlText(value: unknown): string {
   return document.toString().replaceAll(INVISIBLE, yamlEscape);
 }
 
-/** `\u200b`; the two halves of a character that is beyond 16 bits. */
+/** `\u200b`; two such escapes for a character beyond 16 bits. */
 function jsonEscape(character: string): string {
   return Array.from({ length: character.length }, (_, at) => `\\u${hex(character.charCodeAt(at), 4)}`).join('');
 }
 
-/** As in JSON, except that most readers of YAML refuse half a character. */
+/** As in JSON, but with one escape per character: most YAML readers reject surrogates. */
 function yamlEscape(character: string): string {
   return character.length === 1 ? jsonEscape(character) : `\\U${hex(character.codePointAt(0) ?? 0, 8)}`;
 }

@@ -5,10 +5,10 @@ import type { CliIo, ExitCode } from './io.ts';
 /** Adds one command (or a group of them) to the program. */
 export type RegisterCommand = (program: Command, io: CliIo) => void;
 
-/** A command was used wrongly: exit code 2, like a flag that does not exist. */
+/** Invalid usage of a command: exit code 2, as for an unknown flag. */
 export class UsageError extends Error {}
 
-/** Where there is no terminal. */
+/** Used without a terminal. */
 const HELP_WIDTH = 80;
 
 /**
@@ -51,24 +51,24 @@ export async function runCli(io: CliIo, commands: readonly RegisterCommand[]): P
 /** The commands of the Go service that read a configuration. */
 const GO_COMMANDS = new Set(['serve', 'migrate', 'consume', 'codex-listen']);
 
-/** The arguments with `--config` after the command: the Go service took it before, too. */
+/** Moves `--config` after the command: the Go service also accepted it before. */
 export function commandFirst(args: readonly string[]): readonly string[] {
   const flags = args[0] === '--config' ? 2 : Number(args[0]?.startsWith('--config=') === true);
   const command = args[flags] ?? '';
   return flags > 0 && GO_COMMANDS.has(command) ? [command, ...args.slice(0, flags), ...args.slice(flags + 1)] : args;
 }
 
-/** The command that the arguments name, after whatever options; empty without one. */
+/** The command in the arguments, after any options; empty without one. */
 export function commandName(args: readonly string[]): string {
   return commandFirst(args).find((word) => !isFlag(word)) ?? '';
 }
 
 /**
- * The arguments, less a request for help about a command that does not exist: the parser would print the help of its parent
- * instead of an error.
+ * Drops a request for help about an unknown command from the arguments: the parser would print the parent's help instead of an
+ * error.
  */
 function aboutKnown(command: Command, args: readonly string[]): readonly string[] {
-  // If all are flags, the last one of them.
+  // If all arguments are flags, this is the last one.
   const at = args.findIndex((one) => !isFlagOf(command, one));
   const [word = '', ...rest] = args.slice(at);
   const child = childOf(command, word);
@@ -94,12 +94,12 @@ function isFlagOf(command: Command, word: string): boolean {
   return isOwn || word === '--help' || word === '-h';
 }
 
-/** Or an empty word. */
+/** Also true for an empty word. */
 function isFlag(word: string): boolean {
   return word === '' || word.startsWith('-');
 }
 
-/** `-o json` wherever there is `--json`. */
+/** Adds `-o json` to a command with `--json`. */
 function takeOutput(command: Command): void {
   const has = (flag: string): boolean => command.options.some(({ long }) => long === flag);
   if (has('--json') && !has('--output')) {
@@ -108,7 +108,7 @@ function takeOutput(command: Command): void {
   }
 }
 
-/** An empty default is none, and not worth a word. */
+/** Describes an option without an empty default value. */
 function optionDescription(option: Option): string {
   const defaultValue: unknown = option.defaultValue;
   const isEmpty = defaultValue === '' || (Array.isArray(defaultValue) && defaultValue.length === 0);
@@ -125,7 +125,7 @@ async function report(
   io: CliIo,
   { mistake, debug }: { readonly mistake: Mistake | undefined; readonly debug: boolean },
 ): Promise<ExitCode> {
-  // The error may quote what somebody typed, or what another program said.
+  // The error may quote user input, or output of another program.
   const { printable } = await import('./table.ts');
   if (error instanceof CommanderError) {
     io.stderr.write(mistake === undefined ? '' : `facteur: ${printable(mistakeText(mistake))}\n`);
@@ -136,13 +136,13 @@ async function report(
   return error instanceof UsageError ? 2 : 1;
 }
 
-/** What the parser says about a line that it cannot read, and for which command. */
+/** A parser error, and the command that it is about. */
 interface Mistake {
   readonly text: string;
   readonly command: Command;
 }
 
-/** In the form of all errors: one line, with the way out. */
+/** The error in the usual form: one line, with a hint about the help. */
 function mistakeText({ text, command }: Mistake): string {
   const [, what = text, meant = ''] = /^(?:error: )?(.*?)\.?(?:\n\((Did you mean [^\n]*)\))?\n?$/s.exec(text) ?? [];
   const path: string[] = [];

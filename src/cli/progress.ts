@@ -1,6 +1,6 @@
 import type { CliIo } from './io.ts';
 
-/** One line on a terminal that tells how far long work has come. Where nobody looks, nothing is written. */
+/** One line on a terminal that shows the progress of long work. Without a terminal, nothing is written. */
 export interface Progress {
   /** Replaces the line. */
   show(text: string): void;
@@ -8,10 +8,10 @@ export interface Progress {
   end(): void;
 }
 
-/** Back to the beginning of the line, and delete what is there. */
+/** Moves to the beginning of the line and clears it. */
 const CLEAR = '\r\u001b[K';
 
-/** On standard error, so that standard output has only results. */
+/** Writes to standard error: standard output has only results. */
 export function openProgress({ stderr }: Pick<CliIo, 'stderr'>): Progress {
   let shown = false;
   const write = (text: string): void => {

@@ -3,10 +3,10 @@ import { formatFault } from '../config/fault.ts';
 import { isEnabled, loadConfig, type ConfigResult, type LoadOptions } from '../config/load.ts';
 import type { CliIo } from './io.ts';
 
-/** What a command needs of the configuration. */
+/** The parts of the configuration that a command needs. */
 interface ConfigRequest<R extends Requirement> {
   readonly path: string | undefined;
-  /** The groups that must be whole. */
+  /** The groups that must be complete. */
   readonly require: readonly R[];
   /** The groups that the command reads; by default all but those of the processes that read Kafka. */
   readonly reads?: LoadOptions['reads'];
@@ -18,10 +18,9 @@ interface ConfigRequest<R extends Requirement> {
 const allButKafka = (group: string): boolean => group !== 'consumer' && group !== 'codex_listener';
 
 /**
- * The configuration of a command. Its warnings are always printed, since a mistyped key is often the cause of
- * another error.
+ * The configuration of a command. Its warnings are always printed, since a mistyped key is often the cause of another error.
  *
- * @throws ConfigError, which brings its warnings along
+ * @throws ConfigError with the warnings
  */
 export async function readConfig<R extends Requirement>(
   io: CliIo,

@@ -7,7 +7,7 @@ import { printable } from './table.ts';
 /** Opens the configured ledger for a command line. */
 export type LedgerFor = (io: CliIo, config: Pick<Config, 'postgres'>) => Promise<Database>;
 
-/** Warns of commands that a running facteur could not register with Discord, where one is told to. */
+/** Warns of commands that a running facteur could not register with Discord, if registration is configured. */
 export async function warnOfUnregistered(
   io: CliIo,
   { discord, postgres }: Pick<ConfigWith<never>, 'discord' | 'postgres'>,

@@ -3,7 +3,7 @@ import type { RefusalKind } from '../domain/refusal.ts';
 
 const CORRECT_IT = 'ask the sender for a corrected request, and drop this one';
 
-/** What would help, by why a replay was refused. */
+/** Advice by the reason for which a replay was refused. */
 const HELP: Partial<Readonly<Record<RefusalKind, string>>> = {
   forbidden: 'give the sender a role that may run the command (facteur explain COMMAND lists them), then replay it',
   unknown_command: 'define the command in the configuration, then replay it',
@@ -19,7 +19,7 @@ const HELP: Partial<Readonly<Record<RefusalKind, string>>> = {
   unsupported_stage: 'facteur runs only tasks of the stage implementation: drop it',
 };
 
-/** It is no longer in the list, or never was: by the codes of the ledger and of a server. */
+/** Codes of the ledger and of a server for a letter that is no longer in the list, or never was. */
 const GONE: ReadonlySet<string> = new Set([
   'dead_letter.settled',
   'dead_letter.unknown',
@@ -27,7 +27,7 @@ const GONE: ReadonlySet<string> = new Set([
   'api.dead_letter_not_found',
 ]);
 
-/** Why a dead letter stays in the list although it was replayed, and what would help. */
+/** Why a replayed dead letter stays in the list, and what to do about it. */
 export function replayFailure(letterId: string, error: unknown): FacteurError {
   const { code = '', details, retryable } = error instanceof FacteurError ? error : { retryable: false };
   if (GONE.has(code)) {

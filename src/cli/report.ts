@@ -11,7 +11,7 @@ import { printable } from './table.ts';
 /** What a report sends. */
 interface Report {
   readonly method: 'POST' | 'PUT';
-  /** Below the run: `/events`. */
+  /** The path below the run, for example `/events`. */
   readonly path: string;
   readonly body: object;
   /** Repeating a report with the same key changes nothing. */
@@ -20,7 +20,7 @@ interface Report {
 
 const OUTCOMES = ['pass', 'fail', 'waived'];
 
-/** Attempts, with pauses that add up to 23 to 45 seconds: as long as a facteur takes to restart. */
+/** Number of attempts. The pauses add up to 23 to 45 seconds, as long as a restart of facteur takes. */
 const TRIES = 8;
 const PAUSES = { firstMs: 500, maxMs: 15_000 };
 /** Longest wait for an answer, in milliseconds. */

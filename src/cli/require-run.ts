@@ -5,7 +5,7 @@ import { requestText, shortId } from './run-text.ts';
 import { fitted } from './screen.ts';
 import { printable } from './table.ts';
 
-/** What names a run in every command. */
+/** How every command refers to a run, for the help. */
 export const REFERENCE = 'run id or its first four or more characters, delivery id or workflow name';
 
 /** The run that a reference means. @throws FacteurError `run.unknown`, `run.ambiguous` */
@@ -23,7 +23,7 @@ export async function requireRun(store: RunStore, reference: string): Promise<Ru
   return run;
 }
 
-/** The runs that references mean, each once. @throws as {@link requireRun} does, before anything is done */
+/** The runs that the references mean, without duplicates. @throws as {@link requireRun} does, before anything is done */
 export async function requireRuns(store: RunStore, references: readonly string[]): Promise<readonly RunView[]> {
   const found = new Map<string, RunView>();
   for (const reference of references) {

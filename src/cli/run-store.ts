@@ -20,7 +20,7 @@ export interface StepLogText {
 interface Submission {
   readonly command: string;
   readonly options: Readonly<Record<string, string>>;
-  /** Who it is for, with the roles that decide; empty for nobody in particular. */
+  /** The user to run it for, with the roles to check; empty for no particular user. */
   readonly user: { readonly id: string; readonly roles: readonly string[] };
 }
 
@@ -30,16 +30,16 @@ type RunReceipt = NewRunReceipt & { readonly state: RunState; readonly reason: s
 interface NewRunReceipt {
   readonly runId: string;
   readonly workflowName: string;
-  /** Whether it had been done before. */
+  /** Whether it was already retried or replayed. */
   readonly duplicate: boolean;
 }
 
-/** What to look for. */
+/** A search for reflections. */
 type ReflectionSearch = Pick<ReflectionQuery, 'repository' | 'types' | 'states' | 'limit'> & {
   readonly text: string;
 };
 
-/** Runs and what never became one, wherever they are: the ledger itself, or a facteur that serves it. */
+/** Access to runs, dead letters and refusals, in the ledger itself or through a facteur that serves it. */
 export interface RunStore {
   /** Newest first. */
   listRuns(filter: RunFilter): Promise<readonly RunView[]>;
@@ -49,9 +49,9 @@ export interface RunStore {
   describeRun(runId: string): Promise<RunDetails>;
   /** Resolves to the previous state of the run. @param by the requester; a server records the token's name */
   cancel(runId: string, by: string | undefined): Promise<RunState>;
-  /** The end of the log of a step: of the one that tells most, if none is named. */
+  /** The end of a step's log; without a name, of the most relevant step. */
   readLog(runId: string, step: string): Promise<StepLogText>;
-  /** Runs a command by the rules of the doors. @throws Refusal, or FacteurError `api.…` */
+  /** Runs a command under the same rules as the doors. @throws Refusal, or FacteurError `api.…` */
   submit(asked: Submission): Promise<RunReceipt>;
   /** @throws FacteurError `run.not_retryable` */
   retry(runId: string): Promise<NewRunReceipt>;
@@ -79,7 +79,7 @@ export interface RunStore {
   /** All of them, or none; their descendants follow. @throws FacteurError if one is unknown */
   retireReflections(ids: readonly string[], reason: string, withDescendants: boolean): Promise<Retirement>;
   learningStats(days: number): Promise<LearningStats>;
-  /** The best first. */
+  /** Best match first. */
   searchReflections(query: ReflectionSearch, signal: AbortSignal): Promise<readonly FoundReflection[]>;
   /** @throws FacteurError if it is unknown */
   getReflection(id: string): Promise<KnownReflection>;

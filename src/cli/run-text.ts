@@ -8,7 +8,7 @@ import { paint, type Colour, type Screen } from './screen.ts';
 import { printable, table } from './table.ts';
 import { doorName } from '../presentation/door-name.ts';
 
-/** Where and when runs are shown. */
+/** The screen and the time for showing runs. */
 interface Showing extends Screen {
   readonly now: Date;
   /** The steps that wait for approval, by run. */
@@ -31,17 +31,17 @@ const COLOURS: Readonly<Record<RunState, Colour | undefined>> = {
   lost: 'red',
 };
 
-/** Enough of a run's id to name it. */
+/** The start of a run's id, long enough to identify it. */
 export function shortId(runId: string): string {
   return runId.slice(0, 8);
 }
 
-/** What was asked: `/plan Ship the sandbox`. */
+/** The request: `/plan Ship the sandbox`. */
 export function requestText({ kind, command, title }: Pick<RunView, 'kind' | 'command' | 'title'>): string {
   return [`${kind === 'command' ? '/' : ''}${command}`, title].filter((part) => part !== '').join(' ');
 }
 
-/** From its start in the cluster, where that was seen; empty before. */
+/** The duration since the start in the cluster, or if that was not seen, since acceptance; empty before. */
 export function tookText({ startedAt, acceptedAt, finishedAt }: RunView, now: Date): string {
   if (startedAt === null && finishedAt === null) {
     return '';

@@ -55,7 +55,7 @@ const FIELDS = [
   'revision',
 ] as const satisfies readonly (keyof RunView)[];
 
-/** Between two looks, in milliseconds. */
+/** Polling interval in milliseconds. */
 const WATCH_MS = 2000;
 const CLEAR = '\u001b[H\u001b[2J';
 
@@ -128,7 +128,7 @@ async function listText(
   });
 }
 
-/** More approvals than this are no longer read one by one. */
+/** Maximum number of approvals that are read. */
 const MAX_WAITING = 500;
 
 async function waitingSteps(store: RunStore): Promise<Waiting> {
@@ -136,7 +136,7 @@ async function waitingSteps(store: RunStore): Promise<Waiting> {
   return Map.groupBy(approvals, ({ runId }) => runId);
 }
 
-/** On a terminal the list is drawn again; elsewhere, each change of a run is printed once. */
+/** Redraws the list on a terminal; elsewhere, prints each change of a run once. */
 async function watchList(filter: RunFilter, options: OutputOptions, listing: Listing): Promise<void> {
   const { io } = listing;
   const stop = AbortSignal.any([io.signal, io.outputClosed]);
@@ -189,10 +189,10 @@ function states(text: string): RunState[] {
   });
 }
 
-/** In UTC, as all times are printed, unless it names a zone. */
+/** Reads a time as UTC, like all printed times, unless it has a zone. */
 function timeOf(text: string): Date {
   const [, year, month, day = '1'] = /^(\d{4})-(\d\d)(?:-(\d\d))?/.exec(text) ?? [];
-  // JavaScript reads February 31 as a day in March.
+  // Needed because JavaScript reads February 31 as a day in March.
   if (new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() !== Number(day)) {
     return new Date(Number.NaN);
   }
@@ -200,7 +200,7 @@ function timeOf(text: string): Date {
   return new Date(isLocal ? `${text}Z` : text);
 }
 
-/** A time, or so long ago. @throws UsageError */
+/** A time, or an age such as `2h`. @throws UsageError */
 function moment(text: string, now: Date): Date {
   const ago = parseAge(text);
   const at = ago === undefined ? timeOf(text) : new Date(now.getTime() - ago);

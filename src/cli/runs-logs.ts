@@ -10,7 +10,7 @@ import type { RunStore, StepLogText } from './run-store.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
 
-/** Between two looks, in milliseconds. */
+/** Polling interval in milliseconds. */
 const FOLLOW_MS = 2000;
 
 const NO_LOG = {
@@ -87,20 +87,20 @@ async function follow(
   }
 }
 
-/** Whether the run is over, and after that the log: no line is added to it any more. */
+/** Reads whether the run is over before the log: then the log of a finished run is complete. */
 async function readStep(store: RunStore, runId: string, step: string) {
   const isOver = isFinished((await requireRun(store, runId)).state);
   return { isOver, log: await store.readLog(runId, step) };
 }
 
-/** A step that has no log yet may have one later; other problems stay. @throws FacteurError `run.no_log` */
+/** A step without a log may get one later; other problems are permanent. @throws FacteurError `run.no_log` */
 function requireHope({ problem }: StepLogText, wasLastChance: boolean): void {
   if (problem !== null && (wasLastChance || PERMANENT.has(problem))) {
     throw noLog(problem);
   }
 }
 
-/** The lines of a log's end that its earlier end did not have: what follows the longest overlap. */
+/** The new lines at the end of a log: those after the longest overlap with its earlier end. */
 export function addedLines(before: string, after: string): string {
   const [old, now] = [before, after].map((text) => (text === '' ? [] : text.split('\n')));
   if (old === undefined || now === undefined) {

@@ -14,7 +14,7 @@ interface OpenOptions extends StoreOptions, OutputOptions {
   readonly print?: boolean;
 }
 
-/** `facteur runs open RUN`: its page in the Argo UI, or else its message in Discord; or its trace. */
+/** `facteur runs open RUN`: opens its page in the Argo UI, else its message in Discord; or its trace. */
 export function registerOpen(runs: Command, io: CliIo, withStore: WithStore): void {
   withOutput(withStoreOptions(runs.command('open')))
     .argument('<run>', REFERENCE)

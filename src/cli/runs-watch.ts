@@ -12,7 +12,7 @@ import { requestText, shortId, stateText, tookText } from './run-text.ts';
 import { withStoreOptions, type StoreOptions, type WithStore } from './store-access.ts';
 import { printable } from './table.ts';
 
-/** Between two looks, in milliseconds. */
+/** Polling interval in milliseconds. */
 const WATCH_MS = 1000;
 
 /** `facteur runs watch`: until the run ends. The exit code is 0 only if it succeeded. */
@@ -55,7 +55,7 @@ function changeLine(run: RunView, options: OutputOptions, now: Date): string {
   const took = isFinished(run.state) ? tookText(run, now) : '';
   const word = run.state === 'succeeded' ? 'in' : 'after';
   const state = took === '' ? stateText(run) : `${run.state} ${word} ${took}`;
-  // The request may be long, and says nothing new.
+  // The request may be long, so later lines omit it.
   const parts = [shortId(run.runId), state, run.reason, requestText(run)];
   const text = () => `${printable(parts.filter((part) => part !== '').join('  '))}\n`;
   return itemOutput(run, options, { name: ({ runId }) => runId, text });

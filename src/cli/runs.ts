@@ -125,7 +125,7 @@ Examples:
     );
 }
 
-/** How changes of runs call them. */
+/** How changes of runs name them. */
 const OF_RUNS = { noun: 'run', nameOf: namedRun, idOf: ({ runId }: RunView): string => runId };
 
 function cancelObstacle({ state }: RunView): string | undefined {

@@ -6,7 +6,7 @@ import type { TemplateStage } from './sandbox-templates.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
 
-/** Build, approve by two, deploy: the example of `docs/approvals.md`. */
+/** Build, approval by two people, deploy: the example in `docs/approvals.md`. */
 export const RELEASE = {
   apiVersion: 'argoproj.io/v1alpha1',
   kind: 'WorkflowTemplate',
@@ -46,7 +46,7 @@ export const RELEASE = {
 };
 
 /**
- * A workflow waits for two people, in Discord: who asked for it may not decide, two others do.
+ * Plays an approval in Discord: the requester may not decide, and two others approve.
  *
  * @throws FacteurError on the first unexpected result
  */

@@ -17,7 +17,7 @@ import { LEARNING_COMMAND, SANDBOX_HOLDOUT } from './sandbox-learning.ts';
 /** The namespace of the sandbox's own templates. */
 export const NAMESPACE = 'argo';
 
-/** What a person's own file decides. All else is the sandbox's: the database, the cluster, Discord, the doors. */
+/** The sections that a user's own file may set. The sandbox sets all others: database, cluster, Discord, doors. */
 const TAKEN = [
   'role_map',
   'commands',
@@ -27,15 +27,15 @@ const TAKEN = [
   'knowledge',
 ];
 
-/** A configuration of one's own, as far as the sandbox takes it. */
+/** The parts of a user's own configuration that the sandbox uses. */
 export interface OwnConfig {
   readonly path: string;
   readonly sections: Readonly<Record<string, unknown>>;
-  /** The sections that the sandbox has of its own. */
+  /** The sections that the sandbox ignores, because it sets them itself. */
   readonly ignored: readonly string[];
 }
 
-/** Reads and checks somebody's configuration file. @throws ConfigError with every error in it */
+/** Reads and validates a user's configuration file. @throws ConfigError with every error in it */
 export async function readOwnConfig(io: CliIo, path: string): Promise<OwnConfig> {
   // The developer's environment may configure another facteur.
   await readConfig({ ...io, env: {} }, { path, require: [], reads: () => true });
@@ -48,13 +48,13 @@ export async function readOwnConfig(io: CliIo, path: string): Promise<OwnConfig>
   };
 }
 
-/** With the keys that count, in lower case. */
+/** The group with lower-case keys, one of each name. */
 function withKeys(group: unknown): Record<string, unknown> {
   const entries = isRecord(group) ? group : {};
   return Object.fromEntries([...keysInAnyCase(Object.keys(entries))].map(([key, written]) => [key, entries[written]]));
 }
 
-/** With numbers and flags as their text, as the configuration reads them: an id, `1.10`, `012`. */
+/** Parses YAML with numbers and booleans as text, like the configuration: an id, `1.10`, `012`. */
 function asWritten(text: string): unknown {
   const document = parseDocument(text, { merge: true });
   visit(document, {
@@ -72,7 +72,7 @@ interface SandboxParts {
   /** For files of this run. */
   readonly folder: string;
   readonly port: string;
-  /** Of the database; in memory without. */
+  /** The database's directory; in memory if undefined. */
   readonly data: string | undefined;
   readonly own: OwnConfig | undefined;
   readonly discord: SimulatedDiscord;
@@ -80,13 +80,13 @@ interface SandboxParts {
 
 interface SandboxConfig {
   readonly config: Config;
-  /** From which a facteur gets exactly this configuration. */
+  /** An environment that gives facteur exactly this configuration. */
   readonly env: Readonly<Record<string, string>>;
   /** Where the kubeconfig is expected. */
   readonly kubeconfig: string;
 }
 
-/** The configuration that an operator would write: a file for what may be somebody's own, and the environment. */
+/** Writes the configuration as an operator would: a file for the sections that users may set, and the environment. */
 export async function writeSandboxConfig(io: CliIo, parts: SandboxParts): Promise<SandboxConfig> {
   const file = join(parts.folder, 'facteur.yaml');
   const kubeconfig = join(parts.folder, 'kubeconfig.yaml');

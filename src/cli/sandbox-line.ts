@@ -6,10 +6,10 @@ import { rolesOf } from './sandbox-config.ts';
 import type { ServiceProcess } from './sandbox-service.ts';
 import type { World } from './sandbox-world.ts';
 
-/** How often the channel is looked at, in milliseconds. */
+/** Polling interval of the channel, in milliseconds. */
 const LOOK_MS = 50;
 
-/** Plays what somebody types until they quit, the input ends, or the sandbox is stopped. */
+/** Plays the lines that a person types until they quit, the input ends, or the sandbox is stopped. */
 export async function playLines(world: World, service: ServiceProcess): Promise<void> {
   const { io, cluster, discord, failures, colour, config } = world;
   const prompt = await io.openPrompt?.('facteur> ', (typed) =>

@@ -17,7 +17,7 @@ interface OwnStage {
 }
 
 /**
- * The commands of somebody's own configuration: how they are typed, who may run them, and each of them once.
+ * Shows the commands of a user's own configuration (how to type them, who may run them) and runs each once.
  *
  * @throws FacteurError for a command that cannot be run
  */
@@ -39,7 +39,7 @@ export async function playOwnCommands(stage: OwnStage): Promise<void> {
   }
 }
 
-/** Runs a command with something in each option that it needs, and waits until its message shows the end. */
+/** Runs a command with a value for each required option, and waits until its message shows the end. */
 async function playOnce({ discord, channel, timeline, roles }: OwnStage, name: string): Promise<void> {
   const command = discord.commands().find((candidate) => candidate.name === name);
   if (command === undefined) {

@@ -33,12 +33,12 @@ export async function runSandbox(options: SandboxOptions, io: CliIo, start: Star
   await checkPort(Number(options.port));
   io.stdout.write('starting; the embedded PostgreSQL takes a few seconds\n');
   const folder = await mkdtemp(join(tmpdir(), 'facteur-sandbox-'));
-  // Registering many commands takes minutes otherwise.
+  // With limits, registering many commands takes minutes.
   const discord = await startSimulatedDiscord({ enforcesLimits: false });
   let cluster: SimulatedCluster | undefined;
   try {
     const isInteractive = isAttended(options, io);
-    // A database that is to outlive its process is in a folder.
+    // The database must be in a folder to survive a restart of its process.
     const data = options.data ?? (isInteractive ? join(folder, 'data') : undefined);
     const parts = { folder, port: options.port, data, own, discord };
     const { config, env, kubeconfig } = await writeSandboxConfig(io, parts);
@@ -75,7 +75,7 @@ function checkOptions({ port, exit, interactive }: SandboxOptions): void {
   }
 }
 
-/** Checked before anything starts, because the error of the service names a key that the user never set. */
+/** Checks the port before anything starts: the service's own error names a key that the user never set. */
 async function checkPort(port: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const server = createServer().once('error', reject).listen(port, '127.0.0.1', resolve);
@@ -89,13 +89,13 @@ async function checkPort(port: number): Promise<void> {
   }
 }
 
-/** Whether somebody is there to type, or says that there will be. */
+/** Whether a person is at the terminal, or the options say so. */
 function isAttended({ exit, interactive }: SandboxOptions, { ask, stdout, env }: CliIo): boolean {
   const isTerminal = ask !== undefined && stdout.isTTY && (env['CI'] ?? '') === '';
   return exit !== true && (interactive ?? isTerminal);
 }
 
-/** The tour; then it runs until it is stopped. */
+/** Plays the tour, then runs until it is stopped. */
 async function show(world: World): Promise<void> {
   const { io, options, service } = world;
   const ready = service.ready.then(() => playAll(world));
@@ -103,7 +103,7 @@ async function show(world: World): Promise<void> {
   await runUntilStopped({ ready, consumed: service.failed, close: () => service.close() }, stayUntil);
 }
 
-/** The tour; then somebody types, until they have enough. */
+/** Plays the tour, then reads lines from a person until they quit. */
 async function attend(base: Omit<World, 'service'>, service: ServiceProcess): Promise<void> {
   const world = { ...base, service };
   const enough = new AbortController();
@@ -144,7 +144,7 @@ function whenDone(promise: Promise<void>): AbortSignal {
   return done.signal;
 }
 
-/** Nothing else of the developer's environment is used. */
+/** The only part of the developer's environment that is used. */
 function telemetryVariables(env: CliIo['env']): CliIo['env'] {
   return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('OTEL_')));
 }

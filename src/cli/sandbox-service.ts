@@ -5,17 +5,17 @@ import { FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
 import type { App } from '../service/app.ts';
 
-/** The facteur of the sandbox, in this process or in one of its own. */
+/** The sandbox's facteur, in this process or in a separate one. */
 export interface SandboxService {
   readonly url: string;
-  /** Rejects if it can never work. */
+  /** Rejects on a permanent failure. */
   readonly ready: Promise<void>;
-  /** Rejects when it ends although nobody asked for that. */
+  /** Rejects when it ends unexpectedly. */
   readonly failed: Promise<void>;
   close(): Promise<void>;
 }
 
-/** One in this process. */
+/** A facteur in this process. */
 export function ownService(app: App): SandboxService {
   const { ready, consumed, address } = app;
   return { url: `http://127.0.0.1:${address.port}`, ready, failed: consumed, close: () => app.close() };
@@ -24,7 +24,7 @@ export function ownService(app: App): SandboxService {
 /** Starts a facteur that listens on this port. */
 type Spawn = (port: string) => Promise<ChildProcess>;
 
-/** How much of its log is kept for the case that it ends. */
+/** How many log lines are kept, to report if it ends. */
 const KEPT_LINES = 20;
 const STOP_MS = 30_000;
 
@@ -35,7 +35,7 @@ interface Launched {
   readonly exited: Promise<unknown>;
 }
 
-/** A facteur in a process of its own, which can be killed and started again. */
+/** A facteur in a separate process, which can be killed and restarted. */
 export class ServiceProcess implements SandboxService {
   readonly #spawn: Spawn;
   readonly #signal: AbortSignal;
@@ -44,7 +44,7 @@ export class ServiceProcess implements SandboxService {
   #port: string;
   #current: Launched | undefined;
 
-  /** @param signal aborted when the whole sandbox ends: then this process may have ended, too */
+  /** @param signal aborted when the whole sandbox ends: then an exit of the process is expected */
   constructor(spawn: Spawn, port: string, signal: AbortSignal) {
     this.#spawn = spawn;
     this.#port = port;
@@ -64,7 +64,7 @@ export class ServiceProcess implements SandboxService {
     return this.#current?.ready ?? this.#failed.promise;
   }
 
-  /** @returns when it listens */
+  /** Resolves when it listens. */
   async start(): Promise<void> {
     const launched = this.#launch(await this.#spawn(this.#port));
     this.#current = launched;
@@ -76,12 +76,12 @@ export class ServiceProcess implements SandboxService {
     this.#port = String(await launched.listening);
   }
 
-  /** SIGKILL: it gets to do nothing more. */
+  /** Sends SIGKILL, so that it cannot clean up. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
   }
 
-  /** Starts it again on the same port. @returns when it works */
+  /** Restarts it on the same port, and resolves when it is ready. */
   async revive(): Promise<void> {
     await this.start();
     await this.ready;
@@ -122,7 +122,7 @@ export class ServiceProcess implements SandboxService {
       listening.reject(this.#ended());
       ready.reject(this.#ended());
     });
-    // One who does not wait for it any more need not hear of it.
+    // A rejection that nobody waits for must not end the process.
     ready.promise.catch(() => undefined);
     listening.promise.catch(() => undefined);
     return { child, listening: listening.promise, ready: ready.promise, exited };

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { FacteurError } from '../base/errors.ts';
 
-/** A step that does not get there in this time is a fault; the simulated workflows take a second or two. */
+/** A step that takes longer has failed; the simulated workflows take a second or two. */
 export const PATIENCE_MS = 120_000;
 const POLL_MS = 20;
 
-/** Waits for something that the tour leads to. @throws FacteurError after two minutes */
+/** Waits for an expected result of the tour. @throws FacteurError after two minutes */
 export async function until(problem: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!(await holds())) {

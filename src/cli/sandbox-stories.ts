@@ -13,7 +13,7 @@ import { playTour, type FindRun } from './sandbox-tour.ts';
 import type { World } from './sandbox-world.ts';
 
 /**
- * Introduces the sandbox and plays its stories, or the commands of somebody's own configuration.
+ * Introduces the sandbox and plays its stories, or the commands of a user's own configuration.
  *
  * @throws FacteurError on the first unexpected result
  */
@@ -37,7 +37,7 @@ export async function playAll(world: World): Promise<void> {
   timeline.note(options.exit === true ? `\n${worked}` : farewell(worked, service.url, discord.apiBaseUrl));
 }
 
-/** As in the developer portal; then people can use the commands as soon as they are registered. */
+/** Saves the endpoint as in the developer portal, then waits until the commands are registered. */
 async function connectDiscord({ discord, service, config, own }: World): Promise<void> {
   await discord.people.saveEndpoint(`${service.url}/discord/interactions`);
   const names = [...Object.keys(config.commands), ...(own === undefined ? [RELEASE.metadata.name] : [])];

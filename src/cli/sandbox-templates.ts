@@ -19,7 +19,7 @@ export interface TemplateStage {
 
 const PREFIX = 'facteur.proompteng.ai/';
 
-/** The third puts a user's text into a script, so it gets no command. */
+/** The third template puts user text into a script, so it gets no command. */
 const TEMPLATES = [
   template('deploy', { description: 'Roll out a version' }, [
     { name: 'version', description: 'Tag of the image' },
@@ -82,7 +82,7 @@ function template(
   };
 }
 
-/** As `kubectl create` does. */
+/** Creates a template like `kubectl create`. */
 export async function apply(
   manifest: object,
   { clusterUrl, namespace }: Pick<TemplateStage, 'clusterUrl' | 'namespace'>,
@@ -96,7 +96,7 @@ export async function apply(
   expectThat(response.status === 201, `the cluster answered ${response.status} to a template`);
 }
 
-/** As facteur's own API lists them, by name. */
+/** The names of the templates' commands, from facteur's own API. */
 async function templateCommands(url: string): Promise<readonly string[]> {
   const answer: unknown = await (await fetch(`${url}/v1/commands`)).json();
   const commands = isRecord(answer) && Array.isArray(answer['commands']) ? (answer['commands'] as unknown[]) : [];

@@ -9,7 +9,7 @@ import type { ChannelView } from '../../sandbox/play/channel.ts';
 import type { Timeline } from '../../sandbox/timeline.ts';
 import { expectThat, PATIENCE_MS, until } from './sandbox-steps.ts';
 
-/** What the tour shows of a run. */
+/** The fields of a run that the tour shows. */
 export type PlayedRun = Pick<
   RunView,
   'runId' | 'deliveryId' | 'state' | 'reason' | 'progress' | 'namespace' | 'workflowName' | 'workflowUid'
@@ -21,14 +21,14 @@ export type PlayedRun = Pick<
 /** The run with this id, delivery id or workflow name. */
 export type FindRun = (reference: string) => Promise<PlayedRun | undefined>;
 
-/** What the tour uses, and where it prints. */
+/** What the tour uses, including its output. */
 interface TourStage {
   readonly findRun: FindRun;
   readonly channel: ChannelView;
   readonly url: string;
   readonly timeline: Timeline;
   readonly discord: SimulatedDiscord;
-  /** How many workflows the simulated cluster has of this name. */
+  /** How many workflows of this name the simulated cluster has. */
   readonly workflowsNamed: (name: string) => number;
 }
 

@@ -1,9 +1,9 @@
 import { charactersOf, widthOf } from '../base/text-columns.ts';
 import type { CliIo } from './io.ts';
 
-/** Where text for people goes. */
+/** The output for text that people read. */
 export interface Screen {
-  /** In columns; undefined where lines may be as long as they like, as in a file. */
+  /** Width in columns; undefined if lines may have any length, as in a file. */
   readonly width: number | undefined;
   readonly colour: boolean;
 }
@@ -19,12 +19,9 @@ const CODES: Readonly<Record<Colour, readonly [number, number]>> = {
   bold: [1, 22],
 };
 
-/**
- * Colours are for terminals, unless `NO_COLOR` or `FORCE_COLOR` says otherwise (https://no-color.org,
- * https://force-color.org).
- */
+/** Only terminals get colors, unless `NO_COLOR` or `FORCE_COLOR` is set (https://no-color.org, https://force-color.org). */
 export function screenOf({ stdout, env }: Pick<CliIo, 'stdout' | 'env'>): Screen {
-  // A terminal that was never told its size, as in some containers, says 0.
+  // A terminal whose size was never set, as in some containers, reports 0.
   const { isTTY, columns = 0 } = stdout;
   return { width: isTTY && columns > 0 ? columns : undefined, colour: isColoured(isTTY, env) };
 }
@@ -37,7 +34,7 @@ function isColoured(isTTY: boolean, env: CliIo['env']): boolean {
   return isTTY && unwanted === '' && terminal !== 'dumb';
 }
 
-/** The text in a colour, where colours are wanted. */
+/** Colors the text, if the screen has colors. */
 export function paint(text: string, colour: Colour | undefined, screen: Pick<Screen, 'colour'>): string {
   if (colour === undefined || !screen.colour || text === '') {
     return text;
@@ -46,7 +43,7 @@ export function paint(text: string, colour: Colour | undefined, screen: Pick<Scr
   return `\u001b[${on}m${text}\u001b[${off}m`;
 }
 
-/** At most so many columns, with `…` where something is left out. */
+/** The text cut to this many columns, with `…` for what is left out. */
 export function fitted(text: string, columns: number): string {
   if (text.length <= columns && /^[ -~]*$/.test(text)) {
     return text;

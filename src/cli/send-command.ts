@@ -19,7 +19,7 @@ import {
 import { SimulatedDiscordClient } from './simulated-discord.ts';
 import { printable } from './table.ts';
 
-/** The parts of the process that playing Discord needs. */
+/** The parts of the process that are needed to play Discord. */
 export interface PlayDeps {
   readonly clock: Clock;
   /** A number in [0, 1). */
@@ -86,10 +86,7 @@ export function registerSendCommand(send: Command, io: CliIo, deps: PlayDeps): v
 
 type NamedOptions = CommandOptions & { readonly name: string };
 
-/**
- * Signs the request itself: later updates by the interaction token go to a Discord that does not know the
- * interaction.
- */
+/** Signs the request itself. Later updates by the interaction token go to a Discord that does not know the interaction. */
 async function playSigned(command: NamedOptions, io: CliIo, { clock, random }: PlayDeps): Promise<void> {
   const { url, name, option, user, roles, guild, channel } = command;
   if (guild === '' && roles.length > 0) {
@@ -121,7 +118,7 @@ async function playSigned(command: NamedOptions, io: CliIo, { clock, random }: P
 }
 
 /**
- * Only `/status` is answered with a message: any other command is accepted first, and a message says why not.
+ * Only `/status` is answered with a message. For any other command, a message means a refusal.
  *
  * @throws FacteurError `cli.refused`
  */
@@ -167,14 +164,14 @@ async function playInDiscord(command: NamedOptions, url: URL, io: CliIo): Promis
   }
 }
 
-/** The simulation reads types off the values. */
+/** The simulation infers types from the values. */
 function withoutType(option: ReturnType<typeof nestedOptions>[number]): object {
   return 'options' in option
     ? { name: option.name, options: option.options.map(withoutType) }
     : { name: option.name, value: option.value };
 }
 
-/** The `custom_id` of the form that was answered, if it was one. */
+/** The `custom_id` of the form in the answer, if it is one. */
 function formOf(answer: Json): string | undefined {
   const data = isRecord(answer['data']) ? answer['data'] : {};
   return answer['type'] === FORM && typeof data['custom_id'] === 'string' ? data['custom_id'] : undefined;

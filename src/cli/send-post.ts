@@ -8,7 +8,7 @@ export interface PostAnswer {
   readonly body: string;
 }
 
-/** Where the running facteur is. */
+/** The URL of the running facteur. */
 export function urlOption(): Option {
   return new Option('--url <url>', 'where facteur listens')
     .env('FACTEUR_URL')
@@ -16,7 +16,7 @@ export function urlOption(): Option {
     .argParser(toHttpUrl);
 }
 
-/** For an option. */
+/** Parses the value of an option. */
 export function toHttpUrl(text: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
@@ -28,13 +28,13 @@ export function toHttpUrl(text: string): URL {
 const TIMEOUT_MS = 30_000;
 
 interface Delivery {
-  /** Below where facteur is: it may have a path of its own behind a proxy. */
+  /** Relative to facteur's URL, which may have a path behind a proxy. */
   readonly path: string;
   readonly body: Buffer;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** One request to a running facteur. @throws FacteurError `cli.unreachable` */
+/** Sends one request to a running facteur. @throws FacteurError `cli.unreachable` */
 export async function post(io: CliIo, facteur: URL, { path, body, headers }: Delivery): Promise<PostAnswer> {
   const url = urlBelow(facteur, path);
   try {

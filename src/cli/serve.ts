@@ -3,10 +3,10 @@ import { nearest, suggestion } from '../config/nearest.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
 
-/** A started facteur, as far as the command line cares. */
+/** A started facteur, as the command line sees it. */
 export interface Running {
   readonly ready: Promise<void>;
-  /** Rejects when a part of it can never work. */
+  /** Rejects on a permanent failure of a part. */
   readonly consumed: Promise<void>;
   close(): Promise<void>;
 }
@@ -19,14 +19,14 @@ export function withConfigOption(command: Command): Command {
   );
 }
 
-/** What `serve` was asked to do. */
+/** The options of `serve`. */
 export interface ServeRequest {
   readonly configPath: string | undefined;
   /** Role names as given; undefined for all of them. */
   readonly only: readonly string[] | undefined;
 }
 
-/** `facteur serve`: until SIGINT or SIGTERM, then drains and ends with 0. */
+/** `facteur serve`: until SIGINT or SIGTERM, then drains and exits with 0. */
 export function serveCommand(
   roles: readonly string[],
   start: (io: CliIo, request: ServeRequest) => Promise<Running>,
@@ -36,7 +36,7 @@ export function serveCommand(
       .description('apply migrations, serve HTTP, and submit and follow workflows')
       .addHelpText('after', '\nExamples:\n  facteur serve --config facteur.yaml\n  facteur serve --only http')
       .option('--only <roles>', `run only these roles, separated by commas: ${roles.join(', ')}`)
-      // The Go service had it, and manifests that name it have to go on starting: one process serves well enough.
+      // Accepted and ignored, because manifests of the Go service may set it. One process is fast enough.
       .addOption(new Option('--prefork [value]').hideHelp())
       .action(async (options: { config?: string; only?: string }) => {
         const only = options.only?.split(',').map((role) => role.trim());

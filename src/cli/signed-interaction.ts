@@ -2,7 +2,7 @@ import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { FacteurError } from '../base/errors.ts';
 import { snowflakeAt } from '../domain/snowflake.ts';
 
-/** Who acts, and where; an empty guild is a direct message. */
+/** The acting user and the place; an empty guild is a direct message. */
 interface Actor {
   readonly user: string;
   readonly roles: readonly string[];
@@ -59,7 +59,7 @@ export function signatureHeaders(body: string, key: KeyObject, now: Date): Recor
   };
 }
 
-/** An id as Discord would give now. */
+/** A Discord id for the current time. */
 export function newSnowflake(now: Date, random: () => number): string {
   const sequence = BigInt(Math.floor(random() * 2 ** 22));
   return String(snowflakeAt(now.getTime()) | sequence);

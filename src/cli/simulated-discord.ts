@@ -17,21 +17,21 @@ interface PlayedExchange {
 interface ShownVersion {
   readonly content: string;
   readonly loading: boolean;
-  /** The run has not ended: its message still has the Cancel button. */
+  /** Whether the run has not ended: its message still has the Cancel button. */
   readonly live: boolean;
 }
 
 const POLL_MS = 100;
 
 /**
- * The simulated Discord of `facteur sandbox`, from another process. It plays what a person does, with its own signature
- * and a token that works, and knows what the channel shows.
+ * Access to the simulated Discord of `facteur sandbox` from another process. The simulation plays a person's actions, with its
+ * own signature and a working token, and knows what the channel shows.
  */
 export class SimulatedDiscordClient {
   readonly #io: CliIo;
   readonly #base: URL;
 
-  /** @param url anything on the simulated Discord, such as its `discord.api_base_url` */
+  /** @param url any URL of the simulated Discord, such as its `discord.api_base_url` */
   constructor(io: CliIo, url: URL) {
     this.#io = io;
     this.#base = new URL('/', url);
@@ -42,7 +42,10 @@ export class SimulatedDiscordClient {
     return (await this.#ask('/__sim/control', action)) as unknown as PlayedExchange;
   }
 
-  /** Every version of the message that answers an interaction, as it appears; ends when the run is over, or the signal says so. */
+  /**
+   * Every version of the message that answers an interaction, as it appears; ends when the run is over, or when the signal
+   * aborts.
+   */
   async *versions(interactionId: string): AsyncGenerator<ShownVersion, void, undefined> {
     let shown = 0;
     for (let live = true; live && !this.#io.signal.aborted;) {

@@ -13,7 +13,7 @@ import type { AppContext } from '../service/context.ts';
 import { startTraced } from '../service/traced-app.ts';
 import { CONSUME_ROLES, ROLES, SERVE_ROLES, type Role } from '../service/roles.ts';
 
-/** How long a service has been ready when its templates are linted: only the first requests are urgent. */
+/** Delay of linting the templates after a service is ready: the first requests take precedence. */
 const LINT_AFTER_MS = 2_000;
 
 /** Starts the roles of `serve` as the configuration says. */
@@ -31,7 +31,7 @@ export async function serve(io: CliIo, { configPath, only }: ServeRequest, build
   }
   const app = await startOnTerminal(io, config, build, roles);
   if (roles.includes('submit')) {
-    // Its own client, since it may outlive the first seconds of a cluster that does not answer.
+    // Linting has its own client: it may still wait for a cluster that did not answer at the start.
     const context = processContext(io, { ...build, logger });
     void app.ready.then(
       () => lintLater(config, context, io.signal),
@@ -68,7 +68,7 @@ export async function consume(
   return startOnTerminal(io, config, build, CONSUME_ROLES);
 }
 
-/** Warnings of the configuration as log lines, for what runs as a service. */
+/** Logs warnings of the configuration, for services. */
 function warnIn(logger: Logger): (warning: string) => void {
   return (warning) => logger.warn({}, `configuration: ${warning}`);
 }
@@ -87,7 +87,7 @@ export function startServing(config: Config, io: CliIo, build: BuildVersion & { 
   return startTraced(config, processContext(io, build), new Set(SERVE_ROLES), tracing);
 }
 
-/** One JSON object a line, or readable lines when a person is looking. `FACTEUR_LOG_LEVEL` chooses how much. */
+/** Logs one JSON object per line, or readable lines on a terminal, from the level `FACTEUR_LOG_LEVEL` on. */
 function loggerFor(io: CliIo, exported?: LogSink): Logger {
   // Loading the configuration warns about any other value.
   const level = logLevel(io.env['FACTEUR_LOG_LEVEL'] ?? '') ?? 'info';

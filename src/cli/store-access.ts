@@ -12,16 +12,16 @@ import type { RunStore } from './run-store.ts';
 import { withConfigOption } from './serve.ts';
 import { printable } from './table.ts';
 
-/** Where the store is, as the options say. */
+/** Options that select the store. */
 export interface StoreOptions {
   readonly config?: string;
   readonly server?: string;
   readonly token?: string;
-  /** Who asks, for the record; a server knows that from the token. */
+  /** The name to record as the requester; a server uses the token's name. */
   readonly by?: string;
 }
 
-/** Opens the store for the time of `work`. `plans` where something may be planned anew, which takes more configuration. */
+/** Opens the store for the duration of `work`. `plans` is set if runs may be planned, which needs more configuration. */
 export type WithStore = <T>(
   io: CliIo,
   request: { readonly options: StoreOptions; readonly plans?: boolean },
@@ -38,7 +38,7 @@ export function withStoreOptions(command: Command): Command {
     );
 }
 
-/** The server that is named, else the ledger of the configuration. */
+/** Opens the given server, else the configured ledger. */
 export function storeAccess(withLedger: WithLedger): WithStore {
   return async (io, { options, plans = false }, work) => {
     const server = serverOf(options, io);
@@ -60,7 +60,7 @@ export function storeAccess(withLedger: WithLedger): WithStore {
   };
 }
 
-/** A configuration that is named for this command goes before the variable. */
+/** The option `--config` takes precedence over the variable `FACTEUR_SERVER`. */
 function serverOf({ server, config }: StoreOptions, io: CliIo): string {
   if (server !== undefined && config !== undefined) {
     throw new UsageError('--config: a running facteur has its own; give either --server or --config');
@@ -68,7 +68,7 @@ function serverOf({ server, config }: StoreOptions, io: CliIo): string {
   return server ?? (config === undefined ? (io.env['FACTEUR_SERVER'] ?? '') : '');
 }
 
-/** The server does not know how the command line takes a token. */
+/** Adds a hint about the token: the server does not know how the command line gets it. */
 function explainToken(error: unknown): never {
   if (error instanceof FacteurError && error.code === 'api.unauthorized') {
     const { code, message, retryable } = error;
@@ -78,7 +78,7 @@ function explainToken(error: unknown): never {
   throw error;
 }
 
-/** Beside the ledger, the configuration warns of them. Its keys are loaded only if there is another variable. */
+/** Used with a server; with the ledger, the configuration warns itself. The keys are loaded only if there is another variable. */
 async function warnOfUnknownVariables(io: CliIo): Promise<void> {
   const others = Object.keys(io.env).filter((name) => name.startsWith('FACTEUR_') && !OWN_VARIABLES.has(name));
   if (others.length > 0) {

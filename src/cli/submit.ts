@@ -12,7 +12,7 @@ interface SubmitOptions extends StoreOptions, OutputOptions {
   readonly roles: readonly string[];
 }
 
-/** `facteur submit COMMAND`: runs a command, by the rules of the doors. */
+/** `facteur submit COMMAND`: runs a command under the same rules as the doors. */
 export function submitCommand(withStore: WithStore): RegisterCommand {
   return (program, io) => {
     withOutput(withStoreOptions(program.command('submit')))
@@ -48,13 +48,13 @@ Examples:
   };
 }
 
-/** A refusal says in its details what to change. */
+/** Adds a refusal's details, which say what to change. */
 function withDetails(error: unknown): unknown {
   if (!(error instanceof FacteurError)) {
     return error;
   }
   const { code, details, retryable } = error;
-  // A server names the fields of the request's body, which the user never sees.
+  // A server's message names fields of the request body, which the user never sees.
   const message = code.startsWith('api.') ? error.message.replaceAll(/\bbody\.(?:options\.)?/g, '') : error.message;
   const said = details === undefined ? message : `${message}: ${details}`;
   const help = code.endsWith('.unknown_command') ? '; "facteur commands list" lists the commands' : '';

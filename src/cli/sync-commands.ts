@@ -14,7 +14,7 @@ interface Sync {
   readonly io: CliIo;
   readonly client: DiscordClient;
   readonly timer: Timer;
-  /** Undefined is global. */
+  /** Undefined for global commands. */
   readonly guildId: string | undefined;
   readonly dryRun: boolean;
   readonly prune: boolean;
@@ -25,7 +25,7 @@ interface Sync {
 /** The longest wait for a rate limit, in milliseconds; a longer one is reported instead. */
 const MAX_WAIT_MS = 120_000;
 
-/** Brings Discord's registration in line with the commands, and prints each step when it is done. */
+/** Registers commands that changed with Discord, and prints each step when it is done. */
 export async function syncCommands(task: Sync, commands: Readonly<Record<string, CommandDefinition>>): Promise<void> {
   const { io, client, timer, guildId, dryRun, prune, output } = task;
   const patience: Patience = {
@@ -34,7 +34,7 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
     maxWaitMs: MAX_WAIT_MS,
     onWait: (ms) => io.stderr.write(`Discord asks to wait ${Math.ceil(ms / 1000)} s\n`),
   };
-  // Around the steps there are words for people.
+  // Text around the steps is only for people.
   const say = (text: string): void => {
     io.stdout.write(isForPeople(output) ? text : '');
   };
@@ -68,7 +68,7 @@ export async function syncCommands(task: Sync, commands: Readonly<Record<string,
   say(`${summary(steps.length, dryRun)}\n`);
 }
 
-/** The commands that are not registered here because their template names other servers, one line each. */
+/** One line for each command that is not registered here, because its template names other servers. */
 function elsewhere(commands: Readonly<Record<string, CommandDefinition>>, guildId: string | undefined): string {
   return Object.entries(commands)
     .filter(([, { guilds }]) => guilds !== undefined && (guildId === undefined || !guilds.includes(guildId)))

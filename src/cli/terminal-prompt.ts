@@ -9,10 +9,7 @@ interface Terminal {
 
 const HISTORY = 200;
 
-/**
- * Lines as a person types them, with history and completion; or as another program sends them. Ctrl-C and Ctrl-D end
- * the input.
- */
+/** Reads lines from a person, with history and completion, or from another program. Ctrl-C and Ctrl-D end the input. */
 export function openPrompt(
   { input, output }: Terminal,
   text: string,
@@ -29,7 +26,7 @@ export function openPrompt(
     completer: (typed: string) => [[...complete(typed)], typed],
   });
   line.on('SIGINT', () => line.close());
-  // From now on, so that nothing which is already there is lost.
+  // Created now, so that lines which are already there are not lost.
   const lines = line[Symbol.asyncIterator]();
   let isWaiting = false;
   const show = (): void => {

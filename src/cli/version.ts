@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import type { RegisterCommand } from './program.ts';
 
-/** `facteur version`: what runs here. */
+/** `facteur version`: prints version and commit. */
 export function versionCommand(version: string, commit: string): RegisterCommand {
   return (program, io) => {
     const text = `facteur ${version} (${commit})`;

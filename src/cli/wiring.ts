@@ -10,7 +10,7 @@ import { commandFirst, type RegisterCommand } from './program.ts';
 import type { WithStore } from './store-access.ts';
 import { versionCommand } from './version.ts';
 
-/** Every command by its name, in the order of the help. Loading all of them takes longer than most of them run. */
+/** Every command by its name, in the order of the help. Loading all of them takes longer than running most of them. */
 function loaders(build: BuildVersion): Readonly<Record<string, () => Promise<RegisterCommand>>> {
   return {
     serve: async () => {
@@ -77,7 +77,7 @@ export async function allCommands(build: BuildVersion): Promise<readonly Registe
   return [...commands, completionCommand(await withStore(build)), version(build)];
 }
 
-/** The command that a command line names; all of them where that takes them all, as for help or a mistyped name. */
+/** The command that the arguments name; all commands if they are needed, as for help or a mistyped name. */
 export async function commandsFor(args: readonly string[], build: BuildVersion): Promise<readonly RegisterCommand[]> {
   const [name = ''] = commandFirst(args);
   const commands = loaders(build);
@@ -85,12 +85,12 @@ export async function commandsFor(args: readonly string[], build: BuildVersion):
   return load === undefined ? allCommands(build) : [await load(), version(build)];
 }
 
-/** `--version` belongs to every command line. */
+/** Adds `--version`, which every command line accepts. */
 function version({ version: number, commit }: BuildVersion): RegisterCommand {
   return versionCommand(number, commit);
 }
 
-/** The cluster of the command line's own surroundings; looked for only if it is needed. */
+/** Finds the cluster from the command line's environment, only when needed. */
 function clusterAccessFor(build: BuildVersion): ClusterAccessFor {
   return (io) => processContext(io, { ...build, logger: createLogger('warn', io.stderr) }).clusterAccess();
 }
