@@ -23,10 +23,10 @@ import type { ReflectionEvents } from '../knowledge/reflection-events.ts';
 import { createKnowledge } from '../knowledge/reflections.ts';
 import { runStanding } from '../ledger/find-runs.ts';
 
-/** Separate from the other doors, since many workflows may report at once. */
+/** Separate from the other doors, because many workflows may report at once. */
 const ROOM: AdmissionRoom = { bytes: 8 * 2 ** 20, requests: 250 };
 
-/** What `/v1` opens onto. */
+/** The dependencies of `/v1`. */
 interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSource, RecordDeps {
   readonly workflows: ArgoClient | undefined;
   readonly gate: Gate;
@@ -34,7 +34,7 @@ interface ApiParts extends Pick<AppContext, 'clock' | 'newId' | 'timer'>, RuleSo
   readonly dispatch: Dispatch;
   readonly changes: ChangeFeed;
   readonly embedder: Embedder;
-  /** Made at the start: a counter is zero, and not absent, before its first event. */
+  /** Created at the start, so that counters are zero, and not absent, before the first event. */
   readonly reported: ReportEvents;
   readonly reviewed: ReflectionEvents;
 }

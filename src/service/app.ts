@@ -23,15 +23,15 @@ import { createWorkers } from './workers.ts';
 
 /** A started facteur. */
 export interface App {
-  /** Where `server.listen_address` led to; port 0 when HTTP is not served. */
+  /** The actual address of `server.listen_address`; port 0 if HTTP is not served. */
   readonly address: Address;
-  /** Where a door is open. */
+  /** The actual address of a door. */
   addressOf(door: ListenerDoor): Address;
-  /** Resolves when the schema is in place and work is being done; rejects when that can never be. */
+  /** Resolves when the schema is migrated and the workers run; rejects on a permanent failure. */
   readonly ready: Promise<void>;
-  /** Rejects if the Kafka consumer can never work; resolves when it was stopped, or immediately without that role. */
+  /** Rejects on a permanent failure of the Kafka consumer; resolves when it was stopped, or immediately without that role. */
   readonly consumed: Promise<void>;
-  /** The run with this id or workflow name; only once it is ready. */
+  /** The run with this id or workflow name; call it only once facteur is ready. */
   findRun(reference: string): Promise<RunView | undefined>;
   /** Drains the doors, then the workers, then closes the connections. Safe to call twice. */
   close(): Promise<void>;
@@ -50,12 +50,12 @@ function followUpsOf(
     : {};
 }
 
-/** In-flight requests may take this long on the way down (CONTRACT 3), in milliseconds. */
+/** How long in-flight requests may take during shutdown (CONTRACT 3), in milliseconds. */
 const DRAIN_MS = 15_000;
 
 /**
- * Starts facteur. Everything is built while Postgres is being connected; then it listens, and migrates the database behind
- * a gate at the doors: a slow or absent Postgres is an unready pod rather than a crashing one. It ends in reverse.
+ * Starts facteur. It builds everything while it connects to Postgres, then listens, and migrates the database while a gate keeps
+ * the doors closed: with a slow or absent Postgres the pod is unready instead of crashing. It stops in reverse order.
  *
  * @throws FacteurError when the address cannot be listened on, or no cluster can be found
  */
@@ -71,7 +71,7 @@ export async function startApp(
   const clients = await openClients(config, context, roles);
   const { argo, sessions, kafka } = clients;
   const db = openLedger(config, context);
-  // Connecting takes a while, during which the rest is built; the migration finds out whether it works.
+  // Connects while the rest is built; the migration reports whether that works.
   void db.query({ text: 'SELECT 1' }).catch(() => undefined);
   const own = { ...config, guildId: config.discord.guildId };
   const catalogue = new CommandCatalogue(own, logger, needsTemplates(config, roles, clients));

@@ -18,12 +18,12 @@ export interface Clients {
   readonly discord: DiscordClient;
   readonly sessions: Sessions;
   readonly embedder: Embedder;
-  /** Only in a process that reads Kafka, which closes it. */
+  /** Only in a process that reads Kafka; the reader closes it. */
   readonly kafka: KafkaClient | undefined;
   close(): Promise<void>;
 }
 
-/** @throws FacteurError when the roles need a cluster and none can be found, or Kafka's certificates cannot be read */
+/** @throws FacteurError if the roles need a cluster and none can be found, or Kafka's certificates cannot be read */
 export async function openClients(config: Config, context: AppContext, roles: ReadonlySet<Role>): Promise<Clients> {
   const argo = await openCluster(config, context, roles);
   const kafka = await openConsumer(config, context, roles);
@@ -48,7 +48,7 @@ export async function openClients(config: Config, context: AppContext, roles: Re
   };
 }
 
-/** Undefined while the dispatcher is disabled. Without submitting or following, a cluster is optional. */
+/** Undefined while the dispatcher is disabled. The cluster is optional for roles that neither submit nor follow. */
 async function openCluster(
   { dispatcherDisabled }: Config,
   { clusterAccess, logger }: AppContext,
@@ -87,7 +87,7 @@ async function openConsumer(
   return openKafka({ config: consumer, group: 'consumer', random });
 }
 
-/** Loads the credentials and opens a connection before the first run needs them, and reports problems early. */
+/** Loads the credentials and opens a connection before the first run needs them, to report problems early. */
 export async function greetCluster({ argo }: Clients, { logger }: AppContext): Promise<void> {
   if (argo === undefined) {
     return;

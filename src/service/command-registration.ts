@@ -16,7 +16,7 @@ interface RegistrationParts {
 
 const LEASE = 'commands';
 
-/** Keeps the commands registered with Discord, in one process at a time; undefined where that is not configured. */
+/** Keeps the commands registered with Discord, in one process at a time; undefined if not configured. */
 export function commandRegistration(
   { discord }: Pick<Config, 'discord'>,
   { logger, timer, random, newId }: AppContext,

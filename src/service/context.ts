@@ -4,18 +4,18 @@ import type { Timer } from '../base/timer.ts';
 import type { ClusterAccess } from '../clients/argo/connection.ts';
 import type { openDatabase } from '../clients/postgres/open-database.ts';
 
-/** What the composition root takes from the process; tests put their own in its place. */
+/** What the composition root takes from the process; tests replace it. */
 export interface AppContext {
   readonly logger: Logger;
   readonly clock: Clock;
-  /** By which answers keep their limits. */
+  /** For the time limits of answers. */
   readonly timer: Timer;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly newId: () => string;
   readonly pid: number;
   readonly migrationsDir: URL;
-  /** In place of opening the database that the DSN of the configuration names. */
+  /** Replaces the opening of the configured database. */
   readonly openDatabase?: typeof openDatabase;
   /** The cluster to talk to; looked for only when the dispatcher is enabled. */
   readonly clusterAccess: () => Promise<ClusterAccess>;

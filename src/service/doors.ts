@@ -20,30 +20,30 @@ import { keepDeadLetter } from '../ledger/unprocessed.ts';
 import type { Clients } from './clients.ts';
 import type { AppContext } from './context.ts';
 
-/** What the doors open onto. */
+/** The dependencies of the doors. */
 export interface DoorParts {
   readonly config: Config;
   readonly context: AppContext;
   readonly clients: Clients;
-  /** Opens when the schema is in place. */
+  /** Opens when the schema is migrated. */
   readonly gate: Gate;
   readonly db: Database;
   readonly dispatch: Dispatch;
   readonly changes: ChangeFeed;
   readonly wakes: DecideDeps['wakes'];
-  /** What people in a chat wait for. */
+  /** Work that chat users wait for. */
   readonly urgent: UrgentWork;
   readonly events: DispatchEvents;
   readonly catalogue: CommandCatalogue;
 }
 
-/** Memory for request bodies on intake: this many of the maximum size, or more smaller ones. */
+/** Memory for request bodies on intake: this many of maximum size, or more smaller ones. */
 const INTAKE_BODIES = 8;
 const INTAKE_REQUESTS = 1000;
 /** Separate from the other doors: this one faces the internet, and must not slow them down. */
 const INTERACTIONS_ROOM: AdmissionRoom = { bytes: 8 * 2 ** 20, requests: 250 };
 
-/** Everything that HTTP serves. */
+/** Everything that is served over HTTP. */
 export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): HttpDeps {
   const { config, context, clients, gate, db, dispatch, changes, events, catalogue, wakes } = parts;
   const { maxBodyBytes, intakeTokens } = config.server;
@@ -84,7 +84,7 @@ export function httpDoor(parts: DoorParts, readiness: HttpDeps['readiness']): Ht
   };
 }
 
-/** The check of service account tokens, where it is configured. Without a cluster there are no keys, and no token is known to be valid. */
+/** The check of service account tokens, if configured. Without a cluster there are no keys, so no token is valid. */
 function accountCheck({ config, context, clients }: DoorParts): Pick<HttpDeps, 'acceptsAccount'> {
   const { intakeOidc } = config.server;
   if (intakeOidc === undefined) {
@@ -100,7 +100,7 @@ function accountCheck({ config, context, clients }: DoorParts): Pick<HttpDeps, '
   return { acceptsAccount: accountTokenCheck(intakeOidc, { clock, logger, fetchKeys }) };
 }
 
-/** Discord's door. Discord's probes pass while the gate is closed, and users are asked to try again. */
+/** Discord's door. While the gate is closed, Discord's probes pass, and users are asked to try again. */
 function interactionsDoor(parts: DoorParts): InteractionsRoute {
   const { config, context, clients, gate, db, dispatch, urgent, events, catalogue, wakes } = parts;
   const { clock, timer, logger } = context;
@@ -135,7 +135,7 @@ function interactionsDoor(parts: DoorParts): InteractionsRoute {
   };
 }
 
-/** Reads Kafka, if this process is to, until the signal. */
+/** Reads Kafka until the signal, if this process has that role. */
 export async function consumeKafka(
   { config: { consumer }, context, clients: { kafka }, db, dispatch, events }: DoorParts,
   signal: AbortSignal,

@@ -8,7 +8,7 @@ interface OpenEmbedder {
   close(): Promise<void>;
 }
 
-/** The configured endpoint's, which is first asked when something is embedded; n-grams without one. */
+/** An embedder for the configured endpoint, which is contacted on first use; n-grams without one. */
 export function openEmbedder(
   { embeddings, proxies }: Pick<Config, 'embeddings' | 'proxies'>,
   { clock, timer, logger }: Pick<AppContext, 'clock' | 'timer' | 'logger'>,

@@ -18,7 +18,7 @@ export function openLedger(config: Pick<Config, 'postgres'>, context: AppContext
   });
 }
 
-/** Brings the schema up to date, however long Postgres takes to come up. */
+/** Migrates the schema, however long Postgres takes to come up. */
 export function migrateLedger(db: Database, context: AppContext, signal: AbortSignal): Promise<void> {
   const { migrationsDir, logger } = context;
   const onWait = (): void => logger.info({}, 'waiting for another process that is migrating the database');
@@ -35,8 +35,8 @@ export function migrateLedger(db: Database, context: AppContext, signal: AbortSi
 }
 
 /**
- * Migrates as soon as Postgres is reachable, without a time limit. If the database is unusable (because of a missing
- * permission, for example) the start fails instead: this needs an operator, who will look at a failed process.
+ * Migrates as soon as Postgres is reachable, without a time limit. If the database is unusable (because of a missing permission,
+ * for example), the start fails: an operator must fix this, and will notice a failed process.
  */
 export async function whenReachable<T>(
   work: () => Promise<T>,

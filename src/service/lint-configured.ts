@@ -9,7 +9,7 @@ import type { AppContext } from './context.ts';
 
 type Settings = Pick<Config, 'commands' | 'argo' | 'codex'> & Pick<ConfigWith<never>, 'commandsFromTemplates'>;
 
-/** A template that the configuration uses, and what uses it. */
+/** A template that the configuration uses, and the keys that use it. */
 interface Wanted {
   readonly namespace: string;
   readonly name: string;
@@ -31,7 +31,7 @@ export async function listTemplates(
     const found: WorkflowTemplate[] = [];
     for (const namespace of namespaces) {
       for await (const { templates } of client.listWorkflowTemplates(namespace, { signal })) {
-        // An API server may leave out of a list's items what the list says already.
+        // An API server may omit the kind of a list's items.
         found.push(...templates.map((template) => ({ ...template, kind: 'WorkflowTemplate' as const })));
       }
     }
@@ -41,7 +41,7 @@ export async function listTemplates(
   }
 }
 
-/** The templates that the configuration names and the cluster does not have. */
+/** Findings for templates that the configuration names and the cluster lacks. */
 export function missingTemplates(config: Settings, templates: readonly WorkflowTemplate[]): readonly Finding[] {
   const present = new Set(templates.map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`));
   return wantedTemplates(config)
@@ -84,8 +84,8 @@ function codexTemplates(
 }
 
 /**
- * Warns of each template of the configuration that runs user text as code, or is not there. Nothing is blocked: those
- * commands were there before. Never rejects.
+ * Warns of each configured template that runs user text as code, or is missing. Blocks nothing: those commands existed before.
+ * Never rejects.
  */
 export async function lintConfigured(
   config: Config,

@@ -7,26 +7,26 @@ import type { Readiness } from '../entry/http/deps.ts';
 
 export interface ReadinessSubjects {
   readonly stopping: () => boolean;
-  /** Opens when the schema is in place. */
+  /** Opens when the schema is migrated. */
   readonly gate: Pick<Gate, 'isOpen'>;
   readonly db: Pick<Database, 'ping'>;
   /** Absent without a cluster. */
   readonly argo: Pick<ArgoClient, 'serverVersion'> | undefined;
   readonly sessions: Pick<Sessions, 'status'>;
-  /** Absent where Kafka is not read. */
+  /** Absent if this process does not read Kafka. */
   readonly kafka?: Pick<KafkaClient, 'isUp'> | undefined;
-  /** Milliseconds on a clock that never goes back. */
+  /** Monotonic time in milliseconds. */
   readonly now?: () => number;
 }
 
 /** A probe must answer within a second or the kubelet counts it as failed. */
 const CHECK_MS = 800;
-/** The cluster does not affect readiness, so not every probe of every replica asks it. */
+/** How long a check of the cluster is reused, in milliseconds: it does not affect readiness, so not every probe needs one. */
 const CLUSTER_MS = 10_000;
 
 /**
- * Ready means that requests can be made durable. The cluster, Redis and Kafka show in the checks but do not decide: without
- * them runs wait in the ledger, people's last requests are forgotten, and commands wait in the topic.
+ * Ready means that requests can be made durable. The cluster, Redis and Kafka appear in the checks but do not count: without
+ * them, runs wait in the ledger, users' last requests are forgotten, and commands wait in the topic.
  */
 export function createReadiness(subjects: ReadinessSubjects): () => Promise<Readiness> {
   const { stopping, gate, db, argo, sessions, kafka, now = () => performance.now() } = subjects;
@@ -60,7 +60,7 @@ function kafkaState(kafka: Pick<KafkaClient, 'isUp'>): string {
   }
 }
 
-/** `ok`, or in a few words why not; hosts and SQL stay in the log. */
+/** `ok`, or the problem in a word; hosts and SQL stay in the log. */
 async function outcome(check: Promise<unknown>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<string>((resolve) => {

@@ -12,7 +12,7 @@ import { readBacklog, type Backlog } from '../ledger/due-work.ts';
 import type { Readiness } from '../entry/http/deps.ts';
 
 interface StateSubjects extends RuleSource {
-  /** Opens when the schema is in place. */
+  /** Opens when the schema is migrated. */
   readonly gate: Pick<Gate, 'isOpen'>;
   readonly db: Queryable;
   readonly readiness: () => Promise<Readiness>;
@@ -20,20 +20,20 @@ interface StateSubjects extends RuleSource {
   readonly timer: Timer;
 }
 
-/** Metrics are collected without what takes longer, in milliseconds. */
+/** Time limit for the queries of a collection, in milliseconds; it continues without slower ones. */
 const PATIENCE_MS = 2_000;
 
-/** States that say nothing of whether it answers: no cluster is used, or other consumers have all partitions. */
+/** States of a check that tell nothing about the dependency: no cluster is used, or other consumers have all partitions. */
 const UNKNOWN: readonly (string | undefined)[] = [undefined, 'disabled', 'idle'];
 
-/** Of the readiness checks, what is somebody else's. */
+/** The readiness checks of external systems. */
 const DEPENDENCIES: readonly string[] = ['postgres', 'cluster', 'redis', 'kafka'];
 
 /**
- * Gauges of the ledger's queues and of dependencies, read at each collection. All processes on one
- * ledger report the same values: use the maximum, not the sum.
+ * Gauges of the ledger's queues and of dependencies, read at each collection. All processes on one ledger report the same values:
+ * use the maximum, not the sum.
  *
- * @returns a function that ends it
+ * @returns a function that stops it
  */
 export function measureState(subjects: StateSubjects): () => void {
   const { readiness, rules } = subjects;
@@ -83,7 +83,7 @@ function countUndecidable({ approvalRules }: Backlog, rules: CommandRules): numb
     .reduce((sum, { count }) => sum + count, 0);
 }
 
-/** Nothing while Postgres does not answer: then the other metrics matter even more. */
+/** Undefined while Postgres does not answer: then the other metrics matter even more. */
 async function backlogInTime({ gate, db, logger, timer }: StateSubjects): Promise<Backlog | undefined> {
   try {
     const outcome = gate.isOpen ? await within(timer, PATIENCE_MS, () => readBacklog(db)) : undefined;

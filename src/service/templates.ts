@@ -14,15 +14,15 @@ import type { Role } from './roles.ts';
 type Settings = Pick<Config, 'roleMap'> & Pick<ConfigWith<never>, 'argo' | 'commandsFromTemplates' | 'discord'>;
 
 /**
- * Whether a process of these roles has to know the commands of templates: each that takes commands or plans them, or asks
- * those for approval who may run them.
+ * Whether a process with these roles must know the commands of templates: it accepts or plans commands, or asks the users who may
+ * run them for approval.
  */
 export function needsTemplates(config: Settings, roles: ReadonlySet<Role>, clients: Pick<Clients, 'argo'>): boolean {
   const isAsked = (['http', 'submit', 'kafka', 'notify'] as const).some((role) => roles.has(role));
   return config.commandsFromTemplates !== undefined && isAsked && clients.argo !== undefined;
 }
 
-/** Keeps the catalogue of this process up to date; undefined where no template may define a command. */
+/** Keeps the catalog of this process up to date; undefined if no template may define a command. */
 export function followTemplates(
   config: Settings,
   { logger, random }: Pick<AppContext, 'logger' | 'random'>,
@@ -51,9 +51,9 @@ export function followTemplates(
 }
 
 /**
- * Measures how many commands templates ask for, and how many of these exist.
+ * Counts the commands that templates define, by whether they are active or refused.
  *
- * @returns a function that ends it
+ * @returns a function that stops it
  */
 export function countCommands(catalogue: Pick<CommandCatalogue, 'rules'>): () => void {
   const instrument = gauge('facteur_template_commands');
@@ -67,7 +67,7 @@ export function countCommands(catalogue: Pick<CommandCatalogue, 'rules'>): () =>
   return () => instrument.removeCallback(observe);
 }
 
-/** All commands as they are now, for a command line that does not stay. @throws ArgoError if templates cannot be read */
+/** All current commands, for a short-lived command line. @throws ArgoError if templates cannot be read */
 export async function currentCommands(
   config: Settings & Pick<Config, 'commands'>,
   { clusterAccess }: Pick<AppContext, 'clusterAccess'>,
@@ -98,6 +98,6 @@ function readerOf(
     defaultRoles,
     serviceAccounts: [...serviceAccounts, serviceAccount].filter((account) => account !== ''),
   };
-  // With a selector, a template that another one calls may be there although it was not read.
+  // With a selector, templates that were not read may exist and be called by others.
   return (templates) => readTemplateCommands(templates, rules, { complete: selector === undefined });
 }

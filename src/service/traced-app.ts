@@ -5,17 +5,17 @@ import type { Config } from '../config/config.ts';
 import type { Role } from './roles.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 
-/** How a facteur is traced, and where its log goes. */
+/** The telemetry and the log of a facteur. */
 interface Tracing {
-  /** Holds the `OTEL_*` variables. */
+  /** Contains the `OTEL_*` variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A logger; where a sink is given, its lines go there too. */
+  /** Creates a logger, which also writes to the sink, if given. */
   readonly log: (exported?: LogSink) => Logger;
 }
 
 /**
- * Starts facteur with the configured telemetry. The rest of it is sent after everything else has ended. Telemetry's
- * own problems are logged but not exported, which would only cause more of them.
+ * Starts facteur with the configured telemetry. It is flushed after everything else has stopped. Telemetry's own problems are
+ * logged but not exported, which would only cause more.
  */
 export async function startTraced(
   config: Config,

@@ -49,9 +49,9 @@ interface WakeDeps {
   readonly submitter: Nudged | undefined;
   /** Absent where other processes notify. */
   readonly notifier: Nudged | undefined;
-  /** What works on approvals in this process. */
+  /** Workers for approvals in this process. */
   readonly approvals: readonly Nudged[];
-  /** Streams the changes of all runs; absent in processes that serve nothing. */
+  /** Streams the changes of all runs; absent in processes without HTTP. */
   readonly changes: Nudged | undefined;
   /** With a limit, a run that ends makes room for another. */
   readonly maxActive: number | undefined;
@@ -59,7 +59,7 @@ interface WakeDeps {
 
 type Nudged = Pick<Worker, 'nudge'>;
 
-/** How often a process queries the queues: as often as the lease is renewed, which returns the same. */
+/** How often a process queries the queues: as often as the lease is renewed, which returns the same data. */
 const SWEEP_MS = RENEWAL_MS;
 /** How late a renewal may be before the sweep queries on its own, in milliseconds. */
 const LATE_MS = 1000;
@@ -89,14 +89,14 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
     });
   }
 
-  /** Begins to sweep, where there is anybody to wake. */
+  /** Starts the sweep, if this process has workers to wake. */
   start(delayMs = 0): void {
     if (this.#deps.submitter !== undefined || this.#deps.notifier !== undefined) {
       this.#sweeper.start(delayMs);
     }
   }
 
-  /** Begins to hear of what other processes make due. @throws DatabaseError when it cannot */
+  /** Listens for rows that other processes make due. @throws DatabaseError if it cannot */
   async listen(persistently: <T>(work: () => Promise<T>) => Promise<T>): Promise<void> {
     const { db, submitter, notifier, changes, approvals } = this.#deps;
     const channels: readonly (readonly [string, ...(Nudged | undefined)[]])[] = [
@@ -119,7 +119,7 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
     return this.#sweeper.stop();
   }
 
-  /** A run is due: here immediately, and in other processes in case this one has no free slot. */
+  /** A run is due: nudges this process immediately, and the others in case this one has no free slot. */
   runsDue(): Promise<void> {
     this.#deps.submitter?.nudge();
     return this.#deps.announcements.runsDue();
@@ -135,7 +135,7 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
     return this.#deps.announcements.approvalsDue();
   }
 
-  /** Runs wait for people now, or no longer do. */
+  /** Runs began or stopped waiting for people. */
   readonly waiting = (changes: readonly { readonly messageChanged: boolean }[]): void => {
     if (changes.some(({ messageChanged }) => messageChanged)) {
       void this.messagesDue();
@@ -143,7 +143,7 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
     void this.approvalsDue();
   };
 
-  /** Runs have changed with their workflows. */
+  /** Runs changed because their workflows did. */
   readonly followed = (changes: readonly Observed[]): void => {
     if (changes.some(({ messageChanged }) => messageChanged)) {
       void this.messagesDue();
@@ -154,7 +154,7 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
     }
   };
 
-  /** The lease and the sweep in one statement: an idle process sends six statements a minute at most (`bench/idle.ts`). */
+  /** Claims the lease and sweeps in one statement: an idle process sends at most six statements a minute (`bench/idle.ts`). */
   readonly claimLease = async (request: LeaseRequest): Promise<LeaseAnswer> => {
     const answer = await claimLease(this.#deps.db, request);
     this.#heardAt = performance.now();
@@ -178,7 +178,7 @@ export class Wakes implements Pick<Announcements, 'runsDue' | 'messagesDue' | 'a
   }
 }
 
-/** Work that is due after the next sweep is left to that sweep. */
+/** Leaves work that is due after the next sweep to that sweep. */
 function nudgeIn(inMs: number | null, worker: Nudged | undefined): void {
   if (inMs !== null && inMs <= SWEEP_MS) {
     worker?.nudge(inMs);

@@ -21,13 +21,13 @@ import { Wakes } from './wakes.ts';
 /** The background workers, and how to wake them. */
 interface Workers {
   readonly wakes: Wakes;
-  /** Absent where another process submits. */
+  /** Absent if other processes submit. */
   readonly submitter: Submitter | undefined;
-  /** For those who watch all runs. */
+  /** For clients that watch all runs. */
   readonly changes: ChangeFeed;
-  /** Begins the work of the roles, once the schema is in place. */
+  /** Starts the work of the roles, once the schema is migrated. */
   start(signal: AbortSignal): Promise<void>;
-  /** Stops them: nothing more is claimed, and current work is finished. */
+  /** Stops the workers: they claim nothing more, and finish current work. */
   stop(): Promise<void>;
 }
 
@@ -37,21 +37,21 @@ interface WorkerSettings {
   readonly roles: ReadonlySet<Role>;
   readonly clients: Clients;
   readonly db: Database;
-  /** What people in a chat wait for. */
+  /** Work that chat users wait for. */
   readonly urgent: UrgentWork;
   readonly rules: RuleSource['rules'];
 }
 
-/** Messages being brought up to date at a time. Discord's own limits are far lower a channel. */
+/** Maximum number of concurrent message updates. Discord's own limits per channel are far lower. */
 const NOTIFY_CONCURRENCY = 16;
-/** Maximum number of concurrent creates: the number of the client's connections. */
+/** Maximum number of concurrent creates: as many as the client has connections. */
 const SUBMIT_CONCURRENCY = 64;
-/** Maximum number of decisions being written into workflows. */
+/** Maximum number of decisions that are written into workflows concurrently. */
 const DECIDE_CONCURRENCY = 16;
 
 /**
- * How long the workers that nobody waits for do nothing after a start, in milliseconds: their first statements would open
- * connections while the first requests are handled.
+ * Delay of background workers after a start, in milliseconds: their first statements would open connections while the first
+ * requests are handled.
  */
 const QUIET_MS = 100;
 
@@ -170,7 +170,7 @@ function buildDecider(
   });
 }
 
-/** Only the first key signs. */
+/** Settings for reports of workflows; only the first key signs. */
 function reportingOf({ server: { publicUrl: url, runTokenKeys } }: Config): Pick<SubmitterDeps, 'reporting'> {
   const [key] = runTokenKeys;
   return url === undefined || key === undefined ? {} : { reporting: { url, key } };
@@ -200,7 +200,7 @@ function buildFollower(
   });
 }
 
-/** Every namespace that a run of this configuration may be in. */
+/** Every namespace in which this configuration may start runs. */
 function namespacesOf({ argo, codex, commands, commandsFromTemplates }: Config): readonly string[] {
   const targets = [
     argo.namespace,

@@ -4,8 +4,8 @@ import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { OtlpSettings, TelemetrySettings } from './settings.ts';
 
-// Exporters are loaded on demand. Their arguments override their own reading of the environment, which then only
-// provides TLS files (OTEL_EXPORTER_OTLP_CERTIFICATE and similar).
+// Exporters are loaded on demand. Their arguments override what they read from the environment, which then only provides TLS
+// files (OTEL_EXPORTER_OTLP_CERTIFICATE and similar).
 
 export async function otlpTraceExporter(settings: OtlpSettings): Promise<SpanExporter> {
   const exporters =

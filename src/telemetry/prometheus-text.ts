@@ -6,7 +6,7 @@ const COLLECT_MS = 5_000;
 
 /** Reads all metrics on request. */
 export class ScrapeReader extends MetricReader {
-  /** The metrics of this moment in Prometheus's text format. */
+  /** The current metrics in Prometheus's text format. */
   async text(): Promise<string> {
     const { resourceMetrics } = await this.collect({ timeoutMillis: COLLECT_MS });
     return prometheusText(resourceMetrics);
@@ -21,14 +21,14 @@ export class ScrapeReader extends MetricReader {
   }
 }
 
-/** A metric as Prometheus knows it. */
+/** A metric in Prometheus's model. */
 interface Family {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly samples: string[];
 }
 
-/** Names of units in Prometheus, by UCUM code. `ms` also counts as named by a name that ends so. */
+/** Names of units in Prometheus, by UCUM code. A name that ends in `ms` needs no suffix either. */
 const UNITS: Readonly<Record<string, readonly [name: string, ...alsoNamed: string[]]>> = {
   s: ['seconds'],
   ms: ['milliseconds', 'ms'],
@@ -37,8 +37,8 @@ const UNITS: Readonly<Record<string, readonly [name: string, ...alsoNamed: strin
 
 /**
  * Metrics in Prometheus's text format 0.0.4, by the rules of
- * https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/: units and `_total` end up in names
- * that do not have them yet, and the resource is the labels of `target_info`.
+ * https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/: units and `_total` are appended to names
+ * that lack them, and the resource becomes the labels of `target_info`.
  */
 function prometheusText({ resource, scopeMetrics }: ResourceMetrics): string {
   const families = new Map<string, Family>();
@@ -54,7 +54,7 @@ function prometheusText({ resource, scopeMetrics }: ResourceMetrics): string {
     }
     const name = nameOf(metric, type);
     const family = families.get(name) ?? { type, help: metric.descriptor.description, samples: [] };
-    // A name has one type; another instrument of that name has no place.
+    // A name has one type; instruments of another type with the same name are dropped.
     if (family.type === type) {
       family.samples.push(...samplesOf(metric, name));
       families.set(name, family);

@@ -30,7 +30,7 @@ import type { TelemetrySettings } from './settings.ts';
 import type { Telemetry, TelemetryContext } from './telemetry.ts';
 import { reportTroubles } from './troubles.ts';
 
-/** How long the last export may hold up the end of the process, in milliseconds. */
+/** How long the last export may delay the exit, in milliseconds. */
 const SHUTDOWN_MS = 3_000;
 
 /** Sets up the configured signals and registers them with the API; see `start.ts`. */
@@ -123,7 +123,7 @@ async function loggerProvider({ logs }: TelemetrySettings, resource: Resource): 
   return new LoggerProvider({ resource, processors });
 }
 
-/** Hands the providers to the API; the function that is returned takes them away again. */
+/** Registers the providers with the API; the returned function removes them. */
 function register(
   { propagators }: TelemetrySettings,
   tracing: TracerProvider | undefined,
@@ -155,7 +155,7 @@ function register(
   };
 }
 
-/** Sends the rest. An endpoint that is down or hangs costs a few seconds and a log line. */
+/** Flushes the rest. An endpoint that is down or hangs costs a few seconds and a log line. */
 async function flush(providers: readonly { shutdown(): Promise<void> }[], logger: Logger): Promise<void> {
   const ends = Promise.allSettled(providers.map((provider) => provider.shutdown()));
   const result = await within(systemTimer, SHUTDOWN_MS, () => ends);
@@ -169,7 +169,7 @@ async function flush(providers: readonly { shutdown(): Promise<void> }[], logger
 /** Coarse enough to cost nothing measurable, fine enough to show what blocks the event loop. */
 const PRECISION_MS = 20;
 
-/** Metrics of Node itself (event loop, garbage collection, heap); the function that is returned ends them. */
+/** Measures Node itself (event loop, garbage collection, heap); the returned function stops it. */
 function measureRuntime(provider: MeterProvider): () => void {
   const runtime = new RuntimeNodeInstrumentation({ monitoringPrecision: PRECISION_MS });
   runtime.setMeterProvider(provider);
@@ -202,8 +202,8 @@ const SEVERITY: Readonly<Record<string, SeverityNumber>> = {
 };
 
 /**
- * A sink that makes one OpenTelemetry record of each log line, which is already redacted. The record belongs to the
- * current span, because lines are written during what they describe.
+ * A sink that converts each log line, already redacted, to an OpenTelemetry record. The record belongs to the current span,
+ * because lines are written during the work that they describe.
  */
 function exportedLog(target: RecordLogger): LogSink {
   return {

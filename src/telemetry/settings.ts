@@ -1,23 +1,23 @@
 import { MAX_TIMER_MS } from '../base/timer.ts';
 import { Secret } from '../base/secret.ts';
 
-/** How OTLP bodies are written. */
+/** The encoding of OTLP bodies. */
 type OtlpProtocol = 'http/protobuf' | 'http/json';
 
 /** The OTLP destination of one signal. */
 export interface OtlpSettings {
   readonly url: string;
   readonly protocol: OtlpProtocol;
-  /** Most often credentials. */
+  /** Usually credentials. */
   readonly headers: Readonly<Record<string, Secret>>;
   readonly timeoutMs: number;
   readonly compression: 'none' | 'gzip';
 }
 
-/** Where one signal goes; nowhere unless said. */
+/** The destinations of one signal; none by default. */
 interface SignalSettings {
   readonly otlp?: OtlpSettings;
-  /** To stdout, for a developer. */
+  /** Whether to print to stdout, for developers. */
   readonly console: boolean;
 }
 
@@ -37,7 +37,7 @@ type SamplerName =
   | 'parentbased_always_off'
   | 'parentbased_traceidratio';
 
-/** What the standard `OTEL_*` variables ask for. */
+/** The settings from the standard `OTEL_*` variables. */
 export interface TelemetrySettings {
   readonly traces: SignalSettings & {
     readonly sampler: SamplerName;
@@ -54,9 +54,9 @@ export interface TelemetrySettings {
   };
   readonly logs: SignalSettings & { readonly batch: BatchSettings };
   readonly propagators: readonly ('tracecontext' | 'baggage')[];
-  /** Attributes of the resource, as far as the environment says. */
+  /** Resource attributes from the environment. */
   readonly resource: Readonly<Record<string, string>>;
-  /** Requested but impossible settings, one sentence each. */
+  /** Requested settings that cannot be applied, one sentence each. */
   readonly warnings: readonly string[];
 }
 
@@ -170,7 +170,7 @@ function endpointProblem(endpoint: string): string | undefined {
   if (url === null || !/^https?:$/.test(url.protocol)) {
     return 'the OTLP endpoint is not an http or https URL';
   }
-  // The manifests of the Go service name it, and Loki answers every OTLP request there with an error.
+  // The Go service's manifests use this path, and Loki answers every OTLP request on it with an error.
   return url.pathname.endsWith('/loki/api/v1/push')
     ? "the endpoint is Loki's own push API, which does not accept OTLP; Loki accepts it at /otlp/v1/logs"
     : undefined;
@@ -194,7 +194,7 @@ function pairs(env: Environment, name: string, warn: Warn): Record<string, strin
     if (key !== '' && !/\s/.test(key) && decoded !== undefined) {
       found[key] = decoded;
     } else if (pair.trim() !== '') {
-      // Without the text itself: it may be a credential.
+      // The warning omits the text, which may be a credential.
       warn(`${name}: invalid part, expected name=value with percent-encoding; ignored`);
     }
   }
@@ -232,7 +232,7 @@ function batchOf(env: Environment, prefix: string, delayMs: number, warn: Warn):
   };
 }
 
-/** An export that takes longer than the interval would only be overtaken by the next. */
+/** The timeout is at most the interval: the next export would overtake a slower one. */
 function metricTimesOf(env: Environment, warn: Warn): { readonly intervalMs: number; readonly timeoutMs: number } {
   const intervalMs = positive(env, 'OTEL_METRIC_EXPORT_INTERVAL', 60_000, warn);
   return { intervalMs, timeoutMs: Math.min(intervalMs, positive(env, 'OTEL_METRIC_EXPORT_TIMEOUT', 30_000, warn)) };
@@ -265,10 +265,10 @@ function resourceOf(env: Environment, warn: Warn): Record<string, string> {
   };
 }
 
-/** The process's environment, as `main.ts` hands it over. */
+/** The process's environment, passed in by `main.ts`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Receives the error in a variable, as a sentence. */
+/** Receives a sentence about an error in a variable. */
 type Warn = (message: string) => void;
 
 /** A variable's trimmed text; empty if it is not set. */
@@ -284,7 +284,7 @@ function list(env: Environment, name: string): readonly string[] {
     .filter((part) => part !== '');
 }
 
-/** One of the known values; the first when the variable is not set, or holds another (which is warned of). */
+/** One of the known values; the first if the variable is unset or unknown (with a warning). */
 function choice<T extends string>(env: Environment, name: string, known: readonly [T, ...T[]], warn: Warn): T {
   const given = text(env, name).toLowerCase();
   const found = known.find((value) => value === given);
@@ -294,7 +294,7 @@ function choice<T extends string>(env: Environment, name: string, known: readonl
   return found ?? known[0];
 }
 
-/** A whole number that a timer takes; `fallback` when the variable is not set, or holds something else (which is warned of). */
+/** A whole number that a timer accepts; `fallback` if the variable is unset or invalid (with a warning). */
 function positive(env: Environment, name: string, fallback: number, warn: Warn): number {
   const given = text(env, name);
   const value = Number(given);

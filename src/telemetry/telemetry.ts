@@ -7,7 +7,7 @@ export interface Telemetry {
   readonly logSink: LogSink | undefined;
   /** All metrics in Prometheus's text format, if configured. */
   readonly scrape: (() => Promise<string>) | undefined;
-  /** Sends the rest, for a few seconds at most, and ends. Safe to call twice. Never rejects. */
+  /** Flushes the rest, for at most a few seconds, and stops. Safe to call twice. Never rejects. */
   shutdown(): Promise<void>;
 }
 
@@ -17,6 +17,6 @@ export interface TelemetryContext {
   readonly commit: string;
   /** Identifies this process for its whole life. */
   readonly instanceId: string;
-  /** For telemetry's own troubles: a logger whose lines are not exported. */
+  /** For telemetry's own errors: a logger whose lines are not exported. */
   readonly logger: Logger;
 }

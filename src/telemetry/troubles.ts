@@ -3,14 +3,13 @@ import { setGlobalErrorHandler } from '@opentelemetry/core';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 
-/** An outage of the collector is one line, and another one from time to time. */
+/** Minimum time between two lines: an outage of the collector must not flood the log. */
 const QUIET_MS = 5 * 60_000;
 
 /**
- * Sends what the SDK complains about to the log: an export that failed, spans that were dropped. One line in five
- * minutes at most, with the number of those that were left out.
+ * Logs the SDK's errors: failed exports, dropped spans. At most one line in five minutes, with the number of omitted ones.
  *
- * @returns what ends it
+ * @returns a function that stops it
  */
 export function reportTroubles(logger: Logger): () => void {
   let quietUntil = 0;
