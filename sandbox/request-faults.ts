@@ -16,12 +16,12 @@ export type RequestFault<Canned> =
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'hold' | 'hang' | 'reset' | 'commit-then-hang' | 'commit-then-reset' };
 
-/** A fault, and how often it strikes. */
+/** A fault, and how often it applies. */
 export interface RequestRule<Canned> {
   readonly action: RequestFault<Canned>;
-  /** How many requests it hits; unset is all of them. */
+  /** How many requests it affects; all if unset. */
   readonly times?: number;
-  /** Hits only this share of them, by the seeded generator. */
+  /** Affects only this share of them, chosen by the seeded generator. */
   readonly probability?: number;
 }
 
@@ -36,12 +36,12 @@ interface ActiveRule<Rule> {
 /** The fault of one request. */
 interface Decision<Canned> {
   readonly delayMs: number;
-  /** It continues when these have settled. */
+  /** The request continues when these have settled. */
   readonly holds: readonly Promise<void>[];
   readonly action: RequestFault<Canned> | undefined;
 }
 
-/** The rules in force for single requests. The first rule that hits decides, except that delays and holds add up. */
+/** The active rules for single requests. The first matching rule decides, except that delays and holds add up. */
 export class FaultRules<Canned, Rule extends RequestRule<Canned>, Facts> {
   readonly #random: () => number;
   readonly #matches: (rule: Rule, facts: Facts) => boolean;
@@ -70,12 +70,12 @@ export class FaultRules<Canned, Rule extends RequestRule<Canned>, Facts> {
     this.#rules = [];
   }
 
-  /** The rules that have hits left. */
+  /** The rules that still apply. */
   list(): readonly { readonly id: number; readonly rule: Rule; readonly left: number | null }[] {
     return this.#rules.map(({ id, rule, left }) => ({ id, rule, left: Number.isFinite(left) ? left : null }));
   }
 
-  /** Uses up one hit of each rule that applies. */
+  /** Decides the fault of a request and counts it for each rule that applies. */
   take(facts: Facts): Decision<Canned> {
     let delayMs = 0;
     const holds: Promise<void>[] = [];
@@ -95,7 +95,7 @@ export class FaultRules<Canned, Rule extends RequestRule<Canned>, Facts> {
         break;
       }
     }
-    // One that holds requests is still to be removed.
+    // A rule that holds requests stays until it is removed.
     this.#rules = this.#rules.filter(({ left, rule }) => left > 0 || rule.action.kind === 'hold');
     return { delayMs, holds, action: decided };
   }
@@ -107,7 +107,7 @@ export class FaultRules<Canned, Rule extends RequestRule<Canned>, Facts> {
 
 type SendCanned<Canned> = (response: ServerResponse, answer: Canned) => void;
 
-/** Faults before anything is done; true when the request ends here. */
+/** Applies faults before anything is done; true if the request ends here. */
 export function preempt<Canned>(
   action: RequestFault<Canned> | undefined,
   response: ServerResponse,
@@ -127,7 +127,7 @@ export function preempt<Canned>(
   }
 }
 
-/** Faults when all is done; true when its answer is not to be sent. */
+/** Applies faults after everything is done; true if the answer must not be sent. */
 export function withhold<Canned>(
   action: RequestFault<Canned> | undefined,
   response: ServerResponse,

@@ -4,12 +4,12 @@ import { errorMessage } from '../src/base/errors.ts';
 
 type AnswerRequest = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** An HTTP server whose paths under `/__sim/` are the simulation's own, and all others those of what it simulates. */
+/** An HTTP server with the simulation's own paths under `/__sim/`; all other paths belong to the simulated system. */
 export function createSimulationServer(answerOwn: AnswerRequest, answerSimulated: AnswerRequest): Server {
   const server = createServer((request, response) => {
     const answer = request.url?.startsWith('/__sim/') === true ? answerOwn : answerSimulated;
     answer(request, response).catch((error: unknown) => {
-      // A request that its client aborted also ends here; then nothing can be answered.
+      // A request that the client aborted also ends here; then no answer is possible.
       if (response.headersSent || response.destroyed) {
         response.destroy();
       } else {
@@ -17,7 +17,7 @@ export function createSimulationServer(answerOwn: AnswerRequest, answerSimulated
       }
     });
   });
-  // As long as a real server keeps an idle connection, so that a client's own limit rules.
+  // As long as on a real server, so the client's own limit applies first.
   server.keepAliveTimeout = 90_000;
   return server;
 }
@@ -48,7 +48,7 @@ export async function stopListening(server: Server): Promise<void> {
   await closed;
 }
 
-/** The whole body. Undefined for a larger one, which is read to its end, so that the client gets to see the 413. */
+/** The whole body. Undefined for a larger one, which is read to its end, so the client sees the 413. */
 export async function readUpTo(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -67,7 +67,7 @@ export function sendText(response: ServerResponse, status: number, contentType: 
   response.end(body);
 }
 
-/** RST instead of FIN, so that the client sees ECONNRESET and no orderly end. */
+/** Sends RST instead of FIN, so the client sees ECONNRESET instead of a normal end. */
 export function resetConnection(response: ServerResponse): void {
   response.socket?.resetAndDestroy();
 }

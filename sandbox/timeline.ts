@@ -6,8 +6,8 @@ export class Timeline {
   #startedAt = 0;
 
   /**
-   * @param now milliseconds of a clock that never goes back
-   * @param colour whether the terminal shows ANSI colours
+   * @param now monotonic time in milliseconds
+   * @param colour whether the terminal supports ANSI colors
    */
   constructor(write: (text: string) => void, now: () => number, colour: boolean) {
     this.#write = write;
@@ -15,13 +15,13 @@ export class Timeline {
     this.#colour = colour;
   }
 
-  /** A new story: its heading, and its clock set to zero. */
+  /** Starts a new story: prints its heading and resets its clock. */
   story(heading: string): void {
     this.#startedAt = this.#now();
     this.#write(`\n${this.#paint('1', heading)}\n`);
   }
 
-  /** One step of the story. */
+  /** Prints one step of the story. */
   step(word: string, text: string): void {
     const elapsed = formatElapsed(this.#now() - this.#startedAt);
     this.#write(
@@ -29,7 +29,7 @@ export class Timeline {
     );
   }
 
-  /** A line beside the story. */
+  /** Prints a line outside the story. */
   note(text: string): void {
     this.#write(`${text}\n`);
   }

@@ -3,13 +3,13 @@ import { requestMatches, type RequestFacts, type RequestMatch } from './faults.t
 import type { Quota } from './quota.ts';
 import { STARTUP, type Stage } from './startup.ts';
 
-/** What changes who may do what. */
+/** Commands that change permissions. */
 export type AccessCommand =
   /** RBAC: these requests get 403. */
   | { readonly op: 'deny'; readonly requests: readonly RequestMatch[] }
-  /** What may be in a namespace at a time; unset takes the quota away. */
+  /** The quota of a namespace; unset removes it. */
   | { readonly op: 'quota'; readonly namespace: string; readonly quota?: Quota }
-  /** How far an API server that was started has come; it stays there. */
+  /** The stage of a starting API server; it stays there. */
   | { readonly op: 'startup'; readonly stage: Stage }
   /** The accepted bearer tokens; without any, everyone is accepted. */
   | { readonly op: 'tokens'; readonly tokens: readonly string[] };
@@ -20,7 +20,7 @@ export function isAccessCommand(command: { readonly op: string }): command is Ac
   return OPS.has(command.op);
 }
 
-/** Who has access, and to what. */
+/** The permissions of the simulated API server. */
 export class Access {
   readonly #quotas = new Map<string, Quota>();
   #denied: readonly RequestMatch[] = [];
@@ -36,7 +36,7 @@ export class Access {
     return this.#stage;
   }
 
-  /** Goes through all stages of a start, `ms` at each of them. */
+  /** Goes through all stages of a start, each for `ms`. */
   startUp(ms: number, stages: readonly Stage[] = STARTUP): void {
     const [stage = 'ready', ...later] = ms > 0 ? stages : [];
     this.#enter(stage);
@@ -87,7 +87,7 @@ export class Access {
     }
   }
 
-  /** Back to normal; tokens stay. */
+  /** Resets everything except tokens. */
   clear(): void {
     this.#denied = [];
     this.#quotas.clear();

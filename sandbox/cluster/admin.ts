@@ -14,8 +14,8 @@ export interface AdminDeps {
 const MAX_ENTRIES = 10_000;
 
 /**
- * The simulation's own paths, for a process other than the one it runs in:
- * `POST /__sim/faults` (one `Command`), `GET /__sim/history?after=SEQ` (10,000 at most), `GET /__sim/state`.
+ * The simulation's own paths, for other processes: `POST /__sim/faults` (one `Command`), `GET /__sim/history?after=SEQ` (10,000
+ * at most), `GET /__sim/state`.
  */
 export async function answerAdmin(
   request: IncomingMessage,

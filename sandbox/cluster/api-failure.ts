@@ -1,7 +1,7 @@
 import type { RequestFacts } from './faults.ts';
 import { API_VERSION, GROUP, KINDS, type JsonObject, type Resource } from './objects.ts';
 
-/** A refusal as the apiserver words it: a `Status` object with its HTTP status. */
+/** An error in the apiserver's format: a `Status` object with its HTTP status. */
 export class ApiFailure extends Error {
   readonly status: JsonObject;
   readonly code: number;
@@ -73,7 +73,7 @@ export function patchFailed(): ApiFailure {
   return new ApiFailure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 }
 
-/** What is wrong with the options of a list, which are an object of their own. */
+/** Invalid options of a list, which are an object of their own. */
 export function invalidListOptions(message: string): ApiFailure {
   const text = `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`;
   return new ApiFailure(422, 'Invalid', text, { group: 'meta.k8s.io', kind: 'ListOptions' });
@@ -99,7 +99,7 @@ export const USERS: Readonly<Record<Asker, string>> = {
   anonymous: 'User "system:anonymous"',
 };
 
-/** As RBAC words it. */
+/** RBAC's text for an object. */
 export function forbidden({ verb, resource, namespace, name }: RequestFacts, asker: Asker = 'facteur'): ApiFailure {
   const what = `cannot ${verb} resource "${resource}" in API group "${GROUP}" in the namespace "${namespace}"`;
   const message = `${titleOf(resource, name)} is forbidden: ${USERS[asker]} ${what}`;
@@ -130,7 +130,7 @@ export function bodyTooLarge(limit: number): ApiFailure {
   return new ApiFailure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
 }
 
-/** What etcd's limit on one request looks like from outside: a 500 without a reason. */
+/** etcd's limit on one request as clients see it: a 500 without a reason. */
 export function objectTooLarge(): ApiFailure {
   return internal('etcdserver: request is too large');
 }
@@ -149,7 +149,7 @@ export function storageInitializing(): ApiFailure {
   return new ApiFailure(429, 'TooManyRequests', 'storage is (re)initializing', { retryAfterSeconds: 1 });
 }
 
-/** A resource version from the future, as after a restore from a backup. */
+/** A resource version in the future, as after a restore from a backup. */
 export function versionTooLarge(asked: number, current: number): ApiFailure {
   const message = `Too large resource version: ${asked}, current: ${current}`;
   return new ApiFailure(504, 'Timeout', message, {
@@ -162,7 +162,7 @@ function about(resource: Resource, name: string): JsonObject {
   return { ...(name === '' ? {} : { name }), group: GROUP, kind: resource };
 }
 
-/** The answer to a delete that was carried out. */
+/** The answer to a successful delete. */
 export function deleted(resource: Resource, name: string, uid: string): JsonObject {
   return {
     kind: 'Status',

@@ -1,7 +1,7 @@
 import { isRecord } from '../../src/base/json.ts';
 import { textField, type JsonObject } from './objects.ts';
 
-/** The specification that is carried out: the workflow's own laid over its template's, parameter by parameter. */
+/** The effective specification: the workflow's own overrides its template's, parameter by parameter. */
 export function mergedSpec(template: JsonObject, own: JsonObject): JsonObject {
   const merged = { ...template, ...own };
   if (template['arguments'] === undefined) {

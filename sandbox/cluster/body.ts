@@ -16,7 +16,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
   return body;
 }
 
-/** Refuses (415) any other media type; a missing one counts as the first. Returns the type. */
+/** Returns the media type; empty if there is none. Refuses (415) a type that is not accepted. */
 export function checkMediaType(header: string | undefined, accepted: readonly string[]): string {
   const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type !== '' && !accepted.includes(type)) {
@@ -48,7 +48,7 @@ export function parseList(body: string): readonly unknown[] {
       return value as unknown[];
     }
   } catch {
-    // Not JSON: the same answer.
+    // Not JSON: falls through to the same answer.
   }
   throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type jsonpatch.Patch');
 }

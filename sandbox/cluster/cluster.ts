@@ -13,19 +13,19 @@ import { Store } from './store.ts';
 import { WatchHub } from './watch-hub.ts';
 
 export interface SimulatedClusterOptions {
-  /** On 127.0.0.1; 0 or unset takes a free one. */
+  /** Port on 127.0.0.1; a free one if 0 or unset. */
   readonly port?: number;
-  /** `argo-workflows` and `default` unless said otherwise. The first is the kubeconfig's. */
+  /** Defaults to `argo-workflows` and `default`. The kubeconfig uses the first one. */
   readonly namespaces?: readonly string[];
   readonly templates?: readonly { readonly namespace: string; readonly name: string; readonly spec?: JsonObject }[];
   /** The accepted bearer tokens; without any, everyone is accepted. */
   readonly tokens?: readonly string[];
-  /** What happens to each workflow; by default its parameter `simulate` decides. */
+  /** Decides what happens to each workflow; by default its parameter `simulate` does. */
   readonly plan?: PlanFunction;
-  /** What a plan leaves open. */
+  /** Defaults for what a plan leaves out. */
   readonly defaults?: Partial<Plan>;
   readonly clock?: Clock;
-  /** Of names, uids and fault probabilities. */
+  /** Seed of names, uids and fault probabilities. */
   readonly seed?: number;
   /** Events remembered for watches and paged lists: at least this many, at most twice as many. */
   readonly eventWindow?: number;
@@ -36,7 +36,7 @@ export interface SimulatedClusterOptions {
   readonly maxObjectBytes?: number;
 }
 
-/** A Kubernetes apiserver with Argo Workflows, played over real HTTP. */
+/** A simulated Kubernetes apiserver with Argo Workflows, over real HTTP. */
 export interface SimulatedCluster {
   readonly url: string;
   readonly port: number;
@@ -48,9 +48,9 @@ export interface SimulatedCluster {
   state(): Readonly<Record<string, unknown>>;
   /** A kubeconfig for this cluster, as YAML. */
   kubeconfig(): string;
-  /** The API server is down: connections break and new ones are refused. Workflows continue. */
+  /** Stops the API server: connections break and new ones are refused. Workflows continue. */
   disconnect(): Promise<void>;
-  /** It was started again, on the same port: it goes through the stages of a start, and remembers no past event. */
+  /** Restarts it on the same port: it goes through the stages of a start, and has forgotten all past events. */
   reconnect(): Promise<void>;
   close(): Promise<void>;
 }

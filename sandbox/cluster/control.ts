@@ -6,21 +6,21 @@ import type { Plan } from './plan.ts';
 import type { Store } from './store.ts';
 import type { ExpiryForm, WatchHub } from './watch-hub.ts';
 
-/** Everything that can be switched while the simulation runs: the same in process and by `POST /__sim/faults`. */
+/** Everything that can be changed while the simulation runs, both in process and with `POST /__sim/faults`. */
 export type Command =
   /** Answers `{id}`. */
   | { readonly op: 'add'; readonly rule: FaultRule }
   | { readonly op: 'remove'; readonly id: number }
-  /** Back to normal: rules, disturbances of watches, denials, quotas and the rate go; tokens and the window stay. */
+  /** Removes rules, disturbances of watches, denials, quotas and the rate; tokens and the window stay. */
   | { readonly op: 'clear' }
   | { readonly op: 'drop-watches'; readonly how: 'end' | 'reset' }
   | { readonly op: 'truncate-watches' }
   | { readonly op: 'expire-watches'; readonly form: ExpiryForm; readonly times: number }
   | { readonly op: 'disturb-watches'; readonly duplicate: boolean; readonly reorder: boolean }
   | { readonly op: 'silence-watches'; readonly ms: number }
-  /** Forget all past events: older versions and continue tokens are 410 from now on. */
+  /** Forgets all past events: older versions and continue tokens get 410 from now on. */
   | { readonly op: 'compact' }
-  /** A backup of this version is brought back: watches break, and versions are given out a second time. */
+  /** Restores a backup of this version: watches break, and versions are assigned a second time. */
   | { readonly op: 'restore'; readonly version: number }
   | { readonly op: 'rate'; readonly rate: CreateRate | null }
   | AccessCommand
@@ -43,7 +43,7 @@ interface ControlParts {
   readonly tokens: readonly string[];
 }
 
-/** The switchboard of the simulation. */
+/** Applies commands to the simulation. */
 export class Control {
   readonly #parts: ControlParts;
   readonly #requests: RequestFaults;
@@ -65,7 +65,7 @@ export class Control {
     return this.#gate.admit(this.#parts.clock.now().getTime());
   }
 
-  /** Carries the command out; the result is for the answer of the HTTP path. */
+  /** Applies the command; the result is the answer over HTTP. */
   apply(command: Command): Readonly<Record<string, unknown>> {
     if (isWatchCommand(command)) {
       disturbWatches(this.#parts.hub, command);

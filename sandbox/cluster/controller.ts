@@ -18,17 +18,17 @@ interface ControllerOptions {
   readonly plan: PlanFunction;
 }
 
-/** A workflow on its way. */
+/** A workflow in progress. */
 interface Run {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   plan: Plan;
-  /** What its template says, if one of the steps waits. */
+  /** The template's steps, if one of them waits. */
   steps: readonly Step[] | undefined;
-  /** The nodes of waiting steps that somebody decided, by number. */
+  /** The decided nodes of waiting steps, by number. */
   readonly decided: Map<number, JsonObject>;
-  /** The template's spec, from when the controller has read it. */
+  /** The template's spec, once the controller has read it. */
   template: JsonObject | undefined;
   done: number;
   timer: NodeJS.Timeout | undefined;
@@ -40,11 +40,11 @@ interface Ending {
   readonly stepMessage?: string;
 }
 
-/** Over this the real controller gives a workflow up. */
+/** The real controller fails workflows above this size. */
 const MAX_WORKFLOW_BYTES = 1024 * 1024;
 const COMPLETED = 'workflows.argoproj.io/completed';
 const ARCHIVING = 'workflows.argoproj.io/workflow-archiving-status';
-/** What a resubmission does not copy. */
+/** Labels that a resubmission does not copy. */
 const OWN_LABELS = [COMPLETED, ARCHIVING, 'workflows.argoproj.io/phase', 'workflows.argoproj.io/creator'];
 
 /** Argo's workflow controller as seen from outside: moves workflows along their plan, one timer each. */
@@ -54,7 +54,7 @@ export class WorkflowController {
   /** Retries so far by uid, for the plan. */
   readonly #attempts = new Map<string, number>();
   readonly #completions = new Map<string, string[]>();
-  /** Workflows that are over and had a step that waited: a retry goes on where they ended. */
+  /** Finished workflows that had a waiting step: a retry continues where they ended. */
   readonly #ended = new Map<string, Run>();
   #defaults: Plan = DEFAULT_PLAN;
 
@@ -65,17 +65,17 @@ export class WorkflowController {
     });
   }
 
-  /** How many workflows are not over. */
+  /** How many workflows are not finished. */
   get live(): number {
     return this.#runs.size;
   }
 
-  /** Changes what workflows do that are created from now on, as far as the plan function leaves it open. */
+  /** Changes the defaults of the plan for workflows that are created from now on. */
   setDefaults(plan: Partial<Plan>): void {
     this.#defaults = { ...this.#defaults, ...plan };
   }
 
-  /** The steps that succeeded, in order, where a step waits: a duplicate ran twice. */
+  /** The steps that succeeded, in order, of a workflow with a waiting step. A duplicate ran twice. */
   completionsOf(namespace: string, name: string): readonly string[] {
     return this.#completions.get(this.#options.store.get('workflows', namespace, name).object.metadata.uid) ?? [];
   }
@@ -101,12 +101,12 @@ export class WorkflowController {
     return store.update('workflows', entry, 'retry', (object) => {
       const { [COMPLETED]: _completed, [ARCHIVING]: _archiving, ...labels } = object.metadata.labels ?? {};
       const { shutdown: _shutdown, ...spec } = object.spec;
-      // The phase label keeps its old value until the controller has looked, exactly as in Argo.
+      // The phase label keeps its old value until the controller processes the workflow, as in Argo.
       return { ...object, metadata: { ...object.metadata, labels }, spec, status: this.#retriedStatus(object) };
     });
   }
 
-  /** A waiting step keeps how it was decided, and steps before it are not repeated. */
+  /** A waiting step keeps its decision, and steps before it are not repeated. */
   #retriedStatus({ metadata, status = {} }: ApiObject): JsonObject {
     const startedAt = timestamp(this.#options.clock);
     const run = this.#ended.get(metadata.uid);
@@ -158,7 +158,7 @@ export class WorkflowController {
       this.#completions.delete(uid);
       this.#ended.delete(uid);
     } else if (cause === 'create' || cause === 'retry') {
-      // The controller ignores workflows whose label says that they are completed.
+      // The controller ignores workflows with the label for completed ones.
       if (entry.labels[COMPLETED] !== 'true') {
         this.#begin(entry.object);
       }
@@ -198,11 +198,11 @@ export class WorkflowController {
     }
   }
 
-  /** Whether somebody wrote into the nodes how a waiting step ended. */
+  /** Whether the nodes now have a decision for the current waiting step. */
   #readNodes(run: Run, status: JsonObject): boolean {
     const { nodes, compressedNodes } = status;
     if (compressedNodes !== undefined && isRecord(nodes) && Object.keys(nodes).length > 0) {
-      // The controller takes plain nodes for all that there are: it forgets the packed ones, and begins again.
+      // The controller treats plain nodes as the complete set: it forgets the packed ones and starts over.
       run.done = 0;
       run.decided.clear();
       return run.steps !== undefined;
@@ -217,7 +217,7 @@ export class WorkflowController {
     return run.decided.has(run.done + 1);
   }
 
-  /** Until the step that is under way is over, unless it waits. */
+  /** Schedules the end of the current step, unless it waits. */
   #next(run: Run): void {
     const lastsMs = run.decided.has(run.done + 1) ? undefined : run.steps?.[run.done]?.lastsMs;
     this.#after(lastsMs ?? run.plan.stepMs, run);
@@ -238,7 +238,7 @@ export class WorkflowController {
     }
     const { spec, status } = entry.object;
     const shutdown = textField(spec, 'shutdown');
-    // The controller returns from a suspended workflow before it looks at anything else.
+    // The controller skips a suspended workflow before it checks anything else.
     if (shutdown !== '' && spec['suspend'] !== true) {
       const stepMessage = `workflow shutdown with strategy:  ${shutdown}`;
       this.#end(run, entry, { phase: 'Failed', message: `Stopped with strategy '${shutdown}'`, stepMessage });
@@ -299,7 +299,7 @@ export class WorkflowController {
       const message = `child '${stepId(run, run.done + 1)}' failed`;
       this.#end(run, entry, { phase: 'Failed', message, stepMessage: textField(node, 'message') });
     } else if (node !== undefined && isResolved(node)) {
-      // One whose outputs are not there stays for ever: what refers to them cannot be resolved.
+      // A node without its outputs never finishes: references to them cannot be resolved.
       this.#finishStep(run, entry);
     }
   }
@@ -359,7 +359,7 @@ export class WorkflowController {
   #write(run: Run, entry: Entry, cause: Cause, now: Situation): Entry {
     return this.#options.store.update('workflows', entry, cause, (object) => {
       const written = withStatus(object, run, now);
-      // Like the controller: objects that are too large with their nodes are written with compressed ones.
+      // Like the controller, compresses the nodes of an object that is too large.
       return run.plan.nodes === 'plain' && isTooLarge(JSON.stringify(written))
         ? withStatus(object, { ...run, plan: { ...run.plan, nodes: 'gzip' } }, now)
         : written;
@@ -368,7 +368,7 @@ export class WorkflowController {
 }
 
 function isTooLarge(json: string): boolean {
-  // Counting takes long, and Go makes at most six bytes of a letter.
+  // Exact counting is slow, and Go writes at most six bytes per character.
   return json.length * 6 > MAX_WORKFLOW_BYTES && storedBytes(json) > MAX_WORKFLOW_BYTES;
 }
 

@@ -7,11 +7,11 @@ const group = {
   preferredVersion: { groupVersion: API_VERSION, version: VERSION },
 };
 
-/** What `/readyz` says while the server is starting. */
+/** The answer of `/readyz` while the server is starting. */
 export const NOT_READY =
   '[+]ping ok\n[+]etcd ok\n[-]poststarthook/start-apiextensions-controllers failed: reason withheld\nreadyz check failed\n';
 
-/** The paths beside the objects: health, version and just enough discovery for `kubectl get workflows`. */
+/** Other paths: health, version and just enough discovery for `kubectl get workflows`. */
 export const FIXED_PATHS: Readonly<Record<string, string | JsonObject>> = {
   '/healthz': 'ok',
   '/livez': 'ok',

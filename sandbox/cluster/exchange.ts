@@ -21,7 +21,7 @@ export interface ExchangeDeps extends HandlerDeps {
   readonly count: (verb: Verb) => void;
 }
 
-/** Answers one request of the Kubernetes API, faults included. */
+/** Answers one request of the Kubernetes API, including faults. */
 export async function answer(request: IncomingMessage, response: ServerResponse, deps: ExchangeDeps): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://cluster');
   const target = parseTarget(url.pathname);
@@ -118,7 +118,7 @@ function attempt(wanted: ApiRequest, deps: ExchangeDeps): ApiAnswer | ApiFailure
   }
 }
 
-/** The answer, unless a fault takes it away: by now it is done. */
+/** Sends the answer, unless a fault suppresses it: the request is already done. */
 function send(response: ServerResponse, fault: FaultAction | undefined, result: ApiAnswer | ApiFailure): void {
   if (withhold(fault, response, sendCanned)) {
     return;

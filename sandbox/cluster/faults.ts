@@ -28,7 +28,7 @@ export interface FaultRule extends RequestRule<CannedAnswer> {
   readonly match?: RequestMatch;
 }
 
-/** Creates beyond this many a second get 429, or wait for their turn. */
+/** Creates beyond this many per second get 429, or wait for their turn. */
 export interface CreateRate {
   readonly perSecond: number;
   readonly over: 'reject' | 'queue';
@@ -41,7 +41,7 @@ export interface RequestFacts {
   readonly name: string;
 }
 
-/** The rules in force for requests of the API. */
+/** The active rules for API requests. */
 export class RequestFaults extends FaultRules<CannedAnswer, FaultRule, RequestFacts> {
   constructor(random: () => number) {
     super(random, ({ match = {} }, facts) => requestMatches(match, facts));

@@ -39,7 +39,7 @@ const TEXT_MAPS = new Set(['labels', 'annotations']);
 const MAX_GENERATED_BASE = 58;
 const GIVEN_BY_SERVER = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'managedFields']);
 
-/** Carries out every verb but watch; throws ApiFailure. */
+/** Executes every verb except watch; throws ApiFailure. */
 export function execute(request: ApiRequest, deps: HandlerDeps): ApiAnswer {
   const { store } = deps;
   const { resource, namespace, name } = request;
@@ -58,7 +58,7 @@ export function execute(request: ApiRequest, deps: HandlerDeps): ApiAnswer {
   }
 }
 
-/** The first of the accepted forms that the server has: the object, or its metadata alone. */
+/** The object in the preferred accepted format: complete, or only its metadata. */
 function inForm({ json, object }: Entry, accept = ''): string {
   const [first = ''] = accept.split(',');
   const parameters = new Set(first.split(';').map((part) => part.trim()));
@@ -69,7 +69,7 @@ function inForm({ json, object }: Entry, accept = ''): string {
     : json;
 }
 
-/** The namespace to look at; undefined is all. */
+/** The namespace to use; undefined means all. */
 export function namespaceOf(request: ApiRequest): string | undefined {
   return request.allNamespaces ? undefined : request.namespace;
 }
@@ -97,7 +97,7 @@ function create(request: ApiRequest, { store, namespaces, random, control }: Han
     kind: KINDS[resource],
     metadata: { ...keptMeta(metadata), name, namespace },
     spec: object['spec'] as JsonObject,
-    // Workflows have no status subresource, so whoever may write one may write its status.
+    // Workflows have no status subresource, so clients that may write a workflow may write its status.
     ...(isRecord(object['status']) ? { status: object['status'] } : {}),
   };
   return request.query.get('dryRun') === 'All' ? store.tryCreate(resource, wanted) : store.create(resource, wanted);
@@ -134,7 +134,7 @@ function patch(request: ApiRequest, store: Store): Entry {
   return patched(request, store, { current, merged: mergePatch({ ...current.object }, change) });
 }
 
-/** Stores what a patch made of an object. */
+/** Stores a patched object. */
 function patched(
   { resource, name }: ApiRequest,
   store: Store,

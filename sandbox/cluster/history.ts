@@ -19,7 +19,7 @@ interface HistoryEntry {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Every create, patch, delete, retry and change of phase, in the order in which they happened. Never trimmed. */
+/** Every create, patch, delete, retry and change of phase, in order. Never trimmed. */
 export class History {
   readonly entries: HistoryEntry[] = [];
   readonly #clock: Clock;

@@ -6,7 +6,7 @@ import type { JsonObject } from './objects.ts';
 type Container = Record<string, unknown> | unknown[];
 
 /**
- * RFC 6902, as far as facteur uses it: `test`, `add`, `replace` and `remove`. The target is not changed.
+ * The part of RFC 6902 that facteur uses: `test`, `add`, `replace` and `remove`. The target is not changed.
  *
  * @throws ApiFailure 422 if a test fails or a path does not exist
  */

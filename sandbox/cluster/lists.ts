@@ -18,7 +18,7 @@ interface ContinueToken {
   readonly after: string;
 }
 
-/** One page as JSON text, out of each object's own JSON. */
+/** One page as JSON text, built from the JSON of each object. */
 export function listPage(store: Store, { resource, namespace, query }: ListQuery): string {
   const limit = limitOf(query);
   const requirements = parseSelector(query.get('labelSelector') ?? '');
@@ -38,14 +38,14 @@ export function listPage(store: Store, { resource, namespace, query }: ListQuery
   const metadata = {
     resourceVersion: String(version),
     ...(more ? { continue: encodeToken({ version, after: keyOf(last) }) } : {}),
-    // Counting what a selector would leave costs a scan, so the real one gives no number then.
+    // With a selector, counting the rest requires a scan, so the real server omits the number.
     ...(more && requirements.length + fields.length === 0 ? { remainingItemCount: left.filter(wanted).length } : {}),
   };
   const { apiVersion, kind } = listType(resource);
   return `{"apiVersion":"${apiVersion}","kind":"${kind}","metadata":${JSON.stringify(metadata)},"items":[${page.map(({ json }) => json).join(',')}]}`;
 }
 
-/** The first `limit` matching entries (0: all), and all entries behind them. */
+/** The first `limit` matching entries (0: all), and all entries after them. */
 function cut(
   entries: readonly Entry[],
   limit: number,
@@ -79,7 +79,7 @@ function snapshotOf(
   return store.snapshot(resource, version);
 }
 
-/** Unset reads the newest; `0` and `NotOlderThan` are content with anything that new, so the newest serves them too. */
+/** The version to read. Unset means the newest; `0` and `NotOlderThan` accept any newer one, so they get the newest too. */
 function versionOf(query: URLSearchParams, store: Store): number {
   const asked = parseVersion(query.get('resourceVersion'));
   const match = query.get('resourceVersionMatch') ?? '';
@@ -87,7 +87,7 @@ function versionOf(query: URLSearchParams, store: Store): number {
   if (match === 'Exact' && asked !== undefined) {
     return asked;
   }
-  // A version from the future is refused by the store.
+  // The store refuses a version in the future.
   return asked !== undefined && asked > store.version ? asked : store.version;
 }
 
@@ -104,7 +104,7 @@ function checkMatch(match: string, asked: number | undefined): void {
   }
 }
 
-/** A resource version out of a query; unset or empty is undefined. */
+/** Parses a resource version from a query; undefined if unset or empty. */
 export function parseVersion(text: string | null): number | undefined {
   if (text === null || text === '') {
     return undefined;
@@ -130,7 +130,7 @@ function parseLimit(text: string | null): number {
   return Math.max(0, parseInteger(text));
 }
 
-/** A whole number out of a query, as Go's `strconv.ParseInt` reads it. */
+/** Parses a whole number from a query like Go's `strconv.ParseInt`. */
 export function parseInteger(text: string): number {
   if (!/^-?\d{1,9}$/.test(text)) {
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);

@@ -3,20 +3,20 @@ import { textField, type ApiObject } from './objects.ts';
 
 type Outcome = 'succeed' | 'fail' | 'error' | 'hang';
 
-/** What happens to a workflow, as the operator of the simulation decides. */
+/** What happens to a workflow, set by the user of the simulation. */
 export interface Plan {
   readonly outcome: Outcome;
-  /** Steps in all, at least 1. */
+  /** Total number of steps, at least 1. */
   readonly steps: number;
   /** The step (from 1) that fails, errs or never ends; the last one by default. */
   readonly at?: number;
   /** The failing step's message. */
   readonly message: string;
-  /** From creation to `Pending`, from there to `Running`, and each step. */
+  /** Time from creation to `Pending`, from there to `Running`, and per step. */
   readonly pendingMs: number;
   readonly startMs: number;
   readonly stepMs: number;
-  /** How the controller keeps `status.nodes`. Plain ones become `gzip` when they make the workflow too large. */
+  /** How the controller stores `status.nodes`. Plain ones become `gzip` if they make the workflow too large. */
   readonly nodes: 'plain' | 'gzip' | 'zstd' | 'brotli' | 'offloaded';
   /** Deleted this long after its end; unset keeps it. */
   readonly ttlMs?: number;
@@ -32,14 +32,14 @@ export const DEFAULT_PLAN: Plan = {
   nodes: 'plain',
 };
 
-/** Decides per workflow and attempt (0, then 1 more for each retry); what it leaves out is the default's. */
+/** Decides per workflow and attempt (0, then 1 more for each retry); omitted fields have their default. */
 export type PlanFunction = (workflow: ApiObject, attempt: number) => Partial<Plan>;
 
 const SIMULATE = /^(succeed|fail|error|hang)(?:@(\d{1,3}))?(?:\/(\d{1,3}))?$/;
 
 /**
- * Reads the workflow parameter `simulate`: `fail`, `hang@2` (the second step) or `error@2/5` (of five). It decides the
- * first attempt only, so that a retry can succeed.
+ * Reads the workflow parameter `simulate`: `fail`, `hang@2` (the second step) or `error@2/5` (of five). It applies to the first
+ * attempt only, so a retry can succeed.
  */
 export const planFromParameter: PlanFunction = (workflow, attempt) => {
   const match = SIMULATE.exec(parameterOf(workflow, 'simulate'));

@@ -4,7 +4,7 @@ import type { JsonObject } from './objects.ts';
 import type { Store } from './store.ts';
 import { nodeId } from './workflow-status.ts';
 
-/** The log that a path means. */
+/** The log that a path refers to. */
 export interface LogTarget {
   readonly namespace: string;
   readonly pod: string;
@@ -20,7 +20,7 @@ export function parseLogTarget(path: string): LogTarget | undefined {
     : { namespace: decodeURIComponent(namespace), pod: decodeURIComponent(pod) };
 }
 
-/** As RBAC words it. */
+/** RBAC's text for a pod's log. */
 export function forbiddenLog({ namespace, pod }: LogTarget, asker: Asker): ApiFailure {
   const what = `cannot get resource "pods/log" in API group "" in the namespace "${namespace}"`;
   const message = `pods "${pod}" is forbidden: ${USERS[asker]} ${what}`;
@@ -28,7 +28,7 @@ export function forbiddenLog({ namespace, pod }: LogTarget, asker: Asker): ApiFa
 }
 
 /**
- * What the pod's container has written so far, as far as `tailLines` reaches back.
+ * The last `tailLines` lines that the pod's container has written so far.
  *
  * @throws ApiFailure 404 for a pod that no step of a workflow runs in
  */
@@ -44,7 +44,7 @@ export function podLog(store: Store, { namespace, pod }: LogTarget, query: URLSe
   throw new ApiFailure(404, 'NotFound', `pods "${pod}" not found`, { name: pod, kind: 'pods' });
 }
 
-/** As the controller names pods: the workflow, the template, and a hash of the node's name; for the root, the workflow. */
+/** The controller's name for a pod: workflow, template, and a hash of the node's name; for the root, the workflow's name. */
 function podName(workflow: string, node: JsonObject): string | undefined {
   if (node['type'] !== 'Pod') {
     return undefined;

@@ -11,7 +11,7 @@ export interface Quota {
 
 const RESOURCE = 'count/workflows.argoproj.io';
 
-/** Refuses (403) a workflow that the quota has no room for, in the words of the quota's admission plugin. */
+/** Refuses (403) a workflow that exceeds the quota, with the text of the quota's admission plugin. */
 export function checkQuota(store: Store, namespace: string, name: string, quota: Quota): void {
   if (quota.counted === false) {
     throw quotaForbidden(name, `status unknown for quota: ${quota.name}, resources: ${RESOURCE}`);

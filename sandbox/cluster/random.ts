@@ -9,13 +9,13 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** As many characters as Kubernetes' `generateName` appends, from its alphabet without vowels and look-alikes. */
+/** A suffix as in Kubernetes' `generateName`, from its alphabet without vowels and look-alikes. */
 export function randomSuffix(random: () => number, length = 5): string {
   const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
   return Array.from({ length }, () => alphabet[Math.floor(random() * alphabet.length)]).join('');
 }
 
-/** A UUID of version 4, as far as the generator's 32 bits a draw go. */
+/** A version 4 UUID, from a generator that has 32 bits per draw. */
 export function randomUuid(random: () => number): string {
   const [a, b, c, d] = [word(random), word(random), word(random), word(random)];
   const variant = ((Number.parseInt(c.slice(0, 1), 16) & 3) | 8).toString(16);

@@ -3,7 +3,7 @@ import { ApiFailure } from './api-failure.ts';
 import type { CannedAnswer } from './faults.ts';
 import { sendText } from '../simulation-server.ts';
 
-/** What a rule wants said instead. */
+/** Sends the answer of a fault rule. */
 export function sendCanned(response: ServerResponse, canned: CannedAnswer): void {
   if (canned.retryAfterSeconds !== undefined) {
     response.setHeader('retry-after', String(canned.retryAfterSeconds));

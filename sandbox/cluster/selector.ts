@@ -39,7 +39,7 @@ export function matches(requirements: readonly Requirement[], labels: Labels): b
   });
 }
 
-/** One condition of a field selector. Only what every resource has an index for can be asked. */
+/** One condition of a field selector. Only the fields that every resource indexes are supported. */
 export interface FieldRequirement {
   readonly field: 'name' | 'namespace';
   readonly equal: boolean;

@@ -1,10 +1,10 @@
-/** Index of the first element of a sorted list that `isBehind` says is behind some point; the length when none is. */
+/** Index of the first element of a sorted list for which `isBehind` is true; the length if there is none. */
 export function firstBehind<T>(list: readonly T[], isBehind: (element: T) => boolean): number {
   let low = 0;
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    // In range by construction; the list may hold anything, so there is no value to compare with.
+    // In range by construction; elements may be undefined, so a check for undefined would be wrong.
     if (isBehind(list[middle] as T)) {
       high = middle;
     } else {

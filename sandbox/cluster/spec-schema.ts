@@ -1,14 +1,14 @@
 import { isRecord } from '../../src/base/json.ts';
 import type { FieldError } from './api-failure.ts';
 
-/** A type of JSON, or the shape of what is in it. */
+/** A JSON type, or the shape of its contents. */
 type Schema = 'string' | { readonly list: Schema } | { readonly each: Schema } | Shape;
 interface Shape {
   readonly fields: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
 }
 
-/** Of the schema of workflows, what facteur writes. Fields that are not here may be anything. */
+/** The fields in the schema of workflows that facteur writes. Other fields may be anything. */
 const SPEC: Shape = {
   fields: {
     entrypoint: 'string',
@@ -21,19 +21,19 @@ const SPEC: Shape = {
   },
 };
 
-/** Of the status, what people may get wrong who write into it. */
+/** The fields of the status that are checked, because clients may write them. */
 const STATUS: Shape = {
   fields: {
     nodes: { each: { fields: { id: 'string', name: 'string', type: 'string' }, required: ['id', 'name', 'type'] } },
   },
 };
 
-/** What the schema of the custom resource says of a status. */
+/** Violations of the custom resource's schema in a status. */
 export function statusErrors(status: unknown): FieldError[] {
   return status === undefined ? [] : errorsOf('status', status, STATUS);
 }
 
-/** What the schema of the custom resource says of a specification. */
+/** Violations of the custom resource's schema in a specification. */
 export function specErrors(spec: unknown): FieldError[] {
   return spec === undefined ? [required('spec')] : errorsOf('spec', spec, SPEC);
 }
@@ -72,7 +72,7 @@ function wrongType(field: string, wanted: string, value: unknown): FieldError {
   return { field, reason: 'FieldValueInvalid', message };
 }
 
-/** As OpenAPI names it. */
+/** The OpenAPI name of a value's type. */
 function typeOf(value: unknown): string {
   if (Array.isArray(value)) {
     return 'array';

@@ -4,14 +4,14 @@ import type { RequestFacts } from './faults.ts';
 /**
  * The remaining start-up phases of an API server, in this order.
  *
- * forbidden     reads its RBAC: it answers 403 to every request
- * installing    reads its custom resources: it answers 503 to requests for one
- * initializing  fills the caches for lists and watches: it answers 429 to those
+ *   forbidden     reads its RBAC: it answers 403 to every request
+ *   installing    reads its custom resources: it answers 503 to requests for one
+ *   initializing  fills the caches for lists and watches: it answers 429 to those
  */
 export const STARTUP = ['forbidden', 'installing', 'initializing', 'ready'] as const;
 export type Stage = (typeof STARTUP)[number];
 
-/** Why a request for workflows or templates has to wait; undefined if it need not. */
+/** Why a request for workflows or templates must wait; undefined if it need not. */
 export function startupRefusal(
   stage: Stage,
   wanted: RequestFacts & { readonly query: URLSearchParams },
@@ -34,7 +34,7 @@ export function startupRefusal(
   }
 }
 
-/** Whether the answer comes out of the cache. A page of the newest version is read from etcd. */
+/** Whether the answer comes from the cache. A page of the newest version is read from etcd. */
 function isCached({ verb, query }: RequestFacts & { readonly query: URLSearchParams }): boolean {
   const isPage = Number(query.get('limit') ?? 0) > 0 && (query.get('resourceVersion') ?? '') === '';
   return verb === 'watch' || (verb === 'list' && !isPage);

@@ -50,12 +50,12 @@ export interface NewObject {
 interface StoreOptions {
   readonly clock: Clock;
   readonly random: () => number;
-  /** How many of the newest events a watch or a paged list can go back to. */
+  /** How many past events are available to watches and paged lists. */
   readonly eventWindow: number;
   readonly maxObjectBytes: number;
 }
 
-/** The etcd of the simulation: objects, one growing version number, and a bounded memory of events. */
+/** The etcd of the simulation: objects, one increasing version number, and a bounded history of events. */
 export class Store {
   readonly #options: StoreOptions;
   readonly #objects: Readonly<Record<Resource, Map<string, Entry>>> = {
@@ -101,7 +101,7 @@ export class Store {
     return entry;
   }
 
-  /** All present objects of a kind, in no order. */
+  /** All current objects of a kind, in no particular order. */
   all(resource: Resource): Iterable<Entry> {
     return this.#objects[resource].values();
   }
@@ -142,7 +142,7 @@ export class Store {
     return this.#measured(new Entry(object, version));
   }
 
-  /** Replaces an object by the result of `change`; returning the same object writes nothing. */
+  /** Replaces an object with the result of `change`; writes nothing if that is the same object. */
   update(resource: Resource, current: Entry, cause: Cause, change: (object: ApiObject) => ApiObject): Entry {
     const changed = change(current.object);
     if (changed === current.object) {
@@ -209,7 +209,7 @@ export class Store {
     this.#lastSnapshot = undefined;
   }
 
-  /** Everything is as it was at `version`, which is the newest again: what a backup that is brought back does. */
+  /** Restores the state at `version`, which becomes the newest again, like a restored backup. */
   restore(version: number): void {
     for (const resource of ['workflows', 'workflowtemplates'] as const) {
       const entries = this.snapshot(resource, version);
@@ -253,7 +253,7 @@ export class Store {
     return entry;
   }
 
-  /** Cuts in large pieces, so that a commit costs the same however long the window is. */
+  /** Trims in large pieces, so the cost of a commit does not depend on the size of the window. */
   #trim(): void {
     const { eventWindow } = this.#options;
     if (this.#events.length >= eventWindow * 2) {
@@ -274,7 +274,7 @@ function undo(objects: Map<string, Entry>, event: StoreEvent): void {
   }
 }
 
-/** RFC 3339 in whole seconds, as Go's `metav1.Time` is written. */
+/** RFC 3339 in whole seconds, the format of Go's `metav1.Time`. */
 export function timestamp(clock: Clock): string {
   return `${clock.now().toISOString().slice(0, 19)}Z`;
 }

@@ -6,18 +6,18 @@ export interface Step {
   readonly name: string;
   /** The name of its template. */
   readonly template: string;
-  /** Its own arguments. */
+  /** The step's own arguments. */
   readonly given: readonly JsonObject[];
-  /** The template of a step that waits until its node says how it ended; undefined for all other steps. */
+  /** The template of a waiting step, which ends when its node says so; undefined for all other steps. */
   readonly suspend: JsonObject | undefined;
-  /** After so many milliseconds such a step goes on by itself; undefined if it waits as long as it takes. */
+  /** A waiting step ends automatically after this many milliseconds; undefined if it waits forever. */
   readonly lastsMs: number | undefined;
 }
 
-/** The nodes of waiting steps that were decided, by the number of their step. */
+/** The decided nodes of waiting steps, by the step's number. */
 export type Decided = ReadonlyMap<number, JsonObject>;
 
-/** The steps of a specification that waits somewhere; undefined for others, whose plan says what happens. */
+/** The steps of a specification with a waiting step; undefined for others, which follow their plan. */
 export function waitingSteps(spec: JsonObject): readonly Step[] | undefined {
   const templates = new Map(listOf(spec['templates']).map((template) => [textField(template, 'name'), template]));
   const groups = templates.get(textField(spec, 'entrypoint'))?.['steps'];
@@ -43,13 +43,13 @@ function readStep(step: JsonObject, templates: ReadonlyMap<string, JsonObject>):
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
-/** A number of seconds, or with a unit. */
+/** Parses a number of seconds, or a number with a unit. */
 function durationMs(duration: string): number | undefined {
   const [, count, unit = 's'] = /^(\d{1,9})(ms|s|m|h)?$/.exec(duration) ?? [];
   return count === undefined ? undefined : Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 
-/** The node of a step whose time is over: outputs that nobody supplied have their defaults. */
+/** The node of a step whose duration has elapsed: outputs that were not supplied have their defaults. */
 export function lapsedNode(step: Step, finishedAt: string): JsonObject {
   const outputs = parametersOf(suspendFields(step)['outputs']);
   const missing = outputs.find(({ valueFrom }) => isRecord(valueFrom) && typeof valueFrom['default'] !== 'string');
@@ -70,7 +70,7 @@ export function suspendFields({ suspend = {}, given }: Step): JsonObject {
     const value = given.find(({ name }) => name === input['name'])?.['value'] ?? input['value'] ?? input['default'];
     return value === undefined ? input : { ...input, value };
   });
-  // An output takes the default of the input of its name.
+  // An output has the default of the input with the same name.
   const outputs = parametersOf(suspend['outputs']).map((output) => {
     const preset = inputs.find(({ name }) => name === output['name'])?.['default'];
     const from = isRecord(output['valueFrom']) ? output['valueFrom'] : {};
@@ -82,7 +82,7 @@ export function suspendFields({ suspend = {}, given }: Step): JsonObject {
   };
 }
 
-/** The inputs of a step behind the decided ones. */
+/** The inputs of a step that follows the decided ones. */
 export function inputFields({ given }: Step, steps: readonly Step[], decided: Decided): JsonObject {
   const parameters = given.map((one) => ({ ...one, value: resolve(textField(one, 'value'), steps, decided) }));
   return parameters.length === 0 ? {} : { inputs: { parameters } };
@@ -97,7 +97,7 @@ function resolve(value: string, steps: readonly Step[], decided: Decided): strin
   return found === undefined ? value : textField(found, 'value');
 }
 
-/** Whether the controller can go on behind this node: each output has a value. */
+/** Whether the controller can continue after this node: each output has a value. */
 export function isResolved(node: JsonObject): boolean {
   return parametersOf(node['outputs']).every(({ value }) => typeof value === 'string');
 }

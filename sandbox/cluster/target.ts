@@ -4,7 +4,7 @@ import type { Verb } from './faults.ts';
 import { API_VERSION, type Resource } from './objects.ts';
 import { isTrue } from './watch-hub.ts';
 
-/** The object or collection that a path means. */
+/** The object or collection that a path refers to. */
 export interface Target {
   readonly resource: Resource;
   readonly namespace: string | undefined;
@@ -28,7 +28,7 @@ export function parseTarget(path: string): Target | undefined {
   };
 }
 
-/** Throws 405 for what the API does not offer. */
+/** Throws 405 for an unsupported method. */
 export function verbOf(request: IncomingMessage, { name }: Target, query: URLSearchParams): Verb {
   const verb = name === '' ? collectionVerb(request.method, query) : objectVerb(request.method);
   if (verb === undefined) {

@@ -1,7 +1,7 @@
 import { isRecord } from '../../src/base/json.ts';
 import { textField, type JsonObject, type ObjectMeta } from './objects.ts';
 
-/** The metadata of a workflow with the annotations that its template gives it: not those of the template itself. */
+/** The metadata of a workflow with the annotations that its template defines for workflows, not the template's own. */
 export function withAnnotations(metadata: ObjectMeta, template: JsonObject | undefined): ObjectMeta {
   const given = template?.['workflowMetadata'];
   const annotations = isRecord(given) ? given['annotations'] : undefined;

@@ -43,7 +43,7 @@ export function checkKind(resource: Resource, name: string, object: JsonObject):
   }
 }
 
-/** Refuses (400) metadata that name another namespace than the path. */
+/** Refuses (400) metadata with a namespace other than the path's. */
 export function checkNamespace(namespace: string, metadata: JsonObject): void {
   const own = textField(metadata, 'namespace');
   if (own !== '' && own !== namespace) {
@@ -136,7 +136,7 @@ function entriesOf(field: string, map: unknown): [string, string][] {
   return texts;
 }
 
-/** Go reads null into an empty string. */
+/** Go decodes null as an empty string. */
 export function textsOf(map: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value ?? '']));
 }

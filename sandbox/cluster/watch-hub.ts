@@ -5,12 +5,12 @@ import { parseFieldSelector, parseSelector } from './selector.ts';
 import type { Store, StoreEvent } from './store.ts';
 import { Watcher } from './watcher.ts';
 
-/** In reorder mode events are held this long, so that there is something to put in another order. */
+/** In reorder mode events are held this long, so there is something to reorder. */
 const REORDER_HOLD_MS = 50;
 
 export type ExpiryForm = 'http' | 'event';
 
-/** All open watches. An event is offered to each and written once a turn of the event loop, in one piece. */
+/** All open watches. Each event is offered to every watch. Each watch writes once per turn of the event loop. */
 export class WatchHub {
   readonly #store: Store;
   readonly #watchers = new Set<Watcher>();
@@ -66,7 +66,7 @@ export class WatchHub {
     this.#endAfter(watcher, timeoutSeconds, response);
   }
 
-  /** Ends every watch: in order, or by a reset of the connection. */
+  /** Ends every watch: normally, or by a reset of the connection. */
   dropAll(how: 'end' | 'reset'): void {
     for (const watcher of this.#watchers) {
       if (how === 'end') {
@@ -78,17 +78,17 @@ export class WatchHub {
     this.#watchers.clear();
   }
 
-  /** The next line of every watch is cut in the middle, and the connection ends there. */
+  /** Cuts the next line of every watch in the middle and ends the connection. */
   truncateNext(): void {
     this.#truncateNext = true;
   }
 
-  /** The next watches find their version expired. */
+  /** The next watches get an expired version. */
   expireNext(form: ExpiryForm, times: number): void {
     this.#expireNext = { form, times };
   }
 
-  /** Writes nothing for a while, then everything that was held back. */
+  /** Holds back all output for a while, then writes it. */
   silence(ms: number): void {
     clearTimeout(this.#silence);
     this.#silence = undefined;
@@ -102,7 +102,7 @@ export class WatchHub {
     }
   }
 
-  /** Forgets every disturbance; open watches stay. */
+  /** Removes all disturbances; open watches stay. */
   calm(): void {
     this.duplicate = false;
     this.reorder = false;
@@ -128,7 +128,7 @@ export class WatchHub {
           this.#offer(watcher, event);
         }
       } catch (error) {
-        // The real apiserver has begun its answer by now, so a version that is too old comes as an event.
+        // The real apiserver has already started its answer, so it reports an expired version as an event.
         if (!(error instanceof ApiFailure)) {
           throw error;
         }
@@ -215,7 +215,7 @@ export class WatchHub {
   }
 }
 
-/** A watch from an invalid version fails in an unexpected place. */
+/** Parses the version; the real server fails for an invalid one in an unexpected place. */
 function parseWatchVersion(text: string | null): number | undefined {
   try {
     return parseVersion(text);
@@ -224,7 +224,7 @@ function parseWatchVersion(text: string | null): number | undefined {
   }
 }
 
-/** Go's `strconv.ParseBool`, as far as clients use it. */
+/** Go's `strconv.ParseBool` for the values that clients use. */
 export function isTrue(text: string | null): boolean {
   return text === '1' || text === 't' || text === 'T' || text?.toLowerCase() === 'true';
 }

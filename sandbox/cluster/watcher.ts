@@ -14,11 +14,11 @@ interface WatcherOptions {
   readonly requirements: readonly Requirement[];
   readonly fields: readonly FieldRequirement[];
   readonly bookmarks: boolean;
-  /** The client knows everything up to this version, which may be in the future: until then it gets nothing. */
+  /** The client knows everything up to this version. It may be in the future: until then the client gets nothing. */
   readonly after: number;
 }
 
-/** What may be done to the lines of a flush on their way out. */
+/** Disturbances of the lines of a flush. */
 interface Disturbance {
   readonly duplicate: boolean;
   readonly reorder: boolean;
@@ -37,7 +37,7 @@ export class Watcher {
     this.#options = options;
   }
 
-  /** Queues the event for this watch; false if it does not concern it. */
+  /** Queues the event; false if it does not concern this watch. */
   offer(event: StoreEvent): boolean {
     const type = this.#typeFor(event);
     if (type === undefined || event.version <= this.#options.after) {
@@ -47,7 +47,7 @@ export class Watcher {
     return true;
   }
 
-  /** Queues an object of the beginning. */
+  /** Queues an object of the initial list. */
   offerInitial(entry: Entry): void {
     if (this.#covers(entry)) {
       this.#pending.push(line('ADDED', entry.json));
@@ -65,7 +65,7 @@ export class Watcher {
     }
   }
 
-  /** Writes what waits; false when the connection was ended by it. */
+  /** Writes all queued lines; false if this ended the connection. */
   flush({ duplicate, reorder, truncate }: Disturbance): boolean {
     const lines = reorder ? this.#pending.toReversed() : this.#pending;
     this.#pending = [];
@@ -85,7 +85,7 @@ export class Watcher {
     return true;
   }
 
-  /** An ERROR event, and the orderly end after it. */
+  /** Sends an ERROR event and ends the watch normally. */
   fail(failure: ApiFailure): void {
     this.#response.end(line('ERROR', JSON.stringify(failure.status)));
   }
@@ -98,7 +98,7 @@ export class Watcher {
     this.#response.destroy();
   }
 
-  /** An object that starts or stops matching the selector comes and goes for this watch, though it was only changed. */
+  /** A changed object that starts or stops matching the selector is ADDED or DELETED for this watch. */
   #typeFor(event: StoreEvent): StoreEvent['type'] | undefined {
     const now = event.type !== 'DELETED' && this.#covers(event.entry);
     const before = event.previous !== undefined && this.#covers(event.previous);

@@ -12,23 +12,23 @@ import { inputFields, suspendFields, type Decided, type Step } from './suspend.t
 
 export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Error';
 
-/** How far a workflow got. */
+/** The progress of a workflow. */
 export interface Situation {
   readonly phase: Phase;
-  /** False before anything was started: then it has no nodes. */
+  /** False before the first step started: then there are no nodes. */
   readonly begun: boolean;
-  /** Steps that are over and succeeded. */
+  /** Number of steps that succeeded. */
   readonly done: number;
   /** RFC 3339, or null before it started or ended. */
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   /** The workflow's message. */
   readonly message: string;
-  /** The message of the step after `done`, when it ended badly. */
+  /** The message of the step after `done`, if it failed. */
   readonly stepMessage: string;
 }
 
-/** What a workflow consists of, where its template says so, and what was decided in it. */
+/** The parts of a workflow, its template's steps if known, and the decisions in it. */
 interface Work {
   readonly name: string;
   readonly plan: Plan;
@@ -40,7 +40,7 @@ function isOver(phase: Phase | ''): boolean {
   return phase === 'Succeeded' || phase === 'Failed' || phase === 'Error';
 }
 
-/** `status` as the workflow controller writes it, Go's null times included. */
+/** `status` as the workflow controller writes it, including Go's null times. */
 export function workflowStatus(work: Work, situation: Situation): JsonObject {
   const { plan } = work;
   const { phase, begun, done, startedAt, finishedAt, message } = situation;
@@ -75,7 +75,7 @@ export function nodeId(workflow: string, node: string): string {
   return `${workflow}-${hash}`;
 }
 
-/** The nodes of a status, packed or not; empty if they are elsewhere. */
+/** The nodes of a status, packed or not; empty if they are offloaded. */
 export function nodesIn(status: JsonObject): Readonly<Record<string, JsonObject>> {
   const { nodes, compressedNodes } = status;
   if (typeof compressedNodes !== 'string') {
@@ -86,7 +86,7 @@ export function nodesIn(status: JsonObject): Readonly<Record<string, JsonObject>
     try {
       return JSON.parse(unpack(packed).toString()) as Readonly<Record<string, JsonObject>>;
     } catch {
-      // Packed by another one.
+      // Packed with another algorithm.
     }
   }
   return {};
@@ -108,7 +108,7 @@ function storedNodes(plan: Plan, nodes: JsonObject): JsonObject {
 
 type Node = JsonObject & { readonly id: string };
 
-/** One step a group, and each group the child of the step before it, as the controller links them. */
+/** One step per group, and each group a child of the step before it, as the controller links them. */
 function nodesOf(work: Work, situation: Situation): JsonObject {
   const { phase, done } = situation;
   const begun = Math.min(work.plan.steps, phase === 'Succeeded' ? done : done + 1);
@@ -176,7 +176,7 @@ function ownFields(step: Step, { name, steps = [], decided }: Work): JsonObject 
     : { ...suspendFields(step), templateScope: `local/${name}` };
 }
 
-/** What whoever decided wrote into the node. */
+/** The fields that a decision wrote into the node. */
 function decidedFields(node: JsonObject | undefined): JsonObject {
   if (node === undefined) {
     return {};
@@ -201,7 +201,7 @@ function fate(work: Work, number: number, { phase, done, startedAt, finishedAt }
   };
 }
 
-/** How the nodes around it speak of a step that ended badly. */
+/** The message about a failed step in its enclosing nodes. */
 function blame(work: Work, number: number, { phase }: Situation): JsonObject {
   const bad = phase === 'Failed' || phase === 'Error';
   return bad ? { message: `child '${stepId(work, number)}' failed` } : {};

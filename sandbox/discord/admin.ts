@@ -14,8 +14,8 @@ interface AdminDeps {
 const MAX_ENTRIES = 10_000;
 
 /**
- * The simulation's own paths, for a process other than the one it runs in: `POST /__sim/control` (one `Command`),
- * `GET /__sim/history?after=SEQ` (10,000 at most), `GET /__sim/messages?channel=ID` (every version), `GET /__sim/state`.
+ * The simulation's own paths, for other processes: `POST /__sim/control` (one `Command`), `GET /__sim/history?after=SEQ` (10,000
+ * at most), `GET /__sim/messages?channel=ID` (every version), `GET /__sim/state`.
  */
 export async function answerAdmin(
   request: IncomingMessage,

@@ -5,7 +5,7 @@ import type { Call, Reply, Route } from './route.ts';
 const COMMAND_LIMIT = { count: 5, windowMs: 20_000 };
 const READ_LIMIT = { count: 30, windowMs: 10_000 };
 
-/** The guild whose commands are meant, `''` for the global ones. @throws DiscordFailure 20012 or 50001 */
+/** The guild of the commands, `''` for the global ones. @throws DiscordFailure 20012 or 50001 */
 function scopeOf({ world, params }: Call): string {
   if (params['app'] !== world.applicationId) {
     throw foreignApplication();
@@ -17,7 +17,7 @@ function scopeOf({ world, params }: Call): string {
   return guild;
 }
 
-/** Translations are in a list only for those who ask. */
+/** A list has translations only on request. */
 function list(call: Call): Reply {
   const hidden = call.query.get('with_localizations') === 'true' ? '' : '_localizations';
   const text = JSON.stringify(call.world.commands.list(scopeOf(call)), (key, value: unknown) =>
@@ -90,7 +90,7 @@ function commandRoutes(prefix: string): readonly Route[] {
   ];
 }
 
-/** Who the bot is, and its commands, global and by guild. */
+/** Routes for the bot itself and for its commands, global and by guild. */
 export const APPLICATION_ROUTES: readonly Route[] = [
   { name: 'user.me', method: 'GET', path: '/users/@me', auth: 'bot', limit: READ_LIMIT, major: '', handle: me },
   {

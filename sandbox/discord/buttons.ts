@@ -1,6 +1,6 @@
 import { isRecord } from '../../src/base/json.ts';
 
-/** Discord's colours of buttons. */
+/** Discord's button colors. */
 const STYLES = { 1: 'blue', 2: 'grey', 3: 'green', 4: 'red', 5: 'link' } as const;
 
 /** A button under a message. */

@@ -4,11 +4,11 @@ import { archivedThread, missingAccess, missingHistory, missingPermissions, unkn
 export interface ChannelRights {
   readonly view: boolean;
   readonly send: boolean;
-  /** Reads what was said before, which a reply requires. */
+  /** May read the message history, which a reply requires. */
   readonly history: boolean;
-  /** A thread in which nothing can be edited until somebody posts. */
+  /** An archived thread: nothing can be edited until somebody posts. */
   readonly archived: boolean;
-  /** An archived thread in which only its moderators may post. */
+  /** A locked archived thread: only moderators may post. */
   readonly locked: boolean;
 }
 
@@ -33,7 +33,7 @@ export class Channels {
     this.#rights.delete(id);
   }
 
-  /** With any token. @throws DiscordFailure 50083 */
+  /** Checks an edit with any token. @throws DiscordFailure 50083 */
   checkOpen(id: string): void {
     const rights = this.#rights.get(id);
     if (rights?.archived === true || rights?.locked === true) {
@@ -41,14 +41,14 @@ export class Channels {
     }
   }
 
-  /** A post by the bot that answers another message. @throws DiscordFailure 160002 */
+  /** Checks a reply by the bot. @throws DiscordFailure 160002 */
   checkReply(id: string): void {
     if (this.#rights.get(id)?.history === false) {
       throw missingHistory();
     }
   }
 
-  /** By the bot; posting opens an archived thread again. @throws DiscordFailure 10003, 50001, 50013 or 50083 */
+  /** Checks an action of the bot; posting reopens an archived thread. @throws DiscordFailure 10003, 50001, 50013 or 50083 */
   check(id: string, action: 'send' | 'edit'): void {
     const rights = this.#rights.get(id);
     if (rights === undefined) {

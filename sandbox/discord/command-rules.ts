@@ -5,7 +5,7 @@ import { FormErrors, isIntegerWithin, listField } from './form-errors.ts';
 const CHAT_INPUT = 1;
 const SUB_COMMAND = 1;
 const SUB_COMMAND_GROUP = 2;
-/** String, integer and number: the types that take choices and suggestions. */
+/** String, integer and number: the types that support choices and suggestions. */
 const WITH_CHOICES: ReadonlySet<unknown> = new Set([3, 4, 10]);
 const OPTION_TYPES = 11;
 const MAX_OPTIONS = 25;
@@ -84,7 +84,7 @@ function checkOption(errors: FormErrors, path: Path, option: JsonObject): void {
   }
 }
 
-/** Also what an autocomplete answer suggests. */
+/** Also for the suggestions in an autocomplete answer. */
 export function checkChoice(errors: FormErrors, path: Path, choice: JsonObject, optionType: number): void {
   errors.text(choice, [...path, 'name'], { max: 100, min: 1, required: true });
   if (optionType === 3) {
@@ -94,7 +94,7 @@ export function checkChoice(errors: FormErrors, path: Path, choice: JsonObject, 
   }
 }
 
-/** Names, descriptions and values, of options and choices too. */
+/** Total length of names, descriptions and values, including options and choices. */
 function textLength(value: JsonObject): number {
   let length = 0;
   for (const key of ['name', 'description', 'value']) {

@@ -5,7 +5,7 @@ import { tooManyCommands, tooManyCreations, unknown } from './discord-failure.ts
 import type { History } from './history.ts';
 import type { Snowflakes } from './snowflake.ts';
 
-/** Of each type. */
+/** Limit per command type. */
 const MAX_COMMANDS = 100;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -17,7 +17,7 @@ interface CommandsDeps {
   readonly clock: Clock;
   readonly snowflakes: Snowflakes;
   readonly history: History;
-  /** New commands that a scope may get in 24 hours. */
+  /** How many commands may be created in a scope in 24 hours. */
   readonly creationsADay: number;
 }
 
@@ -25,7 +25,7 @@ interface CommandsDeps {
 export class Commands {
   readonly #deps: CommandsDeps;
   readonly #scopes = new Map<string, Map<string, RegisteredCommand>>();
-  /** The moments of the creations in each scope. */
+  /** Times of the creations in each scope. */
   readonly #creations = new Map<string, readonly number[]>();
 
   constructor(deps: CommandsDeps) {
@@ -36,7 +36,7 @@ export class Commands {
     return [...this.#scope(scope).values()];
   }
 
-  /** The command that a person in this guild would get for a name: the guild's own before the global one. */
+  /** The command that a name means in this guild: the guild's own before the global one. */
   find(guildId: string, name: string): RegisteredCommand | undefined {
     const byName = (scope: string) => this.list(scope).find((command) => command.name === name);
     return byName(guildId) ?? byName('');

@@ -15,7 +15,7 @@ const MAX_URL = 512;
 
 type Path = readonly (string | number)[];
 
-/** The rules of a message's components: rows of buttons or of one menu, and no `custom_id` twice. */
+/** The rules for a message's components: rows of buttons or of one menu, and no duplicate `custom_id`. */
 export function checkComponents(errors: FormErrors, message: JsonObject): void {
   const rows = listField(errors, message, ['components']);
   errors.length(['components'], rows, MAX_ROWS);
@@ -94,7 +94,7 @@ function checkLink(errors: FormErrors, path: Path, button: JsonObject): void {
   }
 }
 
-/** A link that leads somewhere public: Discord takes neither other schemes nor hosts without a dot. */
+/** Checks that a link is public: Discord accepts no other schemes and no hosts without a dot. */
 export function checkUrl(errors: FormErrors, path: Path, url: string, schemes: readonly string[]): void {
   const parsed = URL.parse(url);
   if (parsed === null) {

@@ -4,17 +4,17 @@ import type { CommandOption } from './interaction-payload.ts';
 import type { Exchange, People, Who } from './people.ts';
 import type { World } from './world.ts';
 
-/** Everything that can be switched or played while the simulation runs: the same in process and by `POST /__sim/control`. */
+/** Everything that can be changed or played while the simulation runs, both in process and with `POST /__sim/control`. */
 export type Command =
   /** Answers `{id}`. */
   | { readonly op: 'add'; readonly rule: FaultRule }
   | { readonly op: 'remove'; readonly id: number }
-  /** No rule is left. */
+  /** Removes all rules. */
   | { readonly op: 'clear' }
-  /** Makes a channel, or changes what the bot may do there. */
+  /** Creates a channel, or changes the bot's permissions in it. */
   | { readonly op: 'channel'; readonly id: string; readonly rights?: Partial<ChannelRights> }
   | { readonly op: 'delete-channel'; readonly id: string }
-  /** A person with the right to do so deletes a message. */
+  /** A person with permission deletes a message. */
   | { readonly op: 'delete-message'; readonly channelId: string; readonly id: string }
   /** All interaction tokens stop working. */
   | { readonly op: 'revoke-tokens' }
@@ -35,7 +35,7 @@ export type Command =
       readonly who?: Who;
     };
 
-/** The switchboard of the simulation. */
+/** Applies commands to the simulation. */
 export class Control {
   readonly #world: World;
   readonly #requests: RequestFaults;
@@ -51,7 +51,7 @@ export class Control {
     return this.#requests;
   }
 
-  /** Carries the command out; the result is for the answer of the HTTP path. @throws DiscordFailure 10008 */
+  /** Applies the command; the result is the answer over HTTP. @throws DiscordFailure 10008 */
   async apply(command: Command): Promise<Exchange | Readonly<Record<string, unknown>>> {
     switch (command.op) {
       case 'command':

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../cluster/objects.ts';
 
-/** A refusal as Discord words it: a number of its own beside the HTTP status. */
+/** An error in Discord's format: a code of its own besides the HTTP status. */
 export class DiscordFailure extends Error {
   readonly status: number;
   readonly code: number;
@@ -37,7 +37,7 @@ export function unknown(what: keyof typeof UNKNOWN): DiscordFailure {
   return new DiscordFailure(404, code, message);
 }
 
-/** No or a wrong bot token, and every path that does not exist. */
+/** An error without a code of its own: no valid bot token, an unknown path, and the like. */
 export function plain(status: 401 | 404 | 405 | 500): DiscordFailure {
   const texts = { 401: 'Unauthorized', 404: 'Not Found', 405: 'Method Not Allowed', 500: 'Internal Server Error' };
   return new DiscordFailure(status, 0, `${status}: ${texts[status]}`);
@@ -57,12 +57,12 @@ export function missingAccess(): DiscordFailure {
   return new DiscordFailure(403, 50_001, 'Missing Access');
 }
 
-/** The bot sees the channel and may not do this there. */
+/** The bot sees the channel but may not do this there. */
 export function missingPermissions(): DiscordFailure {
   return new DiscordFailure(403, 50_013, 'Missing Permissions');
 }
 
-/** The bot may post in the channel, and not reply there. */
+/** The bot may post in the channel but not reply. */
 export function missingHistory(): DiscordFailure {
   return new DiscordFailure(403, 160_002, 'Cannot reply without permission to read message history');
 }
@@ -96,12 +96,12 @@ export function bodyTooLarge(): DiscordFailure {
   return new DiscordFailure(413, 40_005, 'Request entity too large');
 }
 
-/** `errors` is the tree that {@link FormErrors} makes. */
+/** `errors` is the tree from {@link FormErrors}. */
 export function invalidForm(errors: JsonObject): DiscordFailure {
   return new DiscordFailure(400, 50_035, 'Invalid Form Body', { body: { errors } });
 }
 
-/** Editing messages that are older than an hour has a limit of its own, with a code of its own. */
+/** Edits of messages that are older than an hour have their own limit and error code. */
 export function tooManyOldEdits(retryAfterMs: number): DiscordFailure {
   const message = 'Maximum number of edits to messages older than 1 hour reached. Try again later.';
   return new DiscordFailure(429, 30_046, message, {

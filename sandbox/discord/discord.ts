@@ -16,21 +16,21 @@ import { createSigner, type Signer } from './signer.ts';
 import { createWorld, type World } from './world.ts';
 
 export interface SimulatedDiscordOptions {
-  /** On 127.0.0.1; 0 or unset takes a free one. */
+  /** Port on 127.0.0.1; a free one if 0 or unset. */
   readonly port?: number;
   readonly applicationId?: string;
   readonly botToken?: string;
   readonly guildId?: string;
-  /** The first is where people are unless said otherwise. */
+  /** The first is the default channel of people's actions. */
   readonly channelIds?: readonly [string, ...string[]];
-  /** Who acts unless said otherwise. */
+  /** The default actor. */
   readonly person?: Person;
   readonly clock?: Clock;
-  /** Of tokens and fault probabilities. */
+  /** Seed of tokens and fault probabilities. */
   readonly seed?: number;
   /** How long facteur has to answer an interaction, in milliseconds. */
   readonly answerMs?: number;
-  /** By which that is measured. */
+  /** Measures that time. */
   readonly timer?: Timer;
   /** How many commands may be created in one place in 24 hours. */
   readonly creationsADay?: number;
@@ -38,7 +38,7 @@ export interface SimulatedDiscordOptions {
   readonly enforcesLimits?: boolean;
 }
 
-/** Discord, played over real HTTP: its API for the bot, and the people who use the bot. */
+/** A simulated Discord over real HTTP: its API for the bot, and the people who use the bot. */
 export interface SimulatedDiscord {
   /** For `discord.api_base_url`. */
   readonly apiBaseUrl: string;
@@ -49,7 +49,7 @@ export interface SimulatedDiscord {
   readonly guildId: string;
   readonly channelId: string;
   readonly port: number;
-  /** Signs what a test wants to send by itself. */
+  /** Signs requests that a test sends itself. */
   readonly signer: Signer;
   readonly people: People;
   readonly faults: Control;
@@ -60,7 +60,7 @@ export interface SimulatedDiscord {
   commands(): ReturnType<World['commands']['list']>;
   /** Counters and rules, the same as `GET /__sim/state`. */
   state(): Readonly<Record<string, unknown>>;
-  /** Discord is gone: connections break and new ones are refused. */
+  /** Stops Discord: connections break and new ones are refused. */
   disconnect(): Promise<void>;
   /** Restarts it on the same port. */
   reconnect(): Promise<void>;

@@ -10,7 +10,7 @@ const MAX_COLOUR = 0xff_ff_ff;
 
 type Path = readonly (string | number)[];
 
-/** The limits of embeds, each alone and all texts of a message's embeds together. */
+/** The limits for each embed, and for all texts of a message's embeds together. */
 export function checkEmbeds(errors: FormErrors, message: JsonObject): void {
   const embeds = listField(errors, message, ['embeds']);
   errors.length(['embeds'], embeds, MAX_EMBEDS);
@@ -27,7 +27,7 @@ export function checkEmbeds(errors: FormErrors, message: JsonObject): void {
   }
 }
 
-/** How many characters its texts take. */
+/** Checks one embed and returns the length of its texts in characters. */
 function checkEmbed(errors: FormErrors, path: Path, embed: JsonObject): number {
   const texts = [
     errors.text(embed, [...path, 'title'], { max: 256 }),

@@ -15,18 +15,18 @@ interface ExchangeDeps {
   readonly world: World;
   readonly limits: RateLimits;
   readonly faults: RequestFaults;
-  /** Called once a request, by the route's name. */
+  /** Called once per request with the route's name. */
   readonly count: (route: string) => void;
 }
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
-/** What one request is answered with. */
+/** The answer to one request. */
 interface Outcome extends Reply {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Answers one request of Discord's API, faults included. */
+/** Answers one request of Discord's API, including faults. */
 export async function answer(request: IncomingMessage, response: ServerResponse, deps: ExchangeDeps): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://discord');
   const found = attempt(() => findRoute(request.method ?? '', url.pathname));
@@ -72,7 +72,7 @@ interface Settlement {
   readonly fault: FaultAction | undefined;
 }
 
-/** Sends the answer, unless a fault takes it away: the request is already done. */
+/** Sends the answer, unless a fault suppresses it: the request is already done. */
 function settle(response: ServerResponse, { route, outcome, fault }: Settlement, world: World): void {
   if (withhold(fault, response, sendCanned)) {
     return;

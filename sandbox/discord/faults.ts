@@ -1,9 +1,9 @@
 import { FaultRules, type RequestFault, type RequestRule } from '../request-faults.ts';
 
-/** An answer of the rule's own. */
+/** The rule's own answer. */
 export interface CannedAnswer {
   readonly status: number;
-  /** Discord's number; 0 unless said otherwise. */
+  /** Discord's code; 0 by default. */
   readonly code?: number;
   readonly message?: string;
   /** Makes a 429: how long to wait, and who is limited. */
@@ -11,7 +11,7 @@ export interface CannedAnswer {
   readonly scope?: 'user' | 'global' | 'shared';
   /** Sent unchanged instead of Discord's JSON, e.g. a proxy's page. */
   readonly body?: string;
-  /** Of {@link body}; `text/html` unless said otherwise. */
+  /** Content type of {@link body}; `text/html` by default. */
   readonly contentType?: string;
 }
 
@@ -22,7 +22,7 @@ export interface FaultRule extends RequestRule<CannedAnswer> {
   readonly route?: string;
 }
 
-/** The rules in force for requests, by their route's name. */
+/** The active rules for requests, by route name. */
 export class RequestFaults extends FaultRules<CannedAnswer, FaultRule, string> {
   constructor(random: () => number) {
     super(random, ({ route = '' }, name) => name.startsWith(route));

@@ -11,7 +11,7 @@ type EventKind =
   | 'message.created'
   | 'message.edited'
   | 'message.deleted'
-  /** A request of the API was answered with a refusal. */
+  /** An API request was refused. */
   | 'request.refused'
   | 'command.changed';
 
@@ -29,7 +29,7 @@ interface HistoryEntry {
   readonly by: string;
   /** HTTP status of a refusal. */
   readonly status: number;
-  /** Discord's own number of a refusal. */
+  /** Discord's code of a refusal. */
   readonly code: number;
   /** A message's text after the event, or the error. */
   readonly text: string;

@@ -1,18 +1,18 @@
 import type { JsonObject } from '../cluster/objects.ts';
 import { INTERACTION, type Interaction } from './interactions.ts';
 
-/** Who does something in the simulated Discord. */
+/** A user in the simulated Discord. */
 export interface Person {
   readonly id: string;
   readonly username: string;
   readonly globalName: string;
   /** Role ids; a person in a direct message has none. */
   readonly roles: readonly string[];
-  /** An application, and no person. */
+  /** Whether this is an application and not a person. */
   readonly bot?: boolean;
 }
 
-/** Where it happens. An empty guild is a direct message. */
+/** The place of an action. An empty guild is a direct message. */
 export interface Place {
   readonly guildId: string;
   readonly channelId: string;
@@ -34,7 +34,7 @@ const TEXT_INPUT = 4;
 const STRING_SELECT = 3;
 const LABEL = 18;
 
-/** Options as the payload carries them, their types read off the values. */
+/** Options in the format of the payload, with types inferred from the values. */
 export function optionsPayload(options: readonly CommandOption[]): readonly JsonObject[] {
   return options.map((option) => {
     if ('options' in option) {

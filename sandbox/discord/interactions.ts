@@ -76,7 +76,7 @@ export class Interactions {
     return acknowledged;
   }
 
-  /** No answer came in time, or none that Discord understands. An interaction that was answered stays so. */
+  /** Marks an interaction without a timely and valid answer as failed. An answered interaction is unchanged. */
   fail(interaction: Interaction): void {
     const current = this.#byToken.get(interaction.token);
     if (current !== undefined && !current.acknowledged) {
@@ -84,7 +84,7 @@ export class Interactions {
     }
   }
 
-  /** As it stands now. */
+  /** The current state of the interaction. */
   current(interaction: Interaction): Interaction {
     return this.#byToken.get(interaction.token) ?? interaction;
   }

@@ -12,13 +12,13 @@ export interface MarkupLine {
   readonly spans: readonly Span[];
 }
 
-/** What Discord's own clients know: who has an id, and what time it is. */
+/** What Discord's own clients know: names by id, and the time. */
 export interface Reader {
   readonly nameOf: (id: string) => string;
   readonly now: Date;
 }
 
-/** The text of a message as Discord shows it, for the part of Discord's markup that facteur writes. */
+/** The text of a message as Discord shows it. Supports the part of Discord's markup that facteur uses. */
 export function readMarkup(content: string, reader: Reader): readonly MarkupLine[] {
   const lines: MarkupLine[] = [];
   let isBlock = false;

@@ -5,7 +5,7 @@ import type { SimulatedMessage } from './message.ts';
 const DEFAULT_TYPE = 0;
 const CHAT_INPUT_COMMAND = 20;
 
-/** A message as the API shows it, all fields there that a client may expect. */
+/** A message in the API's format, with all fields that a client may expect. */
 export function messageJson(message: SimulatedMessage, applicationId: string): JsonObject {
   const byInteraction = message.interactionId !== '';
   return {

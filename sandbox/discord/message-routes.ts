@@ -37,7 +37,7 @@ function followUp(call: Call): Reply {
   const interaction = answered(call);
   const { channelId, id: interactionId, originalId } = interaction;
   const original = world.messages.list(channelId).find(({ id, deleted }) => id === originalId && !deleted);
-  // Right after a deferred answer this route fills that answer, for the sake of old clients.
+  // After a deferred answer, this route fills in that answer, for old clients.
   if (original?.versions.at(-1)?.loading === true) {
     return shown(call, world.messages.edit(original, body, route));
   }
@@ -91,7 +91,7 @@ const channel = { auth: 'bot', limit: CHANNEL_LIMIT, major: 'channel' } as const
 const WEBHOOK_MESSAGE = '/webhooks/{app}/{token}/messages/{message}';
 const CHANNEL_MESSAGE = '/channels/{channel}/messages/{message}';
 
-/** Answers to interactions by their token, and messages by the bot's. */
+/** Routes for answers to interactions (by interaction token) and for messages (by bot token). */
 export const MESSAGE_ROUTES: readonly Route[] = [
   {
     ...webhook,

@@ -5,7 +5,7 @@ import { DiscordFailure, emptyMessage, plain } from './discord-failure.ts';
 import { checkEmbeds } from './embed-rules.ts';
 import { FormErrors, listField } from './form-errors.ts';
 
-/** What a message shows. */
+/** The visible content of a message. */
 export interface MessageContent {
   readonly content: string;
   readonly embeds: readonly unknown[];
@@ -54,9 +54,9 @@ function field(before: readonly unknown[], value: unknown): readonly unknown[] {
   return value === undefined ? before : ((value ?? []) as readonly unknown[]);
 }
 
-/** Whom the message would notify: what `allowed_mentions` permits, which is everything if it is absent. */
+/** The mentions that the message would notify: those that `allowed_mentions` permits, or all if it is absent. */
 export function pingsOf(body: JsonObject): readonly string[] {
-  // Neither code nor its content mentions anybody.
+  // Mentions in code do not count.
   const text = (typeof body['content'] === 'string' ? body['content'] : '').replaceAll(/```[^]*?```|`[^`]*`/g, '');
   const allowed = isRecord(body['allowed_mentions']) ? body['allowed_mentions'] : undefined;
   const kinds = allowed === undefined ? MENTION_KINDS : ((allowed['parse'] ?? []) as readonly string[]);
@@ -98,7 +98,7 @@ function checkMentions(errors: FormErrors, value: unknown): void {
   }
 }
 
-/** An unpaired surrogate cannot be said in UTF-8; Discord answers it with its own failure, not with the sender's. */
+/** UTF-8 cannot encode an unpaired surrogate; Discord answers it with a 500 instead of a client error. */
 function refuseBrokenUnicode(value: unknown): void {
   if (typeof value === 'string') {
     if (!value.isWellFormed()) {

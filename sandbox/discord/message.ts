@@ -1,14 +1,14 @@
 import type { MessageContent } from './message-rules.ts';
 
-/** A message as it was at some time. */
+/** One version of a message. */
 export interface MessageVersion extends MessageContent {
   /** ISO 8601. */
   readonly at: string;
-  /** The route that made it. */
+  /** The route that wrote it. */
   readonly by: string;
-  /** «… is thinking»: a deferred answer that has no content yet. */
+  /** «… is thinking»: a deferred answer without content so far. */
   readonly loading: boolean;
-  /** Whom it notified, as written in the text. */
+  /** The mentions that it notified, as written in the text. */
   readonly pings: readonly string[];
 }
 

@@ -29,7 +29,7 @@ const OLD_EDITS = { count: 3, windowMs: 20_000 };
 /** How long a nonce is remembered: «the past few minutes». */
 const NONCE_MS = 5 * 60 * 1000;
 
-/** All messages of all channels, with every version that anybody ever saw. */
+/** All messages of all channels, with every version that was ever visible. */
 export class Messages {
   readonly #deps: MessagesDeps;
   readonly #messages = new Map<string, SimulatedMessage>();
@@ -91,7 +91,7 @@ export class Messages {
     this.#deps.history.record('message.deleted', { ...ids(message), by });
   }
 
-  /** As the API shows it. */
+  /** The message in the API's format. */
   toJson(message: SimulatedMessage): JsonObject {
     return messageJson(message, this.#deps.applicationId);
   }

@@ -22,19 +22,19 @@ import type { World } from './world.ts';
 /**
  * The result of sending a person's action to facteur.
  *
- * acknowledged  a valid answer in time
- * refused       a status other than 200, or an answer that Discord rejects
+ *   acknowledged  a valid answer in time
+ *   refused       a status other than 200, or an answer that Discord rejects
  *   late          no answer in time
  *   unreachable   no connection, or a broken one
  */
 export interface Exchange {
   readonly interactionId: string;
   readonly outcome: 'acknowledged' | 'refused' | 'late' | 'unreachable';
-  /** Of facteur's HTTP answer; 0 when there was none. */
+  /** Status of facteur's HTTP answer; 0 without one. */
   readonly status: number;
-  /** The answer's JSON; empty when there was none. */
+  /** The answer's JSON; empty without one. */
   readonly answer: JsonObject;
-  /** From the request to the whole answer. */
+  /** Time from the request to the complete answer. */
   readonly milliseconds: number;
   /** The message that now answers the interaction, if any. */
   readonly messageId: string;
@@ -42,7 +42,7 @@ export interface Exchange {
   readonly problem: string;
 }
 
-/** Who and where, as far as it differs from the default person and place. */
+/** The differences from the default person and place. */
 export type Who = Partial<Person & Place>;
 
 interface PeopleOptions {
@@ -59,7 +59,7 @@ type Delivery = Omit<Exchange, 'interactionId' | 'outcome' | 'messageId'> & {
   readonly outcome: 'answered' | Exchange['outcome'];
 };
 
-/** Discord's own side of a conversation: what people type and press becomes signed requests to facteur's endpoint. */
+/** Discord's side of a conversation: people's input becomes signed requests to facteur's endpoint. */
 export class People {
   readonly #options: PeopleOptions;
   readonly #agent = new Agent({ connections: 64 });
@@ -70,15 +70,12 @@ export class People {
     this.#options = options;
   }
 
-  /** The interactions endpoint from now on, without a check. */
+  /** Sets the interactions endpoint without a check. */
   pointAt(url: string): void {
     this.#endpoint = url;
   }
 
-  /**
-   * Saves the endpoint as the developer portal does: only when a PING is answered and a request with a wrong signature
-   * is refused with 401.
-   */
+  /** Saves the endpoint like the developer portal: only if it answers a PING and refuses a wrong signature with 401. */
   async saveEndpoint(url: string): Promise<void> {
     this.pointAt(url);
     const pong = await this.ping();
@@ -186,7 +183,7 @@ export class People {
     return settled;
   }
 
-  /** Does what the answer says, unless the interaction was answered before. */
+  /** Applies the answer, unless the interaction was answered before. */
   #settle(interaction: Interaction, delivery: Delivery): Exchange {
     const { world } = this.#options;
     const { outcome, ...rest } = delivery;
@@ -254,7 +251,7 @@ function judge(status: number, text: string, milliseconds: number): Delivery {
     : { outcome: 'refused', status, answer: {}, milliseconds, problem: 'the answer is not a JSON object' };
 }
 
-/** Of the buttons that can be pressed. */
+/** The ids of the buttons that can be pressed. */
 function customIds(rows: readonly unknown[]): readonly unknown[] {
   return rows
     .flatMap((row) => (isRecord(row) && Array.isArray(row['components']) ? (row['components'] as unknown[]) : []))

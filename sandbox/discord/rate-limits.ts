@@ -8,14 +8,14 @@ export interface Limit {
   readonly windowMs: number;
 }
 
-/** The bucket that a request counts towards. */
+/** The bucket that a request counts toward. */
 interface BucketKey {
   /** The route's name: requests of different routes never share a bucket here. */
   readonly route: string;
   /** The channel, webhook or application in the path: each has its own. */
   readonly major: string;
   readonly limit: Limit;
-  /** Interaction endpoints do not count towards the bot's 50 a second. */
+  /** Interaction endpoints do not count toward the bot's 50 requests per second. */
   readonly countsGlobally: boolean;
 }
 
@@ -32,7 +32,7 @@ export class RateLimits {
   readonly #enforced: boolean;
   readonly #windows = new Map<string, Window>();
 
-  /** @param enforced whether requests over a limit are refused, or only told */
+  /** @param enforced whether requests over a limit are refused; otherwise the headers only report the limit */
   constructor(clock: Clock, enforced: boolean) {
     this.#clock = clock;
     this.#enforced = enforced;
@@ -41,7 +41,7 @@ export class RateLimits {
   /**
    * Counts the request.
    *
-   * @returns the headers that every answer carries
+   * @returns the rate limit headers of the answer
    * @throws DiscordFailure 429
    */
   take({ route, major, limit, countsGlobally }: BucketKey): Readonly<Record<string, string>> {
@@ -78,7 +78,7 @@ export class RateLimits {
   }
 }
 
-/** 429 as Discord says it: whole seconds in the header, exact ones in the body. */
+/** A 429 in Discord's format: whole seconds in the header, exact ones in the body. */
 export function rateLimited(
   retryAfterMs: number,
   scope: 'user' | 'global' | 'shared',

@@ -26,9 +26,9 @@ const ALLOWED: Readonly<Record<number, readonly number[]>> = {
 };
 
 /**
- * Carries out the first answer to an interaction, however it arrived: in the HTTP response or by the callback route.
+ * Applies the first answer to an interaction, from the HTTP response or the callback route.
  *
- * @throws DiscordFailure 50035 and the like for an answer that Discord does not take
+ * @throws DiscordFailure 50035 and the like for an answer that Discord rejects
  */
 export function respond(world: World, interaction: Interaction, body: JsonObject): Interaction {
   const type = body['type'];

@@ -7,7 +7,7 @@ export interface Call {
   readonly world: World;
   /** The route's name. */
   readonly route: string;
-  /** The parts of the path that vary. */
+  /** The variable parts of the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** The parsed body; an empty object without one. */
@@ -21,17 +21,17 @@ export interface Reply {
   readonly body?: unknown;
 }
 
-/** What Discord offers on one path by one method. */
+/** One path and method of Discord's API. */
 export interface Route {
-  /** For rules and the history: `webhook.message.edit`. */
+  /** Name for rules and the history: `webhook.message.edit`. */
   readonly name: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below `/api/v10`; `{name}` stands for one varying part. */
+  /** Path below `/api/v10`; `{name}` is a variable part. */
   readonly path: string;
   /** Whether the bot token is required; other routes have a token in the path. */
   readonly auth: 'bot' | 'path';
   readonly limit: Limit;
-  /** The varying part by which its limits are counted apart. */
+  /** The variable part that has rate limits of its own. */
   readonly major: string;
   readonly handle: (call: Call) => Reply;
 }

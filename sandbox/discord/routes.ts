@@ -7,7 +7,7 @@ const PREFIX = '/api/v10';
 
 const ROUTES: readonly Route[] = [...MESSAGE_ROUTES, ...APPLICATION_ROUTES];
 
-/** The route of a request. @throws DiscordFailure 404 for no such path, 405 for no such method on it */
+/** The route of a request. @throws DiscordFailure 404 for an unknown path, 405 for an unsupported method */
 export function findRoute(method: string, path: string): { readonly route: Route; readonly params: Call['params'] } {
   let pathKnown = false;
   for (const route of ROUTES) {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 
-/** Signs what Discord sends, with a key pair of the simulation's own. */
+/** Signs Discord's requests with the simulation's own key pair. */
 export interface Signer {
   /** For `discord.public_key`: 64 hex digits. */
   readonly publicKey: string;

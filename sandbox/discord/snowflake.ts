@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { snowflakeAt } from '../../src/domain/snowflake.ts';
 
-/** Hands out Discord's ids: the moment in the upper bits, then a counter, so that a later id is always larger. */
+/** Generates Discord ids: the time in the upper bits, then a counter, so a later id is always larger. */
 export class Snowflakes {
   readonly #clock: Clock;
   #last = 0n;

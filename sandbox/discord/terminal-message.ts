@@ -2,11 +2,11 @@ import { columnsOf } from '../../src/base/text-columns.ts';
 import { buttonRows, type ShownButton } from './buttons.ts';
 import { readMarkup, type Look, type MarkupLine, type Reader } from './markup.ts';
 
-/** A message, and what Discord writes above it. */
+/** A message, and the line that Discord shows above it. */
 interface FramedMessage {
   readonly content: string;
   readonly components: readonly unknown[];
-  /** What it answers, such as `Ada used /plan`; empty for a message of its own. */
+  /** What it answers, such as `Ada used /plan`; empty if it is not an answer. */
   readonly answers: string;
   /** Seen by one person only. */
   readonly ephemeral: boolean;
@@ -16,7 +16,7 @@ interface FrameOptions extends Reader {
   readonly colour: boolean;
 }
 
-/** What fits into any terminal, indented as the rest of the tour. */
+/** Fits any terminal with the tour's indentation. */
 const WIDTH = 78;
 const INDENT = '  ';
 const EDGE = '│ ';
@@ -41,7 +41,7 @@ export function frameMessage(message: FramedMessage, options: FrameOptions): str
     .join('\n');
 }
 
-/** Lines of a message that has changed, without its frame. */
+/** Lines of a changed message, without its frame. */
 export function changedLines(content: string, options: FrameOptions): string {
   return readMarkup(content, options)
     .flatMap((line) => wrapped(line, options.colour))
@@ -57,7 +57,7 @@ const LOOKS: Readonly<Record<Look, string>> = {
   mention: '34',
 };
 
-/** Lines that fit. A word that does not fit alone is cut. */
+/** Wraps a line. A word that does not fit on a line is split. */
 function wrapped({ kind, spans }: MarkupLine, colour: boolean): readonly string[] {
   const room = WIDTH - INDENT.length - EDGE.length;
   const lines: string[] = [];

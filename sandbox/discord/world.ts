@@ -6,14 +6,14 @@ import { Interactions } from './interactions.ts';
 import { Messages } from './messages.ts';
 import { Snowflakes } from './snowflake.ts';
 
-/** Who is who in the simulated Discord. */
+/** The identities in the simulated Discord. */
 interface Identity {
   readonly applicationId: string;
   readonly botToken: string;
   readonly guildId: string;
 }
 
-/** Everything that the simulated Discord remembers. */
+/** The whole state of the simulated Discord. */
 export interface World extends Identity {
   readonly clock: Clock;
   readonly snowflakes: Snowflakes;

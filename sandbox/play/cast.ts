@@ -5,7 +5,7 @@ export interface Player extends Omit<Person, 'roles'> {
   readonly trusted: boolean;
 }
 
-/** Who requests, who approves, and who may nothing. */
+/** The requester, the approvers, and a person without permissions. */
 export const CAST = {
   ada: { id: '200000000000000001', username: 'ada', globalName: 'Ada', trusted: true },
   bob: { id: '200000000000000002', username: 'bob', globalName: 'Bob', trusted: true },

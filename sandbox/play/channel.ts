@@ -11,31 +11,31 @@ interface ChannelOptions {
   readonly colour: boolean;
 }
 
-/** The channels of the simulated Discord, on a terminal: each message in a frame, again whenever it has changed. */
+/** Shows the channels of the simulated Discord on a terminal: each message in a frame, again after each change. */
 export class ChannelView {
   readonly #options: ChannelOptions;
   /** Versions already shown, by message. */
   readonly #shown = new Map<string, number>();
-  /** By interaction: what a message answers. */
+  /** What a message answers, by interaction. */
   readonly #answers = new Map<string, string>();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
   }
 
-  /** What Discord writes above the message that answers an interaction. */
+  /** Sets the line that Discord shows above the answer to an interaction. */
   note(interactionId: string, words: string): void {
     this.#answers.set(interactionId, words);
   }
 
-  /** Prints every message that has changed since the last call, as it is now. */
+  /** Prints the current version of every message that changed since the last call. */
   show(): void {
     for (const message of this.#options.discord.messages()) {
       this.#showNews(message);
     }
   }
 
-  /** Prints the message that answers an interaction, whatever was shown of it. */
+  /** Prints the answer to an interaction, even if it was already shown. */
   showAnswer(id: string): void {
     for (const message of this.#options.discord.messages().filter(({ interactionId }) => interactionId === id)) {
       this.#options.print(this.#framed(message));
@@ -43,7 +43,7 @@ export class ChannelView {
     }
   }
 
-  /** Counts everything as shown. */
+  /** Marks everything as shown. */
   skip(): void {
     for (const { id, versions } of this.#options.discord.messages()) {
       this.#shown.set(id, versions.length);
@@ -82,7 +82,7 @@ export class ChannelView {
   }
 }
 
-/** Whether people see more than its progress: another state, or other buttons. */
+/** Whether more than the progress changed: another state, or other buttons. */
 function isOtherMessage(before: MessageVersion, after: MessageVersion): boolean {
   const state = ({ content }: MessageVersion): string => content.split(' · ', 1)[0] ?? '';
   const buttons = ({ components }: MessageVersion): string => JSON.stringify(components);

@@ -4,7 +4,7 @@ import type { SimulatedDiscord } from '../discord/discord.ts';
 
 const DELIVERY_ID = 'facteur.proompteng.ai/delivery-id';
 
-/** Workflows that fail because of who asked for them when: those of the interactions between begin and end. */
+/** Makes the workflows of some interactions fail: those between begin and end. */
 export class PlannedFailures {
   readonly #discord: Pick<SimulatedDiscord, 'history'>;
   readonly #spans: { readonly from: number; to: number }[] = [];
@@ -13,7 +13,7 @@ export class PlannedFailures {
     this.#discord = discord;
   }
 
-  /** Everything that people do from now on fails. @returns what ends that */
+  /** Everything that people request from now on fails. @returns a function that ends that */
   begin(): () => void {
     const span = { from: this.#discord.history.entries.length, to: Number.POSITIVE_INFINITY };
     this.#spans.push(span);
@@ -22,7 +22,7 @@ export class PlannedFailures {
     };
   }
 
-  /** For the simulated cluster: what happens to a workflow. */
+  /** The plan function for the simulated cluster. */
   readonly plan: PlanFunction = (workflow, attempt) =>
     this.#isPlanned(workflow) ? { outcome: 'fail', at: 2 } : planFromParameter(workflow, attempt);
 

@@ -1,7 +1,7 @@
 import { isRecord } from '../../src/base/json.ts';
 import type { JsonObject } from '../cluster/objects.ts';
 
-/** A form that facteur answered with. */
+/** A form in facteur's answer. */
 interface Form {
   readonly customId: string;
   readonly title: string;
@@ -12,8 +12,8 @@ const MODAL = 9;
 const STRING_SELECT = 3;
 
 /**
- * The form in an answer, filled in: with what was typed, by the field's label or name, else with what it suggests. Text
- * without a name is for the last field, such as a reason. Undefined if the answer is no form.
+ * Fills in the form in an answer: with the typed value for a field's label or name, else with its suggestion. Text without a name
+ * goes to the last field, such as a reason. Undefined if the answer is no form.
  */
 export function filledForm(answer: JsonObject, typed: Readonly<Record<string, string>>): Form | undefined {
   const data = isRecord(answer['data']) ? answer['data'] : {};

@@ -11,7 +11,7 @@ import type { PlannedFailures } from './failures.ts';
 import { filledForm } from './form.ts';
 import { exampleOf, readOptions, readValues, splitWord, usageOf, WordingError } from './wording.ts';
 
-/** What a session plays with. */
+/** Dependencies of a session. */
 interface SessionStage {
   readonly discord: SimulatedDiscord;
   readonly cluster: Pick<SimulatedCluster, 'disconnect' | 'reconnect'>;
@@ -22,11 +22,11 @@ interface SessionStage {
   readonly roles: readonly string[];
   /** The candidate that a mistyped word means. */
   readonly nearest: (word: string, candidates: Iterable<string>) => string | undefined;
-  /** Kills facteur as a crash would. */
+  /** Kills facteur, like a crash. */
   readonly kill: () => Promise<void>;
-  /** Starts it again, and waits until it works. */
+  /** Restarts facteur, and waits until it is ready. */
   readonly revive: () => Promise<void>;
-  /** Aborted when nothing is to be waited for any more. */
+  /** Aborted when the session must stop waiting. */
   readonly signal: AbortSignal;
 }
 
@@ -39,7 +39,7 @@ const HELP = `  /COMMAND name: value   run a command as in Discord; the first op
   as NAME                act as ${PLAYERS.map(({ username }) => username).join(', ')}
   quit                   stop everything`;
 
-/** The words of a session that are no commands. */
+/** The words of a session that are not commands. */
 const WORDS = ['help', 'press', 'approve', 'reject', 'fail', 'kill', 'outage', 'as', 'quit'];
 const PATIENCE_MS = 300_000;
 const POLL_MS = 50;
@@ -50,7 +50,7 @@ export function wordsOf(discord: Pick<SimulatedDiscord, 'commands'>): readonly s
   return [...WORDS, ...discord.commands().map(({ name }) => name)];
 }
 
-/** A person at the sandbox's own line: what they type is played in Discord, and faults in the world around facteur. */
+/** A person at the sandbox's prompt: their input is played in Discord, or causes faults around facteur. */
 export class Session {
   readonly #stage: SessionStage;
   readonly #requesters = new Map<string, Player>();
@@ -79,7 +79,7 @@ export class Session {
     return true;
   }
 
-  /** What is still going on is brought to its end. */
+  /** Brings everything in progress to its end. */
   async close(): Promise<void> {
     await this.#outage;
   }
@@ -189,7 +189,7 @@ export class Session {
     }
   }
 
-  /** The person at the line if they changed their role, else the next who did not ask and has not decided. */
+  /** The person at the prompt if they changed their role, else the next person who is not the requester and has not decided. */
   #decider({ interactionId }: SimulatedMessage, customId: string): Player {
     if (this.#player !== CAST.ada) {
       return this.#player;
@@ -218,7 +218,7 @@ export class Session {
     return undefined;
   }
 
-  /** The end of a run as people see it, and what they can do then. */
+  /** Shows how a run fails in Discord, and what people can do then. */
   async #fail(): Promise<void> {
     const { failures, print } = this.#stage;
     const line = this.#anyCommand();
@@ -240,7 +240,7 @@ export class Session {
     return this.#press(message, button, CAST.ada);
   }
 
-  /** A run is on its way, facteur dies, and whoever comes back goes on with it. */
+  /** Kills facteur during a run; after the restart, facteur continues it. */
   async #crash(): Promise<void> {
     const { print, kill, revive } = this.#stage;
     const line = this.#anyCommand();
@@ -251,7 +251,7 @@ export class Session {
     print('facteur was killed (SIGKILL); the workflow runs on, and nobody watches');
     await revive();
     print('facteur is back: its ledger knows the run');
-    // A new message if facteur died before it knew the first one: the interaction's token died with it.
+    // Posts a new message if facteur died before it knew the first one: the interaction's token was lost too.
     const workflow = /-# `([^`]+)`/.exec(versions.at(-1)?.content ?? '')?.[1] ?? '';
     await this.#messageAbout(workflow, 'Run again');
     print('The run survived: one workflow, and its message shows how it ended');
@@ -280,12 +280,12 @@ export class Session {
     return exampleOf(command);
   }
 
-  /** The message that answers an interaction, as soon as it has this button. */
+  /** Waits until the answer to an interaction has this button. */
   #messageWith(interactionId: string, label: string): Promise<SimulatedMessage> {
     return this.#awaitMessage((message) => message.interactionId === interactionId, label);
   }
 
-  /** A message that names the workflow, as soon as it has this button. */
+  /** Waits until a message that names the workflow has this button. */
   #messageAbout(workflow: string, label: string): Promise<SimulatedMessage> {
     return this.#awaitMessage(({ versions }) => versions.at(-1)?.content?.includes(`\`${workflow}\``) === true, label);
   }
@@ -307,7 +307,7 @@ export class Session {
   }
 }
 
-/** Of the latest version, those that can be pressed. */
+/** The buttons of the latest version that can be pressed. */
 function buttonsOf({ versions, deleted }: SimulatedMessage): readonly ShownButton[] {
   const rows = buttonRows(deleted ? [] : (versions.at(-1)?.components ?? []));
   return rows.flat().filter(({ disabled, customId }) => !disabled && customId !== '');

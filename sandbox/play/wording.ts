@@ -14,10 +14,10 @@ const INTEGER = 4;
 const BOOLEAN = 5;
 const NUMBER = 10;
 
-/** What a person typed is no command; the message says why. */
+/** The typed line is not a command; the message says why. */
 export class WordingError extends Error {}
 
-/** What a person types into Discord, from a line: `name: value`, and text without a name for the first option. */
+/** The command options in a line: `name: value`, and text without a name for the first option. */
 export function readOptions(command: JsonObject, text: string): readonly CommandOption[] {
   const { name, options } = definitionOf(command);
   const parts = options.filter((option) => isPart(option));
@@ -37,8 +37,8 @@ export function readOptions(command: JsonObject, text: string): readonly Command
 }
 
 /**
- * Values by name. `names` are the known ones, the first of which takes text that has no name. Where none are known, any
- * word before a colon is one.
+ * Values by name. `names` are the known names; text without a name goes to the first one. If there are none, any word before a
+ * colon is a name.
  */
 export function readValues(text: string, names: readonly string[]): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
@@ -79,7 +79,7 @@ export function usageOf(command: JsonObject): readonly string[] {
   return [[name, ...words].join(' ')];
 }
 
-/** A line that runs the command, with something in each option that must be there. */
+/** A line that runs the command, with a value for each required option. */
 export function exampleOf(command: JsonObject): string {
   const { name, options } = definitionOf(command);
   const part = options.find((option) => isPart(option));
@@ -121,7 +121,7 @@ function choicesOf(option: JsonObject): readonly string[] {
   return choices.map(({ value }) => (typeof value === 'number' ? String(value) : (value as string)));
 }
 
-/** Discord's client turns text into the type of the option, and refuses what is none. */
+/** Converts text to the option's type like Discord's client, which rejects invalid text. */
 function typed(option: JsonObject, text: string): string | number | boolean {
   const { type } = option;
   if (type === BOOLEAN) {
