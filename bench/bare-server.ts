@@ -1,4 +1,4 @@
-/** The least that an HTTP server can do: read the body and answer. An upper limit for the other benches. Prints its port. */
+/** A minimal HTTP server: reads the body and answers. An upper limit for the other benches. Prints its port. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -1,10 +1,10 @@
 /**
- * Ten minutes of runs that are recorded, submitted, followed to their end and told, one after the other: what the last minutes
- * take in comparison with the first, and what autovacuum leaves behind.
+ * Ten minutes of runs that are recorded, submitted, followed to their end and reported in Discord. Compares the last minutes with
+ * the first, and measures what autovacuum leaves behind.
  *
  *   FACTEUR_SERVICES=local FACTEUR_SERVICES_ONLY=postgres node scripts/services.ts run -- node bench/churn.ts
  *
- * BENCH_MINUTES (10) names another time. The clients wait while messages are told, so that no backlog grows.
+ * BENCH_MINUTES (10) sets the duration. The clients wait for the messages, so that no backlog grows.
  */
 import type { Queryable } from '../src/clients/postgres/database.ts';
 import { openBench } from './open-bench.ts';
@@ -13,14 +13,14 @@ import { liveRuns, withFollowUps } from './service.ts';
 
 const MINUTES = Number(process.env['BENCH_MINUTES'] ?? 10);
 const BURST_SECONDS = 10;
-/** Those whose rows are written again at each step of a run. */
+/** Tables whose rows are updated at each step of a run. */
 const TABLES = ['facteur.runs', 'facteur.open_runs', 'facteur.messages', 'codex_kb.tasks', 'codex_kb.task_runs'];
 
 const bench = await openBench('churn', `${MINUTES} minutes in bursts of ${BURST_SECONDS} s`);
 const { database } = bench;
 
 const rows: Table['rows'] = await withFollowUps(database, async (facteur) => {
-  // The first compilations and the first pages are not what is compared.
+  // Warm-up: JIT compilation and the first pages must not count.
   await liveRuns(facteur, database, BURST_SECONDS);
   const minutes: Table['rows'] = [];
   for (let minute = 1; minute <= MINUTES; minute += 1) {
@@ -29,7 +29,7 @@ const rows: Table['rows'] = await withFollowUps(database, async (facteur) => {
   }
   return minutes;
 });
-// A minute alone says little: neighbouring ones differ by a fifth.
+// A single minute says little: neighboring ones differ by a fifth.
 const [first = 0, last = 0] = [rows.slice(0, 3), rows.slice(-3)].map((some) =>
   some.reduce((sum, [, rate]) => sum + Number(rate), 0),
 );
@@ -53,7 +53,7 @@ async function measureMinute(facteur: Parameters<typeof liveRuns>[0]): Promise<T
   return [Math.round(perSecond), failures, Number(deadShare.toFixed(3)), Math.round(bytes / 2 ** 20)];
 }
 
-/** The share of rows that are dead and not yet vacuumed, and what tables and indices take. */
+/** The share of dead rows that are not yet vacuumed, and the size of tables and indexes. */
 async function sizesOf(db: Queryable): Promise<{ readonly deadShare: number; readonly bytes: number }> {
   const { rows: found } = await db.query<{ deadShare: number; bytes: number }>({
     text: `SELECT sum(n_dead_tup)::float8 / greatest(1, sum(n_live_tup + n_dead_tup)) AS "deadShare",

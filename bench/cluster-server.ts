@@ -1,6 +1,6 @@
 /**
- * A simulated cluster in a process of its own, so that it does not share facteur's event loop. Prints its kubeconfig's path.
- * Its workflows never end, or with `succeed` as the second argument soon do.
+ * A simulated cluster in a process of its own, so that it does not share facteur's event loop. Prints its kubeconfig's path. Its
+ * workflows never end, or succeed soon if the second argument is `succeed`.
  */
 import { writeFile } from 'node:fs/promises';
 import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';

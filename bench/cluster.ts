@@ -1,5 +1,6 @@
 /**
- * How fast the simulated cluster and our client are, so that their limits are not mistaken for facteur's: `node bench/cluster.ts [WORKFLOWS]`. The cluster runs in this process; read the numbers as a lower bound.
+ * The speed of the simulated cluster and our client, so that their limits are not mistaken for facteur's: `node bench/cluster.ts
+ * [WORKFLOWS]`. The cluster runs in this process; read the numbers as a lower bound.
  */
 import { createArgoClient } from '../src/clients/argo/client.ts';
 import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';

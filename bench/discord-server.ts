@@ -1,4 +1,4 @@
-/** The least that Discord does with a message: accepts it and returns its id. Prints its port. */
+/** A minimal Discord: accepts a message and returns its id. Prints its port. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

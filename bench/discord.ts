@@ -1,11 +1,12 @@
 /**
- * How soon people in Discord get their first answer: signed interactions at a steady rate, whatever comes back, first with
- * a cluster that works and then with one that hangs. Discord gives up after 3 seconds. Needs a real PostgreSQL:
+ * How soon users in Discord get their first answer: signed interactions at a constant rate, first with a cluster that works and
+ * then with one that hangs. Discord gives up after 3 seconds. Needs a real PostgreSQL:
  *
  *   node scripts/services.ts run -- node bench/discord.ts
  *
- * BENCH_RATE (1000) is how many a second, BENCH_SECONDS (30) how long; BENCH_FOLDER a production build to measure instead
- * of the sources; BENCH_ONLY (`http`) gives the process a part of the work, as where others have the rest. Everything runs on this machine, the load too: a machine that cannot carry both shows it in the times.
+ * BENCH_RATE (1000) is the rate per second, BENCH_SECONDS (30) the duration, BENCH_FOLDER a production build to measure instead
+ * of the sources. BENCH_ONLY (`http`) gives the process only these roles. Everything runs on this machine, including the load: a
+ * machine that is too slow for both shows in the times.
  */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -21,7 +22,7 @@ const RATE = Number(process.env['BENCH_RATE'] ?? 1000);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 30);
 const ONLY = process.env['BENCH_ONLY'];
 const CONNECTIONS = 256;
-/** Signing is the load's own work: done before, so that it is not measured. A signature is good for five minutes. */
+/** Requests are signed in advance, so that signing is not measured. A signature is valid for five minutes. */
 const AHEAD = RATE * SECONDS;
 
 const bench = await openBench('discord', `${RATE.toLocaleString('en')} a second for ${SECONDS} s`);
@@ -40,7 +41,9 @@ const facteur = await startFacteur(
   FOLDER,
   ONLY === undefined ? [] : ['--only', ONLY],
 );
-/** Kept open, as a proxy in front does: Node accepts one new connection a turn of its event loop, few a second when it is busy. */
+/**
+ * Connections stay open, as with a proxy: Node accepts one new connection per turn of its event loop, few per second when busy.
+ */
 const pool = new Pool(facteur.url, { connections: CONNECTIONS, pipelining: 1, keepAliveTimeout: 60_000 });
 
 interface Signed {
@@ -112,7 +115,7 @@ function row(
   return [what, Math.round(perSecond), ...times, failures, inTime, Number(cpuMs.toFixed(2))];
 }
 
-/** Once over everything, not counted: JIT, connections and the shared buffers are warm afterwards. */
+/** Warm-up, not counted: JIT, connections and the shared buffers. */
 await openLoop(Math.min(RATE, 200), 3, () => send(interaction()));
 await closedLoop(CONNECTIONS, 3, () => send(interaction()));
 const works = await measure('works', SECONDS);

@@ -1,6 +1,6 @@
 /**
- * How fast a full ledger reaches a cluster that takes 500 creates a second and answers 429 to more: 10,000 queued runs, one
- * facteur process. Needs a real PostgreSQL: `node scripts/services.ts run -- node bench/drain.ts`.
+ * How fast a full ledger is submitted to a cluster that accepts 500 creates per second and answers 429 to more: 10,000 queued
+ * runs, one facteur process. Needs a real PostgreSQL: `node scripts/services.ts run -- node bench/drain.ts`.
  */
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';

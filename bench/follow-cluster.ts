@@ -21,7 +21,7 @@ export type FromCluster =
 const NAMESPACE = 'argo';
 const STEPS = 5;
 
-/** Each workflow takes its steps at its own pace, so that changes come spread out. */
+/** Each workflow takes its steps at its own pace, so that changes are spread over time. */
 const stepMs = Number(process.argv[2]);
 const cluster = await startSimulatedCluster({
   namespaces: [NAMESPACE],

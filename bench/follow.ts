@@ -1,10 +1,10 @@
 /**
- * How far the ledger is behind the cluster while many workflows live and the watch is troubled all the time:
+ * How far the ledger lags behind the cluster with many live workflows and constant disturbances of the watch:
  *
  *   node scripts/services.ts run -- node bench/follow.ts [WORKFLOWS] [SECONDS]
  *
- * 10,000 workflows and 90 seconds by default, with one hiccup every 5 seconds. The lag is from the change in the cluster
- * (its own process) to the answer of the statement that wrote it. Memory is that of the process that follows.
+ * 10,000 workflows and 90 seconds by default, with one hiccup every 5 seconds. The lag is the time from the change in the cluster
+ * (its own process) to the answer of the statement that wrote it. Memory is that of the following process.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -26,7 +26,7 @@ const NAMESPACE = 'argo';
 const total = Number(process.argv[2] ?? 10_000);
 const seconds = Number(process.argv[3] ?? 90);
 const HICCUP_MS = 5000;
-/** What the cluster does to the watch, in turns; none of it should make a new list necessary. */
+/** How the cluster disturbs the watch, in turn; none of it should require a new list. */
 const HICCUPS: readonly Command[] = [
   { op: 'drop-watches', how: 'reset' },
   { op: 'truncate-watches' },
@@ -36,7 +36,7 @@ const HICCUPS: readonly Command[] = [
   { op: 'silence-watches', ms: 1000 },
 ];
 
-/** Every key is recorded once: when the cluster changed, when the watch reported it, and when the ledger had it. */
+/** Times of each change by key: when the cluster changed, when the watch reported it, and when the ledger had it. */
 const changedAt = new Map<string, number>();
 const arrivedAt = new Map<string, number>();
 const writtenAt = new Map<string, number>();
@@ -48,7 +48,7 @@ const PHASES: Readonly<Record<string, string>> = {
   failed: 'Failed',
 };
 
-/** The database, but what the follower writes is noted when it is written. */
+/** The database, which also records when the follower's changes are written. */
 function observed(db: Database): Database {
   return {
     query: async (statement) => {
@@ -68,7 +68,7 @@ function observed(db: Database): Database {
   };
 }
 
-/** The client, but what arrives by the watch is noted when it arrives. */
+/** The client, which also records when changes arrive by the watch. */
 function listening(client: ArgoClient): ArgoClient {
   return {
     ...client,
@@ -122,7 +122,7 @@ INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door
 SELECT id, delivery_id, 'command:' || delivery_id, 'command', 'plan', 'http', 'submitted', 'queued', '${NAMESPACE}', name, uid, '', '', '', '', '',
   now(), now() FROM made`;
 
-/** As many live runs and workflows as asked for. */
+/** Creates the requested number of live runs and workflows. */
 async function fill(db: Database, cluster: ChildProcess): Promise<void> {
   const runs = Array.from({ length: total }, (_, index) => ({ name: `bench-${index}`, delivery_id: randomUUID() }));
   const workflows = runs.map(({ name, delivery_id }) => ({ name, delivery: deliveryLabel(delivery_id) }));
@@ -149,7 +149,7 @@ async function ask<Kind extends FromCluster['kind']>(
   return answered.promise;
 }
 
-/** Troubles the watch until the time is over. */
+/** Disturbs the watch until the time is over. */
 async function trouble(cluster: ChildProcess): Promise<void> {
   for (let round = 0; round * HICCUP_MS < seconds * 1000; round += 1) {
     await setTimeout(HICCUP_MS);
@@ -165,7 +165,7 @@ const pageCount = async (cluster: ChildProcess): Promise<number> =>
 
 type Moments = ReadonlyMap<string, number>;
 
-/** From one moment to the other, of the changes that happened at `since` or later and that both know one by one. */
+/** The times between two moments, for changes at `since` or later that have both. */
 function lags(from: Moments, to: Moments, since = 0): number[] {
   return [...from].flatMap(([key, at]) => {
     const noted = to.get(key);
@@ -180,7 +180,7 @@ function percentiles(values: readonly number[]): number[] {
   );
 }
 
-/** How late the ledger was, of the changes so far. */
+/** The lags of the changes so far. */
 function lagTable(): Table {
   return {
     columns: ['from', 'to', 'p50 ms', 'p99 ms', 'max ms'],
@@ -192,7 +192,7 @@ function lagTable(): Table {
   };
 }
 
-// Five steps and what comes before them take three quarters of the time on average, so that most workflows end within it.
+// Five steps and the start-up take three quarters of the time on average, so most workflows end within it.
 const cluster = fork(join(import.meta.dirname, 'follow-cluster.ts'), [String((seconds * 1000) / 8)]);
 const [up] = (await once(cluster, 'message')) as [Extract<FromCluster, { kind: 'up' }>];
 cluster.on('message', (message: FromCluster) => {

@@ -1,6 +1,7 @@
 /**
- * What processes that have nothing to do ask of PostgreSQL: two of `serve` on one ledger, one of which follows. Needs a
- * real PostgreSQL: `node scripts/services.ts run -- node bench/idle.ts`. BENCH_SECONDS (120) is how long it looks, twice.
+ * The statements that idle processes send to PostgreSQL: two of `serve` on one ledger, one of which follows. Needs a real
+ * PostgreSQL: `node scripts/services.ts run -- node bench/idle.ts`. BENCH_SECONDS (120) is the duration of each of two
+ * measurements.
  */
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import { openBench } from './open-bench.ts';
 import { startFacteur, startScript } from './processes.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 120);
-/** Readiness is asked for while they start, and connections that were needed then are closed. */
+/** Lets the connections that were needed during the start be closed. */
 const SETTLE_MS = 20_000;
 
 const bench = await openBench('idle', `two processes, ${SECONDS} s`);
@@ -19,7 +20,7 @@ const kubeconfig = join(tmpdir(), `facteur-bench-${randomUUID()}.yaml`);
 const cluster = await startScript('cluster-server.ts', [kubeconfig]);
 const env = { FACTEUR_POSTGRES_DSN: database.dsn, FACTEUR_KUBECONFIG: kubeconfig };
 
-/** Transactions of this database so far: each statement of an idle process is one. The question itself is one more. */
+/** Transactions of this database so far: each statement of an idle process is one, and so is this query. */
 async function transactions(): Promise<number> {
   const { rows } = await database.db.query<{ count: number }>({
     text: `SELECT (xact_commit + xact_rollback)::float8 AS count FROM pg_stat_database WHERE datname = current_database()`,
@@ -27,7 +28,7 @@ async function transactions(): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** Transactions in the time of the measurement, the question not counted. */
+/** Transactions during the measurement, without the query itself. */
 async function count(): Promise<number> {
   await wait(SETTLE_MS);
   const before = await transactions();
@@ -35,7 +36,7 @@ async function count(): Promise<number> {
   return (await transactions()) - before - 1;
 }
 
-// The server's own housekeeping counts there, too.
+// The baseline: the server's own housekeeping is counted too.
 const own = await count();
 const processes = [await startFacteur(env), await startFacteur(env)];
 const perMinute = ((await count()) - own) / processes.length / (SECONDS / 60);

@@ -1,13 +1,13 @@
 /**
- * What the intake takes: both routes, only recorded and also submitted, at 1, 16 and 128 connections, and at a fixed rate;
- * what each delivery costs the service and PostgreSQL; the whole life of runs; the start. Beside it the limits, measured in
- * the same rounds: a bare HTTP server, and the ledger's statement without HTTP by Node and by pgbench.
+ * Throughput of the intake: both routes, only recorded and also submitted, at 1, 16 and 128 connections, and at a fixed rate; the
+ * cost of each delivery for the service and PostgreSQL; the whole life of runs; the start. The limits are measured in the same
+ * rounds: a bare HTTP server, and the ledger's statement without HTTP, from Node and from pgbench.
  *
  *   npm run bench
  *
- * Every cell has a process, a database and a simulated cluster of its own, and is measured once a round, in another order
- * each time. BENCH_SECONDS (4) is how long, BENCH_ROUNDS (5) how often, BENCH_ONLY a regular expression for some of the
- * cells; BENCH_FOLDER is a production build to measure instead of the sources.
+ * Every cell has its own process, database and simulated cluster, and is measured once per round, in another order each time.
+ * BENCH_SECONDS (4) is the duration, BENCH_ROUNDS (5) the number of rounds, BENCH_ONLY a regular expression that selects cells,
+ * BENCH_FOLDER a production build to measure instead of the sources.
  */
 import { recordRun } from '../src/ledger/record-run.ts';
 import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
@@ -26,7 +26,7 @@ const ONLY = new RegExp(process.env['BENCH_ONLY'] ?? '');
 const CLIENTS = [1, 16, 128];
 const WARM_UP_SECONDS = Math.min(2, SECONDS);
 
-/** What one measurement found; what a cell does not measure is missing. */
+/** The result of one measurement, without the fields that a cell does not measure. */
 type Reading = Partial<
   Record<
     | 'perSecond'
@@ -58,7 +58,7 @@ type Load = Pick<PostLoad, 'path' | 'body'> & Partial<Pick<PostLoad, 'clients' |
 const bench = await openBench('intake', `medians of ${ROUNDS} interleaved rounds of ${SECONDS} s (lowest–highest)`);
 const server = await observeServer(bench.database.db);
 
-/** What PostgreSQL spends on each of the runs that `record` leaves in a new database: processor time, flushes and bytes of its log. */
+/** PostgreSQL's cost of each run that `record` leaves in a new database: CPU time, and flushes and bytes of WAL. */
 async function costOfRuns(record: (database: TestDatabase) => Promise<Reading>): Promise<Reading> {
   const database = await createBenchDatabase();
   const name = new URL(database.dsn).pathname.slice(1);
@@ -75,7 +75,7 @@ async function costOfRuns(record: (database: TestDatabase) => Promise<Reading>):
   };
 }
 
-/** Processor time a request, from here to the call of what it returns. */
+/** CPU time per request, from now until the returned function is called. */
 function countCpu({ child }: FacteurProcess): (requests: number) => Reading {
   const before = { service: cpuMsOf(child.pid ?? 0), postgres: server.cpuMs() };
   return (requests) => ({
@@ -84,7 +84,7 @@ function countCpu({ child }: FacteurProcess): (requests: number) => Reading {
   });
 }
 
-/** Requests that are recorded, and unless the dispatcher is disabled also submitted. */
+/** Posts requests that are recorded and, unless the dispatcher is disabled, submitted. */
 const post = (load: Load, env: Record<string, string> = {}): Promise<Reading> =>
   costOfRuns((database) =>
     withFacteur(database, env, async (facteur) => {
@@ -97,7 +97,7 @@ const post = (load: Load, env: Record<string, string> = {}): Promise<Reading> =>
       const { queued: left } = await countRuns(database);
       await untilSubmitted(database);
       const { peakMiB } = await memoryOf(facteur.child);
-      // What still waits was answered, but not submitted in this time.
+      // Runs that still wait were answered, but not submitted in this time.
       const perSecond = result.perSecond * (1 - left / result.count);
       return { ...ofLoad(result), perSecond, left, ...cpu(result.count), idleMiB, peakMiB };
     }),
@@ -107,7 +107,10 @@ function ofLoad({ perSecond, p50Ms, p99Ms, failures }: LoadResult): Reading {
   return { perSecond, p50Ms, p99Ms, failures };
 }
 
-/** Commands that are recorded, submitted, followed to their end and told, by 128 clients that begin a new one when one is answered. */
+/**
+ * Commands that are recorded, submitted, followed to their end and reported, from 128 clients that each send the next one after
+ * an answer.
+ */
 const wholeLife = (): Promise<Reading> =>
   costOfRuns((database) =>
     withFollowUps(database, async (facteur) => {
@@ -198,7 +201,7 @@ function measured({ readings }: Cell, measure: keyof Reading, factor = 1): Sprea
   return spreadOf(readings.flatMap((reading) => (reading[measure] === undefined ? [] : [reading[measure] * factor])));
 }
 
-/** How the rate of a cell compares with that of a limit at the same number of connections. */
+/** The rate of a cell as a share of a limit's rate at the same number of connections. */
 function shareOf(limit: string, one: Cell): number | null {
   const other = rates.find(({ what, clients }) => what === limit && clients === one.clients);
   const [rate, most] = [measured(one, 'perSecond'), other === undefined ? null : measured(other, 'perSecond')];

@@ -1,10 +1,10 @@
 /**
- * What the Kafka door takes, beside two limits measured in the same run: the same client reading and handling nothing, and
- * the ledger's statement without Kafka (by pgbench, and by Node), as often at a time as there are partitions. Needs a real broker and PostgreSQL:
+ * Throughput of the Kafka door, next to two limits from the same run: the same client reading without handling, and the ledger's
+ * statement without Kafka (from pgbench and from Node), with as many clients as partitions. Needs a real broker and PostgreSQL:
  *
  *   FACTEUR_SERVICES=local node scripts/services.ts run -- node bench/kafka.ts
  *
- * BENCH_SECONDS (5) is how long the statement runs, BENCH_RECORDS (10000) how many records a topic holds.
+ * BENCH_SECONDS (5) is the duration for the statement, BENCH_RECORDS (10000) the number of records in a topic.
  */
 import { openKafka } from '../src/clients/kafka/open-kafka.ts';
 import { recordRun } from '../src/ledger/record-run.ts';
@@ -21,7 +21,7 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
 const RECORDS = Number(process.env['BENCH_RECORDS'] ?? 10_000);
 const PARTITIONS = [1, 4, 16];
 
-/** Records a second from the moment that the partitions are there, so that joining the group does not count. */
+/** Records per second since the partitions were assigned, so that joining the group does not count. */
 class Meter {
   readonly done = Promise.withResolvers<void>();
   #count = 0;

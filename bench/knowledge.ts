@@ -1,11 +1,11 @@
 /**
- * Search over many reflections: time and recall, with and without filters, beside the Go service's own query.
+ * Search over many reflections: time and recall, with and without filters, compared with the Go service's own query.
  *
  *   node scripts/services.ts run -- node bench/knowledge.ts     100,000 reflections on PostgreSQL (some minutes to fill)
  *   node bench/knowledge.ts                                     5,000 on the embedded Postgres
  *
- * BENCH_ROWS and BENCH_QUERIES name other numbers. The texts are real paragraphs of the READMEs of installed packages, cut
- * and recombined with a seed: random vectors have no neighbours, and random words no frequencies.
+ * BENCH_ROWS and BENCH_QUERIES set other numbers. The texts are real paragraphs of the READMEs of installed packages, cut and
+ * recombined with a seed: random vectors have no neighbors, and random words no frequencies.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,7 +57,7 @@ const paragraphs = readParagraphs();
 const random = generator(15);
 const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
 
-/** One paragraph and a sentence or two of others, about 300 to 900 characters. */
+/** One paragraph and one or two sentences from others, about 300 to 900 characters. */
 function text(): string {
   const sentences = Array.from({ length: 1 + Math.floor(random() * 2) }, () =>
     pick(pick(paragraphs).split(/(?<=\.) /)),
@@ -92,7 +92,7 @@ async function fill(count: number): Promise<void> {
   }
 }
 
-/** Without its indices, which are then built at once: inserting 100,000 rows into HNSW takes an hour. */
+/** Drops the indexes during `work` and builds them afterward: inserting 100,000 rows into HNSW takes an hour. */
 async function withoutIndices(work: () => Promise<void>): Promise<void> {
   const { rows } = await db.query<{ name: string; definition: string }>({
     text: `SELECT schemaname || '.' || indexname AS name, indexdef AS definition FROM pg_indexes
@@ -154,7 +154,7 @@ async function measure(what: string, count: number, run: (place: number) => Prom
   );
 }
 
-/** The ten nearest, by comparing every row that passes. */
+/** The exact ten nearest, by comparing every row that matches the filters. */
 async function exact(session: Queryable, { embedding, embeddingVersion }: Asked, filters: Filters): Promise<string[]> {
   const { rows } = await session.query<{ id: string }>({
     text: `SELECT r.id FROM codex_kb.reflections r JOIN facteur.reflection_standing s ON s.reflection_id = r.id
@@ -188,7 +188,7 @@ async function recall(what: string, filters: Filters, asked: readonly Asked[]): 
   console.log(`recall@10, ${what}: ${(found / wanted).toFixed(4)} (${asked.length} queries)`);
 }
 
-/** As the Go service asks, with its defaults. */
+/** The Go service's query, with its defaults. */
 function asGo({ embedding }: Asked): Promise<unknown> {
   return db.session((session) =>
     session.query({
@@ -214,7 +214,7 @@ for (let place = 0; place < QUERIES; place += 1) {
   asked.push(await ask());
 }
 const at = (place: number): Asked => asked[place] as Asked;
-// Once, so that pages are in memory.
+// Warm-up, so that pages are in memory.
 for (const one of asked.slice(0, 50)) {
   await searchReflections(db, { ...one, limit: 10 });
 }

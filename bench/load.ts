@@ -1,21 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Pool } from 'undici';
 
-/** What a closed loop of clients saw. */
+/** The results of a load. */
 export interface LoadResult {
   readonly count: number;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-  /** Operations that did not end as they should. */
+  /** Number of failed operations. */
   readonly failures: number;
 }
 
 /**
- * Keeps `clients` operations under way for `seconds`, each client beginning its next one when the last has ended.
+ * Keeps `clients` operations in flight for `seconds`: each client starts its next one when the last has ended.
  *
- * @param operation gets a number that it has never seen; resolves to whether it ended as it should
+ * @param operation gets a new number each time; resolves to whether it succeeded
  */
 export async function closedLoop(
   clients: number,
@@ -43,8 +43,8 @@ export async function closedLoop(
 }
 
 /**
- * Begins `perSecond` operations in every second for `seconds`, however long each takes: who asks does not wait for others.
- * Times count from the moment at which an operation should have begun, so that a server that stalls cannot hide it.
+ * Starts `perSecond` operations per second for `seconds`, regardless of how long each takes. Latency counts from the time at
+ * which an operation should have started, so a stalled server cannot hide it.
  */
 export async function openLoop(
   perSecond: number,
@@ -96,7 +96,7 @@ export interface PostLoad {
   readonly seconds: number;
   /** The body of the request with this number. */
   readonly body: (index: number) => Uint8Array;
-  /** So many in every second, whatever comes back, instead of each client's next one after its last. */
+  /** A fixed rate per second (open loop) instead of a closed loop. */
   readonly offered?: number | undefined;
 }
 

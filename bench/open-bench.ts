@@ -20,17 +20,17 @@ export async function createBenchDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-/** What every bench has: a database of its own, and a way to say what it found. */
+/** What every bench has: a database of its own, and a way to report results. */
 export interface Bench {
   readonly database: TestDatabase;
-  /** Prints the tables, and writes them with where they come from to `bench/results/`. */
+  /** Prints the tables, and writes them with their origin to `bench/results/`. */
   report(tables: Readonly<Record<string, Table>>): void;
 }
 
 /**
- * Begins a bench: from here on the machine's load is its own.
+ * Starts a bench. Records the load of the machine before it.
  *
- * @param method how long and how often, for the document
+ * @param method duration and number of rounds, for the document
  */
 export async function openBench(name: string, method: string): Promise<Bench> {
   const before = { loadAverage: Math.round((loadavg()[0] ?? 0) * 10) / 10, processes: await busyProcesses() };
@@ -75,7 +75,7 @@ async function describeMachine(db: Queryable): Promise<BenchResult['machine']> {
   };
 }
 
-/** Of the other processes, those that take more than a fiftieth of a core, by name. */
+/** The names of other processes that use more than a fiftieth of a core. */
 async function busyProcesses(): Promise<string[]> {
   const seconds = 2;
   const earlier = processorTimes();
@@ -100,7 +100,7 @@ function processorTimes(): Map<number, { readonly name: string; readonly ms: num
         const name = readFileSync(join('/proc', String(pid), 'comm'), 'utf8').trim();
         return [[pid, { name, ms: cpuMsOf(pid) }] as const];
       } catch {
-        // It ended while we looked.
+        // The process ended meanwhile.
         return [];
       }
     }),

@@ -9,8 +9,8 @@ import { prepareRun, recordTogether } from '../src/ledger/record-run.ts';
 import { commandNewRun } from './requests.ts';
 
 /**
- * How often a second PostgreSQL's own load generator gets the ledger's statement done, one run each, with so many
- * clients: what is possible without Node, without a driver and without Kafka.
+ * The rate per second at which PostgreSQL's own load generator executes the ledger's statement, one run each: the limit without
+ * Node, driver and Kafka.
  */
 export async function recordByPgbench(dsn: string, clients: number, seconds: number): Promise<number> {
   const executable = process.env['FACTEUR_TEST_PGBENCH'];
@@ -36,7 +36,7 @@ export async function recordByPgbench(dsn: string, clients: number, seconds: num
     dsn,
   ];
   try {
-    // As facteur's own sessions: a plan that was made while the tables were empty would read all of them for each run.
+    // As in facteur's own sessions: a plan made for empty tables would scan them for each run.
     const env = { ...process.env, PGOPTIONS: '-c enable_seqscan=off' };
     const { stdout } = await promisify(execFile)(executable, flags, { env });
     return Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);
@@ -45,14 +45,14 @@ export async function recordByPgbench(dsn: string, clients: number, seconds: num
   }
 }
 
-/** The statement as the ledger sends it, with a number that pgbench draws in place of what must differ from run to run. */
+/** The ledger's statement, with a random number of pgbench in place of the values that must be unique per run. */
 async function recordScript(): Promise<string> {
   const run = commandNewRun();
   const sent: Statement[] = [];
   await recordTogether({ query: async (statement) => (sent.push(statement), { rows: [], rowCount: 0 }) }, [
     prepareRun({ run, claim: true }),
   ]);
-  // Spaced out and with a digit first, for pgbench takes ":false" and "command:NUMBER" for variables.
+  // With spaces and a leading digit, because pgbench treats ":false" and "command:NUMBER" as variables.
   const input = JSON.stringify(JSON.parse(String(sent[0]?.values?.[0])), null, 1)
     .replaceAll(run.deliveryId, '0NUMBER')
     .replace(/"workflow_name": "[^"]+"/, '"workflow_name": "bench-0NUMBER"');

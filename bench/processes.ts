@@ -36,9 +36,9 @@ export interface FacteurProcess extends BenchProcess {
 }
 
 export interface StartOptions {
-  /** Whether it does what the start is measured to. */
+  /** Whether the start that is measured is complete. */
   readonly isUp?: ((url: string) => Promise<boolean>) | undefined;
-  /** A command that becomes the process, by `exec` of its last arguments. */
+  /** A command that executes its last arguments with `exec`, to become the process. */
   readonly launcher?: readonly string[] | undefined;
 }
 
@@ -57,7 +57,7 @@ export async function startFacteur(
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       PATH: process.env['PATH'],
-      // As in the image, but for the share of the memory that the heap may take, which means nothing here.
+      // As in the image, except for the heap's share of memory, which means nothing without a memory limit.
       NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'] ?? '--max-semi-space-size=8',
       MALLOC_ARENA_MAX: '1',
       FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${port}`,
@@ -84,19 +84,19 @@ async function untilSo(child: ChildProcess, isSo: () => Promise<boolean>): Promi
     if (child.exitCode !== null) {
       throw new Error(`facteur ended with ${child.exitCode}`);
     }
-    // Asking without a pause would take a core from the process that starts.
+    // Polling without a pause would take a core from the starting process.
     await wait(2);
   }
 }
 
-/** Resident memory of a process in MiB, and the most it ever had. */
+/** Current and peak resident memory of a process, in MiB. */
 export async function memoryOf(child: ChildProcess): Promise<{ readonly nowMiB: number; readonly peakMiB: number }> {
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
   const field = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024;
   return { nowMiB: Math.round(field('VmRSS')), peakMiB: Math.round(field('VmHWM')) };
 }
 
-/** What a process has used of the processors so far, in milliseconds. */
+/** CPU time that a process has used so far, in milliseconds. */
 export function cpuMsOf(pid: number, whose: 'its own' | 'and ended children' = 'its own'): number {
   // User and system time in ticks, then those of its children that have ended.
   const ticks = statOf(pid).slice(11, whose === 'its own' ? 13 : 15);
@@ -104,19 +104,19 @@ export function cpuMsOf(pid: number, whose: 'its own' | 'and ended children' = '
   return (ticks.reduce((sum, each) => sum + Number(each), 0) / ticksPerSecond) * 1000;
 }
 
-/** The process that started this one. */
+/** The id of the parent process. */
 export function parentOf(pid: number): number {
   return Number(statOf(pid)[1]);
 }
 
-/** The fields of `/proc/PID/stat` after the name, which may hold anything. */
+/** The fields of `/proc/PID/stat` after the name, which may contain any character. */
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function owned(child: ChildProcess): BenchProcess {
-  // A bench that fails leaves nothing behind.
+  // A failed bench must leave no process behind.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));

@@ -1,12 +1,12 @@
 /**
- * A process with a fifth of a processor and 256 MiB, as a small pod has: its start, and how many Codex tasks 16 clients get
- * recorded and submitted a second, while its code is still being compiled and afterwards. Needs a real PostgreSQL, and root, to make a
- * control group:
+ * A process with a fifth of a CPU and 256 MiB, like a small pod: its start, and the rate at which Codex tasks of 16 clients are
+ * recorded and submitted, both while its code is still being compiled and afterward. Needs a real PostgreSQL, and root to create
+ * a control group:
  *
  *   npm run build
  *   BENCH_FOLDER=out FACTEUR_SERVICES=local FACTEUR_SERVICES_ONLY=postgres npx node scripts/services.ts run -- node bench/quota.ts
  *
- * BENCH_ROUNDS (3) is how often.
+ * BENCH_ROUNDS (3) is the number of rounds.
  */
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const WINDOWS = [10, 10, 10, 10, 10, 10] as const;
 const ROOT = '/sys/fs/cgroup';
 const NAME = `facteur-bench-${process.pid}`;
 
-/** What is written where to make the group, by the version of control groups that this machine has. */
+/** The files and values that define the group, for the cgroup version of this machine. */
 const LIMITS: Readonly<Record<string, Readonly<Record<string, string>>>> = existsSync(join(ROOT, 'cgroup.controllers'))
   ? { [join(ROOT, NAME)]: { 'cpu.max': `${QUOTA_US} ${PERIOD_US}`, 'memory.max': `${MEMORY_BYTES}` } }
   : {
@@ -38,7 +38,7 @@ const groups = Object.keys(LIMITS);
 /** A shell that enters the group and becomes the process. */
 const ENTER = ['sh', '-c', `for group in ${groups.join(' ')}; do echo $$ > $group/cgroup.procs; done; exec "$@"`, 'sh'];
 
-/** With a limit, the share of the memory that the heap may take has a meaning. */
+/** With a memory limit, the heap's share of memory has a meaning. */
 const AS_IN_IMAGE = { NODE_OPTIONS: '--max-semi-space-size=8 --max-old-space-size-percentage=50' };
 
 interface Round {
@@ -46,7 +46,7 @@ interface Round {
   readonly readyMs: number;
   readonly perSecond: readonly number[];
   readonly failures: number;
-  /** Processor time a request in the last window. */
+  /** CPU time per request in the last window. */
   readonly lastMs: number;
   readonly peakMiB: number;
 }

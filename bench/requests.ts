@@ -7,7 +7,10 @@ import type { NewRun } from '../src/domain/run.ts';
 import { CommandEventSchema } from '../src/proto/proompteng/facteur/v1/contract_pb.ts';
 import { CodexTaskSchema, CodexTaskStage } from '../src/proto/proompteng/froussard/v1/codex_task_pb.ts';
 
-/** A CommandEvent of the usual size (about 600 bytes), of a new delivery, with a token if its run's message is to be updated. */
+/**
+ * A CommandEvent of the usual size (about 600 bytes) with a new delivery id, and with a token if its run's message must be
+ * updated.
+ */
 export function commandEvent(_index?: number, token = ''): Uint8Array {
   return toBinary(
     CommandEventSchema,
@@ -32,7 +35,7 @@ export function commandEvent(_index?: number, token = ''): Uint8Array {
   );
 }
 
-/** A CodexTask of the usual size (about 2 kB), of a new delivery, for one of a thousand issues. */
+/** A CodexTask of the usual size (about 2 kB) with a new delivery id, for one of a thousand issues. */
 export function codexTask(index: number): Uint8Array {
   return toBinary(
     CodexTaskSchema,
@@ -51,7 +54,7 @@ export function codexTask(index: number): Uint8Array {
   );
 }
 
-/** The same command event as the ledger gets it, for measuring the statement without anything around it. */
+/** The same command event as the ledger gets it, to measure only the statement. */
 export function commandNewRun(): NewRun {
   const body = Buffer.from(commandEvent());
   const command = decodeCommand({ headers: {}, body }, { door: 'http', freshId: randomUUID });

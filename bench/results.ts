@@ -1,4 +1,6 @@
-/** What a bench leaves behind: `bench/results/NAME.json`, of which `npm run performance` makes the tables of docs/performance.md. */
+/**
+ * The result of a bench: `bench/results/NAME.json`, from which `npm run performance` generates the tables in docs/performance.md.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -24,13 +26,13 @@ const machine = z.strictObject({
 const RESULT = z.strictObject({
   date: z.iso.date(),
   commit: z.string(),
-  /** Whether files differed from that commit. */
+  /** Whether the files differed from that commit. */
   dirty: z.boolean().optional(),
   build: z.enum(['production', 'sources']),
   method: z.string(),
-  /** Missing where the document knew only the kind of machine. */
+  /** Missing in old results, which only have the kind of machine. */
   machine: machine.optional(),
-  /** What else ran when the bench began. */
+  /** Other load when the bench began. */
   before: z.strictObject({ loadAverage: z.number(), processes: z.array(z.string()) }).optional(),
   tables: z.record(z.string(), table),
 });
@@ -42,12 +44,12 @@ export type BenchResult = z.infer<typeof RESULT>;
 
 const FOLDER = join(import.meta.dirname, 'results');
 
-/** Where a bench writes its result. BENCH_RESULTS names another folder, for a trial that shall not change the document. */
+/** Where a bench writes its result. BENCH_RESULTS names another folder, for a trial that must not change the document. */
 export function resultPath(bench: string): string {
   return join(process.env['BENCH_RESULTS'] ?? FOLDER, `${bench}.json`);
 }
 
-/** The result that the repository holds. */
+/** The result in the repository. */
 export function readResult(bench: string): BenchResult {
   return RESULT.parse(JSON.parse(readFileSync(join(FOLDER, `${bench}.json`), 'utf8')));
 }
@@ -66,7 +68,7 @@ export function spreadOf(values: readonly number[]): Spread | null {
   return { median: short((middle + next) / 2), low: short(low), high: short(high) };
 }
 
-/** As Markdown, padded as the formatter does it. */
+/** The table as Markdown, padded like the formatter's output. */
 export function renderTable({ columns, rows }: Table): string {
   const whole = columns.map((_, column) => rows.every((row) => isWhole(row[column])));
   const lines = [columns, ...rows.map((row) => row.map((cell, column) => renderCell(cell, whole[column] === true)))];
@@ -77,7 +79,7 @@ export function renderTable({ columns, rows }: Table): string {
   return [head, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body].join('\n');
 }
 
-/** When, of what, how, where, and beside what a result was measured. */
+/** The origin of a result: date, commit, method, machine, and other load. */
 export function renderOrigin({ date, commit, dirty, build, method, machine: on, before }: BenchResult): string {
   const what = `\`${commit}\`${dirty === true ? ' with changes' : ''}`;
   const parts = [`Measured on ${date} at ${what}, ${build === 'production' ? 'production build' : 'from the sources'}`];
@@ -114,7 +116,7 @@ function renderCell(cell: TableCell, whole: boolean): string {
   return low === high ? median : `${median} (${low}–${high})`;
 }
 
-/** With as many digits as tell something. */
+/** A number with only the significant digits. */
 function renderNumber(value: number, whole: boolean): string {
   const size = Math.abs(value);
   const digits = whole || size >= 100 ? 0 : 1 + Number(size < 10);

@@ -3,15 +3,15 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Database } from '../src/clients/postgres/database.ts';
 import { cpuMsOf, parentOf } from './processes.ts';
 
-/** What a PostgreSQL on this machine does, counted by itself and by the kernel. */
+/** The cost of a PostgreSQL on this machine, from its own counters and the kernel's. */
 export interface ServerCost {
-  /** Of all its processes, also those that have ended. */
+  /** CPU time of all its processes, including ended ones. */
   cpuMs(): number;
-  /** Bytes written to its log so far, and how often it was flushed, once nobody is connected to the database any more. */
+  /** Bytes and flushes of its WAL so far. Waits until nobody is connected to the database. */
   log(database: string): Promise<{ readonly bytes: number; readonly flushes: number }>;
 }
 
-/** @param observer connected to another database than the one that is measured */
+/** @param observer connected to a database other than the measured one */
 export async function observeServer(observer: Database): Promise<ServerCost> {
   const { rows } = await observer.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' });
   const server = parentOf(rows[0]?.pid ?? 0);
@@ -28,7 +28,7 @@ export async function observeServer(observer: Database): Promise<ServerCost> {
       );
     },
     async log(database) {
-      // A backend reports its flushes when it ends; before that, some seconds late.
+      // A backend reports its flushes when it ends; before that, seconds late.
       const connected = { text: 'SELECT FROM pg_stat_activity WHERE datname = $1', values: [database] };
       while ((await observer.query(connected)).rows.length > 0) {
         await wait(20);
@@ -42,7 +42,7 @@ export async function observeServer(observer: Database): Promise<ServerCost> {
   };
 }
 
-/** What has ended meanwhile counts among the server's ended children the next time. */
+/** The value of a process, or 0 if it ended: next time it counts among the server's ended children. */
 function endedOr(read: () => number): number {
   try {
     return read();

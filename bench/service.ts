@@ -14,18 +14,21 @@ export interface Counts {
   readonly queued: number;
 }
 
-/** By a connection of its own, since flushes are counted when nobody is connected. */
+/** Uses its own connection and closes it, because flushes are counted when nobody is connected. */
 export async function countRuns({ dsn }: Pick<TestDatabase, 'dsn'>): Promise<Counts> {
   const text = `SELECT count(*)::float8 AS all, (count(*) FILTER (WHERE state = 'queued'))::float8 AS queued FROM facteur.runs`;
   return (await ask<Counts>(dsn, text)) ?? { all: 0, queued: 0 };
 }
 
-/** Until no run waits to be submitted. */
+/** Waits until no run is left to submit. */
 export async function untilSubmitted(database: TestDatabase): Promise<void> {
   await untilNone(async () => (await countRuns(database)).queued);
 }
 
-/** Until all runs are over and their messages say so. It reads indices alone: a ledger may be full of what is over. */
+/**
+ * Waits until all runs are finished and their messages are updated. Reads only indexes, because a ledger may be full of finished
+ * runs.
+ */
 async function untilTold({ dsn }: TestDatabase): Promise<void> {
   const text = `SELECT (SELECT count(*) FROM facteur.open_runs)
       + (SELECT count(*) FROM facteur.messages WHERE due_at IS NOT NULL)::float8 AS left`;
@@ -49,7 +52,7 @@ async function untilNone(count: () => Promise<number>): Promise<void> {
   }
 }
 
-/** A service and what it needs while `use` runs: a cluster whose workflows never end, or succeed at once. */
+/** Runs a service during `use`, with a cluster whose workflows never end, or succeed at once. */
 export async function withFacteur<T>(
   { dsn }: TestDatabase,
   env: Record<string, string>,
@@ -72,7 +75,7 @@ export async function withFacteur<T>(
   }
 }
 
-/** A service that follows workflows, which succeed at once, and tells of them in Discord. */
+/** Runs a service that follows workflows, which succeed at once, and updates their messages in Discord. */
 export async function withFollowUps<T>(
   database: TestDatabase,
   use: (facteur: FacteurProcess) => Promise<T>,
@@ -97,7 +100,7 @@ export async function takesEvents(url: string): Promise<boolean> {
   return answer.status === 202;
 }
 
-/** Runs that 128 clients request, each a new one when one is answered, until the end of the last one is told. */
+/** Requests runs from 128 clients, each a new one after an answer, and waits until the last message is final. */
 export async function liveRuns(
   { url }: FacteurProcess,
   database: TestDatabase,

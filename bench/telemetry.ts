@@ -1,10 +1,11 @@
 /**
- * What telemetry costs: start-up, memory, and processor time a request, with it off and on, interleaved so that other load affects both equally. Runs are recorded and not submitted. Needs a real PostgreSQL:
+ * The cost of telemetry: start-up, memory, and CPU time per request, with telemetry off and on, interleaved so that other load
+ * affects both equally. Runs are recorded and not submitted. Needs a real PostgreSQL:
  *
  *   node scripts/services.ts run -- node bench/telemetry.ts
  *
- * BENCH_SECONDS (5) is how long each cell runs, BENCH_ROUNDS (3) how often; BENCH_FOLDER a production build to measure
- * instead of the sources.
+ * BENCH_SECONDS (5) is the duration of each cell, BENCH_ROUNDS (3) the number of rounds, BENCH_FOLDER a production build to
+ * measure instead of the sources.
  */
 import { postLoad } from './load.ts';
 import { FOLDER, openBench } from './open-bench.ts';
@@ -58,7 +59,7 @@ async function measure(env: Record<string, string>): Promise<Cell> {
     FOLDER,
   );
   const load = { url: facteur.url, path: '/events', clients: CLIENTS, body: commandEvent };
-  // Not counted: JIT and connections are warm afterwards.
+  // Warm-up, not counted: JIT and connections.
   await postLoad({ ...load, seconds: 2 });
   const before = cpuMsOf(facteur.child.pid ?? 0);
   const result = await postLoad({ ...load, seconds: SECONDS });
