@@ -1,8 +1,8 @@
 /**
- * Builds the production folder: one bundle with its lazily loaded chunks and the code that V8 compiles of them, and what it
- * reads at run time. Nothing else is needed to run it but Node 24: `node OUT/bin/facteur serve`.
+ * Builds the production folder: one bundle with lazily loaded chunks, their code as compiled by V8, and the files that are read
+ * at run time. Running it requires only Node 24: `node OUT/bin/facteur serve`.
  *
- * `node scripts/build.ts [OUT]` writes to `out`, or to the folder named.
+ * `node scripts/build.ts [OUT]` writes to `out`, or to the given folder.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,18 +13,18 @@ import { startSimulatedCluster } from '../sandbox/cluster/cluster.ts';
 import { descriptorsAsJson } from './descriptors.ts';
 import { postCodexTask, postEvent, startProduction } from './production.ts';
 
-/** Not bundled: they find their own WebAssembly and data files beside their code. They depend on nothing themselves. */
+/** Not bundled: these packages load WebAssembly and data files next to their code. They have no dependencies. */
 const EXTERNAL_PACKAGES = ['@electric-sql/pglite', '@electric-sql/pglite-pgvector'];
 
-/** Chunks that hold a file with all that it imports statically; what several need is in the first. */
+/** Chunks of a file with all its static imports; shared modules are in the first chunk. */
 const CHUNKS = [
   { name: 'command-line', test: /src\/main\.ts$/, priority: 2 },
   { name: 'service', test: /src\/cli\/(serve|start-service)\.ts$/, priority: 1 },
 ];
 
 /**
- * What packages do at once, although facteur needs it late or never: they load the modules of HTTP/2, and each logger looks for
- * its caller in the lines of the bundle. Together about 10 ms.
+ * Work that packages do at start-up although facteur needs it late or never: they load the modules of HTTP/2, and each logger
+ * looks for its caller in the lines of the bundle. Together about 10 ms.
  */
 const LATE = [
   {
@@ -42,13 +42,13 @@ const LATE = [
   { package: 'pino', file: 'pino.js', from: "const caller = require('./lib/caller')", to: 'const caller = () => []' },
 ] as const;
 
-/** What bundled code reads from beside itself: the Kafka client its checksums and compression. */
+/** Files that bundled code reads from its own folder: checksums and compression of the Kafka client. */
 const FILES_BESIDE_CHUNKS = ['node_modules/@platformatic/wasm-utils/dist/native.wasm'];
 
 /**
- * Recreates the production folder, and runs it once to keep the code that V8 compiles.
+ * Recreates the production folder, and runs it once to save the code that V8 compiles.
  *
- * @throws Error when the bundle cannot be made, or what was built does not start and stop
+ * @throws Error if the bundle cannot be built, or if the result does not start and stop
  */
 export async function buildProduction(root: string, out: string): Promise<void> {
   rmSync(out, { recursive: true, force: true });
@@ -67,11 +67,11 @@ async function bundle(root: string, dir: string): Promise<void> {
     external: EXTERNAL_PACKAGES.map((name) => new RegExp(`^${name}(/|$)`)),
     logLevel: 'warn',
     plugins: [...LATE.map(changed), descriptorsAsJson],
-    // All chunks lie flat beside main.cjs: `new URL('../migrations/', import.meta.url)` is right from each of them,
-    // and from src/main.ts.
+    // All chunks are in the folder of main.cjs: `new URL('../migrations/', import.meta.url)` works from each of them, and from
+    // src/main.ts.
     output: {
       dir,
-      // bin/bundle.js loads them: V8 gives away the code that it compiled of a script, but not of an ES module.
+      // bin/bundle.js loads them: V8 exports the compiled code of a script, but not of an ES module.
       format: 'cjs',
       strict: true,
       postBanner: '(function (exports, require, module, __filename, __dirname) {',
@@ -80,15 +80,15 @@ async function bundle(root: string, dir: string): Promise<void> {
       sourcemap: true,
       entryFileNames: '[name].cjs',
       chunkFileNames: '[name]-[hash].cjs',
-      // Finding and reading a file costs more than its code: what `serve` loads in any case is in few of them.
+      // Finding and reading a file costs more than its code, so everything that `serve` always loads is in few files.
       codeSplitting: { groups: CHUNKS },
     },
-    // Otherwise V8 compiles every module of a package whenever its chunk is loaded, wanted or not.
+    // Otherwise V8 compiles every module of a package when its chunk is loaded, even unused ones.
     optimization: { pifeForModuleWrappers: false },
   });
 }
 
-/** A plugin that changes one line of a package, and fails the build when a bundle has the package without this line. */
+/** A plugin that changes one line of a package, and fails the build if a bundled package lacks this line. */
 function changed({ package: name, file, from, to }: (typeof LATE)[number]): Plugin {
   const folder = `/node_modules/${name}/`;
   let isChanged = false;
@@ -109,10 +109,10 @@ function changed({ package: name, file, from, to }: (typeof LATE)[number]): Plug
   };
 }
 
-/** @throws Error when V8 would not keep a chunk with a byte per character, as `bin/bundle.js` reads it */
+/** @throws Error if V8 would not store a chunk with one byte per character, as `bin/bundle.js` reads it */
 function assertAscii(dir: string): void {
   for (const name of chunksIn(dir)) {
-    // Licenses name people, and nothing reads them at run time.
+    // License comments may contain other characters, in names; nothing reads them at run time.
     const code = readFileSync(join(dir, name), 'utf8').replaceAll(/\/\*!.*?\*\//gs, '');
     const found = /[^\0-\x7F].{0,40}/.exec(code)?.[0];
     if (found !== undefined) {
@@ -138,7 +138,7 @@ function copyRuntimeFiles(root: string, out: string): void {
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest(root), null, 2)}\n`);
 }
 
-/** What production must know of the package; `commit` is empty when neither the environment nor git can tell. */
+/** The package file of production; `commit` is empty if neither the environment nor git has it. */
 function manifest(root: string): Record<string, unknown> {
   const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
   return { name, version, commit: process.env['FACTEUR_COMMIT'] ?? commit(root), private: true, type: 'module' };
@@ -154,9 +154,8 @@ function commit(root: string): string {
 }
 
 /**
- * Runs the folder with a simulated cluster, and sends what people and queues send first, so that the functions which a start
- * and these requests call are among the code that V8 compiled. It holds for exactly this version of Node, and stays valid
- * when the folder moves.
+ * Runs the folder with a simulated cluster and sends typical first requests, so that V8's compiled code includes the functions
+ * for a start and for these requests. It is valid for exactly this version of Node, and stays valid if the folder is moved.
  */
 async function keepCompiledCode(out: string): Promise<void> {
   const cluster = await startSimulatedCluster({ namespaces: ['argo'], plan: () => ({ outcome: 'succeed' }) });

@@ -1,5 +1,5 @@
 /**
- * Fails when `src/proto` is not what the contracts in `proto/` generate: a file that differs, is missing or is too many.
+ * Fails if `src/proto` is not generated from the contracts in `proto/`: a file differs, is missing, or should not exist.
  * Generates into a temporary directory, so that a check never changes the tree.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,7 +1,8 @@
 /**
- * Enforces the shape of the source tree: layers import only downwards, there are no cycles, every import names an existing file, every export is imported, production code does not import tests, and no folder is a catch-all.
+ * Enforces the shape of the source tree: layers import only downwards, there are no cycles, every import names an existing file,
+ * every export is imported, production code does not import tests, and no folder is a catch-all.
  *
- * `node scripts/check-imports.ts [ROOT]` prints one line a fault and fails when there is any.
+ * `node scripts/check-imports.ts [ROOT]` prints one line per fault and fails if there are any.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
@@ -9,8 +10,8 @@ import { readSourceFile, sourcePaths } from './source-tree.ts';
 import type { SourceFile, SourceImport } from './source-tree.ts';
 
 /**
- * From the bottom up: a file imports from its own layer and from those below. Names in one row never meet.
- * `main` is src/main.ts, the only file that lies directly in src; the rest are folders.
+ * From the bottom up: a file imports from its own layer and from those below. Layers in one row never import each other. `main`
+ * is src/main.ts, the only file that lies directly in src; the rest are folders.
  */
 const LAYERS = [
   ['base'],
@@ -28,25 +29,25 @@ const LAYERS = [
   ['main'],
 ] as const satisfies readonly (readonly string[])[];
 
-/** Code beside the product. The simulated cluster and Discord must not share code with what they test. */
+/** Code outside the layers. The simulated cluster and Discord must not share code with what they test. */
 const BESIDE: Readonly<
   Record<string, { readonly mayImport: readonly string[]; readonly importedBy: readonly string[] }>
 > = {
   sandbox: { mayImport: ['base', 'domain'], importedBy: ['cli'] },
-  // The OpenTelemetry SDK: everybody else knows only the API, through src/base/telemetry.ts.
+  // The only code that uses the OpenTelemetry SDK; all other code uses the API.
   telemetry: { mayImport: ['base'], importedBy: ['service'] },
 };
 
 /** The only files of `cli` that see the simulators; every other command starts without loading them. */
 const LAZY = /^src\/cli\/sandbox-/;
 
-/** What `serve` loads before it listens: these files and all that they import statically. */
+/** What `serve` loads before it listens: these files and all their static imports. */
 const STARTING = ['src/main.ts', 'src/cli/serve.ts', 'src/cli/start-service.ts', 'src/clients/argo/kubeconfig.ts'];
 
 /**
- * What that must not include, because loading it takes longer than answering the first request: packages, files and
- * built-in modules. `node:http` costs 40 ms when it is imported (its exports include a WebSocket client, which is loaded
- * to be exported) and 5 ms when fastify requires it.
+ * Packages, files and built-in modules that must not be loaded by then, because loading them takes longer than answering the
+ * first request. `node:http` costs 40 ms when it is imported (one of its exports is a WebSocket client, which is loaded too) and
+ * 5 ms when fastify requires it.
  */
 const LOADED_LATER =
   /^(@kubernetes\/|@platformatic\/|@electric-sql\/|@opentelemetry\/(?!api$|api-logs$)|ioredis$|undici$|zod-openapi|node:http$|sandbox\/|src\/entry\/kafka\/consumer|src\/clients\/kafka\/(client|platformatic)|src\/telemetry\/(sdk|exporters)|src\/entry\/api\/(document|register|routes)|src\/cli\/(?!build-version|io|option-pairs|process-context|program|read-config|serve|start-service|version|wiring))/;
@@ -56,10 +57,10 @@ const EMPTY_NAMES = new Set(['util', 'utils', 'helper', 'helpers', 'manager', 'm
 
 /** Written by protoc-gen-es: its paths follow the protobuf packages. */
 const GENERATED = 'src/proto/';
-/** Generated too, with all that the API has, wanted or not. */
+/** Generated too, with all operations of the API, even unused ones. */
 const GENERATED_CLIENT = 'src/clients/facteur/operations.ts';
 
-/** What is wrong, where; `line` is missing when the file itself is at fault. */
+/** An error and its place; `line` is missing if the whole file is at fault. */
 export interface Fault {
   readonly path: string;
   readonly line?: number;
@@ -74,7 +75,7 @@ interface Tree {
   readonly dependencies: ReadonlySet<string>;
 }
 
-/** All faults of the repository at `root`, in the order of their paths. */
+/** All faults in the repository at `root`, sorted by path. */
 export function checkTree(root: string): Fault[] {
   const paths = sourcePaths(root);
   const tree: Tree = {
@@ -215,7 +216,7 @@ function directionFault(from: string, target: string): string | undefined {
     : `imports point down only: ${layerOf(from)} is below ${layerOf(target)}, so take what you need as an argument`;
 }
 
-/** Declarations that no file imports are private, and readers need not look further. */
+/** Reports exports that no file imports: a private declaration saves readers a search. */
 function exportFaults({ files }: Tree): Fault[] {
   const wanted = new Set(
     files.flatMap(({ path, imports }) =>
@@ -251,10 +252,10 @@ function cycleFaults(tree: Tree): Fault[] {
   }));
 }
 
-/** Each import by which something that can wait is loaded before `serve` listens. */
+/** Each import that loads something before `serve` listens although it can wait. */
 function startFaults(tree: Tree): Fault[] {
   const files = new Map(tree.files.map((file) => [file.path, file]));
-  // A set is iterated over what is added meanwhile, too.
+  // A set iterates over elements that are added during the iteration.
   const reached = new Set(STARTING.filter((path) => files.has(path)));
   const faults: Fault[] = [];
   for (const path of reached) {

@@ -6,8 +6,8 @@
  *   node scripts/cluster.ts down          stops what `up` started
  *   node scripts/cluster.ts run -- CMD…   starts it, runs the command, stops it again; CMD's exit code
  *
- * The programs are built from their Go modules, once. A cluster that FACTEUR_TEST_KUBECONFIG names is used where it is;
- * only the kubelet replacement is started.
+ * The programs are built from their Go modules, once. If FACTEUR_TEST_KUBECONFIG names a cluster, that one is used, and only the
+ * kubelet replacement is started.
  */
 import { join } from 'node:path';
 import { cluster, standIn } from './cluster/service.ts';

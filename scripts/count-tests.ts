@@ -1,8 +1,8 @@
 /**
- * Counts what a test run proved, from vitest's JSON report. A test that was skipped, or never came to run because its
- * file could not be loaded, proved nothing: it counts as failed.
+ * Counts passed and failed tests in vitest's JSON report. A test that was skipped, or never ran because its file could not be
+ * loaded, counts as failed.
  *
- * `node scripts/count-tests.ts REPORT.json` prints `PASSED FAILED`, and what failed without a failure to show.
+ * `node scripts/count-tests.ts REPORT.json` prints `PASSED FAILED`, and the failures that vitest does not report as such.
  */
 import { readFileSync } from 'node:fs';
 
@@ -15,14 +15,14 @@ interface Report {
   }[];
 }
 
-/** What a report adds up to; `unseen` are lines about failures that vitest does not call so. */
+/** The totals of a report; `unseen` has lines about failures that vitest does not report as such. */
 export interface TestCount {
   readonly passed: number;
   readonly failed: number;
   readonly unseen: readonly string[];
 }
 
-/** Adds up a report. Exactly the tests with status `passed` have passed. */
+/** Adds up a report. Only tests with the status `passed` count as passed. */
 export function countTests(report: Report): TestCount {
   const tests = report.testResults.flatMap((file) =>
     file.assertionResults.map((test) => ({ file: file.name, ...test })),

@@ -1,4 +1,4 @@
-/** Writes `migrations/schema.sql`: what the migrations make of an empty database, for people to read and for diffs. */
+/** Writes `migrations/schema.sql`: the schema that the migrations create, for reading and for diffs. */
 import { writeFileSync } from 'node:fs';
 import { loadMigrations } from '../src/clients/postgres/load-migrations.ts';
 import { migrate } from '../src/clients/postgres/migrate.ts';

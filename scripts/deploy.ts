@@ -1,7 +1,8 @@
 /**
- * Ships a build: image, push, tag and digest into the overlay, apply, wait. `npm run deploy -- --help` says how.
+ * Deploys a build: builds and pushes the image, writes tag and digest into the overlay, applies it, and waits. See `npm run
+ * deploy -- --help`.
  *
- * Reading commands run in a dry run too, so that what it prints is what would happen.
+ * A dry run also executes read-only commands, so it prints exactly what would happen.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ import { parseOptions, USAGE, UsageError, type DeployOptions } from './deploy/op
 import { knativeProgress, rolloutsOf, type Rollout } from './deploy/rollout.ts';
 
 const POLL_MS = 2_000;
-/** Placeholder for the digest of an image that a dry run does not build. */
+/** Placeholder digest in a dry run, which does not build the image. */
 const UNKNOWN_DIGEST = `sha256:${'0'.repeat(64)}`;
 
 interface Deployment {
@@ -24,14 +25,14 @@ interface Deployment {
   readonly root: string;
 }
 
-/** @throws Error with one line for a person, when anything does not go as it should */
+/** @throws Error with a one-line message on any failure */
 async function deploy(deployment: Deployment): Promise<void> {
   const { options, commands, print, root } = deployment;
   const kustomization = join(root, 'deploy/overlays', options.overlay, 'kustomization.yaml');
   if (!existsSync(kustomization)) {
     throw new UsageError(`--overlay: there is no ${kustomization}`);
   }
-  // Before anything is built: an overlay that cannot be rendered cannot be applied.
+  // Rendered before the build: an overlay that cannot be rendered cannot be applied.
   const folder = join('deploy/overlays', options.overlay);
   const rollouts = rolloutsOf(commands.read('kubectl', 'kustomize', folder));
   const commit = commands.read('git', 'rev-parse', 'HEAD').trim();
@@ -57,17 +58,17 @@ async function deploy(deployment: Deployment): Promise<void> {
   }
 }
 
-/** Whether the tree holds what no commit does; refuses that unless it was allowed. */
+/** Whether the tree has uncommitted changes. @throws Error if it has, unless that is allowed */
 function checkTree({ commands, options }: Deployment): boolean {
   const changes = commands.read('git', 'status', '--porcelain').trimEnd();
-  // An image that is there already has nothing of this tree in it.
+  // An existing image does not depend on this tree.
   if (changes !== '' && !options.allowDirty && !options.skipBuild) {
     throw new Error(`the tree has changes that no commit holds; commit them, or say --allow-dirty:\n${changes}`);
   }
   return changes !== '';
 }
 
-/** Builds for all platforms and pushes, with what the image is made of and how attached to it. Gives the digest. */
+/** Builds the image for all platforms and pushes it, with an SBOM and provenance. Returns the digest. */
 function build({ commands, options, root }: Deployment, image: string, commit: string): string {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string };
   const folder = mkdtempSync(join(tmpdir(), 'facteur-deploy-'));

@@ -4,16 +4,16 @@ import { base64Decode } from '@bufbuild/protobuf/wire';
 import { FileDescriptorProtoSchema, type DescriptorProto, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 
 /**
- * Generated modules hold their descriptors in protobuf's binary format, whose reader needs the descriptors of descriptors.
- * Building those takes a third of what a start spends on protobuf, so a bundle holds the same messages as JSON.
+ * Generated modules contain their descriptors in protobuf's binary format, whose reader needs the descriptors of descriptors.
+ * Building those takes a third of the time that a start spends on protobuf, so a bundle contains the same messages as JSON.
  */
 
 /** `fileDesc` of a generated module. */
 const ENCODED = /\bfileDesc\(\s*"([^"]+)"/;
-/** Where `fileDesc` is. */
+/** The file that defines `fileDesc`. */
 const READER = /@bufbuild\/protobuf\/dist\/esm\/codegenv2\/file\.js$/;
 
-/** A plugin of rolldown. */
+/** A rolldown plugin. */
 export const descriptorsAsJson = {
   name: 'descriptors',
   transform: {
@@ -33,7 +33,7 @@ function decode(encoded: string): FileDescriptorProto {
   return file;
 }
 
-/** What the compiler leaves out because it follows from the name. */
+/** Adds the names that the compiler omits because they follow from the field names. */
 function addJsonNames(message: DescriptorProto): void {
   for (const field of message.field) {
     field.jsonName = Object.hasOwn(field, 'jsonName') ? field.jsonName : protoCamelCase(field.name);
@@ -41,12 +41,12 @@ function addJsonNames(message: DescriptorProto): void {
   message.nestedType.forEach(addJsonNames);
 }
 
-/** Messages have the defaults of their fields in a prototype: what is their own was set. */
+/** Messages have field defaults in their prototype, so own properties are the fields that were set. */
 function reader(): string {
   const defaults: Record<string, unknown> = {};
   const collect = (schema: DescMessage): void => {
     const own = Object.getPrototypeOf(create(schema)) as Record<string, unknown>;
-    // JSON has no such numbers. No compiled file has that message either: a build would fail when it is recorded.
+    // JSON has no bigint. No compiled file contains one: otherwise the recording step of the build would fail.
     if (Object.values(own).every((value) => typeof value !== 'bigint')) {
       defaults[schema.typeName] = own;
     }

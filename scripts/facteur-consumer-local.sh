@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs `facteur consume` against a broker on this machine, for a smoke test: nothing else needs to be there.
+# Runs `facteur consume` against a broker on this machine, for a smoke test. Nothing else is required.
 #
 #   scripts/facteur-consumer-local.sh [ARGUMENTS OF facteur consume]
 #
-# CONFIG_PATH names a configuration file. What neither it nor the environment says is filled in here: an embedded
-# Postgres below .facteur/, sessions in memory, and no cluster unless a kubeconfig is named.
+# CONFIG_PATH names a configuration file. Settings that neither it nor the environment has get a default here: an embedded
+# Postgres below .facteur/, sessions in memory, and no cluster without a kubeconfig.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -28,7 +28,7 @@ fi
 export FACTEUR_CONSUMER_ENABLED="${FACTEUR_CONSUMER_ENABLED:-true}"
 
 echo "facteur consume: ${FACTEUR_CONFIG_FILE:-topic ${FACTEUR_CONSUMER_TOPIC} of ${FACTEUR_CONSUMER_BROKERS}}" >&2
-# The repository brings its own Node; a system's may be too old.
+# Uses the repository's own Node; the system's may be too old.
 node="${root}/node_modules/.bin/node"
 [[ -x "${node}" ]] || node=node
 exec "${node}" "${root}/bin/facteur" consume "$@"

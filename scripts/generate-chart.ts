@@ -1,6 +1,6 @@
 /**
- * Writes what deploy/chart has from elsewhere: the table of values in its README, from the schema and values.yaml, and the
- * files of the component `workflows`, which a chart cannot reference.
+ * Writes the generated parts of deploy/chart: the table of values in its README, from the schema and values.yaml, and copies of
+ * the files of the component `workflows`, which a chart cannot reference.
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
 }
 
-/** `chart/README.md` with its table up to date. */
+/** `chart/README.md` with an updated table. */
 export function chartReadme(): string {
   const read = (name: string): string => readFileSync(join(CHART, name), 'utf8');
   const schema = JSON.parse(read('values.schema.json')) as Schema;
@@ -26,7 +26,7 @@ export function chartReadme(): string {
   return `${before}${MARKS[0]}\n\n${table}\n\n${MARKS[1]}${after}`;
 }
 
-/** A row for each value; of an open map, such as `config`, one for the map. */
+/** One row per value; an open map, such as `config`, has one row. */
 function rowsOf({ description, properties }: Schema, value: unknown, path: readonly string[]): readonly string[] {
   if (properties !== undefined) {
     const values = (value ?? {}) as Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /**
- * Writes what follows from the configuration's schema: `schemas/facteur.schema.json`, and the table of keys between the two
- * markers in `docs/configuration.md`. Run it after changing a key; `src/config/generated.test.ts` fails until then.
+ * Generates files from the configuration's schema: `schemas/facteur.schema.json`, and the table of keys between the two markers
+ * in `docs/configuration.md`. Run it after changing a key; `src/config/generated.test.ts` fails until then.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ writeFileSync(
   page,
   readFileSync(page, 'utf8').replace(
     /(?<=<!-- keys -->\n).*(?=<!-- \/keys -->)/s,
-    // A function, so that a dollar sign in a description stays one.
+    // A function, so that a dollar sign in a description has no special meaning.
     () => `\n${keyTable()}\n`,
   ),
 );

@@ -1,4 +1,7 @@
-/** Writes what follows from the table of routes of `/v1`: its description in the docs and the types of its clients. A test fails while any is not current. */
+/**
+ * Generates files from the routes of `/v1`: the OpenAPI document and page in the docs, and the types of its clients. A test fails
+ * while any is outdated.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { apiDocument } from '../src/entry/api/document.ts';

@@ -1,7 +1,7 @@
 /**
- * Writes the tables of docs/performance.md from what the benches left in `bench/results/`, between the markers in the page.
- * `<!-- bench kafka doors -->` begins the table `doors` of `kafka.json`; without the name of a table, where and when all of
- * them were measured. Run it after a bench; `scripts/generate-performance.test.ts` fails until then.
+ * Writes the tables of docs/performance.md, from the bench results in `bench/results/`, between the markers in the page. The
+ * marker `<!-- bench kafka doors -->` starts the table `doors` of `kafka.json`; without a table name, it starts the origin of all
+ * results. Run it after a bench; `scripts/generate-performance.test.ts` fails until then.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { readResult, renderOrigin, renderTable } from '../bench/results.ts';
 /** The page, in the repository. */
 export const PAGE = join('docs', 'performance.md');
 
-/** The page with the tables that the results give, and the text between them as it is. */
+/** The page with tables from the results; other text is unchanged. */
 export function fillPage(page: string): string {
   return page.replace(
     /(<!-- bench ([\w-]+)(?: ([\w-]+))? -->\n).*?(?=<!-- \/bench -->)/gs,

@@ -1,6 +1,6 @@
 /**
- * Draws the message of a run as Discord shows it, from facteur's own rendering: `docs/message.svg`, which README.md shows.
- * `npm run picture` writes it after a change of the messages; a test fails until then.
+ * Draws the message of a run as Discord shows it, from facteur's own rendering: `docs/message.svg`, which README.md shows. Run
+ * `npm run picture` after a change to the messages; a test fails until then.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const NOW = new Date('2026-11-29T12:04:00Z');
 const secondsAgo = (seconds: number): Date => new Date(NOW.getTime() - seconds * 1000);
 const PEOPLE: Readonly<Record<string, string>> = { '200000000000000001': 'Ada' };
 
-/** Half-way, and waiting for a second person: the message with most to show. */
+/** Half-way, and waiting for a second approval: the message with the most content. */
 const RUN: ShownRun = {
   runId: '0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e',
   command: 'release',
@@ -82,7 +82,7 @@ const BUTTONS: Readonly<Record<ShownButton['style'], string>> = {
   link: '#4e5058',
 };
 
-/** The picture as SVG: the same text on every machine. */
+/** The picture as SVG, identical on every machine. */
 export function drawMessage(): string {
   const options = {
     uiUrl: 'https://argo.example.com',
@@ -91,7 +91,7 @@ export function drawMessage(): string {
     reviewed: false,
     last: false,
   };
-  // Discord would refuse what this throws for.
+  // Throws for a message that Discord would reject.
   const { content, components } = applyMessage(NOTHING, { ...renderRun(RUN, options) });
   const lines = readMarkup(content, { nameOf: (id) => PEOPLE[id] ?? id, now: NOW });
   const rows = buttonRows(components);
@@ -167,7 +167,7 @@ function styleOf(look: Look, size: number, small: boolean): Style {
   }
 }
 
-/** `textLength` makes every font as wide as the one that this was measured for. */
+/** `textLength` scales every font to the width of the measured one. */
 function drawText(text: string, at: Style & { readonly x: number; readonly y: number }): string {
   const { x, y, size, fill = COLOURS.text, weight = 400, mono = false } = at;
   const length = round(widthOf(text, at));
@@ -189,7 +189,7 @@ function drawButtons(row: readonly ShownButton[], y: number): readonly string[] 
   });
 }
 
-/** In ems, about as in Helvetica. */
+/** Character widths in ems, about those of Helvetica. */
 const WIDTHS: readonly (readonly [RegExp, number])[] = [
   [/[\p{Emoji_Presentation}▶⏸]/u, 1.3],
   [/\ufe0f/u, 0],

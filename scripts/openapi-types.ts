@@ -1,4 +1,4 @@
-/** What this script reads of an OpenAPI 3.1 document. */
+/** The parts of an OpenAPI 3.1 document that this script reads. */
 export interface OpenApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
@@ -37,8 +37,8 @@ const HEAD = `// Written by \`npm run openapi\` from docs/openapi.json.
 `;
 
 /**
- * TypeScript for a document: a type for each named schema, and for each operation its request and what a success answers.
- * The generators on npm need the JavaScript API of TypeScript 5.
+ * TypeScript for a document: a type for each named schema, and for each operation its request and its successful answer. The
+ * generators on npm need the JavaScript API of TypeScript 5.
  */
 export function typesOf({ paths, components }: OpenApiDocument): string {
   const named = Object.entries(components.schemas).map(
@@ -83,7 +83,7 @@ function answerOf({ responses }: Operation): string {
   return [...new Set(types)].join(' | ');
 }
 
-/** Of what a success answers: required ones are never taken away. */
+/** The first required field of a successful answer: required fields are never removed. */
 function firstField({ responses }: Operation, named: Readonly<Record<string, Schema>>): string {
   const [, success] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
   const { $ref, ...schema } = success?.content?.['application/json']?.schema ?? {};

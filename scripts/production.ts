@@ -1,4 +1,4 @@
-/** Starts a production folder as a deployment would, with everything it needs in process: for the build and the smoke test. */
+/** Starts a production folder like a deployment, with all dependencies in process, for the build and the smoke test. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { freePort } from './services/daemon.ts';
 
 /** The first start of an embedded Postgres on a busy machine takes several seconds. */
 const READY_MS = 60_000;
-/** The contract gives requests in flight 15 s; the rest is for closing connections. */
+/** The contract allows requests in flight 15 s; the rest is for closing connections. */
 const STOP_MS = 20_000;
 const POLL_MS = 25;
 
@@ -21,9 +21,9 @@ export interface Ended {
 }
 
 interface ProductionOptions {
-  /** What Node runs, before `serve`; the folder's executable unless said otherwise. */
+  /** Arguments of Node before `serve`; the folder's executable by default. */
   readonly program?: readonly string[];
-  /** In addition to what it needs. */
+  /** Additional environment variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -32,14 +32,14 @@ export interface Production {
   readonly url: string;
   /** From the start of the process to the first ready answer, in milliseconds. */
   readonly readyMs: number;
-  /** Sends SIGTERM, waits up to 20 s for the end, and kills what is left. */
+  /** Sends SIGTERM, waits up to 20 s for the exit, then kills the process. */
   stop(): Promise<Ended>;
 }
 
 /**
- * Starts `facteur serve` from a production folder on a free port of 127.0.0.1, with nothing of this process's environment.
+ * Starts `facteur serve` from a production folder on a free port of 127.0.0.1, without this process's environment.
  *
- * @throws Error with what it printed, when it ends or is not ready within a minute
+ * @throws Error with its output, if it exits or is not ready within a minute
  */
 export async function startProduction(
   folder: string,
@@ -103,7 +103,7 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-/** What facteur answers to a request. */
+/** facteur's answer to a request. */
 export interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /**
- * Runs the bundle of a production folder as its executable would, and leaves beside each chunk the code that V8 compiled of it
- * until the end: `node scripts/record-code.ts FOLDER ARGUMENTS`.
+ * Runs the bundle of a production folder like its executable, and at the end saves the code that V8 compiled next to each chunk:
+ * `node scripts/record-code.ts FOLDER ARGUMENTS`.
  */
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -23,11 +23,11 @@ const { Bundle } = (await import(pathToFileURL(join(resolve(folder), 'bin/bundle
 const bundle = new Bundle(dist);
 process.argv = [node, join(resolve(folder), 'bin/facteur'), ...args];
 process.once('exit', () => {
-  // Those that this run had no use for, such as the Kafka client.
+  // Chunks that this run did not use, such as the Kafka client.
   for (const name of readdirSync(dist).filter((file) => file.endsWith('.cjs'))) {
     bundle.load(name);
   }
-  // V8 accepts only code that was saved under its present flags.
+  // V8 accepts only code that was saved with its current flags.
   setFlagsFromString('--flush-bytecode');
   bundle.saveCode();
 });

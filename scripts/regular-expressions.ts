@@ -1,4 +1,4 @@
-/** Finds every regular expression of the sources, and makes up the texts that each of them is slowest on. */
+/** Finds every regular expression in the sources, and generates texts that are likely slow for it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegExpParser, visitRegExpAST } from '@eslint-community/regexpp';
@@ -13,7 +13,7 @@ export interface FoundExpression {
   readonly flags: string;
 }
 
-/** The literals of a text, and the places where an expression is put together at run time. */
+/** The literals in a text, and the places where an expression is built at run time. */
 export function expressionsOf(path: string, text: string): { literals: FoundExpression[]; constructed: string[] } {
   const parsed = parseSync(path, text);
   const lineOf = (start: number): number => text.slice(0, start).split('\n').length;
@@ -36,7 +36,7 @@ export function expressionsOf(path: string, text: string): { literals: FoundExpr
   return { literals, constructed };
 }
 
-/** As {@link expressionsOf}, of files. */
+/** Like {@link expressionsOf}, for files. */
 export function expressionsIn(root: string, paths: readonly string[]) {
   const found = paths.map((path) => expressionsOf(path, readFileSync(join(root, path), 'utf8')));
   return {
@@ -45,7 +45,7 @@ export function expressionsIn(root: string, paths: readonly string[]) {
   };
 }
 
-/** Characters of every kind that expressions tell apart: of each kind one is tried. */
+/** Characters by kind, as expressions distinguish them; one of each kind is tried. */
 const KINDS: readonly (readonly string[])[] = [
   'azAZFSPMNOT',
   '0987',
@@ -57,15 +57,15 @@ const KINDS: readonly (readonly string[])[] = [
   String.fromCharCode(...Array(128).keys()),
 ].map((characters) => Array.from(characters));
 
-/** Possible ends of a text that make an apparent match fail. */
+/** Ends of a text that may make an apparent match fail. */
 const ENDS: readonly string[] = ['', '\u0000', 'a', '0', ' ', '\n', '!', '/', '"'];
 
-/** Makes a text of about so many characters. */
+/** Generates a text of about this length. */
 export type Recipe = (length: number) => string;
 
 /**
- * Texts on which a backtracking engine has the most to try: everything that the expression repeats, over and over, alone,
- * after what has to come before it, in pairs, and with ends that do not match.
+ * Texts that make a backtracking engine try the most: each repeatable part of the expression many times, alone, after its
+ * required prefix, in pairs, and with ends that do not match.
  */
 export function* adversaries({ pattern, flags }: Pick<FoundExpression, 'pattern' | 'flags'>): Generator<Recipe> {
   const tree = new RegExpParser().parsePattern(pattern, 0, pattern.length, {
@@ -96,7 +96,7 @@ function fill(unit: string, length: number): string {
   return unit.repeat(Math.ceil(length / unit.length));
 }
 
-/** Something that a text may repeat, and the shortest text that leads up to it. */
+/** A part that a text may repeat, and the shortest text that leads to it. */
 interface Pump {
   readonly before: string;
   readonly unit: string;
@@ -145,12 +145,12 @@ class Sampler {
     }
   }
 
-  /** One text for elements in a row. */
+  /** One text for a sequence of elements. */
   sequence(elements: readonly AST.Element[]): string {
     return elements.map((element) => this.samples(element)[0] ?? '').join('');
   }
 
-  /** One text for all that has to come before an element. */
+  /** One text for everything that must precede an element. */
   before(node: AST.Element | AST.Alternative | AST.Pattern): string {
     const { parent } = node;
     if (parent === null || parent.type === 'RegExpLiteral') {

@@ -5,7 +5,7 @@
  *   FACTEUR_TEST_KUBECONFIG=PATH npm run rehearse        with a cluster that has the templates
  *   FACTEUR_REHEARSAL_GO=PATH …                          and with this executable of the Go service, which needs a cluster
  *
- * Prints a line for each step, and exits with 1 at the first that goes wrong.
+ * Prints a line for each step, and exits with 1 at the first one that fails.
  */
 import { rehearse } from './rehearsal/rehearse.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /**
  * The section of a version, without its heading.
  *
- * @throws Error when the changelog has none, or an empty one: a release says what is in it
+ * @throws Error if the changelog has no such section, or an empty one: a release needs notes
  */
 export function releaseNotes(changelog: string, version: string): string {
   const sections = changelog.split(/^## /m).slice(1);

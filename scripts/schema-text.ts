@@ -1,9 +1,9 @@
 import type { Database } from '../src/clients/postgres/database.ts';
 
-/** The schemas that facteur makes; `public` and extensions are the operator's. */
+/** The schemas that facteur creates; `public` and extensions belong to the operator. */
 const SCHEMAS = `('codex_kb', 'facteur')`;
 
-/** Each query gives lines of SQL, in an order that depends on names alone. */
+/** Each query returns lines of SQL, ordered only by names. */
 const PARTS: readonly (readonly [title: string, query: string])[] = [
   [
     'Schemas',
@@ -85,7 +85,7 @@ const PARTS: readonly (readonly [title: string, query: string])[] = [
  */
 export async function schemaText(db: Database, searchPath = 'public'): Promise<string> {
   return db.session(async (session) => {
-    // Names are written with their schema unless the search path holds it, so that is the same for every role.
+    // Postgres omits a schema that is on the search path, so the path must be the same for every role.
     await session.query({ text: `SET search_path = ${searchPath}` });
     const sections: string[] = [];
     for (const [title, text] of PARTS) {
@@ -98,7 +98,7 @@ export async function schemaText(db: Database, searchPath = 'public'): Promise<s
   });
 }
 
-/** The checked-in file: the text with a word on where it comes from. */
+/** The checked-in file: the text with a note about its origin. */
 export async function schemaFile(db: Database): Promise<string> {
   return `-- Written by "npm run db:dump" from the migrations: read it, but change those.\n\n${await schemaText(db)}`;
 }

@@ -6,9 +6,9 @@
  *   node scripts/services.ts down          stops what `up` started
  *   node scripts/services.ts run -- CMD…   starts what is absent, runs the command, stops it again; CMD's exit code
  *
- * A service whose variable is set already is used where it is, and never stopped. The others are containers of Docker
- * Compose where an engine runs, unless FACTEUR_SERVICES is `local`; else they are installed and started on this machine.
- * FACTEUR_SERVICES_ONLY names those that are wanted, separated by commas: a bench measures less of what it does not use.
+ * A service whose variable is already set is used as it is, and never stopped. The others run in containers by Docker Compose if
+ * an engine runs and FACTEUR_SERVICES is not `local`; else they are installed and started on this machine. FACTEUR_SERVICES_ONLY
+ * selects services, separated by commas: unused ones would disturb a bench.
  */
 import { ROOT, runCommandLine } from './services/command-line.ts';
 import { kafka } from './services/kafka.ts';

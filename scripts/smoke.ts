@@ -1,7 +1,8 @@
 /**
- * The last check before a release: copies the production folder away from the repository, starts it, sends it an event, and stops it as Kubernetes would.
+ * The last check before a release: copies the production folder out of the repository, starts it, sends it an event, and stops it
+ * like Kubernetes.
  *
- * `node scripts/smoke.ts [OUT]` looks at `out`, or at the folder named.
+ * `node scripts/smoke.ts [OUT]` checks `out`, or the given folder.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,11 +12,11 @@ import type { Answer, Production } from './production.ts';
 
 interface Check {
   readonly name: string;
-  /** Empty when all is well. */
+  /** Empty on success. */
   readonly fault: string;
 }
 
-/** Runs every check on a copy of the folder; a check that cannot be made any more is a failed one. */
+/** Runs every check on a copy of the folder; a check that cannot run counts as failed. */
 export async function smoke(out: string): Promise<Check[]> {
   const folder = mkdtempSync(join(tmpdir(), 'facteur-smoke-'));
   try {

@@ -7,15 +7,15 @@ import { parseSync, Visitor, type ESTree } from 'rolldown/utils';
 export interface SourceImport {
   readonly specifier: string;
   readonly line: number;
-  /** True when nothing of it is left at run time. */
+  /** True if it has no effect at run time. */
   readonly typeOnly: boolean;
-  /** True for `import()`: it is loaded when the program gets there. */
+  /** True for `import()`, which loads on demand. */
   readonly lazy: boolean;
-  /** What it takes, by the names that the other file gives; `*` for everything. */
+  /** The imported names, as the other file exports them; `*` for everything. */
   readonly names: readonly string[];
 }
 
-/** A declaration that a file offers to others. */
+/** An exported declaration. */
 export interface SourceExport {
   readonly name: string;
   readonly line: number;
@@ -89,7 +89,7 @@ function nameOf(node: ESTree.ModuleExportName): string {
   return node.type === 'Literal' ? node.value : node.name;
 }
 
-/** What a declaration calls its things; a pattern's names as they are bound. */
+/** The names that a declaration defines; for a pattern, the bound names. */
 function declaredNames(declaration: ESTree.ExportNamedDeclaration['declaration']): string[] {
   if (declaration === null || !('id' in declaration || 'declarations' in declaration)) {
     return [];

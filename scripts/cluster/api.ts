@@ -1,4 +1,4 @@
-/** The API of a real cluster, as raw as a test wants it: what went over the wire, and no retries. */
+/** A raw client of a real cluster's API for tests: unchanged data, and no retries. */
 import { setTimeout } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { systemClock } from '../../src/base/clock.ts';
@@ -6,25 +6,25 @@ import { isRecord } from '../../src/base/json.ts';
 import type { ClusterAccess, Connection } from '../../src/clients/argo/connection.ts';
 import { resolveClusterAccess } from '../../src/clients/argo/kubeconfig.ts';
 
-/** What `JSON.parse` gives, read freely: a wrong shape fails the expectation that follows. */
+/** The untyped result of `JSON.parse`: a wrong shape fails the expectation that follows. */
 type Json = ReturnType<typeof JSON.parse>;
 
 export interface ApiAnswer {
   readonly status: number;
-  /** Parsed when it is JSON, else text. */
+  /** Parsed JSON, else text. */
   readonly body: unknown;
 }
 
 export interface ApiRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly body?: unknown;
-  /** Of the body; JSON unless said otherwise. */
+  /** Content type of the body; JSON by default. */
   readonly contentType?: string;
-  /** Laid over those that log in; an empty one leaves the header out. */
+  /** Override the login headers; an empty value removes a header. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An object of Kubernetes. */
+/** A Kubernetes object. */
 export interface ApiObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -39,12 +39,12 @@ export interface ApiObject {
 
 interface DiscoveredResource {
   readonly kind: string;
-  /** With a slash for a subresource. */
+  /** The name, with `/` before a subresource. */
   readonly name: string;
   readonly namespaced: boolean;
 }
 
-/** A cluster, by what its kubeconfig allows. */
+/** A cluster, with the access of its kubeconfig. */
 export class ClusterApi {
   readonly #access: ClusterAccess;
   readonly #plurals = new Map<string, Promise<{ plural: string; namespaced: boolean }>>();
@@ -54,7 +54,7 @@ export class ClusterApi {
     this.#access = access;
   }
 
-  /** One request, with any result. */
+  /** Sends a request and returns any result. */
   async send(path: string, { method = 'GET', body, contentType, headers }: ApiRequest = {}): Promise<ApiAnswer> {
     const connection = await this.#access.connection();
     const type = body === undefined ? {} : { 'content-type': contentType ?? 'application/json' };
@@ -69,7 +69,7 @@ export class ClusterApi {
     return { status: response.statusCode, body: parseIfJson(text) };
   }
 
-  /** One request that must succeed, and what it gave, in the shape that the caller knows it has. Throws otherwise. */
+  /** Sends a request that must succeed, and returns its result in the shape that the caller expects. Throws otherwise. */
   async call<T = Json>(path: string, options: ApiRequest = {}): Promise<T> {
     const answer = await this.send(path, options);
     if (answer.status >= 300) {
@@ -78,13 +78,13 @@ export class ClusterApi {
     return answer.body as T;
   }
 
-  /** Brings the object into the shape given, by server-side apply: unknown fields are refused. */
+  /** Applies the object by server-side apply, which rejects unknown fields. */
   async apply<T = Json>(object: ApiObject, query = ''): Promise<T> {
     const path = `${await this.pathOf(object)}?fieldManager=facteur-tests&force=true${query}`;
     return this.call<T>(path, { method: 'PATCH', contentType: 'application/apply-patch+yaml', body: object });
   }
 
-  /** Removes the object; one that is not there is removed already. */
+  /** Deletes the object if it exists. */
   async remove(object: Pick<ApiObject, 'apiVersion' | 'kind' | 'metadata'>): Promise<void> {
     const answer = await this.send(await this.pathOf(object), { method: 'DELETE' });
     if (answer.status >= 300 && answer.status !== 404) {
@@ -92,7 +92,7 @@ export class ClusterApi {
     }
   }
 
-  /** Where an object is, as its kind's discovery says. */
+  /** The path of an object, from the discovery of its kind. */
   async pathOf({ apiVersion, kind, metadata }: Pick<ApiObject, 'apiVersion' | 'kind' | 'metadata'>): Promise<string> {
     const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
     const { plural, namespaced } = await this.#resource(group, kind);
@@ -108,7 +108,7 @@ export class ClusterApi {
     const key = `${group} ${kind}`;
     const known = this.#plurals.get(key) ?? this.#discover(group, kind);
     this.#plurals.set(key, known);
-    // A kind that was not there yet is looked for again.
+    // A kind that was not found is looked up again next time.
     known.catch(() => this.#plurals.delete(key));
     return known;
   }
@@ -132,7 +132,7 @@ export class ClusterApi {
   }
 }
 
-/** The cluster of a kubeconfig file, as facteur itself would read it. */
+/** The cluster of a kubeconfig file, read by facteur's own code. */
 export async function accessByKubeconfig(file: string): Promise<ClusterAccess> {
   return resolveClusterAccess({
     environment: { FACTEUR_KUBECONFIG: file },
@@ -145,7 +145,7 @@ export async function openCluster(kubeconfig: string): Promise<ClusterApi> {
   return new ClusterApi(await accessByKubeconfig(kubeconfig));
 }
 
-/** Tries until it works. Throws the last failure when it does not in time. */
+/** Retries until `attempt` succeeds. Throws the last error if it does not in time. */
 export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -19,16 +19,16 @@ import type { ServiceContext } from '../services/service.ts';
 const SOURCES = join(import.meta.dirname, '../../test/cluster');
 const ARGO = 'github.com/argoproj/argo-workflows/v4';
 
-/** Modules, compiled packages and what the linker takes meanwhile. */
+/** Space for modules, compiled packages and the linker's temporary files. */
 const NEEDED_BYTES = 8e9;
 
-/** What each program says its version is: that of a module, by a variable that is set when it is linked. */
+/** The programs. Each reports the version of a module, from a variable that is set by the linker. */
 const PROGRAMS = [
   { name: 'server', module: 'k8s.io/kubernetes', variable: 'k8s.io/component-base/version.gitVersion' },
   { name: 'argo', module: ARGO, variable: `${ARGO}.version` },
 ] as const;
 
-/** Paths of what was built. */
+/** Paths of the built files. */
 export interface Binaries {
   readonly server: string;
   readonly argo: string;
@@ -36,17 +36,17 @@ export interface Binaries {
   readonly definitions: string;
 }
 
-/** What a folder of the cache is called whose programs were built from these sources, or are being built now. */
+/** Names of cache folders with built programs, and with builds in progress. */
 const BUILT = /^cluster-[0-9a-f]{12}$/;
 const DRAFT = /^cluster-draft-(\d+)-/;
 
-/** The programs, from the cache or built now; that takes a quarter of an hour where Go has built nothing of it before. */
+/** The programs, from the cache or built now, which takes a quarter of an hour with an empty Go build cache. */
 export function ensureBinaries({ cache, say }: Pick<ServiceContext, 'cache' | 'say'>): Binaries {
   const folder = join(cache, `cluster-${sourceHash()}`);
   if (!existsSync(folder)) {
     assertGo();
     mkdirSync(cache, { recursive: true });
-    // What Go downloads and compiles is the most of it.
+    // Most of the space is for Go's downloads and build cache.
     for (const directory of [cache, ...go('server', ['env', 'GOCACHE', 'GOMODCACHE']).split('\n')]) {
       assertSpace(directory);
     }
@@ -69,7 +69,7 @@ export function ensureBinaries({ cache, say }: Pick<ServiceContext, 'cache' | 's
   };
 }
 
-/** Removes what was built from sources that are no longer these, and what a build that was killed left. */
+/** Removes programs that were built from other sources, and remains of killed builds. */
 export function removeOldBinaries({ cache, say }: Pick<ServiceContext, 'cache' | 'say'>): void {
   const current = `cluster-${sourceHash()}`;
   for (const name of readdirSync(cache)) {
@@ -94,7 +94,7 @@ function build({ name, module, variable }: (typeof PROGRAMS)[number], target: st
     {
       cwd: join(SOURCES, name),
       env: environment(),
-      // Standard output is for the variables.
+      // Standard output has only the variables.
       stdio: ['ignore', process.stderr, process.stderr],
     },
   );
@@ -114,7 +114,7 @@ function copyDefinitions(target: string): void {
   }
 }
 
-/** Two builds at once both succeed: the second finds the place taken. */
+/** Two concurrent builds both succeed: the second finds the folder already there. */
 function publish(draft: string, folder: string): void {
   try {
     renameSync(draft, folder);
@@ -125,7 +125,7 @@ function publish(draft: string, folder: string): void {
   }
 }
 
-/** What a command of Go's prints about one of our modules. */
+/** The output of a Go command in one of our modules. */
 function go(name: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync('go', args, {
     cwd: join(SOURCES, name),
@@ -139,7 +139,7 @@ function go(name: string, args: readonly string[]): string {
   return stdout.trim();
 }
 
-/** Nothing of the developer's own decides what is built. */
+/** Overrides the developer's own Go settings that would affect the build. */
 function environment(): NodeJS.ProcessEnv {
   return { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' };
 }
@@ -158,12 +158,12 @@ function assertSpace(directory: string): void {
   }
 }
 
-/** The directory itself, or what it will be made in. */
+/** The directory, or its nearest existing parent. */
 function existingParent(directory: string): string {
   return existsSync(directory) ? directory : existingParent(dirname(directory));
 }
 
-/** What to do when so many bytes are too few to build with; nothing when they are enough. */
+/** Instructions if there is too little space to build; undefined if there is enough. */
 export function spaceFault(directory: string, freeBytes: number): string | undefined {
   return freeBytes >= NEEDED_BYTES
     ? undefined
@@ -174,7 +174,7 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Of all that decides what is built. */
+/** A hash of everything that affects the build. */
 function sourceHash(): string {
   const hash = createHash('sha256');
   for (const { name } of PROGRAMS) {

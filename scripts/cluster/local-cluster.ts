@@ -10,13 +10,13 @@ import { freePort, killDaemon, serverDirectory, startDaemon, type DaemonRecord }
 import { openCluster } from './api.ts';
 import type { Binaries } from './binaries.ts';
 
-/** In the order in which they are started. */
+/** The parts in the order of their start. */
 export const PARTS = ['etcd', 'apiserver', 'controller', 'kubelet'] as const;
 export type Part = (typeof PARTS)[number];
 
 type Ports = Readonly<Record<'etcd' | 'peer' | 'apiserver', number>>;
 
-/** How a part is started, and when it is there. */
+/** How a part is started, and how to tell that it is ready. */
 export interface PartPlan {
   readonly command: string;
   readonly args: readonly string[];
@@ -24,9 +24,9 @@ export interface PartPlan {
   readonly ready: () => Promise<void>;
 }
 
-/** A cluster whose parts can each be killed and started again, on the same data, keys and ports. */
+/** A cluster whose parts can be killed and restarted one by one, with the same data, keys and ports. */
 export class LocalCluster {
-  /** Files of all parts; it is etcd's directory, too, which is stopped last. */
+  /** The folder for files of all parts. It belongs to etcd, which is stopped last. */
   readonly folder: string;
   readonly #binaries: Binaries;
   readonly #ports: Ports;
@@ -38,7 +38,7 @@ export class LocalCluster {
     this.#ports = ports;
   }
 
-  /** Makes keys and configuration on ports that are free; nothing runs yet. */
+  /** Creates keys and configuration with free ports; starts nothing. */
   static async create(binaries: Binaries): Promise<LocalCluster> {
     const ports = { etcd: await freePort(), peer: await freePort(), apiserver: await freePort() };
     const cluster = new LocalCluster(binaries, serverDirectory('cluster', undefined), ports);
@@ -55,12 +55,12 @@ export class LocalCluster {
     return cluster;
   }
 
-  /** The administrator's. */
+  /** Path of the administrator's kubeconfig. */
   get kubeconfig(): string {
     return join(this.folder, 'admin.kubeconfig');
   }
 
-  /** One JSON event a line, for every request of a service account. */
+  /** Path of the audit log: one JSON event per line, for every request of a service account. */
   get auditLog(): string {
     return join(this.folder, 'audit.log');
   }
@@ -94,7 +94,7 @@ export class LocalCluster {
     }
   }
 
-  /** Ends a part as a crash would, or as the signal says, and leaves what it stored. */
+  /** Kills a part, by default like a crash, and keeps its data. */
   async kill(part: Part, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const daemon = this.#daemons.get(part);
     if (daemon !== undefined) {
@@ -102,18 +102,18 @@ export class LocalCluster {
     }
   }
 
-  /** What a part wrote so far. */
+  /** The output of a part so far. */
   logOf(part: Part): string {
     const path = join(this.#directory(part), 'log');
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
   }
 
-  /** All processes that run, in the order in which they are to be started. */
+  /** The processes of all parts that were started, in the order of their start. */
   get daemons(): readonly DaemonRecord[] {
     return PARTS.flatMap((part) => this.#daemons.get(part) ?? []);
   }
 
-  /** Writes a kubeconfig for this cluster into its folder and gives its path. */
+  /** Writes a kubeconfig for this cluster into its folder and returns its path. */
   writeKubeconfig(name: string, user: Readonly<Record<string, string>>): string {
     return this.#write(
       name,
@@ -171,11 +171,11 @@ export class LocalCluster {
     const flags = {
       'etcd-servers': this.etcdUrl,
       'bind-address': '127.0.0.1',
-      // Else it looks for the machine's own address, and a machine without a network has none.
+      // Otherwise it looks for the machine's address, which a machine without a network lacks.
       'advertise-address': '127.0.0.1',
       'endpoint-reconciler-type': 'none',
       'secure-port': this.#ports.apiserver,
-      // It makes a certificate of its own there, for 127.0.0.1.
+      // The API server creates its own certificate for 127.0.0.1 here.
       'cert-dir': file('apiserver/certificates'),
       'token-auth-file': file('tokens.csv'),
       'service-account-key-file': file('service-accounts.pub'),
@@ -216,7 +216,7 @@ async function accepts(port: number): Promise<void> {
   }
 }
 
-/** The controller, or the kubelet replacement, of any cluster. */
+/** The plan for the controller, or for the kubelet replacement, of any cluster. */
 export function argoPlan(
   command: string,
   part: 'controller' | 'kubelet',
@@ -225,7 +225,7 @@ export function argoPlan(
   return {
     command,
     args: [part],
-    // By default the controller looks at a workflow again after ten seconds, even when a pod has ended.
+    // By default the controller requeues a workflow after ten seconds, even if a pod has ended.
     env: { KUBECONFIG: kubeconfig, DEFAULT_REQUEUE_TIME: '500ms' },
     ready: async () => assertSaidReady(join(directory, 'log')),
   };

@@ -6,7 +6,7 @@ import { ensureBinaries, removeOldBinaries, type Binaries } from './binaries.ts'
 import { argoPlan, LocalCluster } from './local-cluster.ts';
 import { setUpCluster } from './set-up.ts';
 
-/** What facteur reads and writes has its full schema. The others' take a busy API server half a minute each to learn. */
+/** Resources that facteur uses have their full schema. A busy API server needs half a minute to load each schema. */
 const FULL = ['workflows', 'workflowtemplates'];
 
 /** The cluster that tests share: Kubernetes and Argo Workflows. */
@@ -18,8 +18,8 @@ export const cluster: Service = {
 };
 
 /**
- * What plays the pods of that cluster, whoever's it is: only those that ask for it, on one with real nodes. Its variable
- * names the program, which can also do what Argo's command line does.
+ * Simulates the pods of the cluster, also of one that was given; on a cluster with real nodes, only pods that request it. Its
+ * variable names the program, which also replaces Argo's command line.
  */
 export const standIn: Service = { name: 'stand-in', variable: 'FACTEUR_TEST_ARGO', start: startStandIn };
 
@@ -53,7 +53,7 @@ async function setUp(local: LocalCluster, { definitions }: Binaries): Promise<vo
   }
 }
 
-/** Rejects with one line when the kubeconfig leads to no cluster with Argo Workflows. */
+/** Rejects with one line if the kubeconfig does not lead to a cluster with Argo Workflows. */
 async function assertUsable({ value }: Location): Promise<void> {
   try {
     const api = await openCluster(value);

@@ -1,10 +1,10 @@
-/** What a cluster of ours needs before anything can run in it. */
+/** Prepares a new cluster so that workflows can run in it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { eventually, type ApiObject, type ClusterApi } from './api.ts';
 
-/** Where facteur's workflows run, and where Argo's controller looks for its configuration. */
+/** The namespace of facteur's workflows, and that of the configuration of Argo's controller. */
 const NAMESPACES = ['argo', 'argo-workflows'];
 
 /** How long an API server may take to learn its custom resources, in milliseconds. */
@@ -13,11 +13,11 @@ const PATIENCE_MS = 240_000;
 export interface Definitions {
   /** A folder with `full` and `minimal`. */
   readonly definitions: string;
-  /** Resources whose schema is checked; the others take anything. */
+  /** Resources with their full schema; the others accept anything. */
   readonly full: readonly string[];
 }
 
-/** Brings Argo's custom resources, the namespaces and the controller's configuration. */
+/** Creates Argo's custom resources, the namespaces and the controller's configuration. */
 export async function setUpCluster(api: ClusterApi, { definitions, full }: Definitions): Promise<void> {
   const crds = readdirSync(join(definitions, 'minimal')).map((file) => {
     const size = full.some((resource) => file === `argoproj.io_${resource}.yaml`) ? 'full' : 'minimal';
@@ -34,12 +34,12 @@ export async function setUpCluster(api: ClusterApi, { definitions, full }: Defin
   await Promise.all(crds.map((crd) => eventually(() => assertEstablished(api, crd), PATIENCE_MS)));
 }
 
-/** What is read of a custom resource definition. */
+/** The fields of a custom resource definition that are read. */
 interface Definition {
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
-/** A namespace with the service account that a controller manager would make. */
+/** Creates a namespace with the service account that a controller manager would create. */
 export async function ensureNamespace(
   api: ClusterApi,
   name: string,

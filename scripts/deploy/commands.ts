@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 
-/** How commands are run: every one of them is printed first. */
+/** Runs commands, and prints each one first. */
 export interface Commands {
-  /** Runs a command that changes nothing, in a dry run too, and gives what it printed. */
+  /** Runs a read-only command, in a dry run too, and returns its output. */
   read(command: string, ...args: string[]): string;
-  /** Runs a command with our terminal; a dry run only prints it. */
+  /** Runs a command on our terminal; a dry run only prints it. */
   run(command: string, ...args: string[]): void;
 }
 
@@ -18,7 +18,7 @@ export function createCommands(cwd: string, dryRun: boolean, print: (line: strin
       cwd,
       stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'],
       encoding: 'utf8',
-      // A rendered overlay or a pod list may be long.
+      // Room for a rendered overlay or a pod list.
       maxBuffer: 64 * 1024 * 1024,
     });
     if (error !== undefined) {
@@ -43,7 +43,7 @@ export function createCommands(cwd: string, dryRun: boolean, print: (line: strin
   };
 }
 
-/** As a shell would take it. */
+/** The command line, quoted for a shell. */
 export function commandLine(command: string, args: readonly string[]): string {
   return [command, ...args]
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))

@@ -1,10 +1,10 @@
 import { isMap, isSeq, parseDocument } from 'yaml';
 import type { Document, YAMLMap } from 'yaml';
 
-/** What the manifests call the image. An overlay on top of another one has to call it what that one has made of it. */
+/** The image's name in the manifests. An overlay on top of another must use the name that the other one gave it. */
 const PLACEHOLDER = /(^|\/)facteur$/;
 
-/** An image as an overlay's kustomization names it. */
+/** An image entry of an overlay's kustomization. */
 export interface ImageChoice {
   readonly name: string;
   readonly tag: string;
@@ -13,7 +13,7 @@ export interface ImageChoice {
 }
 
 /**
- * The image that the kustomization names, with registry or repository replaced where they are given.
+ * The image name in the kustomization, with registry or repository replaced if given.
  *
  * @throws Error when it has no `images` entry called `facteur`, or `…/facteur`
  */
@@ -29,8 +29,8 @@ export function imageName(
 }
 
 /**
- * The kustomization with another image; everything else, comments too, stays as it was. With tag and digest both there,
- * people read the one and the cluster goes by the other.
+ * The kustomization with another image; everything else, including comments, is unchanged. The tag is for people; the cluster
+ * uses the digest.
  *
  * @throws Error when it has no `images` entry called `facteur`, or `…/facteur`
  */

@@ -1,17 +1,17 @@
 import { parseArgs } from 'node:util';
 
-/** What one deployment does. */
+/** The options of one deployment. */
 export interface DeployOptions {
   /** A folder of deploy/overlays. */
   readonly overlay: string;
-  /** Of the kubeconfig; undefined is the current one. */
+  /** Context of the kubeconfig; the current one if undefined. */
   readonly context: string | undefined;
   readonly platforms: string;
-  /** Undefined is that of the image that the overlay names. */
+  /** Registry; that of the overlay's image if undefined. */
   readonly registry: string | undefined;
-  /** Likewise. */
+  /** Repository; that of the overlay's image if undefined. */
   readonly repository: string | undefined;
-  /** Undefined is the commit. */
+  /** Tag; the commit if undefined. */
   readonly tag: string | undefined;
   readonly timeoutSeconds: number;
   readonly dryRun: boolean;
@@ -45,7 +45,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * Reads the command line and the environment.
  *
- * @returns undefined when only help was asked for
+ * @returns undefined if only help was requested
  * @throws UsageError
  */
 export function parseOptions(args: readonly string[], env: Environment): DeployOptions | undefined {

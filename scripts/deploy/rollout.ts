@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 
-/** Something that runs facteur and is waited for. */
+/** A workload that runs facteur, whose rollout is awaited. */
 export interface Rollout {
   readonly kind: 'Deployment' | 'KnativeService';
   readonly name: string;
@@ -13,7 +13,7 @@ interface Manifest {
   readonly metadata?: { readonly name?: string; readonly namespace?: string; readonly labels?: Record<string, string> };
 }
 
-/** What of a rendered overlay runs facteur for as long as it is there. */
+/** The long-running workloads of a rendered overlay that run facteur. */
 export function rolloutsOf(rendered: string): readonly Rollout[] {
   const manifests = parseAllDocuments(rendered).map((document) => document.toJS() as Manifest | null);
   return manifests.flatMap((manifest) => {
@@ -44,13 +44,16 @@ interface KnativeStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
 }
 
-/** Whether something is rolled out, and how far it is. */
+/** Whether a rollout is complete, and its progress. */
 export interface Progress {
   readonly ready: boolean;
   readonly detail: string;
 }
 
-/** How far a Knative Service is. `Ready` alone says nothing: until the change was seen it is that of the revision before. */
+/**
+ * The progress of a Knative Service. `Ready` alone is not enough: until the change is observed, it is that of the previous
+ * revision.
+ */
 export function knativeProgress(json: string): Progress {
   const { metadata, status } = JSON.parse(json) as KnativeService;
   return status === undefined || status.observedGeneration !== metadata?.generation

@@ -1,5 +1,5 @@
 // Prints the code point, in hexadecimal, of every character that does not survive strconv.Quote and JSON, which is how
-// Argo writes a parameter into a workflow; before them the version of Unicode that this Go knows.
+// Argo writes a parameter into a workflow. Prints the Unicode version of this Go first.
 package main
 
 import (

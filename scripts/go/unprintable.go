@@ -1,7 +1,7 @@
 // Prints src/domain/unprintable.ts: go run scripts/go/unprintable.go > src/domain/unprintable.ts
 //
-// Argo writes parameters into a workflow with strconv.Quote and reads the result as JSON. What Go calls unprintable then
-// becomes an escape: JSON knows \b \f \n \r \t and \uXXXX, but not \a, \v, \x7f and \U0001fae9.
+// Argo writes parameters into a workflow with strconv.Quote and reads the result as JSON. Characters that are
+// unprintable for Go become escapes: JSON supports \b \f \n \r \t and \uXXXX, but not \a, \v, \x7f and \U0001fae9.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// Argo 4.0 is built with Go 1.25. A newer Go may call characters printable that Argo's does not.
+// Argo 4.0 is built with Go 1.25. A newer Go may treat more characters as printable than Argo's.
 const wanted = "15.0.0"
 
 func main() {

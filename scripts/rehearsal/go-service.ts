@@ -3,10 +3,10 @@ import type { Client } from 'pg';
 import { ServiceProcess, statusOf } from './service-process.ts';
 
 const FIXTURES = new URL('../../test/fixtures/go-database/', import.meta.url);
-/** What each of its migrations makes, and rows that it would have written between them. */
+/** The schema of each migration, and the rows that the Go service would have written after it. */
 const STEPS = [['1.sql', '1-rows.sql'], ['2.sql'], ['3.sql', '3-rows.sql']] as const;
 
-/** The Go service: the real one if there is a binary of it, else what it would leave in the database. */
+/** The Go service: the real one if there is a binary, else the data that it would leave in the database. */
 export class GoService {
   readonly #binary: string | undefined;
   readonly #env: Readonly<Record<string, string>>;
@@ -20,11 +20,11 @@ export class GoService {
     return this.#binary !== undefined;
   }
 
-  /** Makes of an empty database what its migrations make of it; without a binary, and some work between them. */
+  /** Migrates an empty database like the Go service; without a binary, also adds rows between the migrations. */
   async migrate(db: Client): Promise<void> {
     await db.query('CREATE EXTENSION IF NOT EXISTS vector');
     if (this.#binary !== undefined) {
-      // Its first migration grants to this role.
+      // The first migration grants privileges to this role.
       await db.query(`DO $$ BEGIN CREATE ROLE facteur; EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
       const migration = new ServiceProcess({ command: this.#binary, args: ['migrate'], env: this.#env });
       if ((await migration.ended()) !== 0) {
@@ -41,7 +41,7 @@ export class GoService {
     }
   }
 
-  /** Runs it while `work` is done; does nothing without a binary. */
+  /** Runs the service during `work`; does nothing without a binary. */
   async serve(url: string, work: (service: ServiceProcess) => Promise<void>): Promise<void> {
     if (this.#binary === undefined) {
       return;

@@ -13,16 +13,16 @@ import { accepts, ServiceProcess, statusOf } from './service-process.ts';
 import { Topic } from './topic.ts';
 import { administer, withDatabase } from '../services/own-database.ts';
 
-/** The servers on which the upgrade is rehearsed. */
+/** The servers for the rehearsal. */
 export interface RehearsalWorld {
   readonly dsn: string;
   readonly redisUrl: string;
   readonly broker: string;
-  /** Of a cluster with the templates and service accounts of the Go service; without it runs are `skipped`. */
+  /** A cluster with the templates and service accounts of the Go service; without it, runs are `skipped`. */
   readonly kubeconfig?: string;
-  /** The Go service's executable; without it the database is filled with what it would leave. */
+  /** The Go service's executable; without it, the database is filled with the data that it would leave. */
   readonly goService?: string;
-  /** Called for every step that is done. */
+  /** Called after each step. */
   readonly say: (line: string) => void;
 }
 
@@ -40,13 +40,13 @@ const SCHEMAS: Readonly<Record<'/events' | '/codex/tasks', DescMessage>> = {
 
 const EXECUTABLE = join(import.meta.dirname, '../../bin/facteur');
 const CONFIG = join(import.meta.dirname, 'go-config.yaml');
-/** The lock under which every version of facteur migrates. */
+/** The lock that every version of facteur holds while it migrates. */
 const MIGRATION_LOCK = 0x66_61_63_74_65_75;
-/** A role that the Go service's configuration lets run /plan. */
+/** A role that may run /plan according to the Go service's configuration. */
 const ROLE = '987654321098765432';
 const ADA = '200000000000000001';
 
-/** The way from the Go service to facteur and back, in the order of docs/upgrade.md. Throws at the first step that goes wrong. */
+/** Walks from the Go service to facteur and back, in the order of docs/upgrade.md. Throws at the first step that fails. */
 export async function rehearse(world: RehearsalWorld): Promise<void> {
   const rehearsal = await Rehearsal.open(world);
   try {
@@ -123,7 +123,7 @@ class Rehearsal {
     }
   }
 
-  /** Starts on the database while another process migrates, which holds the lock. */
+  /** Starts facteur while another process holds the migration lock. */
   async #startBehindLock(): Promise<ServiceProcess> {
     await this.#db.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     const facteur = this.#facteur('serve');
@@ -182,7 +182,7 @@ class Rehearsal {
     this.#done('Kafka: the consumer continues at the offset of the Go service’s group');
   }
 
-  /** The endpoint is still the relay's. */
+  /** Discord's endpoint is still the relay. */
   async #followUp(): Promise<void> {
     const relay = await startRelay({
       send: (fields) => this.#send('/events', fields),
@@ -239,7 +239,7 @@ class Rehearsal {
     );
   }
 
-  /** What the Go service recorded meanwhile is a redelivery for facteur. */
+  /** For facteur, a delivery that the Go service recorded meanwhile is a redelivery. */
   async #forthAgain(): Promise<void> {
     const facteur = this.#facteur('serve');
     try {
@@ -261,7 +261,7 @@ class Rehearsal {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** The variables of the Go service's manifest, which facteur gets as they are, and those of this machine. */
+  /** The variables of the Go service's manifest, unchanged, and those of this machine. */
   #environment(): Record<string, string> {
     const { kubeconfig, redisUrl, broker, dsn } = this.#world;
     return {
@@ -294,7 +294,7 @@ class Rehearsal {
     return new ServiceProcess({ command: process.execPath, args: [EXECUTABLE, command], env });
   }
 
-  /** In protobuf, the only form that the Go service takes. */
+  /** Sends protobuf, the only format that the Go service accepts. */
   async #send(path: keyof typeof SCHEMAS, message: JsonObject): Promise<Answer> {
     const bytes = toBinary(SCHEMAS[path], fromJson(SCHEMAS[path], message));
     const headers = { 'content-type': 'application/x-protobuf' };
@@ -302,7 +302,7 @@ class Rehearsal {
     return { status: response.status, body: JSON.parse(await response.text()) as Answer['body'] };
   }
 
-  /** What only the Go service wrote, and its record of migrations. */
+  /** The rows that only the Go service wrote, and its record of migrations. */
   async #goTables(): Promise<Row> {
     const { rows } = await this.#db.query<Row>(`SELECT
       (SELECT jsonb_agg(to_jsonb(r) - 'updated_at' ORDER BY id) FROM codex_kb.reflections r) AS reflections,

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { JsonObject } from '@bufbuild/protobuf';
 
 interface RelayOptions<T> {
-  /** Brings an event, in JSON, to facteur. */
+  /** Sends an event, as JSON, to facteur. */
   readonly send: (event: JsonObject) => Promise<T>;
   /** The text with which it acknowledges every command. */
   readonly answer: string;
@@ -15,11 +15,11 @@ interface RelayOptions<T> {
 
 /** A service in front of facteur that receives Discord's interactions, answers them, and passes them on as events. */
 export interface Relay<T> {
-  /** For Discord's interactions endpoint. */
+  /** The URL for Discord's interactions endpoint. */
   readonly url: string;
   /** Tokens of the interactions that it saw. */
   readonly tokens: readonly string[];
-  /** Facteur's answers to everything that was passed on so far. */
+  /** facteur's answers to everything that was passed on so far. */
   answers(): Promise<readonly T[]>;
   close(): void;
 }
@@ -30,7 +30,7 @@ export async function startRelay<T>(options: RelayOptions<T>): Promise<Relay<T>>
   const server = createServer((request, response) => {
     void relay(request, tokens, options).then(({ answer, event }) => {
       response.writeHead(200, { 'content-type': 'application/json' });
-      // Behind the answer, as by way of Kafka: Discord has the message when facteur wants to change it.
+      // Sent after the answer, as through Kafka: Discord has the message before facteur wants to edit it.
       response.end(JSON.stringify(answer), () => sent.push(options.send(event)));
     });
   });
@@ -44,7 +44,7 @@ export async function startRelay<T>(options: RelayOptions<T>): Promise<Relay<T>>
   };
 }
 
-/** What is read of a command that Discord sends. */
+/** The fields of Discord's command that are read. */
 interface Interaction {
   readonly id: string;
   readonly token: string;

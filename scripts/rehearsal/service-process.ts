@@ -33,12 +33,12 @@ export class ServiceProcess {
     this.#closed = once(this.#child, 'close');
   }
 
-  /** Everything that it printed so far. */
+  /** The output so far. */
   get log(): string {
     return this.#printed;
   }
 
-  /** Waits until `holds` is true. Throws with the log if it is not in time, or if the process ends first. */
+  /** Waits until `holds` is true. Throws with the log on a timeout, or if the process exits first. */
   async until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     while (!(await holds())) {
@@ -49,13 +49,13 @@ export class ServiceProcess {
     }
   }
 
-  /** Waits for its end. Gives the exit code. */
+  /** Waits for the exit and returns its code. */
   async ended(): Promise<number | null> {
     await this.#closed;
     return this.#child.exitCode;
   }
 
-  /** SIGTERM, and waits for the orderly end. */
+  /** Sends SIGTERM and waits for the exit. */
   async stop(): Promise<number | null> {
     this.#child.kill('SIGTERM');
     return this.ended();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Admin, Consumer, Producer } from '@platformatic/kafka';
 
-/** A topic with one partition and a consumer group, of the rehearsal's own. */
+/** The rehearsal's own topic, with one partition and a consumer group. */
 export class Topic {
   readonly name = `rehearsal-${randomUUID()}`;
   readonly group = `${this.name}-group`;
@@ -18,7 +18,7 @@ export class Topic {
     await topic.#admin.createTopics({ topics: [topic.name], partitions: 1, replicas: 1 });
     const reader = new Consumer({ ...topic.#base, groupId: topic.name, retries: 50, retryDelay: 50 });
     reader.topics.track(topic.name);
-    // Served only a moment after it was created.
+    // The broker serves a new topic only after a moment.
     await reader.listOffsets({ topics: [topic.name] });
     await reader.close();
     return topic;
@@ -37,7 +37,7 @@ export class Topic {
     await producer.close();
   }
 
-  /** Leaves the group where the Go service's consumer would have: at this offset. */
+  /** Commits this offset for the group, like the Go service's consumer. */
   async commit(offset: bigint): Promise<void> {
     await this.#admin.alterConsumerGroupOffsets({
       groupId: this.group,

@@ -7,21 +7,21 @@ import { Starter, stopService } from './lifecycle.ts';
 import type { Location, Service } from './service.ts';
 import { type RememberedService, StateDirectory } from './state.ts';
 
-/** Where downloads and builds are kept between runs, and what runs is written down. */
+/** The folder for downloads and builds between runs, and for the records of running services. */
 export const ROOT = join(import.meta.dirname, '..', '..', '.services');
 export const CACHE = join(ROOT, 'cache');
 
 export interface CommandLineOptions {
-  /** The script's name, without `.ts`: every line it says begins with it. */
+  /** The script's name, without `.ts`: the prefix of every printed line. */
   readonly name: string;
-  /** Where it is written down what runs. */
+  /** The folder for the records of running services. */
   readonly state: string;
   readonly services: readonly Service[];
   /** Whether containers may be used. */
   readonly containers: boolean;
 }
 
-/** Runs the command line to its end, and sets the exit code of this process. */
+/** Runs the command line, and sets the exit code of this process. */
 export async function runCommandLine(options: CommandLineOptions, args: readonly string[]): Promise<void> {
   const commandLine = new CommandLine(options);
   try {
@@ -74,7 +74,7 @@ class CommandLine {
     console.error(`${this.#options.name}: ${line}`);
   }
 
-  /** Where a service is without our doing anything: named by the environment, or still up from before. */
+  /** The location of a service that is already available: from the environment, or still running from before. */
   #present(service: Service): Location | undefined {
     const named = process.env[service.variable];
     return named === undefined || named === '' ? this.#state.find('up', service.name) : { value: named };
@@ -89,7 +89,7 @@ class CommandLine {
     const replace = async (service: Service): Promise<Location> => {
       const dead = started.get(service.name);
       if (dead !== undefined && !(await this.#stops(service.name, dead))) {
-        // It stays on the list for `down`, under an unused name.
+        // The old record stays for `down`, under an unused name.
         started.set(`${service.name} of before ${new Date().toISOString()}`, dead);
       }
       return starter.start(service, variables, (fresh) => {
@@ -122,7 +122,7 @@ class CommandLine {
     this.#state.forget(owner);
   }
 
-  /** Whether a service could be stopped: one in a container cannot when its engine is gone meanwhile. */
+  /** Stops a service, and returns whether it could: a container cannot be stopped if its engine is gone. */
   async #stops(name: string, service: RememberedService): Promise<boolean> {
     this.#say(`stopping ${name}`);
     try {
@@ -157,10 +157,10 @@ class CommandLine {
   }
 }
 
-/** Runs a command with our terminal; signals go to it, so that we are still there to clean up after it. */
+/** Runs a command on our terminal and forwards signals to it, so that we can clean up afterward. */
 async function execute(command: string, args: readonly string[], variables: Record<string, string>): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  // Before the command can do anything that somebody might answer with a signal.
+  // Installed before the command can cause anyone to send a signal.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => child.kill(signal));
   }

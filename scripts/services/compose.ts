@@ -1,4 +1,4 @@
-/** Servers in containers, by Docker Compose. */
+/** Servers in Docker Compose containers. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -8,15 +8,18 @@ import type { ContainableService, ContainerPlan, Location } from './service.ts';
 
 const FILE = join(import.meta.dirname, 'compose.yaml');
 
-/** How long an engine may take to say that it is there, and a port to be connected to, in milliseconds. */
+/** Time limit for an answer of the engine, and for a connection to a port, in milliseconds. */
 const PATIENCE_MS = 5_000;
 
-/** A Compose project with one container: a project each, so that runs side by side and other checkouts never meet. */
+/**
+ * A Compose project with one container. Each container has its own project, so concurrent runs and other checkouts do not
+ * interfere.
+ */
 export interface ContainerRecord {
   readonly project: string;
   /** Its name in compose.yaml. */
   readonly service: string;
-  /** Files copied out of it, removed with it. */
+  /** Files that were copied out of the container; removed with it. */
   readonly directory: string;
 }
 
@@ -25,7 +28,7 @@ export interface ContainedService extends Location {
   readonly container: ContainerRecord;
 }
 
-/** A container that is yet to be started. */
+/** A container that is not started yet. */
 export interface PlannedContainer extends ContainerPlan {
   readonly service: ContainedService;
 }
@@ -35,7 +38,7 @@ export function engineRuns(): boolean {
   return [['info'], ['compose', 'version']].every((args) => ask(args) !== undefined);
 }
 
-/** Chooses where a service will be, and starts nothing yet. */
+/** Chooses the location of a service, without starting it. */
 export async function planContainer(service: ContainableService, root: string): Promise<PlannedContainer> {
   const project = `facteur-services-${randomBytes(4).toString('hex')}`;
   const directory = join(root, project);
@@ -46,7 +49,7 @@ export async function planContainer(service: ContainableService, root: string): 
 /**
  * Starts a container and waits until it is healthy.
  *
- * @throws Error when it is not, or when it cannot be reached from here
+ * @throws Error if it does not become healthy, or cannot be reached from here
  */
 export async function startContainer({ service, environment, ports, copy }: PlannedContainer): Promise<void> {
   const { container } = service;
@@ -63,7 +66,7 @@ export async function startContainer({ service, environment, ports, copy }: Plan
   }
 }
 
-/** Whether the container is there and healthy. */
+/** Whether the container exists and is healthy. */
 export function containerRuns({ project }: ContainerRecord): boolean {
   const label = `label=com.docker.compose.project=${project}`;
   const found = ask(['ps', '--quiet', '--filter', label, '--filter', 'health=healthy']);
@@ -71,9 +74,9 @@ export function containerRuns({ project }: ContainerRecord): boolean {
 }
 
 /**
- * Removes the container, if it is there, and all that was made for it.
+ * Removes the container, if it exists, and everything that was created for it.
  *
- * @throws Error when the engine did not do it
+ * @throws Error if the engine fails
  */
 export function stopContainer(container: ContainerRecord): void {
   if (!compose(container, ['down', '--volumes'])) {
@@ -82,7 +85,7 @@ export function stopContainer(container: ContainerRecord): void {
   rmSync(container.directory, { recursive: true, force: true });
 }
 
-/** What a question to the engine is answered with; undefined when it fails or takes too long. */
+/** The engine's output for a command; undefined if it fails or takes too long. */
 function ask(args: readonly string[]): string | undefined {
   const { status, stdout } = spawnSync('docker', args, {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -93,21 +96,21 @@ function ask(args: readonly string[]): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Runs a command of Compose, showing what it says, and tells whether it succeeded. */
+/** Runs a Compose command, shows its output, and returns whether it succeeded. */
 function compose(
   container: ContainerRecord,
   args: readonly string[],
   environment?: ContainerPlan['environment'],
 ): boolean {
   const { status } = spawnSync('docker', ['compose', '-p', container.project, '-f', FILE, ...args], {
-    // Standard output is for the variables.
+    // Standard output has only the variables.
     stdio: ['ignore', process.stderr, process.stderr],
     env: { ...process.env, ...environment },
   });
   return status === 0;
 }
 
-/** The engine may be on another machine, or be shared with the container that this runs in: its loopback is not ours. */
+/** The engine may be on another machine, or outside the container that this runs in: then its loopback is not ours. */
 async function assertReachable(port: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect({ port, host: '127.0.0.1', timeout: PATIENCE_MS });

@@ -6,17 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-/** A process of ours, described so that it cannot be confused with a later one with the same pid. */
+/** A process that we started; the start time distinguishes it from a later one with the same pid. */
 export interface DaemonRecord {
   readonly pid: number;
-  /** When it started, in the kernel's ticks since boot. */
+  /** Start time in the kernel's ticks since boot. */
   readonly startTicks: string;
-  /** Its files, removed with it. */
+  /** Its files; removed with it. */
   readonly directory: string;
   readonly stopSignal: 'SIGINT' | 'SIGTERM';
 }
 
-/** Who a server runs as: some refuse to be root. */
+/** The user that a server runs as: some refuse to run as root. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
@@ -29,19 +29,19 @@ export interface DaemonOptions {
   readonly directory: string;
   readonly identity: Identity | undefined;
   readonly stopSignal: 'SIGINT' | 'SIGTERM';
-  /** Laid over our own environment. */
+  /** Added to our own environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with the process as soon as it runs. */
+  /** Called with the process as soon as it is running. */
   readonly began?: ((daemon: DaemonRecord) => void) | undefined;
   /** Resolves when the server answers, rejects while it does not. */
   readonly ready: () => Promise<void>;
 }
 
-/** How long a server may take to answer, and to stop, in milliseconds. After the latter it is killed. */
+/** How long a server may take to become ready, and to stop, in milliseconds. After the latter it is killed. */
 const READY_MS = 120_000;
 const STOP_MS = 20_000;
 
-/** A new directory for a server's files: short, since sockets may be in it, and readable by the server's user. */
+/** A new directory for a server's files: with a short path, because it may contain sockets, and readable by the server's user. */
 export function serverDirectory(name: string, identity: Identity | undefined): string {
   const directory = mkdtempSync(join(tmpdir(), `facteur-${name}-`));
   if (identity !== undefined) {
@@ -50,7 +50,7 @@ export function serverDirectory(name: string, identity: Identity | undefined): s
   return directory;
 }
 
-/** Below the ports that Linux gives to whoever asks for any one (from 32768): only a caller of {@link freePort} can take it meanwhile. */
+/** Below Linux's ephemeral ports (from 32768): only another caller of {@link freePort} can take one meanwhile. */
 const PORTS = [10_000, 32_000] as const;
 
 /** A port of 127.0.0.1 that was free a moment ago. */
@@ -63,7 +63,7 @@ export async function freePort(): Promise<number> {
   return isFree ? port : freePort();
 }
 
-/** Starts a server that outlives this process, and waits until it answers; its output goes to `log` in its directory. */
+/** Starts a server that outlives this process, and waits until it is ready; its output goes to `log` in its directory. */
 export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord> {
   const log = join(options.directory, 'log');
   const output = openSync(log, 'a');
@@ -95,12 +95,12 @@ export async function startDaemon(options: DaemonOptions): Promise<DaemonRecord>
   return record;
 }
 
-/** Whether the process is still there, and still the one that was started. */
+/** Whether the process still exists and is still the one that was started. */
 export function isRunning(record: DaemonRecord): boolean {
   return startTicks(record.pid) === record.startTicks;
 }
 
-/** Ends the process and leaves its files, by default with SIGKILL like a crash; resolves when it is gone. */
+/** Ends the process, by default with SIGKILL like a crash, and keeps its files; resolves when it is gone. */
 export async function killDaemon(record: DaemonRecord, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   if (isRunning(record)) {
     process.kill(record.pid, signal);
@@ -110,7 +110,7 @@ export async function killDaemon(record: DaemonRecord, signal: NodeJS.Signals = 
   }
 }
 
-/** Ends the process, by force when it takes too long, and removes its files. */
+/** Stops the process, by force if it takes too long, and removes its files. */
 export async function stopDaemon(record: DaemonRecord): Promise<void> {
   if (isRunning(record)) {
     process.kill(record.pid, record.stopSignal);
@@ -128,13 +128,13 @@ function assertGone(record: DaemonRecord): void {
 }
 
 /**
- * When a process started (field 22 of /proc/PID/stat); undefined when it is gone. A zombie is gone once none of its
- * other threads is left (field 20): while they exit, they still hold its sockets and memory.
+ * The start time of a process (field 22 of /proc/PID/stat); undefined if it is gone. A zombie counts as gone once its other
+ * threads have exited (field 20): until then they keep its sockets and memory.
  */
 export function startTicks(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, field 2 in parentheses, may hold anything.
+    // The name, field 2 in parentheses, may contain any character.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
@@ -142,7 +142,7 @@ export function startTicks(pid: number): string | undefined {
   }
 }
 
-/** Tries until it works; false when it never did in time, or when `hope` was lost. */
+/** Retries until `attempt` succeeds; false on a timeout, or if `hope` is lost. */
 async function eventually(attempt: () => Promise<void>, limitMs: number, hope = () => true): Promise<boolean> {
   const deadline = performance.now() + limitMs;
   while (performance.now() < deadline && hope()) {

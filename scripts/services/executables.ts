@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Where an executable of this name is; undefined when it is in none of the directories of PATH. */
+/** The path of an executable; undefined if it is not on the PATH. */
 export function onPath(name: string): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(delimiter);
   return directories.map((directory) => join(directory, name)).find((path) => isExecutable(path));
 }
 
-/** Whether packages can be had by `apt-get` here. */
+/** Whether `apt-get` can install packages here. */
 export function canInstall(): boolean {
   return process.getuid?.() === 0 && onPath('apt-get') !== undefined;
 }

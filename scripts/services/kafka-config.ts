@@ -1,27 +1,25 @@
-/**
- * Configuration of the test broker: one node that is broker and controller, with a listener of each kind on loopback.
- */
+/** Configuration of the test broker: one node as broker and controller, with a listener of each kind on loopback. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './daemon.ts';
 
-/** Made up for loopback tests, and of use nowhere else. */
+/** Credentials for loopback tests only. */
 export const SASL_USER = 'facteur';
 export const SASL_PASSWORD = 'facteur-test-password';
 
 const LOOPBACK = '127.0.0.1';
 const LISTENERS = ['PLAIN', 'SASL', 'TLS', 'SASLTLS', 'CONTROLLER'] as const;
 type Listener = (typeof LISTENERS)[number];
-/** Where each listener is: `127.0.0.1:PORT`. */
+/** The address of each listener: `127.0.0.1:PORT`. */
 export type Addresses = Readonly<Record<Listener, string>>;
 
 const STORE_PASSWORD = 'facteur-test-store';
 
-/** Any id will do: there is one cluster a folder. */
+/** An arbitrary id: each folder has one cluster. */
 const CLUSTER_ID = 'ZmFjdGV1ci10ZXN0LWtrYQ';
 
-/** The broker's folder with its configuration, made on the first call; the ports stay the same from then on. */
+/** The broker's folder with its configuration, created on the first call; later calls keep the ports. */
 export async function ensureBrokerFolder(folder: string, jars: string): Promise<Addresses> {
   const known = join(folder, 'addresses.json');
   if (!existsSync(known)) {
@@ -41,7 +39,7 @@ export async function ensureBrokerFolder(folder: string, jars: string): Promise<
 export function javaArguments(jars: string, className: string, memory: string): string[] {
   return [
     `-Xmx${memory}`,
-    // A test broker lives for minutes: starting fast and using little counts for more than speed.
+    // A test broker lives for minutes: a fast start and low memory matter more than speed.
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka', 'log4j2.properties')}`,
@@ -56,7 +54,7 @@ export async function freeAddresses(): Promise<Addresses> {
   return Object.fromEntries(LISTENERS.map((name, index) => [name, `${LOOPBACK}:${ports[index]}`])) as Addresses;
 }
 
-/** What the tests of a broker read, besides where its plain listener is. */
+/** Variables for broker tests, besides the address of the plain listener. */
 export function clientVariables(addresses: Addresses, caFile: string): Record<string, string> {
   return {
     FACTEUR_TEST_KAFKA_SASL_BROKERS: addresses.SASL,
@@ -79,7 +77,7 @@ export function keytoolArguments(folder: string): string[][] {
   ];
 }
 
-/** Makes the broker's data folder, which is where its user is kept, too. */
+/** Arguments to format the broker's data folder, which also stores its user. */
 export function formatArguments(folder: string): string[] {
   const scram = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
     '--add-scram',
@@ -94,7 +92,7 @@ function format(folder: string, jars: string): void {
   });
 }
 
-/** @param host what clients' listeners are bound to: in a container not loopback, for its ports are published from outside */
+/** @param host the address that client listeners bind to: not loopback in a container, whose ports are published */
 export function brokerProperties(folder: string, addresses: Addresses, host = LOOPBACK): string {
   const clientListeners = LISTENERS.filter((name) => name !== 'CONTROLLER');
   const jaas = 'org.apache.kafka.common.security';
@@ -120,7 +118,7 @@ export function brokerProperties(folder: string, addresses: Addresses, host = LO
     'log.dirs': join(folder, 'data'),
     'auto.create.topics.enable': 'false',
     'num.partitions': 3,
-    // One node keeps one copy of everything, its own topics too.
+    // A single node keeps one copy of everything, including internal topics.
     'offsets.topic.num.partitions': 4,
     'offsets.topic.replication.factor': 1,
     'transaction.state.log.num.partitions': 2,
@@ -128,7 +126,7 @@ export function brokerProperties(folder: string, addresses: Addresses, host = LO
     'transaction.state.log.min.isr': 1,
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
-    // Members of a test's group come one by one; the first should not wait for more.
+    // Members of a test's group join one by one; the first should not wait for more.
     'group.initial.rebalance.delay.ms': 0,
   };
   for (const name of ['sasl', 'sasltls']) {

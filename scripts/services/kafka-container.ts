@@ -1,4 +1,4 @@
-/** The test broker in a container: configured and started as the local one, by what its image has. */
+/** The test broker in a container: configured and started like the local one, with the tools of its image. */
 import { join } from 'node:path';
 import { commandLine } from '../deploy/commands.ts';
 import {
@@ -11,11 +11,11 @@ import {
 } from './kafka-config.ts';
 import type { ContainerPlan } from './service.ts';
 
-/** In the container; the health check in compose.yaml knows it too. */
+/** The folder in the container; the health check in compose.yaml uses it too. */
 const FOLDER = '/tmp/facteur-kafka';
 const PROPERTIES = join(FOLDER, 'server.properties');
 
-/** A broker whose ports are the same inside as outside, so that it reaches itself where it says that it is. */
+/** A broker with the same ports inside and outside, so that it can reach its own advertised addresses. */
 export async function planKafka(directory: string): Promise<ContainerPlan> {
   const addresses = await freeAddresses();
   const copy = { from: join(FOLDER, 'ca.pem'), to: join(directory, 'ca.pem') };
@@ -38,7 +38,7 @@ function script(addresses: Addresses): string {
     `cat >${PROPERTIES} <<'END'\n${brokerProperties(FOLDER, addresses, '0.0.0.0')}END`,
     ...keytoolArguments(FOLDER).map((args) => commandLine('keytool', args)),
     commandLine('/opt/kafka/bin/kafka-storage.sh', formatArguments(FOLDER)),
-    // Its log is also where the health check finds the line that says it is ready, as it is locally.
+    // The health check finds the ready line in this log, as on the local broker.
     `exec /opt/kafka/bin/kafka-server-start.sh ${PROPERTIES} > >(tee ${join(FOLDER, 'log')})`,
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-/** Brings what a Kafka broker needs onto this machine: Java, and the jars that pom.xml lists. */
+/** Installs what a Kafka broker needs on this machine: Java, and the jars that pom.xml lists. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -8,11 +8,11 @@ import type { ServiceContext } from './service.ts';
 const HERE = join(import.meta.dirname, 'kafka');
 const POM = join(HERE, 'pom.xml');
 
-/** Jars of the expected checksums, fetched once into the cache and found there from then on. Returns their folder. */
+/** Downloads the jars into the cache, once, and verifies their checksums. Returns their folder. */
 export function ensureKafkaJars(context: ServiceContext): string {
   const { cache, say } = context;
   const sums = expectedSums();
-  // Named after its contents, so that a change of version downloads again.
+  // Named after its contents, so that a version change causes a new download.
   const folder = join(cache, `kafka-jars-${sha256(Buffer.from([...sums.entries()].join('\n'))).slice(0, 12)}`);
   if (!existsSync(folder)) {
     say('fetching the Kafka broker (once)');
@@ -34,7 +34,7 @@ function fetchJars(target: string): void {
   execFileSync(
     'mvn',
     ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${target}`],
-    // Maven tells what went wrong on standard output, which is for the variables here.
+    // Maven prints errors to standard output, which has only the variables here.
     { stdio: ['ignore', process.stderr, process.stderr] },
   );
 }

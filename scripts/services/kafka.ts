@@ -14,13 +14,13 @@ export const kafka: ContainableService = {
   plan: planKafka,
 };
 
-/** Starts the broker of a directory: what it stored there, and its ports, are those of last time. */
+/** Starts the broker of a directory, with the data and ports of its last run. */
 export async function startBroker(context: ServiceContext, directory: string): Promise<StartedService> {
   ensureJava(context);
   const jars = ensureKafkaJars(context);
   const addresses = await ensureBrokerFolder(directory, jars);
   const log = join(directory, 'log');
-  // The line that says it is ready must not be the one of last time.
+  // Removes the ready line of the last run.
   rmSync(log, { force: true });
   const daemon = await startDaemon({
     command: 'java',

@@ -5,7 +5,7 @@ import type { ContainableService, Location, Service } from './service.ts';
 import type { RememberedService } from './state.ts';
 
 export interface StarterOptions {
-  /** Where downloads and what containers give out are kept. */
+  /** The folder for downloads and for files from containers. */
   readonly root: string;
   readonly say: (line: string) => void;
   /** Whether containers may be used at all. */
@@ -18,7 +18,7 @@ type Remember = (service: RememberedService) => void;
 /** Starts services: in containers where an engine runs, else as processes on this machine. */
 export class Starter {
   readonly #options: StarterOptions;
-  /** Detected when the first service is started: no engine is needed if all services are given. */
+  /** Detected when the first service starts: no engine is needed if all services are given. */
   #containers: boolean | undefined;
 
   constructor(options: StarterOptions) {
@@ -27,7 +27,7 @@ export class Starter {
   }
 
   /**
-   * @param variables of the services before
+   * @param variables those of the services before this one
    * @param remember called with everything that must be stopped later, as soon as it may exist
    */
   async start(service: Service, variables: Variables, remember: Remember): Promise<Location> {
@@ -58,7 +58,7 @@ export class Starter {
     const { root, say } = this.#options;
     say(`starting ${service.name} in a container`);
     const planned = await planContainer(service, root);
-    // Before it is there: an image may take minutes to arrive, and who gives up meanwhile leaves half of it behind.
+    // Remembered before it exists: pulling the image may take minutes, and an interrupted start leaves parts behind.
     remember(planned.service);
     try {
       await startContainer(planned);
@@ -76,7 +76,7 @@ function isContainable(service: Service): service is ContainableService {
   return service.plan !== undefined;
 }
 
-/** Ends a service and removes its files; a service that has already ended is not an error. */
+/** Stops a service and removes its files; a service that has already ended is not an error. */
 export async function stopService(service: RememberedService): Promise<void> {
   if ('container' in service) {
     stopContainer(service.container);

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 
-/** Runs one statement as the DSN's user, on a connection of its own: CREATE DATABASE and the like. */
+/** Runs one statement, such as CREATE DATABASE, as the DSN's user on its own connection. */
 export async function administer(dsn: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: dsn });
   await client.connect();

@@ -24,8 +24,8 @@ function executable(context: ServiceContext): string {
 }
 
 /**
- * Debian's packages, unpacked and not installed: installing would start a server and take a port. Outside of the
- * checkout, because the server runs as a user who may not be able to enter that.
+ * Debian's packages, unpacked and not installed: installing would start a server and take a port. They are outside the checkout,
+ * which the server's user may not be able to read.
  */
 function unpacked({ say }: ServiceContext): string {
   const directory = join(tmpdir(), 'facteur-pgbouncer');
@@ -53,7 +53,7 @@ function unpacked({ say }: ServiceContext): string {
   return directory;
 }
 
-/** The libraries that it needs and that are not installed lie beside it. */
+/** Required libraries that are not installed are next to the executable. */
 const START = `#!/bin/sh
 here=$(dirname "$0")
 export LD_LIBRARY_PATH="$(echo "$here"/usr/lib/*-linux-gnu)"

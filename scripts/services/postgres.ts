@@ -101,7 +101,7 @@ export function unprivileged(): Identity | undefined {
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-/** The unpacked wheel's directory. Root's is outside of the checkout, which other users may not be able to enter. */
+/** The unpacked wheel's directory. For root it is outside the checkout, which other users may not be able to read. */
 function install({ cache, say }: ServiceContext): string {
   const directory = join(process.getuid?.() === 0 ? tmpdir() : cache, `facteur-postgres-${HASHES[0]?.slice(0, 12)}`);
   if (existsSync(directory)) {
@@ -132,7 +132,7 @@ function download(cache: string, python: (...args: string[]) => Buffer): string 
   mkdirSync(target, { recursive: true });
   const requirements = join(target, 'requirements.txt');
   writeFileSync(requirements, `${WHEEL} ${HASHES.map((hash) => `--hash=sha256:${hash}`).join(' ')}\n`);
-  // The interpreter is named because the wheel is built for one; nothing in it is run by Python here.
+  // The interpreter is given because the wheel is built for one; Python runs nothing in it.
   const interpreter = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
   python(
     '-m',

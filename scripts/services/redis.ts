@@ -44,7 +44,7 @@ async function startRedis(context: ServiceContext): Promise<StartedService> {
 
 async function ping(url: string): Promise<void> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: null, connectTimeout: 2_000 });
-  // Without a listener a refused connection is written to the console as well as rejected.
+  // Without a listener, a refused connection is also logged to the console.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -75,7 +75,7 @@ function find({ say }: ServiceContext): string {
   return executable;
 }
 
-/** The server and its checker are one executable, which goes by the name that it is called by; redis-tools has it. */
+/** The server and its checker are one executable that acts by the name it is called with; redis-tools contains it. */
 function server(): string | undefined {
   return onPath('redis-server') ?? onPath('valkey-server') ?? onPath('redis-check-rdb');
 }

@@ -3,14 +3,14 @@ import type { DaemonRecord } from './daemon.ts';
 /** A server that some tests need. */
 export interface Service {
   readonly name: string;
-  /** The environment variable that tells the tests where it is; set already, it names one that is used as it is. */
+  /** The environment variable with its location, for the tests; if already set, that server is used as it is. */
   readonly variable: string;
-  /** Installs what is absent and starts a server of its own on a free port of 127.0.0.1. */
+  /** Installs missing programs and starts a separate server on a free port of 127.0.0.1. */
   start(context: ServiceContext): Promise<StartedService>;
   /**
-   * How it would be started in a container; absent for what only runs on this machine.
+   * How to start it in a container; absent for services that only run on this machine.
    *
-   * @param directory where files of the container may be copied to
+   * @param directory for files that are copied from the container
    */
   plan?(directory: string): Promise<ContainerPlan>;
   /** Rejects, with instructions, if an existing server is unusable. */
@@ -22,28 +22,28 @@ export interface ContainableService extends Service {
   plan(directory: string): Promise<ContainerPlan>;
 }
 
-/** What starting may use. */
+/** What a start may use. */
 export interface ServiceContext {
   /** Where downloads are kept between runs. */
   readonly cache: string;
   readonly say: (line: string) => void;
-  /** Of the services before this one. */
+  /** Variables of the services before this one. */
   readonly variables?: Readonly<Record<string, string>>;
   /** Called with each process as soon as it exists: a start may be interrupted. */
   readonly began?: (daemon: DaemonRecord) => void;
 }
 
-/** Where a service is. */
+/** The location of a service. */
 export interface Location {
-  /** What the service's variable is set to. */
+  /** The value of the service's variable. */
   readonly value: string;
   /** Further variables that tests of this service read. */
   readonly also?: Readonly<Record<string, string>>;
 }
 
-/** A server that runs on this machine as processes of ours. */
+/** A server whose processes we started on this machine. */
 export interface StartedService extends Location {
-  /** In the order in which they were started; they are stopped the other way round. */
+  /** In the order of their start; they are stopped in reverse. */
   readonly daemons: readonly DaemonRecord[];
 }
 
@@ -54,6 +54,6 @@ export interface ContainerPlan {
   readonly environment: Readonly<Record<string, string>>;
   /** Ports of 127.0.0.1 that lead into the container. */
   readonly ports: readonly number[];
-  /** A file of the container that tests read, and where they look for it. */
+  /** A file of the container that tests read, and the path where they expect it. */
   readonly copy?: { readonly from: string; readonly to: string };
 }

@@ -4,13 +4,13 @@ import { type ContainedService, containerRuns } from './compose.ts';
 import { isRunning } from './daemon.ts';
 import type { StartedService } from './service.ts';
 
-/** A service that we started, one way or the other. */
+/** A service that we started, as a process or a container. */
 export type RememberedService = StartedService | ContainedService;
 
-/** What one owner started, by the service's name. */
+/** The services that one owner started, by name. */
 export type Started = Readonly<Record<string, RememberedService>>;
 
-/** Files `NAME.json`, one an owner: `up` for those that stay, `run-PID` for those of one `run`. */
+/** Files `NAME.json`, one per owner: `up` for services that stay, `run-PID` for those of one `run`. */
 export class StateDirectory {
   readonly #path: string;
 
@@ -19,7 +19,7 @@ export class StateDirectory {
     this.#path = path;
   }
 
-  /** All that this owner started, with what died meanwhile: files and containers of it may still be there. */
+  /** All services of this owner, including dead ones, whose files and containers may still exist. */
   read(owner: string): Started {
     const known = readdirSync(this.#path).includes(`${owner}.json`);
     return known ? (JSON.parse(readFileSync(this.#file(owner), 'utf8')) as Started) : {};
@@ -28,7 +28,7 @@ export class StateDirectory {
   /** A service of this owner, if it still runs. */
   find(owner: string, name: string): RememberedService | undefined {
     const service = this.read(owner)[name];
-    // One without a value never finished starting.
+    // A service without a value never finished starting.
     return service !== undefined && service.value !== '' && runs(service) ? service : undefined;
   }
 
