@@ -1,10 +1,10 @@
-/** What a button of a run does: one under its message, or `confirm` of the question before it is run again. */
+/** The actions of a run's buttons: those under its message, and `confirm`, which answers the question before it runs again. */
 export const BUTTON_ACTIONS = ['cancel', 'retry', 'again', 'confirm', 'logs', 'request'] as const;
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 
 const PATTERN = /^facteur:(cancel|retry|again|confirm|logs|request):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** The `custom_id` that comes back when the button is pressed: 52 characters at most, Discord takes 100. */
+/** The `custom_id` that Discord returns when the button is pressed: at most 52 characters; Discord allows 100. */
 export function buttonId(action: ButtonAction, runId: string): string {
   return `facteur:${action}:${runId}`;
 }
@@ -13,12 +13,12 @@ const APPROVAL = /^facteur:(approve|reject):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9
 
 type ApprovalAction = 'approve' | 'reject';
 
-/** Of the buttons of an approval, and of the form that they open: 69 characters. */
+/** The id of an approval's buttons and of the form that they open: at most 69 characters. */
 export function approvalButtonId(action: ApprovalAction, runId: string, key: string): string {
   return `facteur:${action}:${runId}:${key}`;
 }
 
-/** The approval of a button or a form, or undefined for another id. */
+/** The approval that a button or form belongs to, or undefined for another id. */
 export function parseApprovalButtonId(
   customId: string,
 ): { readonly action: ApprovalAction; readonly runId: string; readonly key: string } | undefined {
@@ -37,25 +37,25 @@ export function parseButtonId(customId: string): { readonly action: ButtonAction
 const REVIEW =
   /^facteur:(?:review:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|(trust|retire):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9a-z]{1,10}))$/;
 
-/** A button by which a run's reflections are reviewed: it asks to see one, or decides about the one that was shown. */
+/** A button for reviewing a run's reflections: it asks to see one, or decides about the one shown. */
 export type ReviewButton =
   | { readonly action: 'review'; readonly runId: string; readonly reflectionId?: undefined }
   | ({ readonly action: 'trust' | 'retire' } & ReviewedText);
 
-/** A reflection as somebody saw it. */
+/** A reflection in the version that the reviewer saw. */
 interface ReviewedText {
   readonly runId: string;
   readonly reflectionId: string;
-  /** Another one after each change. */
+  /** Changes with every edit. */
   readonly version: number;
 }
 
-/** Of the button that asks for a reflection to review. */
+/** The id of the button that asks for a reflection to review. */
 export function reviewButtonId(runId: string): string {
   return `facteur:review:${runId}`;
 }
 
-/** Of a button that decides: 99 characters at most, since the version has base 36. */
+/** The id of a button that decides: at most 99 characters, because the version is in base 36. */
 export function decisionButtonId(action: 'trust' | 'retire', { runId, reflectionId, version }: ReviewedText): string {
   return `facteur:${action}:${runId}:${reflectionId}:${version.toString(36)}`;
 }

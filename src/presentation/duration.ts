@@ -5,12 +5,12 @@ const UNITS = [
   ['s', 1],
 ] as const;
 
-/** `4 min 12 s`, `2 d 3 h`: the two largest units that say something, never negative. */
+/** `4 min 12 s`, `2 d 3 h`: the two largest nonzero units, never negative. */
 export function describeDuration(ms: number): string {
   return inUnits(ms, 2);
 }
 
-/** `4 min`, `2 d`: the largest unit alone. */
+/** `4 min`, `2 d`: only the largest unit. */
 export function describeAge(ms: number): string {
   return inUnits(ms, 1);
 }

@@ -1,4 +1,4 @@
-/** A message's address in Discord; undefined for ids that are none. */
+/** The URL of a message in Discord; undefined if the ids are invalid. */
 export function messageUrl(place: {
   readonly guildId: string;
   readonly channelId: string;

@@ -1,11 +1,11 @@
 /**
- * Makes text from others safe to show: inside code Discord interprets no markdown, mention or link, and the text can
- * neither end the code nor reorder its surroundings.
+ * Makes untrusted text safe to show: Discord interprets no markdown, mention or link inside code, and the text can neither end
+ * the code nor reorder the text around it.
  */
 
-/** Looks like a backtick and ends no code. */
+/** Looks like a backtick but does not end code. */
 const BACKTICK = 'ˋ';
-/** Controls, line separators, and marks that turn the direction of what follows; newline is seen to apart. */
+/** Controls, line separators, and characters that change the text direction; newlines are handled separately. */
 const UNSEEN = /(?!\n)[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** One line as inline code; `–` if nothing is left. */
@@ -16,7 +16,7 @@ export function inlineCode(text: string, max: number): string {
 
 const MAX_REQUEST = 160;
 
-/** What was requested, as inline code: the command and what it is about. */
+/** The request as inline code: the command and its title. */
 export function requestCode(
   { command, title }: { readonly command: string; readonly title: string },
   max = MAX_REQUEST,
@@ -26,13 +26,13 @@ export function requestCode(
 
 const MAX_NAMES = 3;
 
-/** The names of people; of many, the first. */
+/** People's names; only the first few if there are many. */
 export function inlineNames(names: readonly string[], max: number): string {
   const shown = names.slice(0, MAX_NAMES).map((name) => inlineCode(name, max));
   return [...shown, ...(names.length > MAX_NAMES ? ['…'] : [])].join(', ');
 }
 
-/** Of a text. */
+/** Limits of a text. */
 interface TextLimits {
   readonly chars: number;
   readonly lines: number;
@@ -45,8 +45,7 @@ export function codeBlock(text: string, limits: TextLimits): string {
 }
 
 /**
- * Values with their names as a code block, each with an equal share of the room where a long one would leave none for the
- * others.
+ * Named values as a code block. If they do not all fit, each gets an equal share, so a long value cannot crowd out the others.
  */
 export function namedValues(values: readonly (readonly [string, string])[], limits: TextLimits): string {
   const texts = values.map(([name, value]) => namedValue(name, value));
@@ -61,7 +60,7 @@ export function namedValues(values: readonly (readonly [string, string])[], limi
   return codeBlock(fits ? whole : texts.map(share).join('\n'), limits);
 }
 
-/** The lines after the first are indented: none of them can pass for a value of its own. */
+/** Lines after the first are indented, so they cannot pass for separate values. */
 export function namedValue(name: string, value: string): string {
   return `${name}: ${value}`.replaceAll('\n', '\n  ');
 }
@@ -73,8 +72,8 @@ function cutTo(text: string, limits: TextLimits): string {
 }
 
 /**
- * Text that its writer is given back, to send again: only what would end the block is parted, by a space without width.
- * For nobody else's eyes, since all other characters stay.
+ * Text returned to its author to send again: only a sequence that would end the block is split, with a zero-width space. Show it
+ * only to the author, because all other characters are kept.
  */
 export function copyBlock(text: string, max: number): string {
   const whole = text.toWellFormed().replaceAll(/``(?=`)/g, '``\u200b');
@@ -85,7 +84,7 @@ function clean(text: string): string {
   return text.toWellFormed().replaceAll('\r\n', '\n').replaceAll(UNSEEN, ' ').replaceAll('`', BACKTICK);
 }
 
-/** At most this many UTF-16 units, which Discord never counts as more; never half a character. */
+/** At most this many UTF-16 units (Discord never counts more); never splits a character. */
 function shorten(text: string, max: number): string {
   if (text.length <= max) {
     return text;

@@ -1,6 +1,6 @@
 import type { RunState } from '../domain/run-state.ts';
 
-/** All words about a run that people read in the chat. */
+/** All text about a run that people read in the chat. */
 export const STATE_WORDS: Readonly<Record<RunState, { readonly icon: string; readonly title: string }>> = {
   queued: { icon: '🕓', title: 'Queued' },
   submitted: { icon: '📨', title: 'Submitted' },
@@ -14,20 +14,20 @@ export const STATE_WORDS: Readonly<Record<RunState, { readonly icon: string; rea
   lost: { icon: '❔', title: 'Lost' },
 };
 
-/** Of a running workflow that goes on once somebody acts. */
+/** For a running workflow that waits for a person. */
 export const WAITING_WORDS = { icon: '⏸️', title: 'Waiting for approval' } as const;
 export const SUSPENDED_WORDS = { icon: '⏸️', title: 'Suspended' } as const;
 
 export const WORDS = {
-  /** How long something took. */
+  /** The duration of a run. */
   in: (duration: string) => `in ${duration}`,
   after: (duration: string) => `after ${duration}`,
-  /** `when` counts up in everybody's own client. */
+  /** `when` is a relative time that each Discord client updates itself. */
   started: (when: string) => `started ${when}`,
   requested: (when: string) => `requested ${when}`,
-  /** Where the person is not shown by Discord itself. */
+  /** For messages in which Discord does not show the user. */
   askedBy: (person: string) => `for ${person}`,
-  /** `actor` is empty if it says nothing. */
+  /** `actor` is empty if it adds nothing. */
   via: (door: string, actor: string) => `via ${door}${actor === '' ? '' : ` (${actor})`}`,
   usually: (duration: string) => `usually ${duration}`,
   canceledBy: (actor: string) => `Canceled by ${actor}.`,
@@ -54,7 +54,7 @@ export const WORDS = {
   resultButton: 'Result',
 } as const;
 
-/** All words about a run that waits to be submitted. */
+/** All text about a run that waits to be submitted. */
 export const QUEUE_WORDS = {
   /** `place` counts from 1. */
   place: (place: number) => (place === 1 ? 'Next in the queue' : `${ordinal(place)} in the queue`),
@@ -71,11 +71,11 @@ function ordinal(number: number): string {
   return `${number}${ENDINGS[PLURALS.select(number)]}`;
 }
 
-/** All words about approvals in a run's message. */
+/** All text about approvals in a run's message. */
 export const APPROVAL_WORDS = {
   waits: (node: string) => `⏸️ ${node} is waiting for approval`,
   until: (when: string) => `expires ${when}`,
-  /** `names` are those of the people who approved. */
+  /** `names` are the names of the people who approved. */
   votes: (count: number, quorum: number, names: string) =>
     `${count} of ${quorum} approvals${names === '' ? '' : ` (${names})`}`,
   approvedBy: (names: string) => `approved by ${names}`,
@@ -97,7 +97,7 @@ export const APPROVAL_WORDS = {
   rejectButton: 'Reject',
 } as const;
 
-/** All words about reflections that wait for a decision. */
+/** All text about reflections that wait for a decision. */
 export const REVIEW_WORDS = {
   reviewButton: 'Review reflection',
   reviewSeveralButton: 'Review reflections',
