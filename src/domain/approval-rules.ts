@@ -7,31 +7,31 @@ const PREFIX = 'facteur.proompteng.ai/';
 
 export type Verdict = 'approved' | 'rejected';
 
-/** Who decides an approval and how, as the annotations of its suspend template say. */
+/** Who decides an approval and how, according to the annotations of its suspend template. */
 export interface ApprovalRules {
-  /** Role ids, commands of the role map, and `user:ID`. Empty: who may run the command. */
+  /** Role ids, command names of the role map, and `user:ID`. Empty: anyone who may run the command. */
   readonly approvers: readonly string[];
-  /** What to ask, or empty. */
+  /** The question, or empty. */
   readonly message: string;
   /** Null for no deadline. */
   readonly timeoutSeconds: number | null;
   readonly onTimeout: 'reject' | 'approve' | 'leave';
   readonly selfApproval: boolean;
-  /** People who have to approve. One rejection is enough. */
+  /** The number of people who must approve. One rejection is enough. */
   readonly quorum: number;
-  /** Of a rejection. */
+  /** Whether a rejection takes a reason. */
   readonly reason: 'required' | 'optional' | 'none';
   /** The channel to ask in; empty: where the run was requested. */
   readonly channel: string;
-  /** The invalid annotations, so that nobody can decide from here; empty if all are valid. */
+  /** The invalid annotations, or empty if all are valid. If there are any, nobody can decide here. */
   readonly problem: string;
 }
 
-/** An output that whoever approves has to supply. */
+/** An output that the approver must supply. */
 export interface ApprovalField {
   readonly name: string;
   readonly description: string;
-  /** Null without one. */
+  /** The preset value, or null. */
   readonly preset: string | null;
   /** The allowed values; null for any text. */
   readonly choices: readonly string[] | null;
@@ -47,7 +47,7 @@ const oneOf =
 const READERS = {
   approvers: (text: string) => {
     const names = text.split(/[\s,]+/).filter((name) => name !== '');
-    // An empty list is no list of everybody who may run the command.
+    // An empty list does not mean everybody who may run the command.
     return names.length > 0 && names.every((name) => /^(?:user:)?[\w:-]{1,64}$/.test(name)) ? names : undefined;
   },
   'approval-message': (text: string) => text,
@@ -61,7 +61,7 @@ const READERS = {
 
 type Rule = keyof typeof READERS;
 
-/** Reads the annotations of a suspend template. An invalid one means that nobody can decide: guessing could let anybody. */
+/** Reads the annotations of a suspend template. If one is invalid, nobody can decide: a guess could admit anybody. */
 export function readApprovalRules(annotations: Readonly<Record<string, unknown>>): ApprovalRules {
   const problems: string[] = [];
   const read = <K extends Rule>(rule: K): ReturnType<(typeof READERS)[K]> => {
@@ -110,7 +110,7 @@ export interface Approvers {
 }
 
 /**
- * Resolves the names of the rules by the role map. Without any, whoever has a role that may run the command.
+ * Resolves the approvers' names by the role map. Without any, the approvers are the roles that may run the command.
  *
  * @throws FacteurError `commands.unread` while templates that are not known yet may define one of these commands
  */
@@ -129,12 +129,12 @@ export function approversOf(
   return { roles: [...new Set(held)], users: [...new Set(users)] };
 }
 
-/** A name that only resembles a known one may be the very name of a command that is not known yet, with other roles. */
+/** A name that only resembles a known one may be the exact name of a command that is not known yet, with other roles. */
 function commandOf(command: string, rules: CommandRules): string {
   return rules.incomplete === true ? command.toLowerCase() : ruledName(command, rules);
 }
 
-/** Whether nobody may decide in Discord, whoever asks. False while that is unknown. */
+/** Whether nobody at all may decide in Discord. False while that is unknown. */
 export function isUndecidable(
   asked: Pick<ApprovalRules, 'approvers' | 'problem'>,
   command: string,
@@ -149,23 +149,23 @@ export function isUndecidable(
 
 /** Why somebody may not decide; undefined if they may. */
 export type Objection =
-  /** A bot, or nobody that Discord knows. */
+  /** A bot, or an unknown user. */
   | 'bot'
-  /** The rules name nobody. */
+  /** The rules allow nobody. */
   | 'nobody'
   | 'not_listed'
-  /** Requested the run, or one that it retries. */
+  /** Requested the run, or a run that it retries. */
   | 'starter'
   | 'invalid_rules';
 
 interface Judged {
   readonly rules: ApprovalRules;
   readonly approvers: Approvers;
-  /** Who requested the run, and those that it retries. */
+  /** Requesters of the run and of the runs that it retries. */
   readonly starters: readonly string[];
 }
 
-/** Whether this person may decide, by the roles that they have now. */
+/** Why this person may not decide with their current roles; undefined if they may. */
 export function objectionTo(
   { userId, roles, bot = false }: Principal,
   { rules, approvers, starters }: Judged,
@@ -184,15 +184,15 @@ export function objectionTo(
 /** How to ask for the outputs of an approval. */
 export type Asking =
   | { readonly kind: 'buttons' }
-  /** Both buttons set the output and resume the workflow, whose template decides by it. */
+  /** Both buttons set the output and resume the workflow, and the template decides by its value. */
   | { readonly kind: 'pair'; readonly field: string; readonly yes: string; readonly no: string }
   | { readonly kind: 'form'; readonly fields: readonly ApprovalField[] }
-  /** More than a form in Discord can have. */
+  /** More outputs than a form in Discord can have. */
   | { readonly kind: 'too_many' };
 
 const YES = new Set(['yes', 'y', 'true', 'approve', 'approved', 'accept', 'ok', 'go']);
 const NO = new Set(['no', 'n', 'false', 'reject', 'rejected', 'deny', 'decline', 'stop']);
-/** Inputs that one form can have. */
+/** Maximum number of inputs in one form. */
 const MAX_FIELDS = 5;
 
 export function askingOf(fields: readonly ApprovalField[]): Asking {
@@ -209,10 +209,10 @@ export function askingOf(fields: readonly ApprovalField[]): Asking {
   return fields.length > MAX_FIELDS ? { kind: 'too_many' } : { kind: 'form', fields };
 }
 
-/** Limit of a text input, and of what a decision may put into a workflow. */
+/** The limit of a text input, and of a value that a decision may put into a workflow. */
 const MAX_VALUE = 4000;
 
-/** The outputs of an approval: what was given, else the presets. Faults name the fields, never the values. */
+/** The outputs of an approval: the given values, or else the presets. Faults name fields, never values. */
 export function outputsOf(
   fields: readonly ApprovalField[],
   given: Readonly<Record<string, string>>,
@@ -234,7 +234,7 @@ export function outputsOf(
   return { values: Object.fromEntries(values), faults };
 }
 
-/** Whether an approval can supply a text at all, and the ledger can hold it. */
+/** Whether an approval can supply this text and the ledger can store it. */
 export function isSuppliable(value: string): boolean {
   return value.isWellFormed() && value.length <= MAX_VALUE && argoFault(value) === undefined;
 }
@@ -243,7 +243,7 @@ function missing({ choices }: ApprovalField): string {
   return choices === null ? 'is required' : `is required: one of ${listed(choices)}`;
 }
 
-/** As many as a menu in Discord holds. */
+/** As many as a Discord menu can have. */
 function listed(choices: readonly string[]): string {
   return choices.slice(0, 25).join(', ');
 }

@@ -1,61 +1,64 @@
 import type { ApprovalField, ApprovalRules, Verdict } from './approval-rules.ts';
 import type { RunState } from './run-state.ts';
 
-/** Something that a workflow waits for, as the cluster shows it. */
+/** Something that a workflow waits for, as seen in the cluster. */
 export interface Waiting {
-  /** Identifies it within its run: a node that waits a second time is another one. */
+  /** Unique within the run: a node that waits a second time gets a new key. */
   readonly key: string;
   /**
    * node       a suspend node, which people decide
    * suspended  the whole workflow is suspended
-   * offloaded  Argo keeps the nodes in its own database, or they are too large to read: nobody knows from here whether one waits
+   * offloaded  Argo keeps the nodes in its own database, or they are too large to read: it is unknown whether one waits
    */
   readonly kind: 'node' | 'suspended' | 'offloaded';
   readonly nodeId: string;
   /** Its display name. */
   readonly node: string;
   readonly template: string;
-  /** As the cluster writes it. */
+  /** As written by the cluster. */
   readonly startedAt: string;
-  /** It belongs to an exit handler, which a stop lets run. */
+  /** It belongs to an exit handler, which still runs after a stop. */
   readonly onExit: boolean;
   readonly fields: readonly ApprovalField[];
   readonly rules: StoredRules;
 }
 
 export type StoredRules = ApprovalRules & {
-  /** The outputs with which it is decided when it expires. */
+  /** The outputs of the decision that is made when the approval expires. */
   readonly timeoutOutputs: Readonly<Record<string, string>>;
 };
 
 /**
- * waiting   for people
- * deciding  decided; not in the workflow yet
- * gone      it no longer waits, and not because of a decision made here
+ * waiting   waits for people
+ * deciding  decided, but not in the workflow yet
+ * gone      no longer waits, and not because of a decision made here
  */
 export const APPROVAL_STATES = ['waiting', 'deciding', 'approved', 'rejected', 'gone'] as const;
 
 export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
-/** Why nothing waits in a run that is being canceled. Of a decision under way: whether its workflow has it is not known yet. */
+/**
+ * Why nothing waits in a run that is being canceled. For a decision in progress: it is not known yet whether it is in the
+ * workflow.
+ */
 export const CANCELED = 'the run was canceled';
 
 /** Argo resumed the step itself. */
 export const ELAPSED = 'its duration in Argo has elapsed';
 
-/** Argo resumed the step itself, or somebody did: its duration is an expression. */
+/** Argo resumed the step itself, or a person did: its duration is an expression. */
 export const PERHAPS_ELAPSED = 'it was decided elsewhere, or its duration in Argo has elapsed';
 
-/** Who decided an approval that expired. */
+/** The actor of a decision that was made when the approval expired. */
 export const TIMEOUT_ACTOR = 'facteur (timeout)';
 
-/** An approval with what its run says. */
+/** An approval with information about its run. */
 export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit'> {
   readonly runId: string;
   readonly state: ApprovalState;
   readonly requestedAt: Date;
   readonly expiresAt: Date | null;
-  /** Who approved so far: names and times by id. */
+  /** Names and times of the approvals so far, by user id. */
   readonly votes: Readonly<Record<string, { readonly name: string; readonly at: string }>>;
   readonly verdict: Verdict | null;
   /** Empty until it is decided. */
@@ -63,7 +66,7 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit
   readonly decidedAt: Date | null;
   readonly reason: string;
   readonly outputs: Readonly<Record<string, string>>;
-  /** Why a decision is not in the workflow yet, or why nothing was decided here; else empty. */
+  /** Why a decision is not in the workflow yet, or why nothing was decided here; otherwise empty. */
   readonly problem: string;
   readonly command: string;
   readonly runState: RunState;
@@ -72,7 +75,7 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit
   readonly workflowUid: string;
 }
 
-/** Why something no longer waits that nobody has decided here. A workflow that succeeded went on: somebody has decided. */
+/** Why something that was not decided here no longer waits. If the workflow succeeded, somebody decided elsewhere. */
 export function whyOver({
   hasFailed,
   isStopping,
@@ -91,14 +94,14 @@ export function whyOver({
   return isStopping ? 'the workflow is ending' : 'it was decided elsewhere';
 }
 
-/** The names of who approved, in their order. */
+/** The names of the people who approved, in the order of their votes. */
 export function voters(votes: Approval['votes']): readonly string[] {
   return Object.values(votes)
     .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
     .map(({ name }) => name);
 }
 
-/** The names of who decided: everybody who approved, or who rejected. */
+/** The names of the people who decided: all who approved, or the one who rejected. */
 export function deciders({
   verdict,
   decidedBy,

@@ -2,20 +2,20 @@ import { UNPRINTABLE } from './unprintable.ts';
 import { refusalOfField } from './refusal.ts';
 
 /**
- * What Argo would do to a value, since it supports no escaping: it evaluates `{{tag}}` and `{{=expression}}`
- * anywhere, and fails with `invalid JSON` on characters that Go considers unprintable.
+ * A change that Argo would make to a value, since it supports no escaping: it evaluates `{{tag}}` and `{{=expression}}` anywhere,
+ * and fails with `invalid JSON` on characters that Go considers unprintable.
  */
 interface ArgoFault {
   readonly kind: 'template_tag' | 'unprintable';
-  /** The rest of a sentence that begins with the name of the value. Never repeats the value. */
+  /** The rest of a sentence that begins with the name of the value. Never contains the value. */
   readonly message: string;
 }
 
-/** Makes a tag with a `{` before it, in a template that puts two parameters side by side. JSON begins otherwise. */
+/** Becomes a tag after a `{`, in a template that puts two parameters next to each other. JSON cannot begin like this. */
 const HALF_TAG = /^\{(?:=|[^{}"\n]*\}\})/;
 const REPLACEMENT = '\ufffd';
 
-/** Why Argo cannot take the value as it is; undefined when it can. */
+/** Why Argo cannot accept the value unchanged; undefined if it can. */
 export function argoFault(value: string): ArgoFault | undefined {
   const rule = tagRule(value);
   if (rule !== undefined) {
@@ -27,7 +27,7 @@ export function argoFault(value: string): ArgoFault | undefined {
     : { kind: 'unprintable', message: `must not contain ${codePoint(value, at)}, a character that Argo cannot read` };
 }
 
-/** The value as Argo can take it: tags are broken up by a space, unprintable characters replaced by U+FFFD. */
+/** The value in a form that Argo accepts: tags are split by a space, unprintable characters are replaced with U+FFFD. */
 export function argoText(value: string): string {
   const whole = value.replaceAll(/\{(?=\{|$)/g, '{ ').replaceAll(UNPRINTABLE, REPLACEMENT);
   return HALF_TAG.test(whole) ? ` ${whole}` : whole;
@@ -49,7 +49,7 @@ function codePoint(text: string, at: number): string {
 }
 
 /**
- * Refuses a value that Argo cannot take unchanged. The details name the field by its path.
+ * Refuses a value that Argo cannot accept unchanged. The details name the field by its path.
  *
  * @throws Refusal `template_tag` or `unprintable`
  */

@@ -34,7 +34,7 @@ export function builtinCommands(): Readonly<Record<string, CommandDefinition>> {
       description: 'Show your live and recent runs, and whether workflows can run',
       options: [],
       parameters: {},
-      // It speaks of the asker's own requests, so it does not fill the channel.
+      // The answer is about the user's own requests, so it does not fill the channel.
       ephemeral: true,
       action: 'status',
       configured: false,

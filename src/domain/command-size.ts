@@ -1,7 +1,7 @@
 import { MAX_CHOICES, type CommandDefinition, type OptionDefinition } from './command.ts';
 import { subcommandOf } from './subcommand.ts';
 
-/** What Discord allows for all names, descriptions and values of one command. */
+/** Discord's limit for all names, descriptions and values of one command. */
 export const MAX_COMMAND_CHARACTERS = 8000;
 
 type Sized = Pick<CommandDefinition, 'description' | 'modal'> & {
@@ -9,8 +9,8 @@ type Sized = Pick<CommandDefinition, 'description' | 'modal'> & {
 };
 
 /**
- * The characters of a command, counted as Discord does: code points of what is registered, in which every subcommand
- * and group has a name and a description of its own, once for all of its options.
+ * The size of a command in characters, counted as Discord does: code points of everything that is registered. Every subcommand
+ * and group counts its own name and description once for all of its options.
  *
  * @param name of the command; with spaces, of a subcommand
  */

@@ -1,14 +1,14 @@
-/** More than this of a text is never looked at, in UTF-16 units: a description is its first sentence. */
+/** At most this much of a text is read, in UTF-16 units: the description is its first sentence. */
 const MAX_SCANNED = 4000;
 
-/** Links and images: only their text is kept. Line marks of headings, quotes and lists, HTML tags and emphasis are not. */
+/** Links and images keep only their text. Line marks of headings, quotes and lists, HTML tags and emphasis are removed. */
 const LINK = /!?\[([^[\]]{0,200})\]\([^()\s]{0,500}\)/g;
 const LINE_MARK = /^[ \t]{0,8}(?:#{1,6}|>|[-*+]|\d{1,3}[.)])[ \t]+/gm;
 const FENCE = /^[ \t]{0,3}(?:`{3}|~{3}).{0,80}$/gm;
 const TAG = /<\/?[A-Za-z][^<>]{0,200}>/g;
 const EMPHASIS = /[*`]|~~|(?<!\w)_{1,2}|_{1,2}(?!\w)/g;
 const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\s]+/gu;
-/** Not after an abbreviation: the next sentence begins with a capital letter. */
+/** Not after an abbreviation: the next sentence must begin with a capital letter. */
 const SENTENCE_END = /[.!?](?= \p{Lu}| ?$)/u;
 
 /**
@@ -29,7 +29,7 @@ export function commandText(markdown: string, max: number): string {
   return shorten(firstSentence(paragraph.replaceAll(UNSEEN, ' ').trim()), max);
 }
 
-/** Without the period that ends it. */
+/** Without its final period. */
 function firstSentence(text: string): string {
   const end = text.search(SENTENCE_END);
   if (end === -1) {

@@ -1,9 +1,9 @@
 import type { Secret } from '../base/secret.ts';
 
-/** Where a request came in. */
+/** The entry point of a request. */
 export type Door = 'http' | 'kafka' | 'discord' | 'api' | 'cli';
 
-/** The user, as the door knows them. No member (a direct message, an old event) means no roles. */
+/** The user, as known to the door. Without a member (a direct message, an old event) there are no roles. */
 export interface Principal {
   readonly userId: string;
   readonly username: string;
@@ -11,7 +11,7 @@ export interface Principal {
   readonly roles: readonly string[];
   readonly guildId: string;
   readonly channelId: string;
-  /** An application rather than a person. */
+  /** An application, not a person. */
   readonly bot?: boolean;
 }
 
@@ -24,68 +24,71 @@ export const ANONYMOUS: Principal = {
   channelId: '',
 };
 
-/** An interaction that its receiver answered and passed on. */
+/** An interaction that its receiver answered and forwarded. */
 interface ForwardedInteraction {
   readonly token: Secret;
-  /** Whose interaction it is; empty if the sender does not say. */
+  /** The application that received the interaction; empty if the sender does not say. */
   readonly applicationId: string;
-  /** Whether the answer was only for the user: an update of it is, too. */
+  /** Whether only the user sees the response, and so every update of it. */
   readonly ephemeral: boolean;
 }
 
-/** A request to run a command, only decoded: `dispatch` decides whether it may run. */
+/** A decoded request to run a command: `dispatch` decides whether it may run. */
 export interface Command {
   readonly door: Door;
   /** Identity of the delivery: the same id is the same run forever. */
   readonly deliveryId: string;
-  /** Present where facteur made the id from what it knows, because the sender gave none. */
+  /** Present if the sender gave no id, and facteur derived one from known facts. */
   readonly family?: 'derived';
-  /** Discord's interaction id where there is one, else empty. */
+  /** Discord's interaction id, or empty. */
   readonly interactionId: string;
-  /** As it was sent; what it means is for the rules to say. */
+  /** As sent; the rules decide what it means. */
   readonly name: string;
-  /** As they were sent. Any text may be a key, `__proto__` too: doors build it without a prototype, and copies must keep that. */
+  /**
+   * As sent. Any text may be a key, even `__proto__`: doors build the object without a prototype, and copies must keep it that
+   * way.
+   */
   readonly options: Readonly<Record<string, string>>;
-  /** Parameters that facteur knows and the sender did not give: no definition binds them. */
+  /** Parameters that facteur knows and the sender did not give: they are not subject to the definition. */
   readonly added?: Readonly<Record<string, string>>;
   readonly principal: Principal;
-  /** How to answer the interaction that somebody else acknowledged, where the sender says so. */
+  /** How to update the response to an interaction that the sender already acknowledged, if it says so. */
   readonly interaction?: ForwardedInteraction;
   /** The sender's correlation id, or empty. */
   readonly correlationId: string;
-  /** Who sent it, for the run's history, where the door knows. */
+  /** The sender, for the run's history, if the door knows it. */
   readonly actor?: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
-  /** The sender's own trace id, as it wrote it, or empty: kept for the session's `TraceID`. */
+  /** The sender's own trace id, unchanged, or empty: kept for the session's `TraceID`. */
   readonly traceId: string;
 }
 
 export type OptionType = 'string' | 'integer' | 'number' | 'boolean';
 
-/** What Discord lists for one option, and answers to one keystroke. */
+/** Maximum number of choices that Discord lists for one option, and accepts for one autocomplete request. */
 export const MAX_CHOICES = 25;
 
 /** One option of a slash command. `min`/`max` bound numbers, `minLength`/`maxLength` (characters) bound strings. */
 export interface OptionDefinition {
-  /** With dots it is an option of a subcommand: `subcommand.option` or `group.subcommand.option`. */
+  /** A dotted name is an option of a subcommand: `subcommand.option` or `group.subcommand.option`. */
   readonly name: string;
   readonly description: string;
   readonly type: OptionType;
   readonly required: boolean;
-  /** The workflow parameter that it becomes; its own name unless given. */
+  /** The workflow parameter that it sets; by default, its own name. */
   readonly parameter?: string;
-  /** What a sent value stands for, where Discord cannot carry the parameter's text itself. */
+  /** The parameter's text for each sent value, if Discord cannot carry the text itself. */
   readonly meanings?: Readonly<Record<string, string>>;
   /** `date`: an ISO 8601 calendar date. */
   readonly format?: 'date';
-  /** The only values. Discord lists up to {@link MAX_CHOICES}; more are offered while typing. */
+  /** The only allowed values. Discord lists up to {@link MAX_CHOICES}; more are offered by autocomplete. */
   readonly choices?: readonly { readonly name: string; readonly value: string }[];
   readonly min?: number;
   readonly max?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
-  /** Values offered while typing. */
+  /** Values offered by autocomplete. */
   readonly autocomplete?: readonly string[];
 }
 
@@ -105,7 +108,7 @@ export interface ModalDefinition {
   readonly fields: readonly ModalField[];
 }
 
-/** The WorkflowTemplate that makes a command, as it was read. */
+/** The WorkflowTemplate that defines a command, as it was read. */
 export interface TemplateSource {
   readonly namespace: string;
   readonly name: string;
@@ -113,38 +116,38 @@ export interface TemplateSource {
   readonly resourceVersion: string;
 }
 
-/** What a command is and what it runs. Unset targets fall back to `argo.*`. */
+/** A command and its target. Unset targets fall back to `argo.*`. */
 export interface CommandDefinition {
   readonly description: string;
   readonly options: readonly OptionDefinition[];
-  /** With options too (only a template has both), the form asks and the options say what is valid. */
+  /** If there are options too (only in commands from templates), the form asks and the options define what is valid. */
   readonly modal?: ModalDefinition;
   readonly namespace?: string;
   readonly workflowTemplate?: string;
   readonly serviceAccount?: string;
   readonly parameters: Readonly<Record<string, string>>;
-  /** The option whose value says best what was asked. */
+  /** The option whose value best describes the request. */
   readonly titleOption?: string;
-  /** Who is notified once when a run has ended: its author, or the roles that may run the command. */
+  /** Who is notified once when a run ends: its author, or the roles that may run the command. */
   readonly notify?: 'author' | 'role';
-  /** The message of a run shows no progress, only how its state changes. */
+  /** The message of a run shows only state changes, no progress. */
   readonly quiet?: true;
-  /** Whoever presses Run again is asked whether they mean it. */
+  /** Run again asks the user for confirmation. */
   readonly confirm?: true;
-  /** Names of the global outputs of its workflows that are shown as results. */
+  /** Names of the global outputs of its workflows to show as results. */
   readonly results?: readonly string[];
   /** Answer only the user, not the channel. */
   readonly ephemeral: boolean;
-  /** Its workflows receive no token to report back with. */
+  /** Its workflows receive no token for reporting back. */
   readonly report?: false;
   /** Its workflows receive reflections of earlier runs. */
   readonly reflections?: true;
   /** `status` answers from known data and runs nothing. */
   readonly action: 'dispatch' | 'status';
-  /** True when the operator's configuration defines it: then it binds on `/events` and Kafka too. */
+  /** True if the operator's configuration defines it: then it also binds on `/events` and Kafka. */
   readonly configured: boolean;
-  /** The template that defines it, if one does: it binds on every door, too. */
+  /** The template that defines it, if any: then it also binds on every door. */
   readonly template?: TemplateSource;
-  /** The only Discord servers in which it exists; every one unless given. */
+  /** The only Discord servers that have it; by default, all. */
   readonly guilds?: readonly string[];
 }

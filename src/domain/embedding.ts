@@ -1,2 +1,2 @@
-/** Numbers in a stored embedding. Shorter ones are filled with zeros, which leaves their cosines as they are. */
+/** Dimensions of a stored embedding. Shorter ones are padded with zeros, which does not change their cosines. */
 export const EMBEDDING_WIDTH = 1536;

@@ -1,13 +1,13 @@
-/** Work that follows from what runs taught: facteur starts it, and it is a run like any other. */
+/** Follow-up work based on what runs taught: facteur starts it, and it is a run like any other. */
 export interface FeedbackWork {
-  /** What is done; the command of the run. */
+  /** The kind of work, which is also the run's command. */
   readonly name: 'ssfo-pair' | 'embedding-refresh';
-  /** The same work is one run forever. */
+  /** The same id is the same run forever. */
   readonly workId: string;
   readonly workflowTemplate: string;
-  /** Fit for Argo. */
+  /** Valid for Argo. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Who caused it, for the run's history. */
+  /** The actor that caused it, for the run's history. */
   readonly actor: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;

@@ -11,31 +11,31 @@ export const REFUSAL_TEXTS = {
   empty_payload: 'empty payload',
   invalid_payload: 'invalid payload',
   missing_command: 'missing command',
-  /** Discord has it registered, but it is not defined. */
+  /** Registered with Discord, but not defined. */
   unknown_command: 'unknown command',
   unsupported_stage: 'unsupported codex stage',
   missing_delivery_id: 'missing delivery_id',
   unsupported_media_type: 'unsupported media type',
-  /** The bytes that came in pass `server.max_body_bytes`. */
+  /** The body is larger than `server.max_body_bytes`. */
   body_too_large: 'payload too large',
   forbidden: 'forbidden',
-  /** A value breaks the definition of the command. */
+  /** A value violates the definition of the command. */
   invalid_option: 'invalid option',
-  /** Discord still shows an earlier version of the template that defines it. */
+  /** Discord still shows an earlier version of the template that defines the command. */
   command_changed: 'command has changed',
-  /** A value holds a template tag or half of one, which Argo would evaluate. */
+  /** A value contains a template tag or half of one, which Argo would evaluate. */
   template_tag: 'template tag not allowed',
-  /** A value holds a character that Argo's Go cannot print, and so cannot read back. */
+  /** A value contains a character that Argo's Go cannot print, and so cannot read back. */
   unprintable: 'character not allowed',
-  /** The manifest is larger than what Argo can store. */
+  /** The manifest is larger than Argo can store. */
   too_large: 'workflow too large',
-  /** The cluster will never take it. */
+  /** The cluster will never accept it. */
   refused: 'workflow refused',
 } as const;
 
 export type RefusalKind = keyof typeof REFUSAL_TEXTS;
 
-/** One thing that is wrong with a request: its field, by its path, and a sentence about it. */
+/** A fault in a request: the path of its field, and a sentence about it. */
 export interface FieldFault {
   readonly field: string;
   readonly message: string;
@@ -47,18 +47,18 @@ interface RefusalFacts {
   readonly roles?: readonly string[];
 }
 
-/** The longest details: they may name what the sender made up. */
+/** Maximum length of the details: they may contain names that the sender made up. */
 const MAX_DETAILS = 2000;
 
 /**
- * A permanent refusal. `details` tells the sender what to change: it names fields and rules, and never repeats a
- * value, since values may be secret.
+ * A permanent refusal. `details` tells the sender what to change: it names fields and rules, but never contains a value, since
+ * values may be secret.
  */
 export class Refusal extends FacteurError {
   readonly kind: RefusalKind;
-  /** What `details` says, field by field, where the refusal is about fields. */
+  /** The details by field, if the refusal is about fields. */
   readonly faults: readonly FieldFault[];
-  /** Roles that would do, where one is missing. */
+  /** Roles that would be sufficient, if one is missing. */
   readonly roles: readonly string[];
 
   constructor(kind: RefusalKind, details?: string, { cause, faults = [], roles = [] }: RefusalFacts = {}) {

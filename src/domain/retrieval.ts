@@ -1,5 +1,5 @@
 /**
- * What may happen when reflections are looked for on behalf of a run.
+ * The outcome of a search for reflections on behalf of a run.
  *
  * retrieve         the run receives some
  * holdout          there were some, but the run is in the share that receives none, for comparison
@@ -11,8 +11,8 @@ export const RETRIEVAL_STRATEGIES = ['retrieve', 'holdout', 'disabled', 'nothing
 
 export type RetrievalStrategy = (typeof RETRIEVAL_STRATEGIES)[number];
 
-/** The policy under which the decision is on record, as in the docs of the Go service's lab. */
+/** The policy name under which the decision is recorded, as in the docs of the Go service's lab. */
 export const ROUTER_POLICY = 'retrieval.router';
 
-/** The type of the artifact that holds a decision's candidates. */
+/** The type of the artifact that contains a decision's candidates. */
 export const RETRIEVAL_LOG = 'retrieval_decision_log';

@@ -1,10 +1,10 @@
 import { isSampled, traceIdOf, validTraceparent } from '../base/traceparent.ts';
 import { workflowUrl, type WorkflowAddress } from './workflow-url.ts';
 
-/** Stands for the id in the URL of a tracing UI. */
+/** Placeholder for the trace id in the URL of a tracing UI. */
 export const TRACE_ID = '{trace_id}';
 
-/** Pages of a run in other tools; undefined where there is none. */
+/** Pages about a run in other tools; undefined if there is none. */
 export interface RunPages {
   /** In the Argo UI. */
   readonly workflow: (run: WorkflowAddress) => string | undefined;
@@ -12,7 +12,7 @@ export interface RunPages {
   readonly trace: (traceparent: string) => string | undefined;
 }
 
-/** The pages that these URLs lead to: the base of the Argo UI, and that of a trace, with {@link TRACE_ID} in it. */
+/** The pages for these URLs: the base of the Argo UI, and the URL of a trace, which contains {@link TRACE_ID}. */
 export function runPages(urls: { readonly ui: string | undefined; readonly trace: string | undefined }): RunPages {
   return {
     workflow: (run) => workflowUrl(urls.ui, run)?.href,
@@ -20,7 +20,7 @@ export function runPages(urls: { readonly ui: string | undefined; readonly trace
   };
 }
 
-/** A trace that is not sampled is stored nowhere, and its page would be an error. */
+/** A trace that is not sampled is not stored, so its page would be an error. */
 function tracePage(url: string | undefined, traceparent: string): string | undefined {
   const kept = validTraceparent(traceparent);
   return url === undefined || !isSampled(kept) ? undefined : URL.parse(url.replaceAll(TRACE_ID, traceIdOf(kept)))?.href;

@@ -2,16 +2,16 @@
  * The state machine of a run. This table is the only definition of the moves; the CHECK constraint
  * `runs_state_moves` on `facteur.runs` mirrors it, and a test proves that both allow the same moves.
  *
- *   queued     recorded in the ledger, the workflow's name reserved, not yet in the cluster
- *   submitted  created in the cluster
- *   running    the cluster has started it
- *   succeeded, failed, error   how Argo says it ended
+ * queued     recorded in the ledger with a reserved workflow name, not yet in the cluster
+ * submitted  created in the cluster
+ * running    the cluster has started it
+ * succeeded, failed, error   ended as Argo says
  * canceled   ended on request
  * refused    the cluster will never accept it, or all attempts were used up
- *   skipped    recorded while the dispatcher is disabled
+ * skipped    recorded while the dispatcher is disabled
  * lost       the workflow disappeared before facteur saw how it ended
  *
- * `failed`, `error` and `canceled` become live again when Argo retries the same workflow, and `succeeded` when that is told to
+ * `failed`, `error` and `canceled` become live again when Argo retries the same workflow, and `succeeded` when Argo is told to
  * repeat steps that succeeded.
  */
 export const RUN_MOVES = {
@@ -36,12 +36,12 @@ export function statesBefore(to: RunState): readonly RunState[] {
   return RUN_STATES.filter((from) => (RUN_MOVES[from] as readonly RunState[]).includes(to));
 }
 
-/** Whether a run in this state is over, as far as anybody can know. */
+/** Whether a run in this state has ended, as far as anybody can know. */
 export function isFinished(state: RunState): boolean {
   return state !== 'queued' && state !== 'submitted' && state !== 'running';
 }
 
-/** Whether the cluster never got a workflow for a run that ended like this: the name that was reserved leads nowhere. */
+/** Whether the cluster never got a workflow for a run that ended in this state: the reserved name leads nowhere. */
 export function endedWithoutWorkflow(state: RunState): boolean {
   return state === 'refused' || state === 'skipped';
 }

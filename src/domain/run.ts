@@ -2,20 +2,20 @@ import type { DeliveryFamily } from './delivery.ts';
 import type { RunState } from './run-state.ts';
 import type { WorkflowPlan } from './workflow-plan.ts';
 
-/** What the ledger records before anything else happens. */
+/** The data that the ledger records before anything else happens. */
 export interface NewRun {
-  /** As it was given: known within its family. */
+  /** As given by the sender; unique within its family. */
   readonly deliveryId: string;
   readonly family: DeliveryFamily;
   readonly kind: 'command' | 'codex';
   /** The command's name, or `implementation`. */
   readonly command: string;
   readonly door: string;
-  /** Who asked, for the history; facteur itself where the door does not know. */
+  /** The requester, for the history; facteur itself if the door does not know. */
   readonly actor?: string;
-  /** What was asked, in one line; absent if nothing tells. */
+  /** The request in one line; absent if nothing describes it. */
   readonly title?: string;
-  /** The sender's; empty: the workflow's name. */
+  /** From the sender; if empty, the workflow's name is used. */
   readonly correlationId: string;
   readonly traceparent: string;
   readonly userId: string;
@@ -35,25 +35,25 @@ export interface NewRun {
   readonly runMetadata: unknown;
   /** The run that this one retries. */
   readonly retryOf?: string;
-  /** The message in the chat that will follow this run, where the door is a chat. */
+  /** The chat message that will follow this run, if the door is a chat. */
   readonly message?: RunMessage;
 }
 
-/** The message in the chat that follows a run. */
+/** The chat message that follows a run. */
 export interface RunMessage {
   readonly interactionId: string;
   readonly ephemeral: boolean;
-  /** Whom to notify once when it has ended: `author`, or `roles:` and their ids; absent for nobody. */
+  /** Whom to notify once when the run ends: `author`, or `roles:` and their ids; absent for nobody. */
   readonly ping?: string;
   readonly quiet?: boolean;
 }
 
-/** The answer about a run, the same on every replay except for `state` and `reason`. */
+/** The answer about a run: identical on every replay, except for `state` and `reason`. */
 export interface RunReceipt {
   readonly runId: string;
-  /** As it was given. */
+  /** As given by the sender. */
   readonly deliveryId: string;
-  /** What the ledger and the workflow call it, where another family had the id first; else null. */
+  /** The id in the ledger and the workflow, if another family had this one first; otherwise null. */
   readonly recordedId: string | null;
   readonly namespace: string;
   readonly workflowName: string;

@@ -5,14 +5,14 @@ import { SNOWFLAKE } from './snowflake.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
 
-/** A number that an option must be. */
+/** A type of number that an option requires. */
 export interface NumberType {
   readonly type: 'integer' | 'number';
   readonly min?: number;
   readonly max?: number;
 }
 
-/** The annotations that shape a command, read but not yet compared with the rest of the template. */
+/** The annotations that define a command, read but not yet checked against the rest of the template. */
 export interface CommandAnnotations {
   /** `deploy`, or the path of a subcommand: `deploy api`. */
   readonly command: string;
@@ -23,7 +23,7 @@ export interface CommandAnnotations {
   readonly quiet: boolean;
   readonly confirm: boolean;
   readonly notify: 'author' | 'role' | undefined;
-  /** The parameter whose value says what a run is about; empty without one. */
+  /** The parameter whose value describes a run; empty if there is none. */
   readonly titleOption: string;
   /** Names of global outputs. */
   readonly results: readonly string[];
@@ -33,17 +33,17 @@ export interface CommandAnnotations {
   readonly guilds: readonly string[];
 }
 
-/** Whether a template asks for a command. */
+/** Whether a template defines a command. */
 export function isCommandTemplate(template: unknown): boolean {
   return annotation(template, `${PREFIX}command`) !== undefined;
 }
 
-/** The value of an annotation of facteur's, such as `command`; undefined without it. */
+/** The value of a facteur annotation, such as `command`; undefined if absent. */
 function facteurAnnotation(template: unknown, name: string): string | undefined {
   return annotation(template, `${PREFIX}${name}`);
 }
 
-/** @param faults receives what is wrong */
+/** @param faults receives the faults */
 export function readAnnotations(template: unknown, faults: FieldFault[]): CommandAnnotations {
   const fault = (name: string, message: string): void => {
     faults.push({ field: `${PREFIX}${name}`, message });
@@ -75,7 +75,7 @@ export function readAnnotations(template: unknown, faults: FieldFault[]): Comman
   };
 }
 
-/** Roles that are servers, which admit nobody. */
+/** Roles that are ids of Discord servers, which admit nobody. */
 export function serversAmongRoles(
   { roles = [], guilds }: CommandAnnotations,
   guildId: string | undefined,
@@ -129,7 +129,7 @@ function readResults(value: string, fault: Report): readonly string[] {
 
 const COMMAND_NAME = /^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u;
 const MAX_DEPTH = 3;
-/** The id of a form holds it, and has 100 characters. */
+/** A form's id contains the path, and has at most 100 characters. */
 const MAX_PATH = 80;
 
 function readPath(text: string, fault: Report): string {
@@ -176,7 +176,7 @@ function readType(value: unknown): NumberType | undefined {
   return areBounds(type, bounds) ? { type, ...bounds } : undefined;
 }
 
-/** Discord takes no number beyond 2^53. */
+/** Discord accepts no number beyond 2^53. */
 function areBounds(
   type: NumberType['type'],
   bounds: Readonly<Record<string, unknown>>,

@@ -22,35 +22,35 @@ const MAX_TITLE = 45;
 /** Parameters that facteur gives every workflow, whether or not the template declares them. */
 const FILLED: ReadonlySet<string> = new Set(['action', 'facteur_url', 'facteur_token', 'reflections']);
 
-/** What an operator says about commands from templates. */
+/** An operator's rules for commands from templates. */
 export interface TemplateRules {
   /** Parameters that the configuration gives every workflow. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Names that the annotation `roles` may use for lists of role ids. */
   readonly roleMap: Readonly<Record<string, readonly string[]>>;
-  /** The server where commands are registered. */
+  /** The Discord server where commands are registered. */
   readonly guildId?: string | undefined;
-  /** For templates without the annotation. */
+  /** For templates without the `roles` annotation. */
   readonly defaultRoles: readonly string[];
   /** Service accounts that a template may name. */
   readonly serviceAccounts: readonly string[];
 }
 
-/** A command that a template asks for, and why it does not get it, if so. */
+/** A command that a template defines, and the faults that prevent it, if any. */
 export interface TemplateCommand {
   readonly source: TemplateSource;
-  /** `deploy`, or with spaces the path of a subcommand. As written if it is invalid. */
+  /** `deploy`, or the path of a subcommand with spaces. As written if it is invalid. */
   readonly name: string;
   readonly definition: CommandDefinition;
-  /** Who may run it; never empty without a fault. */
+  /** The roles that may run it; never empty without a fault. */
   readonly roles: readonly string[];
-  /** With any, the command does not exist. */
+  /** If there are any, the command does not exist. */
   readonly faults: readonly FieldFault[];
 }
 
 /**
- * The command of a WorkflowTemplate, as the cluster's JSON; undefined if it asks for none. Pure: the same template and
- * rules always make the same command.
+ * The command of a WorkflowTemplate, given as the cluster's JSON; undefined if it defines none. Pure: the same template and rules
+ * always make the same command.
  */
 export function readTemplateCommand(template: unknown, rules: TemplateRules): TemplateCommand | undefined {
   if (!isCommandTemplate(template)) {
@@ -131,7 +131,7 @@ function specFaults(spec: unknown, { serviceAccounts }: TemplateRules): readonly
   ];
 }
 
-/** Every service account under which a pod of the template would run, besides that of the workflow. */
+/** Every service account that the template names for its pods. */
 function namedAccounts(
   spec: Readonly<Record<string, unknown>>,
 ): { readonly field: string; readonly account: string }[] {
@@ -182,7 +182,7 @@ interface Context {
   readonly faults: FieldFault[];
 }
 
-/** What the user is asked for, and what is sent without asking. */
+/** The inputs that the user is asked for, and the values that are sent without asking. */
 function inputsOf(
   parameters: readonly TemplateParameter[],
   annotations: CommandAnnotations,
@@ -238,7 +238,7 @@ function fixedParameters(
   return fixed;
 }
 
-/** A typing error in `hide` would show a parameter, and one in `type` would leave it unchecked. */
+/** A typo in `hide` would show a parameter, and one in `type` would leave it unchecked. */
 function reportUnknown(
   parameters: readonly TemplateParameter[],
   annotations: CommandAnnotations,

@@ -4,10 +4,10 @@ import type { FieldFault } from './refusal.ts';
 import { readTemplateCommand, type TemplateCommand, type TemplateRules } from './template-command.ts';
 
 /**
- * The commands of all templates together: one that would run a user's text as code, itself or in a template that it
- * calls, gets none.
+ * The commands of all templates together. A template that would run user text as code, itself or in a template that it calls,
+ * gets no command.
  *
- * @param complete every template of the namespaces is among them: a missing one does not exist
+ * @param complete the templates include every one of the namespaces: a missing one does not exist
  */
 export function readTemplateCommands(
   templates: readonly unknown[],
@@ -25,7 +25,7 @@ export function readTemplateCommands(
   });
 }
 
-/** An API server may leave it out where it says what it sends. */
+/** The items of a list from an API server may lack the kind. */
 function withKind(template: unknown): unknown {
   return isRecord(template) ? { apiVersion: 'argoproj.io/v1alpha1', kind: 'WorkflowTemplate', ...template } : template;
 }

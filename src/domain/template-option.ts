@@ -7,22 +7,22 @@ import type { ModalField, OptionDefinition } from './command.ts';
 import type { NumberType } from './template-annotations.ts';
 import type { TemplateParameter } from './template-parameters.ts';
 
-/** Of a description, and of the name and value of a choice. */
+/** Discord's limit for a description, and for the name and value of a choice. */
 const MAX_TEXT = 100;
 const MAX_NAME = 32;
 const MAX_LABEL = 45;
 
-/** Text that a person writes in a form: long, or on several lines. */
+/** Text that needs a form: long, or on several lines. */
 export function isProse(text: string): boolean {
   return [...text].length > MAX_TEXT || text.includes('\n');
 }
 
-/** A parameter's name as Discord takes it. Argo's names have only letters, digits, dashes and underscores. */
+/** A parameter's name in Discord's form. Argo's names have only letters, digits, dashes and underscores. */
 function optionName(parameter: string): string {
   return parameter.toLowerCase().slice(0, MAX_NAME);
 }
 
-/** The option of a parameter, or a sentence about why it can have none. */
+/** The option of a parameter, or a sentence about why it cannot have one. */
 export function optionOf(parameter: TemplateParameter, type: NumberType | undefined): OptionDefinition | string {
   const { name, values } = parameter;
   const common = {
@@ -62,14 +62,14 @@ export function fieldOf(option: OptionDefinition, parameter: TemplateParameter, 
   };
 }
 
-/** Nothing stands in for it when the user leaves it out. */
+/** Whether there is no other value if the user omits it. */
 export function isRequired({ fallback, values, elsewhere }: TemplateParameter): boolean {
-  // An empty value beside an enum without one only means that somebody has to choose.
+  // An empty value next to an enum without one only means that the user must choose.
   const stands = fallback !== undefined && (fallback !== '' || values.length === 0 || values.includes(''));
   return !stands && !elsewhere;
 }
 
-/** Enums that are a switch. */
+/** Enums that act as a switch. */
 const SWITCHES = [
   { on: 'true', off: 'false' },
   { on: 'yes', off: 'no' },
@@ -83,7 +83,9 @@ function describe(parameter: TemplateParameter, isNumber: boolean): string {
   return fallback === '' || isProse(full) ? text : full;
 }
 
-/** The whole server sees it, also who may not run the command. A number, and what is listed anyway, is no secret. */
+/**
+ * The whole server sees it, even people who may not run the command. A number, or a value that is listed anyway, is not secret.
+ */
 function shownDefault({ name, values, fallback = '' }: TemplateParameter, isNumber: boolean): string {
   return namesSecret(name) && !isNumber && values.length === 0 ? '' : hideCredentials(fallback);
 }
@@ -112,7 +114,7 @@ function numberFault({ name, values, fallback = '' }: TemplateParameter, type: N
     : `the default of ${name} is not in its enum`;
 }
 
-/** The values of an enum as Discord can list them: with what is too long, empty or not plain under a short name. */
+/** The values of an enum as Discord can list them. A value that is too long, empty or not plain gets a short name. */
 function closedChoices(values: readonly string[]): Pick<OptionDefinition, 'choices' | 'meanings'> {
   if (values.length === 0) {
     return {};
@@ -131,7 +133,7 @@ function closedChoices(values: readonly string[]): Pick<OptionDefinition, 'choic
   return { choices, ...(Object.keys(meanings).length === 0 ? {} : { meanings }) };
 }
 
-/** Whether Discord returns it as it is, and Argo takes it as a user's. `#` begins the names of the others. */
+/** Whether Discord returns the value unchanged, and Argo accepts it from a user. Other values get names that begin with `#`. */
 function isPlain(value: string): boolean {
   return (
     value !== '' &&
@@ -142,7 +144,7 @@ function isPlain(value: string): boolean {
   );
 }
 
-/** By its text and not by its place: a choice of an earlier template must never mean another value of the present one. */
+/** By text, not by position: a choice from an earlier template must never mean a different value in the current one. */
 function digest(value: string): string {
   return hash('sha256', value).slice(0, 16);
 }

@@ -1,14 +1,14 @@
 import { isRecord } from '../base/json.ts';
 import type { FieldFault } from './refusal.ts';
 
-/** A workflow argument as a template declares it, all values as text. */
+/** A workflow argument as declared by a template, with all values as text. */
 export interface TemplateParameter {
   readonly name: string;
-  /** What Argo gives it without an argument (`value`), or should (`default`, which Argo ignores for workflow arguments). */
+  /** The value that Argo uses without an argument (`value`), or should (`default`, which Argo ignores for workflow arguments). */
   readonly fallback?: string;
   readonly values: readonly string[];
   readonly description: string;
-  /** Argo takes it from elsewhere (a ConfigMap), unless a value is sent. */
+  /** Argo takes the value from elsewhere (a ConfigMap), unless one is sent. */
   readonly elsewhere: boolean;
 }
 
@@ -16,8 +16,8 @@ export interface TemplateParameter {
 const NAME = /^[-\w]+$/;
 
 /**
- * The arguments of a WorkflowTemplate. The full CRDs hold only text; the minimal ones store whatever was applied, so
- * numbers and booleans count as their text.
+ * The arguments of a WorkflowTemplate. The full CRDs contain only text. The minimal ones store everything as applied, so numbers
+ * and booleans count as their text.
  */
 export function readParameters(spec: unknown): {
   readonly parameters: readonly TemplateParameter[];
@@ -69,7 +69,7 @@ function readParameter(entry: Readonly<Record<string, unknown>>, field: string):
   };
 }
 
-/** Undefined if one of them is no scalar. */
+/** Undefined if any of them is not a scalar. */
 function asTexts(values: readonly unknown[]): readonly string[] | undefined {
   const texts = values.map(asText).filter((text) => text !== undefined);
   return texts.length < values.length ? undefined : texts;

@@ -11,7 +11,7 @@ export const MAX_MANIFEST_BYTES = 450 * 1024;
 /** Go's JSON encoder writes these in six bytes, as `\u003c`. */
 const ESCAPED_BY_GO = /[<>&\u2028\u2029]/g;
 
-/** How long this JSON text is once the cluster has stored it, in bytes. */
+/** The size of this JSON text once the cluster has stored it, in bytes. */
 export function storedBytes(json: string): number {
   let bytes = Buffer.byteLength(json);
   for (const [character] of json.matchAll(ESCAPED_BY_GO)) {

@@ -4,7 +4,7 @@ const SUFFIX_LENGTH = 6;
 /** A workflow's name becomes a label value on its pods, so it must fit one: Kubernetes allows 63 characters. */
 const MAX_NAME_LENGTH = 63;
 
-/** Lower-case letters, digits and inner dashes, as allowed in a DNS-1123 label. Empty if nothing is left. */
+/** Lowercase letters, digits and inner dashes, as allowed in a DNS-1123 label. Empty if nothing is left. */
 export function dnsLabel(text: string): string {
   return text
     .toLowerCase()
@@ -12,7 +12,7 @@ export function dnsLabel(text: string): string {
     .replaceAll(/^-+|(?<!-)-+$/g, '');
 }
 
-/** What a workflow's name begins with, given the prefix that was wished for: `run` when nothing of that is left. */
+/** The prefix of a workflow's name: the requested one, or `run` if nothing of it is left. */
 export function namePrefix(text: string): string {
   return dnsLabel(text) || 'run';
 }
@@ -43,7 +43,9 @@ export function deliveryLabel(deliveryId: string): string {
   return hash('sha256', deliveryId).slice(0, 32);
 }
 
-/** Text made safe for a Kubernetes label value: at most 63 of letters, digits, `-_.`, beginning and ending with one of the first two. */
+/**
+ * Text made safe for a Kubernetes label value: at most 63 letters, digits and `-_.`, beginning and ending with a letter or digit.
+ */
 export function labelValue(text: string): string {
   return text
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')

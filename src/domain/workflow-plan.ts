@@ -1,6 +1,6 @@
 import type { CommandDefinition } from './command.ts';
 
-/** What will be created in the cluster for a run: everything but the name, which the ledger reserves. */
+/** Everything that will be created in the cluster for a run, except the name, which the ledger reserves. */
 export interface WorkflowPlan {
   readonly namespace: string;
   readonly workflowTemplate: string;
@@ -8,11 +8,11 @@ export interface WorkflowPlan {
   readonly serviceAccount: string;
   readonly namePrefix: string;
   readonly parameters: Readonly<Record<string, string>>;
-  /** The only values of some parameters: Argo checks them only where the workflow itself repeats them. */
+  /** The only allowed values of some parameters: Argo checks them only if the workflow itself repeats them. */
   readonly enums?: Readonly<Record<string, readonly string[]>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** The workflow receives no token to report back with. */
+  /** The workflow receives no token for reporting back. */
   readonly report?: false;
   /** The workflow receives reflections of earlier runs in the same repository. */
   readonly knowledge?: {
@@ -35,16 +35,16 @@ export const ANNOTATIONS = {
   deliveryId: 'facteur.proompteng.ai/delivery-id',
   runId: 'facteur.proompteng.ai/run-id',
   traceparent: 'facteur.proompteng.ai/traceparent',
-  /** Of the template that defined the command, as facteur knew it when it planned the run. */
+  /** Of the template that defined the command, as known when the run was planned. */
   templateUid: 'facteur.proompteng.ai/template-uid',
   templateVersion: 'facteur.proompteng.ai/template-version',
-  /** Which global outputs are shown as its results, separated by commas. */
+  /** The names of the global outputs to show as results, separated by commas. */
   result: 'facteur.proompteng.ai/result',
 } as const;
 
 /**
- * Whether a run that was planned like this is of the command that has its name now. A name is free for others once its template or
- * its entry in the configuration is gone, and who may use theirs has no rights over these runs.
+ * Whether a run with this plan belongs to the command that has its name now. A name is free once its template or its entry in the
+ * configuration is gone, and people who may use the new command have no rights over these runs.
  */
 export function isOfCommand(
   { namespace, workflowTemplate, annotations }: Pick<WorkflowPlan, 'namespace' | 'workflowTemplate' | 'annotations'>,

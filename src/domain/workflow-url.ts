@@ -1,4 +1,4 @@
-/** A workflow as the Argo UI names it. */
+/** How the Argo UI identifies a workflow. */
 export interface WorkflowAddress {
   readonly namespace: string;
   readonly workflowName: string;

@@ -7,7 +7,7 @@ const EVALUATE_ALL = new Set(['ssh', 'eval', 'xargs', 'watch', 'make', 'gmake'])
 interface Wrapper {
   /** These options take the next argument. */
   readonly takes?: RegExp;
-  /** Arguments of its own before the command. */
+  /** Number of its own arguments before the command. */
   readonly own?: number;
 }
 
@@ -25,26 +25,26 @@ const WRAPPERS = new Map<string, Wrapper>([
   ['su-exec', { own: 1 }],
 ]);
 const XARGS_TAKES = /^(?:-[a-zA-Z0-9]*[adEILnPs]|--(?:arg-file|delimiter|max-args|max-procs))$/;
-/** `-I {}`, `-I{}`, or `-i` and `--replace`, which mean `{}` unless they say otherwise. */
+/** `-I {}`, `-I{}`, or `-i` and `--replace`, which default to `{}`. */
 const XARGS_REPLACES = /^(?:-[0oprtx]*([Ii])|--replace(?:=|$))(.*)$/;
 
 /** An interpreter on a command line. */
 interface Interpreter {
   readonly program: Program;
   readonly at: number;
-  /** Where its code is: the texts after `-c`, a program for a filter, SQL. */
+  /** Positions of its code: the texts after `-c`, a program for a filter, SQL. */
   readonly code: readonly number[];
-  /** Where a file with its script is named; -1 if none is. */
+  /** Position of its script file; -1 if there is none. */
   readonly script: number;
-  /** Where the arguments of its other options are. */
+  /** Positions of the arguments of its other options. */
   readonly values: ReadonlySet<number>;
-  /** An option says that there is code. */
+  /** An option announces code. */
   readonly flagged: boolean;
-  /** An option says that code comes from standard input. */
+  /** An option makes it read code from standard input. */
   readonly fromInput: boolean;
 }
 
-/** What a program makes of the argument at a position; undefined for data that it cannot take for an option. */
+/** How a program interprets the argument at a position; undefined for data that cannot be taken for an option. */
 export function argumentRule(
   words: readonly string[],
   position: number,
@@ -69,19 +69,19 @@ function isDataAfter({ code, program }: Interpreter): boolean {
   return code.length > 0 && program.dataAfter === true;
 }
 
-/** After `--`, and behind a fixed beginning that is no line of a script, nothing is an option. */
+/** An argument is no option after `--`, or if it has a fixed beginning that is not a script line. */
 function data(words: readonly string[], position: number): 'argument' | undefined {
   const [beginning = ''] = (words[position] ?? '').split(/\{\{|\$\(/, 1);
   const fixed = !/^-{0,2}$|[\s;|&]/.test(beginning);
   return fixed || words.slice(0, position).includes('--') ? undefined : 'argument';
 }
 
-/** Which words of a command line its program runs as code. */
+/** The positions of the words that a command line's program runs as code. */
 export function codeWords(words: readonly string[]): readonly number[] {
   return interpreterOf(words)?.code ?? [];
 }
 
-/** Whether a command line runs what it reads from standard input. */
+/** Whether a command line runs its standard input as code. */
 export function readsCode(words: readonly string[]): boolean {
   const at = commandAt(words);
   if (programName(words[at] ?? '') === 'xargs') {
@@ -97,7 +97,7 @@ export function readsCode(words: readonly string[]): boolean {
   return isRemote ? readsCode(remote) : runsInput(words, found);
 }
 
-/** Whether xargs puts what it reads into code: behind `-c`, or where the text is that `-I` replaces. */
+/** Whether xargs puts its input into code: behind `-c`, or in place of the text that `-I` replaces. */
 function appendsCode(words: readonly string[]): boolean {
   let at = 0;
   while (words[at]?.startsWith('-') === true) {
@@ -110,7 +110,7 @@ function appendsCode(words: readonly string[]): boolean {
     : code.some((index) => rest[index]?.includes(replaced));
 }
 
-/** What an option of xargs has it replace. */
+/** The text that xargs replaces, according to its options. */
 function replacedText(options: readonly string[]): string | undefined {
   const at = options.findIndex((option) => XARGS_REPLACES.test(option));
   const [, letter, text] = XARGS_REPLACES.exec(options[at] ?? '') ?? [];
@@ -122,7 +122,7 @@ function runsInput(words: readonly string[], { code, script, flagged, fromInput 
   return fromInput || (!flagged && code.length === 0 && (script === -1 || words[script] === '-'));
 }
 
-/** The text that a shell of this command line runs, and where the data after it begins. */
+/** The position of the text that a shell runs in this command line, and where the data after it begins. */
 export function shellCode(words: readonly string[]): { readonly index: number; readonly after: number } | undefined {
   const found = interpreterOf(words);
   const [index] = found?.code ?? [];
@@ -170,7 +170,7 @@ function interpreterOf(words: readonly string[]): Interpreter | undefined {
   for (const [at, word] of words.entries()) {
     const program = programOf(word);
     const found = program === undefined ? undefined : readInterpreter(words, at, program);
-    // Elsewhere on the line the name alone may be data, as in `apk add python`.
+    // Later in the line, the name alone may be data, as in `apk add python`.
     if (found !== undefined && (at <= command ? found.code.length > 0 || found.script !== -1 : found.flagged)) {
       return found;
     }
@@ -178,7 +178,7 @@ function interpreterOf(words: readonly string[]): Interpreter | undefined {
   return undefined;
 }
 
-/** Reads the arguments behind a program. */
+/** Reads the arguments after a program. */
 function readInterpreter(words: readonly string[], at: number, program: Program): Interpreter {
   const reader = new ArgumentReader(program);
   for (let index = at + 1; index < words.length && !reader.isOver; index += 1) {
@@ -199,10 +199,10 @@ class ArgumentReader {
   script = -1;
   flagged = false;
   fromInput = false;
-  /** What follows is data. */
+  /** The rest is data. */
   isOver = false;
   readonly #program: Program;
-  /** What the next argument is. */
+  /** The kind of the next argument. */
   #next: 'code' | 'script' | undefined;
   #arguments = 0;
 
@@ -283,13 +283,13 @@ function isMatch(pattern: RegExp | true | undefined, word: string): boolean {
   return pattern instanceof RegExp && pattern.test(word);
 }
 
-/** An option and its code, or its script, in one word: `--eval=…` and `-e…`. */
+/** An option with its code or script in the same word: `--eval=…` and `-e…`. */
 function isInOneWord(word: string, { flag, file, takes }: Program): boolean {
   if (word.startsWith('--')) {
     const option = word.slice(0, Math.max(0, word.indexOf('=')));
     return isMatch(flag, option) || isMatch(file, option);
   }
-  // Only letters are more options, as in `-xe`.
+  // A word of letters only is several options, as in `-xe`.
   return (
     /^-[a-zA-Z]+[^a-zA-Z]/.test(word) &&
     !isMatch(takes, word.slice(0, 2)) &&

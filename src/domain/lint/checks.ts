@@ -9,16 +9,16 @@ import { reviewOf } from './review.ts';
 import type { Path } from './sinks.ts';
 import type { TemplateObject } from './templates.ts';
 
-/** A fault that has nothing to do with where text goes. */
+/** A fault that does not concern the flow of text. */
 interface Fault {
   readonly rule: RuleId;
   readonly path: Path;
-  /** What the message is about. */
+  /** The subject of the message. */
   readonly subject: string;
 }
 
 const PREFIX = 'facteur.proompteng.ai/';
-/** What facteur and Argo need of a template beside safety: parameters, suspend steps, the review. */
+/** Faults in what facteur and Argo need from a template besides safety: parameters, suspend steps, the review. */
 export function objectFaults(object: TemplateObject, guildId: string | undefined): readonly Fault[] {
   const { spec, specPath } = object;
   const parameters = listOf(fieldsOf(spec['arguments'])['parameters']);
@@ -62,7 +62,7 @@ function parameterFaults(parameter: Fields, path: Path, command: boolean): reado
   return faults;
 }
 
-/** Only the configuration knows the roles and the accounts that are allowed. */
+/** Only the configuration knows the allowed roles and service accounts. */
 const CONFIGURED = /(?:\/roles|[sS]erviceAccountName)$/;
 const UNKNOWN_RULES = { parameters: {}, roleMap: {}, defaultRoles: [], serviceAccounts: [] };
 
@@ -113,7 +113,9 @@ function suspendFaults(template: Fields, path: Path, guildId: string | undefined
   return [...invalid, ...open, ...(isShort ? [short] : [])];
 }
 
-/** What users can make of a parameter: `fixed` has no text of theirs, `unchecked` is limited by an enum that Argo ignores. */
+/**
+ * How far users control a parameter: `fixed` contains none of their text, `unchecked` is limited by an enum that Argo ignores.
+ */
 export type Freedom = 'free' | 'unchecked' | 'fixed';
 
 /** The parameters of a workflow that are not free text. */
@@ -126,7 +128,7 @@ export function limitedParameters(object: TemplateObject): ReadonlyMap<string, F
     .flatMap((parameter) => {
       const name = textOf(parameter['name']) ?? '';
       const harmless = isHarmlessChoice(parameter['enum']);
-      // The text of agents that facteur fills in is no more trusted than a user's.
+      // facteur fills `reflections` with text from agents, which is trusted no more than a user's.
       const hidden = hiding.has(name) && name !== 'reflections';
       if (!harmless && !types.has(name) && !hidden) {
         return [];

@@ -1,16 +1,16 @@
 import { isRecord } from '../../base/json.ts';
 import { readTemplates, type Call, type Template, type TemplateObject } from './templates.ts';
 
-/** Why there is no template: its object is there without it, or the object itself is not. */
+/** Why a template was not found: its object exists without it, or the object itself is not there. */
 type Absence = 'absent' | 'unseen';
 
-/** Finds templates by what calls say. */
+/** Finds the template of a call. */
 export interface Directory {
-  /** Of each object, all that is outside of its templates. */
+  /** For each object, everything outside of its templates. */
   readonly roots: readonly Template[];
   /** All templates, roots and inline ones included. */
   readonly templates: readonly Template[];
-  /** Undefined for a call that names no template, or names it by a tag. */
+  /** Undefined for a call that names no template, or uses a tag as the name. */
   find(caller: Template, call: Call): Template | Absence | undefined;
 }
 
@@ -23,13 +23,13 @@ export function templateDirectory(objects: readonly TemplateObject[]): Directory
     const { root, templates } = readTemplates(object);
     roots.push(root);
     all.push(root, ...templates);
-    // Of two with one name Argo takes the first.
+    // If two templates have the same name, Argo takes the first.
     own.set(object, new Map(templates.toReversed().map((template) => [template.name, template])));
     const same = byName.get(object.name) ?? [];
     same.push(object);
     byName.set(object.name, same);
   }
-  // The list grows meanwhile: inline templates may contain others.
+  // The list grows during the loop: inline templates may contain others.
   for (const { calls } of all) {
     all.push(...calls.flatMap(({ callee }) => (callee.kind === 'inline' ? [callee.template] : [])));
   }
@@ -61,7 +61,7 @@ interface Reference {
   readonly cluster: boolean;
 }
 
-/** The object that a workflow takes its templates from. */
+/** The object from which a workflow takes its templates. */
 function baseOf({ spec }: TemplateObject): Reference | undefined {
   const reference = spec['workflowTemplateRef'];
   if (!isRecord(reference) || typeof reference['name'] !== 'string') {
@@ -70,7 +70,7 @@ function baseOf({ spec }: TemplateObject): Reference | undefined {
   return { name: reference['name'], cluster: reference['clusterScope'] === true };
 }
 
-/** Manifests without a namespace belong to any: they get one when they are applied. */
+/** A manifest without a namespace may belong to any: it gets one when it is applied. */
 function isMeant(one: TemplateObject, { namespace }: TemplateObject, cluster: boolean): boolean {
   if (cluster) {
     return one.kind === 'ClusterWorkflowTemplate';

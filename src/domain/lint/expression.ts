@@ -1,7 +1,7 @@
-/** A variable that an expression reads, by its parts: `inputs.parameters['a-b']` is `inputs`, `parameters`, `a-b`. */
+/** A variable that an expression reads, in parts: `inputs.parameters['a-b']` is `inputs`, `parameters`, `a-b`. */
 interface Variable {
   readonly parts: readonly string[];
-  /** The text arrives as a JSON string, quotes included. */
+  /** The text arrives as a JSON string, including its quotes. */
   readonly quoted: boolean;
 }
 
@@ -12,19 +12,19 @@ interface Token {
 
 interface Code {
   readonly tokens: readonly Token[];
-  /** For each opening bracket, where it closes. */
+  /** The position of the closing bracket for each opening one. */
   readonly closing: ReadonlyMap<number, number>;
 }
 
-/** Nested deeper or longer than this, every variable counts. */
+/** Beyond these limits, every variable counts. */
 const MAX_DEPTH = 32;
 const MAX_TOKENS = 2000;
 
-/** Their result is true or false. */
+/** Operators whose result is true or false. */
 const LOGICAL = new Set('== != < > <= >= && || ! not and or in contains matches startsWith endsWith'.split(' '));
 const ARITHMETIC = new Set(['+', '-', '*', '/', '%', '**', '..', '??']);
 
-/** Their result is a number, a boolean, or text of letters and digits only, whatever the arguments are. */
+/** Functions whose result is always a number, a boolean, or text of only letters and digits. */
 const HARMLESS = new Set(
   [
     'len count int float asInt asFloat all any one none toBase64',
@@ -36,8 +36,8 @@ const HARMLESS = new Set(
 const QUOTING = new Set(['toJson', 'toJSON', 'sprig.toJson']);
 
 /**
- * The variables whose text can be part of an expression's result. Comparisons, counts and encodings let none through:
- * `inputs.parameters.env == 'prod'` reads a variable, and its result is only true or false.
+ * The variables whose text can be part of an expression's result. Comparisons, counts and encodings pass no text on:
+ * `inputs.parameters.env == 'prod'` reads a variable, but its result is only true or false.
  */
 export function resultVariables(source: string): readonly Variable[] {
   const tokens = tokenize(source);
@@ -82,7 +82,7 @@ function callOrVariables(code: Code, range: Range, depth: number): readonly Vari
   if (HARMLESS.has(name)) {
     return [];
   }
-  // Brackets around the whole, or the one argument of a function that quotes.
+  // Brackets around the whole, or the only argument of a quoting function.
   const quoting = QUOTING.has(name);
   if (name !== '' && !quoting) {
     return variablesIn(code, range);
@@ -108,7 +108,7 @@ function otherwise(code: Code, top: readonly number[], question: number): number
   return (top.at(-1) ?? question) + 1;
 }
 
-/** The tokens outside brackets; a bracket counts as its first token. */
+/** The tokens outside of brackets; a bracketed part is represented by its first token. */
 function topLevel({ closing }: Code, [from, to]: Range): readonly number[] {
   const indexes: number[] = [];
   for (let index = from; index < to; index += 1) {
@@ -118,7 +118,7 @@ function topLevel({ closing }: Code, [from, to]: Range): readonly number[] {
   return indexes;
 }
 
-/** Every variable between two tokens, brackets included. */
+/** Every variable between two tokens, including those in brackets. */
 function variablesIn(code: Code, [from, to]: Range): readonly Variable[] {
   const found: Variable[] = [];
   let index = from;
@@ -132,7 +132,7 @@ function variablesIn(code: Code, [from, to]: Range): readonly Variable[] {
   return found;
 }
 
-/** A name with its members: `steps['a'].outputs.result`. A computed member ends it, which then means all members. */
+/** A name with its members: `steps['a'].outputs.result`. A computed member ends the chain, which then means all members. */
 function chain(code: Code, from: number): { readonly parts: readonly string[]; readonly end: number } {
   const first = code.tokens[from];
   if (first?.kind !== 'name' || LOGICAL.has(first.text)) {
@@ -167,7 +167,7 @@ function memberAt(code: Code, at: number): Member | undefined {
     : undefined;
 }
 
-/** Empty for a string, which may look like a sign. */
+/** Empty for a string, whose text may look like a sign. */
 function signAt({ tokens }: Code, index: number): string {
   const token = tokens[index];
   return token === undefined || token.kind === 'string' ? '' : token.text;
@@ -221,7 +221,7 @@ function tokenize(source: string): readonly Token[] {
   return tokens;
 }
 
-/** Where the closing quote is, or the end of the text. */
+/** The position of the closing quote, or the end of the text. */
 function endOfString(source: string, start: number): number {
   const quote = source.charAt(start);
   let at = start + 1;

@@ -6,20 +6,20 @@ import type { Path } from './sinks.ts';
 import { reachable, spread, textFlow, type DeadEnd, type Taint, type TextFlow } from './taint.ts';
 import { readObject, type Call, type Template, type TemplateObject } from './templates.ts';
 
-/** A fault of a template, with its place and how to mend it. */
+/** A fault in a template, with its place and how to fix it. */
 export interface Finding {
   readonly rule: RuleId;
   readonly level: Level;
-  /** Which of the manifests, from 0. */
+  /** The index of the manifest, from 0. */
   readonly manifest: number;
   readonly kind: string;
   readonly namespace: string | undefined;
   readonly name: string;
-  /** From the manifest to the value. */
+  /** The path from the manifest to the value. */
   readonly path: Path;
   /** The line within the value, from 1; 0 if it has only one. */
   readonly line: number;
-  /** What is wrong within the value: a tag or a variable. May be empty. */
+  /** The faulty part of the value: a tag or a variable. May be empty. */
   readonly text: string;
   /** `templates[2] "build" script.source line 4` */
   readonly place: string;
@@ -28,23 +28,23 @@ export interface Finding {
 }
 
 interface LintOptions {
-  /** Every WorkflowTemplate of the namespaces is among the manifests: a missing one does not exist. */
+  /** The manifests include every WorkflowTemplate of the namespaces: a missing one does not exist. */
   readonly complete?: boolean;
-  /** The server where commands are registered. */
+  /** The Discord server where commands are registered. */
   readonly guildId?: string | undefined;
 }
 
 /** Whether a template may become a command. */
 interface Verdict {
-  /** Which of the manifests, from 0. */
+  /** The index of the manifest, from 0. */
   readonly manifest: number;
   /** Empty if it may. */
   readonly blocking: readonly Finding[];
 }
 
 /**
- * All faults of Argo manifests, in their order: where a user's text can become code, and what facteur and Argo need.
- * Manifests of other kinds are ignored. Never throws, whatever the manifests contain.
+ * All faults of the Argo manifests, sorted: where user text can become code, and what facteur and Argo need. Ignores other kinds
+ * of manifests. Never throws, whatever the manifests contain.
  */
 export function lintTemplates(manifests: readonly unknown[], options: LintOptions = {}): readonly Finding[] {
   const world = readWorld(manifests, options);
@@ -65,8 +65,8 @@ export function lintTemplates(manifests: readonly unknown[], options: LintOption
 }
 
 /**
- * Whether each template may become a command. An error in any template that it runs blocks it, unless a review of that
- * template is valid; so does a template that cannot be seen.
+ * Whether each template may become a command. It is blocked by an error in any template that it runs, unless that template has a
+ * valid review, and by a template that cannot be seen.
  */
 export function judgeTemplates(manifests: readonly unknown[], options: LintOptions = {}): readonly Verdict[] {
   const world = readWorld(manifests, options);
@@ -80,7 +80,7 @@ export function judgeTemplates(manifests: readonly unknown[], options: LintOptio
   return verdicts;
 }
 
-/** Nobody knows what a template does that cannot be seen. */
+/** The effect of a template that cannot be seen is unknown. */
 function isBlocking({ level, rule }: Finding): boolean {
   return level === 'error' || (level === 'warning' && rule === 'unseen-template');
 }
@@ -88,7 +88,7 @@ function isBlocking({ level, rule }: Finding): boolean {
 interface World {
   readonly objects: readonly TemplateObject[];
   readonly flow: TextFlow;
-  /** Of each object, what is outside of templates and starts the first. */
+  /** For each object, the part outside of its templates that starts the first one. */
   readonly roots: readonly Template[];
   readonly complete: boolean;
 }
@@ -100,11 +100,11 @@ function readWorld(manifests: readonly unknown[], { complete = false }: LintOpti
   return { objects, flow, roots: directory.roots, complete };
 }
 
-/** Objects that call each other in circles could take too long, one by one. */
+/** For objects that call each other in circles, judging each one could take too long. */
 const MAX_VISITS = 200_000;
 
 /**
- * What each object does when it is started, with the arguments that users give.
+ * Judges what each object does when it is started with arguments from users.
  *
  * @param judge receives the findings of one object and the templates that it runs
  */
@@ -149,7 +149,7 @@ function seeds(flow: TextFlow, object: TemplateObject, running: ReadonlySet<Temp
   return found;
 }
 
-/** Outside of templates only their defaults name inputs: those of any template. */
+/** Outside of templates only their defaults name inputs, which may be those of any template. */
 function inputsNamed({ mentions }: Template): readonly string[] {
   return mentions.flatMap(({ sources }) => sources.flatMap((one) => (one.from === 'input' ? one.name : [])));
 }
@@ -163,7 +163,7 @@ function passedOn({ callees }: TextFlow, root: Template): readonly string[] {
   return (callees.get(root) ?? []).flatMap(({ inputs }) => inputs.map(({ name }) => name));
 }
 
-/** Templates that nothing here starts or calls: a library, whose callers may pass a user's text. */
+/** Judges templates that nothing here starts or calls: a library, whose callers may pass user text. */
 function judgeOthers(world: World, others: readonly Template[], found: Findings): void {
   const { flow } = world;
   const running = new Set(others);
@@ -236,15 +236,15 @@ interface Fault {
   readonly path: Path;
   readonly text: string;
   readonly line: number;
-  /** Named in place of the text. */
+  /** Shown instead of the text. */
   readonly subject?: string;
-  /** The condition under which the fault is one; it then has the next lower level. */
+  /** The condition under which this is a fault; its level is then one lower. */
   readonly lowered?: string;
 }
 
 const LEVELS: readonly Level[] = ['info', 'warning', 'error'];
 
-/** Each fault once, at its highest level. */
+/** Keeps each fault once, at its highest level. */
 class Findings {
   readonly #found = new Map<string, Finding>();
   readonly #reviews = new Map<TemplateObject, boolean>();
@@ -303,7 +303,7 @@ class Findings {
   }
 }
 
-/** The path in words: the template by its place and name, then the way from there. */
+/** The path in words: the template's path and name, then the path from there. */
 function placeOf({ path, name }: Pick<Template, 'path' | 'name'>, fault: Fault): string {
   const inTemplate = path.at(-2) === 'templates';
   const within = inTemplate ? fault.path.slice(path.length) : fault.path;

@@ -4,18 +4,18 @@ export interface Program {
   readonly flag?: RegExp;
   /** The argument after it names a file with a script. */
   readonly file?: RegExp;
-  /** What the first argument that is no option is; data if absent. */
+  /** The meaning of the first argument that is not an option; data if absent. */
   readonly first?: 'script' | 'code';
-  /** All arguments behind the first are code, as in `sqlite3 FILE SQL`. */
+  /** All arguments after the first are code, as in `sqlite3 FILE SQL`. */
   readonly rest?: true;
-  /** What follows the code is data, even if it begins with "-". */
+  /** Arguments after the code are data, even if they begin with "-". */
   readonly dataAfter?: true;
   readonly shell?: true;
-  /** Without code or a script it reads code from standard input; with this option, always. */
+  /** `true`: without code or a script, it reads code from standard input. A pattern: with this option, it always does. */
   readonly stdin?: true | RegExp;
   /** These options take the next argument. */
   readonly takes?: RegExp;
-  /** These take the next two, whatever the second is. */
+  /** These options take the next two arguments, whatever the second is. */
   readonly takesTwo?: RegExp;
 }
 
@@ -28,9 +28,9 @@ const SHELL: Program = {
   stdin: /^-[a-zA-Z]*s$/,
   takes: /^(?:[-+][a-zA-Z]*[oO]|--rcfile|--init-file)$/,
 };
-/** Without a command the image decides: `-c` then speaks for a shell. */
+/** Without a command, the image decides: then `-c` suggests a shell. */
 export const IMAGE: Program = { flag: SHELL_FLAG, dataAfter: true, shell: true };
-// They quote by other rules than sh.
+// These shells have other quoting rules than sh.
 const OTHER_SHELL: Program = { flag: SHELL_FLAG, first: 'script', dataAfter: true, stdin: true };
 const EVALUATOR: Program = {
   flag: /^(?:-[a-zA-Z]*[eEpr]|--eval|--print|eval)$/,
@@ -43,7 +43,7 @@ const FILTER: Program = {
   first: 'code',
   takes: /^-[vF]$/,
 };
-/** Behind other options of one letter that take no value, as in `psql -tAc`. */
+/** The flag may follow other one-letter options without values, as in `psql -tAc`. */
 const SQL: Program = {
   flag: /^(?:-[aAbBCeEGHijlnNqrsStwWxXz01]*[ce]|--command|--execute|--eval)$/,
   file: /^(?:-f|--file)$/,
@@ -110,12 +110,12 @@ const PROGRAMS = new Map<string, Program>([
   ['env', { flag: /^(?:-[a-z]*S|--split-string)$/ }],
 ]);
 
-/** By a word of a command line: `/usr/bin/python3.12` is `python`, and `sqlite3` has its digit in the name. */
+/** Looks up a word of a command line: `/usr/bin/python3.12` is `python`, while `sqlite3` has its digit in the name. */
 export function programOf(word: string): Program | undefined {
   return PROGRAMS.get(fileName(word)) ?? PROGRAMS.get(programName(word));
 }
 
-/** Without its folder and version. */
+/** The name without folder and version. */
 export function programName(word: string): string {
   return fileName(word).replace(/[\d.]{1,8}$/, '');
 }

@@ -4,16 +4,16 @@ import type { Fields } from './json-fields.ts';
 import type { TemplateObject } from './templates.ts';
 
 const PREFIX = 'facteur.proompteng.ai/';
-/** `<name>: <why>`: a person vouches for the template as it is. */
+/** `<name>: <why>`: a person vouches for the template in its current form. */
 export const REVIEWED = `${PREFIX}reviewed`;
-/** The hash of what was reviewed: any later change ends the review. */
+/** The hash of the reviewed spec: any later change invalidates the review. */
 export const REVIEWED_SPEC = `${PREFIX}reviewed-spec`;
-/** These decide who can put text into which parameter, so a review is for them, too. */
+/** These annotations decide who can put text into which parameter, so a review covers them, too. */
 const REACH = ['roles', 'guilds', 'hide', 'type'] as const;
 
 /**
- * The hash of a template's spec, whatever the order of its keys. The API server drops `null`, so it does not count. The
- * annotations that decide who can put text into which parameter count where they are.
+ * The hash of a template's spec, regardless of key order and without `null`, which the API server drops. It includes the
+ * annotations, if present, that decide who can put text into which parameter.
  */
 export function specHash({ spec, annotations }: Pick<TemplateObject, 'spec' | 'annotations'>): string {
   const texts = REACH.map((name) => [name, annotations[`${PREFIX}${name}`]] as const);
@@ -22,7 +22,7 @@ export function specHash({ spec, annotations }: Pick<TemplateObject, 'spec' | 'a
   return `sha256:${hash('sha256', canonicalJson(reviewed))}`;
 }
 
-/** `none`: nobody reviewed it. `outdated`: it changed since, or the reviewer gives no name and reason. */
+/** `none`: not reviewed. `outdated`: the template has changed since, or the review lacks a name or a reason. */
 export function reviewOf(object: TemplateObject): 'none' | 'valid' | 'outdated' {
   const { [REVIEWED]: by, [REVIEWED_SPEC]: reviewed } = object.annotations;
   if (by === undefined && reviewed === undefined) {
@@ -31,7 +31,7 @@ export function reviewOf(object: TemplateObject): 'none' | 'valid' | 'outdated' 
   return typeof by === 'string' && /\S\s*:\s*\S/.test(by) && reviewed === specHash(object) ? 'valid' : 'outdated';
 }
 
-/** JSON with sorted keys and without `null`. What is nested too deeply for that is never accepted, reviewed or not. */
+/** JSON with sorted keys and without `null`. A value that is nested too deeply for that is never accepted, reviewed or not. */
 function canonicalJson(value: unknown): string {
   try {
     return JSON.stringify(value, (_, one: unknown) => (isRecord(one) ? sorted(one) : one));

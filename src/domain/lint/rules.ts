@@ -5,14 +5,14 @@ export type Level = 'error' | 'warning' | 'info';
 
 interface Rule {
   readonly level: Level;
-  /** One line for lists. */
+  /** A line for lists. */
   readonly title: string;
-  /** What follows the tag in a message. */
+  /** The text after the tag in a message. */
   readonly problem: string;
   readonly fix: string;
 }
 
-/** Every rule, by the id that findings have. */
+/** Every rule, by the id used in findings. */
 export const RULES = {
   'script-source': {
     level: 'error',
@@ -219,7 +219,7 @@ export const RULES = {
     problem: EVERYONE_FAULT,
     fix: 'name a role of the server, or leave it out',
   },
-  // The configuration may fill the parameters in question.
+  // Only a warning, because the configuration may fill these parameters.
   'command-definition': {
     level: 'warning',
     title: 'A command that facteur cannot make of the template',

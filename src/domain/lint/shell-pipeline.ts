@@ -2,25 +2,25 @@ import { codeWords, commandAt, readsCode } from './argv.ts';
 
 /** A variable with user text in a shell command. */
 export interface Use {
-  /** What is wrong with it; undefined while it is data. */
+  /** The violated rule; undefined while the text is only data. */
   readonly rule: 'shell-quoting' | 'shell-eval' | undefined;
   /** As written: `$NAME` or `${NAME}`. */
   readonly text: string;
   readonly offset: number;
-  /** The variables with user text that this one contains. */
+  /** The variables whose user text this one contains. */
   readonly origins: readonly string[];
 }
 
-/** Of a longer command only the beginning is known. */
+/** Only the beginning of a longer command is stored. */
 const MAX_WORDS = 60;
-/** Enough of a word to know it. */
+/** Only the beginning of a longer word is stored. */
 export const MAX_WORD = 200;
-/** A command follows them. */
+/** Keywords that are followed by a command. */
 const KEYWORDS = new Set(['if', 'then', 'else', 'elif', 'do', 'while', 'until', '!', '{']);
-/** Between these are commands whose output is read as one. */
+/** Commands between these form a group, whose output is read as one. */
 const OPENERS = new Set(['{', 'if', 'while', 'until', 'for', 'case', 'select']);
 const CLOSERS = new Set(['}', 'fi', 'done', 'esac']);
-/** Of a group. Once these are mended, the others are shown. */
+/** Maximum per group. Once these are fixed, the remaining ones are reported. */
 const MAX_PRINTED = 200;
 const EVALUATE = new Set(['eval', 'let']);
 /** They evaluate their first argument: a file, or code for later. */
@@ -46,34 +46,34 @@ export function settingOf(states: readonly State[]): Setting {
   return state === 'test' || state === 'list' ? state : 'command';
 }
 
-/** One command after the other, with what each reads from the one before it. */
+/** Reads the commands of a pipeline in order, and tracks what each reads from the previous one. */
 export class ShellPipeline {
-  /** Of the present command. */
+  /** The words of the current command. */
   #words: string[] = [];
   #count = 0;
   #uses: { readonly use: Use; readonly at: number; readonly setting: Setting }[] = [];
   /** What the present command reads from a pipe or a here string. */
   #input: Use[] = [];
   #documents: { isRun: boolean }[] = [];
-  /** A word that is no argument: a here string, or the file of a redirection. */
+  /** State of a word that is not an argument: a here string, or the file of a redirection. */
   #aside: 'none' | 'next' | 'open' = 'none';
   #isInput = false;
   #isPiped = false;
-  /** The output of the present command goes to a file, or to where errors go. */
+  /** The output of the current command goes to a file or to standard error. */
   #isRedirected = false;
-  /** The present word has not ended. */
+  /** The current word has not ended. */
   #isFresh = false;
-  /** What the open groups print, the innermost last; the first is all that is read here. */
+  /** The output of each open group, the innermost last. The first entry is for everything read here. */
   readonly #groups: Use[][] = [[]];
-  /** What a group printed that has just been closed. */
+  /** The output of a group that was just closed. */
   #closed: readonly Use[] = [];
 
-  /** What the commands so far print, where nothing reads it. */
+  /** The output of the commands so far that no other command reads. */
   get printed(): readonly Use[] {
     return this.#groups[0] ?? [];
   }
 
-  /** As far as it is known. */
+  /** The known words of the current command. */
   get words(): readonly string[] {
     return this.#words;
   }
@@ -118,13 +118,13 @@ export class ShellPipeline {
     }
   }
 
-  /** What was read of the command is none of its words: a keyword, or the name of a function. */
+  /** Discards the words read so far, because they are not part of a command: a keyword, or the name of a function. */
   begin(): void {
     this.#words = [];
     this.#count = 0;
   }
 
-  /** The present command is a group, which printed this. */
+  /** The current command is a group with this output. */
   close(printed: readonly Use[]): void {
     this.#closed = printed;
   }
@@ -138,12 +138,12 @@ export class ShellPipeline {
     }
   }
 
-  /** The next word is one. */
+  /** The next word is a here string. */
   hereString(): void {
     [this.#aside, this.#isInput] = ['next', true];
   }
 
-  /** The next word is a file; a number right before it, as in `2>file`, is no argument. */
+  /** The next word is a file. A number right before the operator, as in `2>file`, is not an argument. */
   redirection(operator: string, isBehindWord: boolean): void {
     const before = isBehindWord && this.#count === this.#words.length ? this.#words.at(-1) : undefined;
     const stream = before !== undefined && /^\d+$/.test(before) ? before : undefined;
@@ -151,21 +151,21 @@ export class ShellPipeline {
       this.#words.pop();
       this.#count -= 1;
     }
-    // Far behind in a long command the number is not known.
+    // In a very long command, the number is not known.
     const isOutput =
       stream === undefined ? !operator.startsWith('<') && this.#count === this.#words.length : stream === '1';
     this.#isRedirected ||= isOutput;
     [this.#aside, this.#isInput] = ['next', false];
   }
 
-  /** The present command reads one. @returns whether something runs its text, once the pipeline has ended */
+  /** The current command reads a here document. @returns whether a command runs its text, once the pipeline has ended */
   hereDocument(): () => boolean {
     const document = { isRun: false };
     this.#documents.push(document);
     return () => document.isRun;
   }
 
-  /** The next command reads what this one prints. @returns what is wrong in this one */
+  /** The next command reads the output of this one. @returns the faults of this command */
   pipe(): readonly Use[] {
     const faults = this.#judge();
     this.#output().forEach((use) => this.#input.push(use));
@@ -174,9 +174,9 @@ export class ShellPipeline {
     return faults;
   }
 
-  /** @returns what is wrong in the last command */
+  /** @returns the faults of the last command */
   end(): readonly Use[] {
-    // A line may end behind the pipe.
+    // A line may end after the pipe.
     if (this.#count === 0 && this.#isPiped) {
       return [];
     }
@@ -191,7 +191,7 @@ export class ShellPipeline {
     return faults;
   }
 
-  /** What the present command prints of user text. */
+  /** The user text in the output of the current command. */
   #output(): readonly Use[] {
     const [name = '', format = ''] = this.#words;
     if (this.#isRedirected || !PRINT.has(name)) {
@@ -213,7 +213,7 @@ export class ShellPipeline {
     }
     this.#documents.forEach((document) => (document.isRun = true));
     const read = this.#input.map(evaluated);
-    // Each is reported once, however many commands follow.
+    // Each use is reported once, however many commands follow.
     [this.#input, this.#documents] = [[], []];
     return [...faults, ...read];
   }

@@ -6,7 +6,7 @@ interface ShellFault {
   /** As written: `$NAME` or `${NAME}`. */
   readonly text: string;
   readonly offset: number;
-  /** The variables with user text that this one contains. */
+  /** The variables whose user text this one contains. */
   readonly origins: readonly string[];
 }
 
@@ -18,31 +18,31 @@ const NAME = /[A-Za-z_]\w{0,99}|\d\w*/y;
 const ARITHMETIC = /\(\((?:[^()]|\([^()]*\))*\)\)/y;
 const WORD = /[\w./:+,%@~-]+/y;
 const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_][\w.-]*)\1?/y;
-/** Its file follows. Process substitutions look alike. */
+/** A redirection, followed by its file. Process substitutions look similar. */
 const REDIRECTION = /(?:&?>>?[|&]?|<[>&]?)(?!\()/y;
-/** Enough for one of them to be a user's. */
+/** Enough that one of them is a user's. */
 const MAX_ORIGINS = 20;
-/** Of one script. Once these are mended, the others are shown. */
+/** Maximum per script. Once these are fixed, the remaining ones are reported. */
 const MAX_FAULTS = 200;
 /** Where the text of a variable is split into words. */
 const SPLIT: ReadonlySet<State> = new Set(['plain', 'group', 'list', 'command', 'backtick']);
 /** Where `<` and `>` compare. */
 const COMPARES: ReadonlySet<State> = new Set(['test', 'arithmetic']);
-/** Begins the next command. */
+/** Starts the next command. */
 const SEPARATOR = /[;&|\n()]/;
 
 /** A here document, whose text begins on the next line. */
 interface HereDocument {
   readonly end: string;
   readonly quoted: boolean;
-  /** Whether its command, or a later one of the pipeline, runs what it reads. */
+  /** Whether its command, or a later one in the pipeline, runs its text. */
   readonly isRun: () => boolean;
 }
 
 /**
- * Uses of variables that a shell takes apart or evaluates: outside quotes, in `eval`, in the code for another
- * interpreter, and in the text that one reads from a pipe or a here document. Variables that are assigned from such a
- * variable count too. Reads the text once; whoever wants to deceive it can. The same fault counts once.
+ * Finds uses of variables that a shell splits or evaluates: outside of quotes, in `eval`, in code for another interpreter, and in
+ * text that an interpreter reads from a pipe or a here document. Variables assigned from such a variable count too. A single
+ * pass, which can be deceived on purpose. The same fault counts once.
  *
  * @param tainted the variables that contain user text
  */
@@ -53,13 +53,13 @@ export function shellFaults(script: string, tainted: ReadonlySet<string>): reado
 
 class ShellReader {
   readonly #script: string;
-  /** For each variable with user text, where it came from. */
+  /** The origins of each variable that contains user text. */
   readonly #origins: Map<string, readonly string[]>;
   readonly #faults: ShellFault[] = [];
-  /** Rules and texts of the faults, by where their user text came from. */
+  /** Rules and texts of the reported faults, by the origins of their user text. */
   readonly #known = new Map<readonly string[], Set<string>>();
   readonly #states: State[] = [];
-  /** Those that a substitution interrupts, and the present one. */
+  /** The pipelines that substitutions interrupt, and last the current one. */
   readonly #pipelines: ShellPipeline[] = [new ShellPipeline()];
   #at = 0;
   #wordStart = true;
@@ -129,7 +129,7 @@ class ShellReader {
     }
   }
 
-  /** Text of a word, which may begin with it. */
+  /** Adds text to the current word, or begins a word with it. */
   #write(text: string): void {
     this.#pipeline.write(text, this.#wordStart);
     this.#wordStart = false;
@@ -143,7 +143,7 @@ class ShellReader {
     }
   }
 
-  /** A substitution begins, which is part of a word. */
+  /** Begins a substitution, which is part of a word. */
   #open(state: State, length = 1): void {
     this.#write('');
     this.#states.push(state);
@@ -169,7 +169,7 @@ class ShellReader {
     }
   }
 
-  /** What commands in parentheses print is read by what follows; of a substitution it is part of a word. */
+  /** The output of commands in parentheses is input of the next command; the output of a substitution is part of a word. */
   #printed(state: State | undefined, uses: readonly Use[]): void {
     if (state === 'group') {
       this.#pipeline.close(uses);
@@ -178,7 +178,7 @@ class ShellReader {
     }
   }
 
-  /** Notes a here document, or that the next word is a here string or the file of a redirection. */
+  /** Records a here document, or that the next word is a here string or the file of a redirection. */
   #input(): boolean {
     if (this.#script.startsWith('<<<', this.#at)) {
       this.#endWord();
@@ -269,7 +269,7 @@ class ShellReader {
     this.#heredocs = [];
   }
 
-  /** All that a text names are code. */
+  /** Every variable in the text is code. */
   #readVariables(start: number, end: number): void {
     const after = this.#at;
     for (let at = this.#script.indexOf('$', start); at !== -1 && at < end; at = this.#script.indexOf('$', at + 1)) {
@@ -388,7 +388,7 @@ class ShellReader {
     }
   }
 
-  /** An assignment and a here string are not split. */
+  /** The values of assignments and here strings are not split. */
   #isWhole(): boolean {
     return (this.#assigned !== undefined && this.#states.length === 0) || this.#pipeline.isHereString;
   }

@@ -4,10 +4,10 @@ import type { Fields } from './json-fields.ts';
 import type { RuleId } from './rules.ts';
 import type { Tag } from './tags.ts';
 
-/** The way from a template (or a manifest) to a value in it. */
+/** The path from a template (or a manifest) to a value in it. */
 export type Path = readonly (string | number)[];
 
-/** A text with a tag in it, and where it is. */
+/** A text with a tag in it, and its path. */
 export interface Leaf {
   readonly path: Path;
   readonly text: string;
@@ -16,7 +16,7 @@ export interface Leaf {
 
 type Sink = (path: Path, leaf: Leaf, template: Fields) => RuleId | undefined;
 
-/** By the first key of the path within a template. Keys that are absent are harmless. */
+/** By the first key of the path within a template. Absent keys are harmless. */
 const TEMPLATE_SINKS: Readonly<Record<string, Sink>> = {
   script: containerSink,
   container: containerSink,
@@ -65,7 +65,7 @@ const CALL_SINKS: Readonly<Record<string, Sink>> = {
   withParam: (_, leaf) => (isWhole(leaf) || isJsonValue(leaf.text, leaf.tag) ? undefined : 'with-param'),
 };
 
-/** Which rule a tag breaks at a place in a template, if its text comes from a user. */
+/** The rule that a tag in this place of a template breaks if its text comes from a user. */
 export function templateSink(leaf: Leaf, template: Fields): RuleId | undefined {
   return lookUp(TEMPLATE_SINKS, leaf, template);
 }
@@ -75,7 +75,7 @@ export function callSink(leaf: Leaf, call: Fields): RuleId | undefined {
   return lookUp(CALL_SINKS, leaf, call);
 }
 
-/** Nothing stands beside the tag. */
+/** The text is nothing but the tag. */
 function isWhole({ text, tag }: Leaf): boolean {
   return text.length - tag.text.length < MAX_LINE && text.trim() === tag.text;
 }
@@ -86,7 +86,7 @@ function lookUp(sinks: Readonly<Record<string, Sink>>, leaf: Leaf, fields: Field
   return rule !== undefined && leaf.tag.nested ? 'nested-tag' : rule;
 }
 
-/** Enough for every real list; what comes later counts as the worst. Each entry is compared with those before it. */
+/** More than every real list has; later entries count as the worst case. Each entry is compared with those before it. */
 const MAX_ENTRIES = 200;
 const MAX_LINE = 500;
 
@@ -142,7 +142,7 @@ function argumentsRule(index: number, container: Fields): RuleId | undefined {
   return rule ?? (hasSecrets(container) ? 'secret-expansion' : undefined);
 }
 
-/** Kubernetes replaces `$(NAME)` in arguments, whatever the program is. */
+/** Kubernetes expands `$(NAME)` in arguments, whatever the program is. */
 function hasSecrets({ env, envFrom }: Fields): boolean {
   const entries = [...listOf(env).slice(0, MAX_ENTRIES), ...listOf(envFrom).slice(0, MAX_ENTRIES)].map(fieldsOf);
   return entries.some(({ valueFrom, secretRef }) => secretRef !== undefined || 'secretKeyRef' in fieldsOf(valueFrom));
@@ -193,7 +193,7 @@ function resourceSink(key: unknown, { text, tag }: Leaf): RuleId | undefined {
 /** No string is open at the end. */
 const WHOLE_STRINGS = /^(?:[^'"]|"(?:[^"\\]|\\.)*"|'[^']*')*$/;
 
-/** Whether a tag that gives a JSON string is where YAML and JSON expect a value, outside of quotes. */
+/** Whether a tag that produces a JSON string is where YAML and JSON expect a value, outside of quotes. */
 function isJsonValue(text: string, { quoted, offset }: Tag): boolean {
   const line = text.slice(Math.max(0, offset - MAX_LINE), offset);
   const start = line.lastIndexOf('\n');
@@ -225,7 +225,7 @@ function volumeSink(path: Path): RuleId | undefined {
   return chosen ? 'secret' : 'placement';
 }
 
-/** `inputs`, `outputs` and `arguments`: values of parameters flow on and are harmless here. */
+/** `inputs`, `outputs` and `arguments`: parameter values are harmless here, because the flow of text tracks them further. */
 function parametersSink([scope, kind, index, ...path]: Path, _leaf: Leaf, template: Fields): RuleId | undefined {
   if (kind === 'parameters') {
     return path.at(-1) === 'expression' && path.includes('valueFrom') ? 'expression' : undefined;
@@ -264,11 +264,11 @@ function artifactRule(path: Path, template: Fields, file: unknown): RuleId | und
   }
 }
 
-/** A script for a shell in a container, and the variables in its reach. */
+/** A shell script in a container, and the variables that it can read. */
 interface ShellScript {
   readonly path: Path;
   readonly text: string;
-  /** The texts of variables: those of env, and `1`, `2`… for arguments. */
+  /** The texts of the variables: those in `env`, and arguments as `1`, `2`…. */
   readonly variables: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -300,7 +300,7 @@ export function shellScript(container: Fields, pod: readonly Fields[]): ShellScr
   return { path, text: words[code.index] ?? '', variables };
 }
 
-/** A variable in a command line: Kubernetes puts its text in the place of `$(NAME)`. */
+/** A variable in a command line: Kubernetes replaces `$(NAME)` with its text. */
 interface Expansion {
   readonly rule: RuleId;
   readonly path: Path;
@@ -311,7 +311,7 @@ interface Expansion {
 
 const EXPANSION = /(?<!\$)\$\(([-\w.]{1,200})\)/g;
 
-/** The variables that a text names, as written and by name, each once. */
+/** The variables that a text contains, as written and by name, each once. */
 function namedIn(text: string): readonly (readonly [text: string, name: string])[] {
   return [...new Map([...text.matchAll(EXPANSION)].map(([written, name = '']) => [written, name]))];
 }

@@ -1,18 +1,18 @@
 import { resultVariables } from './expression.ts';
 
-/** Where the text of a tag comes from. */
+/** The source of a tag's text. */
 export type Source =
   /** A parameter of the workflow; `*` is all of them as JSON. */
   | { readonly from: 'workflow' | 'input'; readonly name: string }
-  /** A field of the present item of a loop; empty for the whole item. */
+  /** A field of the current item of a loop; empty for the whole item. */
   | { readonly from: 'item'; readonly name: string }
   /** An output of a step or task: `name` is the step, `field` the parameter, `result`, or `*`. */
   | { readonly from: 'output'; readonly name: string; readonly field: string }
   /** A global output parameter. */
   | { readonly from: 'global'; readonly name: string }
-  /** The node's name: it has the items of the loops around it. */
+  /** The node's name, which contains the items of the loops around it. */
   | { readonly from: 'node' }
-  /** Annotations of the workflow, and the messages of steps that failed. */
+  /** Annotations of the workflow, and the messages of failed steps. */
   | { readonly from: 'surroundings' };
 
 /** One `{{…}}` of a text. */
@@ -28,7 +28,7 @@ export interface Tag {
 
 const SURROUNDINGS: readonly Source[] = [{ from: 'surroundings' }];
 
-/** The tags of a text, found as Argo finds them: from `{{` to the next `}}`. */
+/** The tags in a text, delimited as Argo does: from `{{` to the next `}}`. */
 export function tagsOf(text: string): readonly Tag[] {
   const tags: Tag[] = [];
   let at = text.indexOf('{{');

@@ -2,31 +2,31 @@ import type { Directory } from './directory.ts';
 import type { Source } from './tags.ts';
 import type { Call, Origin, Template, Use } from './templates.ts';
 
-/** Whether a user's text arrives: 2 directly, 1 perhaps (by the output of a step, say), 0 not. */
+/** Whether user text arrives: 2 directly, 1 possibly (for example through the output of a step), 0 not. */
 export type Taint = 0 | 1 | 2;
 
 interface Edge {
   readonly to: string;
   /** The template that passes the text on: edges of templates that do not run do not count. */
   readonly by: Template;
-  /** A step's output was made from its input, but need not contain it. */
+  /** The step's output depends on its input, but need not contain it. */
   readonly indirect: boolean;
 }
 
-/** A call whose template is not there. */
+/** A call to a template that is not there. */
 export interface DeadEnd {
   readonly call: Call;
   readonly reason: 'absent' | 'unseen';
 }
 
-/** How text moves between all templates. Nodes are texts: a kind, the key of a template or call, and a name. */
+/** How text flows between all templates. Nodes are texts: a kind, the key of a template or call, and a name. */
 export interface TextFlow {
   readonly edges: ReadonlyMap<string, readonly Edge[]>;
   readonly callees: ReadonlyMap<Template, readonly Template[]>;
   readonly deadEnds: ReadonlyMap<Template, readonly DeadEnd[]>;
-  /** The parameters of the workflow that a template names. */
+  /** The workflow parameters that a template mentions. */
   readonly parameters: ReadonlyMap<Template, readonly string[]>;
-  /** The nodes whose text is in a use. */
+  /** The nodes whose text appears in a use. */
   readonly uses: ReadonlyMap<Template, readonly { readonly use: Use; readonly nodes: readonly string[] }[]>;
 }
 
@@ -130,7 +130,7 @@ function outputOf({ key }: { readonly key: string }): string {
   return `output:${key}`;
 }
 
-/** Defaults of inputs, and from everything that a template names to its outputs. */
+/** Connects defaults to inputs, and everything that a template mentions to its outputs. */
 function connectInside(template: Template, connect: Connect, nodes: FindNodes): void {
   const by = template;
   for (const input of template.inputs) {
@@ -191,7 +191,7 @@ function nodeFinder(directory: Directory): FindNodes {
 
 /** The templates that run when these do. */
 export function reachable({ callees }: TextFlow, from: readonly Template[]): ReadonlySet<Template> {
-  // A set is iterated over what is added meanwhile, too: templates may call each other in circles.
+  // Iterating over a set includes items that are added during the loop: templates may call each other in circles.
   const reached = new Set(from);
   for (const template of reached) {
     for (const callee of callees.get(template) ?? []) {
@@ -201,7 +201,7 @@ export function reachable({ callees }: TextFlow, from: readonly Template[]): Rea
   return reached;
 }
 
-/** How sure each node has a user's text, when it begins at the seeds and only these templates run. */
+/** How certainly each node contains user text, starting at the seeds, if only these templates run. */
 export function spread(
   { edges }: TextFlow,
   seeds: ReadonlyMap<string, Taint>,

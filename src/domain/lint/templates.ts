@@ -7,7 +7,7 @@ import { tagsOf, type Source, type Tag } from './tags.ts';
 
 /** A WorkflowTemplate, ClusterWorkflowTemplate, Workflow or CronWorkflow. */
 export interface TemplateObject {
-  /** Its place among the manifests. */
+  /** Its index among the manifests. */
   readonly index: number;
   readonly kind: string;
   readonly namespace: string | undefined;
@@ -19,19 +19,19 @@ export interface TemplateObject {
   readonly specPath: Path;
 }
 
-/** Sources as they are named at a place, with the loop that `item` belongs to. */
+/** Sources in one place, with the loop that `item` belongs to. */
 export interface Origin {
   readonly sources: readonly Source[];
   readonly loop: Call | undefined;
 }
 
-/** A tag at a place where text from users is dangerous. */
+/** A tag in a place where user text is dangerous. */
 export interface Use extends Origin {
   readonly rule: RuleId;
   readonly path: Path;
-  /** What is there: the tag, or a variable of a shell. */
+  /** The tag or the shell variable. */
   readonly text: string;
-  /** The line within the text, from 1; 0 where the text has only one. */
+  /** The line within the text, from 1; 0 if the text has only one. */
   readonly line: number;
 }
 
@@ -40,19 +40,19 @@ export interface Template {
   readonly object: TemplateObject;
   readonly name: string;
   readonly path: Path;
-  /** The template around an inline one: Argo replaces its variables in the inline one too. */
+  /** The template around an inline one: Argo also replaces its variables in the inline one. */
   readonly outer: { readonly template: Template; readonly call: Call } | undefined;
-  /** Inputs with a value of their own, which may have tags. */
+  /** Inputs with their own values, which may contain tags. */
   readonly inputs: readonly (Origin & { readonly name: string })[];
   readonly calls: Call[];
   readonly uses: Use[];
-  /** All that it names anywhere: its outputs may contain it. */
+  /** Everything that it mentions: its outputs may contain it. */
   readonly mentions: Origin[];
-  /** Outputs that a person gives when a suspend step is resumed, and whether an enum limits what. */
+  /** Outputs that a person supplies when a suspend step is resumed, and whether an enum limits the values. */
   readonly supplied: readonly { readonly name: string; readonly limited: boolean }[];
   /** Outputs that are copies of other texts. */
   readonly copies: readonly (Origin & { readonly name: string })[];
-  /** Names under which its outputs are known in the whole workflow. */
+  /** Names of its outputs that are visible in the whole workflow. */
   readonly globals: readonly string[];
 }
 
@@ -67,13 +67,13 @@ export interface Call {
     | { readonly kind: 'inline'; readonly template: Template }
     | { readonly kind: 'unknown' };
   readonly arguments: readonly (Origin & { readonly name: string })[];
-  /** The workflow's own arguments are passed on. */
+  /** It passes the workflow's own arguments on. */
   readonly passesAll: boolean;
-  /** What the items of its loop contain, by field; `?` is any field. */
+  /** The contents of the loop's items, by field; `?` is any field. */
   readonly items: readonly { readonly field: string; readonly sources: readonly Source[] }[];
 }
 
-/** A deeper value is not read. */
+/** Deeper values are not read. */
 const MAX_DEPTH = 64;
 
 /** A manifest that contains templates; undefined for everything else. */
@@ -100,7 +100,7 @@ export function readObject(manifest: unknown, index: number): TemplateObject | u
   };
 }
 
-/** The templates of an object by name, and one for all that is outside of templates, which calls the first. */
+/** The templates of an object by name, and a root for everything outside of them, which calls the first. */
 export function readTemplates(object: TemplateObject): { readonly root: Template; readonly templates: Template[] } {
   const { spec, specPath, index } = object;
   const { templates, arguments: given, hooks, entrypoint, onExit, templateDefaults, ...rest } = spec;
@@ -131,7 +131,7 @@ interface Position {
   readonly outer?: Template['outer'];
 }
 
-/** Collects what one template does with text. */
+/** Collects how one template uses text. */
 class TemplateReader {
   readonly template: Template;
   readonly #source: Fields;
@@ -170,7 +170,7 @@ class TemplateReader {
     }
   }
 
-  /** Notes every tag of a template's own fields. */
+  /** Records every tag in a template's own fields. */
   sinks(template: Fields, path: Path): void {
     this.#leaves(template, path, { rule: (leaf) => templateSink(leaf, template), loop: undefined });
     const { script, container, containerSet } = template;
@@ -303,7 +303,7 @@ function calleeOf({ template, templateRef }: Fields): Call['callee'] {
     : { kind: 'unknown' };
 }
 
-/** Parameters with their own values, and what those name. */
+/** Parameters with their own values, and the sources that those mention. */
 function named(parameters: unknown): (Origin & { readonly name: string })[] {
   return listOf(parameters).flatMap((parameter) => {
     const { name, value, default: otherwise, valueFrom } = fieldsOf(parameter);
@@ -314,7 +314,7 @@ function named(parameters: unknown): (Origin & { readonly name: string })[] {
   });
 }
 
-/** facteur lets a person give only a value of the enum of the input with the same name. */
+/** facteur lets a person supply only values from the enum of the input with the same name. */
 function suppliedBy({ inputs, outputs }: Fields): Template['supplied'] {
   const choices = new Map(
     listOf(fieldsOf(inputs)['parameters'])
@@ -347,7 +347,7 @@ interface Visitor {
   readonly tooDeep: (path: Path) => unknown;
 }
 
-/** Visits each tag of each text once: the same tag in the same text is one. */
+/** Visits each tag of each text once: repetitions in the same text do not count. */
 function walk(value: unknown, path: Path, visitor: Visitor): void {
   if (path.length > MAX_DEPTH) {
     visitor.tooDeep(path);
@@ -377,7 +377,7 @@ function visitText(value: string, path: Path, { visit }: Visitor): void {
   }
 }
 
-/** The line of each offset, from 1, for offsets that only grow; always 0 if there is only one line. */
+/** Returns the line of each offset, from 1, if the offsets only grow; always 0 if there is only one line. */
 function lineCounter(value: string): (offset: number) => number {
   const single = !value.trimEnd().includes('\n');
   let line = 1;
