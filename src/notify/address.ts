@@ -2,40 +2,42 @@ import type { Secret } from '../base/secret.ts';
 import type { ClaimedMessage, MessageAddress } from '../ledger/messages.ts';
 import { TOKEN_LIFE_MS, tokenAgeMs } from './pace.ts';
 
-/** How the message can be brought to Discord at this moment. */
+/** How the message can be delivered to Discord at this moment. */
 export type Route =
-  /** The answer to the interaction, by the interaction's token. */
+  /** Edit the response to the interaction, with the interaction's token. */
   | { readonly kind: 'token'; readonly token: Secret }
-  /** The bot changes the message that is there. */
+  /** The bot edits the existing message. */
   | { readonly kind: 'edit'; readonly messageId: string }
-  /** The bot posts a message of its own. */
+  /** The bot posts a new message. */
   | { readonly kind: 'post' }
-  /** The token may come to light soon. */
+  /** The token may become available soon. */
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'none'; readonly reason: string };
 
 export interface Circumstances {
   readonly ageMs: number;
-  /** The interaction's token, if the sessions know it. */
+  /** The interaction's token, if the session store has it. */
   readonly token: Secret | undefined;
-  /** Whether the sessions could be asked. */
+  /** Whether the session store could be reached. */
   readonly sessionsOk: boolean;
 }
 
 const HIDDEN = 'the message is ephemeral and its interaction token has expired';
 const UNWANTED = 'every message about this run was deleted';
-/** A message that is deleted as often as this is not wanted. */
+/** A message that was deleted this many times is not wanted. */
 const MAX_POSTS = 3;
-/** While sessions are down and the message is this young, wait for its token rather than post a second message. */
+/**
+ * While the session store is down and the message is younger than this, wait for its token instead of posting a second message.
+ */
 const PATIENCE_MS = 30_000;
 /** The door does not wait for the session store: another replica may see the message before the token has arrived. */
 const ARRIVAL_MS = 3000;
-/** Until the next look for a token that is on its way. Somebody waits, and it seldom takes longer than this. */
+/** Delay before the next look for a token that is on its way. A user is waiting, and it seldom takes longer than this. */
 const ARRIVAL_LOOK_MS = 250;
 
 /**
- * The best way that is left: the token while it lives, since it needs no permission; then the bot on the same message;
- * then a new message. What only one person may see is never posted for all.
+ * The best remaining way: the token while it is valid, since it needs no permission; then the bot on the same message; then a new
+ * message. An ephemeral message is never posted publicly.
  */
 export function chooseRoute(message: ClaimedMessage, address: MessageAddress, now: Circumstances): Route {
   const { token, ageMs } = now;
@@ -53,10 +55,10 @@ export function chooseRoute(message: ClaimedMessage, address: MessageAddress, no
   return message.ephemeral ? { kind: 'none', reason: HIDDEN } : newMessage(message, address);
 }
 
-/** Until the next look for a token that is not known, in milliseconds; 0 if waiting is of no use. */
+/** Milliseconds until the next look for an unknown token; 0 if waiting is useless. */
 function tokenWaitMs({ ephemeral, interactionTaken }: ClaimedMessage, { sessionsOk, ageMs }: Circumstances): number {
   if (sessionsOk) {
-    // The token that a retry shares is long there or gone. A clock that is far behind the database's must not wait for longer.
+    // A token shared with a retry arrived long ago or is gone. If our clock is far behind the database's, do not wait longer.
     return !interactionTaken && Math.abs(ageMs) < ARRIVAL_MS ? ARRIVAL_LOOK_MS : 0;
   }
   if (ephemeral) {
@@ -72,9 +74,9 @@ function newMessage({ channelId }: ClaimedMessage, { posts }: MessageAddress): R
   return posts < MAX_POSTS ? { kind: 'post' } : { kind: 'none', reason: UNWANTED };
 }
 
-/** Whether the message is (or will be) the answer to its interaction, rather than one of the bot's own. */
+/** Whether the message is (or will be) the response to its interaction, not a message of the bot's own. */
 function answersInteraction(message: ClaimedMessage, { tokenRefused, posts }: MessageAddress): boolean {
-  // A second run of one interaction has only that answer if it may not post publicly.
+  // A second run of the same interaction may use the response only if it must not post publicly.
   const free = !message.interactionTaken || message.ephemeral;
   return message.interactionId !== '' && free && !tokenRefused && posts === 0;
 }

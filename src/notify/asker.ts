@@ -21,19 +21,21 @@ interface AskerDeps extends RuleSource {
 }
 
 const ASKS_AT_A_TIME = 8;
-/** A deleted message is replaced, and commands that are not read yet are waited for. */
+/** For replacing a deleted message, and while the commands have not been read yet. */
 const SOON: BackoffLimits = { firstMs: 1000, maxMs: 10_000 };
-/** «The past few minutes», in which Discord recognizes a nonce. */
+/** The "past few minutes" in which Discord recognizes a nonce. */
 const NONCE_MS = 5 * 60_000;
-/** Each doubles the wait: half a minute for what passes, half an hour for what a person has to change. */
+/**
+ * Each attempt doubles the wait, up to half a minute for transient failures and half an hour for those that a person must fix.
+ */
 const MAX_ATTEMPTS = 6;
 const NOBODY: Approvers = { roles: [], users: [] };
 
 type AskRelease = Parameters<typeof releaseAsk>[2];
 
 /**
- * Asks for approvals: one new message each, which pings the approvers once, since an edit of the run's message notifies
- * nobody. When it is decided, that message says by whom.
+ * Asks for approvals: one new message each, which pings the approvers once, since an edit of the run's message notifies nobody.
+ * After the decision, the message says who decided.
  */
 export class Asker {
   readonly #deps: AskerDeps;
@@ -58,7 +60,7 @@ export class Asker {
     return this.#worker.stop();
   }
 
-  /** Looks for due messages in `delayMs` at the latest. */
+  /** Looks for due messages within `delayMs`. */
   nudge(delayMs = 0): void {
     this.#worker.nudge(delayMs);
   }
@@ -89,8 +91,8 @@ export class Asker {
   }
 
   /**
-   * @returns with the id of the message, or empty if there is nobody to ask
-   * @throws FacteurError `commands.unread` while it is unknown whom to ask
+   * @returns with the message id, or an empty id if there is nobody to ask
+   * @throws FacteurError `commands.unread` while the approvers are unknown
    */
   async #send(ask: ClaimedAsk): Promise<AskRelease> {
     const { discord, rules } = this.#deps;
@@ -102,19 +104,19 @@ export class Asker {
     if (approvers.roles.length + approvers.users.length === 0 && !mayBePosted(ask)) {
       return { messageId: '', retryInMs: undefined };
     }
-    // The same for a post whose answer was lost, so that Discord posts it once.
+    // Identical when a post whose response was lost is retried, so Discord posts it once.
     const nonce = `ask${ask.key}`;
     const sent = await discord.postMessage(ask.channelId, { ...body, nonce, enforce_nonce: true });
     return { messageId: sent.id, retryInMs: shows(sent, body) ? undefined : 0 };
   }
 }
 
-/** Whether a message with buttons may be there although it was decided meanwhile: posting again finds it. */
+/** Whether a message with buttons may exist although the approval was decided since: posting again finds it. */
 function mayBePosted({ state, fence, ageMs }: ClaimedAsk): boolean {
   return state !== 'waiting' && fence > 1 && ageMs < NONCE_MS;
 }
 
-/** A workflow waits for the answer: whatever can pass, or a person can change, is waited for. */
+/** A workflow waits for the answer: retry while the failure is transient or a person can fix it. */
 function releaseAfter(error: unknown, ask: ClaimedAsk, random: number): AskRelease {
   const { messageId, fence } = ask;
   const soonMs = backoffMs(fence, SOON, random);
@@ -136,15 +138,16 @@ function releaseAfterTry(
 ): AskRelease {
   const address = { messageId, tokenRefused: true, posts: 0 };
   const kind = messageId === '' ? 'post' : 'edit';
-  // Claims are no failures: most were waits, or went well. So attempts are counted by the age, but never as hopeless.
+  // A claim is not a failure: most claims only waited, or succeeded. So attempts are estimated from the age, capped below the
+  // number at which judgeFailure gives up.
   const attempts = Math.min(MAX_ATTEMPTS, attemptsIn(ageMs));
   const verdict = judgeFailure(error, { kind, address, ephemeral: false, ageMs, attempts, random });
   switch (verdict.kind) {
     case 'reroute':
-      // Whoever deleted the question need not read the answer.
+      // The person who deleted the question does not need the answer.
       return { messageId: verdict.address.messageId, retryInMs: state === 'waiting' ? soonMs : undefined };
     case 'retry': {
-      // Nobody waits for the answer to a question any longer.
+      // By now, nobody needs to see the decision.
       const isLate = !error.retryable && state !== 'waiting' && ageMs >= MIN_STUBBORN_AGE_MS;
       return { messageId, retryInMs: isLate ? undefined : verdict.afterMs };
     }

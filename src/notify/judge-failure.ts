@@ -3,9 +3,9 @@ import type { DiscordError, DiscordErrorCode } from '../clients/discord/errors.t
 import type { MessageAddress } from '../ledger/messages.ts';
 import type { Route } from './address.ts';
 
-/** What a failed request to Discord means for the message. */
+/** The consequence of a failed Discord request for the message. */
 export type TellingVerdict =
-  /** Try the next way immediately, with what was learned. */
+  /** Try the next route immediately, with the updated address. */
   | { readonly kind: 'reroute'; readonly address: MessageAddress }
   | { readonly kind: 'retry'; readonly afterMs: number }
   | { readonly kind: 'abandon'; readonly reason: string };
@@ -15,7 +15,7 @@ export interface FailureFacts {
   readonly address: MessageAddress;
   /** The message is ephemeral, so only the token can change it. */
   readonly ephemeral: boolean;
-  /** Of the message, or of what it asks. */
+  /** Age of the message, or of the approval it asks for. */
   readonly ageMs: number;
   /** Consecutive failed attempts, including this one. */
   readonly attempts: number;
@@ -23,31 +23,31 @@ export interface FailureFacts {
   readonly random: number;
 }
 
-/** Discord or the connection is at fault: retry soon, then less often, without a limit. */
+/** Transient failures of Discord or the connection: retry soon, then less often, without a limit. */
 const PASSING: BackoffLimits = { firstMs: 1000, maxMs: 5 * 60_000 };
-/** A person has to change something first: a permission, or the bot's token. */
+/** Failures that a person must fix first: a permission, or the bot's token. */
 const STUBBORN: BackoffLimits = { firstMs: 60_000, maxMs: 60 * 60_000 };
-/** With {@link STUBBORN} this is about a day; nobody waits for the message any longer. */
+/** With {@link STUBBORN} this is about a day; after that, nobody needs the message. */
 const MAX_STUBBORN_ATTEMPTS = 32;
-/** An outage of some hours takes as many attempts, and says nothing about a permission. */
+/** An outage of some hours takes as many attempts without saying anything about permissions. */
 export const MIN_STUBBORN_AGE_MS = 24 * 60 * 60_000;
-/** An interaction is answered within 3 seconds; until the answer has arrived or failed, the token does not work. */
+/** An interaction is answered within 3 seconds; the token does not work until that response has arrived or failed. */
 const ANSWER_GRACE_MS = 15_000;
 const ANSWER_RETRY_MS = 1000;
-/** When Discord does not say how long old messages cannot be edited. */
+/** The delay when Discord does not say how long old messages cannot be edited. */
 const OLD_EDIT_MS = 60_000;
 
-/** The token does not work (any more): from here on the bot sends the message. */
+/** The token does not work, or no longer: from now on the bot sends the message. */
 const TOKEN_IS_DEAD: ReadonlySet<DiscordErrorCode> = new Set(['discord.token_expired', 'discord.unknown_webhook']);
 
-/** No message can be changed: a new one is needed. */
+/** The message cannot be edited: a new one is needed. */
 const MESSAGE_IS_GONE: ReadonlySet<DiscordErrorCode> = new Set([
   'discord.unknown_message',
   'discord.foreign_message',
   'discord.thread_archived',
 ]);
 
-/** Decides by the error's code and where it happened, never by words. */
+/** Decides by the error's code and the route, never by the wording. */
 export function judgeFailure(error: DiscordError, facts: FailureFacts): TellingVerdict {
   if (error.retryable) {
     return retryPassing(error, facts);
@@ -60,7 +60,7 @@ function retryPassing(error: DiscordError, { attempts, random }: FailureFacts): 
   return { kind: 'retry', afterMs: Math.max(floor, backoffMs(attempts, PASSING, random)) };
 }
 
-/** The token is kept until Discord says that it is invalid, or it expires: some messages have nothing else. */
+/** The token is used until Discord rejects it or it expires: some messages have no other route. */
 function judgeToken(error: DiscordError, facts: FailureFacts): TellingVerdict {
   const { address, ephemeral, ageMs } = facts;
   if (error.code === 'discord.unknown_webhook' && ageMs < ANSWER_GRACE_MS) {
@@ -75,12 +75,12 @@ function judgeToken(error: DiscordError, facts: FailureFacts): TellingVerdict {
   return isFinal(error) ? { kind: 'abandon', reason: error.message } : retryPassing(error, facts);
 }
 
-/** No change could make Discord accept this. */
+/** No change can make Discord accept this. */
 function isFinal({ code }: DiscordError): boolean {
   return code === 'discord.unknown_channel' || code === 'discord.invalid';
 }
 
-/** About so many attempts fit into this time, each wait twice the last: for what does not count them. */
+/** Estimates the attempts that fit into this time if each wait doubles, for callers that do not count them. */
 export function attemptsIn(ageMs: number): number {
   return 1 + Math.floor(Math.log2(1 + ageMs / STUBBORN.firstMs));
 }

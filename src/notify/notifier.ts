@@ -19,11 +19,11 @@ interface NotifierDeps {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
-  /** The most live workflows at a time, over all processes; undefined for no limit. */
+  /** Maximum number of live workflows at a time across all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Base of the Argo UI, for links; no slash at the end. */
+  /** Base URL of the Argo UI, for links; no trailing slash. */
   readonly uiUrl: string | undefined;
-  /** Somebody may review reflections in Discord. */
+  /** Reflections can be reviewed in Discord. */
   readonly reviewed: boolean;
   /** Maximum number of messages in flight. */
   readonly concurrency: number;
@@ -43,9 +43,9 @@ export class Notifier {
   readonly #events: NotifyEvents;
   readonly #usual: UsualTimes;
   readonly #inFlight = new Set<Promise<void>>();
-  /** When the next pass is certain, by `performance.now()`. */
+  /** The time of the next scheduled pass, by `performance.now()`. */
   #lookAt = 0;
-  /** There may be more due messages than there was room for. */
+  /** The last pass filled all slots, so more messages may be due. */
   #full = false;
 
   constructor(deps: NotifierDeps) {
@@ -71,14 +71,14 @@ export class Notifier {
     await Promise.allSettled(this.#inFlight);
   }
 
-  /** Looks for due messages in `delayMs` at the latest. */
+  /** Looks for due messages within `delayMs`. */
   nudge(delayMs = 0): void {
     this.#worker.nudge(delayMs);
   }
 
   /**
-   * One pass: claims as many due messages as there is room for, and returns when to look again. Whatever makes a
-   * message due nudges the worker; the sweep finds what was not announced.
+   * One pass: claims as many due messages as there are free slots, and returns when to look again. Whatever makes a message due
+   * nudges the worker; the sweep finds messages that were not announced.
    */
   async runOnce(): Promise<number> {
     const room = this.#deps.urgent.leave(this.#deps.concurrency - this.#inFlight.size);
@@ -95,7 +95,7 @@ export class Notifier {
     await Promise.allSettled(this.#inFlight);
   }
 
-  /** One pass serves many messages: it finds those that are due later, too. */
+  /** One pass serves many messages, including those that become due after this call. */
   #lookIn(delayMs: number): void {
     const now = performance.now();
     if (this.#lookAt <= now || this.#lookAt > now + delayMs) {

@@ -11,7 +11,7 @@ import type { Told } from './tell.ts';
 
 const OUTCOMES: readonly Release['outcome'][] = ['told', 'failed', 'abandoned'];
 
-/** What happens to messages about runs: the home of its log lines, counts and spans. */
+/** Log lines, metrics and spans of messages about runs. */
 export class NotifyEvents {
   readonly #logger: Logger;
   readonly #messages = counter(
@@ -23,7 +23,7 @@ export class NotifyEvents {
     this.#logger = logger;
   }
 
-  /** One try to bring a message up to date: a span of the run's own trace. */
+  /** An attempt to update a message, as a span of the run's own trace. */
   async attempt(message: ClaimedMessage, work: () => Promise<Told>): Promise<Told> {
     const { runId, traceparent, state, revision } = message;
     const settings = {
@@ -65,7 +65,7 @@ export class NotifyEvents {
     }
   }
 
-  /** The claim expired meanwhile. */
+  /** The claim expired during the attempt. */
   messageOvertaken(message: ClaimedMessage): void {
     const what = 'delivery took so long that another process took over; the message is sent again';
     this.#logger.warn(idsOf(message), what);
@@ -77,7 +77,7 @@ export class NotifyEvents {
   }
 }
 
-/** What each line about a message says of its run. */
+/** Fields of every log line about a message. */
 function idsOf({ runId, traceparent }: ClaimedMessage): LogFields {
   return { ...traceField(traceparent), runId };
 }

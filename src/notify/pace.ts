@@ -3,13 +3,13 @@ import { SNOWFLAKE, snowflakeTime } from '../domain/snowflake.ts';
 import type { ClaimedMessage } from '../ledger/messages.ts';
 import { shownState } from './render-approvals.ts';
 
-/** At most one edit in this time a run (CONTRACT 6), in milliseconds. */
+/** Minimum time between two edits of a run's message (CONTRACT 6), in milliseconds. */
 export const MIN_INTERVAL_MS = 2000;
 const MINUTE_MS = 60_000;
 
 /**
- * How often progress is updated, by the age of the message: less and less often, and hardly ever after an hour, when
- * Discord limits edits of the whole channel. Changes of state do not wait for this.
+ * How often progress is updated, by the age of the message: less often as it ages, and rarely after an hour, when Discord limits
+ * edits for the whole channel. State changes do not wait for this.
  */
 export function progressIntervalMs(ageMs: number): number {
   if (ageMs < MINUTE_MS) {
@@ -21,16 +21,16 @@ export function progressIntervalMs(ageMs: number): number {
   return ageMs < 60 * MINUTE_MS ? 15_000 : 5 * MINUTE_MS;
 }
 
-/** How long Discord honours an interaction's token, less what a request and two clocks may take. */
+/** How long Discord accepts an interaction's token, minus a margin for the request and for clock skew. */
 export const TOKEN_LIFE_MS = 15 * MINUTE_MS - 10_000;
-/** When a message that only its token can change is changed for the last time. */
+/** The age at which a message that only its token can edit gets its last update. */
 const LAST_WORD_MS = 14 * MINUTE_MS;
 
 /**
- * How old the interaction's token is: older than its message where an event waited in Kafka, or a retry from elsewhere shares the
- * interaction of a private run. As old as the message if its id is not Discord's.
+ * The age of the interaction's token. It is older than the message if an event waited in Kafka, or if a retry made elsewhere
+ * shares the interaction of a private run. It is as old as the message if the id is not a Discord id.
  *
- * @param ageMs of the message
+ * @param ageMs age of the message
  */
 export function tokenAgeMs(
   { interactionId, createdAt }: Pick<ClaimedMessage, 'interactionId' | 'createdAt'>,
@@ -40,7 +40,7 @@ export function tokenAgeMs(
   return leadMs > 0 && leadMs < TOKEN_LIFE_MS ? ageMs + leadMs : ageMs;
 }
 
-/** Milliseconds until that message needs its last update, or undefined if it had one or needs none. */
+/** Milliseconds until an ephemeral message needs its last update, or undefined if it had one or needs none. */
 export function lastWordInMs(message: ClaimedMessage, ageMs: number): number | undefined {
   const leftMs = LAST_WORD_MS - tokenAgeMs(message, ageMs);
   return message.ephemeral && !isFinished(message.state) && leftMs > 0 ? leftMs : undefined;
@@ -76,7 +76,7 @@ function needsLastWord(message: ClaimedMessage, ageMs: number): boolean {
   return isLastWord(message, ageMs) && !isLastWord(message, toldAtAgeMs);
 }
 
-/** The message shows the present state, if not its details. */
+/** Whether the message shows the current state, if not its details. */
 function showsState(message: ClaimedMessage): boolean {
   return message.toldRevision > 0 && message.toldState === shownState(message);
 }

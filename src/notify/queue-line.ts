@@ -6,7 +6,7 @@ import { MIN_INTERVAL_MS, progressIntervalMs } from './pace.ts';
 
 const MAX_REASON = 160;
 
-/** The place of a run in the queue and why it waits there; empty if it does not. */
+/** The position of a run in the queue and why it waits; empty if it is not queued. */
 export function queueLine({ queue }: Pick<MessageRun, 'queue'>, maxActive: number | undefined): string {
   if (queue === null) {
     return '';
@@ -16,7 +16,7 @@ export function queueLine({ queue }: Pick<MessageRun, 'queue'>, maxActive: numbe
   return [`${where}.`, ...(maxActive === undefined ? [] : whyOf(active >= maxActive, maxActive, heldUp))].join(' ');
 }
 
-/** Only under a limit does a run that is held up keep its place, so that others wait for it. */
+/** A run that is held up keeps its position, and so makes others wait, only if there is a limit. */
 function whyOf(isFull: boolean, maxActive: number, heldUp: string): readonly string[] {
   if (isFull) {
     return [QUEUE_WORDS.limit(maxActive)];
@@ -24,17 +24,17 @@ function whyOf(isFull: boolean, maxActive: number, heldUp: string): readonly str
   return heldUp === '' ? [] : [QUEUE_WORDS.heldUp(inlineCode(heldUp, MAX_REASON))];
 }
 
-/** Whether only the place of the run is different now. One that has just left the queue has other news soon. */
+/** Whether only the position of the run has changed. A run that has just left the queue will soon have another update. */
 export function hasMoved({ toldQueue, toldRevision, revision }: ClaimedMessage, line: string): boolean {
   return toldRevision === revision && line !== '' && line !== toldQueue;
 }
 
-/** A place changes as often as runs end: the farther back, the less it matters. */
+/** A position changes whenever a run ends: the farther back, the less it matters. */
 const PER_RUN_AHEAD_MS = 10_000;
 const SOONEST_MS = 15_000;
 const LATEST_MS = 5 * 60_000;
 
-/** Milliseconds until the place of a run in the queue is looked at again; undefined if it has none. */
+/** Milliseconds until the position of a run in the queue is checked again; undefined if it has none. */
 export function queueLookMs({ inLine, queue }: ClaimedMessage, ageMs: number): number | undefined {
   if (!inLine) {
     return undefined;

@@ -7,7 +7,7 @@ import { inlineCode, inlineNames } from '../presentation/safe-text.ts';
 import { APPROVAL_WORDS } from '../presentation/words.ts';
 import type { ShownRun } from './shown-run.ts';
 
-/** Limits for text from others, in characters. */
+/** Limits for untrusted text, in characters. */
 const MAX_NODE = 50;
 const MAX_MESSAGE = 160;
 const MAX_NAME = 50;
@@ -21,8 +21,8 @@ const GREEN = 3;
 const RED = 4;
 
 /**
- * What a run waits for, who decided what, and since when nothing could be seen: a line each. If they are too long, the
- * words of templates and the names of voters go first, then the first lines: what waits comes last.
+ * The open approvals, the decisions, and whether some cannot be seen, one line each. If the lines are too long, the templates'
+ * descriptions and the voters' names are omitted first, then the first lines; open approvals come last.
  *
  * @param room for all lines together, in characters
  */
@@ -31,7 +31,7 @@ export function approvalLines(run: ShownRun, room: number): string[] {
   return textLength(whole) <= room ? whole : cutTo(linesOf(run, 'brief'), room);
 }
 
-/** Characters that lines take in a message. */
+/** The number of characters that lines take in a message. */
 export function textLength(lines: readonly string[]): number {
   return lines.reduce((length, line) => length + line.length + 1, 0);
 }
@@ -64,14 +64,17 @@ export function isSuspended(run: ShownRun): boolean {
   return openOf(run, 'suspended').length > 0;
 }
 
-/** The state that a message shows. Somebody has to act on an approval, so each that waits makes it another one. */
+/**
+ * The state as shown in a message. It includes the keys of open approvals: a person must act on each, so a new one counts as a
+ * change of state.
+ */
 export function shownState(run: Pick<ShownRun, 'state' | 'approvals'>): string {
   const keys = openOf(run, 'node').map(({ key }) => key);
   const more = keys.length > MAX_ASKED ? [String(keys.length)] : [];
   return [run.state, ...keys.slice(0, MAX_ASKED), ...more].join(' ');
 }
 
-/** Two buttons for each approval that waits and can be decided. They name its step where the message shows another one. */
+/** Two buttons for each open approval that can be decided. They name the step if the message shows several. */
 export function approvalButtons(run: ShownRun): MessageBody['components'] {
   const open = openOf(run, 'node');
   const asked = open.filter(({ rules }) => rules.problem === '');
@@ -91,7 +94,7 @@ export function decisionButtons(runId: string, key: string, suffix: string): Mes
   };
 }
 
-/** Only a running workflow waits, whatever was left open. */
+/** Only a running workflow waits, even if approvals were left open. */
 function openOf(
   { state: runState, approvals }: Pick<ShownRun, 'state' | 'approvals'>,
   wanted: ShownApproval['kind'],
@@ -113,7 +116,7 @@ function askedLine(approval: ShownApproval, detail: Detail): string {
   return parts.filter((part) => part !== '').join(' · ');
 }
 
-/** How many approved, and who; nothing while nobody has, where one suffices. */
+/** How many people approved, and who; empty before the first vote if one suffices. */
 function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
   const count = Object.keys(votes).length;
   if (detail === 'brief') {
@@ -127,7 +130,7 @@ function votesText({ rules, votes }: ShownApproval, detail: Detail): string {
 
 type Decided = Pick<ShownApproval, 'node' | 'verdict' | 'decidedBy' | 'votes' | 'state' | 'problem'>;
 
-/** What became of an approval. */
+/** The outcome of an approval. */
 export function decisionLine(approval: Decided): string {
   const { node, verdict, decidedBy, state, problem } = approval;
   if (verdict === null) {

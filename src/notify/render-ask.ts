@@ -7,12 +7,12 @@ import { decisionButtons, decisionLine } from './render-approvals.ts';
 
 const MAX_NODE = 100;
 const MAX_COMMAND = 64;
-/** With everything else at its longest, Discord's 2000 characters suffice. */
+/** Even if everything else has its maximum length, the total stays below Discord's 2000 characters. */
 const MAX_MESSAGE = 600;
-/** Discord permits 100 of each; more than some is no longer a question to anybody. */
+/** Discord allows 100 of each, but a question to that many people is a question to nobody. */
 const MAX_PINGED = 20;
 
-/** The message that asks for an approval: it pings the approvers and nobody else, while it waits. */
+/** The message that asks for an approval. While the approval is open, it pings the approvers and nobody else. */
 export function renderAsk(ask: ClaimedAsk, approvers: Approvers): MessageBody {
   if (ask.state !== 'waiting') {
     return { content: decisionLine(ask), components: [], allowed_mentions: { parse: [] } };

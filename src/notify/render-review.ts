@@ -8,7 +8,7 @@ const ROW = 1;
 const BUTTON = 2;
 const GREY = 2;
 
-/** One button in a row of its own, if the run has ended and reported something that waits for a decision. */
+/** A row with one button, if the run has ended and reported reflections that wait for a decision. */
 export function reviewButtons(
   { runId, state, reflectionsWaiting }: ShownRun,
   { reviewed }: Pick<RenderOptions, 'reviewed'>,

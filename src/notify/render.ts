@@ -14,22 +14,19 @@ import { reviewButtons } from './render-review.ts';
 import { queueLine } from './queue-line.ts';
 import { buttonId } from '../presentation/button-id.ts';
 
-/**
- * Limits in characters. The total stays below Discord's 2,000 in any case: approvals, of which there can be many, get the
- * room that the rest leaves.
- */
+/** Limits in characters. The total always stays below Discord's 2000: approvals, which can be many, get the remaining room. */
 const MAX_CONTENT = 1700;
 const MAX_REQUEST = 160;
 const MAX_NAME = 100;
 const MAX_STEP = 60;
-/** How the history marks a client of the API. */
+/** The prefix that marks an API client in the history. */
 const API_CLIENT = 'api ';
 const RESULTS = { chars: 500, lines: 8 };
 const REASON = { chars: 700, lines: 10 };
 
 /**
- * A run as a message, as a pure function: the state first, then the explanation, then where it runs. Text from others
- * appears only in code, so it cannot format, link or mention.
+ * Renders a run as a message: the state first, then the explanation, then where it runs. Pure. Untrusted text appears only in
+ * code, so it cannot format, link or mention.
  */
 export function renderRun(run: ShownRun, options: RenderOptions): MessageBody {
   const above = [headline(run, options), ...details(run, options)];
@@ -64,18 +61,18 @@ function stateWords(run: ShownRun): (typeof STATE_WORDS)[RunState] {
   return isSuspended(run) ? SUSPENDED_WORDS : STATE_WORDS[run.state];
 }
 
-/** Of a run that was not requested in Discord itself: where, and by which client of the API. */
+/** For a run that was not requested in Discord itself: the door and the API client. */
 function throughDoor({ door, actor }: ShownRun): string {
   const name = door === 'discord' ? undefined : doorName(door);
   return name === undefined ? '' : WORDS.via(name, clientOf(actor));
 }
 
-/** The name of a client of the API in code; empty for everybody else. */
+/** The name of an API client as inline code; empty for other actors. */
 function clientOf(actor: string): string {
   return actor.startsWith(API_CLIENT) ? inlineCode(actor.slice(API_CLIENT.length), MAX_STEP) : '';
 }
 
-/** How long a finished run took, from its start in the cluster where that was seen. */
+/** How long a finished run took, from its start in the cluster if known. */
 export function timing({ state, acceptedAt, startedAt, finishedAt }: ShownRun): string {
   if (finishedAt === null || !isFinished(state)) {
     return '';
@@ -84,7 +81,7 @@ export function timing({ state, acceptedAt, startedAt, finishedAt }: ShownRun): 
   return ` ${state === 'succeeded' ? WORDS.in(duration) : WORDS.after(duration)}`;
 }
 
-/** For a live run: Discord's own relative time, which counts on without an edit. */
+/** For a live run: a relative time of Discord, which counts up without an edit. */
 function since({ state, acceptedAt, startedAt }: ShownRun): string {
   if (state === 'running') {
     return WORDS.started(relative(startedAt ?? acceptedAt));
@@ -138,7 +135,7 @@ function canceledBy(actor: string): string {
   return actor === '' ? '' : WORDS.canceledBy(actorText(actor, MAX_STEP));
 }
 
-/** Results in one block; in one each, with equal shares of the room, where a long one would leave none for the others. */
+/** Results in one block. If they do not fit, one block each with an equal share, so a long result cannot crowd out the others. */
 function resultBlocks(results: readonly string[]): string[] {
   const { chars, lines } = RESULTS;
   const text = results.join('\n');
@@ -153,7 +150,7 @@ function stepName({ step }: ShownRun): string {
   return step === '' ? '' : inlineCode(step, MAX_REQUEST);
 }
 
-/** The run that it retries, and the one that retries it. */
+/** The run that this one retries, and the run that retries it. */
 function relatives({ retryOf, retriedBy }: ShownRun): string[] {
   const [earlier, later] = [retryOf, retriedBy].map((where) => (where === null ? undefined : messageUrl(where)));
   return [
@@ -181,7 +178,7 @@ function place({ state, namespace, workflowName }: ShownRun): string {
   return small(WORDS.where(inlineCode(workflowName, MAX_NAME), inlineCode(namespace, MAX_NAME)));
 }
 
-/** Discord's small print. */
+/** Discord's small text. */
 function small(text: string): string {
   return `-# ${text}`;
 }
@@ -196,7 +193,7 @@ export function progressBar(progress: string): string {
   if (match === null || total === 0) {
     return '';
   }
-  // Full only when all is done.
+  // Full only when everything is done.
   const filled = done === total ? CELLS : Math.min(CELLS - 1, Math.round((done / total) * CELLS));
   return `${'▰'.repeat(filled)}${'▱'.repeat(CELLS - filled)} ${WORDS.steps(done, total)}`;
 }
@@ -207,18 +204,18 @@ const BLUE = 1;
 const GREY = 2;
 const RED = 4;
 const LINK = 5;
-/** Discord's limit on a link. */
+/** Discord's limit for a link. */
 const MAX_URL = 512;
 
 const CANCELABLE: ReadonlySet<RunState> = new Set(['queued', 'submitted', 'running']);
 const RETRYABLE: ReadonlySet<RunState> = new Set(['failed', 'error', 'canceled', 'refused', 'lost']);
 const WITH_LOGS: ReadonlySet<RunState> = new Set(['running', 'failed', 'error']);
-/** The cluster has (or keeps) nothing of it. */
+/** The cluster has no workflow for the run, or keeps none. */
 const WITHOUT_WORKFLOW: ReadonlySet<RunState> = new Set(['queued', 'refused', 'skipped', 'lost']);
 
 type Components = MessageBody['components'];
 
-/** One row of the actions that are possible now: at most five buttons, as many as Discord allows. */
+/** One row with the actions that are possible now: at most five buttons, which is Discord's limit. */
 function runButtons(run: ShownRun, { uiUrl }: Pick<RenderOptions, 'uiUrl'>): Components {
   const { state, cancelRequested } = run;
   const link = WITHOUT_WORKFLOW.has(state) ? undefined : linkTo(run, uiUrl);
@@ -253,7 +250,7 @@ function button({ runId }: ShownRun, action: keyof typeof LOOKS, disabled = fals
   } as const;
 }
 
-/** Discord refuses a whole message for a link that leads nowhere public, such as a bare host name in a cluster. */
+/** Discord refuses the whole message if a link has no public host, such as a bare host name in a cluster. */
 function linkTo(run: ShownRun, uiUrl: string | undefined): string | undefined {
   return shownUrl(workflowUrl(uiUrl, run));
 }
@@ -262,7 +259,7 @@ function shownUrl(url: URL | undefined): string | undefined {
   return url !== undefined && url.hostname.includes('.') && url.href.length <= MAX_URL ? url.href : undefined;
 }
 
-/** A value that is nothing but the address of a public page. */
+/** A value that consists only of the URL of a public page. */
 function publicUrl(value: string): string | undefined {
   const url = /^https:\/\/\S+$/.test(value) ? URL.parse(value) : null;
   return url === null || url.username + url.password !== '' ? undefined : shownUrl(url);
@@ -270,7 +267,7 @@ function publicUrl(value: string): string | undefined {
 
 const MAX_LABEL = 60;
 
-/** `pull_request_url` is labelled "Pull request". */
+/** `pull_request_url` is labeled "Pull request". */
 function resultButton({ name, value }: RunResult) {
   const words = name
     .replaceAll(/[^A-Za-z0-9]+/g, ' ')

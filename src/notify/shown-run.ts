@@ -1,20 +1,20 @@
 import type { MessageRun } from '../ledger/messages.ts';
 
-/** What a message shows of a run. */
+/** The data about a run that a message shows. */
 export type ShownRun = Omit<MessageRun, 'revision' | 'traceparent'>;
 
-/** How it is shown. */
+/** Options for rendering a message. */
 export interface RenderOptions {
-  /** Base of the Argo UI, no slash at the end. */
+  /** Base URL of the Argo UI; no trailing slash. */
   readonly uiUrl: string | undefined;
-  /** The message is not an answer to a command, so it names the user. */
+  /** The message is not a response to a command, so it names the user. */
   readonly detached: boolean;
-  /** How long the command usually takes, in milliseconds, if that is known. */
+  /** How long the command usually takes, in milliseconds, if known. */
   readonly usualMs?: number | undefined;
-  /** The most live workflows at a time; undefined for no limit. */
+  /** Maximum number of live workflows at a time; undefined for no limit. */
   readonly maxActive?: number | undefined;
   /** The message cannot be changed after this. */
   readonly last: boolean;
-  /** Somebody may review reflections in Discord. */
+  /** Reflections can be reviewed in Discord. */
   readonly reviewed: boolean;
 }

@@ -18,13 +18,13 @@ interface TellDeps {
   readonly sessions: Pick<Sessions, 'tokenOf' | 'status'>;
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** How long a command usually takes, in milliseconds, if that is known. */
+  /** How long a command usually takes, in milliseconds, if known. */
   readonly usualMs?: (command: string) => Promise<number | undefined>;
-  /** The most live workflows at a time; undefined for no limit. */
+  /** Maximum number of live workflows at a time; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Base of the Argo UI, for links. */
+  /** Base URL of the Argo UI, for links. */
   readonly uiUrl: string | undefined;
-  /** Somebody may review reflections in Discord. */
+  /** Reflections can be reviewed in Discord. */
   readonly reviewed: boolean;
 }
 
@@ -32,17 +32,17 @@ interface TellDeps {
 export interface Told {
   readonly release: Release;
   readonly error: DiscordError | undefined;
-  /** Why nobody could be notified of the end. */
+  /** Why the notification about the end of the run failed. */
   readonly pingError?: DiscordError;
 }
 
 type Sendable = Extract<Route, { kind: 'token' | 'edit' | 'post' }>;
 
-/** Token, same message, new message: these are all the ways, and each is tried once per claim. */
+/** Token, same message, new message: each route is tried once per claim. */
 const MAX_WAYS = 3;
 const STAYS: Omit<Release, keyof MessageAddress | 'outcome'> = { againInMs: undefined, restMs: 0, reason: '' };
 
-/** Brings one claimed message to its run's present state, by the best way that works, and says how to give it back. */
+/** Updates a claimed message to the run's current state by the best route that works, and returns how to release it. */
 export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Told> {
   const nowMs = message.claimedAt.getTime();
   const ageMs = nowMs - message.createdAt.getTime();
@@ -58,10 +58,10 @@ export async function tell(message: ClaimedMessage, deps: TellDeps): Promise<Tol
   return due === 'nothing' ? withPing(message, told, deps) : told;
 }
 
-/** Until the next attempt to notify somebody, in milliseconds. */
+/** Delay before the next attempt to notify somebody, in milliseconds. */
 const PING_RETRY_MS = 60_000;
 
-/** Notifies whoever wants to know that the run has ended, now that its message says so. */
+/** Notifies the people who asked for it that the run has ended, once the message shows it. */
 async function withPing(message: ClaimedMessage, told: Told, { discord, random }: TellDeps): Promise<Told> {
   const { release } = told;
   const nowMs = message.claimedAt.getTime();
@@ -83,7 +83,7 @@ async function withPing(message: ClaimedMessage, told: Told, { discord, random }
   }
 }
 
-/** A reply, or a message of its own where the bot may post and not reply. */
+/** A reply, or a plain message if the bot may post but not reply. */
 async function reply(channelId: string, body: NewMessageBody, discord: TellDeps['discord']): Promise<void> {
   try {
     await discord.postMessage(channelId, body);
@@ -96,7 +96,7 @@ async function reply(channelId: string, body: NewMessageBody, discord: TellDeps[
   }
 }
 
-/** Attempts are not counted: they go by the time since the end. */
+/** Attempts are not counted, but estimated from the time since the end. */
 function judgePing(
   error: DiscordError,
   { ephemeral, finishedAt }: ClaimedMessage,
@@ -107,13 +107,13 @@ function judgePing(
   return judgeFailure(error, { kind: 'post', address: release, ephemeral, ageMs, attempts, random });
 }
 
-/** Until it has to be looked at again although the run does not move, in milliseconds; undefined for never. */
+/** Milliseconds until the message must be checked again even if the run does not change; undefined for never. */
 function lookInMs(message: ClaimedMessage, ageMs: number): number | undefined {
   const [lastWord, queue] = [lastWordInMs(message, ageMs), queueLookMs(message, ageMs)];
   return lastWord === undefined || queue === undefined ? (lastWord ?? queue) : Math.min(lastWord, queue);
 }
 
-/** It does not count as a try that failed. */
+/** Does not count as a failed attempt. */
 function postpone({ abandoned }: ClaimedMessage, address: MessageAddress, ms: number): Release {
   return { ...address, outcome: 'postponed', againInMs: ms, restMs: ms, reason: abandoned };
 }
@@ -188,18 +188,18 @@ interface Attempt {
   readonly message: ClaimedMessage;
   readonly address: MessageAddress;
   readonly route: Sendable;
-  /** Nothing can be changed after this. */
+  /** The message cannot be changed after this. */
   readonly last: boolean;
   readonly usualMs: number | undefined;
 }
 
 interface Delivered {
   readonly id: string;
-  /** False for the message of an earlier post, whose answer was lost: it has to be edited yet. */
+  /** False if Discord returned an earlier post whose response was lost: that message still needs an edit. */
   readonly isCurrent: boolean;
 }
 
-/** Sends it, without its buttons when Discord objects to the whole: the text is what matters. */
+/** Sends the message, without its buttons if Discord rejects the whole: the text is more important. */
 async function attempt(wanted: Attempt, deps: TellDeps): Promise<Delivered | DiscordError> {
   const { message, address, route, last, usualMs } = wanted;
   const detached = route.kind === 'post' || address.posts > 0;
@@ -236,15 +236,15 @@ async function send(
   }
 }
 
-/** The same for a post that is retried after its answer was lost, so that Discord posts it once: 25 characters. */
+/** Identical when a post whose response was lost is retried, so Discord posts it once: 25 characters. */
 function nonceOf(runId: string, posts: number): string {
   return `${runId.replaceAll('-', '').slice(0, 24)}${posts}`;
 }
 
-/** Nobody waits for the news any longer. */
+/** After this, nobody needs the notification. */
 const MAX_AGE_MS = 24 * 60 * 60_000;
 
-/** Whether the end of this run still has to be told to somebody, in a message that everybody may see. */
+/** Whether somebody still needs to be notified that this run has ended, in a public message. */
 function wantsPing(message: ClaimedMessage, { messageId }: MessageAddress, nowMs: number): boolean {
   const { ping, pinged, ephemeral, state, finishedAt, channelId } = message;
   const isFresh = finishedAt !== null && nowMs - finishedAt.getTime() < MAX_AGE_MS;
@@ -252,8 +252,8 @@ function wantsPing(message: ClaimedMessage, { messageId }: MessageAddress, nowMs
 }
 
 /**
- * The reply that tells the end of a run: it mentions the person or the roles, and nobody else. The same nonce each time,
- * so that Discord posts it once, also when the answer to the first attempt was lost.
+ * The reply that announces the end of a run: it mentions the person or the roles, and nobody else. The nonce is the same on every
+ * attempt, so Discord posts it once even if a response was lost.
  */
 export function pingBody(message: ClaimedMessage, { messageId }: MessageAddress): NewMessageBody | undefined {
   const { ping, userId, runId, state } = message;

@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 
-/** How long an answer is good, in milliseconds: durations change slowly. */
+/** How long a cached answer stays valid, in milliseconds: durations change slowly. */
 const FRESH_MS = 5 * 60_000;
 const MAX_COMMANDS = 200;
 
-/** How long each command usually takes, read again from time to time. */
+/** Caches how long each command usually takes. */
 export class UsualTimes {
   readonly #read: (command: string) => Promise<number | undefined>;
   readonly #clock: Clock;
@@ -15,7 +15,7 @@ export class UsualTimes {
     this.#clock = clock;
   }
 
-  /** Undefined if it is unknown or cannot be read: a message is worth sending without it. */
+  /** Undefined if unknown or unreadable: a message is worth sending without it. */
   async of(command: string): Promise<number | undefined> {
     const now = this.#clock.now().getTime();
     const known = this.#known.get(command);
