@@ -8,13 +8,16 @@ import { renameRun, type ClaimedRun } from '../ledger/submission-queue.ts';
 import { postponed, postponedBy, type Creation, findOurs, judgeCreateFailure } from './creation.ts';
 import { mintRunToken, type RunTokenKey } from '../base/run-token.ts';
 
-/** Where workflows report back to, and the key that signs what lets them in. */
+/** Where workflows send their reports, and the key that signs their tokens. */
 export interface Reporting {
   readonly url: string;
   readonly key: RunTokenKey;
 }
 
-/** The parameters of a workflow that lets it report back about its own run. They are in no row: made when they are sent. */
+/**
+ * The parameters that let a workflow report back about its own run. They are not stored: they are made when the workflow is
+ * created.
+ */
 async function reportParameters(
   { runId, acceptedAt, plan }: Pick<ClaimedRun, 'runId' | 'acceptedAt' | 'plan'>,
   reporting: Reporting | undefined,
@@ -24,38 +27,38 @@ async function reportParameters(
     : { facteur_url: reporting.url, facteur_token: await mintRunToken(reporting.key, runId, acceptedAt) };
 }
 
-/** Further parameters of a run that is about to be created. */
+/** Adds parameters to a run that is about to be created. */
 export type Enrich = (run: ClaimedRun) => Promise<Readonly<Record<string, string>>>;
 
 interface CreateOnceDeps {
   readonly db: Database;
   readonly workflows: Pick<ArgoClient, 'createWorkflow' | 'getWorkflow' | 'isReady'>;
-  /** Absent where workflows do not report back. */
+  /** Absent if workflows do not report back. */
   readonly reporting?: Reporting | undefined;
   readonly enrich?: Enrich | undefined;
-  /** The clock of this process, in milliseconds, which never goes back. */
+  /** A monotonic clock of this process, in milliseconds. */
   readonly elapsedMs: () => number;
-  /** When the claim began at the latest, by this clock. */
+  /** The earliest time at which the claim can have begun, by this clock. */
   readonly claimedAtMs: number;
 }
 
 const CLAIM_MS = CLAIM_SECONDS * 1000;
 /**
- * How long one create may take: longer than the 10 s that the API server gives an admission webhook, so that it can say which one
- * hangs. A create always ends with its claim, so that two processes never try at the same time.
+ * The timeout of a create: longer than the 10 s that the API server gives an admission webhook, so the error can name the webhook
+ * that hangs. A create always ends with its claim, so two processes never try at the same time.
  */
 const CREATE_TIMEOUT_MS = 12_000;
-/** No create begins with less than this left of its claim: nobody would learn how it ended. */
+/** No create begins with less time than this left of its claim: its result would be lost. */
 const MIN_CREATE_MS = 1000;
-/** Foreign objects under our names are freak events; after this many the run waits for its next turn. */
+/** Foreign objects under our names are freak events; after this many names the run is postponed. */
 const MAX_NAMES = 4;
-/** A refusal that a starting API server also gives counts only if every attempt got it for this long. */
+/** A refusal that a starting API server may also give counts only if every attempt got it for this long. */
 const BELIEVE_AFTER_MS = 30_000;
 const READY_TIMEOUT_MS = 1500;
 
 /**
- * Creates the workflow under its reserved name. If the name is taken, the existing workflow is read: with our
- * delivery label or run id it is ours (an earlier answer was lost), otherwise the run gets another name.
+ * Creates the workflow under its reserved name. If the name is taken, the existing workflow is read: if it has our delivery label
+ * or run id it is ours (an earlier response was lost), otherwise the run gets another name.
  */
 export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise<Creation> {
   let name = run.workflowName;
@@ -68,7 +71,7 @@ export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise
     if (creation !== 'foreign') {
       return creation;
     }
-    // A rename renews the claim.
+    // Renaming renews the claim.
     const renewedAtMs = deps.elapsedMs();
     const next = workflowName(run.plan.namePrefix, run.acceptedAt, run.deliveryId, salt);
     if (!(await renameRun(deps.db, run, next))) {
@@ -80,7 +83,7 @@ export async function createOnce(run: ClaimedRun, deps: CreateOnceDeps): Promise
   return postponed(name, 'all attempted names are taken by other workflows');
 }
 
-/** Asked before the create, so that the answer of an API server that becomes ready in between is not counted. */
+/** Asked before the create, so the response of an API server that becomes ready in between does not count. */
 async function isBelieved(run: ClaimedRun, { workflows }: CreateOnceDeps): Promise<boolean> {
   return run.refusedForMs >= BELIEVE_AFTER_MS && (await workflows.isReady({ timeoutMs: READY_TIMEOUT_MS }));
 }
@@ -94,7 +97,8 @@ async function tryName(run: ClaimedRun, name: string, deps: TryDeps): Promise<Cr
   const { parameters } = deps;
   const leftMs = deps.claimedAtMs + CLAIM_MS - deps.elapsedMs();
   if (leftMs < MIN_CREATE_MS) {
-    // Held up meanwhile: another process may have created it, and it may have ended and be gone, so no 409 would tell.
+    // Interrupted for too long: another process may have created the workflow, which may have ended and been deleted. Then no 409
+    // would reveal it.
     return postponed(name, 'this attempt was interrupted for too long');
   }
   try {
@@ -125,7 +129,7 @@ async function lookAtExisting(run: ClaimedRun, name: string, deps: CreateOnceDep
     return 'foreign';
   } catch (error) {
     if (isArgoError(error, 'argo.not_found')) {
-      // It existed a moment ago. After an earlier attempt it may have been ours, and there must never be a second one.
+      // It existed a moment ago. After an earlier attempt it may have been ours, and a second one must never be created.
       return run.attempts > 1 ? { kind: 'created', workflowName: name, workflowUid: '' } : 'foreign';
     }
     return postponedBy(error, name);

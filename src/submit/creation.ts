@@ -9,9 +9,9 @@ import type { ClaimedRun } from '../ledger/submission-queue.ts';
 const GET_TIMEOUT_MS = 3000;
 
 /**
- * The uid of the workflow with this name, if its delivery label or its annotation is this run's; undefined if it belongs to
- * somebody else. The label alone is not enough: an admission policy may remove it, and `workflowMetadata` of the template may set
- * another.
+ * The uid of the workflow with this name if its delivery label or its annotation identifies this run; undefined if it belongs to
+ * another. The label alone is not enough: an admission policy may remove it, and the template's `workflowMetadata` may replace
+ * it.
  *
  * @throws ArgoError `argo.not_found` when no workflow has the name
  */
@@ -27,7 +27,10 @@ export async function findOurs(
   return ours ? (metadata?.uid ?? '') : undefined;
 }
 
-/** Why a call to the cluster failed, worded for the user; it may quote what was sent, including the run's token. */
+/**
+ * Why a call to the cluster failed, in words for the user. It may quote the request, including the run's token, so it is
+ * redacted.
+ */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof ArgoError)) {
     return hideCredentials(errorMessage(error));
@@ -36,14 +39,14 @@ export function reasonOf(error: unknown): string {
   return error.code === 'argo.quota' ? `waiting for room in the namespace's quota: ${said}` : said;
 }
 
-/** How long the cluster asked to wait before the next try, in milliseconds. */
+/** How long the cluster asked to wait before the next attempt, in milliseconds. */
 export function requestedWait(error: unknown): number {
   return error instanceof ArgoError ? (error.retryAfterMs ?? 0) : 0;
 }
 
 /** The result of an attempt to create the run's workflow. */
 export type Creation =
-  /** It exists. The uid is empty if it was deleted before it could be read. */
+  /** The workflow exists. The uid is empty if it was deleted before it could be read. */
   | {
       readonly kind: 'created';
       readonly workflowName: string;
@@ -59,21 +62,21 @@ interface Postponed extends Setback {
   readonly workflowName: string;
 }
 
-/** A create that did not work and may work later. Reasons are for the user. */
+/** A create that failed and may work later. Reasons are for the user. */
 interface Setback {
   readonly reason: string;
   /** The cluster is overloaded or rejects all requests, so everything should slow down. */
   readonly overloaded: boolean;
   /** The cluster refused, which counts only if it keeps refusing. */
   readonly doubtful: boolean;
-  /** Not an error: the cluster has no room at the moment. Such a run is never given up. */
+  /** Not an error: the cluster has no room at the moment. facteur never gives up such a run. */
   readonly full: boolean;
   readonly afterMs?: number;
   /** The cause behind the reason: internals of the cluster, only for operators. */
   readonly cause?: unknown;
 }
 
-/** A setback of which nothing else is known. */
+/** A setback with only a reason. */
 function setback(reason: string): Setback {
   return { reason, overloaded: false, doubtful: false, full: false };
 }
@@ -82,7 +85,7 @@ export function postponed(name: string, reason: string): Postponed {
   return { kind: 'postponed', workflowName: name, ...setback(reason) };
 }
 
-/** Because the cluster could not be asked, or would not say. */
+/** Postpones because the cluster could not be reached or gave no clear answer. */
 export function postponedBy(error: unknown, name: string): Postponed {
   const verdict = judgeCreateFailure(error, false);
   return verdict.kind === 'retry'

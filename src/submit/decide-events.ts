@@ -4,7 +4,7 @@ import { counter, histogram } from '../base/metrics.ts';
 import { traceField } from '../base/traceparent.ts';
 import type { ClaimedDecision, Settlement } from '../ledger/approval-queue.ts';
 
-/** What happens to decisions on their way into workflows: the home of its log lines and counts. */
+/** Log lines and metrics of decisions on their way into workflows. */
 export class DecideEvents {
   readonly #logger: Logger;
   readonly #decisions = counter('facteur_approvals_total');

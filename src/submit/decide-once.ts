@@ -12,20 +12,20 @@ import { reasonOf, requestedWait } from './creation.ts';
 /** The result of an attempt to write a decision into its workflow. */
 type Application =
   | { readonly kind: 'applied' }
-  /** The node does not wait any more, for another reason. */
+  /** The node no longer waits, for another reason. */
   | { readonly kind: 'gone'; readonly reason: string }
   | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number };
 
 /** In milliseconds. */
 export const CALL_TIMEOUT_MS = 5000;
-/** Writes of packed nodes in a row that other changes of the workflow may overtake. */
+/** How many times in a row a write of packed nodes may lose to other changes of the workflow. */
 const PACKED_TRIES = 5;
 
 type DecideWorkflows = Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow' | 'patchWorkflowIf'>;
 
 /**
- * Writes a decision into its node, if that still waits. Whether it is done shows in the node, never in an answer: an earlier
- * attempt may have succeeded although its answer was lost.
+ * Writes a decision into its node if that still waits. The node shows whether the write succeeded, not the response: an earlier
+ * attempt may have succeeded although its response was lost.
  */
 export async function decideOnce(decision: ClaimedDecision, workflows: DecideWorkflows): Promise<Application> {
   try {
@@ -42,7 +42,7 @@ export async function decideOnce(decision: ClaimedDecision, workflows: DecideWor
   }
 }
 
-/** Where the step cannot be read any more, nobody can tell what became of an earlier attempt. */
+/** If the step can no longer be read, the result of an earlier attempt is unknown. */
 function goneUnseen(reason: string, { attempts }: ClaimedDecision): Application {
   return {
     kind: 'gone',
@@ -82,15 +82,15 @@ async function decide(decision: ClaimedDecision, workflows: DecideWorkflows): Pr
   }
 }
 
-/** The cluster looked at the patch, and did nothing. */
+/** The cluster processed the patch and rejected it. */
 function isRefusal(error: unknown): boolean {
   return isArgoError(error, 'argo.invalid') || isArgoError(error, 'argo.conflict');
 }
 
 /**
- * What the workflow itself says of the decision.
+ * The state of the decision according to the workflow itself.
  *
- * @param refusal what the cluster said of a patch that it refused, such as the message of an admission policy
+ * @param refusal the cluster's reason for refusing a patch, such as the message of an admission policy
  */
 function judge(
   workflow: Workflow,
@@ -113,7 +113,8 @@ function judge(
     return { kind: 'applied' };
   }
   if (waits(workflow, decision)) {
-    // Of one that was dropped a write may still arrive: a server that hung takes up what its clients have given up.
+    // Even if the decision was dropped, its write may still arrive: a server that hung can process requests that clients gave up
+    // on.
     return { kind: 'postponed', reason: refusal, afterMs: 0 };
   }
   const lapsed = whyLapsed(node, createTemplates(nodes, seen)(node));
@@ -130,7 +131,7 @@ const NOT_OVER = { hasFailed: false, isStopping: false, isUnseen: false } as con
 
 const FAILED: ReadonlySet<unknown> = new Set(['Failed', 'Error']);
 
-/** Whether the node still waits as it did when it was decided. A workflow that is over lets nothing wait. */
+/** Whether the node still waits as it did at the decision. Nothing waits in a workflow that has ended. */
 function waits({ metadata, status }: Workflow, { workflowUid, nodeId, startedAt }: ClaimedDecision): boolean {
   const seen = fieldsOf(status);
   const node = readNodes(seen).get(nodeId);
@@ -143,9 +144,9 @@ function whereOf({ workflowUid, nodeId, startedAt }: ClaimedDecision): WaitingAt
 }
 
 /**
- * A rejection fails the node, unless its outputs say that the template decides by their value. The text identifies this
- * decision, so it must be the same on every attempt. An exit handler may read it as `{{workflow.failures}}`, so it must
- * hold no tag.
+ * A rejection fails the node, unless it has outputs: then the template decides by their values. The text identifies this
+ * decision, so it must be the same on every attempt. It must not contain a template tag, because an exit handler may read it as
+ * `{{workflow.failures}}`.
  */
 function endOf({ verdict, decidedBy, reason, decidedAt, outputs }: ClaimedDecision): NodeEnd {
   const message = argoText(`${verdict} by ${decidedBy}${reason === '' ? '' : `: ${reason}`}`);

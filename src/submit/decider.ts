@@ -25,7 +25,7 @@ interface DeciderDeps {
   readonly concurrency: number;
   /** Called when a message needs an update. Must not throw. */
   readonly onChanged: () => void;
-  /** Called when a decision is in its workflow, or has come too late. Must not throw. */
+  /** Called when a decision is in its workflow or came too late. Must not throw. */
   readonly onSettled: () => void;
 }
 
@@ -33,14 +33,14 @@ const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 30_000 };
 const CLAIM_MS = CLAIM_SECONDS * 1000;
 
 /**
- * Writes decisions into their workflows, for as long as it takes: the row is the state of the retry, so a crash or a
- * cluster that is away loses none. Separate from creating workflows, whose limits do not apply.
+ * Writes decisions into their workflows, retrying without limit: the row is the state of the retry, so neither a crash nor an
+ * unreachable cluster loses one. Separate from creating workflows, whose limits do not apply.
  */
 export class Decider {
   readonly #deps: DeciderDeps;
   readonly #worker: Worker;
   readonly #inFlight = new Set<Promise<void>>();
-  /** The last decision of each workflow that is being written. */
+  /** The last pending write of each workflow. */
   readonly #last = new Map<string, Promise<void>>();
   readonly #events: DecideEvents;
   #stopping = false;
@@ -60,14 +60,17 @@ export class Decider {
     this.#worker.start(delayMs);
   }
 
-  /** Stops claiming and waits for the calls in flight; each ends within its timeout. What waits for its turn stays claimed. */
+  /**
+   * Stops claiming and waits for the calls in flight; each ends within its timeout. Decisions that wait for their turn stay
+   * claimed.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#worker.stop();
     await Promise.allSettled(this.#inFlight);
   }
 
-  /** Looks for due decisions in `delayMs` at the latest. */
+  /** Looks for due decisions within `delayMs`. */
   nudge(delayMs = 0): void {
     this.#worker.nudge(delayMs);
   }
@@ -92,8 +95,8 @@ export class Decider {
   }
 
   /**
-   * One write of a workflow at a time: the API server starts again whenever another one is faster, and several at once would time
-   * out on a large workflow. Never rejects.
+   * Writes to a workflow one at a time: the API server starts over when another write gets ahead, and concurrent writes to a
+   * large workflow would time out. Never rejects.
    */
   #inTurn(decision: ClaimedDecision, expiresAt: number): Promise<void> {
     const { workflowUid: uid } = decision;
@@ -101,7 +104,7 @@ export class Decider {
     const work = before.then(async () => {
       const leftMs = expiresAt - this.#deps.timer.elapsedMs();
       if (leftMs < CALL_TIMEOUT_MS) {
-        // Somebody else may claim it before its write has ended, and then would write it, too.
+        // Another process may claim the decision before this write ends, and would write it as well.
         this.nudge(Math.max(0, leftMs));
       } else if (!this.#stopping) {
         await this.#apply(decision);
@@ -124,7 +127,7 @@ export class Decider {
       const settlement: Settlement = result.kind === 'postponed' ? { ...result, delayMs } : result;
       const settled = await settleDecision(db, decision, settlement);
       if (settled === undefined) {
-        // Another process has it by now, and reports it.
+        // Another process has claimed the decision and reports it.
         return;
       }
       if (settled.messageChanged) {

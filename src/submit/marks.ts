@@ -14,38 +14,38 @@ import {
 } from '../ledger/observe-workflows.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 
-/** A workflow that is in the cluster, which the ledger does not say yet. */
+/** A workflow that exists in the cluster but is not yet recorded in the ledger. */
 export interface Mark extends Observation, CreatedWorkflow {
-  /** Without what its plan carries: many may wait. */
+  /** Without the contents of its plan, because many marks may wait. */
   readonly run: ClaimedRun;
 }
 
-/** What the ledger made of a mark. */
+/** The ledger's response to a mark. */
 export type MarkResult =
   | (Pick<Observed, 'to' | 'dueNow' | 'messageChanged'> & {
       readonly effect: Exclude<Observed['effect'], 'unconfirmed'>;
     })
-  /** The run has another workflow by now; nobody follows this one. */
+  /** The run has another workflow by now; nothing follows this one. */
   | { readonly effect: 'foreign'; readonly to: RunState };
 
 interface MarksDeps {
   readonly db: Database;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Called with each mark that changed something, or that is foreign. Must not throw. */
+  /** Called with each mark that changed something or is foreign. Must not throw. */
   readonly onWritten: (mark: Mark, result: MarkResult) => void;
 }
 
-/** How long a mark waits for company, in milliseconds: nobody waits for it, and more of them share a statement. */
+/** How long a mark waits, in milliseconds, so more of them share a statement: nobody waits for a mark. */
 const DELAY_MS = 50;
-/** Marks in one statement. As many wait at the most, and one for each slot. */
+/** Maximum number of marks per statement. At most this many wait, plus one per slot. */
 const LIMIT = 256;
 
 /**
- * Writes down in batches that workflows were created. The answer to a create is an observation like any other, and one
- * that the cluster repeats: a mark that a crash loses leaves its run queued. When its claim expires, the run is
- * created again under the same name, and the cluster's 409 leads to the workflow. So no answer and no slot waits for a
- * mark, unless Postgres does not take them: then slots fill up.
+ * Records in batches that workflows were created. The response to a create is an observation like any other, and the cluster can
+ * repeat it: if a crash loses a mark, its run stays queued. When its claim expires, the run is created again under the same name,
+ * and the cluster's 409 leads to the workflow. So no response and no slot waits for a mark, unless Postgres is down: then slots
+ * fill up.
  */
 export class Marks {
   readonly #deps: MarksDeps;
@@ -60,7 +60,7 @@ export class Marks {
     this.#buffer = new ObservationBuffer({ write: (batch) => this.#write(batch), delayMs: DELAY_MS, limit: LIMIT });
   }
 
-  /** Resolves when there is room for the next one. */
+  /** Resolves when there is room for the next mark. */
   async add(run: ClaimedRun, created: CreatedWorkflow): Promise<void> {
     const { workflowName, workflowUid } = created;
     const { namespace } = run.plan;
@@ -68,16 +68,16 @@ export class Marks {
     const seen = observationOfCreate({ ...run, namespace }, created);
     const mark: Mark = { ...seen, workflowName, workflowUid, run: { ...run, plan } };
     this.#unwritten.set(run.runId, mark);
-    // One batch holds runs of many traces.
+    // One batch contains runs of many traces.
     await outsideOfTraces(() => this.#buffer.add(mark));
   }
 
-  /** The mark of a run that the ledger still calls queued. */
+  /** The mark of a run that is still queued in the ledger. */
   find(runId: string): Mark | undefined {
     return this.#unwritten.get(runId);
   }
 
-  /** Writes what is waiting, if Postgres takes it immediately. */
+  /** Writes pending marks if Postgres accepts them immediately. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#buffer.flush();
@@ -96,7 +96,7 @@ export class Marks {
     }
     const results = new Map<string, MarkResult>();
     for (const { effect, ...result } of observed) {
-      // Marks are of creates that were answered: there is nothing to confirm.
+      // Marks come from creates that were answered, so there is nothing to confirm.
       if (effect !== 'unconfirmed') {
         results.set(result.runId, { ...result, effect });
       }
@@ -113,7 +113,7 @@ export class Marks {
     }
   }
 
-  /** Of marks without effect: most are of workflows that the follower saw first. */
+  /** Finds foreign workflows among marks without an effect. Most of those are workflows that the follower saw first. */
   async #foreign(silent: readonly Mark[]) {
     if (silent.length === 0) {
       return [];

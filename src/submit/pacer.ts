@@ -7,15 +7,15 @@
 interface Pacer {
   /** The current rate in creates per second; Infinity without a limit. */
   rate(nowMs: number): number;
-  /** A create was taken. */
+  /** A create was accepted. */
   succeeded(nowMs: number): void;
-  /** The cluster had too much. Complaints about creates that were sent together count once. */
+  /** The cluster was overloaded. Complaints about creates that were sent together count once. */
   overloaded(nowMs: number): void;
   /** How many creates may start now; each counts as started. */
   take(nowMs: number, wanted: number): number;
 }
 
-/** Creates that are in flight together fail together: they are one answer to one overload. */
+/** Creates that are in flight together fail together: they all report one overload. */
 const COMPLAINT_WINDOW_MS = 250;
 const RECOVERY_MS = 300;
 /** After the recovery the rate grows by this share of the ceiling times the cube of the seconds since. */
@@ -55,10 +55,7 @@ export function createPacer(): Pacer {
     return (successes.length * 1000) / MEASURE_MS;
   };
 
-  /**
-   * The overload rate as far as it is known: never less than half of the attempted rate, which may not have been the
-   * cause.
-   */
+  /** The best estimate of the overload rate: never less than half of the attempted rate, which may not have been the cause. */
   const tooMuch = (nowMs: number): number => {
     const tried = rate(nowMs);
     const taken = measured(nowMs);

@@ -1,12 +1,12 @@
 /** One of the slots for concurrent creates. */
 export interface Slot {
-  /** By the clock of the slots, in milliseconds: what is claimed in it is not claimed before. */
+  /** When the slot was taken, in milliseconds by the clock of the slots. Runs in this slot were claimed no earlier. */
   readonly takenAtMs: number;
   /** Releases the slot; further calls do nothing. */
   release(): void;
 }
 
-/** A fixed number of places. */
+/** A fixed number of slots for concurrent creates. */
 export class Slots {
   readonly #size: number;
   readonly #onFree: () => void;
@@ -17,7 +17,7 @@ export class Slots {
 
   /**
    * @param onFree called when half of the slots are free again after a request found none
-   * @param elapsedMs a clock that never goes back
+   * @param elapsedMs a monotonic clock
    */
   constructor(size: number, onFree: () => void, elapsedMs: () => number) {
     this.#size = size;
@@ -34,13 +34,13 @@ export class Slots {
     return this.#wanted;
   }
 
-  /** Records that more slots could be used; or, with `false`, that nothing waits any more. */
+  /** Records that more slots could be used, or, with `false`, that nothing waits any longer. */
   want(more = true): void {
     this.#wanted = more;
     this.#told = false;
   }
 
-  /** @returns undefined while all are in use */
+  /** @returns undefined if all slots are in use */
   take(): Slot | undefined {
     if (this.free <= 0) {
       this.want();

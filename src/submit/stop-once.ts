@@ -6,11 +6,11 @@ import { findOurs, reasonOf, requestedWait } from './creation.ts';
 
 /** The result of stopping a run. */
 type Ending =
-  /** It never reached the cluster, and never will. */
+  /** The run never reached the cluster, and never will. */
   | { readonly kind: 'never_created' }
-  /** It had reached the cluster although the answer was lost; it still needs to be stopped. */
+  /** The workflow was created although the response was lost; it still needs to be stopped. */
   | { readonly kind: 'found'; readonly workflowUid: string }
-  /** The cluster was told to stop it, or no longer has it. */
+  /** The cluster accepted the stop, or no longer has the workflow. */
   | { readonly kind: 'told' }
   | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number };
 
@@ -19,9 +19,9 @@ const CALL_TIMEOUT_MS = 5000;
 type StopWorkflows = Pick<ArgoClient, 'getWorkflow' | 'patchWorkflow'>;
 
 /**
- * Ends a run in the cluster: `spec.shutdown: Stop` lets exit handlers run, as `argo stop` does. The uid in the patch makes
- * the cluster refuse when another workflow has the name by now. A workflow that has not begun is terminated: the controller
- * looks at a stopped one only when there is room for it, by its limit of running workflows and by the workflow's locks.
+ * Ends a run in the cluster: `spec.shutdown: Stop` lets exit handlers run, as `argo stop` does. Because of the uid in the patch,
+ * the cluster refuses if another workflow has the name by now. A workflow that has not started is terminated: the controller
+ * handles a stopped one only when its limit of running workflows and the workflow's locks leave room for it.
  */
 export async function stopOnce(run: ClaimedRun, workflows: StopWorkflows): Promise<Ending> {
   try {
@@ -46,9 +46,9 @@ async function lookForWorkflow(run: ClaimedRun, workflows: Pick<ArgoClient, 'get
   }
 }
 
-/** One patch, because the controller ignores a suspended workflow, even with `shutdown` set. */
+/** One patch, because the controller ignores a suspended workflow even if `shutdown` is set. */
 const STOP = { shutdown: 'Stop', suspend: null } as const;
-/** What the controller calls a workflow of which it has run nothing; at first it says nothing. */
+/** The phases of a workflow that has not started; at first there is none. */
 const UNBEGUN: ReadonlySet<unknown> = new Set([undefined, '', 'Pending']);
 
 async function tellToStop(run: ClaimedRun, workflows: StopWorkflows): Promise<Ending> {
@@ -73,13 +73,13 @@ async function shutDown(run: ClaimedRun, uid: string, workflows: StopWorkflows):
     workflows.patchWorkflow(run.plan.namespace, run.workflowName, change, { timeoutMs: CALL_TIMEOUT_MS });
   const { metadata, status } = await patch({ metadata: { uid }, spec: STOP });
   if (!isRecord(status) || UNBEGUN.has(status['phase'])) {
-    // Not if it has begun since: a termination lets no exit handler run.
+    // With the version, so it fails if the workflow has started since: a termination runs no exit handlers.
     const { resourceVersion } = metadata;
     await patch({ metadata: { uid, resourceVersion }, spec: { shutdown: 'Terminate' } });
   }
 }
 
-/** Whether the workflow with this uid has gone. */
+/** Whether the workflow with this uid is gone. */
 async function isGone(run: ClaimedRun, uid: string, workflows: Pick<ArgoClient, 'getWorkflow'>): Promise<boolean> {
   try {
     const { metadata } = await workflows.getWorkflow(run.plan.namespace, run.workflowName, {

@@ -11,17 +11,17 @@ import { RUN_MOVES, type RunState } from '../domain/run-state.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import { isToCreate, type ClaimedRun } from '../ledger/submission-queue.ts';
 
-/** How a try ended, as far as it matters here. */
+/** The parts of an attempt's result that are logged and counted. */
 interface Outcome {
   readonly state: RunState;
   readonly reason: string;
   readonly workflowName: string;
 }
 
-/** Nearly every run is submitted at once: its line `run recorded` names the workflow already. */
+/** Nearly every run is submitted immediately, and its log line `run recorded` already names the workflow. */
 const MOVE_LEVELS: Partial<Record<RunState, 'warn' | 'debug'>> = { refused: 'warn', submitted: 'debug' };
 
-/** What happens to runs on their way to the cluster: the home of its log lines, counts and spans. */
+/** Log lines, metrics and spans of runs on their way to the cluster. */
 export class SubmitEvents {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -40,7 +40,7 @@ export class SubmitEvents {
     this.#clock = clock;
   }
 
-  /** One attempt to create or stop a run's workflow: a span of the run's own trace. */
+  /** An attempt to create or stop a run's workflow, as a span of the run's own trace. */
   attempt<T extends Outcome>(run: ClaimedRun, work: () => Promise<T>): Promise<T> {
     const aim = isToCreate(run) ? 'create' : 'stop';
     const parent = contextOfTraceparent(run.traceparent);
@@ -48,7 +48,7 @@ export class SubmitEvents {
       const outcome = await work();
       this.#attempts.add(1, { aim, state: outcome.state });
       if (aim === 'create' && outcome.state === 'submitted') {
-        // Here, since the follower may be the first to write it down.
+        // Recorded here, because the follower may be the first to write the state.
         this.#latency.record(Math.max(0, this.#clock.now().getTime() - run.acceptedAt.getTime()) / 1000);
       }
       span.setAttributes({
@@ -63,7 +63,7 @@ export class SubmitEvents {
     });
   }
 
-  /** The run is in another state now. */
+  /** The run has changed its state. */
   runMoved(run: ClaimedRun, { to, reason }: { readonly to: RunState; readonly reason: string }): void {
     this.#moves.add(1, { from: run.state, to });
     this.#logger[MOVE_LEVELS[to] ?? 'info']({ ...idsOf(run), state: to, reason }, 'run moved');
@@ -75,7 +75,7 @@ export class SubmitEvents {
     this.#logger.warn({ ...idsOf(run), delayMs, attempts: run.attempts, ...why }, 'run postponed');
   }
 
-  /** The run's workflow ends on request. */
+  /** The run's workflow was told to stop. */
   workflowToldToStop(run: ClaimedRun): void {
     this.#logger.info({ ...idsOf(run), by: run.cancelRequestedBy }, 'workflow stop requested');
   }
@@ -97,12 +97,12 @@ export class SubmitEvents {
   }
 }
 
-/** What each line about a run says of it. */
+/** Fields of every log line about a run. */
 function idsOf({ traceparent, runId, deliveryId }: ClaimedRun): LogFields {
   return { ...traceField(traceparent), runId, deliveryId };
 }
 
-/** By the names of the Go service's spans, where it has them. */
+/** Named like the attributes of the Go service's spans, where it has them. */
 function attributesOf(run: ClaimedRun): Attributes {
   return {
     'facteur.command': run.plan.labels[LABELS.command] ?? '',

@@ -43,18 +43,18 @@ export interface SubmitterDeps {
     'createWorkflow' | 'getWorkflow' | 'isReady' | 'listWorkflows' | 'patchWorkflow'
   >;
   readonly clock: Clock;
-  /** By which senders wait for the end of a try, and claims expire. */
+  /** Limits how long callers wait for an attempt, and measures claims. */
   readonly timer: Timer;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
   /** Maximum number of concurrent creates. */
   readonly concurrency: number;
-  /** Live workflows at a time, over all processes; undefined for no limit. */
+  /** Maximum number of live workflows at a time across all processes; undefined for no limit. */
   readonly maxActive: number | undefined;
-  /** Absent where workflows do not report back. */
+  /** Absent if workflows do not report back. */
   readonly reporting?: Reporting;
-  /** Further parameters of a run that is about to be created; must not throw. */
+  /** Adds parameters to a run that is about to be created; must not throw. */
   readonly enrich?: Enrich;
   /** Called when a message needs an update. Must not throw. */
   readonly onChanged: () => void;
@@ -76,19 +76,19 @@ interface Delay {
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 500, maxMs: 60_000 };
-/** While the pacer holds creates back, how soon to ask it again. */
+/** How soon to ask the pacer again while it delays creates. */
 const PACE_MS = 20;
 /**
- * After this age and this many attempts, a run that the cluster never accepted is given up, since its user has long
- * retried. Attempts count too, because a run may have waited for days before it was due.
+ * After this age and this many attempts, facteur gives up a run that the cluster never accepted: its user has long retried.
+ * Attempts count too, because a run may have waited for days before it was due.
  */
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const GIVE_UP_TRIES = 50;
 
 /**
- * Brings the cluster in line with the ledger: creates queued runs (those that a door has just recorded, immediately,
- * in the slot that it took; due ones by claiming rows) and stops runs on request. A hung cluster occupies slots,
- * never a door.
+ * Brings the cluster in line with the ledger: creates queued runs and stops runs on request. A run that a door has just recorded
+ * is created immediately, in the slot that the door took; due runs are claimed from their rows. A cluster that hangs occupies
+ * slots, never a door.
  */
 export class Submitter {
   readonly #deps: SubmitterDeps;
@@ -126,7 +126,7 @@ export class Submitter {
   async stop(): Promise<void> {
     await this.#worker.stop();
     const creates = [...this.#inFlight];
-    // Creates may be waiting for room among the marks.
+    // Creates may wait for room among the marks.
     await this.#marks.stop();
     await Promise.allSettled(creates);
     await this.#marks.stop();
@@ -134,8 +134,8 @@ export class Submitter {
   }
 
   /**
-   * A slot for a run that is about to be recorded, or undefined if it has to wait in the ledger. It waits behind
-   * earlier runs, which otherwise would wait as long as new ones keep coming.
+   * A slot for a run that is about to be recorded, or undefined if the run must wait in the ledger. It waits behind earlier runs,
+   * which would otherwise wait as long as new ones keep coming.
    */
   takeSlot(): Slot | undefined {
     const { maxActive, urgent } = this.#deps;
@@ -143,7 +143,7 @@ export class Submitter {
     return mustWait || this.#pacer.take(this.#now(), 1) === 0 ? undefined : this.#slots.take();
   }
 
-  /** Looks for due runs in `delayMs` at the latest. */
+  /** Looks for due runs within `delayMs`. */
   nudge(delayMs = 0): void {
     this.#worker.nudge(delayMs);
   }
@@ -169,7 +169,7 @@ export class Submitter {
     }
   }
 
-  /** Brings a claimed run to the cluster in the background and gives the slot back. What goes wrong is in the ledger. */
+  /** Submits or stops a claimed run in the background, then releases the slot. Failures are recorded in the ledger. */
   submit(run: ClaimedRun, slot: Slot): void {
     const submission = this.#events.attempt(run, () => this.#handle(run, slot));
     this.#track(submission);
@@ -182,8 +182,8 @@ export class Submitter {
   }
 
   /**
-   * One pass: claims as many due runs as there are free slots and as the pacer allows. Whatever makes a run due
-   * nudges the worker; the sweep finds what was not announced.
+   * One pass: claims as many due runs as there are free slots and as the pacer allows. Whatever makes a run due nudges the
+   * worker; the sweep finds runs that were not announced.
    */
   async runOnce(): Promise<number> {
     const free = this.#deps.urgent.leave(this.#slots.free);
@@ -195,7 +195,7 @@ export class Submitter {
     const takenAtMs = this.#deps.timer.elapsedMs();
     const { runs, nextInMs } = await claimDueRuns(this.#deps.db, { limit, maxActive: this.#deps.maxActive });
     for (const run of runs) {
-      // Ending runs is never held back, so there may be a few more than slots.
+      // Stopping runs is never delayed, so there may be a few more runs than slots.
       this.submit(run, { release: () => undefined, ...this.#slots.take(), takenAtMs });
     }
     if (runs.length < limit) {
@@ -225,7 +225,7 @@ export class Submitter {
     }
   }
 
-  /** Searching for what the Go service created may have taken as long as a claim lasts. */
+  /** The search for a workflow of the Go service may have taken as long as a claim lasts. */
   async #claimedAtMs(run: ClaimedRun, takenAtMs: number): Promise<number> {
     if (!run.takenOver) {
       return takenAtMs;
@@ -275,7 +275,7 @@ export class Submitter {
     }
   }
 
-  /** The ledger has it, regardless of the run's current claim: its workflow exists. */
+  /** The mark is in the ledger, regardless of the run's current claim: its workflow exists. */
   #marked({ run, workflowName, workflowUid }: Mark, result: MarkResult): void {
     switch (result.effect) {
       case 'moved':
@@ -295,7 +295,7 @@ export class Submitter {
     }
   }
 
-  /** A second workflow, of which no row knows: it must not run. */
+  /** A second workflow that no row knows about must not run. */
   async #stopForeign(run: ClaimedRun, { workflowName, workflowUid }: CreatedWorkflow, state: RunState): Promise<void> {
     const ending = await stopOnce({ ...run, state: 'submitted', workflowName, workflowUid }, this.#deps.workflows);
     if (ending.kind === 'postponed') {
@@ -309,7 +309,7 @@ export class Submitter {
     if (moved) {
       this.#events.runMoved(run, move);
     }
-    // A run that needs no place in the cluster after all makes room for another.
+    // A run that does not need its place in the cluster makes room for another.
     this.#announce({ messageChanged, dueNow: moved && this.#deps.maxActive !== undefined });
     return { state: move.to, reason: move.reason, workflowName };
   }
@@ -343,7 +343,7 @@ export class Submitter {
 
   #giveUpIfOld(run: ClaimedRun, creation: Exclude<Creation, { kind: 'created' }>) {
     const age = this.#deps.clock.now().getTime() - run.acceptedAt.getTime();
-    // A run that the Go service left may be of any age, and its workflow may be running.
+    // A run taken over from the Go service may have any age, and its workflow may be running.
     const isOld = !run.takenOver && age > GIVE_UP_AFTER_MS && run.attempts >= GIVE_UP_TRIES;
     if (creation.kind === 'postponed' && isOld && !creation.full) {
       return { kind: 'refused', reason: `gave up after ${run.attempts} attempts: ${creation.reason}` } as const;

@@ -16,21 +16,16 @@ interface TakeOverDeps {
   readonly workflows: Pick<ArgoClient, 'listWorkflows' | 'patchWorkflow'>;
 }
 
-/** Workflows a page: each may be large. */
+/** Workflows per page: each may be large. */
 const PAGE = 50;
 const CALL_TIMEOUT_MS = 5_000;
-/**
- * A process that is being stopped may just have created the workflow: it may appear until this long after the
- * recording.
- */
+/** A Go process that was just stopped may have created the workflow: it may appear until this long after the run was recorded. */
 const APPEARS_WITHIN_MS = 30_000;
 
 /**
- * Searches for the workflow of a delivery that the Go service recorded. That service does not store the name, and
- * the
- * delivery id is only inside the task that the workflow carries. A workflow that is found gets the run's labels, so
- * that it
- * is followed like any other. While the cluster does not answer, or the workflow may still appear, none is created.
+ * Searches for the workflow of a delivery that the Go service recorded. That service does not store the name, and the delivery id
+ * is only inside the task that the workflow carries. A workflow that is found gets the run's labels and is then followed like any
+ * other. While the cluster does not answer, or the workflow may still appear, none is created.
  *
  * @returns undefined if there is none
  */
@@ -60,7 +55,7 @@ function awaited(run: ClaimedRun, clock: Clock): Creation | undefined {
 
 async function adopt(run: ClaimedRun, { metadata }: Workflow, deps: TakeOverDeps): Promise<Creation> {
   const { name: workflowName = '', uid: workflowUid = '' } = metadata ?? {};
-  // The ledger first: the follower of the labels must find the run under this name.
+  // Rename in the ledger first: the follower, which selects by label, must find the run under this name.
   if (workflowName !== run.workflowName && !(await renameRun(deps.db, run, workflowName))) {
     return postponed(run.workflowName, 'another process continued with this run');
   }
@@ -68,7 +63,7 @@ async function adopt(run: ClaimedRun, { metadata }: Workflow, deps: TakeOverDeps
   return { kind: 'created', workflowName, workflowUid, takenOver: true };
 }
 
-/** The newest one: the Go service forgot its deliveries after an hour, and created another workflow when one came again. */
+/** The newest match: the Go service forgot its deliveries after an hour, and created another workflow for a redelivery. */
 async function findWorkflow(
   run: ClaimedRun,
   workflows: Pick<ArgoClient, 'listWorkflows'>,
@@ -92,14 +87,14 @@ function isOf(run: ClaimedRun, workflow: Workflow): boolean {
   return id !== '' && (id === run.deliveryId || deliveryKey('codex', id) === run.deliveryId);
 }
 
-/** As the task says that the workflow was given; empty when it was given none that can be read. */
+/** The delivery id in the task that the workflow was given; empty if there is no readable task. */
 function deliveryIdOf({ spec }: Workflow): string {
   const given = spec?.arguments?.parameters?.find(({ name }) => name === 'rawEvent')?.value;
   try {
     const task: unknown = JSON.parse(Buffer.from(given ?? '', 'base64').toString('utf8'));
     return isRecord(task) && typeof task['deliveryId'] === 'string' ? task['deliveryId'] : '';
   } catch {
-    // Another user's workflow, in which this name has another meaning.
+    // Another user's workflow, in which this parameter has a different meaning.
     return '';
   }
 }
@@ -109,8 +104,7 @@ function createdAt(workflow: Workflow | undefined): number {
 }
 
 /**
- * By the uid, so that a recreated workflow with this name is not touched. A workflow that was just deleted still
- * counts.
+ * Patches by uid, so a recreated workflow with this name is not touched. A workflow that was just deleted still counts as found.
  */
 async function label(run: ClaimedRun, uid: string, workflows: Pick<ArgoClient, 'patchWorkflow'>): Promise<void> {
   const { labels, annotations } = workflowManifest(run.plan, run).metadata;
