@@ -4,7 +4,7 @@ import type { Database } from '../clients/postgres/database.ts';
 import type { LeaseAnswer, LeaseRequest } from '../ledger/leases.ts';
 import type { Observed } from '../ledger/observe-workflows.ts';
 
-/** What following needs of the outside. */
+/** External dependencies of the follower. */
 export interface FollowDeps {
   readonly db: Database;
   readonly workflows: Pick<ArgoClient, 'listWorkflows' | 'watchWorkflows' | 'getWorkflow'>;
@@ -13,34 +13,34 @@ export interface FollowDeps {
   readonly random: () => number;
   /** The label of a command in metrics. */
   readonly labelOf: (command: string) => string;
-  /** Called with runs after they have changed, to wake the notifier. Must not throw. */
+  /** Called with the runs that changed, to wake the notifier. Must not throw. */
   readonly onChanged?: (changes: readonly Observed[]) => void;
-  /** Called with runs that wait for people now, or no longer do. Must not throw. */
+  /** Called with runs that have begun or stopped waiting for people. Must not throw. */
   readonly onWaiting?: (changes: readonly { readonly messageChanged: boolean }[]) => void;
-  /** In place of asking the ledger for the lease: for those who have more to ask in the same statement. */
+  /** Replaces the ledger's lease request, for callers that ask for more in the same statement. */
   readonly claimLease?: (request: LeaseRequest) => Promise<Pick<LeaseAnswer, 'held' | 'expiresInMs'>>;
   readonly timings?: Partial<FollowTimings>;
 }
 
-/** When following ends. */
+/** The signals that end following. */
 export interface FollowSignals {
   /** Ends the watches. */
   readonly watch: AbortSignal;
-  /** What is not written by then gets one more attempt. */
+  /** When it fires, pending observations get one more attempt. */
   readonly write: AbortSignal;
 }
 
 /** In milliseconds. */
 export interface FollowTimings {
-  /** How long an observation waits to be written with others. */
+  /** How long an observation waits for others to share its write. */
   readonly flushMs: number;
-  /** The cluster ends each watch after this long, with a bookmark just before, so that the version never grows old. */
+  /** The cluster ends each watch after this long and sends a bookmark just before, so the resource version stays recent. */
   readonly watchMs: number;
   /** Silence beyond `watchMs` after which a connection counts as dead. */
   readonly graceMs: number;
   /** How often the ledger's live runs are compared with what the watch knows. */
   readonly auditMs: number;
-  /** Runs that changed later than this long ago are not audited: the watch may be just about to hear of them. */
+  /** Runs that changed more recently than this are not audited: the watch may be about to report them. */
   readonly settledMs: number;
   /** How often everything is listed even without errors, as a safety net. */
   readonly relistMs: number;
@@ -60,7 +60,7 @@ const DEFAULT_TIMINGS: FollowTimings = {
   leaseMs: 2 * RENEWAL_MS,
 };
 
-/** The timings in force: the defaults, unless a test says otherwise. */
+/** The default timings with any overrides from a test. */
 export function timingsOf(deps: FollowDeps): FollowTimings {
   return { ...DEFAULT_TIMINGS, ...deps.timings };
 }

@@ -7,7 +7,7 @@ import { traceField } from '../base/traceparent.ts';
 import { isFinished, RUN_MOVES } from '../domain/run-state.ts';
 import type { Observed } from '../ledger/observe-workflows.ts';
 
-/** Events of following workflows: their log lines, counts and spans. */
+/** Log lines, metrics and spans of following workflows. */
 export class FollowEvents {
   readonly #logger: Logger;
   readonly #labelOf: (command: string) => string;
@@ -19,13 +19,13 @@ export class FollowEvents {
   readonly #duration = histogram('facteur_run_duration_seconds');
   readonly #interruptions = counter('facteur_follow_watch_interruptions_total');
 
-  /** @param labelOf the label of a command: their number is bounded */
+  /** @param labelOf the metric label of a command: the number of labels is bounded */
   constructor(logger: Logger, labelOf: (command: string) => string) {
     this.#logger = logger;
     this.#labelOf = labelOf;
   }
 
-  /** A run is in another state now: a mark in the run's own trace. */
+  /** The run has changed its state: an event in the run's own trace. */
   runMoved({ runId, name, namespace, from, to, lagMs, command, runtimeMs, traceparent }: Observed): void {
     this.#moves.add(1, { from, to });
     if (runtimeMs !== null) {
@@ -53,7 +53,7 @@ export class FollowEvents {
     this.#logger.warn(fields, 'a workflow appeared after its run had ended; stopping it');
   }
 
-  /** A namespace is followed from now on. */
+  /** The follower now watches this namespace. */
   watching(namespace: string): void {
     this.#interruptions.add(0, { namespace });
   }

@@ -6,16 +6,16 @@ import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
 import type { ArgoClient, TemplateEvent, WorkflowTemplate } from '../clients/argo/workflows.ts';
 import { needsList } from './namespace-follower.ts';
 
-/** What following templates needs of the outside. */
+/** External dependencies of the template follower. */
 interface TemplateFollowerDeps {
   readonly templates: Pick<ArgoClient, 'listWorkflowTemplates' | 'watchWorkflowTemplates'>;
   readonly namespaces: readonly string[];
   readonly selector: string | undefined;
   /**
-   * Called with the templates of all namespaces when some have changed, also such as define no command: others may refer
+   * Called with the templates of all namespaces when any have changed, including those that define no command: others may refer
    * to them.
    *
-   * @param isComplete whether every namespace was read, or may not be
+   * @param isComplete whether every namespace was read or denies access
    */
   readonly onChanged: (templates: readonly WorkflowTemplate[], isComplete: boolean) => void;
   readonly logger: Logger;
@@ -29,14 +29,14 @@ const BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 30_000 };
 const GOOD_WATCH_MS = 5_000;
 /** Everything is listed this often even without errors, as a safety net. */
 const RELIST_MS = 30 * 60_000;
-/** Changes that follow each other faster than this are told together, in milliseconds. */
+/** Changes in quicker succession than this are reported together, in milliseconds. */
 const GATHER_MS = 100;
-/** A starting API server refuses everybody for a moment; one that refuses this often in a row means it. */
+/** A starting API server briefly refuses everybody; this many refusals in a row count as final. */
 const BELIEVED_REFUSALS = 8;
 
 /**
- * Keeps the templates up to date until it is stopped: lists once per namespace and watches from there. What was read
- * last stays while the cluster does not answer: a command must not vanish because of an outage.
+ * Keeps the templates up to date until it is stopped: lists once per namespace and watches from there. While the cluster does not
+ * answer, the last known templates stay: an outage must not remove a command.
  */
 export class TemplateFollower {
   readonly #deps: TemplateFollowerDeps;
@@ -63,7 +63,7 @@ export class TemplateFollower {
     await this.#done;
   }
 
-  /** Each telling has everything anew, so a burst of events must not cause one for each. */
+  /** Each call reports all templates, so a burst of events must not cause one call per event. */
   #changed(): void {
     const waitMs = this.#toldAt + GATHER_MS - performance.now();
     if (waitMs <= 0) {
@@ -182,7 +182,7 @@ class NamespaceTemplates {
     await this.#backOff(signal, error instanceof ArgoError ? error.retryAfterMs : 0);
   }
 
-  /** Said once: the right may be missing on purpose, and comes without a restart. */
+  /** Logged once: the permission may be missing on purpose, and can be granted without a restart. */
   #refused(error: unknown): void {
     if (!this.#isRefused) {
       this.#isRefused = true;
@@ -202,7 +202,7 @@ class NamespaceTemplates {
   }
 }
 
-/** The templates as they are now, for those who do not stay. @throws ArgoError */
+/** Lists the current templates without following them. @throws ArgoError */
 export async function listTemplates(
   deps: Pick<TemplateFollowerDeps, 'templates' | 'namespaces' | 'selector'>,
 ): Promise<readonly WorkflowTemplate[]> {

@@ -7,15 +7,15 @@ import { NamespaceFollower } from './namespace-follower.ts';
 import { pause } from '../base/timer.ts';
 
 export interface FollowerDeps extends FollowDeps {
-  /** Always followed; others only while they have live runs. */
+  /** Always followed; other namespaces only while they have live runs. */
   readonly namespaces: readonly string[];
-  /** This process, and no other one ever: a fresh UUID will do. */
+  /** Uniquely identifies this process, such as a new UUID. */
   readonly holder: string;
 }
 
 const LEASE = 'follow';
 
-/** Follows workflows to their end: in one process at a time, whichever holds the lease. */
+/** Follows workflows to their end, in one process at a time: the one that holds the lease. */
 export class Follower {
   readonly #lease: LeaseKeeper;
 
@@ -55,8 +55,8 @@ interface Followed {
 }
 
 /**
- * Follows the configured namespaces, and every other one for as long as it has live runs (an earlier configuration's),
- * until the signal fires; returns when all has come to rest.
+ * Follows the configured namespaces, and any other (from an earlier configuration) while it has live runs, until the signal
+ * fires. Returns when all followers have stopped.
  */
 async function followNamespaces(
   configured: readonly string[],

@@ -10,7 +10,7 @@ type Known = Pick<Observation, 'version' | 'state' | 'progress'> & { readonly st
  */
 export class KnownWorkflows {
   readonly #byUid = new Map<string, Known>();
-  /** Of workflows that wait for somebody, as far as the ledger knows. */
+  /** The uids of workflows that wait for a person, as far as the ledger knows. */
   readonly #waiting = new Set<string>();
 
   get size(): number {
@@ -43,7 +43,7 @@ export class KnownWorkflows {
     this.noteWaiting(seen);
   }
 
-  /** Remembers only whether it waits: no event may come of a workflow that had to be read. */
+  /** Records only whether the workflow waits: a workflow that had to be read may not send an event. */
   noteWaiting({ uid, waiting = [] }: Pick<Observation, 'uid' | 'waiting'>): void {
     if (waiting.length === 0) {
       this.#waiting.delete(uid);
@@ -52,12 +52,12 @@ export class KnownWorkflows {
     }
   }
 
-  /** Whether the ledger has to hear what this workflow waits for: it does, or did. */
+  /** Whether the ledger needs to know what this workflow waits for: it waits, or did. */
   concernsPeople({ uid, waiting = [] }: Observation): boolean {
     return waiting.length > 0 || this.#waiting.has(uid);
   }
 
-  /** Workflows that wait, by the ledger. */
+  /** Records workflows that wait according to the ledger. */
   expectWaiting(uids: readonly string[]): void {
     uids.forEach((uid) => this.#waiting.add(uid));
   }
@@ -66,7 +66,7 @@ export class KnownWorkflows {
     this.#byUid.delete(uid);
   }
 
-  /** Any other state is news now, of whatever version: a cluster that came back from a backup counts them again. */
+  /** From now on, any different state is news, whatever its version: a cluster restored from a backup reuses version numbers. */
   forgetVersions(): void {
     for (const [uid, known] of this.#byUid) {
       this.#byUid.set(uid, { ...known, version: undefined });
@@ -86,7 +86,7 @@ function keysOf({ waiting = [] }: Observation): string {
   return waiting.map(({ key }) => key).join();
 }
 
-/** Something visible has changed, although the state has not. */
+/** Whether something visible has changed although the state has not. */
 function isFurther(seen: Observation, known: Pick<Known, 'progress' | 'step' | 'keys'>): boolean {
   if (known.step !== (seen.step ?? '')) {
     return true;

@@ -12,19 +12,20 @@ interface LeaseKeeperOptions {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly name: string;
-  /** This process, and no other one ever. */
+  /** Uniquely identifies this process. */
   readonly holder: string;
   readonly lifeMs: number;
   /**
-   * The work under the lease. Runs from when the lease is held until the first signal fires, and may go on writing until the
-   * second: a lease runs out when Postgres does not answer, and the second fires when it does again, or when the process stops.
+   * The work under the lease. It runs from when the lease is acquired until the first signal fires, and may continue writing
+   * until the second fires. A lease expires if Postgres does not answer; the second signal fires when it answers again or the
+   * process stops.
    */
   readonly work: (signal: AbortSignal, ended: AbortSignal) => Promise<void>;
   /** Requests the lease, or renews it. */
   readonly claim: (request: LeaseRequest) => Promise<Pick<LeaseAnswer, 'held' | 'expiresInMs'>>;
 }
 
-/** One time of holding the lease. */
+/** A period of holding the lease. */
 interface Tenure {
   readonly abort: AbortController;
   readonly ended: AbortController;
@@ -32,13 +33,13 @@ interface Tenure {
 }
 
 const FAILURE_DELAY_MS = 1000;
-/** Waiting processes spread out by this much, so that they do not all ask when the lease expires. */
+/** Waiting processes spread their requests over this time, so they do not all ask when the lease expires. */
 const SPREAD_MS = 500;
 
 /**
- * Runs the work in one process at a time. The holder renews at half of the lease's life, and stops the work by
- * its own monotonic clock if it could not. The others ask as often, and when the lease would expire, and are woken when
- * it is released. For a moment two holders are possible (after a process was paused): the work must tolerate that.
+ * Runs the work in one process at a time. The holder renews at half of the lease's life. If it cannot, it stops the work when the
+ * lease expires by its own monotonic clock. The others ask as often, and when the lease would expire, and are woken when it is
+ * released. For a moment two holders are possible (after a process was paused): the work must tolerate that.
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -64,7 +65,7 @@ export class LeaseKeeper {
     return this.#tenure?.abort.signal.aborted === false;
   }
 
-  /** Continues after the end: a gauge keeps its last value, and that must be the release. */
+  /** Remains registered after the end: a gauge keeps its last value, which must be the release. */
   readonly #observe = (result: ObservableResult): void => {
     result.observe(this.held ? 1 : 0, { lease: this.#options.name });
   };
@@ -74,9 +75,9 @@ export class LeaseKeeper {
     this.#worker.start(delayMs);
   }
 
-  /** Waits for the work to end, then releases the lease, so that the next process begins immediately. */
+  /** Waits for the work to end, then releases the lease, so the next process begins immediately. */
   async stop(): Promise<void> {
-    // Each of these takes its time while Postgres does not answer: none waits for another without need.
+    // Each of these takes a while if Postgres does not answer, so none waits for another unnecessarily.
     this.#abort();
     await this.#worker.stop();
     await this.#end();
@@ -111,7 +112,7 @@ export class LeaseKeeper {
     if (!this.held) {
       await this.#end();
     }
-    // The work before may have been writing for a while.
+    // The previous work may have continued writing for a while.
     const left = untilMs - performance.now();
     if (left <= 0) {
       return this.#end();
@@ -153,7 +154,7 @@ export class LeaseKeeper {
     this.#tenure?.ended.abort();
   }
 
-  /** Notifications only save time, so a database without them works too. */
+  /** Notifications only save time: it also works with a database that has none. */
   async #listen(): Promise<void> {
     const { db, name, logger } = this.#options;
     try {

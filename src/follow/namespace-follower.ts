@@ -14,12 +14,12 @@ import { observe } from './observe.ts';
 import { pause } from '../base/timer.ts';
 import { BATCH, RunUpdater, VANISHED, type Sighting } from './run-updater.ts';
 
-/** Set by facteur alone: a template's `workflowMetadata` may say that Helm or Argo CD manages its workflows. */
+/** Only facteur sets this label: a template's `workflowMetadata` may say that Helm or Argo CD manages its workflows. */
 const SELECTOR = LABELS.delivery;
 const BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 30_000 };
 /** A watch that lived this long was healthy: its end is a new problem and not the previous one. */
 const GOOD_WATCH_MS = 5_000;
-/** After this many failures in a row from one version it may be the version that is at fault. */
+/** After this many failures in a row from one version, the version itself may be the problem. */
 const MAX_FAILURES = 5;
 
 /**
@@ -75,8 +75,8 @@ export class NamespaceFollower {
   }
 
   /**
-   * Checks live runs of the ledger whose workflow this watch does not know, or knows differently: the workflow was
-   * deleted before its uid was read, lost its label, or was missed in an unforeseen way.
+   * Checks live runs of the ledger whose workflow this watch does not know, or knows in another state: the workflow was deleted
+   * before its uid was read, lost its label, or was missed in an unforeseen way.
    *
    * @param runs live runs of this namespace that have not changed for some time
    */
@@ -90,7 +90,7 @@ export class NamespaceFollower {
 
   async #list(): Promise<string> {
     await this.#buffer.flush();
-    // Read before the list: a run that was live then is either in the list, or its workflow has disappeared.
+    // Read before the list: a run that was live then is in the list, or its workflow has disappeared.
     const live = await liveRuns(this.#deps.db, { namespace: this.#namespace, unchangedForMs: 0 });
     this.#known.expectWaiting(await waitingUids(this.#deps.db, this.#namespace));
     const liveByUid = new Map(live.map((run) => [run.workflowUid, run]));
@@ -130,7 +130,7 @@ export class NamespaceFollower {
     }
   }
 
-  /** True when the cluster said anything. */
+  /** Whether the cluster sent any event. */
   async #watch(resourceVersion: string): Promise<boolean> {
     const { watchMs, graceMs } = this.#timings;
     const events = this.#deps.workflows.watchWorkflows(this.#namespace, {
@@ -169,9 +169,7 @@ export class NamespaceFollower {
     }
   }
 
-  /**
-   * The cluster closed the watch normally, as it regularly does. If it does so immediately, wait before the next one.
-   */
+  /** The cluster closed the watch normally, as it regularly does. If that was immediate, wait before the next one. */
   async #afterWatch(startedAt: number, heard: boolean): Promise<void> {
     const { relistMs, watchMs } = this.#timings;
     const isWhole = performance.now() - startedAt >= watchMs;
@@ -210,9 +208,7 @@ export class NamespaceFollower {
   }
 }
 
-/**
- * Whether resuming from the same version is pointless: it is no longer available, or what follows it cannot be read.
- */
+/** Whether resuming from the same version is pointless: it is no longer available, or the events after it cannot be read. */
 export function needsList(error: unknown, failures: number): boolean {
   if (failures >= MAX_FAILURES || !(error instanceof ArgoError)) {
     return true;
@@ -222,8 +218,8 @@ export function needsList(error: unknown, failures: number): boolean {
 }
 
 /**
- * The listed workflows that are older than the ledger knew them before the list began. A list shows what is newest, so
- * the cluster came back from a backup.
+ * The listed workflows that are older than the ledger's record of them from before the list. A list returns the newest versions,
+ * so the cluster was restored from a backup.
  */
 function findRewound(listed: readonly Observation[], liveByUid: ReadonlyMap<string, LiveRun>): Rewound[] {
   return listed.flatMap(({ uid, version }) => {

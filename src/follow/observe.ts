@@ -10,7 +10,7 @@ import { failingStepMessage, hasFailedRoot, ownWords } from '../clients/argo/fai
 import { resultsOf } from './results.ts';
 import { lapsesOf, mayLapse, waitingOf } from './waiting-nodes.ts';
 
-/** A reason is for a chat message; the whole story is in Argo. */
+/** A reason is for a chat message; the full text is in Argo. */
 const MAX_REASON = 500;
 const MAX_VERSION = 2n ** 63n - 1n;
 
@@ -28,13 +28,13 @@ const BY_PHASE: Readonly<Record<string, State>> = {
 };
 
 /**
- * The parts of a workflow that matter here. Except for its identity anything may be absent or malformed, and then
- * counts as unknown.
+ * The parts of a workflow that matter here. Everything except its identity may be absent or malformed, and then counts as
+ * unknown.
  */
 export function observe(workflow: Workflow): Observation {
   const { metadata, spec, status } = fields(workflow);
   const state = stateOf(spec, status);
-  // Once for each event: they may be megabytes, packed.
+  // Read once per event: packed nodes may be megabytes.
   const nodes = state === 'running' || mayLapse(status) ? readNodes(status) : NONE;
   return {
     namespace: text(metadata['namespace']),
@@ -57,14 +57,14 @@ export function observe(workflow: Workflow): Observation {
   };
 }
 
-/** Pending, not yet seen by Argo, or an unknown phase: it is in the cluster. */
+/** Pending, not yet seen by Argo, or an unknown phase all count as `submitted`: the workflow is in the cluster. */
 function stateOf(spec: Json, status: Json): State {
   const phase = text(status['phase']);
   const state = Object.hasOwn(BY_PHASE, phase) ? (BY_PHASE[phase] ?? 'submitted') : 'submitted';
   return text(spec['shutdown']) !== '' && isStopped(state, status) ? 'canceled' : state;
 }
 
-/** Argo calls a workflow succeeded that is terminated while it waits for a lock, although it has run nothing of it. */
+/** If a workflow is terminated while it waits for a lock, Argo says that it succeeded although nothing ran. */
 function isStopped(state: State, status: Json): boolean {
   return state === 'failed' || state === 'error' || (state === 'succeeded' && hasFailedRoot(status));
 }
@@ -81,20 +81,20 @@ function reasonOf(state: State, status: Json): string {
   }
 }
 
-/** The controller names the step by its id alone. */
+/** The controller names the step only by its id. */
 function unread(status: Json): string {
   return text(status['message']) === ''
     ? 'no reason given by the cluster'
     : 'a step failed, and facteur cannot read the steps of this workflow; see Argo';
 }
 
-/** For people: it may be the end of a log, where the container's `terminationMessagePolicy` says so. */
+/** For people: the message may be the end of a log, if the container's `terminationMessagePolicy` says so. */
 function told(message: string): string {
   // Before its end is cut off: the beginning of a token is not recognized.
   return oneLine(hideKnown(message.slice(0, MAX_REASON * 4)));
 }
 
-/** One bounded line, safe to store and to show: messages come from whatever ran in the workflow. */
+/** One bounded line, safe to store and to show: messages come from any program in the workflow. */
 function oneLine(message: string): string {
   const line = redactText(message.slice(0, MAX_REASON * 4).toWellFormed())
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
@@ -102,7 +102,7 @@ function oneLine(message: string): string {
   return line.length <= MAX_REASON ? line : `${line.slice(0, MAX_REASON - 1).toWellFormed()}…`;
 }
 
-/** What a live workflow is at: the name of its step, or why the controller has not started it. */
+/** The current step of a live workflow, or why the controller has not started it. */
 function stepOf(state: State, status: Json, nodes: Nodes): string {
   if (state === 'submitted') {
     return shortLine(text(status['message']));
@@ -137,7 +137,7 @@ function versionOf(value: unknown): bigint | undefined {
   return version !== undefined && version <= MAX_VERSION ? version : undefined;
 }
 
-/** Go writes a time that is not set as null, or as the first of January of the year 1. */
+/** Go writes an unset time as null, or as January 1 of the year 1. */
 function timeOf(value: unknown): Date | undefined {
   const time = new Date(text(value));
   return time.getTime() > 0 && time.getUTCFullYear() <= 9999 ? time : undefined;

@@ -5,14 +5,14 @@ import { ANNOTATIONS } from '../domain/workflow-plan.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Outputs that are shown without being named by the template. */
+/** Outputs that are shown if the template does not name any. */
 const USUAL = ['result', 'summary', 'url', 'pull_request_url'];
 const MAX_VALUE = 600;
 
 /**
- * The results of a workflow: its global outputs that an annotation of the workflow names, or that have one of the usual
- * names. Argo copies there what is under `spec.workflowMetadata` of the template; facteur, the annotation of a command's
- * template.
+ * The results of a workflow: the global outputs that an annotation of the workflow names or, without one, those with the usual
+ * names. Argo copies the annotation from the template's `spec.workflowMetadata`; facteur copies it from the template of a
+ * command.
  */
 export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
   const outputs = isRecord(status['outputs']) ? status['outputs']['parameters'] : undefined;
@@ -32,13 +32,13 @@ export function resultsOf(metadata: Json, status: Json): readonly RunResult[] {
 
 const MAX_NAME = 63;
 
-/** Without credentials: a message is for the whole channel, unlike a log. */
+/** Hides credentials: the whole channel can read a message, unlike a log. */
 function bounded(value: unknown): string {
   const text = typeof value === 'string' ? value.slice(0, 4 * MAX_VALUE) : '';
   return storable(hideCredentials(text).trim(), MAX_VALUE);
 }
 
-/** Without what Postgres cannot store, which a template tag can put into the name of an output, too. */
+/** Removes characters that Postgres cannot store. A template tag can put them into the name of an output, too. */
 function storable(text: string, max: number): string {
   return text.slice(0, max).replaceAll(/[\0\p{Cs}]/gu, '');
 }

@@ -16,7 +16,7 @@ import { pause } from '../base/timer.ts';
 export type Sighting = Pick<Observation, 'namespace' | 'name' | 'uid' | 'deliveryLabel'>;
 
 export const VANISHED = 'the workflow disappeared before facteur saw how it ended';
-/** Observations in one statement at the most. */
+/** Maximum number of observations per statement. */
 export const BATCH = 500;
 
 const LOOK_BACKOFF: BackoffLimits = { firstMs: 200, maxMs: 2_000 };
@@ -42,7 +42,7 @@ export class RunUpdater {
     this.#writer = new ObservationWriter({ ...deps, signal: write, durability: 'durable' });
   }
 
-  /** Never rejects. Returns when the batch is written, or when a try after the signal fired has failed. */
+  /** Never rejects. Returns when the batch is written, or when an attempt fails after the signal fired. */
   async write(batch: readonly Observation[]): Promise<void> {
     const unconfirmed = (await this.#observe(batch)).filter(({ effect }) => effect === 'unconfirmed');
     for (const seen of batch) {
@@ -54,7 +54,7 @@ export class RunUpdater {
     await this.confirm(unconfirmed);
   }
 
-  /** Reads each of these workflows by name and writes the result: its state, or that it is gone. Never rejects. */
+  /** Reads each of these workflows by name and writes its state, or that it is gone. Never rejects. */
   async confirm(candidates: readonly (Sighting | Observed)[]): Promise<void> {
     const queue = candidates.values();
     const found: Observation[] = [];
@@ -69,7 +69,8 @@ export class RunUpdater {
     await Promise.all(Array.from({ length: Math.min(LOOKS_AT_A_TIME, candidates.length) }, lookOn));
     for (let start = 0; start < found.length; start += BATCH) {
       const batch = found.slice(start, start + BATCH);
-      // Before the move, so that it happens again after a crash; and after it, since facteur may trust them again until then.
+      // Before the move, so a crash cannot skip it; #observe repeats it after the move, because a person or facteur may trust
+      // them again until then.
       await this.#distrust(restartedAmong(candidates, batch));
       await this.#observe(batch);
       for (const seen of batch) {
@@ -100,8 +101,8 @@ export class RunUpdater {
   }
 
   /**
-   * A statement of its own, which workflows that never wait do not cost anything. One that Postgres cannot hold does not
-   * keep the others from the ledger.
+   * A separate statement, which costs nothing for workflows that never wait. If Postgres cannot store one observation, the others
+   * are still recorded.
    */
   async #recordWaiting(concerned: readonly Observation[]): Promise<void> {
     if (concerned.length === 0) {
@@ -162,7 +163,7 @@ function succeedsNoMore(from: RunState, to: RunState): boolean {
   return from === 'succeeded' && to !== 'succeeded' && to !== 'lost';
 }
 
-/** The runs that had succeeded, and whose workflows run again or have done so. */
+/** The runs that had succeeded and whose workflows run again, or did. */
 function restartedAmong(candidates: readonly (Sighting | Observed)[], batch: readonly Observation[]): Observed[] {
   const states = new Map(batch.map(({ uid, state }) => [uid, state]));
   return candidates

@@ -16,7 +16,7 @@ import type { StoredRules, Waiting } from '../domain/approval.ts';
 type Json = Readonly<Record<string, unknown>>;
 type Nodes = ReadonlyMap<string, WorkflowNode>;
 
-/** More than this is no longer a question to people. */
+/** More questions than this are of no use to people. */
 const MAX_WAITING = 20;
 const MAX_NAME = 255;
 const MAX_MESSAGE = 1000;
@@ -26,9 +26,9 @@ const MAX_CHOICES = 200;
 const NO_RULES: StoredRules = { ...readApprovalRules({}), timeoutOutputs: {} };
 
 /**
- * What a running workflow waits for: its active suspend nodes, plain or packed. Nodes that Argo keeps in its own database, or
- * that are too large, cannot be seen, and a suspended workflow does nothing: both are told as such. Of a stopped workflow only exit handlers wait,
- * and of a terminated one nothing.
+ * What a running workflow waits for: its active suspend nodes, plain or packed. Two cases are reported as such: a suspended
+ * workflow, which does nothing, and nodes that cannot be seen because Argo keeps them in its own database or they are too large.
+ * In a stopped workflow only exit handlers wait; in a terminated one nothing does.
  */
 export function waitingOf(spec: Json, status: Json, nodes: Nodes = readNodes(status)): readonly Waiting[] {
   if (status['phase'] !== 'Running' || !mayWait(spec, status)) {
@@ -58,17 +58,17 @@ function askingSteps(status: Json, nodes: Nodes): readonly Waiting[] {
     .map(waiting);
 }
 
-/** A cheap look first: nodes are searched only if some template of the workflow suspends. */
+/** A cheap check first: nodes are searched only if a template of the workflow suspends. */
 function mayWait(spec: Json, status: Json): boolean {
   return spec['suspend'] === true || hasSuspendTemplates(status);
 }
 
-/** Whether a step of the workflow may ask, and stop asking after a time. */
+/** Whether a step of the workflow may ask people and stop asking after some time. */
 export function mayLapse(status: Json): boolean {
   return storedTemplates(status).some((template) => sleeps(template) && mayAsk(template));
 }
 
-/** Why steps that asked no longer wait, by key: those that Argo resumed after their duration. */
+/** Why steps that asked no longer wait, by key: Argo resumed them after their duration. */
 export function lapsesOf(status: Json, nodes: Nodes): Readonly<Record<string, string>> {
   if (!mayLapse(status)) {
     return {};
@@ -107,7 +107,7 @@ interface Step {
   readonly onExit: boolean;
 }
 
-/** By its beginning: where not all are shown, a new one must not take the place of an old one, which would look decided. */
+/** Sorts by start time: if not all are shown, a new node must not displace an old one, which would then look decided. */
 function placeOf({ node }: Step): string {
   return `${stringOf(node.raw['startedAt'])} ${node.name}`;
 }
@@ -146,7 +146,7 @@ function keyOf({ id, raw }: WorkflowNode): string {
   return hash('sha256', `${id} ${stringOf(raw['startedAt'])}`).slice(0, 16);
 }
 
-/** Nobody can decide by rules that are unknown, or with values that cannot be supplied. */
+/** The rules, with a problem if they are unknown or a value cannot be supplied: then nobody can decide. */
 function rulesOf(template: Json, fields: readonly ApprovalField[]): ApprovalRules {
   const rules = readApprovalRules(annotationsOf(template));
   const unusable = fields.filter(({ choices }) => choices?.length === 0).map(({ name }) => name);
@@ -158,7 +158,7 @@ function rulesOf(template: Json, fields: readonly ApprovalField[]): ApprovalRule
   return { ...rules, problem: cut(problems.filter((problem) => problem !== '').join('; '), MAX_MESSAGE) };
 }
 
-/** Argo 3.6 has annotations in the metadata of a template, later versions beside it. */
+/** Argo 3.6 keeps annotations in a template's metadata, later versions next to it. */
 function annotationsOf(template: Json): Json {
   return { ...fieldsOf(fieldsOf(template['metadata'])['annotations']), ...fieldsOf(template['annotations']) };
 }
@@ -166,7 +166,7 @@ function annotationsOf(template: Json): Json {
 function boundRules(rules: ApprovalRules, fields: readonly ApprovalField[]): StoredRules {
   const asking = askingOf(fields);
   const { values, faults } = outputsOf(fields, asking.kind === 'pair' ? { [asking.field]: asking.yes } : {});
-  // Without a value for each output there is nothing to approve with, and what no person may approve, time may not.
+  // Nobody can approve without a value for each output, and a timeout must not approve what no person may approve.
   const approves = rules.onTimeout === 'approve' && faults.length === 0 && rules.problem === '';
   const rejection = asking.kind === 'pair' ? { [asking.field]: asking.no } : {};
   return {
@@ -186,19 +186,19 @@ function askedFields(node: Json): ApprovalField[] {
     return {
       name: cut(name, MAX_NAME),
       description: cut(stringOf(input['description']) || stringOf(output['description']), MAX_DESCRIPTION),
-      // Text that Postgres cannot hold would keep what other workflows wait for out of the ledger, too.
+      // Text that Postgres cannot store would also keep the questions of other workflows out of the ledger.
       preset: preset !== undefined && preset.isWellFormed() && !preset.includes('\0') ? preset : null,
       choices: choicesOf(output['enum']) ?? choicesOf(input['enum']) ?? dynamicChoices(input['value']) ?? null,
     };
   });
 }
 
-/** Of a node, or of its template. */
+/** The supplied outputs of a node or of its template. */
 function suppliedOf(one: Json): readonly Json[] {
   return parametersOf(one['outputs']).filter((output) => isRecord(fieldsOf(output['valueFrom'])['supplied']));
 }
 
-/** Argo takes a value such as `{"enum": ["a", "b"]}` for the choices. */
+/** Argo interprets a value such as `{"enum": ["a", "b"]}` as the choices. */
 function dynamicChoices(value: unknown): readonly string[] | undefined {
   try {
     const parsed: unknown = JSON.parse(stringOf(value));
