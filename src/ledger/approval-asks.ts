@@ -2,28 +2,28 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import type { Approval } from '../domain/approval.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
 
-/** How long a claimed message is one process's own, in seconds: longer than a request to Discord takes. */
+/** How long one process owns a claimed message, in seconds: longer than a request to Discord takes. */
 const CLAIM_SECONDS = 30;
 
-/** A message that asks for an approval, due to be posted or brought up to date, claimed for this process for a while. */
+/** A message that asks for an approval and is due to be posted or updated, claimed by this process for a while. */
 export interface ClaimedAsk extends Pick<
   Approval,
   'runId' | 'key' | 'node' | 'rules' | 'state' | 'votes' | 'verdict' | 'decidedBy' | 'problem' | 'command' | 'expiresAt'
 > {
-  /** The fence: a late process finds another number in the row. */
+  /** The fence: a late process finds a different number in the row. */
   readonly fence: number;
   readonly channelId: string;
   /** Empty until it is posted. */
   readonly messageId: string;
   /** Who requested the run, or empty. */
   readonly userId: string;
-  /** Since the approval was first seen, in milliseconds. */
+  /** Time since the approval was first seen, in milliseconds. */
   readonly ageMs: number;
 }
 
 interface ClaimedAsks {
   readonly asks: readonly ClaimedAsk[];
-  /** Until the next one is due, in milliseconds; undefined when none is. */
+  /** Milliseconds until the next message is due; undefined if none is. */
   readonly nextInMs: number | undefined;
 }
 
@@ -43,7 +43,7 @@ WITH due AS (
 )
 SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
-/** Takes up to `limit` due messages; other processes skip them until the claim expires. */
+/** Claims up to `limit` due messages; other processes skip them until the claim expires. */
 export async function claimDueAsks(db: Queryable, limit: number): Promise<ClaimedAsks> {
   const { rows } = await db.query<ClaimRow<ClaimedAsk>>({
     name: 'claim-due-asks',
@@ -55,9 +55,9 @@ export async function claimDueAsks(db: Queryable, limit: number): Promise<Claime
 }
 
 /**
- * Returns a claimed message. It stays due if the approval has changed since it was claimed.
+ * Releases a claimed message. It stays due if the approval has changed since the claim.
  *
- * @param retryInMs until the next attempt; undefined if it shows the claimed state, or cannot be sent at all
+ * @param retryInMs delay before the next attempt; undefined if the message shows the claimed state, or can never be sent
  */
 export async function releaseAsk(
   db: Queryable,

@@ -6,16 +6,16 @@ import { changeMessages } from './messages.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
 
 /**
- * How long a claimed decision is one process's own, in seconds: longer than a patch and a look at the workflow take. Then another
- * process picks it up, even if the first one is only slow: each write tests the node, so a decision is applied once.
+ * How long one process owns a claimed decision, in seconds: longer than it takes to patch and read the workflow. Then another
+ * process picks it up, even if the first is only slow: each write tests the node, so a decision is applied once.
  */
 export const CLAIM_SECONDS = 15;
 
-/** A decision to apply to its workflow, claimed for this process for a while. */
+/** A decision to apply to its workflow, claimed by this process for a while. */
 export interface ClaimedDecision {
   readonly runId: string;
   readonly key: string;
-  /** The fence: a late process finds another number in the row, and can settle nothing. */
+  /** The fence: a late process finds a different number in the row, and can settle nothing. */
   readonly fence: number;
   readonly namespace: string;
   readonly workflowName: string;
@@ -31,21 +31,24 @@ export interface ClaimedDecision {
   readonly requestedAt: Date;
   readonly reason: string;
   readonly outputs: Readonly<Record<string, string>>;
-  /** Its run was canceled after a write had begun: it is not written any more, and only the workflow knows whether it was. */
+  /**
+   * Its run was canceled after a write had begun. It is not written again, and only the workflow shows whether the write
+   * succeeded.
+   */
   readonly dropped: boolean;
-  /** Including this one. */
+  /** Number of attempts, including this one. */
   readonly attempts: number;
 }
 
 interface ClaimedDecisions {
   readonly decisions: readonly ClaimedDecision[];
-  /** Until the next one is due, in milliseconds; undefined when none is. */
+  /** Milliseconds until the next decision is due; undefined if none is. */
   readonly nextInMs: number | undefined;
 }
 
 /**
- * Claims decisions to apply. One that waited until it expired is decided here, by its own rules and the database's clock.
- * Runs are not locked: that would be in another order than everywhere else.
+ * Claims decisions to apply. An approval that expired is decided here, by its own rules and the database's clock. Runs are not
+ * locked, because the lock order would differ from everywhere else.
  */
 const CLAIM = `
 WITH due AS (
@@ -75,7 +78,7 @@ WITH due AS (
 )
 SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
-/** Takes up to `limit` decisions, the longest due first; other processes skip them until the claim expires. */
+/** Claims up to `limit` decisions, the longest due first; other processes skip them until the claim expires. */
 export async function claimDueDecisions(db: Queryable, limit: number): Promise<ClaimedDecisions> {
   const { rows } = await db.query<ClaimRow<ClaimedDecision>>({
     name: 'claim-due-decisions',
@@ -86,13 +89,13 @@ export async function claimDueDecisions(db: Queryable, limit: number): Promise<C
   return { decisions, nextInMs };
 }
 
-/** What became of a claimed decision. */
+/** The result of a claimed decision. */
 export type Settlement =
-  /** It is in the workflow. */
+  /** The decision is in the workflow. */
   | { readonly kind: 'applied' }
   /** The node no longer waits, for another reason. */
   | { readonly kind: 'gone'; readonly reason: string }
-  /** To be retried after this delay. */
+  /** The decision will be retried after this delay. */
   | { readonly kind: 'postponed'; readonly reason: string; readonly delayMs: number };
 
 /** What was applied, and then written again after the cluster came back from a backup, stays applied: its step may be over, or have been retried. */
@@ -124,9 +127,9 @@ WITH run AS (
 SELECT EXISTS (SELECT FROM message) AS "messageChanged" FROM settled`;
 
 /**
- * Returns a claimed decision. One that reached its workflow counts although its run was canceled meanwhile.
+ * Releases a claimed decision. A decision that reached its workflow counts even if its run was canceled since.
  *
- * @returns undefined if it belongs to another process by now
+ * @returns undefined if another process owns it by now
  */
 export async function settleDecision(
   db: Queryable,

@@ -5,17 +5,17 @@ import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
 import { readPage, type Page } from './page.ts';
 
-/** Everything that one look at a workflow showed of this. */
+/** The parts of an observed workflow that concern approvals. */
 interface SeenWaiting {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly version: bigint | undefined;
   readonly state: RunState;
-  /** It was told to stop. */
+  /** The workflow was told to stop. */
   readonly stopping?: boolean;
   readonly waiting: readonly Waiting[];
-  /** Why some of what it waited for is over, by key. */
+  /** Why approvals lapsed, by key. */
   readonly lapses?: Readonly<Record<string, string>>;
 }
 
@@ -23,23 +23,24 @@ const COLUMNS = `run_id AS "runId", key, kind, node, template, fields, rules, st
   expires_at AS "expiresAt", votes, verdict, decided_by AS "decidedBy", decided_at AS "decidedAt", reason, outputs, problem,
   command, run_state AS "runState", namespace, workflow_name AS "workflowName", workflow_uid AS "workflowUid"`;
 
-/** Approvals, each with what its run says. */
+/** Approvals with columns of their runs. */
 const APPROVALS = `(SELECT a.*, r.command, r.state AS run_state, r.namespace, r.workflow_name
   FROM facteur.approvals a JOIN facteur.runs r USING (run_id)) approvals`;
 
-/** Makes the changed runs show it. Runs are locked before approvals, everywhere. */
+/** Bumps the revisions of the changed runs and makes their messages due. Runs are always locked before approvals. */
 const SHOW = `bumped AS (
   UPDATE facteur.runs SET revision = revision + 1, updated_at = now()
   FROM (SELECT DISTINCT run_id FROM changed) AS changed WHERE runs.run_id = changed.run_id
   RETURNING runs.run_id
 ), message AS (${changeMessages('bumped')})`;
 
-/** Once it was asked for, or is just being asked for, that message has to show how it ended. */
+/** If the approval has a message, or is about to get one, that message must show the outcome. */
 export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL THEN now() END`;
 
 /**
- * Opens what is new, and closes what no longer waits although nobody decided it here. What waits again is asked for again:
- * its message says otherwise. Nothing that was decided is opened again, and an older version of the workflow changes nothing.
+ * Opens new approvals, and closes those that no longer wait although nobody decided them here. An approval that waits again is
+ * asked for again, because its message says that it is closed. A decided approval is never opened again, and an older version of
+ * the workflow changes nothing.
  */
 const RECORD = `
 WITH seen AS (
@@ -85,7 +86,7 @@ WITH seen AS (
 )
 SELECT run_id AS "runId", EXISTS (SELECT FROM message WHERE message.run_id = bumped.run_id) AS "messageChanged" FROM bumped`;
 
-/** Brings the ledger in line with what workflows wait for. @returns the runs for which anything changed */
+/** Updates the approvals to what workflows wait for. @returns the runs with changes */
 export async function recordWaiting(
   db: Queryable,
   seen: readonly SeenWaiting[],
@@ -118,11 +119,11 @@ export async function recordWaiting(
 const IN_DOUBT = `a.state = 'deciding' AND a.attempts > 0`;
 
 /**
- * Closes what a run waits for, and what was decided and is not in its workflow yet: of a run that is being canceled nothing
- * may go on but its exit handlers. A decision that somebody began to write stays open until a look at the workflow shows whether
- * it is there. In a statement of its own, after the one that locked the run: it has to see what was opened until then.
+ * Closes a run's open approvals, and decisions that are not in its workflow yet: in a run that is being canceled, only exit
+ * handlers may continue. A decision whose write has begun stays open until the workflow shows whether it arrived. A separate
+ * statement after the one that locked the run, because it must see every approval opened before the lock.
  *
- * @returns whether there was any
+ * @returns whether there were any
  */
 export async function closeApprovals(tx: Queryable, runId: string): Promise<boolean> {
   const { rows } = await tx.query<{ readonly any: boolean }>({
@@ -154,7 +155,7 @@ export async function waitingUids(db: Queryable, namespace: string): Promise<str
   return rows.map(({ uid }) => uid);
 }
 
-/** A decision of one person. */
+/** A person's decision. */
 export interface Decision {
   readonly runId: string;
   readonly key: string;
@@ -163,10 +164,10 @@ export interface Decision {
     readonly id: string;
     readonly name: string;
   };
-  /** Decides although more people would have to approve: an operator. */
+  /** Decides even if more people would have to approve: for operators. */
   readonly alone: boolean;
   readonly reason: string;
-  /** Those who approve must agree on them. */
+  /** All approvers must agree on these. */
   readonly outputs: Readonly<Record<string, string>>;
 }
 
@@ -200,9 +201,9 @@ WITH run AS (
 SELECT state, EXISTS (SELECT FROM message) AS "messageChanged" FROM changed`;
 
 /**
- * Records a decision, or a vote where several people have to approve. One decision wins: all later ones find it decided.
+ * Records a decision, or a vote if several people must approve. The first decision wins: later ones find the approval decided.
  *
- * @returns undefined if it no longer waits, this person has approved already, or somebody approved with other outputs
+ * @returns undefined if it no longer waits, this person already approved, or somebody approved with other outputs
  */
 export async function decideApproval(
   db: Queryable,
@@ -226,7 +227,7 @@ export async function findApproval(db: Queryable, runId: string, key: string): P
   return rows[0];
 }
 
-/** Those of these runs that wait for approval. */
+/** The runs among these that wait for approval. */
 export async function runsWaiting(db: Queryable, runIds: readonly string[]): Promise<ReadonlySet<string>> {
   const { rows } = await db.query<{ readonly runId: string }>({
     name: 'runs-waiting',
@@ -237,7 +238,7 @@ export async function runsWaiting(db: Queryable, runIds: readonly string[]): Pro
   return new Set(rows.map(({ runId }) => runId));
 }
 
-/** Who requested a run, and the runs that it retries; at most 100 of them. */
+/** The user ids of the people who requested a run and the runs that it retries; at most 100. */
 export async function findStarters(db: Queryable, runId: string): Promise<string[]> {
   const { rows } = await db.query<{ readonly userId: string }>({
     name: 'find-starters',
@@ -253,21 +254,21 @@ export async function findStarters(db: Queryable, runId: string): Promise<string
   return rows.map(({ userId }) => userId);
 }
 
-/** What names an approval. */
+/** The identity of an approval. */
 export type ApprovalId = Pick<Approval, 'runId' | 'key'>;
 
 export interface ApprovalFilter {
-  /** Of one run; absent for all. */
+  /** Approvals of this run; absent for all runs. */
   readonly runId?: string | undefined;
   /** Absent for all. */
   readonly states?: readonly ApprovalState[] | undefined;
   readonly command?: string | undefined;
   readonly limit: number;
-  /** Continues after this one. */
+  /** Continues after this approval. */
   readonly after?: ApprovalId | undefined;
 }
 
-/** What workflows wait for, oldest first. */
+/** Approvals, oldest first. */
 export async function listApprovals(
   db: Queryable,
   { runId, states, command, limit, after }: ApprovalFilter,

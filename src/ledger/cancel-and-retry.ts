@@ -6,7 +6,7 @@ import { closeApprovals } from './approvals.ts';
 import { changeMessages } from './messages.ts';
 import { FIRST_FENCE } from './record-run.ts';
 
-/** The previous state of the run, and what needs an update: its message, or those that asked for approvals. */
+/** The run's previous state, and which messages need an update: its own, or those that ask for approvals. */
 interface CancelRequest {
   readonly state: RunState;
   readonly messageChanged: boolean;
@@ -14,9 +14,8 @@ interface CancelRequest {
 }
 
 /**
- * Requests the end of a live run; nobody can decide any more what it waits for. A claimed run keeps its claim: its
- * process sees the request when the attempt is over.
- * The submitter does the rest, so the request survives a crash and a cluster that is down.
+ * Requests that a live run be canceled; from then on its approvals cannot be decided. A claimed run keeps its claim: its process
+ * sees the request after the attempt. The submitter does the rest, so the request survives a crash and an unreachable cluster.
  *
  * @returns undefined for an unknown run
  */
@@ -54,23 +53,21 @@ async function markCanceled(tx: Queryable, runId: string, actor: string): Promis
   return rows[0];
 }
 
-/** One recording of a delivery, distinguished from an earlier one of the same delivery by its time. */
+/** One recording of a delivery, identified by its time: the same delivery may have been recorded earlier. */
 export interface Recording {
   readonly deliveryId: string;
   readonly family: DeliveryFamily;
   readonly acceptedAt: Date;
-  /** Whether it was recorded as its own process's to submit. */
+  /** Whether it was recorded with a claim for its own process. */
   readonly claimed: boolean;
 }
 
 /**
- * Requests the end of a run whose sender was told that recording failed. It is due immediately if no process works
- * on it;
- * the claim of its recording does not count, since its process does not use it. Another process keeps its claim, and
- * sees
- * the request when its attempt is over.
+ * Requests that a run be canceled because its sender was told that recording failed. It is due immediately if no process works on
+ * it; the claim from its recording does not count, since its process does not use it. A claim of another process stays, and that
+ * process sees the request after its attempt.
  *
- * @returns the run's id, or undefined if this recording left none, or an ended one
+ * @returns the run's id, or undefined if this recording created no run, or one that has ended
  */
 export async function withdrawRun(db: Queryable, recording: Recording, actor: string): Promise<string | undefined> {
   const { rows } = await db.query<{ readonly run_id: string }>({
@@ -132,7 +129,7 @@ export async function findForRetry(db: Queryable, runId: string): Promise<Record
   return rows[0];
 }
 
-/** Records the requester of a retry as an event of the first run; does nothing once that is archived. */
+/** Records the requester of a retry as an event of the first run; does nothing if that run is archived. */
 export async function noteRetry(
   db: Queryable,
   { runId, newId, actor }: { readonly runId: string; readonly newId: string; readonly actor: string },

@@ -4,13 +4,13 @@ import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { prepareRun, recordTogether, type PreparedRun } from './record-run.ts';
 import { keysOf, type RunRecorder } from './run-recorder.ts';
 
-/** One place in a {@link Convoy}. */
+/** A place in a convoy made by {@link createConvoy}. */
 export interface ConvoyPlace extends Pick<RunRecorder, 'record'> {
-  /** Nothing will be recorded here. Without effect after `record`. */
+  /** Nothing will be recorded in this place. Has no effect after `record`. */
   leave(): void;
 }
 
-/** A run of a convoy that did not go. */
+/** A run of a convoy that has not been recorded yet. */
 interface Traveller {
   readonly run: NewRun;
   readonly prepared: PreparedRun;
@@ -18,7 +18,7 @@ interface Traveller {
   readonly reject: (error: unknown) => void;
 }
 
-/** The run was not recorded because of another one before or beside it: record it again when those are done with. */
+/** Whether the run was not recorded because of another run before or next to it: record it again after those. */
 export function isHeldBack(error: unknown): boolean {
   return error instanceof FacteurError && error.code === 'ledger.held_back';
 }
@@ -28,8 +28,8 @@ function heldBack(): FacteurError {
 }
 
 /**
- * Records runs of one sender in one statement and in their order, once every place is taken or left. Runs behind a
- * place that was left are held back, and so are all of them if Postgres cannot store one: none overtakes another.
+ * Records runs of one sender in one statement and in order, once every place is taken or left. Runs behind a place that was left
+ * are held back, and so are all runs if Postgres cannot store one: none overtakes another.
  */
 export function createConvoy(db: Queryable, size: number): ConvoyPlace[] {
   const travellers: (Traveller | undefined)[] = Array.from({ length: size });
@@ -71,7 +71,7 @@ async function depart(db: Queryable, travellers: readonly (Traveller | undefined
     together.forEach(({ resolve, reject }, place) => {
       const receipt = receipts[place];
       if (receipt === undefined) {
-        // Another process was just recording this delivery.
+        // Another process was recording the same delivery at this moment.
         reject(heldBack());
       } else {
         resolve(receipt);
@@ -83,7 +83,7 @@ async function depart(db: Queryable, travellers: readonly (Traveller | undefined
   }
 }
 
-/** One statement writes no row twice: a second run of a delivery or an idea is held back too. */
+/** A statement cannot write a row twice: a second run of the same delivery or idea is held back too. */
 function beforeTheFirstGap(travellers: readonly (Traveller | undefined)[]): Traveller[] {
   const keys = new Set<string>();
   const together: Traveller[] = [];

@@ -5,11 +5,11 @@ import { outsideOfTraces } from '../base/telemetry.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { ApprovalRules } from '../domain/approval-rules.ts';
 
-/** Where submitters hear that a run may be due. */
+/** Notifies submitters that a run may be due. */
 export const SUBMIT_CHANNEL = 'facteur_submit';
-/** Where notifiers hear that a message may be due. */
+/** Notifies notifiers that a message may be due. */
 export const MESSAGE_CHANNEL = 'facteur_messages';
-/** Where those who apply decisions and those who ask for them hear that an approval may be due. */
+/** Notifies the processes that apply decisions or ask for them that an approval may be due. */
 export const APPROVAL_CHANNEL = 'facteur_approvals';
 
 /**
@@ -24,19 +24,19 @@ export interface Announcements {
   flush(): Promise<void>;
 }
 
-/** One kind of announcement. */
+/** Announces one kind of work. */
 interface Announcer {
   announce(): Promise<void>;
   flush(): Promise<void>;
 }
 
-/** Least time between two announcements of one kind, in milliseconds. */
+/** Minimum time between two announcements of one kind, in milliseconds. */
 const SPACING_MS = 50;
 
 /**
- * Announces by NOTIFY in separate statements: in the transactions of the changes they would make all of them commit
- * one after the other, because PostgreSQL keeps notifications in commit order. Announcements that arrive while one is
- * in flight, or shortly after, go with the next.
+ * Announces with NOTIFY in separate statements. In the transactions that make the changes, it would serialize their commits,
+ * because PostgreSQL keeps notifications in commit order. Announcements that arrive while one is in flight, or shortly after,
+ * share the next one.
  */
 export function createAnnouncements(db: Queryable, logger: Logger): Announcements {
   const [runs, messages] = [createAnnouncer(db, SUBMIT_CHANNEL, logger), createAnnouncer(db, MESSAGE_CHANNEL, logger)];
@@ -74,23 +74,23 @@ function createAnnouncer(db: Queryable, channel: string, logger: Logger): Announ
 }
 
 async function shortPause(signal: AbortSignal): Promise<void> {
-  // Rejects when there is no time for it.
+  // Rejects when it is aborted.
   await setTimeout(SPACING_MS, undefined, { signal, ref: false }).catch(() => undefined);
 }
 
 async function say(db: Queryable, channel: string, logger: Logger): Promise<void> {
   try {
-    // It may be said for many.
+    // One notification may serve many callers.
     await outsideOfTraces(() => db.query({ name: `announce-${channel}`, text: `SELECT pg_notify('${channel}', '')` }));
   } catch (error) {
     logger.info({ channel, error: errorMessage(error) }, 'could not notify other processes; the next sweep finds it');
   }
 }
 
-/** A row of a statement that claims work: a claimed row and when the next one is due, or only that. */
+/** A row of a statement that claims work: a claimed row and when the next one is due, or only the latter. */
 export type ClaimRow<T> = { readonly nextInMs: number | null } & (T | { readonly runId: null });
 
-/** What such a statement claimed, and until when nothing more is due, in milliseconds; undefined when nothing is. */
+/** The rows claimed by such a statement, and the milliseconds until the next one is due; undefined if none is. */
 export function claimedOf<T extends { readonly runId: string }>(
   rows: readonly ClaimRow<T>[],
 ): { readonly claimed: readonly T[]; readonly nextInMs: number | undefined } {
@@ -100,7 +100,7 @@ export function claimedOf<T extends { readonly runId: string }>(
   };
 }
 
-/** When work is due, in milliseconds from now: 0 if it is due already, null if nothing waits. */
+/** When work is due, in milliseconds from now: 0 if it is already due, null if nothing waits. */
 export interface DueWork {
   /** The next run to submit or stop, or whose claim expires. */
   readonly runsInMs: number | null;
@@ -110,12 +110,12 @@ export interface DueWork {
   readonly approvalsInMs: number | null;
 }
 
-/** From the first entry of this queue's index, whatever the size of the table. */
+/** Reads only the first entry of the queue's index, whatever the size of the table. */
 const firstInMs = (table: string, due = 'due_at'): string => `(
   SELECT greatest(0, extract(epoch FROM ${due} - now()) * 1000)::float8 FROM ${table}
   WHERE ${due} IS NOT NULL ORDER BY ${due} LIMIT 1)`;
 
-/** One row, a {@link DueWork}. */
+/** A single row: a {@link DueWork}. */
 export const DUE_WORK = `SELECT ${firstInMs('facteur.open_runs')} AS "runsInMs", ${firstInMs('facteur.messages')} AS "messagesInMs",
   least(${firstInMs('facteur.approvals')}, ${firstInMs('facteur.approvals', 'ask_at')}) AS "approvalsInMs"`;
 
@@ -133,14 +133,14 @@ export interface Backlog {
   readonly queuedSeconds: number;
   readonly submitted: number;
   readonly running: number;
-  /** Messages that should show something newer by now. */
+  /** Messages that are due for an update. */
   readonly messagesDue: number;
   readonly messagesDueSeconds: number;
   readonly deadLetters: number;
-  /** Approvals that nobody has decided. */
+  /** Approvals that are still undecided. */
   readonly approvals: number;
   readonly approvalsSeconds: number;
-  /** The same by who may decide. */
+  /** The same number by who may decide. */
   readonly approvalRules: readonly CountedRules[];
 }
 
@@ -152,7 +152,7 @@ interface CountedRules extends Pick<ApprovalRules, 'approvers' | 'problem'> {
 
 const COUNTED = 100_000;
 
-/** One statement over partial indices: cheap for any size of the ledger, as long as little waits. */
+/** A single statement over partial indexes: cheap for any size of the ledger as long as little waits. */
 const BACKLOG = `
 WITH queued AS (
   SELECT accepted_at FROM facteur.open_runs JOIN facteur.runs USING (run_id)

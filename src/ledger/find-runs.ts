@@ -3,13 +3,13 @@ import { deliveryKey, type DeliveryFamily } from '../domain/delivery.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 
-/** A run as a person looks at it. */
+/** A run as shown to people. */
 export interface RunView {
   readonly runId: string;
   readonly deliveryId: string;
   readonly kind: 'command' | 'codex';
   readonly command: string;
-  /** What was asked, in one line; empty if nothing tells. */
+  /** The request in one line; empty if nothing describes it. */
   readonly title: string;
   readonly door: string;
   readonly state: RunState;
@@ -33,7 +33,7 @@ export interface RunView {
   readonly revision: number;
 }
 
-/** One thing that happened to a run. */
+/** An event of a run. */
 export interface RunEvent {
   readonly at: Date;
   readonly type: string;
@@ -53,17 +53,19 @@ export interface RunFilter {
   readonly userId?: string | undefined;
   readonly since?: Date | undefined;
   readonly door?: string | undefined;
-  /** Text that the request, the reason or a name contains, in any case. */
+  /** Text contained in the request, the reason or a name, case-insensitive. */
   readonly text?: string | undefined;
   readonly limit: number;
   /**
-   * Only runs accepted before this one: the id of the last one of the page before. When it was accepted is read from its
-   * row, because a JavaScript date loses the microseconds that the Go service wrote.
+   * Only runs accepted before this one: the id of the last run of the previous page. Its time is read from its row, because a
+   * JavaScript date loses the microseconds that the Go service wrote.
    */
   readonly before?: string | undefined;
 }
 
-/** No index serves a door or a text: these are looked for among as many runs as this, the newest that the others let through. */
+/**
+ * No index covers a door or a text: these are searched for only among this many of the newest runs that match the other filters.
+ */
 export const SEARCHED_RUNS = 10_000;
 
 const listed = (isOfKind: string): string => `(SELECT * FROM facteur.runs
@@ -73,7 +75,7 @@ const listed = (isOfKind: string): string => `(SELECT * FROM facteur.runs
     AND ($6::timestamptz IS NULL OR accepted_at >= $6)
   ORDER BY accepted_at DESC, run_id DESC LIMIT $5)`;
 
-/** Each kind of state has an index of its own, however rare its runs are. */
+/** Each kind of state has its own index, however rare its runs are. */
 const KINDS = {
   open: 'run_id IN (SELECT run_id FROM facteur.open_runs)',
   succeeded: `state = 'succeeded'`,
@@ -87,7 +89,7 @@ function kindOf(state: RunState): keyof typeof KINDS {
   return state === 'succeeded' ? state : 'failure';
 }
 
-/** As many runs in these states, by default in any, as are looked at. */
+/** The runs in these states (by default in any), limited to the number that is read. */
 function listedIn(states: readonly RunState[] | undefined): string {
   const kinds = [...new Set(states?.map(kindOf))].map((kind) => listed(KINDS[kind]));
   return kinds.length < 2
@@ -100,7 +102,7 @@ const SEARCHED = `
     OR strpos(lower(concat_ws(' ', command, title, reason, workflow_name, delivery_id, user_id)), lower($9)) > 0)
   ORDER BY accepted_at DESC, run_id DESC LIMIT $7`;
 
-/** Runs, newest first. Unnamed, so that each list gets its own plan: some states are rarer than others. */
+/** Runs, newest first. Not a named statement, so each list gets its own plan: some states are rarer than others. */
 export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunView[]> {
   const { states, command, userId, before, since, door, text, limit } = filter;
   const isSearch = door !== undefined || text !== undefined;
@@ -114,13 +116,13 @@ export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunVie
 
 const FAMILIES: readonly DeliveryFamily[] = ['codex', 'command', 'discord', 'api', 'derived'];
 
-/** More runs than this with the same beginning of their ids are not listed. */
+/** Maximum number of runs listed for the beginning of an id. */
 const MAX_CANDIDATES = 5;
 
 /**
- * The runs that a reference may mean: the one with this id or workflow name (the newest if several have the name); else
- * those whose delivery has this id, with or without its family, or whose id begins with it. Senders choose delivery ids
- * and could choose the name of another run, so such an id never hides one.
+ * The runs that a reference may mean: the one with this id or workflow name (the newest if several have the name), or else those
+ * whose delivery has this id, with or without its family, or whose run id begins with it. Senders choose delivery ids and could
+ * choose the name of another run, so a delivery id never hides a run.
  */
 export async function findRuns(db: Queryable, reference: string): Promise<RunView[]> {
   const [from, to] = idRange(reference) ?? [null, null];
@@ -150,7 +152,7 @@ export async function findRun(db: Queryable, reference: string): Promise<RunView
   return (await findRuns(db, reference))[0];
 }
 
-/** The first and the last id that begin like this; undefined for what cannot begin one, or says too little. */
+/** The first and last id that begin like this; undefined if no id does, or if the text is too short. */
 function idRange(reference: string): readonly [string, string] | undefined {
   const digits = reference.toLowerCase();
   const id = '________-____-____-____-____________';
@@ -166,12 +168,12 @@ function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** A run with what it was asked to do; `plan` is null once the run is archived. */
+/** A run with its plan, which is null once the run is archived. */
 export interface RunWithPlan extends RunView {
   readonly plan: WorkflowPlan | null;
 }
 
-/** One run by its id, or nothing. @param onlyRun the one run that the caller may see; null where it may see all */
+/** One run by its id, or undefined. @param onlyRun the only run that the caller may see; null if it may see all */
 export async function readRun(db: Queryable, runId: string, onlyRun: string | null): Promise<RunWithPlan | undefined> {
   const { rows } = await db.query<RunWithPlan>({
     name: 'read-run',
@@ -181,7 +183,7 @@ export async function readRun(db: Queryable, runId: string, onlyRun: string | nu
   return rows[0];
 }
 
-/** What happened to a run, oldest first; empty when it was archived. */
+/** The events of a run, oldest first; empty if the run is archived. */
 export async function listRunEvents(db: Queryable, runId: string): Promise<RunEvent[]> {
   const { rows } = await db.query<RunEvent>({
     name: 'list-run-events',
@@ -192,14 +194,14 @@ export async function listRunEvents(db: Queryable, runId: string): Promise<RunEv
   return rows;
 }
 
-/** The state of a run, as its sender sees it. */
+/** The state of a run as shown to its sender. */
 interface FoundSubmission {
   readonly state: RunState;
   readonly reason: string;
   readonly workflowName: string;
 }
 
-/** Where a run is by now, whichever process brought it there. */
+/** The current state of a run, whichever process brought it there. */
 export async function findSubmission(db: Queryable, runId: string): Promise<FoundSubmission | undefined> {
   const { rows } = await db.query<FoundSubmission>({
     name: 'find-submission',
@@ -210,7 +212,7 @@ export async function findSubmission(db: Queryable, runId: string): Promise<Foun
 }
 
 /**
- * Whether a run may still report back: `live`, or `ended` for longer than the grace period; undefined for an unknown
+ * Whether a run may still report back: `live`, or `ended` if it ended longer ago than the grace period; undefined for an unknown
  * run.
  */
 export async function runStanding(

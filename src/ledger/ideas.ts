@@ -2,7 +2,7 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import { readPage, type Page } from './page.ts';
 import { addOrFind, writtenRow, type Written } from './write-report.ts';
 
-/** Something that work is done for: an issue, a command, a wish. Unique by its source. */
+/** The origin of work: an issue, a command, a wish. Unique by its source. */
 interface Idea {
   readonly ideaId: string;
   readonly sourceType: string;
@@ -23,12 +23,12 @@ const IDEA = `id AS "ideaId", source_type AS "sourceType", source_ref AS "source
 interface IdeaQuery {
   readonly sourceType?: string | undefined;
   readonly sourceRef?: string | undefined;
-  /** The id of the last one of the page before. */
+  /** The id of the last idea of the previous page. */
   readonly after?: string | undefined;
   readonly limit: number;
 }
 
-/** Ideas in the order of their sources, which an index has: their dates have none. */
+/** Ideas ordered by source, because an index covers it: none covers their dates. */
 export async function listIdeas(
   db: Queryable,
   { sourceType, sourceRef, after, limit }: IdeaQuery,
@@ -39,7 +39,7 @@ export async function listIdeas(
       AND ($3::uuid IS NULL OR (source_type, source_ref) > ((SELECT source_type FROM codex_kb.ideas WHERE id = $3),
         (SELECT source_ref FROM codex_kb.ideas WHERE id = $3)))`,
     order: 'source_type, source_ref',
-    // What was asked for is part of an idea.
+    // The payload contains the request.
     large: ['payload', 'risk_flags'],
     values: [sourceType ?? null, sourceRef ?? null, after ?? null],
     limit,
@@ -55,7 +55,7 @@ export async function findIdea(db: Queryable, ideaId: string): Promise<Idea | un
   return rows[0];
 }
 
-/** Adds an idea; an existing one with its source does not change. A `conflict` is with a request that adds it right now. */
+/** Adds an idea; an existing idea with the same source does not change. `conflict`: a concurrent request is adding it. */
 export function addIdea(db: Queryable, idea: NewIdea): Promise<Written<Idea>> {
   return addOrFind(
     () => addIdeaOnce(db, idea),

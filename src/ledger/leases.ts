@@ -6,23 +6,23 @@ export const LEASE_CHANNEL = 'facteur_lease';
 
 export interface LeaseRequest {
   readonly name: string;
-  /** The requester: a name for the life of a process, never used again by another. */
+  /** The requester: a unique name for the life of a process. */
   readonly holder: string;
   readonly lifeMs: number;
 }
 
 export interface LeaseAnswer {
   readonly held: boolean;
-  /** Time until it is free, in milliseconds, if its holder stops renewing now. */
+  /** Milliseconds until the lease is free if its holder does not renew it again. */
   readonly expiresInMs: number;
-  /** What waits in the queues: a process that renews the lease in time need not query it separately. */
+  /** The due work in the queues: a process that renews the lease in time need not query it separately. */
   readonly dueWork: DueWork;
 }
 
 /**
- * Takes the lease if it is free or expired, renews it if the requester holds it, and otherwise returns for how long
- * another process holds it. Only the database's clock counts. If that was turned back, as by a failover to a server
- * whose clock is behind, a lease may end later than any could: it counts as expired.
+ * Acquires the lease if it is free or expired, renews it if the requester holds it, and otherwise returns how long another
+ * process holds it. Only the database's clock counts. If that clock was set back, for example by a failover to a server whose
+ * clock is behind, the lease may end later than any lease can: then it counts as expired.
  */
 export async function claimLease(db: Queryable, request: LeaseRequest): Promise<LeaseAnswer> {
   const { rows } = await db.query<DueWork & { readonly held: boolean | null; readonly expiresInMs: number | null }>({
@@ -59,7 +59,7 @@ export async function claimLease(db: Queryable, request: LeaseRequest): Promise<
   };
 }
 
-/** Releases the lease and wakes waiting processes. Another process's lease does not change. */
+/** Releases the lease and wakes waiting processes. A lease of another process does not change. */
 export async function releaseLease(db: Queryable, name: string, holder: string): Promise<void> {
   await db.query({
     name: 'release-lease',

@@ -6,23 +6,23 @@ import type { RunResult } from '../domain/run-result.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
 import { IN_LINE, queuePlace, type QueuePlace } from './queue-place.ts';
 
-/** How long a claimed message is one process's own, in seconds: longer than the three requests that telling may take. */
+/** How long one process owns a claimed message, in seconds: longer than the three requests that an update may take. */
 export const MESSAGE_CLAIM_SECONDS = 40;
 
 /**
- * Makes the messages of the runs in a table expression due, not before a claim on them is over. Every statement that
- * changes visible data of a run contains it, and returns a row for each message that needs an update.
+ * Makes the messages of the runs in a table expression due, but not before a claim on them ends. Every statement that changes
+ * visible data of a run contains it, and returns a row for each message that needs an update.
  */
 export const changeMessages = (runs: string): string => `
   UPDATE facteur.messages SET due_at = greatest(now(), not_before) FROM ${runs} WHERE messages.run_id = ${runs}.run_id
   RETURNING messages.run_id`;
 
-/** What a message may show of its run. */
+/** The data about a run that its message may show. */
 export interface MessageRun {
   readonly runId: string;
   readonly revision: number;
   readonly command: string;
-  /** What was asked, in one line; empty if nothing tells. */
+  /** The request in one line; empty if nothing describes it. */
   readonly title: string;
   readonly state: RunState;
   readonly namespace: string;
@@ -31,40 +31,40 @@ export interface MessageRun {
   readonly workflowUid: string;
   /** Argo's `done/total`, or empty. */
   readonly progress: string;
-  /** What a live run is at, or what it waits for; empty if unknown. */
+  /** The current step of a live run, or what it waits for; empty if unknown. */
   readonly step: string;
-  /** What came of it. */
+  /** The run's results. */
   readonly results: readonly RunResult[];
-  /** Where it waits to be submitted; null if it does not, or not for long. */
+  /** The run's position in the queue; null if it does not wait, or only for a moment. */
   readonly queue: QueuePlace | null;
   /** Why it was refused or waits, or what the failing step said; empty otherwise. */
   readonly reason: string;
-  /** Discord's id of whoever asked, or empty. */
+  /** The requester's Discord id, or empty. */
   readonly userId: string;
-  /** Where it was requested. */
+  /** The door of the request. */
   readonly door: string;
-  /** Who requested it, as the history names them; empty for Discord, whose users have an id. */
+  /** The requester as named in the history; empty for Discord, whose users have an id. */
   readonly actor: string;
   /** How often Argo has retried it. */
   readonly retryCount: number;
   readonly traceparent: string;
   readonly cancelRequested: boolean;
-  /** Who asked to cancel it; empty if nobody did. */
+  /** Who requested the cancel; empty if nobody did. */
   readonly canceledBy: string;
   /** The message of the run that this one retries, if there is one to link to. */
   readonly retryOf: MessagePlace | null;
-  /** The message of the run that retries this one, once it is there. */
+  /** The message of the run that retries this one, once it exists. */
   readonly retriedBy: MessagePlace | null;
   readonly acceptedAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
-  /** What it waits for, and what was decided, oldest first. */
+  /** Its approvals, open and decided, oldest first. */
   readonly approvals: readonly ShownApproval[];
-  /** How many of its reflections wait for a decision. */
+  /** The number of its reflections that wait for a decision. */
   readonly reflectionsWaiting: number;
 }
 
-/** What a message shows of an approval. */
+/** The data about an approval that a message shows. */
 export interface ShownApproval extends Pick<
   Approval,
   'key' | 'kind' | 'node' | 'state' | 'fields' | 'rules' | 'votes' | 'verdict' | 'decidedBy' | 'problem'
@@ -72,64 +72,64 @@ export interface ShownApproval extends Pick<
   readonly expiresAt: string | null;
 }
 
-/** Where a message is in Discord. */
+/** The location of a message in Discord. */
 interface MessagePlace {
   readonly guildId: string;
   readonly channelId: string;
   readonly messageId: string;
 }
 
-/** A due message, claimed for this process, with its current run. */
+/** A due message with its current run, claimed by this process. */
 export interface ClaimedMessage extends MessageRun {
-  /** The fence: proves on giving back that the claim is still ours. */
+  /** The fence: shows on release whether this process still owns the claim. */
   readonly fence: number;
   readonly interactionId: string;
   readonly channelId: string;
-  /** Empty until Discord has sent it. */
+  /** Empty until Discord has created the message. */
   readonly messageId: string;
   readonly ephemeral: boolean;
-  /** Whom to notify when the run has ended: `author`, or `roles:` and their ids; empty for nobody. */
+  /** Whom to notify when the run ends: `author`, or `roles:` and their ids; empty for nobody. */
   readonly ping: string;
   /** Whether they were notified. */
   readonly pinged: boolean;
-  /** Progress is not shown. */
+  /** The message shows no progress. */
   readonly quiet: boolean;
   readonly tokenRefused: boolean;
-  /** Messages that the bot posted. */
+  /** The number of messages that the bot posted. */
   readonly posts: number;
   readonly toldRevision: number;
-  /** The state that the message shows and what it waits for, or empty. */
+  /** The state and open approvals that the message shows, or empty. */
   readonly toldState: string;
   readonly toldAt: Date | null;
-  /** What the message said of the run's place in the queue, or empty. */
+  /** The line about the run's position in the queue that the message shows, or empty. */
   readonly toldQueue: string;
-  /** The run waits to be submitted, if only for a moment; never where the message is `quiet`. */
+  /** The run waits to be submitted, even if only for a moment; always false if the message is `quiet`. */
   readonly inLine: boolean;
   /** Consecutive failed attempts. */
   readonly attempts: number;
   readonly createdAt: Date;
   /** By the database's clock, as all other times here; the clock of a process may be wrong. */
   readonly claimedAt: Date;
-  /** Why the last update failed; empty if it did not. */
+  /** Why the last update was abandoned; empty if it was not. */
   readonly abandoned: string;
-  /** The interaction was answered for another run, which this one retries: its message is taken. */
+  /** The interaction was already answered for another run, which this one retries. */
   readonly interactionTaken: boolean;
 }
 
 export interface ClaimedMessages {
   readonly messages: readonly ClaimedMessage[];
-  /** Until the next one is due, in milliseconds; undefined when none is. */
+  /** Milliseconds until the next message is due; undefined if none is. */
   readonly nextInMs: number | undefined;
 }
 
-/** Where a message is that everybody in its channel can see. */
+/** The location of a message that everybody in its channel can see. */
 const PLACE = `jsonb_build_object('guildId', place.guild_id, 'channelId', shown.channel_id, 'messageId', shown.message_id)
   FROM facteur.runs AS place JOIN facteur.messages AS shown ON shown.run_id = place.run_id
   WHERE shown.message_id <> '' AND NOT shown.ephemeral`;
 
 /**
- * One statement: claims due messages with their runs, and returns when the next one is due. A concurrent move of the
- * run makes the message due again not before `not_before`, that is when the claim is over or released.
+ * One statement that claims due messages with their runs and returns when the next one is due. If the run moves meanwhile, the
+ * message becomes due again at `not_before`: when the claim expires or is released.
  */
 const CLAIM = `
 WITH due AS (
@@ -169,9 +169,9 @@ WITH due AS (
 SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
 /**
- * Takes up to `limit` due messages, the longest due first; other processes skip them until the claim expires.
+ * Claims up to `limit` due messages, the longest due first; other processes skip them until the claim expires.
  *
- * @param maxActive the most live workflows at a time; undefined for no limit
+ * @param maxActive maximum number of live workflows at a time; undefined for no limit
  */
 export async function claimDueMessages(db: Queryable, limit: number, maxActive?: number): Promise<ClaimedMessages> {
   const { rows } = await db.query<ClaimRow<ClaimedMessage>>({
@@ -183,40 +183,40 @@ export async function claimDueMessages(db: Queryable, limit: number, maxActive?:
   return { messages, nextInMs };
 }
 
-/** Where the message is now and who may still change it. */
+/** Where the message is now, and what can still edit it. */
 export interface MessageAddress {
   readonly messageId: string;
   readonly tokenRefused: boolean;
   readonly posts: number;
 }
 
-/** The result of a claim, for its release. */
+/** The result of handling a claimed message. */
 export interface Release extends MessageAddress {
   /**
    * told       the message shows the claimed state of the run
-   * postponed  nothing was sent, without an error: it is not time yet
+   * postponed  nothing was sent, but without an error: it is too early
    * failed     an attempt failed and will be retried
    * abandoned  nothing can be sent for this state of the run
    */
   readonly outcome: 'told' | 'postponed' | 'failed' | 'abandoned';
-  /** When to look again even if the run does not move; undefined for never. */
+  /** When to check again even if the run does not change, in milliseconds; undefined for never. */
   readonly againInMs: number | undefined;
-  /** Until then nothing is sent, even if the run moves. */
+  /** How long to send nothing even if the run changes, in milliseconds. */
   readonly restMs: number;
-  /** Why, when it was abandoned; else empty. */
+  /** Why it was abandoned; otherwise empty. */
   readonly reason: string;
-  /** Whoever wanted to know of the end was notified. */
+  /** The people who asked for it were notified that the run has ended. */
   readonly pinged?: boolean;
-  /** What the message says of the run's place in the queue, if it was told; absent for nothing. */
+  /** The message's line about the run's position in the queue, after a successful update; absent if it has none. */
   readonly queue?: string;
-  /** The state that the message shows and what it waits for, if it was told; absent where nothing is waited for. */
+  /** The state and open approvals that the message shows, after a successful update; absent if no approval is open. */
   readonly shown?: string;
 }
 
 /**
- * Releases a claimed message. Its run is locked meanwhile, so a move is either seen here (then the message is due
- * again) or comes later (then the move makes it due). A late process, whose claim has passed to another, may just
- * have overwritten the other's update: then only another update is scheduled.
+ * Releases a claimed message. The run is locked during the statement. So a move is either seen here (then the message is due
+ * again) or comes later (then the move makes it due). A late process that has lost its claim may just have overwritten the new
+ * owner's update: then only another update is scheduled.
  */
 const RELEASE = `
 WITH run AS MATERIALIZED (
@@ -254,13 +254,13 @@ WITH run AS MATERIALIZED (
 SELECT ours, (extract(epoch FROM due_at - now()) * 1000)::float8 AS "dueInMs",
   EXISTS (SELECT FROM linked) AS "othersDue" FROM released`;
 
-/** What giving back found. */
+/** The result of a release. */
 interface Released {
   /** False if the claim had expired and passed to another process. */
   readonly ours: boolean;
-  /** When the message is due again, in milliseconds; undefined for not as long as the run does not move. */
+  /** Milliseconds until the message is due again; undefined if only a change of the run makes it due. */
   readonly dueInMs: number | undefined;
-  /** The message of the run that this one retries has to link to this one. */
+  /** The message of the run that this one retries must be updated with a link to this one. */
   readonly othersDue: boolean;
 }
 
@@ -275,11 +275,11 @@ export async function releaseMessage(db: Queryable, message: ClaimedMessage, rel
     values: givenBack(message, release),
   });
   const row = rows[0];
-  // No row: the run was archived meanwhile, and its message with it.
+  // No row: the run and its message were archived in the meantime.
   return { ours: row?.ours ?? true, dueInMs: row?.dueInMs ?? undefined, othersDue: row?.othersDue ?? false };
 }
 
-/** The parameters of that statement. */
+/** The parameters of {@link RELEASE}. */
 function givenBack(message: ClaimedMessage, release: Release): readonly unknown[] {
   return [
     message.runId,
@@ -293,7 +293,7 @@ function givenBack(message: ClaimedMessage, release: Release): readonly unknown[
     release.restMs / 1000,
     release.reason,
     release.shown ?? message.state,
-    // Once per reason, not once per change that cannot be delivered because of it.
+    // Recorded once per reason, not for each change that cannot be shown because of it.
     release.outcome === 'abandoned' && release.reason !== message.abandoned,
     message.messageId === '' && release.messageId !== '',
     release.pinged === true,
@@ -301,7 +301,7 @@ function givenBack(message: ClaimedMessage, release: Release): readonly unknown[
   ];
 }
 
-/** The interaction that a run's message answers, and whether it is ephemeral; undefined if no message shows the run. */
+/** The interaction that a run's message answers, and whether the message is ephemeral; undefined if no message shows the run. */
 export async function findMessage(db: Queryable, runId: string): Promise<NewRun['message']> {
   const { rows } = await db.query<NonNullable<NewRun['message']>>({
     name: 'find-message',
@@ -311,7 +311,7 @@ export async function findMessage(db: Queryable, runId: string): Promise<NewRun[
   return rows[0];
 }
 
-/** Where the messages of runs are, for links: of those that everybody in their channel can see. */
+/** The locations of the public messages of these runs, for links. */
 export async function findPlaces(db: Queryable, runIds: readonly string[]): Promise<ReadonlyMap<string, MessagePlace>> {
   const { rows } = await db.query<MessagePlace & { readonly runId: string }>({
     name: 'find-places',
@@ -323,7 +323,7 @@ export async function findPlaces(db: Queryable, runIds: readonly string[]): Prom
   return new Map(rows.map((row) => [row.runId, row]));
 }
 
-/** Those of these runs whose message only one person may see. */
+/** The runs among these whose message is ephemeral. */
 export async function findPrivate(db: Queryable, runIds: readonly string[]): Promise<ReadonlySet<string>> {
   const { rows } = await db.query<{ readonly runId: string }>({
     name: 'find-private',

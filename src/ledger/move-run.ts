@@ -1,19 +1,21 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import { changeMessages } from './messages.ts';
 
-/** The end of a run that is still queued. Everything later is observed in the cluster (`observe-workflows.ts`). */
+/** The end of a run that is still queued. All later moves are observed in the cluster (`observe-workflows.ts`). */
 export interface RunMove {
   readonly runId: string;
   readonly to: 'refused' | 'canceled';
   /** Why; shown to the user. */
   readonly reason: string;
-  /** Only while the claim with this fence lasts: a late process decides nothing. */
+  /** Applies only while the claim with this fence lasts: a late process changes nothing. */
   readonly fence: number;
-  /** Who moved it: `facteur`, or the person who asked. */
+  /** Who moved it: `facteur`, or the person who requested it. */
   readonly actor?: string;
 }
 
-/** Updates the states of the tasks of the runs in `run`. A task shows the state of its newest run, `queued` until it runs. */
+/**
+ * Updates the states of the tasks of the runs in `run`. A task shows the state of its newest run, or `queued` until that runs.
+ */
 export const MOVE_TASKS = `
   UPDATE codex_kb.tasks SET state = run.state, updated_at = now() FROM run
   WHERE tasks.id = run.task_id AND run.state <> 'submitted' AND NOT EXISTS (
@@ -46,11 +48,11 @@ SELECT EXISTS (SELECT FROM message) AS "messageChanged" FROM moved`;
 /** The result of a move. */
 interface MoveResult {
   readonly moved: boolean;
-  /** It has a message, which has something new to show. */
+  /** It has a message that needs an update. */
   readonly messageChanged: boolean;
 }
 
-/** Ends a queued run, or leaves it unchanged if it is in another state or another process's by now. */
+/** Ends a queued run, or changes nothing if it is in another state or owned by another process by now. */
 export async function moveRun(db: Queryable, move: RunMove): Promise<MoveResult> {
   const { rows } = await db.query<{ readonly messageChanged: boolean }>({
     name: 'move-run',

@@ -2,17 +2,17 @@ import { isFinished } from '../domain/run-state.ts';
 import type { Observation } from './observe-workflows.ts';
 
 interface BufferOptions<T> {
-  /** Writes a batch; takes care of its own failures and never rejects. */
+  /** Writes a batch. It must handle its own failures and never reject. */
   readonly write: (batch: readonly T[]) => Promise<void>;
-  /** How long an observation waits for company at the most, in milliseconds. */
+  /** Maximum time that an observation waits for others, in milliseconds. */
   readonly delayMs: number;
-  /** Observations in a batch at the most. */
+  /** Maximum number of observations in a batch. */
   readonly limit: number;
 }
 
 /**
- * Collects observations to write them together, the latest of each workflow. One batch is being written while one is
- * filled. When both are full, `add` waits, and with it whoever observes.
+ * Collects the latest observation of each workflow, to write many together. One batch is filled while another is written. If both
+ * are full, `add` waits, and so does the observer.
  */
 export class ObservationBuffer<T extends Observation = Observation> {
   readonly #options: BufferOptions<T>;
@@ -30,7 +30,7 @@ export class ObservationBuffer<T extends Observation = Observation> {
     if (before !== undefined && isOlder(seen, before)) {
       return;
     }
-    // An end must not be overwritten by a new beginning: that the run was retried would go unnoticed.
+    // A new start must not overwrite an end: the retry of the run would go unnoticed.
     if (before !== undefined && isFinished(before.state) && !isFinished(seen.state)) {
       await this.flush();
     }

@@ -10,14 +10,14 @@ interface WriterDeps {
   readonly logger: Logger;
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** When it fires, what is waiting to be written gets one more try. */
+  /** When it fires, pending observations get one more attempt. */
   readonly signal: AbortSignal;
   readonly durability: Durability;
 }
 
 const BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 10_000 };
 
-/** Brings observations to the ledger, however long Postgres is away. */
+/** Writes observations to the ledger, however long Postgres is unavailable. */
 export class ObservationWriter {
   readonly #deps: WriterDeps;
 
@@ -26,10 +26,9 @@ export class ObservationWriter {
   }
 
   /**
-   * Writes a batch, retrying as needed; never rejects. One observation that Postgres cannot hold does not keep the
-   * others from it.
+   * Writes a batch, retrying as needed; never rejects. If Postgres cannot store one observation, the others are still written.
    *
-   * @returns what it meant for the runs; undefined if a try after the signal fired has failed
+   * @returns the effects on the runs; undefined if an attempt fails after the signal fired
    */
   async write(batch: readonly Observation[]): Promise<readonly Observed[] | undefined> {
     if (batch.length === 0) {
@@ -50,9 +49,9 @@ export class ObservationWriter {
   }
 
   /**
-   * Repeats a statement until it succeeds.
+   * Retries a statement until it succeeds.
    *
-   * @returns its result, or the error that no retry helps against; undefined if a try after the signal fired has failed
+   * @returns its result, or a permanent error; undefined if an attempt fails after the signal fired
    */
   async persist<T>(statement: () => Promise<T>): Promise<T | FacteurError | undefined> {
     const { logger, random, signal } = this.#deps;

@@ -6,7 +6,7 @@ import type { RunResult } from '../domain/run-result.ts';
 import { changeMessages } from './messages.ts';
 import { MOVE_TASKS } from './move-run.ts';
 
-/** What a look at one workflow in the cluster showed. */
+/** An observation of one workflow in the cluster. */
 export interface Observation {
   readonly namespace: string;
   readonly name: string;
@@ -25,30 +25,30 @@ export interface Observation {
   readonly finishedAt: Date | undefined;
   /** Argo's `status.resourcesDuration`: seconds by resource. */
   readonly resources: Readonly<Record<string, number>>;
-  /** What it is at, or what it waits for; absent where that is unknown. */
+  /** The current step, or what it waits for; absent if unknown. */
   readonly step?: string;
-  /** What came of it, once it has succeeded. */
+  /** Its results, once it has succeeded. */
   readonly results?: readonly RunResult[];
   /**
-   * The cluster was asked again for this very workflow. Only then is it believed that it vanished, or that a finished
-   * one came alive: an event that comes late looks just the same.
+   * The cluster was asked again for this very workflow. Only then does facteur believe that it vanished, or that a finished one
+   * became live again: a late event looks just the same.
    */
   readonly confirmed: boolean;
-  /** It was told to stop, so nothing of it waits any more. */
+  /** It was told to stop, so none of its steps waits any longer. */
   readonly stopping?: boolean;
-  /** What it waits for; absent if for nothing. */
+  /** Its open approvals; absent if there are none. */
   readonly waiting?: readonly Waiting[];
-  /** Why steps no longer wait that Argo resumed after their duration, by key. */
+  /** Why steps that Argo resumed after their duration no longer wait, by key. */
   readonly lapses?: Readonly<Record<string, string>>;
 }
 
 /**
- * Whether an observation survives a crash of Postgres from the moment it is written, or up to a second later. What
- * the cluster repeats when asked need not: a `fleeting` one costs no flush to disk.
+ * Whether an observation survives a crash of Postgres from the moment it is written (`durable`), or only from up to a second
+ * later (`fleeting`). An observation that the cluster can repeat may be `fleeting`, which saves a flush to disk.
  */
 export type Durability = 'durable' | 'fleeting';
 
-/** What an observation meant for its run. Observations without an effect give none. */
+/** The effect of an observation on its run. Observations without an effect return none. */
 export interface Observed {
   readonly runId: string;
   readonly namespace: string;
@@ -58,22 +58,22 @@ export interface Observed {
   readonly from: RunState;
   readonly to: RunState;
   readonly traceparent: string;
-  /** From what the cluster says of when the workflow began, or ended, to now; null when it does not say. */
+  /** Time from the workflow's start or end, according to the cluster, until now; null if the cluster does not say. */
   readonly lagMs: number | null;
   /** The run's command; `(codex)` for a Codex task. */
   readonly command: string;
-  /** From the start to the end of the workflow, of a run that has ended; null when the cluster does not say. */
+  /** Time from the start to the end of the workflow of an ended run; null if the cluster does not say. */
   readonly runtimeMs: number | null;
   /**
-   * moved        the run is in another state now
+   * moved        the run has changed its state
    * updated      the same state, with other details
-   *   unwanted     the run had ended in the queue before its workflow appeared: it keeps its state, and the workflow is stopped
+   * unwanted     the run had ended in the queue before its workflow appeared: it keeps its state, and the workflow is stopped
    * unconfirmed  nothing was changed: read this workflow from the cluster, and apply the result as confirmed
    */
   readonly effect: 'moved' | 'updated' | 'unwanted' | 'unconfirmed';
-  /** A cancel was requested before its workflow was known: the submitter now has to stop it. */
+  /** A cancel was requested before its workflow was known: now the submitter must stop it. */
   readonly dueNow: boolean;
-  /** It has a message, which has something new to show. */
+  /** It has a message that needs an update. */
   readonly messageChanged: boolean;
 }
 
@@ -82,30 +82,33 @@ const ENDED_IN_QUEUE = `runs.previous_state = 'queued' AND runs.state IN ('cance
 
 const MOVES = RUN_STATES.flatMap((from) => RUN_MOVES[from].map((to) => `${from}>${to}`));
 const ENDS = RUN_STATES.filter(isFinished);
-/** Ended states that Argo's retry leads back from. */
+/** Final states that a retry in Argo can leave. */
 const REVIVABLE = statesBefore('running').filter(isFinished);
 
-/** Whole milliseconds between two times, never negative (clocks differ), null when either is unknown. */
+/** Milliseconds between two times, as an integer that is never negative (clocks differ); null if either time is unknown. */
 const ms = (from: string, to: string): string =>
   `(extract(epoch FROM ${to} - ${from}) * 1000 * (${to} > ${from})::int)::bigint`;
 
 /**
  * One statement for a whole batch, filtered by the state machine.
  *
- * held     the runs with new observations, locked in a fixed order: a workflow belongs to a run by name and uid. A run that has
- * ended was retried only if its workflow runs, has succeeded although it had not, or has a later start or end: a late stop or a
- * deletion is no retry. Argo gives times in whole seconds, so a retry may begin when the first attempt did
- * late     runs that had ended in the queue but whose creates succeeded. Users were told that nothing was started,
- * so nothing is followed; the workflow has to be stopped
+ * held     the runs with new observations, locked in a fixed order. A workflow belongs to a run by name and uid. An ended run
+ *          counts as retried only if its workflow runs, has succeeded although it had not, or has a later start or end: a
+ *          late stop or a deletion is not a retry. Argo's times are whole seconds, so a retry may have the same start time
+ *          as the first attempt
+ * late     runs that ended in the queue but whose creates succeeded. Users were told that nothing was started, so nothing
+ *          is followed, and the workflow must be stopped
  * planned  the intermediate state, if the machine has no direct move; every step gets its event
  * due      the allowed moves; `believed` is false for those that must be confirmed first
- * moved    from here on as in `move-run.ts`, for many runs. Both states come from the locked row: Postgres checks the constraint on them
- * before it notices that a row has changed since the statement began. When a run becomes live again, the request to cancel it is cleared
+ * moved    from here on as in `move-run.ts`, but for many runs. Both states come from the locked row: Postgres checks the
+ *          constraint on them before it notices that a row has changed since the statement began. When a run becomes live
+ *          again, its cancel request is cleared
  * entered  a run with a cancel request stays due for the submitter until it has ended
- * run      the moves of runs that other readers of the database know, with the columns for the next steps. An archived run has no
- * plan, by the locked row: while it was waited for, its row of `task_runs` may have gone, which this statement still sees
- * shared   what those see. They are not told apart queued and submitted: until its workflow runs, a run is `queued` for
- * them, under the name that it has had since it was recorded
+ * run      the moves of runs that are visible to other readers of the database, with the columns for the next steps. An
+ *          archived run has no plan in the locked row: its row of `task_runs` may have been deleted while this statement
+ *          waited for the lock, but the statement still sees it
+ * shared   the rows that those readers see. They do not distinguish queued from submitted: until its workflow runs, a run
+ *          is `queued` for them, under the name that it has had since it was recorded
  */
 const OBSERVE = `
 WITH seen AS (
@@ -217,11 +220,11 @@ UNION ALL
 SELECT run_id, namespace, name, uid, delivery, was, was, traceparent, NULL, command, NULL, 'unwanted', true, false FROM held WHERE is_late`;
 
 /**
- * Applies observations of workflows to their runs, and returns the changes. A repeated or older batch,
- * and workflows of others, change nothing.
+ * Applies observations of workflows to their runs, and returns the changes. Repeated or older observations, and workflows that do
+ * not belong to a run, change nothing.
  *
  * @param batch at most one observation per workflow
- * @throws DatabaseError; `postgres.conflict` if two batches met in another order: retry
+ * @throws DatabaseError; `postgres.conflict` if two batches locked runs in a different order: retry
  */
 export async function observeWorkflows(
   db: Queryable,
@@ -236,13 +239,13 @@ export async function observeWorkflows(
   return rows;
 }
 
-/** A workflow that was created for a run. The uid is empty if it was gone before it could be read. */
+/** A workflow that was created for a run. The uid is empty if the workflow was gone before it could be read. */
 export interface CreatedWorkflow {
   readonly workflowName: string;
   readonly workflowUid: string;
 }
 
-/** What the answer to a create shows: the workflow is in the cluster, and nothing else is known of it. */
+/** The observation that follows from the response to a create: the workflow is in the cluster, and nothing else is known. */
 export function observationOfCreate(
   { namespace, deliveryId }: { readonly namespace: string; readonly deliveryId: string },
   { workflowName: name, workflowUid: uid }: CreatedWorkflow,
@@ -270,8 +273,8 @@ interface ForeignWorkflow {
 }
 
 /**
- * Which of these workflows are not their runs': another process continued with the run, under another name or after
- * this one was gone. Nobody follows such a workflow.
+ * The workflows among these that do not belong to their runs: another process continued with the run, under another name or after
+ * this workflow was gone. Nothing follows such a workflow.
  */
 export async function findForeign(
   db: Queryable,
@@ -315,24 +318,24 @@ export interface LiveRun {
   readonly runId: string;
   readonly namespace: string;
   readonly workflowName: string;
-  /** Empty if the workflow was created and its uid was not read yet. */
+  /** Empty if the workflow was created but its uid has not been read yet. */
   readonly workflowUid: string;
   readonly deliveryId: string;
   readonly state: 'submitted' | 'running';
-  /** The newest resource version of its workflow that was recorded, in digits. */
+  /** The newest recorded resource version of its workflow, in digits. */
   readonly version: string | null;
 }
 
 interface LiveRunsQuery {
-  /** Of this namespace; of all by default. */
+  /** Only runs in this namespace; by default all. */
   readonly namespace?: string;
-  /** Only those whose last change is at least this old, in milliseconds. */
+  /** Only runs whose last change is at least this old, in milliseconds. */
   readonly unchangedForMs: number;
 }
 
 /**
- * The live runs, in no order. Drops what two followers at once may leave in `open_runs`: one saw that a run was retried, the other
- * its end, and neither the row of the other. Runs are locked first, as everywhere.
+ * The live runs, unordered. Also deletes rows that two concurrent followers may leave in `open_runs`: one saw the retry of a run,
+ * the other its end, and neither saw the other's row. Runs are locked first, as everywhere.
  */
 export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<LiveRun[]> {
   const { rows } = await db.query<LiveRun>({
@@ -354,12 +357,12 @@ export async function liveRuns(db: Queryable, query: LiveRunsQuery): Promise<Liv
   return rows;
 }
 
-/** A live run whose workflow has an older version now than was recorded: the cluster came back from a backup. */
+/** A live run whose workflow now has an older version than was recorded: the cluster was restored from a backup. */
 export interface Rewound {
   readonly runId: string;
-  /** What was recorded, in digits. */
+  /** The recorded version, in digits. */
   readonly recorded: string;
-  /** What the workflow has now, in digits. */
+  /** The workflow's current version, in digits. */
   readonly listed: string;
 }
 

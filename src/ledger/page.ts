@@ -1,9 +1,9 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 
-/** A page ends after this many bytes of JSON: one row may have 100 KiB. */
+/** The maximum size of a page in bytes of JSON: one row may have 100 KiB. */
 const MAX_PAGE_BYTES = 4 * 2 ** 20;
 
-/** Some rows, and whether there are more. */
+/** Rows of a page, and whether there are more. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly hasMore: boolean;
@@ -11,18 +11,18 @@ export interface Page<Row> {
 
 interface PageQuery {
   readonly columns: string;
-  /** A table, and which of its rows. */
+  /** The FROM clause with its conditions. */
   readonly from: string;
-  /** No two rows have the same place in it. */
+  /** A total order: no two rows compare equal. */
   readonly order: string;
-  /** The columns that may be large. */
+  /** The columns whose values may be large. */
   readonly large: readonly string[];
   /** The parameters of `from`. */
   readonly values: readonly unknown[];
   readonly limit: number;
 }
 
-/** At most `limit` rows, and fewer where they are large; at least one if there is one. */
+/** At most `limit` rows, and fewer if they are large; at least one if there is one. */
 export async function readPage<Row extends object>(
   db: Queryable,
   { columns, from, order, large, values, limit }: PageQuery,

@@ -1,29 +1,29 @@
-/** Where a run waits that is due, but that nobody has submitted yet. */
+/** The position of a run that is due but has not been submitted yet. */
 export interface QueuePlace {
-  /** Runs that are submitted before it: {@link MAX_AHEAD} + 1 for any higher number. */
+  /** The number of runs that are submitted before it, or {@link MAX_AHEAD} + 1 if there are more. */
   readonly ahead: number;
-  /** Live workflows, as far as the limit on them; 0 without a limit. */
+  /** The number of live workflows, counted up to their limit; 0 without a limit. */
   readonly active: number;
   /** Why an earlier run, which keeps its place in the cluster, is not submitted; empty if none is held up. */
   readonly heldUp: string;
 }
 
-/** More are not counted, however many wait. */
+/** Runs are counted up to this number, however many wait. */
 export const MAX_AHEAD = 100;
-/** A run that is submitted at once is due for some milliseconds, too. */
+/** A run that is submitted immediately is also due for some milliseconds. */
 const PATIENCE = `interval '1 second'`;
 
 const DUE_AT = `(SELECT due_at FROM facteur.open_runs WHERE open_runs.run_id = runs.run_id)`;
 
 /**
- * Whether `runs` waits in line: due, and not yet attempted. A run that was attempted waits for its next attempt, for a
+ * Whether `runs` waits in line: it is due and was not attempted yet. A run that was attempted waits for its next attempt, for a
  * reason of its own.
  */
 export const IN_LINE = `(runs.state = 'queued' AND runs.reason = '' AND runs.cancel_requested_by IS NULL AND ${DUE_AT} <= now()) IS TRUE`;
 
 /**
- * The place of such a run, in the order in which `claimDueRuns` takes them; null if it is none, or for no more than a
- * moment. Only runs that wait are read, and as many of them as count: the first ones of an index.
+ * The position of such a run, in the order of `claimDueRuns`; null if it has none, or only for a moment. Reads only waiting runs,
+ * and only as many as are counted: the first entries of an index.
  *
  * @param maxActive the parameter for the limit on live workflows
  */

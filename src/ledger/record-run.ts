@@ -5,35 +5,33 @@ import { deliveryKey, plainDeliveryId, sharedDeliveryId } from '../domain/delive
 import { workflowName } from '../domain/workflow-name.ts';
 
 /**
- * How long the process that recorded a run has it exclusively, in seconds: longer than a create may take (12 s), so
- * that no sweep submits the run concurrently, and short enough that a crash is not felt for long.
+ * How long the process that recorded a run owns it exclusively, in seconds. It is longer than a create may take (12 s), so no
+ * sweep submits the run concurrently, and short, so a crash causes only a short delay.
  */
 export const CLAIM_SECONDS = 15;
-/** The fence of the claim that a run is recorded with. */
+/** The fence of the claim with which a run is recorded. */
 export const FIRST_FENCE = 1;
 
-/** A row of `facteur.runs` as a receipt, whose sender gave `input.delivery_id`. */
+/** A row of `facteur.runs` as the receipt for a sender who gave `input.delivery_id`. */
 const RECEIPT = `run_id AS "runId", input.delivery_id AS "deliveryId", nullif(delivery_id, input.delivery_id) AS "recordedId",
   namespace, workflow_name AS "workflowName", correlation_id AS "correlationId", accepted_at AS "acceptedAt", state, reason,
   taken_over AS "takenOver"`;
 
-/** A collision of names or a race of two identical deliveries is settled by the next try; more are a fault. */
+/** The next attempt resolves a name collision or a race of two identical deliveries; more attempts indicate a bug. */
 const MAX_TRIES = 5;
 
 /**
- * The delivery is inserted first and everything else depends on its row, so a replay, which inserts nothing, changes
- * nothing. Rows are inserted in the order of their keys, so that two statements with the same ones wait for each
- * other
- * without a deadlock.
+ * The delivery is inserted first, and everything else depends on its row: a replay inserts nothing and so changes nothing. Rows
+ * are inserted in the order of their keys, so two statements with the same keys wait for each other without a deadlock.
  *
- * elsewhere  deliveries that are not in the ledger but in `task_runs`. The Go service leaves a Codex task `queued`
- * and without a name, whether or not its workflow was created: such a delivery becomes a run, for which the
- * submitter first searches for the workflow. Any other was submitted, and is a duplicate. Commands of older
- * versions have their plain ids there, which must not be mistaken for those of Codex tasks
- * input      in the order of the runs, in which they become due and their events follow each other; the first is due at once, since the
- * embedded engine's clock has milliseconds and the next statement may see the same one
- * placed     the id that the ledger shows, which another family may already have. Not by EXISTS, for which Postgres may read and hash
- * the whole table, and keep that plan while the table grows
+ * elsewhere  deliveries that are not in the ledger but in `task_runs`. The Go service leaves a Codex task `queued` and without
+ *            a name, whether or not its workflow was created: such a delivery becomes a run, for which the submitter first
+ *            searches for the workflow. Any other delivery was submitted, and is a duplicate. Commands of older versions
+ *            have their plain ids there, which must not be mistaken for those of Codex tasks
+ * input      in the order of the runs: they become due, and get their events, in this order. The first is due immediately,
+ *            because the embedded engine's clock has milliseconds and the next statement may see the same time
+ * placed     the id shown in the ledger, which another family may already have. Without EXISTS, for which Postgres may read
+ *            and hash the whole table, and keep that plan while the table grows
  * made       the source of the rows in the other tables
  */
 const RECORD = `
@@ -118,14 +116,11 @@ SELECT input.delivery_key AS "deliveryKey", receipt.* FROM input CROSS JOIN LATE
 /** A run to be recorded. */
 export interface RecordRequest {
   readonly run: NewRun;
-  /**
-   * Whether the caller has to submit a new run within {@link CLAIM_SECONDS}; otherwise it is due immediately for any
-   * process.
-   */
+  /** Whether the caller must submit a new run within {@link CLAIM_SECONDS}; otherwise it is due immediately for any process. */
   readonly claim: boolean;
 }
 
-/** A run as a row of the statement's `input`: serialised once, however many statements are formed while it waits. */
+/** A run as a row of the statement's `input`: serialized once, however many statements are composed while it waits. */
 export interface PreparedRun {
   readonly deliveryKey: string;
   readonly json: string;
@@ -151,7 +146,7 @@ export async function recordRun(
   throw new FacteurError('ledger.contended', 'the delivery could not be recorded', { retryable: true });
 }
 
-/** The receipt, or undefined if another process won: its row is visible to the next statement. */
+/** The receipt, or undefined if another process won the race: its row is visible to the next statement. */
 async function tryRecord(db: Queryable, prepared: PreparedRun): Promise<RunReceipt | undefined> {
   try {
     const [receipt] = await recordTogether(db, [prepared]);
@@ -167,8 +162,8 @@ async function tryRecord(db: Queryable, prepared: PreparedRun): Promise<RunRecei
 /**
  * Records runs with different delivery ids and different ideas in one statement: all of them, or none if it throws.
  *
- * @returns their receipts in order; undefined for one that another process was just recording
- * @throws DatabaseError as {@link recordRun} does, and `postgres.conflict`
+ * @returns their receipts in order; undefined for a run that another process was recording at this moment
+ * @throws DatabaseError like {@link recordRun}, and also `postgres.conflict`
  */
 export async function recordTogether(db: Queryable, runs: readonly PreparedRun[]): Promise<(RunReceipt | undefined)[]> {
   const { rows } = await db.query<RunReceipt & Pick<PreparedRun, 'deliveryKey'>>({
@@ -180,7 +175,7 @@ export async function recordTogether(db: Queryable, runs: readonly PreparedRun[]
   return runs.map((run) => found.get(run.deliveryKey));
 }
 
-/** @param attempt counts up from 0 when a workflow's name was taken */
+/** @param attempt counts up from 0 each time the workflow's name is taken */
 export function prepareRun({ run, claim }: RecordRequest, attempt = 0): PreparedRun {
   const { deliveryId, plan, idea, task, message } = run;
   const name = workflowName(plan.namePrefix, run.acceptedAt, deliveryId, attempt);

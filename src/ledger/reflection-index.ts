@@ -2,12 +2,12 @@ import type { Queryable } from '../clients/postgres/database.ts';
 
 /** Reflections whose embeddings can be compared with each other. */
 export interface EmbeddingVersion {
-  /** Null for those without an embedding. */
+  /** Null for reflections without an embedding. */
   readonly version: string | null;
   readonly reflections: number;
 }
 
-/** The commonest first. */
+/** Counts reflections by embedding version, the most common first. */
 export async function countVersions(db: Queryable): Promise<EmbeddingVersion[]> {
   const { rows } = await db.query<EmbeddingVersion>({
     name: 'count-embedding-versions',
@@ -17,7 +17,7 @@ export async function countVersions(db: Queryable): Promise<EmbeddingVersion[]> 
   return rows;
 }
 
-/** Bytes of what a search reads. */
+/** Sizes of the indexes that a search reads, in bytes. */
 interface IndexSizes {
   readonly vectorBytes: number;
   readonly wordBytes: number;
@@ -37,7 +37,7 @@ interface SampledEmbedding {
   readonly embedding: string;
 }
 
-/** Some embeddings of a version, whichever. */
+/** An arbitrary sample of the embeddings of a version. */
 export async function sampleEmbeddings(db: Queryable, version: string, count: number): Promise<SampledEmbedding[]> {
   const { rows } = await db.query<SampledEmbedding>({
     name: 'sample-embeddings',
@@ -50,15 +50,15 @@ export async function sampleEmbeddings(db: Queryable, version: string, count: nu
   return rows;
 }
 
-/** Which reflections a comparison is about. */
+/** The reflections to compare. */
 export interface ReflectionSelection {
   readonly repository?: string | undefined;
   readonly types?: readonly string[] | undefined;
 }
 
 /**
- * The similarities of the nearest reflections, best first: by comparing all that are selected, and as the search finds them
- * in the index.
+ * The similarities of the nearest reflections, best first: by comparing all selected ones, and as a search finds them through the
+ * index.
  */
 export async function compareSearches(
   db: Queryable,
@@ -69,7 +69,7 @@ export async function compareSearches(
   const values = [embedding, version, repository ?? null, types ?? null, limit];
   const { rows } = await db.query<{ readonly exact: number[]; readonly found: number[] }>({
     name: 'compare-searches',
-    // The distance is no plain operator in the first order, so that no index answers it.
+    // The first order does not use the plain operator on the distance, so no index can answer it.
     text: `SELECT ARRAY(
         SELECT 1 - (r.embedding <=> $1::vector) FROM codex_kb.reflections r
           JOIN facteur.reflection_standing s ON s.reflection_id = r.id
@@ -82,7 +82,7 @@ export async function compareSearches(
   return rows[0] ?? { exact: [], found: [] };
 }
 
-/** The repository and the type with the most and the fewest reflections: filters that leave much and little. */
+/** The repository with the most reflections and the type with the fewest: filters that leave much and little. */
 export async function readExtremes(
   db: Queryable,
 ): Promise<{ readonly largestRepository: string | null; readonly rarestType: string | null }> {
@@ -95,13 +95,13 @@ export async function readExtremes(
   return rows[0] ?? { largestRepository: null, rarestType: null };
 }
 
-/** A reflection that is to be embedded. */
+/** A reflection that needs a new embedding. */
 export interface StaleReflection {
   readonly id: string;
   readonly content: string;
 }
 
-/** The next reflections whose embedding is not of `version`, or absent; those that others are writing are passed over. */
+/** The next reflections whose embedding is missing or not of `version`; skips those that are being written. */
 export async function staleReflections(
   db: Queryable,
   { version, after, limit }: { readonly version: string; readonly after: string; readonly limit: number },
@@ -116,7 +116,7 @@ export async function staleReflections(
   return rows;
 }
 
-/** How many {@link staleReflections} there are in all. */
+/** The total number of {@link staleReflections}. */
 export async function countStale(db: Queryable, version: string): Promise<number> {
   const { rows } = await db.query<{ readonly count: number }>({
     name: 'count-stale-reflections',
@@ -133,7 +133,7 @@ export interface FreshEmbedding extends StaleReflection {
   readonly version: string;
 }
 
-/** Replaces embeddings, where the text is still the one that was embedded. @returns how many */
+/** Replaces embeddings if the text is still the one that was embedded. @returns how many were replaced */
 export async function replaceEmbeddings(db: Queryable, fresh: readonly FreshEmbedding[]): Promise<number> {
   const { rowCount } = await db.query({
     name: 'replace-embeddings',
@@ -145,10 +145,7 @@ export async function replaceEmbeddings(db: Queryable, fresh: readonly FreshEmbe
   return rowCount;
 }
 
-/**
- * Brings the statistics up to date by which a search finds the rarest words. The embedded engine never does that by
- * itself.
- */
+/** Updates the statistics by which a search finds the rarest words. The embedded engine never does that automatically. */
 export async function analyzeReflections(db: Queryable): Promise<void> {
   await db.query({ text: 'ANALYZE facteur.reflection_standing' });
 }

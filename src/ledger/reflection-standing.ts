@@ -3,7 +3,7 @@ import { VERSION } from './reviewed-reflections.ts';
 
 /** A reflection that waits for a decision, with its origin according to the ledger. */
 interface WaitingReflection extends WaitingPlace {
-  /** Empty for a run that facteur does not know. */
+  /** Empty for a run unknown to facteur. */
   readonly runState: string;
   readonly kind: string;
   readonly repository: string;
@@ -12,28 +12,27 @@ interface WaitingReflection extends WaitingPlace {
   readonly inherited: readonly string[];
 }
 
-/** Decisions that facteur made, so that it may make others; people's decisions stay. */
+/** Decisions of facteur, which it may change; people's decisions stay. */
 const BY_FACTEUR = `decided_by IN ('', 'facteur')`;
 
 /**
- * Reflections of a page. Every run that may receive some asks for pages of those that wait, so the number must not grow with
- * the ledger.
+ * The number of reflections per page. Every run that may receive some reads pages of waiting ones, so the number must not grow
+ * with the ledger.
  */
 const PAGE = 500;
 
-/** Where a page ended. */
+/** The end of a page. */
 export interface WaitingPlace {
-  /** As PostgreSQL prints it: a date of ours has no microseconds. */
+  /** As printed by PostgreSQL: a JavaScript date has no microseconds. */
   readonly updatedAt: string;
   readonly reflectionId: string;
 }
 
-/** Before the newest of all. */
+/** Before the newest reflection. */
 const START: WaitingPlace = { updatedAt: 'infinity', reflectionId: '00000000-0000-0000-0000-000000000000' };
 
 /**
- * The reflections of a repository that nobody has decided about, the newest first: one page, beginning after `after`. A page that
- * is not full is the last one.
+ * One page of the undecided reflections of a repository, newest first, after `after`. A page that is not full is the last one.
  */
 export async function waitingReflections(
   db: Queryable,
@@ -44,7 +43,7 @@ export async function waitingReflections(
     WHERE state = 'quarantined' AND ${BY_FACTEUR} AND repository = lower($1)`;
   const { rows } = await db.query<WaitingReflection>({
     name: 'waiting-reflections',
-    // Each part reads the index from where it begins; one condition for both would read it from the newest on.
+    // Each part starts reading the index at its own beginning; a single condition for both would start at the newest.
     text: `SELECT s.reflection_id AS "reflectionId", s.updated_at::text AS "updatedAt", coalesce(f.state, '') AS "runState",
         coalesce(f.kind, '') AS kind, s.repository, coalesce(x.asked_by, '') AS "askedBy", ARRAY(
           SELECT p.state FROM facteur.reflection_uses u JOIN facteur.reflection_standing p USING (reflection_id)
@@ -73,11 +72,14 @@ export const CHANGED_AT_ONCE = 20;
 
 /** Held until a decision is committed. */
 const STANDING_LOCK = 7_233_115;
-/** Several trust at once, but none while something is retired: whether one may be trusted depends on what its run received. */
+/**
+ * Several processes may trust at the same time, but not while one retires: whether a reflection may be trusted depends on those
+ * that its run received.
+ */
 const TRUSTING = 'pg_advisory_xact_lock_shared';
 const RETIRING = 'pg_advisory_xact_lock';
 
-/** Decides after the decisions that it may contradict. The lock has a statement of its own, so that the decision's sees them. */
+/** Runs a decision after any that it may contradict. The lock is a separate statement, so the decision sees their results. */
 async function inTurn<Row>(db: Deciding, lock: string, decision: Statement): Promise<Result<Row>> {
   return db.transaction(async (tx) => {
     await tx.query({ text: `SELECT ${lock}($1)`, values: [STANDING_LOCK] });
@@ -86,8 +88,8 @@ async function inTurn<Row>(db: Deciding, lock: string, decision: Statement): Pro
 }
 
 /**
- * Trusts reflections that still wait for a decision, except those of runs that run again, or that received one that has lost its
- * trust meanwhile. @param reasons by reflection
+ * Trusts reflections that still wait for a decision, except if their run runs again, or received a reflection that has lost its
+ * trust since. @param reasons by reflection
  */
 export async function trustWaiting(db: Deciding, reasons: ReadonlyMap<string, string>): Promise<void> {
   await inTurn(db, TRUSTING, {
@@ -105,7 +107,7 @@ export async function trustWaiting(db: Deciding, reasons: ReadonlyMap<string, st
   });
 }
 
-/** A reflection that a decision is about, or that descends from one. */
+/** A reflection that was decided about, or a descendant of one. */
 export interface StandingChange {
   readonly reflectionId: string;
   readonly runId: string;
@@ -115,7 +117,7 @@ export interface StandingChange {
   readonly state: string;
   readonly reason: string;
   readonly decidedBy: string;
-  /** Its run received one of the others, directly or through further runs. */
+  /** Its run received one of the others, directly or through other runs. */
   readonly isDescendant: boolean;
 }
 
@@ -141,12 +143,12 @@ const NOTED = `noted AS (
   FROM decided d ${writerOf('d.reflection_id')}
 )`;
 
-/** Whether each of them exists: all are decided about, or none. */
+/** Whether all of them exist: a decision applies to all or none. */
 const ALL_KNOWN = `NOT EXISTS (SELECT FROM unnest($1::uuid[]) AS asked (id) WHERE asked.id NOT IN (SELECT id FROM concerned))`;
 
 /**
- * Whether `reflection_standing s` is as it was shown to the person. PostgreSQL judges it again after waiting for another
- * change of the row, so nobody trusts a text that they have not seen.
+ * Whether `reflection_standing s` is as the person saw it. PostgreSQL checks it again after waiting for another change of the
+ * row, so nobody trusts a text that they have not seen.
  */
 const asShown = (version: string): string =>
   `(${version}::bigint IS NULL OR (s.state = 'quarantined' AND ${VERSION} = ${version}))`;
@@ -156,21 +158,21 @@ export interface StandingDecision {
   readonly reason: string;
   /** The person, or `facteur`. */
   readonly decidedBy: string;
-  /** Decides only while it waits for a decision with the text that this version had; absent for any. */
+  /** Decides only if the reflection still waits with the text of this version; absent for any text. */
   readonly shownVersion?: number;
 }
 
-/** Reflections that may not be trusted yet, and why: their runs received others that are not trusted. */
+/** Reflections that may not be trusted yet, because their runs received others that are not trusted. */
 interface BlockedTrust {
   readonly reflectionId: string;
   readonly distrusted: readonly string[];
 }
 
 /**
- * Trusts reflections because a person says so. All of them, or none: one whose run received a reflection that is neither
- * trusted nor among them stays what it is, and blocks the others.
+ * Trusts reflections by a person's decision: all of them, or none. A reflection whose run received another one that is neither
+ * trusted nor among them does not change, and blocks the others.
  *
- * @returns the reflections with their present states; nothing changed if one is missing
+ * @returns the reflections with their current states; nothing changed if one is missing
  */
 export async function trustReflections(
   db: Deciding,
@@ -207,11 +209,11 @@ export async function trustReflections(
 export interface Retirement {
   /** The reflections with their present states, then their descendants, those still trusted first: at most {@link MAX_DESCENDANTS}. */
   readonly changes: readonly StandingChange[];
-  /** How many descendants there are. */
+  /** The number of descendants. */
   readonly descendants: number;
 }
 
-/** A reflection that many runs received may have tens of thousands. */
+/** A reflection that many runs received may have tens of thousands of descendants. */
 export const MAX_DESCENDANTS = 1000;
 
 interface RetiringDecision extends StandingDecision {
@@ -335,11 +337,11 @@ async function retireDescendants(
 }
 
 /**
- * Quarantines what facteur trusted because these runs had succeeded, which run again, and what it trusted because of that. A person's
- * decision stays, with what descends from it.
+ * Quarantines reflections that facteur trusted because these runs had succeeded, since they run again, and those that it trusted
+ * in consequence. A person's decision stays, with its descendants.
  */
 export async function distrustRestarted(db: Deciding & Queryable, runIds: readonly string[]): Promise<void> {
-  // Through what is quarantined already, too: an earlier attempt may have ended there.
+  // Also follows reflections that are already quarantined: an earlier attempt may have stopped there.
   const { rows } = await db.query<{ readonly id: string }>({
     name: 'find-unproven',
     text: `WITH RECURSIVE unproven (id, state) AS (

@@ -1,6 +1,6 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 
-/** Where commands are registered: a server of an application, or all of them (an empty guild id). */
+/** The scope in which commands are registered: a server of an application, or all its servers (an empty guild id). */
 export interface CommandScope {
   readonly applicationId: string;
   readonly guildId: string;
@@ -15,9 +15,9 @@ interface RegisteredCommand {
 
 /** The result of the last sync of a scope. */
 interface CommandSync {
-  /** Of what was wanted. */
+  /** Hash of the wanted commands. */
   readonly sha256: string;
-  /** Milliseconds until it should be checked, although nothing has changed. */
+  /** Milliseconds until it must be checked even if nothing has changed. */
   readonly dueInMs: number;
   /** Empty if everything is registered. */
   readonly problem: string;
@@ -43,7 +43,7 @@ export async function registeredCommands(db: Queryable, scope: CommandScope): Pr
   return rows;
 }
 
-/** Before the creation with an empty id, and after it with Discord's: a crash in between leaves a trace. */
+/** Call it before the creation with an empty id, and after it with Discord's: a crash in between leaves a trace. */
 export async function recordCommand(
   db: Queryable,
   { applicationId, guildId }: CommandScope,
@@ -92,7 +92,7 @@ export async function recordCommandSync(
   });
 }
 
-/** Forgets the syncs of all places but these: what was wrong elsewhere is nobody's problem any more. */
+/** Deletes the sync results of all scopes except these: problems elsewhere no longer matter. */
 export async function forgetCommandSyncs(db: Queryable, applicationId: string, kept: readonly string[]): Promise<void> {
   await db.query({
     name: 'forget-command-syncs',
@@ -101,7 +101,7 @@ export async function forgetCommandSyncs(db: Queryable, applicationId: string, k
   });
 }
 
-/** What could not be registered at the last sync of each scope, and why. */
+/** The problems of the last sync of each scope. */
 export async function registrationProblems(db: Queryable, applicationId: string): Promise<readonly string[]> {
   const { rows } = await db.query<{ readonly problem: string }>({
     name: 'registration-problems',

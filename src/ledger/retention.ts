@@ -1,43 +1,43 @@
 import type { Database, Queryable, Result } from '../clients/postgres/database.ts';
 
-/** Where a walk over old rows has got to. */
+/** A position in a scan over old rows. */
 export interface Place {
-  /** As Postgres writes it: a JavaScript date would lose the microseconds. */
+  /** As printed by Postgres: a JavaScript date would lose the microseconds. */
   readonly at: string;
   readonly id: string;
 }
 
 interface ArchivedBatch {
-  /** Runs looked at. */
+  /** Number of runs that were checked. */
   readonly seen: number;
-  /** Runs moved to the history; the others have taught something that would go with them. */
+  /** Number of runs moved to the history. The others have reflections or artifacts that would be lost. */
   readonly archived: number;
   /** Where to continue, or undefined at the end. */
   readonly next: Place | undefined;
 }
 
-/** Runs that may be archived, the oldest first: those after a place. */
+/** Runs that may be archived, oldest first, after a position. */
 const OLD_RUNS = `SELECT run_id, accepted_at FROM facteur.runs JOIN codex_kb.task_runs t ON t.id = run_id
   WHERE plan IS NOT NULL AND state NOT IN ('queued', 'submitted', 'running')
     AND accepted_at < now() - make_interval(secs => $1) AND runs.updated_at < now() - make_interval(secs => $1)
     AND (accepted_at, run_id) > ($2::timestamptz, $3::uuid)
   ORDER BY accepted_at, run_id LIMIT $4`;
 
-/** Whether nothing hangs on the run `t` that others learn from. */
+/** Whether the run `t` has nothing that others learn from. */
 const FORGETTABLE = `NOT EXISTS (SELECT FROM codex_kb.reflections WHERE task_run_id = t.id)
   AND NOT EXISTS (SELECT FROM codex_kb.artifacts WHERE task_run_id = t.id AND artifact_type <> 'retrieval_decision_log')`;
 
-/** Runs that somebody is moving, or reporting about, are for the next time. */
+/** Runs that are being moved or reported about are left for the next time. */
 const LOCK = `SELECT array_agg(run_id) AS ids FROM (${OLD_RUNS} FOR UPDATE OF runs, t SKIP LOCKED) old`;
 
-/** How many runs were looked at, and the last of them. */
+/** How many runs were checked, and the last of them. */
 const LOOKED_AT = `(SELECT count(*)::int FROM old) AS seen, (SELECT jsonb_build_object('at', accepted_at, 'id', run_id)
   FROM old ORDER BY accepted_at DESC, run_id DESC LIMIT 1) AS last`;
 
 /**
- * The row, its events and its metrics go into one snapshot. `facteur.runs` keeps its row, less the plan: a delivery that
- * comes again after years is still a duplicate. Runs with reflections or artifacts stay whole, because these hang on the
- * row and are what later runs learn from; the log of a retrieval, which every run may have, goes into the snapshot, and
+ * The row, its events, checks and metrics go into one snapshot. `facteur.runs` keeps its row without the plan: a delivery that
+ * comes again after years is still a duplicate. Runs with reflections or artifacts are not archived, because these refer to the
+ * row and later runs learn from them. The log of a retrieval, which every run may have, goes into the snapshot, and
  * `facteur.retrievals` keeps which reflections the run received.
  */
 const ARCHIVE = `
@@ -71,7 +71,7 @@ WITH old AS (
 )
 SELECT ${LOOKED_AT}, (SELECT count(*)::int FROM slim) AS archived`;
 
-/** What {@link ARCHIVE} would do. */
+/** Counts what {@link ARCHIVE} would do. */
 const COUNT = `
 WITH old AS (
   ${OLD_RUNS}
@@ -80,17 +80,17 @@ SELECT ${LOOKED_AT}, (SELECT count(*)::int FROM old JOIN codex_kb.task_runs t ON
 
 const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
 
-/** One batch of old rows, those after a place. */
+/** A batch of old rows after a position. */
 interface OldBatch {
   readonly olderThanSeconds: number;
   readonly limit: number;
-  /** Where the batch before ended. */
+  /** Where the previous batch ended. */
   readonly after?: Place | undefined;
 }
 
 /**
- * Moves one batch of finished runs, untouched for so long, to `task_runs_history`. The runs are locked by a statement of their
- * own, so that the one that moves them sees all reports that were written until then.
+ * Moves a batch of finished runs that have not changed for this long to `task_runs_history`. A separate statement locks the runs,
+ * so the one that moves them sees all reports written before the lock.
  */
 export function archiveRuns(db: Pick<Database, 'transaction'>, batch: OldBatch): Promise<ArchivedBatch> {
   return db.transaction(async (tx) => {
@@ -101,7 +101,7 @@ export function archiveRuns(db: Pick<Database, 'transaction'>, batch: OldBatch):
   });
 }
 
-/** What {@link archiveRuns} would do. */
+/** Counts what {@link archiveRuns} would do. */
 export async function countArchivable(db: Queryable, batch: OldBatch): Promise<ArchivedBatch> {
   return batchOf(await db.query<Walked>({ name: 'count-archivable', text: COUNT, values: valuesOf(batch) }), batch);
 }
@@ -121,10 +121,10 @@ function batchOf({ rows }: Pick<Result<Walked>, 'rows'>, { limit }: OldBatch): A
   return { seen, archived, next: seen < limit ? undefined : (last ?? undefined) };
 }
 
-/** What loses its worth with age and is deleted then. */
+/** Rows that lose their value with age and are then deleted. */
 export type Prunable = 'settledDeadLetters' | 'deadLetters' | 'refusals';
 
-/** In this order: settled dead letters first. Each is walked by the time that an index has. */
+/** In this order: settled dead letters first. Each table is scanned by an indexed time. */
 const OLD: Readonly<Record<Prunable, { readonly table: string; readonly at: string; readonly also?: string }>> = {
   settledDeadLetters: { table: 'facteur.dead_letters', at: 'settled_at' },
   deadLetters: { table: 'facteur.dead_letters', at: 'created_at', also: 'AND settled_at IS NULL' },
@@ -133,7 +133,7 @@ const OLD: Readonly<Record<Prunable, { readonly table: string; readonly at: stri
 
 export const PRUNABLE = Object.keys(OLD) as readonly Prunable[];
 
-/** Deletes one batch of older rows. @returns the number of rows: fewer than `limit` when none are left */
+/** Deletes one batch of old rows. @returns the number of rows: fewer than `limit` if none are left */
 export async function prune(
   db: Queryable,
   what: Prunable,
@@ -142,7 +142,7 @@ export async function prune(
   const { table, at, also = '' } = OLD[what];
   const { rowCount } = await db.query({
     name: `prune-${what}`,
-    // As an array, so that the rows are chosen once: a join may choose them again, and others.
+    // As an array, so the rows are chosen once: a join may choose again, and find others.
     text: `DELETE FROM ${table} WHERE id = ANY (ARRAY(
         SELECT id FROM ${table} WHERE ${at} < now() - make_interval(secs => $1) ${also}
         ORDER BY ${at} LIMIT $2 FOR UPDATE SKIP LOCKED))`,

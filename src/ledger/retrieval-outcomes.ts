@@ -1,7 +1,7 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { RetrievalStrategy } from '../domain/retrieval.ts';
 
-/** How runs ended for which something was decided about reflections. */
+/** The outcomes of runs with a decision about reflections. */
 export interface RetrievalOutcomes {
   readonly command: string;
   readonly repository: string;
@@ -12,12 +12,12 @@ export interface RetrievalOutcomes {
   readonly other: number;
 }
 
-/** Most runs that are looked at, the newest, and most groups that are shown: those with the most runs. */
+/** Maximum number of runs that are read, the newest, and of groups that are shown, those with the most runs. */
 const [LOOKED_AT, SHOWN_GROUPS] = [100_000, 500];
 
 /**
- * The outcomes of the runs of the last `days` days, by command, repository and strategy; not `complete` if there are more
- * runs, or groups, than are looked at.
+ * The outcomes of the runs of the last `days` days, by command, repository and strategy; not `complete` if there are more runs or
+ * groups than the limits.
  */
 export async function retrievalOutcomes(
   db: Queryable,
@@ -58,10 +58,10 @@ export async function countStandings(db: Queryable): Promise<Readonly<Record<str
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
 }
 
-/** So many of its latest uses judge a reflection: a share of 1,000 runs is certain to 3 points. */
+/** This many of a reflection's latest uses are judged: a share of 1,000 runs is accurate to 3 points. */
 export const JUDGED_USES = 1000;
 
-/** How the latest runs of a command in a repository ended that received a trusted reflection since it has been trusted. */
+/** The outcomes of the latest runs of a command in a repository that received a reflection since it was trusted. */
 interface TrustedOutcomes {
   readonly reflectionId: string;
   readonly command: string;
@@ -70,14 +70,14 @@ interface TrustedOutcomes {
   readonly hurt: number;
 }
 
-/** Reflections that one statement judges: each has up to {@link JUDGED_USES} runs to look up. */
+/** Maximum number of reflections per statement: each has up to {@link JUDGED_USES} runs to look up. */
 const JUDGED_AT_ONCE = 50;
 
 /**
- * Of one page of trusted reflections, those with at least so many outcomes: a row for each command and repository in which
+ * For one page of trusted reflections, those with at least `minOutcomes` outcomes: a row for each command and repository in which
  * they were used.
  *
- * @param after where the page before ended
+ * @param after where the previous page ended
  */
 export async function trustedOutcomes(
   db: Queryable,
@@ -109,10 +109,10 @@ export async function trustedOutcomes(
   return { outcomes: rows[0]?.outcomes ?? [], next: rows[0]?.last ?? undefined };
 }
 
-/** So many runs of a command say what is usual. */
+/** This many runs of a command show what is usual. */
 const USUAL_RUNS = 10_000;
 
-/** How the latest runs of a command without reflections ended, in 90 days, by repository. */
+/** The outcomes of the latest runs of a command without reflections, in 90 days, by repository. */
 export async function outcomesWithout(
   db: Queryable,
   command: string,

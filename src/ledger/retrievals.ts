@@ -8,36 +8,36 @@ interface NewUse {
   readonly similarity: number | null;
 }
 
-/** What was decided for a run. */
+/** The decision for a run. */
 interface NewRetrieval {
   readonly runId: string;
   readonly strategy: RetrievalStrategy;
   readonly repository: string;
   readonly askedBy: string;
   readonly uses: readonly NewUse[];
-  /** What the run receives; null where it receives nothing. */
+  /** What the run receives; null if it receives nothing. */
   readonly composition: unknown;
-  /** Candidates and how they were weighed; null without a search. */
+  /** The candidates and their weights; null without a search. */
   readonly log: unknown;
 }
 
-/** What a run receives, as it was recorded. */
+/** The recorded reflections of a run. */
 interface RecordedRetrieval {
   readonly composition: unknown;
-  /** The reflections of it that are still there, and still trusted. */
+  /** The ones among them that still exist and are still trusted. */
   readonly trusted: readonly string[];
 }
 
 const RUN = `run AS (
   SELECT t.id, k.idea_id FROM codex_kb.task_runs t JOIN codex_kb.tasks k ON k.id = t.task_id WHERE t.id = $1
 )`;
-/** One a run; version 8 of RFC 9562, whose bits are free. */
+/** One id per run, as version 8 of RFC 9562, whose bits are free. */
 const CHECK_ID = `overlay(overlay(md5($1::uuid || ' ${ROUTER_POLICY}') PLACING '8' FROM 13) PLACING '8' FROM 17)::uuid`;
 const LOG_URI = `'facteur://runs/' || $1::uuid || '/retrieval'`;
 
 /**
- * The decision, its uses and what people see of it, in one statement: whoever comes second changes nothing. Reflections
- * that were retired or deleted since they were found are no uses.
+ * Records the decision, its uses and the visible records in one statement: a second call changes nothing. Reflections that were
+ * retired or deleted since they were found are not used.
  */
 const RECORD = `
 WITH ${RUN}, decided AS (
@@ -88,7 +88,7 @@ export async function recordRetrieval(db: Queryable, retrieval: NewRetrieval): P
   return rows[0]?.recorded === true ? rows[0].trusted : undefined;
 }
 
-/** The workflow was created before the decision was there, so it received nothing, whatever the decision says. */
+/** Records that the workflow was created before there was a decision, so it received nothing, whatever the decision says. */
 export async function recordLateRetrieval(
   db: Queryable,
   { runId, repository, askedBy }: Pick<NewRetrieval, 'runId' | 'repository' | 'askedBy'>,
@@ -113,7 +113,7 @@ export async function recordLateRetrieval(
   });
 }
 
-/** What was decided for a run earlier; undefined if nothing was. */
+/** The earlier decision for a run; undefined if there is none. */
 export async function readRetrieval(db: Queryable, runId: string): Promise<RecordedRetrieval | undefined> {
   const { rows } = await db.query<RecordedRetrieval>({
     name: 'read-retrieval',
@@ -126,7 +126,7 @@ export async function readRetrieval(db: Queryable, runId: string): Promise<Recor
   return rows[0];
 }
 
-/** How the latest runs ended that received a reflection. */
+/** The outcomes of the latest runs that received a reflection. */
 interface ReflectionOutcomes {
   readonly reflectionId: string;
   readonly helped: number;
@@ -135,20 +135,20 @@ interface ReflectionOutcomes {
 
 export interface UseFacts {
   readonly outcomes: readonly ReflectionOutcomes[];
-  /** Of runs of the command that received nothing, in 90 days: anywhere, and in the repository. */
+  /** Outcomes of runs of the command that received nothing, in 90 days: in all repositories, and in this one. */
   readonly everywhere: { readonly helped: number; readonly hurt: number };
   readonly here: { readonly helped: number; readonly hurt: number };
   /** The runs that wrote the reflections. */
   readonly writers: readonly { readonly runId: string; readonly command: string; readonly state: string }[];
 }
 
-/** Only these say something about advice. */
+/** Only these states say something about the advice. */
 const TELLING = `state IN ('succeeded', 'failed')`;
 
 /**
- * So many of its latest uses rank a reflection. Every submission reads them for 20 candidates, so the number must not grow
- * with the ledger. 200 suffice: chance then changes a rank by 3.5 % at most (95 %), which is two places in one ranking.
- * Uses whose runs are still live, or say nothing about advice, are among the 200 and count for nothing.
+ * This many of a reflection's latest uses rank it. Every submission reads them for 20 candidates, so the number must not grow
+ * with the ledger. 200 are enough: chance then changes a rank by at most 3.5 % (95 %), which is two places in one ranking. Uses
+ * whose runs are still live, or say nothing about the advice, are among the 200 but do not count.
  */
 export const RANKED_USES = 200;
 

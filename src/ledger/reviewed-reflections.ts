@@ -3,7 +3,7 @@ import { isFinished, RUN_STATES, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
 import type { ReflectionState } from './search-reflections.ts';
 
-/** A reflection of a run, for whoever decides about it. */
+/** A reflection of a run, as shown to the reviewer. */
 export interface ReviewedReflection {
   readonly reflectionId: string;
   readonly runId: string;
@@ -11,16 +11,16 @@ export interface ReviewedReflection {
   readonly runState: RunState;
   readonly type: string;
   readonly content: string;
-  /** In lower case; empty if its run has none. */
+  /** In lowercase; empty if its run has none. */
   readonly repository: string;
   readonly state: ReflectionState;
   /** Who decided about it; empty if nobody did. */
   readonly decidedBy: string;
-  /** When its state or its text changed last. */
+  /** When its state or text last changed. */
   readonly changedAt: Date;
-  /** The same moment in microseconds, so that a decision can be about this text and no later one. */
+  /** The same time in microseconds: it ties a decision to this version of the text. */
   readonly version: number;
-  /** How many reflections of the run wait for a decision. */
+  /** The number of the run's reflections that wait for a decision. */
   readonly waiting: number;
 }
 
@@ -28,8 +28,7 @@ export interface ReviewedReflection {
 export const VERSION = '(extract(epoch FROM s.updated_at) * 1000000)::bigint';
 
 /**
- * A reflection of a run: the given one, otherwise the oldest that waits for a decision. If none waits, the one that was
- * decided last.
+ * A reflection of a run: the given one, otherwise the oldest that waits for a decision, otherwise the last one that was decided.
  */
 export async function findReviewed(
   db: Queryable,
@@ -55,8 +54,8 @@ export async function findReviewed(
 const ENDED = RUN_STATES.filter(isFinished);
 
 /**
- * Makes the message of a run that has ended show whether reflections of the run wait for a decision. One that nobody can
- * change any more is left as it is.
+ * Makes the message of an ended run due, to show whether reflections of the run wait for a decision. A message that can no longer
+ * be changed stays as it is.
  *
  * @returns whether there is such a message
  */

@@ -1,22 +1,22 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import { RUN_COLUMNS, type RunView } from './find-runs.ts';
 
-/** Which version of a run something is: the revision counts, and among equal ones the time of the change. */
+/** A version of a run: the revision counts, and for equal revisions the time of the change. */
 export interface RunVersion {
   readonly revision: number;
-  /** When the run changed by the database's clock, in microseconds since 1970. */
+  /** The time of the change by the database's clock, in microseconds since 1970. */
   readonly changedAt: number;
 }
 
-/** A run as it is after its latest change. */
+/** A run after its latest change. */
 export interface ChangedRun extends RunVersion {
   readonly run: RunView;
 }
 
-/** From where on to read: changes after this one in the order of their times. */
+/** Where to start reading: at changes after this one, in the order of their times. */
 interface ChangePosition {
   readonly changedAt: number;
-  /** Empty for all changes from that moment on. */
+  /** Empty to read all changes from that time on. */
   readonly runId: string;
 }
 
@@ -27,7 +27,7 @@ interface ChangedRow extends RunView {
 const MICROSECONDS = `extract(epoch FROM updated_at) * 1000000`;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
-/** Whether a version of a run is new to a reader of another version, or of none. */
+/** Whether a version of a run is new to a reader that has seen another version, or none. */
 export function isNewer(version: RunVersion, seen: RunVersion | undefined): boolean {
   return (
     seen === undefined ||
@@ -49,7 +49,7 @@ export async function listChangedRuns(db: Queryable, after: ChangePosition, limi
   return rows.map(({ changedAt, ...run }) => ({ run, revision: run.revision, changedAt: Number(changedAt) }));
 }
 
-/** What the database's clock says, in microseconds since 1970. */
+/** The time by the database's clock, in microseconds since 1970. */
 export async function databaseTime(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ readonly now: string }>({
     name: 'database-time',

@@ -1,13 +1,13 @@
 import { RUN_STATES, type RunState } from '../domain/run-state.ts';
 import type { Queryable } from '../clients/postgres/database.ts';
 
-/** Most runs of the period that are looked at: the newest. */
+/** Maximum number of runs that are read, the newest of the period. */
 const COUNTED = 100_000;
 
 interface RunCounts {
-  /** Live runs whenever they were accepted, and ended ones that were accepted in the period. */
+  /** Live runs of any age, and ended runs that were accepted in the period. */
   readonly counts: Readonly<Record<RunState, number>>;
-  /** False when the period has more runs than are looked at. */
+  /** False if the period has more runs than are read. */
   readonly complete: boolean;
 }
 

@@ -9,7 +9,7 @@ import type { Approval } from '../domain/approval.ts';
 import { listApprovals } from './approvals.ts';
 import { listRunEvents, RUN_COLUMNS, type RunEvent, type RunView } from './find-runs.ts';
 
-/** What a run asks the cluster for. */
+/** What a run requests from the cluster. */
 interface RunRequest {
   readonly workflowTemplate: string;
   readonly serviceAccount: string;
@@ -20,18 +20,18 @@ interface RunRequest {
 export interface RunDetails extends RunView {
   /** Null once the run is archived. */
   readonly request: RunRequest | null;
-  /** What it waits for now, oldest first. */
+  /** Its open approvals, oldest first. */
   readonly approvals: readonly Approval[];
   /** Oldest first. */
   readonly events: readonly RunEvent[];
   /** The run that retries this one, or empty. */
   readonly retriedBy: string;
-  /** Of its trace, 32 hex digits; empty if unknown. */
+  /** The trace id, 32 hex digits; empty if unknown. */
   readonly traceId: string;
   readonly links: {
-    /** In the Argo UI; none for a run that never had a workflow. */
+    /** The workflow's page in the Argo UI; absent for a run that never had a workflow. */
     readonly workflow?: string | undefined;
-    /** Its message in Discord, where everybody in the channel can see it. */
+    /** The run's message in Discord, if everybody in the channel can see it. */
     readonly message?: string | undefined;
     readonly trace?: string | undefined;
   };
@@ -46,16 +46,16 @@ interface DetailsRow extends RunView {
   readonly messageId: string;
 }
 
-/** A workflow has fewer. */
+/** More than a workflow ever has. */
 const MAX_APPROVALS = 100;
 
-/** A withdrawn retry keeps its id, so that the next one has another; there are hardly ever more. */
+/** Suffixes of retry ids. A withdrawn retry keeps its id, so the next one needs another; more than this are very rare. */
 const RETRIES = ['', ':2', ':3', ':4'];
 
 /**
- * One run in full by its id, or undefined.
+ * All details of a run by its id, or undefined.
  *
- * @param onlyRun the one run that the caller may see; null where it may see all
+ * @param onlyRun the only run that the caller may see; null if it may see all
  */
 export async function readRunDetails(
   db: Queryable,

@@ -10,8 +10,7 @@ export interface RunRecorder {
    * Records a run; durable when it resolves. Like {@link recordRun}, but runs that would wait for each other
    * share a statement.
    *
-   * @param givenUp when it fires, nobody waits for the run any more: if its turn has not come by then, it is not
-   * recorded
+   * @param givenUp fires when nobody waits for the run any longer: if its turn has not come by then, it is not recorded
    * @throws DatabaseError `postgres.unavailable` (retry) or `postgres.invalid` (text that Postgres cannot store)
    */
   record(run: NewRun, claim: boolean, givenUp?: AbortSignal): Promise<RunReceipt>;
@@ -23,24 +22,27 @@ interface Waiting extends RecordRequest {
   readonly inContext: <T>(work: () => T) => T;
   readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
-  /** Aborted when its turn has come, or it waits no longer. */
+  /** Aborted when its turn has come, or when it no longer waits. */
   readonly turn: AbortController;
 }
 
 export interface RecorderLimits {
   /** Maximum number of statements in flight. */
   readonly statements: number;
-  /** How long runs wait for a statement in flight until they get another one, in milliseconds. */
+  /** How long runs wait for a statement in flight before they get another one, in milliseconds. */
   readonly patienceMs: number;
-  /** Runs in one statement. */
+  /** Maximum number of runs in one statement. */
   readonly runs: number;
-  /** Characters in one statement; a run that is larger has one of its own. */
+  /** Maximum number of characters in one statement; a larger run gets its own statement. */
   readonly characters: number;
-  /** Longest wait for a turn, in milliseconds. */
+  /** Maximum wait for a turn, in milliseconds. */
   readonly waitMs: number;
-  /** Maximum number of waiting runs; more are refused immediately, before they take memory while Postgres is stuck. */
+  /** Maximum number of waiting runs. Further ones are refused immediately, so they use no memory while Postgres hangs. */
   readonly waiting: number;
-  /** Likewise of their characters, unless nothing waits: each takes several bytes, in the request and in its row. */
+  /**
+   * Maximum number of characters of the waiting runs, unless nothing waits: each takes several bytes, in the request and in its
+   * row.
+   */
   readonly waitingCharacters: number;
 }
 
@@ -54,20 +56,20 @@ const LIMITS: RecorderLimits = {
   waitingCharacters: 8 * 2 ** 20,
 };
 
-/** Made once: an error of its own for each run would cost a stack. */
+/** Created once: a separate error for each run would cost a stack trace. */
 const CHOSEN = new Error('the run is chosen');
 
 /**
- * A run that arrives alone has its own statement and does not wait. Those that arrive while a statement is in flight go
- * together in the next one: one flush to disk and one executor start for all of them.
- * A statement that hangs, on a lock or a dead connection, does not hold up the others: soon they get another one.
+ * A run that arrives alone has its own statement and does not wait. Runs that arrive while a statement is in flight share the
+ * next one: one flush to disk and one executor start for all of them. A statement that hangs, on a lock or a dead connection,
+ * does not block the others: soon they get another one.
  */
 export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLimits = LIMITS): RunRecorder {
   let waiting: Waiting[] = [];
   let underWay = 0;
-  /** Those that have waited for `patienceMs`. */
+  /** Runs that have waited for `patienceMs`. */
   const impatient = new WeakSet<Waiting>();
-  // They wait in their order, so the first loses patience first.
+  // Runs wait in order, so the first loses patience first.
   const most = (): number => (waiting[0] !== undefined && impatient.has(waiting[0]) ? limits.statements : 1);
 
   const next = (): void => {
@@ -79,7 +81,7 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
         return;
       }
       underWay += 1;
-      // In the trace of the first of them, and not of whichever made room.
+      // In the trace of the first run, not of the one that made room.
       void chosen[0]
         ?.inContext(() => recordChosen(db, chosen))
         .finally(() => {
@@ -196,7 +198,7 @@ async function recordChosen(db: Database, chosen: readonly Waiting[]): Promise<v
     if (error instanceof DatabaseError && error.code === 'postgres.unavailable') {
       return chosen.forEach(({ reject }) => reject(error));
     }
-    // Whichever run caused the error, the others must not suffer from it.
+    // An error caused by one run must not affect the others.
     return recordAlone(db, chosen);
   }
 }

@@ -16,7 +16,7 @@ import {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Maximum number of rows of one kind per run, since the run's workflow writes them. */
+/** Maximum number of rows per kind and run, because the run's workflow writes them. */
 const RUN_LIMITS = { events: 1000, artifacts: 200, policyChecks: 200, reflections: 20 } as const;
 
 const EVENT: ReportKind = {
@@ -31,7 +31,7 @@ const EVENT: ReportKind = {
   columns: 'emitted_at AS at',
 };
 
-/** Adds an event; a repeated `key` of this run changes nothing. */
+/** Adds an event; repeating a `key` of this run changes nothing. */
 export function addRunEvent(
   db: Queryable,
   reporter: Reporter,
@@ -66,10 +66,7 @@ const ARTIFACT: ReportKind = {
   columns: `id AS "artifactId", artifact_type AS type, uri, checksum, metadata, created_at AS "createdAt"`,
 };
 
-/**
- * Adds an artifact. Its URI is unique across all runs: a repeated one of the same run, type and checksum changes
- * nothing.
- */
+/** Adds an artifact. Its URI is unique across all runs: repeating it with the same run, type and checksum changes nothing. */
 export function addArtifact(
   db: Queryable,
   reporter: Reporter,
@@ -78,7 +75,7 @@ export function addArtifact(
   return writeReport(db, ARTIFACT, reporter, [type, uri, checksum, JSON.stringify(metadata)]);
 }
 
-/** The run's artifacts, oldest first. @param type only these, where given */
+/** The run's artifacts, oldest first. @param type if given, only artifacts of this type */
 export function listArtifacts(db: Queryable, scope: RunScope, type?: string): Promise<Artifact[]> {
   const text = `SELECT ${ARTIFACT.columns} FROM codex_kb.artifacts
     WHERE ${OF_RUN} AND ($3::text IS NULL OR artifact_type = $3) ORDER BY created_at, id`;
@@ -93,7 +90,7 @@ export interface NewReflection {
   readonly embeddingVersion: string | null;
 }
 
-/** What a run taught. */
+/** A lesson from a run. */
 export interface Reflection {
   readonly reflectionId: string;
   readonly type: string;
@@ -105,7 +102,7 @@ export interface Reflection {
   readonly updatedAt: Date;
 }
 
-/** One a run and type, so that another text replaces the first. A text that stays keeps its embedding. */
+/** One per run and type: a new text replaces the previous one. An unchanged text keeps its embedding. */
 const REFLECTION: ReportKind = {
   name: 'save-reflection',
   counted: 'codex_kb.reflections WHERE task_run_id = $1 AND reflection_type <> $4',
@@ -138,7 +135,7 @@ export function saveReflection(
   return writeReport(db, REFLECTION, reporter, [type, content, vector, embeddingVersion, JSON.stringify(metadata)]);
 }
 
-/** What the run taught, by type. @param withEmbedding the vectors too: 1536 numbers each */
+/** The run's reflections, by type. @param withEmbedding includes the vectors: 1536 numbers each */
 export function listReflections(
   db: Queryable,
   scope: RunScope,
@@ -150,7 +147,7 @@ export function listReflections(
 }
 
 interface NewPolicyCheck {
-  /** Chosen by the caller, so that a repetition has the same one. */
+  /** Chosen by the caller, so a repetition has the same id. */
   readonly checkId: string;
   readonly policyKey: string;
   readonly status: string;
@@ -187,7 +184,7 @@ export function addPolicyCheck(
   return writeReport(db, CHECK, reporter, [checkId, policyKey, status, evidenceUri, JSON.stringify(metadata)]);
 }
 
-/** What policies said of the run, newest first. @param policyKey only this policy, where given */
+/** Results of policy checks of the run, newest first. @param policyKey if given, only this policy */
 export function listPolicyChecks(db: Queryable, scope: RunScope, policyKey?: string): Promise<PolicyCheck[]> {
   const text = `SELECT ${CHECK.columns} FROM codex_kb.policy_checks
     WHERE idea_id = (SELECT k.idea_id FROM codex_kb.task_runs t JOIN codex_kb.tasks k ON k.id = t.task_id WHERE t.id = $1)
@@ -197,8 +194,8 @@ export function listPolicyChecks(db: Queryable, scope: RunScope, policyKey?: str
 }
 
 /**
- * Records the result of a policy check of an idea, without a run; a repeated id changes nothing, and an unknown idea
- * returns undefined.
+ * Records the result of a policy check of an idea, without a run; a repeated id changes nothing. `not_found`: the idea is
+ * unknown, or the id belongs to another idea's check.
  */
 export function addIdeaCheck(db: Queryable, ideaId: string, check: NewPolicyCheck): Promise<Written<PolicyCheck>> {
   return addOrFind(
@@ -228,12 +225,12 @@ async function addIdeaCheckOnce(db: Queryable, ideaId: string, check: NewPolicyC
 
 interface IdeaChecksQuery {
   readonly policyKey?: string | undefined;
-  /** The id of the last one of the page before. */
+  /** The id of the last check of the previous page. */
   readonly after?: string | undefined;
   readonly limit: number;
 }
 
-/** What policies said of an idea, newest first, whichever run it was about. */
+/** Results of policy checks of an idea, newest first, whichever run they concern. */
 export async function listIdeaChecks(
   db: Queryable,
   ideaId: string,
@@ -260,7 +257,7 @@ export async function hasIdeaCheck(db: Queryable, ideaId: string, checkId: strin
   return rowCount === 1;
 }
 
-/** Reports of a workflow about itself; undefined fields do not change. */
+/** Metrics that a workflow reports about itself; undefined fields do not change. */
 interface NewRunMetrics {
   readonly queueLatencyMs: number | undefined;
   readonly runtimeMs: number | undefined;

@@ -1,45 +1,45 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 
-/** Whether runs may be given a reflection: only trusted ones. */
+/** Only trusted reflections may be given to runs. */
 export const REFLECTION_STATES = ['quarantined', 'trusted', 'retired'] as const;
 export type ReflectionState = (typeof REFLECTION_STATES)[number];
 
-/** What to look for, and where. A filter that is absent lets everything pass; an empty list lets nothing pass. */
+/** What to search for, and where. An absent filter matches everything; an empty list matches nothing. */
 export interface ReflectionQuery {
-  /** Found by its rarest words. */
+  /** Matched by its rarest words. */
   readonly text?: string | undefined;
-  /** Found by cosine, among reflections of the same `embeddingVersion`. */
+  /** Matched by cosine, among reflections of the same `embeddingVersion`. */
   readonly embedding?: readonly number[] | undefined;
   readonly embeddingVersion?: string | undefined;
-  /** `owner/name`, without regard to case. */
+  /** `owner/name`, case-insensitive. */
   readonly repository?: string | undefined;
   readonly types?: readonly string[] | undefined;
   readonly states?: readonly ReflectionState[] | undefined;
   readonly excludeRuns?: readonly string[] | undefined;
   readonly excludeReflections?: readonly string[] | undefined;
   readonly limit: number;
-  /** Up to this many rows that pass the filters are compared one by one, and more through the index. */
+  /** Up to this many matching rows are compared one by one; more are searched through the index. */
   readonly exactBelow?: number;
 }
 
-/** A reflection that was found. */
+/** A search result. */
 export interface FoundReflection {
   readonly id: string;
   readonly runId: string;
   readonly type: string;
   readonly content: string;
   readonly author: string;
-  /** In lower case; empty if its run has none. */
+  /** In lowercase; empty if its run has none. */
   readonly repository: string;
   readonly state: ReflectionState;
   readonly createdAt: Date;
-  /** Cosine, -1 to 1; null if the query has no embedding, or the reflection none of its version. */
+  /** Cosine, -1 to 1; null if the query has no embedding, or the reflection has none of its version. */
   readonly similarity: number | null;
-  /** Place among all, from 1. */
+  /** Overall position, from 1. */
   readonly rank: number;
-  /** Place by cosine alone, from 1; null if it is not among the nearest. */
+  /** Position by cosine alone, from 1; null if it is not among the nearest. */
   readonly vectorRank: number | null;
-  /** Place by words alone, from 1; null if it has none of them. */
+  /** Position by words alone, from 1; null if it contains none of them. */
   readonly wordRank: number | null;
 }
 
@@ -57,9 +57,9 @@ FROM facteur.search_reflections($1, $2::vector, $3, lower($4), $5, $6, $7, $8, $
 ORDER BY rank`;
 
 /**
- * The reflections that resemble a text, an embedding or both, the best first. Neither given finds nothing.
+ * The reflections that resemble a text, an embedding or both, the best first. Without either, it finds nothing.
  *
- * Words and embedding are two rankings that are fused by place, so `similarity` need not fall with `rank`.
+ * Words and embedding are two rankings that are merged by position, so `similarity` need not fall with `rank`.
  */
 export async function searchReflections(db: Queryable, query: ReflectionQuery): Promise<FoundReflection[]> {
   const { rows } = await db.query<FoundReflection>({
@@ -86,7 +86,7 @@ export interface KnownReflection extends Omit<FoundReflection, 'similarity' | 'r
   readonly embeddingVersion: string | null;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly updatedAt: Date;
-  /** Why it has its state, and who decided that; empty if nobody did. */
+  /** The reason for its state, and who decided it; empty if nobody did. */
   readonly reason: string;
   readonly decidedBy: string;
 }
@@ -103,7 +103,7 @@ export async function readReflection(db: Queryable, id: string): Promise<KnownRe
   return rows[0];
 }
 
-/** The repository that a run is about, in lower case; empty if it has none. */
+/** The repository that a run is about, in lowercase; empty if it has none. */
 export async function runRepository(db: Queryable, runId: string): Promise<string> {
   const { rows } = await db.query<{ readonly repository: string | null }>({
     name: 'run-repository',

@@ -4,10 +4,10 @@ import { changeMessages } from './messages.ts';
 import { CLAIM_SECONDS } from './record-run.ts';
 import { claimedOf, type ClaimRow } from './due-work.ts';
 
-/** A due run to create in the cluster or to stop there, claimed for this process for a while. */
+/** A run that is due to be created or stopped in the cluster, claimed by this process for a while. */
 export interface ClaimedRun {
   readonly runId: string;
-  /** The fence: a late process finds another number in the row, and can decide nothing. */
+  /** The fence: a late process finds a different number in the row, and can change nothing. */
   readonly fence: number;
   readonly deliveryId: string;
   readonly workflowName: string;
@@ -15,10 +15,10 @@ export interface ClaimedRun {
   readonly acceptedAt: Date;
   /** Number of attempts, including this one. */
   readonly attempts: number;
-  /** How long every attempt has been refused in a way that may pass, in milliseconds; 0 if the last one was not. */
+  /** How long all attempts have been refused in a way that may be temporary, in milliseconds; 0 if the last one was not. */
   readonly refusedForMs: number;
   readonly plan: WorkflowPlan;
-  /** `canceled` and `refused` if its workflow appeared after the run had ended, and has to be stopped. */
+  /** `canceled` and `refused` if its workflow appeared after the run had ended, and must be stopped. */
   readonly state: 'queued' | 'submitted' | 'running' | 'canceled' | 'refused';
   readonly workflowUid: string;
   /** Who requested the cancel; empty without a request. */
@@ -27,38 +27,35 @@ export interface ClaimedRun {
   readonly takenOver: boolean;
 }
 
-/** Whether to create its workflow; otherwise it has to be stopped. */
+/** Whether to create its workflow; otherwise it must be stopped. */
 export function isToCreate(run: ClaimedRun): boolean {
   return run.cancelRequestedBy === '' && run.state === 'queued';
 }
 
 interface ClaimLimits {
-  /** Runs to claim at most. */
+  /** Maximum number of runs to claim. */
   readonly limit: number;
-  /** Live workflows at a time, or undefined for no limit. */
+  /** Maximum number of live workflows at a time; undefined for no limit. */
   readonly maxActive: number | undefined;
 }
 
-/**
- * An arbitrary number shared by all facteur processes: admission counts and claims at once, in one process at a time.
- */
+/** An arbitrary number shared by all facteur processes: only one process at a time counts live runs and claims more. */
 const ADMISSION_LOCK = 0x66_61_63_01;
-/** After as many attempts, some minutes, the follower would have seen a workflow whose create was not answered. */
+/** After this many attempts, which take some minutes, the follower would have seen a workflow whose create was not answered. */
 const TRIES_WITH_PLACE = 10;
 
-/** Of a run that was archived, and that a retry in Argo made live again: it can only be stopped. */
+/** The plan of an archived run that became live again through a retry in Argo: it can only be stopped. */
 const ARCHIVED_PLAN = `json_build_object('namespace', namespace, 'workflowTemplate', '', 'serviceAccount', '', 'namePrefix', '',
   'parameters', json '{}', 'labels', json '{}', 'annotations', json '{}')`;
 
 /**
- * Runs to stop come first and are never held back. The others come in order of arrival, as many as there is room
- * for. Live runs count, and so do attempted ones, because the cluster may have accepted them although the answer was
- * lost.
- * A run keeps its place for its first {@link TRIES_WITH_PLACE} attempts, and later while one is under way.
+ * Runs to stop come first and are never delayed. The others follow in order of arrival, as many as there is room for. Live runs
+ * count, and so do attempted ones, because the cluster may have accepted them although the response was lost. A run keeps its
+ * place for its first {@link TRIES_WITH_PLACE} attempts, and later while one is in progress.
  *
- * Only runs that are taken or attempted are read, however many wait, and an array is expected to be short, while
- * Postgres estimates the result of an unknown LIMIT as a tenth of all rows. A run is locked with its place in the queue,
- * so that this statement never waits for one that moves it.
+ * Only runs that are taken or attempted are read, however many wait. Postgres expects an array to be short, but estimates the
+ * result of an unknown LIMIT as a tenth of all rows. A run is locked together with its place in the queue, so this statement
+ * never waits for one that moves the run.
  */
 const CLAIM = `
 WITH room AS (
@@ -106,16 +103,16 @@ WITH room AS (
 )
 SELECT next.*, claimed.* FROM next LEFT JOIN claimed ON true`;
 
-/** Rows that another statement was just looking at are skipped, and due still: soon they can be had, in milliseconds. */
+/** Due rows that another statement has locked are skipped; they are available again after about this time, in milliseconds. */
 const SKIPPED_MS = 100;
 
 interface ClaimedRuns {
   readonly runs: readonly ClaimedRun[];
-  /** Until the next run is due that is not claimed here, in milliseconds; undefined when none is. Waiting for room is not being due. */
+  /** Milliseconds until the next unclaimed run is due; undefined if none is. A run that waits for room is not due. */
   readonly nextInMs: number | undefined;
 }
 
-/** Takes due runs; other processes skip them until the claim expires. */
+/** Claims due runs; other processes skip them until the claim expires. */
 export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimits): Promise<ClaimedRuns> {
   const claim = (queryable: Queryable) =>
     queryable.query<ClaimRow<ClaimedRun>>({
@@ -137,13 +134,13 @@ export async function claimDueRuns(db: Database, { limit, maxActive }: ClaimLimi
 interface Postponement {
   readonly delayMs: number;
   readonly reason: string;
-  /** The cluster refused in a way that may pass; the time counts from the first of several consecutive refusals. */
+  /** The cluster refused in a way that may be temporary; the time counts from the first of several consecutive refusals. */
   readonly refused: boolean;
 }
 
 /**
- * Returns a claimed run to the queue, to be retried after `delayMs`, with the reason. If a cancel was requested
- * meanwhile, it is due immediately.
+ * Returns a claimed run to the queue, to be retried after `delayMs`, with the reason. If a cancel was requested meanwhile, the
+ * run is due immediately.
  *
  * @returns undefined if the run belongs to another process by now, or needs nothing any more; `messageChanged`: its
  * message
@@ -205,9 +202,9 @@ export async function settleRun(db: Queryable, run: ClaimedRun): Promise<boolean
 }
 
 /**
- * Renews the claim on a queued run, for an attempt that has taken long before its create.
+ * Renews the claim on a queued run, for an attempt that took long before its create.
  *
- * @returns false if the run is no longer queued or no longer this process's: another one continued with it
+ * @returns false if the run is no longer queued, or another process owns it and continued with it
  */
 export async function renewClaim(db: Queryable, run: ClaimedRun): Promise<boolean> {
   const { rowCount } = await db.query({
@@ -223,10 +220,9 @@ export async function renewClaim(db: Queryable, run: ClaimedRun): Promise<boolea
 }
 
 /**
- * Reserves another name for a claimed run whose name a foreign object has, and renews the claim for the next
- * attempt.
+ * Reserves another name for a claimed run whose name belongs to a foreign object, and renews the claim for the next attempt.
  *
- * @returns false if the run is no longer queued or no longer this process's: another one continued with it
+ * @returns false if the run is no longer queued, or another process owns it and continued with it
  */
 export async function renameRun(db: Queryable, run: ClaimedRun, newName: string): Promise<boolean> {
   const { rowCount } = await db.query({

@@ -2,12 +2,12 @@ import type { Database, Queryable } from '../clients/postgres/database.ts';
 import { readPage, type Page } from './page.ts';
 import { addOrFind, type Written } from './write-report.ts';
 
-/** A stage of the work on an idea: one task a stage. */
+/** A stage of the work on an idea: one task per stage. */
 interface Task {
   readonly taskId: string;
   readonly ideaId: string;
   readonly stage: string;
-  /** The state of its last run, if it has runs. */
+  /** The state of its newest run, if it has runs. */
   readonly state: string;
   readonly assignee: string | null;
   readonly slaDeadline: Date | null;
@@ -37,7 +37,7 @@ const TASK = `id AS "taskId", idea_id AS "ideaId", stage, state, assignee, sla_d
 
 interface TaskQuery {
   readonly state: string;
-  /** Where the page before ended: microseconds of its last task's change, and its id. */
+  /** The end of the previous page: the time of its last task's change, in microseconds, and its id. */
   readonly after?: { readonly micros: string; readonly taskId: string } | undefined;
   readonly limit: number;
 }
@@ -47,7 +47,7 @@ export interface ListedTask extends Task {
   readonly micros: string;
 }
 
-/** Tasks in one state, last changed first. */
+/** Tasks in one state, most recently changed first. */
 export async function listTasks(db: Queryable, { state, after, limit }: TaskQuery): Promise<Page<ListedTask>> {
   return readPage<ListedTask>(db, {
     columns: `${TASK}, (extract(epoch FROM updated_at) * 1000000)::bigint AS micros`,
@@ -79,7 +79,7 @@ export async function findTask(db: Queryable, taskId: string): Promise<Task | un
   return rows[0];
 }
 
-/** What a task waits for, oldest first. */
+/** The prerequisites of a task, oldest first. */
 export async function listDependencies(db: Queryable, taskId: string): Promise<Dependency[]> {
   const { rows } = await db.query<Dependency>({
     name: 'list-dependencies',
@@ -90,7 +90,7 @@ export async function listDependencies(db: Queryable, taskId: string): Promise<D
   return rows;
 }
 
-/** Adds a task to an idea; an existing one of its stage does not change. */
+/** Adds a task to an idea; an existing task of the same stage does not change. */
 export function addTask(db: Queryable, task: NewTask): Promise<Written<Task>> {
   return addOrFind(
     () => addTaskOnce(db, task),
@@ -154,9 +154,9 @@ export async function changeTask(db: Queryable, taskId: string, change: TaskChan
 }
 
 /**
- * Makes a task wait for another.
+ * Makes a task depend on another.
  *
- * @returns `conflict` if the other waits for it, directly or indirectly
+ * @returns `conflict` if the other depends on it, directly or indirectly
  */
 export async function putDependency(db: Database, dependency: Dependency): Promise<Written<Dependency>> {
   const { taskId, dependsOnTaskId, type } = dependency;

@@ -1,6 +1,6 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 
-/** Of the newest runs of a command as many are looked at, and as many at least must have succeeded. */
+/** How many of a command's newest runs are read, and how many of them must have succeeded. */
 const NEWEST = 50;
 const ENOUGH = 5;
 

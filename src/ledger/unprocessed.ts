@@ -1,7 +1,7 @@
 import type { Queryable } from '../clients/postgres/database.ts';
 import type { Command, Principal } from '../domain/command.ts';
 
-/** Something that could not be processed, as it came in. */
+/** A delivery that could not be processed, as it arrived. */
 export interface NewDeadLetter {
   readonly door: string;
   readonly deliveryId: string;
@@ -11,14 +11,14 @@ export interface NewDeadLetter {
   /** Without credentials. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  /** Its position at the source, so that it is kept only once; absent without one. */
+  /** Its position at the source, so it is stored only once; absent if there is none. */
   readonly source?: string;
 }
 
 /** What a person did with a dead letter. */
 type DeadLetterOutcome = 'replayed' | 'dropped';
 
-/** A dead letter as a list shows it. */
+/** A dead letter in a list. */
 export interface DeadLetterSummary {
   readonly id: string;
   readonly door: string;
@@ -27,13 +27,13 @@ export interface DeadLetterSummary {
   readonly attempts: number;
   readonly bytes: number;
   readonly createdAt: Date;
-  /** What was done with it; empty until it is replayed or dropped. */
+  /** What a person did with it; empty until it is replayed or dropped. */
   readonly outcome: '' | DeadLetterOutcome;
-  /** The run that it became when it was replayed, or empty. */
+  /** The run that its replay created, or empty. */
   readonly runId: string;
 }
 
-/** A dead letter, whole. */
+/** A dead letter with its content. */
 export interface DeadLetter extends DeadLetterSummary {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -89,11 +89,11 @@ export async function findDeadLetter(db: Queryable, id: string): Promise<DeadLet
 }
 
 /**
- * Settles a dead letter. Its content is deleted; the rest is kept until retention deletes it. One that was dropped while it was
- * replayed has become a run all the same.
+ * Settles a dead letter. Its content is deleted; the rest is kept until retention deletes it. A dead letter that is dropped
+ * during its replay may still have become a run.
  *
- * @param runId the run that it became, if it was replayed
- * @returns false if it was settled before, or is unknown
+ * @param runId the run that its replay created, if it was replayed
+ * @returns false if it was already settled, or is unknown
  */
 export async function settleDeadLetter(
   db: Queryable,
@@ -109,7 +109,7 @@ export async function settleDeadLetter(
   return rowCount === 1;
 }
 
-/** What is recorded of who asked for what. */
+/** The recorded part of a refused request. */
 export interface RefusedRequest extends Pick<Command, 'door' | 'deliveryId' | 'name'> {
   readonly principal: Pick<Principal, 'userId'>;
 }
@@ -123,7 +123,7 @@ export async function recordRefusal(db: Queryable, command: RefusedRequest, reas
   });
 }
 
-/** A refusal as a list shows it. */
+/** A refusal in a list. */
 export interface RefusalRow {
   readonly id: string;
   readonly door: string;
@@ -136,7 +136,7 @@ export interface RefusalRow {
 
 export interface RefusalQuery {
   readonly limit: number;
-  /** The id of the last one of the page before. */
+  /** The id of the last refusal of the previous page. */
   readonly before?: string | undefined;
   readonly command?: string;
   readonly userId?: string;
@@ -145,7 +145,7 @@ export interface RefusalQuery {
 /** Refusals, newest first. */
 export async function listRefusals(db: Queryable, query: RefusalQuery): Promise<RefusalRow[]> {
   const { rows } = await db.query<RefusalRow>({
-    // Planned anew for the filters that are given.
+    // Not a named statement, so it is planned for the given filters.
     text: `SELECT id, door, delivery_id AS "deliveryId", command, user_id AS "userId", reason, created_at AS "createdAt"
       FROM facteur.refusals
       WHERE ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR command = $3) AND ($4::text IS NULL OR user_id = $4)

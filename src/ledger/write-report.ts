@@ -1,15 +1,15 @@
 import type { Queryable, Statement } from '../clients/postgres/database.ts';
 
 /**
- * Reports of a run: events, artifacts, reflections, checks, metrics. Every statement takes `onlyRun`, the only run
- * that its caller may access (null for all), so that permissions hold even if a route forgot them.
+ * The scope of a run's reports: events, artifacts, reflections, checks, metrics. Every statement takes `onlyRun`, the only run
+ * that its caller may access (null for all), so permissions hold even if a route forgets them.
  */
 export interface RunScope {
   readonly runId: string;
   readonly onlyRun: string | null;
 }
 
-/** The author, under whose name the write is recorded in the run's events. */
+/** The author of a report, who is recorded as the actor in the run's events. */
 export interface Reporter extends RunScope {
   readonly actor: string;
 }
@@ -20,8 +20,8 @@ export interface Reporter extends RunScope {
  * created    stored
  * unchanged  the same was already stored
  * conflict   something else has the same natural key
- * full       the run has the maximum number, or the maximum size
- * not_found  the run is unknown to this caller, or was archived
+ * full       the run has reached the maximum number or size
+ * not_found  the run is unknown to this caller, or archived
  */
 export type Written<T> =
   | { readonly kind: 'created' | 'unchanged'; readonly row: T }
@@ -30,34 +30,34 @@ export type Written<T> =
 /** Maximum number of events of a run: reported events, records of writes, and state changes. */
 const MAX_EVENTS = 2000;
 
-/** Of one kind, in bytes of their rows as text: an answer lists all of them. */
+/** Maximum size per kind, in bytes of the rows as text: an answer lists all of them. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** The run, if the caller may access it and it is not archived; it stays until what refers to it is written. */
+/** The run, if the caller may access it and it is not archived. It is locked until the rows that refer to it are written. */
 export const RUN_IN_REACH = `run AS (
   SELECT t.id, k.idea_id FROM codex_kb.task_runs t JOIN codex_kb.tasks k ON k.id = t.task_id
   WHERE t.id = $1 AND ($2::uuid IS NULL OR t.id = $2) FOR KEY SHARE OF t
 )`;
-/** Whether a row of a table with `task_run_id` is of that run. */
+/** Whether a row of a table with `task_run_id` belongs to that run. */
 export const OF_RUN = 'task_run_id = $1 AND ($2::uuid IS NULL OR task_run_id = $2)';
 /** Whether the run has room for one more event. */
 export const ROOM_FOR_EVENT = `(SELECT count(*) FROM codex_kb.run_events WHERE task_run_id = $1) < ${MAX_EVENTS}`;
 
 /**
- * One kind of report, as SQL. $1 and $2 are the {@link RunScope}, $3 is the actor, and the kind's own values follow. The
- * statement's parts read `run`, and `room.room`: whether there is room for one more.
+ * A kind of report as SQL. $1 and $2 are the {@link RunScope}, $3 is the actor, and the kind's own values follow. The parts of
+ * the statement read `run`, and `room.room`: whether there is room for one more.
  */
 export interface ReportKind {
-  /** Names the statement that writes it. */
+  /** The name of the statement that writes it. */
   readonly name: string;
   /** The limited rows, as a FROM clause. */
   readonly counted: string;
   readonly limit: number;
-  /** The row that makes this report a repetition, or that it replaces. */
+  /** The existing row that this report repeats or replaces. */
   readonly earlier: string;
-  /** Stores it, where there is room. */
+  /** Stores it if there is room. */
   readonly insert: string;
-  /** The event that says so, with a payload from the row; an event needs none. */
+  /** The event that records it, with a payload from the row; an event needs none. */
   readonly note?: { readonly type: string; readonly payload: string };
   /** The columns of the answer. */
   readonly columns: string;
@@ -90,15 +90,15 @@ function writeStatement({ counted, limit, earlier, insert, note, columns }: Repo
 }
 
 /**
- * Runs a statement that adds a row or finds the one that is there. A row that another request commits while the
- * statement waits for it is neither added nor seen: the statement runs again, and sees it.
+ * Runs a statement that adds a row or finds the existing one. A row that another request commits while the statement waits for it
+ * is neither added nor seen: then the statement runs again, and sees it.
  */
 export async function addOrFind<T>(statement: () => Promise<T>, found: (result: T) => boolean): Promise<T> {
   const result = await statement();
   return found(result) ? result : statement();
 }
 
-/** What a statement that says `isNew` added or found. @param absent what it means that it did neither */
+/** The row that a statement with `isNew` added or found. @param absent the result if it did neither */
 export function writtenRow<Row extends object>(
   rows: readonly (Row & { readonly isNew: boolean })[],
   absent: 'conflict' | 'not_found',
@@ -146,7 +146,7 @@ async function writeOnce<Row extends object>(
   return { kind: room ? 'conflict' : 'full' };
 }
 
-/** What is stored of a run. @param values from $3 on */
+/** Reads stored reports of a run. @param values from $3 on */
 export async function readReports<Row>(
   db: Queryable,
   { runId, onlyRun }: RunScope,
