@@ -7,18 +7,18 @@ import { recordRefusal, type RefusedRequest } from '../ledger/unprocessed.ts';
 /** Whether a principal may run a command, and which roles would allow it. */
 interface Permission {
   readonly allowed: boolean;
-  /** Empty when anybody may. */
+  /** Empty if anybody may. */
   readonly allowedRoles: readonly string[];
 }
 
-/** The role map's answer: a command without roles is open to anybody; else one of its roles is needed. */
+/** Applies the role map: anybody may run a command without roles; otherwise one of its roles is required. */
 export function authorise(rules: CommandRules, command: string, principal: Principal): Permission {
   const allowedRoles = mappedRoles(rules.roleMap, ruledName(command, rules));
   const allowed = allowedRoles.length === 0 || allowedRoles.some((role) => principal.roles.includes(role));
   return { allowed, allowedRoles };
 }
 
-/** What is judged, and recorded if it is refused. */
+/** The command to judge, and to record if it is refused. */
 interface AskedCommand extends RefusedRequest {
   readonly principal: Principal;
 }
@@ -29,7 +29,7 @@ interface PermissionDeps {
 }
 
 /**
- * Passes when the role map lets this person run this command; else the refusal is in the ledger before anybody hears of it.
+ * Passes if the role map allows this person to run this command; otherwise the refusal is recorded before it is thrown.
  *
  * @throws Refusal `forbidden`
  * @throws DatabaseError when the refusal could not be recorded

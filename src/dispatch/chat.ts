@@ -22,34 +22,34 @@ import { readStatus, type StatusDeps, type StatusReport } from './status.ts';
 /** The result of a command. `ephemeral`: only the user sees the answer. */
 export type CommandOutcome =
   | { readonly kind: 'accepted'; readonly receipt: RunReceipt; readonly ephemeral: boolean }
-  /** The user has to fill in a form first. */
+  /** The user must fill in a form first. */
   | { readonly kind: 'form'; readonly command: string; readonly modal: ModalDefinition }
   | { readonly kind: 'status'; readonly report: StatusReport; readonly ephemeral: boolean };
 
 /** Context of every request in a chat. */
 export interface ChatOptions {
-  /** Answers the interaction later: kept in the session store for the notifier. */
+  /** For updating the response later: kept in the session store for the notifier. */
   readonly token: Secret;
   /** Aborted once the user was told that the request failed. */
   readonly givenUp: AbortSignal;
 }
 
-/** What people can do in a chat, beyond what every door offers. All of it may take its time: the door watches the clock. */
+/** What people can do in a chat, beyond what every door offers. Each call may take a while: the door enforces the time limit. */
 export interface Chat {
   /**
-   * Runs a slash command, or says which form it wants first, or how things are.
+   * Runs a slash command, or returns the form to fill in first, or the status.
    *
-   * @throws Refusal, which is in the ledger by then
-   * @throws DatabaseError `postgres.unavailable` when it could not be recorded
+   * @throws Refusal after recording it in the ledger
+   * @throws DatabaseError `postgres.unavailable` if it could not be recorded
    */
   command(command: Command, options: ChatOptions): Promise<CommandOutcome>;
-  /** Runs a command whose form was filled in: its options are the fields. Throws as `command` does. */
+  /** Runs a command after its form was filled in: its options are the fields. Throws like `command`. */
   form(command: Command, options: ChatOptions): Promise<CommandOutcome>;
-  /** Throws as {@link pressButton} does. */
+  /** Throws like {@link pressButton}. */
   press(press: Press, options: ChatOptions): Promise<PressOutcome>;
-  /** Throws as {@link pressApproval} does. */
+  /** Throws like {@link pressApproval}. */
   decide(press: ApprovalPress): Promise<ApprovalOutcome>;
-  /** Throws as {@link pressReview} does. */
+  /** Throws like {@link pressReview}. */
   review(press: ReviewPress): Promise<ReviewOutcome>;
 }
 
@@ -63,7 +63,7 @@ interface ChatDeps
   readonly logger: Logger;
 }
 
-/** A review is linked to its author's last request; how long to wait for the session store, in milliseconds. */
+/** `review` is linked to its author's last request; how long to wait for the session store, in milliseconds. */
 const SESSION_PATIENCE_MS = 300;
 
 export function createChat(deps: ChatDeps): Chat {
@@ -116,7 +116,7 @@ async function run(
   { ephemeral }: CommandDefinition,
   { options, deps }: { readonly options: ChatOptions; readonly deps: ChatDeps },
 ): Promise<CommandOutcome> {
-  // Before the row exists, but not awaited: a notifier that does not find it yet looks again.
+  // Started before the row exists, but not awaited: a notifier that does not find the token yet looks again.
   void deps.sessions.keepToken(command.interactionId, options.token);
   const receipt = await deps.dispatch.command(command, { awaitSubmissionMs: 0, givenUp: options.givenUp });
   return { kind: 'accepted', receipt, ephemeral };
@@ -131,7 +131,7 @@ async function withLastDispatch(command: Command, { sessions, timer }: ChatDeps)
   return correlationId === '' ? command : { ...command, added: { last_correlation_id: correlationId } };
 }
 
-/** Missing permission is recorded where it is decided; other refusals here. */
+/** A missing permission is recorded where it is decided, other refusals here. */
 async function recordingRefusals<T>(command: Command, deps: ChatDeps, work: () => Promise<T>): Promise<T> {
   const { db, logger, events } = deps;
   try {
@@ -141,7 +141,7 @@ async function recordingRefusals<T>(command: Command, deps: ChatDeps, work: () =
     if (error instanceof Refusal && error.kind !== 'forbidden') {
       const reason = error.details === undefined ? error.message : `${error.message}: ${error.details}`;
       await recordRefusal(db, command, reason).catch((failure: unknown) => {
-        // The refusal is the better answer.
+        // The refusal is the more useful error.
         logger.warn({ error: errorMessage(failure) }, 'could not record a refusal');
       });
     }

@@ -11,23 +11,23 @@ interface ListedCommand {
   readonly definition: CommandDefinition;
   /** Empty when anybody may run it. */
   readonly roles: readonly string[];
-  /** Why it does not exist; empty if it does. */
+  /** Why the command does not exist; empty if it does. */
   readonly problems: readonly string[];
 }
 
-/** All commands at one moment. Never changes: a change makes another one. */
+/** All commands at one moment. Immutable: a change creates a new snapshot. */
 export interface CommandSnapshot extends CommandRules {
-  /** Those that exist, and those that do not with the reason. */
+  /** The commands that exist, and those that do not, with the reasons. */
   readonly listed: readonly ListedCommand[];
 }
 
-/** What Discord takes: commands of a server, and subcommands of a command or group. */
+/** Discord's limits: commands per server, and subcommands per command or group. */
 const MAX_COMMANDS = 100;
 const MAX_SUBCOMMANDS = 25;
 
 /**
- * The commands of the configuration (with the built-in ones) and of templates as one set of rules. The configuration
- * wins; if two templates claim a name, neither gets it, since nobody could tell which one would run.
+ * The commands of the configuration (including the built-in ones) and of templates as one set of rules. The configuration takes
+ * precedence. If two templates claim a name, neither gets it, since it would be unclear which one runs.
  */
 export function mergeCommands(
   own: CommandRules,
@@ -71,7 +71,10 @@ export function placeOf({ namespace, name }: TemplateSource): string {
   return `${namespace}/${name}`;
 }
 
-/** The operator's role map rules its names, whoever defines the command; an empty entry does not open a template's. */
+/**
+ * The operator's role map takes precedence for its names, whoever defines the command; an empty entry does not open a template's
+ * command to everybody.
+ */
 function rolesOf({ name, roles }: TemplateCommand, { roleMap }: CommandRules): readonly string[] {
   const ruled = mappedRoles(roleMap, name);
   return ruled.length > 0 ? ruled : roles;
@@ -98,7 +101,7 @@ function overlaps(one: string, other: string): boolean {
   return `${one} `.startsWith(`${other} `) || `${other} `.startsWith(`${one} `);
 }
 
-/** The places that Discord has for commands, given out in the order of the templates. */
+/** Assigns the room that Discord has for commands, in the order of the templates. */
 class Room {
   readonly #tops: Set<string>;
   readonly #children = new Map<string, Set<string>>();
@@ -108,7 +111,7 @@ class Room {
     this.#tops = new Set(Object.keys(own.commands));
   }
 
-  /** The reasons why there is none for this command. */
+  /** Takes room for a command. @returns the reasons why there is none */
   take(name: string, definition: CommandDefinition): readonly string[] {
     const words = name.split(' ');
     const [top = ''] = words;
@@ -143,7 +146,7 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : 1;
 }
 
-/** The commands of this process as they are now: everybody who asks at one moment gets the same snapshot. */
+/** The current commands of this process: everybody who asks at one moment gets the same snapshot. */
 export class CommandCatalogue {
   readonly #own: CommandRules;
   readonly #logger: Logger;
@@ -158,23 +161,23 @@ export class CommandCatalogue {
     this.#current = mergeCommands(own, [], !awaitsTemplates);
   }
 
-  /** Bound: a property of those who ask. */
+  /** Bound, because callers store it as a property. */
   readonly rules = (): CommandSnapshot => this.#current;
 
-  /** Swaps the commands of templates as a whole. */
+  /** Replaces all commands of templates at once. */
   replace(templates: readonly TemplateCommand[], isComplete: boolean): void {
     this.#current = mergeCommands(this.#own, templates, isComplete);
     this.#report();
     this.#listeners.forEach((listener) => listener());
   }
 
-  /** @returns a function that ends it */
+  /** @returns a function that unsubscribes */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** One line for each problem when it arises, not at each change of something else. */
+  /** Logs each problem when it appears, not again at every other change. */
   #report(): void {
     const problems = new Map<string, ListedCommand>();
     for (const listed of this.#current.listed.filter((one) => one.problems.length > 0)) {

@@ -18,19 +18,19 @@ import { decideApproval, findApproval, findStarters, type ApprovalId, type Decis
 import type { Announcements } from '../ledger/due-work.ts';
 import { recordRefusal } from '../ledger/unprocessed.ts';
 
-/** A person's press on a button of an approval, or the form that it opened. */
+/** A press on an approval's button, or a submission of the form that it opened. */
 export interface ApprovalPress {
   readonly verdict: Verdict;
   readonly runId: string;
   readonly key: string;
   readonly interactionId: string;
   readonly principal: Principal;
-  /** What the form says; undefined for a press. */
+  /** The contents of the form; undefined for a press. */
   readonly given: FilledIn | undefined;
 }
 
 export interface FilledIn {
-  /** In the order of the fields; undefined for what is not in the form. */
+  /** In the order of the fields; undefined for fields that are not in the form. */
   readonly outputs: readonly (string | undefined)[];
   readonly reason: string;
 }
@@ -39,13 +39,13 @@ export interface FilledIn {
  * The result of the press.
  *
  * unknown   no such approval
- * objection the user may not decide, which is recorded
- * form      more is needed: outputs of an approval, or the reason of a rejection
- * too_many  a form cannot have as many inputs
- * invalid   the form's values do not fit
- * voted     recorded; more people have to approve
+ * objection the user may not decide; this is recorded
+ * form      more input is needed: outputs of an approval, or the reason of a rejection
+ * too_many  there are more outputs than a form can have
+ * invalid   the form's values are invalid
+ * voted     recorded; more people must approve
  * decided   recorded; it is being applied
- * over      it was decided before, or no longer waits
+ * over      it was already decided, or no longer waits
  */
 export type ApprovalOutcome =
   | { readonly kind: 'unknown' }
@@ -61,7 +61,7 @@ export type ApprovalOutcome =
   | { readonly kind: 'invalid'; readonly faults: readonly FieldFault[] }
   | { readonly kind: 'voted' | 'decided' | 'over'; readonly verdict: Verdict; readonly approval: Approval };
 
-/** What it takes to record a decision. */
+/** Dependencies for recording a decision. */
 export interface RecordDeps {
   readonly db: Queryable;
   readonly wakes: Pick<Announcements, 'messagesDue' | 'approvalsDue'>;
@@ -72,8 +72,7 @@ export interface DecideDeps extends RecordDeps, RuleSource {}
 const MAX_REASON = 500;
 
 /**
- * Decides an approval for a person, by the roles that they have now. The decision is durable when this resolves; a worker
- * applies it.
+ * Decides an approval for a person, by their current roles. The decision is durable when this resolves; a worker applies it.
  *
  * @throws FacteurError `commands.unread` while it is unknown who may decide
  * @throws DatabaseError if the ledger does not answer
@@ -104,7 +103,7 @@ async function record(
   const recorded = await recordDecision({ runId, key, verdict, actor: actorOf(press), alone: false, ...wanted }, deps);
   const after = (await findApproval(deps.db, runId, key)) ?? approval;
   if (recorded === undefined && after.state === 'waiting' && !Object.hasOwn(after.votes, press.principal.userId)) {
-    // Somebody approved with other outputs meanwhile: this person has not agreed to those.
+    // Meanwhile somebody approved with other outputs, to which this person has not agreed.
     return pressApproval(press, deps);
   }
   const other = recorded === 'deciding' ? 'decided' : 'over';
@@ -124,7 +123,7 @@ const REASONS: Readonly<Record<Objection, string>> = {
   invalid_rules: 'the annotations of the template are invalid',
 };
 
-/** Why this person may not decide, recorded; undefined if they may. */
+/** Why this person may not decide, after recording it; undefined if they may. */
 async function objectionAgainst(
   press: ApprovalPress,
   approval: Approval,
@@ -146,20 +145,20 @@ async function objectionAgainst(
   return objection;
 }
 
-/** What an operator decides, whoever the rules name. */
+/** An operator's decision, whoever the rules name as approvers. */
 export interface OperatorDecision extends ApprovalId {
   readonly verdict: Verdict;
-  /** The values of an approval. */
+  /** The outputs of an approval. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly reason: string;
 }
 
 /**
- * Decides an approval for an operator, who needs nobody else. It is durable when this resolves.
+ * Decides an approval for an operator, without further approvals. It is durable when this resolves.
  *
- * @param by the name that is recorded
+ * @param by the name to record
  * @throws FacteurError `approval.unknown`; `approval.settled`, which says by whom and when
- * @throws Refusal `invalid_option`, with the outputs at fault
+ * @throws Refusal `invalid_option`, with the invalid outputs
  */
 export async function decideAsOperator(
   { runId, key, verdict, outputs: given, reason }: OperatorDecision,
@@ -200,20 +199,20 @@ function settled(approval: Approval): FacteurError {
   return new FacteurError('approval.settled', `${node} ${verdict === null ? over : decided}`, { retryable: false });
 }
 
-/** What an operator's decision supplies: what is given, else the values of who approved before. */
+/** The outputs of an operator's decision: the given values, or else those of the first approver. */
 export function operatorOutputs(approval: Approval, verdict: Verdict, given: Outputs): ReturnType<typeof outputsOf> {
   const fields = fieldsNow(approval);
   const preset = presetOf(askingOf(fields), verdict);
   return verdict === 'approved' ? outputsOf(fields, { ...preset, ...given }) : { values: preset, faults: [] };
 }
 
-/** The fields, with the values of who approved first. */
+/** The fields, with the first approver's values as presets. */
 function fieldsNow({ fields, votes, outputs }: Approval): readonly ApprovalField[] {
   const first = new Map(Object.keys(votes).length > 0 ? Object.entries(outputs) : []);
   return fields.map((field) => ({ ...field, preset: first.get(field.name) ?? field.preset }));
 }
 
-/** Records a decision and wakes what applies it. @returns undefined if it no longer waits */
+/** Records a decision and wakes the worker that applies it. @returns undefined if it no longer waits */
 async function recordDecision(
   decision: Decision,
   { db, wakes }: RecordDeps,
@@ -232,7 +231,7 @@ type Wanted =
   | Pick<Decision, 'outputs' | 'reason'>
   | Extract<ApprovalOutcome, { kind: 'form' | 'too_many' | 'invalid' }>;
 
-/** The outputs of the first person who approves count. The others see them, and approve them or nothing. */
+/** The outputs of the first approver count. The others see them, and can only approve those. */
 function approvalOf({ given, principal }: ApprovalPress, approval: Approval): Wanted {
   const { votes } = approval;
   const first = Object.keys(votes).length > 0 ? approval.outputs : undefined;
@@ -273,12 +272,12 @@ function rejectionOf({ given }: ApprovalPress, approval: Approval): Wanted {
   return { outputs: presetOf(askingOf(approval.fields), 'rejected'), reason };
 }
 
-/** What a button with two values sets. */
+/** The value that a button sets if the approval has two buttons for one output. */
 function presetOf(asking: Asking, verdict: Verdict): Readonly<Record<string, string>> {
   return asking.kind === 'pair' ? { [asking.field]: verdict === 'approved' ? asking.yes : asking.no } : {};
 }
 
-/** One line: it becomes the message of a step. */
+/** A single line: it becomes the message of a step. */
 function shorten(reason: string): string {
   return reason
     .toWellFormed()

@@ -11,7 +11,7 @@ import type { NewRun, RunReceipt } from '../domain/run.ts';
 import { isHeldBack } from '../ledger/convoy.ts';
 import { IMPLEMENTATION } from './plan-codex.ts';
 
-/** Events of a delivery until it is a run: their log lines, counts and spans. */
+/** Log lines, metrics and spans of a delivery until it is a run. */
 export class DispatchEvents {
   readonly #rules: RuleSource['rules'];
   readonly #logger: Logger;
@@ -19,15 +19,15 @@ export class DispatchEvents {
   readonly #failed: Counter;
   readonly #deadLettered: Counter;
   readonly #duration = histogram('facteur_command_events_duration_ms');
-  /** From zero for the doors of other services: that one of them sends nothing must show. */
+  /** Starts at zero for the doors of other services, so it is visible if one of them sends nothing. */
   readonly #recorded = counter(
     'facteur_runs_recorded_total',
     ['http', 'kafka'].map((door) => ({ door, duplicate: false })),
   );
-  /** Errors that were counted: a door reports what dispatch has reported. */
+  /** Errors that were already counted: a door may report what dispatch has reported. */
   readonly #counted = new WeakSet();
 
-  /** @param rules the defined commands: all other names are one series */
+  /** @param rules the defined commands: all other names share one series */
   constructor(rules: RuleSource['rules'], logger: Logger) {
     const series = [...Object.keys(rules().commands), UNKNOWN_LABEL, OTHER_LABEL].map((command) => ({ command }));
     this.#rules = rules;
@@ -38,8 +38,8 @@ export class DispatchEvents {
   }
 
   /**
-   * A command in a span. `work` receives it with the span's `traceparent`, which the run's row keeps: later events of
-   * the run, in any process, belong to the sender's trace, or to the one that begins here.
+   * Processes a command in a span. `work` receives the command with the span's `traceparent`, which the run's row keeps: later
+   * events of the run, in any process, belong to the sender's trace, or to the one that begins here.
    */
   async command(command: Command, work: (command: Command) => Promise<RunReceipt>): Promise<RunReceipt> {
     const startedAt = performance.now();
@@ -57,7 +57,7 @@ export class DispatchEvents {
     }
   }
 
-  /** Likewise a Codex task. */
+  /** The same for a Codex task. */
   codexTask(delivery: CodexDelivery, work: (delivery: CodexDelivery) => Promise<RunReceipt>): Promise<RunReceipt> {
     const { task, deliveryId } = delivery;
     const attributes = {
@@ -85,14 +85,14 @@ export class DispatchEvents {
     return receipt;
   }
 
-  /** A delivery is in the ledger. */
+  /** A delivery was recorded in the ledger. */
   runRecorded({ traceparent, door }: NewRun, receipt: RunReceipt): void {
     const { runId, deliveryId, workflowName: workflow, duplicate } = receipt;
     const fields = { ...traceField(traceparent), runId, deliveryId, workflow, door, duplicate };
     this.#logger.info(fields, 'run recorded');
   }
 
-  /** A try to process a command failed, whether or not there will be another. */
+  /** An attempt to process a command failed, whether or not there will be another. */
   commandFailed(command: string, error: unknown): void {
     if (typeof error === 'object' && error !== null && !this.#counted.has(error) && !isHeldBack(error)) {
       this.#counted.add(error);
@@ -100,7 +100,7 @@ export class DispatchEvents {
     }
   }
 
-  /** A command will never be a run, and is kept. */
+  /** A command can never become a run, and is kept as a dead letter. */
   commandDeadLettered(command: string): void {
     this.#deadLettered.add(1, this.#label(command));
   }
@@ -110,7 +110,7 @@ export class DispatchEvents {
   }
 }
 
-/** A request for a Codex task, by the name that the Go service's span has. */
+/** A request for a Codex task, in a span named like the Go service's. */
 export function inCodexRequest(delivery: CodexDelivery, work: () => Promise<RunReceipt>): Promise<RunReceipt> {
   const settings = { kind: SpanKind.SERVER, ...belonging(delivery, codexAttributes(delivery)) };
   return inSpan(SPANS.codexRequest, settings, async (span) => {
@@ -124,7 +124,7 @@ function belonging({ traceparent }: Pick<Command, 'traceparent'>, attributes: At
   return { ...continuing(traceparent), attributes };
 }
 
-/** With the `traceparent` of the current span; the sender's without tracing. */
+/** With the `traceparent` of the current span, or the sender's if tracing is off. */
 function traced<T extends Pick<Command, 'traceparent'>>(asked: T): T {
   return { ...asked, traceparent: currentTraceparent() || asked.traceparent };
 }
@@ -139,7 +139,7 @@ function commandAttributes({ name, door, deliveryId, principal, traceId }: Comma
   };
 }
 
-/** What the Go service's spans say of a task: that of the request by these names, that of the run by longer ones. */
+/** The Go service's attributes of a task: these names are for the request's span; the run's span has longer ones. */
 function codexAttributes({ task, deliveryId }: CodexDelivery): Attributes {
   return {
     'codex.stage': IMPLEMENTATION,

@@ -39,17 +39,17 @@ export interface AcceptOptions {
   /** How long to wait for the submission before answering, in milliseconds; 0 answers once it is recorded. */
   readonly awaitSubmissionMs: number;
   /**
-   * For senders who retry under another delivery id after a failure: a run that was recorded anyway, after this was
-   * aborted or although the database's answer was lost, is canceled and not submitted.
+   * For senders who retry with another delivery id after a failure. If the run was recorded anyway, after this was aborted or
+   * although the database's response was lost, it is canceled and not submitted.
    */
   readonly givenUp?: AbortSignal;
-  /** By which the run is recorded, in place of the one that all doors share. */
+  /** Records the run instead of the recorder that all doors share. */
   readonly recorder?: Pick<RunRecorder, 'record'>;
 }
 
 type RetryOptions = AcceptOptions & RetryRequest;
 
-/** The use case behind every door: authorise, plan, record, and have it submitted. */
+/** The use case behind every door: authorize, plan, record, and submit. */
 export interface Dispatch {
   /**
    * @throws Refusal if it may never run
@@ -57,15 +57,15 @@ export interface Dispatch {
    * retry
    */
   command(command: Command, options: AcceptOptions): Promise<RunReceipt>;
-  /** Likewise for a Codex task. */
+  /** The same for a Codex task. */
   codexTask(delivery: CodexDelivery, options: AcceptOptions): Promise<RunReceipt>;
-  /** Likewise for work that follows from what runs taught. The same work is recorded once. */
+  /** The same for follow-up work based on what runs taught. The same work is recorded once. */
   feedback(work: FeedbackWork, options: AcceptOptions): Promise<RunReceipt>;
   /**
    * Retries a finished run as a new, linked run.
    *
    * @throws FacteurError `run.unknown`, `run.not_retryable`
-   * @throws Refusal `command_changed` if its template has changed so that it does not fit any more
+   * @throws Refusal `command_changed` if its template has changed and no longer accepts the request
    */
   retry(runId: string, options: RetryOptions): Promise<RunReceipt>;
   /**
@@ -81,10 +81,10 @@ export interface DispatchDeps extends RuleSource {
   readonly db: Database;
   /** Runs are recorded as `skipped` and never submitted. */
   readonly disabled: boolean;
-  /** Absent where another process submits. */
+  /** Absent if another process submits. */
   readonly submitter: Submitter | undefined;
   readonly sessions: Pick<Sessions, 'rememberDispatch'>;
-  /** Present where events with an interaction token are followed up. */
+  /** Present if events with an interaction token get follow-ups. */
   readonly followUps?: EventFollowUps;
   /** Woken when a run is recorded or canceled here. */
   readonly wakes: Pick<Announcements, 'runsDue' | 'messagesDue' | 'approvalsDue'>;
@@ -94,7 +94,7 @@ export interface DispatchDeps extends RuleSource {
   readonly newId: () => string;
   readonly logger: Logger;
   readonly argo: ArgoConfig;
-  /** Workflows receive a token to report back with. */
+  /** Workflows receive a token for reporting back. */
   readonly reports?: boolean;
   readonly codex: CodexConfig;
 }
@@ -119,12 +119,12 @@ export function createDispatch(given: DispatchDeps): Dispatch {
         const rules = deps.rules();
         const definition = definitionOf(rules, asked.name);
         await requirePermission(asked, { db: deps.db, rules });
-        // It runs under the name under which it was judged.
+        // The command runs under the name that was authorized.
         const command = { ...asked, name: ruledName(asked.name, rules) };
         const plan = planCommand(command, definition, deps.argo);
         const followUp = followUpOf(command, definition?.ephemeral ?? false, deps.followUps);
         if (followUp !== undefined && command.interaction !== undefined) {
-          // Before the row exists, but not awaited: a notifier that does not find it yet looks again.
+          // Started before the row exists, but not awaited: a notifier that does not find the token yet looks again.
           void deps.followUps?.keepToken(command.interactionId, command.interaction.token);
         }
         const run = commandRun(traced(command), plan, {
@@ -171,7 +171,7 @@ export function createDispatch(given: DispatchDeps): Dispatch {
   };
 }
 
-/** For `/status` and `/review`, in the words of the Go service. Not awaited: sessions never affect a run. */
+/** For `/status` and `/review`, in the Go service's format. Not awaited: sessions never affect a run. */
 function remember(
   { userId, traceId }: { readonly userId: string; readonly traceId: string },
   receipt: RunReceipt,
@@ -217,16 +217,16 @@ async function accept(run: NewRun, options: AcceptOptions, deps: Parts): Promise
   return settled === undefined ? receipt : endOf(receipt, await resultOf(receipt, settled, { ...deps, submitter }));
 }
 
-/** How soon a duplicate looks for what another replica did, in milliseconds: a create with its mark rarely takes longer. */
+/** When a duplicate checks again for the work of another replica, in milliseconds: a create with its mark rarely takes longer. */
 const PEER_MS = 250;
 
-/** What became of the attempt, or of those that others made. */
+/** The result of the attempt, here or in another process. */
 async function resultOf(
   { runId, duplicate }: RunReceipt,
   settled: Promise<Submission | undefined>,
   deps: DispatchDeps & { readonly submitter: Submitter },
 ): Promise<Partial<Submission>> {
-  // A mark may have been written since the receipt was read, or may be soon by another replica: no attempt will end here.
+  // A mark may have been written since the receipt was read, or another replica may write it soon: then no attempt ends here.
   for (const ended of duplicate ? [undefined, deps.submitter.settled(runId, PEER_MS)] : []) {
     const seen = (await ended) ?? (await lookAgain(runId, deps));
     if ((seen.state ?? 'queued') !== 'queued') {
@@ -237,8 +237,8 @@ async function resultOf(
 }
 
 /**
- * The receipt as the first attempt left the run. A delivery whose workflow the Go service had already created counts
- * as a redelivery. If the workflow's name is also the correlation id, both change together.
+ * The receipt with the result of the first attempt. A delivery whose workflow the Go service had already created counts as a
+ * redelivery. If the correlation id is the workflow's name, both change together.
  */
 function endOf(receipt: RunReceipt, { takenOver, ...ended }: Partial<Submission>): RunReceipt {
   const { workflowName = receipt.workflowName } = ended;
@@ -251,7 +251,7 @@ function endOf(receipt: RunReceipt, { takenOver, ...ended }: Partial<Submission>
   };
 }
 
-/** Takes a place at the cluster first, where there is one, so that the run is recorded as claimed. */
+/** Takes a slot first, if there is one, so the run is recorded with a claim. */
 async function recordInSlot(
   run: NewRun,
   { givenUp, recorder }: AcceptOptions,
@@ -283,15 +283,15 @@ async function lookAgain(runId: string, { db, logger }: DispatchDeps): Promise<P
   try {
     return (await findSubmission(db, runId)) ?? {};
   } catch (error) {
-    // The run is recorded, which is what the answer promises.
+    // The run is recorded, which is all that the response promises.
     logger.warn({ runId, error: errorMessage(error) }, 'could not read the run again');
     return {};
   }
 }
 
 /**
- * Immediately in the slot that was taken for it, otherwise when it is due. A duplicate belongs to whoever recorded it
- * first.
+ * Submits the run immediately in its slot, or otherwise announces that it is due. A duplicate belongs to the process that
+ * recorded it first.
  */
 function bringToCluster(
   run: NewRun,
@@ -311,7 +311,7 @@ function bringToCluster(
   deps.submitter.submit(claimOf(run, receipt), slot);
 }
 
-/** A run that was recorded just now, with the claim that this process then has. */
+/** The claim that this process has on a run it has just recorded. */
 function claimOf({ traceparent, plan }: NewRun, receipt: RunReceipt): ClaimedRun {
   const fresh = {
     state: 'queued',
@@ -325,15 +325,15 @@ function claimOf({ traceparent, plan }: NewRun, receipt: RunReceipt): ClaimedRun
   return { ...receipt, ...fresh, deliveryId, traceparent, plan };
 }
 
-/** The two parameters by which a workflow reports back, at their longest. */
+/** The maximum size of the two parameters with which a workflow reports back. */
 const REPORT_BYTES = 1024;
-/** The parameter with reflections, at its longest. */
+/** The maximum size of the parameter with reflections. */
 const REFLECTION_BYTES = MAX_PARAMETER_BYTES + 64;
 
 /**
- * What is added when the workflow is created is counted too: a run that was accepted must fit then.
+ * Includes what is added when the workflow is created: an accepted run must still fit then.
  *
- * Each UTF-16 unit takes at most 6 bytes as the cluster stores it, so that only large plans need to be measured exactly.
+ * Each UTF-16 unit takes at most 6 bytes as stored by the cluster, so only large plans need to be measured exactly.
  */
 function refuseOversized(run: NewRun, reports: boolean): void {
   const reserve =

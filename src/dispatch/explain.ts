@@ -18,15 +18,15 @@ export interface Explanation {
   readonly allowed: boolean;
   /** Roles that may run it; empty when anybody may. */
   readonly allowedRoles: readonly string[];
-  /** Those of them that the user has. */
+  /** The allowed roles that the user has. */
   readonly heldRoles: readonly string[];
   /** Shows the status and runs no workflow. */
   readonly isStatus: boolean;
   /** Opens a form. */
   readonly hasForm: boolean;
-  /** Why it would be refused for anyone; absent if it would not. */
+  /** Why anyone would be refused; absent if nobody would. */
   readonly refusal?: { readonly reason: string; readonly details: string };
-  /** The workflow that would be created, with example ids and times; absent without one. */
+  /** The workflow that would be created, with example ids and times; absent if there is none. */
   readonly manifest?: WorkflowManifest;
 }
 
@@ -41,7 +41,7 @@ interface Question {
 const EXAMPLE = { interactionId: '1000000000000000000', runId: '00000000-0000-0000-0000-000000000000' };
 const EXAMPLE_TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
-/** Decides like Discord's door, without side effects. */
+/** Decides like the Discord door, without side effects. */
 export function explain(question: Question, config: CommandRules & Pick<Config, 'argo'>): Explanation {
   const { principal } = question;
   const name = ruledName(question.name, config);

@@ -4,15 +4,15 @@ import type { CommandRules } from '../domain/command-rules.ts';
 import type { RunMessage } from '../domain/run.ts';
 import { authorise } from './authorise.ts';
 
-/** Follow-ups to interactions that another service received and passed on (`discord.follow_up_events`). */
+/** Follow-ups to interactions that another service received and forwarded (`discord.follow_up_events`). */
 export interface EventFollowUps {
-  /** The application that facteur speaks for: a token of another one would not work. */
+  /** facteur's application: the token of another one would not work. */
   readonly applicationId: string;
-  /** Keeps the token for the notifier, in the session store only. */
+  /** Keeps the token for the notifier, only in the session store. */
   readonly keepToken: (interactionId: string, token: Secret) => Promise<void>;
 }
 
-/** Whether facteur follows up on a command in the chat, and for whom; undefined if it does not. */
+/** Whether facteur follows up on a command in the chat, and who sees it; undefined if it does not. */
 export function followUpOf(
   { door, interaction, interactionId }: Pick<Command, 'door' | 'interaction' | 'interactionId'>,
   ephemeral: boolean,
@@ -28,7 +28,7 @@ export function followUpOf(
   return isOurs ? { ephemeral: ephemeral || interaction.ephemeral } : undefined;
 }
 
-/** How a command wants its runs to be followed up. */
+/** The preferences of a command for the messages of its runs. */
 export function wishesOf(
   { name, options, principal }: Command,
   definition: CommandDefinition | undefined,
@@ -38,12 +38,12 @@ export function wishesOf(
   return { ping: pingTarget(definition, options, allowedRoles), quiet: definition?.quiet === true };
 }
 
-/** More roles are not mentioned at once. */
+/** Maximum number of roles to mention at once. */
 const MAX_ROLES = 3;
-/** A boolean option of this name lets people ask for it themselves. */
+/** With a boolean option of this name, users can request the notification themselves. */
 const ASKED = 'notify';
 
-/** Whom a run's end is told to: `author`, `roles:` and their ids, or empty for nobody. */
+/** Whom to notify when a run ends: `author`, `roles:` and their ids, or empty for nobody. */
 function pingTarget(
   definition: CommandDefinition | undefined,
   options: Readonly<Record<string, string>>,

@@ -2,14 +2,14 @@ import { argoText } from '../domain/argo-text.ts';
 import { dictionary } from '../config/dictionary.ts';
 import type { CommandDefinition, ModalDefinition, ModalField, OptionDefinition, Principal } from '../domain/command.ts';
 
-/** The field whose text the Go service's workflows read from `payload`, too. */
+/** The field whose text the Go service's workflows also read from `payload`. */
 const CONTENT = 'content';
 const PAYLOAD = 'payload';
 const MAX_TITLE = 120;
 
 /**
- * What binds a command's options: its own definitions, or else its form's fields. A form with `content` has a `payload` beside
- * it, which the chat door makes and the Go service's upstream sends.
+ * The definitions that apply to a command's options: its own, or else its form's fields. A form with `content` also has a
+ * `payload`, which the chat door creates and the Go service's upstream sends.
  */
 export function optionsOf({ options, modal }: CommandDefinition): readonly OptionDefinition[] {
   if (modal === undefined || options.length > 0) {
@@ -40,8 +40,8 @@ export interface FormSubmission {
 }
 
 /**
- * What somebody sent as a form, less a `payload` that the form did not ask for: only a client that was tampered with sends
- * one, and workflows read the user in it.
+ * The fields of a submitted form, without a `payload` that the form did not ask for: only a modified client sends one, and
+ * workflows read the user from it.
  */
 export function fieldsOf(
   sent: Readonly<Record<string, string>>,
@@ -51,7 +51,7 @@ export function fieldsOf(
   return dictionary(Object.entries(sent).filter(([name]) => isAsked || name !== PAYLOAD));
 }
 
-/** The fields as a command's options; where there is `content`, with the `payload` that the Go service's workflows read. */
+/** The fields as a command's options. If there is `content`, they include the `payload` that the Go service's workflows read. */
 export function modalOptions(submission: FormSubmission): Readonly<Record<string, string>> {
   const options = Object.assign(Object.create(null) as Record<string, string>, submission.fields);
   const content = Object.hasOwn(submission.fields, CONTENT) ? (submission.fields[CONTENT] ?? '') : '';
@@ -75,14 +75,14 @@ function payloadOf(prompt: string, { interactionId, principal, issuedAt }: FormS
     channelId: principal.channelId,
     user: {
       id: principal.userId,
-      // A display name that Argo cannot read must not prevent a command.
+      // A display name that Argo cannot read must not block a command.
       username: argoText(principal.username),
       globalName: argoText(principal.globalName),
     },
   };
 }
 
-/** The first line that says something, at most 120 characters, with `…` where it was cut. */
+/** The first line that is not blank, at most 120 characters, with `…` if it was cut. */
 export function titleOf(prompt: string): string {
   const line = prompt.split(/\r?\n|\r/).find((candidate) => candidate.trim() !== '') ?? '';
   const characters = [...line.trim()];

@@ -6,7 +6,7 @@ import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 import { IMPLEMENTATION, type CodexPlan } from './plan-codex.ts';
 import { codexTitle } from './request-title.ts';
 
-/** What both kinds of run take from the moment of acceptance. */
+/** What both kinds of run record about the moment of acceptance. */
 export interface Moment {
   readonly acceptedAt: Date;
   readonly state: NewRun['state'];
@@ -14,15 +14,15 @@ export interface Moment {
 
 /** Additional data of a command. */
 interface CommandMoment extends Moment {
-  /** What was asked, in one line. */
+  /** The request in one line. */
   readonly title: string;
-  /** How the chat hears of the run; absent if it does not. */
+  /** How the chat is updated about the run; absent if it is not. */
   readonly followUp?: Omit<RunMessage, 'interactionId'>;
 }
 
 /**
- * A command as recorded in the ledger. The idea is the interaction, so each has its own task. A command from the chat
- * gets its message together with the run, so that a crash in between cannot leave the user without an answer.
+ * A command as recorded in the ledger. The idea is the interaction, so each has its own task. A command from the chat is recorded
+ * together with its message, so a crash in between cannot leave the user without an answer.
  */
 export function commandRun(command: Command, plan: WorkflowPlan, moment: CommandMoment): NewRun {
   const { deliveryId, interactionId, principal, options } = command;
@@ -62,7 +62,7 @@ export function commandRun(command: Command, plan: WorkflowPlan, moment: Command
   };
 }
 
-/** Under the name that Codex tasks have it, where reflections of the run find it. */
+/** Under the same key as in Codex tasks, where reflections of the run find it. */
 function repositoryOf({ knowledge }: WorkflowPlan): { readonly repository?: string } {
   return knowledge === undefined ? {} : { repository: knowledge.repository };
 }
@@ -71,7 +71,7 @@ function familyOf({ family, door }: Command): DeliveryFamily {
   return family ?? (door === 'discord' || door === 'api' ? door : 'command');
 }
 
-/** A Codex task as the ledger keeps it: one idea an issue, one task a stage, one run a delivery. */
+/** A Codex task as recorded in the ledger: one idea per issue, one task per stage, one run per delivery. */
 export function codexRun(delivery: CodexDelivery, plan: CodexPlan, moment: Moment): NewRun {
   const { task, deliveryId } = delivery;
   const issueNumber = Number(task.issueNumber);

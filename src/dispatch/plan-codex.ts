@@ -22,7 +22,7 @@ const FALLBACK = {
 
 const MAX_ITERATIONS = 25;
 
-/** A planned Codex task: its workflow, and the task as JSON with its stage as other readers of the ledger know it. */
+/** A planned Codex task: its workflow, and the task as JSON with the stage, as other readers of the ledger expect it. */
 export interface CodexPlan {
   readonly workflow: WorkflowPlan;
   readonly payload: JsonObject;
@@ -30,10 +30,10 @@ export interface CodexPlan {
 }
 
 /**
- * The workflow of a Codex task. What a person wrote travels base64-encoded, except the prompt, which is made fit for Argo;
- * a branch name that Argo cannot take is refused, since it cannot be changed without changing its meaning.
+ * The workflow of a Codex task. Text from people is base64-encoded, except the prompt, which is made valid for Argo. A branch
+ * name that Argo cannot accept is refused, since changing it would change its meaning.
  *
- * @param actor who sent it, where the door knows
+ * @param actor the sender, if the door knows it
  * @throws Refusal `template_tag` or `unprintable`
  */
 export function planCodexTask(task: CodexTask, codex: CodexConfig, argo: ArgoConfig, actor?: string): CodexPlan {
@@ -80,7 +80,7 @@ function senderOf({ sender }: CodexTask): string {
   return sender.trim() === '' ? '' : `github:${sender.trim()}`;
 }
 
-/** Empty values are left out. */
+/** Omits empty values. */
 function named(name: string, value: string): Readonly<Record<string, string>> {
   return value === '' ? {} : { [name]: value };
 }
@@ -111,7 +111,7 @@ function taskJson(task: CodexTask): JsonObject {
   return task.issuedAt === undefined ? { ...json, issuedAt: null } : json;
 }
 
-/** How many rounds the implementation may take: the policy's count (`fixed`) or its upper bound (`until`), 1 to 25. */
+/** The maximum number of implementation rounds: the policy's count (`fixed`) or its upper bound (`until`), 1 to 25. */
 export function iterationCount(policy: CodexIterationsPolicy | undefined): number {
   if (policy === undefined) {
     return 1;

@@ -9,11 +9,11 @@ import { knowledgeOf } from './plan-knowledge.ts';
 import { closedValues, isOutdated, meantValue, optionFaults } from './validate-options.ts';
 
 /**
- * The workflow of a command: static parameters, with the options laid over them, with `action` on top.
+ * The workflow of a command: static parameters, overridden by the options, overridden by `action`.
  *
- * Options are checked against the definition where it binds: always at Discord's door, on `/v1` and from a terminal, elsewhere only when the
- * operator's configuration or a template defines the command. No value may hold
- * what Argo would evaluate or cannot read.
+ * Options are checked against the definition where it binds: always at Discord's door, on `/v1` and from a terminal, elsewhere
+ * only if the operator's configuration or a template defines the command. No value may contain what Argo would evaluate or cannot
+ * read.
  *
  * @param definition the command's definition, if there is one
  * @throws Refusal `unknown_command`, `invalid_option`, `command_changed`, `template_tag` or `unprintable`
@@ -51,7 +51,7 @@ export function planCommand(
   };
 }
 
-/** What facteur has checked, Argo checks again: it ignores the enums of the template for what is sent. */
+/** Lets Argo check again what facteur has checked: Argo ignores the template's enums for values that are sent. */
 function enumsOf(given: readonly OptionDefinition[]): Pick<WorkflowPlan, 'enums'> {
   const enums = given.flatMap((option) => {
     const values = closedValues(option);
@@ -60,7 +60,7 @@ function enumsOf(given: readonly OptionDefinition[]): Pick<WorkflowPlan, 'enums'
   return enums.length === 0 ? {} : { enums: Object.fromEntries(enums) };
 }
 
-/** A command says what it is about in its option or static parameter `repository`, else in `project`. */
+/** The repository of a command is its option or static parameter `repository`, or else `project`. */
 function knowledgeFor(
   { actor, principal: { userId } }: Command,
   parameters: Readonly<Record<string, string>>,
@@ -69,7 +69,7 @@ function knowledgeFor(
   return knowledgeOf(repository, { actor, named: userId === '' ? '' : `discord:${userId}` });
 }
 
-/** Where a command runs: values that its definition leaves open are the same for every command. */
+/** Where a command runs: values not set by its definition are the same for every command. */
 export function targetOf(
   definition: CommandDefinition | undefined,
   argo: Pick<ArgoConfig, 'namespace' | 'workflowTemplate' | 'serviceAccount'>,
@@ -82,8 +82,8 @@ export function targetOf(
 }
 
 /**
- * Which version of a template made the command: the template may change before the workflow runs, and afterwards. Which
- * results it shows goes along, because Argo does not copy the annotations of a template.
+ * The version of the template that made the command: the template may change before the workflow runs, and afterwards. The names
+ * of its results are included, because Argo does not copy the annotations of a template.
  */
 function annotationsOf(definition: CommandDefinition | undefined): Readonly<Record<string, string>> {
   const { template, results = [] } = definition ?? {};
@@ -115,7 +115,7 @@ function refuseUndefined({ name, door, options }: Command, definition: CommandDe
   }
 }
 
-/** Whether a door runs defined commands only, built-in ones included. */
+/** Whether a door runs only defined commands, including the built-in ones. */
 function binds(door: Door): boolean {
   return door === 'discord' || door === 'api' || door === 'cli';
 }
@@ -124,14 +124,14 @@ function placeOf(option: string): string {
   return option === '' ? 'options' : `options.${option}`;
 }
 
-/** Facts from elsewhere must not keep the command from running: one that Argo cannot take is left out. */
+/** Facts from elsewhere must not block the command: values that Argo cannot accept are omitted. */
 function safeOnly(added: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(added).filter(([, value]) => value !== '' && argoFault(value) === undefined),
   );
 }
 
-/** What Argo takes as a parameter's name, and the dots of nested options. */
+/** Argo's names of parameters, and the dots of nested options. */
 const PARAMETER_NAME = /^[-\w.]+$/;
 
 function refuseUnsafeText({ name, options }: Command): void {

@@ -4,7 +4,7 @@ import type { NewRun } from '../domain/run.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
 import type { Moment } from './new-run.ts';
 
-/** The run of a piece of feedback work: of the configured template, where commands run. */
+/** The run for a piece of feedback work: it uses the work's own template, in the namespace of commands. */
 export function feedbackRun(work: FeedbackWork, argo: ArgoConfig, moment: Moment): NewRun {
   const { name, workflowTemplate, parameters, actor, traceparent } = work;
   const deliveryId = `feedback:${name}:${work.workId}`;

@@ -1,17 +1,17 @@
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 
-/** Who asked, as the door knows them. */
+/** The requester, as known to the door. */
 interface Asker {
   /** As in the run's history; empty unless the door authenticated a token. */
   readonly actor: string | undefined;
-  /** Whom the message names. */
+  /** The requester that the message names. */
   readonly named: string;
 }
 
 const TOKEN_HOLDER = /^api (.+)$/;
 
 /**
- * On whose behalf, and about which repository, reflections are searched for. The holder of a token is who asked, whoever the
+ * The requester and the repository for which reflections are searched. The requester is the holder of the token, whoever the
  * message names. Without a repository there are no earlier runs to learn from.
  */
 export function knowledgeOf(repository: string, { actor, named }: Asker): Pick<WorkflowPlan, 'knowledge'> {

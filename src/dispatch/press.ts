@@ -18,7 +18,7 @@ import type { Dispatch } from './dispatch.ts';
 import { authorise, requirePermission } from './authorise.ts';
 import { readStepLog, type StepLog, type StepLogDeps } from './step-log.ts';
 
-/** A pressed button under a run's message. */
+/** A press on a button under a run's message. */
 export interface Press {
   readonly action: ButtonAction;
   readonly runId: string;
@@ -31,15 +31,15 @@ export interface Press {
  * The result of the press.
  *
  * unknown   the run is unknown
- * forbidden the user may not run its command, which is recorded
+ * forbidden the user may not run its command; this is recorded
  * ending    a cancel was requested
  * over      it has already ended, so there is nothing to cancel
- * confirm   its command wants a second press before it is run again
- * retried   a new run retries it, and this interaction follows that
+ * confirm   its command requires a second press before it is run again
+ * retried   a new run retries it, and this interaction follows the new run
  * retried_before   it was already retried
  * not_retryable    it is live, or succeeded; or its command has `changed` and no longer accepts the request
  * logs      the output of the failing step, or of the current one
- * request   what was asked, without secrets
+ * request   the request, without secrets
  */
 export type PressOutcome =
   | { readonly kind: 'unknown' }
@@ -63,7 +63,7 @@ export interface PressDeps extends RuleSource, StepLogDeps {
 }
 
 /**
- * Carries out a button, if the user may currently run the command: its original user may have lost the role.
+ * Carries out a press if the user may currently run the command: even its original user may have lost the role.
  *
  * @throws DatabaseError if the ledger does not answer
  */
@@ -121,7 +121,7 @@ async function cancel({ principal }: Press, run: RunView, { dispatch }: PressDep
   return { kind: isFinished(state) ? 'over' : 'ending', run: { ...run, state } };
 }
 
-/** Only of a run that ended: of another one the retry says why it cannot be. */
+/** Only for a run that has ended: for a live one, the retry reports the error. */
 function wantsConfirmation({ command, state }: RunView, deps: PressDeps): boolean {
   return isFinished(state) && definitionOf(deps.rules(), command)?.confirm === true;
 }
@@ -145,7 +145,7 @@ async function retry(
       again: press.action !== 'retry',
       asker: { userId: principal.userId, message: { interactionId, ephemeral } },
     });
-    // The same press may arrive twice, and must be answered the same.
+    // The same press may arrive twice, and must get the same answer.
     const ours = !receipt.duplicate || (await findMessage(deps.db, receipt.runId))?.interactionId === interactionId;
     return ours ? { kind: 'retried', run, receipt, ephemeral } : { kind: 'retried_before', run, receipt };
   } catch (error) {
@@ -166,7 +166,7 @@ function failedRetry(error: unknown, run: RunView): PressOutcome {
   throw error;
 }
 
-/** What only one person could see stays so, also when the command has become private since. */
+/** What only one person could see stays private, and a command may have become private since. */
 async function isPrivate(run: RunView, deps: PressDeps): Promise<boolean> {
   return (
     findCommand(deps.rules(), run.command)?.ephemeral === true ||

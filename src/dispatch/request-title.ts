@@ -6,12 +6,12 @@ import { optionsOf, titleOf } from './modal-options.ts';
 
 /** More than any title shows. */
 const MAX_READ = 4000;
-/** JSON that forms add for workflows: it says nothing to people. */
+/** JSON that forms add for workflows: it means nothing to people. */
 const PAYLOAD = 'payload';
 
 /**
- * What was asked, in one line: the value of the command's `title_option`, else of its first required option that has
- * one, else of any. Empty if there is none.
+ * The request in one line: the value of the command's `title_option`, or else of its first required option with a value, or else
+ * of any option. Empty if there is none.
  */
 export function commandTitle(
   options: Readonly<Record<string, string>>,
@@ -26,13 +26,13 @@ export function commandTitle(
   return '';
 }
 
-/** A choice that Discord cannot list is sent under another name, which says nothing to people. */
+/** A choice that Discord cannot list is sent under another name, which means nothing to people. */
 function meantBy(value: string, name: string, definition: CommandDefinition | undefined): string {
   const { meanings = {} } = definition?.options.find((option) => option.name === name) ?? {};
   return Object.hasOwn(meanings, value) ? (meanings[value] ?? value) : value;
 }
 
-/** Names of options, the most telling first. What is a secret by its name is one only if `title_option` says so. */
+/** Names of options, the most descriptive first. An option whose name suggests a secret counts only as the `title_option`. */
 function candidates(
   options: Readonly<Record<string, string>>,
   definition: CommandDefinition | undefined,
@@ -55,7 +55,7 @@ export function codexTitle({ repository, issueNumber, issueTitle }: CodexTask): 
   return lineOf([issue, issueTitle].filter((part) => part.trim() !== '').join(': '));
 }
 
-/** The first line that says something, without credentials and without what Postgres cannot store. */
+/** The first line that is not blank, without credentials and characters that Postgres cannot store. */
 function lineOf(text = ''): string {
   return titleOf(hideCredentials(text.slice(0, MAX_READ))).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
 }

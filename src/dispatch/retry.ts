@@ -19,21 +19,20 @@ interface Asker {
 /** How a retry was requested. */
 export interface RetryRequest {
   readonly door: Door;
-  /** Who requested it, for the history, where the door knows. */
+  /** The requester, for the history, if the door knows it. */
   readonly actor?: string;
   /** The requester, if it is not the first run's; the new run's messages go to them. */
   readonly asker?: Asker;
-  /** A run that succeeded may be run again, too. */
+  /** Allows running a run again that succeeded. */
   readonly again?: boolean;
 }
 
 /**
- * The run that retries a finished one: the same plan with its own delivery id, linked to the first. The id is
- * derived
- * from the run that is retried, so that two requests (two people, two clicks) make one new run; to retry again,
- * retry the second run. A withdrawn retry keeps its id, and does not count.
+ * The run that retries a finished one: the same plan with its own delivery id, linked to the first. The id is derived from the
+ * run that is retried, so two requests (two people, two clicks) make one new run; to retry again, retry the second run. A
+ * withdrawn retry keeps its id, and does not count.
  *
- * @throws FacteurError `run.not_retryable` if the run is live, or succeeded and was not asked to run `again`
+ * @throws FacteurError `run.not_retryable` if the run is live, or succeeded and `again` was not requested
  */
 export function retryOf(run: RecordedRun, moment: Moment, { door, actor, asker, again = false }: RetryRequest): NewRun {
   requireEnded(run, again);
@@ -55,10 +54,10 @@ export function retryOf(run: RecordedRun, moment: Moment, { door, actor, asker, 
 }
 
 /**
- * The plan of a retry. A workflow runs its template as it is by then, so what the command of a template once accepted is judged by the
- * present one: a value may have left its enum, or go by now where only fixed text may.
+ * The plan of a retry. A workflow runs the current version of its template, so the request is checked against the current
+ * definition, not the one that accepted it: a value may have left its enum, or now go where only fixed text is allowed.
  *
- * @throws Refusal `command_changed` if the command is gone or another's, or what was asked does not fit any more
+ * @throws Refusal `command_changed` if the command is gone or another's, or no longer accepts the request
  * @throws FacteurError `commands.unread`
  */
 export function renewedPlan(
@@ -97,7 +96,7 @@ export function renewedPlan(
   }
 }
 
-/** What was sent for the options that the command has now, as one would send it now. */
+/** The recorded values for the options that the command has now, in the form in which they would be sent now. */
 function optionsOfPlan({ parameters }: WorkflowPlan, { options, parameters: fixed }: CommandDefinition) {
   const given = options.flatMap(({ name, parameter = name, meanings = {} }) => {
     const value = Object.hasOwn(parameters, parameter) ? (parameters[parameter] ?? '') : '';
@@ -107,7 +106,7 @@ function optionsOfPlan({ parameters }: WorkflowPlan, { options, parameters: fixe
   return Object.fromEntries(given);
 }
 
-/** Another interaction, but the same wishes. */
+/** Another interaction, but the same preferences. */
 function messageOf(first: RecordedRun['message'], asker: Asker | undefined): RecordedRun['message'] {
   return first === null ? (asker?.message ?? null) : { ...first, ...asker?.message };
 }

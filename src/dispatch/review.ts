@@ -8,7 +8,7 @@ import { recordRefusal } from '../ledger/unprocessed.ts';
 import type { ReviewButton } from '../presentation/button-id.ts';
 import { discordActor } from '../presentation/discord-actor.ts';
 
-/** A person's press on a button by which reflections are reviewed. */
+/** A press on a button for reviewing reflections. */
 export interface ReviewPress {
   readonly button: ReviewButton;
   readonly interactionId: string;
@@ -19,11 +19,11 @@ export interface ReviewPress {
  * The result of the press.
  *
  * unknown   the run has no reflection, or not this one
- * forbidden the user may not review reflections, which is recorded
- * shown     a reflection to decide about; `changed` if it is no longer the text that was shown
+ * forbidden the user may not review reflections; this is recorded
+ * shown     a reflection to decide about; `changed` if its text is no longer the one that was shown
  * decided   by this person
  * over      by somebody else
- * blocked   it cannot be trusted: its run received reflections that are not
+ * blocked   it cannot be trusted: its run received reflections that are not trusted
  */
 export type ReviewOutcome =
   | { readonly kind: 'unknown' }
@@ -40,7 +40,7 @@ export interface ReviewDeps {
 }
 
 /**
- * Shows a reflection to a reviewer, or decides about it for them, by the roles that they have now.
+ * Shows a reflection to a reviewer, or decides about it for them, by their current roles.
  *
  * @throws DatabaseError if the ledger does not answer
  */
@@ -70,7 +70,7 @@ function mayReview({ userId, roles, bot = false }: Principal, reviewers: readonl
 
 type Decision = Extract<ReviewButton, { readonly action: 'trust' | 'retire' }>;
 
-/** As `facteur knowledge` does, but only for the text that was shown. */
+/** Like `facteur knowledge`, but only for the text that was shown. */
 async function decide(
   press: ReviewPress,
   { action, runId, reflectionId, version }: Decision,
@@ -91,13 +91,13 @@ async function decide(
     throw error;
   }
   const after = (await findReviewed(deps.db, runId, reflectionId)) ?? reflection;
-  // Still undecided: another text came in between.
+  // Still undecided: the text has changed since it was shown.
   return after.state === 'quarantined'
     ? { kind: 'shown', reflection: after, changed: true }
     : settled(press, after, deps);
 }
 
-/** The same press again is answered as before. */
+/** A repetition of the same press gets the same answer. */
 async function settled(
   { button, principal }: ReviewPress,
   reflection: ReviewedReflection,

@@ -18,8 +18,8 @@ import { messageUrl } from '../presentation/message-url.ts';
  * Whether a workflow could be created now.
  *
  * ready     the template exists
- * missing   the cluster answers and has no such template
- *   silent    the cluster does not answer, or not in time
+ * missing   the cluster has no such template
+ * silent    the cluster does not answer, or not in time
  * unknown   this process has no cluster; others may
  * disabled  the dispatcher is disabled: nothing is submitted
  */
@@ -29,7 +29,7 @@ interface LastRequest {
   readonly command: string;
   readonly workflowName: string;
   readonly namespace: string;
-  /** Absent where only the session store knows of it. */
+  /** Absent if only the session store knows the request. */
   readonly state?: RunState;
   readonly progress: string;
 }
@@ -46,17 +46,17 @@ export interface StatusReport {
   readonly workflowTemplate: string;
   readonly template: TemplateState;
   readonly last: LastRequest | undefined;
-  /** The user's live runs and the newest ended ones, the newest first. */
+  /** The user's live runs, and the newest ended ones, each newest first. */
   readonly live: readonly ListedRun[];
   readonly ended: readonly ListedRun[];
-  /** Of the last request; empty when none is known. */
+  /** The correlation id of the last request; empty if it is unknown. */
   readonly correlationId: string;
 }
 
 export interface StatusDeps {
   readonly db: Queryable;
   readonly sessions: Pick<Sessions, 'lastDispatch'>;
-  /** Whether the dispatcher is switched off. */
+  /** Whether the dispatcher is disabled. */
   readonly disabled: boolean;
   /** Absent without a cluster. */
   readonly templates: Pick<ArgoClient, 'getWorkflowTemplate'> | undefined;
@@ -68,13 +68,13 @@ export interface StatusDeps {
 const PATIENCE_MS = 1200;
 
 interface StatusOptions extends StatusDeps {
-  /** Everybody in the channel sees it, so it leaves out what only the user could see. */
+  /** Everybody in the channel sees the answer, so it omits private runs. */
   readonly isPublic: boolean;
 }
 
 /**
- * The contents of `/status`: asks the cluster, the session store and the ledger concurrently, and leaves out whatever
- * does not answer in time. Never rejects.
+ * The contents of `/status`: asks the cluster, the session store and the ledger concurrently, and omits whatever does not answer
+ * in time. Never rejects.
  */
 export async function readStatus(userId: string, deps: StatusOptions): Promise<StatusReport> {
   const { namespace, workflowTemplate } = deps.argo;
@@ -96,7 +96,7 @@ export async function readStatus(userId: string, deps: StatusOptions): Promise<S
   };
 }
 
-/** By the name and the attributes that the Go service's span has. */
+/** With the name and the attributes of the Go service's span. */
 async function tracedTemplateState(deps: StatusDeps): Promise<TemplateState> {
   const { namespace, workflowTemplate } = deps.argo;
   const attributes = { 'facteur.workflow_template': workflowTemplate, 'facteur.target_namespace': namespace };
@@ -126,7 +126,7 @@ async function templateState({ disabled, templates, argo, timer }: StatusDeps): 
 
 interface RunsOfUser extends Pick<StatusReport, 'live' | 'ended'> {
   readonly newest: RunView | undefined;
-  /** Some were private, or may have been. */
+  /** Some runs were private, or may have been. */
   readonly hides: boolean;
 }
 
@@ -164,7 +164,7 @@ function byNewest(one: RunView, other: RunView): number {
   return other.acceptedAt.getTime() - one.acceptedAt.getTime();
 }
 
-/** Undefined for what fails or is late: the rest of the report is worth having. */
+/** Undefined if the work fails or is late: the rest of the report is still useful. */
 async function soon<T>(timer: Timer, work: Promise<T | undefined>): Promise<T | undefined> {
   try {
     const outcome = await within(timer, PATIENCE_MS, () => work);
@@ -174,7 +174,7 @@ async function soon<T>(timer: Timer, work: Promise<T | undefined>): Promise<T | 
   }
 }
 
-/** The ledger's, which knows how it went. The session store knows what other services dispatched, too. */
+/** Prefers the ledger's, which knows the state of the run. The session store also knows what other services dispatched. */
 function lastRequest(dispatch: LastDispatch | undefined, run: RunView | undefined): LastRequest | undefined {
   if (run !== undefined) {
     const { command, workflowName, namespace, state, progress } = run;

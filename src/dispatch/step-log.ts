@@ -10,11 +10,11 @@ import type { RunView } from '../ledger/find-runs.ts';
 import { lastLines } from '../clients/argo/log-lines.ts';
 import { logPlaceOf } from '../clients/argo/pod-name.ts';
 
-/** Why a run failed or what it is at, as far as it is known. */
+/** Why a run failed, or its current step, as far as known. */
 export interface StepLog {
   /** Why it ended, by the ledger; empty if unknown, and while it goes on. */
   readonly reason: string;
-  /** Its name, while the run is at it. */
+  /** The name of the current step of a running run. */
   readonly step?: string;
   /** The step's last lines, safe to show; empty when there are none. */
   readonly lines: string;
@@ -25,7 +25,7 @@ export interface StepLog {
    * gone        the workflow, the pod or its log no longer exists
    * no_step     no step failed in a pod, or the workflow does not say which
    * denied      facteur has no permission to read logs
-   *   silent      the cluster does not answer, or not in time
+   * silent      the cluster does not answer, or not in time
    */
   readonly problem?: 'disabled' | 'gone' | 'no_step' | 'denied' | 'silent';
 }
@@ -36,25 +36,25 @@ export interface StepLogDeps {
   readonly timer: Timer;
 }
 
-/** Both requests together, in milliseconds: the person waits for the answer to a press. */
+/** The limit for both requests together, in milliseconds: the user waits for the response to a press. */
 const PATIENCE_MS = 1500;
 const TAIL_LINES = 20;
-/** What fits a message beside the rest of it. */
+/** Leaves room for the rest of the message. */
 const MESSAGE_LIMITS = { lines: TAIL_LINES, chars: 1280 };
 
-/** What a terminal shows. */
+/** The limits for a terminal. */
 export const LOG_LIMITS = { lines: 1000, chars: 256 * 1024 };
 
-/** Which log, and how much of it. */
+/** Which log to read, and how much of it. */
 interface LogWish {
-  /** The name of a step; the failing step or the current one, if it is empty. */
+  /** The name of a step; if empty, the failing or the current step. */
   readonly step: string;
   readonly limits: { readonly lines: number; readonly chars: number };
 }
 
 const FOR_A_MESSAGE: LogWish = { step: '', limits: MESSAGE_LIMITS };
 
-/** The end of the log of the failing step, or of the current one, where the cluster lets us read it. Never rejects. */
+/** The end of the log of the failing or the current step, if the cluster allows reading it. Never rejects. */
 export async function readStepLog(
   run: RunView,
   { workflows, timer }: StepLogDeps,
@@ -95,7 +95,7 @@ async function readLines(
   return { step, lines: lastLines(log, limits) };
 }
 
-/** The step that a person wants to see: the current one, the one that failed, or the last one. */
+/** The step that people want to see: the current one, the one that failed, or the last one. */
 function tellingStep({ state }: RunView, status: Readonly<Record<string, unknown>>): WorkflowNode | undefined {
   const nodes = readNodes(status);
   return (state === 'running' ? currentStep(nodes) : failingStep(status)?.node) ?? lastStep(nodes);

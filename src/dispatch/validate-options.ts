@@ -3,8 +3,8 @@ import type { FieldFault } from '../domain/refusal.ts';
 import { subcommandOf } from '../domain/subcommand.ts';
 
 /**
- * Violations of a command's definition, by option (an empty field: the options together), never with the value; empty
- * without any. An empty value counts as absent. Required options of a subcommand apply only if it was chosen.
+ * Violations of a command's definition, by option (an empty field: the options together), never with the value. An empty value
+ * counts as absent. Required options of a subcommand apply only if it was chosen.
  */
 export function optionFaults(
   definitions: readonly OptionDefinition[],
@@ -42,17 +42,17 @@ function valueFault(definition: OptionDefinition, value: string): string | undef
   return CHECKS[definition.type](definition, value);
 }
 
-/** More are not listed in a sentence. */
+/** Maximum number of names listed in a message. */
 const MAX_NAMED = 25;
 
-/** The allowed values in the words that the user sees. */
+/** The allowed values, as the user sees them. */
 function namesOf({ choices = [], meanings = {} }: OptionDefinition): string {
   const names = choices.map(({ name, value }) => (Object.hasOwn(meanings, value) ? name : value));
   const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} others` : '';
   return `${names.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
-/** The choice that a value selects: by its value, by its meaning, or by its name, which is what a user would type. */
+/** The choice that a value selects: by its value, by its meaning, or by its name, which a user would type. */
 function choiceOf({ type, choices = [], meanings = {} }: OptionDefinition, value: string): string | undefined {
   const found =
     choices.find((choice) => choice.value === value) ??
@@ -63,8 +63,8 @@ function choiceOf({ type, choices = [], meanings = {} }: OptionDefinition, value
 }
 
 /**
- * What a value means, as the definition writes it: Discord sends the choices `1.0` and `007` as 1 and 7, and Argo would not
- * hold either against the `enum` of a template. What Discord cannot carry is sent under another name.
+ * The parameter's text for a sent value, as the definition writes it. Discord sends the choices `1.0` and `007` as 1 and 7, which
+ * would not match the `enum` of a template in Argo. Text that Discord cannot carry is sent under another name.
  */
 export function meantValue(definition: OptionDefinition | undefined, value: string): string {
   if (definition === undefined) {
@@ -75,7 +75,7 @@ export function meantValue(definition: OptionDefinition | undefined, value: stri
   return Object.hasOwn(meanings, chosen) ? (meanings[chosen] ?? value) : chosen;
 }
 
-/** The only values that {@link meantValue} can have for a valid option; undefined if there are others. */
+/** The only values that {@link meantValue} can return for a valid option; undefined if there are others. */
 export function closedValues({ choices = [], meanings = {} }: OptionDefinition): readonly string[] | undefined {
   const sent = choices.length > 0 ? choices.map(({ value }) => value) : Object.keys(meanings);
   const values = sent.map((value) => (Object.hasOwn(meanings, value) ? (meanings[value] ?? value) : value));
@@ -136,8 +136,8 @@ function isCalendarDate(text: string): boolean {
 }
 
 /**
- * Whether only an earlier version of the definition explains a violation: Discord checks everything that it knows of a
- * command before it sends one. It does not check forms, values that it offers while the user types, and dates.
+ * Whether only an earlier version of the definition explains a violation: Discord checks a command against the definition that it
+ * knows before it sends it. It does not check forms, values from autocomplete, and dates.
  */
 export function isOutdated(
   { modal, options: definitions }: Pick<CommandDefinition, 'modal' | 'options'>,

@@ -12,13 +12,13 @@ interface WithdrawDeps {
 }
 
 const ACTOR = 'facteur: its sender was told that it was not recorded';
-/** Together shorter than the claim with which a run is recorded: until that expires nobody submits it. */
+/** In total shorter than the claim with which a run is recorded: until that expires, nothing submits the run. */
 const WAITS_MS = [0, 500, 1500, 3000, 6000];
 
 /**
- * Cancels a recording whose sender was told that it had failed and will retry: it must not run beside the retry. Also
- * for a recording of which only the answer was lost. Retries while it can still be first; never rejects, and keeps no
- * process alive.
+ * Cancels a recording whose sender was told that it failed and will retry: it must not run in addition to the retry. This
+ * includes a recording of which only the response was lost. Retries while the withdrawal can still come first; never rejects, and
+ * does not keep the process alive.
  */
 export async function withdrawInTime(recording: Recording, deps: WithdrawDeps): Promise<void> {
   let problem = '';
