@@ -9,15 +9,15 @@ import {
   type ReflectionSelection,
 } from '../ledger/reflection-index.ts';
 
-/** Below it, the index hides too much. */
+/** Below this, the index misses too much. */
 export const LEAST_RECALL = 0.95;
 const NEAREST = 10;
-/** Versions that few reflections have are about to go; the others are what searches compare. */
+/** Versions with few reflections will soon be gone; searches compare the others. */
 const CHECKED_VERSIONS = 3;
-/** Similarities of two rows that differ by less are equal: which of them is found does not matter. */
+/** Similarities that differ by less count as equal: it does not matter which of the two rows is found. */
 const EQUAL = 1e-6;
 
-/** How much of what a full comparison finds the search finds, too. */
+/** The share of the results of a full comparison that the search also finds. */
 interface CheckedRecall {
   readonly version: string;
   readonly filter: string;
@@ -34,7 +34,7 @@ export interface IndexCheck {
   readonly recalls: readonly CheckedRecall[];
 }
 
-/** Asks the search for stored embeddings, and compares with what comparing all rows finds. */
+/** Searches for stored embeddings, and compares the results with a comparison of all rows. */
 export async function checkIndex(
   db: Database,
   { sample, signal }: { readonly sample: number; readonly signal: AbortSignal },
@@ -74,7 +74,7 @@ export async function checkIndex(
   }
 }
 
-/** How many of the found are as near as the exact ones. */
+/** How many of the found reflections are as near as the exact ones. */
 export function hits({
   exact,
   found,

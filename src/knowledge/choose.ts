@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto';
 import { ageFactor, outcomeFactor, type Outcomes } from './usefulness.ts';
 
-/** A reflection that the search found. */
+/** A reflection found by the search. */
 export interface Candidate {
   readonly reflectionId: string;
-  /** Of the fused ranks; higher is better. */
+  /** Score of the merged ranks; higher is better. */
   readonly score: number;
-  /** Cosine; null where its embedding is missing or of another version. */
+  /** Cosine; null if its embedding is missing or has another version. */
   readonly similarity: number | null;
-  /** Its place among the matches by words, from 1; null where no word matches. */
+  /** Its position among the matches by words, from 1; null if no word matches. */
   readonly wordPlace: number | null;
   readonly outcomes: Outcomes;
   readonly createdAt: Date;
 }
 
-/** How a candidate was weighed. */
+/** A candidate with its weight. */
 export interface Weighed<C extends Candidate> {
   readonly candidate: C;
-  /** What the ranking, the outcomes and the age come to. */
+  /** The combination of ranking, outcomes and age. */
   readonly weight: number;
   readonly isSimilar: boolean;
 }
@@ -28,9 +28,9 @@ const MAX_ITEMS = 5;
 const SURE_WORD_PLACES = 3;
 
 interface Weighing {
-  /** The least cosine similarity. */
+  /** Minimum cosine similarity. */
   readonly minSimilarity: number;
-  /** The success to expect without reflections. */
+  /** The expected success rate without reflections. */
   readonly expected: number;
   readonly now: Date;
 }
@@ -60,7 +60,7 @@ export function choose<C extends Candidate>(weighed: readonly Weighed<C>[]): rea
     .map(({ candidate }) => candidate);
 }
 
-/** Whether a run is in the share that receives nothing, for comparison. The same run always is, or never. */
+/** Whether a run is in the share that receives nothing, for comparison. The result is always the same for a run. */
 export function isHeldOut(runId: string, share: number): boolean {
   const hash = createHash('sha256').update(runId).digest().readUInt32BE(0);
   return hash / 2 ** 32 < share;

@@ -1,6 +1,6 @@
 import { hideCredentials } from '../base/known-credentials.ts';
 
-/** A reflection as a workflow reads it, with its origin according to the ledger. */
+/** A reflection in the form that workflows read, with its origin according to the ledger. */
 export interface ComposedReflection {
   readonly id: string;
   readonly type: string;
@@ -8,22 +8,22 @@ export interface ComposedReflection {
   readonly from: {
     readonly runId: string;
     readonly command: string;
-    /** How that run ended, or its present state. */
+    /** The final or current state of its run. */
     readonly outcome: string;
     readonly at: string;
   };
 }
 
-/** The parameter `reflections` is base64 of this as JSON. */
+/** The contents of the parameter `reflections`, which is the base64 of this as JSON. */
 export interface Composition {
   readonly note: string;
   readonly repository: string;
   readonly reflections: readonly ComposedReflection[];
 }
 
-/** The longest value of the parameter, in bytes of base64. */
+/** Maximum length of the parameter, in bytes of base64. */
 export const MAX_PARAMETER_BYTES = 16 * 1024;
-/** The longest text of a reflection in it, in bytes of UTF-8. */
+/** Maximum length of a reflection's text in it, in bytes of UTF-8. */
 const MAX_TEXT_BYTES = 2048;
 
 const NOTE =
@@ -40,18 +40,18 @@ export function visibleText(text: string): string {
   return hideCredentials(text.replaceAll('\r\n', '\n').replaceAll(HIDDEN, '')).toWellFormed();
 }
 
-/** The same as workflows receive it: the end of a long text is cut. */
+/** The visible text as workflows receive it: the end of a long text is cut off. */
 export function shownText(text: string): string {
   const clean = visibleText(text);
   const bytes = Buffer.from(clean);
   if (bytes.length <= MAX_TEXT_BYTES) {
     return clean;
   }
-  // Streaming, so that the first bytes of a divided character are left out.
+  // In streaming mode, so the first bytes of a split character are omitted.
   return `${new TextDecoder().decode(bytes.subarray(0, MAX_TEXT_BYTES - 3), { stream: true })}…`;
 }
 
-/** The best of these reflections, in their order, that fit the parameter. */
+/** The best of these reflections that fit the parameter, in order. */
 export function compose(repository: string, reflections: readonly ComposedReflection[]): Composition {
   let fitting = reflections.map((reflection) => ({ ...reflection, text: shownText(reflection.text) }));
   while (

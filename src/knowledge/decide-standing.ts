@@ -11,8 +11,8 @@ import {
 /**
  * Trusts reflections on behalf of a person: all of them, or none.
  *
- * @throws FacteurError `reflection.unknown`, or `reflection.distrusted_source` if one of their runs received a reflection
- * that is not trusted: a reflection is trusted no more than what its run was told
+ * @throws FacteurError `reflection.unknown`, or `reflection.distrusted_source` if one of their runs received a reflection that is
+ * not trusted: a reflection is trusted no more than those that its run received
  */
 export async function trust(
   db: Pick<Database, 'transaction'>,
@@ -31,7 +31,7 @@ export async function trust(
 }
 
 /**
- * Retires reflections on behalf of a person: all of them, or none. Their descendants follow.
+ * Retires reflections on behalf of a person: all of them, or none. Their descendants are retired or lose their trust.
  *
  * @throws FacteurError `reflection.unknown`
  */

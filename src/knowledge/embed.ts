@@ -8,36 +8,36 @@ import type { EmbeddingsConfig } from '../config/config.ts';
 import { EMBEDDING_WIDTH } from '../domain/embedding.ts';
 import { embedNgrams, NGRAMS_VERSION } from './ngrams.ts';
 
-/** In one request. */
+/** Limits of one request. */
 const BATCH_TEXTS = 64;
 const BATCH_BYTES = 200_000;
-/** The rest of a text is not embedded: models read some thousand tokens, and refuse more or ignore it. */
+/** The rest of a text is not embedded: models read some thousand tokens, and reject or ignore more. */
 const MAX_CHARACTERS = 24_000;
-/** Digits that a stored number has: 32-bit floats. */
+/** Significant digits of a stored number: 32-bit floats. */
 const DIGITS = 8;
 
-/** A text as numbers of length 1 in all, and what made them: only those of one version may be compared. */
+/** A text as a vector of length 1, with its version: only vectors of the same version may be compared. */
 export interface EmbeddedText {
   readonly embedding: readonly number[];
   readonly version: string;
 }
 
-/** One per text, in their order; undefined where there is none. */
+/** One per text, in order; undefined if there is none. */
 type Embedded = readonly (EmbeddedText | undefined)[];
 
-/** Makes numbers of texts. Nothing here rejects: a text without an embedding is still found by its words. */
+/** Embeds texts. No method rejects: a text without an embedding is still found by its words. */
 export interface Embedder {
-  /** Whether a version names embeddings of this one: a caller's numbers must not pass for them. */
+  /** Whether a version name belongs to this embedder: a caller's vectors must not use it. */
   isOwn(version: string): boolean;
-  /** What is to be stored, one attempt: somebody waits. */
+  /** Embeds a text to store, in one attempt: somebody waits. */
   embedPassage(text: string, signal: AbortSignal): Promise<EmbeddedText | undefined>;
-  /** What is looked for, one attempt: somebody waits. */
+  /** Embeds a text to search for, in one attempt: somebody waits. */
   embedQuery(text: string, signal: AbortSignal): Promise<EmbeddedText | undefined>;
-  /** Many that are to be stored, with the patience that the endpoint asks for. */
+  /** Embeds many texts to store, with the delays that the endpoint asks for. */
   embedPassages(texts: readonly string[], signal: AbortSignal): Promise<Embedded>;
 }
 
-/** Without an endpoint. */
+/** Works without an endpoint. */
 export const ngramEmbedder: Embedder = {
   isOwn: (version) => version === NGRAMS_VERSION,
   embedPassage: (text) => Promise.resolve(ngrams(text)),
@@ -56,10 +56,10 @@ interface EndpointDeps {
   readonly logger: Logger;
 }
 
-/** Waits between attempts at one batch, in milliseconds, unless the endpoint asks for another. */
+/** Delays between attempts at one batch, in milliseconds, unless the endpoint asks for others. */
 const WAITS_MS = [500, 2000, 8000];
 
-/** By an endpoint's model. */
+/** Uses a model at an endpoint. */
 export function endpointEmbedder(deps: EndpointDeps): Embedder {
   const { model, queryPrefix, passagePrefix } = deps.settings;
   const one = async (text: string, signal: AbortSignal): Promise<EmbeddedText | undefined> =>
@@ -79,11 +79,11 @@ export function endpointEmbedder(deps: EndpointDeps): Embedder {
 }
 
 function prefixed(prefix: string, text: string): string {
-  // The cut may split a surrogate pair, and some endpoints refuse a request with half of one.
+  // The cut may split a surrogate pair, and some endpoints reject a request with half of one.
   return prefix + text.slice(0, MAX_CHARACTERS).toWellFormed();
 }
 
-/** As few requests as possible. */
+/** Splits texts into as few requests as possible. */
 export function batches(texts: readonly string[]): string[][] {
   const made: string[][] = [];
   let bytes = 0;
@@ -141,8 +141,8 @@ interface Step {
 }
 
 /**
- * After a failure: the same again later; or, if the endpoint will not take these texts, each half on its own, because one
- * text can spoil a batch. Undefined to give up.
+ * The next step after a failure: retry later, or, if the endpoint rejects these texts, try each half separately, because one text
+ * can spoil a batch. Undefined to give up.
  */
 function nextStep(error: unknown, texts: readonly string[], waits: readonly number[]): Step | undefined {
   if (!(error instanceof EmbeddingsError)) {
@@ -159,7 +159,7 @@ function nextStep(error: unknown, texts: readonly string[], waits: readonly numb
     : undefined;
 }
 
-/** Prefixes change the numbers, so they are part of it. */
+/** Prefixes change the vectors, so they are part of the version. */
 function versionOf(
   { model, queryPrefix, passagePrefix }: EndpointDeps['settings'],
   { length }: readonly number[],
@@ -174,7 +174,7 @@ function versionOf(
     .slice(0, 8)}`;
 }
 
-/** Of length 1, filled up with zeros; undefined if it has no direction. */
+/** The vector with length 1, padded with zeros; undefined if it has no direction. */
 function stored(vector: readonly number[], version: string): EmbeddedText | undefined {
   const length = Math.hypot(...vector);
   if (!Number.isFinite(length) || length === 0) {

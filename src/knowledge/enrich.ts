@@ -25,11 +25,11 @@ import { baseline } from './usefulness.ts';
 
 /** The parameter's name. */
 const PARAMETER = 'reflections';
-/** From here on a run is submitted without reflections. */
+/** After this, a run is submitted without reflections. */
 const LIMIT_MS = 300;
-/** Part of that: from here on the search goes by words alone. */
+/** Part of {@link LIMIT_MS}: after this, the search uses only words. */
 const EMBED_LIMIT_MS = 200;
-/** Candidates of a search, of which the best are chosen. */
+/** Number of candidates of a search, of which the best are chosen. */
 const CANDIDATES = 20;
 
 type Parameters = Readonly<Record<string, string>>;
@@ -45,11 +45,11 @@ interface EnricherDeps {
 }
 
 interface EnricherParts extends EnricherDeps {
-  /** Trusts what the rules allow before a search. */
+  /** Trusts reflections according to the rules before a search. */
   readonly trust: (repository: string) => Promise<void>;
 }
 
-/** What is asked for on behalf of a run. */
+/** A request for reflections on behalf of a run. */
 interface Request {
   readonly run: ClaimedRun;
   readonly repository: string;
@@ -58,9 +58,9 @@ interface Request {
 }
 
 /**
- * Creates what gives runs their reflections. It takes 300 ms at most and never fails: a run is submitted in any case. What
- * a run receives is recorded before it is returned, so that each attempt to create the workflow sends the same; an attempt
- * that finds nothing on record sends nothing, because the first may have created the workflow without.
+ * Creates the function that gives runs their reflections. It takes 300 ms at most and never fails: a run is submitted in any
+ * case. What a run receives is recorded before it is returned, so every attempt to create the workflow sends the same. A retry
+ * that finds no record sends nothing, because the first attempt may have created the workflow without reflections.
  */
 export function createEnricher(deps: EnricherDeps): (run: ClaimedRun) => Promise<Parameters> {
   const parts = { ...deps, trust: createTrust(deps.db, deps.settings) };
@@ -95,7 +95,7 @@ async function inTime(asked: Request, deps: EnricherParts): Promise<Parameters> 
   return {};
 }
 
-/** Whatever is still being decided comes too late, so this is recorded after it. */
+/** Recorded after a decision that is still in progress, because that comes too late. */
 async function recordThatNoneCame(
   { run: { runId }, repository, askedBy }: Request,
   { db, events }: EnricherDeps,
@@ -110,7 +110,7 @@ async function recordThatNoneCame(
   }
 }
 
-/** As an earlier attempt decided, less what has been retired since. */
+/** The decision of an earlier attempt, without reflections that were retired since. */
 async function again({ run }: Request, { db }: EnricherDeps): Promise<Parameters> {
   const recorded = await readRetrieval(db, run.runId);
   return recorded === undefined || recorded.composition === null
@@ -173,7 +173,7 @@ async function decisionFor(asked: Request, deps: EnricherParts, signal: AbortSig
   if (chosen.length === 0) {
     return { strategy: 'nothing_similar', received: [], weighed, facts };
   }
-  // Only among runs that would receive something: the comparison is between the same kind of runs.
+  // Only among runs that would receive something: the comparison needs runs of the same kind.
   return isHeldOut(asked.run.runId, settings.holdout)
     ? { strategy: 'holdout', received: [], weighed, facts }
     : { strategy: 'retrieve', received: chosen, weighed, facts };
@@ -194,7 +194,7 @@ async function search(
   return deps.searches.search(() => searchReflections(deps.db, { ...query, states: ['trusted'] }));
 }
 
-/** Absent where the endpoint is slow or fails: words find something too. */
+/** Absent if the endpoint is slow or fails: then the search uses only words. */
 async function embeddingOf(
   text: string,
   { embedder, timer }: EnricherDeps,
@@ -229,7 +229,7 @@ function parametersOf(composition: Composition, trusted: readonly string[]): Par
   return reflections.length === 0 ? {} : { [PARAMETER]: parameterOf({ ...composition, reflections }) };
 }
 
-/** What the artifact says: numbers and ids, no texts. */
+/** The contents of the artifact: numbers and ids, no texts. */
 function logOf({ strategy, received, weighed, facts }: Decision): Readonly<Record<string, unknown>> {
   return {
     strategy,

@@ -1,4 +1,4 @@
-/** Where a reflection comes from, according to the ledger. What its workflow says about itself is not in here. */
+/** The origin of a reflection according to the ledger. It excludes what its workflow says about itself. */
 export interface Provenance {
   /** The state of the run that wrote it. */
   readonly runState: string;
@@ -10,16 +10,16 @@ export interface Provenance {
   readonly inherited: readonly string[];
 }
 
-/** Whose runs teach without a person's decision. */
+/** Whose reflections are trusted without a person's decision. */
 export interface TrustRules {
   readonly trustedAuthors: readonly string[];
   readonly trustedRepositories: readonly string[];
 }
 
 /**
- * Why a reflection may be trusted without a person's decision; undefined if it must wait for one. A repository counts
- * for Codex tasks only: in a command it is an option, which anybody who may run the command chooses. Whoever was
- * advised is trusted no more than the advice.
+ * Why a reflection may be trusted without a person's decision; undefined if it must wait for one. The repository counts only for
+ * Codex tasks: in a command it is an option, which anybody who may run the command can choose. A reflection is trusted no more
+ * than those that its run received.
  */
 export function reasonToTrust(from: Provenance, rules: TrustRules): string | undefined {
   if (from.runState !== 'succeeded' || from.inherited.some((state) => state !== 'trusted')) {
@@ -34,7 +34,7 @@ export function reasonToTrust(from: Provenance, rules: TrustRules): string | und
     : undefined;
 }
 
-/** GitHub's names differ in case only by how they are written; the other names have one case or are digits. */
+/** GitHub names are case-insensitive; the other names have one case or are digits. */
 function isSame(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }

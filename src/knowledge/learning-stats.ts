@@ -2,7 +2,7 @@ import type { Queryable } from '../clients/postgres/database.ts';
 import { countStandings, retrievalOutcomes, type RetrievalOutcomes } from '../ledger/retrieval-outcomes.ts';
 import { difference, wilson, type Outcomes } from './usefulness.ts';
 
-/** How runs ended, of those that succeeded or failed. */
+/** The success rate of runs that succeeded or failed. */
 interface Success {
   readonly runs: number;
   readonly succeeded: number;
@@ -19,31 +19,31 @@ interface GroupStats {
   readonly repository: string;
   /** Runs that received reflections. */
   readonly with: Success;
-  /** Runs that would have received some, and were held out: the comparison. */
+  /** Runs that would have received some but were held out: the comparison group. */
   readonly heldOut: Success;
-  /** Runs for which nothing was found in time. They are another kind of runs, so they compare with neither. */
+  /** Runs for which nothing was found in time. They are a different kind of run, so they are compared with neither. */
   readonly without: Success;
-  /** How much more often runs with reflections succeeded than those held out; null while one side has no runs. */
+  /** By how much the success rate with reflections exceeds that of held-out runs; null while either side has no runs. */
   readonly difference: { readonly value: number; readonly low: number; readonly high: number } | null;
 }
 
-/** What the knowledge base does for runs. */
+/** The effect of the knowledge base on runs. */
 export interface LearningStats {
   readonly groups: readonly GroupStats[];
-  /** False if there were more runs, or groups, than were looked at: these are the newest, and the largest. */
+  /** False if there were more runs or groups than were read: these are the newest runs and the largest groups. */
   readonly complete: boolean;
-  /** How many reflections there are, by state. */
+  /** The number of reflections by state. */
   readonly reflections: { readonly quarantined: number; readonly trusted: number; readonly retired: number };
 }
 
-/** The numbers of the last `days` days. */
+/** The statistics of the last `days` days. */
 export async function learningStats(db: Queryable, days: number): Promise<LearningStats> {
   const [{ outcomes, complete }, standings] = await Promise.all([retrievalOutcomes(db, days), countStandings(db)]);
   const { quarantined = 0, trusted = 0, retired = 0 } = standings;
   return { groups: groupsOf(outcomes), complete, reflections: { quarantined, trusted, retired } };
 }
 
-/** By command and repository, in their order. */
+/** Groups by command and repository, in the order of the outcomes. */
 function groupsOf(outcomes: readonly RetrievalOutcomes[]): readonly GroupStats[] {
   const groups = Map.groupBy(outcomes, ({ command, repository }) => JSON.stringify([command, repository]));
   return [...groups.values()].flatMap((rows) => {

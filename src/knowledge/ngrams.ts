@@ -1,6 +1,9 @@
 import { EMBEDDING_WIDTH } from '../domain/embedding.ts';
 
-/** Names what {@link embedNgrams} makes. Another rule needs another name, because its numbers could not be compared. */
+/**
+ * The version of what {@link embedNgrams} makes. A different algorithm needs a different name, because its vectors could not be
+ * compared.
+ */
 export const NGRAMS_VERSION = 'facteur-ngrams-1';
 
 const WORD_WEIGHT = 1;
@@ -8,9 +11,8 @@ const GRAM_WEIGHT = 0.5;
 const GRAM_LENGTHS = [3, 4, 5];
 
 /**
- * An embedding without a model: words, and the 3 to 5 letters long parts of `<word>`, counted in 1,536 buckets that
- * their hashes choose. It likens texts that share words or forms of words, and knows nothing of meanings. All zero for a
- * text without words.
+ * An embedding without a model: words, and the parts of `<word>` with 3 to 5 letters, counted in 1,536 buckets that are chosen by
+ * hash. It matches texts that share words or forms of words, and knows nothing about meaning. All zero for a text without words.
  */
 export function embedNgrams(text: string): number[] {
   const buckets = Array.from({ length: EMBEDDING_WIDTH }, () => 0);
@@ -32,7 +34,7 @@ export function embedNgrams(text: string): number[] {
   return buckets;
 }
 
-/** FNV-1a over UTF-16 units, with a final mix, since its high bits alone are poor for short texts. */
+/** FNV-1a over UTF-16 units, with a final mix, because its high bits alone are poor for short texts. */
 function hashOf(text: string): number {
   let hash = 0x81_1c_9d_c5;
   for (let index = 0; index < text.length; index += 1) {

@@ -1,11 +1,11 @@
 import type { WorkflowPlan } from '../domain/workflow-plan.ts';
 
-/** Longer texts are searched for by their beginning, in UTF-16 units. */
+/** Longer texts are cut to this many UTF-16 units. */
 const MAX_LENGTH = 8192;
 
-/** What a Codex task asks for. */
+/** The request of a Codex task. */
 const PROMPT = 'prompt';
-/** Parameters that say nothing about the work: facteur's own, encoded ones, and where it happens. */
+/** Parameters that say nothing about the work: facteur's own, encoded ones, and its location. */
 const UNTELLING = new Set([
   'action',
   'payload',

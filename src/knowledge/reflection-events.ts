@@ -2,11 +2,11 @@ import { counter } from '../base/metrics.ts';
 import { SPANS } from '../base/spans.ts';
 import { inSpan } from '../base/telemetry.ts';
 
-/** Types that are counted by name; workflows may use any, and each would be a series. */
+/** Types that are counted by name; workflows may use any, and each would be a separate series. */
 const NAMED_TYPES = ['critique', 'failure_postmortem', 'lesson', 'plan_insight'];
 const OTHER_TYPE = '(other)';
 
-/** Reflections that are saved and searched for: the home of their counts and spans. */
+/** Metrics and spans of saving and searching reflections. */
 export class ReflectionEvents {
   readonly #saved = counter(
     'facteur_reflections_saved_total',
@@ -14,7 +14,7 @@ export class ReflectionEvents {
   );
   readonly #retrieved = counter('facteur_reflections_retrieved_total', [{}]);
 
-  /** @param work whether it was stored, anew or as it was */
+  /** @param isStored whether the result was stored, newly or unchanged */
   save<T>(type: string, work: () => Promise<T>, isStored: (result: T) => boolean): Promise<T> {
     const reflectionType = NAMED_TYPES.includes(type) ? type : OTHER_TYPE;
     return inSpan(SPANS.saveReflection, { attributes: { 'facteur.reflection_type': type } }, async () => {

@@ -11,27 +11,27 @@ interface KnowledgeDeps {
   readonly db: Database;
   readonly embedder: Embedder;
   readonly events: ReflectionEvents;
-  /** Announces that messages have something to review; absent where nobody reviews in Discord. */
+  /** Announces messages with something to review; absent if nobody reviews in Discord. */
   readonly reviewing?: Pick<Announcements, 'messagesDue'> | undefined;
 }
 
-/** A reflection as it arrives; one without its own embedding is embedded here. */
+/** A reflection to save; one without an embedding is embedded here. */
 type ReflectionToSave = Omit<NewReflection, 'embedding' | 'embeddingVersion'> & {
   readonly embedded: EmbeddedText | undefined;
 };
 
-/** What to look for; a text without an embedding is embedded here. */
+/** A search; a text without an embedding is embedded here. */
 type KnowledgeQuery = Omit<ReflectionQuery, 'embedding' | 'embeddingVersion' | 'exactBelow'> & {
   readonly embedded: EmbeddedText | undefined;
 };
 
 interface KnowledgeAnswer {
   readonly found: readonly FoundReflection[];
-  /** Whose embeddings were compared with the query's; undefined if it was searched for by words alone. */
+  /** The version of the embeddings that were compared with the query's; undefined if only words were compared. */
   readonly embeddingVersion: string | undefined;
 }
 
-/** Reflections with their embeddings. Without an embedding, one is saved, and found, all the same. */
+/** Reflections with their embeddings. A reflection without one is still saved and found. */
 export interface Knowledge {
   save(reporter: Reporter, reflection: ReflectionToSave, signal: AbortSignal): Promise<Written<Reflection>>;
   search(query: KnowledgeQuery, signal: AbortSignal): Promise<KnowledgeAnswer>;
@@ -54,7 +54,7 @@ export function createKnowledge({ db, embedder, events, reviewing }: KnowledgeDe
         work,
         ({ kind }) => kind === 'created' || kind === 'unchanged',
       );
-      // Of a run that has ended: the message of any other is yet to show its end.
+      // Only for a run that has ended: the message of any other will still show its end.
       if (reviewing !== undefined && 'row' in written && (await showWaiting(db, reporter.runId))) {
         void reviewing.messagesDue();
       }

@@ -12,30 +12,31 @@ import type { Embedder } from './embed.ts';
 
 const BATCH = 64;
 const FIRST = '00000000-0000-0000-0000-000000000000';
-/** Embedded to see which version the embedder makes. */
+/** Embedded to find out the embedder's version. */
 const PROBE = 'Which version is this?';
 
 interface RefreshDeps {
   readonly db: Database;
   readonly embedder: Embedder;
   readonly signal: AbortSignal;
-  /** Told after each batch how many were embedded so far. */
+  /** Called after each batch with the number embedded so far. */
   readonly onBatch?: (refreshed: number) => void;
 }
 
 /** The result of a refresh. */
 interface Refreshed {
   readonly version: string;
-  /** Embedded anew. */
+  /** Number of reflections with a new embedding. */
   readonly refreshed: number;
-  /** Found by their words only: not embedded, written meanwhile, or not reached before the signal. */
+  /**
+   * Number of reflections that are found only by their words: not embedded, written meanwhile, or not reached before the signal.
+   */
   readonly left: number;
 }
 
 /**
- * Gives every reflection an embedding of the version that is configured now, in place. Texts are embedded outside any
- * transaction and written only if they have not changed since, so it may run beside everything else, and be stopped and
- * started at any time.
+ * Gives every reflection an embedding of the configured version, in place. Texts are embedded outside of transactions and written
+ * only if they have not changed since. So it may run concurrently with everything else, and be stopped and restarted at any time.
  *
  * @throws FacteurError `embeddings.nothing` if none of a whole batch can be embedded: the endpoint is down
  */
@@ -62,7 +63,7 @@ export async function refreshEmbeddings({ db, embedder, signal, onBatch }: Refre
   }
 }
 
-/** @throws FacteurError as {@link refreshEmbeddings} does */
+/** @throws FacteurError like {@link refreshEmbeddings} */
 async function embedded(
   batch: readonly StaleReflection[],
   embedder: Embedder,

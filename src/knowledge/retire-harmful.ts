@@ -3,18 +3,18 @@ import { outcomesWithout, trustedOutcomes } from '../ledger/retrieval-outcomes.t
 import { retiredLately, retireReflections, type StandingDecision } from '../ledger/reflection-standing.ts';
 import { baseline, harmOf, MIN_OUTCOMES, type Comparison, type Outcomes } from './usefulness.ts';
 
-/** A reflection that did harm, with the numbers. */
+/** A reflection that did harm, with the numbers as the reason. */
 interface Harmful {
   readonly reflectionId: string;
   readonly reason: string;
 }
 
-/** Outcomes of one reflection, in one of the places in which it was used. */
+/** Outcomes of a reflection for one command and repository. */
 interface PlacedOutcomes extends Outcomes, Comparison {
   readonly reflectionId: string;
 }
 
-/** The reflections that did harm. What is expected of one is what is usual where it was used, weighted by its uses. */
+/** The reflections that did harm. The expected success is what is usual where a reflection was used, weighted by its uses. */
 export function harmful(placed: readonly PlacedOutcomes[]): readonly Harmful[] {
   const all = Map.groupBy(placed, ({ reflectionId }) => reflectionId);
   return [...all].flatMap(([reflectionId, places]) => {
@@ -29,13 +29,13 @@ export function harmful(placed: readonly PlacedOutcomes[]): readonly Harmful[] {
 }
 
 interface Retirement {
-  /** Only finds them. */
+  /** Only finds them, and retires nothing. */
   readonly dryRun: boolean;
-  /** No page begins after it. */
+  /** Stops before the next page. */
   readonly signal: AbortSignal;
 }
 
-/** Retires the trusted reflections that did harm. @returns how many */
+/** Retires the trusted reflections that did harm. @returns how many there are */
 export async function retireHarmful(db: Database, { dryRun, signal }: Retirement): Promise<number> {
   const comparisonOf = createComparison(db);
   if (!dryRun) {

@@ -5,7 +5,7 @@ import { traceField } from '../base/traceparent.ts';
 import { RETRIEVAL_STRATEGIES, type RetrievalStrategy } from '../domain/retrieval.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 
-/** What happens when runs are to receive reflections: the home of its log lines and counts. */
+/** Log lines and metrics of retrieving reflections for runs. */
 export class RetrievalEvents {
   readonly #logger: Logger;
   readonly #retrievals = counter(

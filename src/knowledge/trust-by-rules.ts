@@ -3,14 +3,14 @@ import { CHANGED_AT_ONCE, trustWaiting, waitingReflections, type WaitingPlace } 
 import { reasonToTrust, type TrustRules } from './judge-trust.ts';
 
 /**
- * Creates what trusts the reflections of a repository that the rules allow. It happens when it matters and not when they
- * are written, because only a run that has ended has succeeded, and a later change of the rules counts too.
+ * Creates the function that trusts a repository's reflections according to the rules. It runs before a search and not when
+ * reflections are written, because only a run that has ended has succeeded, and because a later change of the rules counts too.
  *
  * Each call reads the newest page of those that wait, and the next page of the older ones: reflections that the rules do not
  * allow wait forever, and would hide the older ones. It trusts few at a time, since a run waits for it.
  */
 export function createTrust(db: Database, rules: TrustRules): (repository: string) => Promise<void> {
-  // Only of repositories where more wait than fit on a page.
+  // Only for repositories with more waiting reflections than fit on a page.
   const places = new Map<string, WaitingPlace>();
   return async (repository) => {
     if (rules.trustedAuthors.length === 0 && rules.trustedRepositories.length === 0) {
@@ -18,7 +18,7 @@ export function createTrust(db: Database, rules: TrustRules): (repository: strin
     }
     const key = repository.toLowerCase();
     const reasons = new Map<string, string>();
-    /** Returns where it ended, if there is more. */
+    /** Reads a page. @returns where it ended, if there is more */
     const look = async (after?: WaitingPlace): Promise<WaitingPlace | undefined> => {
       const { page, isFull } = await waitingReflections(db, repository, after);
       let seen = after;

@@ -1,6 +1,6 @@
 /**
- * How runs ended that received a reflection. Only success and failure count: runs that were canceled, lost or refused,
- * or ended in an error of the cluster, tell nothing about advice.
+ * The outcomes of runs that received a reflection. Only success and failure count: runs that were canceled, lost or refused, or
+ * ended in an error of the cluster, say nothing about the advice.
  */
 export interface Outcomes {
   readonly helped: number;
@@ -15,18 +15,18 @@ interface Interval {
 
 /** The normal quantile of a 95 % interval. */
 const Z = 1.96;
-/** So many imagined runs with the usual success pull a young estimate to the usual success. */
+/** This many imagined runs with the usual success rate pull an early estimate toward it. */
 const PRIOR_RUNS = 4;
-/** Likewise for a repository with few runs, to the success of the command everywhere. */
+/** The same for a repository with few runs, toward the command's success rate in all repositories. */
 const BASELINE_PRIOR_RUNS = 10;
-/** Expected success where nothing has run yet. */
+/** Expected success rate before anything has run. */
 const UNKNOWN = 0.5;
 const HALF_LIFE_DAYS = 180;
-/** Retirement: so many outcomes at least, and so much worse than without. */
+/** Retirement requires at least this many outcomes, and a success rate this much lower than without. */
 export const MIN_OUTCOMES = 8;
 const MARGIN = 0.1;
 
-/** The Wilson score interval at 95 %: honest for few runs, unlike the normal approximation. */
+/** The Wilson score interval at 95 %: reliable for few runs, unlike the normal approximation. */
 export function wilson(successes: number, trials: number): Interval {
   if (trials === 0) {
     return { low: 0, high: 1 };
@@ -39,7 +39,7 @@ export function wilson(successes: number, trials: number): Interval {
   return { low: Math.max(0, (centre - spread) / scale), high: Math.min(1, (centre + spread) / scale) };
 }
 
-/** The difference of two proportions, with Newcombe's interval at 95 %; undefined while one has no trials. */
+/** The difference of two proportions, with Newcombe's interval at 95 %; undefined while either has no trials. */
 export function difference(one: Outcomes, other: Outcomes): (Interval & { readonly value: number }) | undefined {
   const [a, b] = [proportion(one), proportion(other)];
   if (a === undefined || b === undefined) {
@@ -58,15 +58,15 @@ function proportion({ helped, hurt }: Outcomes): (Interval & { readonly share: n
   return trials === 0 ? undefined : { share: helped / trials, ...wilson(helped, trials) };
 }
 
-/** Runs without reflections: of a command anywhere, and those of them in the repository in question. */
+/** Runs without reflections: of a command in all repositories, and in the repository in question. */
 export interface Comparison {
   readonly everywhere: Outcomes;
   readonly here: Outcomes;
 }
 
 /**
- * The success to expect without reflections. Advice for a repository in which most runs fail is compared with that
- * repository as soon as it has runs enough.
+ * The expected success rate without reflections. Advice for a repository in which most runs fail is compared with that repository
+ * once it has enough runs.
  */
 export function baseline({ everywhere, here }: Comparison): number {
   const anywhere = shrunken(everywhere, UNKNOWN, PRIOR_RUNS);
@@ -77,7 +77,7 @@ function shrunken({ helped, hurt }: Outcomes, towards: number, runs: number): nu
   return (helped + runs * towards) / (helped + hurt + runs);
 }
 
-/** How much the outcomes raise or lower a rank: 0.75 to 1.25, so that they never override relevance. */
+/** How much the outcomes raise or lower a rank: 0.75 to 1.25, so they never override relevance. */
 export function outcomeFactor(outcomes: Outcomes, expected: number): number {
   const estimate = shrunken(outcomes, expected, PRIOR_RUNS);
   return Math.min(1.25, Math.max(0.75, 0.75 + 0.5 * (estimate - expected + 0.5)));
