@@ -3,7 +3,7 @@ import type { Command, Door, Principal } from '../domain/command.ts';
 import { findCommand, type CommandRules } from '../domain/command-rules.ts';
 import { refusalOfField } from '../domain/refusal.ts';
 
-/** A command that a program or an operator asks for. */
+/** A command requested by a program or an operator. */
 interface AskedCommand {
   readonly door: Door;
   readonly deliveryId: string;
@@ -19,7 +19,7 @@ interface AskedCommand {
 /**
  * The command as Discord's door would send it: the fields of a form are passed as options.
  *
- * @throws Refusal `unknown_command` for one that only reports
+ * @throws Refusal `unknown_command` for a command that only reports
  */
 export function askedCommand({ now, ...asked }: AskedCommand, rules: CommandRules): Command {
   const { name, options, deliveryId, principal } = asked;

@@ -9,7 +9,7 @@ import { checkCodexDelivery } from './check-codex-delivery.ts';
 import { decodeCodexDelivery } from './decode/codex-task.ts';
 import { decodeCommand } from './decode/command.ts';
 
-/** What replaying goes through. */
+/** Dependencies of a replay. */
 interface ReplayDoors {
   readonly dispatch: Pick<Dispatch, 'command' | 'codexTask'>;
   readonly codexEnabled: boolean;
@@ -20,7 +20,7 @@ interface ReplayDoors {
 /**
  * Replays a dead letter and settles it.
  *
- * @throws whatever {@link replayDeadLetter} throws: the letter then stays; FacteurError `dead_letter.unknown`,
+ * @throws whatever {@link replayDeadLetter} throws, and then the letter stays; FacteurError `dead_letter.unknown`,
  * `dead_letter.settled`
  */
 export async function replayAndSettle(db: Queryable, id: string, doors: ReplayDoors): Promise<RunReceipt> {

@@ -110,7 +110,7 @@ const SETTLED = { description: 'It was already decided, or no longer waits; `det
 
 const A_DECISION = { verdict: 'approved', decidedBy: 'api ops', decidedAt: '2026-11-28T12:10:00.000Z' };
 
-/** What workflows wait for, and an operator's decision about it. */
+/** Lists approvals, and decides them as an operator. */
 export const APPROVAL_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',
@@ -206,7 +206,7 @@ async function decide(decision: OperatorDecision, caller: Caller, deps: ApiDeps)
   }
 }
 
-/** Only nodes are listed, so nothing says so. */
+/** Omits the kind: only nodes are listed. */
 export function shownApproval({ kind: _kind, ...approval }: Approval): Omit<Approval, 'kind'> {
   return approval;
 }

@@ -9,12 +9,12 @@ export const SCOPES = ['read', 'operate', 'admin'] as const;
 
 export type Scope = (typeof SCOPES)[number];
 
-/** Who calls `/v1`: an operator by token (or from the same machine), or a workflow about its own run. */
+/** Who calls `/v1`: an operator with a token (or on the same machine), or a workflow about its own run. */
 export type Caller =
   | { readonly kind: 'operator'; readonly name: string; readonly scope: Scope }
   | { readonly kind: 'run'; readonly runId: string };
 
-/** Returns the run of a capability. @throws ApiProblem 401 */
+/** Returns the run that a token belongs to. @throws ApiProblem 401 */
 export type VerifyRunToken = (token: string) => Promise<string>;
 
 interface CallerSettings {
@@ -24,15 +24,15 @@ interface CallerSettings {
 
 interface Credentials {
   readonly headers: IncomingHttpHeaders;
-  /** The peer's address according to the socket; a proxy's if there is one. */
+  /** The address of the socket's peer; a proxy's if there is one. */
   readonly remoteAddress: string | undefined;
 }
 
 const UNAUTHORIZED = { headers: { 'www-authenticate': 'Bearer realm="facteur"' } };
 
 /**
- * Creates the check of the caller. A token in the form of a JWT is a run's capability. Without configured tokens, local
- * peers are operators.
+ * Creates the authentication of callers. A token in the form of a JWT belongs to a run. If no tokens are configured, local peers
+ * are operators.
  *
  * @returns a function that throws ApiProblem 401
  */
@@ -58,12 +58,12 @@ export function callerCheck(settings: CallerSettings): (credentials: Credentials
   };
 }
 
-/** What proxies add. */
+/** Headers that proxies add. */
 const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
 /**
- * Whether a request comes straight from a program on this machine. A proxy's peers are elsewhere; a browser says where a
- * page is from, and a page under a name that was pointed at this machine shows that name as the host.
+ * Whether a request comes directly from a program on this machine. The clients of a proxy are elsewhere. A browser sends the
+ * origin of a page, and a page under a name that resolves to this machine sends that name as the host.
  */
 function isFromThisMachine({ headers, remoteAddress }: Credentials): boolean {
   const { origin, host = '' } = headers;
@@ -73,18 +73,18 @@ function isFromThisMachine({ headers, remoteAddress }: Credentials): boolean {
   return isLoopback(remoteAddress) && origin === undefined && !isProxied && isLocalName;
 }
 
-/** 127.0.0.0/8, ::1, and the first as IPv6 writes it. */
+/** 127.0.0.0/8, ::1, and the former mapped to IPv6. */
 function isLoopback(address = ''): boolean {
   const plain = address.replace(/^::ffff:/i, '');
   return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'));
 }
 
-/** The author in `run_events.actor`. */
+/** The actor of the caller in `run_events.actor`. */
 export function actorOf(caller: Caller): string {
   return caller.kind === 'run' ? `run ${caller.runId}` : `api ${caller.name}`;
 }
 
-/** The only run that a statement may access; null if its caller may access all. */
+/** The only run that a statement may access; null if the caller may access all. */
 export function onlyRunOf(caller: Caller): string | null {
   return caller.kind === 'run' ? caller.runId : null;
 }

@@ -11,35 +11,35 @@ import { ApiProblem } from './problem.ts';
 interface ChangeFeedDeps {
   readonly db: Database;
   readonly logger: Logger;
-  /** By which the heartbeats go. */
+  /** Times the heartbeats. */
   readonly timer: Timer;
 }
 
-/** Streams at a time, in this process. */
+/** Maximum number of concurrent streams in this process. */
 export const MAX_STREAMS = 100;
-/** How far a client may fall behind before its stream ends, in characters: some 4,000 changes. */
+/** How far a client may fall behind before its stream ends, in characters: about 4,000 changes. */
 export const MAX_BACKLOG = 4 * 2 ** 20;
 /** Maximum number of characters written to a connection at once. */
 const CHUNK = 65_536;
 /** Maximum number of rows read at once. */
 const PAGE = 100;
-/** Proxies end connections that are silent for a minute. */
+/** Proxies close connections that are silent for a minute. */
 export const HEARTBEAT_MS = 15_000;
 /** How often the ledger is queried without announced changes, and the minimum time between two queries. */
 const POLL_MS = 1_000;
 const SPACING_MS = 250;
-/** A second in microseconds. */
+/** One second in microseconds. */
 const SECOND = 1_000_000;
 /**
- * A change has the time at which its statement began, and becomes visible when the statement ends, so each read
- * starts earlier than the previous one ended. Statements rarely take a second, and never longer than their timeout of
- * 10 s: an occasional longer look back finds the rest.
+ * A change has the time at which its statement began, and becomes visible when the statement ends, so each read starts earlier
+ * than the previous one ended. Statements rarely take a second, and never longer than their timeout of 10 s: an occasional longer
+ * overlap finds the rest.
  */
 const OVERLAP = SECOND;
 const LONG_OVERLAP = 15 * SECOND;
 const LONG_LOOK_MS = 5_000;
 
-/** One stream: where it has got to, and how it hears of more. */
+/** The state of one stream: its position, and how to wake or end it. */
 interface Watcher {
   place: number;
   wake: () => void;
@@ -47,20 +47,20 @@ interface Watcher {
 }
 
 /**
- * The changes of all runs as server-sent events. One worker queries the ledger for all watchers, and rests without
- * any. Changes are levels: an event is the current run, and each version of it is sent once.
+ * The changes of all runs as server-sent events. One worker queries the ledger for all watchers, and rests if there are none.
+ * Each event is the current state of a run, and each version of a run is sent once.
  */
 export class ChangeFeed {
   readonly #deps: ChangeFeedDeps;
   readonly #worker: Worker;
   #log = new ChangeLog(MAX_BACKLOG);
   readonly #watchers = new Set<Watcher>();
-  /** The versions that a look back meets again. */
+  /** The versions that an overlapping read may return again. */
   readonly #seen = new Map<string, RunVersion>();
   /** The time of the latest change so far, in microseconds. */
   #position = 0;
   #longLookAt = -Infinity;
-  /** Set while there are watchers: the previous state is known. */
+  /** Set while there are watchers: the initial state has been read. */
   #begun: Promise<void> | undefined;
 
   constructor(deps: ChangeFeedDeps) {
@@ -74,7 +74,7 @@ export class ChangeFeed {
     });
   }
 
-  /** Starts to follow the ledger with the first watcher. */
+  /** Starts the worker, which follows the ledger once there is a watcher. */
   start(delayMs = 0): void {
     this.#worker.start(delayMs);
   }
@@ -125,7 +125,7 @@ export class ChangeFeed {
   }
 
   async *#events(watcher: Watcher, after: number | undefined, signal: AbortSignal): AsyncGenerator<string> {
-    // A client that receives nothing before it has to reconnect knows where to resume.
+    // Even a client that receives nothing before it reconnects knows where to resume.
     yield `retry: 3000\nid: ${after ?? this.#position}\n\n`;
     const sent = new Map<string, RunVersion>();
     if (after !== undefined) {
@@ -147,14 +147,14 @@ export class ChangeFeed {
     const woken = new Promise<void>((resolve) => {
       watcher.wake = resolve;
     });
-    // Both may have been before.
+    // Both may have happened before the promise existed.
     if (signal.aborted || watcher.place < this.#log.end) {
       return true;
     }
     return (await within(this.#deps.timer, HEARTBEAT_MS, () => woken)).inTime;
   }
 
-  /** What a client has missed, from the ledger. @param sent filled with what the log may hold as well */
+  /** The changes that a client missed, from the ledger. @param sent filled with changes that the log may contain too */
   async *#missed(after: number, sent: Map<string, RunVersion>, signal: AbortSignal): AsyncGenerator<string> {
     const recently = this.#position - LONG_OVERLAP;
     for await (const page of pagesOf(this.#deps.db, after - LONG_OVERLAP)) {
@@ -206,7 +206,7 @@ export class ChangeFeed {
     return POLL_MS;
   }
 
-  /** Reads changes and passes them on page by page, so that fast watchers keep up even in a rush. */
+  /** Reads changes and passes them on page by page, so fast watchers keep up even under heavy load. */
   async #look(overlap: number, onNews?: (news: readonly LoggedChange[]) => void): Promise<void> {
     for await (const page of pagesOf(this.#deps.db, this.#position - overlap)) {
       const news = page.filter((change) => isNewer(change, this.#seen.get(change.run.runId)));
@@ -221,7 +221,7 @@ export class ChangeFeed {
     }
   }
 
-  /** No look goes as far back as these. */
+  /** Forgets versions older than any overlap. */
   #forget(): void {
     for (const [runId, { changedAt }] of this.#seen) {
       if (changedAt <= this.#position - LONG_OVERLAP) {
@@ -235,7 +235,7 @@ export class ChangeFeed {
       if (this.#log.reaches(watcher.place)) {
         watcher.wake();
       } else {
-        // The client does not read, so closing is the only signal.
+        // The client does not read, so closing the connection is the only signal.
         watcher.cutOff();
       }
     }

@@ -1,29 +1,29 @@
 import type { RunVersion } from '../../ledger/run-changes.ts';
 
-/** A change in its sent form, serialized once for all watchers. */
+/** A change in serialized form, made once for all watchers. */
 export interface LoggedChange {
   readonly runId: string;
   readonly version: RunVersion;
-  /** The event, ready for the wire. */
+  /** The event in its wire format. */
   readonly text: string;
 }
 
 /**
- * The latest changes in order, up to a number of characters. All state of a reader is its position; a reader that
- * falls behind further has missed something.
+ * The latest changes in order, up to a number of characters. A reader's only state is its position; a reader that falls behind
+ * further has missed changes.
  */
 export class ChangeLog {
   readonly #maxCharacters: number;
   #changes: LoggedChange[] = [];
   #characters = 0;
-  /** The number of the oldest change that is kept; they are counted from the first one ever. */
+  /** The number of the oldest kept change, counting from the first one ever. */
   #first = 0;
 
   constructor(maxCharacters: number) {
     this.#maxCharacters = maxCharacters;
   }
 
-  /** The place behind the newest change. */
+  /** The position after the newest change. */
   get end(): number {
     return this.#first + this.#changes.length;
   }
@@ -40,12 +40,12 @@ export class ChangeLog {
     this.#first += dropped;
   }
 
-  /** Whether nothing after `place` was dropped. */
+  /** Whether no change after `place` was dropped. */
   reaches(place: number): boolean {
     return place >= this.#first;
   }
 
-  /** The changes from a place on, as many as have `maxCharacters` and at least one; none at the end. */
+  /** Changes from a position on, up to `maxCharacters` but at least one; none at the end. */
   read(place: number, maxCharacters: number): readonly LoggedChange[] {
     const changes = this.#changes.slice(place - this.#first);
     let characters = 0;

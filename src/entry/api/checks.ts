@@ -31,7 +31,7 @@ import { idFor } from './stable-id.ts';
 const READER = { scope: 'read', self: true } as const;
 const WRITER = { scope: 'operate', self: true } as const;
 
-/** The policy key of what a router decided. */
+/** The policy key of a router's decisions. */
 const ROUTER = 'retrieval.router';
 const GATE = 'promotion.gate';
 
@@ -52,7 +52,7 @@ const CHECKS = z.strictObject({ checks: z.array(CHECK) });
 const CHECK_QUERY = z.strictObject({ policyKey: TYPE.optional() });
 const SHORT_TEXT = z.string().min(1).max(256);
 
-/** What policies, routers and gates said. */
+/** Results of policies, routers and gates. */
 export const CHECK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',

@@ -10,17 +10,17 @@ import type { Knowledge } from '../../knowledge/reflections.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { ReportEvents } from './report-events.ts';
 
-/** What the handlers of `/v1` need. */
+/** Dependencies of the handlers of `/v1`. */
 export interface ApiDeps extends RuleSource {
   readonly db: Database;
   readonly dispatch: Pick<Dispatch, 'cancel' | 'codexTask' | 'command' | 'feedback' | 'retry'>;
-  /** Of what a decision makes due. */
+  /** Announces the work that a decision makes due. */
   readonly wakes: RecordDeps['wakes'];
   /** Whether Codex tasks are currently accepted. */
   readonly codexEnabled: boolean;
-  /** Where commands run unless they say so themselves. */
+  /** The default target of commands. */
   readonly argo: Pick<ArgoConfig, 'namespace' | 'workflowTemplate' | 'serviceAccount'>;
-  /** Whether workflows receive a token to report back with. */
+  /** Whether workflows receive a token for reporting back. */
   readonly reports: boolean;
   /** For logs; absent without a cluster. */
   readonly workflows: StepLogDeps['workflows'];
@@ -30,9 +30,9 @@ export interface ApiDeps extends RuleSource {
   readonly changes: Pick<ChangeFeed, 'open'>;
   readonly knowledge: Knowledge;
   readonly reported: ReportEvents;
-  /** The templates of work that follows from reports, where they are configured. */
+  /** The templates for work that follows from reports, if configured. */
   readonly feedback: FeedbackConfig;
   readonly pages: RunPages;
-  /** The document of the API, made for its first reader: that takes a tenth of a second. */
+  /** The API document, created for its first reader: that takes a tenth of a second. */
   readonly document: () => Promise<object>;
 }

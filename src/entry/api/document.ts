@@ -2,7 +2,7 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponse
 import * as z from 'zod';
 import type { ApiRoute } from './route.ts';
 
-/** The shape of every answer that is not a success (RFC 9457). */
+/** The body of every error response (RFC 9457). */
 const PROBLEM = z
   .strictObject({
     type: z
@@ -78,7 +78,7 @@ function giveExamples<Deps>({ example }: ApiRoute<Deps>, parameters: readonly ob
   }
 }
 
-/** The data of server-sent events, which no answer refers to. */
+/** The schemas of server-sent events, which no response refers to. */
 function eventsOf<Deps>(routes: readonly ApiRoute<Deps>[]): Record<string, z.ZodType> {
   const events = routes.flatMap(({ answers }) => Object.values(answers).flatMap(({ event }) => event ?? []));
   return Object.fromEntries(events.map((event) => [String(z.globalRegistry.get(event)?.id), event]));

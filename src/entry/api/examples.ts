@@ -1,6 +1,6 @@
 /**
- * What the examples of the routes show: one run of `/plan` and what hangs on it. A test holds every example against the
- * schemas of its route, and sends every request.
+ * The data in the examples of the routes: one run of `/plan` and everything that belongs to it. A test checks every example
+ * against the schemas of its route, and sends every request.
  */
 const RUN_ID = '3f0c2a9e-5b7d-4f6a-9c1e-8d2b4a6c0e13';
 const IDEA_ID = '7a1d9c52-0e4b-4c38-a6f5-2b9e8d7c6f01';

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 
-/** What the library calls a type, in the words of the other messages. */
+/** Names of the library's types, in the style of the other messages. */
 const TYPES: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
@@ -16,7 +16,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   date: 'a date (YYYY-MM-DD)',
   url: 'a URL',
 };
-/** Messages that the library makes itself; a schema that has words of its own keeps them. */
+/** Messages that the library generates; a schema's own message is kept. */
 const GENERIC = /^(?:Invalid |Too (?:small|big))/;
 
 /** What is wrong with a field, as the rest of a sentence that begins with the field's name. */

@@ -9,7 +9,7 @@ import { defineRoute, type ApiRoute } from './route.ts';
 import { LONG_TEXT } from './shapes.ts';
 import { submitted, SUBMITTED } from './submit.ts';
 
-/** An SSFO pair, and where it is from. */
+/** An SSFO pair and its origin. */
 interface Pair {
   readonly pairId: string;
   readonly uri: string;
@@ -24,7 +24,10 @@ interface Cause {
   readonly traceparent: string;
 }
 
-/** Starts the configured workflow for a pair, once; nothing where none is configured. It gets the pair, since its token reaches no other run. */
+/**
+ * Starts the configured workflow for a pair, once; does nothing if none is configured. The workflow gets the pair as parameters,
+ * because its token gives no access to other runs.
+ */
 export async function startPairWork(
   { pairId, ...pair }: Pair,
   cause: Cause,
@@ -38,7 +41,7 @@ export async function startPairWork(
   }
 }
 
-/** Work that an operator starts. */
+/** Work started by an operator. */
 export const FEEDBACK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'POST',

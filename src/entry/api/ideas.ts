@@ -26,13 +26,13 @@ const IDEA_DETAILS = IDEA.extend({ tasks: z.array(TASK) }).meta({ id: 'IdeaDetai
 
 export const IDEA_PATH = z.strictObject({ ideaId: ID });
 
-/** What a smallint holds. */
+/** The range of a smallint. */
 const PRIORITY = z.int().min(-32_768).max(32_767);
 /** Ideas of this type belong to the runs of commands. */
 const COMMAND_SOURCE = 'discord.command';
 const SOURCE_REF = z.string().min(1).max(512);
 
-/** What work is done for. */
+/** Ideas, the origin of work. */
 export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',
@@ -49,7 +49,7 @@ export const IDEA_ROUTES: readonly ApiRoute<ApiDeps>[] = [
         cursor: z.uuid({ error: NO_CURSOR }).optional(),
       })
       .refine(({ sourceType, sourceRef }) => sourceRef === undefined || sourceType !== undefined, {
-        // No index begins with it.
+        // No index begins with `sourceRef`.
         path: ['sourceType'],
         message: 'is required with sourceRef',
       }),

@@ -104,7 +104,7 @@ export const OVERVIEW_ROUTES: readonly ApiRoute<ApiDeps>[] = [
       },
     },
     async handle({ query: { since } }, { db, now }: ApiDeps) {
-      // On the minute, so that an answer may be the same as the one before.
+      // Rounded to the minute, so repeated answers can be identical.
       const aDayAgo = Math.floor((now().getTime() - DAY_MS) / MINUTE_MS) * MINUTE_MS;
       const from = new Date(since ?? aDayAgo);
       return { status: 200, body: { since: from, ...(await countRunsByState(db, from)) } };

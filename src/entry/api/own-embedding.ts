@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { EMBEDDING_WIDTH } from '../../domain/embedding.ts';
 import type { EmbeddedText } from '../../knowledge/embed.ts';
 
-/** An embedding that a caller brings, as fields of a body. */
+/** An embedding supplied by the caller, as fields of a body. */
 export const OWN_EMBEDDING = {
   embedding: z.array(z.number()).length(EMBEDDING_WIDTH).optional(),
   embeddingVersion: z
@@ -19,7 +19,7 @@ interface WithEmbedding {
   readonly embeddingVersion?: string | undefined;
 }
 
-/** Both fields or neither, and a vector with a direction. */
+/** Requires both fields or neither, and a vector with a direction. */
 export function requireWholeEmbedding({ embedding, embeddingVersion }: WithEmbedding, context: z.RefinementCtx): void {
   const fault = (message: string): void => context.addIssue({ code: 'custom', message, path: ['embedding'] });
   if ((embedding === undefined) !== (embeddingVersion === undefined)) {

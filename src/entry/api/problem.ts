@@ -3,7 +3,7 @@ import { FacteurError } from '../../base/errors.ts';
 import { Refusal, type FieldFault } from '../../domain/refusal.ts';
 import { REFUSAL_STATUS } from '../http/refusal-status.ts';
 
-/** Statuses that are given a code of their own by no error. */
+/** The title of each status. */
 const TITLES = {
   400: 'Bad Request',
   401: 'Unauthorized',
@@ -21,18 +21,18 @@ const TITLES = {
 
 type ProblemStatus = keyof typeof TITLES;
 
-/** An answer lists this many faults: a body of 512 KiB can have 50,000, and each is written out twice. */
+/** Maximum number of faults in a response: a body of 512 KiB can have 50,000, and each is written twice. */
 const MAX_FAULTS = 20;
 
-/** What a client may rely on beside the status. */
+/** What a client may use in addition to the status. */
 interface ProblemOptions {
   readonly faults?: readonly FieldFault[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * A request to `/v1` that is not served (RFC 9457). `code` is stable and snake_case (`run_not_found`); `detail` is for
- * people and may change.
+ * A request to `/v1` that is not served (RFC 9457). `code` is stable and in snake case (`run_not_found`); `detail` is for people
+ * and may change.
  */
 export class ApiProblem extends FacteurError {
   readonly status: ProblemStatus;
@@ -59,7 +59,7 @@ interface ProblemBody {
   readonly errors?: readonly FieldFault[];
 }
 
-/** Errors of the use cases that have a status of their own, by code. */
+/** Errors of the use cases with a specific status, by code. */
 const BY_CODE: Readonly<Record<string, readonly [ProblemStatus, string]>> = {
   'run.unknown': [404, 'run_not_found'],
   'run.not_retryable': [409, 'run_not_retryable'],
@@ -76,7 +76,7 @@ const BY_CODE: Readonly<Record<string, readonly [ProblemStatus, string]>> = {
  * A refusal as a problem with its fields.
  *
  * @param place the prefix of the fields: `body`
- * @param whole the field if the refusal has none
+ * @param whole the fault to report if the refusal has no fields
  */
 export function refusalProblem(refusal: Refusal, place: string, whole: FieldFault): ApiProblem {
   const faults = (refusal.faults.length === 0 ? [whole] : refusal.faults).map(({ field, message }) => ({
@@ -108,7 +108,7 @@ export function unreadableType(): ApiProblem {
   return new ApiProblem(415, 'unsupported_media_type', 'the body must be application/json');
 }
 
-/** Any thrown value as a problem. Internals stay in the log. */
+/** Converts any thrown value to a problem. Internals stay in the log. */
 export function toProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) {
     return error;
@@ -144,7 +144,7 @@ function ofFacteurError(error: FacteurError): ApiProblem {
     : new ApiProblem(500, 'internal_error', 'an unexpected error occurred');
 }
 
-/** Sends a problem; bytes, so that no charset is added. */
+/** Sends a problem, as bytes so no charset is added. */
 export function sendProblem(reply: FastifyReply, problem: ApiProblem): FastifyReply {
   const body: ProblemBody = {
     type: `urn:facteur:problem:${problem.problemCode}`,

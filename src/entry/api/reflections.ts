@@ -16,7 +16,7 @@ import { ID, LONG_TEXT, MOMENT, STORED, TYPE } from './shapes.ts';
 
 const DEFAULT_LIMIT = 5;
 const MAX_LIMIT = 50;
-/** Runs or reflections that a search leaves out. */
+/** Maximum number of runs or reflections to exclude from a search. */
 const MAX_EXCLUDED = 200;
 
 const STATE = z.enum(REFLECTION_STATES);
@@ -145,7 +145,7 @@ function toFound({ id, ...rest }: FoundReflection): object {
   return { reflectionId: id, ...rest };
 }
 
-/** What a run may see, whatever it asks for. An operator sees what the request says. */
+/** The filters that limit what a run may see, whatever it requests. An operator is limited only by the request. */
 async function boundsOf(
   db: ApiDeps['db'],
   caller: Caller,
@@ -158,6 +158,6 @@ async function boundsOf(
   if ((repository ?? own).toLowerCase() !== own || states?.some((state) => state !== 'trusted') === true) {
     throw new ApiProblem(403, 'forbidden', 'a run may search the trusted reflections of its own repository only');
   }
-  // A run without a repository finds nothing: those of other such runs have nothing in common with it.
+  // A run without a repository finds nothing: it has nothing in common with other such runs.
   return { repository: own, states: own === '' ? [] : ['trusted'] };
 }

@@ -17,33 +17,33 @@ import type { RunRate } from './run-rate.ts';
 import type { ApiAnswer, ApiRequest, ApiRoute } from './route.ts';
 import { parseStrictJson, textFault, textFaults } from './strict-json.ts';
 
-/** Longest body that `/v1` reads: the largest text in it (64 KiB), escaped, with metadata. */
+/** Maximum size of a body on `/v1`: the largest text in it (64 KiB), escaped, with metadata. */
 const MAX_API_BYTES = 524_288;
 const MAX_KEY_LENGTH = 255;
 const NOTHING = Buffer.alloc(0);
-/** A route without a query refuses one: a misspelled filter must not appear to be applied. */
+/** A route without query parameters rejects all of them: a misspelled filter must not appear to be applied. */
 const NO_QUERY = z.strictObject({});
 
-/** `/v1`, wired. */
+/** The parts of `/v1`. */
 export interface ApiDoor<Deps> {
   readonly routes: readonly ApiRoute<Deps>[];
-  /** Opens when the handlers have a ledger to work with. */
+  /** Opens when the handlers have a ledger. */
   readonly gate: Pick<Gate, 'pass'>;
-  /** What the handlers need. */
+  /** Dependencies of the handlers. */
   readonly deps: Deps;
   readonly whoCalls: ReturnType<typeof callerCheck>;
   readonly runRate: RunRate;
-  /** For requests, with and without a body. */
+  /** Limits requests with and without a body. */
   readonly admission: Admission;
 }
 
 interface ApiSettings<Deps> extends ApiDoor<Deps> {
   readonly logger: Logger;
-  /** Fires when the process ends: streams end with it. */
+  /** Fires when the process ends, which ends its streams. */
   readonly closing: AbortSignal;
 }
 
-/** Registers the whole table: who may come in is decided from the headers, before a body is read. */
+/** Registers all routes. Access is decided from the headers, before a body is read. */
 export function registerApi<Deps>(app: FastifyInstance, settings: ApiSettings<Deps>): void {
   void app.register((scope, _options, done) => {
     scope.setErrorHandler((error, request, reply) => {
@@ -77,7 +77,7 @@ interface RouteSettings<Deps> extends ApiSettings<Deps> {
   readonly words: ReadonlyMap<string, readonly string[]>;
 }
 
-/** A word that is a path of its own is no parameter of another route: `search` in `GET /v1/reflections/{reflectionId}`. */
+/** A word that is a path of its own is not a parameter of another route: `search` in `GET /v1/reflections/{reflectionId}`. */
 function refuseWord({ url }: FastifyRequest, words: RouteSettings<unknown>['words']): void {
   const methods = words.get(url.split('?', 1)[0] ?? '');
   if (methods !== undefined) {
@@ -97,10 +97,10 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
       }
       const { headers, socket } = request;
       if (route.body === undefined) {
-        // Fastify would refuse a malformed one, although nothing is read.
+        // Fastify would reject an invalid type although no body is read.
         delete headers['content-type'];
       }
-      // The ledger is asked about a run's token.
+      // Authenticating a run's token queries the ledger.
       const caller = await settings.admission.admit(() =>
         settings.whoCalls({ headers, remoteAddress: socket.remoteAddress }),
       );
@@ -127,7 +127,7 @@ function registerRoute<Deps>(app: FastifyInstance, route: ApiRoute<Deps>, settin
   });
 }
 
-/** Logged for all writes, since only those to a run are in a history. */
+/** Logs every write, because only writes to a run appear in a history. */
 function noteWrite<Deps>(
   { method, operationId }: ApiRoute<Deps>,
   caller: Caller,
@@ -139,18 +139,18 @@ function noteWrite<Deps>(
   }
 }
 
-/** Fires when the client is gone, or the process ends. */
+/** Fires when the client disconnects or the process ends. */
 function endOf(reply: FastifyReply, closing: AbortSignal): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   if (reply.raw.destroyed) {
-    // It closed while the caller was checked.
+    // It disconnected during authentication.
     gone.abort();
   }
   return AbortSignal.any([gone.signal, closing]);
 }
 
-/** The type is checked before the size, and both before anything is read. */
+/** Checks the type before the size, and both before it reads anything. */
 function withBody<T>(
   { raw, headers }: FastifyRequest,
   admission: Admission,
@@ -182,7 +182,7 @@ function requireTurn(runId: string, rate: RunRate): void {
   }
 }
 
-/** To a run, other runs do not exist: 404, so that nothing is revealed. */
+/** For a run, other runs do not exist: 404, so nothing is revealed. */
 function requireRight<Deps>({ who }: ApiRoute<Deps>, caller: Caller, runId: string | undefined): void {
   if (caller.kind === 'run') {
     if (who.self !== true) {
@@ -196,7 +196,7 @@ function requireRight<Deps>({ who }: ApiRoute<Deps>, caller: Caller, runId: stri
   }
 }
 
-/** A request as it came in. */
+/** A request as it arrived. */
 interface Received {
   readonly request: FastifyRequest;
   readonly caller: Caller;
@@ -204,7 +204,7 @@ interface Received {
   readonly signal: AbortSignal;
 }
 
-/** All errors of a request at once. */
+/** Parses a request, and reports all its errors at once. */
 function read<Deps>(route: ApiRoute<Deps>, { request, caller, body: bytes, signal }: Received): ApiRequest {
   const faults: FieldFault[] = [];
   const params = check(route.params, request.params, 'path', faults);
@@ -228,7 +228,7 @@ function readBody<Deps>({ body, verbatim }: ApiRoute<Deps>, bytes: Buffer, fault
   return check(body, verbatim === true ? parsed.value : withoutSecrets(parsed.value), 'body', faults);
 }
 
-/** A copy whose texts and keys hold nothing that looks like a credential. */
+/** A copy without anything in texts and keys that looks like a credential. */
 function withoutSecrets(value: unknown): unknown {
   if (typeof value === 'string') {
     return hideCredentials(value);
@@ -259,9 +259,11 @@ function check(schema: z.ZodType | undefined, value: unknown, place: string, fau
   return undefined;
 }
 
-/** One error per unknown key: zod reports those of an object together. Several parts of a list may have the same error. */
+/**
+ * One error per unknown key: zod reports all unknown keys of an object together. Several items of a list may have the same error.
+ */
 function faultsOf(issue: z.core.$ZodIssue, place: string): FieldFault[] {
-  // The parts of a list in a query have no names of their own.
+  // The items of a list in a query have no names of their own.
   const path = place === 'query' ? issue.path.slice(0, 1) : issue.path;
   const field = [place, ...path.map(String)].join('.');
   return issue.code === 'unrecognized_keys'
@@ -285,7 +287,7 @@ function keyOf<Deps>(route: ApiRoute<Deps>, request: FastifyRequest, faults: Fie
   return text;
 }
 
-/** A key is stored: one that looks like a credential must not be, and cannot be changed. */
+/** The key is stored, so it must not look like a credential, and it cannot be redacted. */
 function keyFault(key: string): string | undefined {
   if (key === '') {
     return 'must not be empty';

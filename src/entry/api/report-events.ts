@@ -2,7 +2,7 @@ import { counter } from '../../base/metrics.ts';
 
 const OUTCOMES = ['pass', 'fail', 'waived'] as const;
 
-/** What workflows report about themselves, as far as it is counted. */
+/** Metrics of what workflows report about themselves. */
 export class ReportEvents {
   readonly #anomalies = counter(
     'facteur_anomaly_checks_total',

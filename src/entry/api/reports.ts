@@ -21,7 +21,7 @@ import { embeddedOf, OWN_EMBEDDING, requireWholeEmbedding } from './own-embeddin
 import { idFor } from './stable-id.ts';
 import { startPairWork } from './feedback.ts';
 
-/** A run's capability may use these for its own run; operators for any. */
+/** A run's token may use these for its own run; operators may use them for any. */
 const READER = { scope: 'read', self: true } as const;
 const WRITER = { scope: 'operate', self: true } as const;
 
@@ -244,7 +244,7 @@ export const REPORT_ROUTES: readonly ApiRoute<ApiDeps>[] = [
       const artifact = { type: 'ssfo_pair', uri, checksum: checksumOf(body), metadata: body };
       const written = await addArtifact(deps.db, reporter(runId, caller), artifact);
       const answer = answerOf(written, { field: 'header.idempotency-key' });
-      // Also for a repetition: the first request may have ended between the two.
+      // Also for a repetition: the first request may have failed between the two steps.
       await startPairWork({ pairId, uri, runId, ...body }, { actor: actorOf(caller), traceparent }, deps);
       return answer;
     },
@@ -332,7 +332,7 @@ export function reporter(runId: string, caller: Caller): Reporter {
   return { ...scope(runId, caller), actor: actorOf(caller) };
 }
 
-/** A run without data differs from an unknown run. */
+/** Distinguishes a run without data from an unknown run. */
 export async function requireRun(db: ApiDeps['db'], runId: string, caller: Caller): Promise<void> {
   if ((await readRun(db, runId, onlyRunOf(caller))) === undefined) {
     throw notFound('run');

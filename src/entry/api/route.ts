@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type * as z from 'zod';
 import type { Caller, Scope } from './caller.ts';
 
-/** Parsed and checked by the route's schemas. */
+/** A request, parsed and checked by the route's schemas. */
 export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   readonly params: P;
   readonly query: Q;
@@ -14,11 +14,11 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   readonly traceparent: string;
   /** The `Last-Event-ID` header, or empty. */
   readonly lastEventId: string;
-  /** Fires when the client is gone, or the process ends. */
+  /** Fires when the client disconnects or the process ends. */
   readonly signal: AbortSignal;
 }
 
-/** What a handler answers; a `stream` is sent as it comes. */
+/** A handler's response; a `stream` is sent as it is produced. */
 export interface ApiAnswer {
   readonly status: number;
   readonly body?: unknown;
@@ -26,19 +26,19 @@ export interface ApiAnswer {
   readonly stream?: Readable;
 }
 
-/** One answer of a route, for the document. Problems need not be listed: they follow from what the route takes. */
+/** A response of a route, for the document. Problems need not be listed: they follow from the route's inputs. */
 export interface DocumentedAnswer {
   readonly description: string;
-  /** Absent without a body. */
+  /** Absent if there is no body. */
   readonly schema?: z.ZodType;
   readonly contentType?: string;
-  /** Of server-sent events: what the data of each is. */
+  /** The schema of each event's data, for server-sent events. */
   readonly event?: z.ZodType;
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** A request that the route serves, and what it answers. */
+/** A request that the route serves, and its response. */
 interface RouteExample {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
@@ -49,8 +49,8 @@ interface RouteExample {
 }
 
 /**
- * One row of the table of `/v1`, the source of registration, validation, permissions, the OpenAPI document and the
- * page of the docs. `Deps` are the dependencies of its handler.
+ * A row of the table of `/v1`, the source of registration, validation, permissions, the OpenAPI document and the docs page.
+ * `Deps` are the dependencies of its handler.
  */
 export interface ApiRoute<Deps> {
   readonly method: Method;
@@ -60,16 +60,16 @@ export interface ApiRoute<Deps> {
   readonly operationId: string;
   readonly tag: string;
   readonly summary: string;
-  /** The least scope of an operator's token; `self` lets the capability of the run in `{runId}` in as well. */
+  /** The minimum scope of an operator's token; `self` also admits the token of the run in `{runId}`. */
   readonly who: { readonly scope: Scope; readonly self?: boolean };
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
   /** The body is passed on unchanged; otherwise anything that looks like a credential is removed. */
   readonly verbatim?: true;
-  /** Whether `Idempotency-Key` makes a repetition return what the first request did. */
+  /** Whether `Idempotency-Key` makes a repetition return the result of the first request. */
   readonly idempotencyKey?: 'optional' | 'required';
-  /** Whether it answers with server-sent events that resume after `Last-Event-ID`. */
+  /** Whether it responds with server-sent events that resume after `Last-Event-ID`. */
   readonly resumable?: boolean;
   readonly example: RouteExample;
   /** By status. */
@@ -91,6 +91,6 @@ interface TypedRoute<Deps, P extends z.ZodType, Q extends z.ZodType, B extends z
 export function defineRoute<Deps, P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
   route: TypedRoute<Deps, P, Q, B>,
 ): ApiRoute<Deps> {
-  // Registration passes what the three schemas made, which the compiler cannot follow through the table.
+  // Registration passes the output of the three schemas, which the compiler cannot follow through the table.
   return route as unknown as ApiRoute<Deps>;
 }

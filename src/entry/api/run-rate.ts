@@ -1,13 +1,13 @@
-/** Requests per second that a run may make, and its burst. */
+/** Maximum rate of requests per run, and the burst. */
 const RATE_PER_SECOND = 10;
 const BURST = 50;
-/** Buckets that are full again are forgotten when there are more than this. */
+/** Above this number, buckets that are full again are deleted. */
 const MAX_BUCKETS = 10_000;
 
-/** Keeps a run that reports in a loop from taking the others' turn, in this process. */
+/** Keeps a run that reports in a loop from starving the others in this process. */
 export class RunRate {
   readonly #now: () => number;
-  /** The rest of each run's burst, and its time. */
+  /** The remaining burst of each run, and when it was calculated. */
   readonly #buckets = new Map<string, { readonly left: number; readonly at: number }>();
 
   /** @param now milliseconds of a monotonic clock */
@@ -15,7 +15,7 @@ export class RunRate {
     this.#now = now;
   }
 
-  /** Counts one request; or returns after how many seconds to retry. */
+  /** Counts one request. @returns undefined, or the number of seconds after which to retry */
   take(runId: string): number | undefined {
     const at = this.#now();
     const left = this.#left(runId, at);

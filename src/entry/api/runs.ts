@@ -14,7 +14,7 @@ import { defineRoute, type ApiRoute } from './route.ts';
 
 const MOMENT = z.iso.datetime().nullable();
 
-/** A run as a list shows it. */
+/** A run in a list. */
 export const RUN = z
   .strictObject({
     runId: z.uuid(),
@@ -122,7 +122,7 @@ const LIST_QUERY = LIST_FIELDS.refine(
   { path: ['reference'], message: 'must not be combined with a filter or a cursor' },
 );
 
-/** Reading runs, ending them, trying them again. */
+/** Reading, canceling and retrying runs. */
 export const RUN_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',

@@ -3,12 +3,12 @@ import type { Written } from '../../ledger/write-report.ts';
 import { ApiProblem, notFound } from './problem.ts';
 import type { ApiAnswer, DocumentedAnswer } from './route.ts';
 
-/** Largest object that is stored beside a text, in bytes of JSON. */
+/** Maximum size of an object stored with a text, in bytes of JSON. */
 const MAX_OBJECT_BYTES = 32 * 1024;
-/** Longest text that is stored, in bytes. */
+/** Maximum size of a stored text, in bytes. */
 const MAX_TEXT_BYTES = 64 * 1024;
 
-/** An id in a path. In one spelling, because other ids and URIs are made of it. */
+/** An id in a path. Normalized to lowercase, because other ids and URIs are derived from it. */
 export const ID = z.uuid({ error: 'must be a UUID' }).toLowerCase();
 
 export const RUN_PATH = z.strictObject({ runId: ID.meta({ description: 'The id of the run.' }) });
@@ -22,24 +22,24 @@ export const OBJECT = z
   .record(z.string(), z.unknown())
   .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_OBJECT_BYTES, 'must have at most 32 KiB as JSON');
 
-/** Stored unchanged, in any form. */
+/** Stored unchanged, with any structure. */
 export const STORED = z.record(z.string(), z.unknown());
 
-/** A text of some length, which may be empty. */
+/** A long text, which may be empty. */
 export const LONG_TEXT = z
   .string()
   .refine((value) => Buffer.byteLength(value) <= MAX_TEXT_BYTES, 'must have at most 64 KiB');
 
 export const MOMENT = z.iso.datetime();
 
-/** A moment that a caller gives. */
+/** A time given by a caller. */
 export const TIME = z.iso
   .datetime({ offset: true, error: 'must be an ISO 8601 date and time with a zone' })
   .meta({ examples: ['2026-11-28T12:00:00Z'] });
 
 export const NO_CURSOR = 'must be the `next` of a previous answer';
 
-/** How many rows an answer has at most, as a query writes it. */
+/** Maximum number of rows in a response, as written in a query. */
 export const LIMIT = z
   .string()
   .regex(/^[1-9]\d{0,2}$/, 'must be a whole number from 1 to 500')
@@ -47,7 +47,7 @@ export const LIMIT = z
   .default('50')
   .transform(Number);
 
-/** Every answer of a route that adds something under a key. */
+/** The responses of a route that adds something under a key. */
 export function writeAnswers(schema: z.ZodType): Record<number, DocumentedAnswer> {
   return {
     201: { description: 'Stored.', schema },

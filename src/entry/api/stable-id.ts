@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 
-/** Of everything that facteur derives an id from; any other would do, as long as it stays. */
+/** The namespace of all derived ids; the value is arbitrary but must never change. */
 const NAMESPACE = Buffer.from('6f1c0a5ed5c84d6fb6f6d3f1a1f0c7be', 'hex');
 
-/** The id of what a request adds: the same for the same parts (RFC 9562, version 5), a fresh one without a key. */
+/** The id of what a request adds: the same for the same parts (RFC 9562, version 5), or a random one without a key. */
 export function idFor(key: string, ...parts: readonly string[]): string {
   if (key === '') {
     return randomUUID();

@@ -4,7 +4,7 @@ import { invalid } from './problem.ts';
 import { defineRoute, type ApiRoute } from './route.ts';
 import { RUN } from './runs.ts';
 
-/** Microseconds since 1970, far beyond the year 2100. */
+/** Microseconds since 1970, enough until far beyond the year 2100. */
 const EVENT_ID = /^\d{1,16}$/;
 
 /** Changes as they happen. */
@@ -36,7 +36,7 @@ export const STREAM_ROUTES: readonly ApiRoute<ApiDeps>[] = [
       }
       const after = lastEventId === '' ? undefined : Number(lastEventId);
       const stream = await changes.open(after, signal);
-      // What buffers answers would keep the events from those who wait for them.
+      // A proxy that buffers responses would delay the events.
       return { status: 200, headers: { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }, stream };
     },
   }),

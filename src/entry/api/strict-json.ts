@@ -2,9 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import type { FieldFault } from '../../domain/refusal.ts';
 import { hasTooManyValues, MAX_VALUES } from '../decode/count-values.ts';
 
-/** Objects and arrays may nest this deep: what `/v1` stores is read again by people and tools. */
+/** Maximum nesting of objects and arrays: people and tools read what `/v1` stores. */
 const MAX_DEPTH = 10;
-/** A body with more faults than this is not worth listing further. */
+/** Further faults are not worth listing. */
 const MAX_FAULTS = 20;
 
 type ParsedJson =
@@ -12,9 +12,8 @@ type ParsedJson =
   | { readonly ok: false; readonly faults: readonly FieldFault[] };
 
 /**
- * Parses a JSON body and refuses what JSON.parse accepts but would cause trouble later: duplicate keys (the last one
- * would silently win), deep nesting, NUL and lone surrogates, which PostgreSQL cannot store. Linear in the length of
- * the text.
+ * Parses a JSON body and rejects what JSON.parse accepts but would cause problems later: duplicate keys (the last one would
+ * silently win), deep nesting, NUL and lone surrogates, which PostgreSQL cannot store. Linear in the length of the text.
  */
 export function parseStrictJson(bytes: Buffer): ParsedJson {
   if (bytes.length === 0) {
@@ -42,7 +41,7 @@ function refused(faults: readonly FieldFault[]): ParsedJson {
   return { ok: false, faults: faults.slice(0, MAX_FAULTS) };
 }
 
-/** One object or array that the scan is inside of. */
+/** An object or array around the current position. */
 interface Level {
   /** Keys seen so far; absent in an array. */
   readonly keys: Set<string> | undefined;
@@ -50,10 +49,10 @@ interface Level {
   at: string;
 }
 
-/** Strings and the brackets, colons and commas between them: the rest of valid JSON does not matter here. */
+/** Strings, and the brackets and commas between them: the rest of valid JSON does not matter here. */
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],]/g;
 
-/** Duplicate keys and too deep nesting in a text that is known to be valid JSON. */
+/** Duplicate keys and excessive nesting in a text that is known to be valid JSON. */
 function structureFaults(text: string): FieldFault[] {
   const faults: FieldFault[] = [];
   const levels: Level[] = [];
@@ -118,7 +117,7 @@ export function textFaults(value: unknown, path = 'body'): FieldFault[] {
     return [];
   }
   return Object.entries(value).flatMap(([key, item]) => {
-    // Copies of such an object would lose it.
+    // Copies of the object would lose such a key.
     const ofKey = key === '__proto__' ? 'must not be __proto__' : textFault(key);
     return [
       ...(ofKey === undefined ? [] : [{ field: `${path} (a key)`, message: ofKey }]),

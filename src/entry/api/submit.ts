@@ -63,7 +63,7 @@ export const SUBMITTED = z
   })
   .meta({ id: 'SubmittedRun' });
 
-/** Where the refusals of a Codex task that have no field of their own belong. */
+/** The fields for refusals of a Codex task that name no field. */
 const CODEX_FIELDS: Readonly<Record<string, readonly [string, string]>> = {
   unsupported_stage: ['stage', 'must be CODEX_TASK_STAGE_IMPLEMENTATION'],
   missing_delivery_id: ['deliveryId', 'is required, or the header Idempotency-Key'],

@@ -43,11 +43,11 @@ const TASK_DETAILS = TASK.extend({
 
 const TASK_PATH = z.strictObject({ taskId: ID });
 const DEPENDENCY_PATH = TASK_PATH.extend({ dependsOnTaskId: ID });
-/** Also states that the Go service or a person wrote. */
+/** Includes states that the Go service or a person wrote. */
 const STATE = z.string().min(1).max(64);
 const ASSIGNEE = z.string().min(1).max(256);
 
-/** The stages of the work on ideas, and what they wait for. */
+/** The stages of the work on ideas, and their dependencies. */
 export const TASK_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',

@@ -38,7 +38,7 @@ const REFUSAL = z
   })
   .meta({ id: 'Refusal' });
 
-/** What never became a run. */
+/** Deliveries that never became a run. */
 export const UNPROCESSED_ROUTES: readonly ApiRoute<ApiDeps>[] = [
   defineRoute({
     method: 'GET',

@@ -1,23 +1,26 @@
 import type { DescField } from '@bufbuild/protobuf';
 
 /**
- * The longest text that may become a key in Postgres, in UTF-16 units: an index entry holds some 2,700 bytes, and a unit
- * takes 3 bytes at most.
+ * Maximum length of a text that may become a key in Postgres, in UTF-16 units: an index entry can have about 2,700 bytes, and a
+ * unit takes at most 3 bytes.
  */
 export const MAX_KEY_LENGTH = 512;
 /** Ids, names and other short texts: indexed, kept in sessions, echoed in answers. */
 export const MAX_SHORT_LENGTH = 256;
-/** Discord's interaction tokens have some 200 characters and may grow. */
+/** Discord's interaction tokens have about 200 characters and may grow. */
 export const MAX_TOKEN_LENGTH = 2048;
-/** What people write. No workflow holds as much: shorter texts that are too long for one are refused with its limit. */
+/**
+ * Text that people write. It is more than a workflow can have: shorter texts that are too long for one are refused with the
+ * workflow's limit.
+ */
 export const MAX_LONG_LENGTH = 1024 * 1024;
 
-/** Discord's longest: a command, a group and a subcommand of 32 characters each and what joins them make 98. */
+/** Discord's maximum: a command, a group and a subcommand of 32 characters each, with separators, have 98. */
 const MAX_COMMAND_LENGTH = 100;
 const MAX_TITLE_LENGTH = 2048;
 const MAX_URL_LENGTH = 2048;
 
-/** By message and field; of a map, for its values. */
+/** By message and field; for a map, the bound of its values. */
 const BOUNDS: Readonly<Record<string, number>> = {
   'CommandEvent.interaction_id': MAX_KEY_LENGTH,
   'CommandEvent.command': MAX_COMMAND_LENGTH,

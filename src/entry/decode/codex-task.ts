@@ -7,13 +7,13 @@ import type { Incoming } from './incoming.ts';
 import { decodeMessage } from './message.ts';
 import { openEnvelope } from './payload.ts';
 
-/** What a Timestamp may hold, in seconds: the years 1 to 9999. Beyond them it has no JSON, which the workflow is given. */
+/** The range of a Timestamp in seconds: the years 1 to 9999. Outside of it there is no JSON form, which the workflow receives. */
 const FIRST_SECOND = -62_135_596_800n;
 const LAST_SECOND = 253_402_300_799n;
 
 /**
- * A CodexTask in protobuf or proto3 JSON as a delivery. The delivery id is empty when neither the task nor a CloudEvent
- * has one: a fresh one would run the task again at every retry, so the door decides what to say.
+ * Decodes a CodexTask in protobuf or proto3 JSON as a delivery. The delivery id is empty if neither the task nor a CloudEvent has
+ * one: a random one would run the task again at every retry, so the door decides what to do.
  *
  * @throws Refusal `unsupported_media_type`, `empty_payload` or `invalid_payload`
  */
@@ -25,8 +25,8 @@ export function decodeCodexDelivery(incoming: Incoming, door: Door): CodexDelive
 }
 
 /**
- * A CodexTask inside a larger JSON body. Unlike messages of other senders, which may be newer than
- * facteur, it must not have unknown top-level fields.
+ * Decodes a CodexTask inside a larger JSON body. Unlike messages of other senders, which may be newer than facteur, it must not
+ * have unknown top-level fields.
  *
  * @param key its identity if it has none itself
  * @throws Refusal `invalid_payload`

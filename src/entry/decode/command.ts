@@ -15,12 +15,12 @@ const NO_MEMBER = { id: '', roles: [] };
 
 interface CommandSource {
   readonly door: Door;
-  /** Makes an id for a delivery that brings none: such a delivery is a new run every time it comes. */
+  /** Creates an id for a delivery without one: such a delivery is a new run every time it arrives. */
   readonly freshId: () => string;
 }
 
 /**
- * A CommandEvent in protobuf, in proto3 JSON, or in the older JSON with a `userId`, as a command. No text is altered.
+ * Decodes a CommandEvent in protobuf, in proto3 JSON, or in the older JSON with a `userId`, as a command. Text is not changed.
  *
  * @throws Refusal `unsupported_media_type`, `empty_payload`, `invalid_payload` or `missing_command`
  */
@@ -58,7 +58,7 @@ function checkCommand(command: string): void {
   }
 }
 
-/** Without a prototype, so that an option called `constructor` or `__proto__` is an ordinary option. */
+/** Without a prototype, so an option called `constructor` or `__proto__` is an ordinary option. */
 function plainOptions(options: Readonly<Record<string, string>>): Record<string, string> {
   return Object.assign(Object.create(null) as Record<string, string>, options);
 }
@@ -87,7 +87,7 @@ function interactionOf({ token, applicationId, response }: CommandEvent): Pick<C
     : { interaction: { token: new Secret(text), applicationId: trimmed(applicationId), ephemeral } };
 }
 
-/** The older JSON names the user at the top level, which the message does not know. */
+/** The older JSON has the user at the top level, which the message does not define. */
 function readOlderUserId(payload: Payload): string {
   if (payload.format !== 'json') {
     return '';

@@ -1,10 +1,10 @@
 /**
- * The most values that a message may hold, in all lists, objects and nested messages together: far more than any has. As
- * many take some 10 ms of the event loop; five times as many took 70.
+ * Maximum number of values in a message, counting all lists, objects and nested messages: far more than any has. This many take
+ * about 10 ms of the event loop; five times as many took 70.
  */
 export const MAX_VALUES = 10_000;
 
-/** Bytes that cannot hold more values than that are not worth a look. */
+/** Fewer bytes cannot contain more values than that, so they are not checked. */
 const SMALL_BYTES = MAX_VALUES;
 
 const QUOTE = 0x22;
@@ -33,7 +33,7 @@ export function hasTooManyValues(json: Uint8Array): boolean {
   return values > MAX_VALUES;
 }
 
-/** Where the text ends that begins here: at a quote without a backslash of its own before it. */
+/** The end of the text that starts here: a quote that is not escaped. */
 function endOfText(json: Uint8Array, start: number): number {
   for (let place = start; ; place += 1) {
     place = json.indexOf(QUOTE, place);

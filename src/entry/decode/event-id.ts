@@ -5,9 +5,8 @@ import { MAX_KEY_LENGTH } from './bounds.ts';
 import { checkText } from './text.ts';
 
 /**
- * `source|id`: in CloudEvents only the two together are unique; if either is missing, the result is empty. No two
- * pairs have the same identity: a source with a `|` is percent-encoded after a `|`, with which no other identity
- * begins.
+ * `source|id`: in CloudEvents only both together are unique; if either is missing, the result is empty. No two pairs have the
+ * same identity: a source that contains a `|` is percent-encoded after a leading `|`, with which no other identity begins.
  */
 export function eventId(source = '', id = ''): string {
   if (source === '' || id === '') {
@@ -18,8 +17,8 @@ export function eventId(source = '', id = ''): string {
 }
 
 /**
- * The identity of a CloudEvent in binary mode, the same as it has in structured mode: over HTTP attributes are
- * percent-encoded, in the headers of Kafka they are as they are.
+ * The identity of a CloudEvent in binary mode, equal to its identity in structured mode: HTTP headers contain attributes
+ * percent-encoded, Kafka headers contain them unchanged.
  */
 export function eventIdOf(headers: IncomingHeaders, door: Door): string {
   const decode = door === 'http' ? decodeHeader : (value: string): string => value;
@@ -31,8 +30,8 @@ export function eventIdOf(headers: IncomingHeaders, door: Door): string {
 }
 
 /**
- * An attribute from an HTTP header by CloudEvents' HTTP binding, 3.1.3.2: unquoted and decoded once. Invalid encoding
- * means that the sender does not encode, and stays unchanged.
+ * Decodes an attribute from an HTTP header according to CloudEvents' HTTP binding, 3.1.3.2: unquoted and decoded once. Invalid
+ * encoding means that the sender does not encode, so the text stays unchanged.
  */
 function decodeHeader(value: string): string {
   const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value)?.[1];
@@ -45,8 +44,8 @@ function decodeHeader(value: string): string {
 }
 
 /**
- * The identity of a delivery: the payload's own without white space around it, else the CloudEvent's; empty when neither
- * has one.
+ * The identity of a delivery: the payload's own without surrounding white space, or else the CloudEvent's; empty if neither has
+ * one.
  *
  * @throws Refusal `invalid_payload`
  */

@@ -1,6 +1,6 @@
 /**
- * What a door received, before anybody looked into it. Header names are in lower case and CloudEvent attributes are
- * called `ce-…`, as over HTTP: the Kafka door renames its `ce_…` headers.
+ * What a door received, before decoding. Header names are in lowercase and CloudEvent attributes are called `ce-…`, as over HTTP:
+ * the Kafka door renames its `ce_…` headers.
  */
 export interface Incoming {
   readonly headers: IncomingHeaders;

@@ -1,7 +1,7 @@
 import { Refusal } from '../../domain/refusal.ts';
 import { headerText, type Incoming } from './incoming.ts';
 
-/** How a payload is written. `cloudevent`: a structured-mode CloudEvent, which has the payload inside. */
+/** The encoding of a payload. `cloudevent`: a structured-mode CloudEvent, which contains the payload. */
 export type PayloadFormat = 'protobuf' | 'json' | 'cloudevent';
 
 const PROTOBUF_TYPES: readonly string[] = ['application/x-protobuf', 'application/protobuf'];
@@ -12,7 +12,7 @@ const CLOUDEVENT = 'application/cloudevents+json';
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json';
 
 /**
- * The format according to the headers, else according to the body.
+ * The format according to the headers, or else the body.
  *
  * @throws Refusal `unsupported_media_type` for any other type or charset, and for any content encoding: nothing
  * is ever decompressed here, because a small bomb would fill the memory
@@ -48,7 +48,7 @@ export function formatOf(contentType: string | undefined, bytes: Uint8Array): Pa
   return name === CLOUDEVENT ? 'cloudevent' : 'json';
 }
 
-/** Whether a content type is one of JSON; of its parameters it says nothing. */
+/** Whether a content type is JSON; its parameters are ignored. */
 export function isJsonType(contentType: string): boolean {
   return isJson(partsOf(contentType).name);
 }

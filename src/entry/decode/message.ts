@@ -14,7 +14,7 @@ import { checkTexts } from './text.ts';
 import { checkWire } from './wire.ts';
 
 /**
- * A payload decoded as the expected message. Unknown fields are dropped, so that senders may be newer than facteur.
+ * Decodes a payload as the expected message. Unknown fields are dropped, so senders may be newer than facteur.
  *
  * @throws Refusal `invalid_payload`, whose details name the field but quote nothing: values may be secret
  */
@@ -49,9 +49,9 @@ function readJson<Schema extends DescMessage>(schema: Schema, value: unknown): M
 }
 
 /**
- * The same message with its 64-bit numbers in the library's format. JSON.parse has already rounded numbers beyond
- * 2^53, which the library would accept, as it would accept `0x10` or blanks; on the other hand it does not support
- * `"42.0"` and `"4.2e1"`, which ProtoJSON allows. Checks only the top level: nested messages have no 64-bit numbers.
+ * The same message with its 64-bit numbers in the library's format. JSON.parse has already rounded numbers beyond 2^53, which the
+ * library would accept, just as it would accept `0x10` or blanks. It does not support `"42.0"` and `"4.2e1"`, which ProtoJSON
+ * allows. Checks only the top level: nested messages have no 64-bit numbers.
  */
 function withWholeNumbers(schema: DescMessage, value: unknown): unknown {
   if (!isRecord(value)) {
@@ -74,7 +74,7 @@ function wholeNumber(value: unknown, field: string): unknown {
   return whole;
 }
 
-/** More digits than a 64-bit number has, with some zeros to spare. */
+/** More digits than a 64-bit number has, to allow for some zeros. */
 const MAX_DIGITS = 40;
 
 /** The digits of a whole number in decimal or exponent notation: `42.0` and `4.2e1` are `42`. */

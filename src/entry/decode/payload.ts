@@ -7,7 +7,7 @@ import { hasTooManyValues, MAX_VALUES } from './count-values.ts';
 import { headerText, type Incoming } from './incoming.ts';
 import { formatOf, payloadFormat } from './media-type.ts';
 
-/** A message still in its wire form: protobuf bytes, or JSON already parsed. */
+/** A message in its wire format: protobuf bytes, or parsed JSON. */
 export type Payload =
   | { readonly format: 'protobuf'; readonly bytes: Uint8Array }
   | { readonly format: 'json'; readonly value: unknown };
@@ -15,7 +15,7 @@ export type Payload =
 /** A payload with the data of its envelope. */
 interface Envelope {
   readonly payload: Payload;
-  /** The identity of its CloudEvent, by `eventId`; empty without one. */
+  /** The identity of its CloudEvent, by `eventId`; empty if it is not one. */
   readonly eventId: string;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
@@ -44,7 +44,7 @@ export function openEnvelope(incoming: Incoming, door: Door): Envelope {
 }
 
 /**
- * Parses JSON bytes. The parser's own error is left out of the refusal, because it quotes the text.
+ * Parses JSON bytes. The refusal omits the parser's error, because it quotes the text.
  *
  * @throws Refusal `invalid_payload`
  */
@@ -90,7 +90,7 @@ function cloudEventData(event: Readonly<Record<string, unknown>>): Payload {
     return { format: 'json', value: event['data'] };
   }
   const bytes = Buffer.from(base64, 'base64');
-  // Node's decoder skips what it does not know.
+  // Node's decoder skips invalid characters.
   if (bytes.toString('base64') !== base64) {
     throw new Refusal('invalid_payload', 'data_base64: invalid base64');
   }

@@ -3,12 +3,11 @@ import { refusalOfField } from '../../domain/refusal.ts';
 import { MAX_LONG_LENGTH, MAX_SHORT_LENGTH, maxLengthOf } from './bounds.ts';
 
 /**
- * Refuses text that is too long for its field, or that Postgres, Kubernetes or a URL cannot contain: NUL, and
- * unpaired surrogates (only possible in JSON). Checks every text of the message type, including map keys, and names
- * the first bad one by its dotted
- * path. Takes a message, or untyped JSON that will become one.
+ * Refuses text that is too long for its field, or that contains what Postgres, Kubernetes or a URL cannot: NUL, and unpaired
+ * surrogates (only possible in JSON). Checks every text of the message type, including map keys, and reports the first bad one by
+ * its dotted path. Takes a message, or untyped JSON that will become one.
  *
- * @throws Refusal `invalid_payload`; `too_large` where a workflow sets the bound
+ * @throws Refusal `invalid_payload`; `too_large` if a workflow sets the bound
  */
 export function checkTexts(description: DescMessage, value: unknown, path = ''): void {
   if (typeof value !== 'object' || value === null) {
@@ -21,10 +20,10 @@ export function checkTexts(description: DescMessage, value: unknown, path = ''):
 }
 
 /**
- * Refuses one text that cannot be stored unchanged.
+ * Refuses a text that cannot be stored unchanged.
  *
  * @param maxLength in UTF-16 units
- * @throws Refusal `invalid_payload`; `too_large` where a workflow sets the bound
+ * @throws Refusal `invalid_payload`; `too_large` if a workflow sets the bound
  */
 export function checkText(value: unknown, path: string, maxLength = MAX_SHORT_LENGTH): void {
   if (typeof value !== 'string') {

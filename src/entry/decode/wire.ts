@@ -12,7 +12,7 @@ export function checkWire(message: DescMessage, bytes: Uint8Array): void {
   checkMessage(message, new CountingReader(bytes), bytes.length);
 }
 
-/** Two bytes can be a message of their own, which takes fifty times as many in memory. */
+/** Two bytes can be a nested message, which takes fifty times as much memory. */
 class CountingReader extends BinaryReader {
   #left = MAX_VALUES;
 
@@ -44,7 +44,7 @@ function checkMessage(message: DescMessage, reader: BinaryReader, end: number): 
   }
 }
 
-/** The two contracts hold no packed lists, no groups and no fixed-width numbers. */
+/** The two contracts have no packed lists, no groups and no fixed-width numbers. */
 function expectedWireType(field: DescField): WireType {
   switch (field.fieldKind) {
     case 'scalar':

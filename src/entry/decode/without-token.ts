@@ -7,8 +7,8 @@ import { parseJson } from './payload.ts';
 type JsonObject = Record<string, unknown>;
 
 /**
- * The beginning of Discord's interaction tokens (`interaction:` in base64), and its base64 encoding, as in
- * `data_base64`: there are three forms, by the offset of the token in the bytes. JSON may escape a slash.
+ * The beginning of Discord's interaction tokens (`interaction:` in base64), and its base64 encoding, as in `data_base64`: there
+ * are three forms, depending on the token's offset in the bytes. JSON may escape a slash.
  */
 const TOKEN_TEXT =
   /(?:aW50ZXJhY3Rpb246|YVc1MFpYSmhZM1JwYjI0N|FXNTBaWEpoWTNScGIyND|hVzUwWlhKaFkzUnBiMjQ2)(?:\\\/|[\w+/=.-])*/g;
@@ -26,7 +26,7 @@ function formatOrNone(incoming: Incoming): PayloadFormat | undefined {
   try {
     return payloadFormat(incoming);
   } catch {
-    // The message was refused because of its unknown type; its bytes are still kept.
+    // The message was refused because its type is unknown; its bytes are still kept.
     return undefined;
   }
 }
@@ -44,7 +44,7 @@ function removeField(body: Buffer, format: PayloadFormat | undefined): Buffer | 
         return undefined;
     }
   } catch {
-    // The content does not match its type, which is also why it was refused: only the mask can help.
+    // The content does not match its type, which is also why it was refused: only masking is possible.
     return undefined;
   }
 }
@@ -83,7 +83,7 @@ function removeFromEvent(event: JsonObject): boolean {
   return removeToken(event['data'] as JsonObject);
 }
 
-/** Overwrites in place, so that lengths, and with them the framing of protobuf, stay true. */
+/** Overwrites with the same length, so the framing of protobuf stays valid. */
 function maskTokens(body: Buffer): Buffer {
   const text = body.toString('latin1');
   const masked = text.replaceAll(TOKEN_TEXT, (token) => '*'.repeat(token.length));

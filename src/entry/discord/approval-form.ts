@@ -16,7 +16,7 @@ const MAX_CHOICES = 25;
 const MAX_CHOICE = 100;
 const MAX_INPUT = 4000;
 const MAX_INPUTS = 5;
-/** Of an input that is not an output of the step. */
+/** The input for the reason, which is not an output of the step. */
 const REASON = 'reason';
 
 /** The form that asks for the outputs of an approval, or the reason of a rejection. Inputs are numbered: names may be long. */
@@ -43,7 +43,7 @@ export function approvalForm({
   });
 }
 
-/** What was filled in. */
+/** The values that the user entered. */
 export function filledIn(inputs: Readonly<Record<string, string>>): FilledIn {
   const outputs = Array.from({ length: MAX_INPUTS }, (_, index) => inputs[inputId(index)]);
   return { outputs, reason: inputs[REASON] ?? '' };
@@ -60,7 +60,7 @@ function inputFor({ choices, preset }: ApprovalField, index: number): object {
   const value = isShown && preset !== '' ? { value: preset } : {};
   const hint = choices === null ? {} : { placeholder: cut(`one of ${choices.join(', ')}`, MAX_CHOICE) };
   const style = choices === null ? PARAGRAPH : SHORT;
-  // A default that the input cannot show must not become an empty text without a word.
+  // If the input cannot show the default, it is required: otherwise the default would silently become an empty text.
   return { type: TEXT_INPUT, custom_id, style, required: !isShown, max_length: MAX_INPUT, ...hint, ...value };
 }
 

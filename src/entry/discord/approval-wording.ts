@@ -16,7 +16,7 @@ const OBJECTIONS: Readonly<Record<Objection, string>> = {
   invalid_rules: 'Nobody can decide this here: the annotations of its template are invalid.',
 };
 
-/** The answer to a press on a button of an approval, except for a form. */
+/** The response to a press on an approval's button, except for a form. */
 export function approvalText(outcome: Exclude<ApprovalOutcome, { kind: 'form' }>): string {
   switch (outcome.kind) {
     case 'unknown':

@@ -31,13 +31,13 @@ import {
 import { registrationsIn, type Registration } from './registration.ts';
 
 interface RegistrarTimings {
-  /** How long the commands must stay the same before they are registered. */
+  /** How long the commands must stay unchanged before they are registered. */
   readonly settleMs: number;
-  /** Between two syncs. */
+  /** Minimum time between two syncs. */
   readonly spacingMs: number;
-  /** What is registered is checked this often, although nothing has changed. */
+  /** The registration is checked this often even if nothing has changed. */
   readonly checkMs: number;
-  /** When Discord takes no more new commands today. */
+  /** The delay after Discord accepts no more new commands on a day. */
   readonly tomorrowMs: number;
 }
 
@@ -48,9 +48,9 @@ const DEFAULT_TIMINGS: RegistrarTimings = {
   checkMs: 24 * HOUR_MS,
   tomorrowMs: 24 * HOUR_MS,
 };
-/** Discord's number for the limit of new commands a day. */
+/** Discord's error code for the daily limit of new commands. */
 const DAILY_LIMIT = 30_034;
-/** Wait after a sync that failed, and before a command without room is tried again. */
+/** The delay after a failed sync, and before a command without room is tried again. */
 const FAILURE_DELAY_MS = 60_000;
 
 interface CommandRegistrarDeps {
@@ -58,7 +58,7 @@ interface CommandRegistrarDeps {
   readonly discord: RegistrationClient;
   readonly catalogue: Pick<CommandCatalogue, 'rules' | 'onChange'>;
   readonly applicationId: string;
-  /** The only server, if one is configured. */
+  /** The only Discord server, if one is configured. */
   readonly guildId: string | undefined;
   readonly timer: Timer;
   readonly logger: Logger;
@@ -66,9 +66,9 @@ interface CommandRegistrarDeps {
 }
 
 /**
- * Keeps Discord's registration in line with the catalogue while it runs: in one process at a time, under a lease. It
- * sends nothing while nothing has changed, deletes only what this facteur registered, and never removes a wanted command
- * for another one.
+ * Keeps Discord's registration in line with the catalog while it runs, in one process at a time, under a lease. It sends
+ * nothing while nothing has changed, deletes only what this facteur registered, and never removes a wanted command to make room
+ * for another.
  */
 export class CommandRegistrar {
   readonly #deps: CommandRegistrarDeps;
@@ -79,7 +79,7 @@ export class CommandRegistrar {
   );
 
   readonly #gauge = gauge('facteur_registered_commands');
-  /** By server. */
+  /** The number of registered commands by server. */
   readonly #registered = new Map<string, number>();
 
   constructor(deps: CommandRegistrarDeps) {
@@ -91,7 +91,7 @@ export class CommandRegistrar {
     result.observe([...this.#registered.values()].reduce((sum, count) => sum + count, 0));
   };
 
-  /** Works until the signal fires, and resolves when it has come to rest. */
+  /** Works until the signal fires, and resolves when everything has stopped. */
   async run(signal: AbortSignal): Promise<void> {
     let spacingMs = 0;
     const worker = new Worker({
@@ -124,7 +124,7 @@ export class CommandRegistrar {
   async #pass(signal: AbortSignal): Promise<Outcome> {
     const snapshot = this.#deps.catalogue.rules();
     if (snapshot.incomplete === true) {
-      // What is not known would be deleted. The catalogue says when it is.
+      // Unknown commands would be deleted. The catalog announces when they are known.
       return { dueInMs: Infinity, hasAsked: false };
     }
     const { db, applicationId, guildId = '' } = this.#deps;
@@ -139,7 +139,7 @@ export class CommandRegistrar {
         outcome = { dueInMs: Math.min(outcome.dueInMs, dueInMs), hasAsked: outcome.hasAsked || hasAsked };
       } catch (error) {
         signal.throwIfAborted();
-        // The other servers get their commands all the same.
+        // The other servers still get their commands.
         failures.push(error);
       }
     }
@@ -152,7 +152,7 @@ export class CommandRegistrar {
   async #syncScope(scope: CommandScope, snapshot: CommandSnapshot, signal: AbortSignal): Promise<Outcome> {
     const { db, logger, guildId: onlyGuild } = this.#deps;
     const guildId = scope.guildId === '' ? undefined : scope.guildId;
-    // Elsewhere than in the one configured server nobody may use them, or has them twice.
+    // If a server is configured, commands elsewhere are unusable or duplicates.
     const isPlace = onlyGuild === undefined || guildId === onlyGuild;
     const wanted = isPlace ? registrationsIn(snapshot.commands, guildId, guildId === onlyGuild) : [];
     const sha256 = hash('sha256', JSON.stringify(wanted));
@@ -192,7 +192,7 @@ export class CommandRegistrar {
     }
   }
 
-  /** A template may name any server, also one that the bot is not in. */
+  /** A template may name any server, even one without the bot. */
   async #syncIfAllowed(scope: CommandScope, wanted: readonly Registration[], signal: AbortSignal): Promise<Synced> {
     try {
       return await this.#sync(scope, wanted, signal);
@@ -241,7 +241,7 @@ export class CommandRegistrar {
     return { problem: problems.join('; '), dueInMs: problems.length === 0 ? checkMs : retryMs, changes };
   }
 
-  /** What a crash left open, and what others have deleted. */
+  /** Resolves what a crash left open, and what others have deleted. */
   async #settleRecords(scope: CommandScope, { live }: ReadPlan, own: ReadonlyMap<string, string>): Promise<void> {
     for (const [name, discordId] of own) {
       const found = live.find((one) => one.name === name);
@@ -250,7 +250,7 @@ export class CommandRegistrar {
       } else if (discordId === '') {
         await recordCommand(this.#deps.db, scope, { name, discordId: found.id, origin: '' });
       } else if (discordId !== found.id) {
-        // Ours was deleted and somebody else's has its name.
+        // Our command was deleted, and somebody else's has its name.
         await forgetCommand(this.#deps.db, scope, name);
       }
     }
@@ -281,7 +281,7 @@ export class CommandRegistrar {
 
 interface Outcome {
   readonly dueInMs: number;
-  /** Whether Discord was asked for anything. */
+  /** Whether any request was sent to Discord. */
   readonly hasAsked: boolean;
 }
 
@@ -289,11 +289,11 @@ interface Synced {
   readonly problem: string;
   readonly dueInMs: number;
   readonly changes: number;
-  /** Why nothing could be done, also where no command is wanted any more. */
+  /** Why nothing could be done, even if no command is wanted any longer. */
   readonly refusal?: string;
 }
 
-/** Waits until changes have ended for a moment, but not for longer than between two syncs. */
+/** Waits until changes have stopped for a moment, but no longer than the spacing of syncs. */
 class Settling {
   readonly #timings: Pick<RegistrarTimings, 'settleMs' | 'spacingMs'>;
   readonly #onSettled: () => void;
@@ -329,7 +329,7 @@ function guildsOf({ commands }: CommandSnapshot): readonly string[] {
   return Object.values(commands).flatMap(({ guilds = [] }) => guilds);
 }
 
-/** By id where it is known: somebody else's command may have the name of one of ours by now. */
+/** By id if it is known: somebody else's command may have the name of one of ours by now. */
 function ownIds(live: ReadPlan['live'], own: ReadonlyMap<string, string>): (id: string) => boolean {
   const ids = new Set(live.filter(({ id, name }) => [id, ''].includes(own.get(name) ?? '-')).map(({ id }) => id));
   return (id) => ids.has(id);
@@ -341,7 +341,7 @@ function originOf({ listed }: CommandSnapshot, top: string): string {
   return template === undefined ? 'configuration' : `template ${placeOf(template)}`;
 }
 
-/** One command that Discord refuses must not keep the others from being registered. @throws what is worth a retry */
+/** A command that Discord refuses must not block the others. @throws errors that are worth a retry */
 function refusalOf(error: unknown): DiscordError {
   if (error instanceof DiscordError && !error.retryable && error.code !== 'discord.unauthorized') {
     return error;

@@ -9,12 +9,12 @@ const TEXT_INPUT = 4;
 const STYLES = { short: 1, paragraph: 2 } as const;
 const PREFIX = 'facteur:modal:';
 
-/** The form of a command. Its id contains the command's name: at most 46 characters, of Discord's limit of 100. */
+/** The form of a command. Its id contains the command's name: at most 46 of the 100 characters that Discord allows. */
 export function commandForm(command: string, { title, fields }: ModalDefinition): Reply {
   return form({ custom_id: `${PREFIX}${command}`, title, components: fields.map(labelled) });
 }
 
-/** The command whose form was sent, or undefined for an unknown form. */
+/** The command whose form was submitted, or undefined for an unknown form. */
 export function commandOfForm(customId: string): string | undefined {
   return customId.startsWith(PREFIX) && customId.length > PREFIX.length ? customId.slice(PREFIX.length) : undefined;
 }
@@ -37,8 +37,7 @@ function labelled({ name, label, style, required, minLength, maxLength, placehol
 }
 
 /**
- * The input of a form, by field: text inputs are in labels (`component`) or, as before 2025, in action rows
- * (`components`).
+ * The values of a form, by field: text inputs are in labels (`component`) or, as before 2025, in action rows (`components`).
  *
  * @throws Refusal `invalid_payload` for text that cannot be stored
  */
@@ -47,7 +46,7 @@ export function formFields(components: unknown): Readonly<Record<string, string>
   const parts = listOf(components).filter(isRecord);
   for (const input of parts.flatMap((part) => [part['component'], ...listOf(part['components'])]).filter(isRecord)) {
     const { custom_id: name, values } = input;
-    // A menu of one choice has a list of values.
+    // A single-choice menu has a list of values.
     const value = input['value'] ?? listOf(values)[0];
     if (typeof name === 'string' && typeof value === 'string') {
       checkText(name, 'components');

@@ -7,24 +7,21 @@ import { parseJson } from '../decode/payload.ts';
 import { checkText } from '../decode/text.ts';
 import { formFields } from './form.ts';
 
-/** What every interaction of a person has. */
+/** The properties of every interaction of a person. */
 export interface Asked {
   readonly interactionId: string;
-  /** Answers this interaction for 15 minutes: goes to the session store and nowhere else. */
+  /** Valid for responses to this interaction for 15 minutes; stored only in the session store. */
   readonly token: Secret;
   readonly principal: Principal;
 }
 
-/**
- * An event that Discord sends to an application:
- * https://discord.com/developers/docs/interactions/receiving-and-responding
- */
+/** An event that Discord sends to an application: https://discord.com/developers/docs/interactions/receiving-and-responding */
 export type Interaction =
   | { readonly kind: 'ping' }
   | (Asked & {
       readonly kind: 'command';
       readonly name: string;
-      /** The chosen subcommand, below its group if it has one. */
+      /** The chosen subcommand, after its group if it has one. */
       readonly path: readonly string[];
       readonly options: Readonly<Record<string, string>>;
     })
@@ -42,7 +39,7 @@ export type Interaction =
     })
   /** An unknown type, or a command from a menu other than the slash menu. */
   | (Asked & { readonly kind: 'other' })
-  /** Something that a person did, with text in it that cannot be kept. */
+  /** A person's action that contains text that cannot be stored. */
   | { readonly kind: 'unreadable'; readonly refusal: Refusal; readonly typing: boolean };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -52,7 +49,7 @@ const COMMAND = 2;
 const COMPONENT = 3;
 const AUTOCOMPLETE = 4;
 const MODAL = 5;
-/** Of commands: those that are typed after a slash. */
+/** The type of slash commands. */
 const CHAT_INPUT = 1;
 
 /**
@@ -157,7 +154,7 @@ interface FocusedOption {
 }
 
 interface ReadOptions {
-  /** The chosen subcommand, below its group if it has one. */
+  /** The chosen subcommand, after its group if it has one. */
   readonly path: readonly string[];
   /** Without a prototype: any text may be a name. */
   readonly options: Record<string, string>;
@@ -169,8 +166,8 @@ const MAX_DEPTH = 3;
 const SUBCOMMANDS: ReadonlySet<unknown> = new Set([1, 2]);
 
 /**
- * The options of a command as text: those of subcommands under dotted names, as `group.subcommand.option`; numbers,
- * booleans and ids unchanged.
+ * The options of a command as text: options of subcommands have dotted names such as `group.subcommand.option`; numbers, booleans
+ * and ids stay unchanged.
  *
  * @throws Refusal `invalid_payload` for text that cannot be stored
  */

@@ -22,31 +22,27 @@ import { pressAnswer } from './press-answer.ts';
 import { refusalText, SAY, statusText, unreadableText } from './wording.ts';
 
 export interface InteractionDeps extends RuleSource {
-  /** Opens when `chat` has a ledger to work with. */
+  /** Opens when `chat` has a ledger. */
   readonly gate: Pick<Gate, 'pass'>;
-  /** Throws a retryable FacteurError while it cannot do its work. */
+  /** Throws a retryable FacteurError while it cannot work. */
   readonly chat: Chat;
-  /** Counts who waits for an answer: workers make way for them. */
+  /** Counts the interactions that wait for a response: workers slow down for them. */
   readonly urgent: Pick<UrgentWork, 'run'>;
-  /** When set, other servers are turned away. */
+  /** If set, interactions from other servers are refused. */
   readonly guildId: string | undefined;
   readonly clock: Clock;
   readonly timer: Timer;
   readonly logger: Logger;
 }
 
-/**
- * Discord waits 3 seconds for the whole exchange. This leaves room for the way there and back, and for an event loop that
- * has other things to do.
- */
+/** Discord waits 3 seconds for the whole exchange. This leaves time for the network and for a busy event loop. */
 const ANSWER_MS = 2000;
 
 type Of<K extends Interaction['kind']> = Extract<Interaction, { kind: K }>;
 
 /**
- * The answer to an interaction, in time even if everything else is slow or down. Never rejects: an answer that
- * explains
- * the problem is better than Discord's "The application did not respond".
+ * Responds to an interaction in time, even if everything else is slow or down. Never rejects: a response that explains the
+ * problem is better than Discord's "The application did not respond".
  *
  * @param traceparent of the request, or empty
  */
@@ -67,7 +63,7 @@ export async function answerInteraction(
   return answerPerson(interaction, traceparent, deps);
 }
 
-/** From a server that facteur is not set up for. A direct message has no server, and its sender no roles. */
+/** Whether it is from a server for which facteur is not configured. A direct message has no server, and its sender no roles. */
 function isElsewhere({ principal: { guildId } }: Asked, deps: InteractionDeps): boolean {
   return deps.guildId !== undefined && guildId !== '' && guildId !== deps.guildId;
 }
@@ -118,7 +114,7 @@ async function formSent(interaction: Of<'form'>, traceparent: string, deps: Inte
   return withTyped(reply, interaction.fields);
 }
 
-/** It may be the command of a template that is not known yet. */
+/** An unknown name may be the command of a template that is not known yet. */
 function mayHaveForm(name: string, rules: CommandRules): boolean {
   const definition = findCommand(rules, name);
   return definition === undefined ? rules.incomplete === true : definition.modal !== undefined;
@@ -144,7 +140,7 @@ async function pressed(interaction: Of<'press'>, deps: InteractionDeps): Promise
   });
 }
 
-/** A button of an approval, or the form that it opened. Nothing is started, so an answer that is late has to be checked. */
+/** A press on an approval's button, or its form. It starts no run, so a late response asks the user to check the message. */
 async function decide(
   interaction: Of<'press'> | Of<'form'>,
   inputs: Readonly<Record<string, string>> | undefined,
@@ -165,7 +161,7 @@ async function decide(
 }
 
 /**
- * The command that a path of subcommands means: one of its own (`deploy api`), whose options are those below the path,
+ * The command that a path of subcommands refers to: a command of its own (`deploy api`), whose options are those below the path,
  * or one that has the path in the names of its options (`api.version`).
  */
 function invoked(

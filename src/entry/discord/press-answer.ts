@@ -8,7 +8,7 @@ const ROW = 1;
 const BUTTON = 2;
 const BLUE = 1;
 
-/** The answer to a press on a button of a run. Only the person who pressed sees it, except for the message of a new run. */
+/** The response to a press on a run's button. Only the person who pressed sees it, except for the message of a new run. */
 export function pressAnswer(outcome: PressOutcome): Reply {
   switch (outcome.kind) {
     case 'retried':

@@ -2,7 +2,7 @@ import type { APIApplicationCommand } from 'discord-api-types/v10';
 import { isRecord } from '../../base/json.ts';
 import { CHAT_INPUT, type Registration } from './registration.ts';
 
-/** One command on one side or both, and what it would take to have it as it should be. */
+/** A command that is wanted, registered or both, and how to reconcile it. */
 export type Difference =
   | { readonly kind: 'create'; readonly name: string; readonly wanted: Registration }
   | {
@@ -18,9 +18,8 @@ export type Difference =
   | { readonly kind: 'foreign'; readonly name: string; readonly id: string };
 
 /**
- * Compares the configured commands with the registered ones. Only fields that facteur writes are compared: Discord
- * adds defaults, and permissions or translations belong to whoever set them. Commands outside the slash menu are
- * ignored.
+ * Compares the configured commands with the registered ones. Only fields that facteur writes are compared: Discord adds defaults,
+ * and permissions or translations belong to those who set them. Commands outside the slash menu are ignored.
  */
 export function diffRegistrations(
   wanted: readonly Registration[],
@@ -49,7 +48,7 @@ function compare(wanted: Registration, registered: APIApplicationCommand | undef
 
 const TRANSLATIONS = ['name_localizations', 'description_localizations'] as const;
 
-/** With the translations that others set, of options and choices by their names: an edit replaces the options as a whole. */
+/** Adds the translations that others set, matching options and choices by name: an edit replaces the options as a whole. */
 function withTranslations<T extends object>(wanted: T, registered: object): T {
   const [now, then] = [wanted as Json, registered as Json];
   const kept = TRANSLATIONS.filter((key) => isRecord(then[key])).map((key) => [key, then[key]] as const);
@@ -85,7 +84,7 @@ function changesOf(wanted: object, registered: object, path: string): string[] {
   return [...own, ...optionChanges(list(now['options']), list(then['options']), path)];
 }
 
-/** Options by their names, and then their order, which is the order in which Discord offers them. */
+/** Compares options by name, and then their order, in which Discord offers them. */
 function optionChanges(wanted: readonly Json[], registered: readonly Json[], path: string): string[] {
   const before = new Map(registered.map((option) => [option['name'], option]));
   const after = new Map(wanted.map((option) => [option['name'], option]));
@@ -120,23 +119,23 @@ function list(value: unknown): readonly Json[] {
   return Array.isArray(value) ? (value as unknown[]).filter(isRecord) : [];
 }
 
-/** What Discord allows of slash commands in one place: a server, or all of them. */
+/** Discord's limit of slash commands in one scope: a server, or all of them. */
 const MAX_COMMANDS = 100;
 
 export type Step = Exclude<Difference, { kind: 'same' }>;
 
-/** What a sync does, and what Discord has no room for. */
+/** The steps of a sync, and the commands for which Discord has no room. */
 export interface SyncPlan {
   readonly steps: readonly Step[];
   readonly noRoom: readonly Step[];
 }
 
 /**
- * The steps, in an order in which a failure leaves people with the commands they had: changes first, then new
- * commands, then deletions. At the limit, one unwanted command is deleted just before each new one, because Discord
- * accepts only so many new ones a day, and may refuse the next.
+ * Plans the steps in an order in which a failure leaves people with the commands they had: changes first, then new commands, then
+ * deletions. At the limit, one unwanted command is deleted just before each new one, because Discord accepts only so many new
+ * ones a day, and may refuse the next.
  *
- * @param mayDelete whether a command that is not wanted may go
+ * @param mayDelete whether a command that is not wanted may be deleted
  */
 export function planSync(
   differences: readonly Difference[],

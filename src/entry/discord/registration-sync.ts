@@ -4,32 +4,32 @@ import { DiscordError } from '../../clients/discord/errors.ts';
 import { diffRegistrations, planSync, type Difference, type Step, type SyncPlan } from './registration-diff.ts';
 import { CHAT_INPUT, type Registration } from './registration.ts';
 
-/** What registering takes of Discord. */
+/** The Discord requests for registering commands. */
 export type RegistrationClient = Pick<
   DiscordClient,
   'createCommand' | 'deleteCommand' | 'editCommand' | 'listCommands'
 >;
 
-/** How long to wait when Discord asks to, and who hears of it. */
+/** How long to wait if Discord asks for it, and whom to notify. */
 export interface Patience {
   readonly timer: Timer;
   readonly signal: AbortSignal;
-  /** For one request in all; it fails after that. */
+  /** Maximum total wait for one request, after which it fails. */
   readonly maxWaitMs: number;
   readonly onWait: (ms: number) => void;
 }
 
-/** What differs in one place, and what to do about it. */
+/** The differences in one scope, and the steps to resolve them. */
 export interface ReadPlan extends SyncPlan {
   readonly differences: readonly Difference[];
-  /** Of all slash commands that are registered there. */
+  /** All slash commands that are registered in the scope. */
   readonly live: readonly { readonly id: string; readonly name: string }[];
 }
 
 /**
- * Compares what is registered in a place (a server, or all if undefined) with what is wanted there.
+ * Compares the registered commands of a scope (a server, or all if undefined) with the wanted ones.
  *
- * @param mayDelete of the commands that are not wanted, those that may go, by id
+ * @param mayDelete returns whether an unwanted command may be deleted, by id
  */
 export async function readPlan(
   client: Pick<RegistrationClient, 'listCommands'>,
@@ -65,7 +65,7 @@ export async function applyStep(
   }
 }
 
-/** Repeats a request that Discord asks to wait with: creating many commands at once exceeds its rate limits. */
+/** Retries a request while Discord asks to wait: creating many commands at once exceeds its rate limits. */
 export async function patiently<T>({ timer, signal, maxWaitMs, onWait }: Patience, work: () => Promise<T>): Promise<T> {
   let waitedMs = 0;
   for (;;) {

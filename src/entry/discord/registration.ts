@@ -3,7 +3,7 @@ import { MAX_CHOICES, type CommandDefinition, type OptionDefinition, type Option
 import { shorten } from '../../domain/command-text.ts';
 import { subcommandOf } from '../../domain/subcommand.ts';
 
-/** A command as facteur wants it registered: https://discord.com/developers/docs/interactions/application-commands */
+/** A command to register with Discord: https://discord.com/developers/docs/interactions/application-commands */
 export interface Registration {
   readonly name: string;
   readonly type: typeof CHAT_INPUT;
@@ -26,7 +26,7 @@ interface RegisteredOption {
   readonly options?: readonly RegisteredOption[];
 }
 
-/** A command that is typed after a slash. */
+/** The type of slash commands. */
 export const CHAT_INPUT = 1;
 const MAX_DESCRIPTION = 100;
 const SUBCOMMAND = 1;
@@ -34,10 +34,10 @@ const GROUP = 2;
 const TYPES: Readonly<Record<OptionType, number>> = { string: 3, integer: 4, boolean: 5, number: 10 };
 
 /**
- * The commands that belong in one place, in their order: those limited to servers only in these.
+ * The commands of one scope, in order: commands limited to servers appear only in these.
  *
- * @param guildId a server; undefined is all of them
- * @param takesOthers whether commands without such a limit belong there, too
+ * @param guildId a server; undefined for all servers
+ * @param takesOthers whether to include commands without such a limit
  */
 export function registrationsIn(
   commands: Readonly<Record<string, CommandDefinition>>,
@@ -50,7 +50,7 @@ export function registrationsIn(
   return registrations(Object.fromEntries(fits));
 }
 
-/** All commands, in their order. */
+/** All commands, in order. */
 export function registrations(commands: Readonly<Record<string, CommandDefinition>>): readonly Registration[] {
   const byTop = Map.groupBy(Object.entries(commands), ([name]) => wordsOf(name)[0]);
   return Array.from(byTop, ([top, entries]) => {
@@ -59,7 +59,7 @@ export function registrations(commands: Readonly<Record<string, CommandDefinitio
   });
 }
 
-/** A form asks for what would otherwise be options. */
+/** A form asks for the values that would otherwise be options. */
 function contentsOf({ description, options, modal }: CommandDefinition): Pick<Registration, 'description' | 'options'> {
   return { description, options: modal === undefined ? nested(options, description) : [] };
 }
@@ -82,7 +82,7 @@ function wordsOf(name: string): readonly [string, string, string] {
   return [first, second, third];
 }
 
-/** Discord requires a description of what only groups others. */
+/** The description that Discord requires for a group. */
 function listing(options: readonly { readonly name: string }[]): string {
   return shorten(`One of ${options.map(({ name }) => name).join(', ')}`, MAX_DESCRIPTION);
 }
@@ -131,12 +131,12 @@ function plainOption(option: OptionDefinition): RegisteredOption {
   };
 }
 
-/** More values than Discord lists are offered while the user types. */
+/** If there are more values than Discord lists, they are offered by autocomplete. */
 function suggestsValues({ autocomplete = [], choices = [] }: OptionDefinition): boolean {
   return autocomplete.length > 0 || choices.length > MAX_CHOICES;
 }
 
-/** Discord wants the choices of a number as numbers. */
+/** Discord requires the choices of a number as numbers. */
 function choicesOf({ type, choices = [] }: OptionDefinition): RegisteredOption['choices'] | undefined {
   if (choices.length > MAX_CHOICES) {
     return undefined;

@@ -9,7 +9,7 @@ export type Reply =
   | { readonly type: typeof SUGGESTIONS; readonly data: { readonly choices: readonly Suggestion[] } }
   | { readonly type: typeof FORM; readonly data: FormData };
 
-/** What a message has beside its text. */
+/** The parts of a message besides its text. */
 export interface MessageExtras {
   readonly embeds: readonly { readonly description: string }[];
   readonly components: readonly object[];
@@ -39,12 +39,12 @@ const DEFERRED = 5;
 const REPLACEMENT = 7;
 const SUGGESTIONS = 8;
 const FORM = 9;
-/** Only the person who asked sees it. */
+/** Only the user sees it. */
 const EPHEMERAL = 64;
 
 export const pong: Reply = { type: PONG };
 
-/** The message comes later, by the interaction's token. */
+/** The message is sent later, with the interaction's token. */
 export function deferred(ephemeral: boolean): Reply {
   return ephemeral ? { type: DEFERRED, data: { flags: EPHEMERAL } } : { type: DEFERRED };
 }
@@ -61,10 +61,10 @@ export function whisper(content: string, extras: Partial<MessageExtras> = {}): R
   return message(content, true, extras);
 }
 
-/** Of an embed's description Discord takes 4,096 characters. */
+/** Discord's limit for an embed's description is 4,096 characters. */
 export const EMBED_TEXT = { chars: 4000, lines: 4000 };
 
-/** Why a form was not taken, with what somebody typed into it: Discord forgets that. */
+/** Adds what the user typed into a rejected form, because Discord discards it. */
 export function withTyped(reply: Reply, fields: Readonly<Record<string, string>>): Reply {
   const typed = copyBlock(Object.values(fields).join('\n'), EMBED_TEXT.chars);
   return reply.type === MESSAGE && typed !== ''
@@ -72,7 +72,7 @@ export function withTyped(reply: Reply, fields: Readonly<Record<string, string>>
     : reply;
 }
 
-/** Takes the place of the message whose button was pressed. */
+/** Replaces the message whose button was pressed. */
 export function replacement(content: string, extras: MessageExtras): Reply {
   return { type: REPLACEMENT, data: { content, ...extras, allowed_mentions: { parse: [] } } };
 }

@@ -19,8 +19,8 @@ const GREEN = 3;
 const RED = 4;
 
 /**
- * The answer to a press on a button by which reflections are reviewed. Only the person who pressed sees it; a decision
- * replaces the text that it is about, and its buttons.
+ * The response to a press on a button for reviewing reflections. Only the person who pressed sees it; a decision replaces the
+ * reflection's text and buttons.
  */
 export function reviewAnswer(outcome: ReviewOutcome, { action }: Pick<ReviewButton, 'action'>): Reply {
   const answer = action === 'review' ? whisper : replacement;
@@ -53,7 +53,7 @@ function headOf({ command, runState, repository, type, content, reflectionId, wa
     .join('\n');
 }
 
-/** The text as a code block, which formats, links and mentions nothing, and its buttons. */
+/** The text as a code block, which cannot format, link or mention, and its buttons. */
 function textOf(reflection: ReviewedReflection): MessageExtras {
   const trusting = isShownWhole(reflection.content)
     ? [
@@ -78,12 +78,12 @@ function textOf(reflection: ReviewedReflection): MessageExtras {
   };
 }
 
-/** Characters that only choose how a symbol looks, or join two into one. */
+/** Characters that only change the look of a symbol, or join two into one. */
 const SYMBOL_PARTS = /(?<=\p{Extended_Pictographic})[\u{fe0f}\u{200d}]/gu;
 
 /**
- * Whether a reviewer sees everything that workflows may get. Nobody should trust the end of a text that is too long, or
- * characters that are not to be seen.
+ * Whether a reviewer sees everything that workflows may receive. Nobody should trust the hidden end of a long text, or invisible
+ * characters.
  */
 function isShownWhole(content: string): boolean {
   const visible = visibleText(content);
@@ -92,7 +92,7 @@ function isShownWhole(content: string): boolean {
   );
 }
 
-/** The way to the next one that waits, if there is one. */
+/** A button for the next reflection that waits, if there is one. */
 function nextOf({ runId, waiting }: ReviewedReflection): MessageExtras {
   const next = { type: BUTTON, style: GREY, label: REVIEW_WORDS.nextButton, custom_id: reviewButtonId(runId) };
   return { embeds: [], components: waiting === 0 ? [] : [{ type: ROW, components: [next] }] };

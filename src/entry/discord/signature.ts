@@ -1,20 +1,20 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
 
-/** How far the timestamp may differ from our clock: clocks differ, and a captured request must not work for long. */
+/** How far the timestamp may differ from our clock: clocks differ, but a captured request must soon become invalid. */
 const TOLERANCE_MS = 5 * 60 * 1000;
-/** In Discord's form: 64 bytes as lower-case hex. */
+/** In Discord's format: 64 bytes as lowercase hex. */
 const SIGNATURE = /^[0-9a-f]{128}$/;
 /** Seconds since 1970. */
 const TIMESTAMP = /^[0-9]{1,12}$/;
 
-/** What the headers of a request to the interactions endpoint claim: https://discord.com/developers/docs/interactions/overview */
+/** The signature headers of a request to the interactions endpoint: https://discord.com/developers/docs/interactions/overview */
 interface Seal {
   readonly signature: string;
   readonly timestamp: string;
 }
 
 /**
- * The application's key, made once: making it again for each request costs a quarter of a verification.
+ * The application's key, created once: doing it for each request costs a quarter of a verification.
  *
  * @param publicKey 64 hex digits
  */
@@ -24,8 +24,8 @@ export function readPublicKey(publicKey: string): KeyObject {
 }
 
 /**
- * The claim of the headers, `X-Signature-Ed25519` and `X-Signature-Timestamp`; undefined when Discord would not write them
- * like that, or not within the last minutes by `now`. Takes no look at the body, which need not have come yet.
+ * The values of the headers `X-Signature-Ed25519` and `X-Signature-Timestamp`; undefined if their format is not Discord's, or if
+ * the timestamp is not within 5 minutes of `now`. Does not need the body, which may not have arrived yet.
  */
 export function readSeal(signature: unknown, timestamp: unknown, now: Date): Seal | undefined {
   if (typeof signature !== 'string' || typeof timestamp !== 'string') {

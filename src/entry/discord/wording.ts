@@ -7,11 +7,11 @@ import { codeBlock, inlineCode, namedValues, requestCode } from '../../presentat
 import { STATE_WORDS } from '../../presentation/words.ts';
 
 /**
- * The immediate answers to requests in Discord; texts about runs are in `src/presentation/words.ts`. Text from others
- * appears only in code, so it cannot format, link or mention.
+ * The immediate responses to requests in Discord; texts about runs are in `src/presentation/words.ts`. Untrusted text appears
+ * only in code, so it cannot format, link or mention.
  */
 
-/** All of it together stays below Discord's 2,000 characters. */
+/** The total stays below Discord's 2,000 characters. */
 const MAX_NAME = 100;
 const MAX_WORKFLOW = 255;
 const DETAILS = { chars: 900, lines: 20 };
@@ -32,7 +32,7 @@ export const SAY = {
   unknownRun: 'facteur no longer has a record of this run.',
 } as const;
 
-/** Why a command was refused, and what the person can do about it. */
+/** Why a command was refused, and what the user can do about it. */
 export function refusalText(refusal: Refusal, command: string): string {
   const name = inlineCode(`/${command}`, MAX_NAME);
   const details = codeBlock((refusal.details ?? '').replaceAll('; ', '\n'), DETAILS);
@@ -58,7 +58,7 @@ export function refusalText(refusal: Refusal, command: string): string {
 
 const MAX_ROLES = 8;
 
-/** Discord shows a role's name for its id; nobody is mentioned, because replies never mention. */
+/** Discord shows a role's name for its id; nobody is notified, because replies never mention. */
 export function rolesText(roles: readonly string[]): string {
   const named = roles.filter((role) => /^\d{1,20}$/.test(role)).map((role) => `<@&${role}>`);
   if (named.length === 0) {
@@ -81,7 +81,7 @@ const TEMPLATE: Readonly<Record<StatusReport['template'], string>> = {
   disabled: 'is currently unavailable: the dispatcher is disabled, so requests are recorded but not run.',
 };
 
-/** The answer to `/status`; ends with the last correlation when one is known. */
+/** The response to `/status`; ends with the last correlation id if one is known. */
 export function statusText(report: StatusReport): string {
   const { namespace, workflowTemplate, template, last, correlationId } = report;
   const target = `Workflow template ${inlineCode(workflowTemplate, MAX_WORKFLOW)} in namespace ${inlineCode(namespace, MAX_NAME)}`;
@@ -100,7 +100,7 @@ function lengthOf(lines: readonly string[]): number {
 }
 
 /**
- * The user's runs, if there are several, or one waits for approval: as many as there is room for, the live ones first.
+ * The user's runs, if there are several, or one waits for approval: as many as fit, the live ones first.
  *
  * @param room for all lines together, in characters
  */
@@ -113,7 +113,7 @@ function runLines({ live, ended }: StatusReport, room: number): string[] {
   return [...shown, ...listed('Ended:', ended, room - lengthOf(shown))];
 }
 
-/** A heading and the runs under it that there is room for; no heading without a run. */
+/** A heading and the runs under it that fit; no heading without a run. */
 function listed(heading: string, runs: readonly ListedRun[], room: number): string[] {
   const lines = [heading, ...runs.map(runLine)];
   const fitting = lines.filter((_line, at) => lengthOf(lines.slice(0, at + 1)) <= room);
@@ -142,7 +142,7 @@ function lastText({ command, workflowName, namespace, state, progress }: NonNull
   return `${what}: ${icon} ${title}${steps}, ${where}.`;
 }
 
-/** What a person is told about the button that they pressed. */
+/** The response to a press on a button. */
 export function pressText(outcome: Exclude<PressOutcome, { readonly kind: 'retried' | 'confirm' }>): string {
   switch (outcome.kind) {
     case 'unknown':
@@ -164,7 +164,7 @@ export function pressText(outcome: Exclude<PressOutcome, { readonly kind: 'retri
   }
 }
 
-/** The question before a run is run again. */
+/** The question before a run is repeated. */
 export function confirmText(run: RunView): string {
   const when = Math.floor((run.finishedAt ?? run.acceptedAt).getTime() / 1000);
   return `Run ${requestCode(run)} again? The last run ended <t:${when}:R> (${wordsOf(run)}).`;

@@ -5,11 +5,11 @@ import type { Logger } from '../../base/logger.ts';
 import type { IntakeOidc } from '../../config/config.ts';
 import { Admission } from './admission.ts';
 
-/** What the check of service account tokens needs. */
+/** Dependencies of the check of service account tokens. */
 interface AccountTokenDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The key set that the cluster signs tokens with, as JSON. Rejects when the cluster does not answer. */
+  /** Returns the key set with which the cluster signs tokens, as JSON. Rejects if the cluster does not answer. */
   readonly fetchKeys: () => Promise<unknown>;
 }
 
@@ -21,21 +21,24 @@ interface KeySet {
 
 /** Kubernetes signs with RSA or ECDSA keys. Symmetric algorithms and `none` are never accepted. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'];
-/** The clocks of two machines may differ by this much. */
+/** Maximum difference between the clocks of two machines. */
 const CLOCK_SKEW_SECONDS = 30;
-/** Keys that are older are read again. They stay in use while the cluster does not answer. */
+/** Older keys are read again. They remain in use while the cluster does not answer. */
 const KEYS_AGE_MS = 10 * 60_000;
-/** The least time between two reads: tokens with made-up key ids must not become requests to the cluster. */
+/** Minimum time between two reads: tokens with made-up key ids must not become requests to the cluster. */
 const READ_INTERVAL_MS = 5_000;
-/** Tokens that are checked at a time, as many as intake takes requests: they may wait for the cluster, and anybody can send them. */
+/**
+ * Maximum number of concurrent checks, as many as intake accepts requests: they may wait for the cluster, and anybody can send
+ * tokens.
+ */
 const MAX_CHECKS = 1000;
 
 /**
- * Creates the check of tokens that the cluster issued to a service account for an audience, as KafkaSources send them.
- * Any pod can get a token of its own account for any audience, so the account must be one of the configured subjects.
+ * Creates the check of tokens that the cluster issued to a service account for an audience, as sent by KafkaSources. Any pod can
+ * get a token of its own account for any audience, so the account must be one of the configured subjects.
  *
- * @returns whether a token is valid; rejects with a retryable FacteurError if the keys to decide are not available, or
- *   while too many tokens are checked
+ * @returns whether a token is valid; rejects with a retryable FacteurError if the required keys are not available, or while too
+ * many tokens are being checked
  */
 export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (token: string) => Promise<boolean> {
   const keys = new ClusterKeys(deps);
@@ -58,7 +61,7 @@ export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (to
     try {
       const set = await keys.current();
       return await verify(set).catch(async (error: unknown) => {
-        // Keys that were read for this token are no older than its own.
+        // Keys that were read for this token are at least as new as its own.
         if (error instanceof errors.JWKSNoMatchingKey && set.readAt < began) {
           return verify(await keys.renewed());
         }
@@ -74,7 +77,7 @@ export function accountTokenCheck(rule: IntakeOidc, deps: AccountTokenDeps): (to
   return (token) => admission.admit(() => check(token));
 }
 
-/** The cluster's keys: read on first use, when they are old, and when a token names one that is not among them. */
+/** The cluster's keys: read on first use, when they are old, and when a token names an unknown one. */
 class ClusterKeys {
   readonly #deps: AccountTokenDeps;
   #set: KeySet | undefined;
@@ -96,7 +99,7 @@ class ClusterKeys {
     return this.renewed().catch(() => set);
   }
 
-  /** Freshly read keys. Rejects when they were read, or could not be read, a moment ago. */
+  /** Newly read keys. Rejects if the last attempt to read them was a moment ago. */
   async renewed(): Promise<KeySet> {
     if (this.#reading === undefined) {
       if (this.#now() - this.#triedAt < READ_INTERVAL_MS) {
@@ -128,7 +131,7 @@ class ClusterKeys {
   }
 }
 
-/** The sender should retry: whether its token is valid is not known. */
+/** The sender should retry: it is unknown whether its token is valid. */
 function unavailable(cause?: unknown): FacteurError {
   return new FacteurError('intake.keys_unavailable', "the cluster's keys for tokens are not available", {
     retryable: true,

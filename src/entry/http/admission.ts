@@ -3,18 +3,18 @@ import { FacteurError } from '../../base/errors.ts';
 import type { Timer } from '../../base/timer.ts';
 import { within } from '../../base/within.ts';
 
-/** What the requests of a door may take at a time, all together. */
+/** The limits of a door for all its concurrent requests together. */
 export interface AdmissionRoom {
-  /** Of bodies that came in and are not answered yet. */
+  /** Bytes of bodies that were received and are not answered yet. */
   readonly bytes: number;
   /** Requests that are being read or handled. */
   readonly requests: number;
 }
 
-/** What one body may take. */
+/** The limits of a single body. */
 export interface BodyLimits {
   readonly maxBytes: number;
-  /** Time from the end of the headers to the end of the body; without one, what the server allows for a whole request. */
+  /** Time from the end of the headers to the end of the body; by default, the server's limit for a whole request. */
   readonly deadline?: { readonly timer: Timer; readonly ms: number };
 }
 
@@ -35,8 +35,8 @@ interface Received {
 }
 
 /**
- * Admits requests and reads their bodies within a budget, so that senders cannot fill the memory with many or fast requests.
- * Beyond the budget a request gets 503 with `Retry-After`, and the rest of its body is discarded.
+ * Admits requests and reads their bodies within a budget, so senders cannot fill the memory with many or fast requests. Beyond
+ * the budget a request gets 503 with `Retry-After`, and the rest of its body is discarded.
  */
 export class Admission {
   readonly #room: AdmissionRoom;
@@ -48,7 +48,7 @@ export class Admission {
   }
 
   /**
-   * Keeps a slot until `work` is done. Requests without a body need one too: a client may send any number of them on one
+   * Holds a slot until `work` is done. Requests without a body need one too, because a client may send any number of them on one
    * connection.
    *
    * @throws FacteurError `http.busy` without a free slot, and what `work` throws
@@ -66,9 +66,9 @@ export class Admission {
   }
 
   /**
-   * The same for a request with a body: reads it, and keeps its bytes in the budget until `work` is done with it.
+   * The same for a request with a body: reads it, and counts its bytes toward the budget until `work` is done.
    *
-   * @throws FacteurError `http.busy` without a free slot, LateBody, and what `work` throws
+   * @throws FacteurError `http.busy` without a free slot or enough budget, LateBody, and what `work` throws
    */
   async admitBody<T>(
     request: IncomingMessage,
@@ -96,7 +96,7 @@ export class Admission {
   }
 }
 
-/** Whether the headers already announce a longer body: then it need not be read. */
+/** Whether the headers already announce a longer body, which then need not be read. */
 export function announcesMore(headers: IncomingHttpHeaders, maxBytes: number): boolean {
   return Number(headers['content-length'] ?? 0) > maxBytes;
 }
@@ -106,8 +106,8 @@ function busy(why: string): FacteurError {
 }
 
 /**
- * The bytes of one body in one piece. Chunks are copied and let go: a sender may send each byte in a chunk of its own, and
- * to keep one costs some hundred bytes, of which no budget would know.
+ * Collects the bytes of a body. Chunks are copied and released: a sender may send each byte in a separate chunk, and keeping one
+ * costs some hundred bytes that no budget counts.
  */
 class Gathered {
   readonly #maxBytes: number;
@@ -125,7 +125,7 @@ class Gathered {
   add(chunk: Buffer): void {
     const wanted = this.length + chunk.length;
     if (this.length === 0) {
-      // Most bodies come in one.
+      // Most bodies arrive in one chunk.
       this.#buffer = chunk;
     } else if (wanted > this.#buffer.length) {
       const room = Math.min(this.#maxBytes, Math.max(wanted, 2 * this.#buffer.length));
@@ -152,7 +152,7 @@ async function readInTime(request: IncomingMessage, { maxBytes, deadline }: Body
   return outcome.value;
 }
 
-/** @throws FacteurError `http.busy` when `take` says no, Node's error when the client hangs up, and the signal's reason */
+/** @throws FacteurError `http.busy` if `take` returns false, Node's error if the client disconnects, and the signal's reason */
 async function read(request: IncomingMessage, maxBytes: number, take: Take, late?: AbortSignal): Promise<Received> {
   const { promise, resolve, reject } = Promise.withResolvers<Received>();
   const gathered = new Gathered(maxBytes);
@@ -170,7 +170,7 @@ async function read(request: IncomingMessage, maxBytes: number, take: Take, late
   const onEnd = (): void => resolve({ body: gathered.bytes, cut: false });
   const onError = (error: Error): void => reject(Object.assign(error, { statusCode: 400 }));
   const onClose = (): void => {
-    // It comes with every end, and an error for nobody would cost a stack.
+    // Every request closes at its end, and an unneeded error would cost a stack trace.
     if (!request.readableEnded) {
       onError(Object.assign(new Error('the client disconnected'), { code: 'ECONNRESET' }));
     }
@@ -178,7 +178,7 @@ async function read(request: IncomingMessage, maxBytes: number, take: Take, late
   late?.addEventListener('abort', () => reject(late.reason as Error), { once: true });
   request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
   if (request.destroyed) {
-    // The client hung up while its token was checked, and no event will come.
+    // The client disconnected while its token was checked, and there will be no event.
     onClose();
   }
   try {

@@ -4,14 +4,14 @@ import { Refusal } from '../../domain/refusal.ts';
 import { LateBody } from './admission.ts';
 import { REFUSAL_STATUS } from './refusal-status.ts';
 
-/** What goes back: a status, a JSON body, and headers beyond the usual ones. */
+/** A response: a status, a JSON body, and headers beyond the usual ones. */
 export interface Answer {
   readonly status: number;
   readonly body: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Reasons for a 503 that have a text of their own in the contract, by error code. */
+/** Reasons for a 503 with a text of their own in the contract, by error code. */
 const UNAVAILABLE_TEXTS: Readonly<Record<string, string>> = {
   'codex.disabled': 'implementation orchestrator disabled',
 };
@@ -19,7 +19,7 @@ const TOO_LATE: Answer = { status: 408, body: { error: 'request timeout' }, head
 /** Seconds after which a sender should retry. */
 const RETRY_AFTER = '5';
 
-/** Sent as bytes, because fastify adds a charset to JSON text, which JSON does not have. */
+/** Sent as bytes, because fastify adds a charset to JSON text, and JSON has none. */
 export function sendAnswer(reply: FastifyReply, { status, body, headers }: Answer): FastifyReply {
   return reply
     .code(status)
@@ -28,10 +28,9 @@ export function sendAnswer(reply: FastifyReply, { status, body, headers }: Answe
 }
 
 /**
- * The answer for a failure. Only refusals and errors with explicit details show them; all other
- * errors stay in the log.
+ * The response for a failure. Only refusals and errors with explicit details are shown; all other errors stay in the log.
  *
- * @param failure the `error` text of the 500 that this route answers
+ * @param failure the `error` text of this route's 500
  */
 export function answerFailure(error: unknown, failure: string): Answer {
   if (error instanceof Refusal) {
@@ -62,7 +61,7 @@ function withDetails(error: string, details: string | undefined): object {
   return details === undefined ? { error } : { error, details };
 }
 
-/** Fastify's own complaints about a request, such as a body that is not as long as announced. */
+/** Errors that fastify reports about a request, such as a body with a length other than announced. */
 function statusOfFramework(error: unknown): number | undefined {
   const { statusCode, code } = error as { readonly statusCode?: unknown; readonly code?: unknown };
   const ofFramework = typeof code === 'string' && (code.startsWith('FST_ERR_') || code === 'ECONNRESET');

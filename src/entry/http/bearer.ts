@@ -7,8 +7,8 @@ export function bearerToken(authorization: string | undefined): string | undefin
 }
 
 /**
- * Finds whose token was presented. Both sides are hashed and every token is compared, so the time taken reveals nothing
- * about them.
+ * Finds the holder of a presented token. Both sides are hashed and every token is compared, so the duration reveals nothing about
+ * them.
  */
 export function tokenFinder<T extends { readonly token: Secret }>(
   holders: readonly T[],

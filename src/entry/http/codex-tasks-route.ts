@@ -24,7 +24,7 @@ export function registerCodexTasks(app: FastifyInstance, deps: HttpDeps): void {
       stage: 'implementation',
       namespace: receipt.namespace,
       workflowName: receipt.workflowName,
-      // RFC 3339 in seconds.
+      // RFC 3339 with seconds.
       submittedAt: `${receipt.acceptedAt.toISOString().slice(0, 19)}Z`,
       duplicate: receipt.duplicate,
       runId: receipt.runId,

@@ -16,8 +16,8 @@ const COMPLAINTS: Readonly<Record<string, readonly [status: string, error: strin
 const BAD_REQUEST = ['400 Bad Request', 'bad request'] as const;
 
 /**
- * Excess clients at a time: each takes some 10 KiB. Another one ends the oldest, so that one that is quick to ask, as a probe is,
- * has its answer in any flood.
+ * Maximum number of excess clients: each takes about 10 KiB. Another one replaces the oldest, so a client that sends its request
+ * quickly, such as a probe, gets a response in any flood.
  */
 const MAX_EXCESS = 1000;
 /** How long an excess client may take to send its request and receive the answer, in milliseconds. */
@@ -29,7 +29,7 @@ export class Connections {
   readonly #sockets = new Set<Socket>();
   readonly #excess = new Set<Socket>();
   readonly #exchanges = new WeakMap<Socket, Set<Exchange>>();
-  /** They end after an answer that is still owed. More broken bytes may follow meanwhile. */
+  /** Sockets that end after a pending response. More broken bytes may arrive in the meantime. */
   readonly #ending = new WeakSet<Socket>();
 
   /** @param max number of concurrent connections: each active one takes about 30 KiB */
@@ -55,7 +55,7 @@ export class Connections {
   }
 
   /**
-   * Answers bytes that are not HTTP, and requests that timed out, and closes the connection. Pending answers to complete
+   * Responds to bytes that are not HTTP, and to requests that timed out, and closes the connection. Pending responses to complete
    * requests on the connection are sent first: accepted requests must not appear refused.
    */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -80,8 +80,8 @@ export class Connections {
   }
 
   /**
-   * Closes connections that would delay a shutdown: without any data, since Node counts them as busy, and those of excess
-   * clients, of which Node does not know.
+   * Closes connections that would delay a shutdown: those without any data, since Node counts them as busy, and those of excess
+   * clients, which Node does not know about.
    */
   closeUnused(): void {
     for (const socket of this.#excess) {
@@ -114,14 +114,14 @@ export class Connections {
 }
 
 /**
- * Answers excess clients without the memory that HTTP takes: 200 to the probe, which must not restart an overloaded
- * process, and 503 with `Retry-After` to all others.
+ * Responds to excess clients without the memory that HTTP takes: 200 to the probe, which must not restart an overloaded process,
+ * and 503 with `Retry-After` to all others.
  */
 function turnAway(socket: Socket): void {
-  // Not a timeout of the socket, which each byte begins anew.
+  // Not a socket timeout, which each byte restarts.
   const limit = setTimeout(() => socket.destroy(), TURN_AWAY_MS);
   socket.once('close', () => clearTimeout(limit));
-  // The client may be gone before it receives the answer.
+  // The client may disconnect before it receives the response.
   socket.on('error', () => socket.destroy());
   socket.once('data', (data: Buffer) => {
     const isProbe = data.toString('latin1', 0, PROBE.length) === PROBE;

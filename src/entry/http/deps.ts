@@ -18,12 +18,12 @@ export interface Readiness {
 }
 
 /**
- * A permanently refused request. `headers` are those that matter for a replay, `:path` is its destination, and `:cut`
- * is present if the body is incomplete.
+ * A permanently refused request. `headers` are those needed for a replay, `:path` is its destination, and `:cut` is present if
+ * the body is incomplete.
  */
 export type RefusedLetter = Omit<NewDeadLetter, 'attempts'>;
 
-/** How long a client may take, in milliseconds. */
+/** Time limits for clients, in milliseconds. */
 export interface HttpTimeouts {
   /** From the first byte of a request, or from connecting, to the end of its headers. */
   readonly headersMs: number;
@@ -31,7 +31,7 @@ export interface HttpTimeouts {
   readonly requestMs: number;
   /** How long a connection may wait for its next request. */
   readonly keepAliveMs: number;
-  /** How often the first two are checked. */
+  /** How often the first two limits are checked. */
   readonly checkMs: number;
 }
 
@@ -39,28 +39,28 @@ export interface HttpTimeouts {
 export type Lookup = (name: string, options: { readonly order: 'ipv4first' }) => Promise<{ readonly address: string }>;
 
 /**
- * The dependencies of the HTTP door. `dispatch` and `park` throw a retryable FacteurError while they cannot work: the
- * sender then gets 503 with `Retry-After`, as while the gate is closed.
+ * The dependencies of the HTTP door. `dispatch` and `park` throw a retryable FacteurError while they cannot work: then the sender
+ * gets 503 with `Retry-After`, as while the gate is closed.
  */
 export interface HttpDeps {
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Makes a delivery id for a request that brings none. */
+  /** Creates a delivery id for a request without one. */
   readonly newId: () => string;
   readonly version: string;
   readonly commit: string;
   readonly maxBodyBytes: number;
-  /** Of intake requests. */
+  /** Limits intake requests. */
   readonly admission: Admission;
-  /** Bearer tokens for the intake routes; none means open. */
+  /** Bearer tokens for the intake routes; if empty, they are open. */
   readonly intakeTokens: readonly Secret[];
   /** Whether intake accepts the token of a service account; absent without `server.intake_oidc`. */
   readonly acceptsAccount?: (token: string) => Promise<boolean>;
   readonly codexEnabled: boolean;
-  /** Opens when `dispatch` and `park` have a ledger to write to. */
+  /** Opens when `dispatch` and `park` have a ledger. */
   readonly gate: Pick<Gate, 'pass'>;
   readonly dispatch: Pick<Dispatch, 'command' | 'codexTask'>;
-  /** Stores a CloudEvent that was refused for good; durable when it resolves. */
+  /** Stores a permanently refused CloudEvent; durable when it resolves. */
   readonly park: (letter: RefusedLetter) => Promise<void>;
   /** Called for command events that never reach `dispatch`. */
   readonly events: Pick<DispatchEvents, 'commandFailed' | 'commandDeadLettered'>;
@@ -74,8 +74,8 @@ export interface HttpDeps {
   readonly maxConnections?: number;
   /** All metrics in Prometheus's text format; absent if not configured. */
   readonly scrape?: () => Promise<string>;
-  /** Absent where Discord is not served. */
+  /** Absent if Discord is not served. */
   readonly interactions?: InteractionsRoute;
-  /** Called for the first request to `/v1`; absent where that is not served. */
+  /** Called for the first request to `/v1`; absent if it is not served. */
   readonly api?: () => Promise<ApiDoor<ApiDeps>>;
 }

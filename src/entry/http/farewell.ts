@@ -6,7 +6,7 @@ import { within } from '../../base/within.ts';
 export interface FarewellTimes {
   /** Maximum wait for a readiness probe to see the shutdown. */
   readonly noticeMs: number;
-  /** After that, the time until the load balancer has reacted. */
+  /** After that, the time for the load balancer to react. */
   readonly settleMs: number;
 }
 
@@ -29,7 +29,7 @@ export class Farewell {
     return this.#taken !== undefined;
   }
 
-  /** A readiness probe is being answered, with `begun` in mind. */
+  /** Records that a readiness probe is being answered, according to `begun`. */
   probed(): void {
     this.#isProbed = true;
     if (this.begun) {
@@ -37,7 +37,7 @@ export class Farewell {
     }
   }
 
-  /** Resolves when it is over; from the first call on, readiness is false. */
+  /** Resolves when the wait is over; from the first call on, the process is not ready. */
   take(): Promise<void> {
     this.#taken ??= this.#isProbed ? this.#wait() : Promise.resolve();
     return this.#taken;

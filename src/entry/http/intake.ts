@@ -17,7 +17,7 @@ import { reportFailure } from './request-events.ts';
 /** How long an intake request waits for its submission before it is answered as `queued`, in milliseconds. */
 export const AWAIT_SUBMISSION_MS = 2_000;
 
-/** The result of a decoded request: its delivery and run. */
+/** A decoded request: its delivery, and how to accept it. */
 interface Intake {
   readonly deliveryId: string;
   /** The command's name, if it is a command. */
@@ -25,12 +25,12 @@ interface Intake {
   readonly accept: () => Promise<RunReceipt>;
 }
 
-/** One of the routes that take work in. */
+/** A route that accepts work. */
 interface IntakeRoute {
   readonly path: string;
-  /** The `error` text when something unexpected went wrong. */
+  /** The `error` text of an unexpected failure. */
   readonly failure: string;
-  /** @throws Refusal, or any other error to answer */
+  /** @throws Refusal, or any other error to report */
   readonly decode: (incoming: Incoming) => Intake;
   /** The body of the 202. */
   readonly accepted: (receipt: RunReceipt) => object;
@@ -44,15 +44,15 @@ const NOTHING = Buffer.alloc(0);
 const KEPT_HEADERS = /^(ce-.*|content-type|content-encoding|traceparent)$/;
 
 /**
- * Registers an intake route. Access is decided from the headers, before the body is read. A CloudEvent that is
- * refused for good is stored first, since its sender (Knative's KafkaSource) silently drops it; if it cannot be
- * stored, the sender gets 503 with `Retry-After`.
+ * Registers an intake route. Access is decided from the headers, before the body is read. A permanently refused CloudEvent is
+ * stored first, since its sender (Knative's KafkaSource) silently drops it; if it cannot be stored, the sender gets 503 with
+ * `Retry-After`.
  */
 export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: IntakeRoute): void {
   const checkBearer = bearerCheck(deps);
   const receive = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { raw, headers } = request;
-    // A CloudEvent is kept as far as it goes.
+    // A CloudEvent is read up to the limit, because that part is kept.
     const answer =
       announcesMore(headers, deps.maxBodyBytes) && !isCloudEvent(headers)
         ? await takeIn({ headers, body: NOTHING, cut: true }, deps, route)
@@ -61,7 +61,7 @@ export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: Inta
           );
     return sendAnswer(reply, answer);
   };
-  // A scope of its own, because the error handler is this route's.
+  // A separate scope, because the error handler belongs to this route.
   void app.register((scope, _options, done) => {
     scope.addHook('onRequest', async (request) => {
       try {
@@ -89,7 +89,7 @@ export function registerIntake(app: FastifyInstance, deps: HttpDeps, route: Inta
   });
 }
 
-/** Unauthenticated senders must not fill the ledger: nothing is kept of their events except this line. */
+/** Unauthenticated senders must not fill the ledger: only this log line records their events. */
 function reportTurnedAway(headers: IncomingHeaders, logger: Logger): void {
   if (isCloudEvent(headers)) {
     const [eventSource, eventId] = [headerText(headers, 'ce-source'), headerText(headers, 'ce-id')];
@@ -147,7 +147,7 @@ function refusedByCluster(refusal: Refusal, receipt: RunReceipt): Answer {
   return { status, body: { ...body, runId, deliveryId, workflowName, namespace, duplicate } };
 }
 
-/** What is known of an event when it is refused. */
+/** The known facts about a refused event. */
 interface Refused {
   readonly incoming: Taken;
   readonly deliveryId: string;
@@ -185,10 +185,10 @@ function isCloudEvent(headers: IncomingHeaders): boolean {
   return headerText(headers, 'ce-id') !== undefined || /^application\/cloudevents[+-]/i.test(type);
 }
 
-/** Who may send: holders of a token, and senders that another check accepts. Without both everyone may. */
+/** Who may send: holders of a token, and senders accepted by another check. Without either, everyone may. */
 interface IntakeAccess {
   readonly intakeTokens: readonly Secret[];
-  /** Whether a token that is none of ours is accepted; rejects when that is not known now. */
+  /** Whether a token that is not configured here is accepted; rejects if that is currently unknown. */
   readonly acceptsAccount?: (token: string) => Promise<boolean>;
 }
 

@@ -11,14 +11,14 @@ import { announcesMore, type Admission, type BodyLimits } from './admission.ts';
 export interface InteractionsRoute extends InteractionDeps {
   /** 64 hex digits; without it no request can be verified, and all are refused. */
   readonly publicKey: string | undefined;
-  /** Of interactions. */
+  /** Limits interactions. */
   readonly admission: Admission;
 }
 
 /** Many times what Discord ever sends. */
 const MAX_BYTES = 256 * 1024;
 
-/** Discord itself gives up after this time, so a slower body would only hold a slot. */
+/** Discord itself gives up after this time, so a slower body would only occupy a slot. */
 const BODY_MS = 3_000;
 
 const NOT_CONFIGURED: Answer = { status: 503, body: { error: 'discord interactions are not configured' } };

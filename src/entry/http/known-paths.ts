@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 
 /**
- * Remembers every route that is registered from now on, and says which methods a path takes: a known path with another
- * method is a 405, and fastify only knows 404.
+ * Records every route that is registered from now on, and returns the methods of a path: a known path with another method is a
+ * 405, but fastify only knows 404.
  */
 export function trackPaths(app: FastifyInstance): (path: string) => readonly string[] {
   const routes: { parts: readonly string[]; methods: readonly string[] }[] = [];
@@ -12,7 +12,7 @@ export function trackPaths(app: FastifyInstance): (path: string) => readonly str
   return (path) => {
     const given = path.split('/', MAX_PARTS);
     const fitting = routes.filter(({ parts }) => fits(parts, given));
-    // `/v1/runs/search` is a path of its own beside `/v1/runs/:id`.
+    // `/v1/runs/search` is a path of its own in addition to `/v1/runs/:id`.
     const fewest = Math.min(...fitting.map(({ parts }) => parameters(parts)));
     return [...new Set(fitting.filter(({ parts }) => parameters(parts) === fewest).flatMap(({ methods }) => methods))];
   };

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { errorMessage } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 
-/** An app that answers some of the requests of a server. It is built for the first of them. */
+/** An app that serves some of a server's requests. It is built for the first of them. */
 export class LateApp {
   readonly #build: () => Promise<FastifyInstance>;
   readonly #logger: Logger;
@@ -14,7 +14,7 @@ export class LateApp {
     this.#logger = logger;
   }
 
-  /** Takes the requests for these URLs from those who listen for all of them so far. */
+  /** Takes over requests for these URLs from the current listeners. */
   take(server: Server, mine: RegExp): void {
     const others = server.listeners('request') as RequestListener[];
     server.removeAllListeners('request');
@@ -28,7 +28,7 @@ export class LateApp {
   }
 
   async close(): Promise<void> {
-    // Whoever asked for a build that fails says so.
+    // The request that needed the build reports its failure.
     const app = await this.#built?.catch(() => undefined);
     await app?.close();
   }
@@ -37,7 +37,7 @@ export class LateApp {
     try {
       this.#built ??= this.#build();
       const app = await this.#built;
-      // Whoever has hung up meanwhile would never be seen to do so.
+      // The app would never notice that a client has already disconnected.
       if (!response.destroyed) {
         app.routing(request, response);
       }

@@ -9,10 +9,12 @@ export function registerHealth(app: FastifyInstance): void {
   app.get('/healthz', (_request, reply) => sendAnswer(reply, { status: 200, body: { status: 'ok' } }));
 }
 
-/** Scrapes at a time: each takes milliseconds of the event loop and hundreds of kilobytes, and no token. */
+/**
+ * Maximum number of concurrent scrapes: each takes milliseconds of the event loop and hundreds of kilobytes, and needs no token.
+ */
 const MAX_SCRAPES = 5;
 
-/** `GET /metrics`: all metrics, as Prometheus scrapes them. */
+/** `GET /metrics`: all metrics in Prometheus's format. */
 export function registerMetrics(app: FastifyInstance, scrape: () => Promise<string>): void {
   const room = new Admission({ bytes: 0, requests: MAX_SCRAPES });
   app.get('/metrics', async (_request, reply) =>
@@ -22,7 +24,7 @@ export function registerMetrics(app: FastifyInstance, scrape: () => Promise<stri
   );
 }
 
-/** Probes that wait for the checks at a time. Anybody can send any number on one connection. */
+/** Maximum number of probes that wait for the checks. Anybody can send any number on one connection. */
 const MAX_WAITING_PROBES = 50;
 
 /** `GET /readyz`: whether the process is ready. A shutdown takes precedence over all checks. */
@@ -35,7 +37,10 @@ export function registerReadiness(app: FastifyInstance, deps: HttpDeps, farewell
   });
 }
 
-/** In a flood of probes most get the last result, which is as good: the kubelet's own must not fail by it. */
+/**
+ * In a flood of probes most get the last result, which is good enough: the kubelet's own probes must not fail because of the
+ * flood.
+ */
 function latest(check: HttpDeps['readiness']): HttpDeps['readiness'] {
   let last: Readiness = { ready: false, checks: { server: 'starting' } };
   let waiting = 0;
@@ -53,7 +58,7 @@ function latest(check: HttpDeps['readiness']): HttpDeps['readiness'] {
   };
 }
 
-/** Optional dependencies are shown while they are down, and change nothing else. */
+/** Optional dependencies that are down are shown, but do not affect readiness. */
 function answerReadiness({ ready, checks }: Readiness): Answer {
   if (!ready) {
     return { status: 503, body: { status: 'unready', checks } };

@@ -10,7 +10,7 @@ import { Refusal } from '../../domain/refusal.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The trace of the request; empty without one. */
+    /** The trace id of the request; empty if there is none. */
     traceId: string;
   }
 }
@@ -21,9 +21,9 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export const PROBES: readonly string[] = ['/healthz', '/readyz', '/metrics'];
 
 /**
- * A server span around every request, the parent of everything that it causes, and its duration. Names and attributes
- * follow https://opentelemetry.io/docs/specs/semconv/http/. The log also has every request by its route: never its
- * URL, body or headers, which may contain secrets.
+ * Creates a server span for every request except probes, the parent of everything that it causes, and measures its duration.
+ * Names and attributes follow https://opentelemetry.io/docs/specs/semconv/http/. Every request is also logged by its route: never
+ * its URL, body or headers, which may contain secrets.
  */
 export function traceRequests(app: FastifyInstance, logger: Logger): void {
   const duration = histogram('http.server.request.duration');
@@ -43,7 +43,7 @@ export function traceRequests(app: FastifyInstance, logger: Logger): void {
     });
     done();
   });
-  // Reading the body leaves the context that the first hook could have set.
+  // Reading the body loses the context that the first hook could have set.
   app.addHook('preHandler', (request, _reply, done) => {
     context.with(contexts.get(request) ?? context.active(), done);
   });
@@ -59,12 +59,12 @@ export function traceRequests(app: FastifyInstance, logger: Logger): void {
   });
 }
 
-/** What a request led to has a line of its own; probes fail by design while facteur starts. */
+/** The results of successful requests have their own log lines, and probes fail by design while facteur starts. */
 function levelOf(request: FastifyRequest, { statusCode }: FastifyReply): 'debug' | 'info' {
   return statusCode < 400 || PROBES.includes(request.routeOptions.url ?? '') ? 'debug' : 'info';
 }
 
-/** Probes come every few seconds and are of no interest: they get no span. */
+/** Probes come every few seconds and are not interesting: they get no span. */
 function openSpan(request: FastifyRequest, attributes: Attributes): Context {
   const parent = contextOf(request.headers);
   const route = request.routeOptions.url;
@@ -103,12 +103,12 @@ function closeSpan(span: Span | undefined, outcome: Attributes): void {
   span?.end();
 }
 
-/** Known from the header only, without tracing in this process. */
+/** Read from the header, because without tracing the process has no other id. */
 function sentTraceId({ headers: { traceparent } }: FastifyRequest): string {
   return traceIdOf(validTraceparent(typeof traceparent === 'string' ? traceparent : undefined));
 }
 
-/** Logs why a request was not served, as loudly as it concerns an operator. */
+/** Logs why a request was not served, at a level that matches its importance for an operator. */
 export function reportFailure(error: unknown, request: FastifyRequest, logger: Logger): void {
   const fields = requestFields(request);
   if (error instanceof Refusal) {
@@ -122,7 +122,7 @@ export function reportFailure(error: unknown, request: FastifyRequest, logger: L
   }
 }
 
-/** Fastify marks what the client did wrong. */
+/** Fastify marks errors of the client. */
 function isClientFault(error: unknown): boolean {
   const { statusCode } = error as { readonly statusCode?: unknown };
   return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;

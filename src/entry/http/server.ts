@@ -18,7 +18,7 @@ import { registerHealth, registerMetrics, registerReadiness } from './probe-rout
 import { PROBES, reportFailure, traceRequests } from './request-events.ts';
 import { registerRoot } from './root-route.ts';
 
-/** Where one listener listens. */
+/** The address of a listener. */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -29,7 +29,7 @@ export interface HttpServer {
    * Starts to listen; resolves to the addresses, in the order of the listeners. If one fails, the others keep
    * listening.
    *
-   * @throws FacteurError `http.listen`, which names the key of the address
+   * @throws FacteurError `http.listen`, which names the configuration key of the address
    */
   listen(): Promise<readonly Address[]>;
   /**
@@ -39,11 +39,11 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** Idle connections live longer than those of usual proxies (60 s), so that no request meets a closing one. */
+/** Idle connections live longer than those of common proxies (60 s), so a proxy does not send requests on a closing one. */
 const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, requestMs: 30_000, keepAliveMs: 75_000, checkMs: 1_000 };
-/** A kubelet probes each 5 seconds in our manifests. */
+/** Our manifests let the kubelet probe every 5 seconds. */
 const FAREWELL: FarewellTimes = { noticeMs: 6_000, settleMs: 1_000 };
-/** Answered while draining: a probe must not restart a pod that is shutting down, and its last metrics count too. */
+/** Served while draining: a probe must not restart a pod that is shutting down, and its last metrics count too. */
 const ANSWERED_WHILE_DRAINING = PROBES;
 /**
  * The connections that each door adds to its listener: the maximum number of requests with a body, and idle
@@ -52,19 +52,19 @@ const ANSWERED_WHILE_DRAINING = PROBES;
 const CONNECTIONS: Readonly<Record<ListenerDoor, number>> = { intake: 1000, discord: 250, api: 350, metrics: 50 };
 const PROBE_CONNECTIONS = 50;
 /**
- * Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. With Node's 511 a flood makes the
- * kernel drop the probe's SYN, and its client tries again only a second later.
+ * Maximum number of connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. With Node's 511 a flood
+ * makes the kernel drop the probe's SYN, and its client retries only a second later.
  */
 const BACKLOG = 65_535;
 const IDLE_CHECK_MS = 100;
-/** The URLs of `/v1`, whose errors are problems. */
+/** The URLs of `/v1`, whose errors are sent as problems. */
 const OF_API = /^\/v1(?:[/?]|$)/;
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
 /** State shared by all listeners of a process: they shut down together. */
 interface Leaving {
   readonly farewell: Farewell;
-  /** Aborts when nothing new is served any more. */
+  /** Aborts when no new requests are served any longer. */
   readonly closing: AbortController;
 }
 
@@ -73,7 +73,7 @@ interface Served {
   readonly listener: Listener;
   readonly app: FastifyInstance;
   readonly connections: Connections;
-  /** `/v1`, where it is served. */
+  /** `/v1`, if this listener serves it. */
   readonly api: LateApp | undefined;
 }
 
@@ -118,7 +118,7 @@ function serve(listener: Listener, deps: HttpDeps, leaving: Leaving): Served {
   return { listener, app, connections, api };
 }
 
-/** `/v1` is an app of its own: building its schemas would take a third of the time until `serve` listens. */
+/** `/v1` is a separate app: building its schemas would take a third of the time until `serve` listens. */
 function lateApi(deps: HttpDeps, connections: Connections, leaving: Leaving): LateApp | undefined {
   const { api: open, logger } = deps;
   const build = async (openApi: NonNullable<typeof open>): Promise<FastifyInstance> => {
@@ -151,7 +151,8 @@ const REGISTER: Readonly<Partial<Record<ListenerDoor, (app: FastifyInstance, dep
 async function drain({ app, connections, api }: Served, graceMs: number): Promise<void> {
   connections.closeUnused();
   const grace = setTimeout(() => app.server.closeAllConnections(), graceMs);
-  // Node ends the connections that are idle now. One whose request was answered early becomes so once its body is in.
+  // Node ends the connections that are idle now. A connection whose request was answered early becomes idle once its body has
+  // arrived.
   const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
   await app.close();
   await api?.close();
@@ -159,7 +160,7 @@ async function drain({ app, connections, api }: Served, graceMs: number): Promis
   clearTimeout(grace);
 }
 
-/** With everything that all routes have in common. */
+/** Creates an app with everything that all routes share. */
 function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs, checkMs } = deps.timeouts ?? TIMEOUTS;
   const app = fastify({
@@ -171,10 +172,10 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
     requestTimeout: requestMs,
     keepAliveTimeout: keepAliveMs,
     http: { headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: checkMs },
-    // The hook below says it in the contract's words.
+    // The hook below responds in the contract's words.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => connections.refuse(error, socket),
-    // A URL that cannot be decoded never gets as far as the hooks.
+    // A URL that cannot be decoded never reaches the hooks.
     frameworkErrors: (_error, request, reply) => {
       if (OF_API.test(request.url)) {
         sendProblem(reply.headers(NO_SNIFFING), new ApiProblem(400, 'bad_request', 'invalid URL'));
@@ -199,20 +200,20 @@ function createApp(deps: HttpDeps, connections: Connections, leaving: Leaving): 
   return app;
 }
 
-/** A client that takes facteur for a proxy sends the whole URL, and servers must accept that (RFC 9112, 3.2.2). */
+/** A client that treats facteur as a proxy sends the whole URL, and servers must accept that (RFC 9112, 3.2.2). */
 function withoutOrigin(url = '/'): string {
   const rest = url.replace(/^https?:\/\/[^/?#]*/i, '');
   return rest === '' || rest.startsWith('?') ? `/${rest}` : rest;
 }
 
-/** The paths of the Go service, which took them in any case. */
+/** The paths of the Go service, which ignored case. */
 const GO_PATHS = /^\/(?:events|codex\/tasks|healthz|readyz)(?=[/?]|$)/i;
 
 function inLowerCase(url: string): string {
   return url.replace(GO_PATHS, (path) => path.toLowerCase());
 }
 
-/** Routes check what they read themselves, so that fastify need not load its validator. */
+/** Routes check their own input, so fastify need not load its validator. */
 function noSchemas(): never {
   throw new Error('routes have no fastify schemas');
 }

@@ -16,9 +16,9 @@ import { stayMember } from './membership.ts';
 
 /** A Codex task of the topic, in printable form. */
 export interface HeardTask {
-  /** Of the record, as text; empty when it has none. */
+  /** The record's key as text; empty if it has none. */
   readonly key: string;
-  /** By its name in the contract. */
+  /** The stage's name in the contract. */
   readonly stage: string;
   readonly repository: string;
   /** The number of the issue. */
@@ -41,15 +41,15 @@ interface ListenDeps {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly signal: AbortSignal;
-  /** In place of one that is opened from the configuration. */
+  /** Replaces the client that is opened from the configuration. */
   readonly kafka?: KafkaClient;
 }
 
 const FETCH = { minBytes: 1, maxBytes: 10 * 1024 * 1024, maxWaitMs: 1_000 };
 
 /**
- * Prints the tasks of the Codex topic and commits what was printed; runs nothing. Records that are not tasks are
- * logged and skipped. Resolves when the signal or the limit ends it.
+ * Prints the tasks of the Codex topic and commits the printed ones; runs nothing. Records that are not tasks are logged and
+ * skipped. Resolves when the signal or the limit ends it.
  *
  * @throws FacteurError `codex_listener.disabled`, KafkaError if the configuration cannot work
  */
@@ -97,7 +97,7 @@ interface Ear {
 async function readPartition(reader: PartitionReader, { hear, signal }: Ear): Promise<void> {
   for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
     for (const record of records) {
-      // The limit counts over all partitions.
+      // The limit counts tasks of all partitions.
       if (signal.aborted || reader.signal.aborted) {
         return;
       }

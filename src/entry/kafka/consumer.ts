@@ -17,7 +17,7 @@ interface ConsumerDeps {
   readonly logger: Logger;
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** Aborting it finishes or hands back what is in flight. */
+  /** When it fires, records in flight are finished or handed back. */
   readonly signal: AbortSignal;
   readonly events: KafkaEvents;
   /** Closed at the end. */
@@ -26,12 +26,12 @@ interface ConsumerDeps {
 
 const LAG_INTERVAL_MS = 5_000;
 
-/** Between attempts for one record: short at first, and never so long that an outage is felt much after its end. */
+/** Delays between attempts for one record: short at first, and never so long that the effect of an outage outlasts it by much. */
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 
 /**
- * The Kafka door (CONTRACT 5): every record of the topic becomes one run or one dead letter, in the order of its
- * partition, and its offset is committed after that is durable. Resolves when the signal stopped it.
+ * The Kafka door (CONTRACT 5): every record of the topic becomes one run or one dead letter, in the order of its partition, and
+ * its offset is committed once that is durable. Resolves when the signal has stopped it.
  *
  * @throws KafkaError when the configuration cannot work, such as refused credentials
  */
@@ -65,8 +65,8 @@ export async function runConsumer(deps: ConsumerDeps): Promise<void> {
 }
 
 /**
- * One partition, in order. Records that are there already are recorded in one statement; if one of them fails, it is
- * retried or parked first, and those behind it follow one after the other.
+ * Reads one partition in order. Records that have already arrived are recorded in one statement. If one of them fails, it is
+ * retried or parked first, and those after it follow one by one.
  */
 async function readPartition(reader: PartitionReader, handler: HandlerDeps): Promise<void> {
   for (let records = await reader.next(); records !== undefined; records = await reader.next()) {
@@ -78,7 +78,7 @@ async function readPartition(reader: PartitionReader, handler: HandlerDeps): Pro
   }
 }
 
-/** False if it was handed back, or part of it. */
+/** False if the batch was handed back, at least in part. */
 async function handleBatch(
   batch: readonly ConsumedRecord[],
   reader: PartitionReader,
@@ -95,7 +95,7 @@ async function handleBatch(
   return true;
 }
 
-/** Records in one statement, and bytes of their values; a record that is larger has one of its own. */
+/** Maximum number of records in one statement, and of bytes of their values; a larger record has its own statement. */
 const BATCH_RECORDS = 64;
 const BATCH_BYTES = 2 ** 20;
 
@@ -116,7 +116,7 @@ function batchesOf(records: readonly ConsumedRecord[]): ConsumedRecord[][] {
   return batches;
 }
 
-/** For each record, whether it was handled; false also for all behind one that was not. */
+/** For each record, whether it was handled; false also for all records after one that was not. */
 function handleTogether(
   batch: readonly ConsumedRecord[],
   signal: AbortSignal,
@@ -129,7 +129,7 @@ function handleTogether(
     const before = turn;
     const together = batch.length > 1 && place !== undefined ? { place, turn: before } : undefined;
     turn = inRecordSpan(record, () => handleRecord(record, signal, handler, together));
-    // Whoever waits for it hears of it.
+    // A rejection is handled by the caller that awaits it.
     turn.catch(() => undefined);
     return turn;
   });

@@ -11,17 +11,17 @@ export interface Failure {
   readonly error: unknown;
   /** Number of attempts. */
   readonly attempts: number;
-  /** Of the command, or empty when it could not be read. */
+  /** The delivery id of the command, or empty if it could not be read. */
   readonly deliveryId: string;
 }
 
-/** Headers that describe the failure; those of an earlier failure are replaced. */
+/** Headers that describe the failure; they replace those of an earlier failure. */
 const OWN_HEADERS = ['facteur-error', 'facteur-attempts', 'facteur-source'] as const;
 
-/** What decoding needs to come to the same result again; anything else might be a credential. */
+/** The headers that decoding needs to reach the same result again; any other might be a credential. */
 const KEPT_HEADERS = /^(ce-.*|content-type|content-encoding|traceparent)$/;
 
-/** The record for the dead-letter topic: key, headers and value as they came, less the interaction token. */
+/** The record for the dead-letter topic: the original key, headers and value, without the interaction token. */
 export function deadLetterRecord(topic: string, record: ConsumedRecord, failure: Failure): OutgoingRecord {
   const own = {
     'facteur-error': parkingReason(failure.error),
@@ -37,7 +37,7 @@ export function deadLetterRecord(topic: string, record: ConsumedRecord, failure:
   };
 }
 
-/** The record for the table, as `dead-letters replay` reads it. */
+/** The row for the table, as `dead-letters replay` reads it. */
 export function deadLetterRow(record: ConsumedRecord, failure: Failure): NewDeadLetter {
   const incoming = incomingOf(record);
   return {
@@ -51,7 +51,7 @@ export function deadLetterRow(record: ConsumedRecord, failure: Failure): NewDead
   };
 }
 
-/** One line for people: the error and, if known, what to change. */
+/** A line for people: the error and, if known, what to change. */
 export function parkingReason(error: unknown): string {
   const details = error instanceof FacteurError ? error.details : undefined;
   return details === undefined ? errorMessage(error) : `${errorMessage(error)}: ${details}`;
@@ -64,7 +64,7 @@ function keptHeaders({ headers }: Incoming): Record<string, string> {
   return Object.fromEntries(kept.map(([name, value]) => [short(name), short(value)]));
 }
 
-/** No header or reason that anybody reads is longer. */
+/** More than anybody reads in a header or reason. */
 function short(text: string): string {
   return cut(text, 2000);
 }

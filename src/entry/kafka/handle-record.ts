@@ -21,38 +21,38 @@ export interface HandlerDeps {
   readonly dispatch: Pick<Dispatch, 'command'>;
   readonly db: Queryable;
   readonly kafka: Pick<KafkaClient, 'produce'>;
-  /** Where dead letters go; absent: to the table. */
+  /** The topic for dead letters; if absent, they go to the table. */
   readonly dlqTopic: string | undefined;
   readonly maxAttempts: number;
   readonly logger: Logger;
   readonly events: KafkaEvents;
-  /** Between tries. */
+  /** Delays between attempts. */
   readonly backoff: BackoffLimits;
   /** A number in [0, 1). */
   readonly random: () => number;
 }
 
-/** What is known about the current record. */
+/** State of handling the current record. */
 interface Handling {
   readonly record: ConsumedRecord;
   readonly startedAt: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
-  /** Set once it is decoded. */
+  /** Set once the record is decoded. */
   command: Command | undefined;
 }
 
-/** A first try beside other records of the partition. */
+/** A first attempt together with other records of the partition. */
 export interface Together {
   readonly place: ConvoyPlace;
-  /** Whether the record before this one is handled. */
+  /** Resolves to whether the previous record was handled. */
   readonly turn: Promise<boolean>;
 }
 
 /**
  * Handles one record until it is a run in the ledger or a dead letter. Retries as long as necessary.
  *
- * @param together the first try; all others, and a dead letter, wait for the record before
+ * @param together the first attempt; all others, and a dead letter, wait for the previous record
  * @returns false if the signal came first: the record is not handled, and another member will read it
  */
 export async function handleRecord(
@@ -93,7 +93,7 @@ export async function handleRecord(
   return failure === undefined || (await untilDone(handling, deps, () => park(handling, failure, deps))) !== STOPPED;
 }
 
-/** The error of this try, if it says anything about the record. */
+/** The error of this attempt, if it says anything about the record. */
 async function tryTogether(
   handling: Handling,
   deps: HandlerDeps,
@@ -136,7 +136,8 @@ async function park(handling: Handling, failure: Failure, deps: HandlerDeps): Pr
 }
 
 /**
- * To the topic; to the table if there is none, or if the topic rejects it, so that the records behind it do not wait.
+ * Keeps a dead letter in the topic, or in the table if there is no topic or the topic rejects it, so the records after it do not
+ * wait.
  */
 async function keep({ record, logger }: Handling, failure: Failure, deps: HandlerDeps): Promise<'topic' | 'table'> {
   if (deps.dlqTopic !== undefined) {
@@ -154,14 +155,14 @@ async function keep({ record, logger }: Handling, failure: Failure, deps: Handle
   return 'table';
 }
 
-/** A topic that does not exist is a mistake that may stay for days. */
+/** A missing topic is a configuration error that may last for days. */
 function isPassing(error: KafkaError): boolean {
   return error.retryable && error.code !== 'kafka.topic';
 }
 
 const STOPPED = Symbol('stopped');
 
-/** Runs `attempt` until it resolves, with growing pauses; the signal ends the pauses, never an attempt. */
+/** Runs `attempt` until it resolves, with increasing pauses; the signal ends the pauses, never an attempt. */
 async function untilDone<T>(
   handling: Handling,
   deps: HandlerDeps,
@@ -175,7 +176,7 @@ async function untilDone<T>(
       const delayMs = backoffMs(failures, deps.backoff, deps.random());
       logger.warn({ error: errorMessage(error), failures, delayMs }, 'record failed; retrying');
       deps.events.retried({ command: handling.command?.name ?? '', code: codeOf(error) });
-      // Aborting is looked at by the loop.
+      // The loop checks for an abort.
       await pause(delayMs, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -3,12 +3,10 @@ import type { ConsumedRecord } from '../../clients/kafka/records.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { Incoming } from '../decode/incoming.ts';
 
-/** How CloudEvent attributes begin in Kafka's headers, and how the decoder knows them. */
+/** The prefix of CloudEvent attributes in Kafka's headers, which the decoder knows as `ce-`. */
 const CLOUDEVENT_PREFIX = /^ce_/;
 
-/**
- * A record as the decoder takes it. Of a header that comes twice the last one counts.
- */
+/** A record in the decoder's form. If a header occurs twice, the last one counts. */
 export function incomingOf(record: ConsumedRecord): Incoming {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of record.headers) {
@@ -22,8 +20,8 @@ function headerName(name: string): string {
 }
 
 /**
- * The same, for decoding. CloudEvent attributes must be text: bytes that are not become the same replacement, and with
- * them ids that differ.
+ * The same, for decoding. CloudEvent attributes must be text: other bytes would all become the same replacement character, and
+ * different ids would be equal.
  *
  * @throws KafkaError `kafka.unreadable`, Refusal `invalid_payload`
  */
@@ -39,13 +37,13 @@ export function readableOf(record: ConsumedRecord): Incoming {
   return incomingOf(record);
 }
 
-/** Where a record is, for people and for the `facteur-source` header: `topic/partition/offset`. */
+/** The position of a record, for people and for the `facteur-source` header: `topic/partition/offset`. */
 export function sourceOf({ topic, partition, offset }: ConsumedRecord): string {
   return `${topic}/${partition}/${offset}`;
 }
 
 /**
- * The identity of a record without one: the same whenever it is read and, because of its timestamp, different from a
+ * The identity of a record without one: the same whenever it is read and, because of its timestamp, different from that of a
  * record at this offset after the topic was recreated.
  */
 export function recordId(record: ConsumedRecord): string {

@@ -6,26 +6,23 @@ import type { ConsumedRecord } from '../../clients/kafka/records.ts';
 import type { DispatchEvents } from '../../dispatch/dispatch-events.ts';
 import { incomingOf } from './incoming.ts';
 
-/**
- * Events of records, reported by the consumer. None of these may throw. `command` is empty if it could not be
- * decoded.
- */
+/** Events of records, reported by the consumer. None of these may throw. `command` is empty if it could not be decoded. */
 export interface KafkaEvents {
-  /** A record became a run, or was one already. */
+  /** A record became a run, or already was one. */
   processed(event: { command: string; duplicate: boolean; durationMs: number }): void;
-  /** An attempt failed and will be retried. `code` is that of the error. */
+  /** An attempt failed and will be retried. `code` is the code of the error. */
   retried(event: { command: string; code: string }): void;
-  /** A record will never be a run. */
+  /** A record can never become a run. */
   deadLettered(event: { command: string; code: string; to: 'topic' | 'table'; durationMs: number }): void;
-  /** Everything below `offset` is handled. */
+  /** Everything below `offset` has been handled. */
   committed(event: { partition: number; offset: bigint }): void;
-  /** Records that are not handled yet, by partition that is ours; every few seconds, and none at the end. */
+  /** The number of unhandled records by assigned partition; every few seconds, and empty at the end. */
   lag(byPartition: ReadonlyMap<number, bigint>): void;
 }
 
 const OUTCOMES = ['recorded', 'duplicate', 'dead_lettered_topic', 'dead_lettered_table'];
 
-/** Counts them. Codes of errors are few; commands and partitions have their bounds elsewhere. */
+/** Counts these events. Codes of errors are few; commands and partitions are bounded elsewhere. */
 export function createKafkaEvents(
   topic: string,
   commands: Pick<DispatchEvents, 'commandFailed' | 'commandDeadLettered'>,
@@ -49,7 +46,7 @@ export function createKafkaEvents(
     deadLettered({ command, to }) {
       records.add(1, { outcome: `dead_lettered_${to}` });
       if (command === '') {
-        // It could not be decoded, so no other code has counted it.
+        // It could not be decoded, so nothing else has counted it.
         commands.commandFailed(command, {});
       }
       commands.commandDeadLettered(command);

@@ -14,7 +14,7 @@ interface MembershipDeps {
   readonly committed?: ConsumeEvents['committed'];
 }
 
-/** Between memberships, in milliseconds: brokers that restart are back in seconds. */
+/** Delays between memberships, in milliseconds: brokers that restart are back in seconds. */
 const BACKOFF = { firstMs: 500, maxMs: 10_000 };
 
 /**
@@ -55,7 +55,7 @@ export async function stayMember(
       const delayMs = backoffMs(failures, BACKOFF, random());
       const news = everJoined ? 'lost the group membership; rejoining' : 'kafka is not ready yet; waiting for it';
       logger.warn({ error: error.message, failures, delayMs }, news);
-      // Aborting is looked at by the loop.
+      // The loop checks for an abort.
       await pause(delayMs, undefined, { signal: options.signal }).catch(() => undefined);
     }
   }

@@ -2,19 +2,19 @@ import { FacteurError } from '../../base/errors.ts';
 import { Refusal } from '../../domain/refusal.ts';
 
 /**
- * - `park`: it will never work, dead-letter it
- * - `retry`: it may work, and the try counts
- * - `wait`: nothing about the record is at fault, so the try does not count
+ * - `park`: it can never work, so dead-letter it
+ * - `retry`: it may work, and the attempt counts
+ * - `wait`: the record is not at fault, so the attempt does not count
  */
 type RecordVerdict = 'park' | 'retry' | 'wait';
 
 /**
- * Failures of the environment and not of the record: Postgres is down or broken, facteur is starting or stopping, or the
- * cluster has not said yet which commands its templates make.
+ * Failures of the environment, not of the record: Postgres is down or broken, facteur is starting or stopping, or the cluster has
+ * not yet reported the commands of its templates.
  */
 const NOT_NOW = new Set(['postgres.unavailable', 'postgres.broken', 'app.unready', 'commands.unread']);
 
-/** Values that Postgres cannot hold, and batches that cannot be read, do not change by trying again. */
+/** Values that Postgres cannot store, and batches that cannot be read, stay that way after a retry. */
 const NEVER = new Set(['postgres.invalid', 'kafka.unreadable']);
 
 /**
