@@ -6,8 +6,8 @@
  *   npm run bench
  *
  * Every cell has its own process, database and simulated cluster, and is measured once per round, in another order each time.
- * BENCH_SECONDS (4) is the duration, BENCH_ROUNDS (5) the number of rounds, BENCH_ONLY a regular expression that selects cells,
- * BENCH_FOLDER a production build to measure instead of the sources.
+ * BENCH_WARM_UP (5,000) is the number of requests before a measurement, BENCH_SECONDS (4) its duration, BENCH_ROUNDS (5) the number
+ * of rounds, BENCH_ONLY a regular expression that selects cells, BENCH_FOLDER a production build to measure instead of the sources.
  */
 import { recordRun } from '../src/ledger/record-run.ts';
 import { openTestPostgres, type TestDatabase } from '../test/support/database.ts';
@@ -24,6 +24,8 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const ONLY = new RegExp(process.env['BENCH_ONLY'] ?? '');
 const CLIENTS = [1, 16, 128];
+/** V8 optimizes code that has run for a while: until then a request costs up to twice as much. */
+const WARM_UP_REQUESTS = Number(process.env['BENCH_WARM_UP'] ?? 5000);
 const WARM_UP_SECONDS = Math.min(2, SECONDS);
 
 /** The result of one measurement, without the fields that a cell does not measure. */
@@ -55,7 +57,10 @@ interface Cell {
 
 type Load = Pick<PostLoad, 'path' | 'body'> & Partial<Pick<PostLoad, 'clients' | 'offered'>>;
 
-const bench = await openBench('intake', `medians of ${ROUNDS} interleaved rounds of ${SECONDS} s (lowest–highest)`);
+const bench = await openBench(
+  'intake',
+  `medians of ${ROUNDS} interleaved rounds of ${SECONDS} s, each after ${WARM_UP_REQUESTS} requests (lowest–highest)`,
+);
 const server = await observeServer(bench.database.db);
 
 /** PostgreSQL's cost of each run that `record` leaves in a new database: CPU time, and flushes and bytes of WAL. */
@@ -84,13 +89,20 @@ function countCpu({ child }: FacteurProcess): (requests: number) => Reading {
   });
 }
 
+/** Repeats a load, which is not measured, until the process has served enough requests. */
+async function warmUp(load: () => Promise<{ readonly count: number }>): Promise<void> {
+  for (let count = 0; count < WARM_UP_REQUESTS;) {
+    count += (await load()).count;
+  }
+}
+
 /** Posts requests that are recorded and, unless the dispatcher is disabled, submitted. */
 const post = (load: Load, env: Record<string, string> = {}): Promise<Reading> =>
   costOfRuns((database) =>
     withFacteur(database, env, async (facteur) => {
       const { nowMiB: idleMiB } = await memoryOf(facteur.child);
       const options = { clients: 128, ...load, url: facteur.url };
-      await postLoad({ ...options, seconds: WARM_UP_SECONDS });
+      await warmUp(() => postLoad({ ...options, seconds: WARM_UP_SECONDS }));
       await untilSubmitted(database);
       const cpu = countCpu(facteur);
       const result = await postLoad({ ...options, seconds: SECONDS });
@@ -114,7 +126,7 @@ function ofLoad({ perSecond, p50Ms, p99Ms, failures }: LoadResult): Reading {
 const wholeLife = (): Promise<Reading> =>
   costOfRuns((database) =>
     withFollowUps(database, async (facteur) => {
-      await liveRuns(facteur, database, WARM_UP_SECONDS);
+      await warmUp(() => liveRuns(facteur, database, WARM_UP_SECONDS));
       const cpu = countCpu(facteur);
       const { count, perSecond, failures } = await liveRuns(facteur, database, SECONDS);
       return { perSecond, failures, ...cpu(count) };
