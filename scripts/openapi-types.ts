@@ -59,7 +59,7 @@ export function typesOf({ paths, components }: OpenApiDocument): string {
     HEAD,
     named.join('\n'),
     `\n/** By \`operationId\`. */\nexport interface Operations {\n${types.join('')}}\n`,
-    `\n/** Where each operation is, and a field that its answers have; empty where that is unknown. */\nexport const OPERATIONS = {\n${places.join('')}} as const;\n`,
+    `\n/** The method and path of each operation, and a field that its answers have; empty if unknown. */\nexport const OPERATIONS = {\n${places.join('')}} as const;\n`,
   ].join('');
 }
 

@@ -114,7 +114,7 @@ export interface Operations {
   readonly getDocument: { readonly request: {}; readonly answer: { readonly [name: string]: unknown } };
 }
 
-/** Where each operation is, and a field that its answers have; empty where that is unknown. */
+/** The method and path of each operation, and a field that its answers have; empty if unknown. */
 export const OPERATIONS = {
   listRuns: { method: 'GET', path: '/v1/runs', answers: 'runs' },
   submitRun: { method: 'POST', path: '/v1/runs', answers: 'runId' },
