@@ -226,10 +226,10 @@ describe('reason', () => {
       'its pod',
       {
         phase: 'Running',
-        nodes: byId([pod('a', { phase: 'Pending', message: 'no pull with ghp_canarycanarycanary' })]),
+        nodes: byId([pod('a', { phase: 'Pending', message: `no pull with ghp_${'canary'.repeat(6)}` })]),
       },
     ],
-    ['the controller', { phase: 'Pending', message: 'a (no pull with ghp_canarycanarycanary)' }],
+    ['the controller', { phase: 'Pending', message: `a (no pull with ghp_${'canary'.repeat(6)})` }],
   ])('nor has what %s says while it waits', (_who, status) => {
     expect(observe(workflow(status)).step).toBe('a (no pull with ***)');
   });
