@@ -54,7 +54,7 @@ export class Watcher {
     }
   }
 
-  /** Like an API server, only for a version that the watch did not begin with. */
+  /** Sent only if the version is newer than the one the watch began with, as an API server does. */
   offerBookmark(version: number): void {
     if (this.#options.bookmarks && version > this.#options.after) {
       const { resource } = this.#options;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hideCredentials, hideKnown } from './known-credentials.ts';
 
-// Put together here, so that no scanner takes them for real ones.
+// Assembled here, so that secret scanners do not report them.
 const letters = (length: number): string => 'aB3dE6gH9jK2'.repeat(20).slice(0, length);
 const hex = (length: number): string => '0a1b2c3d4e5f'.repeat(20).slice(0, length);
 const bot = (id: string): string => `${Buffer.from(id).toString('base64').replaceAll('=', '')}.Gx1-_z.${letters(38)}`;
@@ -76,6 +76,6 @@ test('a text that is made to take long takes no time', () => {
   ]) {
     hideKnown(part.repeat(65_536 / part.length));
   }
-  // What this process has worked, however long it had to wait for its turn.
+  // CPU time of this process, regardless of how busy the machine is.
   expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
 });

@@ -2,8 +2,8 @@ import { redactText } from './redact.ts';
 
 const HIDDEN = '***';
 /**
- * Credentials that have a form of their own, with the lengths and alphabets that their providers use. What is hidden is lost
- * for good, so a name that only begins like one must stay, such as `hf_hub_download` or `sk-learn-pipeline`.
+ * Credentials with a recognizable format, by the lengths and alphabets of their providers. Hidden text is lost for good, so a name
+ * that only starts like a credential must stay, such as `hf_hub_download` or `sk-learn-pipeline`.
  */
 const KNOWN: readonly RegExp[] = [
   // GitHub. Tokens of installations may be `ghs_`, a number, and a JWT.
@@ -26,14 +26,14 @@ const KNOWN: readonly RegExp[] = [
   // AWS and Google.
   /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
   /\bAIza[\w-]{35}/g,
-  // A JWT, even if it is cut off. Without a dot it may be any JSON in base64, such as the state of a page in its URL.
+  // A JWT, even if it is cut off. Without a dot it may be any JSON in base64, such as the state of a page in a URL.
   /(?<![\w-])eyJ[\w-]{8,}\.[\w-][\w.-]*/g,
   // Discord: the token of a bot begins with its id in base64, that of an interaction with `interaction:`.
   /\b(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5,6}[\w-]{0,4}\.[\w-]{6}\.[\w-]{25,}/g,
   /\baW50ZXJhY3Rpb246[\w+/=.-]*/g,
 ];
 
-/** A text without anything that looks like a credential, for what is stored or shown to others. */
+/** Hides everything that looks like a credential, in text that is stored or shown to others. */
 export function hideCredentials(text: string): string {
   return hideKnown(redactText(text));
 }

@@ -41,7 +41,7 @@ export function redactText(text: string): string {
       // In an HTTP URL the user name too: Git hosts accept a token there.
       .replaceAll(/(https?:\/\/)[^\s/?#"<>]+@/gi, `$1${HIDDEN}@`)
       .replaceAll(/(authorization["']?\s{0,8}[:=]\s{0,8}["']?(?:bearer|bot))\s+[\w.~+/=-]{8,}/gi, `$1 ${HIDDEN}`)
-      // Unlike words, as in `bearer authentication` or `Bot permissions`.
+      // Not plain words, as in `bearer authentication` or `Bot permissions`.
       .replaceAll(
         /\b([Bb]earer|Bot)\s+(?!(?:[A-Z]?[a-z]{1,20}-){0,3}[A-Z]?[a-z]{1,20}\.?(?![\w.~+/=-]))[\w.~+/=-]{8,}/g,
         `$1 ${HIDDEN}`,

@@ -79,7 +79,7 @@ Examples:
         io.stdout.write(changesOutput(changes, options, io));
         const unlisted = descendants - changes.filter(({ isDescendant }) => isDescendant).length;
         if (unlisted > 0) {
-          // Also for programs, which would take the list for all of them.
+          // Also for programs, which would take the list as complete.
           io.stderr.write(`facteur: warning: ${counted(unlisted, 'more descendant')} not listed\n`);
         }
         const left = changes.filter(({ isDescendant, state }) => isDescendant && state !== 'retired').length;

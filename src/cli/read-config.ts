@@ -8,13 +8,13 @@ interface ConfigRequest<R extends Requirement> {
   readonly path: string | undefined;
   /** The groups that must be complete. */
   readonly require: readonly R[];
-  /** The groups that the command reads; by default all but those of the processes that read Kafka. */
+  /** The groups that the command reads; by default all groups except those of Kafka consumers. */
   readonly reads?: LoadOptions['reads'];
   /** Called for each warning; default stderr. */
   readonly warn?: (warning: string) => void;
 }
 
-/** What most commands read. A pod may have the login of a consumer that it is not without its password. */
+/** The groups that most commands read. A pod that runs no consumer may have an incomplete consumer configuration. */
 const allButKafka = (group: string): boolean => group !== 'consumer' && group !== 'codex_listener';
 
 /**

@@ -168,7 +168,7 @@ class Parameters {
   }
 }
 
-/** `database`, as pgx also calls it, comes before `dbname`, which may be the path of a URL. */
+/** `database`, pgx's other name, takes precedence over `dbname`, which may be the path of a URL. */
 function databaseOf(parameters: Parameters): string | undefined {
   const [database, dbname] = [parameters.take('database'), parameters.take('dbname')];
   return database ?? dbname;
@@ -183,7 +183,7 @@ function hostsOf(hostList: string, portList: string): PostgresDsn['hosts'] {
   const named = ports.filter((port) => port !== '');
   return hosts.map((host, index) => ({
     host: host === '' ? 'localhost' : host,
-    // A single port is that of every host, wherever it is written.
+    // A single port applies to every host, wherever it is written.
     port: portOf(named.length === 1 ? named[0] : ports[index]),
   }));
 }

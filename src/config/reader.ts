@@ -65,7 +65,7 @@ function readScalar(shape: Schema, node: Scalar): unknown {
   return shape instanceof z.ZodNumber && typeof node.value === 'number' ? node.value : convert(shape, scalarText(node));
 }
 
-/** An empty list or map, which were the same to the Go service: templates write `[]` for a map without entries. */
+/** An empty list or map, which the Go service does not distinguish: templates write `[]` for an empty map. */
 function readNothing(shape: Schema, node: unknown): unknown {
   if (!(isMap(node) || isSeq(node)) || node.items.length > 0) {
     return undefined;

@@ -90,7 +90,7 @@ export async function pressButton(press: Press, givenUp: AbortSignal, deps: Pres
   }
 }
 
-/** Parameters as text, without secrets. */
+/** The parameters with secrets and credentials hidden. */
 function shown(parameters: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> {
   const entries = Object.entries(redactFields(parameters));
   return Object.fromEntries(

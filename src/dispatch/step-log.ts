@@ -12,7 +12,7 @@ import { logPlaceOf } from '../clients/argo/pod-name.ts';
 
 /** Why a run failed, or its current step, as far as known. */
 export interface StepLog {
-  /** Why it ended, by the ledger; empty if unknown, and while it goes on. */
+  /** Why the run ended, according to the ledger; empty if unknown or still running. */
   readonly reason: string;
   /** The name of the current step of a running run. */
   readonly step?: string;
@@ -60,7 +60,7 @@ export async function readStepLog(
   { workflows, timer }: StepLogDeps,
   wish: LogWish = FOR_A_MESSAGE,
 ): Promise<StepLog> {
-  // Of a live run it is why that cannot be canceled, which is not what its step says.
+  // The reason of a live run is why it cannot be canceled, not what its step reported.
   const reason = isFinished(run.state) ? run.reason : '';
   if (workflows === undefined) {
     return { reason, lines: '', problem: 'disabled' };

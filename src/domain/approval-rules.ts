@@ -91,7 +91,7 @@ export function readApprovalRules(annotations: Readonly<Record<string, unknown>>
 const UNIT_SECONDS: Readonly<Record<string, number>> = { d: 86_400, h: 3600, m: 60, s: 1 };
 const MAX_TIMEOUT_SECONDS = 366 * 86_400;
 
-/** `2h`, `1h30m`, `90` (seconds) or `2d`, of an annotation. Undefined for anything else, and for zero. */
+/** Parses a duration in an annotation: `2h`, `1h30m`, `90` (seconds) or `2d`. Undefined for anything else, and for zero. */
 export function durationSeconds(text: string): number | undefined {
   if (!/^(?:\d{1,9}|(?:\d{1,9}[dhms])+)$/.test(text)) {
     return undefined;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { argoDurationMs } from './argo-duration.ts';
 
-// Each was given to a real controller.
+// A real controller was given each of these.
 test.each([
   ['90', 90_000],
   ['+2', 2000],

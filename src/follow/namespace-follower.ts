@@ -39,7 +39,7 @@ export class NamespaceFollower {
   /** Where the watch resumes; undefined if a list is needed first. */
   #version: string | undefined;
   #listedAt = 0;
-  /** A watch has ended before its time since the last list: the cluster may have been away, and come back from a backup. */
+  /** A watch has ended early since the last list, so the cluster may have been restored from a backup. */
   #interrupted = false;
   #failures = 0;
 
@@ -174,8 +174,8 @@ export class NamespaceFollower {
     const { relistMs, watchMs } = this.#timings;
     const isWhole = performance.now() - startedAt >= watchMs;
     this.#interrupted ||= !isWhole;
-    // It ends with a bookmark, unless its version is yet to come (the cluster came back from a backup) or nothing has changed: an API
-    // server repeats no version. A cluster that is restored ends its watches.
+    // A watch ends with a bookmark, except if its version is in the future (the cluster was restored from a backup) or if nothing
+    // has changed, because an API server does not repeat a version. A restore also ends all watches early.
     const unknownVersion = isWhole && !heard && this.#interrupted;
     if (unknownVersion || performance.now() - this.#listedAt > relistMs) {
       this.#version = undefined;

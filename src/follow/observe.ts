@@ -90,7 +90,7 @@ function unread(status: Json): string {
 
 /** For people: the message may be the end of a log, if the container's `terminationMessagePolicy` says so. */
 function told(message: string): string {
-  // Before its end is cut off: the beginning of a token is not recognized.
+  // Before the text is cut: the first part of a token is not recognized.
   return oneLine(hideKnown(message.slice(0, MAX_REASON * 4)));
 }
 
@@ -116,7 +116,7 @@ function stepOf(state: State, status: Json, nodes: Nodes): string {
   );
 }
 
-/** The step that holds up a workflow of which nothing runs, and why; empty if nothing says so. */
+/** The step that holds up a workflow without running steps, and why; empty if unknown. */
 function heldUp(nodes: Nodes): string {
   const locked = lockedStep(nodes);
   if (locked !== undefined) {

@@ -39,7 +39,7 @@ interface Retirement {
 export async function retireHarmful(db: Database, { dryRun, signal }: Retirement): Promise<number> {
   const comparisonOf = createComparison(db);
   if (!dryRun) {
-    // An earlier pass may have failed before it reached their descendants. The search below finds only what is still trusted.
+    // An earlier pass may have failed before it reached their descendants, and the search below finds only trusted reflections.
     await retire(db, { reflectionIds: await retiredLately(db), reason: '' });
   }
   let retired = 0;

@@ -98,7 +98,10 @@ export type Settlement =
   /** The decision will be retried after this delay. */
   | { readonly kind: 'postponed'; readonly reason: string; readonly delayMs: number };
 
-/** What was applied, and then written again after the cluster came back from a backup, stays applied: its step may be over, or have been retried. */
+/**
+ * A decision that was applied before the cluster was restored from a backup, and is written again, stays applied: its step may
+ * have ended or been retried.
+ */
 const SETTLE = `
 WITH run AS (
   SELECT run_id FROM facteur.runs WHERE run_id = $1 FOR NO KEY UPDATE

@@ -37,7 +37,7 @@ export interface MessageRun {
   readonly results: readonly RunResult[];
   /** The run's position in the queue; null if it does not wait, or only for a moment. */
   readonly queue: QueuePlace | null;
-  /** Why it was refused or waits, or what the failing step said; empty otherwise. */
+  /** Why the run was refused or waits, or the message of the failing step; empty otherwise. */
   readonly reason: string;
   /** The requester's Discord id, or empty. */
   readonly userId: string;

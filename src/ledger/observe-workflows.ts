@@ -367,9 +367,9 @@ export interface Rewound {
 }
 
 /**
- * To just below the present version: whatever is older still changes nothing. The backup may lack the stops and decisions that
- * were written, so they are due again; both leave a workflow that has them as it is. A decision counts as tried, so that a cancel leaves
- * it in doubt.
+ * Sets the versions to just below the current one, so older events still change nothing. The backup may lack stops and decisions
+ * that were written, so they are due again; a workflow that has them does not change. A decision counts as attempted, so that a
+ * cancel leaves it in doubt.
  */
 const REWIND = `
 WITH rewound AS (
@@ -392,8 +392,8 @@ UPDATE facteur.approvals AS a SET
 FROM held WHERE a.run_id = held.run_id`;
 
 /**
- * Lets the present versions of these workflows count as new, and has written again what facteur wrote into them. What was recorded
- * meanwhile, or has ended, stays.
+ * Makes the current versions of these workflows count as new, and makes stops and decisions in them due again. Runs with newer
+ * versions, and ended ones, do not change.
  */
 export async function rewindVersions(db: Queryable, rewound: readonly Rewound[]): Promise<void> {
   await db.query({ name: 'rewind-versions', text: REWIND, values: [JSON.stringify(rewound)] });

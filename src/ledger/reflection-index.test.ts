@@ -6,7 +6,7 @@ import { sampleEmbeddings } from './reflection-index.ts';
 
 const VERSION = 'model@1536';
 
-/** How many pages a statement touches. */
+/** Number of pages that a statement touches. */
 async function pages(ask: (explained: Queryable) => Promise<unknown>): Promise<number> {
   let touched = 0;
   await ask({

@@ -41,7 +41,7 @@ interface SampledEmbedding {
 export async function sampleEmbeddings(db: Queryable, version: string, count: number): Promise<SampledEmbedding[]> {
   const { rows } = await db.query<SampledEmbedding>({
     name: 'sample-embeddings',
-    // Chosen by id first: to convert every embedding to text takes half a minute at 300,000 reflections.
+    // Selects ids first: converting every embedding to text takes half a minute at 300,000 reflections.
     text: `SELECT embedding::text AS embedding FROM codex_kb.reflections WHERE id = ANY (ARRAY(
         SELECT id FROM codex_kb.reflections WHERE embedding_version = $1 AND embedding IS NOT NULL
         ORDER BY md5(id::text) LIMIT $2))`,

@@ -65,8 +65,8 @@ export async function waitingReflections(
 type Deciding = Pick<Database, 'transaction'>;
 
 /**
- * Reflections that a statement decides about, where the rest can follow: each change of a state writes into all indexes of reflections, which takes up to a tenth
- * of a second on a busy server, and a statement must end in time.
+ * Maximum number of reflections that one statement changes. Each change of a state writes to all indexes of reflections, which
+ * takes up to 100 ms on a busy server, and a statement must end in time.
  */
 export const CHANGED_AT_ONCE = 20;
 
@@ -207,7 +207,7 @@ export async function trustReflections(
 
 /** The result of a retirement. */
 export interface Retirement {
-  /** The reflections with their present states, then their descendants, those still trusted first: at most {@link MAX_DESCENDANTS}. */
+  /** The reflections with their current states, then at most {@link MAX_DESCENDANTS} descendants, those still trusted first. */
   readonly changes: readonly StandingChange[];
   /** The number of descendants. */
   readonly descendants: number;
@@ -252,7 +252,7 @@ export async function retireReflections(db: Deciding & Queryable, decision: Reti
   return { changes: [...asked, ...listed], descendants: rows[0]?.descendants ?? 0 };
 }
 
-/** Those that facteur has retired in the last two days, after which {@link retireReflections} may have failed. */
+/** Reflections that facteur retired in the last two days: {@link retireReflections} may have failed after that. */
 export async function retiredLately(db: Queryable): Promise<readonly string[]> {
   const { rows } = await db.query<{ readonly id: string }>({
     name: 'retired-lately',
@@ -282,7 +282,7 @@ async function retireAsked(
   return rows;
 }
 
-/** Of the reflections $1. */
+/** The descendants of the reflections $1. */
 const DESCENDANTS = `descendant (id) AS (
   SELECT r.id FROM facteur.reflection_uses u JOIN codex_kb.reflections r ON r.task_run_id = u.run_id
   WHERE u.reflection_id = ANY ($1::uuid[])
@@ -292,11 +292,11 @@ const DESCENDANTS = `descendant (id) AS (
 )`;
 
 /**
- * Looks again after it decided: others may have been trusted because of those that it had not reached. Only for others, since facteur
- * trusts again what descends through one that a person keeps trusted. The oldest come first: none is trusted again because of one that
- * comes later.
+ * Searches again after each pass, because a reflection may have been trusted since, based on a descendant that was not changed yet.
+ * Ends when a search finds nothing new: facteur may trust a reflection again that descends through one that a person keeps trusted.
+ * The oldest come first, so that no reflection is trusted again because of a later one.
  *
- * @returns what they were
+ * @returns the earlier state of each changed reflection, by id
  */
 async function retireDescendants(
   db: Deciding & Queryable,

@@ -142,9 +142,8 @@ interface Postponement {
  * Returns a claimed run to the queue, to be retried after `delayMs`, with the reason. If a cancel was requested meanwhile, the
  * run is due immediately.
  *
- * @returns undefined if the run belongs to another process by now, or needs nothing any more; `messageChanged`: its
- * message
- * needs an update because it waits now to be submitted or stopped, which it did not before; `dueNow`: it is due immediately
+ * @returns undefined if the run belongs to another process by now, or needs nothing more; `messageChanged`: its message needs an
+ * update because the run now waits to be submitted or stopped; `dueNow`: it is due immediately
  */
 export async function postponeRun(
   db: Queryable,

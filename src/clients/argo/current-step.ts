@@ -24,8 +24,8 @@ function lockOf(synchronization: unknown): string {
 }
 
 /**
- * A step whose pod has not started, and says why: no node has room for it, its image cannot be pulled, a quota is full. Not for a
- * reason in one word, such as `ContainerCreating`, which every pod has for a moment.
+ * A step whose pod cannot start and has a message: no node has room for it, its image cannot be pulled, a quota is exhausted.
+ * Messages of one word do not count: every pod has `ContainerCreating` for a moment.
  */
 export function stuckStep(nodes: Nodes): WorkflowNode | undefined {
   return leaves(nodes).find(({ phase, message }) => phase === 'Pending' && message.includes(' '));

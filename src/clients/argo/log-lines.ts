@@ -37,7 +37,7 @@ export function lastLines(log: string, limits: { readonly lines: number; readonl
 /** A line as a terminal would show it, including one that was overwritten repeatedly, such as a progress bar. */
 function plainLine(line: string): string {
   const shown = line.slice(line.lastIndexOf('\r', line.length - 2) + 1);
-  // Before the end is cut off: the beginning of a token is not recognized.
+  // Before the text is cut: the first part of a token is not recognized.
   return hideKnown(shown.slice(0, 2 * MAX_LINE).replaceAll(TERMINAL, '')).slice(0, MAX_LINE);
 }
 

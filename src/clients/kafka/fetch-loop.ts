@@ -64,7 +64,7 @@ export class FetchLoop {
   #news = Promise.withResolvers<void>();
   #topicId: string | undefined;
   #isBrokerKnown = false;
-  /** Who leads what may have changed. */
+  /** The leaders of partitions may have changed. */
   #isStale = false;
 
   constructor({ reader, fetcher }: FetchSource, topic: string, limits: FetchLimits, hooks: FetchHooks) {
@@ -109,7 +109,7 @@ export class FetchLoop {
       return;
     }
     await this.#knowBroker();
-    // Not cleared before: the brokers in it may be the only ones that answer, since the configured ones may be gone.
+    // Forced, not cleared first: the known brokers may be the only ones that answer if the configured ones are gone.
     const metadata = await this.#reader.metadata({ topics: [this.#topic], forceUpdate: this.#isStale });
     this.#isStale = false;
     const topic = metadata.topics.get(this.#topic);

@@ -321,7 +321,7 @@ test('brokers that it has learned of are asked when the configured ones are gone
   const member = await Member.join({ topic, groupId: topic }, { brokers: [`127.0.0.1:${configured.port}`] });
   await vi.waitFor(() => expect(member.values()).toEqual(['old']));
   await configured.close();
-  // Fetches from the old topic fail, and only brokers can say why.
+  // Fetches from the old topic fail, so the consumer needs new metadata.
   await kafka.recreate(topic, 1);
   await kafka.produce(topic, [text('new')]);
   await vi.waitFor(() => expect(member.values()).toEqual(['old', 'new']));

@@ -38,7 +38,7 @@ const BROKEN = new Set([
   'XX', // an internal error, or damaged data
 ]);
 
-/** Keys that sequences make. Logical replication, or restoring only the data, leaves a sequence behind the rows of its table. */
+/** Primary keys from sequences. Logical replication, or a restore of the data alone, leaves a sequence behind its table's rows. */
 const SEQUENCED = new Set(['run_events_pkey', 'dead_letters_pkey', 'refusals_pkey']);
 
 /** Class 22 is "this value does not fit its type"; 54000 is what a text too long for an index gives. */

@@ -146,7 +146,7 @@ function chain(code: Code, from: number): { readonly parts: readonly string[]; r
     end += next.length;
     next = memberAt(code, end);
   }
-  // `$env` is all variables, by their names.
+  // `$env` holds all variables by name.
   return { parts: first.text === '$env' && parts.length > 1 ? parts.slice(1) : parts, end };
 }
 

@@ -26,9 +26,9 @@ const EVALUATE = new Set(['eval', 'let']);
 /** They evaluate their first argument: a file, or code for later. */
 const EVALUATE_FIRST = new Set(['source', '.', 'trap']);
 const PRINT = new Set(['echo', 'printf']);
-/** With `-i` they evaluate what they assign. */
+/** Commands that evaluate assigned values if they have the option `-i`. */
 const DECLARE = new Set(['declare', 'typeset', 'local']);
-/** Between numbers, which `[[` evaluates. */
+/** Numeric operators of `[[`, which evaluates their operands. */
 const NUMERIC = /^-(?:eq|ne|lt|le|gt|ge)$/;
 
 /** Where the shell reads a word: in a command, between `[[` and `]]`, as a number, or in a list of words. */
@@ -37,7 +37,7 @@ type Setting = 'command' | 'test' | 'number' | 'list';
 /** Where the shell reads on: in plain words, in quotes, in parentheses, or in a substitution of its own. */
 export type State = 'plain' | 'double' | 'group' | 'list' | 'command' | 'backtick' | 'test' | 'arithmetic';
 
-/** @param states those that are open, the innermost last */
+/** @param states the open states, innermost last */
 export function settingOf(states: readonly State[]): Setting {
   const state = states.findLast((one) => one !== 'double');
   if (state === 'arithmetic') {
@@ -228,7 +228,7 @@ export class ShellPipeline {
   }
 }
 
-/** What a command makes of its words: whether one is code, or names the program. */
+/** How a command treats its words: whether one is code, or names the program. */
 function codeOf(words: readonly string[]): (at: number, setting: Setting) => boolean {
   const [name = ''] = words;
   const code = new Set(codeWords(words));

@@ -52,7 +52,7 @@ test.each([
   'declare -i n="$TEXT"',
   'local -ri n=$TEXT',
   'echo "${!TEXT}"',
-  // It chooses the program.
+  // The text chooses the program.
   '$TEXT --version',
   '"$TEXT" | sort',
   'cd /src && "$TEXT"',

@@ -12,9 +12,9 @@ interface ShellFault {
 
 const VARIABLE = /\$(?:\{[#!]?(\w+|[@*])|([A-Za-z_]\w*|[1-9@*]))/y;
 const ASSIGNMENT = /([A-Za-z_]\w{0,99})\+?=/y;
-/** A variable whose name alone stands for it, or a number. */
+/** The plain name of a variable, or a number. */
 const NAME = /[A-Za-z_]\w{0,99}|\d\w*/y;
-/** What it sees is no group in a group. */
+/** `((…))` as arithmetic, not as a group within a group. */
 const ARITHMETIC = /\(\((?:[^()]|\([^()]*\))*\)\)/y;
 const WORD = /[\w./:+,%@~-]+/y;
 const HEREDOC = /<<-?[ \t]*(['"\\]?)([A-Za-z_][\w.-]*)\1?/y;
@@ -231,7 +231,7 @@ class ShellReader {
       this.#at += this.#script.charAt(this.#at + 1) === '&' ? 2 : 1;
     } else {
       if (char === ')') {
-        // A pattern of `case` is no command.
+        // A pattern of `case` is not a command.
         this.#pipeline.begin();
       }
       this.#addAll(this.#pipeline.end());
@@ -362,7 +362,7 @@ class ShellReader {
     const offset = this.#at;
     this.#at += written.length;
     const text = inBraces === undefined ? written : `\${${inBraces}}`;
-    // Unlike the keys of an array.
+    // Not `${!array[@]}`, the keys of an array.
     const isName = written.startsWith('${!') && !/[[@*]/.test(this.#script.charAt(this.#at));
     return origins && { rule: undefined, text, offset, origins, isCount: written.startsWith('${#'), isName };
   }

@@ -148,7 +148,7 @@ function hasSecrets({ env, envFrom }: Fields): boolean {
   return entries.some(({ valueFrom, secretRef }) => secretRef !== undefined || 'secretKeyRef' in fieldsOf(valueFrom));
 }
 
-/** What is in them is run, or is options that name something to run. */
+/** Variables whose values are run, or are options that can name a program to run. */
 const RUN = new Set(
   [
     'BASH_ENV PROMPT_COMMAND PS4 LD_PRELOAD LD_AUDIT NODE_OPTIONS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS',
@@ -156,7 +156,7 @@ const RUN = new Set(
     'LESSOPEN',
   ].flatMap((names) => names.split(' ')),
 );
-/** Programs are found by them: the user must also have put a file there. */
+/** Search paths of programs: an attack also needs a file at that path. */
 const SEARCHED = new Set(['PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', 'PERL5LIB', 'RUBYLIB', 'NODE_PATH']);
 
 function environmentRule([, index, key]: Path, env: unknown): RuleId | undefined {
@@ -333,7 +333,7 @@ export function expansions(container: Fields, pod: readonly Fields[]): readonly 
 
 const FIELD = /^metadata\.(annotations|labels)\['([^']{1,400})'\]$/;
 
-/** An annotation or a label that a variable is filled with. */
+/** An annotation or label that a variable takes its value from. */
 function textOfPod(valueFrom: unknown, pod: readonly Fields[]): unknown {
   const { fieldPath } = fieldsOf(fieldsOf(valueFrom)['fieldRef']);
   const [, kind = '', key = ''] = FIELD.exec(typeof fieldPath === 'string' ? fieldPath : '') ?? [];

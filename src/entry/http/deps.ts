@@ -68,7 +68,7 @@ export interface HttpDeps {
   readonly readiness: () => Readiness | Promise<Readiness>;
   readonly timeouts?: HttpTimeouts;
   readonly farewell?: FarewellTimes;
-  /** For tests. */
+  /** Replaced in tests. */
   readonly lookup?: Lookup;
   /** Maximum number of connections; beyond it only `/healthz` is answered, and all others get 503. */
   readonly maxConnections?: number;

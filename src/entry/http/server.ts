@@ -281,7 +281,7 @@ async function listenOn(server: Server, { key, host, port }: Listener, find: Loo
   return { host: address.address, port: address.port };
 }
 
-/** The IPv4 address of a name that has one, as in the Go service: in most containers `localhost` is `::1` first. */
+/** Prefers the IPv4 address of a name, as the Go service does: in most containers `localhost` resolves to `::1` first. */
 async function interfaceOf(host: string, find: Lookup): Promise<{ readonly host?: string }> {
   if (host === '' || isIP(host) !== 0) {
     return host === '' ? {} : { host };
