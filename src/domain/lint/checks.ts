@@ -104,13 +104,18 @@ function suspendFaults(template: Fields, path: Path, guildId: string | undefined
         ? []
         : [{ rule: 'suspend-without-default' as const, path: at, subject }];
     });
-  const isShort = (argoDurationMs(duration) ?? Infinity) < (rules.timeoutSeconds ?? 0) * 1000;
-  const short = {
-    rule: 'suspend-too-short' as const,
-    path: [...path, 'suspend', 'duration'],
-    subject: `duration ${duration}`,
-  };
-  return [...invalid, ...open, ...(isShort ? [short] : [])];
+  const rule = durationRule(duration, rules.timeoutSeconds ?? 0);
+  const place = { path: [...path, 'suspend', 'duration'], subject: `duration ${duration}` };
+  return [...invalid, ...open, ...(rule === undefined ? [] : [{ rule, ...place }])];
+}
+
+/** A tag is unknown until the workflow runs, and Argo takes an empty duration as none. */
+function durationRule(duration: string, timeoutSeconds: number): Fault['rule'] | undefined {
+  const ms = argoDurationMs(duration);
+  if (ms === undefined) {
+    return duration === '' || duration.includes('{{') ? undefined : 'suspend-duration';
+  }
+  return ms < timeoutSeconds * 1000 ? 'suspend-too-short' : undefined;
 }
 
 /**

@@ -288,7 +288,10 @@ describe('parameters and suspend steps', () => {
       { templates: [{ name: 'ask', suspend: {}, annotations: { 'facteur.proompteng.ai/quorum': 'most' } }] },
       ['warning approval-annotation'],
     ],
-    ['not a duration', suspend('soon', timeout), []],
+    ['a word', suspend('soon', timeout), ['warning suspend-duration']],
+    ['days', suspend('2d', {}), ['warning suspend-duration']],
+    ['a tag', suspend('{{inputs.parameters.wait}}', timeout), []],
+    ['empty', suspend('', timeout), []],
   ])('suspend: %s', (_, spec, expected) => {
     expect(rulesOf(spec)).toEqual(expected);
   });

@@ -207,6 +207,12 @@ export const RULES = {
     problem: 'is shorter than the approval timeout: Argo resumes the run as if it were approved',
     fix: 'remove suspend.duration; facteur ends the approval itself',
   },
+  'suspend-duration': {
+    level: 'warning',
+    title: 'A suspend step with an invalid duration',
+    problem: 'is invalid for Argo: the workflow ends in an error there',
+    fix: 'write seconds or hours, such as 172800 or 48h: Argo has no unit for days',
+  },
   'approval-annotation': {
     level: 'warning',
     title: 'An approval with an invalid annotation',
