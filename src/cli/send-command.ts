@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { Clock } from '../base/clock.ts';
 import { FacteurError } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
-import type { CliIo } from './io.ts';
+import { readInput, type CliIo } from './io.ts';
 import { listItems, pairsOption } from './option-pairs.ts';
 import { UsageError } from './program.ts';
 import { post, toHttpUrl, urlOption } from './send-post.ts';
@@ -131,7 +131,7 @@ function requireAccepted(answer: Json, name: string): void {
 async function keyOf({ privateKeyFile }: CommandOptions, io: CliIo): Promise<KeyObject> {
   const inline = io.env['FACTEUR_SANDBOX_DISCORD_KEY'] ?? '';
   if (privateKeyFile !== undefined) {
-    return readPrivateKey((await io.readFile(privateKeyFile)).toString('utf8'));
+    return readPrivateKey((await readInput(io, privateKeyFile)).toString('utf8'));
   }
   if (inline === '') {
     throw new UsageError('set the simulated Discord of a sandbox with --discord, or a key with --private-key-file');

@@ -107,6 +107,11 @@ describe('send command, signing by itself', () => {
     const none = await cli(status, { readFile: async () => Buffer.from('canary') });
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('neither 64 hex digits nor') });
     expect(none.stderr).not.toContain('canary');
+    const absent = Object.assign(new Error('ENOENT: no such file or directory, open'), { code: 'ENOENT' });
+    expect(await cli(status, { readFile: () => Promise.reject(absent) })).toMatchObject({
+      code: 1,
+      stderr: 'facteur: cannot read key.pem: no such file\n',
+    });
   });
 
   test('says what it needs', async () => {

@@ -57,7 +57,7 @@ export const SUBMITTED = z
     workflowName: z.string(),
     correlationId: z.string(),
     state: z.enum(RUN_STATES as [string, ...string[]]),
-    reason: z.string().meta({ description: 'Why the cluster refused it, or how it failed; otherwise empty.' }),
+    reason: z.string().meta({ description: 'Why it was refused, how it failed, or why it waits; empty if unknown.' }),
     acceptedAt: MOMENT,
     duplicate: z.boolean(),
   })
