@@ -197,7 +197,7 @@ commands:
     expect(stdout).toContain(
       'argo-workflows/patch: error: templates[0] "main" podSpecPatch: {{workflow.parameters.patch}} ',
     );
-    expect(stdout).toContain('argo-workflows/release, which /release uses, does not exist');
+    expect(stdout).toContain('argo-workflows/release, used by /release, does not exist');
   });
 });
 

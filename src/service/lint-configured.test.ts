@@ -45,7 +45,7 @@ test('warns once of each template with errors, and of each that is not there', a
       errors: 1,
       first: 'templates[0] "main" script.source: {{workflow.parameters.what}} is put into the script as text',
     },
-    { level: 'warn', message: expect.stringContaining('argo-workflows/release, which /release uses, does not exist') },
+    { level: 'warn', message: expect.stringContaining('argo-workflows/release, used by /release, does not exist') },
   ]);
 });
 

@@ -49,7 +49,7 @@ export function missingTemplates(config: Settings, templates: readonly WorkflowT
     .map(({ namespace, name, by }) => {
       const { level, problem, fix } = RULES['missing-template'];
       const found = { rule: 'missing-template', level, manifest: -1, kind: 'WorkflowTemplate' } as const;
-      const message = `${namespace}/${name}, which ${by.join(', ')} uses, ${problem}`;
+      const message = `${namespace}/${name}, used by ${by.join(', ')}, ${problem}`;
       return { ...found, namespace, name, path: [], line: 0, text: '', place: by.join(', '), message, fix };
     });
 }
