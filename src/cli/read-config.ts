@@ -27,15 +27,15 @@ export async function readConfig<R extends Requirement>(
   { path, require, reads = allButKafka, warn }: ConfigRequest<R>,
 ): Promise<ConfigResult<R>> {
   const result = await loadConfig<R>({ ...loadOptions(io, path), require, reads });
-  const told = warn ?? (await onTerminal(io));
-  for (const warning of result.warnings) {
-    told(formatFault(warning));
+  if (result.warnings.length > 0) {
+    const told = warn ?? (await onTerminal(io));
+    result.warnings.forEach((warning) => told(formatFault(warning)));
   }
   return result;
 }
 
 async function onTerminal({ stderr }: CliIo): Promise<(warning: string) => void> {
-  // `serve` has a log for its warnings, and starts without this.
+  // Loaded only for warnings: most starts have none.
   const { printable } = await import('./table.ts');
   return (warning) => stderr.write(`facteur: warning: ${printable(warning)}\n`);
 }
