@@ -283,8 +283,8 @@ async function listenOn(server: Server, { key, host, port }: Listener, find: Loo
 
 /** Prefers the IPv4 address of a name, as the Go service does: in most containers `localhost` resolves to `::1` first. */
 async function interfaceOf(host: string, find: Lookup): Promise<{ readonly host?: string }> {
-  if (host === '' || isIP(host) !== 0) {
-    return host === '' ? {} : { host };
+  if (host === '') {
+    return {};
   }
-  return { host: (await find(host, { order: 'ipv4first' })).address };
+  return { host: isIP(host) === 0 ? (await find(host, { order: 'ipv4first' })).address : host };
 }
