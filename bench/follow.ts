@@ -75,7 +75,7 @@ function listening(client: ArgoClient): ArgoClient {
     async *watchWorkflows(namespace, options) {
       for await (const event of client.watchWorkflows(namespace, options)) {
         if (event.type !== 'BOOKMARK') {
-          const { metadata, status } = event.workflow;
+          const { metadata, status } = event.object;
           const key = `${metadata?.name} ${status?.phase} ${status?.progress}`;
           if (!arrivedAt.has(key)) {
             arrivedAt.set(key, Date.now());

@@ -1,24 +1,24 @@
 import { getEventListeners } from 'node:events';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { systemTimer } from './timer.ts';
+import { sleep, systemTimer } from './timer.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
 test('sleeps no shorter than it was asked to, and ends with its signal', async () => {
   for (const ms of [0, 0.4, 1, 1.7, 5]) {
     const from = systemTimer.elapsedMs();
-    await systemTimer.sleep(ms, new AbortController().signal);
+    await sleep(systemTimer, ms, new AbortController().signal);
     expect(systemTimer.elapsedMs() - from).toBeGreaterThanOrEqual(ms);
   }
   const stop = new AbortController();
-  const sleeping = systemTimer.sleep(3_600_000, stop.signal);
+  const sleeping = sleep(systemTimer, 3_600_000, stop.signal);
   stop.abort();
   await expect(sleeping).rejects.toMatchObject({ name: 'AbortError' });
 });
 
 test('leaves nothing behind on a signal that outlives many sleeps', async () => {
   const { signal } = new AbortController();
-  await systemTimer.sleep(0, signal);
+  await sleep(systemTimer, 0, signal);
   expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
@@ -27,7 +27,7 @@ test('a sleep of years neither ends at once nor keeps the process busy', () => {
   onTestFinished(() => void vi.useRealTimers());
   const stop = new AbortController();
   const from = performance.now();
-  systemTimer.sleep(50 * DAY_MS, stop.signal).catch(() => undefined);
+  sleep(systemTimer, 50 * DAY_MS, stop.signal).catch(() => undefined);
   vi.advanceTimersToNextTimer();
   expect(performance.now() - from).toBeGreaterThan(24 * DAY_MS);
   expect(vi.getTimerCount()).toBe(1);

@@ -1,11 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Timer } from './timer.ts';
 
 /** The result of waiting: the value, or that it took too long. */
 type Within<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
-
-/** Shared, because each new error would capture a stack. */
-const DONE = new Error('the work is done');
 
 /**
  * Waits for `work`, but at most `limitMs`. After that the work's signal aborts with a TimeoutError. A later failure of `work` is
@@ -19,22 +15,24 @@ export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<Within<T>> {
   const late = new AbortController();
-  const done = new AbortController();
-  const limit = timer.sleep(limitMs, done.signal).then(async (): Promise<Within<T>> => {
+  const { promise, resolve, reject } = Promise.withResolvers<Within<T>>();
+  const cancel = timer.after(limitMs, () => {
     // After the event loop was blocked, timers fire before answers that arrived long ago: let those go first.
-    await setImmediate();
-    return { inTime: false };
+    setImmediate(() => {
+      resolve({ inTime: false });
+    });
   });
-  // It rejects when the work is done first.
-  limit.catch(() => undefined);
   try {
-    const outcome = await Promise.race([work(late.signal).then((value) => ({ inTime: true, value }) as const), limit]);
+    work(late.signal).then((value) => {
+      resolve({ inTime: true, value });
+    }, reject);
+    const outcome = await promise;
     if (!outcome.inTime) {
       late.abort(new DOMException(`timed out after ${limitMs} ms`, 'TimeoutError'));
     }
     return outcome;
   } finally {
-    done.abort(DONE);
+    cancel();
   }
 }
 

@@ -6,6 +6,7 @@ import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import type { Timer } from '../base/timer.ts';
 import { startSimulatedDiscord, type SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { commandsCommand } from './commands.ts';
+import { instantTimer } from '../../test/support/instant-timer.ts';
 
 // What Discord’s API answers, read freely: a wrong shape fails the expectation that follows.
 type Json = ReturnType<typeof JSON.parse>;
@@ -38,10 +39,10 @@ async function setUp(options: Parameters<typeof startSimulatedDiscord>[0] = {}, 
   const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
   const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
   const timer: Timer = {
-    elapsedMs: () => time.ms,
-    sleep: async (ms) => {
+    ...instantTimer((ms) => {
       time.ms += ms;
-    },
+    }),
+    elapsedMs: () => time.ms,
   };
   onTestFinished(() => discord.close());
   const run = (args: readonly string[], yaml = YAML, env: Record<string, string> = {}): Promise<CliRun> =>

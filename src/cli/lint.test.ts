@@ -5,6 +5,7 @@ import { accessTo, startCluster } from '../../test/support/cluster.ts';
 import { applyTemplate } from '../../test/support/templates.ts';
 import { RULES } from '../domain/lint/rules.ts';
 import { commandsCommand } from './commands.ts';
+import { instantTimer } from '../../test/support/instant-timer.ts';
 
 const BUILD = `# a comment
 apiVersion: argoproj.io/v1alpha1
@@ -33,7 +34,7 @@ spec: { entrypoint: main, templates: [{ name: main, container: { image: alpine }
 function lint(args: readonly string[], files: Readonly<Record<string, string>> = {}, url?: string): Promise<CliRun> {
   const deps = {
     version: '1.2.3',
-    timer: { elapsedMs: () => 0, sleep: async () => undefined },
+    timer: instantTimer(),
     openLedger: async () => Promise.reject(new Error('no ledger here')),
     clusterAccess: async () => accessTo(url ?? 'http://127.0.0.1:9'),
   };

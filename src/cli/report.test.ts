@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { apiClient } from '../clients/facteur/client.ts';
 import { reportCommand } from './report.ts';
 import { sendCommand } from './send.ts';
+import { instantTimer } from '../../test/support/instant-timer.ts';
 
 const TOKEN = ['', Buffer.from('{"sub":"a-run"}').toString('base64url'), ''].join('.');
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -16,7 +17,7 @@ test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/', '//behind'])('facteur
     response.writeHead(200, JSON_TYPE).end('{"runs":[]}');
   });
   const env = { FACTEUR_URL: server.url + path, FACTEUR_TOKEN: TOKEN };
-  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const timer = instantTimer();
   const commands = [
     reportCommand({ timer, random: () => 0.5 }),
     sendCommand({ clock: systemClock, random: Math.random }),
@@ -40,7 +41,7 @@ test('a report that gets no answer is sent again', async () => {
   const [late, inTime] = [new AbortController(), new AbortController()];
   const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValueOnce(late.signal).mockReturnValue(inTime.signal);
   void vi.waitUntil(() => asked === 1).then(() => late.abort(new DOMException('too late', 'TimeoutError')));
-  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const timer = instantTimer();
   const sent = await runCommandLine(
     ['report', 'event', 'tests.passed'],
     [reportCommand({ timer, random: () => 0.5 })],
@@ -54,7 +55,7 @@ test('a report to a server that answers everything with a page is not reported',
   await using server = await serveHttp((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Sign in</html>');
   });
-  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const timer = instantTimer();
   const { code, stderr } = await runCommandLine(
     ['report', 'event', 'tests.passed'],
     [reportCommand({ timer, random: () => 0.5 })],

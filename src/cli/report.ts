@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Argument, type Command } from 'commander';
 import { backoffMs } from '../base/backoff.ts';
 import { FacteurError, fetchProblem } from '../base/errors.ts';
-import type { Timer } from '../base/timer.ts';
+import { sleep, type Timer } from '../base/timer.ts';
 import { urlBelow } from '../base/url-below.ts';
 import type { CliIo } from './io.ts';
 import { UsageError, type RegisterCommand } from './program.ts';
@@ -216,7 +216,7 @@ async function sendReport(
     if (!failure.retryable || attempt === TRIES) {
       throw failure;
     }
-    await timer.sleep(backoffMs(attempt, PAUSES, random()), io.signal);
+    await sleep(timer, backoffMs(attempt, PAUSES, random()), io.signal);
   }
 }
 

@@ -3,7 +3,7 @@ import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { pause } from '../base/timer.ts';
 import { ArgoError, isArgoError } from '../clients/argo/errors.ts';
-import type { ArgoClient, TemplateEvent, WorkflowTemplate } from '../clients/argo/workflows.ts';
+import type { ArgoClient, WatchEvent, WorkflowTemplate } from '../clients/argo/workflows.ts';
 import { needsList } from './namespace-follower.ts';
 
 /** External dependencies of the template follower. */
@@ -154,7 +154,7 @@ class NamespaceTemplates {
     }
   }
 
-  #take({ type, template }: Exclude<TemplateEvent, { type: 'BOOKMARK' }>): void {
+  #take({ type, object: template }: Exclude<WatchEvent<WorkflowTemplate>, { type: 'BOOKMARK' }>): void {
     const name = template.metadata?.name ?? '';
     if (type === 'DELETED') {
       this.#templates.delete(name);

@@ -1,6 +1,6 @@
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts';
 import { ArgoError } from '../clients/argo/errors.ts';
-import type { WatchEvent } from '../clients/argo/workflows.ts';
+import type { WatchEvent, Workflow } from '../clients/argo/workflows.ts';
 import { isFinished } from '../domain/run-state.ts';
 import { deliveryLabel } from '../domain/workflow-name.ts';
 import { LABELS } from '../domain/workflow-plan.ts';
@@ -150,23 +150,21 @@ export class NamespaceFollower {
     return heard;
   }
 
-  async #take(event: WatchEvent): Promise<void> {
+  /** Resolves when there is room for the next event. */
+  #take(event: WatchEvent<Workflow>): Promise<void> | undefined {
     if (event.type === 'BOOKMARK') {
-      return;
+      return undefined;
     }
-    const seen = observe(event.workflow);
-    if (event.type === 'DELETED') {
-      this.#known.forget(seen.uid);
-      await this.#buffer.add(isFinished(seen.state) ? seen : { ...seen, state: 'lost', reason: VANISHED });
-    } else {
-      await this.#takeNews(seen);
+    const seen = observe(event.object);
+    if (event.type !== 'DELETED') {
+      return this.#takeNews(seen);
     }
+    this.#known.forget(seen.uid);
+    return this.#buffer.add(isFinished(seen.state) ? seen : { ...seen, state: 'lost', reason: VANISHED });
   }
 
-  async #takeNews(seen: Observation): Promise<void> {
-    if (this.#known.isNews(seen)) {
-      await this.#buffer.add(seen);
-    }
+  #takeNews(seen: Observation): Promise<void> | undefined {
+    return this.#known.isNews(seen) ? this.#buffer.add(seen) : undefined;
   }
 
   /** The cluster closed the watch normally, as it regularly does. If that was immediate, wait before the next one. */

@@ -90,6 +90,9 @@ function unread(status: Json): string {
 
 /** For people: the message may be the end of a log, if the container's `terminationMessagePolicy` says so. */
 function told(message: string): string {
+  if (message === '') {
+    return '';
+  }
   // Before the text is cut: the first part of a token is not recognized.
   return oneLine(hideKnown(message.slice(0, MAX_REASON * 4)));
 }

@@ -3,11 +3,11 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { createLogger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
-import type { Timer } from '../base/timer.ts';
 import { createEmbeddingsClient } from '../clients/embeddings/client.ts';
 import type { EmbeddingsConfig } from '../config/config.ts';
 import { answerFor, startEndpoint, vectorOf } from '../../test/support/embeddings.ts';
 import { batches, endpointEmbedder, ngramEmbedder, type EmbeddedText, type Embedder } from './embed.ts';
+import { instantTimer } from '../../test/support/instant-timer.ts';
 
 const NEVER = new AbortController().signal;
 const TEXTS = ['alpha', 'be', 'gamma ray', 'delta!'];
@@ -16,22 +16,9 @@ interface Settings extends Partial<EmbeddingsConfig> {
   readonly url: string;
 }
 
-/** Time stands still but for the waits, which end at once and are noted. */
-function instantTimer(): Timer & { readonly waits: number[] } {
-  const waits: number[] = [];
-  let now = 0;
-  return {
-    waits,
-    elapsedMs: () => now,
-    sleep: async (ms) => {
-      waits.push(ms);
-      now += ms;
-    },
-  };
-}
-
 function embedderFor(settings: Settings) {
-  const timer = instantTimer();
+  const waits: number[] = [];
+  const timer = instantTimer((ms) => void waits.push(ms));
   const log: string[] = [];
   const config = { model: 'm', queryPrefix: '', passagePrefix: '', timeoutMs: 60_000, ...settings };
   const client = createEmbeddingsClient({
@@ -47,7 +34,7 @@ function embedderFor(settings: Settings) {
     timer,
     logger: createLogger('debug', { write: (line) => log.push(line) }),
   });
-  return { embedder, timer, log };
+  return { embedder, waits, log };
 }
 
 /** What was made of a text, up to its length and its zeros. */
@@ -183,21 +170,21 @@ test('a wait that the endpoint asks for is kept, by everybody', async () => {
   const { url, requests } = await startEndpoint(({ body }) =>
     (refusals -= 1) >= 0 ? { status: 429, headers: { 'retry-after': '7' }, body: {} } : { body: answerFor(body.input) },
   );
-  const { embedder, timer } = embedderFor({ url });
+  const { embedder, waits } = embedderFor({ url });
   // Somebody waits for this one, so it does not.
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(requests).toHaveLength(1);
   expect((await embedder.embedPassages(['x'], NEVER)).map((one) => one?.version)).toEqual(['m@4']);
-  expect(timer.waits).toEqual([7000, 7000]);
+  expect(waits).toEqual([7000, 7000]);
   expect(requests).toHaveLength(3);
 });
 
 test('an endpoint that stays away is given up', async () => {
   const { url, requests } = await startEndpoint(() => ({ status: 503, body: {} }));
-  const { embedder, timer } = embedderFor({ url });
+  const { embedder, waits } = embedderFor({ url });
   expect(await embedder.embedPassages(['x'], NEVER)).toEqual([undefined]);
-  expect(timer.waits).toEqual([500, 2000, 8000]);
+  expect(waits).toEqual([500, 2000, 8000]);
   expect(requests).toHaveLength(4);
 });
 

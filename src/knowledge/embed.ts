@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { errorMessage } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Timer } from '../base/timer.ts';
+import { sleep, type Timer } from '../base/timer.ts';
 import type { EmbeddingsClient } from '../clients/embeddings/client.ts';
 import { EmbeddingsError } from '../clients/embeddings/errors.ts';
 import type { EmbeddingsConfig } from '../config/config.ts';
@@ -124,7 +124,7 @@ async function attempt(
       return texts.map(() => undefined);
     }
     if (next.waitMs > 0) {
-      await deps.timer.sleep(next.waitMs, signal).catch(() => undefined);
+      await sleep(deps.timer, next.waitMs, signal).catch(() => undefined);
     }
     const results: (EmbeddedText | undefined)[] = [];
     for (const part of next.parts) {

@@ -22,8 +22,8 @@ interface Waiting extends RecordRequest {
   readonly inContext: <T>(work: () => T) => T;
   readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
-  /** Aborted when its turn has come, or when it no longer waits. */
-  readonly turn: AbortController;
+  /** Called when its turn has come, or when it no longer waits. */
+  stopTimer: () => void;
 }
 
 export interface RecorderLimits {
@@ -56,9 +56,6 @@ const LIMITS: RecorderLimits = {
   waitingCharacters: 8 * 2 ** 20,
 };
 
-/** Created once: a separate error for each run would cost a stack trace. */
-const CHOSEN = new Error('the run is chosen');
-
 /**
  * A run that arrives alone has its own statement and does not wait. Runs that arrive while a statement is in flight share the
  * next one: one flush to disk and one executor start for all of them. A statement that hangs, on a lock or a dead connection,
@@ -76,7 +73,7 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
     while (waiting.length > 0 && underWay < most()) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
-      chosen.forEach(({ turn }) => turn.abort(CHOSEN));
+      chosen.forEach(({ stopTimer }) => stopTimer());
       if (chosen.length === 0) {
         return;
       }
@@ -91,17 +88,15 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
     }
   };
 
-  const wait = async (entry: Waiting): Promise<void> => {
-    try {
-      await timer.sleep(limits.patienceMs, entry.turn.signal);
+  const wait = (entry: Waiting): void => {
+    entry.stopTimer = timer.after(limits.patienceMs, () => {
+      entry.stopTimer = timer.after(limits.waitMs - limits.patienceMs, () => {
+        waiting = waiting.filter((other) => other !== entry);
+        entry.reject(tooMany());
+      });
       impatient.add(entry);
       next();
-      await timer.sleep(limits.waitMs - limits.patienceMs, entry.turn.signal);
-    } catch {
-      return;
-    }
-    waiting = waiting.filter((other) => other !== entry);
-    entry.reject(tooMany());
+    });
   };
 
   return {
@@ -115,20 +110,11 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
       }
       return new Promise((resolve, reject) => {
         const inContext = AsyncLocalStorage.snapshot();
-        const mine: Waiting = {
-          run,
-          claim,
-          prepared,
-          givenUp,
-          inContext,
-          resolve,
-          reject,
-          turn: new AbortController(),
-        };
+        const mine: Waiting = { run, claim, prepared, givenUp, inContext, resolve, reject, stopTimer: () => {} };
         waiting.push(mine);
         next();
-        if (!mine.turn.signal.aborted) {
-          void wait(mine);
+        if (waiting.includes(mine)) {
+          wait(mine);
         }
       });
     },
@@ -144,11 +130,11 @@ function tooMany(): DatabaseError {
 }
 
 /** A run whose sender was told that it failed must not be recorded, if possible. */
-function stillWanted({ givenUp, turn, reject }: Waiting): boolean {
+function stillWanted({ givenUp, stopTimer, reject }: Waiting): boolean {
   if (givenUp?.aborted !== true) {
     return true;
   }
-  turn.abort();
+  stopTimer();
   reject(
     new DatabaseError('postgres.unavailable', 'the request timed out before it was recorded', { retryable: true }),
   );

@@ -14,6 +14,7 @@ import { event } from '../support/messages.ts';
 import { forceState } from '../support/runs.ts';
 import { serveHttp } from '../support/serve-http.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { instantTimer } from '../support/instant-timer.ts';
 
 const KEY = { id: 'k1', secret: 'a-key-of-at-least-thirty-two-bytes' };
 const ENV = {
@@ -328,7 +329,7 @@ describe('facteur report', () => {
   ];
   const at = (facteur: Facteur, token: string) => ({ FACTEUR_URL: facteur.url, FACTEUR_TOKEN: token });
   const waits: number[] = [];
-  const timer = { elapsedMs: () => 0, sleep: async (ms: number) => void waits.push(ms) };
+  const timer = instantTimer((ms) => void waits.push(ms));
   const run = (args: readonly string[], overrides: Partial<CliIo>) =>
     runCommandLine(['report', ...args], [reportCommand({ timer, random: () => 0.5 })], overrides);
 

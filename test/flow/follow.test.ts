@@ -314,7 +314,7 @@ test('what was seen and waits to be written is written when it is told to stop',
       for await (const event of workflows.watchWorkflows(...args)) {
         yield event;
         // Asking for the next one means that this one was taken.
-        if (event.type !== 'BOOKMARK' && event.workflow.status?.['phase'] === 'Running') {
+        if (event.type !== 'BOOKMARK' && event.object.status?.['phase'] === 'Running') {
           taken.resolve();
         }
       }

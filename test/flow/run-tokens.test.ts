@@ -11,6 +11,7 @@ import { codexTask, event, type Message } from '../support/messages.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
 import { db, test } from '../support/ledger-fixture.ts';
+import { instantTimer } from '../support/instant-timer.ts';
 
 const OLD = { id: 'k1', secret: 'a-key-of-at-least-thirty-two-bytes' };
 const NEW = { id: 'k2', secret: 'another-key-of-thirty-two-bytes-or-more' };
@@ -80,7 +81,7 @@ test('keys are rotated while workflows report, through replicas that are replace
   const start = (...keys: readonly object[]) => startFacteur({ db, cluster, env: envWith(...keys) });
   const replicas = [await start(OLD), await start(OLD)];
   const service = serviceBefore(replicas);
-  const timer = { elapsedMs: () => 0, sleep: async () => undefined };
+  const timer = instantTimer();
   const sent = new Map<string, string[]>();
   const workflows: Promise<void>[] = [];
   const rotation = new AbortController();

@@ -15,6 +15,7 @@ import { readTemplateCommand } from '../../src/domain/template-command.ts';
 import { CommandRegistrar } from '../../src/entry/discord/command-registrar.ts';
 import type { Json } from './cluster.ts';
 import { database } from './ledger-fixture.ts';
+import { instantTimer } from './instant-timer.ts';
 
 const ROLE = '500000000000000001';
 const PLAN: CommandDefinition = {
@@ -82,7 +83,7 @@ export class RegistrationWorld {
     applicationId = this.discord.applicationId,
     { guildId, db = database.db }: { readonly guildId?: string; readonly db?: Database } = this.discord,
   ): () => Promise<void> {
-    const timer: Timer = { elapsedMs: () => this.#time.ms, sleep: async (ms) => this.advance(ms) };
+    const timer: Timer = { ...instantTimer((ms) => this.advance(ms)), elapsedMs: () => this.#time.ms };
     const client = createDiscordClient({
       apiBaseUrl: this.discord.apiBaseUrl,
       applicationId,

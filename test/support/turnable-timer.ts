@@ -15,26 +15,18 @@ export class TurnableTimer implements Timer {
     return this.#nowMs;
   }
 
-  async sleep(ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const sleeper = { untilMs: this.#nowMs + ms, wake: resolve };
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
+  after(ms: number, fire: () => void): () => void {
+    const sleeper = { untilMs: this.#nowMs + ms, wake: fire };
     this.#sleepers.add(sleeper);
-    try {
-      await promise;
-    } finally {
-      this.#sleepers.delete(sleeper);
-      signal.removeEventListener('abort', abort);
-    }
+    return () => void this.#sleepers.delete(sleeper);
   }
 
   advance(ms: number): void {
     this.#nowMs += ms;
-    for (const { untilMs, wake } of this.#sleepers) {
-      if (untilMs <= this.#nowMs) {
-        wake();
+    for (const sleeper of this.#sleepers) {
+      if (sleeper.untilMs <= this.#nowMs) {
+        this.#sleepers.delete(sleeper);
+        sleeper.wake();
       }
     }
   }

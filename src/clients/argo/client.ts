@@ -5,7 +5,7 @@ import { ArgoError, isArgoError } from './errors.ts';
 import { readPage, readWorkflow, readWorkflowTemplate, type Page, type ReadObject } from './read.ts';
 import { ANSWER_TOO_LARGE, ClusterTransport } from './transport.ts';
 import type { ClusterRequest } from './transport.ts';
-import { lines, parseWatchLine, type ObjectEvent } from './watch.ts';
+import { lines, parseWatchLine } from './watch.ts';
 import type {
   CallOptions,
   ListOptions,
@@ -15,7 +15,6 @@ import type {
   ArgoClient,
   WorkflowPage,
   WorkflowTemplate,
-  TemplateEvent,
   TemplatePage,
 } from './workflows.ts';
 
@@ -110,25 +109,13 @@ export function createArgoClient(access: ClusterAccess): ArgoClient {
         yield { workflows, ...place };
       }
     },
-    async *watchWorkflows(namespace, options = {}): AsyncGenerator<WatchEvent, void, undefined> {
-      for await (const event of watch(transport, workflowsOf(namespace), options)) {
-        yield event.type === 'BOOKMARK'
-          ? event
-          : { type: event.type, workflow: event.object, resourceVersion: event.resourceVersion };
-      }
-    },
+    watchWorkflows: (namespace, options = {}) => watch(transport, workflowsOf(namespace), options),
     async *listWorkflowTemplates(namespace, options = {}): AsyncGenerator<TemplatePage, void, undefined> {
       for await (const { objects: templates, ...place } of pages(call, templatesOf(namespace), options)) {
         yield { templates, ...place };
       }
     },
-    async *watchWorkflowTemplates(namespace, options = {}): AsyncGenerator<TemplateEvent, void, undefined> {
-      for await (const event of watch(transport, templatesOf(namespace), options)) {
-        yield event.type === 'BOOKMARK'
-          ? event
-          : { type: event.type, template: event.object, resourceVersion: event.resourceVersion };
-      }
-    },
+    watchWorkflowTemplates: (namespace, options = {}) => watch(transport, templatesOf(namespace), options),
     close: async () => {
       await transport.close();
     },
@@ -194,7 +181,7 @@ async function* watch<T>(
   transport: ClusterTransport,
   collection: Collection<T>,
   options: WatchOptions,
-): AsyncGenerator<ObjectEvent<T>, void, undefined> {
+): AsyncGenerator<WatchEvent<T>, void, undefined> {
   const operation = { name: `watch the ${collection.name}`, write: false };
   const query = {
     watch: true,
@@ -206,10 +193,12 @@ async function* watch<T>(
   const idle = startDeadline(options.idleTimeoutMs ?? DEFAULT_IDLE_MS, options.signal);
   try {
     const body = await transport.open({ operation, method: 'GET', path: collection.path, query }, idle);
-    for await (const line of lines(body, operation)) {
-      // The time that the caller takes for an event does not count as server silence.
+    for await (const whole of lines(body, operation)) {
+      // The time that the caller takes for events does not count as server silence.
       idle.pause();
-      yield parseWatchLine(line, operation, collection.read);
+      for (const line of whole) {
+        yield parseWatchLine(line, operation, collection.read);
+      }
       idle.restart();
     }
   } catch (error) {

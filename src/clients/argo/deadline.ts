@@ -19,11 +19,14 @@ export interface Deadline {
 export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline {
   const controller = new AbortController();
   let timedOut = false;
+  let paused = false;
   const expire = (): void => {
-    timedOut = true;
-    controller.abort(new Error('deadline passed'));
+    if (!paused) {
+      timedOut = true;
+      controller.abort(new Error('deadline passed'));
+    }
   };
-  let timer = setTimeout(expire, timeoutMs);
+  const timer = setTimeout(expire, timeoutMs);
   const onAbort = (): void => {
     clearTimeout(timer);
     controller.abort(outer?.reason);
@@ -42,13 +45,13 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
       return !timedOut && controller.signal.aborted;
     },
     restart: () => {
-      clearTimeout(timer);
+      paused = false;
       if (!controller.signal.aborted) {
-        timer = setTimeout(expire, timeoutMs);
+        timer.refresh();
       }
     },
     pause: () => {
-      clearTimeout(timer);
+      paused = true;
     },
     race: (work) => unlessAborted(work, controller.signal),
     stop: () => {

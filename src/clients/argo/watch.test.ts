@@ -5,7 +5,7 @@ import type { SimulatedCluster } from '../../../sandbox/cluster/cluster.ts';
 import { ArgoError } from './errors.ts';
 import { readWorkflow } from './read.ts';
 import { lines, parseWatchLine } from './watch.ts';
-import type { WatchEvent, WatchOptions } from './workflows.ts';
+import type { WatchEvent, WatchOptions, Workflow } from './workflows.ts';
 
 const OPERATION = { name: 'watch the workflows', write: false };
 
@@ -18,7 +18,7 @@ function follow(cluster: SimulatedCluster, options: WatchOptions = {}): { events
   const run = async (): Promise<unknown> => {
     try {
       for await (const event of client.watchWorkflows(NAMESPACE, { signal: stop.signal, ...options })) {
-        events.push(event.type === 'BOOKMARK' ? 'BOOKMARK' : `${event.type} ${event.workflow.metadata.name ?? ''}`);
+        events.push(event.type === 'BOOKMARK' ? 'BOOKMARK' : `${event.type} ${event.object.metadata.name ?? ''}`);
       }
       return 'ended';
     } catch (error) {
@@ -66,7 +66,7 @@ describe('a watch', () => {
 
   test('carries a version to go on from with every event', async () => {
     const cluster = await quietCluster(10);
-    const seen: WatchEvent[] = [];
+    const seen: WatchEvent<Workflow>[] = [];
     seed(cluster, manifest('one'));
     for await (const event of clientFor(cluster.url).watchWorkflows(NAMESPACE)) {
       seen.push(event);
@@ -162,11 +162,11 @@ describe('a watch that breaks', () => {
     expect((await watch.next()).value).toMatchObject({ type: 'ADDED' });
     vi.advanceTimersByTime(10_000);
     seed(cluster, manifest('two'));
-    let event: WatchEvent | undefined;
+    let event: WatchEvent<Workflow> | undefined;
     do {
       event = (await watch.next()).value ?? undefined;
     } while (event?.type === 'BOOKMARK');
-    expect(event).toMatchObject({ type: 'ADDED', workflow: { metadata: { name: 'two' } } });
+    expect(event).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'two' } } });
     await watch.return();
   });
 
@@ -187,8 +187,8 @@ describe('lines', () => {
         const bytes = Buffer.from(wanted.map((text) => `${text}\n`).join(''));
         const pieces = cut(bytes, sizes);
         const got: string[] = [];
-        for await (const line of lines(pieces, OPERATION)) {
-          got.push(line);
+        for await (const whole of lines(pieces, OPERATION)) {
+          got.push(...whole);
         }
         expect(got).toEqual(wanted);
       }),

@@ -46,20 +46,9 @@ export interface WatchOptions {
   readonly idleTimeoutMs?: number | undefined;
 }
 
-export type WatchEvent =
-  | {
-      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
-      readonly workflow: Workflow;
-      readonly resourceVersion: string;
-    }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
-
-export type TemplateEvent =
-  | {
-      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
-      readonly template: WorkflowTemplate;
-      readonly resourceVersion: string;
-    }
+/** One event of a watch. */
+export type WatchEvent<T> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
 
 interface PodLogOptions extends CallOptions {
@@ -85,13 +74,16 @@ export interface ArgoClient {
   /** Page by page; `argo.expired` when the cluster no longer accepts the continue token. `timeoutMs` is per page. */
   listWorkflows(namespace: string, options?: ListOptions): AsyncGenerator<WorkflowPage, void, undefined>;
   /** Ends quietly when the server ends the watch or the signal aborts; throws otherwise. */
-  watchWorkflows(namespace: string, options?: WatchOptions): AsyncGenerator<WatchEvent, void, undefined>;
+  watchWorkflows(namespace: string, options?: WatchOptions): AsyncGenerator<WatchEvent<Workflow>, void, undefined>;
   /** A JSON merge patch, e.g. `{spec: {shutdown: 'Stop', suspend: null}}`. */
   patchWorkflow(namespace: string, name: string, patch: object, options?: CallOptions): Promise<Workflow>;
   /** As {@link listWorkflows}. */
   listWorkflowTemplates(namespace: string, options?: ListOptions): AsyncGenerator<TemplatePage, void, undefined>;
   /** As {@link watchWorkflows}. */
-  watchWorkflowTemplates(namespace: string, options?: WatchOptions): AsyncGenerator<TemplateEvent, void, undefined>;
+  watchWorkflowTemplates(
+    namespace: string,
+    options?: WatchOptions,
+  ): AsyncGenerator<WatchEvent<WorkflowTemplate>, void, undefined>;
   /** A JSON Patch; `argo.invalid` if one of its tests fails or a path is missing. */
   patchWorkflowIf(
     namespace: string,

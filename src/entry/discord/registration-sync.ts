@@ -1,4 +1,4 @@
-import type { Timer } from '../../base/timer.ts';
+import { sleep, type Timer } from '../../base/timer.ts';
 import type { DiscordClient } from '../../clients/discord/client.ts';
 import { DiscordError } from '../../clients/discord/errors.ts';
 import { diffRegistrations, planSync, type Difference, type Step, type SyncPlan } from './registration-diff.ts';
@@ -78,7 +78,7 @@ export async function patiently<T>({ timer, signal, maxWaitMs, onWait }: Patienc
         throw error;
       }
       onWait(waitMs);
-      await timer.sleep(waitMs, signal);
+      await sleep(timer, waitMs, signal);
       waitedMs += waitMs;
     }
   }
