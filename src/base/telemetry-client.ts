@@ -19,7 +19,7 @@ type MeasuredSend = <T extends { readonly statusCode: number }>(
 ) => Promise<T>;
 
 /**
- * A client span around each request, and the time until its response began. Names and attributes follow
+ * A client span around each request, and the time until its response ended, or until that of a stream began. Names and attributes follow
  * https://opentelemetry.io/docs/specs/semconv/http/.
  *
  * @param peer the kind of system, regardless of its address

@@ -1,5 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { expect, vi } from 'vitest';
+import { context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { expect, onTestFinished, vi } from 'vitest';
 import { faultyDatabase, unavailable } from '../../test/support/faulty-database.ts';
 import { countRuns } from '../../test/support/ledger.ts';
 import { newRun } from '../../test/support/runs.ts';
@@ -84,11 +85,15 @@ test('what has to wait shares statements, and each gets its own receipt', async 
 
 test('a statement belongs to the trace of the first run in it, whichever statement it waited for', async () => {
   const { db, recorder } = setUp();
-  const trace = new AsyncLocalStorage<string>();
-  const traces: (string | undefined)[] = [];
-  db.faults.before = () => void traces.push(trace.getStore());
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+  onTestFinished(() => context.disable());
+  const key = createContextKey('trace');
+  const traces: unknown[] = [];
+  db.faults.before = () => void traces.push(context.active().getValue(key));
   await Promise.all(
-    ['one', 'two', 'three'].map((name) => trace.run(name, () => recorder.record(newRun({ deliveryId: name }), true))),
+    ['one', 'two', 'three'].map((name) =>
+      context.with(ROOT_CONTEXT.setValue(key, name), () => recorder.record(newRun({ deliveryId: name }), true)),
+    ),
   );
   expect(traces).toEqual(['one', 'two']);
 });

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { context, type Context } from '@opentelemetry/api';
 import type { Timer } from '../base/timer.ts';
 import { DatabaseError, type Database } from '../clients/postgres/database.ts';
 import type { NewRun, RunReceipt } from '../domain/run.ts';
@@ -19,7 +19,8 @@ export interface RunRecorder {
 interface Waiting extends RecordRequest {
   readonly prepared: PreparedRun;
   readonly givenUp: AbortSignal | undefined;
-  readonly inContext: <T>(work: () => T) => T;
+  /** Its trace. */
+  readonly context: Context;
   readonly resolve: (receipt: RunReceipt) => void;
   readonly reject: (error: unknown) => void;
   /** Called when its turn has come, or when it no longer waits. */
@@ -73,18 +74,18 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
     while (waiting.length > 0 && underWay < most()) {
       const [chosen, rest] = choose(waiting.filter(stillWanted), limits);
       waiting = rest;
-      chosen.forEach(({ stopTimer }) => stopTimer());
-      if (chosen.length === 0) {
+      const [first] = chosen;
+      if (first === undefined) {
         return;
       }
+      chosen.forEach(({ stopTimer }) => stopTimer());
       underWay += 1;
       // In the trace of the first run, not of the one that made room.
-      void chosen[0]
-        ?.inContext(() => recordChosen(db, chosen))
-        .finally(() => {
-          underWay -= 1;
-          next();
-        });
+      const recorded = context.with(first.context, () => recordChosen(db, chosen));
+      void recorded.finally(() => {
+        underWay -= 1;
+        next();
+      });
     }
   };
 
@@ -109,8 +110,8 @@ export function createRunRecorder(db: Database, timer: Timer, limits: RecorderLi
         return Promise.reject(tooMany());
       }
       return new Promise((resolve, reject) => {
-        const inContext = AsyncLocalStorage.snapshot();
-        const mine: Waiting = { run, claim, prepared, givenUp, inContext, resolve, reject, stopTimer: () => {} };
+        const request = { run, claim, prepared, givenUp, context: context.active() };
+        const mine: Waiting = { ...request, resolve, reject, stopTimer: () => {} };
         waiting.push(mine);
         next();
         if (waiting.includes(mine)) {

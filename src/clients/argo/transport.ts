@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { createAgent, createProxyAgent, request } from '../undici.ts';
+import { createAgent, createProxyAgent, exchange, request, ResponseTooLarge, type TextResponse } from '../undici.ts';
 import { argoErrorOf } from './answers.ts';
 import type { Operation } from './answers.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
@@ -13,7 +13,6 @@ import { ArgoError } from './errors.ts';
 
 /** Answers are read up to this size, which bounds memory. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-const MAX_ERROR_BYTES = 64 * 1024;
 /** Creates need a few dozen at their peak. Each watch has a connection of its own. */
 const MAX_CONNECTIONS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -32,8 +31,9 @@ export interface ClusterRequest {
   readonly streams?: true;
 }
 
-type ResponseData = Dispatcher.ResponseData;
 type RequestOptions = Parameters<typeof request>[1];
+type Response = TextResponse | Dispatcher.ResponseData;
+type Send<R extends Response> = (url: URL, options: RequestOptions) => Promise<R>;
 
 /** What a request needs besides its content. */
 interface Surroundings {
@@ -76,9 +76,15 @@ export class ClusterTransport {
   ): Promise<{ body: string; status: number }> {
     const deadline = startDeadline(timeoutMs, signal);
     try {
-      const response = await this.#send(wanted, deadline);
-      const body = await textOf(response, MAX_ANSWER_BYTES, wanted.operation);
-      return { body, status: response.statusCode };
+      const {
+        statusCode: status,
+        headers,
+        body,
+      } = await this.#send(wanted, deadline, (url, options) => exchange(url, options, MAX_ANSWER_BYTES));
+      if (isSuccess(status)) {
+        return { body, status };
+      }
+      throw argoErrorOf(wanted.operation, { status, headers, body });
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);
     } finally {
@@ -89,7 +95,13 @@ export class ClusterTransport {
   /** Opens a stream; the caller's `deadline` lives as long as the stream does. */
   async open(wanted: ClusterRequest, deadline: Deadline): Promise<AsyncIterable<Buffer>> {
     try {
-      return (await this.#send({ ...wanted, streams: true }, deadline)).body;
+      const { statusCode: status, headers, body } = await this.#send({ ...wanted, streams: true }, deadline, request);
+      if (isSuccess(status)) {
+        return body;
+      }
+      const error = new ResponseTooLarge({ statusCode: status, headers });
+      const page = await readBounded(body, MAX_ANSWER_BYTES, () => error);
+      throw argoErrorOf(wanted.operation, { status, headers, body: page });
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);
     }
@@ -100,26 +112,32 @@ export class ClusterTransport {
     await Promise.all(Array.from(this.#dispatchers, (dispatcher) => dispatcher.destroy()));
   }
 
-  async #send(wanted: ClusterRequest, deadline: Deadline): Promise<ResponseData> {
+  async #send<R extends Response>(wanted: ClusterRequest, deadline: Deadline, send: Send<R>): Promise<R> {
     const connection = await deadline.race(this.#access.connection());
-    const response = await this.#exchange(wanted, connection, deadline);
+    const response = await this.#attempt(wanted, { connection, deadline }, send);
     if (response.statusCode !== 401) {
-      return expectSuccess(response, wanted.operation);
+      return response;
     }
     // A rotated token: the cluster did nothing, so one retry with fresh credentials is safe even for writes.
-    await response.body.dump();
+    if (typeof response.body !== 'string') {
+      await response.body.dump();
+    }
     const fresh = await deadline.race(this.#access.connection(connection));
-    return expectSuccess(await this.#exchange(wanted, fresh, deadline), wanted.operation);
+    return this.#attempt(wanted, { connection: fresh, deadline }, send);
   }
 
-  async #exchange(wanted: ClusterRequest, connection: Connection, deadline: Deadline): Promise<ResponseData> {
+  async #attempt<R extends Response>(
+    wanted: ClusterRequest,
+    { connection, deadline }: Omit<Surroundings, 'trace'>,
+    send: Send<R>,
+  ): Promise<R> {
     if (this.#closed) {
       throw new ArgoError('argo.aborted', `cannot ${wanted.operation.name}: the client is closed`);
     }
     const url = new URL(connection.server + wanted.path);
     const { method, operation } = wanted;
     return this.#measured({ method, purpose: operation.name, url }, (trace) =>
-      request(url, this.#optionsFor(wanted, { connection, deadline, trace })),
+      send(url, this.#optionsFor(wanted, { connection, deadline, trace })),
     );
   }
 
@@ -169,6 +187,9 @@ export class ClusterTransport {
     if (error instanceof ArgoError) {
       return error;
     }
+    if (error instanceof ResponseTooLarge) {
+      return tooLarge(error, operation);
+    }
     if (error instanceof FacteurError) {
       // The message is for the operator's log: it names files of this machine.
       const details = `cannot ${operation.name}: no credentials for the cluster`;
@@ -212,30 +233,21 @@ function identityOf({ tls, proxyUrl, server }: Connection): string {
   return hash.update(String(tls.rejectUnauthorized ?? true)).digest('hex');
 }
 
-async function expectSuccess(response: ResponseData, operation: Operation): Promise<ResponseData> {
-  if (response.statusCode >= 200 && response.statusCode < 300) {
-    return response;
-  }
-  const body = await textOf(response, MAX_ERROR_BYTES, operation).catch((error: unknown) => {
-    // The status is enough; an oversized error page is not worth reading.
-    if (error instanceof ArgoError) {
-      return '';
-    }
-    throw error;
-  });
-  throw argoErrorOf(operation, { status: response.statusCode, headers: response.headers, body });
-}
-
-async function textOf(response: ResponseData, limit: number, operation: Operation): Promise<string> {
-  return readBounded(response.body, limit, () => {
-    const message = `cannot ${operation.name}: the response exceeds ${limit} bytes`;
-    const { statusCode: status } = response;
-    return new ArgoError('argo.bad_answer', message, { status, reason: ANSWER_TOO_LARGE, ambiguous: operation.write });
-  });
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** `reason` of the `argo.bad_answer` that means «ask for less at a time». */
 export const ANSWER_TOO_LARGE = 'AnswerTooLarge';
+
+/** The status of an error is enough; its page is not needed. */
+function tooLarge({ statusCode: status, headers }: ResponseTooLarge, operation: Operation): ArgoError {
+  if (!isSuccess(status)) {
+    return argoErrorOf(operation, { status, headers, body: '' });
+  }
+  const message = `cannot ${operation.name}: the response exceeds ${MAX_ANSWER_BYTES} bytes`;
+  return new ArgoError('argo.bad_answer', message, { status, reason: ANSWER_TOO_LARGE, ambiguous: operation.write });
+}
 
 function parseJson(body: string, operation: Operation, status: number): unknown {
   try {

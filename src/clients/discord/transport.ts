@@ -1,9 +1,8 @@
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { readBounded } from '../../base/read-bounded.ts';
 import { closeAgent, egressAgent } from '../egress.ts';
-import { request } from '../undici.ts';
+import { exchange, type TextResponse } from '../undici.ts';
 import { discordErrorOf } from './answers.ts';
 import { DiscordError } from './errors.ts';
 import { Pauses } from './pauses.ts';
@@ -70,33 +69,35 @@ export class DiscordTransport {
   async call<T>(wanted: DiscordRequest): Promise<T> {
     const { what, bucket, asBot = false } = wanted;
     this.#pauses.check(bucket, asBot);
-    const { response, text } = await this.#exchange(wanted);
+    const response = await this.#exchange(wanted);
     this.#pauses.learn(bucket, response.headers);
     if (response.statusCode >= 300) {
-      const error = discordErrorOf(what, { status: response.statusCode, headers: response.headers, body: text });
+      const error = discordErrorOf(what, {
+        status: response.statusCode,
+        headers: response.headers,
+        body: response.body,
+      });
       this.#pauses.obey(bucket, asBot, error);
       throw error;
     }
-    return (response.statusCode === 204 ? undefined : parse(text, wanted, response.statusCode)) as T;
+    return (response.statusCode === 204 ? undefined : parse(response.body, wanted, response.statusCode)) as T;
   }
 
-  async #exchange(wanted: DiscordRequest): Promise<{ response: Dispatcher.ResponseData; text: string }> {
+  async #exchange(wanted: DiscordRequest): Promise<TextResponse> {
     const { apiBaseUrl, timeoutMs } = this.#options;
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const url = new URL(`${apiBaseUrl}/v10${wanted.path}`);
       const { method, what } = wanted;
       // Trace headers are not sent to Discord.
-      const response = await this.#measured({ method, purpose: what, url }, () =>
-        request(url, {
-          dispatcher: this.#agent,
-          method,
-          headers: this.#headers(wanted),
-          ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
-          signal,
-        }),
-      );
-      return { response, text: await readBounded(response.body, MAX_ANSWER_BYTES) };
+      const options = {
+        dispatcher: this.#agent,
+        method,
+        headers: this.#headers(wanted),
+        ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
+        signal,
+      };
+      return await this.#measured({ method, purpose: what, url }, () => exchange(url, options, MAX_ANSWER_BYTES));
     } catch (error) {
       if (signal.aborted) {
         const message = `cannot ${wanted.what}: no answer from Discord after ${timeoutMs} ms`;

@@ -1,12 +1,10 @@
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../base/clock.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
 import { errorMessage } from '../../base/errors.ts';
 import type { EmbeddingsConfig } from '../../config/config.ts';
 import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
-import { readBounded } from '../../base/read-bounded.ts';
 import { closeAgent, egressAgent } from '../egress.ts';
-import { request } from '../undici.ts';
+import { exchange, type TextResponse } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
 
@@ -47,14 +45,9 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
   });
   const measured = measureClient('embeddings');
   let resumesAt = 0;
-  const post = async (
-    body: string,
-    signal: AbortSignal,
-  ): Promise<{ response: Dispatcher.ResponseData; text: string }> => {
-    const response = await measured({ method: 'POST', purpose: 'embed texts', url }, () =>
-      request(url, { dispatcher: agent, method: 'POST', headers: headersOf(options), body, signal }),
-    );
-    return { response, text: await readBounded(response.body, MAX_ANSWER_BYTES) };
+  const post = (body: string, signal: AbortSignal): Promise<TextResponse> => {
+    const content = { dispatcher: agent, method: 'POST', headers: headersOf(options), body, signal } as const;
+    return measured({ method: 'POST', purpose: 'embed texts', url }, () => exchange(url, content, MAX_ANSWER_BYTES));
   };
   return {
     async embed(texts, signal) {
@@ -63,15 +56,13 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
         const message = 'the embeddings endpoint has asked to wait';
         throw new EmbeddingsError('embeddings.rate_limited', message, { retryAfterMs: leftMs });
       }
-      const { response, text } = await inTime(options.timeoutMs, signal, (limited) =>
-        post(requestBody(options, texts), limited),
-      );
+      const response = await inTime(options.timeoutMs, signal, (limited) => post(requestBody(options, texts), limited));
       if (response.statusCode !== 200) {
         const error = embeddingsErrorOf(response.statusCode, retryAfterOf(response), clock.now());
         resumesAt = Math.max(resumesAt, elapsedMs() + (error.retryAfterMs ?? 0));
         throw error;
       }
-      return readVectors(text, texts.length, dimensions);
+      return readVectors(response.body, texts.length, dimensions);
     },
     close: () => closeAgent(agent, options.timeoutMs),
   };
@@ -103,7 +94,7 @@ function headersOf({ apiKey }: EmbeddingsConfig): Record<string, string> {
   };
 }
 
-function retryAfterOf({ headers }: Dispatcher.ResponseData): string | undefined {
+function retryAfterOf({ headers }: TextResponse): string | undefined {
   const value = headers['retry-after'];
   return Array.isArray(value) ? value[0] : value;
 }
