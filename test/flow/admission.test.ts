@@ -22,7 +22,7 @@ function mostLive(cluster: SimulatedCluster): number {
   return most;
 }
 
-/** Records runs as a door does that has no room for them, and gives the names of their workflows in that order. */
+/** Records runs as a door does when there is no capacity for them. Returns the names of their workflows, in order. */
 async function recordMany(count: number): Promise<string[]> {
   const names: string[] = [];
   for (let index = 0; index < count; index += 1) {
@@ -38,20 +38,20 @@ async function recordMany(count: number): Promise<string[]> {
 const MAX = { FACTEUR_ARGO_MAX_ACTIVE: '3' };
 
 describe('argo.max_active', () => {
-  test('two submitters never have more live than allowed, and take the rest in order of arrival', async () => {
+  test('two submitters together never exceed the limit, and submit in order of arrival', async () => {
     const cluster = await startCluster({ defaults: { pendingMs: 5, startMs: 5, stepMs: 30, steps: 2 } });
     const names = await recordMany(12);
     await startFacteur({ db, cluster, env: MAX, roles: ['http', 'submit', 'follow'] });
     await startFacteur({ db, cluster, env: MAX, roles: ['http', 'submit', 'follow'] });
     await expect.poll(() => countRuns(db, 'succeeded')).toBe(12);
     expect(mostLive(cluster)).toBe(3);
-    // Those that are taken together are created together.
+    // Runs that are claimed together are created concurrently, so neighbours may swap places.
     for (const [place, name] of created(cluster).entries()) {
       expect(Math.abs(names.indexOf(name) - place)).toBeLessThan(3);
     }
   });
 
-  test('room that one process sees become free is used by another that submits', async () => {
+  test('a submitter uses the capacity that another process sees become free', async () => {
     const cluster = await startCluster();
     await recordMany(6);
     await startFacteur({ db, cluster, env: MAX, roles: ['follow'] });
@@ -62,7 +62,7 @@ describe('argo.max_active', () => {
     await expect.poll(() => created(cluster).length).toBe(4);
   });
 
-  test('room that a refused run leaves is used at once', async () => {
+  test('the capacity of a refused run is reused at once', async () => {
     const cluster = await startCluster();
     const refuse = { kind: 'answer', answer: { status: 422, reason: 'Invalid' } } as const;
     cluster.faults.requests.add({ match: { verb: 'create' }, action: refuse, times: 9 });
@@ -72,7 +72,7 @@ describe('argo.max_active', () => {
     await expect.poll(() => created(cluster).length).toBe(3);
   });
 
-  test('what finds no room is accepted and waits; room is used when there is some', async () => {
+  test('a run over the limit is accepted and queued, and submitted once there is capacity', async () => {
     const facteur = await startFacteur({ db, env: MAX, roles: ['http', 'submit', 'follow'] });
     const asked = Promise.all(
       Array.from({ length: 5 }, (_, index) => facteur.send(event({ interactionId: `d${index}` }))),
@@ -90,14 +90,14 @@ describe('argo.max_active', () => {
     await expect.poll(() => countRuns(db, 'queued')).toBe(1);
   });
 
-  test('a create whose answer was lost holds its place', async () => {
+  test('a create with a lost response still counts', async () => {
     const facteur = await startFacteur({ db, env: MAX, roles: ['submit'] });
     const lose = {
       match: { verb: 'create' },
       action: { kind: 'commit-then-answer', answer: { status: 500 } },
     } as const;
     facteur.cluster.faults.requests.add({ ...lose, times: 3 });
-    // All that this cluster does from now on is to say that it cannot be asked.
+    // From now on, this cluster answers every read with an error.
     facteur.cluster.faults.requests.add({
       match: { verb: 'get' },
       action: { kind: 'answer', answer: { status: 500 } },
@@ -110,7 +110,7 @@ describe('argo.max_active', () => {
     expect(created(facteur.cluster)).toHaveLength(3);
   });
 
-  test('whoever waits for room sees the place in the queue and why', async () => {
+  test('the message of a queued run shows its place in the queue and the reason', async () => {
     const roles = ['http', 'submit', 'notify'] as const;
     const { discord } = await openDiscordDoor({ db, env: { FACTEUR_ARGO_MAX_ACTIVE: '1' }, roles });
     const texts = () => discord.messages().map(({ versions }) => versions.at(-1)?.content ?? '');
@@ -129,7 +129,7 @@ describe('argo.max_active', () => {
       ]);
   });
 
-  test('ending runs is never held back for want of room', async () => {
+  test('a queued run can be canceled while the limit is reached', async () => {
     const facteur = await startFacteur({ db, env: { FACTEUR_ARGO_MAX_ACTIVE: '1' } });
     await facteur.send(event({ interactionId: 'live' }));
     await facteur.timer.until(facteur.send(event({ interactionId: 'waiting' })));
@@ -139,7 +139,7 @@ describe('argo.max_active', () => {
   });
 });
 
-test('a cluster that says 429 is asked more slowly, and everything gets there', async () => {
+test('submission slows down after a 429, and every run is submitted', async () => {
   const perSecond = 40;
   const count = 200;
   const cluster = await startCluster();
@@ -148,11 +148,11 @@ test('a cluster that says 429 is asked more slowly, and everything gets there', 
   await startFacteur({ db, cluster, roles: ['submit'] });
   await expect.poll(() => countRuns(db, 'submitted'), { timeout: 150_000, interval: 100 }).toBe(count);
   expect(created(cluster).toSorted()).toEqual(names.toSorted());
-  // Each second all that are left, and nothing learned from it, would be 40 + 80 + … + 200 requests.
+  // Retrying all remaining runs each second, without backoff, would be 40 + 80 + … + 200 requests.
   expect(requests(cluster, 'create')).toBeLessThan(count * 2);
 });
 
-test('runs that wait for their turn are taken by whoever is there when their process is gone', async () => {
+test('another process takes over waiting runs when their process is gone', async () => {
   const cluster = await startCluster();
   const names = await recordMany(3);
   await db.query({

@@ -11,15 +11,15 @@ import { event } from '../support/messages.ts';
 import { forceState } from '../support/runs.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Every answer that a route documents as its own is one that it gives. `callApi` holds each against the document.
+// Each route gives every answer that it documents as its own. `callApi` checks each answer against the document.
 
 type Route = ApiRoute<ApiDeps>;
 
-/** A facteur with one of everything, by the names of the parameters in paths. */
+/** A facteur with one of everything. `ids` are keyed by the names of path parameters. */
 interface World {
   readonly ids: Readonly<Record<string, string>>;
   readonly call: (request: string, call?: ApiCall) => Promise<ApiAnswer>;
-  /** Sends the example of a route, about the things of this world. */
+  /** Sends the example of a route with the ids of this world. */
   readonly example: (operationId: string, call?: ApiCall) => Promise<ApiAnswer>;
 }
 
@@ -65,14 +65,14 @@ function requestOf({ method, path, example }: Route, ids: World['ids'], given: A
   return [`${method} ${where}${query === '' ? '' : `?${query}`}`, { headers, ...body, ...given }];
 }
 
-/** The body of an example, about the reflection of this world. */
+/** The body of an example, with the id of this world's reflection. */
 function withIds(body: object, { reflectionId = '' }: World['ids']): object {
   return JSON.parse(JSON.stringify(body).replaceAll(A_REFLECTION.reflectionId, reflectionId)) as object;
 }
 
 type Scenario = (world: World) => Promise<unknown>;
 
-/** Fills a table with rows that hang on the run. */
+/** Fills a table with rows that belong to the run. */
 const filled =
   (text: string): Scenario =>
   ({ ids }) =>
@@ -92,14 +92,14 @@ const sent =
   ({ example }) =>
     example(operationId, call);
 
-/** The run received a reflection that waits for a decision: here, another one of its own. */
+/** The run received a reflection that is not trusted yet: here, another one of its own. */
 const UNTRUSTED_SOURCE = filled(`WITH retrieved AS (
     INSERT INTO facteur.retrievals (run_id, strategy, repository, asked_by) SELECT $1::uuid, 'retrieve', '', '' RETURNING run_id
   ), source AS (
     INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content) SELECT run_id, 'source', 'x' FROM retrieved RETURNING id
   ) INSERT INTO facteur.reflection_uses (run_id, reflection_id, place) SELECT run_id, id, 1 FROM retrieved, source`);
 
-/** A command of a WorkflowTemplate, which is gone by now. */
+/** The command of the run comes from a WorkflowTemplate that no longer exists. */
 const OF_A_LOST_TEMPLATE = filled(`UPDATE facteur.runs SET plan = jsonb_set(plan::jsonb,
   '{annotations,${ANNOTATIONS.templateUid}}', '"gone"')::json WHERE run_id = $1`);
 
@@ -108,7 +108,7 @@ const waits: Scenario = ({ ids }) => openApproval(db, ids['runId'] ?? '', APPROV
 const permitted: Scenario = () =>
   db.query({ text: `UPDATE facteur.dead_letters SET body = convert_to('{"command":"plan"}', 'UTF8')` });
 
-/** What has to happen before the example of a route is answered with a status, where the example alone does not do. */
+/** The setup that makes a route answer its example with a status, if the example alone is not enough. */
 const BEFORE: Readonly<Record<string, readonly Scenario[]>> = {
   'submitRun 200': [sent('submitRun')],
   'retryRun 202': [failed],
@@ -177,14 +177,14 @@ const BEFORE: Readonly<Record<string, readonly Scenario[]>> = {
   'dropDeadLetter 409': [permitted, sent('replayDeadLetter')],
 };
 
-/** The request, where the example cannot be answered like this. */
+/** The request to send if the example cannot be answered with this status. */
 const OTHERWISE: Readonly<Record<string, ApiCall>> = {
   'approve 422': { body: { outputs: {} } },
   'submitRun 403': { body: { command: 'review', options: { project: 'p', artifact: 'a' } } },
   'submitRun 422': { body: { command: 'deploy' } },
 };
 
-/** Statuses that any route may answer have tests of their own. */
+/** Statuses that any route may answer have their own tests. */
 const GENERIC = new Set([400, 401, 404, 413, 415, 429, 503]);
 const OWN = API_ROUTES.flatMap((route) =>
   Object.keys(route.answers)
@@ -201,7 +201,7 @@ test.each(OWN)('%s', async (name, route, status) => {
   expect(await world.example(route.operationId, OTHERWISE[name])).toMatchObject({ status });
 });
 
-test('no scenario is for an answer that nobody documents', () => {
+test('every scenario belongs to a documented answer', () => {
   const documented: readonly string[] = OWN.map(([name]) => name);
   expect([...Object.keys(BEFORE), ...Object.keys(OTHERWISE)].filter((name) => !documented.includes(name))).toEqual([]);
 });

@@ -12,7 +12,7 @@ const TOKENS = [
   { name: 'ops', scope: 'operate', token: 'operate-token' },
 ];
 
-/** A facteur with runs that wait, the oldest first. */
+/** A facteur with runs that wait for approval, the oldest first. */
 async function withWaiting(ledger: Database, count: number) {
   const facteur = await startFacteur({ db: ledger, env: { FACTEUR_SERVER_API_TOKENS: JSON.stringify(TOKENS) } });
   const runs: string[] = [];
@@ -26,7 +26,7 @@ async function withWaiting(ledger: Database, count: number) {
   return { runs, call, facteur };
 }
 
-test('pages list all approvals once, and filters choose among them', async () => {
+test('pages list every approval once, and filters select among them', async () => {
   const { runs, call } = await withWaiting(db, 5);
   const [first = '', second = ''] = runs;
   const paged: string[] = [];
@@ -52,9 +52,9 @@ test('pages list all approvals once, and filters choose among them', async () =>
   });
 });
 
-test('a page of large approvals ends early, and the command line reads on', async () => {
+test('a page of large approvals ends early, and the command line reads the next one', async () => {
   const { runs, call, facteur } = await withWaiting(db, 3);
-  // Two of them have more than 4 MiB.
+  // Two of them together exceed 4 MiB.
   await db.query({
     text: `UPDATE facteur.approvals SET fields = jsonb_set(fields, '{0,choices}', jsonb_build_array(repeat('x', 2200000)))`,
   });
@@ -72,7 +72,7 @@ test('a page of large approvals ends early, and the command line reads on', asyn
   }
 });
 
-test('one decision wins; a later one is told by whom and when, and values are checked', async () => {
+test('the first decision wins, a later one gets a 409 with who decided and when, and outputs are validated', async () => {
   const { runs, call } = await withWaiting(db, 1);
   const key = (await approvalOf(db, runs[0] ?? '')).key as string;
   const path = `POST /v1/runs/${runs[0]}/approvals/${key}`;
@@ -103,7 +103,7 @@ test('one decision wins; a later one is told by whom and when, and values are ch
   });
 });
 
-test('a run that has ended waits for nobody', async () => {
+test('a decision on a run that has ended gets a 409', async () => {
   const { runs, call } = await withWaiting(db, 1);
   const key = (await approvalOf(db, runs[0] ?? '')).key as string;
   await forceState(db, runs[0] ?? '', 'failed');

@@ -15,16 +15,16 @@ const ENV = {
 };
 const CLOUD_EVENT = { 'ce-id': '7', 'ce-source': 'kafka', 'ce-type': 'record', 'ce-specversion': '1.0' };
 
-/** Time for some 2,000 requests on a busy machine. */
+/** Enough for about 2,000 requests on a busy machine. */
 const PATIENCE_MS = 900_000;
 
 test(
-  '1,000 requests that its own document suggests: no 5xx, and every answer as described',
+  '1,000 requests generated from the OpenAPI document: no 5xx, and every answer matches the document',
   { timeout: PATIENCE_MS },
   async () => {
     const facteur = await startFacteur({ db, env: ENV });
     const call = (request: string, body?: object) => callApi(facteur.url, request, { token: TOKEN, body });
-    // Things that no answer leads to: the fuzzer would ask for what is not there, over and over.
+    // No answer contains these ids: without them, the fuzzer would ask for unknown ones again and again.
     await facteur.send(event({ interactionId: 'd1', command: 'review' }), CLOUD_EVENT);
     const letterId = (await call('GET /v1/dead-letters')).body.deadLetters[0].id;
     const { ideaId } = (await call('POST /v1/ideas', { sourceType: 'test', sourceRef: 'r' })).body;
@@ -38,10 +38,10 @@ test(
         ...['--phases', 'examples,coverage,fuzzing', '--max-examples', '10', '--continue-on-failure'],
         // The same requests on every machine.
         ...['--seed', '1'],
-        // An answer that goes on until somebody leaves.
+        // Its answer does not end until the client disconnects.
         ...['--exclude-operation-id', 'streamRuns'],
-        // All checks but one: whatever fits the schemas must be accepted. It is not so, because schemas cannot say that a
-        // cursor is one of an earlier answer, that Argo would evaluate a value, or what a command requires.
+        // All checks but one, which expects every request that fits the schemas to be accepted. Schemas cannot say that a
+        // cursor must come from an earlier answer, that Argo would evaluate a value, or what a command requires.
         ...['--checks', 'all', '--exclude-checks', 'positive_data_acceptance'],
       ],
       `[parameters]\n${ids.join('\n')}\n`,

@@ -16,7 +16,7 @@ const ENV = {
 };
 const OPERATOR = { token: 'operator-token' };
 
-/** A Codex run of a repository, by the token that its workflow received. */
+/** A Codex run of a repository, with the token that its workflow received. */
 async function runIn(facteur: Facteur, repository: string, deliveryId: string): Promise<{ id: string; token: string }> {
   const { body } = await facteur.send(codexTask({ deliveryId, repository }));
   await expectRun(db, deliveryId, 'submitted');
@@ -29,7 +29,7 @@ const search = (facteur: Facteur, body: Json, call: ApiCall = OPERATOR) =>
   callApi(facteur.url, 'POST /v1/reflections/search', { ...call, body });
 const contents = ({ body }: { readonly body: Json }): string[] => body.reflections.map(({ content }: Json) => content);
 
-test('a saved reflection is embedded, and found by words, by forms of words, and by the filters', async () => {
+test('a saved reflection is embedded, and found by words, inflected forms and filters', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   const { id, token } = await runIn(facteur, 'Acme/Rocket', 'gh-1');
   const save = (type: string, content: string) =>
@@ -71,7 +71,7 @@ test('a saved reflection is embedded, and found by words, by forms of words, and
   });
 });
 
-test('a run finds only what is trusted in its own repository, whatever it asks for', async () => {
+test('a run finds only trusted reflections of its own repository, and gets a 403 if it asks for others', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   await seedReflections(db, [
     { content: 'linter trusted here', repository: 'acme/rocket', state: 'trusted' },
@@ -94,7 +94,7 @@ test('a run finds only what is trusted in its own repository, whatever it asks f
   });
 });
 
-test('a word that is a path of its own is no id', async () => {
+test('GET on the search path is a 405, not a lookup by id', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   const answer = await fetch(`${facteur.url}/v1/reflections/search?x=1`, {
     headers: { authorization: `Bearer ${OPERATOR.token}` },
@@ -119,15 +119,15 @@ test('a run without a repository finds nothing', async () => {
 const VECTOR = Array.from({ length: 1536 }, (_, place) => (place === 0 ? 1 : 0));
 
 test.each([
-  ['nothing to look for', {}, 'body.text'],
+  ['neither a text nor an embedding', {}, 'body.text'],
   ['an empty text', { text: '' }, 'body.text'],
   ['an embedding without its version', { embedding: VECTOR }, 'body.embedding'],
   ['a short embedding', { embedding: [1], embeddingVersion: 'v' }, 'body.embedding'],
-  ['a version of ours', { embedding: VECTOR, embeddingVersion: 'facteur-ngrams-1' }, 'body.embeddingVersion'],
-  ['a repository that is none', { text: 'x', repository: 'rocket' }, 'body.repository'],
-  ['too many', { text: 'x', limit: 51 }, 'body.limit'],
+  ['a reserved version', { embedding: VECTOR, embeddingVersion: 'facteur-ngrams-1' }, 'body.embeddingVersion'],
+  ['an invalid repository', { text: 'x', repository: 'rocket' }, 'body.repository'],
+  ['a limit that is too high', { text: 'x', limit: 51 }, 'body.limit'],
   ['an unknown state', { text: 'x', states: ['good'] }, 'body.states.0'],
-])('a search for %s is refused with the field', async (_what, body, field) => {
+])('a search with %s is rejected with the name of the field', async (_what, body, field) => {
   const facteur = await startFacteur({ db, env: ENV });
   expect(await search(facteur, body)).toMatchObject({ status: 400, body: { errors: [{ field }] } });
 });
@@ -136,7 +136,7 @@ const embeddingOf = ({ body }: EmbeddingsRequest): Json => ({
   data: body.input.map((text: string, index: number) => ({ index, embedding: [text.includes('rocket') ? 1 : 0, 1] })),
 });
 
-test('an endpoint embeds what is saved and searched for; while it is down both still work, by words', async () => {
+test('the endpoint embeds saved texts and searches; while it is down, both fall back to words', async () => {
   let isDown = false;
   const endpoint = await startEndpoint((request) =>
     isDown ? { status: 500, body: {} } : { body: embeddingOf(request) },
@@ -149,7 +149,7 @@ test('an endpoint embeds what is saved and searched for; while it is down both s
   expect(await save('a', { content: 'A rocket.' })).toMatchObject({ status: 201, body: { embeddingVersion: 'm@2' } });
   const own = { content: 'Brought.', embedding: VECTOR, embeddingVersion: 'mine' };
   expect(await save('b', own)).toMatchObject({ status: 201, body: { embeddingVersion: 'mine' } });
-  // What claims to be of the endpoint's model is embedded by the endpoint all the same.
+  // An embedding that claims to be of the endpoint's model is replaced by the endpoint's own.
   const forged = { content: 'A forgery.', embedding: [1, 1, ...VECTOR.slice(2).fill(0)], embeddingVersion: 'm@2' };
   expect(await save('d', forged)).toMatchObject({ status: 201, body: { embeddingVersion: 'm@2' } });
   const similar = [
@@ -169,11 +169,11 @@ test('an endpoint embeds what is saved and searched for; while it is down both s
   const found = await search(facteur, { text: 'rockets' });
   expect(found.body.embeddingVersion).toBeNull();
   expect(contents(found).toSorted()).toEqual(['A rocket.', 'Another rocket.']);
-  // The same text again keeps the embedding that it had.
+  // Saving the same text again keeps its embedding.
   expect(await save('a', { content: 'A rocket.' })).toMatchObject({ status: 200, body: { embeddingVersion: 'm@2' } });
 });
 
-test('saves and searches are counted and traced; a workflow cannot invent series', async () => {
+test('saves and searches are counted and traced, and a workflow cannot create new series', async () => {
   const telemetry = await startTestTelemetry();
   const facteur = await startFacteur({ db, env: ENV });
   const { id, token } = await runIn(facteur, 'acme/rocket', 'gh-1');

@@ -5,7 +5,7 @@ import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { event } from '../support/messages.ts';
 
-/** Sends a report about a run that has just begun. */
+/** Sends a report about a run that has just started. */
 async function reporter(): Promise<(request: string, call?: ApiCall) => ReturnType<typeof callApi>> {
   const { url, send } = await startFacteur({ db });
   await send(event({ interactionId: 'd1' }));
@@ -27,7 +27,7 @@ test.each<[string, number, string, object]>([
     `policy_checks (idea_id, task_run_id, policy_key, status) SELECT (SELECT id FROM codex_kb.ideas), id, 'x', 'pass'`,
     { policyKey: 'x', status: 'pass' },
   ],
-])('a run holds so many %s at most: %i', async (kind, most, insert, body) => {
+])('the %s of a run are limited to %i', async (kind, most, insert, body) => {
   const report = await reporter();
   await db.query({
     text: `INSERT INTO codex_kb.${insert} FROM codex_kb.task_runs, generate_series(1, $1 -
@@ -39,7 +39,7 @@ test.each<[string, number, string, object]>([
   expect([one.status, another.status, another.body.type]).toEqual([201, 422, expect.stringContaining('limit_reached')]);
 });
 
-test('what an event may be called and hold, and how long its key may be', async () => {
+test('the type, the payload and the idempotency key of an event are limited', async () => {
   const report = await reporter();
   const statusOf = async (body: object, key = 'k'): Promise<number> =>
     (await report('POST /events', { body, headers: { 'idempotency-key': key } })).status;
@@ -51,7 +51,7 @@ test('what an event may be called and hold, and how long its key may be', async 
   expect(await statusOf({ type: `a${'b'.repeat(62)}`, payload: payload(32 * 1024) }, 'k'.repeat(255))).toBe(201);
 });
 
-test('a run holds 4 MiB of artifacts at most, so that no list of them fills the memory', async () => {
+test('the artifacts of a run are limited to 4 MiB: no list of them fills the memory', async () => {
   const report = await reporter();
   const text = 'x'.repeat(65_000);
   const statuses: number[] = [];
@@ -67,7 +67,7 @@ test('a run holds 4 MiB of artifacts at most, so that no list of them fills the 
 });
 
 test.each(['application/x-www-form-urlencoded', 'text/plain', 'application/x-protobuf'])(
-  'a body of the type %s is refused, with the type that is accepted',
+  'a body of type %s is rejected with the name of the accepted type',
   async (type) => {
     const report = await reporter();
     const refused = await report('POST /events', { body: { type: 'x' }, headers: { 'content-type': type } });

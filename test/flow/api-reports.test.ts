@@ -27,7 +27,7 @@ const OPERATOR = { token: 'operator-token' };
 interface Reporting {
   readonly facteur: Facteur;
   readonly runId: string;
-  /** What its workflow received. */
+  /** The token that its workflow received. */
   readonly token: string;
   readonly report: (request: string, call?: ApiCall) => ReturnType<typeof callApi>;
 }
@@ -50,7 +50,7 @@ function parametersOf({ cluster }: Facteur, workflow: string): Readonly<Record<s
 }
 
 describe('the token that a workflow receives', () => {
-  test('comes with the address, and is in no row and no log line', async () => {
+  test('comes with the address, and appears in no row and no log line', async () => {
     const { facteur, runId, token } = await reportingRun();
     expect(token).toBe(await mintRunToken({ ...KEY, secret: new Secret(KEY.secret) }, runId, await acceptedAt(runId)));
     const { workflowName } = (await callApi(facteur.url, `GET /v1/runs/${runId}`, { token })).body;
@@ -60,7 +60,7 @@ describe('the token that a workflow receives', () => {
     expect(facteur.log.join('')).not.toContain(token);
   });
 
-  test('is not sent without keys, nor for a command that is opted out', async () => {
+  test('is not sent without keys, nor for a command that opts out', async () => {
     const without = await startFacteur({ db });
     const { body } = await without.send(event({ interactionId: 'd1' }));
     await expectRun(db, 'd1', 'submitted');
@@ -72,7 +72,7 @@ describe('the token that a workflow receives', () => {
     expect(parametersOf(quiet, answer.body.workflowName)).not.toHaveProperty('facteur_token');
   });
 
-  test('is good while the run lives and for a grace after it, and again when Argo retries the workflow', async () => {
+  test('is valid until a grace period after the run, and again when Argo retries the workflow', async () => {
     const { runId, report } = await reportingRun();
     await forceState(db, runId, 'failed');
     expect(await report('GET ')).toMatchObject({ status: 200 });
@@ -84,7 +84,7 @@ describe('the token that a workflow receives', () => {
   });
 });
 
-/** What each route takes, for a run that may use it. */
+/** A valid request for each route that a run may use. */
 const SAMPLES: Readonly<Record<string, ApiCall>> = {
   addRunEvent: { body: { type: 'tests.passed', payload: { count: 3 } }, headers: { 'idempotency-key': 'k' } },
   addArtifact: { body: { type: 'diff', uri: 's3://builds/1/change.diff', checksum: 'sha256:00' } },
@@ -107,7 +107,7 @@ const pathOf = (path: string, runId: string): string =>
   path.replace('{runId}', runId).replace('{type}', 'failure_postmortem');
 
 test.each(API_ROUTES.map((route) => [`${route.method} ${route.path}`, route] as const))(
-  '%s: a run reaches itself at most',
+  '%s: a run can access only itself',
   async (_name, { method, path, who, operationId }) => {
     const { facteur, token } = await reportingRun();
     const other = await reportingRun(facteur, 'd2');
@@ -121,7 +121,7 @@ test.each(API_ROUTES.map((route) => [`${route.method} ${route.path}`, route] as 
 );
 
 test.each(WRITES.map((route) => [route.operationId, route] as const))(
-  '%s is stored once however often it is sent, and its writer is in the history',
+  '%s is idempotent, and its writer is in the history',
   async (operationId, { method, path }) => {
     const { facteur, runId, token } = await reportingRun();
     const call = { token, ...SAMPLES[operationId] };
@@ -140,22 +140,22 @@ const BAD: readonly [string, string | Uint8Array<ArrayBuffer>, number, readonly 
   ['an unknown field and a wrong type', '{"type":7,"payload":{},"colour":1}', 400, ['body.colour', 'body.type']],
   ['a text that is too long', `{"type":"${'x'.repeat(64)}"}`, 400, ['body.type']],
   ['NUL', String.raw`{"type":"t","payload":{"a":"\u0000"}}`, 400, ['body.payload.a']],
-  ['half a character', String.raw`{"type":"t","payload":{"a":"\ud800"}}`, 400, ['body.payload.a']],
-  ['a key twice', '{"type":"t","type":"u"}', 400, ['body.type']],
+  ['a lone surrogate', String.raw`{"type":"t","payload":{"a":"\ud800"}}`, 400, ['body.payload.a']],
+  ['a duplicate key', '{"type":"t","type":"u"}', 400, ['body.type']],
   [
-    'eleven levels',
+    'eleven levels of nesting',
     `{"type":"t","payload":{"a":${'['.repeat(9)}${']'.repeat(9)}}}`,
     400,
     [`body.payload.a${'.0'.repeat(9)}`],
   ],
-  ['no JSON', '{', 400, ['body']],
-  ['nothing', '', 400, ['body']],
-  ['bytes', Uint8Array.from([0x22, 0xff, 0x22]), 400, ['body']],
+  ['invalid JSON', '{', 400, ['body']],
+  ['no content', '', 400, ['body']],
+  ['invalid UTF-8', Uint8Array.from([0x22, 0xff, 0x22]), 400, ['body']],
   ['2 MB', JSON.stringify({ type: 't', payload: { a: 'x'.repeat(2_000_000) } }), 413, []],
 ];
 
 test.each(BAD)(
-  'a body with %s is refused with every fault, and nothing is written',
+  'a body with %s is rejected with every error, and nothing is written',
   async (_what, bytes, status, fields) => {
     const { report } = await reportingRun();
     const before = await wholeLedger(db);
@@ -166,14 +166,14 @@ test.each(BAD)(
   },
 );
 
-test('a body that is compressed or no JSON by its type is refused', async () => {
+test('a body that is compressed or of another content type is rejected', async () => {
   const { report } = await reportingRun();
   for (const headers of [{ 'content-type': 'text/plain' }, { 'content-encoding': 'gzip' }]) {
     expect(await report('POST /events', { bytes: '{}', headers })).toMatchObject({ status: 415 });
   }
 });
 
-test('another artifact of the same URI is a conflict that names the field, whichever run has it', async () => {
+test('a different artifact with the same URI is a conflict that names the field, in any run', async () => {
   const { facteur, report } = await reportingRun();
   const other = await reportingRun(facteur, 'd2');
   const call = SAMPLES['addArtifact'] ?? {};
@@ -190,7 +190,7 @@ test('another artifact of the same URI is a conflict that names the field, which
   });
 });
 
-test('a reflection is replaced by another text, its author is the run, and secrets are taken out', async () => {
+test('a new text replaces a reflection, its author is the run, and secrets are redacted', async () => {
   const { runId, report } = await reportingRun();
   await report('PUT /reflections/critique', { body: { content: 'First.' } });
   const content = 'Use https://user:hunter2@host instead.';
@@ -208,7 +208,7 @@ test('a reflection is replaced by another text, its author is the run, and secre
   expect(body.reflections[0]).not.toHaveProperty('embedding');
 });
 
-test('secrets are taken out of keys, and those of pods have any length', async () => {
+test('secrets in keys and pod tokens of any length are redacted', async () => {
   const { report } = await reportingRun();
   const podToken = ['eyJ'.padEnd(90, 'h'), 'p'.repeat(768), 's'.repeat(342)].join('.');
   const key = `use ghp_${'a'.repeat(36)}`;
@@ -217,7 +217,7 @@ test('secrets are taken out of keys, and those of pods have any length', async (
   expect(body.metadata).toEqual({ list: [{ 'postgres://user:***@db': 1, 'use ***': 'use ***' }], podToken: '***' });
 });
 
-test('an id is the same in capitals: once per run and once per key hold', async () => {
+test('an id in capitals is the same run: once per run and once per key still apply', async () => {
   const { facteur, runId, token, report } = await reportingRun();
   const shouting = (request: string, call: ApiCall) =>
     callApi(facteur.url, request.replace(' ', ` /v1/runs/${runId.toUpperCase()}`), { token, ...call });
@@ -228,7 +228,7 @@ test('an id is the same in capitals: once per run and once per key hold', async 
   expect(await shouting('POST /policy-checks', check)).toMatchObject({ status: 200 });
 });
 
-test('a vector comes with its version, has 1536 numbers, and is shown when asked for', async () => {
+test('an embedding needs a version and 1536 numbers, and is returned on request', async () => {
   const { report } = await reportingRun();
   const embedding = Array.from({ length: 1536 }, (_none, place) => (place === 3 ? 1 : 0));
   const content = 'By its meaning.';
@@ -242,7 +242,7 @@ test('a vector comes with its version, has 1536 numbers, and is shown when asked
   expect(body.reflections[0].embedding).toEqual(embedding);
 });
 
-test('a run holds 20 types of reflections at most', async () => {
+test('a run is limited to 20 types of reflections, and can still replace existing ones', async () => {
   const { report } = await reportingRun();
   for (let place = 0; place < 20; place += 1) {
     expect(await report(`PUT /reflections/type_${place}`, { body: { content: 'x' } })).toMatchObject({ status: 201 });
@@ -260,7 +260,7 @@ const GATES: readonly [number, number, boolean, string][] = [
   [0.1, -0.01, true, 'fail'],
 ];
 test.each(GATES)(
-  'a gate of faithfulness %d, retrieval %d, approved %s: %s',
+  'a promotion gate with faithfulness %d, retrieval %d, approved %s: %s',
   async (faithfulnessDelta, retrievalGain, approved, status) => {
     const { facteur, token } = await reportingRun();
     const { rows } = await db.query<{ id: string }>({ text: 'SELECT id FROM codex_kb.ideas' });
@@ -272,7 +272,7 @@ test.each(GATES)(
   },
 );
 
-test('the log of a retrieval does not keep a run from the history, and goes there with it', async () => {
+test('a run with a retrieval log is archived together with it', async () => {
   const { runId, report } = await reportingRun();
   await report('PUT /retrieval-log', SAMPLES['putRetrievalLog']);
   await report('POST /policy-checks', SAMPLES['addPolicyCheck']);
@@ -340,13 +340,13 @@ describe('facteur report', () => {
     expect(Object.values(body)[0]).toContainEqual(expect.objectContaining(expected));
   });
 
-  test('a metric', async () => {
+  test('metric', async () => {
     const { facteur, token, report } = await reportingRun();
     await run(['metric', '{"cpuSeconds":12}'], { env: at(facteur, token) });
     expect((await report('GET /metrics')).body).toMatchObject({ resourceUsage: { cpuSeconds: 12 } });
   });
 
-  test('a pair of a step that runs again is kept once by its key, and comes by standard input as well', async () => {
+  test('--key makes a pair idempotent if its step runs again, and a pair can come from standard input', async () => {
     const { facteur, token, report } = await reportingRun();
     const pair = '{"retrievedAnswer":"a","nonRetrievedAnswer":"b","promptContext":"c"}';
     const given = { env: at(facteur, token), readStdin: async () => Buffer.from(pair) };
@@ -356,7 +356,7 @@ describe('facteur report', () => {
     expect(await run(['router', 'retrieve', 'maybe'], given)).toMatchObject({ code: 2 });
   });
 
-  test('is sent again while facteur cannot be reached or is not ready, and is there once', async () => {
+  test('retries while facteur is unreachable or not ready, and is stored once', async () => {
     const { facteur, token, report } = await reportingRun();
     let calls = 0;
     const flaky: CliIo['fetch'] = async (url, init) => {
@@ -365,7 +365,7 @@ describe('facteur report', () => {
         throw new TypeError('fetch failed');
       }
       const answer = await fetch(url, init);
-      // Taken, but the answer is lost.
+      // Accepted, but the response is lost.
       return calls === 2 ? new Response('{}', { status: 503 }) : answer;
     };
     const sent = await run(['event', 'tests.passed'], { env: at(facteur, token), fetch: flaky });
@@ -374,7 +374,7 @@ describe('facteur report', () => {
     expect(events.filter(({ type }: { type: string }) => type === 'tests.passed')).toHaveLength(1);
   });
 
-  test('fails where it is redirected: a GET would succeed and report nothing', async () => {
+  test('fails on a redirect: a GET would succeed and report nothing', async () => {
     const { token } = await reportingRun();
     await using proxy = await serveHttp(({ method, url }, response) => {
       response.writeHead(method === 'GET' ? 200 : 301, { location: `${url}/` }).end('{}');
@@ -383,7 +383,7 @@ describe('facteur report', () => {
     expect(sent).toMatchObject({ code: 1, stderr: expect.stringContaining('facteur answered 301') });
   });
 
-  test('fails with the reason if it is refused, and exits with 0 without a destination', async () => {
+  test('fails with the reason if it is rejected, and exits with 0 without a destination', async () => {
     const { facteur, token } = await reportingRun();
     const refused = await run(['event', 'Not A Type'], { env: at(facteur, token) });
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('body.type must be') });

@@ -29,11 +29,11 @@ function parametersOf({ cluster }: Facteur, workflow: string): Readonly<Record<s
 }
 
 const PLAN = { command: 'plan', options: { objective: 'Submit it' } };
-/** The JSON of a task at its own door. */
+/** A task as JSON, as its own door accepts it. */
 const taskOf = (fields: Parameters<typeof codexTask>[0]): Json => JSON.parse(String(codexTask(fields).body));
 
 describe('a command', () => {
-  test('runs, and who asked for it begins its history', async () => {
+  test('runs, and its history begins with the requester', async () => {
     const facteur = await start();
     const { status, body, headers } = await submit(facteur, { ...PLAN, user: { id: '42' }, correlationId: 'c-1' });
     expect([status, body.state, body.duplicate, body.correlationId]).toEqual([201, 'submitted', false, 'c-1']);
@@ -44,7 +44,7 @@ describe('a command', () => {
     expect(shown.body.events[0]).toMatchObject({ actor: 'api ops', payload: { to: 'queued', door: 'api' } });
   });
 
-  test('is one run for one key, whichever replica is asked, and another one for each request without', async () => {
+  test('starts one run per key, on any replica, and a new run for each request without a key', async () => {
     const facteur = await start();
     const first = await submit(facteur, PLAN, 'k1');
     const other = await startFacteur({ db, env: ENV, cluster: facteur.cluster });
@@ -58,14 +58,14 @@ describe('a command', () => {
     expect(await countRuns(db)).toBe(3);
   });
 
-  test('with a key that a script left empty is refused: it would be another run each time', async () => {
+  test('with an empty key is rejected: each request of a broken script would start a run', async () => {
     const facteur = await start();
     const { status, body } = await submit(facteur, PLAN, '');
     expect([status, body.errors]).toEqual([400, [{ field: 'header.idempotency-key', message: 'must not be empty' }]]);
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('has separate keys: it cannot take the id of a delivery at another door', async () => {
+  test('has its own keys: it cannot take the id of a delivery at another door', async () => {
     const facteur = await start();
     const own = await submit(facteur, PLAN, 'd1');
     const theirs = await facteur.send(event({ interactionId: 'd1' }));
@@ -74,7 +74,7 @@ describe('a command', () => {
     expect((await facteur.send(event({ interactionId: 'd1' }))).body.runId).toBe(theirs.body.runId);
   });
 
-  test('with a form gets the payload that the form would have had', async () => {
+  test('with a form gets the payload that the form would send', async () => {
     const facteur = await start();
     const { body } = await submit(facteur, { command: 'note', options: { content: 'Buy milk' } }, 'k1');
     const parameters = parametersOf(facteur, body.workflowName);
@@ -82,7 +82,7 @@ describe('a command', () => {
     expect(JSON.parse(parameters['payload'] ?? '')).toMatchObject({ prompt: 'Buy milk', runId: 'k1' });
   });
 
-  test('that needs a role runs for those who have it, and others are kept in the refusals', async () => {
+  test('that needs a role runs for users who have it; others get a 403 and are recorded as refusals', async () => {
     const facteur = await start();
     const options = { project: 'p', branch: 'b' };
     const user = { id: '42', roles: ['123456789012345678'] };
@@ -96,7 +96,7 @@ describe('a command', () => {
 });
 
 describe('a Codex task', () => {
-  test('is known by its delivery id at this door and at its own', async () => {
+  test('is deduplicated by its delivery id at this door and at its own', async () => {
     const facteur = await start();
     const first = await submit(facteur, { codexTask: taskOf({ deliveryId: 'gh-1' }) });
     expect(first).toMatchObject({ status: 201, body: { deliveryId: 'gh-1', state: 'submitted' } });
@@ -110,18 +110,23 @@ describe('a Codex task', () => {
 
 const task = taskOf({ deliveryId: 'gh-1' });
 const REFUSED: readonly [string, object, string, readonly string[]][] = [
-  ['nothing', {}, '400 invalid_request', ['body.command']],
-  ['both kinds', { ...PLAN, codexTask: task }, '400 invalid_request', ['body.command', 'body.options']],
+  ['an empty body', {}, '400 invalid_request', ['body.command']],
   [
-    'an option that is no text',
+    'a command together with a task',
+    { ...PLAN, codexTask: task },
+    '400 invalid_request',
+    ['body.command', 'body.options'],
+  ],
+  [
+    'an option that is not a string',
     { command: 'plan', options: { objective: 7 } },
     '400 invalid_request',
     ['body.options.objective'],
   ],
-  ['a command that is not defined', { command: 'deploy' }, '422 unknown_command', ['body.command']],
-  ['a command that runs nothing', { command: 'status' }, '422 unknown_command', ['body.command']],
+  ['an unknown command', { command: 'deploy' }, '422 unknown_command', ['body.command']],
+  ['a command that starts no run', { command: 'status' }, '422 unknown_command', ['body.command']],
   [
-    'options that break the definition',
+    'options that do not match the definition',
     { command: 'plan', options: { colour: 'red' } },
     '422 invalid_option',
     ['body.options.colour', 'body.options.objective'],
@@ -133,18 +138,18 @@ const REFUSED: readonly [string, object, string, readonly string[]][] = [
     ['body.options.objective'],
   ],
   [
-    'an option that no copy keeps',
+    'an option named __proto__',
     { command: 'plan', options: JSON.parse('{"__proto__":"x"}') },
     '400 invalid_request',
     ['body.options (a key)'],
   ],
   [
-    'a task of another stage',
+    'a task of an unsupported stage',
     { codexTask: { ...task, stage: 'CODEX_TASK_STAGE_REVIEW' } },
     '400 unsupported_stage',
     ['body.codexTask.stage'],
   ],
-  ['a task without an id', { codexTask: taskOf({}) }, '400 missing_delivery_id', ['body.codexTask.deliveryId']],
+  ['a task without a delivery id', { codexTask: taskOf({}) }, '400 missing_delivery_id', ['body.codexTask.deliveryId']],
   [
     'a task with an unknown field',
     { codexTask: { ...task, colour: 1 } },
@@ -152,7 +157,7 @@ const REFUSED: readonly [string, object, string, readonly string[]][] = [
     ['body.codexTask.colour'],
   ],
   [
-    'a task with a wrong type',
+    'a task with a field of the wrong type',
     { codexTask: { ...task, iteration: 'x' } },
     '400 invalid_payload',
     ['body.codexTask.iteration'],
@@ -165,16 +170,19 @@ const REFUSED: readonly [string, object, string, readonly string[]][] = [
   ],
 ];
 
-test.each(REFUSED)('%s is refused by its fields, and nothing is recorded', async (_what, body, outcome, fields) => {
-  const facteur = await start();
-  const before = await wholeLedger(db);
-  const answer = await submit(facteur, body);
-  expect(`${answer.status} ${answer.body.code}`).toBe(outcome);
-  expect(answer.body.errors.map(({ field }: { field: string }) => field)).toEqual(fields);
-  expect(await wholeLedger(db)).toBe(before);
-});
+test.each(REFUSED)(
+  '%s is rejected with the names of the fields, and nothing is recorded',
+  async (_what, body, outcome, fields) => {
+    const facteur = await start();
+    const before = await wholeLedger(db);
+    const answer = await submit(facteur, body);
+    expect(`${answer.status} ${answer.body.code}`).toBe(outcome);
+    expect(answer.body.errors.map(({ field }: { field: string }) => field)).toEqual(fields);
+    expect(await wholeLedger(db)).toBe(before);
+  },
+);
 
-test('an answer lists 20 faults, however many the body has', async () => {
+test('an answer lists at most 20 errors and counts the others', async () => {
   const facteur = await start();
   const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`key${index}`, '']));
   for (const body of [

@@ -18,7 +18,7 @@ const of =
     callApi(url, request, call);
 
 describe('a dead letter', () => {
-  test('is replayed once it may run: who had it replayed begins the history of its run', async () => {
+  test('can be replayed once it is permitted, and the history of its run names who replayed it', async () => {
     const refusing = await startFacteur({ db, env: ROLES });
     await refusing.send(event({ interactionId: 'd1' }), CLOUD_EVENT);
     const { id } = (await of(refusing)('GET /v1/dead-letters')).body.deadLetters[0];
@@ -42,7 +42,7 @@ describe('a dead letter', () => {
     expect(await countRuns(db)).toBe(1);
   });
 
-  test('that is dropped while it is replayed still says which run it became', async () => {
+  test('that is dropped during its replay still names the run that it became', async () => {
     const refusing = await startFacteur({ db, env: ROLES });
     await refusing.send(event({ interactionId: 'd1' }), CLOUD_EVENT);
     const facteur = await startFacteur({ db });
@@ -58,7 +58,7 @@ describe('a dead letter', () => {
     expect((await call(`GET /v1/dead-letters/${id}`)).body).toMatchObject({ outcome: 'replayed', runId });
   });
 
-  test('is dropped, however often, and the one that never was is not', async () => {
+  test('can be dropped repeatedly, and an unknown one is a 404', async () => {
     const facteur = await startFacteur({ db, env: ROLES });
     await facteur.send(event({ interactionId: 'd1' }), CLOUD_EVENT);
     const call = of(facteur);
@@ -80,7 +80,7 @@ describe('a dead letter', () => {
   });
 });
 
-test('commands are listed with where they are defined, who may run them and where they run', async () => {
+test('commands are listed with their origin, their roles and their target', async () => {
   const yaml = `commands:
   deploy: { description: Ships it, workflow_template: shipping, report: false, ephemeral: true }
   note: { description: Takes a note, modal: { title: Note, fields: [{ name: content, label: Text, style: paragraph }] } }
@@ -102,7 +102,7 @@ test('commands are listed with where they are defined, who may run them and wher
   });
 });
 
-test('runs are counted by state: live ones always, ended ones since a time', async () => {
+test('runs are counted by state: live ones always, ended ones since a given time', async () => {
   const facteur = await startFacteur({ db });
   const ids: string[] = [];
   for (const id of ['a', 'b', 'c']) {
@@ -125,7 +125,7 @@ test('runs are counted by state: live ones always, ended ones since a time', asy
   });
 });
 
-/** An idea of this source, as the first of a WITH. */
+/** An idea, as the first query of a WITH. */
 const AN_IDEA = `ideas AS (
   INSERT INTO codex_kb.ideas (source_type, source_ref, status, payload) VALUES ('large', 'one', 'received', '{}') RETURNING id
 )`;
@@ -150,7 +150,7 @@ test.each([
       SELECT id, 'tests.required', 'pass', ${LARGE} ideas, generate_series(1, 20) n RETURNING idea_id AS id`,
     (id: string) => `/v1/ideas/${id}/policy-checks?policyKey=tests.required`,
   ],
-] as const)('a page of large %s ends early, and each is on one page', async (rows, text, pathOf) => {
+] as const)('a page of large %s ends early, and each row is on exactly one page', async (rows, text, pathOf) => {
   const call = of(await startFacteur({ db }));
   const path = pathOf((await db.query<{ id: string }>({ text })).rows[0]?.id ?? '');
   const sizes: number[] = [];
@@ -168,7 +168,7 @@ test.each([
   });
 });
 
-test('the checks of an idea that is not there are not found, and one without checks has an empty page', async () => {
+test('the checks of an unknown idea are a 404, those of an idea without checks an empty page', async () => {
   const call = of(await startFacteur({ db }));
   const { body } = await call('POST /v1/ideas', {
     body: { sourceType: 'roadmap', sourceRef: 'unchecked', payload: {} },
@@ -181,7 +181,7 @@ test('the checks of an idea that is not there are not found, and one without che
 });
 
 describe('ideas', () => {
-  test('are added once a source, changed, and listed by it', async () => {
+  test('are added once per source, updated, and listed by source', async () => {
     const call = of(await startFacteur({ db }));
     const body = { sourceType: 'roadmap', sourceRef: 'b', payload: { note: 'https://me:hunter2@host' } };
     const added = await call('POST /v1/ideas', { body });
@@ -205,7 +205,7 @@ describe('ideas', () => {
     expect(alone).toMatchObject({ status: 400, body: { errors: [{ field: 'query.sourceType' }] } });
   });
 
-  test('of commands belong to their runs, and one that is not there is not found', async () => {
+  test('of commands have a reserved source type, and an unknown idea is a 404', async () => {
     const facteur = await startFacteur({ db });
     const call = of(facteur);
     const reserved = await call('POST /v1/ideas', { body: { sourceType: 'discord.command', sourceRef: 'x' } });
@@ -239,7 +239,7 @@ describe('tasks', () => {
     return Promise.all(tasks);
   }
 
-  test('are added once a stage, changed, and emptied by null', async () => {
+  test('are added once per stage, updated, and cleared by null', async () => {
     const call = of(await startFacteur({ db }));
     const [taskId = ''] = await ideaWith(call, 'review');
     const slaDeadline = '2026-12-24T18:00:00+01:00';
@@ -255,7 +255,7 @@ describe('tasks', () => {
     expect(await call(`PATCH /v1/tasks/${randomUUID()}`, { body: {} })).toMatchObject({ status: 404 });
   });
 
-  test('in one state are listed in pages, also those that changed in one millisecond', async () => {
+  test('in one state are listed in pages, even if they changed within one millisecond', async () => {
     const call = of(await startFacteur({ db }));
     await ideaWith(call, 'a', 'b', 'c');
     await db.query({
@@ -277,7 +277,7 @@ describe('tasks', () => {
     });
   });
 
-  test('wait for others, never in a circle', async () => {
+  test('depend on others, and a circular dependency is rejected', async () => {
     const call = of(await startFacteur({ db }));
     const [a, b, c] = await ideaWith(call, 'a', 'b', 'c');
     const wait = (one?: string, other?: string, body = {}) =>
@@ -300,7 +300,7 @@ describe('tasks', () => {
     expect(await wait(c, a)).toMatchObject({ status: 201 });
   });
 
-  test('never wait for each other, when both are asked for at once', async () => {
+  test('never depend on each other, even if both dependencies are added at once', async () => {
     const call = of(await startFacteur({ db }));
     const [a, b] = await ideaWith(call, 'a', 'b');
     const put = (one?: string, other?: string) => call(`PUT /v1/tasks/${one}/dependencies/${other}`, { body: {} });
@@ -309,7 +309,7 @@ describe('tasks', () => {
   });
 });
 
-test('a value that the database cannot hold is the fault of its sender', async () => {
+test('a value that the database cannot store is a 400', async () => {
   const call = of(await startFacteur({ db }));
   const { body } = await call('POST /v1/ideas', { body: { sourceType: 'roadmap', sourceRef: 'r' } });
   const task = { stage: 'x', slaDeadline: '0000-01-01T00:00:00Z' };
@@ -317,7 +317,7 @@ test('a value that the database cannot hold is the fault of its sender', async (
   expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
 });
 
-test('who changed what is in the log', async () => {
+test('the log records who changed what', async () => {
   const env = {
     FACTEUR_SERVER_API_TOKENS: JSON.stringify([{ name: 'ops', scope: 'operate', token: 'operate-token' }]),
   };

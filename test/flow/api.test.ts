@@ -21,13 +21,13 @@ const WITH_TOKENS = { FACTEUR_SERVER_API_TOKENS: TOKENS };
 const SCOPE_TOKENS = { read: 'read-token', operate: 'operate-token', admin: 'plain-token' } as const;
 const WEAKER = { read: [], operate: ['read-token'], admin: ['read-token', 'operate-token'] } as const;
 
-/** The path of a route with values that fit and mean nothing. */
+/** The path of a route, with valid values that refer to nothing. */
 function somewhere(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => (name.endsWith('Id') ? randomUUID() : '1'));
 }
 
 test.each(API_ROUTES.map((route) => [`${route.method} ${route.path}`, route] as const))(
-  '%s: nobody without a token, and nobody with a weaker one, and nothing is written',
+  '%s: 401 without a token, 403 with a weaker one, and nothing is written',
   async (_name, { method, path, who }) => {
     const facteur = await startFacteur({ db, env: WITH_TOKENS });
     const where = `${method} ${somewhere(path)}`;
@@ -46,24 +46,24 @@ test.each(API_ROUTES.map((route) => [`${route.method} ${route.path}`, route] as 
 describe('without tokens', () => {
   const STRANGERS: readonly [string, Record<string, string>][] = [
     ['a proxy on this machine', { 'x-forwarded-for': '203.0.113.7' }],
-    ['a proxy that says so by the standard', { forwarded: 'for=203.0.113.7' }],
+    ['a proxy that sends the standard header', { forwarded: 'for=203.0.113.7' }],
     ['a cache on this machine', { via: '1.1 cache' }],
     ['a proxy that names the client', { 'x-real-ip': '203.0.113.7' }],
     ['a proxy that names the host', { 'x-forwarded-host': 'facteur.example' }],
     ['a page in a browser', { origin: 'https://evil.example' }],
   ];
-  test.each(STRANGERS)('%s is not this machine', async (_who, headers) => {
+  test.each(STRANGERS)('a request from %s needs a token', async (_who, headers) => {
     const facteur = await startFacteur({ db });
     expect(await callApi(facteur.url, 'GET /v1/runs', { headers })).toMatchObject({ status: 401 });
   });
 
-  test('this machine may do everything', async () => {
+  test('a request from this machine is allowed', async () => {
     const facteur = await startFacteur({ db });
     expect(await callApi(facteur.url, 'GET /v1/runs')).toMatchObject({ status: 200, body: { runs: [], next: null } });
   });
 });
 
-test('runs are listed in pages, filtered, and answered with 304 as long as nothing changed', async () => {
+test('runs are listed in pages and by filters, and the answer is 304 while nothing has changed', async () => {
   const facteur = await startFacteur({ db });
   for (const id of ['a', 'b', 'c']) {
     await facteur.send(event({ interactionId: id, user: { id: '42' }, options: { objective: id } }));
@@ -85,7 +85,7 @@ test('runs are listed in pages, filtered, and answered with 304 as long as nothi
   expect((await fetch(url, { method: 'HEAD', headers })).status).toBe(304);
 });
 
-test('runs that were accepted within one millisecond are each on one page', async () => {
+test('runs that were accepted within one millisecond are each on exactly one page', async () => {
   const facteur = await startFacteur({ db });
   for (const id of ['a', 'b', 'c', 'd']) {
     await facteur.send(event({ interactionId: id }));
@@ -108,7 +108,7 @@ test('runs that were accepted within one millisecond are each on one page', asyn
   expect(stdout.trim().split('\n')).toEqual([expect.stringContaining('"deliveryId":"a"')]);
 });
 
-test('a run is shown with its request, its history and a link', async () => {
+test('a run is shown with its request, its history and a link to its workflow', async () => {
   const facteur = await startFacteur({ db, env: { FACTEUR_ARGO_UI_URL: 'https://argo.example.org' } });
   const { body } = await facteur.send(event({ interactionId: 'd1', options: { objective: 'Show it' } }));
   await expectRun(db, 'd1', 'submitted');
@@ -123,7 +123,7 @@ test('a run is shown with its request, its history and a link', async () => {
   expect(missing).toMatchObject({ status: 404, body: { code: 'run_not_found', status: 404, title: 'Not Found' } });
 });
 
-test('a run is canceled and retried, and who did it is in its history', async () => {
+test('a run is canceled and retried, and its history records who did it', async () => {
   const facteur = await startFacteur({ db, env: WITH_TOKENS });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   await expectRun(db, 'd1', 'submitted');
@@ -144,7 +144,7 @@ test('a run is canceled and retried, and who did it is in its history', async ()
   ]);
 });
 
-test('what never became a run is listed and shown', async () => {
+test('dead letters are listed and shown', async () => {
   const facteur = await startFacteur({ db });
   await keepDeadLetter(db, {
     door: 'http',
@@ -161,7 +161,7 @@ test('what never became a run is listed and shown', async () => {
   expect((await callApi(facteur.url, 'GET /v1/refusals?user=42')).body).toEqual({ refusals: [] });
 });
 
-test('all faults of a request are named at once', async () => {
+test('all errors of a request are listed at once', async () => {
   const facteur = await startFacteur({ db });
   const nul = await callApi(facteur.url, 'GET /v1/runs?command=%00');
   expect(nul).toMatchObject({
@@ -183,7 +183,7 @@ test('all faults of a request are named at once', async () => {
   expect(forged).toMatchObject({ status: 400, body: { errors: [{ field: 'query.cursor' }] } });
 });
 
-test('a reference is no filter among others: none of them would apply', async () => {
+test('a reference together with other filters is rejected: they would not apply', async () => {
   const facteur = await startFacteur({ db });
   const { runId } = (await facteur.send(event({ interactionId: 'd1' }))).body;
   const found = await callApi(facteur.url, `GET /v1/runs?reference=${runId}&limit=1`);
@@ -194,7 +194,7 @@ test('a reference is no filter among others: none of them would apply', async ()
   }
 });
 
-test('what is not there, and what a path does not take, are problems too', async () => {
+test('unknown paths, other methods and malformed paths get problem documents, too', async () => {
   const facteur = await startFacteur({ db });
   const PROBLEM = 'application/problem+json';
   const missing = await callApi(facteur.url, 'GET /v1/nowhere');
@@ -208,11 +208,11 @@ test('what is not there, and what a path does not take, are problems too', async
   const broken = await callApi(facteur.url, 'GET /v1/runs/%zz');
   expect(broken).toMatchObject({ status: 400 });
   expect(broken.headers.get('content-type')).toBe(PROBLEM);
-  // Only there: the older doors keep their shape.
+  // Only under /v1: the older doors keep their format.
   expect(await (await fetch(`${facteur.url}/nowhere`)).json()).toEqual({ error: 'not found' });
 });
 
-test('a content type that is none is refused as any other, and does not matter where nothing is read', async () => {
+test('an invalid content type is rejected like any other, and ignored by routes that read no body', async () => {
   const facteur = await startFacteur({ db });
   const { runId } = (await facteur.send(event({ interactionId: 'd1' }))).body;
   for (const type of ['json', 'text/plain', 'application/json, text/plain']) {
@@ -223,7 +223,7 @@ test('a content type that is none is refused as any other, and does not matter w
   }
 });
 
-test('a URL that names the host means the same at every door', async () => {
+test('an absolute URL as the request target works at every door', async () => {
   const facteur = await startFacteur({ db });
   const client = await RawClient.connect(Number(new URL(facteur.url).port));
   for (const path of ['', '?x', '/v1/runs', '/v1/runs?limit=1', '/READYZ', '/v1/nowhere']) {
@@ -235,18 +235,18 @@ test('a URL that names the host means the same at every door', async () => {
   expect(client.received).toContain('application/problem+json');
 });
 
-test('the document is served, is the one that is checked in, and is made once', async () => {
+test('the OpenAPI document is served, and built only once', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await callApi(facteur.url, 'GET /v1/openapi.json');
   expect(body).toMatchObject({ openapi: '3.1.1', paths: { '/v1/runs': { get: { operationId: 'listRuns' } } } });
-  // To make it asks for the name of each schema.
+  // Building it looks up the name of each schema.
   const names = vi.spyOn(globalRegistry, 'get');
   onTestFinished(() => names.mockRestore());
   expect((await callApi(facteur.url, 'GET /v1/openapi.json')).body).toEqual(body);
   expect(names).not.toHaveBeenCalled();
 });
 
-test('while the database does not answer, callers are asked to retry', async () => {
+test('while the database is unavailable, the answer is 503 with Retry-After', async () => {
   const facteur = await startFacteur({ db });
   facteur.faults.before = unavailable;
   const { status, headers } = await callApi(facteur.url, 'GET /v1/runs');
@@ -254,9 +254,9 @@ test('while the database does not answer, callers are asked to retry', async () 
   expect(headers.get('retry-after')).toBe('5');
 });
 
-test('of a flood of reads on one connection a limited number waits for the database', async () => {
+test('only a limited number of reads of one connection wait for the database', async () => {
   const facteur = await startFacteur({ db });
-  // `/v1` is loaded for its first request.
+  // `/v1` is loaded on its first request.
   await callApi(facteur.url, 'GET /v1/commands');
   const { promise, resolve } = Promise.withResolvers<void>();
   onTestFinished(() => resolve());

@@ -10,7 +10,7 @@ import { createAnnouncements } from '../../src/ledger/due-work.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 describe('what the step asks for', () => {
-  test('two opposite values are the two buttons, and both let the workflow go on', async () => {
+  test('two opposite values become the two buttons: Reject sends one of them, and the workflow continues', async () => {
     const run = await waiting(db, { asks: [{ name: 'decision', enum: ['YES', 'NO'] }], rules: { reason: 'none' } });
     expect(whispered(await run.press('reject', ADA))).toContain('is rejected');
     await expect.poll(run.shown).toContain('Succeeded');
@@ -18,7 +18,7 @@ describe('what the step asks for', () => {
     expect(run.node('deploy')).toMatchObject({ inputs: { parameters: [{ name: 'decision', value: 'NO' }] } });
   });
 
-  test('other values are a form, with menus and text', async () => {
+  test('other values become a form with menus and text fields', async () => {
     const asks = [
       { name: 'where', enum: ['blue', 'green'], default: 'green', description: 'x'.repeat(3000) },
       { name: 'note' },
@@ -37,12 +37,12 @@ describe('what the step asks for', () => {
     ]);
   });
 
-  test('of two people who approve, the second one sees the values of the first, and approves these or none', async () => {
+  test('the second of two approvers sees the values of the first and cannot change them', async () => {
     const run = await waiting(db, { rules: { quorum: '2' }, asks: [{ name: 'version' }] });
     expect(whispered(await run.fillIn('approve', ADA, { 'output-0': 'v1' }))).toContain('One more person');
     const other = await run.fillIn('approve', BOB, { 'output-0': 'v2' });
     expect(whispered(other)).toContain('version has another value in an earlier approval');
-    // Two forms that are sent at once are judged before either is recorded.
+    // Two forms that are sent at once are both validated before either is recorded.
     const decision = { runId: run.runId, key: run.key, verdict: 'approved', alone: false, reason: '' } as const;
     const late = { ...decision, actor: { id: BOB.id ?? '', name: 'bob' }, outputs: { version: 'v2' } };
     expect(await decideApproval(db, late)).toBeUndefined();
@@ -61,15 +61,15 @@ describe('what the step asks for', () => {
     ['duplicate and empty values', [{ name: 'one', enum: ['a', 'a', ''] }], 9],
     ['a default of 5,000 characters', [{ name: 'one', default: 'x'.repeat(5000) }], 9],
     ['six outputs', Array.from({ length: 6 }, (_, index) => ({ name: `p${index}` })), 4],
-  ])('%s: Discord takes the answer', async (_what, asks, type) => {
+  ])('%s: Discord accepts the answer', async (_what, asks, type) => {
     const run = await waiting(db, { asks });
     const exchange = await run.press('approve', ADA);
     expect(exchange).toMatchObject({ outcome: 'acknowledged', answer: { type } });
   });
 });
 
-describe('applying', () => {
-  test.each(['gzip', 'zstd', 'brotli'] as const)('nodes packed with %s: no step runs twice', async (nodes) => {
+describe('applying a decision', () => {
+  test.each(['gzip', 'zstd', 'brotli'] as const)('nodes compressed with %s: no step runs twice', async (nodes) => {
     const run = await waiting(db, { plan: { nodes }, asks: [{ name: 'decision', enum: ['YES', 'NO'] }] });
     await run.press('approve', ADA);
     await expect.poll(run.shown).toContain('Succeeded');
@@ -80,7 +80,7 @@ describe('applying', () => {
     ]);
   });
 
-  test('goes on when the cluster takes it, and until then the message says why it does not', async () => {
+  test('is retried until the cluster accepts it, and meanwhile the message shows the reason', async () => {
     const run = await waiting(db);
     const rule = run.facteur.cluster.faults.apply({
       op: 'add',
@@ -97,7 +97,7 @@ describe('applying', () => {
     expect(run.shown()).toContain('👍 `approve` approved by `ada`');
   });
 
-  test('is done once, although the answer was lost', async () => {
+  test('happens once even if the response was lost', async () => {
     const run = await waiting(db);
     const rule = { match: { verb: 'patch' }, action: { kind: 'commit-then-reset' }, times: 1 } as const;
     run.facteur.cluster.faults.apply({ op: 'add', rule });
@@ -107,7 +107,7 @@ describe('applying', () => {
     await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'approved' });
   });
 
-  test('what was decided in Argo meanwhile is told as such', async () => {
+  test('a step that was decided in Argo is shown as decided elsewhere', async () => {
     const run = await waiting(db);
     const button = run.message();
     resume(run);
@@ -124,14 +124,17 @@ describe('applying', () => {
     ['3600', 60, 'its duration in Argo has elapsed'],
     ['1h', 59, 'it was decided elsewhere'],
     ['{{workflow.parameters.wait}}', 60, 'it was decided elsewhere, or its duration in Argo has elapsed'],
-  ])('what waited for %s at most and went on after %i minutes is told as such', async (duration, minutes, problem) => {
-    const run = await waiting(db, { suspend: { duration }, rules: { reason: 'none' } });
-    resume(run, minutes * 60_000);
-    await expect.poll(run.shown).toContain('Succeeded');
-    await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'gone', problem });
-  });
+  ])(
+    'a step with a duration of %s that continued after %i minutes has the reason recorded',
+    async (duration, minutes, problem) => {
+      const run = await waiting(db, { suspend: { duration }, rules: { reason: 'none' } });
+      resume(run, minutes * 60_000);
+      await expect.poll(run.shown).toContain('Succeeded');
+      await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'gone', problem });
+    },
+  );
 
-  test('and so is a decision that came after the duration', async () => {
+  test('a decision that comes after the duration has no effect, and the reason is recorded', async () => {
     const run = await waiting(db, { suspend: { duration: '1h' }, rules: { reason: 'none' } });
     const rule = { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } } as const;
     const { id } = run.facteur.cluster.faults.apply({ op: 'add', rule });
@@ -145,7 +148,7 @@ describe('applying', () => {
       .toMatchObject({ state: 'gone', verdict: 'approved', problem: 'its duration in Argo has elapsed' });
   });
 
-  test('what nobody decided before the workflow failed is told as such', async () => {
+  test('a step that nobody decided before the workflow failed no longer waits', async () => {
     const run = await waiting(db);
     const button = run.message();
     fail(run);
@@ -156,7 +159,7 @@ describe('applying', () => {
     expect(whispered(late)).toBe('Step `approve` no longer waits: the workflow has ended.');
   });
 
-  test('and what waited in a workflow that was stopped in Argo, while that runs its exit handlers', async () => {
+  test('a step no longer waits once its workflow is being stopped in Argo', async () => {
     const run = await waiting(db);
     const { store } = run.facteur.cluster;
     store.update('workflows', store.get('workflows', NAMESPACE, run.workflow), 'state', (object) => ({
@@ -168,7 +171,7 @@ describe('applying', () => {
       .toMatchObject({ state: 'gone', problem: 'the workflow is ending' });
   });
 
-  test('so is a decision that came too late for a workflow that failed', async () => {
+  test('a decision that comes after the workflow failed has no effect, and the reason is recorded', async () => {
     const run = await waiting(db);
     const rule = { match: { verb: 'patch' }, action: { kind: 'answer', answer: { status: 503 } } } as const;
     const { id } = run.facteur.cluster.faults.apply({ op: 'add', rule });
@@ -183,7 +186,7 @@ describe('applying', () => {
   });
 });
 
-/** As a deadline of the workflow does. */
+/** Fails the workflow as its deadline would. */
 function fail(run: Waiting): void {
   const { store } = run.facteur.cluster;
   const entry = store.get('workflows', NAMESPACE, run.workflow);
@@ -195,7 +198,7 @@ function fail(run: Waiting): void {
   });
 }
 
-/** As `argo resume` does so long after the step began, and Argo itself after the duration. */
+/** Resumes the step, this long after its start: as `argo resume` does, and Argo itself after the duration. */
 function resume(run: Waiting, afterMs = 0): void {
   const { store } = run.facteur.cluster;
   const entry = store.get('workflows', NAMESPACE, run.workflow);
@@ -233,7 +236,7 @@ describe('a deadline', () => {
   test.each([
     ['ahead', 60_000],
     ['behind', -60_000],
-  ])('goes by the database, in a process whose clock is a minute %s', async (_how, offMs) => {
+  ])('uses the clock of the database, even if that of the process is a minute %s', async (_how, offMs) => {
     const clock = { now: () => new Date(Date.now() + offMs) };
     const run = await waiting(db, { rules: { 'approval-timeout': '2h' }, context: { clock } });
     const { requested_at: requestedAt, expires_at: expiresAt } = await approvalOf(db, run.runId);
@@ -254,14 +257,14 @@ describe('a deadline', () => {
     expect(decidedAt.getTime()).toBeGreaterThanOrEqual(due.getTime());
   });
 
-  test('that leaves the decision to people has no effect of its own', async () => {
+  test('that leaves the decision to people decides nothing', async () => {
     const run = await waiting(db, { rules: { 'approval-timeout': '2h', 'on-timeout': 'leave' } });
     expect(await approvalOf(db, run.runId)).toMatchObject({ due_at: null });
     expect(run.shown()).toMatch(/expires <t:\d+:R>/);
   });
 });
 
-/** As if the deadline were so many seconds away. */
+/** Moves the deadline to this many seconds from now. */
 async function expireIn(seconds: number): Promise<void> {
   await db.query({
     text: 'UPDATE facteur.approvals SET expires_at = now() + make_interval(secs => $1), due_at = now() + make_interval(secs => $1)',

@@ -24,7 +24,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 import { newRun } from '../support/runs.ts';
 import { applyTemplate } from '../support/templates.ts';
 
-/** The messages that ask, unlike the run's own. */
+/** The messages that ask for approval, as opposed to those of the runs. */
 function asks({ discord }: Pick<Waiting, 'discord'>): readonly SimulatedMessage[] {
   return discord.messages().filter(({ nonce }) => nonce.startsWith('ask'));
 }
@@ -33,7 +33,7 @@ function pings(message: SimulatedMessage): readonly (readonly string[])[] {
   return message.versions.map(({ pings: pinged }) => pinged);
 }
 
-test('approvers are pinged once, in a message of its own with the buttons, which then says who decided', async () => {
+test('approvers are pinged once, in a separate message with the buttons that later shows who decided', async () => {
   const run = await waiting(db, { rules: { 'approval-message': 'Deploy @everyone?', 'approval-timeout': '2h' } });
   await expect.poll(() => asks(run)).toHaveLength(1);
   const [ask] = asks(run) as [SimulatedMessage];
@@ -54,7 +54,7 @@ test('approvers are pinged once, in a message of its own with the buttons, which
   expect(pings(run.message()).flat()).toEqual([]);
 });
 
-test('the template may name the channel, and a person', async () => {
+test('the template can name the channel, and a person', async () => {
   const channel = '400000000000000009';
   const run = await waiting(db, {
     channels: [channel],
@@ -65,7 +65,7 @@ test('the template may name the channel, and a person', async () => {
   expect(asks(run).flatMap(pings)).toEqual([['<@200000000000000002>', `<@&${OTHER_ROLE}>`]]);
 });
 
-test('what only one person may see is asked of nobody else, where the template names no channel', async () => {
+test('an ephemeral run asks nobody if the template names no channel', async () => {
   const plan = '{ description: Plan, ephemeral: true, options: [{ name: objective, description: What }] }';
   const yaml = `role_map: { plan: ['${ROLE}'] }\ncommands: { plan: ${plan} }\n`;
   const run = await waiting(db, { yaml });
@@ -73,7 +73,7 @@ test('what only one person may see is asked of nobody else, where the template n
   expect(asks(run)).toEqual([]);
 });
 
-test('where nobody may decide, nobody is asked', async () => {
+test('nobody is asked if nobody may decide', async () => {
   const run = await waiting(db, { yaml: 'role_map: {}\n' });
   await expect
     .poll(async () => (await db.query({ text: 'SELECT FROM facteur.approvals WHERE ask_at IS NULL' })).rows)
@@ -81,7 +81,7 @@ test('where nobody may decide, nobody is asked', async () => {
   expect(asks(run)).toEqual([]);
 });
 
-test('a quiet message shows what waits for approval, too', async () => {
+test('a quiet message shows a step that waits for approval, too', async () => {
   const yaml = `role_map: { plan: ['${ROLE}'] }
 commands: { plan: { description: Plan, quiet: true, options: [{ name: objective, description: Goal }] } }
 `;
@@ -91,7 +91,7 @@ commands: { plan: { description: Plan, quiet: true, options: [{ name: objective,
   await expect.poll(run.shown).toContain('Succeeded');
 });
 
-/** A whole facteur, whose runs will ask for approval: nobody has asked for one yet. */
+/** A complete facteur with a command that needs approval. Nothing has run yet. */
 async function openGatedDoor() {
   const cluster = await startGatedCluster();
   const door = await openDiscordDoor({
@@ -103,7 +103,7 @@ async function openGatedDoor() {
   return { cluster, door };
 }
 
-/** What waits for its time to be sent is due now. */
+/** Makes the asks that wait for a retry due now. */
 async function hurryAsks(): Promise<void> {
   await db.query({ text: 'UPDATE facteur.approvals SET ask_at = now() WHERE ask_at IS NOT NULL' });
   await createAnnouncements(db, silentLogger).approvalsDue();
@@ -112,7 +112,7 @@ async function hurryAsks(): Promise<void> {
 test.each([
   ['401', { status: 401, code: 0, message: '401: Unauthorized' }],
   ['403', { status: 403, code: 50_013, message: 'Missing Permissions' }],
-] as const)('a %s is waited out: a person can change its cause', async (status, answer) => {
+] as const)('a %s is retried later: a person can fix its cause', async (status, answer) => {
   const { cluster, door } = await openGatedDoor();
   const rule = { route: 'channel.message.create', times: 1, action: { kind: 'answer', answer } } as const;
   await door.discord.faults.apply({ op: 'add', rule });
@@ -123,14 +123,14 @@ test.each([
   await expect.poll(async () => Number((await approvalOf(db, runId)).ask_at) - Date.now()).toBeGreaterThan(20_000);
   expect(asks(door)).toEqual([]);
   if (status === '401') {
-    // After it, Discord's client is silent for a minute.
+    // After a 401, Discord's client sends nothing for a minute.
     return;
   }
   await hurryAsks();
   await expect.poll(() => asks(door).flatMap(pings)).toEqual([[`<@&${ROLE}>`]]);
 });
 
-test('what waits again is asked again, in the same message', async () => {
+test('a step that waits again is asked for again, in the same message', async () => {
   const run = await waiting(db);
   await expect.poll(async () => (await approvalOf(db, run.runId)).ask_message).not.toBe('');
   const { workflow_uid: uid, node_id: nodeId, node, template, fields, rules, ...row } = await approvalOf(db, run.runId);
@@ -157,7 +157,7 @@ test('what waits again is asked again, in the same message', async () => {
   expect(asks(run)).toHaveLength(1);
 });
 
-test('a deleted ask is not replaced by who decided', async () => {
+test('a deleted ask is not posted again to show who decided', async () => {
   const run = await waiting(db);
   await expect.poll(async () => (await approvalOf(db, run.runId)).ask_message).not.toBe('');
   const [{ channelId, id }] = asks(run) as [SimulatedMessage];
@@ -169,7 +169,7 @@ test('a deleted ask is not replaced by who decided', async () => {
   expect(asks(run)).toHaveLength(1);
 });
 
-test('an ask whose post got no answer says who decided meanwhile', async () => {
+test('an ask whose post got no response is updated with who decided in the meantime', async () => {
   const { cluster, door } = await openGatedDoor();
   const lost = { route: 'channel.message.create', times: 1, action: { kind: 'commit-then-reset' } } as const;
   await door.discord.faults.apply({ op: 'add', rule: lost });
@@ -188,10 +188,10 @@ test('an ask whose post got no answer says who decided meanwhile', async () => {
   expect(asks(door)).toHaveLength(1);
 });
 
-describe('a command whose template was not read yet', () => {
+describe('an approval for a command whose template was not read yet', () => {
   const yaml = `commands_from_templates: { namespaces: [${NAMESPACE}] }`;
 
-  test('is asked for once it is, also by a process that only notifies', async () => {
+  test('is asked for once the template is read, also by a process that only notifies', async () => {
     const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0 } });
     const gate = { name: 'gate', suspend: {} };
     const steps = { name: 'main', steps: [[{ name: 'approve', template: 'gate' }]] };
@@ -212,7 +212,7 @@ describe('a command whose template was not read yet', () => {
     await expect.poll(() => asks(door).flatMap(pings), { timeout: 20_000 }).toEqual([[`<@&${ROLE}>`]]);
   });
 
-  test('cannot be decided meanwhile, which nobody is blamed for', async () => {
+  test('cannot be decided in the meantime, and no refusal is recorded', async () => {
     const run = await waiting(db);
     const press = {
       verdict: 'approved',
@@ -229,7 +229,7 @@ describe('a command whose template was not read yet', () => {
   });
 });
 
-test('what waits again while its deleted message is looked for is asked for again', async () => {
+test('a step that waits again while its deleted message is looked up is asked for again', async () => {
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   await openApproval(db, runId);
   await db.query({ text: `UPDATE facteur.approvals SET state = 'gone', ask_at = now(), ask_message = 'deleted'` });

@@ -5,7 +5,7 @@ import { whispered } from '../support/discord-door.ts';
 import { timePasses } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-/** The cluster takes no patch until this is called. */
+/** Makes the cluster reject every patch until the returned function is called. */
 function unwritable({ facteur: { cluster } }: Waiting): () => void {
   const answer = { status: 503 };
   const rule = cluster.faults.apply({
@@ -21,8 +21,8 @@ const cancel = (run: Waiting) => run.discord.people.press(run.message(), `facteu
 
 const stepsOf = (run: Waiting) => run.facteur.cluster.controller.completionsOf(NAMESPACE, run.workflow);
 
-describe('of a run that is being canceled nothing goes on', () => {
-  test('although somebody approves before the cluster has stopped it', async () => {
+describe('no step of a canceled run starts', () => {
+  test('even if somebody approves before the cluster has stopped it', async () => {
     const run = await waiting(db, { rules: { 'approval-timeout': '1h', 'on-timeout': 'approve' } });
     const button = run.message();
     const restore = unwritable(run);
@@ -30,7 +30,7 @@ describe('of a run that is being canceled nothing goes on', () => {
     restore();
     const late = await run.discord.people.press(button, `facteur:approve:${run.runId}:${run.key}`, ADA);
     expect(whispered(late)).toBe('Step `approve` no longer waits: the run was canceled.');
-    // Nor does time approve it.
+    // Nor does the timeout approve it.
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'gone', due_at: null });
     await timePasses(db);
     await expect.poll(run.shown).toContain('Canceled');
@@ -40,7 +40,7 @@ describe('of a run that is being canceled nothing goes on', () => {
     await expect.poll(asks).toContain('`approve` no longer waits: `the run was canceled`');
   });
 
-  test('although somebody had approved, and the cluster did not know it yet', async () => {
+  test('even if somebody approved before the cancel and the cluster did not know it yet', async () => {
     const run = await waiting(db);
     const restore = unwritable(run);
     await run.press('approve', ADA);
@@ -50,12 +50,12 @@ describe('of a run that is being canceled nothing goes on', () => {
     await hurry(db);
     await timePasses(db);
     await expect.poll(run.shown).toContain('Canceled');
-    // The workflow shows only after its end that the decision never arrived.
+    // Only the ended workflow shows that the decision never arrived.
     await expect.poll(run.shown).toContain('approved by `ada` · without effect: `the run was canceled`');
     expect(stepsOf(run)).toEqual(['build']);
   });
 
-  test('unless the cluster had taken it, although the answer was lost', async () => {
+  test('unless the cluster had accepted the approval, even if its response was lost', async () => {
     const run = await waiting(db, { plan: { outcome: 'hang' } });
     const { faults } = run.facteur.cluster;
     const lost = { match: { verb: 'patch' }, action: { kind: 'commit-then-reset' }, times: 1 } as const;

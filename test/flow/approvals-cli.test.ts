@@ -4,7 +4,7 @@ import { OTHER_ROLE } from '../support/discord-door.ts';
 import type { Facteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-/** The same commands on the ledger itself, and on a facteur that serves it; and whom they record. */
+/** The commands run on the ledger itself and on a server of it. The last column is the operator that they record. */
 const STORES: readonly (readonly [string, (facteur: Facteur) => Facteur['cli'], string])[] = [
   ['the ledger', ({ cli }) => cli, 'an operator (command line)'],
   [
@@ -17,7 +17,7 @@ const STORES: readonly (readonly [string, (facteur: Facteur) => Facteur['cli'], 
 ];
 
 describe.each(STORES)('on %s', (_store, on, operator) => {
-  test('lists, shows and approves, with values', async () => {
+  test('lists, shows and approves a step, with values', async () => {
     const run = await waiting(db, { asks: [{ name: 'version' }], rules: { quorum: '2', approvers: OTHER_ROLE } });
     const cli = on(run.facteur);
     expect((await cli('approvals', 'list')).stdout).toMatch(
@@ -37,7 +37,7 @@ describe.each(STORES)('on %s', (_store, on, operator) => {
     expect((await cli('approvals', 'list', '--all', '-o', 'name')).stdout).toBe(`${run.runId}\n`);
   });
 
-  test('rejects with a reason, and only what waits', async () => {
+  test('rejects with a reason, and only a step that waits', async () => {
     const run = await waiting(db);
     const cli = on(run.facteur);
     const mistyped = await cli('approvals', 'reject', run.runId, 'other');
@@ -50,7 +50,7 @@ describe.each(STORES)('on %s', (_store, on, operator) => {
   });
 });
 
-test('an operator takes the values of who approved first', async () => {
+test('an operator without values approves those of the first approver', async () => {
   const run = await waiting(db, { asks: [{ name: 'version' }], rules: { quorum: '2' } });
   const { cli } = run.facteur;
   await run.fillIn('approve', ADA, { 'output-0': 'v1' });
@@ -59,7 +59,7 @@ test('an operator takes the values of who approved first', async () => {
   expect(run.node('deploy').inputs.parameters).toEqual([{ name: 'version', value: 'v1' }]);
 });
 
-test('--by names the person, where no token does', async () => {
+test('--by names the person on the ledger, and is an error with a server', async () => {
   const run = await waiting(db);
   const { cli, cliWith, url } = run.facteur;
   const refused = await cliWith({ FACTEUR_SERVER: url }, 'approvals', 'approve', run.runId, '--by', 'ada');

@@ -10,7 +10,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 
 const PEOPLE = 100;
 
-test('of a hundred people who press at once, on three processes, one decides, and all others learn who', async () => {
+test('one of a hundred people who press at once, on three processes, decides, and all others learn who', async () => {
   const run = await waiting(db, { rules: { reason: 'none' } });
   const { discord, facteur, timer } = run;
   const yaml = `role_map:\n  plan: ['${ROLE}']\n`;
@@ -40,9 +40,9 @@ test('of a hundred people who press at once, on three processes, one decides, an
   expect(rows).toHaveLength(1);
 });
 
-test('a process that dies between the decision and the patch is replaced by another, and the decision is applied once', async () => {
+test('if a process dies between the decision and the patch, another applies the decision once', async () => {
   const run = await waiting(db);
-  // Decisions go to whoever claims first: a process that is dead by the time it would write.
+  // The test claims the decision first, like a process that dies before it writes.
   const { faults } = run.facteur;
   const { promise: end, resolve: bury } = Promise.withResolvers<void>();
   faults.before = async (statement) => {

@@ -8,7 +8,7 @@ import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
 
-/** The server, which has an id of a role, too: that of @everyone. */
+/** The id of the server, which is also the id of its role @everyone. */
 const GUILD = '300000000000000001';
 
 async function refusals(): Promise<readonly string[]> {
@@ -17,7 +17,7 @@ async function refusals(): Promise<readonly string[]> {
 }
 
 describe('Approve', () => {
-  test('lets the workflow go on, says so, and leaves an audit', async () => {
+  test('resumes the workflow, confirms it, and leaves an audit trail', async () => {
     const run = await waiting(db);
     expect(whispered(await run.press('approve', ADA))).toBe(
       'Step `approve` is approved. facteur is writing it into the workflow.',
@@ -33,7 +33,7 @@ describe('Approve', () => {
     ]);
   });
 
-  test('by a second person comes too late, and tells who was first', async () => {
+  test('makes a later decision fail, and that answer says who was first', async () => {
     const run = await waiting(db);
     const button = run.message();
     await run.press('approve', ADA);
@@ -42,7 +42,7 @@ describe('Approve', () => {
     await expect.poll(run.shown).toContain('Succeeded');
   });
 
-  test('needs as many people as the template says', async () => {
+  test('needs as many people as the template requires', async () => {
     const run = await waiting(db, { rules: { quorum: '2' } });
     const button = run.message();
     expect(whispered(await run.press('approve', ADA))).toContain('One more person has to approve it.');
@@ -66,14 +66,14 @@ describe('Approve', () => {
   });
 });
 
-test('a default that is too long for a form is asked for, and does not become an empty output', async () => {
+test('a default that is too long for a form becomes a required field, not an empty output', async () => {
   const run = await waiting(db, { asks: [{ name: 'notes', default: 'x'.repeat(4001) }] });
   const { data }: Json = (await run.press('approve', ADA)).answer;
   expect(data.components[0].component).toMatchObject({ custom_id: 'output-0', required: true });
 });
 
 describe('Reject', () => {
-  test('asks for the reason, and ends the workflow with it', async () => {
+  test('asks for the reason, and fails the workflow with it', async () => {
     const run = await waiting(db, { rules: { reason: 'required' } });
     const form: Json = (await run.press('reject', ADA)).answer;
     expect(form).toMatchObject({ type: 9, data: { title: 'Reject approve' } });
@@ -84,7 +84,7 @@ describe('Reject', () => {
     await expectRun(db, (await runRow(run.runId)).delivery_id, 'failed');
   });
 
-  test('with a reason that is a template tag puts none into the workflow, where an exit handler would evaluate it', async () => {
+  test('breaks up a template tag in the reason: an exit handler would evaluate it', async () => {
     const run = await waiting(db);
     await run.fillIn('reject', ADA, { reason: '{{=sprig.env("HOME")}}' });
     await expect.poll(() => run.node('approve').phase).toBe('Failed');
@@ -92,7 +92,7 @@ describe('Reject', () => {
     await expect.poll(() => approvalOf(db, run.runId)).toMatchObject({ state: 'rejected' });
   });
 
-  test('does not ask where the template wants no reason', async () => {
+  test('asks for no reason if the template wants none', async () => {
     const run = await waiting(db, { rules: { reason: 'none' } });
     expect(whispered(await run.press('reject', ADA))).toContain('is rejected');
     await expect.poll(run.shown).toContain('Failed');
@@ -104,19 +104,19 @@ async function runRow(runId: string): Promise<Json> {
 }
 
 describe('who may decide', () => {
-  test('is not who requested the run', async () => {
+  test('is not the requester of the run', async () => {
     const run = await waiting(db);
     expect(whispered(await run.press('approve', STARTER))).toContain('somebody else has to decide');
     expect(await refusals()).toEqual(['may not decide approve: requested this run, or one that it retries']);
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
   });
 
-  test('is who requested it, where the template says so', async () => {
+  test('is the requester, if the template says so', async () => {
     const run = await waiting(db, { rules: { 'self-approval': 'true' } });
     expect(whispered(await run.press('approve', STARTER))).toContain('is approved');
   });
 
-  test('is neither who pressed Retry, nor who requested the first run', async () => {
+  test('is neither the person who pressed Retry nor the requester of the first run', async () => {
     const run = await waiting(db, { rules: { reason: 'none' } });
     await run.press('reject', ADA);
     await expect.poll(run.shown).toContain('Failed');
@@ -140,9 +140,14 @@ describe('who may decide', () => {
     ['somebody who lost the role since the message', {}, { ...ADA, roles: [] }, 'requires a role that you do not have'],
     ['somebody in a direct message', {}, { ...ADA, roles: [], guildId: '' }, 'requires a role that you do not have'],
     ['an application, whatever its roles', {}, { ...ADA, bot: true }, 'Applications cannot decide approvals.'],
-    ['anybody, where nobody is named', { yaml: 'role_map: {}\n' }, ADA, 'Nobody can decide this here'],
-    ['anybody, where only the server is named', { rules: { approvers: GUILD } }, ADA, 'Nobody can decide this here'],
-    ['a role of the command, where others are named', { rules: { approvers: OTHER_ROLE } }, ADA, 'requires a role'],
+    ['anybody, if nobody is named', { yaml: 'role_map: {}\n' }, ADA, 'Nobody can decide this here'],
+    ['anybody, if only the server is named', { rules: { approvers: GUILD } }, ADA, 'Nobody can decide this here'],
+    [
+      'a role of the command, if the template names others',
+      { rules: { approvers: OTHER_ROLE } },
+      ADA,
+      'requires a role',
+    ],
   ])('is not %s', async (_who, gate, who, answer) => {
     const run = await waiting(db, gate);
     expect(whispered(await run.press('approve', who))).toContain(answer);
@@ -150,18 +155,18 @@ describe('who may decide', () => {
     expect(await approvalOf(db, run.runId)).toMatchObject({ state: 'waiting' });
   });
 
-  test('is nobody in Discord, where an annotation is invalid', async () => {
+  test('is nobody in Discord, if an annotation is invalid', async () => {
     const run = await waiting(db, { rules: { quorum: 'two' } });
     expect(run.shown()).toContain('annotations of its template are invalid: only `facteur approvals` can decide it');
     await expect(async () => run.press('approve', ADA)).rejects.toThrow('has no button');
   });
 
   test.each<[string, Gate, number]>([
-    ['somebody may', {}, 0],
+    ['somebody may decide', {}, 0],
     ['nobody is named', { yaml: 'role_map: {}\n' }, 1],
     ['only the server is named', { rules: { approvers: GUILD } }, 1],
     ['an annotation is invalid', { rules: { quorum: 'two' } }, 1],
-  ])('counts as waiting for nobody, or not: %s', async (_who, gate, count) => {
+  ])('is counted as undecidable or not: %s', async (_who, gate, count) => {
     const { scrape } = await startTestTelemetry();
     await waiting(db, gate);
     expect((await scrape()).split('\n')).toContain(`facteur_approvals_undecidable ${count}`);
@@ -178,7 +183,7 @@ describe('who may decide', () => {
   });
 });
 
-test('/status says which run waits', async () => {
+test('/status shows that a run waits for approval', async () => {
   const run = await waiting(db);
   const status = async () => whispered(await run.discord.people.command('status', [], STARTER));
   expect(await status()).toMatch(/Running(?: `\S+`)?, waiting for approval · `\/plan x`/);

@@ -5,7 +5,7 @@ import { countRuns } from '../support/ledger.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Every text has a bound, which is told before anything is recorded; what keeps within it fits every index.
+// Every text has a maximum length, which is checked before anything is recorded. A text within it fits every index.
 
 /** Characters of three bytes, in an order that does not compress. */
 function incompressible(length: number): string {
@@ -16,7 +16,7 @@ function incompressible(length: number): string {
   }).join('');
 }
 
-/** What becomes a key or is kept beside one, with the longest that it may be. */
+/** The fields that become keys or are kept beside one, with their maximum lengths. */
 const KEYS: readonly [string, number, (text: string) => Message][] = [
   ['interaction_id', 512, (interactionId) => event({ interactionId })],
   ['user.id', 256, (id) => event({ user: { id } })],
@@ -30,19 +30,22 @@ const KEYS: readonly [string, number, (text: string) => Message][] = [
   ['repository', 512, (repository) => codexTask({ deliveryId: 'd1', repository })],
 ];
 
-test.each(KEYS)('%s: the longest is recorded, a longer one is refused by its name', async (name, limit, message) => {
-  const facteur = await startFacteur({ db });
-  expect(await facteur.send(message(incompressible(limit)))).toMatchObject({ status: 202 });
-  for (const length of [limit + 1, 6000, 1_000_000]) {
-    expect(await facteur.send(message(incompressible(length)))).toMatchObject({
-      status: 400,
-      body: { error: 'invalid payload', details: `${name}: must have at most ${limit} characters` },
-    });
-  }
-  expect(await countRuns(db)).toBe(1);
-});
+test.each(KEYS)(
+  '%s: the longest text is recorded, a longer one is rejected with the name of the field',
+  async (name, limit, message) => {
+    const facteur = await startFacteur({ db });
+    expect(await facteur.send(message(incompressible(limit)))).toMatchObject({ status: 202 });
+    for (const length of [limit + 1, 6000, 1_000_000]) {
+      expect(await facteur.send(message(incompressible(length)))).toMatchObject({
+        status: 400,
+        body: { error: 'invalid payload', details: `${name}: must have at most ${limit} characters` },
+      });
+    }
+    expect(await countRuns(db)).toBe(1);
+  },
+);
 
-test("an option's name of 120,000 characters and a value that is refused hold nobody up", async () => {
+test('an option name of 120,000 characters with an invalid value is rejected, and log lines stay short', async () => {
   const facteur = await startFacteur({ db });
   const { status, body } = await facteur.send(event({ options: { ['a'.repeat(120_000)]: '{{' } }));
   expect({ status, body }).toEqual({
@@ -52,7 +55,7 @@ test("an option's name of 120,000 characters and a value that is refused hold no
   expect(facteur.log.every((line) => line.length <= 8192)).toBe(true);
 });
 
-test('many long names are refused in few words', async () => {
+test('many long names are rejected with a short message', async () => {
   const facteur = await startFacteur({ db, yaml: 'commands: {plan: {description: Plans, options: []}}' });
   const options = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`${'n'.repeat(200)}${index}`, 'x']));
   const { status, body } = await facteur.send(event({ options }));
@@ -60,7 +63,7 @@ test('many long names are refused in few words', async () => {
   expect(body.details).toHaveLength(2000);
 });
 
-test('a CloudEvent with a text that is too long is parked', async () => {
+test('a CloudEvent with a text that is too long becomes a dead letter', async () => {
   const facteur = await startFacteur({ db });
   const answer = await facteur.send(event({ user: { id: 'u'.repeat(6000) } }), {
     'ce-id': '7',

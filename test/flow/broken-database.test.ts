@@ -10,8 +10,8 @@ import { recordingDispatch, silentKafkaEvents } from '../support/kafka-door.ts';
 import { countRuns } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 
-// A database that answers and cannot be used (a table is gone, a permission was taken) is no fault of any sender: nothing
-// is refused, nothing is parked, and when it has been mended everything goes on.
+// A database that answers but cannot be used (a table is missing, a permission was revoked) is not the sender's fault:
+// nothing is refused, nothing becomes a dead letter, and everything continues after the repair.
 
 let database: TestDatabase;
 let db: Database;
@@ -22,15 +22,15 @@ beforeEach(async () => {
 afterEach(() => database.close());
 
 const TROUBLES: readonly [string, breaking: string, mending: string][] = [
-  ['a table is gone', 'ALTER TABLE facteur.runs RENAME TO away', 'ALTER TABLE facteur.away RENAME TO runs'],
+  ['a missing table', 'ALTER TABLE facteur.runs RENAME TO away', 'ALTER TABLE facteur.away RENAME TO runs'],
   [
-    'a column is gone',
+    'a missing column',
     'ALTER TABLE facteur.runs RENAME COLUMN door TO away',
     'ALTER TABLE facteur.runs RENAME COLUMN away TO door',
   ],
 ];
 
-test.each(TROUBLES)('%s: HTTP answers 503 and keeps nothing', async (_name, breaking, mending) => {
+test.each(TROUBLES)('%s: HTTP answers 503 and keeps no dead letter', async (_name, breaking, mending) => {
   const facteur = await startFacteur({ db });
   await db.query({ text: breaking });
   const event1 = { 'ce-id': '1', 'ce-source': '/kafka', 'ce-specversion': '1.0' };
@@ -44,7 +44,7 @@ test.each(TROUBLES)('%s: HTTP answers 503 and keeps nothing', async (_name, brea
   expect((await facteur.send(event({}), event1)).status).toBe(202);
 });
 
-test.each(TROUBLES)('%s: Kafka waits, for more tries than a record has', async (_name, breaking, mending) => {
+test.each(TROUBLES)('%s: Kafka waits beyond the maximum attempts of a record', async (_name, breaking, mending) => {
   const config = await testConfig();
   const failed = vi.fn<() => void>();
   await db.query({ text: breaking });

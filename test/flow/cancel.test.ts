@@ -11,7 +11,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 const DELIVERY = event({ interactionId: 'd1' });
 const FOLLOWING = ['http', 'submit', 'follow'] as const;
 
-/** What `spec.shutdown` is in the cluster, by the workflow's name. */
+/** `spec.shutdown` of a workflow in the cluster. */
 function shutdown(cluster: SimulatedCluster, name: string): unknown {
   return cluster.store.get('workflows', NAMESPACE, name).object.spec['shutdown'];
 }
@@ -25,7 +25,7 @@ async function suspend(cluster: SimulatedCluster, name: string): Promise<void> {
   }));
 }
 
-describe('before it reached the cluster', () => {
+describe('before the run has reached the cluster', () => {
   test('a queued run is canceled and never submitted', async () => {
     const facteur = await startFacteur({ db });
     const { requests: rules } = facteur.cluster.faults;
@@ -52,7 +52,7 @@ describe('before it reached the cluster', () => {
     ]);
   });
 
-  test('while the create is under way: it is let happen and then told to stop', async () => {
+  test('during the create: the create completes, and the workflow is stopped', async () => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
     const { requests: faults } = facteur.cluster.faults;
     const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' }, times: 1 });
@@ -67,11 +67,11 @@ describe('before it reached the cluster', () => {
   });
 
   test.each([
-    ['and the workflow is there: it is told to stop', 'commit-then-reset', 1],
-    ['and nothing was created: nothing ever is', 'reset', 0],
-  ] as const)('when the answer to the create was lost %s', async (_what, kind, workflows) => {
+    ['an existing workflow is stopped', 'commit-then-reset', 1],
+    ['a workflow that was not created never is', 'reset', 0],
+  ] as const)('after a lost response to the create: %s', async (_what, kind, workflows) => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
-    // The follower sees nothing, so that it is the submitter who has to find out.
+    // The follower sees nothing: the submitter has to find out.
     const blind = (['list', 'watch'] as const).map((verb) =>
       facteur.cluster.faults.requests.add({ match: { verb }, action: { kind: 'answer', answer: { status: 500 } } }),
     );
@@ -87,7 +87,7 @@ describe('before it reached the cluster', () => {
     expect(created(facteur.cluster)).toHaveLength(workflows);
   });
 
-  test('a foreign workflow under the name is not stopped for it', async () => {
+  test('a foreign workflow of the same name is not stopped', async () => {
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'commit-then-reset' }, times: 1 });
     const { body } = await facteur.send(DELIVERY);
@@ -108,7 +108,7 @@ describe('before it reached the cluster', () => {
 });
 
 describe('in the cluster', () => {
-  test('a live run is told to stop, and canceled when it has', async () => {
+  test('a live run is stopped, then canceled', async () => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
     const { body } = await facteur.send(DELIVERY);
     await expectRun(db, 'd1', 'running');
@@ -118,7 +118,7 @@ describe('in the cluster', () => {
     expect(await runOf(db, 'd1')).toMatchObject({ due_at: null, cancel_requested_by: 'an operator' });
   });
 
-  test('a suspended one ends, too', async () => {
+  test('a suspended run is stopped, too', async () => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
     const { body } = await facteur.send(DELIVERY);
     await expectRun(db, 'd1', 'running');
@@ -128,7 +128,7 @@ describe('in the cluster', () => {
     expect(requests(facteur.cluster, 'patch')).toBe(1);
   });
 
-  test('one whose uid is not known is stopped by its delivery', async () => {
+  test('a run without a known uid is stopped by its delivery', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(DELIVERY);
     await db.query({ text: 'UPDATE facteur.runs SET workflow_uid = NULL' });
@@ -136,7 +136,7 @@ describe('in the cluster', () => {
     await expect.poll(() => shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
   });
 
-  test('asking twice asks the cluster once', async () => {
+  test('repeated cancels send one request to the cluster', async () => {
     const facteur = await startFacteur({ db });
     await facteur.send(DELIVERY);
     const asked = await Promise.all([facteur.cli('runs', 'cancel', 'd1'), facteur.cli('runs', 'cancel', 'd1')]);
@@ -148,7 +148,7 @@ describe('in the cluster', () => {
     expect(requests(facteur.cluster, 'patch')).toBe(1);
   });
 
-  test('with the cluster down, the wish is kept until it is back', async () => {
+  test('while the cluster is down, the cancel is kept until it is back', async () => {
     const facteur = await startFacteur({ db, roles: FOLLOWING });
     const { body } = await facteur.send(DELIVERY);
     await expectRun(db, 'd1', 'running');
@@ -161,7 +161,7 @@ describe('in the cluster', () => {
     expect(shutdown(facteur.cluster, body.workflowName)).toBe('Stop');
   });
 
-  test('another workflow that has the name by now is not stopped', async () => {
+  test('another workflow that has taken the name is not stopped', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(DELIVERY);
     const ours = facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName);
@@ -176,10 +176,10 @@ describe('in the cluster', () => {
   });
 });
 
-test.each(RUN_STATES.filter(isFinished))('a run that is %s stays as it is', async (state) => {
+test.each(RUN_STATES.filter(isFinished))('canceling a run that is %s changes nothing', async (state) => {
   const facteur = await startFacteur({ db });
   const { body } = await facteur.send(DELIVERY);
-  // The mark follows the answer: for a run that ended before it, the workflow is one to stop.
+  // The mark follows the answer. The workflow of a run that ended before its mark would be stopped.
   await expectRun(db, 'd1', 'submitted');
   await forceState(db, body.runId, state);
   const before = await runOf(db, 'd1');
@@ -189,7 +189,7 @@ test.each(RUN_STATES.filter(isFinished))('a run that is %s stays as it is', asyn
   expect(requests(facteur.cluster, 'patch')).toBe(0);
 });
 
-test('a run that does not exist cannot be canceled', async () => {
+test('canceling an unknown run fails', async () => {
   const facteur = await startFacteur({ db });
   expect(await facteur.cli('runs', 'cancel', 'nobody')).toMatchObject({
     code: 1,

@@ -9,7 +9,7 @@ import { TEST_ENV } from '../support/facteur.ts';
 import { temporaryFolder } from '../support/facteur-process.ts';
 import { QUICK_ENGINE } from '../support/quick-engine.ts';
 
-// As with `facteur … | head -1`: whoever read the output has gone.
+// As with `facteur … | head -1`: the reader of the output is gone.
 
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 
@@ -35,17 +35,17 @@ async function expectQuietEnd(child: ChildProcess): Promise<void> {
   expect(await said).toBe('');
 }
 
-test.each([['config schema'], ['--help']])('%s ends quietly', async (line) => {
+test.each([['config schema'], ['--help']])('%s exits quietly', async (line) => {
   await expectQuietEnd(facteur(line.split(' ')));
 });
 
-test('runs list ends quietly', async () => {
+test('runs list exits quietly', async () => {
   const directory = join(folder.path, 'db');
   await fillDirectory(directory);
   await expectQuietEnd(facteur(['runs', 'list'], { FACTEUR_POSTGRES_DSN: `pglite:${directory}` }));
 });
 
-test('serve goes on serving', async () => {
+test('serve keeps serving', async () => {
   const directory = join(folder.path, 'db');
   await fillDirectory(directory);
   const child = facteur(['serve'], { FACTEUR_POSTGRES_DSN: `pglite:${directory}`, FACTEUR_DISABLE_DISPATCHER: '1' });
@@ -57,7 +57,7 @@ test('serve goes on serving', async () => {
     ({ port } = JSON.parse(value as string) as { port?: number });
   }
   child.stdout?.destroy();
-  // Each request is a line that nobody reads.
+  // Each request logs a line that nobody reads.
   for (let asked = 0; asked < 3; asked += 1) {
     expect((await fetch(`http://127.0.0.1:${port}/nowhere`)).status).toBe(404);
   }

@@ -17,13 +17,13 @@ async function readCase(name: string): Promise<Json> {
   return JSON.parse(await readFile(new URL(`../cases/${name}.http.json`, import.meta.url), 'utf8'));
 }
 
-/** With these headers and no others: a body of bytes gets no content type. */
+/** Sends only these headers: a body of bytes gets no content type. */
 async function post(url: string, { headers, body }: Request): Promise<{ status: number; body: Json }> {
   const response = await fetch(url, { method: 'POST', headers, body: Buffer.from(body) });
   return { status: response.status, body: JSON.parse(await response.text()) };
 }
 
-test('an event has one identity, in binary and in structured mode', async () => {
+test('an event has the same identity in binary and in structured mode', async () => {
   const facteur = await startFacteur({ db });
   const { path, first, second } = await readCase('cloudevent-percent-encoded-id');
   const answers = [];
@@ -40,7 +40,7 @@ test('an event has one identity, in binary and in structured mode', async () => 
   expect(created(facteur.cluster)).toHaveLength(1);
 });
 
-test('what is parked of an event in binary mode is replayed under the same identity', async () => {
+test('the dead letter of an event in binary mode is replayed with the same identity', async () => {
   const facteur = await startFacteur({ db });
   const headers = { 'ce-specversion': '1.0', 'ce-type': 't', 'ce-id': 'a%2520b', 'ce-source': '/s' };
   const refused = await post(`${facteur.url}/events`, { headers, body: '{"command":"plan","options":{"o":"{{x}}"}}' });
@@ -49,7 +49,7 @@ test('what is parked of an event in binary mode is replayed under the same ident
     text: 'SELECT id, delivery_id FROM facteur.dead_letters',
   });
   expect(rows).toEqual([expect.objectContaining({ delivery_id: '/s|a%20b' })]);
-  // As if facteur had learned to take it.
+  // As if facteur accepted it by now.
   await db.query({
     text: 'UPDATE facteur.dead_letters SET body = $1',
     values: [Buffer.from('{"command":"plan","options":{"o":"x"}}')],
@@ -59,7 +59,7 @@ test('what is parked of an event in binary mode is replayed under the same ident
   expect((await findRun(db, '/s|a%20b'))?.command).toBe('plan');
 });
 
-test('an event whose id cannot be stored is refused for good, and kept', async () => {
+test('an event whose id cannot be stored is rejected permanently, and kept as a dead letter', async () => {
   const facteur = await startFacteur({ db });
   const headers = { 'ce-specversion': '1.0', 'ce-type': 't', 'ce-id': 'a%00b', 'ce-source': '/s' };
   const answer = await post(`${facteur.url}/events`, { headers, body: '{"command":"plan"}' });
@@ -73,7 +73,7 @@ test('an event whose id cannot be stored is refused for good, and kept', async (
   ]);
 });
 
-test('JSON without a content type is read as consume reads it', async () => {
+test('JSON without a content type is accepted, as by consume', async () => {
   const facteur = await startFacteur({ db });
   const { path, headers, body } = await readCase('no-content-type-kafkasource-json');
   for (const [index, more] of [{}, { 'content-type': 'application/octet-stream' }].entries()) {
@@ -93,7 +93,7 @@ test.each(['"42.0"', '"4.2e1"', '"42"', '42.0', '4.2e1', '"420000e-4"'])('issue 
 });
 
 test.each(['"42.5"', '"4.25e1"', '"1e400"', '"9223372036854775808"', '"1e19"', '"0x2a"', '" 42"', '""', '"1e"'])(
-  'issue %s is none',
+  'issue %s is invalid',
   async (number) => {
     const facteur = await startFacteur({ db });
     const { path, headers, body } = await readCase('protojson-quoted-decimal-int64');
@@ -102,7 +102,7 @@ test.each(['"42.5"', '"4.25e1"', '"1e400"', '"9223372036854775808"', '"1e19"', '
   },
 );
 
-test('a slash at the end of a path does not count', async () => {
+test('a trailing slash in a path is ignored', async () => {
   const facteur = await startFacteur({ db });
   const headers = { 'content-type': 'application/json' };
   const answers = [];
@@ -121,7 +121,7 @@ test('a slash at the end of a path does not count', async () => {
   }
 });
 
-test('the paths of the Go service work in any case, as they did there', async () => {
+test('the paths of the Go service are case-insensitive, as they were there', async () => {
   const facteur = await startFacteur({ db });
   const headers = { 'content-type': 'application/json' };
   const event = await post(`${facteur.url}/Events/?a=B`, { headers, body: '{"command":"plan","interactionId":"d1"}' });

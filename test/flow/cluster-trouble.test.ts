@@ -17,7 +17,7 @@ async function databaseTime(): Promise<number> {
 }
 
 const DELIVERY = event({ interactionId: 'd1' });
-/** Lets the run's tries have been refused for so long, and makes it due. */
+/** Makes the run look refused for this many seconds, and due. */
 async function refusedFor(queryable: Queryable, seconds: number): Promise<void> {
   await queryable.query({
     text: `UPDATE facteur.runs SET refused_since = now() - make_interval(secs => $1)`,
@@ -28,41 +28,47 @@ async function refusedFor(queryable: Queryable, seconds: number): Promise<void> 
 
 const CLOUD_EVENT = { 'ce-id': '1', 'ce-source': 'test', 'ce-type': 'test', 'ce-specversion': '1.0' };
 
-describe('what the cluster refuses for good', () => {
+describe('a permanent refusal', () => {
   const REFUSALS: readonly [string, CannedAnswer][] = [
     ['an admission rule', { status: 422, reason: 'Invalid', message: 'spec.priority: Invalid value' }],
-    ['its size limit', { status: 413, reason: 'RequestEntityTooLarge', message: 'limit is 3145728' }],
+    ["the cluster's size limit", { status: 413, reason: 'RequestEntityTooLarge', message: 'limit is 3145728' }],
     ["etcd's limit", { status: 500, message: 'etcdserver: request is too large' }],
-    ['its syntax', { status: 400, reason: 'BadRequest', message: 'json: cannot unmarshal' }],
+    ['invalid syntax', { status: 400, reason: 'BadRequest', message: 'json: cannot unmarshal' }],
   ];
 
-  test.each(REFUSALS)('by %s: 422 with the reason, the same on every replay, and tried once', async (_by, answer) => {
-    const facteur = await startFacteur({ db });
-    const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
-    const refused = await facteur.send(DELIVERY, CLOUD_EVENT);
-    expect(refused).toMatchObject({
-      status: 422,
-      body: { error: 'workflow refused', details: expect.any(String), duplicate: false, deliveryId: 'd1' },
-    });
-    const run = await runOf(db, 'd1');
-    expect(run).toMatchObject({ state: 'refused', reason: refused.body.details, due_at: null });
+  test.each(REFUSALS)(
+    'due to %s: 422 with the reason, the same on every replay, after one attempt',
+    async (_by, answer) => {
+      const facteur = await startFacteur({ db });
+      const rule = facteur.cluster.faults.requests.add({
+        match: { verb: 'create' },
+        action: { kind: 'answer', answer },
+      });
+      const refused = await facteur.send(DELIVERY, CLOUD_EVENT);
+      expect(refused).toMatchObject({
+        status: 422,
+        body: { error: 'workflow refused', details: expect.any(String), duplicate: false, deliveryId: 'd1' },
+      });
+      const run = await runOf(db, 'd1');
+      expect(run).toMatchObject({ state: 'refused', reason: refused.body.details, due_at: null });
 
-    // A person sees it, whatever the cluster says by now.
-    facteur.cluster.faults.requests.remove(rule);
-    await timePasses(db);
-    expect(await facteur.send(DELIVERY)).toMatchObject({
-      status: 422,
-      body: { ...refused.body, duplicate: true },
-    });
-    const shown = await facteur.cli('runs', 'show', 'd1');
-    expect(shown.stdout).toContain('refused');
-    expect(shown.stdout).toContain(refused.body.details);
-    expect((await facteur.cli('dead-letters', 'list')).stdout).toContain('d1');
-    expect(requests(facteur.cluster, 'create')).toBe(1);
-    expect(created(facteur.cluster)).toEqual([]);
-  });
+      // The refusal stays visible, whatever the cluster would answer now.
+      facteur.cluster.faults.requests.remove(rule);
+      await timePasses(db);
+      expect(await facteur.send(DELIVERY)).toMatchObject({
+        status: 422,
+        body: { ...refused.body, duplicate: true },
+      });
+      const shown = await facteur.cli('runs', 'show', 'd1');
+      expect(shown.stdout).toContain('refused');
+      expect(shown.stdout).toContain(refused.body.details);
+      expect((await facteur.cli('dead-letters', 'list')).stdout).toContain('d1');
+      expect(requests(facteur.cluster, 'create')).toBe(1);
+      expect(created(facteur.cluster)).toEqual([]);
+    },
+  );
 
-  test('by having no such namespace: the reason names it', async () => {
+  test('due to a missing namespace: the reason names it', async () => {
     const facteur = await startFacteur({ db, env: { FACTEUR_ARGO_NAMESPACE: 'nowhere' } });
     const answer = await facteur.send(DELIVERY);
     expect(answer).toMatchObject({ status: 422, body: { details: 'namespaces "nowhere" not found' } });
@@ -70,9 +76,9 @@ describe('what the cluster refuses for good', () => {
 
   test.each([
     ['plain text', 'x', 455_000],
-    ['what Go escapes with six bytes', '<', 77_000],
-    ['line separators, likewise', '\u2028', 77_000],
-  ])('by its size, which it would store twice: %s', async (_what, character, times) => {
+    ['a character that Go escapes to six bytes', '<', 77_000],
+    ['line separators, which it escapes likewise', '\u2028', 77_000],
+  ])('due to its size, which the cluster would store twice: %s', async (_what, character, times) => {
     const facteur = await startFacteur({ db });
     const sized = (interactionId: string, count: number) =>
       event({ interactionId, options: { objective: character.repeat(count) } });
@@ -88,7 +94,7 @@ describe('what the cluster refuses for good', () => {
   });
 });
 
-test('a webhook that fails: the run waits and names it, and the log says why', async () => {
+test('a failing webhook: the run waits and names it, and the log has the cause', async () => {
   const facteur = await startFacteur({ db });
   const message = `Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.security.svc:443/": context deadline exceeded`;
   const answer: CannedAnswer = { status: 500, reason: 'InternalError', message };
@@ -105,7 +111,7 @@ test('a webhook that fails: the run waits and names it, and the log says why', a
   await expectRun(db, 'd1', 'submitted');
 });
 
-describe('what a cluster says that starts, and a ready one when it means it', () => {
+describe('a refusal that may come from a cluster that is starting', () => {
   const NOES: readonly [string, CannedAnswer][] = [
     [
       '403',
@@ -115,7 +121,7 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
     ['401', { status: 401, reason: 'Unauthorized', message: 'Unauthorized' }],
   ];
 
-  test.each(NOES)('%s: waits, and is refused when it has lasted for 30 s', async (what, answer) => {
+  test.each(NOES)('%s: the run waits, and is refused after 30 s', async (what, answer) => {
     const reason = what === '401' ? "the cluster rejects facteur's credentials" : answer.message;
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
@@ -128,7 +134,7 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
     expect(await facteur.send(DELIVERY)).toMatchObject({ status: 422, body: { details: reason } });
   });
 
-  test.each(NOES)('%s for a while: submitted without anybody’s help', async (_what, answer) => {
+  test.each(NOES)('%s for a while: the run is submitted automatically', async (_what, answer) => {
     const facteur = await startFacteur({ db });
     const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
     await facteur.send(DELIVERY);
@@ -137,7 +143,7 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
     expect(await runOf(db, 'd1')).toMatchObject({ reason: '' });
   });
 
-  test('one that is not ready is not believed, however long it says no', async () => {
+  test('refusals of a cluster that is not ready never end a run', async () => {
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.apply({ op: 'startup', stage: 'forbidden' });
     await facteur.send(DELIVERY);
@@ -150,7 +156,7 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
     await expectRun(db, 'd1', 'submitted');
   });
 
-  test('a restart loses no run', async () => {
+  test('a restart of the cluster loses no run', async () => {
     const cluster = await startCluster({ startupMs: 3_600_000 });
     const facteur = await startFacteur({ db, cluster });
     await cluster.disconnect();
@@ -169,7 +175,7 @@ describe('what a cluster says that starts, and a ready one when it means it', ()
 });
 
 describe('a quota', () => {
-  test('that is used up for a moment: three answers of a real cluster, then room', async () => {
+  test('that is exhausted for three attempts, with the answer of a real cluster: the run is submitted', async () => {
     const facteur = await startFacteur({ db });
     const { status, body } = JSON.parse(await readFile('test/cases/quota-exceeded.k8s.json', 'utf8'));
     const answer = { status, body: JSON.stringify(body), contentType: 'application/json' };
@@ -185,12 +191,12 @@ describe('a quota', () => {
       { name: 'wf', limit: 9, counted: false },
       /^waiting for room in the namespace's quota: status unknown for quota: wf/,
     ],
-  ])('%j is waited for, however long it takes, and says so', async (quota, words) => {
+  ])('%j: the run waits without a time limit, and its reason says so', async (quota, words) => {
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.apply({ op: 'quota', namespace: NAMESPACE, quota });
     await facteur.send(DELIVERY);
     await refusedFor(db, 3600);
-    // Other runs are given up at this age, after so many tries.
+    // facteur gives up on other runs at this age, after this many attempts.
     await db.query({ text: `UPDATE facteur.runs SET accepted_at = now() - interval '3 days', attempts = 99` });
     await timePasses(db);
     await expect.poll(async () => (await runOf(db, 'd1')).attempts).toBeGreaterThan(99);
@@ -202,14 +208,14 @@ describe('a quota', () => {
   });
 });
 
-describe('what may work the next time', () => {
+describe('a transient failure', () => {
   const page = { body: '<html>no</html>' };
   const answers: readonly CannedAnswer[] = [
     { status: 500, message: 'etcdserver: leader changed' },
     { status: 503, reason: 'ServiceUnavailable' },
     { status: 504, reason: 'Timeout' },
     { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 1 },
-    // Not the API's own words: a proxy that does not know better.
+    // Not from the API itself, but from a proxy.
     ...[403, 404, 409, 422, 502].map((status) => ({ status, ...page })),
     { status: 200, ...page },
   ];
@@ -221,7 +227,7 @@ describe('what may work the next time', () => {
     ['a reset', { kind: 'reset' }],
   ];
 
-  test.each(TROUBLES)('%s: queued, with the reason, and submitted without anybody’s help', async (_what, action) => {
+  test.each(TROUBLES)('%s: the run is queued with the reason, and submitted automatically', async (_what, action) => {
     const facteur = await startFacteur({ db });
     const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action });
     const messages: readonly Message[] = [DELIVERY, codexTask({ deliveryId: 'd2' })];
@@ -236,7 +242,7 @@ describe('what may work the next time', () => {
     expect((await runOf(db, 'd1')).reason).toBe('');
   });
 
-  test('the cluster is gone for a while: nothing is lost', async () => {
+  test('a cluster that is down for a while: no run is lost', async () => {
     const facteur = await startFacteur({ db });
     await facteur.cluster.disconnect();
     const ids = Array.from({ length: 20 }, (_, index) => `gone-${index}`);
@@ -247,7 +253,7 @@ describe('what may work the next time', () => {
     expect(created(facteur.cluster).toSorted()).toEqual(accepted.map(({ body }) => body.workflowName).toSorted());
   });
 
-  test('what the cluster asks to wait is waited', async () => {
+  test('a retry waits as long as the cluster asks', async () => {
     const facteur = await startFacteur({ db });
     const answer = { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 120 };
     facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });
@@ -256,7 +262,7 @@ describe('what may work the next time', () => {
     expect(dueAt.getTime() - acceptedAt.getTime()).toBeGreaterThanOrEqual(120_000);
   });
 
-  test('waits grow from try to try', async () => {
+  test('waits grow with each attempt', async () => {
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.requests.add({
       match: { verb: 'create' },
@@ -270,7 +276,7 @@ describe('what may work the next time', () => {
     await expect.poll(async () => (await runOf(db, 'd1')).due_at.getTime() - before).toBeGreaterThan(25_000);
   });
 
-  test('after a day it is given up, with the last reason', async () => {
+  test('a run is given up after a day, with the last reason', async () => {
     const facteur = await startFacteur({ db });
     const answer = { status: 429, reason: 'TooManyRequests', message: 'quota of the day' };
     const rule = facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer } });

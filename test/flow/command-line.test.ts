@@ -80,7 +80,7 @@ test('the help of every command has an example', async () => {
 });
 
 describe('serve', () => {
-  test('without a configuration: 1, with everything that is missing at once', async () => {
+  test('without a configuration: exits with 1 and lists everything that is missing', async () => {
     const { code, stderr } = await facteur(['serve'], {});
     expect(code).toBe(1);
     expect(stderr).toContain('postgres DSN is required; set FACTEUR_POSTGRES_DSN or configure postgres.dsn');
@@ -92,7 +92,7 @@ describe('serve', () => {
     );
   });
 
-  test('with a configuration file that does not exist: 1, with its path', async () => {
+  test('with a missing configuration file: exits with 1 and names its path', async () => {
     const path = join(folder.path, 'facteur.yaml');
     expect(await facteur(['serve', '--config', path])).toMatchObject({
       code: 1,
@@ -100,7 +100,7 @@ describe('serve', () => {
     });
   });
 
-  test('without a kubeconfig: 1, in one line that names the places where it was looked for', async () => {
+  test('without a kubeconfig: exits with 1 and names the places it looked at, in one line', async () => {
     const { code, stdout, stderr } = await facteur(['serve']);
     expect({ code, stdout }).toMatchObject({ code: 1 });
     for (const place of ['FACTEUR_KUBECONFIG', 'KUBECONFIG', 'in a cluster', '~/.kube/config']) {
@@ -109,14 +109,14 @@ describe('serve', () => {
     expect(stderr.split('\n')).toHaveLength(2);
   });
 
-  test('with an invalid kubeconfig: 1, with its path and without its text', async () => {
+  test('with an invalid kubeconfig: exits with 1 and prints its path but none of its text', async () => {
     const path = join(folder.path, 'kubeconfig');
     writeFileSync(path, 'token: CANARY: [');
     const { code, stderr } = await facteur(['serve'], { ...TEST_ENV, FACTEUR_KUBECONFIG: path });
     expect({ code, stderr }).toEqual({ code: 1, stderr: `facteur: kubeconfig ${path}: not YAML, at line 1\n` });
   });
 
-  test('on a port that is taken: 1, with the address', async () => {
+  test('on a port in use: exits with 1 and names the address', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');
@@ -129,7 +129,7 @@ describe('serve', () => {
     });
   });
 
-  test('says when it has started, and ends on a signal', async () => {
+  test('reports that it has started, and exits on a signal', async () => {
     const data = join(folder.path, 'postgres');
     await fillDirectory(data);
     const env = {
@@ -148,7 +148,7 @@ describe('serve', () => {
     expect(stdout).toContain('discord.public_key is not configured: /discord/interactions answers 503');
   });
 
-  test('stack traces are for those who ask', async () => {
+  test('prints a stack trace only with --debug', async () => {
     expect((await facteur(['serve'])).stderr).not.toMatch(/^ +at /m);
     expect((await facteur(['--debug', 'serve'])).stderr).toMatch(/^ +at /m);
   });
@@ -161,18 +161,18 @@ describe('config', () => {
     return facteur(['config', 'check', '--config', path]);
   };
 
-  test('check succeeds when all is well', async () => {
+  test('check succeeds if nothing is wrong', async () => {
     expect(await check('argo: {service_account: facteur}')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('check fails with every fault, its line and the nearest known key', async () => {
+  test('check fails and prints every error with its line and the nearest known key', async () => {
     const { code, stdout } = await check('argo:\n  namespce: x\nserver:\n  max_body_bytes: lots\n');
     expect(code).toBe(1);
     expect(stdout).toMatch(/facteur\.yaml:2.*namespce.*namespace/);
     expect(stdout).toMatch(/facteur\.yaml:4.*max_body_bytes/);
   });
 
-  test('check gives programs the place of every fault', async () => {
+  test('check -o json gives the location of every problem', async () => {
     const path = join(folder.path, 'facteur.yaml');
     writeFileSync(path, 'argo:\n  namespce: x\n');
     const { code, stdout } = await facteur(['config', 'check', '--config', path, '-o', 'json'], {
@@ -191,7 +191,7 @@ describe('config', () => {
     ]);
   });
 
-  test('print needs nothing and tells no secret; schema is JSON', async () => {
+  test('print needs no configuration and hides secrets; schema prints JSON', async () => {
     const printed = await facteur(['config', 'print'], { FACTEUR_DISCORD_BOT_TOKEN: 'CANARY' });
     expect(printed).toMatchObject({ code: 0, stdout: expect.stringContaining('***') });
     expect(printed.stdout).not.toContain('CANARY');
@@ -213,7 +213,7 @@ describe('a mistyped key', () => {
     ...['migrate', 'maintain', 'codex-listen', 'runs list', 'dead-letters list', 'commands list', 'explain plan'],
     'config print',
   ])('is named by %s on stderr', async (line) => {
-    // Before anything is connected to, so nothing needs to be there.
+    // The warning comes before any connection, so no server needs to run.
     const { stderr } = await typo(line.split(' '), { ...RUNS, FACTEUR_POSTGRES_DSN: 'postgres://127.0.0.1:1/none' });
     expect(stderr).toMatch(/^facteur: warning: .*facteur\.yaml:1:9: /);
     expect(stderr.split('\n')[0]).toContain(said);
@@ -239,7 +239,7 @@ describe('a mistyped key', () => {
   });
 });
 
-test('a consumer that is not enabled needs nothing else', async () => {
+test('a disabled consumer needs no configuration', async () => {
   expect(await facteur(['consume'], {})).toMatchObject({
     code: 0,
     stderr: 'the consumer is disabled; set consumer.enabled to true to run it\n',
@@ -247,12 +247,12 @@ test('a consumer that is not enabled needs nothing else', async () => {
 });
 
 test.each<[string, string]>([
-  ['an enabled group that is not whole', 'codex_listener: {enabled: true, brokers: []}'],
-  ['a value of the wrong kind', 'server: {max_body_bytes: many}'],
-  ['a value that is invalid', 'argo: {ui_url: "not a url"}'],
+  ['an enabled group that is incomplete', 'codex_listener: {enabled: true, brokers: []}'],
+  ['a value of the wrong type', 'server: {max_body_bytes: many}'],
+  ['an invalid value', 'argo: {ui_url: "not a url"}'],
   ['a role map of the wrong shape', 'role_map: plan'],
-  ['a broken value in its own group', 'consumer: {enabled: false, brokers: [":x"], max_attempts: -1}'],
-])('a consumer that is not enabled does not mind %s', async (_what, text) => {
+  ['invalid values in its own group', 'consumer: {enabled: false, brokers: [":x"], max_attempts: -1}'],
+])('a disabled consumer ignores %s', async (_what, text) => {
   const path = join(folder.path, 'facteur.yaml');
   writeFileSync(path, text);
   expect(await facteur(['consume', '--config', path], {})).toMatchObject({
@@ -263,7 +263,7 @@ test.each<[string, string]>([
 });
 
 test.each(['consumer: {enabled: perhaps}', 'consumer: [1]', 'consumer: {enabled: false'])(
-  'whether the consumer is enabled must be known: %s',
+  'consume fails if it cannot tell whether it is enabled: %s',
   async (text) => {
     const path = join(folder.path, 'facteur.yaml');
     writeFileSync(path, text);
@@ -275,7 +275,7 @@ test.each(['consumer: {enabled: perhaps}', 'consumer: [1]', 'consumer: {enabled:
 );
 
 describe('send and codex encode', () => {
-  test('nobody listens: 1, with the address and without a stack', async () => {
+  test('no server: exits with 1 and prints the address but no stack trace', async () => {
     const file = join(folder.path, 'event.json');
     writeFileSync(file, '{"command":"plan"}');
     const { code, stderr } = await facteur(['send', 'event', file, '--url', 'http://127.0.0.1:1']);
@@ -283,7 +283,7 @@ describe('send and codex encode', () => {
     expect(stderr).toMatch(/^facteur: http:\/\/127\.0\.0\.1:1 does not answer: .+\n$/);
   });
 
-  test('without the token: 1, with the variable that takes it', async () => {
+  test('no token: exits with 1 and names the variable to set', async () => {
     const server = createHttpServer((_request, response) => response.writeHead(401).end('{"error":"unauthorized"}'));
     server.listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
@@ -298,13 +298,13 @@ describe('send and codex encode', () => {
     });
   });
 
-  test('a file that is not there: 1, with its name', async () => {
+  test('a missing file: exits with 1 and names it', async () => {
     const file = join(folder.path, 'nope.json');
     const run = await facteur(['send', 'event', file]);
     expect(run).toMatchObject({ code: 1, stderr: `facteur: cannot read ${file}: no such file\n` });
   });
 
-  test('a file that is not a task: 1, with its name', async () => {
+  test('a file that is not a task: exits with 1 and names it', async () => {
     const file = join(folder.path, 'task.json');
     writeFileSync(file, '{"stage": 7000000000}');
     const { code, stdout, stderr } = await facteur(['codex', 'encode', file]);
@@ -314,7 +314,7 @@ describe('send and codex encode', () => {
 });
 
 describe('the process itself', () => {
-  test('a database without our tables: 1, with one line that says what to do', async () => {
+  test('a database without tables: exits with 1 and says what to do, in one line', async () => {
     const empty = join(folder.path, 'empty');
     await fillDirectory(empty, { migrated: false });
     const env = { FACTEUR_POSTGRES_DSN: `pglite:${empty}` };
@@ -328,7 +328,7 @@ describe('the process itself', () => {
     }
   });
 
-  test('a directory that another process has: 1 for the second, which says who has it', async () => {
+  test('a directory in use: the second process exits with 1 and names the first', async () => {
     const data = join(folder.path, 'postgres');
     await fillDirectory(data);
     const env = { FACTEUR_POSTGRES_DSN: `pglite:${data}`, FACTEUR_DISABLE_DISPATCHER: '1' };
@@ -343,7 +343,7 @@ describe('the process itself', () => {
     });
     first.signal('SIGINT');
     expect(await first.exited).toEqual({ code: 0, signal: null });
-    // Migrated by the one before: nothing to do.
+    // Already migrated: nothing to do.
     expect(await facteur(['migrate'], { ...TEST_ENV, ...env })).toMatchObject({ code: 0, stdout: 'noop\n' });
   });
 });
@@ -351,7 +351,7 @@ describe('the process itself', () => {
 test.each([
   ['config-check-sslmode.dsn.txt', 'FACTEUR_POSTGRES_DSN', 'postgres.dsn has an unknown sslmode'],
   ['redis-db-name.redis.txt', 'FACTEUR_REDIS_URL', 'redis.url must have a number as its database'],
-])('what %s holds is refused by config check and by serve alike', async (file, variable, why) => {
+])('both config check and serve reject the value in %s', async (file, variable, why) => {
   const text = await readFile(new URL(`../cases/${file}`, import.meta.url), 'utf8');
   const env = { ...TEST_ENV, [variable]: text.trim().replace('REDISPORT', '6379') };
   expect(await facteur(['config', 'check'], env)).toMatchObject({ code: 1, stdout: expect.stringContaining(why) });
@@ -359,7 +359,7 @@ test.each([
 });
 
 test.each([[['config', 'check']], [['config', 'print']]])(
-  '%j: a key of the file cannot write on the terminal',
+  '%j: a key in the file cannot control the terminal',
   async (args) => {
     const path = join(folder.path, 'facteur.yaml');
     writeFileSync(path, '"\\e[2J\\u202e": 1\n');
