@@ -12,7 +12,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 import { expectNames, expectSynced, RegistrationWorld } from '../support/registration-world.ts';
 import { applyTemplate, deleteTemplate } from '../support/templates.ts';
 
-/** `facteur commands list` beside it. */
+/** Runs `facteur commands list` against the same ledger. */
 function listCommands({ discord }: RegistrationWorld): Promise<CliRun> {
   const command = commandsCommand({
     version: 'test',
@@ -25,7 +25,7 @@ function listCommands({ discord }: RegistrationWorld): Promise<CliRun> {
 }
 
 describe('registering', () => {
-  test('follows the catalogue, and leaves others’ commands alone', async () => {
+  test('follows the catalogue, and leaves the commands of others alone', async () => {
     const world = await RegistrationWorld.open();
     await world.others(['theirs']);
     world.start();
@@ -41,7 +41,7 @@ describe('registering', () => {
     expect(rows).toEqual([{ name: 'plan' }]);
   });
 
-  test('sends nothing while nothing changes: not in five replicas, and not after restarts', async () => {
+  test('sends nothing on restarts if nothing has changed', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy']);
     const first = world.start();
@@ -57,7 +57,7 @@ describe('registering', () => {
     expect(world.discord.history.entries.slice(before)).toEqual([]);
   });
 
-  test('a server that the bot is not in does not keep the others from their commands', async () => {
+  test('a server that the bot is not in does not prevent registration in others', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['aaa', 'deploy'], 1, { aaa: '300000000000000999', deploy: world.discord.guildId });
     world.start(world.discord.applicationId, {});
@@ -71,7 +71,7 @@ describe('registering', () => {
       ]);
   });
 
-  test('forgets what was wrong in a server where nothing is wanted any more', async () => {
+  test('clears the problem of a server that no longer needs commands', async () => {
     const world = await RegistrationWorld.open();
     const { applicationId } = world.discord;
     const text = `INSERT INTO facteur.command_syncs (application_id, guild_id, sha256, due_at, problem) VALUES ($1, '300000000000000999', '', now(), '/plan: Missing Access')`;
@@ -87,7 +87,7 @@ describe('registering', () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy', 'local'], 1, { local: world.discord.guildId });
     const { applicationId, guildId } = world.discord;
-    // One after the other: everywhere, in one server, everywhere, in another one.
+    // In turn: global, in one server, global, in another server.
     for (const place of [{}, { guildId }, {}, { guildId: '300000000000000999' }]) {
       const stop = world.start(applicationId, place);
       const expected = 'guildId' in place && place.guildId !== guildId ? [] : ['deploy', 'local', 'plan'];
@@ -101,7 +101,7 @@ describe('registering', () => {
     );
   });
 
-  test('says that it cannot remove its commands from a server that the bot has left', async () => {
+  test('logs that it cannot remove its commands from a server that the bot has left', async () => {
     const world = await RegistrationWorld.open();
     const text = `INSERT INTO facteur.registered_commands (application_id, guild_id, name, discord_id, origin) VALUES ($1, $2, 'plan', '1', '')`;
     await db.query({ text, values: [world.discord.applicationId, '300000000000000999'] });
@@ -135,7 +135,7 @@ describe('registering', () => {
     ]);
   });
 
-  test('a thousand changes in a row are one sync or two', async () => {
+  test('a thousand changes in a row cause one or two syncs', async () => {
     const world = await RegistrationWorld.open();
     world.apply([]);
     world.start();
@@ -148,7 +148,7 @@ describe('registering', () => {
     expect(world.synced()).toBeLessThanOrEqual(3);
   });
 
-  test('knows nothing to delete before the templates were read', async () => {
+  test('deletes nothing before the templates are read', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy']);
     const stop = world.start();
@@ -164,7 +164,7 @@ describe('registering', () => {
     expect(world.changes()).not.toContain('delete deploy');
   });
 
-  test('goes on where it was when Discord asks to wait, and never has fewer wanted commands', async () => {
+  test('continues where it stopped when Discord asks to wait, and deletes only at the end', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['old', 'kept']);
     const stop = world.start();
@@ -179,7 +179,7 @@ describe('registering', () => {
     expect(world.changes().slice(3)).toEqual(['put kept', 'put new1', 'put new2', 'delete old']);
   });
 
-  test('at the daily limit, keeps what there is and still deletes what is gone', async () => {
+  test('at the daily limit, keeps existing commands and still deletes removed ones', async () => {
     const world = await RegistrationWorld.open({ creationsADay: 3 });
     world.apply(['a', 'b']);
     const stop = world.start();
@@ -196,7 +196,7 @@ describe('registering', () => {
     expect(rows).toEqual([{ problem: expect.stringMatching(/^\/c: .*30034.*; \/d: .* today$/), tomorrow: true }]);
   });
 
-  test('with a hundred commands of others, neither deletes nor fails, and says what has no room', async () => {
+  test('with a hundred commands of others, deletes none of them and reports which commands do not fit', async () => {
     const world = await RegistrationWorld.open();
     await world.api(
       'PUT',
@@ -231,7 +231,7 @@ describe('registering', () => {
     expect(rows).toEqual([{ name: 'plan' }]);
   });
 
-  test('a command that was created while the ledger went away is ours all the same', async () => {
+  test('a command whose creation could not be recorded is still ours', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy']);
     const going = faultyDatabase(db);
@@ -248,7 +248,7 @@ describe('registering', () => {
     await expectNames(world, ['plan']);
   });
 
-  test('a command of ours that somebody replaced is not ours any more', async () => {
+  test('a command of ours that somebody replaced is no longer ours', async () => {
     const world = await RegistrationWorld.open();
     world.apply(['deploy']);
     const stop = world.start();
@@ -268,7 +268,7 @@ describe('the daily check', () => {
   const MINUTE_MS = 60_000;
   const DAY_MS = 24 * 60 * MINUTE_MS;
 
-  /** What somebody with access to the application may do at any time. */
+  /** Changes that anybody with access to the application may make at any time. */
   async function drift(world: RegistrationWorld): Promise<void> {
     const { rows } = await db.query<Json>({ text: 'SELECT name, discord_id AS id FROM facteur.registered_commands' });
     const idOf = (name: string): string => rows.find((one) => one.name === name).id;
@@ -276,7 +276,7 @@ describe('the daily check', () => {
     await world.api('DELETE', undefined, idOf('deploy'));
   }
 
-  test('repairs what somebody deleted or edited in Discord, and writes nothing otherwise', async () => {
+  test('restores commands that were deleted or edited in Discord, and otherwise writes nothing', async () => {
     const clock = await turnableClock(db);
     onTestFinished(() => clock.remove());
     const world = await RegistrationWorld.open();
@@ -307,13 +307,13 @@ describe('the daily check', () => {
     await expectSynced(world, 3);
     expect(changes()).toEqual(['put build', 'put deploy']);
 
-    // What it created again is still its own.
+    // Restored commands are still its own.
     world.apply(['build', 'kept']);
     await expectSynced(world, 4);
     expect(changes().slice(2)).toEqual(['delete deploy']);
   });
 
-  test('comes without a restart and without a change of the commands', async () => {
+  test('runs without a restart or a change of the commands', async () => {
     const world = await RegistrationWorld.open({}, { settleMs: 20, spacingMs: 60, checkMs: 100 });
     world.apply(['build', 'deploy']);
     world.start();
@@ -328,7 +328,7 @@ describe('the daily check', () => {
   });
 });
 
-test('a whole facteur registers what templates define, in one of two processes, and stops', async () => {
+test('one of two processes registers the commands, each command once', async () => {
   const env = { FACTEUR_DISCORD_REGISTER_COMMANDS: 'true' };
   const yaml = 'commands_from_templates: { namespaces: [argo-workflows] }';
   const door = await openDiscordDoor({ db, yaml, env });

@@ -27,7 +27,7 @@ const DOORS: readonly [string, Message][] = [
 ];
 
 describe.each(DOORS)('%s', (_path, message) => {
-  test('what was refused is replayed once it may run, and replaying doubles nothing', async () => {
+  test('a refused delivery can be replayed once it is permitted, and replays are idempotent', async () => {
     const refusing = await startFacteur({ db, env: ROLES });
     expect((await refusing.send(message, CLOUD_EVENT)).status).toBe(403);
     const id = await letterId();
@@ -41,7 +41,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     await refusing.app.close();
 
     const facteur = await startFacteur({ db });
-    // The letter's going is lost, as when the process dies just before it.
+    // The letter is not settled, as if the process died just before that.
     facteur.faults.before = (statement) => (statement === 'settle-dead-letter' ? unavailable() : undefined);
     expect((await facteur.cli('dead-letters', 'replay', id)).code).toBe(1);
     facteur.faults.before = () => undefined;
@@ -54,14 +54,14 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(await countRuns(db)).toBe(1);
     await expect.poll(() => created(facteur.cluster)).toHaveLength(1);
     expect((await facteur.cli('dead-letters', 'replay', id)).stderr).toContain('was already replayed');
-    // The sender tries once more, with the same event.
+    // The sender retries with the same event.
     expect(await facteur.send(message, CLOUD_EVENT)).toMatchObject({ status: 202, body: { duplicate: true } });
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 });
 
 describe('a Codex task', () => {
-  test('that carries a template tag in its branch is kept, and refused again as long as it does', async () => {
+  test('with a template tag in its branch is kept, and refused again on replay', async () => {
     const facteur = await startFacteur({ db });
     expect((await facteur.send(codexTask({ deliveryId: 'd1', head: '{{x}}' }), CLOUD_EVENT)).status).toBe(422);
     const replay = await facteur.cli('dead-letters', 'replay', await letterId());
@@ -69,7 +69,7 @@ describe('a Codex task', () => {
     expect(await countLetters()).toBe(1);
   });
 
-  test('of another stage is refused on replay as at the door: it must not be run as an implementation', async () => {
+  test('of another stage is refused on replay, as at the door: it must not run as an implementation', async () => {
     const facteur = await startFacteur({ db });
     const planning = codexTask({ deliveryId: 'd1', stage: 'CODEX_TASK_STAGE_PLANNING' });
     expect(await facteur.send(planning, CLOUD_EVENT)).toMatchObject({ status: 400 });
@@ -81,7 +81,7 @@ describe('a Codex task', () => {
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('without an id is refused on replay as at the door', async () => {
+  test('without a delivery id is refused on replay, as at the door', async () => {
     const facteur = await startFacteur({ db });
     const { 'ce-source': _source, ...headers } = CLOUD_EVENT;
     expect(await facteur.send(codexTask({}), headers)).toMatchObject({ status: 400 });
@@ -112,7 +112,7 @@ describe('a Codex task', () => {
   });
 });
 
-test('a run that the cluster refused is not replayed but retried, and the message says so', async () => {
+test('a run that the cluster refused must be retried instead of replayed, and the error says so', async () => {
   const facteur = await startFacteur({ db });
   const answer = { status: 422, reason: 'Invalid', message: 'spec: Invalid value' };
   facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer }, times: 1 });
@@ -124,7 +124,7 @@ test('a run that the cluster refused is not replayed but retried, and the messag
   await expectRun(db, `retry:${body.runId}`, 'submitted');
 });
 
-describe('from the terminal', () => {
+describe('on the command line', () => {
   const binary = Buffer.from([0, 255, 10, 27]);
   const letter = {
     door: 'kafka',
@@ -135,7 +135,7 @@ describe('from the terminal', () => {
     body: binary,
   };
 
-  test('list shows the oldest first, a page at a time, and no control characters', async () => {
+  test('list shows the oldest first, in pages and without control characters', async () => {
     const facteur = await startFacteur({ db });
     expect((await facteur.cli('dead-letters', 'list')).stdout).toBe('no dead letters\n');
     for (let index = 0; index < 3; index += 1) {
@@ -156,7 +156,7 @@ describe('from the terminal', () => {
     expect(pages.map((page) => JSON.parse(page).deliveryId)).toEqual([0, 1, 2].map((n) => `d\u001b[31m${n}`));
   });
 
-  test('show prints everything, and the body byte by byte', async () => {
+  test('show prints everything, and --body the exact bytes', async () => {
     const facteur = await startFacteur({ db });
     await keepDeadLetter(db, letter);
     const id = await letterId();
@@ -170,7 +170,7 @@ describe('from the terminal', () => {
   });
 
   test.each(['replay', 'drop'])(
-    'a record that is read again after a %s does not bring its letter back',
+    'a record that is read again after a %s does not recreate its letter',
     async (action) => {
       const facteur = await startFacteur({ db });
       const { body } = event({ interactionId: 'd1' });
@@ -186,7 +186,7 @@ describe('from the terminal', () => {
     },
   );
 
-  test('drop deletes them; an unknown id is an error, and an invalid one wrong usage', async () => {
+  test('drop empties a letter; an unknown id is an error, an invalid one wrong usage', async () => {
     const facteur = await startFacteur({ db });
     await keepDeadLetter(db, letter);
     const id = await letterId();

@@ -4,11 +4,11 @@ import { startFacteur, type Facteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { codexTask, event, type Message } from '../support/messages.ts';
 
-// What a delivery leaves, by the names that others know: its rows (CONTRACT 8) and its workflow (CONTRACT 7).
+// The rows (CONTRACT 8) and the workflow (CONTRACT 7) of a delivery, under the names that other programs use.
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
-/** Without those of the controller. */
+/** The labels except those of the controller. */
 function labelsOf(workflow: Json): Json {
   const labels = Object.entries(workflow.metadata.labels);
   return Object.fromEntries(labels.filter(([name]) => !name.startsWith('workflows.argoproj.io/')));
@@ -26,7 +26,7 @@ async function deliver(facteur: Facteur, message: Message): Promise<{ body: Json
   return { body, rows: rows[0], workflow: object };
 }
 
-test('a Codex task', async () => {
+test('the rows and the workflow of a Codex task', async () => {
   const facteur = await startFacteur({ db, env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'runner' } });
   const task = codexTask({ deliveryId: 'd1', autonomous: false });
   const { body, rows, workflow } = await deliver(facteur, task);
@@ -84,7 +84,7 @@ test('a Codex task', async () => {
   expect(parameters.every(({ value }: Json) => typeof value === 'string')).toBe(true);
 });
 
-test('a command', async () => {
+test('the rows and the workflow of a command', async () => {
   const facteur = await startFacteur({ db });
   const { body, rows, workflow } = await deliver(
     facteur,

@@ -20,7 +20,7 @@ interface Started extends DiscordDoor {
   press(action: ButtonAction, who?: Who): ReturnType<DiscordDoor['discord']['people']['press']>;
 }
 
-/** Somebody has run `/plan`, and its workflow has gone this way. */
+/** Somebody has run `/plan`, and its workflow has reached this outcome. */
 async function started(
   outcome: 'hang' | 'fail' | 'succeed',
   yaml = `role_map:\n  plan: ['${ROLE}']\n`,
@@ -41,7 +41,7 @@ async function started(
   };
 }
 
-/** Presses a button that the message had when the person's client last looked, whatever it has now. */
+/** Presses a button that the message may no longer have, as a client with an old version does. */
 function pressOld(
   discord: SimulatedDiscord,
   message: SimulatedMessage,
@@ -57,10 +57,10 @@ async function shows(run: Started, word: string): Promise<void> {
 }
 
 describe('Cancel', () => {
-  test('ends a live run, and its message says so', async () => {
+  test('stops a live run, and its message shows it', async () => {
     const run = await started('hang');
     await shows(run, 'Running');
-    // The button that the message really has.
+    // This is the button that the message really has.
     const exchange = await run.discord.people.press(run.message(), `facteur:cancel:${run.runId}`, ADA);
     expect(whispered(exchange)).toContain('is being canceled');
     expect(exchange.milliseconds).toBe(0);
@@ -69,7 +69,7 @@ describe('Cancel', () => {
     await shows(run, 'Canceled');
   });
 
-  test('that the cluster refuses says why for as long as it does', async () => {
+  test('shows why the cluster rejects it until it is accepted', async () => {
     const run = await started('hang');
     await shows(run, 'Running');
     const message = 'facteur may not patch workflows';
@@ -87,7 +87,7 @@ describe('Cancel', () => {
     await shows(run, 'Canceled');
   });
 
-  test('on a run that is over says so, and changes nothing', async () => {
+  test('on a run that has ended says so', async () => {
     const run = await started('hang');
     await run.press('cancel');
     await expectRun(db, run.interactionId, 'canceled');
@@ -96,7 +96,7 @@ describe('Cancel', () => {
 });
 
 describe('Retry', () => {
-  test('tries a failed run again, once, and a message of its own tells how that goes', async () => {
+  test('retries a failed run once, and the retry has its own message', async () => {
     const run = await started('fail');
     await shows(run, 'Failed');
     const [one, other] = await Promise.all([run.press('retry'), run.press('retry')]);
@@ -109,17 +109,17 @@ describe('Retry', () => {
     expect(created(run.facteur.cluster)).toHaveLength(2);
     const message = () => run.discord.messages().find(({ interactionId }) => interactionId === deferred.interactionId);
     await expect.poll(() => message()?.versions.at(-1)?.content).toContain('Failed');
-    // The first message stays what it was.
+    // The first message still shows the first run.
     expect(run.message().versions.at(-1)?.content).toContain((await runOf(db, run.interactionId)).workflow_name);
-    // The very same press again is answered as before.
+    // A redelivery of the same press gets the same answer.
     expect((await run.discord.people.again(deferred)).answer).toEqual(deferred.answer);
     expect(await countRuns(db)).toBe(2);
   });
 
   test.each([
-    ['before', 'is recorded too late'],
-    ['after', 'is recorded, and the answer lost'],
-  ] as const)('that was told to have failed (%s: it %s) can be asked for again', async (when, _what) => {
+    ['before', 'was recorded too late'],
+    ['after', 'was recorded, but its response came too late'],
+  ] as const)('that was reported as failed (%s: it %s) can be pressed again', async (when, _what) => {
     const run = await started('fail');
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     run.facteur.faults[when] = (statement) => (statement === 'record-runs' ? held : undefined);
@@ -133,16 +133,16 @@ describe('Retry', () => {
     expect((await run.press('retry')).answer).toMatchObject({ type: 5 });
     const second = await expectRun(db, `retry:${run.runId}:2`, 'failed');
     expect(second).toMatchObject({ retry_of: run.runId });
-    // That one was really tried: from here on it is the one to retry.
+    // This retry really ran: from now on, it is the one to retry.
     expect(whispered(await run.press('retry'))).toContain(second.workflow_name);
     expect(created(run.facteur.cluster)).toHaveLength(2);
   });
 
   test.each([
-    ['the run', true, false],
-    ['its command by now', false, true],
-    ['both', true, true],
-  ])('is as private as %s', async (_what, wasPrivate, isPrivate) => {
+    ['the run is', true, false],
+    ['its command is by now', false, true],
+    ['both are', true, true],
+  ])('is private if %s', async (_what, wasPrivate, isPrivate) => {
     const yaml = `commands:
   plan:
     description: Plan
@@ -162,7 +162,7 @@ describe('Retry', () => {
     expect(rows).toEqual([{ ephemeral: true }]);
   });
 
-  test('is the last request of the user who pressed it', async () => {
+  test('counts as the last request of the person who pressed it', async () => {
     const run = await started('fail');
     await run.press('retry');
     const { workflow_name: name } = await expectRun(db, `retry:${run.runId}`, 'failed');
@@ -171,7 +171,7 @@ describe('Retry', () => {
     expect(text).toContain(`Last request correlation: \`${name}\``);
   });
 
-  test('is of the person who presses', async () => {
+  test('belongs to the person who pressed it', async () => {
     const run = await started('fail');
     await run.press('retry', { ...BOB, roles: [ROLE] });
     expect(await expectRun(db, `retry:${run.runId}`, 'failed')).toMatchObject({ user_id: BOB.id });
@@ -180,14 +180,14 @@ describe('Retry', () => {
   test.each([
     ['succeed', 'succeeded, so there is nothing to retry'],
     ['hang', 'is still in progress (running)'],
-  ] as const)('of one that goes %s is refused kindly', async (outcome, text) => {
+  ] as const)('of a run with outcome %s is refused with the reason', async (outcome, text) => {
     const run = await started(outcome);
     expect(whispered(await run.press('retry'))).toContain(text);
     expect(await countRuns(db)).toBe(1);
   });
 });
 
-/** What the buttons of a message say now. */
+/** The current labels of a message's buttons. */
 function labels(message: SimulatedMessage | undefined): readonly string[] {
   const rows = (message?.versions.at(-1)?.components ?? []) as unknown as readonly {
     components: readonly { label: string }[];
@@ -210,7 +210,7 @@ test('a run and its retry link to each other, and only the retry can be retried'
   expect(labels(second())).toContain('Retry');
 });
 
-test('a run that succeeded is run again, once', async () => {
+test('a successful run can be run again once', async () => {
   const run = await started('succeed');
   await shows(run, 'Succeeded');
   expect(labels(run.message())).toEqual(['Run again', 'Show request']);
@@ -221,7 +221,7 @@ test('a run that succeeded is run again, once', async () => {
   await shows(run, 'Retried as');
 });
 
-test('Show request shows what was asked, without secrets, to whoever pressed', async () => {
+test('Show request shows the request without secrets, only to the person who pressed it', async () => {
   const run = await started(
     'hang',
     `role_map: {}\nargo: { parameters: { api_token: CANARY, note: ghp_${'canary'.repeat(6)} } }\n`,
@@ -235,7 +235,7 @@ test('Show request shows what was asked, without secrets, to whoever pressed', a
   expect(text).not.toContain('CANARY');
 });
 
-test('the step that a run is at is in its message, and its log is shown while it runs', async () => {
+test('the message of a running run names its step, and Logs shows the log of that step', async () => {
   const run = await started('hang');
   await shows(run, '`step-1`');
   const text = whispered(await run.press('logs'));
@@ -243,7 +243,7 @@ test('the step that a run is at is in its message, and its log is shown while it
   expect(text).toContain('step-1: works\n');
 });
 
-test('/status lists the live runs and the ended ones with links, the retry of one included', async () => {
+test('/status lists ended runs, including a retry, with links', async () => {
   const run = await started('fail', 'role_map: {}\n');
   await shows(run, 'Failed');
   await run.press('retry');
@@ -256,7 +256,7 @@ test('/status lists the live runs and the ended ones with links, the retry of on
 });
 
 describe('Logs', () => {
-  test('shows what the failing step said, and its last lines, to whoever asked', async () => {
+  test('shows the message and the last lines of the failed step, only to the person who pressed it', async () => {
     const run = await started('fail');
     const text = whispered(await run.press('logs'));
     expect(text).toMatch(/^Workflow `plan-.*` failed:\n```\nstep-1: main: Error \(exit code 1\)\n```\n```\n/);
@@ -264,7 +264,7 @@ describe('Logs', () => {
     expect(text.length).toBeLessThanOrEqual(2000);
   });
 
-  test('says when there are none', async () => {
+  test('says so if the workflow no longer exists', async () => {
     const run = await started('fail');
     const name = (await runOf(db, run.interactionId)).workflow_name;
     run.facteur.cluster.store.delete('workflows', run.facteur.cluster.store.get('workflows', NAMESPACE, name));
@@ -273,7 +273,7 @@ describe('Logs', () => {
     expect(text).toContain('no longer exists');
   });
 
-  test('with a cluster that hangs, in time', async () => {
+  test('answers in time while the cluster hangs', async () => {
     const run = await started('fail');
     run.facteur.cluster.faults.apply({ op: 'add', rule: { match: { verb: 'get' }, action: { kind: 'hang' } } });
     const pressed = run.press('logs');
@@ -286,11 +286,11 @@ describe('Logs', () => {
 
 describe('every press', () => {
   test.each(['cancel', 'retry', 'logs'] as const)(
-    'of %s is authorised by the roles that the person has now',
+    'of %s is authorized by the current roles of the person',
     async (action) => {
       const run = await started(action === 'cancel' ? 'hang' : 'fail');
       expect(whispered(await run.press(action, BOB))).toContain(`it requires the role <@&${ROLE}>.`);
-      // Whoever ran it may have lost the role since.
+      // The requester may have lost the role since.
       expect(whispered(await run.press(action, { ...ADA, roles: [] }))).toContain('You may not use `/plan`');
       const { rows } = await db.query({ text: 'SELECT door, command, user_id FROM facteur.refusals ORDER BY id' });
       expect(rows).toEqual([
@@ -302,7 +302,7 @@ describe('every press', () => {
     },
   );
 
-  test('about an unknown run, or with an unknown id, is answered', async () => {
+  test('on an unknown run or with an unknown id gets an answer', async () => {
     const run = await started('succeed', 'role_map: {}\n');
     const press = (customId: string) => pressOld(run.discord, run.message(), { customId, who: ADA });
     expect(whispered(await press(`facteur:cancel:${randomUUID()}`))).toContain('no longer has a record of this run');

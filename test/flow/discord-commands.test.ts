@@ -53,19 +53,19 @@ describe('a command', () => {
       [PROJECT, { name: 'artifact', value: 'https://example.test/1' }, { name: 'deadline', value: '2026-12-24' }],
       { action: 'review', project: 'lab', artifact: 'https://example.test/1', deadline: '2026-12-24' },
     ],
-  ])('/%s has the parameters of the contract', async (name, options, parameters) => {
+  ])('/%s sets the parameters of the contract', async (name, options, parameters) => {
     const door = await openDiscordDoor({ db });
     const { interactionId } = await door.discord.people.command(name, options);
     expect(parametersOf(await workflowOf(door, interactionId))).toEqual(parameters);
   });
 
-  test('is run although an event came with its id before, and says nothing of that one', async () => {
+  test('runs even if an event used its interaction id before, and reveals nothing of that event', async () => {
     const now = new Date();
     const door = await openDiscordDoor({ db, discord: { clock: { now: () => now } } });
     const { people } = door.discord;
     const options = [{ name: 'objective', value: 'x' }];
     const first = await people.command('plan', options);
-    // Ids of one moment count up, so that the next ones can be guessed.
+    // Ids of one moment count up, so the next ones can be guessed.
     const guesses = Array.from({ length: 5 }, (_, n) => String(BigInt(first.interactionId) + BigInt(n + 1)));
     await Promise.all(guesses.map((interactionId) => door.facteur.send(event({ interactionId }))));
     const { interactionId, answer } = await people.command('plan', options);
@@ -79,7 +79,7 @@ describe('a command', () => {
     expect(rows).toEqual([{ interaction_id: interactionId, door: 'discord' }]);
   });
 
-  test('a review is linked to its author’s last dispatch, and to no one else’s', async () => {
+  test('a review is linked to the last dispatch of its author, and of nobody else', async () => {
     const door = await openDiscordDoor({ db });
     const { people } = door.discord;
     const first = await people.command('plan', [{ name: 'objective', value: 'x' }]);
@@ -93,7 +93,7 @@ describe('a command', () => {
     expect(parametersOf(await workflowOf(door, theirs.interactionId))).not.toHaveProperty('last_correlation_id');
   });
 
-  test('the same interaction twice is one run with one answer', async () => {
+  test('a duplicate interaction is one run with one answer', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const first = await discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
     const again = await Promise.all([discord.people.again(first), discord.people.again(first)]);
@@ -103,7 +103,7 @@ describe('a command', () => {
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 
-  test('in a direct message its sender has no roles', async () => {
+  test('in a direct message has no roles', async () => {
     const { discord } = await openDiscordDoor({ db, yaml: `role_map:\n  plan: ['${ROLE}']\n` });
     const options = [{ name: 'objective', value: 'x' }];
     const direct = { guildId: '', roles: [ROLE] };
@@ -112,7 +112,7 @@ describe('a command', () => {
     expect(allowed.answer).toEqual({ type: 5 });
   });
 
-  test('from another server it is refused', async () => {
+  test('from another server is refused', async () => {
     const { discord } = await openDiscordDoor({ db });
     const elsewhere = { guildId: '300000000000000009' };
     const options = [{ name: 'objective', value: 'x' }];
@@ -121,7 +121,7 @@ describe('a command', () => {
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('without a configured server it is taken from any', async () => {
+  test('is accepted from any server if none is configured', async () => {
     const { discord } = await openDiscordDoor({ db, env: { FACTEUR_DISCORD_GUILD_ID: '' } });
     const exchange = await discord.people.command('plan', [{ name: 'objective', value: 'x' }], {
       guildId: '300000000000000009',
@@ -154,7 +154,7 @@ commands:
 `;
 
 describe('a configured command', () => {
-  test('may have options of every type, over its static parameters', async () => {
+  test('can have options of every type, which override its static parameters', async () => {
     const door = await openDiscordDoor({ db, yaml: DEPLOY });
     const exchange = await door.discord.people.command('deploy', [
       { name: 'environment', value: 'prod' },
@@ -175,7 +175,7 @@ describe('a configured command', () => {
     expect(rows).toEqual([{ ephemeral: true }]);
   });
 
-  test('has the options of its subcommands under dotted names', async () => {
+  test('passes the options of its subcommands under dotted names', async () => {
     const door = await openDiscordDoor({ db, yaml: DEPLOY });
     const started = await door.discord.people.command('service', [
       { name: 'start', options: [{ name: 'name', value: 'api' }] },
@@ -216,7 +216,7 @@ describe('a configured command', () => {
     expect((await discord.people.type('unknown', nested)).outcome).toBe('acknowledged');
   });
 
-  test('suggestions are for those who may run it', async () => {
+  test('offers values only to those who may run it', async () => {
     const { discord } = await openDiscordDoor({ db, yaml: `${DEPLOY}\nrole_map:\n  deploy: ['${ROLE}']\n` });
     const typing = [{ name: 'version', value: '', focused: true }];
     expect((await discord.people.type('deploy', typing)).answer).toEqual({ type: 8, data: { choices: [] } });
@@ -226,7 +226,7 @@ describe('a configured command', () => {
 });
 
 describe('a refusal', () => {
-  test('for want of a role is friendly, recorded, and nothing reaches Argo', async () => {
+  test('for a missing role is explained and recorded, and nothing reaches Argo', async () => {
     const { discord, facteur } = await openDiscordDoor({ db, yaml: `role_map:\n  PLAN: ['${ROLE}']\n`.toLowerCase() });
     const options = [{ name: 'objective', value: 'x' }];
     const exchange = await discord.people.command('plan', options);
@@ -243,10 +243,10 @@ describe('a refusal', () => {
   });
 
   test.each([
-    ['a choice that is none', [{ name: 'environment', value: 'moon' }], 'environment: must be one of staging, prod'],
-    ['nothing required', [], 'environment: is required'],
+    ['an invalid choice', [{ name: 'environment', value: 'moon' }], 'environment: must be one of staging, prod'],
+    ['a missing required option', [], 'environment: is required'],
     [
-      'a number past its range',
+      'a number out of range',
       [
         { name: 'environment', value: 'prod' },
         { name: 'replicas', value: 21 },
@@ -262,14 +262,14 @@ describe('a refusal', () => {
       'version: must have at most 8',
     ],
     [
-      'an option that is none',
+      'an unknown option',
       [
         { name: 'environment', value: 'prod' },
         { name: 'canary', value: 'x' },
       ],
       'canary: is an unknown option',
     ],
-  ])('%s is checked again at the door', async (_what, options, fault) => {
+  ])('%s is checked by facteur, too', async (_what, options, fault) => {
     const { discord } = await openDiscordDoor({ db, yaml: DEPLOY });
     expect(whispered(await discord.people.command('deploy', options))).toContain(fault);
     expect(await refusals()).toMatchObject([{ command: 'deploy', reason: expect.stringContaining(fault) }]);
@@ -279,7 +279,7 @@ describe('a refusal', () => {
   test.each([
     ['{{workflow.name}}', 'objective: must not contain'],
     ['{{=sprig.env("HOME")}}', 'objective: must not contain'],
-  ])('what Argo would evaluate is told apart: %s', async (value, details) => {
+  ])('a value that Argo would evaluate has its own answer: %s', async (value, details) => {
     const { discord } = await openDiscordDoor({ db });
     const text = whispered(await discord.people.command('plan', [{ name: 'objective', value }]));
     expect(text).toContain('curly braces');
@@ -288,7 +288,7 @@ describe('a refusal', () => {
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('a workflow too large for the cluster', async () => {
+  test('of a workflow that is too large for the cluster says so', async () => {
     const ballast = 'x'.repeat(MAX_MANIFEST_BYTES - 1000);
     const { discord } = await openDiscordDoor({ db, yaml: `argo: {parameters: {ballast: ${ballast}}}` });
     const objective = { name: 'objective', value: 'y'.repeat(1000) };
@@ -296,13 +296,13 @@ describe('a refusal', () => {
     expect(await refusals()).toMatchObject([{ reason: expect.stringContaining('workflow too large') }]);
   });
 
-  test.each(['deploy', 'constructor', '__proto__'])('an undefined command: %s', async (name) => {
+  test.each(['deploy', 'constructor', '__proto__'])('of an undefined command says so: %s', async (name) => {
     const { discord } = await openDiscordDoor({ db });
     expect(whispered(await discord.people.command(name))).toContain('Unknown command');
     expect(await refusals()).toMatchObject([{ command: name }]);
   });
 
-  test('text of others formats, links and mentions nothing', async () => {
+  test('shows the text of users without formatting, links and mentions', async () => {
     const { discord } = await openDiscordDoor({ db });
     const name = '`@everyone` **x** https://example.test';
     const exchange = await discord.people.command(name);
@@ -314,7 +314,7 @@ describe('a refusal', () => {
 });
 
 describe('/status', () => {
-  test('says whether the template is ready, and the asker’s last request, and ends with the correlation', async () => {
+  test('shows whether the template is ready and the last request of the user, and ends with the correlation', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const nothing = whispered(await discord.people.command('status'));
     expect(nothing).toBe('Workflow template `plan` in namespace `argo-workflows` is ready.');
@@ -330,7 +330,7 @@ describe('/status', () => {
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 
-  test('knows the last request from the ledger when the session is gone', async () => {
+  test('reads the last request from the ledger if there is no session', async () => {
     const first = await openDiscordDoor({ db });
     const { interactionId } = await first.discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
     const { correlation_id: correlationId } = await runOf(db, interactionId);
@@ -340,11 +340,11 @@ describe('/status', () => {
     expect(text).toContain(correlationId);
   });
 
-  test('believes the ledger where the session says something else', async () => {
+  test('prefers the ledger if the session differs', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const { interactionId } = await discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
     const { workflow_name: name } = await expectRun(db, interactionId, 'submitted');
-    // Asked for from elsewhere: only the ledger knows.
+    // As if requested elsewhere: only the ledger knows.
     await db.query({ text: `UPDATE facteur.runs SET workflow_name = workflow_name || '-2', correlation_id = 'other'` });
     const text = whispered(await discord.people.command('status'));
     expect(text).toContain(`📨 Submitted, workflow \`${name}-2\``);
@@ -352,19 +352,19 @@ describe('/status', () => {
     expect(created(facteur.cluster)).toEqual([name]);
   });
 
-  test('says what is missing', async () => {
+  test('shows a missing template and a disabled dispatcher', async () => {
     const missing = await openDiscordDoor({ db, env: { FACTEUR_ARGO_WORKFLOW_TEMPLATE: 'absent' } });
     expect(whispered(await missing.discord.people.command('status'))).toContain('no such template');
     const disabled = await openDiscordDoor({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' } });
     expect(whispered(await disabled.discord.people.command('status'))).toContain('dispatcher is disabled');
   });
 
-  test('is for those who may', async () => {
+  test('requires its role', async () => {
     const { discord } = await openDiscordDoor({ db, yaml: `role_map:\n  status: ['${ROLE}']\n` });
     expect(whispered(await discord.people.command('status'))).toContain('You may not use');
   });
 
-  test('in public leaves out what only the user could see', async () => {
+  test('in public omits ephemeral runs', async () => {
     const yaml = `${DEPLOY}  status:\n    description: How it is\n    ephemeral: false\n`;
     const { discord } = await openDiscordDoor({ db, yaml });
     const secret = await discord.people.command('deploy', [{ name: 'environment', value: 'staging' }]);
@@ -378,7 +378,7 @@ describe('/status', () => {
     expect(text).not.toContain('deploy');
   });
 
-  test('with words of its own answers the same; with a workflow of its own it runs that', async () => {
+  test('with a custom description answers the same; with a workflow, it runs that', async () => {
     const yaml = `commands:\n  status:\n    description: How it is\n    ephemeral: false\n`;
     const own = await openDiscordDoor({ db, yaml });
     const { answer } = await own.discord.people.command('status');
@@ -389,7 +389,7 @@ describe('/status', () => {
   });
 });
 
-test('what facteur knows nothing about is answered all the same', async () => {
+test('unknown forms and unreadable input get an answer', async () => {
   const { discord } = await openDiscordDoor({ db });
   expect(whispered(await discord.people.submit('somebody-else:form', { a: 'b' }))).toContain('This form has expired');
   expect(whispered(await discord.people.submit('facteur:modal:plan', { a: 'b' }))).toContain('This form has expired');

@@ -43,7 +43,7 @@ async function deployed(confirm: boolean) {
   };
 }
 
-test('Run again asks whoever pressed it, and only the second press runs it, once', async () => {
+test('Run again asks for confirmation, and only the second press starts a run, once', async () => {
   const run = await deployed(true);
   const question = await run.again();
   expect(whispered(question)).toMatch(/^Run `\/deploy staging` again\? The last run ended <t:\d+:R> \(succeeded\)\.$/);
@@ -58,23 +58,23 @@ test('Run again asks whoever pressed it, and only the second press runs it, once
   expect(created(run.facteur.cluster)).toHaveLength(2);
   await expect.poll(() => run.answerTo(deferred)?.versions.at(-1)?.content).toContain('**Succeeded**');
   expect(run.answerTo(deferred)?.ephemeral).toBe(false);
-  // The question that is still there starts nothing any more, and the same request is answered the same.
+  // The old question no longer starts anything, and a redelivered press gets the same answer.
   expect(whispered(await run.confirm(question))).toContain('was already retried');
   expect((await run.discord.people.again(deferred)).answer).toEqual(deferred.answer);
   expect(await countRuns(db)).toBe(2);
 });
 
-test('a command that does not ask for it runs again at the first press', async () => {
+test('a command without confirmation runs again at the first press', async () => {
   const run = await deployed(false);
   expect((await run.again()).answer).toMatchObject({ type: 5 });
   await expectRun(db, `retry:${run.runId}`, 'succeeded');
 });
 
-test('permission counts at the second press, too, and each refusal is recorded', async () => {
+test('the second press checks permission, too, and each refusal is recorded', async () => {
   const run = await deployed(true);
   expect(whispered(await run.again(BOB))).toContain('You may not use `/deploy`');
   const question = await run.again();
-  // The role may be gone by then, and an id may be sent by somebody who was never asked.
+  // The role may have been removed since, and somebody who was never asked may send the id.
   expect(whispered(await run.confirm(question, { ...ADA, roles: [] }))).toContain('You may not use `/deploy`');
   expect(whispered(await run.confirm(question, BOB))).toContain('You may not use `/deploy`');
   const { rows } = await db.query({ text: 'SELECT user_id FROM facteur.refusals ORDER BY id' });
@@ -82,7 +82,7 @@ test('permission counts at the second press, too, and each refusal is recorded',
   expect(await countRuns(db)).toBe(1);
 });
 
-test('a question about a run that was archived meanwhile is answered, and starts nothing', async () => {
+test('a confirmation for a run that was archived in the meantime is answered and starts nothing', async () => {
   const run = await deployed(true);
   const question = await run.again();
   await db.query({ text: 'UPDATE facteur.runs SET plan = NULL WHERE run_id = $1', values: [run.runId] });

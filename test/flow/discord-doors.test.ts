@@ -8,7 +8,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 const ADA = { id: '200000000000000001', username: 'ada', roles: [] };
 const TOKEN = 'an-operators-token-of-32-characters';
 
-/** `/plan` was used in Discord, and its run has failed. */
+/** `/plan` was run in Discord, and its run has failed. */
 async function failed() {
   const cluster = await startCluster({ defaults: { outcome: 'fail', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
   const door = await openDiscordDoor({
@@ -26,7 +26,7 @@ async function failed() {
   return { ...door, runId, texts };
 }
 
-test('a retry from a terminal says for whom it is and where it was requested', async () => {
+test('a retry from the command line shows for whom it is and where it was requested', async () => {
   const { facteur, runId, texts } = await failed();
   await facteur.cli('runs', 'retry', runId, '--yes');
   await expectRun(db, `retry:${runId}`, 'failed');
@@ -34,7 +34,7 @@ test('a retry from a terminal says for whom it is and where it was requested', a
   await expect.poll(texts).toContainEqual(expect.stringContaining(`· for <@${ADA.id}> · via the command line\n`));
 });
 
-test('a retry by a client of the API names it', async () => {
+test('a retry by an API client names the client', async () => {
   const { facteur, runId, texts } = await failed();
   const { status } = await callApi(facteur.url, `POST /v1/runs/${runId}/retry`, { token: TOKEN });
   expect(status).toBe(202);

@@ -17,7 +17,7 @@ commands:
         - { name: ticket, label: Ticket, required: false, max_length: 20 }
 `;
 
-test('a command with a form answers with it, and dispatches on its submission', async () => {
+test('a command with a form shows the form, and starts a run when it is submitted', async () => {
   const { discord, facteur } = await openDiscordDoor({ db, yaml: ASK });
   const asked = await discord.people.command('plan');
   expect(asked).toMatchObject({ outcome: 'acknowledged', answer: { type: 9 } });
@@ -71,7 +71,7 @@ test('a command with a form answers with it, and dispatches on its submission', 
   expect(new Date(told.issuedAt).getTime()).toBeGreaterThanOrEqual(before.getTime());
 });
 
-test('the older shape of forms is read, too, and the same form twice is one run', async () => {
+test('the older format of forms is accepted, too, and a duplicate form is one run', async () => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });
   const sent = await discord.people.submit('facteur:modal:plan', { content: 'Mend the rocket.' }, { shape: 'rows' });
   expect(sent.answer).toEqual({ type: 5 });
@@ -80,7 +80,7 @@ test('the older shape of forms is read, too, and the same form twice is one run'
   expect(await countRuns(db)).toBe(1);
 });
 
-test('permission is checked before the form is shown, and when it is sent', async () => {
+test('permission is checked before the form is shown and when it is submitted', async () => {
   const { discord } = await openDiscordDoor({ db, yaml: `${ASK}\nrole_map:\n  plan: ['${ROLE}']\n` });
   expect(whispered(await discord.people.command('plan'))).toContain('You may not use `/plan`');
   const fields = { content: 'Mend the rocket.' };
@@ -98,17 +98,17 @@ test.each([
   [{ content: 'Mend the rocket.', ticket: 'x'.repeat(21) }, 'ticket: must have at most 20 characters'],
   [{ content: 'Mend the rocket.', other: 'x' }, 'other: is an unknown option'],
   [{ content: 'Mend `{{workflow.name}}`.' }, 'content: must not contain'],
-])('what was filled in is checked at the door: %j', async (fields, fault) => {
+])('the input is validated, and a refusal returns it: %j', async (fields, fault) => {
   const { discord } = await openDiscordDoor({ db, yaml: ASK });
   const refused = await discord.people.submit('facteur:modal:plan', fields);
   expect(whispered(refused)).toContain(fault);
-  // Discord forgets what was typed.
+  // Discord does not keep the input.
   const embeds = [{ description: `\`\`\`\n${Object.values(fields).join('\n')}\n\`\`\`` }];
   expect((refused.answer as Json).data).toMatchObject({ flags: 64, embeds });
   expect(await countRuns(db)).toBe(0);
 });
 
-test('a form of a template that is not read yet is not called expired', async () => {
+test('a form of a template that is not read yet asks to try again, and is not called expired', async () => {
   const cluster = await startCluster();
   cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list', resource: 'workflowtemplates' }] });
   const yaml = 'commands_from_templates: { namespaces: [argo-workflows] }';
@@ -117,7 +117,7 @@ test('a form of a template that is not read yet is not called expired', async ()
   expect(whispered(sent)).toContain('nothing was started. Please try again');
 });
 
-test('what the Go service’s upstream sends for the same command still fits', async () => {
+test('an event from the upstream of the Go service for the same command is still accepted', async () => {
   const { facteur } = await openDiscordDoor({ db, yaml: ASK });
   const options = { content: 'Mend the rocket.', payload: '{"prompt":"Mend the rocket."}' };
   expect((await facteur.send(event({ command: 'plan', options, interactionId: 'i-1' }))).status).toBe(202);
@@ -125,7 +125,7 @@ test('what the Go service’s upstream sends for the same command still fits', a
   expect(refused).toMatchObject({ status: 422, body: { details: 'content: is required' } });
 });
 
-test('a payload that the form did not ask for is not taken for facteur’s', async () => {
+test('a payload that the form did not ask for is ignored', async () => {
   const optional = ASK.replace('style: paragraph, min_length: 10', 'style: paragraph, required: false');
   const { discord, facteur } = await openDiscordDoor({ db, yaml: optional });
   const body = JSON.stringify({

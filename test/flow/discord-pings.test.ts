@@ -55,15 +55,15 @@ const pinged = async (runId: string): Promise<boolean> => {
 test.each<[string, string, Parameters<typeof deploy>[1], RegExp]>([
   ['its author', 'notify: author', [], new RegExp(`^<@${ADA.id}> ✅ \`/deploy staging\`: succeeded in .*\\.$`)],
   ['the roles that may run it', 'notify: role', [], new RegExp(`^<@&${ROLE}> ✅ `)],
-  ['whoever asked for it', 'notify: none', [{ name: 'notify', value: 'true' }], new RegExp(`^<@${ADA.id}> `)],
-])('the end of a run is told once to %s', async (_who, settings, options, text) => {
+  ['the person who asked for it', 'notify: none', [{ name: 'notify', value: 'true' }], new RegExp(`^<@${ADA.id}> `)],
+])('the end of a run pings %s once', async (_who, settings, options, text) => {
   const { run } = await deploy(settings, options);
   const { runId, replies } = await run();
   await expect.poll(() => pinged(runId)).toBe(true);
   expect(replies().map(({ versions }) => versions.at(-1)?.content)).toEqual([expect.stringMatching(text)]);
 });
 
-test('where the bot may not reply, the end is told without a reference to the message', async () => {
+test('if the bot may not reply, the ping does not reference the message', async () => {
   const { run, discord } = await deploy('notify: author');
   await discord.faults.apply({ op: 'channel', id: discord.channelId, rights: { history: false } });
   const { runId, replies } = await run();
@@ -72,9 +72,9 @@ test('where the bot may not reply, the end is told without a reference to the me
 });
 
 test.each([
-  ['unless it is configured', 'ephemeral: false'],
-  ['of what only one person may see', 'ephemeral: true\n    notify: author'],
-])('nobody is notified %s', async (_what, settings) => {
+  ['by default', 'ephemeral: false'],
+  ['of an ephemeral run', 'ephemeral: true\n    notify: author'],
+])('nobody is pinged %s', async (_what, settings) => {
   const { run } = await deploy(settings);
   const { runId, replies } = await run();
   const told = async () =>
@@ -83,7 +83,7 @@ test.each([
   expect([await pinged(runId), replies()]).toEqual([false, []]);
 });
 
-test.each([401, 403])('a %i is waited out: a person can change its cause', async (status) => {
+test.each([401, 403])('a %i is retried later: a person can fix its cause', async (status) => {
   const { run, discord, facteur } = await deploy('notify: author');
   const answer = { status, code: status === 401 ? 0 : 50_013, message: 'not now' };
   const rule = { route: 'channel.message.create', times: 1, action: { kind: 'answer', answer } } as const;
@@ -98,7 +98,7 @@ test.each([401, 403])('a %i is waited out: a person can change its cause', async
   expect(facteur.log.join('')).toContain('could not notify of the end of a run');
   expect([await pinged(runId), replies()]).toEqual([false, []]);
   if (status === 401) {
-    // After it, Discord's client is silent for a minute.
+    // After a 401, Discord's client sends nothing for a minute.
     return;
   }
   const text = 'UPDATE facteur.messages SET due_at = now(), not_before = now() WHERE run_id = $1';
@@ -108,7 +108,7 @@ test.each([401, 403])('a %i is waited out: a person can change its cause', async
   expect(replies()).toHaveLength(1);
 });
 
-test('a process that dies after the reply sends no second one', async () => {
+test('a process that dies after the reply sends no second reply', async () => {
   const { run, facteur } = await deploy('notify: author');
   let died = 0;
   facteur.faults.before = (statement) => (statement === 'release-message' && died++ < 2 ? unavailable() : undefined);

@@ -3,13 +3,13 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CannedAnswer } from '../../sandbox/discord/faults.ts';
 import { useToldWorld } from '../support/told-world.ts';
 
-// Between facteur and Discord stand Discord's own front and people's proxies. What they answer says nothing about a message.
+// Discord's own front and the proxies of users are between facteur and Discord. Their answers say nothing about a message.
 
 const CASES = new URL('../cases/', import.meta.url);
 
 interface Case {
   readonly ephemeral: boolean;
-  /** Every time, where it is absent. */
+  /** Unlimited if absent. */
   readonly times?: number;
   readonly answer: CannedAnswer;
 }
@@ -27,11 +27,11 @@ async function refuse(route: string, { answer, times }: Omit<Case, 'ephemeral'>)
   await told.world.discord.faults.apply({ op: 'add', rule });
 }
 
-test('there are pages to try', () => {
+test('the test cases exist', () => {
   expect(pages).toHaveLength(4);
 });
 
-test.each(pages)('%s: retried with the same token, and the log says why', async (name) => {
+test.each(pages)('%s: the edit is retried with the same token, and the log has the cause', async (name) => {
   const page = readCase(name);
   const run = await told.world.running({ ephemeral: page.ephemeral });
   const { id } = told.world.message();
@@ -47,7 +47,7 @@ test.each(pages)('%s: retried with the same token, and the log says why', async 
   });
 });
 
-test('archived-thread-final-edit: the bot posts the end while the token still lives', async () => {
+test('archived-thread-final-edit: the bot posts the end while the token is still valid', async () => {
   const archived = readCase('archived-thread-final-edit.discord.json');
   const run = await told.world.running({ ephemeral: archived.ephemeral });
   const answer = { status: archived.answer.status, code: 50_083, message: 'Thread is archived' };
@@ -61,11 +61,11 @@ test('archived-thread-final-edit: the bot posts the end while the token still li
   });
 });
 
-describe('what troubles the bot does not hold up an answer to a command', () => {
+describe('a failure of the bot does not delay the answer to a command', () => {
   test.each<[string, CannedAnswer]>([
-    ['its token is refused', { status: 401, code: 0, message: '401: Unauthorized' }],
-    ['all its requests are limited', { status: 429, retryAfterMs: 3_600_000, scope: 'global' }],
-    ['a page says 429', { status: 429, retryAfterMs: 3_600_000, body: '<html>1015</html>' }],
+    ['its token is rejected', { status: 401, code: 0, message: '401: Unauthorized' }],
+    ['all its requests are rate-limited', { status: 429, retryAfterMs: 3_600_000, scope: 'global' }],
+    ['an HTML page with status 429', { status: 429, retryAfterMs: 3_600_000, body: '<html>1015</html>' }],
   ])('%s', async (_, answer) => {
     const old = await told.world.running();
     await told.world.advance(16 * 60_000);
@@ -78,7 +78,7 @@ describe('what troubles the bot does not hold up an answer to a command', () => 
     expect(told.world.discord.messages()).toHaveLength(2);
   });
 
-  test('what has to wait for the bot is held back, which is no try, and is told when the time is over', async () => {
+  test('an update that waits for the bot does not count as an attempt, and is sent after the wait', async () => {
     const first = await told.world.running();
     const second = await told.world.plan();
     await vi.waitFor(async () => expect(await told.world.row(second)).toMatchObject({ told_state: 'queued' }));

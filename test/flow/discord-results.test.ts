@@ -18,7 +18,7 @@ const SPEC = {
   ],
 };
 
-/** The lines of the message of a `/deploy` whose template is like this. */
+/** The text of the message of a `/deploy` with this template. */
 async function deployed(parts: TemplateParts): Promise<string> {
   const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 0, startMs: 0, stepMs: 0 } });
   await applyTemplate(cluster, 'deploy', parts);
@@ -47,8 +47,12 @@ async function deployed(parts: TemplateParts): Promise<string> {
 }
 
 test.each<[string, TemplateParts, string]>([
-  ['of the usual names, if the template names none', { spec: SPEC }, 'summary: All is well.'],
-  ['that the annotation of a command names', { spec: SPEC, annotations: { result: 'version, absent' } }, 'version: v4'],
+  ['with the default names, if the template names none', { spec: SPEC }, 'summary: All is well.'],
+  [
+    'that the annotation of the command names',
+    { spec: SPEC, annotations: { result: 'version, absent' } },
+    'version: v4',
+  ],
   [
     'that the workflow’s metadata names, before the annotation of the command',
     {

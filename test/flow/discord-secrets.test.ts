@@ -8,7 +8,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 const CANARY = 'CanaryTokenThatLooksLikeNothingInParticular';
 const BOT = 'CanaryBotToken.abc.def';
 
-test('no row, log line or answer ever holds an interaction’s token or the bot’s', async () => {
+test('no row, log line or answer contains the token of an interaction or of the bot', async () => {
   const yaml = `
 role_map: { review: ['${ROLE}'] }
 commands:
@@ -65,7 +65,7 @@ commands:
   };
   await send(2, { name: 'plan', type: 1, options: objective });
   facteur.faults.before = () => undefined;
-  // The notifier has tried, with a token that this Discord does not know and a bot that it refuses.
+  // The notifier has tried with a token that this Discord does not know and a bot that it rejects.
   const asked = () => Object.keys(discord.state()['requests'] as Record<string, number>);
   await expect.poll(asked).toEqual(expect.arrayContaining([expect.stringContaining('webhook')]));
   expect(answers).toHaveLength(14);

@@ -5,7 +5,7 @@ import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { forceState } from '../support/runs.ts';
 
-test('a public status calls the newest run that it may show the last one, although an older one still runs', async () => {
+test('a public status shows the newest visible run as the last one, even if an older one is still live', async () => {
   const yaml = `commands:
   status: { description: How it is, ephemeral: false }
   hidden: { description: Only for you, ephemeral: true, workflow_template: plan }

@@ -9,14 +9,14 @@ import { discordEnv } from '../support/discord-door.ts';
 import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
 import { created, timePasses } from '../support/ledger.ts';
 
-// A deferred answer is a promise: whoever is there afterwards keeps it.
+// A deferred answer is a promise: another process keeps it.
 
 const processes: FacteurProcess[] = [];
 let folder: ReturnType<typeof temporaryFolder>;
 let discord: SimulatedDiscord;
 beforeEach(async () => {
   folder = temporaryFolder();
-  // This test does not measure how fast it answers.
+  // This test does not measure how fast facteur answers.
   discord = await startSimulatedDiscord({ answerMs: 60_000 });
   await fillDirectory(join(folder.path, 'postgres'));
 });
@@ -40,7 +40,7 @@ async function serve(cluster: SimulatedCluster): Promise<FacteurProcess> {
   return facteur;
 }
 
-/** As much time passes in the database of a dead facteur as its claims take to run out. */
+/** Lets the claims of a dead facteur expire in its database. */
 async function letClaimsRunOut(): Promise<void> {
   const db = await openPglite({ directory: join(folder.path, 'postgres'), pid: process.pid, onLost: () => undefined });
   await timePasses(db);
@@ -49,7 +49,7 @@ async function letClaimsRunOut(): Promise<void> {
   await db.close();
 }
 
-test('killed right after the deferred answer, another process runs it and the user hears of it', async () => {
+test('if a process is killed right after the deferred answer, another starts the run and reports its end', async () => {
   const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 20, startMs: 20, stepMs: 20 } });
   const first = await serve(cluster);
   const hang = cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'hang' } });
@@ -61,11 +61,11 @@ test('killed right after the deferred answer, another process runs it and the us
 
   cluster.faults.requests.remove(hang);
   await serve(cluster);
-  // The interaction's token died with the first process's memory, so it may be the bot that speaks.
+  // The interaction's token was in the memory of the first process, so the bot may have to post.
   const contents = () => discord.messages().flatMap(({ versions }) => versions.map(({ content }) => content));
   await vi.waitFor(() => expect(contents()).toContainEqual(expect.stringContaining('Succeeded')));
   expect(created(cluster)).toHaveLength(1);
-  // The same interaction once more, to the process that knows it from the ledger alone.
+  // A redelivery of the interaction, to the process that knows it only from the ledger.
   expect((await discord.people.again(exchange)).answer).toEqual({ type: 5 });
   expect(created(cluster)).toHaveLength(1);
 });

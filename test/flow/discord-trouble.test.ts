@@ -7,19 +7,19 @@ import { db, test } from '../support/ledger-fixture.ts';
 
 const OBJECTIVE = [{ name: 'objective', value: 'x' }];
 
-/** The simulated Discord gives up after 3 seconds, as the real one does; both it and facteur go by the test's timer. */
+/** The simulated Discord gives up after 3 seconds, as the real one does. It and facteur both use the test's timer. */
 function expectInTime(exchange: Exchange): void {
   expect(exchange).toMatchObject({ outcome: 'acknowledged', status: 200 });
   expect(exchange.milliseconds).toBeLessThan(2500);
 }
 
-/** No limit had to run out for it. */
+/** The answer did not wait for any timeout. */
 function expectAtOnce(exchange: Exchange): void {
   expect(exchange).toMatchObject({ outcome: 'acknowledged', status: 200, milliseconds: 0 });
 }
 
 describe('while Postgres', () => {
-  test('is down, the user is told immediately and nothing is half done', async () => {
+  test('is down, the user is told immediately and nothing is recorded', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     facteur.faults.before = unavailable;
     const exchange = await discord.people.command('plan', OBJECTIVE);
@@ -30,7 +30,7 @@ describe('while Postgres', () => {
     expect((await discord.people.command('plan', OBJECTIVE)).answer).toEqual({ type: 5 });
   });
 
-  test('has not come up yet, probes pass and people are told to try again', async () => {
+  test('has not started yet, probes pass and users are told to try again', async () => {
     const { discord, facteur } = await openDiscordDoor({ db, awaitReady: false });
     facteur.faults.before = unavailable;
     await discord.people.saveEndpoint(`${facteur.url}/discord/interactions`);
@@ -55,7 +55,7 @@ describe('while Postgres', () => {
     expect(exchange.answer).toEqual({ type: 5 });
   });
 
-  test('is too slow, the user is told in time, and what is recorded all the same is canceled', async () => {
+  test('is too slow, the user is told in time, and a run that is still recorded is canceled', async () => {
     const { discord, facteur, timer } = await openDiscordDoor({ db });
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     facteur.faults.before = (statement) => (statement === 'record-runs' ? held : undefined);
@@ -69,13 +69,13 @@ describe('while Postgres', () => {
     const run = await expectRun(db, exchange.interactionId, 'canceled');
     expect(run.cancel_requested_by).toContain('its sender was told');
     expect(created(facteur.cluster)).toEqual([]);
-    // A retry gets one run.
+    // A new attempt gets one run.
     const again = await discord.people.command('plan', OBJECTIVE);
     await expectRun(db, again.interactionId, 'submitted');
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 
-  test('loses the answer of a record that was made, the user is told, and the run is canceled', async () => {
+  test('loses the response after the commit, the user is told and the run is canceled', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
     const exchange = await discord.people.command('plan', OBJECTIVE);
@@ -84,7 +84,7 @@ describe('while Postgres', () => {
     expect(created(facteur.cluster)).toEqual([]);
   });
 
-  test('loses the answer and is away for a moment, the run is canceled all the same', async () => {
+  test('loses the response and is down for a moment, the run is still canceled', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     let withdrawals = 0;
     facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
@@ -99,7 +99,7 @@ describe('while Postgres', () => {
     expect(created(facteur.cluster)).toEqual([]);
   });
 
-  test('fails at the second of two deliveries of one interaction, the run of the first continues', async () => {
+  test('fails on a redelivered interaction, the run of the first delivery continues', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     const exchange = await discord.people.command('plan', OBJECTIVE);
     await expectRun(db, exchange.interactionId, 'submitted');
@@ -116,7 +116,7 @@ describe('while Postgres', () => {
     expect(await countRuns(db)).toBe(1);
   });
 
-  test('is down, a form is shown, /status answers, and a press is answered', async () => {
+  test('is down, forms, /status and buttons are still answered', async () => {
     const yaml = `commands:\n  ask:\n    description: Ask\n    modal: { title: Ask, fields: [{ name: what, label: What }] }\n`;
     const { discord, facteur } = await openDiscordDoor({ db, yaml });
     const { interactionId } = await discord.people.command('plan', OBJECTIVE);
@@ -131,7 +131,7 @@ describe('while Postgres', () => {
     expect(whispered(await discord.people.press({ ...message, versions }, customId))).toContain('try again');
   });
 
-  test('cannot keep a refusal, the refusal is still the answer', async () => {
+  test('cannot record a refusal, the refusal is still the answer', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     facteur.faults.before = unavailable;
     expect(whispered(await discord.people.command('plan', []))).toContain('objective: is required');
@@ -140,7 +140,7 @@ describe('while Postgres', () => {
 });
 
 describe('while the cluster', () => {
-  test('hangs, commands are deferred at once and run when it is back', async () => {
+  test('hangs, commands are deferred at once and stay queued', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     facteur.cluster.faults.apply({ op: 'add', rule: { action: { kind: 'hang' } } });
     const exchanges = await Promise.all([1, 2, 3].map(() => discord.people.command('plan', OBJECTIVE)));
@@ -162,7 +162,7 @@ describe('while the cluster', () => {
     expect(whispered(exchange)).toContain('the cluster does not respond');
   });
 
-  test('is gone, nothing changes for the person who asks', async () => {
+  test('is down, commands and /status are still answered', async () => {
     const { discord, facteur } = await openDiscordDoor({ db });
     await facteur.cluster.disconnect();
     expect((await discord.people.command('plan', OBJECTIVE)).answer).toEqual({ type: 5 });
@@ -171,7 +171,7 @@ describe('while the cluster', () => {
 });
 
 describe('while sessions', () => {
-  test('are nowhere to be had, commands, reviews and /status answer in time', async () => {
+  test('are unavailable, commands, reviews and /status answer in time', async () => {
     const env = { FACTEUR_REDIS_URL: 'redis://127.0.0.1:1/0' };
     const { discord, timer } = await openDiscordDoor({ db, env });
     const review = [
@@ -193,7 +193,7 @@ test('with the dispatcher disabled a command is recorded and deferred', async ()
   await expectRun(db, exchange.interactionId, 'skipped');
 });
 
-test('thirty people at once get an answer in time each, and a run each', async () => {
+test('thirty people at once each get an answer in time, and a run if they may', async () => {
   const { discord } = await openDiscordDoor({ db, yaml: `role_map:\n  plan: ['${ROLE}']\n` });
   const people = Array.from({ length: 30 }, (_, index) => ({ id: String(200_000_000_000_000_000n + BigInt(index)) }));
   const exchanges = await Promise.all(

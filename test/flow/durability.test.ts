@@ -14,7 +14,7 @@ const DOORS: readonly [string, Message][] = [
 ];
 
 describe.each(DOORS)('%s', (_path, message) => {
-  test('while the database is down: 503, no run, no workflow; and when it is back the same delivery is new', async () => {
+  test('while the database is down: 503, no run, no workflow; afterwards the same delivery is new', async () => {
     const facteur = await startFacteur({ db });
     facteur.faults.before = unavailable;
     const refused = await facteur.send(message);
@@ -26,7 +26,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 
-  test('nothing is answered while the database does not answer', async () => {
+  test('a request gets no answer until the database answers', async () => {
     const facteur = await startFacteur({ db });
     const wire = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
@@ -42,7 +42,7 @@ describe.each(DOORS)('%s', (_path, message) => {
       return answer;
     });
     await arrived.promise;
-    // The whole of what the loop has to do, several times over, and a request that goes around the database.
+    // Gives the event loop time for everything that is pending, with a request that does not need the database.
     expect((await fetch(`${facteur.url}/healthz`)).status).toBe(200);
     expect(answered).toBe(false);
     expect(created(facteur.cluster)).toEqual([]);
@@ -51,7 +51,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('a connection lost after the commit: 503, and the same delivery again is the run that was recorded', async () => {
+  test('a connection lost after the commit: 503, and a redelivery gets the recorded run', async () => {
     const facteur = await startFacteur({ db });
     facteur.faults.after = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
     expect((await facteur.send(message)).status).toBe(503);
@@ -60,14 +60,14 @@ describe.each(DOORS)('%s', (_path, message) => {
     const again = await facteur.timer.until(facteur.send(message));
     expect(again).toMatchObject({ status: 202, body: { status: 'queued', duplicate: true } });
     expect(await countRuns(db)).toBe(1);
-    // The claim of the try that was lost is still on the row; whoever comes next waits for it to run out.
+    // The claim of the lost attempt is still on the row. The next process waits until it expires.
     await db.query({ text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL' });
     await facteur.send(message);
     await expectRun(db, 'd1', 'submitted');
     expect(created(facteur.cluster)).toHaveLength(1);
   });
 
-  test('when the submission cannot be recorded, the answer still holds and the run is brought to its end', async () => {
+  test('if the submission cannot be recorded at first, the answer is the same and it is recorded later', async () => {
     const facteur = await startFacteur({ db });
     facteur.faults.before = (statement) => (statement === 'mark-submitted' ? unavailable() : undefined);
     expect(await facteur.send(message)).toMatchObject({ status: 202, body: { status: 'submitted' } });
@@ -78,7 +78,7 @@ describe.each(DOORS)('%s', (_path, message) => {
   });
 });
 
-test('an event that is refused for good is kept before it is refused, and not refused while it cannot be kept', async () => {
+test('an event is kept as a dead letter before it is refused, and gets a 503 if it cannot be kept', async () => {
   const facteur = await startFacteur({ db });
   const bad = event({ interactionId: 'd1', options: { objective: '{{workflow.name}}' } });
   const asEvent = { 'ce-id': '1', 'ce-source': 'test', 'ce-type': 'test', 'ce-specversion': '1.0' };
@@ -90,7 +90,7 @@ test('an event that is refused for good is kept before it is refused, and not re
   expect(rows).toEqual([{ delivery_id: 'd1', reason: expect.stringContaining('template tag') }]);
 });
 
-test('a database that fails a hundred times leaves every place for a create free', async () => {
+test('a hundred failures of the database leave every submission slot free', async () => {
   const facteur = await startFacteur({ db });
   facteur.faults.before = (statement) => (statement === 'record-runs' ? unavailable() : undefined);
   const failed = await Promise.all(
@@ -102,7 +102,7 @@ test('a database that fails a hundred times leaves every place for a create free
   expect(answer).toMatchObject({ status: 202, body: { status: 'submitted', duplicate: false } });
 });
 
-test('a hundred replays of a run that has ended leave every place for a create free', async () => {
+test('a hundred redeliveries of a run that has ended leave every submission slot free', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   await expectRun(db, 'd1', 'submitted');

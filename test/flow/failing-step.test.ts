@@ -5,7 +5,7 @@ import { openDiscordDoor, whispered } from '../support/discord-door.ts';
 import { expectRun } from '../support/ledger.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-/** The step, and what it said; `WF` is the workflow's name. */
+/** The step and its message. `WF` is the workflow's name. */
 const CASES: readonly (readonly [string, string, string])[] = [
   ['dag-hook', 'migrate', 'OOMKilled (exit code 137)'],
   ['exit-handler-pod', 'WF', 'main: Error (exit code 1)'],
@@ -13,7 +13,7 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ['tolerated-sibling', 'unit-tests', 'main: Error (exit code 1)'],
 ];
 
-test.each(CASES)('%s: the ledger, the message and the log speak of the step that failed', async (file, step, said) => {
+test.each(CASES)('%s: the ledger, the message and the log name the step that failed', async (file, step, said) => {
   const cluster = await startCluster();
   const roles = ['http', 'submit', 'follow', 'notify'] as const;
   const { discord } = await openDiscordDoor({ db, cluster, roles });

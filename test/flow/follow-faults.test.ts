@@ -37,7 +37,7 @@ describe('an interrupted watch resumes where it stopped', () => {
     expect(requests(cluster, 'watch')).toBeGreaterThan(1);
   });
 
-  test('when the API server restarts, and nothing has happened meanwhile', async () => {
+  test('when the API server restarts and nothing has happened in the meantime', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -49,7 +49,7 @@ describe('an interrupted watch resumes where it stopped', () => {
     expect(requests(cluster, 'list')).toBe(1);
   });
 
-  test('when it falls silent', async () => {
+  test('when it becomes silent', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows, timings: { watchMs: 1000, graceMs: 200 } });
     const run = await submit();
@@ -61,7 +61,7 @@ describe('an interrupted watch resumes where it stopped', () => {
     expect(requests(cluster, 'list')).toBe(1);
   });
 
-  test('when the server refuses it with an error for some time', async () => {
+  test('when the server answers with an error for some time', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -75,7 +75,7 @@ describe('an interrupted watch resumes where it stopped', () => {
   });
 });
 
-test('a watch that ends in time and heard nothing goes on: an API server repeats no version', async () => {
+test('a watch that times out without an event is resumed without a new list', async () => {
   const { cluster, workflows, submit, finish } = await setUpFollowing(db);
   startFollower({ db, workflows, timings: { watchMs: 1000 } });
   await expect.poll(() => requests(cluster, 'watch'), { timeout: 20_000 }).toBeGreaterThan(3);
@@ -85,7 +85,7 @@ test('a watch that ends in time and heard nothing goes on: an API server repeats
   expect(requests(cluster, 'list')).toBe(1);
 });
 
-describe('a watch that cannot go on', () => {
+describe('a watch that cannot continue', () => {
   test.each(['http', 'event'] as const)('lists again when its version is gone (410 as %s)', async (form) => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
@@ -98,7 +98,7 @@ describe('a watch that cannot go on', () => {
     await vi.waitFor(() => expect(requests(cluster, 'list')).toBe(3));
   });
 
-  test('lists again when its version is yet to come: the cluster came back from a backup', async () => {
+  test('lists again when its version is in the future: the cluster was restored from a backup', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows, timings: { watchMs: 1000 } });
     const kept = await submit();
@@ -112,7 +112,7 @@ describe('a watch that cannot go on', () => {
     await expectState(db, gone, 'lost');
   });
 
-  test('lists again after a restore although its list took as long as a watch', async () => {
+  test('lists again after a restore even if its list took as long as a watch', async () => {
     const { cluster, workflows, submit } = await setUpFollowing(db);
     const backup = cluster.store.version;
     const gone = await submit();
@@ -126,36 +126,39 @@ describe('a watch that cannot go on', () => {
     await expectState(db, gone, 'lost');
   });
 
-  // The second time its other workflows have used up the lost versions before anybody looks.
-  test.each([false, true])('sees how a run ends that is older again after a backup (later: %s)', async (later) => {
-    const { cluster, workflows, submit, finish } = await setUpFollowing(db);
-    const follower = startFollower({ db, workflows, timings: { watchMs: 1000 } });
-    const run = await submit();
-    await expectState(db, run, 'running');
-    const backup = cluster.store.version;
-    for (const progress of ['1/9', '2/9', '3/9']) {
-      cluster.store.update('workflows', cluster.store.get('workflows', NAMESPACE, run.name), 'patch', (object) => ({
-        ...object,
-        status: { ...(object['status'] as object), progress },
-      }));
-      await expect.poll(async () => (await storedRun(db, run)).progress).toBe(progress);
-    }
-    if (later) {
-      await follower.stop();
-    }
-    const lost = cluster.store.version;
-    cluster.faults.apply({ op: 'restore', version: backup });
-    finish(run);
-    if (later) {
-      while (cluster.store.version <= lost) {
-        await workflows.createWorkflow(NAMESPACE, manifest(`other-${cluster.store.version}`));
+  // In the second case, other workflows use up the lost versions before the follower looks again.
+  test.each([false, true])(
+    'sees the end of a run whose version went back after a restore (later: %s)',
+    async (later) => {
+      const { cluster, workflows, submit, finish } = await setUpFollowing(db);
+      const follower = startFollower({ db, workflows, timings: { watchMs: 1000 } });
+      const run = await submit();
+      await expectState(db, run, 'running');
+      const backup = cluster.store.version;
+      for (const progress of ['1/9', '2/9', '3/9']) {
+        cluster.store.update('workflows', cluster.store.get('workflows', NAMESPACE, run.name), 'patch', (object) => ({
+          ...object,
+          status: { ...(object['status'] as object), progress },
+        }));
+        await expect.poll(async () => (await storedRun(db, run)).progress).toBe(progress);
       }
-      startFollower({ db, workflows });
-    }
-    await expectState(db, run, 'succeeded');
-  });
+      if (later) {
+        await follower.stop();
+      }
+      const lost = cluster.store.version;
+      cluster.faults.apply({ op: 'restore', version: backup });
+      finish(run);
+      if (later) {
+        while (cluster.store.version <= lost) {
+          await workflows.createWorkflow(NAMESPACE, manifest(`other-${cluster.store.version}`));
+        }
+        startFollower({ db, workflows });
+      }
+      await expectState(db, run, 'succeeded');
+    },
+  );
 
-  test('lists again when the cluster has really forgotten what came after it', async () => {
+  test('lists again when the cluster no longer has the versions after it', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -167,7 +170,7 @@ describe('a watch that cannot go on', () => {
     expect(requests(cluster, 'list')).toBe(2);
   });
 
-  test('lists again when what comes next cannot be read twice in a row', async () => {
+  test('lists again when the next event is unreadable twice in a row', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -191,7 +194,7 @@ describe('a watch that cannot go on', () => {
   });
 });
 
-test('events twice and in another order change nothing about the end', async () => {
+test('duplicate and reordered events do not change the outcome', async () => {
   const { cluster, workflows, submit } = await setUpFollowing(db, {
     defaults: { pendingMs: 5, startMs: 5, stepMs: 10 },
   });
@@ -205,11 +208,11 @@ test('events twice and in another order change nothing about the end', async () 
   }
 });
 
-describe('a database that fails', () => {
+describe('a database failure', () => {
   const failing = (judge: (batch: string) => DatabaseError | undefined): Database =>
     judged(db, ({ name, values }) => (name === 'observe-workflows' ? judge(String(values?.[0])) : undefined));
 
-  test('for a while holds up what was seen, and loses none of it', async () => {
+  test('for a while delays observations but loses none', async () => {
     const { workflows, submit } = await setUpFollowing(db);
     let failures = 3;
     const flaky = failing(() => {
@@ -223,7 +226,7 @@ describe('a database that fails', () => {
     }
   });
 
-  test('for one workflow only does not keep the others from the ledger', async () => {
+  test('for one workflow does not affect the others', async () => {
     const { workflows, submit } = await setUpFollowing(db);
     const poisoned = await submit();
     const runs = await Promise.all([submit(), submit(), submit()]);
@@ -237,7 +240,7 @@ describe('a database that fails', () => {
     expect(await storedRun(db, poisoned)).toMatchObject({ state: 'submitted' });
   });
 
-  test('for what one workflow waits for does not keep the approvals of the others from the ledger', async () => {
+  test('for the approval of one workflow does not affect the approvals of the others', async () => {
     const templates = [
       { name: 'main', steps: [[{ name: 'gate', template: 'gate' }]] },
       { name: 'gate', suspend: {} },
@@ -262,7 +265,7 @@ describe('a database that fails', () => {
   });
 });
 
-test('whatever goes wrong, the ledger ends where the cluster does', async () => {
+test('after any sequence of faults, the ledger ends in the state of the cluster', async () => {
   const { cluster, workflows, submit } = await setUpFollowing(db, {
     defaults: { pendingMs: 30, startMs: 50, stepMs: 120 },
     seed: 7,

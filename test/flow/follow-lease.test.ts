@@ -6,11 +6,11 @@ import { expectState, expectWatching, judged, setUpFollowing, startFollower, sta
 import { faultyDatabase } from '../support/faulty-database.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-/** So long that nobody gets it by waiting. */
+/** Too long to expire during a test. */
 const LONG = { leaseMs: 3_600_000 };
 
 describe('several processes', () => {
-  test('one of them watches; when it stops the next one continues immediately', async () => {
+  test('only one watches; when it stops, the next one continues immediately', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     const first = startFollower({ db, workflows, timings: LONG });
     const run = await submit();
@@ -30,7 +30,7 @@ describe('several processes', () => {
     await expectState(db, run, 'succeeded');
   });
 
-  test('one that was robbed of the lease gives up the watch, and what both wrote is right', async () => {
+  test('one that has lost its lease to another stops its watch, and the recorded states are correct', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     const timings = { leaseMs: 6000 };
     const first = startFollower({ db, workflows, timings });
@@ -41,12 +41,12 @@ describe('several processes', () => {
     await expectState(db, run, 'running');
     finish(run, 'Failed');
     await expectState(db, run, 'failed');
-    // At its next renewal, long before its own time runs out.
+    // It notices at its next renewal, long before its lease would expire.
     await vi.waitFor(() => expect([first.active, second.active]).toEqual([false, true]));
     expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'failed']);
   });
 
-  test('one that cannot renew the lease gives up the watch by its own clock', async () => {
+  test('one that cannot renew its lease stops its watch by its own clock', async () => {
     const { cluster, workflows } = await setUpFollowing(db);
     let down = false;
     const cut = judged(db, () =>
@@ -60,7 +60,7 @@ describe('several processes', () => {
     await vi.waitFor(() => expect(follower.active).toBe(true));
   });
 
-  test('what one saw before its lease ran out is written when the database is back', async () => {
+  test('observations from before a lease expired are written when the database is back', async () => {
     const { workflows, submit, finish, remove } = await setUpFollowing(db);
     let down = false;
     const held: string[] = [];
@@ -83,7 +83,7 @@ describe('several processes', () => {
     await expectState(db, run, 'succeeded');
   });
 
-  test('one that stops keeps the lease until what it saw is written', async () => {
+  test('one that stops keeps its lease until its observations are written', async () => {
     const { workflows, submit } = await setUpFollowing(db);
     const watched = faultyDatabase(db);
     const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -108,7 +108,7 @@ describe('several processes', () => {
     expect(ended.slice(-2)).toEqual(['observe-workflows', 'release-lease']);
   });
 
-  test('stopping is possible at any time and any number of times', async () => {
+  test('stopping works at any time and any number of times', async () => {
     const { workflows } = await setUpFollowing(db);
     const unstarted = startFollower({ db, workflows });
     await Promise.all([unstarted.stop(), unstarted.stop()]);
@@ -120,7 +120,7 @@ describe('several processes', () => {
   });
 });
 
-test('every namespace that the configuration names is followed from the beginning', async () => {
+test('every namespace in the configuration is followed from the start', async () => {
   const cluster = await startCluster({ namespaces: [NAMESPACE, 'codex', 'autonomous', 'deploys', 'templates'] });
   const facteur = await startFacteur({
     db,

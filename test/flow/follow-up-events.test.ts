@@ -27,7 +27,7 @@ interface RelayedOptions {
 
 interface Relayed extends DiscordDoor {
   readonly relay: Relay<Answer>;
-  /** Somebody runs /plan by way of the relay. */
+  /** Somebody runs /plan through the relay. */
   plan(): Promise<Exchange>;
 }
 
@@ -58,7 +58,7 @@ async function changed({ discord }: DiscordDoor): Promise<SimulatedMessage> {
   return discord.messages()[0]!;
 }
 
-test('the relay’s answer becomes the message of the run, by the interaction’s token', async () => {
+test('the answer of the relay becomes the message of the run, with the token of the interaction', async () => {
   const relayed = await open();
   const { interactionId, outcome } = await relayed.plan();
   expect(outcome).toBe('acknowledged');
@@ -69,7 +69,7 @@ test('the relay’s answer becomes the message of the run, by the interaction’
   await expectRun(database.db, interactionId, 'submitted');
 });
 
-test('an event that comes again is the same run and the same message', async () => {
+test('a redelivered event is the same run and the same message', async () => {
   const relayed = await open();
   const exchange = await relayed.plan();
   await changed(relayed);
@@ -81,7 +81,7 @@ test('an event that comes again is the same run and the same message', async () 
   expect(rows).toHaveLength(1);
 });
 
-test('an answer that only the user sees stays theirs', async () => {
+test('an ephemeral answer stays ephemeral', async () => {
   const relayed = await open({ ephemeral: true });
   await relayed.plan();
   expect((await changed(relayed)).ephemeral).toBe(true);

@@ -10,11 +10,11 @@ import { expectState, recordTestRun, setUpFollowing, statesOf, storedRun, type T
 import { database, db, test } from '../support/ledger-fixture.ts';
 import { submitRun } from '../support/runs.ts';
 
-// Real connections side by side, and real processes that die: nothing that the embedded engine could show.
+// Concurrent connections and processes that die, which the embedded engine cannot show.
 
 const LEASE_MS = 2000;
 
-/** A process that follows; what it says about its lease is in `said`. */
+/** A process that follows. `said` has the messages of its log. */
 function startProcess(holder: string, clusterUrl: string): { readonly child: ChildProcess; readonly said: string[] } {
   const script = fileURLToPath(new URL('../support/follow-process.ts', import.meta.url));
   const child = spawn(process.execPath, [script, holder, String(LEASE_MS), database.dsn, clusterUrl, NAMESPACE], {
@@ -33,7 +33,7 @@ function startProcess(holder: string, clusterUrl: string): { readonly child: Chi
 const expectSaid = (said: string[], message: string, times = 1): Promise<void> =>
   vi.waitFor(() => expect(said.filter((each) => each === message)).toHaveLength(times));
 
-test('when the process that watches is killed, another goes on where the ledger is', async () => {
+test('when the process that watches is killed, another continues from the ledger', async () => {
   const { cluster, submit, finish } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'workflows listed');
@@ -50,7 +50,7 @@ test('when the process that watches is killed, another goes on where the ledger 
   expect(await statesOf(db, runs[0]!)).toEqual(['queued', 'submitted', 'running', 'succeeded']);
 });
 
-test('one that stops in order hands over at once', async () => {
+test('a process that stops gracefully hands over at once', async () => {
   const { cluster, submit } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'lease taken');
@@ -66,7 +66,7 @@ test('one that stops in order hands over at once', async () => {
   await expectState(db, await submit(), 'running');
 });
 
-test('one that was paused and resumes does no harm', async () => {
+test('a process that was paused and resumes writes nothing stale', async () => {
   const { cluster, submit, finish } = await setUpFollowing(db);
   const first = startProcess('first', cluster.url);
   await expectSaid(first.said, 'workflows listed');
@@ -77,7 +77,7 @@ test('one that was paused and resumes does no harm', async () => {
   }
 
   first.child.kill('SIGSTOP');
-  // What the paused process has in its socket is old by the time it is read.
+  // The events in the socket of the paused process are stale by the time it reads them.
   for (const run of runs) {
     finish(run, 'Failed');
   }
@@ -97,7 +97,7 @@ test('one that was paused and resumes does no harm', async () => {
   }
 });
 
-test('many who write the same at once, in any order, write it once', async () => {
+test('concurrent writers of the same observations, in any order, record them once', async () => {
   const other = openTestPostgres(database.dsn);
   onTestFinished(() => other.close());
   const runs = await Promise.all(Array.from({ length: 40 }, () => recordTestRun(db)));
@@ -132,7 +132,7 @@ test('many who write the same at once, in any order, write it once', async () =>
         );
         done = true;
       } catch (error) {
-        // Two batches that met in another order: one of them is told to try again.
+        // Two batches locked rows in a different order: one of them has to retry.
         expect(error).toBeInstanceOf(DatabaseError);
         expect(error).toMatchObject({ retryable: true });
         conflicts += 1;

@@ -21,7 +21,7 @@ import {
 import { db, test } from '../support/ledger-fixture.ts';
 import { submitRun } from '../support/runs.ts';
 
-describe('a run that goes its way', () => {
+describe('a live run', () => {
   test('is followed from its submission to its end', async () => {
     const { workflows, submit } = await setUpFollowing(db, { defaults: { pendingMs: 20, startMs: 30, stepMs: 60 } });
     const changed = vi.fn<NonNullable<FollowerDeps['onChanged']>>();
@@ -35,7 +35,7 @@ describe('a run that goes its way', () => {
   });
 
   test.each(['plain', 'gzip', 'zstd', 'brotli', 'offloaded'] as const)(
-    'keeps why it failed, with %s nodes',
+    'records why it failed, with %s nodes',
     async (nodes) => {
       const { workflows, submit } = await setUpFollowing(db, {
         defaults: { pendingMs: 0, startMs: 0, stepMs: 0, nodes },
@@ -50,7 +50,7 @@ describe('a run that goes its way', () => {
     },
   );
 
-  test('is canceled when it ended because it was told to', async () => {
+  test('is canceled if its workflow was stopped', async () => {
     const { workflows, submit } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -59,7 +59,7 @@ describe('a run that goes its way', () => {
     expect(await expectState(db, run, 'canceled')).toMatchObject({ reason: `Stopped with strategy 'Stop'` });
   });
 
-  test('is found by its workflow when the answer of its create was lost', async () => {
+  test('is found by its workflow if the response to the create was lost', async () => {
     const { workflows } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await recordTestRun(db);
@@ -80,7 +80,7 @@ describe('a run that goes its way', () => {
   });
 });
 
-test('a run whose template says that another program manages its workflows is followed by the watch', async () => {
+test('a run whose workflow is labelled as managed by another program is followed by the watch', async () => {
   const { cluster, workflows, submit, finish } = await setUpFollowing(db);
   startFollower({ db, workflows });
   const run = await submit();
@@ -92,8 +92,8 @@ test('a run whose template says that another program manages its workflows is fo
   expect(requests(cluster, 'get')).toBe(0);
 });
 
-describe('a workflow that vanished', () => {
-  test('after its end was seen: that end', async () => {
+describe('a workflow that disappeared', () => {
+  test('after facteur saw its end: the run has that end', async () => {
     const { workflows, submit, finish, remove } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -103,7 +103,7 @@ describe('a workflow that vanished', () => {
     await expectState(db, run, 'succeeded');
   });
 
-  test('before, while it was watched: lost', async () => {
+  test('before its end, while it was watched: lost', async () => {
     const { workflows, submit, remove } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -141,7 +141,7 @@ describe('a workflow that vanished', () => {
     expect(requests(cluster, 'list')).toBe(1);
   });
 
-  test('only for the watch, because it lost its label: is still followed, by the audit', async () => {
+  test('only from the watch, because it lost its label: still followed, by the audit', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     startFollower({ db, workflows, timings: { auditMs: 50 } });
     const run = await submit();
@@ -149,13 +149,13 @@ describe('a workflow that vanished', () => {
     await workflows.patchWorkflow(NAMESPACE, run.name, {
       metadata: { labels: { 'facteur.proompteng.ai/delivery': null } },
     });
-    // The first time because it vanished from the watch, and from then on with every audit.
+    // First because it disappeared from the watch, then with every audit.
     await vi.waitFor(() => expect(requests(cluster, 'get')).toBeGreaterThan(2));
     finish(run);
     await expectState(db, run, 'succeeded');
   });
 
-  test('is not believed while the cluster does not answer for it', async () => {
+  test('does not count as lost until the cluster confirms it', async () => {
     const { cluster, workflows, submit, remove } = await setUpFollowing(db);
     startFollower({ db, workflows, timings: { auditMs: 50 } });
     const run = await submit();
@@ -168,7 +168,7 @@ describe('a workflow that vanished', () => {
     await expectState(db, run, 'lost');
   });
 
-  test('and another one of its name has nothing to do with the run', async () => {
+  test('is not replaced by another workflow of the same name', async () => {
     const { workflows, submit, finish, remove } = await setUpFollowing(db);
     startFollower({ db, workflows });
     const run = await submit();
@@ -184,7 +184,7 @@ describe('a workflow that vanished', () => {
   });
 });
 
-test('a resubmission, which copies labels, is not taken for the run', async () => {
+test('a resubmission, which copies labels, is not mistaken for the run', async () => {
   const { cluster, workflows, submit, finish } = await setUpFollowing(db);
   startFollower({ db, workflows });
   const run = await submit();
@@ -218,7 +218,7 @@ describe('a finished workflow that Argo retries', () => {
     expect(await statesOf(db, run)).toEqual(['queued', 'submitted', 'running', 'failed', 'running', 'succeeded']);
   });
 
-  test('while nobody watched, too', async () => {
+  test('is also seen if nobody watched', async () => {
     const { cluster, workflows, submit, finish } = await setUpFollowing(db);
     const first = startFollower({ db, workflows });
     const run = await submit();
@@ -234,8 +234,8 @@ describe('a finished workflow that Argo retries', () => {
   });
 });
 
-describe('what a run has taught that succeeded, and that Argo runs again,', () => {
-  /** A run that has succeeded, and a reflection of it that facteur trusts, as its text tells. */
+describe('a reflection of a successful run that Argo restarts', () => {
+  /** A run that has succeeded, and a reflection of it that facteur trusts. */
   async function taught(
     following: Following,
   ): Promise<{ run: TestRun; trusted(): Promise<boolean>; trust(): Promise<unknown> }> {
@@ -252,7 +252,7 @@ describe('what a run has taught that succeeded, and that Argo runs again,', () =
       (await db.query({ text: `SELECT FROM facteur.reflection_standing WHERE state = 'trusted'` })).rowCount === 1;
     return { run, trusted, trust };
   }
-  /** As `argo retry --restart-successful` does. */
+  /** Does the same as `argo retry --restart-successful`. */
   const restart = ({ cluster: { store } }: Following, { name }: TestRun): void => {
     store.update('workflows', store.get('workflows', NAMESPACE, name), 'patch', (object) => {
       const { finishedAt: _finishedAt, ...status } = object.status ?? {};
@@ -262,7 +262,7 @@ describe('what a run has taught that succeeded, and that Argo runs again,', () =
   const isMove = ({ name, values }: Statement): boolean =>
     name === 'observe-workflows' && String(values?.[0]).includes('"confirmed":true');
 
-  test('is distrusted before the ledger shows it, so that a crash leaves nothing trusted', async () => {
+  test('loses trust before the ledger shows the restart: a crash leaves nothing trusted', async () => {
     const following = await setUpFollowing(db);
     const moved = Promise.withResolvers<void>();
     const down = new DatabaseError('postgres.unavailable', 'down', { retryable: true });
@@ -283,7 +283,7 @@ describe('what a run has taught that succeeded, and that Argo runs again,', () =
     expect(await trusted()).toBe(false);
   });
 
-  test('is distrusted although it was trusted again while the ledger did not show it', async () => {
+  test('loses trust even if it was trusted again before the ledger showed the restart', async () => {
     const following = await setUpFollowing(db);
     const follower = startFollower({ db, workflows: following.workflows });
     const { run, trusted, trust } = await taught(following);
@@ -304,7 +304,7 @@ describe('what a run has taught that succeeded, and that Argo runs again,', () =
   });
 });
 
-test('what was seen and waits to be written is written when it is told to stop', async () => {
+test('a follower that stops writes its pending observations', async () => {
   const { workflows, submit } = await setUpFollowing(db);
   const taken = Promise.withResolvers<void>();
   const watching: FollowerDeps['workflows'] = {

@@ -30,7 +30,7 @@ test.each([
   });
 });
 
-test('values that only have to be there, for a command that does not read them', async () => {
+test('invalid values of settings that a command does not read are warnings', async () => {
   const dummies = {
     FACTEUR_DISCORD_BOT_TOKEN: 'unused',
     FACTEUR_REDIS_URL: 'unused',
@@ -47,13 +47,13 @@ test('values that only have to be there, for a command that does not read them',
   const listening = await facteur(['codex-listen'], { ...dummies, ...listener, FACTEUR_POSTGRES_DSN: 'unused' });
   expect(listening.code).toBe(1);
   expect(listening.stderr).toContain('facteur: FACTEUR_CODEX_LISTENER_SASL_ENABLED: codex_listener.sasl.username');
-  // The login of the listener is missing, which `serve` does not need: it goes on to look for the cluster.
+  // The login of the listener is missing, but `serve` does not need it: it continues and looks for the cluster.
   const served = await facteur(['serve'], { ...TEST_ENV, ...listener });
   expect(served.stdout).toContain('codex_listener.sasl.password is required when enabled');
   expect(served.stderr).toMatch(/^facteur: .*FACTEUR_KUBECONFIG/);
 });
 
-test('operators work in a pod of serve with a consumer that is incomplete', async () => {
+test('operator commands work in a pod of serve with an incomplete consumer', async () => {
   const consumer = { FACTEUR_CONSUMER_ENABLED: 'true', FACTEUR_CONSUMER_SASL_ENABLED: 'true' };
   const warned = { code: 0, stderr: expect.stringContaining('warning: FACTEUR_CONSUMER_ENABLED: consumer.topic is') };
   const env = { ...TEST_ENV, ...consumer, FACTEUR_POSTGRES_DSN: `pglite:${join(folder.path, 'postgres')}` };
@@ -62,11 +62,11 @@ test('operators work in a pod of serve with a consumer that is incomplete', asyn
   expect(await facteur(['runs', 'list'], env)).toMatchObject(warned);
 });
 
-test('the help does not name --prefork, which does nothing', async () => {
+test('the help omits --prefork, which does nothing', async () => {
   expect((await facteur(['serve', '--help'])).stdout).not.toContain('prefork');
 });
 
-test('--config before a command that the Go service did not have stays wrong usage', async () => {
+test('--config before a command that the Go service did not have is wrong usage', async () => {
   expect(await facteur(['--config', 'x', 'runs', 'list'])).toMatchObject({ code: 2, stdout: '' });
   expect(await facteur(['--config'])).toMatchObject({ code: 2, stdout: '' });
 });

@@ -6,7 +6,7 @@ import { goRows, makeGoDatabase } from '../support/go-database.ts';
 import { created, runOf } from '../support/ledger.ts';
 import { asProtobuf, codexTask } from '../support/messages.ts';
 
-// Invariant 7: a database that the Go service used yesterday, and may use again tomorrow.
+// Invariant 7: works on a database that the Go service used before and may use again.
 
 let database: TestDatabase;
 let db: Database;
@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => database.close());
 
-test('a delivery whose workflow is known is a duplicate that submits nothing and changes nothing', async () => {
+test('a delivery whose workflow is known is a duplicate: it submits and changes nothing', async () => {
   await makeGoDatabase(db, 3);
   const before = await goRows(db);
   const facteur = await startFacteur({ db });
@@ -30,7 +30,7 @@ test('a delivery whose workflow is known is a duplicate that submits nothing and
   expect(await goRows(db)).toEqual(before);
 });
 
-test('what hangs on a run that the Go service recorded stays with it when the run is taken over', async () => {
+test('taking over a run of the Go service keeps the rows that belong to it', async () => {
   await makeGoDatabase(db, 3);
   const before = await goRows(db);
   const facteur = await startFacteur({ db });
@@ -43,7 +43,7 @@ test('what hangs on a run that the Go service recorded stays with it when the ru
   expect(after['task_runs']).toHaveLength(before['task_runs']?.length ?? 0);
 });
 
-test('a new delivery for an issue that the Go service knew joins its rows', async () => {
+test('a new delivery for an issue that the Go service knew uses its rows', async () => {
   await makeGoDatabase(db, 3);
   const before = await goRows(db);
   const facteur = await startFacteur({ db });
@@ -59,7 +59,7 @@ test('a new delivery for an issue that the Go service knew joins its rows', asyn
   expect(created(facteur.cluster)).toEqual([body.workflowName]);
 });
 
-test('what the Go service records while facteur runs beside it is a duplicate, too', async () => {
+test('a delivery that the Go service records while facteur runs is a duplicate, too', async () => {
   await makeGoDatabase(db, 3);
   const facteur = await startFacteur({ db });
   await db.query({

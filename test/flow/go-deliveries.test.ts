@@ -8,7 +8,7 @@ import { created, expectRun, requests, runOf, timePasses } from '../support/ledg
 import { asProtobuf, codexTask, event } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Invariant 2 across the swap: the Go service records a delivery, and then may have created its workflow, or may not.
+// Invariant 2 across the switch: the Go service recorded a delivery and may or may not have created its workflow.
 
 const NAME = 'github-codex-implementation-20260203-040506-x7k2p';
 const TASK = codexTask({ deliveryId: 'd1' });
@@ -24,8 +24,8 @@ async function sharedRun(deliveryId: string): Promise<Json> {
   return (await db.query({ text, values: [deliveryId] })).rows[0];
 }
 
-describe('a workflow that is there', () => {
-  test('is the run’s from here on: named in the answer, labelled, and followed to its end', async () => {
+describe('an existing workflow', () => {
+  test('is adopted by the run: named in the answer, labelled, and followed to its end', async () => {
     const runId = await recordAsGo(db, 'd1', new Date('2026-02-03T04:05:06Z'));
     const cluster = await startCluster({ defaults: { pendingMs: 0, startMs: 0, stepMs: 0 } });
     seed(cluster, goWorkflow(NAME, 'd1'));
@@ -48,7 +48,7 @@ describe('a workflow that is there', () => {
     expect(created(cluster)).toEqual([NAME]);
   });
 
-  test('is found by its delivery among others of the same issue, and the newest counts', async () => {
+  test('is found by its delivery among others of the same issue, and the newest is used', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     const at = (time: string, workflow: Json): Json => {
@@ -63,7 +63,7 @@ describe('a workflow that is there', () => {
     expect((await facteur.send(TASK)).body).toMatchObject({ workflowName: NAME, duplicate: true, status: 'submitted' });
   });
 
-  test('is found without the label, which it lacks where there is no issue', async () => {
+  test('is found without the issue label, which it lacks if there is no issue', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     seed(cluster, goWorkflow(NAME, 'd1', '0'));
@@ -72,7 +72,7 @@ describe('a workflow that is there', () => {
     expect(body).toMatchObject({ workflowName: NAME, duplicate: true });
   });
 
-  test('is not created again when it goes while it is being labelled', async () => {
+  test('is not created again if it is deleted while it is being labelled', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     seed(cluster, goWorkflow(NAME, 'd1'));
@@ -83,7 +83,7 @@ describe('a workflow that is there', () => {
     expect(created(cluster)).toEqual([NAME]);
   });
 
-  test('is not confused with another one that has its name when it is labelled', async () => {
+  test('is not confused with another one that has taken its name when it is labelled', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     seed(cluster, goWorkflow(NAME, 'd1'));
@@ -98,7 +98,7 @@ describe('a workflow that is there', () => {
     expect(workflowOf(facteur, NAME).metadata.labels).not.toHaveProperty(['app.kubernetes.io/managed-by']);
   });
 
-  test('is found again when labelling it failed', async () => {
+  test('is found again if labelling it failed', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     seed(cluster, goWorkflow(NAME, 'd1'));
@@ -112,7 +112,7 @@ describe('a workflow that is there', () => {
     expect(created(cluster)).toEqual([NAME]);
   });
 
-  test('is stopped when its run is canceled before it was found', async () => {
+  test('is stopped if its run is canceled before it is found', async () => {
     await recordAsGo(db, 'd1');
     const cluster = await startCluster();
     seed(cluster, goWorkflow(NAME, 'd1'));
@@ -128,15 +128,15 @@ describe('a workflow that is there', () => {
   });
 });
 
-describe('a workflow that is not there', () => {
-  test('is created, once, under the run that the Go service recorded', async () => {
+describe('a missing workflow', () => {
+  test('is created once, for the run that the Go service recorded', async () => {
     const runId = await recordAsGo(db, 'd1');
     const timer = new TurnableTimer();
     const one = await startFacteur({ db, timer });
     const two = await startFacteur({ db, timer, cluster: one.cluster });
     const asked = Promise.all([one, two, one, two].map((facteur) => facteur.send(TASK)));
     await expectRun(db, 'd1', 'submitted');
-    // Whoever did not submit it looks again when the wait is over.
+    // The requests that did not submit it look again when the wait is over.
     const answers = await timer.until(asked);
     const [name] = created(one.cluster);
     expect(created(one.cluster)).toEqual([name]);
@@ -147,7 +147,7 @@ describe('a workflow that is not there', () => {
     expect(await sharedRun('d1')).toEqual({ id: runId, status: 'submitted', external_run_id: name });
   });
 
-  test('is waited for as long as the Go service may still be creating it', async () => {
+  test('is waited for while the Go service may still be creating it', async () => {
     await recordAsGo(db, 'd1', new Date());
     const facteur = await startFacteur({ db });
     expect((await facteur.send(TASK)).body).toMatchObject({ status: 'queued' });
@@ -159,7 +159,7 @@ describe('a workflow that is not there', () => {
     expect(created(facteur.cluster)).toEqual([NAME]);
   });
 
-  test('waits for a cluster that cannot be asked, and is then created', async () => {
+  test('is created only once the cluster can be searched', async () => {
     await recordAsGo(db, 'd1');
     const facteur = await startFacteur({ db });
     const rule = facteur.cluster.faults.requests.add({ match: { verb: 'list' }, action: DOWN });
@@ -175,7 +175,7 @@ describe('a workflow that is not there', () => {
     expect(created(facteur.cluster)).toEqual([first.body.workflowName]);
   });
 
-  test('is waited for however old the delivery is', async () => {
+  test('is searched for regardless of the age of the delivery', async () => {
     await recordAsGo(db, 'd1', new Date('2026-01-01T00:00:00Z'));
     const facteur = await startFacteur({ db });
     facteur.cluster.faults.requests.add({ match: { verb: 'list' }, action: DOWN });
@@ -188,7 +188,7 @@ describe('a workflow that is not there', () => {
     expect(await runOf(db, 'd1')).toMatchObject({ state: 'queued' });
   });
 
-  test('is not created when another process continued with the run during the search', async () => {
+  test('is not created if another process claimed the run during the search', async () => {
     await recordAsGo(db, 'd1');
     const facteur = await startFacteur({ db });
     const hold = facteur.cluster.faults.requests.add({ match: { verb: 'list' }, action: { kind: 'hold' } });
@@ -200,13 +200,13 @@ describe('a workflow that is not there', () => {
     expect(created(facteur.cluster)).toEqual([]);
   });
 
-  test('is looked for only where the Go service may have made one', async () => {
+  test('is searched for only if the Go service may have created one', async () => {
     const facteur = await startFacteur({ db });
     await facteur.send(codexTask({ deliveryId: 'fresh' }));
     expect(requests(facteur.cluster, 'list')).toBe(0);
   });
 
-  test('is none of a command’s that has the id of the Codex task', async () => {
+  test('does not concern a command with the id of the Codex task', async () => {
     const goId = await recordAsGo(db, 'd1');
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(event({ interactionId: 'd1' }));
@@ -215,7 +215,7 @@ describe('a workflow that is not there', () => {
     expect(created(facteur.cluster)).toEqual([body.workflowName]);
   });
 
-  test('is not recorded while the dispatcher is disabled, so that it can still be looked for', async () => {
+  test('is not recorded while the dispatcher is disabled: it can still be searched for later', async () => {
     await recordAsGo(db, 'd1');
     const disabled = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: '1' } });
     expect(await disabled.send(TASK)).toMatchObject({ status: 202, body: { duplicate: true } });
@@ -225,7 +225,7 @@ describe('a workflow that is not there', () => {
   });
 });
 
-/** As the API says it of an object, for the client tells that from a path that does not exist. */
+/** The API's answer for a missing object: the client distinguishes it from a missing path. */
 function notFound(name: string): string {
   return JSON.stringify({
     kind: 'Status',
