@@ -9,7 +9,7 @@ import { countRuns, created } from '../support/ledger.ts';
 import { asProtobuf, codexTask, event, type Message } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Invariant 6: what a user writes arrives in the stored workflow byte by byte, or nothing of it is recorded.
+// Invariant 6: the text of a user arrives in the stored workflow byte by byte, or nothing of it is recorded.
 
 const TEXTS: Readonly<Record<string, string>> = {
   'control characters': 'a\u0001\u0008\u001b[31m\u007f\u0085b',
@@ -39,7 +39,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'blanks only': '   ',
 };
 
-/** Only JSON can bring these in. */
+/** Only JSON can contain these. */
 const BROKEN: Readonly<Record<string, string>> = {
   NUL: 'a\u0000b',
   'a high surrogate alone': 'a\ud83d',
@@ -55,9 +55,9 @@ const ENCODINGS: readonly [string, (message: Message) => Message][] = [
 interface Place {
   readonly name: string;
   readonly message: (text: string, deliveryId: string) => Message;
-  /** What of the stored workflow must be the text. */
+  /** The part of the stored workflow that must be the text. */
   readonly arrived: (workflow: ApiObject, text: string) => unknown;
-  /** What must have become of it. */
+  /** The value that is expected there, if it is not the text itself. */
   readonly expected?: (text: string, deliveryId: string) => unknown;
 }
 
@@ -83,7 +83,7 @@ const PLACES: readonly Place[] = [
   },
   {
     name: "a command's delivery id",
-    // A blank one counts as none, so that every such event is a run of its own.
+    // A blank id counts as none: every such event is a separate run.
     message: (text, deliveryId) => event({ interactionId: text.trim() === '' ? deliveryId : text }),
     arrived: (workflow) => workflow.metadata.annotations?.['facteur.proompteng.ai/delivery-id'],
     expected: (text, deliveryId) => argoText(trimmed(text) || deliveryId),
@@ -118,7 +118,7 @@ const PLACES: readonly Place[] = [
   },
 ];
 
-/** Arrived whole, or refused with nothing left behind; `true` when it arrived. */
+/** The text arrives whole, or is refused and leaves nothing behind. Returns `true` if it arrived. */
 async function expectWholeOrNothing(facteur: Facteur, message: Message, check: (workflow: ApiObject) => void) {
   const before = [await countRuns(db), created(facteur.cluster).length];
   const { status, body } = await facteur.send(message);
@@ -135,7 +135,7 @@ async function expectWholeOrNothing(facteur: Facteur, message: Message, check: (
   return false;
 }
 
-/** What Argo would evaluate, or cannot read. */
+/** The texts that Argo would evaluate or cannot read. */
 const NOT_FOR_ARGO = [
   'control characters',
   'noncharacters beyond it',
@@ -150,7 +150,7 @@ const NOT_FOR_ARGO = [
 const inOrder = (names: readonly string[]): readonly string[] =>
   Object.keys(TEXTS).filter((name) => names.includes(name));
 
-/** Places that refuse some of the texts; all others take every one. */
+/** Places that refuse some of the texts. All others accept every text. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   "an option's value": NOT_FOR_ARGO,
   "an option's name": Object.keys(TEXTS).filter((name) => !['a prototype', 'a constructor'].includes(name)),
@@ -180,7 +180,7 @@ describe.each(ENCODINGS)('in %s', (_name, encode) => {
 });
 
 test.each(PLACES.map((place) => [place.name, place] as const))(
-  '%s that is no Unicode text is refused',
+  '%s that is not valid Unicode is rejected',
   async (_place, place) => {
     const facteur = await startFacteur({ db });
     for (const text of Object.values(BROKEN)) {
@@ -189,7 +189,7 @@ test.each(PLACES.map((place) => [place.name, place] as const))(
   },
 );
 
-test('bytes that are no UTF-8 are refused, in protobuf and in JSON', async () => {
+test('invalid UTF-8 is rejected, in protobuf and in JSON', async () => {
   const facteur = await startFacteur({ db });
   const good = asProtobuf(event({ interactionId: 'd1', options: { objective: 'XXXX' } }));
   const bytes = Buffer.from(good.body);
@@ -202,7 +202,7 @@ test('bytes that are no UTF-8 are refused, in protobuf and in JSON', async () =>
   expect(await expectWholeOrNothing(facteur, { ...json, body: Uint8Array.from(text) }, nothing)).toBe(false);
 });
 
-test('a workflow is named, labelled and annotated by rule, whatever the command is called', async () => {
+test('the name and the label of a workflow are valid for any command name', async () => {
   const facteur = await startFacteur({ db });
   for (const [index, command] of ['..\\Ünsafe/../ {x}', '💥', '-', 'A'.repeat(100), 'a.b_c:d'].entries()) {
     const { status, body } = await facteur.send(event({ interactionId: `d${index}`, command }));
@@ -216,10 +216,10 @@ test('a workflow is named, labelled and annotated by rule, whatever the command 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 test.each([
-  ['a tag', '{{workflow.uid}}'],
+  ['a template tag', '{{workflow.uid}}'],
   ['NUL', '\0'],
-  ['more than all annotations may have', 'x'.repeat(300_000)],
-])('%s behind the trace of a later version goes nowhere', async (_what, more) => {
+  ['more text than all annotations may have', 'x'.repeat(300_000)],
+])('%s after a traceparent of a later version is dropped', async (_what, more) => {
   const facteur = await startFacteur({ db });
   const data = { command: 'plan', interactionId: 'd1' };
   const cloudEvent = { specversion: '1.0', type: 't', source: '/s', id: '1', traceparent: `01-${TRACE}-${more}`, data };

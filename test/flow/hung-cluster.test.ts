@@ -5,9 +5,9 @@ import { countRuns, created, expectRun, requests, runOf } from '../support/ledge
 import { codexTask, event } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// A cluster that takes requests and never answers holds up nobody but its own runs.
+// A cluster that accepts requests and never answers delays only its own runs.
 
-/** More than there are places for creates under way. */
+/** More than there are submission slots. */
 const MANY = 150;
 
 test('intake continues while every create hangs, and everything is submitted when the cluster is back', async () => {
@@ -19,7 +19,7 @@ test('intake continues while every create hangs, and everything is submitted whe
   const pending = ids.map((id, index) =>
     facteur.send(index % 2 === 0 ? event({ interactionId: id }) : codexTask({ deliveryId: id })),
   );
-  // Long before anything is answered, everything is recorded, and whoever asks for something else is served.
+  // Long before the deliveries are answered, all are recorded, and other requests are served.
   await expect.poll(() => countRuns(db)).toBe(MANY);
   expect((await fetch(`${facteur.url}/healthz`)).status).toBe(200);
   expect((await fetch(`${facteur.url}/readyz`)).status).toBe(200);
@@ -29,13 +29,13 @@ test('intake continues while every create hangs, and everything is submitted whe
   expect(answers.map(({ status, body }) => `${status} ${body.status}`)).toEqual(ids.map(() => '202 queued'));
   expect(created(facteur.cluster)).toEqual([]);
 
-  // The hung ones run into their time limit; the rest had no place.
+  // The hung creates time out. The others had no slot.
   faults.requests.remove(hang);
   await expect.poll(() => countRuns(db, 'submitted'), { timeout: 150_000, interval: 100 }).toBe(MANY);
   expect(created(facteur.cluster).toSorted()).toEqual(answers.map(({ body }) => body.workflowName).toSorted());
 });
 
-test('a cluster that is slower than an answer may wait: queued, then submitted, with one request', async () => {
+test('a create that takes longer than an answer may wait: queued, then submitted, with one request', async () => {
   const facteur = await startFacteur({ db });
   const { requests: faults } = facteur.cluster.faults;
   const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' } });

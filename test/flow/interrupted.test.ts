@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { TEST_ENV } from '../support/facteur.ts';
 import { serveHttp } from '../support/serve-http.ts';
 
-// A command that waits for somebody else ends at the first SIGTERM or Ctrl-C.
+// A command that waits for another program exits at the first SIGTERM or Ctrl-C.
 
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 const TASK = join(import.meta.dirname, '..', '..', 'examples', 'codex-task.json');
@@ -28,14 +28,14 @@ async function expectEnd(child: ChildProcess, signal: NodeJS.Signals, says: RegE
   expect(await said).toMatch(says);
 }
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s ends waiting for standard input', async (signal) => {
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the wait for standard input', async (signal) => {
   const child = facteur(['codex', 'encode', '-']);
-  // It reads by the time that a full pipe was emptied.
+  // Once a full pipe has been emptied, the process reads.
   await new Promise((resolve) => child.stdin!.write(' '.repeat(1024 * 1024), resolve));
   await expectEnd(child, signal, /^facteur: .*aborted\n$/);
 });
 
-test('SIGTERM ends waiting for an answer', async () => {
+test('SIGTERM ends the wait for an answer', async () => {
   const asked = Promise.withResolvers<void>();
   await using silent = await serveHttp(() => asked.resolve());
   const child = facteur(['send', 'codex-task', TASK], { FACTEUR_URL: silent.url });
@@ -43,7 +43,7 @@ test('SIGTERM ends waiting for an answer', async () => {
   await expectEnd(child, 'SIGTERM', /^facteur: \S+ does not answer: .*aborted\n$/);
 });
 
-/** A server that takes connections and never says anything. */
+/** A server that accepts connections and never sends anything. */
 async function silentServer(): Promise<{ readonly port: number; readonly asked: Promise<void> }> {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   const server = createServer((socket) => socket.on('error', () => undefined).once('data', () => resolve()));
@@ -60,14 +60,14 @@ test.each([
     }),
   ],
   ['commands sync', (port: number) => ({ FACTEUR_DISCORD_API_BASE_URL: `http://127.0.0.1:${port}` })],
-])('SIGINT ends %s although the server is silent', async (line, env) => {
+])('SIGINT ends %s even if the server is silent', async (line, env) => {
   const { port, asked } = await silentServer();
   const child = facteur(line.split(' '), env(port));
   await asked;
   await expectEnd(child, 'SIGINT', /^(?:facteur: warning: .*\n)*facteur: stopped before it was done\n$/);
 });
 
-test.each(['migrate', '--debug migrate'])('%s is not cut off by SIGTERM', async (line) => {
+test.each(['migrate', '--debug migrate'])('%s is not interrupted by SIGTERM', async (line) => {
   const { port, asked } = await silentServer();
   const dsn = `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable&connect_timeout=2`;
   const child = facteur(line.split(' '), { FACTEUR_POSTGRES_DSN: dsn });

@@ -13,7 +13,7 @@ const LESSON = 'Mend the rocket with the torque wrench.';
 
 const reviewId = ({ run }: TaughtRun) => `facteur:review:${run.runId}`;
 
-/** What a reviewer is shown. */
+/** The answer that shows a reviewer the text. */
 async function shownTo(taught: TaughtRun, who: Who): Promise<Exchange> {
   const shown = await taught.press(reviewId(taught), who);
   expect(shown).toMatchObject({ outcome: 'acknowledged', answer: { type: 4, data: { flags: 64 } } });
@@ -40,7 +40,7 @@ async function refusals(): Promise<readonly string[]> {
 }
 
 describe('Review reflection', () => {
-  test('shows the text to a reviewer; Trust is on record, and takes the buttons away', async () => {
+  test('shows the text to a reviewer; Trust is recorded and removes the buttons', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
     expect(await taught.ended()).toMatchObject({ 'Review reflection': reviewId(taught) });
@@ -59,7 +59,7 @@ describe('Review reflection', () => {
     expect(await standingOf(db, reflectionId)).toEqual({ state: 'trusted', reason: 'reviewed in Discord', by });
     expect(await decisionsOf(taught.run.runId)).toEqual([`reflection.trusted ${by}`]);
     await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review reflection');
-    // The same request again is answered the same, and the old button tells who decided.
+    // A redelivered press gets the same answer, and the old button shows who decided.
     expect((await taught.discord.people.again(trusted)).answer).toEqual(trusted.answer);
     expect(whispered(await taught.press(reviewId(taught), BOB))).toMatch(
       /^This `lesson-0` was already trusted by <@200000000000000002> <t:\d+:R>\.$/,
@@ -67,7 +67,7 @@ describe('Review reflection', () => {
     expect(await decisionsOf(taught.run.runId)).toHaveLength(1);
   });
 
-  test('of several texts shows one after the other', async () => {
+  test('shows several texts one after the other', async () => {
     const taught = await taughtRun(db, { texts: ['First.', 'Second.'] });
     expect(await taught.ended()).toHaveProperty('Review reflections');
     const first = await shownTo(taught, ADA);
@@ -82,14 +82,14 @@ describe('Review reflection', () => {
     await expect.poll(() => Object.keys(buttonsOf(taught.message()))).not.toContain('Review reflections');
   });
 
-  test('appears when a text arrives after the end', async () => {
+  test('appears if a text arrives after the end of the run', async () => {
     const taught = await taughtRun(db, { texts: [] });
     expect(await taught.ended()).not.toHaveProperty('Review reflection');
     await reflect(taught.facteur, taught.run, LESSON);
     await expect.poll(() => buttonsOf(taught.message())).toHaveProperty('Review reflection');
   });
 
-  test('is not there where nobody is a reviewer, and does nothing', async () => {
+  test('is absent if nobody is a reviewer, and does nothing', async () => {
     const taught = await taughtRun(db, { texts: [LESSON], env: { FACTEUR_KNOWLEDGE_REVIEWERS: '' } });
     expect(await taught.ended()).not.toHaveProperty('Review reflection');
     expect(whispered(await taught.press(reviewId(taught), ADA))).toContain('You may not review');
@@ -97,7 +97,7 @@ describe('Review reflection', () => {
 });
 
 describe('two reviewers', () => {
-  test('the second one learns who was quicker', async () => {
+  test('the second one is told who was first', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
     const [hers, his] = [await shownTo(taught, ADA), await shownTo(taught, BOB)];
@@ -109,7 +109,7 @@ describe('two reviewers', () => {
     expect(await standingOf(db, reflectionId)).toMatchObject({ state: 'retired' });
   });
 
-  test('at once: one decides, and the other is told so', async () => {
+  test('at once: one decides, and the other is told', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [hers, his] = [await shownTo(taught, ADA), await shownTo(taught, BOB)];
     const answers = await Promise.all([taught.pressAnswer(hers, 'Trust', ADA), taught.pressAnswer(his, 'Retire', BOB)]);
@@ -122,8 +122,8 @@ describe('two reviewers', () => {
 
 describe('only reviewers', () => {
   test.each<[string, Who]>([
-    ['somebody without the role, who even requested the run', EVE],
-    ['somebody who lost the role since', { ...ADA, roles: [] }],
+    ['somebody without the role, even the requester of the run', EVE],
+    ['somebody who has lost the role', { ...ADA, roles: [] }],
     ['somebody in a direct message', { ...ADA, roles: [], guildId: '' }],
     ['an application with the role', { ...ADA, bot: true }],
   ])('not %s: neither sees the text nor decides', async (_who, who) => {
@@ -144,7 +144,7 @@ describe('only reviewers', () => {
 });
 
 describe('a decision is about the text that was shown', () => {
-  test('another text is shown first', async () => {
+  test('a changed text is shown again, and nothing is decided', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
     const shown = await shownTo(taught, ADA);
@@ -163,8 +163,8 @@ describe('a decision is about the text that was shown', () => {
 
   test.each<[string, string]>([
     ['is too long', `Mend it. ${'x'.repeat(60_000)}`],
-    ['has characters that nobody sees', `Mend it.\u{e0041}\u{e0042}`],
-    ['reorders itself', 'Mend it.\u202egninraw a'],
+    ['has invisible characters', `Mend it.\u{e0041}\u{e0042}`],
+    ['has reordering characters', 'Mend it.\u202egninraw a'],
   ])('a text that %s can be retired, not trusted', async (_what, text) => {
     const taught = await taughtRun(db, { texts: [text] });
     const shown = await shownTo(taught, ADA);
@@ -175,9 +175,9 @@ describe('a decision is about the text that was shown', () => {
   test.each<[string, string]>([
     ['formatting, links and mentions', '```\n@everyone [x](https://evil.example) <@&500000000000000001>'],
     ['symbols of several parts', 'Mend it \u{26a0}\u{fe0f} with care'],
-    ['as much as there is room for', 'x\n'.repeat(2000)],
+    ['almost the maximum length', 'x\n'.repeat(2000)],
     ['nothing but spaces', '   '],
-  ])('Discord takes a text with %s', async (_what, text) => {
+  ])('Discord accepts a text with %s', async (_what, text) => {
     const taught = await taughtRun(db, { texts: [text] });
     const shown = await shownTo(taught, ADA);
     expect(labelsOf(shown)).toEqual(['Trust', 'Retire']);
@@ -185,7 +185,7 @@ describe('a decision is about the text that was shown', () => {
     expect(description.replaceAll(/^```\n|\n```$/g, '')).not.toContain('```');
   });
 
-  test('what its run received has to be trusted first', async () => {
+  test('the reflections that its run received must be trusted first', async () => {
     const [source] = await seedReflections(db, [{ content: 'Tighten it by hand.' }]);
     const taught = await taughtRun(db, {
       texts: [LESSON],
@@ -206,21 +206,21 @@ const RECEIVED = `WITH retrieval AS (
   )
   INSERT INTO facteur.reflection_uses (run_id, reflection_id, place, similarity) SELECT run_id, $2, 1, 0.5 FROM retrieval`;
 
-describe('forged', () => {
+describe('a forged button', () => {
   test.each<[string, (taught: TaughtRun) => string]>([
-    ['a reflection that does not exist', ({ run }) => `facteur:trust:${run.runId}:${randomUUID()}:1`],
+    ['an unknown reflection', ({ run }) => `facteur:trust:${run.runId}:${randomUUID()}:1`],
     ['an unknown run', () => `facteur:review:${randomUUID()}`],
     ['no reflection', ({ run }) => `facteur:trust:${run.runId}`],
     ['no version', ({ run, reflectionIds }) => `facteur:trust:${run.runId}:${reflectionIds[0]}:`],
     ['a long version', ({ run, reflectionIds }) => `facteur:trust:${run.runId}:${reflectionIds[0]}:${'z'.repeat(11)}`],
     ['SQL', ({ run }) => `facteur:review:${run.runId}' OR true`],
-  ])('%s: nothing happens', async (_what, forged) => {
+  ])('with %s: nothing happens', async (_what, forged) => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     expect(whispered(await taught.press(forged(taught), ADA))).toBe('This button no longer works.');
     expect(await standingOf(db, taught.reflectionIds[0] ?? '')).toMatchObject({ state: 'quarantined' });
   });
 
-  test('a reflection of another run: nothing happens', async () => {
+  test('with a reflection of another run: nothing happens', async () => {
     const [other] = await seedReflections(db, [{ content: LESSON }]);
     const taught = await taughtRun(db, { texts: [LESSON] });
     const forged = `facteur:trust:${taught.run.runId}:${other!.id}:1`;
@@ -228,7 +228,7 @@ describe('forged', () => {
     expect(await standingOf(db, other!.id)).toMatchObject({ state: 'quarantined' });
   });
 
-  test('another version: the text is shown, and nothing is decided', async () => {
+  test('with another version: nothing is decided', async () => {
     const taught = await taughtRun(db, { texts: [LESSON] });
     const [reflectionId = ''] = taught.reflectionIds;
     await taught.press(`facteur:trust:${taught.run.runId}:${reflectionId}:zzzzzzzzzz`, ADA);

@@ -37,17 +37,17 @@ describe('facteur knowledge search and show', () => {
   });
 
   test.each([
-    ['a limit', ['search', 'x', '--limit', '51'], 2, '--limit: must be at most 50'],
-    ['a state', ['search', 'x', '--state', 'good'], 2, 'quarantined'],
-    ['an id', ['show', '7'], 2, 'give the whole id of a reflection'],
-    ['a reflection', ['show', '6e3f9021-7d4c-4b8a-89e2-0f1a2b3c4d5e'], 1, 'unknown reflection 6e3f9021'],
-  ])('refuse %s that is none', async (_what, args, code, message) => {
+    ['limit', ['search', 'x', '--limit', '51'], 2, '--limit: must be at most 50'],
+    ['state', ['search', 'x', '--state', 'good'], 2, 'quarantined'],
+    ['id', ['show', '7'], 2, 'give the whole id of a reflection'],
+    ['reflection', ['show', '6e3f9021-7d4c-4b8a-89e2-0f1a2b3c4d5e'], 1, 'unknown reflection 6e3f9021'],
+  ])('reject an invalid or unknown %s', async (_what, args, code, message) => {
     const facteur = await startFacteur({ db });
     expect(await facteur.cli('knowledge', ...args)).toMatchObject({ code, stderr: expect.stringContaining(message) });
   });
 });
 
-test('facteur knowledge retire tells people and programs that it does not list all descendants', async () => {
+test('facteur knowledge retire warns that it does not list all descendants, in text and in JSON', async () => {
   const facteur = await startFacteur({ db });
   const [source] = await seedReflections(
     db,
@@ -67,7 +67,7 @@ const embeddingOf = ({ body }: EmbeddingsRequest) => ({
 });
 
 describe('facteur knowledge refresh', () => {
-  test('embeds what has no embedding or one of another model; texts are found by words before and after', async () => {
+  test('embeds texts that have no embedding or one of another model', async () => {
     const endpoint = await startEndpoint((request) => ({ body: embeddingOf(request) }));
     const env = { FACTEUR_EMBEDDINGS_URL: endpoint.url, FACTEUR_EMBEDDINGS_MODEL: 'm' };
     const facteur = await startFacteur({ db, env });
@@ -93,7 +93,7 @@ describe('facteur knowledge refresh', () => {
     expect(shown.stderr).toMatch(/\r\u001b\[K$/);
   });
 
-  test('leaves out a text that cannot be embedded, and fails when none can', async () => {
+  test('skips a text that cannot be embedded, and fails if none can', async () => {
     let isDown = false;
     const endpoint = await startEndpoint((request) =>
       isDown || request.body.input.includes('Poison.') ? { status: 400, body: {} } : { body: embeddingOf(request) },
@@ -110,7 +110,7 @@ describe('facteur knowledge refresh', () => {
     });
   });
 
-  /** Does something while texts are being embedded. */
+  /** Calls `meanwhile` while texts are being embedded. */
   function slowEmbedder(meanwhile: () => Promise<unknown>): Embedder {
     const made: EmbeddedText = { embedding: vector(1), version: 'new' };
     return {
@@ -126,7 +126,7 @@ describe('facteur knowledge refresh', () => {
     };
   }
 
-  test('does not give a text the embedding of the one before', async () => {
+  test('does not give a changed text the embedding of the old one', async () => {
     await seedReflections(db, [{ content: 'First.' }, { content: 'Other.' }]);
     const embedder = slowEmbedder(() =>
       db.query({ text: `UPDATE codex_kb.reflections SET content = 'Second.' WHERE content = 'First.'` }),
@@ -134,7 +134,7 @@ describe('facteur knowledge refresh', () => {
     expect(await refreshEmbeddings({ db, embedder, signal: NEVER })).toEqual({ version: 'new', refreshed: 1, left: 1 });
   });
 
-  test('stops at a signal with what is done, and goes on later', async () => {
+  test('stops at a signal, keeps its progress, and continues later', async () => {
     await seedReflections(
       db,
       Array.from({ length: 100 }, () => ({ content: 'First.' })),
@@ -181,10 +181,10 @@ describe('facteur knowledge check', () => {
     expect(text.stdout).toMatch(/a +type lesson +5 +100\.0 %/);
   });
 
-  test('fails with what to do when the index finds too little', async () => {
+  test('fails with advice if the index finds too little', async () => {
     const facteur = await startFacteur({ db });
     await seedReflections(db, [{ content: 'x', embedding: vector(1), embeddingVersion: 'v' }]);
-    // A search that finds nothing, until the end of this test.
+    // Until the end of this test, a search finds nothing.
     const { rows } = await db.query<{ definition: string }>({
       text: `SELECT pg_get_functiondef('facteur.nearest_of'::regproc) AS definition`,
     });
@@ -202,14 +202,14 @@ describe('facteur knowledge check', () => {
     }
   });
 
-  plain('counts a row as found that is as near as one that was not', () => {
+  plain('counts a found row that is as near as a missed one', () => {
     expect(hits({ exact: [0.9, 0.8, 0.8], found: [0.9, 0.8, 0.8, 0.8] })).toBe(3);
     expect(hits({ exact: [0.9, 0.8, 0.7], found: [0.9, 0.6, 0.5] })).toBe(1);
     expect(hits({ exact: [], found: [] })).toBe(0);
   });
 });
 
-test('maintenance brings the statistics of words up to date, which the embedded engine never does by itself', async () => {
+test('maintenance updates the statistics of words, which the embedded engine never does automatically', async () => {
   const facteur = await startFacteur({ db });
   await seedReflections(
     db,

@@ -25,7 +25,7 @@ function parametersOf({ cluster }: Facteur, { workflow_name: name }: Json): Reco
   return Object.fromEntries(listed.map((one) => [one.name, one.value]));
 }
 
-test('an SSFO pair starts one workflow, however often it is reported', async () => {
+test('an SSFO pair starts one workflow, even if it is reported repeatedly', async () => {
   const facteur = await startFacteur({ db, env: FEEDING });
   const { runId, token } = await startTask(facteur, 'gh-1');
   const report = (body: object = PAIR) =>
@@ -47,7 +47,7 @@ test('an SSFO pair starts one workflow, however often it is reported', async () 
   expect(created(facteur.cluster)).toHaveLength(2);
 });
 
-test('a pair whose workflow was not recorded gets it when it is reported again', async () => {
+test('a pair whose workflow could not be recorded gets it when it is reported again', async () => {
   const facteur = await startFacteur({ db, env: FEEDING });
   const { runId, token } = await startTask(facteur, 'gh-1');
   const report = () =>
@@ -68,7 +68,7 @@ test('a pair whose workflow was not recorded gets it when it is reported again',
   expect(await countRuns(db)).toBe(2);
 });
 
-test('without a template a pair is only stored, and no refresh is started', async () => {
+test('without templates, a pair is only stored, and a refresh is a 503', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const { runId, token } = await startTask(facteur, 'gh-1');
   const headers = { 'idempotency-key': 'q1' };
@@ -79,7 +79,7 @@ test('without a template a pair is only stored, and no refresh is started', asyn
   expect(await countRuns(db)).toBe(1);
 });
 
-test('a refresh is one run for each version, or for each key', async () => {
+test('a refresh starts one run per version, or per key', async () => {
   const facteur = await startFacteur({ db, env: FEEDING });
   const refresh = (version: string, headers = {}) =>
     callApi(facteur.url, 'POST /v1/embedding-refreshes', { body: { version, notes: 'a {{tag}}' }, headers });
@@ -92,7 +92,7 @@ test('a refresh is one run for each version, or for each key', async () => {
   expect(parameters).toMatchObject({ version: 'm@4', notes: 'a { {tag}}', triggered_by: 'api loopback' });
 });
 
-test('an anomaly check is counted once, however often it is reported', async () => {
+test('an anomaly check is counted once, even if it is reported repeatedly', async () => {
   const telemetry = await startTestTelemetry();
   const facteur = await startFacteur({ db, env: LEARNING, context: { scrape: telemetry.scrape } });
   const { runId, token } = await startTask(facteur, 'gh-1');

@@ -22,7 +22,7 @@ import { forceState } from '../support/runs.ts';
 
 const LESSON = 'Mend the rocket with the torque wrench, or the nozzle cracks.';
 
-test('a run receives what a succeeded run of the same repository taught, with its origin', async () => {
+test('a run receives the reflection of a successful run of the same repository, with its origin', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const first = await teach(facteur, 'gh-1', LESSON);
   expect(first.received).toBeUndefined();
@@ -45,7 +45,7 @@ test('a run receives what a succeeded run of the same repository taught, with it
     strategy: 'retrieve',
     status: 'pass',
     check: { strategy: 'retrieve', retrievalUsed: true, reflections: 1 },
-    // The first by its embedding and by its words.
+    // It is the first by its embedding and by its words.
     log: {
       strategy: 'retrieve',
       chosen: [first.reflectionId],
@@ -62,10 +62,10 @@ test('a run receives what a succeeded run of the same repository taught, with it
   });
 });
 
-test('what succeeded runs taught is found behind any number that nobody may trust', async () => {
+test('reflections of successful runs are found behind any number of untrusted ones', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const first = await teach(facteur, 'gh-1', LESSON);
-  // No run of theirs has succeeded.
+  // None of their runs has succeeded.
   await seedReflections(
     db,
     Array.from({ length: 1200 }, (_, nth) => ({ content: `Lesson ${nth}` })),
@@ -83,7 +83,7 @@ test('without knowledge.enabled nothing is searched, recorded or sent', async ()
   expect(await decisionOf(db, second.runId)).toBeUndefined();
 });
 
-test('a run that waited until retrieval was off receives nothing, and that is on record', async () => {
+test('a run that waited until retrieval was disabled receives nothing, and the decision is recorded', async () => {
   const accepting = await startFacteur({ db, env: LEARNING, roles: ['http'] });
   await accepting.send(codexTask({ deliveryId: 'gh-1' }));
   const env = { ...LEARNING, FACTEUR_KNOWLEDGE_ENABLED: 'false' };
@@ -93,7 +93,7 @@ test('a run that waited until retrieval was off receives nothing, and that is on
 });
 
 describe('a run never receives a reflection', () => {
-  test('that is quarantined or retired, however well it fits', async () => {
+  test('that is quarantined or retired, however similar it is', async () => {
     const facteur = await startFacteur({ db, env: { ...LEARNING, FACTEUR_KNOWLEDGE_TRUSTED_REPOSITORIES: '' } });
     const { reflectionId } = await teach(facteur, 'gh-1', LESSON);
     expect((await startTask(facteur, 'gh-2')).received).toBeUndefined();
@@ -103,7 +103,7 @@ describe('a run never receives a reflection', () => {
     expect((await startTask(facteur, 'gh-4')).received?.reflections).toMatchObject([{ id: reflectionId }]);
   });
 
-  test('of a run that failed, whoever asked for it', async () => {
+  test('of a failed run', async () => {
     const facteur = await startFacteur({ db, env: LEARNING });
     const failed = await startTask(facteur, 'gh-1');
     const reflectionId = await reflect(facteur, failed, LESSON);
@@ -129,7 +129,7 @@ describe('a run never receives a reflection', () => {
     expect((await startTask(facteur, 'gh-2')).received).toBeUndefined();
   });
 
-  test('of a run that was advised by one that has been retired', async () => {
+  test('of a run that received a reflection that has been retired', async () => {
     const facteur = await startFacteur({ db, env: LEARNING });
     const first = await teach(facteur, 'gh-1', LESSON);
     const advised = await teach(facteur, 'gh-2', 'Mend the rocket twice.');
@@ -143,7 +143,7 @@ describe('a run never receives a reflection', () => {
   });
 });
 
-test('who asked counts, as the ledger knows it; a body names nobody', async () => {
+test('trust depends on the requester in the ledger, not on names in the body', async () => {
   const env = {
     ...LEARNING,
     FACTEUR_KNOWLEDGE_TRUSTED_REPOSITORIES: '',
@@ -155,14 +155,14 @@ test('who asked counts, as the ledger knows it; a body names nobody', async () =
   const path = `PUT /v1/runs/${stranger.runId}/reflections/critique`;
   expect(await callApi(facteur.url, path, { token: stranger.token, body })).toMatchObject({ status: 201 });
   await forceState(db, stranger.runId, 'succeeded');
-  // The idea has the latest delivery's sender, and each run its own.
+  // The idea has the sender of the latest delivery, but each run has its own.
   await startTask(facteur, 'gh-2', { sender: 'ada' });
   expect((await startTask(facteur, 'gh-3', { sender: 'ada' })).received).toBeUndefined();
   await teach(facteur, 'gh-4', LESSON, { sender: 'ada' });
   expect((await startTask(facteur, 'gh-5', { sender: 'mallory' })).received?.reflections).toHaveLength(1);
 });
 
-test('the share that is held out receives nothing, and it is known what it would have received', async () => {
+test('a held-out run receives nothing, and the log has what it would have received', async () => {
   const facteur = await startFacteur({ db, env: { ...LEARNING, FACTEUR_KNOWLEDGE_HOLDOUT: '1' } });
   const first = await teach(facteur, 'gh-1', LESSON);
   const second = await startTask(facteur, 'gh-2');
@@ -176,7 +176,7 @@ test('the share that is held out receives nothing, and it is known what it would
   });
 });
 
-test('a command receives reflections if it opts in, about its repository or project', async () => {
+test('a command that opts in receives reflections about its repository or project', async () => {
   const yaml = `commands:
   mend:
     description: Mend it
@@ -199,7 +199,7 @@ test('a command receives reflections if it opts in, about its repository or proj
   }
 });
 
-test('each attempt to create the workflow sends the same, though something better is there by then', async () => {
+test('each attempt to create the workflow sends the same reflections, even if there are better ones by then', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   await teach(facteur, 'gh-1', LESSON);
   const answer = { status: 503, reason: 'ServiceUnavailable', message: 'busy', retryAfterSeconds: 600 };
@@ -220,7 +220,7 @@ test('each attempt to create the workflow sends the same, though something bette
   expect(again.parameters).toEqual(sent.parameters);
 });
 
-test('a later attempt leaves out what was retired meanwhile', async () => {
+test('a later attempt omits reflections that were retired in the meantime', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const bad = await teach(facteur, 'gh-1', LESSON);
   const good = await teach(facteur, 'gh-2', 'Mend the rocket slowly.');
@@ -237,7 +237,7 @@ test('a later attempt leaves out what was retired meanwhile', async () => {
 
 describe('a run is submitted in time, without reflections', () => {
   test.each(['waiting-reflections', 'search-reflections', 'read-use-facts', 'record-retrieval'])(
-    'when %s hangs: that is on record once it ends',
+    'when %s hangs: the decision is recorded once it ends',
     async (statement) => {
       const facteur = await startFacteur({ db, env: LEARNING });
       await teach(facteur, 'gh-1', LESSON);
@@ -286,7 +286,7 @@ test('when the embeddings endpoint is slow, reflections are found by their words
   expect(received?.reflections).toHaveLength(1);
 });
 
-test('runs with decisions are archived, and what came of the advice stays known', async () => {
+test('runs with decisions are archived, and the outcome of the advice is kept', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   await teach(facteur, 'gh-1', LESSON);
   const second = await startTask(facteur, 'gh-2');
@@ -306,7 +306,7 @@ test('runs with decisions are archived, and what came of the advice stays known'
   ]);
 });
 
-test('what a run receives counts towards the size that is refused', async () => {
+test('received reflections count toward the size limit of a workflow', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const plain = await startFacteur({
     db,

@@ -15,7 +15,7 @@ const TOKENS = JSON.stringify([
   { name: 'ops', scope: 'operate', token: 'a-token-for-operating' },
 ]);
 
-/** Three runs of which each received what the one before taught: automatically trusted, all of them. */
+/** Three runs that each received the reflections of the earlier ones. All are trusted automatically. */
 async function generations(facteur: Facteur): Promise<readonly string[]> {
   const ids: string[] = [];
   for (const name of ['first', 'second', 'third']) {
@@ -31,7 +31,7 @@ const statesOf = (ids: readonly string[]) =>
   Promise.all(ids.map(async (id) => (await standingOf(db, id)).state as string));
 
 describe('facteur knowledge trust', () => {
-  test('lets runs receive a reflection, and is on record', async () => {
+  test('lets runs receive a reflection, and is recorded', async () => {
     const facteur = await startFacteur({ db, env: UNTRUSTING });
     const { reflectionId, runId } = await teach(facteur, 'gh-1', LESSON);
     expect((await startTask(facteur, 'gh-2')).received).toBeUndefined();
@@ -45,12 +45,12 @@ describe('facteur knowledge trust', () => {
     expect((await facteur.cli('runs', 'show', runId)).stdout).toMatch(
       /reflection\.trusted +.*an operator +.*I read it/,
     );
-    // Again, and nothing changes.
+    // A second time, nothing changes.
     expect((await facteur.cli('knowledge', 'trust', reflectionId)).stdout).toMatch(/ {2}trusted {2}/);
     expect(await standingOf(db, reflectionId)).toMatchObject({ reason: 'I read it' });
   });
 
-  test('trusts nothing more than what its run was told, unless that is trusted with it', async () => {
+  test('rejects a reflection that descends from an untrusted one, unless both are trusted together', async () => {
     const facteur = await startFacteur({ db, env: LEARNING });
     const [first = '', second = '', third = ''] = await generations(facteur);
     await facteur.cli('knowledge', 'retire', first, '--with-descendants');
@@ -62,7 +62,7 @@ describe('facteur knowledge trust', () => {
     expect(await statesOf([first, second, third])).toEqual(['trusted', 'trusted', 'retired']);
   });
 
-  test('needs ids that exist: otherwise nothing is trusted', async () => {
+  test('rejects unknown ids, and then trusts nothing', async () => {
     const facteur = await startFacteur({ db, env: UNTRUSTING });
     const { reflectionId } = await teach(facteur, 'gh-1', LESSON);
     const unknown = randomUUID();
@@ -78,7 +78,7 @@ describe('facteur knowledge trust', () => {
 });
 
 describe('facteur knowledge retire', () => {
-  test('lists the descendants; those that nobody has read are trusted no more', async () => {
+  test('lists the descendants, and quarantines those that nobody has reviewed', async () => {
     const facteur = await startFacteur({ db, env: LEARNING });
     const [first = '', second = '', third = ''] = await generations(facteur);
     await setState(db, third, 'trusted');
@@ -92,7 +92,7 @@ describe('facteur knowledge retire', () => {
     expect(next.received?.reflections.map(({ id }) => id)).toEqual([third]);
   });
 
-  test('with its descendants', async () => {
+  test('--with-descendants retires them, too', async () => {
     const facteur = await startFacteur({ db, env: LEARNING });
     const ids = await generations(facteur);
     const { stdout } = await facteur.cli('knowledge', 'retire', ids[0]!, '--with-descendants', '--json');
@@ -109,7 +109,7 @@ describe('facteur knowledge retire', () => {
   });
 });
 
-test('over /v1: tokens that may operate decide, and are on record; a workflow decides nothing', async () => {
+test('over /v1: operate tokens decide and are recorded; read tokens and workflows get a 403', async () => {
   const facteur = await startFacteur({ db, env: { ...UNTRUSTING, FACTEUR_SERVER_API_TOKENS: TOKENS } });
   const { reflectionId, token: runToken } = await teach(facteur, 'gh-1', LESSON);
   const body = { reflectionIds: [reflectionId] };
@@ -156,7 +156,7 @@ test('facteur knowledge stats compares runs that received reflections with those
   );
 });
 
-test('facteur knowledge stats shows the largest groups, however many there are', async () => {
+test('facteur knowledge stats shows only the largest groups', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   await seedRuns(db, 'retrieve', { succeeded: 2 });
   await db.query({
@@ -174,7 +174,7 @@ test('facteur knowledge stats shows the largest groups, however many there are',
   expect((await facteur.cli('knowledge', 'stats')).stdout).toContain('the 500 largest groups');
 });
 
-test('maintenance retires what did harm, once it is certain; a person may trust it again', async () => {
+test('maintenance retires a harmful reflection once it is certain; a person can trust it again', async () => {
   const facteur = await startFacteur({ db, env: UNTRUSTING });
   const bad = await teach(facteur, 'gh-1', LESSON);
   const good = await teach(facteur, 'gh-2', 'Mend the rocket slowly.');
@@ -194,11 +194,11 @@ test('maintenance retires what did harm, once it is certain; a person may trust 
   });
   expect(await standingOf(db, good.reflectionId)).toMatchObject({ state: 'trusted' });
   await facteur.cli('knowledge', 'trust', bad.reflectionId);
-  // Only what comes after the person's decision counts against it.
+  // Only runs after the person's decision count against it.
   expect((await facteur.cli('maintain')).stdout).toContain('0 reflections retired');
 });
 
-test('maintenance judges a page of reflections at a time, and all of them', async () => {
+test('maintenance judges all reflections, one page at a time', async () => {
   const facteur = await startFacteur({ db, env: UNTRUSTING });
   await seedReflections(
     db,

@@ -11,7 +11,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 import { countRuns, expectRun } from '../support/ledger.ts';
 import { asProtobuf, event } from '../support/messages.ts';
 
-// /plan of proompteng/lab, while its relay (froussard) is Discord's endpoint and after facteur is: docs/upgrade.md, step (d).
+// /plan of proompteng/lab, while Discord's endpoint is its relay (froussard), then facteur: docs/upgrade.md, step (d).
 
 const FILE = join(import.meta.dirname, '../../deploy/overlays/lab/facteur.yaml');
 const { commands, role_map: roleMap }: Json = parse(readFileSync(FILE, 'utf8'));
@@ -28,7 +28,7 @@ function open(): Promise<DiscordDoor> {
   return openDiscordDoor({ db, yaml: YAML, discord: { person } });
 }
 
-test.each(['Land on the moon, and come back.', 'go'])('the relay’s events run: %s', async (content) => {
+test.each(['Land on the moon, and come back.', 'go'])('an event of the relay starts a run: %s', async (content) => {
   const { facteur } = await open();
   const payload = JSON.stringify({ stage: 'implementation', prompt: content });
   const id = `relayed-${content.length}`;
@@ -40,7 +40,7 @@ test.each(['Land on the moon, and come back.', 'go'])('the relay’s events run:
   expect(parametersOf(workflow)).toEqual({ action: 'plan', content, payload });
 });
 
-test('the command as the relay registered it opens the relay’s form, and its text runs', async () => {
+test('the command as the relay registered it opens the form of the relay, which starts a run', async () => {
   const { discord, facteur } = await open();
   const { answer } = await discord.people.command('plan');
   expect(answer).toMatchObject({ type: 9, data: { title: 'Request Planning Run' } });
@@ -54,7 +54,7 @@ test('the command as the relay registered it opens the relay’s form, and its t
   expect(JSON.parse(payload)).toMatchObject({ stage: 'implementation', prompt: content });
 });
 
-test('a sync leaves the relay’s command as it is, and adds the others', async () => {
+test('a sync leaves the command of the relay unchanged, and adds the others', async () => {
   const { discord } = await open();
   const url = `${discord.apiBaseUrl}/v10/applications/${discord.applicationId}/guilds/${discord.guildId}/commands`;
   const registered = await fetch(url, {

@@ -13,10 +13,10 @@ import { created, expectRun, runOf, timePasses } from '../support/ledger.ts';
 import { newRun } from '../support/runs.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// A run is canceled while another process is creating its workflow. Whichever comes first, nothing runs that
-// people were told had not started.
+// A run is canceled while another process is creating its workflow. Whichever comes first, nothing keeps running that
+// users were told had not started.
 
-/** A process that is held up at one step of creating a workflow, and the cluster behind a gate. */
+/** A process that is paused at one step of creating a workflow, and the cluster behind a gate. */
 interface World {
   readonly cluster: SimulatedCluster;
   readonly gate: HttpGate;
@@ -28,7 +28,7 @@ interface World {
 type Hold = (world: Pick<World, 'gate' | 'creator'>) => Pick<Held, 'arrived' | 'letGo'>;
 type Ask = (world: World) => Promise<unknown>;
 
-/** Holds the first such statement of the creator that meets `wanted`, before it is carried out or with its answer. */
+/** Holds the creator's first statement of this name that meets `wanted`, before it runs or before its answer. */
 function atStatement(when: 'before' | 'after', name: string, wanted = async () => true): Hold {
   return ({ creator }) => {
     const arrived = Promise.withResolvers<void>();
@@ -44,18 +44,18 @@ function atStatement(when: 'before' | 'after', name: string, wanted = async () =
   };
 }
 
-/** A submitter looks for work when it starts, too, and then there is none. */
+/** Excludes the claim that a submitter makes when it starts, which finds no work. */
 const isClaimed = async (): Promise<boolean> => ((await runOf(db, 'd1'))?.claimed_until ?? null) !== null;
 
 const STEPS: readonly [string, Hold][] = [
-  ['claimed, and its create not sent yet', atStatement('after', 'claim-due-runs', isClaimed)],
+  ['claimed, its create not sent yet', atStatement('after', 'claim-due-runs', isClaimed)],
   ['on its way to the cluster', ({ gate }) => gate.holdCreate('request')],
-  ['created, and the answer not there yet', ({ gate }) => gate.holdCreate('answer')],
+  ['created, its response not received yet', ({ gate }) => gate.holdCreate('answer')],
 ];
 
 const ASKS: readonly [string, Ask][] = [
   [
-    'withdrawn by whoever recorded it',
+    'withdrawn by the process that recorded it',
     ({ acceptedAt }) => withdrawRun(db, { deliveryId: 'd1', family: 'command', acceptedAt, claimed: false }, 'facteur'),
   ],
   ['canceled by a person', ({ creator }) => creator.cli('runs', 'cancel', 'd1')],
@@ -63,7 +63,7 @@ const ASKS: readonly [string, Ask][] = [
 
 const CASES = STEPS.flatMap(([step, hold]) => ASKS.map(([asked, ask]) => ({ step, asked, hold, ask })));
 
-/** Records a run that is not due before time passes: nobody claims it while a test still prepares to see that. */
+/** Records a run that is not due until time passes: no process claims it while the test still prepares. */
 const recordForLater = (): Promise<RunReceipt> =>
   db.transaction(async (tx) => {
     const receipt = await recordRun(tx, { run: newRun({ deliveryId: 'd1' }), claim: false });
@@ -71,7 +71,7 @@ const recordForLater = (): Promise<RunReceipt> =>
     return receipt;
   });
 
-/** Another process recorded a run; the creator is held up while it brings it to the cluster. */
+/** Another process recorded a run, and the creator is paused while it submits it. */
 async function heldUp(
   hold: Hold,
   roles: readonly Role[],
@@ -96,10 +96,10 @@ async function heldUp(
 const notifySubmitters = async (): Promise<void> =>
   void (await db.query({ text: `SELECT pg_notify('facteur_submit', '')` }));
 
-/** Another process whose turn it is to end the run. */
+/** Another process, which ends the run. */
 const another = (cluster: SimulatedCluster): Promise<Facteur> => startFacteur({ db, cluster, roles: ['submit'] });
 
-/** The workflows of ours that nobody has told to stop. */
+/** The workflows of facteur that were not told to stop. */
 function running(cluster: SimulatedCluster): string[] {
   return created(cluster).filter((name) => {
     const { metadata, spec } = cluster.store.get('workflows', NAMESPACE, name).object;
@@ -111,9 +111,9 @@ async function nobodyRuns(cluster: SimulatedCluster): Promise<void> {
   await expect.poll(() => running(cluster)).toEqual([]);
 }
 
-test.each(ASKS)('before anybody has claimed it: %s, it never reaches the cluster', async (_asked, ask) => {
+test.each(ASKS)('a run that nobody has claimed, %s: it never reaches the cluster', async (_asked, ask) => {
   const world = await heldUp(atStatement('before', 'claim-due-runs'), ['http', 'submit'], { wake: notifySubmitters });
-  // Not before: a claim that was on its way already when the test began to hold them would take the run.
+  // Not earlier: a claim that was already on its way when the test began to hold them would take the run.
   await timePasses(db);
   await ask(world);
   await another(world.cluster);
@@ -125,7 +125,7 @@ test.each(ASKS)('before anybody has claimed it: %s, it never reaches the cluster
 });
 
 describe('while its creator has the claim', () => {
-  test.each(CASES)('$step, $asked: nobody else decides, and the workflow is stopped', async ({ hold, ask }) => {
+  test.each(CASES)('$step, $asked: no other process decides, and the workflow is stopped', async ({ hold, ask }) => {
     const world = await heldUp(hold, ['http', 'submit', 'follow']);
     await ask(world);
     expect((await claimDueRuns(db, { limit: 1, maxActive: undefined })).runs).toEqual([]);
@@ -136,8 +136,8 @@ describe('while its creator has the claim', () => {
   });
 });
 
-describe('when its creator’s claim has run out', () => {
-  test.each(CASES)('$step, $asked: what is created all the same is stopped', async ({ step, hold, ask }) => {
+describe('when the claim of its creator has expired', () => {
+  test.each(CASES)('$step, $asked: a workflow that is still created is stopped', async ({ step, hold, ask }) => {
     const world = await heldUp(hold, ['http', 'submit']);
     await ask(world);
     await another(world.cluster);
@@ -152,7 +152,7 @@ describe('when its creator’s claim has run out', () => {
     expect(world.creator.log.join('\n').includes('created after its run had ended')).toBe(!isThere);
   });
 
-  test('and the workflow that another one created has ended and is gone: it creates no second one', async () => {
+  test('and the workflow that another process created is deleted: it creates no second one', async () => {
     const world = await heldUp(atStatement('after', 'claim-due-runs', isClaimed), ['http', 'submit']);
     await another(world.cluster);
     await timePasses(db);
@@ -167,7 +167,7 @@ describe('when its creator’s claim has run out', () => {
     expect(created(world.cluster)).toEqual([world.name]);
   });
 
-  test('and the creator has died: the follower sees the workflow and has it stopped', async () => {
+  test('and the creator has died: the follower sees the workflow, and it is stopped', async () => {
     const dying = Promise.withResolvers<void>();
     const hold: Hold = ({ gate, creator }) => {
       const held = gate.holdCreate('request');
@@ -192,10 +192,10 @@ describe('when its creator’s claim has run out', () => {
   });
 
   test.each([
-    ['its first name is another’s, before it has the next', atStatement('before', 'rename-run'), 0],
-    ['its next name is reserved, and the create not sent yet', atStatement('after', 'rename-run'), 1],
-    ['its create under the next name is on its way', ({ gate }) => gate.holdCreate('request', 1), 1],
-  ] as readonly [string, Hold, number][])('%s: nothing of it runs', async (_step, hold, workflows) => {
+    ['its first name is taken, before it has the next', atStatement('before', 'rename-run'), 0],
+    ['its next name is reserved, its create not sent yet', atStatement('after', 'rename-run'), 1],
+    ['its create with the next name is on its way', ({ gate }) => gate.holdCreate('request', 1), 1],
+  ] as readonly [string, Hold, number][])('%s: no workflow of it keeps running', async (_step, hold, workflows) => {
     const world = await heldUp(hold, ['http', 'submit'], { foreignName: true });
     await world.creator.cli('runs', 'cancel', 'd1');
     await another(world.cluster);

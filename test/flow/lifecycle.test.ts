@@ -19,7 +19,7 @@ const get = async (facteur: Facteur, path: string) => {
 };
 
 describe('while it starts', () => {
-  test('it listens, is alive and unready, and refuses work to be retried, until the schema is in place', async () => {
+  test('it is alive and unready, and answers 503 with Retry-After, until the schema is in place', async () => {
     const held = Promise.withResolvers<void>();
     const before = (statement: string) => (statement.includes('facteur.migrations') ? held.promise : undefined);
     const facteur = await startFacteur({ db, faults: { before }, awaitReady: false });
@@ -40,7 +40,7 @@ describe('while it starts', () => {
     });
   });
 
-  test('every door is there and asks to try again, until the schema is in place', async () => {
+  test('every door asks to try again until the schema is in place', async () => {
     const held = Promise.withResolvers<void>();
     const before = (statement: string) => (statement.includes('facteur.migrations') ? held.promise : undefined);
     const { discord, facteur } = await openDiscordDoor({ db, faults: { before }, awaitReady: false });
@@ -50,7 +50,7 @@ describe('while it starts', () => {
       status: 503,
       type: 'application/problem+json',
     });
-    // Decoding takes no ledger, but keeping what was refused does.
+    // Decoding needs no ledger, but keeping a dead letter does.
     const bad = event({ interactionId: 'd1', options: 'none' });
     expect(await facteur.send(bad)).toMatchObject({ status: 400 });
     expect(await facteur.send(bad, { 'ce-id': 'e1' })).toMatchObject({ status: 503 });
@@ -60,23 +60,23 @@ describe('while it starts', () => {
     expect(await facteur.send(bad, { 'ce-id': 'e1' })).toMatchObject({ status: 400 });
   });
 
-  test('a Postgres that is not there yet is waited for', async () => {
+  test('it waits for a Postgres that is not up yet', async () => {
     const facteur = await startFacteur({ db, faults: { before: failing(2, 'facteur.migrations') }, awaitReady: false });
     await facteur.app.ready;
     expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
     expect(facteur.log.filter((line) => line.includes('waiting for postgres'))).toHaveLength(2);
   });
 
-  test('a Postgres that goes again between the schema and the work is waited for, too', async () => {
+  test('it also waits for a Postgres that goes down again between the schema and the work', async () => {
     const facteur = await startFacteur({ db, faults: { before: failing(2, 'listen') }, awaitReady: false });
     await facteur.app.ready;
     expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
-    // Woken by another process, as it asked to be.
+    // It listens: another process wakes it.
     await facteur.cli('runs', 'cancel', 'd1');
     await expect.poll(async () => (await runOf(db, 'd1')).due_at).toBeNull();
   });
 
-  test('it can be told to stop while it waits', async () => {
+  test('it can be stopped while it waits', async () => {
     const facteur = await startFacteur({
       db,
       faults: { before: failing(1000, 'facteur.migrations') },
@@ -91,7 +91,7 @@ describe('while it starts', () => {
     expect(await ended).toBe('given up');
   });
 
-  test('an address that is taken is one clear error, and nothing that was opened is left', async () => {
+  test('an address in use is one clear error, and no connection stays open', async () => {
     const sockets = new Set<Socket>();
     const redis = createServer((socket) => {
       sockets.add(socket);
@@ -104,7 +104,7 @@ describe('while it starts', () => {
     const env = { FACTEUR_REDIS_URL: `redis://127.0.0.1:${port}/0` };
     const taken = { ...env, FACTEUR_SERVER_LISTEN_ADDRESS: `127.0.0.1:${port}` };
     await expect(startFacteur({ db, env: taken })).rejects.toMatchObject({ code: 'http.listen' });
-    // One that came later has connected: by then the first would have.
+    // A later process has connected. By now, the first one would have, too.
     const connected = once(redis, 'connection');
     const { url } = await startFacteur({ db, env });
     await fetch(new URL('/readyz', url));
@@ -112,7 +112,7 @@ describe('while it starts', () => {
     await expect.poll(() => sockets.size).toBe(1);
   });
 
-  test('what another process left behind is gone on with', async () => {
+  test('it continues with the runs that another process left', async () => {
     const first = await startFacteur({ db, roles: ['http'] });
     expect(await first.send(event({ interactionId: 'd1' }))).toMatchObject({ body: { status: 'queued' } });
     await first.app.close();
@@ -123,7 +123,7 @@ describe('while it starts', () => {
 });
 
 describe('while it works', () => {
-  test('without Postgres it is unready and says which; when it is back it is ready', async () => {
+  test('without Postgres it is unready and names the check; afterwards it is ready again', async () => {
     const facteur = await startFacteur({ db });
     facteur.faults.before = unavailable;
     expect(await get(facteur, '/readyz')).toMatchObject({ status: 503, body: { checks: { postgres: 'unavailable' } } });
@@ -140,7 +140,7 @@ describe('while it works', () => {
     held.resolve();
   });
 
-  test('without the cluster it stays ready, and shows it', async () => {
+  test('without the cluster it stays ready, and the check shows it', async () => {
     const facteur = await startFacteur({ db });
     await facteur.cluster.disconnect();
     expect(await get(facteur, '/readyz')).toMatchObject({
@@ -150,7 +150,7 @@ describe('while it works', () => {
   });
 });
 
-test('certificates of Kafka that cannot be read are told before it is ready', async () => {
+test('an unreadable certificate for Kafka is an error at the start', async () => {
   const env = {
     FACTEUR_CONSUMER_ENABLED: 'true',
     FACTEUR_CONSUMER_BROKERS: '127.0.0.1:1',
@@ -163,7 +163,7 @@ test('certificates of Kafka that cannot be read are told before it is ready', as
   await expect(started).rejects.toThrow('cannot use consumer.tls.ca_file /nonexistent/ca.pem: ENOENT');
 });
 
-test('a process that only listens needs no cluster: others submit what it records', async () => {
+test('a process that only serves HTTP needs no cluster: others submit its runs', async () => {
   const nowhere = async () => {
     throw new FacteurError('argo.kubeconfig_missing', 'there is no kubeconfig', { retryable: false });
   };
@@ -179,8 +179,8 @@ test('a process that only listens needs no cluster: others submit what it record
   );
 });
 
-describe('when it is told to stop', () => {
-  test('a request that has begun is finished, however much of it has arrived', async () => {
+describe('when it is stopped', () => {
+  test('a request that has partly arrived is finished', async () => {
     const facteur = await startFacteur({ db });
     const body = String(event({ interactionId: 'd1' }).body);
     const request = post('/events', body, { 'content-type': 'application/json' });
@@ -196,7 +196,7 @@ describe('when it is told to stop', () => {
     await expectRun(db, 'd1', 'submitted');
   });
 
-  test('a create that is under way is finished and recorded', async () => {
+  test('a create in progress is finished and recorded', async () => {
     const facteur = await startFacteur({ db });
     const { requests: faults } = facteur.cluster.faults;
     const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' } });
@@ -209,7 +209,7 @@ describe('when it is told to stop', () => {
     expect(await sent).toMatchObject({ status: 202, body: { status: 'submitted' } });
   });
 
-  test('so is one that takes longer than its sender waited', async () => {
+  test('a create that takes longer than its sender waited is finished and recorded, too', async () => {
     const facteur = await startFacteur({ db });
     const { requests: faults } = facteur.cluster.faults;
     const hold = faults.add({ match: { verb: 'create' }, action: { kind: 'hold' } });
@@ -223,14 +223,14 @@ describe('when it is told to stop', () => {
     expect(await runOf(db, 'd1')).toMatchObject({ state: 'submitted', due_at: null });
   });
 
-  test('asking twice waits for the same end', async () => {
+  test('closing it twice waits for the same shutdown', async () => {
     const facteur = await startFacteur({ db });
     expect(facteur.app.close()).toBe(facteur.app.close());
     await facteur.app.close();
   });
 });
 
-/** Statements with this word in their name or text fail so many times, as with a Postgres that is not there. */
+/** Statements with this word in their name or text fail this many times, as if Postgres were down. */
 function failing(times: number, word: string): (statement: string) => void {
   let left = times;
   return (statement) => {
@@ -242,7 +242,7 @@ function failing(times: number, word: string): (statement: string) => void {
 }
 
 describe('with the dispatcher disabled', () => {
-  test('runs are recorded and answered as skipped, and nothing is asked of any cluster', async () => {
+  test('runs are recorded and answered as skipped, without any request to a cluster', async () => {
     const facteur = await startFacteur({
       db,
       env: { FACTEUR_DISABLE_DISPATCHER: 'true' },
@@ -263,7 +263,7 @@ describe('with the dispatcher disabled', () => {
     expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ body: { status: 'submitted' } });
   });
 
-  test('what was skipped stays skipped when it is enabled again, until somebody retries it', async () => {
+  test('a skipped run stays skipped when it is enabled again, until somebody retries it', async () => {
     const off = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: '1' } });
     const { body } = await off.send(event({ interactionId: 'd1' }));
     const on = await startFacteur({ db });

@@ -31,14 +31,14 @@ async function ask(facteur: Facteur, at: ListenerDoor | 'main', request: string)
   return (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;
 }
 
-test.each(PATHS)('%s, and no other listener, serves %s', async (door, request, status) => {
+test.each(PATHS)('only the listener %s serves %s', async (door, request, status) => {
   const facteur = await startFacteur({ db, env: EACH_ITS_OWN, context: CONTEXT });
   for (const at of ['main', ...DOORS] as const) {
     expect([at, await ask(facteur, at, request)]).toEqual([at, at === door ? status : 404]);
   }
 });
 
-test('every listener answers the probes, and only the main one says who it is', async () => {
+test('every listener answers the probes, and only the main one serves /', async () => {
   const facteur = await startFacteur({ db, env: EACH_ITS_OWN });
   const ports = new Set(DOORS.map((door) => facteur.app.addressOf(door).port));
   expect(ports.size).toBe(DOORS.length);
@@ -48,7 +48,7 @@ test('every listener answers the probes, and only the main one says who it is', 
   }
 });
 
-test('all listeners serve until a probe at one of them has seen that they leave', async () => {
+test('all listeners keep serving until a probe of one of them has seen that facteur stops', async () => {
   const facteur = await startFacteur({ db, env: EACH_ITS_OWN });
   expect(await ask(facteur, 'main', 'GET /readyz')).toBe(200);
   const closed = facteur.app.close();
@@ -62,7 +62,7 @@ test('all listeners serve until a probe at one of them has seen that they leave'
   }
 });
 
-test.each(DOORS)('an address of %s that is taken is one error with its key, and nothing listens', async (door) => {
+test.each(DOORS)('an address of %s that is in use is one error with its key, and nothing listens', async (door) => {
   const server = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
   await once(server, 'listening');

@@ -9,7 +9,7 @@ interface Line {
   readonly runId?: string;
 }
 
-test('a delivery that is recorded and submitted has one line at info', async () => {
+test('a delivery that is recorded and submitted logs one line at info', async () => {
   const facteur = await startFacteur({ db });
   const before = facteur.log.length;
   const { status, body } = await facteur.send(event({ interactionId: 'one-line' }));

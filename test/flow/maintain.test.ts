@@ -10,7 +10,7 @@ import { codexTask, event } from '../support/messages.ts';
 import { forceState, newRun } from '../support/runs.ts';
 import { db, ownConnection, rowsRead, test } from '../support/ledger-fixture.ts';
 
-/** A run in this state that nothing has touched for so many days. */
+/** A run in this state that has not changed for this many days. */
 async function oldRun(state: RunState, days: number): Promise<string> {
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
   await forceState(db, runId, state);
@@ -38,7 +38,7 @@ async function present(): Promise<string[]> {
   return rows.map(({ id }) => id).toSorted();
 }
 
-test('finished runs that are old enough go to the history, with all that happened to them; live ones stay', async () => {
+test('old finished runs move to the history with everything that belongs to them; live ones stay', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   const old = await Promise.all(RUN_STATES.map(async (state) => ({ state, id: await oldRun(state, 91) })));
   const young = await oldRun('succeeded', 89);
@@ -72,12 +72,12 @@ test('finished runs that are old enough go to the history, with all that happene
     events: [{ event_type: 'state.change' }],
     metrics: { runtime_ms: 1234 },
   });
-  // Again, and there is nothing left to do.
+  // A second time, nothing is left to do.
   expect(await maintained(facteur)).toMatchObject({ archived: 0, kept: 0 });
 });
 
 describe('dead letters and refusals', () => {
-  /** Of these ages in days; returns what is left, by its age. */
+  /** Adds dead letters and refusals of several ages. */
   async function fill(): Promise<void> {
     await db.query({
       text: `INSERT INTO facteur.dead_letters (door, reason, body, created_at, settled_at, outcome)
@@ -98,7 +98,7 @@ describe('dead letters and refusals', () => {
     return Object.fromEntries(rows.map(({ what, count }) => [what, count]));
   }
 
-  test('are deleted when they are old, those that were dealt with sooner', async () => {
+  test('are deleted when they are old, settled ones sooner', async () => {
     const facteur = await startFacteur({ db, roles: [] });
     await fill();
     const expected = { settledDeadLetters: 2, deadLetters: 1, refusals: 801 };
@@ -110,7 +110,7 @@ describe('dead letters and refusals', () => {
     expect(await maintained(facteur)).toMatchObject({ settledDeadLetters: 0, deadLetters: 0, refusals: 0 });
   });
 
-  test('at the ages that are asked for', async () => {
+  test('are deleted at the given ages', async () => {
     const facteur = await startFacteur({ db, roles: [] });
     await fill();
     const ages = ['--dead-letters-older-than', '30d', '--settled-older-than', '12h', '--refusals-older-than', '1d'];
@@ -129,7 +129,7 @@ describe('dead letters and refusals', () => {
   });
 });
 
-test('a dry run counts in batches, of which none reads all there is', async () => {
+test('a dry run counts in batches', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   await db.query({
     text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason, created_at)
@@ -141,7 +141,7 @@ test('a dry run counts in batches, of which none reads all there is', async () =
   expect(batches).toBe(3);
 });
 
-test('a batch that is deleted reads no other rows, however many are old', async () => {
+test('deleting a batch does not read all old rows', async () => {
   await db.query({
     text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason, created_at)
       SELECT 'http', n::text, 'plan', '', '', now() - n * interval '1 hour' FROM generate_series(1, 5000) n`,
@@ -149,7 +149,7 @@ test('a batch that is deleted reads no other rows, however many are old', async 
   await db.query({ text: 'ANALYZE facteur.refusals' });
   const own = await ownConnection();
   const olderThanSeconds = 4000 * 3600;
-  // PostgreSQL makes a plan for all ages from the sixth time on.
+  // From the sixth execution on, PostgreSQL uses one plan for all ages.
   for (let time = 1; time <= 8; time += 1) {
     const before = await rowsRead(own.db, 'facteur.refusals');
     expect(await prune(own.db, 'refusals', { olderThanSeconds, limit: 10 })).toBe(10);
@@ -158,7 +158,7 @@ test('a batch that is deleted reads no other rows, however many are old', async 
   await own.close();
 });
 
-test('refusals are listed, newest first, a page at a time, and no control characters', async () => {
+test('refusals are listed newest first, in pages and without control characters', async () => {
   const facteur = await startFacteur({ db, env: { FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' } });
   expect((await facteur.cli('refusals', 'list')).stdout).toBe('no refusals\n');
   for (const [id, user] of [
@@ -179,7 +179,7 @@ test('refusals are listed, newest first, a page at a time, and no control charac
   expect((await facteur.cli('refusals', 'list', '--before', 'x')).code).toBe(2);
 });
 
-test('a run that taught something stays whole, and so do its reflections', async () => {
+test('runs with reflections or artifacts are not archived', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   const [taught, made, plain] = [await oldRun('failed', 91), await oldRun('failed', 91), await oldRun('failed', 91)];
   await db.query({
@@ -225,7 +225,7 @@ test('a redelivery after archiving is still a duplicate with the same answer, an
   expect(await runOf(db, 'd1')).toMatchObject({ plan: null, state: 'succeeded' });
 });
 
-test('a dry run says that an archived run cannot be retried', async () => {
+test('a dry run of a retry says that the run is archived', async () => {
   const aYearAgo = new Date(Date.now() - 365 * 86_400_000);
   const facteur = await startFacteur({ db, context: { clock: { now: () => aYearAgo } } });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
@@ -237,12 +237,12 @@ test('a dry run says that an archived run cannot be retried', async () => {
   );
 });
 
-test('batches go over all of it once, with runs between that stay', async () => {
+test('batches visit each run once, even if runs between them stay', async () => {
   const ids: string[] = [];
   for (let index = 0; index < 7; index += 1) {
     ids.push(await oldRun('failed', 100));
   }
-  // All of one moment, so that the order among them is by id alone.
+  // All of one moment: only their ids order them.
   await db.query({
     text: `UPDATE facteur.runs SET (accepted_at, updated_at) = ('2020-01-01T00:00:00.123456Z', '2020-01-01T00:00:00.123456Z')`,
   });
@@ -264,7 +264,7 @@ test('batches go over all of it once, with runs between that stay', async () => 
   expect(await present()).toEqual(ids.slice(0, 2).toSorted());
 });
 
-test('archiving reads the checks of the runs it archives, however many there are', async () => {
+test('archiving reads only the checks of the archived runs', async () => {
   const old = [await oldRun('failed', 100), await oldRun('failed', 100)];
   await db.query({
     text: `WITH made AS (INSERT INTO codex_kb.task_runs (task_id, status, delivery_id)
@@ -283,7 +283,7 @@ test('archiving reads the checks of the runs it archives, however many there are
   expect((await db.query({ text: 'SELECT FROM codex_kb.policy_checks WHERE task_run_id IS NULL' })).rowCount).toBe(2);
 });
 
-test('whatever refers to a row that may be deleted is found by an index', async () => {
+test('every foreign key to rows that may be deleted has an index', async () => {
   const { rows } = await db.query<{ reference: string }>({
     text: `SELECT conrelid::regclass || '.' || attname AS reference
       FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
@@ -295,7 +295,7 @@ test('whatever refers to a row that may be deleted is found by an index', async 
   expect(rows).toEqual([{ reference: 'codex_kb.task_dependencies.depends_on_task_id' }]);
 });
 
-test('a terminal shows how far it is, and is left clean; programs get the result alone', async () => {
+test('a terminal shows the progress and is left clean; programs get only the result', async () => {
   const facteur = await startFacteur({ db, roles: [] });
   await oldRun('failed', 100);
   const shown = await facteur.cliOn(80, {}, 'maintain');

@@ -5,12 +5,12 @@ import { db, test } from '../support/ledger-fixture.ts';
 import { countRuns, created, expectRun, runOf, timePasses } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 
-// That a workflow was created is written down behind the answer, in batches. However that goes, a delivery is one
-// workflow.
+// The mark that a workflow was created is written after the answer, in batches. Whatever happens to it, a delivery is
+// one workflow.
 
 const MARK = 'mark-submitted';
 
-/** Holds the marks of a facteur from now on, until they are let go. */
+/** Holds the marks of a facteur from now on, until they are released. */
 function holdMarks(facteur: Facteur): { readonly batches: () => number; letGo(): void } {
   const open = Promise.withResolvers<void>();
   let batches = 0;
@@ -25,7 +25,7 @@ function holdMarks(facteur: Facteur): { readonly batches: () => number; letGo():
 
 const send = (facteur: Facteur, id: string) => facteur.send(event({ interactionId: id }));
 
-test('neither the answer nor the next run waits for the mark, and a redelivery is told the same', async () => {
+test('neither the answer nor the next run waits for the mark, and a redelivery gets the same answer', async () => {
   const facteur = await startFacteur({ db });
   const marks = holdMarks(facteur);
   const first = await send(facteur, 'd1');
@@ -54,11 +54,11 @@ test('a redelivery whose receipt was read just before the mark was written does 
       await expectRun(db, 'd1', 'submitted');
     }
   };
-  // Nobody turns the timer: a sender that waits would wait for ever.
+  // The timer does not advance: a sender that waits would wait forever.
   expect((await send(facteur, 'd1')).body).toEqual({ ...first.body, duplicate: true });
 });
 
-test('while Postgres takes no marks, only so many workflows are created; later all of them are, once', async () => {
+test('while Postgres records no marks, only a limited number of workflows is created; later all are, once', async () => {
   const facteur = await startFacteur({ db });
   const marks = holdMarks(facteur);
   await send(facteur, 'first');
@@ -79,7 +79,7 @@ test('while Postgres takes no marks, only so many workflows are created; later a
   expect(created(facteur.cluster)).toHaveLength(401);
 });
 
-test('what is waiting when the process stops is written first', async () => {
+test('a process that stops writes its pending marks first', async () => {
   const facteur = await startFacteur({ db });
   const marks = holdMarks(facteur);
   await send(facteur, 'd1');
@@ -92,7 +92,7 @@ test('what is waiting when the process stops is written first', async () => {
   expect(await runOf(db, 'd2')).toMatchObject({ state: 'submitted', workflow_uid: expect.any(String) });
 });
 
-test('a mark that is lost with its process: when the claim has expired, another one finds the workflow', async () => {
+test('if a mark is lost with its process, another one finds the workflow after the claim has expired', async () => {
   const dying = await startFacteur({ db });
   dying.faults.before = (statement) => (statement === MARK ? unavailable() : undefined);
   const first = await send(dying, 'd1');

@@ -8,7 +8,7 @@ import { useToldWorld } from '../support/told-world.ts';
 
 const told = useToldWorld();
 
-/** Deletes the run's message, and loses the answer to the post of the next one. */
+/** Deletes the run's message, and loses the response to the post of the next one. */
 async function loseNextPost(): Promise<void> {
   const { channelId, id } = told.world.message();
   await told.world.discord.faults.apply({ op: 'delete-message', channelId, id });
@@ -17,7 +17,7 @@ async function loseNextPost(): Promise<void> {
 }
 
 describe('when the message cannot be edited', () => {
-  test('deleted: the next state is a new message, which is changed from then on', async () => {
+  test('because it was deleted: the next state is a new message, which is edited from then on', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.discord.faults.apply({
@@ -34,7 +34,7 @@ describe('when the message cannot be edited', () => {
     expect(told.world.shown().by).toBe('channel.message.edit');
   });
 
-  test('a new message is posted once, though its answer was lost', async () => {
+  test('a new message is posted once, even if the response was lost', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await loseNextPost();
@@ -45,7 +45,7 @@ describe('when the message cannot be edited', () => {
     expect(told.world.shown().content).toContain('**Succeeded**');
   });
 
-  test('a post whose answer was lost is edited when the run has moved on meanwhile', async () => {
+  test('a post whose response was lost is edited if the run has changed in the meantime', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await loseNextPost();
@@ -63,7 +63,7 @@ describe('when the message cannot be edited', () => {
     expect(await told.world.row(run)).toMatchObject({ posts: 1, due_at: null, told_state: 'succeeded' });
   });
 
-  test('so is that of a process which died before it was recorded', async () => {
+  test('a post of a process that died before recording it is edited, too', async () => {
     const first = await told.world.startNotifier();
     const run = await told.world.running();
     const { channelId, id } = told.world.message();
@@ -96,9 +96,9 @@ describe('when the message cannot be edited', () => {
   });
 
   test.each([
-    ['while the token lives', 0],
-    ['after its time', 16 * 60_000],
-  ])('in a closed thread a new message opens it again, %s', async (_, age) => {
+    ['while the token is valid', 0],
+    ['after the token has expired', 16 * 60_000],
+  ])('in an archived thread, a new message reopens it, %s', async (_, age) => {
     await told.world.startNotifier();
     const run = await told.world.running();
     const { channelId } = told.world.message();
@@ -110,7 +110,7 @@ describe('when the message cannot be edited', () => {
     );
   });
 
-  test('in a locked thread, a new message is tried, and its refusal waited out', async () => {
+  test('in a locked thread, a new message is retried until it is allowed', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     const { channelId } = told.world.message();
@@ -124,7 +124,7 @@ describe('when the message cannot be edited', () => {
     );
   });
 
-  test('what only one person may see waits until its thread is opened again', async () => {
+  test('an ephemeral message waits until its thread is reopened', async () => {
     await told.world.startNotifier();
     const run = await told.world.running({ ephemeral: true });
     const { channelId } = told.world.message();
@@ -137,7 +137,7 @@ describe('when the message cannot be edited', () => {
     expect(told.world.message()).toMatchObject({ channelId, ephemeral: true });
   });
 
-  test('without access the bot comes back now and then, and the run goes on', async () => {
+  test('without access, the bot retries later, and the run continues', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     const { channelId } = told.world.message();
@@ -153,7 +153,7 @@ describe('when the message cannot be edited', () => {
     await told.world.shows('**Succeeded**');
   });
 
-  test('without a channel nothing can be told: noted, logged, and the run goes on', async () => {
+  test('without a channel, the message is abandoned, which is recorded and logged', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.advance(16 * 60_000);
@@ -168,7 +168,7 @@ describe('when the message cannot be edited', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('a message for one person says its last word in time, and nothing is ever shown to others', async () => {
+  test('an ephemeral message gets its last update in time, and nothing is ever shown to others', async () => {
     await told.world.startNotifier();
     const run = await told.world.running({ ephemeral: true });
     expect(await told.world.dueInMs(run)).toBeGreaterThan(13 * 60_000);
@@ -183,7 +183,7 @@ describe('when the message cannot be edited', () => {
     expect(told.world.message()).toMatchObject({ ephemeral: true });
   });
 
-  test('the token is as old as its interaction, however late the run was recorded', async () => {
+  test('the age of the token counts from its interaction, however late the run was recorded', async () => {
     await told.world.startNotifier();
     const run = await told.world.running({ ephemeral: true });
     const text = `UPDATE facteur.messages SET created_at = created_at + interval '5 minutes'`;
@@ -194,17 +194,17 @@ describe('when the message cannot be edited', () => {
   });
 });
 
-describe('when Discord is not well', () => {
+describe('when Discord fails', () => {
   test.each([
     ['429', { kind: 'answer', answer: { status: 429, retryAfterMs: 1000 } }],
     ['a global 429', { kind: 'answer', answer: { status: 429, retryAfterMs: 1000, scope: 'global' } }],
     ['503', { kind: 'answer', answer: { status: 503 } }],
-    ['a proxy’s page', { kind: 'answer', answer: { status: 200, body: '<html>' } }],
-    ['something else than a message', { kind: 'answer', answer: { status: 200, body: '{"ok":true}' } }],
+    ['a page of a proxy', { kind: 'answer', answer: { status: 200, body: '<html>' } }],
+    ['an answer that is not a message', { kind: 'answer', answer: { status: 200, body: '{"ok":true}' } }],
     ['a reset', { kind: 'reset' }],
-    ['an answer that is lost', { kind: 'commit-then-reset' }],
+    ['a lost response', { kind: 'commit-then-reset' }],
     ['no answer', { kind: 'hang' }],
-  ] as const)('%s is waited out', async (_, action) => {
+  ] as const)('%s is retried', async (_, action) => {
     await told.world.startNotifier(action.kind === 'hang' ? { timeoutMs: 500 } : {});
     await told.world.discord.faults.apply({ op: 'add', rule: { route: 'webhook.', times: 1, action } });
     const run = await told.world.plan();
@@ -214,7 +214,7 @@ describe('when Discord is not well', () => {
     );
   });
 
-  test('gone and back, only the latest state is sent', async () => {
+  test('after an outage, only the latest state is sent', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.discord.disconnect();
@@ -234,7 +234,7 @@ describe('when Discord is not well', () => {
     ).not.toMatch(/1\/4|2\/4/);
   });
 
-  test('too many edits of old messages are waited out', async () => {
+  test('at the limit for edits of old messages, the edit is retried later', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.advance(61 * 60_000);
@@ -255,7 +255,7 @@ describe('when Discord is not well', () => {
     await told.world.shows('**Succeeded**');
   });
 
-  test('a message that Discord objects to is sent without its buttons', async () => {
+  test('a message that Discord rejects is sent without its buttons', async () => {
     await told.world.startNotifier();
     const answer = { status: 400, code: 50_035, message: 'Invalid Form Body' };
     await told.world.discord.faults.apply({
@@ -267,7 +267,7 @@ describe('when Discord is not well', () => {
     expect(told.world.shown().components).toEqual([]);
   });
 
-  test('neither ledger nor log ever holds a token', async () => {
+  test('neither the ledger nor the log contains a token', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.discord.faults.apply({ op: 'revoke-tokens' });

@@ -7,7 +7,7 @@ import { recordInteraction, useToldWorld } from '../support/told-world.ts';
 const told = useToldWorld();
 
 describe('a run and its message', () => {
-  test('one message, from thinking to the end, by the interaction’s token', async () => {
+  test('one message, from the deferred answer to the end, with the token of the interaction', async () => {
     await told.world.startNotifier();
     const run = await told.world.plan();
     await told.world.told(run, '**Queued**');
@@ -44,7 +44,7 @@ describe('a run and its message', () => {
     await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject(atRest));
   });
 
-  test('a burst of progress is few edits, and the end is among them', async () => {
+  test('a burst of progress causes few edits, and the end is among them', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     for (let done = 1; done <= 40; done += 1) {
@@ -58,7 +58,7 @@ describe('a run and its message', () => {
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(MIN_INTERVAL_MS);
   });
 
-  test.each([-10, 10])('by a process whose clock is %i minutes ahead', async (minutes) => {
+  test.each([-10, 10])('are updated by a process whose clock is %i minutes ahead', async (minutes) => {
     await told.world.startNotifier({ aheadMs: minutes * 60_000 });
     const run = await told.world.running({ ephemeral: true });
     await told.world.observe(run, { progress: '1/4' });
@@ -69,7 +69,7 @@ describe('a run and its message', () => {
     expect(await told.world.row(run)).toMatchObject({ abandoned: '' });
   });
 
-  test('progress of an old message waits, its end does not', async () => {
+  test('progress in an old message waits, the end does not', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.advance(61 * 60_000);
@@ -88,7 +88,7 @@ describe('a run and its message', () => {
     ).not.toContain('2/4');
   });
 
-  test('restarted without its sessions, it goes on with the same message', async () => {
+  test('after a restart without sessions, the same message is updated', async () => {
     const first = await told.world.startNotifier();
     const run = await told.world.running();
     const { id } = told.world.message();
@@ -101,7 +101,7 @@ describe('a run and its message', () => {
     expect(await sessions.tokenOf(run.interactionId)).toBeUndefined();
   });
 
-  test('a stop waits until what is being told is told and recorded', async () => {
+  test('a stop waits until an update in progress is sent and recorded', async () => {
     const { sessions } = told.world;
     const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const slow = {
@@ -126,7 +126,7 @@ describe('a run and its message', () => {
     expect(await told.world.row(run)).toMatchObject({ told_state: 'queued' });
   });
 
-  test('several processes share the work and tell each run once', async () => {
+  test('several processes share the work and update each message once', async () => {
     await Promise.all([told.world.startNotifier(), told.world.startNotifier(), told.world.startNotifier()]);
     const runs: ToldRun[] = [];
     for (let count = 0; count < 12; count += 1) {
@@ -150,12 +150,12 @@ async function startForgetful() {
 
 describe('when the token does not work', () => {
   test.each([
-    ['everybody', false],
-    ['one person', true],
-  ])('another replica that does not find it yet looks again, before it tells %s', async (_, ephemeral) => {
+    ['a public message', false],
+    ['an ephemeral message', true],
+  ])('another replica that does not find it yet looks again, before it updates %s', async (_, ephemeral) => {
     const { MemorySessions } = await import('../../src/clients/sessions/memory-sessions.ts');
     let looks = 0;
-    // The door has said that it keeps the token, and the store has it a moment later.
+    // The door has recorded that it keeps the token, and the store has it a moment later.
     class SlowSessions extends MemorySessions {
       override async tokenOf(interactionId: string) {
         looks += 1;
@@ -168,11 +168,11 @@ describe('when the token does not work', () => {
     expect(told.world.shown().by).toBe('webhook.message.edit');
     expect(looks).toBe(3);
     expect(await told.world.row(run)).toMatchObject({ posts: 0, abandoned: '' });
-    // Looking again is no failure, after which the next attempt would wait for longer.
+    // Looking again is not a failure, after which the next attempt would wait longer.
     expect(told.world.log.join('')).not.toContain('message not delivered yet');
   });
 
-  test('what only one person may see is given up when it does not come', async () => {
+  test('an ephemeral message is abandoned if the token does not arrive', async () => {
     await startForgetful();
     const run = await told.world.plan({ ephemeral: true });
     await told.world.advance(3000);
@@ -182,7 +182,7 @@ describe('when the token does not work', () => {
     expect(told.world.discord.messages()).toHaveLength(1);
   });
 
-  test('after 15 minutes the bot changes the same message', async () => {
+  test('after 15 minutes, the bot edits the same message', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     const { id } = told.world.message();
@@ -194,7 +194,7 @@ describe('when the token does not work', () => {
     expect(told.world.discord.history.entries.filter(({ kind }) => kind === 'request.refused')).toEqual([]);
   });
 
-  test('refused before its time, likewise', async () => {
+  test('if the token is rejected early, the bot edits the message', async () => {
     await told.world.startNotifier();
     const run = await told.world.running();
     await told.world.discord.faults.apply({ op: 'revoke-tokens' });
@@ -204,7 +204,7 @@ describe('when the token does not work', () => {
     await vi.waitFor(async () => expect(await told.world.row(run)).toMatchObject({ token_refused: true }));
   });
 
-  test('lost before anything was told: a new message, which says for whom it is and mentions nobody', async () => {
+  test('if it is lost before the first update, a new message says for whom it is and pings nobody', async () => {
     await startForgetful();
     const run = await told.world.plan();
     await told.world.advance(3000);
@@ -222,7 +222,7 @@ describe('when the token does not work', () => {
     expect(told.world.discord.messages()).toHaveLength(2);
   });
 
-  test('an answer that is still on its way is waited for', async () => {
+  test('an update waits for an answer that is still on its way', async () => {
     await told.world.startNotifier();
     const { promise: after, resolve: release } = Promise.withResolvers<void>();
     told.world.endpoint.reply = { status: 200, body: { type: 5 }, after };
@@ -237,7 +237,7 @@ describe('when the token does not work', () => {
     expect(told.world.discord.messages()).toHaveLength(1);
   });
 
-  test('an answer that never came leaves the run, and its user hears of it by a new message', async () => {
+  test('if the answer never arrived, a new message shows the run', async () => {
     await told.world.startNotifier();
     told.world.endpoint.reply = { status: 500, body: {} };
     expect(await told.world.discord.people.command('plan')).toMatchObject({ outcome: 'refused' });

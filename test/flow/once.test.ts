@@ -16,12 +16,12 @@ const DOORS: readonly [string, Message][] = [
   ['/codex/tasks', codexTask({ deliveryId: 'd1' })],
 ];
 
-/** What must be the same in every answer to one delivery. */
+/** The part that must be the same in every answer to one delivery. */
 function sameness({ status, body: { duplicate: _duplicate, ...rest } }: Answer): unknown {
   return { status, ...rest };
 }
 
-/** Counts attempts to record, of which a server's conflicts make more than one a delivery: once all had their turn, time turns nobody away. */
+/** Counts attempts to record. A server's conflicts may cause several per delivery. Once all have tried, time rejects none. */
 function countRecordings() {
   let count = 0;
   const before = (statement: string): undefined => {
@@ -31,14 +31,14 @@ function countRecordings() {
 }
 
 describe.each(DOORS)('%s', (_path, message) => {
-  test('twenty at once, JSON and protobuf mixed: one workflow, one answer, one of them no duplicate', async () => {
+  test('twenty at once, in JSON and protobuf: one workflow, one answer, all but one are duplicates', async () => {
     const { faults, begun } = countRecordings();
     const facteur = await startFacteur({ db, faults });
     const variants = [message, asProtobuf(message)];
     const asked = Promise.all(Array.from({ length: 20 }, (_, index) => facteur.send(variants[index % 2] ?? message)));
     await expect.poll(() => countRuns(db, 'submitted')).toBe(1);
     await expect.poll(begun).toBeGreaterThanOrEqual(20);
-    // A duplicate that comes when it was just submitted waits in vain, and then looks.
+    // A duplicate that arrives just after the submit waits until its timeout, then looks.
     const answers = await facteur.timer.until(asked);
     expect(created(facteur.cluster)).toHaveLength(1);
     expect(new Set(answers.map((answer) => JSON.stringify(sameness(answer)))).size).toBe(1);
@@ -46,7 +46,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(answers.filter(({ body }) => body.duplicate === false)).toHaveLength(1);
   });
 
-  test('twenty at once on two replicas: the same', async () => {
+  test('twenty at once on two replicas: one workflow, one answer, all but one are duplicates', async () => {
     const timer = new TurnableTimer();
     const { faults, begun } = countRecordings();
     const one = await startFacteur({ db, timer, faults });
@@ -54,7 +54,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     const asked = Promise.all(Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : two).send(message)));
     await expect.poll(() => countRuns(db, 'submitted')).toBe(1);
     await expect.poll(begun).toBeGreaterThanOrEqual(20);
-    // Whoever asked the replica that does not submit it waits in vain, and then looks.
+    // A request to the replica that does not submit it waits until its timeout, then looks.
     const answers = await timer.until(asked);
     expect(created(one.cluster)).toHaveLength(1);
     expect([...new Set(answers.map((answer) => JSON.stringify(sameness(answer))))]).toHaveLength(1);
@@ -62,7 +62,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(answers.filter(({ body }) => body.duplicate === false)).toHaveLength(1);
   });
 
-  test('a replica that did not submit it looks soon, and not when the whole wait is over', async () => {
+  test('a replica that did not submit it looks again soon, not only after the whole wait', async () => {
     const one = await startFacteur({ db });
     const two = await startFacteur({ db, cluster: one.cluster });
     const held = Promise.withResolvers<undefined>();
@@ -78,7 +78,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect((await again).body).toEqual({ ...body, duplicate: true });
   });
 
-  test('a replay after a restart, on any process, changes no row and submits nothing', async () => {
+  test('a redelivery to another process after a restart changes no row and submits nothing', async () => {
     const first = await startFacteur({ db });
     const answer = await first.send(message);
     await first.app.close();
@@ -90,19 +90,19 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(created(first.cluster)).toHaveLength(1);
   });
 
-  test('a replay after the workflow was garbage-collected makes no other one', async () => {
+  test('a redelivery after the workflow was garbage-collected creates no other one', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(message);
     facteur.cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: body.workflowName });
     expect((await facteur.send(message)).body).toEqual({ ...body, duplicate: true });
-    // The answer does not wait for the mark; a run without one would be looked for when its claim expires.
+    // The answer does not wait for the mark. A run without one would be looked up when its claim expires.
     await expectRun(db, 'd1', 'submitted');
     await timePasses(db);
     expect((await facteur.send(message)).body).toEqual({ ...body, duplicate: true });
     expect(created(facteur.cluster)).toEqual([body.workflowName]);
   });
 
-  test('a replay of a finished run keeps its state and its rows', async () => {
+  test('a redelivery of a finished run changes no row', async () => {
     const cluster = await startCluster({ defaults: { pendingMs: 0, startMs: 0, stepMs: 0 } });
     const following = await startFacteur({ db, cluster, roles: ['http', 'submit', 'follow'] });
     const { body } = await following.send(message);
@@ -115,7 +115,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(await wholeLedger(db)).toBe(before);
   });
 
-  test('a foreign workflow under the reserved name is left alone, and the run gets another name', async () => {
+  test('a foreign workflow with the reserved name is left alone, and the run gets another name', async () => {
     const now = new Date('2026-02-03T04:05:06.789Z');
     const facteur = await startFacteur({ db, context: { clock: { now: () => now } } });
     const prefix = message.path === '/events' ? 'plan' : 'github-codex-implementation-';
@@ -136,7 +136,7 @@ describe.each(DOORS)('%s', (_path, message) => {
     expect(rows).toEqual([{ external_run_id: next, status: 'queued' }]);
   });
 
-  test('a copy with our labels, as a resubmission makes it, is not taken for ours', async () => {
+  test('a resubmitted copy with our labels is not mistaken for ours', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(message);
     const { uid } = facteur.cluster.store.get('workflows', NAMESPACE, body.workflowName).object.metadata;
@@ -152,7 +152,7 @@ describe.each(DOORS)('%s', (_path, message) => {
 });
 
 describe('an id that several senders use', () => {
-  test('an event with the id of a Codex task keeps no task from running, and shows nothing of it', async () => {
+  test('an event with the id of a Codex task does not block the task, and reveals nothing of it', async () => {
     const facteur = await startFacteur({ db });
     const event1 = await facteur.send(event({ interactionId: 'gh-1' }));
     const task = await facteur.send(codexTask({ deliveryId: 'gh-1' }));
@@ -164,7 +164,7 @@ describe('an id that several senders use', () => {
     expect(task.body).not.toHaveProperty('deliveryId', event1.body.deliveryId);
   });
 
-  test('the second of them is answered under the id that it gave', async () => {
+  test('the second one is answered with the id that it gave', async () => {
     const facteur = await startFacteur({ db });
     await facteur.send(codexTask({ deliveryId: 'gh-1' }));
     const answer = await facteur.send(event({ interactionId: 'gh-1' }));
@@ -174,7 +174,7 @@ describe('an id that several senders use', () => {
     expect(metadata.labels).toMatchObject({ 'facteur.proompteng.ai/delivery': deliveryLabel('command:gh-1') });
   });
 
-  test('nobody outside can take the place of a retry', async () => {
+  test('no delivery from outside can take the place of a retry', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(event({ interactionId: 'd1' }));
     const claimed = `retry:${body.runId}`;
@@ -189,7 +189,7 @@ describe('an id that several senders use', () => {
     expect(new Set([retry.run_id, stranger.body.runId, task.body.runId]).size).toBe(3);
   });
 
-  test('white space around an id is none of it', async () => {
+  test('white space around an id is ignored', async () => {
     const facteur = await startFacteur({ db });
     const { body } = await facteur.send(codexTask({ deliveryId: ' x\u0085' }));
     expect((await facteur.send(codexTask({ deliveryId: '\tx ' }))).body).toEqual({ ...body, duplicate: true });
@@ -207,32 +207,29 @@ const LOST: readonly [string, FaultAction][] = [
   ['answered with a page', { kind: 'commit-then-answer', answer: { status: 502, body: '<html>bad gateway</html>' } }],
 ];
 
-test.each(LOST)(
-  'a workflow that was created while the answer was %s is found, not made again',
-  async (_what, action) => {
-    const facteur = await startFacteur({ db });
-    facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action, times: 1 });
-    const first = await facteur.send(event({ interactionId: 'd1' }));
-    expect(first).toMatchObject({ status: 202, body: { status: 'queued' } });
-    await timePasses(db);
-    const replay = await facteur.send(event({ interactionId: 'd1' }));
-    expect(replay).toMatchObject({
-      status: 202,
-      body: { ...first.body, status: 'submitted', duplicate: true },
-    });
-    const [name] = created(facteur.cluster);
-    expect(created(facteur.cluster)).toEqual([first.body.workflowName]);
-    const { uid } = facteur.cluster.store.get('workflows', NAMESPACE, name ?? '').object.metadata;
-    expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ workflow_uid: uid });
-  },
-);
+test.each(LOST)('a workflow whose create was %s is found, not created again', async (_what, action) => {
+  const facteur = await startFacteur({ db });
+  facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action, times: 1 });
+  const first = await facteur.send(event({ interactionId: 'd1' }));
+  expect(first).toMatchObject({ status: 202, body: { status: 'queued' } });
+  await timePasses(db);
+  const replay = await facteur.send(event({ interactionId: 'd1' }));
+  expect(replay).toMatchObject({
+    status: 202,
+    body: { ...first.body, status: 'submitted', duplicate: true },
+  });
+  const [name] = created(facteur.cluster);
+  expect(created(facteur.cluster)).toEqual([first.body.workflowName]);
+  const { uid } = facteur.cluster.store.get('workflows', NAMESPACE, name ?? '').object.metadata;
+  expect(await expectRun(db, 'd1', 'submitted')).toMatchObject({ workflow_uid: uid });
+});
 
-test('a workflow that was created and is gone before anybody knew of it is not made again', async () => {
+test('a workflow that was created and deleted before facteur knew of it is not created again', async () => {
   const facteur = await startFacteur({ db });
   const { requests } = facteur.cluster.faults;
   requests.add({ match: { verb: 'create' }, action: { kind: 'commit-then-reset' }, times: 1 });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
-  // It is still there when the next create comes, and no longer when it is looked at.
+  // It still exists at the next create, but no longer when it is read.
   const conflict = { status: 409, reason: 'AlreadyExists', message: 'already exists' };
   requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer: conflict }, times: 1 });
   facteur.cluster.faults.apply({ op: 'delete', namespace: NAMESPACE, name: body.workflowName });

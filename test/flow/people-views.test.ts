@@ -13,7 +13,7 @@ async function readyStages(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ stage, soft }) => [stage, soft]));
 }
 
-test('task_ready_view shows the tasks that could begin', async () => {
+test('task_ready_view shows the tasks that can start', async () => {
   const { url } = await startFacteur({ db });
   const call = async (request: string, body: object) => (await callApi(url, request, { body })).body;
   const { ideaId } = await call('POST /v1/ideas', { sourceType: 'wish', sourceRef: '1', status: 'received' });
@@ -36,7 +36,7 @@ test('task_ready_view shows the tasks that could begin', async () => {
   expect(await readyStages()).toEqual({ build: 0, release: 0 });
 });
 
-test('idea_summary_view shows what became of an idea, archived runs included', async () => {
+test('idea_summary_view summarizes the runs of an idea, including archived ones', async () => {
   const facteur = await startFacteur({ db, env: LEARNING });
   const first = await startTask(facteur, 'gh-1');
   await forceState(db, first.runId, 'failed');

@@ -6,14 +6,14 @@ import { countRuns, created } from '../support/ledger.ts';
 import { asProtobuf, event } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// The role map holds on /events as it does in the chat, however a command is spelled.
+// The role map applies to /events as it does to Discord, however a command is spelled.
 
 const ROLE = '123456789012345678';
 const ENV = { FACTEUR_ROLE_MAP: JSON.stringify({ plan: [ROLE], run: [ROLE], Review: [], implement: [] }) };
 const user = { id: '42', username: 'ada' };
 const member = (...roles: string[]) => ({ user, member: { id: '42', roles } });
 
-/** As good as `plan`. */
+/** Names that count as `plan`. */
 const SPELLINGS = ['plan ', ' plan', 'plan\n', 'plan.', 'plan-', 'plan\u200b', 'ｐｌａｎ'];
 
 const ASKED: readonly [string, Parameters<typeof event>[0], number][] = [
@@ -22,10 +22,10 @@ const ASKED: readonly [string, Parameters<typeof event>[0], number][] = [
   ['without the role', { command: 'plan', ...member('1') }, 403],
   ['in capitals, without the role', { command: 'PLAN', ...member('1') }, 403],
   ['from a direct message, which has no member', { command: 'plan', user }, 403],
-  ['from nobody', { command: 'plan' }, 403],
+  ['without a user', { command: 'plan' }, 403],
   ['a command with an empty list', { command: 'implement' }, 202],
   ['a command without a rule', { command: 'deploy' }, 202],
-  ['a command called like a part of every object', { command: 'constructor' }, 202],
+  ['a command named like a property of every object', { command: 'constructor' }, 202],
 ];
 
 test.each(
@@ -60,7 +60,7 @@ test.each(
   }
 });
 
-test('a name that is judged as another runs as that one', async () => {
+test('a name that is checked as another one runs as that one', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   const answer = await facteur.send(event({ interactionId: 'd1', command: 'Plan.', ...member(ROLE) }));
   expect(answer.body.workflowName).toMatch(/^plan-\d{8}-/);
@@ -69,7 +69,7 @@ test('a name that is judged as another runs as that one', async () => {
   expect(object.metadata.labels).toMatchObject({ 'facteur.proompteng.ai/command': 'plan' });
 });
 
-test('a name without a safe letter runs as run, and so is judged as run', async () => {
+test('a name without a safe letter runs as run, and is checked as run', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   const ask = (command: string, ...roles: string[]) =>
     facteur.send(event({ interactionId: `${command}${roles.join()}`, command, ...member(...roles) }));
@@ -78,7 +78,7 @@ test('a name without a safe letter runs as run, and so is judged as run', async 
   expect(await countRuns(db)).toBe(1);
 });
 
-test('the older JSON names its user, and has no roles', async () => {
+test('an event in the older JSON has a user, but no roles', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   const body = JSON.stringify({ command: 'plan', userId: '42', correlationId: 'c', traceId: 't' });
   const answer = await facteur.send({ path: '/events', contentType: 'application/json', body });

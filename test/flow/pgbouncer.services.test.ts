@@ -20,7 +20,7 @@ async function throughPgBouncer(parameters = '') {
   return { db, direct: database.db };
 }
 
-test('migrates, records, submits, follows and tells', async () => {
+test('migrates, records, submits, follows and notifies', async () => {
   const { db } = await throughPgBouncer();
   const cluster = await startCluster({ defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
   const door = await openDiscordDoor({ db, cluster, roles: SERVE_ROLES });
@@ -30,7 +30,7 @@ test('migrates, records, submits, follows and tells', async () => {
   await expect.poll(() => JSON.stringify(door.discord.messages())).toContain('Succeeded');
 });
 
-test('settings of the DSN hold on every connection, and after a session that changed them', async () => {
+test('settings of the DSN apply to every connection, also after a session has changed them', async () => {
   const { db } = await throughPgBouncer('&statement_timeout=30s&search_path=codex_kb,public&lock_timeout=7s');
   const text = `SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock,
     current_setting('search_path') AS path, current_setting('idle_in_transaction_session_timeout') AS idle`;
@@ -42,7 +42,7 @@ test('settings of the DSN hold on every connection, and after a session that cha
   expect(after.map(({ rows }) => rows)).toEqual(after.map(() => expected));
 });
 
-test('hears notifications and keeps advisory locks to itself', async () => {
+test('receives notifications and holds advisory locks exclusively', async () => {
   const { db, direct } = await throughPgBouncer();
   const heard: string[] = [];
   await db.listen('news', (payload) => heard.push(payload));

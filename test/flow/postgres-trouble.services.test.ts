@@ -7,7 +7,7 @@ import { countRuns, created, requests } from '../support/ledger.ts';
 import { codexTask, event, send, type Answer } from '../support/messages.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
-// A real PostgreSQL that is cut off, silent, restarted or shared, and what is never lost or doubled by it.
+// A real PostgreSQL that is cut off, silent, restarted or shared: nothing is lost or duplicated.
 
 let database: TestDatabase;
 let proxy: TcpProxy;
@@ -21,7 +21,7 @@ afterEach(async () => {
   await database.close();
 });
 
-/** The test's database by way of the proxy, with short limits. */
+/** The test's database through the proxy, with short timeouts. */
 function proxiedDsn(password?: string): string {
   const url = new URL(database.dsn);
   url.host = `127.0.0.1:${proxy.port}`;
@@ -41,7 +41,7 @@ async function startProxied(poolSize = 10): Promise<Facteur> {
 
 const ready = async (url: string): Promise<number> => (await fetch(new URL('/readyz', url))).status;
 
-test('a server that has gone silent: 503 and no run; then the delivery is new and runs once', async () => {
+test('a server that has become silent: 503 and no run; afterwards the delivery is new and runs once', async () => {
   const facteur = await startProxied(1);
   expect(await facteur.send(event({ interactionId: 'before' }))).toMatchObject({ status: 202 });
   proxy.mute();
@@ -63,7 +63,7 @@ test('a server that has gone silent: 503 and no run; then the delivery is new an
   expect(created(facteur.cluster)).toHaveLength(3);
 });
 
-test('a server that is gone: 503 at once; and when it is back, work goes on with no restart', async () => {
+test('a server that is down: 503; when it is back, work continues without a restart', async () => {
   const facteur = await startProxied();
   proxy.refuse();
   const refused = await facteur.send(event({ interactionId: 'd1' }));
@@ -77,7 +77,7 @@ test('a server that is gone: 503 at once; and when it is back, work goes on with
   });
 });
 
-test('backends that are ended in the middle of the work lose nothing and double nothing', async () => {
+test('terminated backends lose and duplicate nothing', async () => {
   const facteur = await startProxied();
   const ids = Array.from({ length: 60 }, (_, index) => `d${index}`);
   const ended: number[] = [];
@@ -104,7 +104,7 @@ test('backends that are ended in the middle of the work lose nothing and double 
   const answers = await delivered;
   expect(Math.max(...ended)).toBeGreaterThan(0);
   expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 202));
-  // A run whose move was cut off waits for its claim to run out.
+  // A run whose update was cut off waits for its claim to expire.
   await database.db.query({
     text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',
   });
@@ -134,7 +134,7 @@ test('two processes on one database: one delivery is one workflow and one answer
   expect([...new Set(same)]).toHaveLength(1);
   expect(created(cluster)).toEqual([answers[0]?.body.workflowName]);
 
-  // A person at a terminal is a third process; whoever submits hears of it without polling.
+  // The command line is a third process: the submitter is notified of its cancel and does not poll.
   const cancel = new FacteurProcess({ env, args: ['runs', 'cancel', 'd1'] });
   expect(await cancel.exited).toEqual({ code: 0, signal: null });
   await expect.poll(() => requests(cluster, 'patch')).toBe(1);
