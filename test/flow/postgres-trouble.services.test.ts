@@ -140,7 +140,7 @@ test('two processes on one database: one delivery is one workflow and one answer
   await expect.poll(() => requests(cluster, 'patch')).toBe(1);
 });
 
-test('a process that starts before its Postgres is unready, not dead; its log holds no password', async () => {
+test('a process that starts before its Postgres is unready, not dead, and logs no password', async () => {
   const cluster = await startCluster();
   const folder = temporaryFolder();
   onTestFinished(() => folder.remove());
@@ -162,7 +162,7 @@ test('a process that starts before its Postgres is unready, not dead; its log ho
     status: 202,
     body: { status: 'submitted' },
   });
-  // Refused by the server for its password: waits, for the secret may be on its way, and says so.
+  // The server rejects its password. It logs that and waits, because the secret may still be on its way.
   await expect.poll(() => stranger.log.join('\n')).toContain('password authentication failed');
   expect(stranger.isRunning).toBe(true);
   expect(facteur.log.join('\n')).not.toContain(new URL(database.dsn).password);

@@ -2,26 +2,26 @@ import { expect, test, vi } from 'vitest';
 import type { ToldRun } from '../support/notify.ts';
 import { useToldWorld } from '../support/told-world.ts';
 
-// A run that waits to be submitted: what its message says of the queue, and how seldom.
+// A run that waits to be submitted: what its message shows of the queue, and how rarely it is edited.
 
 const told = useToldWorld();
 
 const LIMIT = 'Only 1 workflow may run at a time.';
 
-/** Somebody runs `/plan` in a channel of its own. */
+/** Somebody runs `/plan` in a separate channel. */
 async function planIn(channel: number, waits = true): Promise<ToldRun> {
   const channelId = `50000000000000000${channel}`;
   await told.world.discord.faults.apply({ op: 'channel', id: channelId });
   return told.world.plan({ channelId, waits });
 }
 
-/** What the message of a run said, one text after the other. */
+/** The texts of a run's message, in order. */
 function textsOf({ interactionId }: ToldRun): readonly string[] {
   const message = told.world.discord.messages().find((one) => one.interactionId === interactionId);
   return (message?.versions ?? []).map(({ content }) => content);
 }
 
-/** Once the message of the run was looked at as often, and given back: each counts. */
+/** Waits until the message of the run was claimed and released this many times: each counts. */
 async function looked(run: ToldRun, times: number): Promise<void> {
   await vi.waitFor(async () => expect(await looks(run)).toBeGreaterThanOrEqual(times));
 }
@@ -34,7 +34,7 @@ async function says(run: ToldRun, text: string): Promise<void> {
   await vi.waitFor(() => expect(textsOf(run).at(-1)).toContain(text));
 }
 
-test('its message says the place and why, and is edited only when that changes, by one of several processes', async () => {
+test('its message shows the place and the reason, and one of several processes edits it only when that changes', async () => {
   const live = await planIn(0, false);
   await told.world.submit(live);
   const [first, second] = [await planIn(1), await planIn(2)];
@@ -59,7 +59,7 @@ test('its message says the place and why, and is edited only when that changes, 
   expect(textsOf(second)).toHaveLength(before + 1);
 });
 
-test('behind runs that the cluster does not accept it says so', async () => {
+test('behind runs that the cluster does not accept, its message says so', async () => {
   const held = await planIn(0, false);
   await told.db.query({
     text: `UPDATE facteur.runs SET reason = 'the cluster did not answer' WHERE run_id = $1`,
@@ -73,7 +73,7 @@ test('behind runs that the cluster does not accept it says so', async () => {
   expect(textsOf(held).at(-1)).toContain('Not submitted yet; facteur keeps trying: `the cluster did not answer`');
 });
 
-test('a run that a process is submitting has no place, and nobody looks at its message again', async () => {
+test('a run that a process is submitting has no place, and its message is not looked at again', async () => {
   const run = await planIn(1, false);
   await told.db.query({ text: `UPDATE facteur.open_runs SET due_at = now() + interval '1 hour'` });
   await told.world.startNotifier({ maxActive: 1 });
@@ -81,7 +81,7 @@ test('a run that a process is submitting has no place, and nobody looks at its m
   expect(await told.world.row(run)).toMatchObject({ due_at: null });
 });
 
-test('a quiet message says nothing of it', async () => {
+test('a quiet message does not show the queue', async () => {
   const run = await planIn(1);
   await told.db.query({ text: 'UPDATE facteur.messages SET quiet = true' });
   await told.world.advance(2000);

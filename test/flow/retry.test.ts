@@ -31,14 +31,14 @@ test.each(DOORS)('%s is retried as a new run with the same plan, linked to the f
   );
   expect(two?.spec).toEqual(one?.spec);
   expect(two?.metadata.labels).not.toEqual(one?.metadata.labels);
-  // The task is the first run's, and shows that the newer one has not started.
+  // Both runs have the task of the first, which shows that the newer one has not started.
   const { rows } = await db.query({
     text: 'SELECT state, (SELECT count(*)::int FROM codex_kb.task_runs) FROM codex_kb.tasks',
   });
   expect(rows).toEqual([{ state: 'queued', count: 2 }]);
 });
 
-test('asking twice, at once or later, gives one new run; that one may be retried', async () => {
+test('repeated retries, at once or later, start one new run, which can be retried itself', async () => {
   const facteur = await startFacteur({ db });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   await forceState(db, body.runId, 'failed');
@@ -82,13 +82,13 @@ describe('by state', () => {
   );
 });
 
-test('what was refused is taken once the cluster has changed its mind', async () => {
+test('a refused run can be retried once the cluster accepts it', async () => {
   const facteur = await startFacteur({ db });
   const answer = { status: 422, reason: 'Invalid', message: 'spec: Invalid value' };
   facteur.cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'answer', answer }, times: 1 });
   const { body } = await facteur.send(event({ interactionId: 'd1' }));
   expect((await facteur.cli('runs', 'retry', body.runId)).code).toBe(0);
   await expectRun(db, `retry:${body.runId}`, 'submitted');
-  // The delivery itself stays what it was.
+  // The delivery itself stays refused.
   expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 422, body: { duplicate: true } });
 });

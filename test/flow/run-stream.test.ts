@@ -12,7 +12,7 @@ import { db, test } from '../support/ledger-fixture.ts';
 import { event } from '../support/messages.ts';
 import { newRun } from '../support/runs.ts';
 
-/** Nothing but the door: runs change when the test changes them. */
+/** Only the door: runs change only when the test changes them. */
 const DOOR_ONLY = { roles: ['http'] } as const;
 
 const stream = ({ url }: Facteur, lastId?: string): Promise<EventStream> =>
@@ -25,7 +25,7 @@ const of =
 
 const record = (deliveryId: string): Promise<unknown> => recordRun(db, { run: newRun({ deliveryId }), claim: false });
 
-/** As a statement that began `secondsAgo` and ended now. */
+/** Changes a run like a statement that began `secondsAgo` and ended now. */
 async function change(deliveryId: string, reason: string, secondsAgo = 0): Promise<void> {
   await db.query({
     text: `UPDATE facteur.runs SET reason = $2, revision = revision + 1, updated_at = now() - make_interval(secs => $3)
@@ -34,7 +34,7 @@ async function change(deliveryId: string, reason: string, secondsAgo = 0): Promi
   });
 }
 
-test('each change of a run is an event with the run as it is, and comes once', async () => {
+test('each change of a run is sent once, as an event with the current run', async () => {
   const facteur = await startFacteur({ db });
   await recordRun(db, { run: newRun({ deliveryId: 'before' }), claim: true });
   const watch = await stream(facteur);
@@ -78,7 +78,7 @@ test('a client that reconnects to another replica misses nothing', async () => {
   await (await stream(other, first.lastId)).event(of('d1'));
 });
 
-test('more changes than one page all arrive, once', async () => {
+test('changes that exceed one page all arrive once', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const [first, live] = [await stream(facteur), await stream(facteur)];
   const ids = Array.from({ length: 230 }, (_none, index) => `d${index}`);
@@ -130,9 +130,9 @@ test('a hundred watchers cost one query', async () => {
   end();
 });
 
-test('one stream too many is refused with Retry-After, until another ends', async () => {
+test('one stream too many gets a 503 with Retry-After, until another ends', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
-  // HEAD takes no place.
+  // HEAD does not count.
   for (let count = 0; count < MAX_STREAMS; count += 1) {
     await fetch(`${facteur.url}/v1/runs/stream`, { method: 'HEAD' });
   }
@@ -147,7 +147,7 @@ test('one stream too many is refused with Retry-After, until another ends', asyn
   await expect.poll(async () => (await callApi(facteur.url, 'GET /v1/runs/stream')).status).toBe(200);
 });
 
-test('streams that cannot begin without Postgres take no place', async () => {
+test('streams that cannot start without Postgres do not count', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   facteur.faults.before = (statement) => (statement === 'database-time' ? unavailable() : undefined);
   for (let count = 0; count < MAX_STREAMS; count += 1) {
@@ -159,7 +159,7 @@ test('streams that cannot begin without Postgres take no place', async () => {
   await watch.event(of('d1'));
 });
 
-test('a silent stream has a heartbeat', async () => {
+test('an idle stream has a heartbeat', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const watch = await stream(facteur);
   for (const beats of [1, 2]) {
@@ -170,21 +170,21 @@ test('a silent stream has a heartbeat', async () => {
   await watch.event(of('d1'));
 });
 
-test('shutdown ends the streams in order', async () => {
+test('shutdown ends the streams gracefully', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const watch = await stream(facteur);
   await facteur.app.close();
   expect(await watch.end()).toBe('whole');
 });
 
-test('a client that does not read is cut off and resumes where it was', async () => {
+test('a client that does not read is disconnected, and can resume where it stopped', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const ids = Array.from({ length: 30 }, (_none, index) => `d${index}`);
   await Promise.all(ids.map(record));
   const [watch, reader] = [await stream(facteur), await stream(facteur)];
   watch.pause();
   const told = ({ received }: EventStream, round: number): number => received.split(`"reason":"${round}x`).length - 1;
-  // More than the backlog, and than the kernel keeps of a connection.
+  // More than the backlog, and more than the kernel buffers for a connection.
   for (const round of [1, 2, 3, 4, 5, 6]) {
     await db.query({
       text: `UPDATE facteur.runs SET reason = $1 || repeat('x', $2), revision = revision + 1, updated_at = now()`,
@@ -199,7 +199,7 @@ test('a client that does not read is cut off and resumes where it was', async ()
   await expect.poll(() => told(again, 6)).toBe(ids.length);
 });
 
-test('an invalid Last-Event-ID is refused by name', async () => {
+test('an invalid Last-Event-ID is rejected with the name of the header', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   expect(await callApi(facteur.url, 'GET /v1/runs/stream', { headers: { 'last-event-id': 'x' } })).toMatchObject({
     status: 400,
@@ -222,7 +222,7 @@ test('without the database no stream opens, and open streams catch up when it is
   await watch.event(of('d1', { reason: 'unseen' }));
 });
 
-test('a stream that cannot read what its client missed is broken off, and can be opened again', async () => {
+test('a stream that cannot read the missed changes is disconnected, and can be reopened', async () => {
   const facteur = await startFacteur({ db, ...DOOR_ONLY });
   const first = await stream(facteur);
   await record('d1');

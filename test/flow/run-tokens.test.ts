@@ -21,7 +21,7 @@ const envWith = (...keys: readonly object[]) => ({
   FACTEUR_SERVER_RUN_TOKEN_KEYS: JSON.stringify(keys),
 });
 
-/** A run, by the token that its workflow received; without one where it received none. */
+/** A run, with the token that its workflow received, if any. */
 async function startRun(
   facteur: Facteur,
   message: Message,
@@ -34,7 +34,7 @@ async function startRun(
   return { id: body.runId, ...(token === undefined ? {} : { token: token.value }) };
 }
 
-test('Codex workflows receive a token unless they are opted out', async () => {
+test('Codex workflows receive a token unless they opt out', async () => {
   const facteur = await startFacteur({ db, env: envWith(OLD) });
   const reporting = await startRun(facteur, codexTask({ deliveryId: 'gh-1' }), 'gh-1');
   expect(await callApi(facteur.url, `GET /v1/runs/${reporting.id}`, { token: reporting.token ?? '' })).toMatchObject({
@@ -46,7 +46,7 @@ test('Codex workflows receive a token unless they are opted out', async () => {
   expect(await startRun(quiet, event({ interactionId: 'd1' }), 'd1')).toHaveProperty('token');
 });
 
-test('a sender cannot say where its workflow reports, or with what', async () => {
+test('a sender cannot set where its workflow reports, or with which token', async () => {
   const facteur = await startFacteur({ db, env: envWith(OLD) });
   const options = { facteur_url: 'https://elsewhere.example', facteur_token: 'forged' };
   const { id, token } = await startRun(facteur, event({ interactionId: 'd1', options }), 'd1');
@@ -59,7 +59,7 @@ test('a sender cannot say where its workflow reports, or with what', async () =>
   expect(await callApi(facteur.url, `GET /v1/runs/${id}`, { token: token ?? '' })).toMatchObject({ status: 200 });
 });
 
-/** A Service in front of a deployment's replicas: each request goes to the next available one. */
+/** A Service in front of a deployment's replicas: each request goes to the next one. */
 function serviceBefore(replicas: readonly Facteur[]): { readonly fetch: typeof fetch; readonly answers: number[] } {
   let turn = 0;
   const answers: number[] = [];
@@ -76,7 +76,7 @@ function serviceBefore(replicas: readonly Facteur[]): { readonly fetch: typeof f
   };
 }
 
-test('keys are rotated while workflows report, through replicas that are replaced: no report is refused or lost', async () => {
+test('no report is refused or lost while keys are rotated and replicas are replaced', async () => {
   const cluster = await startCluster();
   const start = (...keys: readonly object[]) => startFacteur({ db, cluster, env: envWith(...keys) });
   const replicas = [await start(OLD), await start(OLD)];
@@ -85,7 +85,7 @@ test('keys are rotated while workflows report, through replicas that are replace
   const sent = new Map<string, string[]>();
   const workflows: Promise<void>[] = [];
   const rotation = new AbortController();
-  // Until the rotation is over, and for at least one report.
+  // Reports until the rotation is over, and at least once.
   async function keepReporting({ id, token = '' }: { id: string; token?: string }): Promise<void> {
     const types: string[] = [];
     sent.set(id, types);
@@ -103,7 +103,7 @@ test('keys are rotated while workflows report, through replicas that are replace
     workflows.push(keepReporting(await startRun(replica, event({ interactionId: id }), id)));
   };
   await begin(replicas[0]!, 'd0');
-  // First everybody knows the new key, then it signs, then the old one goes, here as soon as no run has a token of it.
+  // First all replicas know the new key, then it signs, then the old one is removed, here once no run has a token of it.
   for (const [step, keys] of [
     [OLD, NEW],
     [NEW, OLD],
@@ -130,7 +130,7 @@ test('keys are rotated while workflows report, through replicas that are replace
   expect(await callApi(last.url, `GET /v1/runs/${id}`, { token })).toMatchObject({ status: 200 });
 });
 
-test('a token is in no row, log line or trace, also where its workflow reports it or its request fails', async () => {
+test('a token is in no row, log line or trace, even if its workflow reports it or its request fails', async () => {
   const telemetry = await startTestTelemetry();
   const printed: string[] = [];
   const logger = createLogger('debug', {
@@ -175,7 +175,7 @@ test('a token is in no row, log line or trace, also where its workflow reports i
   const rows = await wholeLedger(db);
   expect(rows).toContain('env.dumped');
   const exported = receiver.requests.map(({ bytes }) => bytes.toString('latin1'));
-  // The last part alone would do to forge the rest.
+  // The last part alone would be enough to forge the rest.
   const signature = token.split('.')[2] ?? token;
   for (const [place, text] of Object.entries({
     rows,
@@ -187,10 +187,10 @@ test('a token is in no row, log line or trace, also where its workflow reports i
   }
 });
 
-test('of a flood of reports on one connection a limited number waits until the ledger knows the run', async () => {
+test('only a limited number of the requests of a run wait for the ledger', async () => {
   const facteur = await startFacteur({ db, env: envWith(OLD) });
   const { id, token } = await startRun(facteur, event({ interactionId: 'd1' }), 'd1');
-  // `/v1` is loaded for its first request.
+  // `/v1` is loaded on its first request.
   await callApi(facteur.url, 'GET /v1/commands');
   const { promise, resolve } = Promise.withResolvers<void>();
   onTestFinished(() => resolve());

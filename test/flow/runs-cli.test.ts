@@ -29,7 +29,7 @@ const STORES: readonly (readonly [string, (facteur: Facteur) => Cli])[] = [
 const TOKEN = 'operate-token';
 const ENV = { FACTEUR_SERVER_API_TOKENS: JSON.stringify([{ name: 'ops', scope: 'operate', token: TOKEN }]) };
 
-/** Runs accepted a second apart, but for two that were accepted in the same instant. */
+/** Runs accepted a second apart, except for two that were accepted at the same time. */
 async function recordSeven(): Promise<string[]> {
   const ids = Array.from({ length: 7 }, (_, index) => `d${index}`);
   for (const [index, deliveryId] of ids.entries()) {
@@ -41,7 +41,7 @@ async function recordSeven(): Promise<string[]> {
 }
 
 describe.each(STORES)('on %s', (_store, on) => {
-  test('list shows the newest first, and pages neither repeat nor leave out any', async () => {
+  test('list shows the newest first, and pages neither repeat nor omit any', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     expect((await cli('runs', 'list')).stdout).toBe('no runs\n');
@@ -79,7 +79,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(await listed('--state', 'succeeded')).toEqual([]);
   });
 
-  test('a table for a person has one line a run and no control characters', async () => {
+  test('a table has one line per run and no control characters', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     await recordRun(db, { run: newRun({ deliveryId: 'd\u001b[2J', command: 'evil\u202e\n' }), claim: true });
@@ -91,7 +91,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(stdout + shown).not.toMatch(/[\u001b\u202e]/);
   });
 
-  test('show finds a run by its id, its delivery and its workflow, and tells what happened', async () => {
+  test('show finds a run by its id, its delivery and its workflow, and prints its history', async () => {
     const facteur = await startFacteur({ db, env: ENV });
     const cli = on(facteur);
     const { body } = await facteur.send(event({ interactionId: 'd1', user: { id: '42' } }));
@@ -113,7 +113,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(stdout).toMatch(/^submitted +under 1 s/m);
   });
 
-  test('the beginning of an id finds its run, and names the candidates where several begin like it', async () => {
+  test('a prefix of an id finds its run, and an ambiguous one lists the candidates', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     for (const deliveryId of ['d1', 'd2', 'd3']) {
@@ -141,12 +141,12 @@ describe.each(STORES)('on %s', (_store, on) => {
       ),
     });
     expect((await cli('runs', 'show', 'abc')).stderr).toContain('unknown run abc');
-    // A sender that calls its delivery like the beginning of another run's id hides nothing.
+    // A delivery id that equals the prefix of another run's id does not hide that run.
     await recordRun(db, { run: newRun({ deliveryId: 'abcdef01' }), claim: true });
     expect((await cli('runs', 'show', 'abcdef01')).stderr).toContain('may mean any of');
   });
 
-  test('lists are filtered by time, door and text, and printed as programs want them', async () => {
+  test('lists are filtered by time, door and text, and printed in formats for programs', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     await recordSeven();
@@ -176,7 +176,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     }
   });
 
-  test('several runs are changed at once, after a question, and a failure stops none', async () => {
+  test('one command changes several runs, and one failure does not stop the others', async () => {
     const facteur = await startFacteur({ db, env: ENV });
     const cli = on(facteur);
     for (const interactionId of ['d1', 'd2']) {
@@ -206,7 +206,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(JSON.parse((await cli('runs', 'show', 'd3', '-o', 'json')).stdout).retriedBy).toMatch(/^[-0-9a-f]{36}$/);
   });
 
-  test('watch follows a run to its end, and its exit code says how it ended', async () => {
+  test('watch follows a run to its end, and its exit code shows how it ended', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     await recordRun(db, { run: newRun({ deliveryId: 'd1', title: 'Ship it' }), claim: true });
@@ -256,7 +256,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     });
   });
 
-  test('no sender takes the name of another run', async () => {
+  test('a delivery id that equals the workflow name of another run does not hide that run', async () => {
     const facteur = await startFacteur({ db, env: ENV });
     const { runId, workflowName } = (await facteur.send(event({ interactionId: 'd1' }))).body;
     await facteur.send(event({ interactionId: workflowName }));
@@ -264,7 +264,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect(JSON.parse(stdout).runId).toBe(runId);
   });
 
-  test('wrong usage is told from what does not exist', async () => {
+  test('wrong usage exits with 2, an unknown run with 1', async () => {
     const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
     const cli = on(facteur);
     expect(await cli('runs', 'show', 'no\u001bbody')).toMatchObject({
@@ -340,7 +340,7 @@ describe.each(STORES)('on %s', (_store, on) => {
     expect((await dry('--all')).stdout).toBe(`would replay dead letter ${third}\n`);
   });
 
-  test('refusals are listed with their filters', async () => {
+  test('refusals are listed and filtered', async () => {
     const facteur = await startFacteur({ db, env: { ...ENV, FACTEUR_ROLE_MAP: '{"plan": ["123456789012345678"]}' } });
     const cli = on(facteur);
     for (const id of ['1', '2']) {

@@ -20,7 +20,7 @@ const lines = (stdout: string): Json[] =>
 
 const SECRET = 'secret-token-of-mine';
 
-test('more runs than one page holds are all listed', async () => {
+test('list shows more runs than fit on one page', async () => {
   const facteur = await startFacteur({ db, roles: ['http'] });
   for (let count = 0; count < 501; count += 1) {
     await recordRun(db, { run: newRun(), claim: true });
@@ -29,7 +29,7 @@ test('more runs than one page holds are all listed', async () => {
   expect(new Set(lines(run.stdout).map(({ runId }) => runId)).size).toBe(501);
 });
 
-test('the token is printed by nothing, whatever goes wrong', async () => {
+test('no error prints the token', async () => {
   const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
   const list = ['runs', 'list'];
   const failing: readonly (readonly string[])[] = [
@@ -54,7 +54,7 @@ test.each<[string, number, string]>([
   ['--server URL', 1, 'a bearer token is required; set FACTEUR_TOKEN to one of its server.api_tokens'],
   ['--server http://127.0.0.1:1', 1, 'http://127.0.0.1:1 cannot be reached'],
   ['--server URL/elsewhere', 1, 'the server is not facteur: it answered 404 in an unexpected format'],
-])('%s is told in one line', async (options, code, message) => {
+])('%s is reported in one line', async (options, code, message) => {
   const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
   const args = options.replace('URL', facteur.url).split(' ');
   const run = await facteur.cli('runs', 'list', ...args);
@@ -64,9 +64,9 @@ test.each<[string, number, string]>([
 
 test.each<[string, number, unknown]>([
   ['a problem', 403, { code: 'x', detail: 'no \u001b]0;owned\u0007\nfacteur: run is retried' }],
-  ['nothing', 403, null],
+  ['null', 403, null],
   ['a run', 200, { runs: [{ runId: '\u001b[2J' }], runId: '\u001b[2J', workflowName: '', duplicate: false }],
-])('%s from a server moves no cursor and forges no line', async (_what, status, body) => {
+])('%s from a server prints no control characters and forges no line', async (_what, status, body) => {
   const facteur = await startFacteur({ db, roles: ['http'] });
   await using server = await serveHttp((_request, response) => response.writeHead(status).end(JSON.stringify(body)));
   const { stdout, stderr } = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'retry', 'x');
@@ -75,7 +75,7 @@ test.each<[string, number, unknown]>([
 });
 
 test.each(['submit plan --option objective=x', 'dead-letters drop 1', 'dead-letters show 1', 'knowledge stats'])(
-  'the JSON of another server is no success of %s',
+  'the JSON of another server makes %s fail',
   async (line) => {
     const facteur = await startFacteur({ db, roles: ['http'] });
     await using server = await serveHttp((_request, response) => response.end('{"status":"ok"}'));
@@ -87,44 +87,40 @@ test.each(['submit plan --option objective=x', 'dead-letters drop 1', 'dead-lett
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 test.each<[string, RequestListener, RegExp]>([
+  ['unexpected JSON', (_request, response) => response.end('{}'), /is not facteur: the answer has an unexpected form/],
+  ['a list with null', (_request, response) => response.end('{"runs":[null]}'), /is not facteur/],
   [
-    'JSON of something else',
-    (_request, response) => response.end('{}'),
-    /is not facteur: the answer has an unexpected form/,
-  ],
-  ['a list of nothing', (_request, response) => response.end('{"runs":[null]}'), /is not facteur/],
-  [
-    'JSON that is no object',
+    'JSON that is not an object',
     (_request, response) => response.end('[]'),
     /is not facteur: the answer has an unexpected form/,
   ],
-  ['a page', (_request, response) => response.end('<html>'), /is not facteur: the answer is not JSON/],
+  ['an HTML page', (_request, response) => response.end('<html>'), /is not facteur: the answer is not JSON/],
   [
     'a redirect',
     (_request, response) => response.writeHead(308, { location: 'https://facteur.example/v1/runs?token=x' }).end(),
     /is not facteur: it redirects to https:\/\/facteur\.example\n$/,
   ],
   [
-    'a proxy that does not reach it',
+    'an error of a proxy',
     (_request, response) => response.writeHead(502).end('<html>Bad Gateway</html>'),
     /^facteur: http:\/\/127\.0\.0\.1:\d+ answered 502 but not in the format of facteur/,
   ],
   [
-    'half an answer',
+    'a truncated answer',
     (_request, response) => {
       response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{"runs":[', () => response.destroy());
     },
     /^facteur: http:\/\/127\.0\.0\.1:\d+ broke off its answer: /,
   ],
   [
-    'an answer without end',
+    'an endless answer',
     (_request, response) => {
       const more = (): void => void response.write('a'.repeat(1024 * 1024), (error) => (error ? undefined : more()));
       more();
     },
     /is not facteur: the answer does not end/,
   ],
-])('%s in place of an answer is told as what it is', async (_what, answer, message) => {
+])('%s is reported as what it is', async (_what, answer, message) => {
   const facteur = await startFacteur({ db, roles: ['http'] });
   await using server = await serveHttp(answer);
   const run = await facteur.cliWith({ FACTEUR_SERVER: server.url }, 'runs', 'list');
@@ -132,7 +128,7 @@ test.each<[string, RequestListener, RegExp]>([
   expect(run.stderr.split('\n')).toHaveLength(2);
 });
 
-test('a watch outlives a restart of facteur behind its proxy, and says so once', async () => {
+test('a watch survives a restart of facteur behind its proxy, and warns once', async () => {
   const facteur = await startFacteur({ db, roles: ['http'] });
   const page = (state: string): string => JSON.stringify({ runs: [{ ...A_RUN, state }], next: null });
   const answers: ((response: ServerResponse) => void)[] = [
@@ -147,7 +143,7 @@ test('a watch outlives a restart of facteur behind its proxy, and says so once',
   expect(run.stderr).toMatch(/^facteur: warning: \S+ answered 502 .*; trying again\n$/);
 });
 
-test('a misspelt variable is named, with the nearest known one', async () => {
+test('a misspelled variable is reported with the nearest known one', async () => {
   const facteur = await startFacteur({ db, roles: ['http'], env: ENV });
   const env = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKN: TOKEN };
   expect(await facteur.cliWith(env, 'runs', 'list')).toMatchObject({
@@ -158,7 +154,7 @@ test('a misspelt variable is named, with the nearest known one', async () => {
   });
 });
 
-test('who cancels is the name of the token', async () => {
+test('a cancel records the name of the token', async () => {
   const facteur = await startFacteur({ db, env: ENV });
   await facteur.send(event({ interactionId: 'd1' }));
   const at = { FACTEUR_SERVER: facteur.url, FACTEUR_TOKEN: TOKEN };

@@ -6,7 +6,7 @@ import { requests } from '../support/ledger.ts';
 import { newRun } from '../support/runs.ts';
 import { database, test } from '../support/ledger-fixture.ts';
 
-/** How often a submitter has taken up a run, this one or another. */
+/** The number of attempts to submit, of all runs. */
 async function takenUp(): Promise<number> {
   const { rows } = await database.db.query<{ taken: number }>({
     text: 'SELECT coalesce(sum(attempts), 0)::int AS taken FROM facteur.runs',
@@ -16,7 +16,7 @@ async function takenUp(): Promise<number> {
 
 const OBJECTIVE = [{ name: 'objective', value: 'x' }];
 
-test('while many people wait for an answer, what waits in the ledger goes to the cluster slowly, but it goes', async () => {
+test('while many people wait for an answer, queued runs are submitted slowly, but they are submitted', async () => {
   const { db } = database;
   let arrived = 0;
   const newId = () => {
@@ -25,7 +25,7 @@ test('while many people wait for an answer, what waits in the ledger goes to the
   };
   const { discord, facteur } = await openDiscordDoor({ db, context: { newId } });
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
-  /** How many had been taken up before each time that the submitter looked for more. */
+  /** The number of attempts before each claim of the submitter. */
   const takenBefore: number[] = [];
   facteur.faults.before = async (statement) => {
     if (statement === 'record-runs') {
@@ -47,7 +47,7 @@ test('while many people wait for an answer, what waits in the ledger goes to the
       return takenBefore.at(-1);
     })
     .toBeGreaterThanOrEqual(12);
-  // Two at a time: without a rush it would have been all twelve at once.
+  // Two at a time. Without a rush, it would claim all twelve at once.
   const steps = takenBefore.map((taken, index) => taken - (takenBefore[index - 1] ?? 0));
   expect(Math.max(...steps)).toBe(2);
   await expect.poll(() => requests(facteur.cluster, 'create')).toBeGreaterThanOrEqual(12);

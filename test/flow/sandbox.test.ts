@@ -18,9 +18,9 @@ const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 /** A kill takes two starts of an embedded Postgres. */
 const LIMIT_MS = 600_000;
 
-// One sandbox for all: it starts a facteur. Its database is there already; the other sandbox below makes its own. Each test
-// types, and waits for what is printed after that.
-describe('somebody types', { timeout: LIMIT_MS }, () => {
+// One sandbox for all tests, because it starts a facteur. Its database already exists; the other sandbox below creates its
+// own. Each test types, and waits for what is printed after that.
+describe('interactive', { timeout: LIMIT_MS }, () => {
   const data = temporaryFolder();
   let sandbox: SandboxProcess;
   beforeAll(async () => {
@@ -34,21 +34,21 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
   });
   const expectOutput = (wanted: RegExp): Promise<void> => sandbox.shows(wanted);
 
-  test('help lists the words, and the commands that are registered', async () => {
+  test('help lists the words and the registered commands', async () => {
     sandbox.type('help');
     await expectOutput(/^ {2}outage 10s/m);
     await expectOutput(/^ {2}\/plan objective: \[project:\]$/m);
     await expectOutput(/^ {2}\/release \[version:\]$/m);
   });
 
-  test('a mistyped word gets the nearest one', async () => {
+  test('a mistyped word is answered with the nearest one or its usage', async () => {
     sandbox.type('plna Ship it');
     await expectOutput(/unknown word plna; did you mean plan\?/);
     sandbox.type('outage soon');
     await expectOutput(/^outage: for how long\?/m);
   });
 
-  test('a command runs to its end, in the frames of its message', async () => {
+  test('a command runs to its end, and its message is shown in frames', async () => {
     sandbox.type('plan project: facteur objective: "Ship it"');
     await expectOutput(/╭─ Ada used \/plan/);
     await expectOutput(/^ {2}│ \[ Cancel \] .*\[ Show request \]$/m);
@@ -73,7 +73,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
     await expectOutput(/✅ Succeeded in .* · \/release v5/);
   });
 
-  test('reject: one is enough, with a reason', async () => {
+  test('reject: one person is enough, with a reason', async () => {
     sandbox.type('release v6');
     await expectOutput(/\/release v6[^]*?is waiting for approval[^]*?\[ Approve \] {2}\[ Reject \]/);
     sandbox.type('reject Not on a Friday');
@@ -107,7 +107,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
     await expectOutput(/✅ Succeeded in .* · \/plan While the cluster is away/);
   });
 
-  test('runs list works beside it, as it says', async () => {
+  test('the runs list command that it prints works', async () => {
     const [, args = ''] = /npx facteur (runs list --server \S+)/.exec(sandbox.output) ?? [];
     const { stdout } = await run(process.execPath, [EXECUTABLE, ...args.split(' ')], {
       env: { PATH: process.env['PATH'] },
@@ -115,7 +115,7 @@ describe('somebody types', { timeout: LIMIT_MS }, () => {
     expect(stdout).toContain('While the cluster is away');
   });
 
-  test('quit ends it; all of it fitted into 80 columns without colours', async () => {
+  test('quit ends it; all frames fit into 80 columns, without colours', async () => {
     sandbox.type('quit');
     expect(await sandbox.exited).toBe(0);
     const framed = sandbox.output.split('\n').filter((line) => /^ {2}[╭│╰┊]/.test(line));
@@ -139,7 +139,7 @@ commands:
   ask: { description: Ask, modal: { title: Ask us, fields: [{ name: content, label: What }] } }
 `;
 
-describe('with a configuration of their own', () => {
+describe('with another configuration', () => {
   function fileWith(yaml: string): string {
     const folder = temporaryFolder();
     onTestFinished(() => folder.remove());
@@ -148,7 +148,7 @@ describe('with a configuration of their own', () => {
     return path;
   }
 
-  test('its commands are listed and run, by its roles and templates', { timeout: LIMIT_MS }, async () => {
+  test('its commands are listed and run, with its roles and templates', { timeout: LIMIT_MS }, async () => {
     const path = fileWith(OWN);
     const sandbox = new SandboxProcess(['--exit', '--config', path]);
     onTestFinished(() => sandbox.kill());
@@ -170,7 +170,7 @@ describe('with a configuration of their own', () => {
       /facteur\.yaml:1:\d+: commands\.deploy/,
     ],
     ['broken YAML', 'commands: {', /facteur\.yaml:/],
-  ])('%s is told before anything starts', async (_what, yaml, told) => {
+  ])('%s is reported before anything starts', async (_what, yaml, told) => {
     const path = fileWith(yaml);
     const { code, stdout, stderr } = await sandboxLine(['--config', path]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -178,13 +178,13 @@ describe('with a configuration of their own', () => {
     expect(stderr).not.toMatch(/^ +at /m);
   });
 
-  test('a directory for the data that cannot be made is named', async () => {
+  test('a data directory that cannot be created is named', async () => {
     const { code, stderr } = await sandboxLine(['--exit', '--port', '0', '--data', '/dev/null/data']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^facteur: --data: cannot make the directory \/dev\/null\/data: .*\n$/);
   });
 
-  test.each([['--exit'], ['--interactive']])('%s: a port in use is told before anything starts', async (mode) => {
+  test.each([['--exit'], ['--interactive']])('%s: a port in use is reported before anything starts', async (mode) => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');
@@ -198,7 +198,7 @@ describe('with a configuration of their own', () => {
     });
   });
 
-  test('a file that is not there, and options that exclude each other', async () => {
+  test('a missing file and conflicting options are errors', async () => {
     expect((await sandboxLine(['--config', '/nonexistent.yaml'])).stderr).toContain('no such file');
     const { code, stderr } = await sandboxLine(['--exit', '--interactive']);
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'facteur: --interactive: cannot be used with --exit\n' });

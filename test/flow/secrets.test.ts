@@ -39,12 +39,12 @@ test('canaries in every place for a secret appear nowhere', async () => {
     expect(answers.at(-1)).toMatchObject({ status });
   };
 
-  // What works, and comes again.
+  // Deliveries that work, and a redelivery.
   for (const message of [secretEvent({ interactionId: 'd1' }), asProtobuf(secretEvent({ interactionId: 'd1' }))]) {
     await said(facteur.send(message, AUTHORISED), 202);
   }
   await said(facteur.send(codexTask({ deliveryId: 'd2' }), AUTHORISED), 202);
-  // What is refused, and kept with its bytes.
+  // Deliveries that are refused, and kept with their bytes.
   const bad = secretEvent({ interactionId: 'd3', options: { objective: '{{CANARY-value}}' } });
   for (const message of [bad, asProtobuf(bad)]) {
     await said(facteur.send(message, CLOUD_EVENT), 422);
@@ -56,7 +56,7 @@ test('canaries in every place for a secret appear nowhere', async () => {
   await said(facteur.send({ ...bad, body: `{"command":["CANARY-value"]}` }, AUTHORISED), 400);
   await said(facteur.send({ ...bad, contentType: 'text/CANARY-type' }, AUTHORISED), 415);
   await said(facteur.send(bad, WRONG), 401);
-  // What fails inside.
+  // Internal failures.
   facteur.faults.before = unavailable;
   await said(facteur.send(secretEvent({ interactionId: 'd4' }), AUTHORISED), 503);
   facteur.faults.before = () => {
@@ -64,7 +64,7 @@ test('canaries in every place for a secret appear nowhere', async () => {
   };
   await said(facteur.send(secretEvent({ interactionId: 'd5' }), AUTHORISED), 500);
   facteur.faults.before = () => undefined;
-  // What the cluster refuses, in words that quote what it was sent.
+  // A refusal of the cluster that quotes the request.
   const message = 'denied: Authorization: Bearer CANARY-kube';
   requests.add({
     match: { verb: 'create' },
@@ -87,7 +87,7 @@ test('canaries in every place for a secret appear nowhere', async () => {
   };
   expect(places.log).toContain('request refused');
   expect(places.rows).toContain('facteur.dead_letters');
-  // Values that are nobody's secret may stand in the rows that keep a refused event, and nowhere else.
+  // Values that are not secrets may appear in the rows that keep a refused event, and nowhere else.
   const { rows, ...elsewhere } = places;
   expect(findCanaries(JSON.stringify(elsewhere))).toEqual([]);
   expect(findCanaries(rows).filter((found) => !found.startsWith('CANARY-value'))).toEqual([]);

@@ -36,15 +36,15 @@ async function facteurOfOurs(): Promise<{ facteur: Facteur; send: (...args: stri
   return { facteur, send: (...args) => cli([...args, '--url', facteur.url], key) };
 }
 
-/** The parameters of the only workflow there is, once there is one. */
+/** The parameters of the only workflow, once it exists. */
 async function parameters({ cluster }: Facteur): Promise<Record<string, string>> {
   await expect.poll(() => cluster.store.count('workflows')).toBe(1);
   const [entry] = cluster.store.all('workflows');
   return parametersOf(entry?.object);
 }
 
-describe('send command, signing by itself', () => {
-  test('plays a command and says what was answered', async () => {
+describe('send command, with its own signature', () => {
+  test('sends a command and prints the answer', async () => {
     const { facteur, send } = await facteurOfOurs();
     const { code, stdout } = await send(
       'plan',
@@ -60,14 +60,14 @@ describe('send command, signing by itself', () => {
     expect((await send('plan', '--json')).stdout).toMatch(/^\{"type":4,/);
   });
 
-  test('shows an ephemeral answer as such, line by line', async () => {
+  test('prints an ephemeral answer as such, line by line', async () => {
     const { send } = await facteurOfOurs();
     expect((await send('/plan')).stdout).toMatch(
       /^answered \(visible only to the user\):\n.*was not started[^]*objective: is required/,
     );
   });
 
-  test('fails if the command was refused, itself or its form, and not if it is answered', async () => {
+  test('fails if the command or its form was refused, and not if it was answered', async () => {
     const { send } = await facteurOfOurs();
     expect(await send('nope')).toMatchObject({ code: 1, stderr: 'facteur: /nope was refused\n' });
     expect(await send('ask', '--option', 'content={{x}}')).toMatchObject({
@@ -77,7 +77,7 @@ describe('send command, signing by itself', () => {
     expect(await send('status')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('has the roles that it is given, and subcommands by dotted names', async () => {
+  test('sends the given roles, and subcommands by dotted names', async () => {
     const { facteur, send } = await facteurOfOurs();
     const options = ['service', '--option', 'db.backup.name=x', '--guild', GUILD];
     expect((await send(...options)).stdout).toContain('You may not use `/service`');
@@ -85,14 +85,14 @@ describe('send command, signing by itself', () => {
     expect(await parameters(facteur)).toEqual({ action: 'service', 'db.backup.name': 'x' });
   });
 
-  test('sends a form back with its fields', async () => {
+  test('submits a form with its fields', async () => {
     const { facteur, send } = await facteurOfOurs();
     const { stdout } = await send('ask', '--option', 'content=Mend it.', '--guild', GUILD);
     expect(stdout).toBe('opened a form: Ask me\naccepted; the message follows\n');
     expect(await parameters(facteur)).toMatchObject({ action: 'ask', content: 'Mend it.' });
   });
 
-  test('takes the key from a file, too, and a wrong one is refused by facteur', async () => {
+  test('accepts the key from a file, too, and facteur rejects a wrong one', async () => {
     const { facteur } = await facteurOfOurs();
     const status = ['status', '--url', facteur.url, '--private-key-file', 'key.pem'];
     const good = await cli(status, { readFile: async () => Buffer.from(PEM) });
@@ -114,7 +114,7 @@ describe('send command, signing by itself', () => {
     });
   });
 
-  test('says what it needs', async () => {
+  test('names what is missing', async () => {
     expect(await cli(['plan'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--private-key-file') });
     const roles = await cli(['plan', '--roles', '1'], { env: { FACTEUR_SANDBOX_DISCORD_KEY: SEED } });
     expect(roles).toMatchObject({ code: 2, stderr: expect.stringContaining('--guild') });
@@ -127,7 +127,7 @@ describe('send command, signing by itself', () => {
 });
 
 describe('send command, through the simulated Discord', () => {
-  test('shows the message as it changes, to its end', async () => {
+  test('prints the message as it changes, until the end', async () => {
     const cluster = await startCluster({ defaults: { outcome: 'succeed', pendingMs: 20, startMs: 20, stepMs: 20 } });
     const roles = ['http', 'submit', 'follow', 'notify'] as const;
     const { discord } = await openDiscordDoor({ db, cluster, yaml: YAML, roles });
@@ -136,7 +136,7 @@ describe('send command, through the simulated Discord', () => {
     expect(stdout).toMatch(/^accepted; the message follows\n[^]*\n✅ \*\*Succeeded\*\*/);
   });
 
-  test('shows whispers and forms, and says when the interaction failed', async () => {
+  test('prints ephemeral answers and forms, and reports a failed interaction', async () => {
     const { discord, facteur } = await openDiscordDoor({ db, yaml: YAML });
     const status = await cli(['status', '--discord', discord.apiBaseUrl]);
     expect(status).toMatchObject({ code: 0, stdout: expect.stringContaining('Workflow template `plan`') });

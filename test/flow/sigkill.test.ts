@@ -8,7 +8,7 @@ import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/fac
 import { created, timePasses } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 
-// Invariants 1 and 2 with a process that really dies: what was answered survives it, and is still one workflow.
+// Invariants 1 and 2 with a process that really dies: an acknowledged delivery survives, and is still one workflow.
 
 const processes: FacteurProcess[] = [];
 let folder: ReturnType<typeof temporaryFolder>;
@@ -32,7 +32,7 @@ async function serve(cluster: SimulatedCluster): Promise<FacteurProcess> {
   return facteur.ready();
 }
 
-/** The database of a dead facteur, in which as much time passes as claims take to run out. */
+/** The runs in the database of a dead facteur, whose claims expire now. */
 async function lookInside(): Promise<{ delivery_id: string; state: string }[]> {
   const db = await openPglite({ directory: join(folder.path, 'postgres'), pid: process.pid, onLost: () => undefined });
   await timePasses(db);
@@ -43,14 +43,14 @@ async function lookInside(): Promise<{ delivery_id: string; state: string }[]> {
   return rows;
 }
 
-test('what was accepted survives SIGKILL and is one workflow, whatever the cluster had done', async () => {
+test('an accepted delivery survives SIGKILL and is one workflow, whatever the cluster had done', async () => {
   const cluster = await startCluster();
-  // Nothing is learned by watching.
+  // The follower sees nothing.
   const deaf = (['list', 'watch'] as const).map((verb) =>
     cluster.faults.requests.add({ match: { verb }, action: { kind: 'hang' } }),
   );
   const first = await serve(cluster);
-  // The cluster takes one workflow and says nothing; of the others it takes nothing.
+  // The cluster creates one workflow without an answer, and none of the others.
   cluster.faults.requests.add({ match: { verb: 'create' }, action: { kind: 'commit-then-hang' }, times: 1 });
   const lost = first.send(event({ interactionId: 'lost' })).catch(() => undefined);
   await vi.waitFor(() => expect(created(cluster)).toHaveLength(1));

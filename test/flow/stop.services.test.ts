@@ -15,7 +15,7 @@ test.each([
   ['serve', [], 0],
   ['migrate', [], 1],
 ] as const)(
-  'while another process is migrating, %s ends when it is told to, and starts nothing afterwards',
+  'while another process is migrating, %s exits on a signal, and starts nothing afterwards',
   async (command, args, code) => {
     const { db, dsn } = database;
     const env = { FACTEUR_POSTGRES_DSN: dsn, FACTEUR_DISABLE_DISPATCHER: 'true' };
@@ -28,7 +28,7 @@ test.each([
     };
     const facteur = await db.session(async (session) => {
       await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [LOCK] });
-      // So that this session's own last statement is another one.
+      // Replaces the last statement of this session, which would otherwise count as waiting.
       await session.query({ text: 'SELECT 1' });
       const started = new FacteurProcess({ env, args: [command, ...args] });
       await expect.poll(waiting).toBe(1);

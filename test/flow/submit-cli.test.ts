@@ -5,7 +5,7 @@ import { startFacteur } from '../support/facteur.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 import { newRun } from '../support/runs.ts';
 
-test.each(['the ledger', 'a server'])('submit on %s runs a command by the rules of the doors', async (store) => {
+test.each(['the ledger', 'a server'])('submit on %s applies the rules of the doors', async (store) => {
   const roles = ['200000000000000002'];
   const facteur = await startFacteur({ db, env: { FACTEUR_ROLE_MAP: JSON.stringify({ review: roles }) } });
   const cli = (...args: string[]) =>
@@ -50,7 +50,7 @@ test.each(['the ledger', 'a server'])('submit on %s runs a command by the rules 
   });
 });
 
-test.each(['the ledger', 'a server'])('logs and open on %s show what a run did, and where', async (store) => {
+test.each(['the ledger', 'a server'])('logs and open on %s show the log and the page of a run', async (store) => {
   const cluster = await startCluster({ defaults: { outcome: 'fail', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
   const env = { FACTEUR_ARGO_UI_URL: 'https://argo.example.com' };
   const facteur = await startFacteur({ db, cluster, env, roles: ['http', 'submit', 'follow'] });
@@ -77,7 +77,7 @@ test.each(['the ledger', 'a server'])('logs and open on %s show what a run did, 
   expect((await cli('runs', 'open', runId)).stdout).toMatch(/^https:\/\/argo\.example\.com\/workflows\/.*\n$/);
 });
 
-test('a log that nobody can read is not followed', async () => {
+test('a log that cannot be read is not followed', async () => {
   const facteur = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' }, roles: ['http'] });
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
   expect(await facteur.cliWith({ FACTEUR_SERVER: facteur.url }, 'runs', 'logs', '-f', runId)).toMatchObject({

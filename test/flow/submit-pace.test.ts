@@ -14,7 +14,7 @@ const RUNS = 60;
 const PASSES = 20;
 const CONCURRENCY = 4;
 
-/** How many creates are tried in so many passes while each fails like this. */
+/** The number of creates in `PASSES` passes while each fails with this code. */
 async function triesWhile(code: ArgoErrorCode): Promise<number> {
   const { db } = database;
   let tries = 0;
@@ -44,13 +44,13 @@ async function triesWhile(code: ArgoErrorCode): Promise<number> {
 }
 
 test.each<ArgoErrorCode>(['argo.connection', 'argo.credentials', 'argo.unauthorized', 'argo.bad_answer'])(
-  '%s lets all that wait be tried one by one: the next would fare no better',
+  '%s slows submission to one create per pass: the next one would fail, too',
   async (code) => {
-    // The first pass knows nothing yet; after it each may start one at most.
+    // The first pass does not know yet. After it, each pass may start at most one.
     expect(await triesWhile(code)).toBeLessThanOrEqual(CONCURRENCY + PASSES);
   },
 );
 
-test('argo.quota of one namespace holds up nobody in another', async () => {
+test('argo.quota does not slow submission: other namespaces may have room', async () => {
   expect(await triesWhile('argo.quota')).toBeGreaterThanOrEqual(RUNS);
 });

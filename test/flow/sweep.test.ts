@@ -10,11 +10,11 @@ import { created, expectRun } from '../support/ledger.ts';
 import { newRun } from '../support/runs.ts';
 import { database, test } from '../support/ledger-fixture.ts';
 
-// What a dead process had claimed is taken over when the claim ends, though nobody says so then.
+// Work that a dead process had claimed is taken over when the claim expires, without a notification.
 
 const TOPOLOGIES: readonly [readonly Role[]][] = [[['submit']], [['submit', 'follow']]];
 
-test.each(TOPOLOGIES)('a run, where a process does %j', async (roles) => {
+test.each(TOPOLOGIES)('a run, by a process with the roles %j', async (roles) => {
   const { db } = database;
   const cluster = await startCluster();
   const { deliveryId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
@@ -24,7 +24,7 @@ test.each(TOPOLOGIES)('a run, where a process does %j', async (roles) => {
   expect(created(cluster)).toEqual([workflowName]);
 });
 
-test('each of several runs when its own claim ends, and not at the next sweep', async () => {
+test('each of several runs when its own claim expires, not at the next sweep', async () => {
   const { db } = database;
   const cluster = await startCluster();
   const first = await recordRun(db, { run: newRun(), claim: true });
@@ -41,7 +41,7 @@ test('each of several runs when its own claim ends, and not at the next sweep', 
   expect(created(cluster)).toEqual([first.workflowName, second.workflowName]);
 });
 
-test('the queues are looked at although the lease does not answer', async () => {
+test('the queues are checked even if the lease does not answer', async () => {
   const { db } = database;
   const held = Promise.withResolvers<void>();
   const asked: string[] = [];
@@ -54,14 +54,14 @@ test('the queues are looked at although the lease does not answer', async () => 
   await expect.poll(() => asked).toEqual(expect.arrayContaining(['claim-lease', 'due-work']));
 });
 
-test('a message, when there is nothing else to do', async () => {
+test('a message, if there is nothing else to do', async () => {
   const { db } = database;
   const discord = await startSimulatedDiscord();
   onTestFinished(() => discord.close());
   const message = { interactionId: '1300000000000000001', ephemeral: false };
   await recordRun(db, { run: newRun({ state: 'skipped', channelId: discord.channelId, message }), claim: false });
   await db.query({ text: `UPDATE facteur.messages SET due_at = now() + interval '2 seconds'` });
-  // The first look of the notifier itself fails, so that it knows of nothing.
+  // The first claims of the notifier itself fail, so it knows of no messages.
   let looks = 0;
   const onlyFirst = firstSweepOnly();
   const before = (statement: string) => {

@@ -5,13 +5,13 @@ import { FacteurProcess, temporaryFolder } from '../support/facteur-process.ts';
 import { event } from '../support/messages.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp.ts';
 
-// One database for both, since they are not about it.
+// One database for both tests: they do not test it.
 const folder = temporaryFolder();
 const database = join(folder.path, 'postgres');
 beforeAll(() => fillDirectory(database));
 afterAll(() => folder.remove());
 
-/** A process of its own that exports to the receiver; nothing is submitted. */
+/** A separate process that exports to the receiver and submits nothing. */
 async function start(receiver: OtlpReceiver): Promise<FacteurProcess> {
   const facteur = new FacteurProcess({
     env: {
@@ -25,7 +25,7 @@ async function start(receiver: OtlpReceiver): Promise<FacteurProcess> {
   return facteur.ready();
 }
 
-test('what was measured until the end is sent before the process ends', async () => {
+test('a process sends its remaining telemetry before it exits', async () => {
   const receiver = await startOtlpReceiver();
   const facteur = await start(receiver);
   expect(await facteur.send(event({ interactionId: 'd1' }))).toMatchObject({ status: 202 });
@@ -39,7 +39,7 @@ test('what was measured until the end is sent before the process ends', async ()
   expect(printed.at(-1)).toBe('stopped');
 });
 
-test('a collector that hangs holds up neither requests nor the end', async () => {
+test('a collector that hangs delays neither requests nor the exit', async () => {
   const receiver = await startOtlpReceiver();
   receiver.behave('hang');
   const facteur = await start(receiver);

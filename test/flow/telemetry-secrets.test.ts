@@ -8,7 +8,7 @@ import { codexTask, event } from '../support/messages.ts';
 import { startTestTelemetry } from '../support/telemetry.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Invariant 6, for what leaves the process as telemetry: spans, metrics and exported log lines.
+// Invariant 6 for telemetry: spans, metrics and exported log lines.
 
 const AUTHORISED = { authorization: 'Bearer CANARY-intake' };
 
@@ -45,7 +45,7 @@ test('canaries in every place for a secret appear in no telemetry', async () => 
   });
   const secret = (fields: Parameters<typeof event>[0]) => event({ token: 'aW50ZXJhY3Rpb246CANARY', ...fields });
 
-  // What works, through both doors and to the end.
+  // Runs that succeed, through both doors.
   await facteur.send(secret({ interactionId: 'd1', options: { objective: 'CANARY-value' } }), AUTHORISED);
   await facteur.send(codexTask({ deliveryId: 'd2', prompt: 'CANARY-value' }), AUTHORISED);
   const { interactionId } = await discord.people.command('plan', [{ name: 'objective', value: 'CANARY-value' }], {
@@ -55,7 +55,7 @@ test('canaries in every place for a secret appear in no telemetry', async () => 
     await expectRun(db, deliveryId, 'succeeded');
   }
   await expect.poll(() => telemetry.receiver.spansOf('facteur.notify.tell')).not.toEqual([]);
-  // What is refused, what fails inside, and what the cluster refuses in words that quote what it was sent.
+  // Refusals, internal failures, and a refusal of the cluster that quotes the request.
   await facteur.send(secret({ interactionId: 'd3', options: { objective: '{{CANARY-value}}' } }), AUTHORISED);
   await facteur.send({ ...secret({}), body: '{"token":"CANARY-value"' }, AUTHORISED);
   await facteur.send(secret({ interactionId: 'd4' }), { authorization: 'Bearer CANARY-guess' });
@@ -79,7 +79,7 @@ test('canaries in every place for a secret appear in no telemetry', async () => 
   const scraped = await (await fetch(`${facteur.url}/metrics`)).text();
   await telemetry.end();
 
-  // All three signals, and what is expected of them, are there; otherwise nothing was looked at.
+  // All three signals are there with their expected content. Otherwise the test would check nothing.
   const { receiver } = telemetry;
   expect(receiver.spans().filter(({ status }) => status === 2).length).toBeGreaterThan(3);
   expect(receiver.logs().length).toBeGreaterThan(20);

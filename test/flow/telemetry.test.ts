@@ -35,7 +35,7 @@ function pathsOf(traceId: string, receiver: OtlpReceiver): string[] {
   return [...new Set(paths)].toSorted();
 }
 
-describe('one trace a run', () => {
+describe('one trace per run', () => {
   test('from the sender through two processes to the end of the workflow', async () => {
     const { receiver, end } = await startTestTelemetry();
     const cluster = await startCluster(QUICK);
@@ -46,7 +46,7 @@ describe('one trace a run', () => {
     await end();
 
     const below = 'POST /events > facteur.consumer.process_event';
-    // Whether the door had to look again is a matter of milliseconds.
+    // Whether the door has to look again depends on milliseconds.
     expect(pathsOf(TRACE, receiver).filter((path) => !path.endsWith('find-submission'))).toEqual([
       'POST /events',
       below,
@@ -80,7 +80,7 @@ describe('one trace a run', () => {
     expect(workflow.metadata.annotations[ANNOTATIONS.traceparent]).toBe(traceparent);
   });
 
-  test('a Codex task without a trace begins one, by the names of the Go service', async () => {
+  test('a Codex task without a trace starts one, with the names of the Go service', async () => {
     const { receiver, end } = await startTestTelemetry();
     const facteur = await startFacteur({ db, cluster: await startCluster(QUICK) });
     const answer = await facteur.send(codexTask({ deliveryId: 'd1' }));
@@ -116,7 +116,7 @@ describe('one trace a run', () => {
     expect(receiver.spansOf('facteur.bridge.dispatch')[0]?.traceId).toBe(implement?.traceId);
   });
 
-  test('an event with its own trace continues that, with a link to its request', async () => {
+  test('an event with its own trace continues it, with a link to its request', async () => {
     const { receiver, end } = await startTestTelemetry();
     const facteur = await startFacteur({ db, env: { FACTEUR_DISABLE_DISPATCHER: 'true' } });
     const body = JSON.stringify({
@@ -130,7 +130,7 @@ describe('one trace a run', () => {
     expect(processed?.links).toEqual([receiver.spansOf('POST /events')[0]?.spanId]);
   });
 
-  test('without telemetry the row and the workflow keep the sender’s trace', async () => {
+  test('without telemetry, the row and the workflow keep the trace of the sender', async () => {
     const cluster = await startCluster(QUICK);
     const facteur = await startFacteur({ db, cluster });
     await facteur.send(event({ interactionId: 'd1' }), { traceparent: TRACEPARENT });
@@ -139,7 +139,7 @@ describe('one trace a run', () => {
     expect(workflow.metadata.annotations[ANNOTATIONS.traceparent]).toBe(TRACEPARENT);
   });
 
-  test('without telemetry and a sender’s trace the workflow carries one that may be joined', async () => {
+  test('without telemetry and a trace of the sender, the workflow has a valid trace', async () => {
     const cluster = await startCluster(QUICK);
     const facteur = await startFacteur({ db, cluster });
     await facteur.send(event({ interactionId: 'd1' }));
@@ -149,7 +149,7 @@ describe('one trace a run', () => {
     expect(validTraceparent(traceparent)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   });
 
-  test('from Discord to the message about the end', async () => {
+  test('from Discord to the last update of the message', async () => {
     const { receiver, end } = await startTestTelemetry();
     const cluster = await startCluster(QUICK);
     const { discord } = await openDiscordDoor({ db, cluster, roles: ['http', 'submit', 'follow', 'notify'] });
@@ -176,7 +176,7 @@ describe('one trace a run', () => {
     }
   });
 
-  test('/status asks for the template by the name of the Go service', async () => {
+  test('/status reads the template in a span with the name of the Go service', async () => {
     const { receiver, end } = await startTestTelemetry();
     const { discord } = await openDiscordDoor({ db });
     await discord.people.command('status');
@@ -190,7 +190,7 @@ describe('one trace a run', () => {
   });
 });
 
-test('the cluster is told of the trace, Discord is not', async () => {
+test('requests to the cluster carry the trace, those to Discord do not', async () => {
   const { receiver, end } = await startTestTelemetry();
   const told: Record<string, string | undefined> = {};
   const server = createServer((request, response) => {
@@ -227,7 +227,7 @@ test('the cluster is told of the trace, Discord is not', async () => {
   ]);
 });
 
-test('what polls in the background is in nobody’s trace, and makes none', async () => {
+test('background polling is in no trace, and starts none', async () => {
   const { receiver, end } = await startTestTelemetry();
   const facteur = await startFacteur({
     db,
@@ -244,7 +244,7 @@ test('what polls in the background is in nobody’s trace, and makes none', asyn
 });
 
 describe('counts of command events', () => {
-  test('processed, failed and dead-lettered, by command, whatever callers make up', async () => {
+  test('processed, failed and dead-lettered, by command, with made-up commands as one', async () => {
     const { scrape } = await startTestTelemetry();
     const facteur = await startFacteur({
       db,
@@ -282,7 +282,7 @@ describe('counts of command events', () => {
   });
 });
 
-test('the time until a run has its workflow counts, whoever writes it down', async () => {
+test('the submit latency is measured even if the mark cannot be written', async () => {
   const { scrape } = await startTestTelemetry();
   const facteur = await startFacteur({ db });
   facteur.faults.before = (statement) => (statement === 'mark-submitted' ? unavailable() : undefined);

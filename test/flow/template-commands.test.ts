@@ -80,7 +80,7 @@ describe('a template', () => {
     expect(await countRuns(db)).toBe(1);
   });
 
-  test('is nobody’s without roles, and only theirs with some, on every door', async () => {
+  test('is no command without roles, and requires one of its roles at every door', async () => {
     const door = await openDiscordDoor({ db, yaml: YAML });
     const { facteur, discord } = door;
     await applyTemplate(facteur.cluster, 'open', { annotations: { roles: null } });
@@ -94,7 +94,7 @@ describe('a template', () => {
     expect(await countRuns(db)).toBe(0);
   });
 
-  test('exists only in the servers that it names, even for somebody with the role', async () => {
+  test('is a command only in the servers that it names, even for somebody with the role', async () => {
     const [guildId, elsewhere] = ['900000000000000001', '900000000000000002'];
     const { facteur, discord } = await openDiscordDoor({ db, yaml: YAML, env: { FACTEUR_DISCORD_GUILD_ID: '' } });
     await applyTemplate(facteur.cluster, 'deploy', { annotations: { guilds: guildId } });
@@ -109,7 +109,7 @@ describe('a template', () => {
     expect(await countRuns(db)).toBe(1);
   });
 
-  test('outside the listed namespaces and the selector is nothing', async () => {
+  test('outside the listed namespaces or the selector is no command', async () => {
     const cluster = await startCluster({ namespaces: ['argo-workflows', 'other'] });
     const facteur = await startFacteur({
       db,
@@ -129,7 +129,7 @@ describe('a template', () => {
     expect((await commandsOf(facteur)).filter(({ origin }) => origin === 'template')).toHaveLength(1);
   });
 
-  test('may make a subcommand, offer values while somebody types, and ask with a form', async () => {
+  test('can define a subcommand, offer values while somebody types, and ask with a form', async () => {
     const door = await openDiscordDoor({ db, yaml: YAML });
     const { facteur, discord } = door;
     const region = { name: 'region', enum: Array.from({ length: 40 }, (_, index) => `region-${index}`) };
@@ -167,7 +167,7 @@ describe('a template', () => {
     });
   });
 
-  test('that would run a user’s text as code gets no command, unless exactly that spec was reviewed', async () => {
+  test('that would run the text of a user as code is no command, unless exactly that spec was reviewed', async () => {
     const facteur = await startFacteur({ db, yaml: YAML });
     const { cluster } = facteur;
     const parameters = [{ name: 'branch' }];
@@ -200,7 +200,7 @@ describe('a template', () => {
     await expectCommand(facteur, 'checkout', undefined);
   });
 
-  test('decides as it is now what a retry of an earlier run may send', async () => {
+  test('decides in its current version what a retry of an earlier run may send', async () => {
     const facteur = await startFacteur({ db, yaml: YAML, roles: ['http', 'submit', 'follow'] });
     const { cluster, url } = facteur;
     const apply = async (version: string, parameters: readonly object[], annotations = {}) => {
@@ -222,14 +222,14 @@ describe('a template', () => {
     expect(refused.status).toBe(422);
     expect(await refused.json()).toMatchObject({ code: 'command_changed' });
 
-    // Only fixed text may go by the parameter now, so a template may use it anywhere.
+    // The parameter can only have a fixed text now, so a template may use it anywhere.
     await apply('third', [{ ...what, value: 'fixed' }, ENV], { hide: 'what' });
     expect((await post('retry')).status).toBeLessThan(300);
     const workflow = await workflowOf({ facteur }, `retry:${runId}`);
     expect(parametersOf(workflow)).toMatchObject({ what: 'fixed', env: 'production' });
   });
 
-  test('keeps its buttons from everybody when its command is gone', async () => {
+  test('that is deleted leaves buttons that nobody may use', async () => {
     const door = await openDiscordDoor({ db, yaml: YAML, roles: ['http', 'submit', 'notify'] });
     const { facteur, discord } = door;
     await applyTemplate(facteur.cluster, 'deploy');
@@ -248,7 +248,7 @@ describe('a template', () => {
     await expectCommand(facteur, 'deploy', undefined);
     await refused(ASKER);
 
-    // Whoever takes the name over decides who may use the command, and not what it ran before.
+    // A template that takes over the name decides who may use the command, but not its earlier runs.
     const annotations = { command: 'deploy', roles: OTHER_ROLE };
     await applyTemplate(facteur.cluster, 'usurper', { annotations });
     await expectCommand(facteur, 'deploy', { origin: 'template', roles: [OTHER_ROLE] });
@@ -262,8 +262,8 @@ describe('a template', () => {
   });
 });
 
-describe('the cluster', () => {
-  test('that forbids to list templates leaves the configured commands, with one warning', async () => {
+describe('a cluster', () => {
+  test('that forbids listing templates leaves the configured commands, with one warning', async () => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list', resource: 'workflowtemplates' }] });
     const door = await openDiscordDoor({ db, cluster, yaml: YAML });
@@ -273,7 +273,7 @@ describe('the cluster', () => {
     expect((await fetch(new URL('/readyz', facteur.url))).status).toBe(200);
     const { interactionId } = await door.discord.people.command('plan', [{ name: 'objective', value: 'x' }]);
     await expectRun(db, interactionId, 'submitted');
-    // It may be a template's, which nobody has read.
+    // The command may belong to a template that was not read.
     expect(whispered(await door.discord.people.command('deploy', [], ASKER))).toContain(
       'cannot accept requests right now',
     );
@@ -283,7 +283,7 @@ describe('the cluster', () => {
     expect(warnings()).toHaveLength(1);
   });
 
-  test('that goes away takes no command with it, and what changed meanwhile is seen when it is back', async () => {
+  test('that goes down removes no command, and changes are seen when it is back', async () => {
     const cluster = await startCluster({ startupMs: 0 });
     const facteur = await startFacteur({ db, cluster, yaml: YAML });
     await applyTemplate(cluster, 'deploy');

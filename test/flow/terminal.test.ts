@@ -13,7 +13,7 @@ import { TurnableTimer } from '../support/turnable-timer.ts';
 import { columnsOf } from '../../src/base/text-columns.ts';
 import type { Environment } from '../../src/config/environment.ts';
 
-// What people see, from the commands themselves on terminals of two widths. After an intended change: vitest -u.
+// The output of the commands on terminals of two widths. After an intended change: vitest -u.
 
 /** Prints one command line on a terminal. */
 type Show = (columns: number, env: Environment, args: readonly string[]) => Promise<CliRun>;
@@ -24,7 +24,7 @@ const INKS: readonly (readonly [string, Environment])[] = [
   ['in colour', {}],
 ];
 
-/** @param prepare sets the scene anew for each terminal, because commands change it */
+/** @param prepare sets up the scene again for each terminal, because commands change it */
 async function expectScenes(
   file: string,
   lines: readonly string[],
@@ -43,7 +43,7 @@ async function expectScenes(
       }
     }
   }
-  // The run that a replay made is a new one each time.
+  // A replay makes a new run each time.
   const text = screens
     .join('\n')
     .replaceAll('\u001b', '<ESC>')
@@ -51,7 +51,7 @@ async function expectScenes(
   await expect(text).toMatchFileSnapshot(`../fixtures/terminal/${file}.txt`);
 }
 
-/** The words of a line in which runs have their names of the scene. */
+/** The words of a line, with the real names of runs in place of those that the scene shows. */
 function wordsOf(line: string, renamed: Renamed): readonly string[] {
   return line.split(' ').map((word) => renamed.find(([, shown]) => shown === word)?.[0] ?? word);
 }
@@ -232,7 +232,7 @@ plain('a terminal shows help', async () => {
   await expectScenes('help', lines, async () => ({ show: whole, renamed: [] }));
 });
 
-plain('a terminal shows what was typed wrongly', async () => {
+plain('a terminal shows usage errors', async () => {
   const lines = [
     'rusn list',
     'runs lits',

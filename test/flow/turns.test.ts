@@ -10,7 +10,7 @@ import { newRun } from '../support/runs.ts';
 import { TurnableTimer } from '../support/turnable-timer.ts';
 import { database, test } from '../support/ledger-fixture.ts';
 
-test('a place that becomes free is for the run that waits for it, not for the next that comes', async () => {
+test('a slot that becomes free goes to the run that waits for it, not to the next one that comes', async () => {
   const { db } = database;
   const cluster = await startCluster();
   const submitter = new Submitter({
@@ -35,6 +35,6 @@ test('a place that becomes free is for the run that waits for it, not for the ne
   expect(submitter.takeSlot()).toBeUndefined();
   await expect.poll(() => created(cluster)).toEqual([workflowName]);
   second?.release();
-  // Nobody waits any more.
+  // No run waits any more.
   await expect.poll(() => submitter.takeSlot()).toBeDefined();
 });

@@ -8,7 +8,7 @@ import { expectRun } from '../support/ledger.ts';
 import { codexTask } from '../support/messages.ts';
 
 const ARCHITECTURE = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
-/** Where what happens to a run is decided; the rest is told by folder. */
+/** The files that decide what happens to a run. The document describes the others by folder. */
 const OWN_LOGIC = /\/(src\/(?:entry|dispatch|submit|follow|notify|ledger)\/[\w/.-]+\.ts)/;
 const QUICK = { defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 10, stepMs: 10 } } as const;
 
@@ -20,7 +20,7 @@ function chapter(title: string): string {
   return ARCHITECTURE.slice(start, ARCHITECTURE.indexOf('\n## ', start + 1));
 }
 
-/** Counts calls from here on: gives the files of our own logic in which a function was called since it was last asked. */
+/** Counts calls from now on. The result gives the files of our own logic with a call since the last time. */
 async function watchCalls(): Promise<() => Promise<string[]>> {
   const session = new Session();
   session.connect();
@@ -39,7 +39,7 @@ async function watchCalls(): Promise<() => Promise<string[]>> {
   return visited;
 }
 
-test('the walks of docs/architecture.md are what happens', async () => {
+test('the walks in docs/architecture.md match the files that run', async () => {
   const roles = ['http', 'submit', 'follow', 'notify'] as const;
   const { discord, facteur } = await openDiscordDoor({ db, cluster: await startCluster(QUICK), roles });
   const visited = await watchCalls();

@@ -7,9 +7,9 @@ import { created, expectRun } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
-// Invariant 5: what sessions do never changes what happens to a run.
+// Invariant 5: the state of sessions never changes what happens to a run.
 
-/** A port on which somebody listens and never says anything. */
+/** The port of a server that accepts connections and never sends anything. */
 async function silentPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   const sockets = new Set<{ destroy(): void }>();
@@ -26,12 +26,12 @@ test.each([
   ['in process', async () => 'memory://'],
   ['gone', async () => `redis://127.0.0.1:${await freePort()}/0`],
   ['silent', async () => `redis://127.0.0.1:${await silentPort()}/0`],
-])('sessions %s: ready, and every run goes its way at the usual speed', async (_how, url) => {
+])('sessions %s: facteur is ready, and runs are submitted at the usual speed', async (_how, url) => {
   const facteur = await startFacteur({ db, env: { FACTEUR_REDIS_URL: await url() } });
   expect(await (await fetch(`${facteur.url}/readyz`)).json()).toMatchObject({ status: 'ready' });
   const command = event({ interactionId: 'd1', user: { id: '42', username: 'ada' } });
   const answers = [await facteur.send(command), await facteur.send(codexTask({ deliveryId: 'd2' }))];
-  // `submitted` within the two seconds that an answer may wait: nobody waited for a session.
+  // `submitted` within the two seconds that an answer may wait: nothing waited for a session.
   for (const { status, body } of answers) {
     expect({ status, said: body.status }).toEqual({ status: 202, said: 'submitted' });
   }

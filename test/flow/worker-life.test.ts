@@ -13,7 +13,7 @@ import { faultyDatabase, unavailable, type FaultyDatabase } from '../support/fau
 import { TurnableTimer } from '../support/turnable-timer.ts';
 import { database, test } from '../support/ledger-fixture.ts';
 
-// Every worker has the same life: it may be started and stopped in any order and any number of times.
+// Every worker can be started and stopped in any order and any number of times.
 
 interface Life {
   start(): void;
@@ -26,7 +26,7 @@ interface Surroundings {
   readonly logger: Logger;
 }
 
-/** How each worker is made, and the statement with which it begins its work. */
+/** How each worker is created, and the first statement of its work. */
 const WORKERS: readonly [string, statement: string, (surroundings: Surroundings) => Life][] = [
   [
     'the submitter',
@@ -103,7 +103,7 @@ describe.each(WORKERS)('%s', (_name, statement, make) => {
     return { db, log, worker, begun };
   }
 
-  test('works when it is started, and once however often that is', async () => {
+  test('works once, even if it is started repeatedly', async () => {
     const { worker, begun } = await setUp();
     worker.start();
     worker.start();
@@ -112,7 +112,7 @@ describe.each(WORKERS)('%s', (_name, statement, make) => {
     expect(begun()).toBe(1);
   });
 
-  test('may be stopped before it was started, and is then never started', async () => {
+  test('can be stopped before it is started, and then never starts', async () => {
     const { worker, begun } = await setUp();
     await worker.stop();
     worker.start();
@@ -120,7 +120,7 @@ describe.each(WORKERS)('%s', (_name, statement, make) => {
     expect(begun()).toBe(0);
   });
 
-  test('may be stopped twice, at once and later', async () => {
+  test('can be stopped repeatedly, at once and later', async () => {
     const { worker, begun } = await setUp();
     worker.start();
     await expect.poll(begun).toBe(1);
@@ -129,7 +129,7 @@ describe.each(WORKERS)('%s', (_name, statement, make) => {
     expect(begun()).toBe(1);
   });
 
-  test('does not end before the statement that is under way has', async () => {
+  test('waits for the current statement when it is stopped', async () => {
     const { db, worker } = await setUp();
     const [arrived, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     db.faults.before = (name) => {
@@ -148,7 +148,7 @@ describe.each(WORKERS)('%s', (_name, statement, make) => {
     await stopping;
   });
 
-  test('outlives a database that is gone for a while, and says that it was', async () => {
+  test('survives a database that is down for a while, and logs the failures', async () => {
     const { db, log, worker } = await setUp();
     let [failed, worked] = [0, 0];
     db.faults.before = (name) => {

@@ -7,19 +7,19 @@ import { countRuns } from '../support/ledger.ts';
 import { codexTask } from '../support/messages.ts';
 
 /*
- * What a delivery costs a real PostgreSQL, counted: statements, flushes to disk and bytes of its log. A busy machine changes
- * nothing about it, since only commits that wait for the disk flush while the background writer of the log stands still.
+ * The cost of a delivery in a real PostgreSQL, counted: statements, flushes to disk and bytes of WAL. A busy machine does
+ * not change it: while the WAL writer is held, only commits that wait for the disk flush.
  */
 
 const WARM_UP = 40;
 const DELIVERIES = 200;
-/** Statements that come by the clock, not by a delivery. */
+/** Statements that run periodically, not for a delivery. */
 const BY_THE_CLOCK = new Set(['due-work', 'ping', 'claim-lease']);
 
 interface Cost {
   readonly flushes: number;
   readonly bytes: number;
-  /** Rows read by scans of whole tables; the test itself counts `runs` so. */
+  /** Rows read by scans of whole tables, except `runs`, which the test itself counts that way. */
   readonly scanned: number;
 }
 
@@ -30,7 +30,7 @@ interface Load {
 }
 
 async function readCost(observer: Database): Promise<Cost> {
-  // A backend reports what it has flushed when it ends.
+  // A backend reports its flushes when it exits.
   const others = `SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
   await expect.poll(async () => (await observer.query({ text: others })).rows).toEqual([]);
   const { rows } = await observer.query<Cost>({
@@ -41,12 +41,12 @@ async function readCost(observer: Database): Promise<Cost> {
   return rows[0]!;
 }
 
-/** Sends new Codex tasks, so many at a time, until they are submitted in the ledger; returns the statements that this took. */
+/** Sends new Codex tasks, `atATime` of them at once, until the ledger has them as submitted. Returns the statements. */
 async function deliver(postgres: OwnPostgres, { name, count, atATime }: Load): Promise<string[]> {
   const db = openTestPostgres(postgres.dsn, { poolSize: 16 });
   const statements: string[] = [];
   const facteur = await startFacteur({ db, faults: { before: (asked) => void statements.push(asked) } });
-  // Each of an issue of its own: tasks of one issue write the same rows, and share no statement.
+  // Each has its own issue: tasks of one issue write the same rows, and share no statement.
   const numbers = Array.from({ length: count }, (_, index) => index + 1).values();
   const sendOn = async (): Promise<void> => {
     for (const issueNumber of numbers) {
@@ -66,7 +66,7 @@ async function deliver(postgres: OwnPostgres, { name, count, atATime }: Load): P
 test.each([
   ['alone', 1, { statements: 1.7, flushes: 1.1, bytes: 7_000 }],
   ['among-64', 64, { statements: 0.8, flushes: 0.5, bytes: 7_000 }],
-])('%s, a delivery flushes and writes no more than it did', async (name, atATime, limit) => {
+])('%s, a delivery stays within its limits of statements, flushes and bytes', async (name, atATime, limit) => {
   const postgres = await startOwnPostgres();
   const observer = openTestPostgres(postgres.dsn, { poolSize: 1 });
   onTestFinished(async () => {
@@ -79,7 +79,7 @@ test.each([
   const before = await readCost(observer);
   const statements = await deliver(postgres, { name, count: DELIVERIES, atATime });
   const after = await readCost(observer);
-  // One to record, a share of one to mark, and those of a start; fewer where deliveries share them.
+  // One to record, a share of one to mark, and those of a start. Fewer if deliveries share them.
   expect(statements.length / DELIVERIES).toBeLessThanOrEqual(limit.statements);
   expect((after.flushes - before.flushes) / DELIVERIES).toBeLessThanOrEqual(limit.flushes);
   expect((after.bytes - before.bytes) / DELIVERIES).toBeLessThanOrEqual(limit.bytes);

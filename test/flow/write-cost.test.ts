@@ -7,13 +7,13 @@ import { recordRun } from '../../src/ledger/record-run.ts';
 import { db, test } from '../support/ledger-fixture.ts';
 
 /*
- * What a delivery costs the database, counted rather than timed: a busy machine changes nothing about it. The embedded
- * database has a log of its own, so nobody else writes to it.
+ * The cost of a delivery in the database, counted rather than timed: a busy machine does not change it. The embedded
+ * database has its own WAL, so nothing else writes to it.
  */
 
 const WARM_UP = 10;
 const DELIVERIES = 21;
-/** Statements of the sweep and of readiness, which come by the clock. */
+/** Statements of the sweep and of readiness, which run periodically. */
 const BY_THE_CLOCK = new Set(['due-work', 'ping', 'claim-lease']);
 
 async function logPosition(): Promise<number> {
@@ -31,7 +31,7 @@ async function updates(): Promise<Record<string, { all: number; hot: number }>> 
   return Object.fromEntries(rows.map(({ relname, ...counts }) => [relname, counts]));
 }
 
-/** Counts from here on, by `table`, and by `table hot` where any of them wrote to no index. */
+/** Counts updates from now on, by `table`, and by `table hot` if any of them wrote to no index. */
 async function countUpdates(): Promise<(per: number) => Promise<Record<string, number>>> {
   const earlier = await updates();
   return async (per) => {
@@ -43,7 +43,7 @@ async function countUpdates(): Promise<(per: number) => Promise<Record<string, n
   };
 }
 
-// Otherwise what an earlier test left decides: the first change of a page after VACUUM writes more.
+// Without it, the result depends on earlier tests: the first change of a page after VACUUM writes more.
 beforeEach(() => db.session((session) => session.query({ text: 'VACUUM' })));
 
 const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0;
@@ -51,7 +51,7 @@ const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[M
 test.each([
   ['a command', (id: string) => event({ interactionId: id }), 4_800],
   ['a Codex task', (id: string) => codexTask({ deliveryId: id }), 5_400],
-])('%s, from the door to submitted, costs no more than it did', async (_, message, limit) => {
+])('%s, from the door to submitted, stays within its limits', async (_, message, limit) => {
   const statements: string[] = [];
   const facteur = await startFacteur({ db, faults: { before: (name) => void statements.push(name) } });
   const counted = await countUpdates();
@@ -76,7 +76,7 @@ test.each([
   expect({ ...others, tasks: Math.min(tasks, 1) }).toEqual({ runs: 1, 'runs hot': 1, tasks });
 });
 
-test('from submitted to its end a run writes to no index of its table, whatever it reports', async () => {
+test('from submitted to its end, a run writes to no index of its table', async () => {
   const counted = await countUpdates();
   const bytes: number[] = [];
   for (let index = 0; index < DELIVERIES; index += 1) {

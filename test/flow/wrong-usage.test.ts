@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { runProgram } from '../support/cli.ts';
 import { temporaryFolder } from '../support/facteur-process.ts';
 
-// Exit code 2, and one line that says what was typed wrongly.
+// Exit code 2, and one line that names the mistake.
 
 test.each([
   [['sreve'], "unknown command 'sreve'"],
@@ -57,7 +57,7 @@ test.each([
   [['codex-listen', '--limit', 'x'], '--limit: must be a whole number of at least 1'],
   [['commands', 'sync', '--guild', '../x'], '--guild: must be the id of a server'],
   [['serve', '--only', 'x'], '--only: unknown role x'],
-])('%j is wrong usage, whatever the configuration says', async (args, said) => {
+])('%j is wrong usage, even if the configuration is broken', async (args, said) => {
   const folder = temporaryFolder();
   onTestFinished(() => folder.remove());
   const path = join(folder.path, 'broken.yaml');
@@ -67,7 +67,7 @@ test.each([
   expect(stderr).toContain(`facteur: ${said}`);
 });
 
-test('a configuration that is named goes before the variable that names a server', async () => {
+test('--config takes precedence over FACTEUR_SERVER', async () => {
   const env = { FACTEUR_SERVER: 'http://127.0.0.1:9' };
   const { code, stderr } = await runProgram(['runs', 'list', '--config', '/none.yaml'], { env });
   expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('/none.yaml: cannot read the file') });
