@@ -33,7 +33,7 @@ describe('Approve', () => {
     ]);
   });
 
-  test('makes a later decision fail, and that answer says who was first', async () => {
+  test('is final: the answer to a later decision says who was first', async () => {
     const run = await waiting(db);
     const button = run.message();
     await run.press('approve', ADA);

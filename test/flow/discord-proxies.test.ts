@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CannedAnswer } from '../../sandbox/discord/faults.ts';
 import { useToldWorld } from '../support/told-world.ts';
 
-// Discord's own front and the proxies of users are between facteur and Discord. Their answers say nothing about a message.
+// Discord's own front and proxies of operators are between facteur and Discord. Their answers say nothing about a message.
 
 const CASES = new URL('../cases/', import.meta.url);
 

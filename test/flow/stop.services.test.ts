@@ -28,7 +28,7 @@ test.each([
     };
     const facteur = await db.session(async (session) => {
       await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [LOCK] });
-      // Replaces the last statement of this session, which would otherwise count as waiting.
+      // Makes another statement the last one of this session.
       await session.query({ text: 'SELECT 1' });
       const started = new FacteurProcess({ env, args: [command, ...args] });
       await expect.poll(waiting).toBe(1);

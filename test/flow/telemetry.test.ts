@@ -139,7 +139,7 @@ describe('one trace per run', () => {
     expect(workflow.metadata.annotations[ANNOTATIONS.traceparent]).toBe(TRACEPARENT);
   });
 
-  test('without telemetry and a trace of the sender, the workflow has a valid trace', async () => {
+  test('with neither telemetry nor a trace of the sender, the workflow has a valid trace', async () => {
     const cluster = await startCluster(QUICK);
     const facteur = await startFacteur({ db, cluster });
     await facteur.send(event({ interactionId: 'd1' }));
