@@ -9,6 +9,6 @@ test.each([
   [7, 16_000, 32_000],
   [8, 30_000, 60_000],
   [1_000_000, 30_000, 60_000],
-])('attempt %i waits between half of its time and all of it: %i to %i ms', (attempt, least, most) => {
+])('attempt %i waits between half its delay and the full delay: %i to %i ms', (attempt, least, most) => {
   expect([backoffMs(attempt, LIMITS, 0), backoffMs(attempt, LIMITS, 1)]).toEqual([least, most]);
 });

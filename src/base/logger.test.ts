@@ -12,7 +12,7 @@ function collect(): { lines: string[]; sink: LogSink } {
   return { lines, sink: { write: (line) => lines.push(line) } };
 }
 
-test('one JSON object a line, with the fields of the child', () => {
+test('writes one JSON object per line, with the fields of child loggers', () => {
   const { lines, sink } = collect();
   const logger = createLogger('info', sink).child({ traceId: 'abc' }).child({ runId: 'r-1' });
   logger.info({ attempt: 2 }, 'workflow submitted');
@@ -28,7 +28,7 @@ test('one JSON object a line, with the fields of the child', () => {
   });
 });
 
-test('a line has the current trace, unless it sets another', async () => {
+test('adds the current trace to a line, unless the line sets another', async () => {
   const { lines, sink } = collect();
   const logger = createLogger('info', sink);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
@@ -51,7 +51,7 @@ test('a line has the current trace, unless it sets another', async () => {
   ]);
 });
 
-test('lines under the level are not written', () => {
+test('omits lines below the level', () => {
   const { lines, sink } = collect();
   const logger = createLogger('warn', sink);
   logger.debug({}, 'a');
@@ -61,7 +61,7 @@ test('lines under the level are not written', () => {
   expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['c', 'd']);
 });
 
-test('no secret gets into a line: not by a field, not by a message, not by a child', () => {
+test('redacts secrets in fields, in messages and in the fields of child loggers', () => {
   const { lines, sink } = collect();
   const logger = createLogger('debug', sink).child({ botToken: 'hunter2', dsn: 'postgres://a:hunter2@db/x' });
   logger.debug(
@@ -71,7 +71,7 @@ test('no secret gets into a line: not by a field, not by a message, not by a chi
   expect(lines[0]).not.toContain('hunter2');
 });
 
-test('readable lines for a terminal', () => {
+test('formats readable lines for a terminal', () => {
   const { lines, sink } = collect();
   const logger = createLogger('debug', readableLog(sink, false));
   logger.warn({ command: 'plan', note: 'two words', count: 3, list: [1] }, 'slow cluster');
@@ -80,13 +80,13 @@ test('readable lines for a terminal', () => {
   );
 });
 
-test('colour is only added when asked for', () => {
+test('adds colour only if asked to', () => {
   const { lines, sink } = collect();
   createLogger('debug', readableLog(sink, true)).error({}, 'down');
   expect(lines[0]).toContain('\u001b[31mERROR\u001b[0m');
 });
 
-test('text from outside cannot move the cursor or forge a line', () => {
+test('untrusted text cannot move the cursor or forge a line', () => {
   const { lines, sink } = collect();
   createLogger('debug', readableLog(sink, false)).info({ name: '\u001b[2J\nFAKE\u202e' }, 'x\r\ny\u009b');
   expect(lines).toHaveLength(1);
@@ -95,8 +95,8 @@ test('text from outside cannot move the cursor or forge a line', () => {
 
 test.each([
   ['a long text', { text: 'x'.repeat(1e6) }],
-  ['text that takes six bytes a character', { text: '\u0001'.repeat(1e6) }],
-  ['many texts', Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`field${index}`, '€'.repeat(50)]))],
+  ['text with six bytes per character', { text: '\u0001'.repeat(1e6) }],
+  ['many fields', Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`field${index}`, '€'.repeat(50)]))],
   ['a long list', { list: Array.from({ length: 1e5 }, () => 'x'.repeat(100)) }],
   ['long names', { ['n'.repeat(1e6)]: 1, ['€'.repeat(1e6)]: { deeper: 'x'.repeat(1e5) } }],
   ['an error', { error: new TypeError('e'.repeat(1e6), { cause: new Error('c'.repeat(1e6)) }) }],
@@ -116,7 +116,7 @@ test.each([
   expect(JSON.parse(lines[1] ?? '')).toMatchObject({ level: 'warn' });
 });
 
-test('whatever is logged, each line is JSON of at most 8 KiB', () => {
+test('writes one line of JSON of at most 8 KiB for any fields', () => {
   fc.assert(
     fc.property(
       fc.dictionary(fc.string({ unit: 'binary' }), fc.anything({ maxDepth: 4 })),
@@ -135,7 +135,7 @@ test('whatever is logged, each line is JSON of at most 8 KiB', () => {
   );
 });
 
-test('a secret does not come into view where a text is cut', () => {
+test('cutting a text does not expose a secret', () => {
   const { lines, sink } = collect();
   const logger = createLogger('info', sink);
   for (let before = 1950; before < 2050; before += 1) {

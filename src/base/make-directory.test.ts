@@ -14,14 +14,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-test('makes what is missing above it, also twice at once', async () => {
+test('creates missing parents, even in concurrent calls', async () => {
   const path = join(directory, 'a', 'b', 'c');
   await Promise.all([makeDirectory(path), makeDirectory(path)]);
   await makeDirectory(path);
   expect((await stat(path)).isDirectory()).toBe(true);
 });
 
-test('says why it cannot', async () => {
+test('fails with EEXIST if a file is in the way', async () => {
   const file = join(directory, 'file');
   await writeFile(file, '');
   await expect(makeDirectory(file)).rejects.toThrow('EEXIST');
@@ -29,6 +29,6 @@ test('says why it cannot', async () => {
 });
 
 // macOS has no such directory.
-test.runIf(process.platform === 'linux')('gives up where nothing can be made', async () => {
+test.runIf(process.platform === 'linux')('fails where no directory can be created', async () => {
   await expect(makeDirectory('/proc/facteur/data')).rejects.toThrow('ENOENT');
 });

@@ -7,21 +7,21 @@ import { SPANS } from './spans.ts';
 const ROOT = new URL('../../', import.meta.url);
 const DOCS = readFileSync(new URL('docs/metrics.md', ROOT), 'utf8');
 
-/** A name as Prometheus has it. */
+/** The name of a metric in Prometheus. */
 const scraped = (name: string): string =>
   name.includes('.') ? `${name.replaceAll('.', '_')}${unitOf(name as MetricName) === 's' ? '_seconds' : ''}` : name;
 
-test('the documentation has every metric, and no other of facteur', () => {
+test('the documentation lists every metric, and no unknown one', () => {
   const documented = [...DOCS.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name).filter((name) => name?.includes('_'));
   expect(documented.toSorted()).toEqual(Object.keys(METRICS).map(scraped).toSorted());
 });
 
-test('the documentation has every span', () => {
+test('the documentation names every span', () => {
   const names = Object.values(SPANS).filter((name) => typeof name === 'string');
   expect(names.filter((name) => !DOCS.includes(`\`${name}\``))).toEqual([]);
 });
 
-test('names of metrics and spans are in one file each', () => {
+test('the names of metrics and spans are defined in one file each', () => {
   const elsewhere = sourcePaths(ROOT.pathname)
     .filter((path) => path.startsWith('src/') && !path.endsWith('.test.ts') && path !== 'src/base/metrics.ts')
     .filter((path) =>

@@ -38,19 +38,19 @@ test.each([
 });
 
 test.each(['{"site":"https://acme.io","owner":"ops@acme.io"}', '<https://acme.io>;cc:@bob'])(
-  'an address after a URL is no part of it: %s',
+  'an address after a URL is not part of it: %s',
   (text) => {
     expect(redactText(text)).toBe(text);
   },
 );
 
-test('a token of a pod is hidden, which is longer than most', () => {
+test('hides the token of a pod, which is longer than most', () => {
   const token = ['eyJ'.padEnd(90, 'h'), 'p'.repeat(768), 's'.repeat(342)].join('.');
   expect(redactText(`its token (${token})`)).toBe('its token (***)');
   expect(redactText(`pod-${token}`)).toBe('pod-***');
 });
 
-test('values under secret names are hidden at any depth, counts and blanks are not', () => {
+test('hides values under secret names at any depth, but not counts and blanks', () => {
   expect(
     redactFields({
       intakeTokens: 2,
@@ -70,7 +70,7 @@ test('values under secret names are hidden at any depth, counts and blanks are n
   });
 });
 
-test('what JSON cannot say becomes text', () => {
+test('converts values that JSON cannot express to text', () => {
   const cycle: Record<string, unknown> = {};
   cycle['again'] = cycle;
   const safe = redactFields({
@@ -90,13 +90,13 @@ test('what JSON cannot say becomes text', () => {
   });
 });
 
-test('a name such as __proto__ stays a name', () => {
+test('treats __proto__ as a plain field name', () => {
   const safe = redactFields(JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>);
   expect(Object.keys(safe)).toEqual(['__proto__']);
   expect(safe['polluted']).toBeUndefined();
 });
 
-test('a typed error is its code and message, an unexpected one brings its stack', () => {
+test('describes a typed error by its code and message, and an unexpected one with its stack', () => {
   const cause = new Error('connect redis://:hunter2@cache failed');
   const typed = describeError(new FacteurError('a.b', 'no session', { retryable: true, cause }));
   expect(typed).toEqual({ message: 'no session', code: 'a.b', cause: 'connect redis://:***@cache failed' });

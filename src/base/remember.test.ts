@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { remember } from './remember.ts';
 
-test('all callers share one attempt, and what it made is kept', async () => {
+test('all callers share one attempt, and its result is kept', async () => {
   const made = Promise.withResolvers<string>();
   let attempts = 0;
   const value = remember(() => {
@@ -14,7 +14,7 @@ test('all callers share one attempt, and what it made is kept', async () => {
   expect(attempts).toBe(1);
 });
 
-test('a failure is for those who waited for it, and the next call tries again', async () => {
+test('a failure rejects only the callers that wait for it, and the next call retries', async () => {
   let attempts = 0;
   const value = remember(async () => {
     attempts += 1;

@@ -9,7 +9,7 @@ const SOON = new Date('2026-02-03T05:00:00Z');
 const key = (id: string) => ({ id, secret: new Secret(`${id}-`.padEnd(40, 'x')) });
 const [OLD, NEW] = [key('old'), key('new')];
 
-/** A token of the right key that differs in one thing. */
+/** A token, signed with the right key, that differs in one thing. */
 async function forged(change: { typ?: string; aud?: string; kid?: string; alg?: string; sub?: string; exp?: number }) {
   const bytes = new TextEncoder().encode(NEW.secret.reveal());
   const jwt = new SignJWT().setIssuedAt(SOON).setAudience(change.aud ?? 'facteur');
@@ -32,23 +32,23 @@ test('a token names its run, is the same for every attempt, and survives a key r
   expect(await runOfToken([NEW], token, SOON)).toBeUndefined();
 });
 
-test('it ends seven days after the run was accepted', async () => {
+test('expires seven days after the run was accepted', async () => {
   const token = await mintRunToken(NEW, RUN, ACCEPTED);
   expect(await runOfToken([NEW], token, new Date('2026-02-10T04:05:05Z'))).toBe(RUN);
   expect(await runOfToken([NEW], token, new Date('2026-02-10T04:05:07Z'))).toBeUndefined();
 });
 
-test('the token that the others are changed from is good', async () => {
+test('the unchanged token is valid', async () => {
   expect(await runOfToken([NEW], await forged({}), SOON)).toBe(RUN);
 });
 
 const NONE = new UnsecuredJWT({ sub: RUN, aud: 'facteur', iat: 1, exp: 2_000_000_000 }).encode();
 const FORGED: readonly [string, () => Promise<string> | string][] = [
-  ['of another type', () => forged({ typ: 'JWT' })],
-  ['for another audience', () => forged({ aud: 'elsewhere' })],
-  ['by a key that nobody knows', () => forged({ kid: 'unknown' })],
-  ['of another algorithm', () => forged({ alg: 'HS384' })],
-  ['of no run', () => forged({ sub: '' })],
+  ['with the wrong type', () => forged({ typ: 'JWT' })],
+  ['for the wrong audience', () => forged({ aud: 'elsewhere' })],
+  ['with an unknown key id', () => forged({ kid: 'unknown' })],
+  ['with the wrong algorithm', () => forged({ alg: 'HS384' })],
+  ['without a run', () => forged({ sub: '' })],
   ['that has expired', () => forged({ exp: 1_000_000_000 })],
   ['without a signature', () => NONE],
   [
@@ -56,9 +56,9 @@ const FORGED: readonly [string, () => Promise<string> | string][] = [
     async () =>
       (await forged({})).replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify({ sub: 'x' })).toString('base64url')}.`),
   ],
-  ['of three empty parts', () => '..'],
+  ['with three empty parts', () => '..'],
 ];
 
-test.each(FORGED)('a token %s is refused', async (_what, make) => {
+test.each(FORGED)('rejects a token %s', async (_what, make) => {
   expect(await runOfToken([NEW], await make(), SOON)).toBeUndefined();
 });

@@ -4,7 +4,7 @@ import { sleep, systemTimer } from './timer.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-test('sleeps no shorter than it was asked to, and ends with its signal', async () => {
+test('sleeps at least as long as asked, and stops when its signal is aborted', async () => {
   for (const ms of [0, 0.4, 1, 1.7, 5]) {
     const from = systemTimer.elapsedMs();
     await sleep(systemTimer, ms, new AbortController().signal);
@@ -16,13 +16,13 @@ test('sleeps no shorter than it was asked to, and ends with its signal', async (
   await expect(sleeping).rejects.toMatchObject({ name: 'AbortError' });
 });
 
-test('leaves nothing behind on a signal that outlives many sleeps', async () => {
+test('removes its listener from the signal after a sleep', async () => {
   const { signal } = new AbortController();
   await sleep(systemTimer, 0, signal);
   expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
-test('a sleep of years neither ends at once nor keeps the process busy', () => {
+test('a sleep of 50 days neither ends early nor keeps the process busy', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const stop = new AbortController();

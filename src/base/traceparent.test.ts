@@ -21,7 +21,7 @@ test.each([
   expect(validTraceparent(header)).toBe(expected);
 });
 
-test('the trace id for log lines', () => {
+test('extracts the trace id for log lines', () => {
   expect(traceIdOf(GOOD)).toBe('4bf92f3577b34da6a3ce929d0e0e4736');
   expect(traceIdOf('')).toBe('');
 });

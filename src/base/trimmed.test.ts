@@ -9,6 +9,6 @@ test.each([
   ['x', 'x'],
   ['\ufeffx\u200b', '\ufeffx\u200b'],
   [' \u{1f600} ', '\u{1f600}'],
-])('%j is %j, as Go has it', (text, expected) => {
+])('trims %j to %j, as Go does', (text, expected) => {
   expect(trimmed(text)).toBe(expected);
 });

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { UrgentWork } from './urgent-work.ts';
 
-/** As many answers at once, which end together. */
+/** Runs this many answers at once; they end together. */
 async function answer(urgent: UrgentWork, count: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const answers = Array.from({ length: count }, () => urgent.run(() => promise));
@@ -9,7 +9,7 @@ async function answer(urgent: UrgentWork, count: number): Promise<void> {
   await Promise.all(answers);
 }
 
-test('more than eight at once are a rush, which outlasts them: other work goes on in small batches', async () => {
+test('more than eight answers at once are a rush, which outlasts them: other work runs in small batches', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   onTestFinished(() => void vi.useRealTimers());
   const urgent = new UrgentWork();
@@ -21,7 +21,7 @@ test('more than eight at once are a rush, which outlasts them: other work goes o
   expect([urgent.isRush, urgent.leave(64), urgent.spacingMs]).toEqual([false, 64, 0]);
 });
 
-test('what fails is no longer under way', async () => {
+test('a failed answer no longer counts as running', async () => {
   const urgent = new UrgentWork();
   const failing = Array.from({ length: 8 }, () => urgent.run(() => Promise.reject(new Error('x'))));
   await Promise.allSettled(failing);

@@ -4,14 +4,14 @@ import { systemTimer } from './timer.ts';
 import { within } from './within.ts';
 
 describe('within', () => {
-  test('gives what comes in time, and passes a failure on', async () => {
+  test('returns a result that is in time, and passes on a failure', async () => {
     const timer = new TurnableTimer();
     expect(await within(timer, 5000, async () => 7)).toEqual({ inTime: true, value: 7 });
     const failure = within(timer, 5000, () => Promise.reject(new Error('broken')));
     await expect(failure).rejects.toThrow('broken');
   });
 
-  test('says when it took too long, tells the work so, and a failure after that harms nobody', async () => {
+  test('reports a timeout, aborts the signal of the work, and ignores a later failure', async () => {
     const timer = new TurnableTimer();
     const { promise, reject } = Promise.withResolvers<number>();
     let told: AbortSignal | undefined;
@@ -28,7 +28,7 @@ describe('within', () => {
     await new Promise((resolve) => setImmediate(resolve));
   });
 
-  test('an answer that arrived while the event loop was held up is in time', async () => {
+  test('an answer that arrived while the event loop was blocked is in time', async () => {
     const { port1, port2 } = new MessageChannel();
     const answer = new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }));
     port1.start();
@@ -37,7 +37,7 @@ describe('within', () => {
     port2.postMessage('the answer');
     const until = performance.now() + 60;
     while (performance.now() < until) {
-      // Held up.
+      // Block the event loop.
     }
     expect(await waiting).toMatchObject({ inTime: true });
     port1.close();

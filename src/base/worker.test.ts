@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLogger, silentLogger } from './logger.ts';
 import { Worker } from './worker.ts';
 
-/** A promise and the key to it. */
+/** A promise and the function that resolves it. */
 function gate() {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
@@ -14,7 +14,7 @@ function gate() {
 const NEVER_MS = 1_000_000;
 
 describe('Worker', () => {
-  test('runs a pass on start, and again for every nudge', async () => {
+  test('runs a pass on start, and another after a nudge', async () => {
     const passes = [gate(), gate()];
     let count = 0;
     const worker = new Worker({
@@ -35,7 +35,7 @@ describe('Worker', () => {
     expect(count).toBe(2);
   });
 
-  test('whose next pass is due in a month does not run until then', async () => {
+  test('does not run early if its next pass is due in a month', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const pass = vi.fn(async () => 30 * 24 * 3_600_000);
@@ -80,7 +80,7 @@ describe('Worker', () => {
     expect({ most, count }).toEqual({ most: 1, count: 2 });
   });
 
-  test('every delayed nudge gets its pass, in any order', async () => {
+  test('runs a pass for every delayed nudge, in any order', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
     let passes = 0;
@@ -105,7 +105,7 @@ describe('Worker', () => {
     expect(seen).toEqual([1, 2, 2, 3]);
   });
 
-  test('a pass that throws is logged and retried', async () => {
+  test('logs and retries a pass that throws', async () => {
     const again = gate();
     const lines: string[] = [];
     let count = 0;
@@ -128,7 +128,7 @@ describe('Worker', () => {
     expect(lines.join()).toContain('bad row');
   });
 
-  test('stop waits for the pass under way, aborts its signal, and nothing runs afterwards', async () => {
+  test('stop aborts the signal of the current pass and waits for it; nothing runs afterwards', async () => {
     const entered = gate();
     const release = gate();
     let finished = false;
@@ -160,7 +160,7 @@ describe('Worker', () => {
     expect(count).toBe(1);
   });
 
-  test('stop before start, and nudge before start, do nothing', async () => {
+  test('never runs if it is stopped before it starts, even after a nudge', async () => {
     let count = 0;
     const worker = new Worker({
       name: 'test',

@@ -19,7 +19,7 @@ async function run(...args: string[]) {
   return { ...(await runCommandLine(['codex-listen', ...args], [command])), requests };
 }
 
-test('one line a task, in the words of the Go service, that cannot move the cursor', async () => {
+test('prints one line per task, worded like the Go service, that cannot move the cursor', async () => {
   const { code, stdout, requests } = await run();
   expect(stdout).toBe(
     'codex task key=k\\u001b[2J stage=CODEX_TASK_STAGE_IMPLEMENTATION repo=acme/rocket issue=7 payload={"prompt":"Mend\\nit"}\n',
@@ -29,13 +29,13 @@ test('one line a task, in the words of the Go service, that cannot move the curs
   expect(requests[0]).not.toHaveProperty('limit');
 });
 
-test('as JSON, with what was asked for', async () => {
+test('prints JSON, and passes the options on', async () => {
   const { stdout, requests } = await run('--json', '--from-beginning', '--limit', '3', '--config', 'f.yaml');
   expect(JSON.parse(stdout)).toEqual({ ...TASK, task: { prompt: 'Mend\nit' } });
   expect(requests).toMatchObject([{ configPath: 'f.yaml', fromBeginning: true, limit: 3 }]);
 });
 
-test.each(['0', '-1', 'many'])('--limit %s is wrong usage', async (limit) => {
+test.each(['0', '-1', 'many'])('--limit %s is a usage error', async (limit) => {
   const { code, requests } = await run('--limit', limit);
   expect([code, requests]).toEqual([2, []]);
 });

@@ -8,10 +8,10 @@ import { startSimulatedDiscord, type SimulatedDiscord } from '../../sandbox/disc
 import { commandsCommand } from './commands.ts';
 import { instantTimer } from '../../test/support/instant-timer.ts';
 
-// What Discord’s API answers, read freely: a wrong shape fails the expectation that follows.
+// An answer of Discord’s API, without a type: a wrong shape fails the next expectation.
 type Json = ReturnType<typeof JSON.parse>;
 
-/** With the four built-in ones, as many commands as Discord allows to create in a row. */
+/** Together with the four built-in commands, as many as Discord lets an application create in a row. */
 const YAML = `
 role_map: { deploy: ['500000000000000001'] }
 commands:
@@ -34,7 +34,7 @@ const MORE = `${YAML}  service:
   ask: { description: Ask, modal: { title: Ask, fields: [{ name: content, label: What }, { name: more, label: M, required: false }] } }
 `;
 
-/** Discord's limits and the command's waiting go by one clock, which stands still except when somebody waits. */
+/** Discord's limits and the waits of the command use one clock, which advances only during a wait. */
 async function setUp(options: Parameters<typeof startSimulatedDiscord>[0] = {}, cluster?: SimulatedCluster) {
   const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
   const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
@@ -70,7 +70,7 @@ async function setUp(options: Parameters<typeof startSimulatedDiscord>[0] = {}, 
   return { discord, run, time };
 }
 
-/** One request of the application's owner to Discord. */
+/** One request to Discord by the application's owner. */
 async function api(discord: SimulatedDiscord, method: string, path: string, body?: object): Promise<Json> {
   const response = await fetch(`${discord.apiBaseUrl}/v10/applications/${discord.applicationId}${path}`, {
     method,
@@ -87,7 +87,7 @@ async function api(discord: SimulatedDiscord, method: string, path: string, body
 const changes = (discord: SimulatedDiscord) => discord.history.entries.filter(({ kind }) => kind === 'command.changed');
 
 describe('commands list', () => {
-  test('shows what there is, where it comes from, and who may', async () => {
+  test('shows each command, its source, and who may run it', async () => {
     const { run } = await setUp();
     const { code, stdout } = await run(['list'], MORE);
     expect(code).toBe(0);
@@ -126,7 +126,7 @@ describe('commands list', () => {
     });
   });
 
-  test('as JSON it is what is sent to Discord', async () => {
+  test('--json prints the commands as they are sent to Discord', async () => {
     const { run } = await setUp();
     const commands: Json = JSON.parse((await run(['list', '--json'], MORE)).stdout);
     const byName = Object.fromEntries(commands.map((command: Json) => [command.name, command]));
@@ -175,7 +175,7 @@ describe('commands list', () => {
 });
 
 describe('commands sync', () => {
-  test('registers what is missing, and the second time changes nothing', async () => {
+  test('registers missing commands, and is idempotent', async () => {
     const { discord, run } = await setUp();
     expect((await run(['sync', '--dry-run', '-o', 'json'])).stdout).toContain('{"name":"plan","action":"create"}\n');
     const first = await run(['sync']);
@@ -191,7 +191,7 @@ describe('commands sync', () => {
     expect(await api(discord, 'GET', '/commands')).toEqual([]);
   });
 
-  test('shows the difference, and applies only that', async () => {
+  test('shows the differences, and applies only those', async () => {
     const { discord, run } = await setUp();
     await run(['sync']);
     const before = changes(discord).length;
@@ -228,7 +228,7 @@ describe('commands sync', () => {
     expect((await run(['sync'], lines.join('\n'))).stdout).toContain('nothing to change');
   });
 
-  test('keeps foreign commands unless asked, and always those of other menus', async () => {
+  test('deletes foreign commands only with --prune, and commands of other menus never', async () => {
     const { discord, run } = await setUp();
     const path = `/guilds/${discord.guildId}/commands`;
     const theirs = { name: 'theirs', description: 'Somebody else’s' };
@@ -243,7 +243,7 @@ describe('commands sync', () => {
     expect(await names()).toContain('Inspect');
   });
 
-  test('what others set on our commands is no difference, and stays', async () => {
+  test('ignores and keeps what others set on its commands', async () => {
     const { discord, run } = await setUp();
     await run(['sync']);
     const path = `/guilds/${discord.guildId}/commands`;
@@ -257,7 +257,7 @@ describe('commands sync', () => {
     expect(after).toMatchObject({ ...theirs, id: plan.id, description: 'Plan it', options: [] });
   });
 
-  test('goes where it is told: global, another server, and global without a configured one', async () => {
+  test('syncs global commands, those of a named server, and global ones if no server is configured', async () => {
     const { discord, run } = await setUp();
     expect((await run(['sync', '--global'])).stdout).toContain('global commands\n  + /plan\n');
     expect(await api(discord, 'GET', '/commands')).toHaveLength(5);
@@ -285,7 +285,7 @@ describe('commands sync', () => {
     );
   });
 
-  test('waits when Discord asks to, and goes on where it was', async () => {
+  test('waits when Discord asks it to, and continues where it stopped', async () => {
     const { discord, run, time } = await setUp();
     const begun = time.ms;
     const action = { kind: 'answer', answer: { status: 429, retryAfterMs: 7000 } } as const;
@@ -300,7 +300,7 @@ describe('commands sync', () => {
     expect(made).toEqual(['plan', 'implement', 'review', 'status', 'deploy', 'service', 'ask']);
   });
 
-  test('at Discord’s limit, unwanted commands make room; commands of other menus do not count', async () => {
+  test('at Discord’s limit, deletes unwanted commands to make room; commands of other menus do not count', async () => {
     const { discord, run } = await setUp();
     const path = `/guilds/${discord.guildId}/commands`;
     const ours = ['plan', 'deploy'].map((name) => ({ name, description: 'Old' }));
@@ -328,7 +328,7 @@ describe('commands sync', () => {
     expect(names.toSorted()).toEqual(['Look', 'deploy', 'implement', 'plan', 'review', 'status']);
   });
 
-  test('without --prune it says that there is no room, and has changed what it could', async () => {
+  test('without --prune, reports that there is no room, and changes what it can', async () => {
     const { discord, run } = await setUp();
     const path = `/guilds/${discord.guildId}/commands`;
     const old = Array.from({ length: 99 }, (_, index) => ({ name: `old${index}`, description: 'Old' }));
@@ -342,7 +342,7 @@ describe('commands sync', () => {
     expect(await api(discord, 'GET', path)).toHaveLength(100);
   });
 
-  test('when Discord takes no more new commands today, nothing is deleted for them', async () => {
+  test('deletes nothing if Discord accepts no more new commands today', async () => {
     const { discord, run, time } = await setUp({ creationsADay: 3 });
     const path = `/guilds/${discord.guildId}/commands`;
     await api(discord, 'PUT', path, [
@@ -362,7 +362,7 @@ describe('commands sync', () => {
     expect((await names()).toSorted()).toEqual(['deploy', 'implement', 'plan', 'review', 'status']);
   });
 
-  test('takes a command of 8,000 characters, counted as Discord does, and no longer one', async () => {
+  test('accepts a command of 8,000 characters, counted like Discord, and rejects a longer one', async () => {
     const { run } = await setUp();
     // Two code units are one character, and each subcommand and group costs its name and the command's description.
     const text = (length: number): string => '𝒅'.repeat(length);
@@ -377,7 +377,7 @@ describe('commands sync', () => {
           (_, index) => `      - { name: group.s${twoDigits(index)}.name, description: ${text(100)}, required: true }`,
         ),
       ].join('\n');
-    // The command, two groups, 25 subcommands, 24 options, and the last one's name and choices, each of which is a value, too.
+    // The command, two groups, 25 subcommands, 24 options, and the last one's name and choices; each choice is a value, too.
     const most = 8000 - (103 + (105 + 104) + 25 * 103 + 24 * 104 + 4 + 13 * 200);
     const taken = await run(['sync'], command(most));
     expect(taken).toMatchObject({ code: 0, stderr: '' });
@@ -389,7 +389,7 @@ describe('commands sync', () => {
     });
   });
 
-  test('says in one line what Discord refuses, without the token', async () => {
+  test('reports in one line what Discord rejects, without the token', async () => {
     const { run } = await setUp();
     const refused = await run(['sync'], YAML, { FACTEUR_DISCORD_BOT_TOKEN: 'canary' });
     expect(refused).toMatchObject({

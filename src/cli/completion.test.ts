@@ -29,41 +29,41 @@ test.each<[string, readonly string[] | 'runs']>([
   ['runs list --watch ', []],
   ['runs cancel ', 'runs'],
   ['runs cancel abc', 'runs'],
-])('after "%s"', (line, found) => {
+])('completes "%s"', (line, found) => {
   expect(completionsOf(program, line.split(' '))).toEqual(found);
 });
 
 const withoutStore: WithStore = () => Promise.reject(new Error('no store'));
 const complete = async (...args: string[]) => runCommandLine(args, [completionCommand(withoutStore)]);
 
-test('only what begins like the last word is offered, and a store that cannot be asked is silent', async () => {
+test('offers only candidates that begin with the last word', async () => {
   expect(await complete('complete', '--', 'com')).toMatchObject({ code: 0, stdout: 'completion\n', stderr: '' });
   expect((await complete('complete', '--', '--de')).stdout).toBe('--debug\n');
 });
 
-test('an item of a list is completed after the items before it', async () => {
+test('completes an item of a list after earlier items', async () => {
   const line = ['complete', '--', 'runs', 'list', '--state', 'failed,su'];
   const commands = [completionCommand(withoutStore), runsCommand(withoutStore, systemClock)];
   expect((await runCommandLine(line, commands)).stdout).toBe('failed,submitted\nfailed,succeeded\n');
 });
 
-test.each(['bash', 'zsh', 'fish'])('the script for %s calls back', async (shell) => {
+test.each(['bash', 'zsh', 'fish'])('the script for %s calls facteur complete', async (shell) => {
   expect((await complete('completion', shell)).stdout).toMatch(/complete -- /);
 });
 
-test('bash completes with it', async () => {
+test('bash completes with its script', async () => {
   const { stdout } = await complete('completion', 'bash');
   const script = `facteur() { printf 'list\\n'; }\n${stdout}COMP_WORDS=(facteur runs li); COMP_CWORD=2; _facteur; echo "$COMPREPLY"`;
   expect(execFileSync('bash', ['-c', script]).toString()).toBe('list\n');
 });
 
-test('bash calls the facteur that was typed with a path', async () => {
+test('bash calls facteur by the path that was typed', async () => {
   const { stdout } = await complete('completion', 'bash');
   const script = `/bin/facteur-1() { printf 'there\\n'; }\n${stdout}COMP_WORDS=(/bin/facteur-1 x); COMP_CWORD=1; _facteur /bin/facteur-1; echo "$COMPREPLY"`;
   expect(execFileSync('bash', ['-c', script]).toString()).toBe('there\n');
 });
 
-test('another shell is wrong usage', async () => {
+test('an unknown shell is a usage error', async () => {
   expect(await complete('completion', 'tcsh')).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('bash, zsh, fish'),

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { runCommandLine } from '../../test/support/cli.ts';
 import { consumeCommand } from './consume.ts';
 
-test('a consumer that is not enabled says so and is a success', async () => {
+test('reports that the consumer is disabled, and succeeds', async () => {
   const { code, stdout, stderr } = await runCommandLine(['consume'], [consumeCommand(async () => undefined)]);
   expect([code, stdout, stderr]).toEqual([0, '', 'the consumer is disabled; set consumer.enabled to true to run it\n']);
 });
 
-test('runs until the signal, then closes', async () => {
+test('runs until the signal is aborted, then closes', async () => {
   const stop = new AbortController();
   const seen: unknown[] = [];
   const start = async (_: unknown, configPath: string | undefined) => {
@@ -20,7 +20,7 @@ test('runs until the signal, then closes', async () => {
   expect([code, seen]).toEqual([0, ['f.yaml', 'closed']]);
 });
 
-test('a start that can never succeed is one line and exit code 1', async () => {
+test('reports a fatal error in one line, with exit code 1', async () => {
   const start = async () => ({
     ready: Promise.resolve(),
     consumed: Promise.reject(new Error('kafka rejected the credentials')),

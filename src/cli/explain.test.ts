@@ -20,11 +20,11 @@ const run = (...args: string[]) =>
     { env: MINIMAL_ENV, readFile: async () => Buffer.from(YAML) },
   );
 
-/** The manifest that is printed at the end. */
+/** The manifest at the end of the output. */
 const manifestOf = (text: string) => parse(text.slice(text.indexOf('apiVersion:')));
 
 describe('explain', () => {
-  test('says which role allows it, and what facteur would submit', async () => {
+  test('shows which role allows the command, and what facteur would submit', async () => {
     const { code, stdout } = await run('plan', '--roles', `1, ${ROLE}`, '--user', '7', '--option', 'objective=a=b');
     expect(code).toBe(0);
     expect(stdout).toContain(`/plan, requested by user 7 with roles 1, ${ROLE}\n`);
@@ -45,7 +45,7 @@ describe('explain', () => {
     });
   });
 
-  test('says what is missing, and what it would be for others', async () => {
+  test('shows which roles are missing, and what facteur would submit for others', async () => {
     const { code, stdout } = await run('/PLAN', '--roles', '3', '--option', 'objective=x');
     expect(code).toBe(1);
     expect(stdout).toContain(
@@ -56,7 +56,7 @@ describe('explain', () => {
     expect((await run('plan')).stdout).toContain('requested by somebody without roles');
   });
 
-  test('an empty list is open to anybody, and the target is the command’s own', async () => {
+  test('an empty list is open to anyone, and the target is the command’s own', async () => {
     const { stdout } = await run('open');
     expect(stdout).toContain('yes: role_map has no roles for open, so anyone may run it');
     expect(manifestOf(stdout)).toMatchObject({
@@ -73,14 +73,14 @@ describe('explain', () => {
     [['open', '--option', 'x=1'], 'x: is an unknown option'],
     [['plan', '--option', 'objective={{x}}'], 'refused: template tag not allowed'],
     [['deploy'], 'deploy is not defined\ninput       refused: unknown command'],
-  ])('says what would be refused: %j', async (args, text) => {
+  ])('shows what would be refused: %j', async (args, text) => {
     const { code, stdout, stderr } = await run(...args);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^facteur: \/\w+ would be refused\n$/) });
     expect(stdout).toContain(text);
     expect(stdout).toContain('facteur would submit nothing\n');
   });
 
-  test('a form’s fields are options, with the payload that comes of them', async () => {
+  test('the fields of a form are options, and make the payload', async () => {
     const { stdout } = await run('ask', '--option', 'content=Mend it.', '--json');
     const explanation = JSON.parse(stdout);
     expect(explanation).toMatchObject({ hasForm: true, allowed: true, definition: 'configured' });
@@ -88,13 +88,13 @@ describe('explain', () => {
     expect(parameters.map(({ name }: { name: string }) => name)).toEqual(['action', 'content', 'payload']);
   });
 
-  test('status runs nothing', async () => {
+  test('status submits nothing', async () => {
     const { stdout } = await run('status');
     expect(stdout).toContain('built in; shows the status and runs no workflow');
     expect(stdout).toContain('facteur would submit nothing');
   });
 
-  test.each([[['plan', '--option', 'x']], [[]], [['plan', '--what']]])('wrong usage is told: %j', async (args) => {
+  test.each([[['plan', '--option', 'x']], [[]], [['plan', '--what']]])('%j is a usage error', async (args) => {
     expect(await run(...args)).toMatchObject({ code: 2 });
   });
 });

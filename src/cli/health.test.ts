@@ -20,17 +20,17 @@ test.each([
   ['[::]:9090', 'http://127.0.0.1:9090/healthz'],
   ['[::1]:9090', 'http://[::1]:9090/healthz'],
   ['10.1.2.3:81', 'http://10.1.2.3:81/healthz'],
-])('%s of the file is asked at %s', async (listen, url) => {
+])('checks listen address %s at %s', async (listen, url) => {
   expect(await ask(listen, 200)).toMatchObject({ code: 0, stdout: '', stderr: '', asked: [url] });
   expect(await ask(listen, 503)).toMatchObject({ code: 1, stderr: `facteur: ${url}: HTTP 503\n` });
 });
 
-test('what is wrong in a group that serve does not read makes nobody unhealthy', async () => {
+test('ignores an error in a group that serve does not read', async () => {
   const { code, stderr } = await ask(':9090', 200, 'consumer: { enabled: true }');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
-test('a facteur that does not answer in time is unhealthy', async () => {
+test('a server that does not answer in time is unhealthy', async () => {
   const late = new AbortController();
   const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(late.signal);
   onTestFinished(() => timeout.mockRestore());

@@ -59,7 +59,7 @@ describe('commands lint', () => {
     expect([code, stderr]).toEqual([1, 'facteur: lint: 1 error\n']);
   });
 
-  test('needs neither a configuration nor a cluster, and succeeds without errors', async () => {
+  test('needs neither a configuration nor a cluster, and succeeds if it finds nothing', async () => {
     expect(await lint(['-'], { '-': SAFE })).toMatchObject({
       code: 0,
       stdout: '1 template: nothing found\n',
@@ -80,7 +80,7 @@ spec: { entrypoint: main, templates: [{ name: main, container: *x }, { name: oth
     expect(places).toEqual(['a.yaml:24:28: error', 'a.yaml:30:64: error', 'a.yaml:30:96: warning']);
   });
 
-  test('templates of several files know each other', async () => {
+  test('resolves references between files', async () => {
     const caller = `
 kind: WorkflowTemplate
 metadata: { name: caller }
@@ -99,23 +99,23 @@ spec:
 
   test.each([
     ['a syntax error', 'a: [', /^facteur: a\.yaml:1:\d+: invalid YAML: /],
-    ['no YAML at all', '}\n'.repeat(500), /^(?:.*invalid YAML: .*\n){20}and \d+ more\n$/],
+    ['text that is not YAML', '}\n'.repeat(500), /^(?:.*invalid YAML: .*\n){20}and \d+ more\n$/],
     [
       'UTF-16',
       Buffer.from(`\ufeff${BUILD}`, 'utf16le').toString('utf8'),
       /^facteur: a\.yaml: the file is not UTF-8 text; save/,
     ],
-    ['a bomb of aliases', aliasBomb(), /^facteur: a\.yaml:1:1: Excessive alias count/],
-  ])('%s is an error with its place', async (_, text, expected) => {
+    ['an alias bomb', aliasBomb(), /^facteur: a\.yaml:1:1: Excessive alias count/],
+  ])('reports the place of the error: %s', async (_, text, expected) => {
     const { code, stderr } = await lint(['a.yaml'], { 'a.yaml': text });
     expect([code, stderr]).toEqual([1, expect.stringMatching(expected)]);
   });
 
-  test.each([[[]], [['a.yaml', '--cluster']], [['a.yaml', '-o', 'xml']]])('%j is wrong usage', async (args) => {
+  test.each([[[]], [['a.yaml', '--cluster']], [['a.yaml', '-o', 'xml']]])('%j is a usage error', async (args) => {
     expect((await lint(args)).code).toBe(2);
   });
 
-  test('JSON has everything', async () => {
+  test('JSON contains the findings and the templates', async () => {
     const { stdout } = await lint(['build.yaml', '-o', 'json'], { 'build.yaml': BUILD });
     expect(JSON.parse(stdout)).toEqual({
       findings: [
@@ -147,7 +147,7 @@ spec:
     });
   });
 
-  test('SARIF has the rules and the places', async () => {
+  test('SARIF contains the rules and the places', async () => {
     const { stdout } = await lint(['dir/my build.yaml', '-o', 'sarif'], { 'dir/my build.yaml': BUILD });
     const log = JSON.parse(stdout) as SarifLog;
     const [run] = log.runs;
@@ -174,7 +174,7 @@ spec:
   });
 });
 
-test('the documentation has every rule with its level and title', () => {
+test('the documentation lists every rule with its level and title', () => {
   const text = readFileSync(new URL('../../docs/commands.md', import.meta.url), 'utf8');
   const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (error|warning|info) +\| (.+?) +\|$/gm)].map(
     ([, ...cells]) => cells,
@@ -189,7 +189,7 @@ commands:
   release: { description: Release, workflow_template: release }
 `;
 
-  test('checks the templates of the namespaces, and that those of the commands are there', async () => {
+  test('checks the templates of the namespaces, and reports a missing template of a command', async () => {
     const cluster = await startCluster();
     const spec = { templates: [{ name: 'main', podSpecPatch: '{{workflow.parameters.patch}}', container: {} }] };
     await applyTemplate(cluster, 'patch', { spec, parameters: [{ name: 'patch', value: '' }] });
@@ -202,7 +202,7 @@ commands:
   });
 });
 
-/** Nine lines that unfold to 10^9 values. */
+/** Nine lines that expand to 10^9 values. */
 function aliasBomb(): string {
   const lines = Array.from({ length: 9 }, (_, nth) => {
     const values = Array.from({ length: 10 }, () => (nth === 0 ? 'x' : `*a${nth - 1}`));
@@ -211,7 +211,7 @@ function aliasBomb(): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What is read of a SARIF log. */
+/** The parts of a SARIF log that the test reads. */
 interface SarifLog {
   readonly version: string;
   readonly runs: readonly {

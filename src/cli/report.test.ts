@@ -30,7 +30,7 @@ test.each(['', '/', '/behind/a/proxy', '/behind/a/proxy/', '//behind'])('facteur
   expect(asked).toEqual([`${at}/v1/runs/a-run/events`, `${at}/events`, `${at}/v1/runs`]);
 });
 
-test('a report that gets no answer is sent again', async () => {
+test('retries a report that gets no answer', async () => {
   let asked = 0;
   await using server = await serveHttp((_request, response) => {
     asked += 1;
@@ -51,7 +51,7 @@ test('a report that gets no answer is sent again', async () => {
   expect(timeout.mock.calls).toEqual([[30_000], [30_000]]);
 });
 
-test('a report to a server that answers everything with a page is not reported', async () => {
+test('a report fails if the server answers with an HTML page', async () => {
   await using server = await serveHttp((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Sign in</html>');
   });
@@ -64,7 +64,7 @@ test('a report to a server that answers everything with a page is not reported',
   expect([code, stderr]).toEqual([1, expect.stringContaining('the server at FACTEUR_URL is not facteur')]);
 });
 
-test('a delivery that is redirected was not sent, and nothing of the answer moves the cursor', async () => {
+test('a redirected delivery fails, and the answer cannot move the cursor', async () => {
   await using server = await serveHttp(({ method }, response) => {
     response.writeHead(method === 'POST' ? 302 : 200, { ...JSON_TYPE, location: '/login' });
     response.end(JSON.stringify({ error: '\u001b[2J' }));

@@ -67,17 +67,17 @@ const RUNS: readonly RunView[] = [
     finishedAt: at(1),
   },
 ];
-test.each([80, 100, 120, 200])('no line of a list is longer than a screen of %d columns', (width) => {
+test.each([80, 100, 120, 200])('no line of a list is wider than a screen of %d columns', (width) => {
   const lines = runListing(RUNS, false, { width, colour: false, now: NOW }).split('\n');
   expect(lines.filter((line) => columnsOf(line) > width)).toEqual([]);
 });
 
-test('a list may have more rows than a function takes arguments', () => {
+test('lists more rows than a function takes arguments', () => {
   const runs = Array.from({ length: 200_000 }, () => RUN);
   expect(runListing(runs, false, { width: 80, colour: false, now: NOW }).split('\n')).toHaveLength(200_002);
 });
 
-test('a terminal that does not know its width gets whole lines', () => {
+test('prints whole lines on a terminal of unknown width', () => {
   const screen = screenOf({ env: {}, stdout: { write: () => undefined, isTTY: true, columns: 0 } });
   expect(runListing([RUN], false, { ...screen, now: NOW })).toContain('/plan Ship the sandbox');
 });
@@ -90,6 +90,6 @@ test.each<[string, Record<string, string>, boolean, boolean]>([
   ['FORCE_COLOR', { FORCE_COLOR: '1' }, false, true],
   ['FORCE_COLOR=0', { FORCE_COLOR: '0' }, true, false],
   ['a dumb terminal', { TERM: 'dumb' }, true, false],
-])('%s decides about colours', (_what, env, isTTY, colour) => {
+])('%s decides whether to use colours', (_what, env, isTTY, colour) => {
   expect(screenOf({ env, stdout: { write: () => undefined, isTTY, columns: 80 } }).colour).toBe(colour);
 });

@@ -12,7 +12,7 @@ test.each([
   ['2026-11-28 12:00:03 UTC', '2026-11-28T12:00:03.000Z'],
   ['2026-11-28T12:00:00Z', '2026-11-28T12:00:00.000Z'],
   ['2026-11-28T12:00:00+01:00', '2026-11-28T11:00:00.000Z'],
-])('--since %s means the same time everywhere', async (text, expected) => {
+])('--since %s means the same time in every time zone', async (text, expected) => {
   vi.stubEnv('TZ', 'America/New_York');
   const asked: RunFilter[] = [];
   const store = { listRuns: async (filter: RunFilter) => (asked.push(filter), []) } as unknown as RunStore;
@@ -22,7 +22,7 @@ test.each([
 });
 
 test.each(['2026-02-31', '2026-04-31T12:00:00Z', '2026-13-01', '99999999h', '999999d', 'yesterday'])(
-  '--since %s is no time',
+  '--since %s is invalid',
   async (text) => {
     const store = {} as RunStore;
     const commands = [runsCommand((_io, _request, work) => work(store), systemClock)];

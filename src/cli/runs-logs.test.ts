@@ -4,11 +4,11 @@ import { addedLines } from './runs-logs.ts';
 test.each<[string, string, string, string]>([
   ['the whole log at first', '', 'a\nb', 'a\nb'],
   ['nothing if nothing was added', 'a\nb', 'a\nb', ''],
-  ['what was added', 'a\nb', 'a\nb\nc', 'c'],
-  ['what was added to an end that moved on', 'a\nb\nc', 'b\nc\nd', 'd'],
-  ['all of an end that has nothing in common', 'a\nb', 'x\ny', 'x\ny'],
+  ['the added lines', 'a\nb', 'a\nb\nc', 'c'],
+  ['the lines added to an end that moved on', 'a\nb\nc', 'b\nc\nd', 'd'],
+  ['the whole end if nothing overlaps', 'a\nb', 'x\ny', 'x\ny'],
   ['repeated lines as often as they were added', 'a\na', 'a\na\na', 'a'],
-  ['nothing of an empty log', 'a', '', ''],
+  ['nothing for an empty log', 'a', '', ''],
 ])('following prints %s', (_what, before, after, added) => {
   expect(addedLines(before, after)).toBe(added);
 });

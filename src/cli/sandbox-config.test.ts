@@ -24,7 +24,7 @@ commands:
         two
 `;
 
-test('the sandbox means by a configuration what facteur means by it', async () => {
+test('the sandbox reads a configuration like facteur does', async () => {
   const readFile = async (): Promise<Buffer> => Buffer.from(OWN);
   const { sections } = await readOwnConfig({ env: {}, readFile, stderr: process.stderr } as unknown as CliIo, 'own');
   const [{ config: played }, { config: served }] = [await loadYaml(stringify(sections)), await loadYaml(OWN)];
@@ -34,7 +34,7 @@ test('the sandbox means by a configuration what facteur means by it', async () =
   expect(played.commands).toEqual(served.commands);
 });
 
-test('keys are taken in any case, as by facteur', async () => {
+test('accepts keys in any case, like facteur', async () => {
   const yaml = 'Argo: { Namespace: mine, Parameters: { rawEvent: x } }\nRole_Map: { Ship: [] }\nServer: {}';
   const readFile = async (): Promise<Buffer> => Buffer.from(yaml);
   const io = { env: {}, readFile, stderr: process.stderr } as unknown as CliIo;

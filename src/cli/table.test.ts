@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { printable, table } from './table.ts';
 
-test('columns are as wide as their widest cell, the last one as wide as it likes', () => {
+test('columns are as wide as their widest cell, and the last one is not padded', () => {
   expect(
     table(
       ['ID', 'REASON'],
@@ -14,7 +14,7 @@ test('columns are as wide as their widest cell, the last one as wide as it likes
   ).toBe('ID     REASON\n1      short\n12345\n');
 });
 
-test('columns are counted as a terminal shows them', () => {
+test('measures columns as a terminal shows them', () => {
   expect(
     table(
       ['東京', ''],
@@ -26,7 +26,7 @@ test('columns are counted as a terminal shows them', () => {
   ).toBe('東京\n🚀🚀🚀  a\nx       b\n');
 });
 
-test('text from outside never moves the cursor, forges a line or turns the writing round', () => {
+test('untrusted text cannot move the cursor, forge a line or reverse the writing', () => {
   expect(printable('a\u001b[2J\r\n\u0085\u2028\u202e\u200f\ud800b')).toBe(
     String.raw`a\u001b[2J\u000d\u000a\u0085\u2028\u202e\u200f\ud800b`,
   );
