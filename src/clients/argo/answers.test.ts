@@ -13,7 +13,7 @@ function fail(code: number, body: string, headers: Record<string, string> = {}):
   return argoErrorOf(WRITE, { status: code, headers, body });
 }
 
-describe('what a refusal means', () => {
+describe('the class of a refusal', () => {
   test.each([
     [400, 'BadRequest', 'argo.invalid', false, false],
     [401, 'Unauthorized', 'argo.unauthorized', true, false],
@@ -41,7 +41,7 @@ describe('what a refusal means', () => {
     });
   });
 
-  test('a missing object is named, a missing kind is not', () => {
+  test('distinguishes a missing object from a missing API', () => {
     const named = { details: { name: 'one', kind: 'workflows' } };
     expect(fail(404, status(404, 'NotFound', named))).toMatchObject({ code: 'argo.not_found', retryable: false });
     expect(fail(404, status(404, 'NotFound'))).toMatchObject({ code: 'argo.api_missing', retryable: true });
@@ -49,7 +49,7 @@ describe('what a refusal means', () => {
     expect(fail(404, '404 page not found\n')).toMatchObject({ code: 'argo.api_missing', retryable: true, details });
   });
 
-  test('the reason of a 401 says whose credentials were rejected', () => {
+  test('the details of a 401 say whose credentials were rejected', () => {
     const { details } = fail(401, status(401, 'Unauthorized', { message: 'Unauthorized' }));
     expect(details).toBe("the cluster rejects facteur's credentials");
   });
@@ -76,32 +76,37 @@ describe('what a refusal means', () => {
     [413, 'argo.too_large'],
     [429, 'argo.too_many_requests'],
     [502, 'argo.unavailable'],
-  ])('a page of a proxy with %d is %s', (code, expected) => {
+  ])('a proxy’s page with status %d is %s', (code, expected) => {
     const error = fail(code, '<html><h1>token=abc</h1></html>');
     expect(error).toMatchObject({ code: expected, status: code, details: undefined });
     expect(error.message).not.toContain('abc');
   });
 
-  test('only a write can have been carried out', () => {
+  test('a failed read is not ambiguous', () => {
     expect(argoErrorOf(READ, { status: 500, headers: {}, body: '' }).ambiguous).toBe(false);
   });
 });
 
-describe('how long to wait', () => {
+describe('the time to wait', () => {
   test.each([
-    ['the header', { 'retry-after': '7' }, {}, 7000],
-    ['the Status object', {}, { details: { retryAfterSeconds: 3 } }, 3000],
-    ['the header before the Status object', { 'retry-after': '7' }, { details: { retryAfterSeconds: 3 } }, 7000],
-    ['at most an hour', { 'retry-after': '999999' }, {}, 3_600_000],
-    ['nothing, for what is no number of seconds', { 'retry-after': 'Fri, 31 Dec 1999 23:59:59 GMT' }, {}, undefined],
-    ['nothing, for zero', { 'retry-after': '0' }, {}, undefined],
+    ['comes from the header', { 'retry-after': '7' }, {}, 7000],
+    ['comes from the Status object', {}, { details: { retryAfterSeconds: 3 } }, 3000],
+    [
+      'comes from the header before the Status object',
+      { 'retry-after': '7' },
+      { details: { retryAfterSeconds: 3 } },
+      7000,
+    ],
+    ['is at most an hour', { 'retry-after': '999999' }, {}, 3_600_000],
+    ['is undefined for a date', { 'retry-after': 'Fri, 31 Dec 1999 23:59:59 GMT' }, {}, undefined],
+    ['is undefined for zero', { 'retry-after': '0' }, {}, undefined],
   ])('%s', (_what, headers, extra, expected) => {
     expect(fail(429, status(429, 'TooManyRequests', extra), headers).retryAfterMs).toBe(expected);
   });
 });
 
-describe('what may be shown', () => {
-  test('the message of a refusal, not that of a failure inside the cluster', () => {
+describe('the details to show', () => {
+  test('include the message of a refusal, but not of a failure inside the cluster', () => {
     expect(fail(422, status(422, 'Invalid', { message: 'metadata.name: Invalid value' })).details).toBe(
       'metadata.name: Invalid value',
     );
@@ -111,7 +116,7 @@ describe('what may be shown', () => {
     expect(inside.cause).toEqual(new Error('dial tcp 10.0.0.1:2379'));
   });
 
-  test('which webhook fails, and not how', () => {
+  test('name the webhook that failed, but not the reason', () => {
     const message = `Internal error occurred: failed calling webhook "validate.kyverno.svc-fail": failed to call webhook: Post "https://kyverno-svc.kyverno.svc:443/validate/fail?timeout=10s": dial tcp 10.96.7.7:443: connect: connection refused`;
     const failed = fail(500, status(500, 'InternalError', { message }));
     expect(failed.details).toBe('the admission webhook "validate.kyverno.svc-fail" failed');
@@ -134,7 +139,7 @@ describe('what may be shown', () => {
     expect(safeDetails(message)).toBe(expected);
   });
 
-  test('is one bounded line for any input', () => {
+  test('are one bounded line for any input', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 1500, unit: 'binary' }), (message) => {
         const details = safeDetails(message);
@@ -145,7 +150,7 @@ describe('what may be shown', () => {
   });
 });
 
-test('an ERROR event says the same as an answer would', () => {
+test('classifies an ERROR event like an answer', () => {
   expect(errorFromEvent(READ, { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' })).toMatchObject({
     code: 'argo.expired',
     status: 410,

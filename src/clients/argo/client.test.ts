@@ -8,7 +8,7 @@ import type { ClusterAccess } from './connection.ts';
 import { ArgoError, isArgoError } from './errors.ts';
 import type { ArgoClient, Workflow } from './workflows.ts';
 
-/** A server that answers whatever the test wants, for what no apiserver would say. */
+/** A server with the test's own answers, for those that no API server would send. */
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
   await new Promise<void>((resolve) => {
@@ -41,13 +41,13 @@ async function everyPage(
   return pages;
 }
 
-describe('the calls', () => {
-  test('create, get, patch and the template', async () => {
+describe('calls', () => {
+  test('create, get and patch a workflow, and get a template and the version', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     const created = await client.createWorkflow(NAMESPACE, manifest('one', { team: 'a' }));
     expect(created.metadata).toMatchObject({ name: 'one', namespace: NAMESPACE, labels: { team: 'a' } });
-    // The rest of a large workflow need not come back.
+    // A large workflow need not be sent back as a whole.
     expect(created).not.toHaveProperty('spec');
     expect((await client.getWorkflow(NAMESPACE, 'one')).metadata.uid).toBe(created.metadata.uid);
     const stopped = await client.patchWorkflow(NAMESPACE, 'one', { spec: { shutdown: 'Stop' } });
@@ -62,7 +62,7 @@ describe('the calls', () => {
     expect(error).toMatchObject({ code: 'argo.not_found', details: 'workflows.argoproj.io "../../version" not found' });
   });
 
-  test('lists page by page, filtered', async () => {
+  test('list page by page, and with a selector', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     for (const name of ['a', 'b', 'c', 'd', 'e']) {
@@ -75,7 +75,7 @@ describe('the calls', () => {
     expect(names(await everyPage(client, { labelSelector: 'none' }))).toEqual([[]]);
   });
 
-  test('a list can go on from an earlier page, until that is forgotten', async () => {
+  test('a list continues from an earlier page, until its token expires', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     await client.createWorkflow(NAMESPACE, manifest('a'));
@@ -88,7 +88,7 @@ describe('the calls', () => {
     expect(await failure(everyPage(client, { continue: token }))).toMatchObject({ code: 'argo.expired' });
   });
 
-  test('a page too large to hold is asked for in smaller ones', async () => {
+  test('a page that is too large is requested again in smaller ones', async () => {
     const asked: (string | null)[] = [];
     const url = await serve((request, response) => {
       const { searchParams } = new URL(request.url ?? '', 'http://cluster');
@@ -106,8 +106,8 @@ describe('the calls', () => {
 
 describe('errors', () => {
   test.each([
-    ['a name that is taken', 'one', 'argo.already_exists', false],
-    ['a name that is none', 'One!', 'argo.invalid', false],
+    ['a duplicate name', 'one', 'argo.already_exists', false],
+    ['an invalid name', 'One!', 'argo.invalid', false],
   ])('%s', async (_what, name, code, retryable) => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
@@ -133,14 +133,14 @@ describe('errors', () => {
     expect(await failure(client.createWorkflow(NAMESPACE, manifest('one')))).toMatchObject({ code: 'argo.forbidden' });
   });
 
-  test('an object too large for the store is refused for good', async () => {
+  test('an object that is too large for the store is not retryable', async () => {
     const cluster = await startCluster();
     const workflow = manifest('one', {}, { text: 'x'.repeat(1_600_000) });
     const error = await failure(clientFor(cluster.url).createWorkflow(NAMESPACE, workflow));
     expect(error).toMatchObject({ code: 'argo.too_large', retryable: false, ambiguous: false });
   });
 
-  test('429 says how long to wait', async () => {
+  test('a 429 says how long to wait', async () => {
     const cluster = await startCluster();
     const answer = { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 2 };
     cluster.faults.apply({ op: 'add', rule: { action: { kind: 'answer', answer } } });
@@ -153,7 +153,7 @@ describe('errors', () => {
     });
   });
 
-  test('a proxy’s page instead of an answer, with any status', async () => {
+  test('a proxy’s page is not taken for an answer, whatever its status', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     const say = (status: number): void => {
@@ -172,12 +172,12 @@ describe('errors', () => {
       ambiguous: true,
     });
     say(404);
-    // A wrong route on the way must not look like a workflow that vanished.
+    // A wrong route must not look like a workflow that was deleted.
     expect(await failure(client.getWorkflow(NAMESPACE, 'one'))).toMatchObject({ code: 'argo.bad_answer', status: 404 });
   });
 
   test.each(['null', '[]', '{}', '{"metadata":{"name":"x"}}', '{"metadata":'])(
-    'an answer of %s is no workflow',
+    'an answer of %s is not a workflow',
     async (body) => {
       const url = await serve((_request, response) => response.end(body));
       const error = await failure(clientFor(url).getWorkflow(NAMESPACE, 'x'));
@@ -185,12 +185,12 @@ describe('errors', () => {
     },
   );
 
-  test('an endless answer is not read to its end', async () => {
+  test('stops reading an endless answer', async () => {
     const url = await serve((_request, response) => {
       const chunk = Buffer.alloc(1024 * 1024, 'x');
       const more = (): void => {
         while (response.write(chunk)) {
-          // Until the client is full.
+          // Until the client's buffer is full.
         }
         response.once('drain', more);
       };
@@ -201,8 +201,8 @@ describe('errors', () => {
   });
 });
 
-describe('whether the apiserver is ready', () => {
-  test('is asked with our credentials, and anonymously if these are rejected', async () => {
+describe('the readiness of the API server', () => {
+  test('is checked with credentials, and anonymously if these are rejected', async () => {
     const cluster = await startCluster({ tokens: ['right'] });
     const ready = async (token?: string) => clientFor(accessTo(cluster.url, token)).isReady();
     expect([await ready('right'), await ready('wrong'), await ready()]).toEqual([true, true, true]);
@@ -212,34 +212,34 @@ describe('whether the apiserver is ready', () => {
     expect(await ready('right')).toBe(false);
   });
 
-  test('is never taken from a proxy’s page', async () => {
+  test('is not taken from a proxy’s page', async () => {
     const url = await serve((_request, response) => response.end('<html>Welcome</html>'));
     expect(await clientFor(url).isReady()).toBe(false);
   });
 });
 
-describe('an end that leaves doubt', () => {
+describe('a call that fails', () => {
   const create: FaultRule['match'] = { verb: 'create' };
 
   test.each([
-    ['reset before', { kind: 'reset' }, 'argo.connection', 0],
-    ['reset after', { kind: 'commit-then-reset' }, 'argo.connection', 1],
-    ['silence before', { kind: 'hang' }, 'argo.timeout', 0],
-    ['silence after', { kind: 'commit-then-hang' }, 'argo.timeout', 1],
+    ['a reset before', { kind: 'reset' }, 'argo.connection', 0],
+    ['a reset after', { kind: 'commit-then-reset' }, 'argo.connection', 1],
+    ['no answer before', { kind: 'hang' }, 'argo.timeout', 0],
+    ['no answer after', { kind: 'commit-then-hang' }, 'argo.timeout', 1],
     [
       'a 500 after',
       { kind: 'commit-then-answer', answer: { status: 500, reason: 'InternalError' } },
       'argo.unavailable',
       1,
     ],
-  ] as const)('%s the deed: the same code, ambiguous either way', async (_what, action, code, stored) => {
+  ] as const)('%s the write: ambiguous in both cases, with the same code', async (_what, action, code, stored) => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'add', rule: { match: create, action } });
     const client = clientFor(cluster.url);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const asked = failure(client.createWorkflow(NAMESPACE, manifest('one'), { timeoutMs: 1000 }));
-    // The limit runs out when all that happens in the cluster has happened.
+    // The limit passes only after the cluster has done its part.
     await expect
       .poll(() => [cluster.state()['requests'], cluster.store.count('workflows')])
       .toEqual([{ create: 1 }, stored]);
@@ -259,7 +259,7 @@ describe('an end that leaves doubt', () => {
     expect(error).toMatchObject({ code: 'argo.connection', ambiguous: false });
   });
 
-  test('a refused connection is certain: nothing was sent', async () => {
+  test('a refused connection is not ambiguous: nothing was sent', async () => {
     const cluster = await startCluster({ startupMs: 0 });
     await cluster.disconnect();
     const client = clientFor(cluster.url);
@@ -270,7 +270,7 @@ describe('an end that leaves doubt', () => {
     await client.createWorkflow(NAMESPACE, manifest('one'));
   });
 
-  test('the caller’s signal ends a call', async () => {
+  test('the caller’s signal aborts a call', async () => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'add', rule: { match: create, action: { kind: 'hang' } } });
     const stop = new AbortController();
@@ -301,7 +301,7 @@ describe('an end that leaves doubt', () => {
     stop.abort();
     expect(await stopped).toMatchObject({ code: 'argo.aborted', ambiguous: true });
 
-    // What was given up is not sent when there is a connection again.
+    // Abandoned calls are not sent when a connection is free again.
     cluster.faults.requests.remove(hold);
     await Promise.all(held);
     await client.createWorkflow(NAMESPACE, manifest('next'), { timeoutMs: 3_600_000 });
@@ -309,13 +309,13 @@ describe('an end that leaves doubt', () => {
     expect(cluster.store.count('workflows')).toBe(65);
   });
 
-  test('a server that sends its answer too slowly runs into the limit as well', async () => {
+  test('times out if the server sends its answer too slowly', async () => {
     const url = await serve((_request, response) => response.write('{'));
     const error = await failure(clientFor(url).getWorkflow(NAMESPACE, 'x', { timeoutMs: 200 }));
     expect(error.code).toBe('argo.timeout');
   });
 
-  test('closing ends what is under way, and nothing begins afterwards', async () => {
+  test('closing aborts running calls and rejects new ones', async () => {
     const cluster = await startCluster();
     cluster.faults.apply({ op: 'add', rule: { match: create, action: { kind: 'hang' } } });
     const client = clientFor(cluster.url);
@@ -328,7 +328,7 @@ describe('an end that leaves doubt', () => {
 });
 
 describe('connections', () => {
-  test('are kept: calls one after the other need two at most, many at once 64', async () => {
+  test('are reused: sequential calls need at most two, concurrent calls at most 64', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     for (let count = 0; count < 20; count += 1) {
@@ -344,7 +344,7 @@ describe('connections', () => {
     expect(cluster.store.count('workflows')).toBe(520);
   });
 
-  test('of watches leave those of the calls alone', async () => {
+  test('of watches leave enough for calls', async () => {
     const cluster = await startCluster();
     const client = clientFor(cluster.url);
     const stop = new AbortController();
@@ -356,7 +356,7 @@ describe('connections', () => {
     await expect.poll(() => cluster.state()['watchers']).toBe(0);
   });
 
-  test('a 401 is tried once more with fresh credentials, also for a write', async () => {
+  test('a 401 is retried once with fresh credentials, even for a write', async () => {
     const cluster = await startCluster({ tokens: ['new'] });
     const old = { server: cluster.url, headers: { authorization: 'Bearer old' }, tls: {} };
     const fresh = { server: cluster.url, headers: { authorization: 'Bearer new' }, tls: {} };
@@ -369,7 +369,7 @@ describe('connections', () => {
     expect(cluster.state()['requests']).toEqual({ create: 2 });
   });
 
-  test.each(['ca', 'cert', 'key', 'servername'])('are new ones when the %s was renewed', async (field) => {
+  test.each(['ca', 'cert', 'key', 'servername'])('are replaced when the %s changes', async (field) => {
     const cluster = await startCluster();
     let renewals = 0;
     const connection: ClusterAccess['connection'] = async () => ({
@@ -380,7 +380,7 @@ describe('connections', () => {
     const client = clientFor({ source: 'test', namespace: undefined, connection });
     const counts = new Set<unknown>();
     for (; renewals < 3; renewals += 1) {
-      // One after the other may need two.
+      // Sequential calls may need two.
       await client.createWorkflow(NAMESPACE, manifest(`one-${renewals}`));
       await client.createWorkflow(NAMESPACE, manifest(`two-${renewals}`));
       counts.add(cluster.state()['connections']);
@@ -388,7 +388,7 @@ describe('connections', () => {
     expect(counts.size).toBe(3);
   });
 
-  test('a second 401 is final for the call', async () => {
+  test('a second 401 fails the call', async () => {
     const cluster = await startCluster({ tokens: ['right'] });
     const error = await failure(clientFor(accessTo(cluster.url, 'wrong')).getWorkflow(NAMESPACE, 'one'));
     expect(isArgoError(error, 'argo.unauthorized')).toBe(true);

@@ -52,7 +52,7 @@ async function authorization(access: ClusterAccess): Promise<string | readonly s
 }
 
 describe('a token file', () => {
-  test('that rotates is noticed within 20 seconds, and not looked at for every request', async () => {
+  test('that rotates is read again after 20 seconds, not for every request', async () => {
     const directory = await directoryFor();
     const clock = new HandClock();
     await writeFile(join(directory, 'token'), 'first');
@@ -66,7 +66,7 @@ describe('a token file', () => {
     expect(await authorization(access)).toBe('Bearer second');
   });
 
-  test('that has not changed gives the very same connection', async () => {
+  test('that has not changed gives the same connection', async () => {
     const directory = await directoryFor();
     const clock = new HandClock();
     await writeFile(join(directory, 'token'), 'first');
@@ -76,7 +76,7 @@ describe('a token file', () => {
     expect(await access.connection()).toBe(before);
   });
 
-  test('that is away for a moment leaves the last token in use', async () => {
+  test('that is missing for a moment leaves the last token in use', async () => {
     const directory = await directoryFor();
     const clock = new HandClock();
     await writeFile(join(directory, 'token'), 'first');
@@ -91,7 +91,7 @@ describe('a token file', () => {
     expect(await authorization(access)).toBe('Bearer second');
   });
 
-  test('that is empty is never sent as nobody’s: the last token stays in use, or the call fails for now', async () => {
+  test('that is empty never makes a call anonymous: the last token stays in use, or the call fails for now', async () => {
     const directory = await directoryFor();
     const clock = new HandClock();
     const cluster = await startCluster({ tokens: ['first', 'second'] });
@@ -111,7 +111,7 @@ describe('a token file', () => {
     await client.createWorkflow(NAMESPACE, manifest('two'));
   });
 
-  test('that was never there is an error that a later try can heal', async () => {
+  test('that does not exist is a retryable error, and is used once it exists', async () => {
     const directory = await directoryFor();
     const access = await accessWith(directory, { server: 'http://one', user: { tokenFile: 'token' } });
     await expect(clientFor(access).getWorkflow(NAMESPACE, 'x')).rejects.toMatchObject({
@@ -126,7 +126,7 @@ describe('a token file', () => {
   test.each([
     ['a token file', { tokenFile: 'token' }, 'token'],
     ['the kubeconfig itself', { token: 'first' }, 'config'],
-  ])('%s rotated between two requests: the 401 is healed at once', async (_what, user, rotated) => {
+  ])('%s rotated between two requests: the 401 is retried at once', async (_what, user, rotated) => {
     const cluster = await startCluster({ tokens: ['first'] });
     const directory = await directoryFor();
     await writeFile(join(directory, 'token'), 'first');
@@ -139,7 +139,7 @@ describe('a token file', () => {
     expect(cluster.state()['requests']).toEqual({ create: 3 });
   });
 
-  test('of the pod’s service account is read again when it was refused, or after 20 seconds', async () => {
+  test('of the pod’s service account is read again after a rejection, or after 20 seconds', async () => {
     const directory = await directoryFor();
     const clock = new HandClock();
     const rotate = async (token: string): Promise<void> => writeFile(join(directory, 'token'), token);
@@ -161,7 +161,7 @@ describe('a token file', () => {
   });
 });
 
-/** A credential plugin that counts its starts in a file and gives the token that stands in another. */
+/** A credential plugin that records its starts in one file and prints the token from another. */
 async function plugin(directory: string): Promise<object> {
   const script = `
     const fs = require('node:fs');
@@ -185,7 +185,7 @@ async function starts(directory: string): Promise<string[]> {
 }
 
 describe('a credential plugin', () => {
-  test('is started once, however many requests come at the same time, and again after a 401', async () => {
+  test('is started once for many concurrent requests, and again after a 401', async () => {
     const cluster = await startCluster({ tokens: ['first'] });
     const directory = await directoryFor();
     const access = await accessWith(directory, { server: cluster.url, user: await plugin(directory) });
@@ -208,7 +208,7 @@ describe('a credential plugin', () => {
     expect(await starts(directory)).toHaveLength(2);
   });
 
-  test('whose token stays refused is not started for every request', async () => {
+  test('whose token is always rejected is not started for every request', async () => {
     const cluster = await startCluster({ tokens: ['other'] });
     const directory = await directoryFor();
     const clock = new HandClock();
@@ -225,7 +225,7 @@ describe('a credential plugin', () => {
     expect(await starts(directory)).toHaveLength(3);
   });
 
-  test('that fails is an error without what it wrote', async () => {
+  test('that fails is an error without its output', async () => {
     const directory = await directoryFor();
     const user = await plugin(directory);
     await writeFile(join(directory, 'token'), 'broken');
@@ -244,7 +244,7 @@ describe('TLS', () => {
     readonly seen: (string | undefined)[];
   }
 
-  /** An apiserver that knows one workflow and notes which client certificate asked for it. */
+  /** An API server with one workflow, which records the client certificates of its requests. */
   async function tlsServer(requestCert: boolean): Promise<Greeting> {
     const seen: (string | undefined)[] = [];
     const [key, cert, ca] = await Promise.all(
@@ -272,7 +272,7 @@ describe('TLS', () => {
     return (server.address() as AddressInfo).port;
   }
 
-  test('goes through the proxy that the kubeconfig names', async () => {
+  test('uses the proxy that the kubeconfig names', async () => {
     const { url } = await tlsServer(false);
     const tunnels: (string | undefined)[] = [];
     const proxy = createProxy();
@@ -295,7 +295,7 @@ describe('TLS', () => {
     expect(tunnels).toEqual(['localhost:6443']);
   });
 
-  test('the cluster’s own CA is trusted, and nobody else’s', async () => {
+  test('trusts only the CA of the cluster, unless verification is off', async () => {
     const { url } = await tlsServer(false);
     const directory = await directoryFor();
     const cluster = { 'certificate-authority': join(TLS, 'ca.crt') };
@@ -314,7 +314,7 @@ describe('TLS', () => {
     expect((await clientFor(careless).getWorkflow(NAMESPACE, 'x')).metadata.name).toBe('x');
   });
 
-  test('a client certificate is shown, and a rotated one gets new connections', async () => {
+  test('presents the client certificate, and opens new connections after a rotation', async () => {
     const { url, seen } = await tlsServer(true);
     const directory = await directoryFor();
     const clock = new HandClock();

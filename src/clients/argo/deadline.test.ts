@@ -12,7 +12,7 @@ function deadline(timeoutMs: number, outer?: AbortSignal): Deadline {
 const never = new Promise<never>(() => {});
 
 describe('a deadline', () => {
-  test('knows afterwards whether it was the time or the caller', async () => {
+  test('distinguishes a timeout from an abort by the caller', async () => {
     const late = deadline(1);
     await expect(late.race(never)).rejects.toThrow('deadline passed');
     expect([late.timedOut, late.aborted, late.signal.aborted]).toEqual([true, false, true]);
@@ -24,17 +24,17 @@ describe('a deadline', () => {
     expect([stopped.timedOut, stopped.aborted, stopped.signal.aborted]).toEqual([false, true, true]);
   });
 
-  test('lets work through that is done in time', async () => {
+  test('passes on the result or the error of work that ends in time', async () => {
     expect(await deadline(3_600_000).race(Promise.resolve('done'))).toBe('done');
     await expect(deadline(3_600_000).race(Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   });
 
-  test('takes the failure of work for which it is too late, so that it does not end the process', async () => {
+  test('handles the late failure of work, which would otherwise end the process', async () => {
     const gone = deadline(3_600_000, AbortSignal.abort(new Error('enough')));
     await expect(gone.race(Promise.reject(new Error('broken')))).rejects.toThrow('enough');
   });
 
-  test('does not pass while paused, nor after the caller aborted', async () => {
+  test('does not pass while paused, or after the caller aborted', async () => {
     const stop = new AbortController();
     const paused = deadline(20, stop.signal);
     paused.pause();

@@ -7,7 +7,7 @@ import { systemClock } from '../../base/clock.ts';
 import { FacteurError } from '../../base/errors.ts';
 import { resolveClusterAccess, type KubeconfigSources } from './kubeconfig.ts';
 
-/** A directory with the files that a test wants, gone afterwards. */
+/** A directory with the files of a test, removed afterwards. */
 async function files(contents: Record<string, string>): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'facteur-kubeconfig-'));
   onTestFinished(async () => rm(directory, { recursive: true }));
@@ -43,7 +43,7 @@ function kubeconfig({
   });
 }
 
-/** What would be used: the server, and where that was found. */
+/** The server that would be used, and its source. */
 async function resolved(sources: Partial<KubeconfigSources>): Promise<[string, string]> {
   const access = await resolveClusterAccess(plain(sources));
   return [(await access.connection()).server, access.source];
@@ -63,8 +63,8 @@ async function refusal(sources: Partial<KubeconfigSources>): Promise<FacteurErro
   return error as FacteurError;
 }
 
-describe('where the cluster comes from', () => {
-  test('FACTEUR_KUBECONFIG, else KUBECONFIG, else the pod, else the home directory, else nothing', async () => {
+describe('the source of the cluster', () => {
+  test('is FACTEUR_KUBECONFIG, else KUBECONFIG, else the pod, else the home directory, else an error', async () => {
     const directory = await files({
       own: kubeconfig({ server: 'http://own' }),
       shared: kubeconfig({ server: 'http://shared' }),
@@ -109,7 +109,7 @@ describe('where the cluster comes from', () => {
     }
   });
 
-  test('a list in KUBECONFIG is merged: the first to say something wins, missing and empty files are passed over', async () => {
+  test('may be a list in KUBECONFIG: the first value wins, and missing and empty files are skipped', async () => {
     const directory = await files({
       empty: '',
       comment: '# nothing\n',
@@ -128,7 +128,7 @@ describe('where the cluster comes from', () => {
   test.each([
     ['a namespace', { namespace: 'here' }, 'here'],
     ['no namespace', {}, undefined],
-  ])('the context with %s', async (_what, parts, expected) => {
+  ])('the namespace of a context with %s', async (_what, parts, expected) => {
     const directory = await files({ config: kubeconfig(parts) });
     const access = await resolveClusterAccess(
       plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
@@ -141,24 +141,28 @@ describe('an invalid kubeconfig', () => {
   test.each([
     ['no such file', undefined, 'no such file'],
     ['broken YAML', 'users: [{token: "hush', 'not YAML, at line 1'],
-    ['an alias of nothing', 'users: *hush', 'not YAML'],
+    ['an unknown alias', 'users: *hush', 'not YAML'],
     ['a scalar', 'hello', 'not a kubeconfig'],
     ['an undefined context', kubeconfig({ context: 'other' }), '"other" is not defined'],
-    ['a server that is no URL', kubeconfig({ server: 'nowhere' }), 'no valid server'],
-    ['a server of another kind', kubeconfig({ server: 'unix:/run/x' }), 'no valid server'],
-    ['a user that is not there', kubeconfig().replace('name: u', 'name: v'), 'the user "u" is not defined'],
+    ['a server that is not a URL', kubeconfig({ server: 'nowhere' }), 'no valid server'],
+    ['a server with another scheme', kubeconfig({ server: 'unix:/run/x' }), 'no valid server'],
+    ['an undefined user', kubeconfig().replace('name: u', 'name: v'), 'the user "u" is not defined'],
     [
-      'two users of one name',
+      'two users with the same name',
       kubeconfig().replace('contexts:', '  - name: u\ncontexts:'),
       'users has the duplicate name "u"',
     ],
     ['groups without a name', kubeconfig({ user: { 'as-groups': ['dev'] } }), 'need as'],
     ['a uid without a name', kubeconfig({ user: { 'as-uid': '1' } }), 'need as'],
     ['a uid that is a number', kubeconfig({ user: { as: 'bob', 'as-uid': 1234 } }), 'as-uid'],
-    ['one group that is no list', kubeconfig({ user: { as: 'bob', 'as-groups': 'dev' } }), 'as-groups'],
-    ['a group that is no text', kubeconfig({ user: { as: 'bob', 'as-groups': [1] } }), 'as-groups'],
-    ['extra that is no map', kubeconfig({ user: { as: 'bob', 'as-user-extra': ['view'] } }), 'as-user-extra'],
-    ['extra that is no list', kubeconfig({ user: { as: 'bob', 'as-user-extra': { a: 'b' } } }), 'as-user-extra'],
+    ['a group that is not in a list', kubeconfig({ user: { as: 'bob', 'as-groups': 'dev' } }), 'as-groups'],
+    ['a group that is not text', kubeconfig({ user: { as: 'bob', 'as-groups': [1] } }), 'as-groups'],
+    ['an extra that is not a map', kubeconfig({ user: { as: 'bob', 'as-user-extra': ['view'] } }), 'as-user-extra'],
+    [
+      'an extra value that is not a list',
+      kubeconfig({ user: { as: 'bob', 'as-user-extra': { a: 'b' } } }),
+      'as-user-extra',
+    ],
     ['a name with a line break', kubeconfig({ user: { as: 'bob\r\nx: y' } }), 'as and as-uid'],
     ['a SOCKS proxy', kubeconfig({ cluster: { 'proxy-url': 'socks5://x' } }), 'proxy-url'],
   ])('%s', async (_what, content, expected) => {
@@ -174,9 +178,9 @@ describe('an invalid kubeconfig', () => {
 describe('ways to log in', () => {
   test.each([
     ['a token', { token: 'abc' }, { authorization: 'Bearer abc' }],
-    ['name and password', { username: 'me', password: 'pw' }, { authorization: `Basic ${btoa('me:pw')}` }],
-    ['somebody else’s name', { token: 'abc', as: 'bob' }, { authorization: 'Bearer abc', 'impersonate-user': ['bob'] }],
-    ['nothing', {}, {}],
+    ['a user name and a password', { username: 'me', password: 'pw' }, { authorization: `Basic ${btoa('me:pw')}` }],
+    ['impersonation', { token: 'abc', as: 'bob' }, { authorization: 'Bearer abc', 'impersonate-user': ['bob'] }],
+    ['no credentials', {}, {}],
   ])('%s', async (_what, user, headers) => {
     const directory = await files({ config: kubeconfig({ user }) });
     const access = await resolveClusterAccess(
@@ -197,15 +201,15 @@ describe('ways to log in', () => {
       },
     ],
     [
-      'names of extra that no header can have, and text beyond ASCII as its UTF-8 bytes',
+      'extra names that are invalid in a header, and non-ASCII text as its UTF-8 bytes',
       { as: 'jürgen', 'as-user-extra': { 'acme.com/pröject%': ['a'], empty: [] } },
       {
         'impersonate-user': ['jÃ¼rgen'],
         'impersonate-extra-acme.com%2Fpr%C3%B6ject%25': ['a'],
       },
     ],
-    ['nothing but empty fields', { as: '', 'as-uid': '', 'as-groups': null, 'as-user-extra': null }, {}],
-  ])('acting as somebody else: %s', async (_what, user, headers) => {
+    ['only empty fields', { as: '', 'as-uid': '', 'as-groups': null, 'as-user-extra': null }, {}],
+  ])('impersonation: %s', async (_what, user, headers) => {
     const directory = await files({ config: kubeconfig({ user }) });
     const access = await resolveClusterAccess(
       plain({ environment: { FACTEUR_KUBECONFIG: join(directory, 'config') } }),
@@ -213,7 +217,7 @@ describe('ways to log in', () => {
     expect((await access.connection()).headers).toEqual(headers);
   });
 
-  test('data rules over a file, as kubectl has it', async () => {
+  test('inline data wins over a file, as in kubectl', async () => {
     const directory = await files({
       config: kubeconfig({
         server: 'https://one',
@@ -231,7 +235,7 @@ describe('ways to log in', () => {
     expect([String(tls.ca), String(tls.cert), String(tls.key)]).toEqual(['ca', 'cert', 'key']);
   });
 
-  test('of a key that is written twice the last one counts, of several documents the first', async () => {
+  test('the last of duplicate keys counts, and the first of several documents', async () => {
     const text = `${kubeconfig({ server: 'http://one' })}current-context: main\nkind: Config\nkind: Config\n---\nother: [`;
     expect(
       await resolved({
@@ -240,7 +244,7 @@ describe('ways to log in', () => {
     ).toEqual(['http://one', expect.anything()]);
   });
 
-  test('files are found relative to the kubeconfig, and data beside it', async () => {
+  test('paths are relative to the kubeconfig, and can be combined with inline data', async () => {
     const directory = await files({
       'deep/config': kubeconfig({
         server: 'https://one',
@@ -257,7 +261,7 @@ describe('ways to log in', () => {
     expect([String(tls.ca), String(tls.cert), String(tls.key), tls.servername]).toEqual(['ca', 'cert', 'key', 'api']);
   });
 
-  test('the pod’s address may be IPv6, its namespace is the context’s', async () => {
+  test('in a pod, the address may be IPv6, and the namespace is the pod’s', async () => {
     const directory = await files({ token: 't', namespace: 'mine\n', 'ca.crt': 'ca' });
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
     const access = await resolveClusterAccess(plain({ environment, serviceAccountDirectory: directory }));

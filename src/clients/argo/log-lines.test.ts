@@ -6,14 +6,14 @@ const LIMITS = { lines: 20, chars: 1500 };
 const shown = (log: string) => lastLines(log, LIMITS);
 
 describe('lastLines', () => {
-  test('keeps the end, whole lines of it', () => {
+  test('keeps whole lines from the end', () => {
     const log = Array.from({ length: 30 }, (_, index) => `line ${index}`).join('\n');
     expect(shown(`${log}\n\n`).split('\n')).toEqual(Array.from({ length: 20 }, (_, index) => `line ${index + 10}`));
     expect(lastLines('aaaa\nbbbb\ncccc', { lines: 20, chars: 10 })).toBe('bbbb\ncccc');
     expect(shown('')).toBe('');
   });
 
-  test('takes the colours, cursor moves and titles of a terminal away', () => {
+  test('removes the colours, cursor moves and titles of a terminal', () => {
     expect(shown('\u001b[1;31merror\u001b[0m \u001b]0;title\u0007here\u001b[2K\u001b(B')).toBe('error here');
     expect(shown('10 %\r50 %\r100 %\r\ndone')).toBe('100 %\ndone');
   });
@@ -65,22 +65,22 @@ describe('lastLines', () => {
     expect(shown(line)).toBe(line);
   });
 
-  test('no token is shown because its end is cut off', () => {
+  test('hides a token whose end is cut off', () => {
     const text = shown(`${'- '.repeat(485)}ghp_${'canary'.repeat(6)}`);
     expect(text).not.toContain('canary');
     expect(text).toContain('- ***');
   });
 
-  test('a log that is made to take long takes no time', () => {
+  test('is fast for a log that is crafted to be slow', () => {
     const before = process.cpuUsage();
     for (const part of ['token', 'a', '\u001b[', 'eyJ', 'https://', '-----BEGIN ', '\r']) {
       shown(part.repeat(65_536 / part.length));
     }
-    // What this process has worked, however long it had to wait for its turn.
+    // CPU time of this process, regardless of how busy the machine is.
     expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
   });
 
-  test('keeps its limits for any fields', () => {
+  test('keeps its limits for any lines', () => {
     const limits = { lines: 5, chars: 100 };
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 90 })), (lines) => {

@@ -16,7 +16,7 @@ interface Noting {
   readonly seen: IncomingMessage[];
 }
 
-/** An apiserver that knows one workflow and notes what it is asked, also when it is asked as a proxy. */
+/** An API server with one workflow, which records its requests, including those it gets as a proxy. */
 async function notingServer(): Promise<Noting> {
   const seen: IncomingMessage[] = [];
   const server = createServer((request, response) => {
@@ -49,7 +49,7 @@ async function directoryFor(): Promise<string> {
   return directory;
 }
 
-/** One of the cases, beside its plugin, with this server in it. */
+/** One of the cases, next to its plugin, with this server in it. */
 async function caseAccess(name: string, server: string, edit = (text: string): string => text): Promise<ClusterAccess> {
   const directory = await directoryFor();
   const text = await readFile(join(CASES, `${name}.kubeconfig.yaml`), 'utf8');
@@ -71,14 +71,14 @@ async function ask(access: ClusterAccess): Promise<unknown> {
   return clientFor(access).getWorkflow(NAMESPACE, 'x', { timeoutMs: 90_000 });
 }
 
-/** What the plugin of a case was told. */
+/** The input that the plugin of a case received. */
 async function told(access: ClusterAccess): Promise<unknown> {
   const file = /\((.*)\)/.exec(access.source)?.[1] ?? '';
   return JSON.parse(await readFile(join(file, '../info.json'), 'utf8'));
 }
 
 describe('a credential plugin', () => {
-  test('that wants to know the cluster is told of it', async () => {
+  test('that asks for the cluster receives it', async () => {
     const server = await notingServer();
     const access = await caseAccess('kubeconfig-provide-cluster-info', server.url);
     await ask(access);
@@ -93,7 +93,7 @@ describe('a credential plugin', () => {
     });
   });
 
-  test('is told all there is: the authority’s certificates for their file, the proxy, and what is meant for it', async () => {
+  test('receives everything: the contents of the CA file, the proxy, and its own extension', async () => {
     const server = await notingServer();
     const more = `
     certificate-authority: ./plugin.sh
@@ -123,7 +123,7 @@ describe('a credential plugin', () => {
     });
   });
 
-  test('that does not ask for the cluster is not told of it, and its failure names it', async () => {
+  test('that does not ask for the cluster does not receive it, and its failure names the plugin', async () => {
     const access = await caseAccess('kubeconfig-provide-cluster-info', 'http://127.0.0.1:1', (text) =>
       text.replace('provideClusterInfo: true', 'provideClusterInfo: false'),
     );
@@ -140,7 +140,7 @@ describe('a credential plugin', () => {
   });
 });
 
-test('acting as somebody else, every header is sent, each group in one of its own', async () => {
+test('impersonation sends every header, and one per group', async () => {
   const server = await notingServer();
   await ask(await caseAccess('kubeconfig-impersonation', server.url));
   const [request] = server.seen;
@@ -170,14 +170,14 @@ users: [{name: u, user: ${user}}]
 
   test.each([
     [
-      'a plugin that is not there',
+      'a missing plugin',
       '{exec: {command: ./gone, apiVersion: client.authentication.k8s.io/v1}}',
       /cannot start .*\/gone \(ENOENT\)$/,
     ],
-    ['a token file that is not there', '{tokenFile: gone}', /cannot read .*\/gone \(ENOENT\)$/],
-    ['a certificate that is not there', '{client-certificate: gone}', /cannot read .*\/gone \(ENOENT\)$/],
+    ['a missing token file', '{tokenFile: gone}', /cannot read .*\/gone \(ENOENT\)$/],
+    ['a missing certificate', '{client-certificate: gone}', /cannot read .*\/gone \(ENOENT\)$/],
     ['an empty token file', '{tokenFile: empty}', /the token file .*\/empty is empty$/],
-  ])('after %s is used at the next try, without a restart', async (_what, user, why) => {
+  ])('after %s is used at the next attempt, without a restart', async (_what, user, why) => {
     const server = await notingServer();
     const directory = await directoryFor();
     await writeFile(join(directory, 'empty'), '\n');
@@ -189,7 +189,7 @@ users: [{name: u, user: ${user}}]
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(['Bearer right']);
   });
 
-  test('after it was broken while it was in use is used at the next look; until then, what was there before', async () => {
+  test('after it broke while in use is read again later; until then, the last valid one is used', async () => {
     const [before, after] = [await notingServer(), await notingServer()];
     const directory = await directoryFor();
     const file = join(directory, 'config');
@@ -225,7 +225,7 @@ users: [{name: u, user: {token: t}}]
     return ask(await accessIn(directory, environment));
   }
 
-  test('of the environment is used, and the kubeconfig’s own wins', async () => {
+  test('in the environment is used, unless the kubeconfig names another one', async () => {
     const [environments, own] = [await notingServer(), await notingServer()];
     await through(config(), { HTTP_PROXY: environments.url });
     expect(environments.seen.map(({ url }) => url)).toEqual([
@@ -235,7 +235,7 @@ users: [{name: u, user: {token: t}}]
     expect([environments.seen.length, own.seen.length]).toEqual([1, 1]);
   });
 
-  test('is not used for what NO_PROXY names', async () => {
+  test('is not used for hosts in NO_PROXY', async () => {
     const proxy = await notingServer();
     const attempt = through(config(), { HTTP_PROXY: proxy.url, NO_PROXY: '.invalid' });
     await expect(attempt).rejects.toMatchObject({ code: 'argo.connection' });

@@ -5,7 +5,7 @@ import { clientFor, manifest, NAMESPACE, startCluster } from '../../../test/supp
 
 const WHOLE = { container: 'main', tailLines: 20 };
 
-/** A cluster that answers every request like this, and remembers what it was asked. */
+/** A cluster that answers every request like this, and records the requests. */
 async function clusterSaying(status: number, body: string) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -23,7 +23,7 @@ async function clusterSaying(status: number, body: string) {
 }
 
 describe('podLog', () => {
-  test('asks for the last lines of one container, and takes them as they are', async () => {
+  test('requests the last lines of one container, and returns them unchanged', async () => {
     const { asked, client } = await clusterSaying(200, '{"level":"info"}\nnot json\n');
     expect(await client.podLog('argo', 'a/b', { container: 'main', tailLines: 20 })).toBe(
       '{"level":"info"}\nnot json\n',
@@ -34,14 +34,14 @@ describe('podLog', () => {
   test.each([
     [403, 'Forbidden', 'argo.forbidden'],
     [404, 'NotFound', 'argo.not_found'],
-  ])('%i is %s', async (status, reason, code) => {
+  ])('%i %s is %s', async (status, reason, code) => {
     const details = { name: 'pod', kind: 'pods' };
     const body = JSON.stringify({ kind: 'Status', status: 'Failure', reason, message: 'no', code: status, details });
     const { client } = await clusterSaying(status, body);
     await expect(client.podLog('argo', 'pod', WHOLE)).rejects.toMatchObject({ code });
   });
 
-  test('a cluster that never answers is given up in time', async () => {
+  test('times out if the cluster never answers', async () => {
     const server = createServer(() => undefined);
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);

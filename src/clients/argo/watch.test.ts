@@ -9,7 +9,7 @@ import type { WatchEvent, WatchOptions, Workflow } from './workflows.ts';
 
 const OPERATION = { name: 'watch the workflows', write: false };
 
-/** Runs a watch to its end, collecting what it says and how it ends. */
+/** Runs a watch to its end, and collects its events and how it ends. */
 function follow(cluster: SimulatedCluster, options: WatchOptions = {}): { events: string[]; over: Promise<unknown> } {
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
@@ -32,7 +32,7 @@ async function quietCluster(bookmarkIntervalMs = 60_000): Promise<SimulatedClust
   return startCluster({ defaults: { pendingMs: 3_600_000 }, bookmarkIntervalMs });
 }
 
-/** From now on limits run out when the test says so; bookmarks, and what the test polls, come as before. */
+/** From now on the test decides when time limits pass; bookmarks and the test's own polling work as before. */
 function turnTimeouts(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -56,7 +56,7 @@ describe('a watch', () => {
     await expect.poll(() => events).toEqual(['ADDED between', 'ADDED after', 'MODIFIED before', 'DELETED after']);
   });
 
-  test('hears only what its selector lets through', async () => {
+  test('receives only what its selector matches', async () => {
     const cluster = await quietCluster();
     const { events } = follow(cluster, { labelSelector: 'ours=yes' });
     seed(cluster, manifest('theirs'));
@@ -64,7 +64,7 @@ describe('a watch', () => {
     await expect.poll(() => events).toEqual(['ADDED ours']);
   });
 
-  test('carries a version to go on from with every event', async () => {
+  test('gives a version to continue from with every event', async () => {
     const cluster = await quietCluster(10);
     const seen: WatchEvent<Workflow>[] = [];
     seed(cluster, manifest('one'));
@@ -79,14 +79,14 @@ describe('a watch', () => {
     await expect.poll(isWatched(cluster)).toBe(0);
   });
 
-  test('ends quietly when the server ends it in order', async () => {
+  test('ends without an error when the server ends it cleanly', async () => {
     const cluster = await quietCluster();
     const { events, over } = follow(cluster, { timeoutSeconds: 1 });
     expect(await over).toBe('ended');
     expect(events).toEqual(['BOOKMARK']);
   });
 
-  test('ends quietly when the caller aborts', async () => {
+  test('ends without an error when the caller aborts', async () => {
     const cluster = await quietCluster();
     const stop = new AbortController();
     const { over } = follow(cluster, { signal: stop.signal });
@@ -99,14 +99,14 @@ describe('a watch', () => {
 });
 
 describe('a watch that breaks', () => {
-  test.each(['http', 'event'] as const)('an expired version, said by %s, is argo.expired', async (form) => {
+  test.each(['http', 'event'] as const)('an expired version, reported by %s, is argo.expired', async (form) => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'expire-watches', form, times: 1 });
     const { over } = follow(cluster, { resourceVersion: '5' });
     expect(await over).toMatchObject({ code: 'argo.expired', status: 410 });
   });
 
-  test('a version that the cluster really forgot is argo.expired', async () => {
+  test('a version that the cluster has compacted is argo.expired', async () => {
     const cluster = await quietCluster();
     const resourceVersion = String(cluster.store.version);
     seed(cluster, manifest('one'));
@@ -114,7 +114,7 @@ describe('a watch that breaks', () => {
     expect(await follow(cluster, { resourceVersion }).over).toMatchObject({ code: 'argo.expired' });
   });
 
-  test('a reset connection', async () => {
+  test('a reset connection is argo.connection', async () => {
     const cluster = await quietCluster();
     const { over } = follow(cluster);
     await expect.poll(isWatched(cluster)).toBe(1);
@@ -122,7 +122,7 @@ describe('a watch that breaks', () => {
     expect(await over).toMatchObject({ code: 'argo.connection', retryable: true });
   });
 
-  test('a line cut in the middle', async () => {
+  test('a truncated line is argo.bad_answer', async () => {
     const cluster = await quietCluster();
     const { events, over } = follow(cluster);
     await expect.poll(isWatched(cluster)).toBe(1);
@@ -134,12 +134,12 @@ describe('a watch that breaks', () => {
     expect(events).toEqual(['ADDED whole']);
   });
 
-  test('silence, also from the very beginning', async () => {
+  test('silence is argo.timeout, even from the beginning', async () => {
     const cluster = await quietCluster(20);
     turnTimeouts();
     const { events, over } = follow(cluster, { idleTimeoutMs: 1000 });
     for (let turn = 0; turn < 4; turn += 1) {
-      // One that came since the last turn: only that begins the time anew.
+      // Wait for a new event: only that restarts the time.
       const heard = events.length;
       await expect.poll(() => events.length).toBeGreaterThan(heard);
       vi.advanceTimersByTime(900);
@@ -170,7 +170,7 @@ describe('a watch that breaks', () => {
     await watch.return();
   });
 
-  test('a refused connection and a refused permission', async () => {
+  test('distinguishes a refused connection from a missing permission', async () => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'deny', requests: [{ verb: 'watch' }] });
     expect(await follow(cluster).over).toMatchObject({ code: 'argo.forbidden' });
@@ -180,7 +180,7 @@ describe('a watch that breaks', () => {
 });
 
 describe('lines', () => {
-  test('come out whole, however the pieces fall', async () => {
+  test('come out whole, however the input is split', async () => {
     const texts = fc.array(fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll('\n', '')));
     await fc.assert(
       fc.asyncProperty(texts, fc.array(fc.integer({ min: 1, max: 9 })), async (wanted, sizes) => {
@@ -195,7 +195,7 @@ describe('lines', () => {
     );
   });
 
-  test('an endless one is not held', async () => {
+  test('rejects an endless line', async () => {
     async function* endless(): AsyncGenerator<Buffer> {
       for (;;) {
         yield Buffer.alloc(1024 * 1024, 'x');
@@ -213,7 +213,7 @@ describe('lines', () => {
     '{"type":"ADDED","object":{"metadata":{"resourceVersion":"1"}}}',
     '{"type":"NEW","object":{"metadata":{"resourceVersion":"1"}}}',
     '{"type":"BOOKMARK","object":{"metadata":{}}}',
-  ])('%j is no event', (line) => {
+  ])('%j is not an event', (line) => {
     expect(() => parseWatchLine(line, OPERATION, readWorkflow)).toThrow(ArgoError);
   });
 });
