@@ -9,7 +9,7 @@ const answer = (status: number, body: unknown, headers: Record<string, string> =
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 
-describe('errorFromAnswer', () => {
+describe('discordErrorOf', () => {
   test.each([
     [404, 10_003, 'discord.unknown_channel', false],
     [404, 10_008, 'discord.unknown_message', false],
@@ -31,9 +31,9 @@ describe('errorFromAnswer', () => {
     [404, 0, 'discord.bad_answer', true],
     [403, 0, 'discord.bad_answer', true],
     [404, 10_063, 'discord.not_found', false],
-    // The front of Discord, which turns whole addresses away for a while.
+    // Discord's edge, which blocks whole IP addresses for a while.
     [403, 40_333, 'discord.unavailable', true],
-    // A gateway's own number, or its status.
+    // A gateway's own code, or its status.
     [403, 7, 'discord.bad_answer', true],
     [404, 404, 'discord.bad_answer', true],
     [429, 0, 'discord.rate_limited', true],
@@ -56,11 +56,11 @@ describe('errorFromAnswer', () => {
     [413, '[]', 'discord.bad_answer'],
     [429, '<html>429</html>', 'discord.rate_limited'],
     [502, '<html>502</html>', 'discord.unavailable'],
-  ])('%i that is not Discord’s passes: %s', (status, body, code) => {
+  ])('a %i that is not from Discord is retryable: %s', (status, body, code) => {
     expect(answer(status, body)).toMatchObject({ code, retryable: true });
   });
 
-  test('every number that Discord publishes is known for Discord’s', () => {
+  test('knows every code that Discord publishes', () => {
     const published = Object.values(RESTJSONErrorCodes).filter((code) => Number(code) > 0);
     expect(published.length).toBeGreaterThan(100);
     for (const code of published) {
@@ -75,11 +75,11 @@ describe('errorFromAnswer', () => {
     [{ retry_after: 'soon' }, { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }, undefined],
     [{ retry_after: 1e9 }, {}, 3_600_000],
     [{ retry_after: -1 }, {}, undefined],
-  ])('waits as long as %j and %j say', (body, headers, expected) => {
+  ])('waits as long as the body %j and the headers %j say', (body, headers, expected) => {
     expect(answer(429, { message: 'm', ...body }, headers).retryAfterMs).toBe(expected);
   });
 
-  test('a limit is the whole bot’s when body or header say so, or when it is not Discord that speaks', () => {
+  test('a limit is global if the body or a header says so, or if the answer is not from Discord', () => {
     expect(answer(429, { message: 'm', global: true }).global).toBe(true);
     expect(answer(429, { message: 'm' }, { 'x-ratelimit-global': 'true' }).global).toBe(true);
     expect(answer(429, '<html>banned</html>', { 'retry-after': '60' })).toMatchObject({
@@ -92,7 +92,7 @@ describe('errorFromAnswer', () => {
     expect(answer(429, { message: 'slow mode', code: 20_016 }).global).toBe(false);
   });
 
-  test('says which field was wrong, in a bounded line', () => {
+  test('names the invalid field, in a bounded line', () => {
     const errors = { components: { '0': { label: { _errors: [{ code: 'X', message: 'Too\nlong.' }] } } } };
     expect(answer(400, { message: 'Invalid Form Body', code: 50_035, errors }).message).toBe(
       'cannot edit the message: Invalid Form Body: components.0.label: Too long. (HTTP 400, code 50035)',

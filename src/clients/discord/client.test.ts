@@ -50,8 +50,8 @@ function fault(action: FaultAction, times = 1) {
 
 const requests = () => world.discord.state()['requests'] as Record<string, number>;
 
-describe('messages', () => {
-  test('by the interaction’s token', async () => {
+describe('messages and commands', () => {
+  test('sends messages with the interaction’s token', async () => {
     const token = await interactionToken();
     const { id, channel_id: channelId } = await client.editOriginal(token, body('one'));
     expect(channelId).toBe(world.discord.channelId);
@@ -62,7 +62,7 @@ describe('messages', () => {
     ]);
   });
 
-  test('by the bot, the same nonce once', async () => {
+  test('sends messages as the bot, once per nonce', async () => {
     const posted = await client.postMessage(world.discord.channelId, { ...body('a'), nonce: 'n', enforce_nonce: true });
     const again = await client.postMessage(world.discord.channelId, { ...body('a'), nonce: 'n', enforce_nonce: true });
     expect(again.id).toBe(posted.id);
@@ -70,7 +70,7 @@ describe('messages', () => {
     expect(world.discord.messages()[0]?.versions.map(({ content }) => content)).toEqual(['a', 'b']);
   });
 
-  test('no page that says that all is well makes, changes or deletes a command', async () => {
+  test('a page with status 200 does not count as a created, changed or deleted command', async () => {
     const plan = { name: 'plan', description: 'Plans' };
     for (const attempt of [
       () => client.createCommand(undefined, plan),
@@ -82,7 +82,7 @@ describe('messages', () => {
     }
   });
 
-  test('commands, global and of a guild', async () => {
+  test('manages global commands and those of a guild', async () => {
     const plan = { name: 'plan', description: 'Plans' };
     const { id } = await client.createCommand(undefined, plan);
     await client.createCommand(world.discord.guildId, plan);
@@ -94,8 +94,8 @@ describe('messages', () => {
   });
 });
 
-describe('what Discord says about waiting', () => {
-  test('a route that is limited is not asked again before its time, others are', async () => {
+describe('rate limits', () => {
+  test('a limited route is not called again too early, but others are', async () => {
     await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000 } });
     const post = () => client.postMessage(world.discord.channelId, body('x'));
     await expect(post()).rejects.toMatchObject({ code: 'discord.rate_limited', retryAfterMs: 60_000 });
@@ -105,7 +105,7 @@ describe('what Discord says about waiting', () => {
     await client.postMessage('5', body('x'));
   });
 
-  test('the bucket that the headers call empty is left alone before any 429', async () => {
+  test('a bucket that the headers report as empty is not used, even before a 429', async () => {
     for (let count = 0; count < 5; count += 1) {
       await client.postMessage(world.discord.channelId, body('x'));
     }
@@ -114,7 +114,7 @@ describe('what Discord says about waiting', () => {
     expect(requests()['channel.message.create']).toBe(5);
   });
 
-  test('requests under way count: of many at once, none is refused', async () => {
+  test('running requests count: of many at once, Discord refuses none', async () => {
     const post = () => client.postMessage(world.discord.channelId, body('x'));
     await post();
     const all = await Promise.allSettled(Array.from({ length: 16 }, post));
@@ -122,7 +122,7 @@ describe('what Discord says about waiting', () => {
     expect(requests()['channel.message.create']).toBe(5);
   });
 
-  test('a global limit holds everything of the bot back, answers to interactions not', async () => {
+  test('a global limit holds back all requests of the bot, but not answers to interactions', async () => {
     const token = await interactionToken();
     await fault({ kind: 'answer', answer: { status: 429, retryAfterMs: 60_000, scope: 'global' } });
     await expect(client.postMessage('1', body('x'))).rejects.toMatchObject({ global: true });
@@ -131,7 +131,7 @@ describe('what Discord says about waiting', () => {
     await client.editOriginal(token, body('still'));
   });
 
-  test('a refused bot token is not retried at once', async () => {
+  test('a rejected bot token is not retried at once', async () => {
     const stranger = clientFor(world.discord.apiBaseUrl, { token: 'wrong' });
     await expect(stranger.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.unauthorized' });
     await expect(stranger.postMessage('1', body('x'))).rejects.toMatchObject({ code: 'discord.rate_limited' });
@@ -141,7 +141,7 @@ describe('what Discord says about waiting', () => {
 });
 
 describe('failures', () => {
-  test('no answer in time, a reset connection, 5xx, a page that is not Discord’s', async () => {
+  test('classifies a timeout, a reset connection, a 502 and a page that is not from Discord', async () => {
     const hasty = clientFor(world.discord.apiBaseUrl, { timeoutMs: 100 });
     await fault({ kind: 'hang' });
     await expect(hasty.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.timeout', retryable: true });
@@ -163,7 +163,7 @@ describe('failures', () => {
     await expect(client.listCommands(undefined)).rejects.toMatchObject({ code: 'discord.connection' });
   });
 
-  test('the time limit covers waiting for a connection, which holds up no shutdown', async () => {
+  test('the time limit covers waiting for a connection, which does not delay a shutdown', async () => {
     const proxy = createServer();
     // It never opens the tunnel.
     const tunnel = new Promise<Duplex>((resolve) => {
@@ -183,7 +183,7 @@ describe('failures', () => {
     proxy.close();
   });
 
-  test('an answer without end is cut', async () => {
+  test('an endless answer is cut off', async () => {
     const server = createServer((_request, response) => {
       const chunk = Buffer.alloc(1024 * 1024, 'x');
       const more = (): void => {
@@ -204,7 +204,7 @@ describe('failures', () => {
     server.close();
   });
 
-  test('no error tells a token, however it is looked at', async () => {
+  test('no error contains a token, however it is inspected', async () => {
     const token = await interactionToken();
     const errors: unknown[] = [];
     const keep = async (work: Promise<unknown>) => errors.push(await work.catch((error: unknown) => error));

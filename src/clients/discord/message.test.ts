@@ -23,6 +23,6 @@ test.each<[string, Partial<MessageBody>, MessageBody, boolean]>([
   ['other buttons', body('a', button('Cancel')), body('a', button('Canceling…', true)), false],
   ['no buttons', body('a', button('Cancel')), body('a'), false],
   ['an answer without a text', {}, body('a'), false],
-])('a sent message shows %s', (_, message, wanted, expected) => {
+])('whether a sent message shows the wanted one: %s', (_, message, wanted, expected) => {
   expect(shows(sent(message), wanted)).toBe(expected);
 });

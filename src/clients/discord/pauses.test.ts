@@ -10,7 +10,7 @@ function world() {
   return {
     pauses,
     advance: (ms: number) => (now += ms),
-    /** For how long each of that many requests is held back. */
+    /** How long each of this many requests is held back. */
     waits: (count: number) =>
       Array.from({ length: count }, () => {
         try {
@@ -20,7 +20,7 @@ function world() {
           return (error as DiscordError).retryAfterMs;
         }
       }),
-    /** How many of that many requests at once may be sent. */
+    /** How many of this many concurrent requests may be sent. */
     sent: (count: number) => {
       const held = Array.from({ length: count }, () => {
         try {
@@ -36,7 +36,7 @@ function world() {
   };
 }
 
-test('of many requests at once, only as many are sent as Discord takes, in every window', () => {
+test('sends only as many of many concurrent requests as Discord allows, in every window', () => {
   const { pauses, advance, sent } = world();
   pauses.check('b', true);
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '4' });
@@ -50,7 +50,7 @@ test('of many requests at once, only as many are sent as Discord takes, in every
   expect(sent(16)).toBe(1);
 });
 
-test('answers that never come hold nothing back for longer than a window', () => {
+test('missing answers hold requests back for at most a window', () => {
   const { pauses, advance, sent } = world();
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '1' });
   for (let window = 0; window < 3; window += 1) {
@@ -59,7 +59,7 @@ test('answers that never come hold nothing back for longer than a window', () =>
   }
 });
 
-test('of the first burst, only as many are sent as most buckets take', () => {
+test('sends only as many of the first burst as most buckets allow', () => {
   const { pauses, advance, sent } = world();
   expect(sent(16)).toBe(5);
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-limit': '8', 'x-ratelimit-remaining': '7' });
@@ -67,14 +67,14 @@ test('of the first burst, only as many are sent as most buckets take', () => {
   expect(sent(16)).toBe(8);
 });
 
-test('after an answer that says nothing of a limit, as many are sent as at first', () => {
+test('after an answer without a limit, sends as many as at first', () => {
   const { pauses, sent } = world();
   expect(sent(5)).toBe(5);
   pauses.learn('b', {});
   expect(sent(5)).toBe(5);
 });
 
-test('those that are held back ask again in turns, as many in a window as it takes', () => {
+test('spreads held-back requests over the windows, as many as each allows', () => {
   const { pauses, advance, sent, waits } = world();
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '0' });
   expect(waits(12)).toEqual([...Array<number>(5).fill(5000), ...Array<number>(5).fill(10_000), 15_000, 15_000]);
@@ -85,7 +85,7 @@ test('those that are held back ask again in turns, as many in a window as it tak
   expect([sent(5), ...waits(1)]).toEqual([5, 5000]);
 });
 
-test('those that a guess held back get the places of the next window', () => {
+test('requests that a guess held back get the places of the next window', () => {
   const { pauses, advance, sent, waits } = world();
   expect(sent(5)).toBe(5);
   expect(waits(7)).toEqual([...Array<number>(5).fill(1000), 2000, 2000]);
@@ -96,7 +96,7 @@ test('those that a guess held back get the places of the next window', () => {
   expect(waits(2)).toEqual([8000, 8000]);
 });
 
-test('after a change of the limit, the windows are as long as Discord says now', () => {
+test('after a change of the limit, windows have the length that Discord says now', () => {
   const { pauses, advance, sent } = world();
   pauses.learn('b', { ...HEADERS, 'x-ratelimit-remaining': '4', 'x-ratelimit-reset-after': '60' });
   advance(60_000);

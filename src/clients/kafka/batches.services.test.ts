@@ -8,7 +8,7 @@ beforeAll(() => {
 });
 afterAll(() => kafka.close());
 
-test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %s', async (compression) => {
+test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('reads records compressed with %s', async (compression) => {
   const topic = await kafka.createTopic(1);
   const values = ['a', 'b', 'c'].map((letter) => letter.repeat(1000));
   await kafka.produce(
@@ -22,7 +22,7 @@ test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('records compressed with %
 });
 
 test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
-  'records that the broker compresses with %s',
+  'reads records that the broker compresses with %s',
   async (compression) => {
     const topic = await kafka.createTopic(1, {
       'compression.type': compression,
@@ -43,11 +43,11 @@ test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
 );
 
 test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
-  'a batch that %s makes too large stands for itself alone, and takes no memory',
+  'a %s batch that decompresses to too much affects no other, and takes little memory',
   async (compression) => {
     const topic = await kafka.createTopic(1);
     await kafka.produce(topic, [text('before')]);
-    // Snappy makes a batch only twenty times smaller, and the broker takes a megabyte.
+    // Snappy makes a batch only twenty times smaller, and the broker accepts a megabyte.
     const bytes = (compression === 'snappy' ? 15 : 100) * 2 ** 20;
     await kafka.produce(topic, [text('with it'), { partition: 0, value: Buffer.alloc(bytes) }], { compression });
     await kafka.produce(topic, [text('after')]);
@@ -65,7 +65,7 @@ test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
   },
 );
 
-test('a compressed batch comes in parts, each record once and in order', async () => {
+test('a compressed batch is delivered in parts, each record once and in order', async () => {
   const topic = await kafka.createTopic(1);
   const values = Array.from({ length: 900 }, (_, index) => `${index}`.padEnd(10_000));
   await kafka.produce(
@@ -107,7 +107,7 @@ test('a batch that is larger than a fetch does not wait until the other partitio
   await member.stop();
 });
 
-test('transactions: what was committed is read, what was aborted is not, and neither stops the reading', async () => {
+test('reads committed transactions, skips aborted ones, and continues after both', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produceInTransactions(topic, [['abort', [text('aborted')]]]);
   await kafka.produceInTransactions(topic, [['commit', [text('committed')]]]);
@@ -117,7 +117,7 @@ test('transactions: what was committed is read, what was aborted is not, and nei
   await member.stop();
 });
 
-test('a log that ends with a transaction is read to its end: nothing lags, and the group is there', async () => {
+test('reads a log that ends with a transaction to its end: the lag is 0, and the end is committed', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produceInTransactions(topic, [
     ['commit', [text('committed')]],
@@ -130,7 +130,7 @@ test('a log that ends with a transaction is read to its end: nothing lags, and t
   await member.stop();
 });
 
-test('nothing is read of a producer that aborts twice, or more than a fetch brings', async () => {
+test('skips what a producer aborts, even if it aborts twice, or more than a fetch returns', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produceInTransactions(topic, [
     ['abort', [text('aborted-1')]],

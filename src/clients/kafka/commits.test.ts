@@ -7,7 +7,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Commits of one partition to a broker that denies them until it is told otherwise. */
+/** Commits of one partition to a broker that denies them until a test permits them. */
 function denied() {
   vi.useFakeTimers();
   const error = new ProtocolError('GROUP_AUTHORIZATION_FAILED');
@@ -19,7 +19,7 @@ function denied() {
   return { commit, commits, hooks };
 }
 
-test('a commit that is denied is tried less and less often, though records go on being handled', async () => {
+test('retries a denied commit less and less often, even while records are handled', async () => {
   const { commit, commits, hooks } = denied();
   for (let offset = 2n; offset < 600n; offset += 1n) {
     commits.add(0, offset);
@@ -30,7 +30,7 @@ test('a commit that is denied is tried less and less often, though records go on
   commits.stop();
 });
 
-test('what could not be committed is committed once that is permitted, and then as promptly as ever', async () => {
+test('commits once that is permitted, and then promptly again', async () => {
   const { commit, commits, hooks } = denied();
   await vi.advanceTimersByTimeAsync(60_000);
   commit.mockResolvedValue(undefined);

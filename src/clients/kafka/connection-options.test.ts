@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { Secret } from '../../base/secret.ts';
 import { connectionSettings, fetchTimeoutMs } from './connection-options.ts';
 
-test('plain brokers need nothing else', () => {
+test('plain brokers need no other settings', () => {
   expect(connectionSettings({ brokers: ['a:9092', 'b:9092'] })).toEqual({
     clientId: 'facteur',
     bootstrapBrokers: ['a:9092', 'b:9092'],
   });
 });
 
-test('TLS checks certificates unless it is told not to, and says names but no addresses', () => {
+test('TLS verifies certificates unless disabled, and sends server names but not addresses', () => {
   expect(connectionSettings({ brokers: ['kafka:9093'], tls: { insecureSkipVerify: false } })).toMatchObject({
     tls: { rejectUnauthorized: true },
     tlsServerName: true,
@@ -35,7 +35,7 @@ test.each([
   });
 });
 
-test('a fetch has time beyond its wait, and never so much that the timer ends at once', () => {
+test('a fetch may take longer than its wait, but never longer than a timer allows', () => {
   expect(fetchTimeoutMs(1000)).toBe(11_000);
   // The longest `consumer.max_wait`.
   expect(fetchTimeoutMs(2 ** 31 - 1)).toBe(2 ** 31 - 1);

@@ -17,7 +17,7 @@ const DATA = Buffer.concat([
   Buffer.alloc(300),
 ]);
 
-test.each(codecs)('%s: up to the limit and no further', (_, { bitmask, compressSync }) => {
+test.each(codecs)('%s: decompresses up to the limit and no further', (_, { bitmask, compressSync }) => {
   for (const data of [DATA, Buffer.from('ab'), Buffer.alloc(5_000_000), randomBytes(70_000)]) {
     const compressed = compressSync(data);
     expect(decompress(bitmask, compressed, data.length).equals(data)).toBe(true);
@@ -27,14 +27,14 @@ test.each(codecs)('%s: up to the limit and no further', (_, { bitmask, compressS
   }
 });
 
-test.each(codecs)('%s: what is cut, or is nothing of the kind, is called so', (_, { bitmask, compressSync }) => {
+test.each(codecs)('%s: rejects truncated data, and data of another format', (_, { bitmask, compressSync }) => {
   const compressed = compressSync(DATA);
   for (const data of [Buffer.from('x'), compressed.subarray(0, -20), Buffer.alloc(100, 0xff)]) {
     expect(() => decompress(bitmask, data, 1 << 20)).toThrow(DecompressionError);
   }
 });
 
-test('Snappy as the Java client frames it', () => {
+test('decompresses Snappy as the Java client frames it', () => {
   const { bitmask, compressSync } = compressionsAlgorithms.snappy;
   const blocks = [DATA.subarray(0, 100_000), DATA.subarray(100_000)].flatMap((half) => {
     const length = Buffer.alloc(4);
@@ -51,7 +51,7 @@ test.each([
   [1, 'gzip members', gzipSync],
   [3, 'LZ4 frames', (text: string) => compressionsAlgorithms.lz4.compressSync(Buffer.from(text))],
   [4, 'zstd frames', zstdCompressSync],
-] as const)('%d: several %s are one whole', (codec, _, compress) => {
+] as const)('codec %d: joins several %s', (codec, _, compress) => {
   const twice = Buffer.concat([compress('one'), compress('two')]);
   expect(decompress(codec, twice, 6).toString()).toBe('onetwo');
   for (const limit of [5, 3]) {
@@ -69,14 +69,14 @@ test.each([
     try {
       decompress(bitmask, bad, 1 << 26);
     } catch {
-      // What it says is the same after all rounds.
+      // The error after all rounds is checked below.
     }
   }
   expect(() => decompress(bitmask, bad, 1 << 26)).toThrow('a copy refers to data before the beginning');
   expect(decompress(bitmask, good, DATA.length).equals(DATA)).toBe(true);
 });
 
-test('LZ4: blocks that refer to earlier ones, that are stored as they are, checksums and a size that lies', () => {
+test('LZ4: reads linked and stored blocks and checksums, and ignores a false size', () => {
   const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
   // Checksums are left empty: the batch has its own.
   const blocks = (sum: string): Buffer[] => [
@@ -92,7 +92,7 @@ test('LZ4: blocks that refer to earlier ones, that are stored as they are, check
   expect(() => decompress(3, summed, 23)).toThrow('decompresses to more');
 });
 
-test('no compression, and one that nobody knows', () => {
+test('returns uncompressed data unchanged, and rejects an unknown compression', () => {
   expect(decompress(0, DATA, 1)).toBe(DATA);
   expect(() => decompress(7, DATA, 1 << 20)).toThrow('the unknown compression 7');
 });

@@ -54,10 +54,10 @@ function answer(partition: number, changes: Partial<FetchedPartition> = {}): Fet
 }
 
 test.each([
-  ['the error of one', { errorCode: 6 }, 'For requests'],
-  ['the damaged log of one', { log: Buffer.alloc(100) }, 'a batch without a length'],
+  ['an error', { errorCode: 6 }, 'For requests'],
+  ['a damaged log', { log: Buffer.alloc(100) }, 'a batch without a length'],
   ['an offset that cannot be looked up', { errorCode: 1 }, 'no offsets'],
-])('%s partition does not take from the others what came with it', async (_, changes, message) => {
+])('%s of one partition does not affect the others in the same answer', async (_, changes, message) => {
   const { queues, troubles, stop } = loopWith([answer(0, changes), answer(1)]);
   expect(await queues[1]?.next()).toMatchObject([{ value: Buffer.from('good') }]);
   await vi.waitFor(() => expect(troubles.join()).toContain(message));
@@ -74,7 +74,7 @@ test('a partition without a leader is not read, however often another broker ans
   await stop();
 });
 
-test('a partition that asks for nothing is not unread because nothing can be asked', async () => {
+test('a partition that needs no records still counts as read if none can be fetched', async () => {
   const { queues, troubles, find, stop } = loopWith([answer(0), answer(1)]);
   await vi.waitFor(() => expect(queues.map(({ isRead }) => isRead)).toEqual([true, true]));
   find.mockRejectedValue(new Error('no brokers'));
@@ -84,7 +84,7 @@ test('a partition that asks for nothing is not unread because nothing can be ask
   await stop();
 });
 
-test('a broker that is too old is told what it lacks', async () => {
+test('reports a broker that is too old', async () => {
   const { troubles, fetch, stop } = loopWith([], { newestFetch: 12 });
   await vi.waitFor(() => expect(troubles[0]).toBe('kafka is not available: the broker is older than Kafka 3.1'));
   expect(fetch).not.toHaveBeenCalled();

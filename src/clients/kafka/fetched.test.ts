@@ -17,7 +17,7 @@ function stored(firstOffset: bigint, values: readonly Buffer[], compression: Com
   return batch;
 }
 
-/** With the checksum that belongs to it, whatever was changed. */
+/** With the right checksum, whatever was changed. */
 function summed(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
   return batch;
@@ -33,7 +33,7 @@ const some = (count: number, bytes = 10): Buffer[] =>
 const offsets = ({ records }: ReturnType<typeof readPartition>): number[] =>
   records.map(({ offset }) => Number(offset));
 
-test('records from the offset on, of whole batches', () => {
+test('returns records from the offset on, of whole batches', () => {
   const log = fetched(stored(5n, some(3)), stored(8n, some(2), 'zstd'), stored(10n, some(9)).subarray(0, -1));
   const answer = readPartition('t', 6n, log, LIMITS);
   expect(offsets(answer)).toEqual([6, 7, 8, 9]);
@@ -46,7 +46,7 @@ test('records from the offset on, of whole batches', () => {
   });
 });
 
-test('a page ends where the room does, and the next one goes on inside the batch', () => {
+test('a page ends when its bytes are used up, and the next one continues inside the batch', () => {
   const log = fetched(stored(0n, some(10, 1000), 'lz4'));
   const limits = { ...LIMITS, bytes: 4000 };
   const pages = [];
@@ -59,12 +59,12 @@ test('a page ends where the room does, and the next one goes on inside the batch
   expect(pages).toEqual([[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]);
 });
 
-test('of a batch that is cut only what was taken stays in memory', () => {
+test('keeps only the returned records of a batch in memory', () => {
   const { records } = readPartition('t', 0n, fetched(stored(0n, some(500, 1000), 'gzip')), { ...LIMITS, bytes: 4000 });
   expect(records.map(({ value }) => value!.buffer.byteLength < 100_000)).toEqual([true, true, true]);
 });
 
-test('a record that has no room says what it needs, and comes when nothing else is in memory', () => {
+test('a record that does not fit reports the room it needs, and is returned if nothing else is in memory', () => {
   const log = fetched(stored(0n, some(2, 5000), 'snappy'));
   const waiting = readPartition('t', 0n, log, { ...LIMITS, bytes: 4000 });
   expect(waiting).toMatchObject({ records: [], next: 0n });
@@ -73,19 +73,22 @@ test('a record that has no room says what it needs, and comes when nothing else 
   expect(offsets(readPartition('t', 0n, log, { ...LIMITS, bytes: 4000, atLeastOne: true }))).toEqual([0]);
 });
 
-test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('a %s batch that grows too large', (compression) => {
-  const bomb = stored(8n, [Buffer.alloc(2 << 20), Buffer.from('lost')], compression);
-  const answer = readPartition('t', 5n, fetched(stored(5n, some(3)), bomb, stored(10n, some(1))), LIMITS);
-  expect(offsets(answer)).toEqual([5, 6, 7, 9, 10]);
-  expect(answer.records[3]).toMatchObject({ key: null, value: null, headers: [], timestampMs: 1000 });
-  expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
-    ...[undefined, undefined, undefined],
-    'records 8 to 9 cannot be read: the batch decompresses to more than 1048576 bytes',
-    undefined,
-  ]);
-});
+test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
+  'a %s batch that decompresses to too much is unreadable, but not its neighbours',
+  (compression) => {
+    const bomb = stored(8n, [Buffer.alloc(2 << 20), Buffer.from('lost')], compression);
+    const answer = readPartition('t', 5n, fetched(stored(5n, some(3)), bomb, stored(10n, some(1))), LIMITS);
+    expect(offsets(answer)).toEqual([5, 6, 7, 9, 10]);
+    expect(answer.records[3]).toMatchObject({ key: null, value: null, headers: [], timestampMs: 1000 });
+    expect(answer.records.map(({ unreadable }) => unreadable?.message)).toEqual([
+      ...[undefined, undefined, undefined],
+      'records 8 to 9 cannot be read: the batch decompresses to more than 1048576 bytes',
+      undefined,
+    ]);
+  },
+);
 
-test('batches that are damaged are told one by one', () => {
+test('reports each damaged batch', () => {
   const cut = stored(0n, some(2));
   cut.writeInt32BE(3, 57);
   const garbage = stored(2n, some(2), 'zstd');
@@ -106,7 +109,7 @@ test('batches that are damaged are told one by one', () => {
   );
 });
 
-test('a flipped bit is noticed, and affects no other batch', () => {
+test('detects a flipped bit, which affects no other batch', () => {
   const value = stored(0n, some(2));
   value[value.length - 5]! ^= 1;
   const backward = stored(2n, some(2));
@@ -124,7 +127,7 @@ test('a flipped bit is noticed, and affects no other batch', () => {
   expect(readPartition('t', 4n, fetched(far), LIMITS).next).toBe(100n);
 });
 
-test('a batch without a length is an error, and not an endless one', () => {
+test('a batch without a length is an error, and not an endless loop', () => {
   for (const length of [-12, -(2 ** 31), 0, 4]) {
     const batch = stored(0n, some(1));
     batch.writeInt32BE(length, 8);
@@ -141,7 +144,7 @@ function ofProducer(producerId: bigint, attributes: number, batch: Buffer): Buff
   return summed(batch);
 }
 
-test('the end of a transaction is one even if what it says cannot be read', () => {
+test('a marker that cannot be read still ends its transaction', () => {
   const end = ofProducer(7n, CONTROL, stored(2n, some(1)));
   end[end.length - 5]! ^= 1;
   const log = fetched(
@@ -176,14 +179,14 @@ function zigzag(number: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-test('headers take the memory that they are counted for', () => {
+test('counts the memory of headers', () => {
   const thousand = withHeaders(Buffer.concat([zigzag(1000), Buffer.alloc(2000, '\x00\x01', 'latin1')]));
   const answer = readPartition('t', 0n, fetched(thousand), LIMITS);
   expect(answer.records[0]?.headers).toHaveLength(1000);
   expect(answer.bytes).toBeGreaterThan(200_000);
 });
 
-test('a record with too many headers is unreadable, and its neighbours in the batch are not', () => {
+test('a record with too many headers is unreadable, but not its neighbours in the batch', () => {
   const record = (offset: number, headers: Buffer): Buffer => {
     const body = Buffer.concat([Buffer.from([0, 0, 2 * offset, 2, 107, 2, 118]), headers]);
     return Buffer.concat([zigzag(body.length), body]);
@@ -202,7 +205,7 @@ test('a record with too many headers is unreadable, and its neighbours in the ba
   ]);
 });
 
-test('a length that leads back ends', () => {
+test('a length that leads back does not loop', () => {
   // A key of length -2, and a value of length 0: two bytes, again and again.
   const batch = withHeaders(Buffer.concat([zigzag(9_000), Buffer.from([0, 3, 0, 3])]));
   expect(readPartition('t', 0n, fetched(batch), LIMITS).records[0]?.unreadable?.message).toContain('damaged');

@@ -14,7 +14,7 @@ beforeAll(() => {
 });
 afterAll(() => kafka.close());
 
-test('records arrive whole and in order, and what was committed is not read again', async () => {
+test('records arrive whole and in order, and are not read again after a commit', async () => {
   const topic = await kafka.createTopic(2);
   await kafka.produce(topic, [
     {
@@ -58,7 +58,7 @@ test('records arrive whole and in order, and what was committed is not read agai
   await second.stop();
 });
 
-/** A member that handles nothing of the first partitions until it is released, and the partition of each record that it got. */
+/** A member that handles nothing of the first partitions until released, and the partition of each record it received. */
 async function holdUp(topic: string, partitions: number) {
   const { promise, resolve: release } = Promise.withResolvers<void>();
   const seen: number[] = [];
@@ -112,7 +112,7 @@ test('a large record does not wait for partitions that are held up', async () =>
   await member.stop();
 });
 
-test('a partition that moves is finished by one member and begun by the next where it ended', async () => {
+test('a partition that moves to another member continues there, without loss or duplicates', async () => {
   const topic = await kafka.createTopic(4);
   const first = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(first.assigned.at(-1)).toEqual([0, 1, 2, 3]));
@@ -141,7 +141,7 @@ test('a partition that moves is finished by one member and begun by the next whe
   await second.stop();
 });
 
-test('partitions that a topic gains are read from their first record', async () => {
+test('reads new partitions of a topic from their first record', async () => {
   const topic = await kafka.createTopic(1);
   const member = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(member.assigned.at(-1)).toEqual([0]));
@@ -152,7 +152,7 @@ test('partitions that a topic gains are read from their first record', async () 
   await member.stop();
 });
 
-test('a place that the log no longer has is left for its beginning, and said', async () => {
+test('continues from the beginning of the log if the offset is out of range, and reports it', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [text('one'), text('two')]);
   await kafka.rewind(topic, topic, [100n]);
@@ -167,7 +167,7 @@ test('a place that the log no longer has is left for its beginning, and said', a
   await member.stop();
 });
 
-test('where a group begins', async () => {
+test('a group starts with the latest records, or from the beginning if asked to', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [text('old')]);
   const latest = await Member.join({ topic, groupId: `${topic}-latest`, startAt: 'latest' });
@@ -181,7 +181,7 @@ test('where a group begins', async () => {
 });
 
 test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
-  'SASL %s: right and wrong credentials',
+  'SASL %s: connects with right credentials, and rejects wrong ones',
   async (mechanism) => {
     const topic = await kafka.createTopic(1);
     const { username, password } = saslUser();
@@ -199,7 +199,7 @@ test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
   },
 );
 
-test('TLS: with SASL, and an untrusted certificate', async () => {
+test('TLS: connects without and with SASL, and rejects an untrusted certificate', async () => {
   const topic = await kafka.createTopic(1);
   const brokers = [serviceVariable('FACTEUR_TEST_KAFKA_TLS_BROKERS')];
   const member = await Member.join({ topic, groupId: topic }, { brokers, tls: { insecureSkipVerify: true } });
@@ -222,7 +222,7 @@ test('TLS: with SASL, and an untrusted certificate', async () => {
   expect(untrusted).toMatchObject({ code: 'kafka.tls', retryable: false });
 });
 
-test('TLS: the authority that tls.ca_file names is trusted, and one that did not sign is not', async () => {
+test('TLS: trusts the CA in tls.ca_file, and no other', async () => {
   const topic = await kafka.createTopic(1);
   const trusting = (variable: string, caFile: string): KafkaConfig => ({
     brokers: [serviceVariable(variable)],
@@ -250,7 +250,7 @@ test('TLS: the authority that tls.ca_file names is trusted, and one that did not
   expect(untrusted).toMatchObject({ code: 'kafka.tls', retryable: false });
 });
 
-test('no broker, and no topic, are worth another try', async () => {
+test('a missing broker and a missing topic are retryable', async () => {
   const nobody = await (await Member.join({ topic: 't', groupId: 'g' }, { brokers: ['127.0.0.1:1'] })).failure();
   expect(nobody).toMatchObject({ code: 'kafka.unavailable', retryable: true });
   expect(String(nobody)).toContain('ECONNREFUSED');
@@ -258,7 +258,7 @@ test('no broker, and no topic, are worth another try', async () => {
   expect(nothing).toMatchObject({ code: 'kafka.topic', retryable: true });
 });
 
-test('what the broker will never take is told apart', async () => {
+test('distinguishes a record that the broker never accepts', async () => {
   const client = await openKafka({ config: plainBroker(), group: 'consumer', random: Math.random });
   const topic = await kafka.createTopic(1);
   const record = { topic, key: null, headers: [] };
@@ -272,7 +272,7 @@ test('what the broker will never take is told apart', async () => {
   await client.close();
 });
 
-test('a member that shares out partitions in another way is waited for', async () => {
+test('a member with another group protocol is a retryable error, until it leaves', async () => {
   const topic = await kafka.createTopic(1);
   const other = new Consumer({ clientId: 'other', bootstrapBrokers: [...plainBroker().brokers], groupId: topic });
   other.topics.track(topic);
@@ -285,7 +285,7 @@ test('a member that shares out partitions in another way is waited for', async (
   await member.stop();
 });
 
-test('members of a group that read different topics each get their own, in equal shares', async () => {
+test('members of a group that read different topics each get their own topic, in equal shares', async () => {
   const [groupId, topic] = [await kafka.createTopic(2), await kafka.createTopic(1)];
   const first = await Member.join({ topic: groupId, groupId });
   await vi.waitFor(() => expect(first.assigned.at(-1)).toEqual([0, 1]));
@@ -296,13 +296,13 @@ test('members of a group that read different topics each get their own, in equal
   await Promise.all([first, second, ...others].map((member) => member.stop()));
 });
 
-test('a topic that is deleted and made anew is read from its new beginning', async () => {
+test('reads a recreated topic from its new beginning', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [text('old-1'), text('old-2')]);
   const member = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(member.values()).toEqual(['old-1', 'old-2']));
   await kafka.recreate(topic, 1);
-  // More than before: the old place exists in the new topic, too.
+  // More than before: the old offset exists in the new topic, too.
   const fresh = ['new-1', 'new-2', 'new-3', 'new-4'];
   await kafka.produce(
     topic,
@@ -313,7 +313,7 @@ test('a topic that is deleted and made anew is read from its new beginning', asy
   expect(await kafka.committed(topic, topic, 1)).toEqual([4n]);
 });
 
-test('brokers that it has learned of are asked when the configured ones are gone', async () => {
+test('asks the brokers it has discovered when the configured ones are gone', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [text('old')]);
   const [host = '', port] = plainBroker().brokers[0]!.split(':');
@@ -328,7 +328,7 @@ test('brokers that it has learned of are asked when the configured ones are gone
   await member.stop();
 });
 
-test('a member without partitions says nothing of Kafka: it would hide that the others cannot read', async () => {
+test('a member without partitions reports no status: it would hide that the others cannot read', async () => {
   const topic = await kafka.createTopic(1);
   const members = [await Member.join({ topic, groupId: topic }), await Member.join({ topic, groupId: topic })];
   const states = () => members.map(({ client }) => [client.lag().size, client.isUp()]).toSorted();
@@ -341,7 +341,7 @@ test('a member without partitions says nothing of Kafka: it would hide that the 
   await Promise.all(members.map((member) => member.stop()));
 });
 
-test('a member that cannot read is not up, since its lag is not known', async () => {
+test('a member that cannot read is not up, since its lag is unknown', async () => {
   const topic = await kafka.createTopic(1);
   const member = await Member.join({ topic, groupId: topic });
   await vi.waitFor(() => expect(member.client.isUp()).toBe(true));

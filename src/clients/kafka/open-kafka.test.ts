@@ -5,9 +5,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openKafka } from './open-kafka.ts';
 
 test.each([
-  ['that is not there', undefined, 'ENOENT'],
+  ['that is missing', undefined, 'ENOENT'],
   ['without a certificate', 'nothing to trust', 'PEM'],
-])('a file of authorities %s is named, before any broker is asked', async (_what, content, why) => {
+])('reports a CA file %s before it asks any broker', async (_what, content, why) => {
   const directory = await mkdtemp(join(tmpdir(), 'facteur-kafka-ca-'));
   onTestFinished(async () => rm(directory, { recursive: true }));
   const caFile = join(directory, 'ca.pem');

@@ -20,7 +20,7 @@ const batch = (from: bigint, count: number, end = 100n) => ({
   end,
 });
 
-test('holds the batch that is worked on and one more, and asks for the next when it has room', async () => {
+test('keeps the current batch and one more, and asks for the next when it has room', async () => {
   const { queue, onRoom } = queueAt(5n);
   expect(queue.wantsMore).toBe(true);
   queue.push(5n, batch(5n, 2));
@@ -34,7 +34,7 @@ test('holds the batch that is worked on and one more, and asks for the next when
   expect(queue.bytes).toBe(10);
 });
 
-test('a waiting reader gets what comes', async () => {
+test('a waiting reader gets the next batch', async () => {
   const { queue, onRoom } = queueAt(0n);
   const next = queue.next();
   await vi.waitFor(() => expect(onRoom).toHaveBeenCalled());
@@ -42,7 +42,7 @@ test('a waiting reader gets what comes', async () => {
   expect(await next).toHaveLength(1);
 });
 
-test('a fetch that gave nothing for us still moves on', () => {
+test('a fetch without records still advances the position', () => {
   const { queue, onHandled } = queueAt(0n);
   queue.push(0n, { records: [], bytes: 0, next: 4n, needs: 0, end: 4n });
   expect([queue.position, queue.wantsMore]).toEqual([4n, true]);
@@ -62,14 +62,14 @@ test('the end of a transaction is handled with the records before it, and not ea
   queue.close();
 });
 
-test('an answer for another position is dropped', () => {
+test('drops an answer for another position', () => {
   const { queue } = queueAt(0n);
   queue.seek(50n);
   queue.push(0n, batch(0n, 2));
   expect([queue.position, queue.wantsMore]).toEqual([50n, true]);
 });
 
-test('the lag counts what is not handled, and handled offsets only go up', () => {
+test('the lag counts unhandled records, and handled offsets only increase', () => {
   const { queue, onHandled } = queueAt(0n);
   queue.push(0n, batch(0n, 5, 20n));
   expect(queue.lag).toBe(20n);
@@ -79,7 +79,7 @@ test('the lag counts what is not handled, and handled offsets only go up', () =>
   expect(onHandled.mock.calls).toEqual([[3n]]);
 });
 
-test('closing ends a waiting reader, and drops what is queued', async () => {
+test('closing ends a waiting reader, and later batches are dropped', async () => {
   const { queue } = queueAt(0n);
   const next = queue.next();
   queue.close();

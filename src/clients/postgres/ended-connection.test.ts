@@ -12,14 +12,14 @@ const message = (type: string, ...parts: (string | number[])[]): Buffer => {
   return Buffer.concat([Buffer.from(type), length, body]);
 };
 
-/** The server's welcome and, in the same breath, the end: as when backends are terminated or a failover begins. */
+/** The server's greeting and the end of the connection at once, as when backends are terminated or a failover begins. */
 const WELCOME_AND_END = Buffer.concat([
   message('R', [0, 0, 0, 0]),
   message('Z', [0x49]),
   message('E', 'SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', [0]),
 ]);
 
-test('a new connection that is ended as it is welcomed fails the statement, not the process', async () => {
+test('a connection that ends right after its greeting fails the statement, not the process', async () => {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () => socket.end(WELCOME_AND_END));

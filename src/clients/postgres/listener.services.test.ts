@@ -6,14 +6,14 @@ import { openPostgres } from './open-postgres.ts';
 
 const made = emptyDatabase();
 
-/** All connections of the database but the one that asks, by application name. */
+/** Ends all connections of the database with this application name. */
 async function killNamed(name: string): Promise<number> {
   const text =
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()';
   return (await made.db.query({ text, values: [name] })).rowCount;
 }
 
-test('reconnects by itself after its connection died, says that something may be missed, and hears again', async () => {
+test('reconnects after its connection died, says that notifications may be missing, and receives again', async () => {
   const db = openTestPostgres(`${made.dsn}&application_name=listening`);
   const heard: string[] = [];
   await db.listen('news', (payload) => heard.push(payload));
@@ -24,7 +24,7 @@ test('reconnects by itself after its connection died, says that something may be
   await db.close();
 });
 
-test('notices a connection on which nothing arrives any more', async () => {
+test('detects a connection on which nothing arrives any more', async () => {
   const proxy = await proxyTo(made.dsn);
   const db = openPostgres({
     dsn: proxy.dsn,
@@ -44,7 +44,7 @@ test('notices a connection on which nothing arrives any more', async () => {
   await proxy.tcp.close();
 });
 
-test('ends without an answer of a server that has gone silent', { timeout: 30_000 }, async () => {
+test('closes without an answer from a silent server', { timeout: 30_000 }, async () => {
   const proxy = await proxyTo(`${made.dsn}&statement_timeout=3600000`);
   const lost: Error[] = [];
   const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: (error) => lost.push(error) });
@@ -56,7 +56,7 @@ test('ends without an answer of a server that has gone silent', { timeout: 30_00
   await proxy.tcp.close();
 });
 
-test('ends while it connects to a server that has gone silent', { timeout: 30_000 }, async () => {
+test('closes while it connects to a silent server', { timeout: 30_000 }, async () => {
   const proxy = await proxyTo(`${made.dsn}&connect_timeout=3600`);
   const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: () => undefined });
   proxy.tcp.mute({ newToo: true });
@@ -67,7 +67,7 @@ test('ends while it connects to a server that has gone silent', { timeout: 30_00
   await proxy.tcp.close();
 });
 
-test('keeps trying while the server is away', async () => {
+test('keeps retrying while the server is down', async () => {
   const proxy = await proxyTo(made.dsn);
   const lost: Error[] = [];
   const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: (error) => lost.push(error) });
@@ -82,14 +82,14 @@ test('keeps trying while the server is away', async () => {
   await proxy.tcp.close();
 });
 
-test('one that breaks while it subscribes leaves no second connection behind', async () => {
+test('a connection that breaks during a subscription leaves no second one behind', async () => {
   const proxy = await proxyTo(`${made.dsn}&application_name=breaking`);
   const db = openPostgres({ dsn: proxy.dsn, random: () => 0, onLost: () => undefined });
   const heard: string[] = [];
   await db.listen('news', (payload) => heard.push(payload));
   proxy.tcp.cutOn('LISTEN "other"');
   await expect(db.listen('other', () => undefined)).rejects.toMatchObject({ code: 'postgres.unavailable' });
-  // Whoever was turned away asks again, before the connection is remade by itself.
+  // The rejected caller subscribes again before the automatic reconnect.
   await db.listen('other', () => undefined);
   await vi.waitFor(() => expect(heard).toEqual(['']));
   const { rows } = await made.db.query({
@@ -100,7 +100,7 @@ test('one that breaks while it subscribes leaves no second connection behind', a
   await proxy.tcp.close();
 });
 
-test('a first subscription that finds no server rejects, and a later one works', async () => {
+test('a first subscription without a server fails, and a later one works', async () => {
   const proxy = await proxyTo(made.dsn);
   proxy.tcp.refuse();
   const db = openTestPostgres(proxy.dsn);

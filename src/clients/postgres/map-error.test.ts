@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { DatabaseError } from './database.ts';
 import { connectionError, losesConnection, statementError } from './map-error.ts';
 
-/** What `pg` throws for an error of the server. */
+/** An error of the server as `pg` throws it. */
 function server(code: string, more: Record<string, string> = {}): Error {
   return Object.assign(new Error('the server’s words'), { severity: 'ERROR', code, ...more });
 }
@@ -44,13 +44,13 @@ describe('a statement that the server refused', () => {
     expect(statementError(server(state), 'runs.accept')).toMatchObject({ code, retryable, sqlState: state });
   });
 
-  test('is named with the statement and the constraint', () => {
+  test('gives an error with the statement and the constraint', () => {
     const error = statementError(server('23505', { constraint: 'runs_delivery_unique' }), 'runs.accept');
     expect(error.constraint).toBe('runs_delivery_unique');
     expect(error.message).toBe('postgres: the server’s words in runs.accept (23505)');
   });
 
-  test('never passes on what quotes rows', () => {
+  test('never passes on text that quotes rows', () => {
     const told = server('23505', {
       detail: 'Key (token)=(hunter2) already exists.',
       where: 'unnamed parameter $1 = hunter2',
@@ -60,12 +60,12 @@ describe('a statement that the server refused', () => {
     expect(error.cause).toBeUndefined();
   });
 
-  test('a value’s error keeps the server’s words to itself, since they quote the value', () => {
+  test('gives an error without the server’s message if that quotes the value', () => {
     expect(statementError(server('22P02'), 'x').message).toBe('postgres cannot store a value in x (22P02)');
   });
 
   test.each(['GetNewTransactionId', 'GetNewMultiXactId'])(
-    'a server that needs VACUUM is no fault of a value: %s',
+    'a server that needs VACUUM does not mean an invalid value: %s',
     (routine) => {
       const error = statementError(server('54000', { routine }), 'runs.accept');
       expect(error).toMatchObject({ code: 'postgres.unavailable', retryable: true });
@@ -73,7 +73,7 @@ describe('a statement that the server refused', () => {
     },
   );
 
-  test('a plan that a migration made stale may be retried, on another connection', () => {
+  test('a plan that a migration made stale is retryable, on another connection', () => {
     const stale = server('0A000', { routine: 'RevalidateCachedQuery' });
     expect(statementError(stale, undefined)).toMatchObject({ code: 'postgres.unavailable', retryable: true });
     expect(losesConnection(stale)).toBe(true);
@@ -84,13 +84,13 @@ test.each([
   ['a plain refusal', server('23505'), false],
   ['a server that stops', server('57P01', { severity: 'FATAL' }), true],
   ['a server that became a standby', server('25006'), true],
-  ['a pooler that shares names of statements', server('42P05'), true],
-  ['a socket’s error', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), true],
+  ['a pooler that shares prepared statements', server('42P05'), true],
+  ['a socket error', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), true],
 ])('%s: is the connection lost?', (_case, error, lost) => {
   expect(losesConnection(error)).toBe(lost);
 });
 
-test('whatever keeps a connection from being made is unavailable, with its reason', () => {
+test('any connection failure is unavailable, with its reason', () => {
   const refused = new AggregateError([
     new Error('connect ECONNREFUSED ::1:5'),
     new Error('connect ECONNREFUSED 127.0.0.1:5'),

@@ -14,7 +14,7 @@ describeMigrations('a server');
 
 const made = emptyDatabase();
 
-test('twenty racing processes’ worth of runners apply each migration once', async () => {
+test('twenty concurrent runners apply each migration once', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
   const runners = Array.from({ length: 20 }, () => openTestPostgres(made.dsn, { poolSize: 1 }));
   const results = await Promise.all(runners.map((runner) => migrate(runner, migrations)));
@@ -23,7 +23,7 @@ test('twenty racing processes’ worth of runners apply each migration once', as
   await Promise.all(runners.map((runner) => runner.close()));
 });
 
-test('twenty runners share what a Go database still needs', async () => {
+test('twenty concurrent runners apply each migration that a Go database lacks once', async () => {
   await makeGoDatabase(made.db, 2);
   const migrations = await loadMigrations(MIGRATIONS);
   const runners = Array.from({ length: 20 }, () => openTestPostgres(made.dsn, { poolSize: 1 }));
@@ -32,7 +32,7 @@ test('twenty runners share what a Go database still needs', async () => {
   await Promise.all(runners.map((runner) => runner.close()));
 });
 
-test('a runner that is killed half way is taken over by the next', async () => {
+test('the next runner takes over from one that was killed halfway', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
   const url = new URL(made.dsn);
   url.searchParams.set('application_name', 'doomed');
@@ -56,7 +56,7 @@ test('a runner that is killed half way is taken over by the next', async () => {
   await doomed.close();
 });
 
-test('gives up waiting for another runner after a while, with a word why', async () => {
+test('times out waiting for another runner, and says so', async () => {
   const migrations = await loadMigrations(MIGRATIONS);
   await made.db.session(async (session) => {
     await session.query({ text: 'SELECT pg_advisory_lock($1)', values: [0x66_61_63_74_65_75] });
@@ -68,7 +68,7 @@ test('gives up waiting for another runner after a while, with a word why', async
   });
 });
 
-test('does not queue up behind somebody who uses a table, with everybody else behind it', async () => {
+test('does not wait for the lock of a table in use, which would block everyone else', async () => {
   await makeGoDatabase(made.db, 1);
   const migrations = await loadMigrations(MIGRATIONS);
   const other = openTestPostgres(made.dsn, { poolSize: 1 });
@@ -93,7 +93,7 @@ describe('a migration without a transaction', () => {
     parseMigration('000003_index.sql', '-- no-transaction\nCREATE INDEX CONCURRENTLY things_a ON public.things (a);'),
   ] as const;
 
-  test('does not queue up behind somebody who uses a table, either', async () => {
+  test('does not wait for the lock of a table in use, either', async () => {
     const other = openTestPostgres(made.dsn, { poolSize: 1 });
     await migrate(made.db, steps.slice(0, 1));
     await made.db.transaction(async (reader) => {
@@ -109,7 +109,7 @@ describe('a migration without a transaction', () => {
     await other.close();
   });
 
-  test('builds an index however long the table is used', async () => {
+  test('builds an index, however long the table is in use', async () => {
     await made.db.query({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = %L', current_database(), '1ms'); END $$`,
     });
@@ -156,18 +156,18 @@ describe('as a role without superuser rights', () => {
     return openTestPostgres(url.href);
   }
 
-  test('works when the extension is there, and there is no role called facteur', async () => {
+  test('works if the extension exists, without a role called facteur', async () => {
     await made.db.query({ text: 'CREATE EXTENSION vector' });
     expect(await migrate(db, await loadMigrations(MIGRATIONS))).not.toHaveLength(0);
   });
 
-  test('says what to run when the extension is not there', async () => {
+  test('says what to run if the extension is missing', async () => {
     await expect(migrate(db, await loadMigrations(MIGRATIONS))).rejects.toThrow(
       /^000001_init_codex_kb\.sql failed: .*permission denied to create extension.*CREATE EXTENSION vector; as a superuser/s,
     );
   });
 
-  test('restores the schema as pg_dump writes it and pg_restore runs it, with nothing on the search path', async () => {
+  test('restores a dump of the schema with an empty search path, as pg_dump and pg_restore do', async () => {
     await migrate(made.db, await loadMigrations(MIGRATIONS));
     const dump = await schemaText(made.db, 'pg_catalog');
     await made.db.query({ text: 'DROP SCHEMA facteur, codex_kb CASCADE' });
@@ -175,9 +175,9 @@ describe('as a role without superuser rights', () => {
     expect(await schemaText(made.db, 'pg_catalog')).toBe(dump);
   });
 
-  test('goose finds its table where it looks, also when our schema has come to be the first of the path', async () => {
+  test('goose finds its table, even if our schema is the first on the search path', async () => {
     await made.db.query({ text: 'CREATE EXTENSION vector' });
-    // What a role called facteur gets by itself, from "$user".
+    // A role called facteur gets this automatically, from "$user".
     await made.db.query({ text: `ALTER ROLE ${role} SET search_path = facteur, public` });
     const fresh = await asRole(role);
     await makeGoDatabase(fresh, 3);
@@ -191,10 +191,10 @@ describe('as a role without superuser rights', () => {
   });
 });
 
-test('a role called facteur beside ours may use the knowledge base', async () => {
+test('a role called facteur, besides ours, may use the knowledge base', async () => {
   const [first] = await loadMigrations(MIGRATIONS);
   await made.db.session(async (session) => {
-    // Roles belong to the whole server: in a transaction that is undone, no other test ever sees this one.
+    // Roles belong to the whole server. The transaction is rolled back, so no other test sees this one.
     await session.query({
       text: `BEGIN;
         DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'facteur') THEN CREATE ROLE facteur; END IF; END $$`,

@@ -27,7 +27,7 @@ const open = (): Database =>
   openDatabase({ dsn: `pglite:${directory}`, pid: process.pid, random: () => 0.5, onLost: () => undefined });
 
 // The engine's first start in a directory takes seconds, and on a busy machine many.
-test('a directory keeps what was written, and pgvector is there', async () => {
+test('a directory keeps its data, and pgvector is available', async () => {
   const first = open();
   await first.query({ text: `CREATE EXTENSION vector; CREATE TABLE kept AS SELECT '[1,2]'::vector(2) AS v` });
   await first.close();
@@ -36,7 +36,7 @@ test('a directory keeps what was written, and pgvector is there', async () => {
   await second.close();
 });
 
-test('no table is read as a whole because it was small once, nor after a session has been given back', async () => {
+test('sequential scans stay off, even after a session: a table that is small may grow', async () => {
   const db = openDatabase({ dsn: 'pglite:memory', pid: process.pid, random: () => 0.5, onLost: () => undefined });
   const shown = async () => (await db.query({ text: 'SHOW enable_seqscan' })).rows;
   expect(await shown()).toEqual([{ enable_seqscan: 'off' }]);
@@ -45,7 +45,7 @@ test('no table is read as a whole because it was small once, nor after a session
   await db.close();
 });
 
-test('a directory in use is refused with the holder’s pid, and free again after close', async () => {
+test('refuses a directory in use with the holder’s pid, until it is unlocked', async () => {
   const unlock = await lockDirectory(directory, process.pid);
   const refused = open();
   await expect(refused.ping()).rejects.toThrow(new RegExp(`in use by process ${process.pid}`));
@@ -55,7 +55,7 @@ test('a directory in use is refused with the holder’s pid, and free again afte
   again();
 });
 
-test('a holder that is killed leaves the directory free', async () => {
+test('a killed holder leaves the directory free', async () => {
   const module = new URL('directory-lock.ts', import.meta.url).href;
   const script = `
     const { lockDirectory } = await import(${JSON.stringify(module)});
@@ -73,7 +73,7 @@ test('a holder that is killed leaves the directory free', async () => {
   unlock();
 });
 
-test('a directory that cannot be used is refused with its key and its reason', async () => {
+test('refuses an unusable directory with its key and the reason', async () => {
   await writeFile(join(directory, 'file'), '');
   await mkdir(join(directory, 'facteur.lock'));
   for (const unusable of [join(directory, 'file', 'below'), directory]) {
@@ -82,7 +82,7 @@ test('a directory that cannot be used is refused with its key and its reason', a
   }
 });
 
-test('statements wait for the one connection, also behind a long transaction', async () => {
+test('statements wait for the only connection, even behind a long transaction', async () => {
   const { db, close } = await createTestDatabase({ migrated: false });
   const order: string[] = [];
   const gate = Promise.withResolvers<void>();
@@ -98,7 +98,7 @@ test('statements wait for the one connection, also behind a long transaction', a
   await close();
 });
 
-test('whoever begins or stops to listen takes no answer from a statement', async () => {
+test('starting or stopping a listener takes no answer from a statement', async () => {
   const { db, close } = await createTestDatabase({ migrated: false });
   for (let ticks = 0; ticks < 20; ticks += 1) {
     const asked = db.query({ text: 'SELECT $1::int AS given', values: [ticks] });
@@ -113,7 +113,7 @@ test('whoever begins or stops to listen takes no answer from a statement', async
 });
 
 // In a process of its own: an engine that spins in WebAssembly can only be killed.
-test('closing after a failed statement ends, however soon it is', async () => {
+test('closing right after a failed statement does not hang', async () => {
   const module = new URL('../../../test/support/database.ts', import.meta.url).href;
   const script = `
     const { createTestDatabase } = await import(${JSON.stringify(module)});

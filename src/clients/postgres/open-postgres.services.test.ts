@@ -25,7 +25,7 @@ async function kill(backend: number): Promise<void> {
 }
 
 describe('the pool', () => {
-  test('keeps a connection whose statement was refused', async () => {
+  test('keeps a connection after a refused statement', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     const before = await pid(db);
     await expect(db.query({ text: 'SELECT 1/0' })).rejects.toMatchObject({ code: 'postgres.invalid' });
@@ -33,7 +33,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('says unavailable when the connection dies under a statement, and connects again', async () => {
+  test('reports unavailable when the connection dies during a statement, and reconnects', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     const backend = await pid(db);
     const sleeping = db.query({ text: 'SELECT pg_sleep(30)' });
@@ -51,7 +51,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('survives the death of connections that nobody uses', async () => {
+  test('survives the death of idle connections', async () => {
     const lost: Error[] = [];
     const db = openPostgres({ dsn: made.dsn, random: () => 0, onLost: (error) => lost.push(error), poolSize: 1 });
     await kill(await pid(db));
@@ -60,7 +60,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('says unavailable when the connection dies between two statements of a transaction', async () => {
+  test('reports unavailable when the connection dies between two statements of a transaction', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     const attempt = db.transaction(async (tx) => {
       const backend = await pid(tx);
@@ -77,13 +77,13 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('says unavailable when no connection becomes free in time', async () => {
+  test('reports unavailable when no connection becomes free in time', async () => {
     const db = openPostgres({
       dsn: made.dsn,
       random: () => 0,
       onLost: () => undefined,
       poolSize: 1,
-      // The first connection has to be there by then, too.
+      // The first connection must be open by then, too.
       connectTimeoutMs: 3000,
     });
     const gate = Promise.withResolvers<void>();
@@ -95,7 +95,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('ends a statement that takes too long, but not within a session', async () => {
+  test('cancels a statement that takes too long, but not within a session', async () => {
     const db = openPostgres({
       dsn: made.dsn,
       random: () => 0,
@@ -110,7 +110,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('keeps to its rules where an administrator has set others for all', async () => {
+  test('overrides settings that an administrator made for the whole database', async () => {
     await made.db.query({
       text: `DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());
@@ -138,7 +138,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('gives up on a server that has gone silent', async () => {
+  test('gives up on a silent server', async () => {
     const proxy = await proxyTo(made.dsn);
     const db = openPostgres({
       dsn: proxy.dsn,
@@ -156,7 +156,7 @@ describe('the pool', () => {
     await proxy.tcp.close();
   });
 
-  test('prepares anew after a change of the table', async () => {
+  test('prepares a statement again after a change of the table', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     await made.db.query({ text: 'CREATE TABLE things (a int)' });
     const all = { name: 'things', text: 'SELECT * FROM things' };
@@ -167,7 +167,7 @@ describe('the pool', () => {
     await db.close();
   });
 
-  test('a server that is not there is unavailable, now and later, never at opening', async () => {
+  test('opens without a server; statements are unavailable until there is one', async () => {
     const proxy = await proxyTo(made.dsn);
     proxy.tcp.refuse();
     const db = openTestPostgres(proxy.dsn);
@@ -214,15 +214,15 @@ describe('the pool', () => {
   });
 });
 
-describe('DSNs of the cases', () => {
-  /** A case with this server, and this test's database, in it. */
+describe('DSNs', () => {
+  /** A case with this server and this test's database. */
   async function caseDsn(name: string): Promise<string> {
     const text = await readFile(new URL(`../../../test/cases/${name}.dsn.txt`, import.meta.url), 'utf8');
     const { port, password, pathname } = new URL(made.dsn);
     return text.trim().replace('PGPORT', port).replace('PGPASSWORD', password).replace('/DB', pathname);
   }
 
-  test('of two servers the first is dead', async () => {
+  test('uses the second of two servers if the first is down', async () => {
     const db = openTestPostgres(await caseDsn('dsn-two-hosts'));
     expect(await pid(db)).toBeGreaterThan(0);
     const heard: string[] = [];
@@ -232,19 +232,19 @@ describe('DSNs of the cases', () => {
     await db.close();
   });
 
-  test('a statement_timeout may be as long as the server takes', async () => {
+  test('a statement_timeout may be as long as the server allows', async () => {
     const db = openTestPostgres(`${made.dsn}&statement_timeout=2147483647`);
     expect((await db.query({ text: 'SELECT pg_sleep(0.1), 1 AS one' })).rows).toMatchObject([{ one: 1 }]);
     await db.close();
   });
 
-  test('a statement_timeout has its unit', async () => {
+  test('a statement_timeout keeps its unit', async () => {
     const db = openTestPostgres(await caseDsn('dsn-statement-timeout-unit'));
     expect((await db.query({ text: 'SHOW statement_timeout' })).rows).toEqual([{ statement_timeout: '30s' }]);
     await db.close();
   });
 
-  test('a socket is the directory that the DSN names', async () => {
+  test('connects to the socket in the directory that the DSN names', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'facteur-cloudsql-'));
     const { hostname, port, username, password, pathname } = new URL(made.dsn);
     const sockets: Socket[] = [];
@@ -269,7 +269,7 @@ describe('DSNs of the cases', () => {
     await rm(directory, { recursive: true });
   });
 
-  test('a server on which nothing can be written is not read-write', async () => {
+  test('a read-only server is not read-write', async () => {
     await made.db.query({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
     });
@@ -281,7 +281,7 @@ describe('DSNs of the cases', () => {
   });
 });
 
-describe('asking whether it answers', () => {
+describe('ping', () => {
   test('does not wait for a connection when all are busy', async () => {
     const db = openTestPostgres(made.dsn, { poolSize: 1 });
     const done = Promise.withResolvers<void>();
@@ -304,7 +304,7 @@ describe('asking whether it answers', () => {
     await proxy.tcp.close();
   });
 
-  test('fails while nothing can be written, as on a standby', async () => {
+  test('fails while the server is read-only, as on a standby', async () => {
     const alter = (setting: string) => ({
       text: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${setting}', current_database()); END $$`,
     });

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import type { PooledConnection } from './checkout.ts';
 import { PoolDatabase } from './pool-database.ts';
 
-/** As a server says it: the connection itself is not lost by it. */
+/** An error of the server, which does not break the connection itself. */
 const refused = (): Error => Object.assign(new Error('refused'), { severity: 'ERROR', code: '22012' });
 
 test.each([
   ['a transaction', (db: PoolDatabase) => db.transaction((tx) => tx.query({ text: 'SELECT 1 / 0' }))],
   ['a session', (db: PoolDatabase) => db.session((session) => session.query({ text: 'SELECT 1 / 0' }))],
-])('the connection of %s that cannot be rolled back serves nobody else', async (_what, use) => {
+])('does not reuse the connection of %s that cannot be rolled back', async (_what, use) => {
   const released: unknown[] = [];
   const connection = {
     query: async ({ text }: { readonly text: string }) => {

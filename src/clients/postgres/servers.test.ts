@@ -16,7 +16,7 @@ async function who(db: Database): Promise<string | undefined> {
   return (await db.query<{ name: string }>({ text: 'SELECT name' })).rows[0]?.name;
 }
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 const NOBODY = { port: 1 };
 
 describe('several servers', () => {
@@ -27,25 +27,25 @@ describe('several servers', () => {
     ['primary', 'frozen'],
     ['standby', 'standby'],
     ['prefer-standby', 'standby'],
-  ])('are passed over until one is %s: %s', async (target, expected) => {
+  ])('are tried until one is %s: %s', async (target, expected) => {
     const standby = await startFakePostgres('standby', { standby: true, readonly: true });
     const frozen = await startFakePostgres('frozen', { readonly: true });
     const primary = await startFakePostgres('primary');
     expect(await who(open([NOBODY, standby, frozen, primary], `target_session_attrs=${target}`))).toBe(expected);
   });
 
-  test('without a word, are passed over until one takes writes', async () => {
+  test('are tried until one accepts writes, by default', async () => {
     const standby = await startFakePostgres('standby', { standby: true, readonly: true });
     const primary = await startFakePostgres('primary');
     expect(await who(open([standby, primary]))).toBe('primary');
   });
 
-  test('who prefers a standby takes any when there is none, the first', async () => {
+  test('with prefer-standby and no standby, the first that answers is used', async () => {
     const [one, two] = [await startFakePostgres('one'), await startFakePostgres('two')];
     expect(await who(open([NOBODY, one, two], 'target_session_attrs=prefer-standby'))).toBe('one');
   });
 
-  test('when none will do, each says why', async () => {
+  test('if none is suitable, the error has the reason for each', async () => {
     const standby = await startFakePostgres('standby', { standby: true, readonly: true });
     const db = open([NOBODY, standby], 'target_session_attrs=read-write');
     await expect(who(db)).rejects.toMatchObject({
@@ -57,17 +57,17 @@ describe('several servers', () => {
     });
   });
 
-  test.each(['28P01', '3D000', '42501'])('the search ends with a refusal that all would give: %s', async (refuses) => {
+  test.each(['28P01', '3D000', '42501'])('the search ends at a refusal that all would give: %s', async (refuses) => {
     const [no, yes] = [await startFakePostgres('no', { refuses }), await startFakePostgres('yes')];
     await expect(who(open([no, yes]))).rejects.toMatchObject({ code: 'postgres.unavailable', sqlState: refuses });
   });
 
-  test('another refusal is passed over', async () => {
+  test('the search continues after any other refusal', async () => {
     const [full, yes] = [await startFakePostgres('full', { refuses: '53300' }), await startFakePostgres('yes')];
     expect(await who(open([full, yes]))).toBe('yes');
   });
 
-  test('one that fails is given up for the next, and that one is kept', async () => {
+  test('one that fails is replaced by the next, which is kept', async () => {
     const [one, two] = [await startFakePostgres('one'), await startFakePostgres('two')];
     const db = open([one, two]);
     expect(await who(db)).toBe('one');
@@ -76,7 +76,7 @@ describe('several servers', () => {
     expect(await who(db)).toBe('two');
   });
 
-  test('an unsuitable server is given up although it answers', async () => {
+  test('one that is no longer suitable is replaced, although it answers', async () => {
     const [one, two] = [await startFakePostgres('one'), await startFakePostgres('two')];
     const db = open([one, two], 'target_session_attrs=read-write');
     const gate = Promise.withResolvers<void>();
@@ -88,7 +88,7 @@ describe('several servers', () => {
     await holding;
   });
 
-  test('LISTEN goes where the statements go', async () => {
+  test('LISTEN goes to the same server as statements', async () => {
     const [one, two] = [await startFakePostgres('one', { readonly: true }), await startFakePostgres('two')];
     const db = open([one, two], 'target_session_attrs=read-write');
     await db.listen('news', () => undefined);
@@ -97,7 +97,7 @@ describe('several servers', () => {
   });
 });
 
-test('the order of trying', () => {
+test('the order of attempts', () => {
   const hosts = [
     { host: 'a', port: 1 },
     { host: 'b', port: 2 },

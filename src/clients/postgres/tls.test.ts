@@ -15,7 +15,7 @@ afterEach(() => {
   server.close();
 });
 
-/** Just enough of a server to be asked for TLS and to answer one statement: says whether that came encrypted. */
+/** A minimal server that negotiates TLS and answers one statement with whether it came encrypted. */
 async function serve(tls: boolean): Promise<number> {
   server = createServer((socket) => {
     socket.once('data', (first) => {
@@ -87,7 +87,7 @@ async function reach(host: string, port: number, parameters: string): Promise<st
   }
 }
 
-describe('a server with TLS, whose certificate is for localhost and 127.0.0.1, of an unknown authority', () => {
+describe('a server with TLS, whose certificate is for localhost and 127.0.0.1, from an unknown CA', () => {
   test.each([
     ['sslmode=disable', 'localhost', 'plain'],
     ['', 'localhost', 'tls'],
@@ -104,7 +104,7 @@ describe('a server with TLS, whose certificate is for localhost and 127.0.0.1, o
     expect(await reach(host, await serve(true), parameters)).toMatch(expected);
   });
 
-  test('a wrong authority fails require, once one is named', async () => {
+  test('sslmode=require fails if a CA is named that did not sign the certificate', async () => {
     const other = fileURLToPath(new URL('server.crt', FIXTURES));
     expect(await reach('localhost', await serve(true), `sslmode=require&sslrootcert=${other}`)).toMatch(
       /unable|self-signed|issuer/,
@@ -124,7 +124,7 @@ describe('a server without TLS', () => {
   });
 });
 
-test('a server that hangs up on the question is unavailable', async () => {
+test('a server that resets the connection is unavailable', async () => {
   server = createServer((socket) => socket.resetAndDestroy());
   server.listen(0);
   await once(server, 'listening');

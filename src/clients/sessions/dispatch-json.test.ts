@@ -4,7 +4,7 @@ import { decodeDispatch, encodeDispatch } from './dispatch-json.ts';
 const GO = '{"Namespace":"argo","WorkflowName":"plan-x","Message":"ok","CorrelationID":"c","TraceID":"t"}';
 const DISPATCH = { namespace: 'argo', workflowName: 'plan-x', message: 'ok', correlationId: 'c', traceId: 't' };
 
-test('is written as the Go service writes it', () => {
+test('encodes like the Go service', () => {
   expect(encodeDispatch(DISPATCH)).toBe(GO);
 });
 
@@ -30,6 +30,6 @@ test.each<[string, unknown]>([
   ['[]', undefined],
   ['"text"', undefined],
   ['{"Namespace":', undefined],
-])('reads %s', (json, expected) => {
+])('decodes %s', (json, expected) => {
   expect(decodeDispatch(json)).toEqual(expected);
 });

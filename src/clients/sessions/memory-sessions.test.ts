@@ -11,8 +11,8 @@ sessionsConformance(async () =>
   openSessions({ url: new Secret('memory://'), clock: systemClock, logger: silentLogger }),
 );
 
-describe('in process', () => {
-  test('is forgotten after 15 minutes', async () => {
+describe('in memory', () => {
+  test('expires after 15 minutes', async () => {
     const now = { ms: 1e12 };
     const sessions = new MemorySessions({ now: () => new Date(now.ms) });
     await sessions.rememberDispatch('1', DISPATCH);
@@ -25,7 +25,7 @@ describe('in process', () => {
     expect(await sessions.tokenOf('i')).toBeUndefined();
   });
 
-  test('grows to its bound and no further: the oldest goes, and what has expired goes first', () => {
+  test('does not grow beyond its bound: evicts the oldest entries, and expired ones first', () => {
     const now = { ms: 0 };
     const clock = { now: () => new Date(now.ms) };
     const map = new ExpiringMap<string>(clock, { ttlMs: 100, maxBytes: 4000, textsOf: (value) => [value] });
@@ -43,7 +43,7 @@ describe('in process', () => {
     expect(map.size).toBe(1);
   });
 
-  test('people by the ten thousand take a few megabytes, and the last of them is known', async () => {
+  test('a thousand users stay within the bound, and the last one is known', async () => {
     const sessions = new MemorySessions(systemClock, 100_000);
     const longest = { ...DISPATCH, correlationId: '\u4e00'.repeat(256), traceId: '\u4e00'.repeat(256) };
     let known = 0;

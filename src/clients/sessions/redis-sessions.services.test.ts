@@ -32,7 +32,7 @@ function testRedisUrl(): string {
 const open = async (): Promise<Sessions> =>
   openSessions({ url: new Secret(url), clock: systemClock, logger: silentLogger });
 
-/** With what it logs. */
+/** Sessions with their log. */
 function openLogged(address: string): { sessions: Sessions; lines: string[] } {
   const lines: string[] = [];
   const logger = createLogger('debug', { write: (line) => lines.push(line) });
@@ -42,7 +42,7 @@ function openLogged(address: string): { sessions: Sessions; lines: string[] } {
 sessionsConformance(open);
 
 describe('in Redis', () => {
-  test('keys, JSON and time to live are the Go service’s', async () => {
+  test('uses the keys, the JSON and the time to live of the Go service', async () => {
     const sessions = await open();
     await sessions.rememberDispatch('user-9', DISPATCH);
     await sessions.keepToken('interaction-9', new Secret('the token'));
@@ -62,7 +62,7 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
-  test('values of others that are too long are nothing', async () => {
+  test('ignores values of others that are too long', async () => {
     const sessions = await open();
     const ids = { CorrelationID: 'c'.repeat(1000), TraceID: 't', WorkflowName: 'w' };
     await redis.set('facteur:dispatch:long-id', JSON.stringify(ids), 'EX', 60);
@@ -78,7 +78,7 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
-  test('values of another type are nothing, and no outage', async () => {
+  test('ignores values of another type, without an outage', async () => {
     const { sessions, lines } = openLogged(url);
     await redis.del('facteur:dispatch:typed');
     await redis.lpush('facteur:dispatch:typed', 'x');
@@ -89,7 +89,7 @@ describe('in Redis', () => {
     await redis.del('facteur:dispatch:typed');
   });
 
-  test('one that refuses to be written is down until it does not, and says so once', async () => {
+  test('one that refuses writes is down until it accepts them, and is reported once', async () => {
     const user = `reader-${randomUUID()}`;
     await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '+select', '+info', '+getrange');
     const limited = new URL(url);
@@ -111,7 +111,7 @@ describe('in Redis', () => {
     await redis.call('ACL', 'DELUSER', user);
   });
 
-  test.each(['set', 'getrange'])('one that permits %s again is up, although nobody uses a session', async (command) => {
+  test.each(['set', 'getrange'])('one that permits %s again is up, even if no session is used', async (command) => {
     const user = `limited-${randomUUID()}`;
     await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~facteur:*', '+@all', `-${command}`);
     const limited = new URL(url);
@@ -132,7 +132,7 @@ describe('in Redis', () => {
     await redis.call('ACL', 'DELUSER', user);
   });
 
-  test('what one replica keeps another one reads', async () => {
+  test('a replica reads what another one stores', async () => {
     const [one, other] = [await open(), await open()];
     await one.keepToken('shared', new Secret('token'));
     await one.rememberDispatch('shared', DISPATCH);
@@ -142,7 +142,7 @@ describe('in Redis', () => {
     await Promise.all([one.close(), other.close()]);
   });
 
-  test('what the Go service wrote is read, and so is nonsense: as nothing', async () => {
+  test('reads values of the Go service, and ignores invalid ones', async () => {
     const sessions = await open();
     await redis.set(
       'facteur:dispatch:go',
@@ -154,7 +154,7 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
-  test('wiped while in use, the writer’s own memory serves', async () => {
+  test('if Redis is wiped while in use, falls back to the writer’s own memory', async () => {
     const sessions = await open();
     await sessions.keepToken('wiped', new Secret('token'));
     await sessions.rememberDispatch('wiped', DISPATCH);
@@ -178,7 +178,7 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
-  test('another database than 0 is used, and no other', async () => {
+  test('uses the configured database, and no other', async () => {
     const elsewhere = new URL(url);
     elsewhere.pathname = '/7';
     const sessions = openSessions({ url: new Secret(elsewhere.href), clock: systemClock, logger: silentLogger });

@@ -10,7 +10,7 @@ import { Secret } from '../../base/secret.ts';
 import { DISPATCH } from '../../../test/support/sessions.ts';
 import { openSessions } from './open-sessions.ts';
 
-/** What happens to Redis itself is in `redis-sessions.services.test.ts`; here is what happens without one. */
+/** Tests without a Redis; those with one are in `redis-sessions.services.test.ts`. */
 
 const closing: (() => unknown)[] = [];
 
@@ -60,7 +60,7 @@ async function useAll(sessions: ReturnType<typeof open>['sessions']): Promise<vo
   expect(await sessions.tokenOf('unknown')).toBeUndefined();
 }
 
-test('without a Redis this process has its own memory, says so once, and leaks nothing', async () => {
+test('without a Redis, uses its own memory, reports that once, and leaks nothing', async () => {
   const { server, port } = await listen(() => undefined);
   server.close();
   const { sessions, lines } = open(port);
@@ -97,7 +97,7 @@ interface FakeRedis {
   readonly seen?: string[];
 }
 
-/** As much of Redis as a client needs to call it ready. */
+/** As much of Redis as a client needs to be ready. */
 function answerAsRedis(socket: Socket, { answers = {}, slow, seen = [] }: FakeRedis = {}): void {
   const held: string[] = [];
   let isHeldUp = false;
@@ -116,7 +116,7 @@ function answerAsRedis(socket: Socket, { answers = {}, slow, seen = [] }: FakeRe
 
 const ANSWERS = new Map([['info', '$0\r\n']]);
 
-test('one behind a socket is used', async () => {
+test('uses a Redis behind a socket', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'facteur-redis-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const seen: string[] = [];
@@ -128,7 +128,7 @@ test('one behind a socket is used', async () => {
   expect(seen).toEqual(expect.arrayContaining(['auth', 'select', 'set']));
 });
 
-test('one that comes back is used again', async () => {
+test('uses a Redis again when it comes back', async () => {
   const { server, port } = await listen((socket) => answerAsRedis(socket));
   await new Promise((resolve) => {
     server.close(resolve);
@@ -146,7 +146,7 @@ test('one that comes back is used again', async () => {
 test.each([
   ['refused', {}],
   ['refused after the client gave up waiting', { slow: 'select' }],
-])('nothing is read or written when the choice of the database is %s, at each connection', async (_what, how) => {
+])('reads and writes nothing on any connection if the choice of the database is %s', async (_what, how) => {
   const connections: string[][] = [];
   const { port } = await listen((socket) => {
     const seen: string[] = [];
@@ -204,7 +204,7 @@ test('a replica counts as down until a connection leads to a primary, and is rep
   ]);
 });
 
-test('connects on first use or when somebody asks how it is, and not before', async () => {
+test('connects on first use or when the status is read, and not before', async () => {
   const seen: string[] = [];
   const { port } = await listen((socket) => answerAsRedis(socket, { seen }));
   const unused = open(port);
