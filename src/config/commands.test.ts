@@ -64,7 +64,7 @@ commands:
     });
   });
 
-  test('may be forms, whose fields are required unless they say otherwise, as in Discord', async () => {
+  test('may be forms, whose fields are required by default, as in Discord', async () => {
     const { config } = await loadYaml(`
 commands:
   ask:
@@ -91,7 +91,7 @@ commands:
     });
   });
 
-  test('replace the one of the same name whole', async () => {
+  test('replace a built-in command of the same name completely', async () => {
     const { config } = await loadYaml('commands: { plan: { description: Mine } }');
     expect(config.commands['plan']).toEqual({
       description: 'Mine',
@@ -103,7 +103,7 @@ commands:
     });
   });
 
-  test('a status that names nothing to run still answers with the state of things', async () => {
+  test('a configured status without a workflow template still shows the status', async () => {
     const renamed = await loadYaml('commands: { status: { description: How are we? } }');
     expect(renamed.config.commands['status']).toMatchObject({ action: 'status', ephemeral: true, configured: true });
     const open = await loadYaml('commands: { status: { description: Mine, ephemeral: false } }');
@@ -129,13 +129,13 @@ commands:
     ]);
   });
 
-  test('come from a variable as JSON', async () => {
+  test('may come from a variable, as JSON', async () => {
     const env = { FACTEUR_COMMANDS: '{"go": {"description": "Go", "options": [{"name": "to", "description": "To"}]}}' };
     const { config } = await loadYaml('', env);
     expect(config.commands['go']?.options).toHaveLength(1);
   });
 
-  test('a name that objects have by nature finds nothing', async () => {
+  test('do not include names that every object inherits', async () => {
     const { config } = await loadYaml('');
     expect(config.commands['constructor']).toBeUndefined();
     expect(config.commands['__proto__']).toBeUndefined();
@@ -251,7 +251,7 @@ describe("Discord's limits", () => {
     expect(faults.map((line) => line.replace(/^facteur.yaml:\d+:\d+: commands\./, ''))).toEqual([fault]);
   });
 
-  test('no more than 100 commands', async () => {
+  test('allow no more than 100 commands', async () => {
     const commands = many(97, (index) => `c${index}: { description: C }`);
     expect(await faultsOf(`commands: { ${commands} }`)).toEqual([
       'facteur.yaml:1:11: commands must not make more than 100 commands, built-in ones included',

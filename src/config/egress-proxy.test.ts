@@ -8,7 +8,7 @@ function proxy(url: string, env: Readonly<Record<string, string>>): string | und
 
 const BOTH = { HTTP_PROXY: 'http://plain:1', HTTPS_PROXY: 'http://secure:1' };
 
-describe('which proxy', () => {
+describe('the proxy', () => {
   test.each([
     ['https://discord.com/api', BOTH, 'http://secure:1'],
     ['http://discord.com/api', BOTH, 'http://plain:1'],
@@ -27,7 +27,7 @@ describe('which proxy', () => {
   });
 
   test.each(['socks5://proxy:1080', 'ftp://proxy', 'http://hunter2:pa ss@', 'http://'])(
-    '%s is refused by the name of its variable',
+    'rejects %s, and names its variable',
     (value) => {
       const attempt = (): unknown => readProxies({ https_proxy: value });
       expect(attempt).toThrow('https_proxy must be an http:// or https:// URL');
@@ -64,7 +64,7 @@ describe('NO_PROXY', () => {
     ['*', 'https://example.org', true],
     ['', 'https://example.org', false],
     [',', 'https://example.org', false],
-  ])('%s and %s: without the proxy %s', (noProxy, url, isDirect) => {
+  ])('%s for %s: without the proxy: %s', (noProxy, url, isDirect) => {
     expect(proxy(url, { ...BOTH, NO_PROXY: noProxy }) === undefined).toBe(isDirect);
   });
 });

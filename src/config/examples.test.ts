@@ -19,8 +19,8 @@ async function load(path: string, env: Record<string, string> = {}): Promise<Con
 const SECRETS = { FACTEUR_DISCORD_BOT_TOKEN: 'token', FACTEUR_DISCORD_APPLICATION_ID: '123456789012345678' };
 const PLACEHOLDER = 'discord.public_key is not 64 hex digits, so /discord/interactions answers 503';
 
-describe("a file of the Go service's", () => {
-  test('loads as it is', async () => {
+describe('a file of the Go service', () => {
+  test('loads unchanged', async () => {
     const { config, warnings } = await load('test/fixtures/config/go-service.yaml');
     expect(warnings.map((warning) => warning.message)).toEqual([PLACEHOLDER]);
     expect(config.server).toMatchObject({ listeners: [{ host: '', port: 8080 }] });
@@ -69,7 +69,7 @@ describe("a file of the Go service's", () => {
     expect(config.roleMap['review']).toHaveLength(3);
   });
 
-  test('loads with placeholders and keys of another release, and says what is doubtful about them', async () => {
+  test('loads with placeholders and keys of another release, and warns about them', async () => {
     const { config, warnings } = await load('test/fixtures/config/go-local.yaml');
     expect(config.roleMap).toEqual({ plan: ['role'], implement: ['role'] });
     expect(warnings.map((warning) => warning.key)).toEqual([
@@ -91,19 +91,19 @@ describe('an example', () => {
       expect(report.lines.filter((line) => line.startsWith('error'))).toEqual([]);
       const schema = z.fromJSONSchema(JSON.parse(configSchema()));
       const outcome = schema.safeParse(parse(await read(path)));
-      // The placeholder of a public key is the one thing that the JSON Schema does not let pass.
+      // The JSON Schema rejects only the placeholder of the public key.
       const paths = outcome.error?.issues.map((issue) => issue.path.join('.')) ?? [];
       expect(paths.filter((at) => at !== 'discord.public_key')).toEqual([]);
     },
   );
 
-  test('examples/facteur.yaml means what the fixture of the Go service means', async () => {
+  test('examples/facteur.yaml loads to the same configuration as the fixture of the Go service', async () => {
     const ours = await load('examples/facteur.yaml');
     const theirs = await load('test/fixtures/config/go-service.yaml');
     expect(ours.config).toEqual(theirs.config);
   });
 
-  /** With its commented keys: `# key:` where the key would stand. Prose begins with a capital letter or has no colon. */
+  /** With its commented keys: `# key:` in the place of the key. Prose begins with a capital letter or has no colon. */
   async function uncommentedExample(): Promise<string> {
     const text = await read('examples/facteur.yaml');
     return text.replaceAll(/^( *)# ((?: *)(?:- )?[a-z_]+:(?: .*)?)$/gm, '$1$2');
@@ -115,7 +115,7 @@ describe('an example', () => {
     expect(listKeys().flatMap(({ key }) => (has(key) ? [] : [key]))).toEqual([]);
   });
 
-  test('what examples/facteur.yaml shows in comments is right, too', async () => {
+  test('the commented keys of examples/facteur.yaml are valid, too', async () => {
     const uncommented = await uncommentedExample();
     const { config } = await loadConfig({ path: 'f', env: {}, readFile: async () => uncommented });
     expect(config.commands['deploy']?.options[0]?.choices).toHaveLength(2);

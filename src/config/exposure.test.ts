@@ -26,7 +26,7 @@ test.each([
   expect(await open(yaml)).toEqual(keys);
 });
 
-test('config check warns of it, and start-up does not', async () => {
+test('config check warns about it, and start-up does not', async () => {
   const { ok, lines } = await checkConfig({ env: MINIMAL_ENV, readFile: async () => '' });
   expect(ok).toBe(true);
   expect(lines).toEqual([

@@ -12,8 +12,8 @@ const nothingToRead = async (): Promise<string> => {
   throw new Error('no file was named');
 };
 
-describe('what is wrong', () => {
-  test('a value of the wrong kind is reported with its position', async () => {
+describe('errors', () => {
+  test('a value of the wrong type is reported with its position', async () => {
     expect(await faultsOf('server:\n  max_body_bytes: lots\n')).toEqual([
       'facteur.yaml:2:19: server.max_body_bytes must be a whole number of at least 1',
     ]);
@@ -79,7 +79,7 @@ describe('what is wrong', () => {
     ['? [a]\n: b', '1:3: the file has a key that is not text'],
     ['discord: { guild_id: *missing }', '1:22: discord.guild_id refers to an unknown anchor'],
   ])('%s', async (yaml, fault) => {
-    // The environment would win over what the file says wrongly about these two.
+    // The environment would override the invalid values of these two.
     const env = {
       ...(yaml.startsWith('redis') ? { FACTEUR_REDIS_URL: '' } : {}),
       ...(yaml.startsWith('postgres') ? { FACTEUR_POSTGRES_DSN: '' } : {}),
@@ -111,7 +111,7 @@ describe('what is wrong', () => {
     expect(await faultsOf('', { [variable]: value })).toEqual([`${variable}: ${fault}`]);
   });
 
-  test('sections that are enabled need their keys, and the flag is where that is said', async () => {
+  test('enabled sections require their keys, and the error has the position of the flag', async () => {
     const yaml =
       'consumer:\n  enabled: true\n  dlq: { enabled: true }\ncodex_listener:\n  enabled: true\n  sasl:\n    enabled: true';
     expect(await faultsOf(yaml)).toEqual([
@@ -137,7 +137,7 @@ describe('what is wrong', () => {
     ],
     ['discord:\n  bot_token: !canary x', 'facteur.yaml:2:14: invalid YAML: unknown tag; quote text that begins with !'],
     ['a: 1\n---\nb: 2', 'facteur.yaml:2:1: invalid YAML: the file contains more than one document (---)'],
-  ])('YAML that is none: %j', async (yaml, fault) => {
+  ])('invalid YAML: %j', async (yaml, fault) => {
     expect(await faultsOf(yaml)).toEqual([fault]);
   });
 
@@ -155,20 +155,20 @@ describe('what is wrong', () => {
 
   test.each([
     ['in UTF-16', Buffer.from('\ufeffargo: { namespace: a }\n', 'utf16le')],
-    ['no text', Buffer.from([0x93, 0xf1, 0x00, 0x11])],
+    ['not text', Buffer.from([0x93, 0xf1, 0x00, 0x11])],
   ])('a file that is %s', async (_, bytes) => {
     expect(await faultsOf(bytes.toString('utf8'))).toEqual([
       'facteur.yaml: the file is not UTF-8 text; save it as UTF-8',
     ]);
   });
 
-  test('a merge key that goes in circles ends', async () => {
+  test('a merge key that refers to itself does not loop', async () => {
     const { warnings } = await loadYaml('argo: &a\n  <<: *a\n  service_account: x\n');
     expect(warnings).toEqual([]);
   });
 });
 
-test('the role map takes the name of every command, subcommands and other letters than a to z included', async () => {
+test('the role map accepts the name of any command, including subcommands and letters beyond a to z', async () => {
   const named = async (name: string) => {
     const { warnings } = await loadYaml(`commands_from_templates: { namespaces: [a] }\nrole_map: { "${name}": [] }`);
     return warnings.map(formatFault);
@@ -181,15 +181,15 @@ test('the role map takes the name of every command, subcommands and other letter
   }
 });
 
-test('topics of a consumer that is off are not compared', async () => {
+test('does not compare the topics of a disabled consumer', async () => {
   const { warnings } = await loadYaml('consumer: { topic: t, dlq: { enabled: true, topic: t } }');
   expect(warnings).toEqual([]);
 });
 
-describe('what is only doubtful', () => {
+describe('warnings', () => {
   const yaml = "server:\n  listenAddress: ':1'\nbot_token: x\nrole_map: { plan: [admin] }\ndiscord: { guild_id: mine }";
 
-  test('at start-up it warns', async () => {
+  test('report unknown keys and variables and doubtful ids at start-up', async () => {
     expect(
       (await loadYaml('discord.guild_id: "1"\nserver: { intake_oidc.issuer: x }')).warnings.map(formatFault),
     ).toEqual([
@@ -207,7 +207,7 @@ describe('what is only doubtful', () => {
     ]);
   });
 
-  test('a log level that is none is a warning; its case does not matter', async () => {
+  test('an unknown log level is a warning; its case does not matter', async () => {
     const warned = async (level: string) => {
       const { warnings } = await loadYaml('', { FACTEUR_LOG_LEVEL: level });
       return warnings.map(formatFault);
@@ -218,7 +218,7 @@ describe('what is only doubtful', () => {
     expect(await warned('DEBUG')).toEqual([]);
   });
 
-  test('a rule for a command that does not exist names the nearest one, at start-up and for config check', async () => {
+  test('a rule for an unknown command suggests the nearest one, at start-up and in config check', async () => {
     const rules =
       "role_map: { plna: ['123456789012345679'], deploy: [], ask: [] }\ncommands: { ask: { description: x } }";
     const expected = [
@@ -230,7 +230,7 @@ describe('what is only doubtful', () => {
     expect(checked).toMatchObject({ ok: true, lines: expected.map((line) => `warning: ${line}`).concat([VALID]) });
   });
 
-  test('a role that is the server itself, which nobody has', async () => {
+  test('a role that is the id of the server is a warning, since nobody has it', async () => {
     const server = '300000000000000001';
     const { warnings } = await loadYaml(
       `role_map: { plan: ['500000000000000001', '${server}'] }\nknowledge: { reviewers: ['${server}'] }\n` +
@@ -246,7 +246,7 @@ describe('what is only doubtful', () => {
     ]);
   });
 
-  test('for config check it is an error', async () => {
+  test('unknown keys and doubtful ids are errors in strict mode, as in config check', async () => {
     const options = { path: 'facteur.yaml', env: MINIMAL_ENV, readFile: async () => yaml, strict: true };
     await expect(loadConfig(options)).rejects.toMatchObject({
       faults: [
@@ -258,7 +258,7 @@ describe('what is only doubtful', () => {
     });
   });
 
-  test('a warning that may explain the fault comes along with it', async () => {
+  test('an error includes a warning that may explain it', async () => {
     const env = { FACTEUR_POSTGRES_DNS: 'pglite:memory' };
     await expect(loadConfig({ env, readFile: nothingToRead, require: ['postgres'] })).rejects.toMatchObject({
       message: expect.stringMatching(
@@ -269,7 +269,7 @@ describe('what is only doubtful', () => {
     });
   });
 
-  test('variables of the deployment, the scripts and the cluster are none of our business', async () => {
+  test('variables of the deployment, the scripts and the cluster are ignored', async () => {
     const { warnings } = await loadYaml('', {
       FACTEUR_E2E_BASE_URL: 'x',
       FACTEUR_IMAGE_TAG: 'x',
@@ -282,7 +282,7 @@ describe('what is only doubtful', () => {
   });
 });
 
-test('who creates workflows needs keys to sign with, and who only reads the database does not', async () => {
+test('keys to sign with are required to create workflows, but not to read the database', async () => {
   const yaml = 'server: { public_url: http://facteur-api.facteur.svc }';
   expect(await faultsOf(yaml)).toEqual([
     expect.stringContaining('server.run_token_keys is required when server.public_url is set'),

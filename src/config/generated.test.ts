@@ -21,7 +21,7 @@ function cells(table: string): readonly string[] {
     .map((line) => line.replaceAll(/\s+/g, ' '));
 }
 
-describe('what is generated (node scripts/generate-config.ts) is current', () => {
+describe('generated files (node scripts/generate-config.ts) are up to date', () => {
   test('schemas/facteur.schema.json', async () => {
     expect(await readJson('schemas/facteur.schema.json')).toEqual(JSON.parse(configSchema()));
   });
@@ -34,14 +34,14 @@ describe('what is generated (node scripts/generate-config.ts) is current', () =>
 });
 
 describe('the keys', () => {
-  test('each has words for the table and a variable of its own', () => {
+  test('each has a description for the table and a variable of its own', () => {
     const keys = listKeys();
     expect(keys.filter((info) => info.about === '')).toEqual([]);
     expect(new Set(keys.map((info) => info.variable)).size).toBe(keys.length);
     expect(keys.map((info) => info.variable)).toContain('FACTEUR_CODEX_LISTENER_TLS_INSECURE_SKIP_VERIFY');
   });
 
-  test('the secret ones are known as such', () => {
+  test('the secret ones are marked', () => {
     const secret = listKeys().filter((info) => info.secret !== 'no');
     expect(secret.map((info) => `${info.key} ${info.secret}`)).toEqual([
       'server.intake_tokens whole',
@@ -62,7 +62,7 @@ describe('the keys', () => {
 });
 
 describe('the JSON Schemas', () => {
-  test('the one of the file refuses what the loader reports', () => {
+  test('the one of the file rejects what the loader reports', () => {
     const schema = z.fromJSONSchema(JSON.parse(configSchema()));
     expect(schema.safeParse({}).success).toBe(true);
     expect(schema.safeParse({ server: { listen_adress: ':8080' } }).success).toBe(false);

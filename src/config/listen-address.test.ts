@@ -13,7 +13,7 @@ test.each([
 });
 
 test.each(['8080', '', ':', ':http', ':65536', '::1:8080', '[::]', 'http://h:80', 'a b:80', 'host:-1'])(
-  '%j is none',
+  '%j is not a listen address',
   (text) => {
     expect(parseListenAddress(text)).toBeUndefined();
   },

@@ -33,7 +33,7 @@ test('one address is one listener, however often it is given', async () => {
   ]);
 });
 
-test('port 0 is another free port each time', async () => {
+test('each port 0 has a listener of its own', async () => {
   expect(await listeners("listen_address: ':0', intake_address: ':0', api_address: ':0'")).toEqual([
     ['server.listen_address', ':0', ['discord', 'metrics']],
     ['server.intake_address', ':0', ['intake']],
@@ -41,7 +41,7 @@ test('port 0 is another free port each time', async () => {
   ]);
 });
 
-test('an invalid address is an error of its key', async () => {
+test('reports an invalid address with its key', async () => {
   const yaml = "server: { intake_address: '81', api_address: ':a' }\ndiscord: { listen_address: 'h' }";
   const fault = (key: string): object => ({
     key,

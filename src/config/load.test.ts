@@ -11,7 +11,7 @@ const nothingToRead = async (): Promise<string> => {
   throw new Error('no file was named');
 };
 
-describe('where values come from', () => {
+describe('the sources of values', () => {
   test('the environment alone is enough', async () => {
     const { config, warnings } = await loadConfig({ env: MINIMAL_ENV, readFile: nothingToRead });
     expect(warnings).toEqual([]);
@@ -50,7 +50,7 @@ describe('where values come from', () => {
     ).toBe(8080);
   });
 
-  test('a variable that is set and not empty wins over the file', async () => {
+  test('a variable that is not empty wins over the file', async () => {
     const yaml = "server: { listen_address: ':1' }\nargo: { service_account: file }";
     const { config, sources } = await loadYaml(yaml, {
       FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:2',
@@ -63,7 +63,7 @@ describe('where values come from', () => {
     expect(sources).not.toHaveProperty('server.max_body_bytes');
   });
 
-  test('the variables of libpq complete the DSN, as for the Go service, and are checked', async () => {
+  test('the variables of libpq complete the DSN, as in the Go service, and are checked', async () => {
     const dsn = { FACTEUR_POSTGRES_DSN: 'dbname=kb' };
     const { config, shown } = await loadYaml('', { ...dsn, PGHOST: '/run/postgresql', PGPASSWORD: 'hunter2' });
     expect(config.postgres.dsn.reveal()).toBe("dbname=kb host='/run/postgresql' password='hunter2'");
@@ -73,12 +73,12 @@ describe('where values come from', () => {
     );
   });
 
-  test('white space around the DSN does not count, as for the Go service', async () => {
+  test('white space around the DSN is ignored, as in the Go service', async () => {
     const { config } = await loadYaml('', { FACTEUR_POSTGRES_DSN: ' postgres://h/kb\n', PGUSER: 'kim' });
     expect(config.postgres.dsn.reveal()).toBe('postgres://h/kb?user=kim&');
   });
 
-  test('an empty list is an empty map, and the other way around, as for the Go service', async () => {
+  test('an empty list is an empty map, and vice versa, as in the Go service', async () => {
     const yaml = 'role_map: { plan: {} }\nargo: { parameters: [] }\ncodex_listener: []';
     const { config } = await loadYaml(yaml);
     expect(config.roleMap).toEqual({ plan: [] });
@@ -86,7 +86,7 @@ describe('where values come from', () => {
     expect(config.codexListener.enabled).toBe(false);
   });
 
-  test('maps come from a variable as JSON, replace the map of the file whole, and keep the case of their keys', async () => {
+  test('a map in a variable is JSON and replaces the map of the file; the names of parameters keep their case', async () => {
     const yaml = 'argo: { parameters: { old: x } }\nrole_map: { plan: [] }';
     const { config } = await loadYaml(yaml, {
       FACTEUR_ARGO_PARAMETERS: '{\n\t"rawEvent": "",\n\t"constructor": "x",\n\t"count": 3\n}',
@@ -97,7 +97,7 @@ describe('where values come from', () => {
     expect(config.roleMap['constructor']).toBeUndefined();
   });
 
-  test('any JSON object of texts comes through as it is, however it is laid out', async () => {
+  test('any JSON object of strings is kept unchanged, whatever its layout', async () => {
     const name = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => text !== '__proto__');
     const map = fc.dictionary(name, fc.string({ unit: 'binary' }));
     await fc.assert(
@@ -113,7 +113,7 @@ describe('where values come from', () => {
     [' kafka-0:9092 , kafka-1:9092, ', ['kafka-0:9092', 'kafka-1:9092']],
     ['["kafka-0:9092"]', ['kafka-0:9092']],
     ['[::1]:9092', ['[::1]:9092']],
-  ])('the list %j comes from a variable', async (text, brokers) => {
+  ])('a variable may contain the list %j', async (text, brokers) => {
     const { config } = await loadYaml('', { FACTEUR_CONSUMER_BROKERS: text });
     expect(config.consumer.brokers).toEqual(brokers);
   });
@@ -123,12 +123,15 @@ describe('where values come from', () => {
     expect((await loadYaml(`knowledge: { holdout: ${text} }`)).config.knowledge.holdout).toBe(0.5);
   });
 
-  test.each(['31', '031', '+31', '0x1F', '0o37', '3.1e1'])('and so is the whole number %s', async (text) => {
-    expect((await loadYaml('', { FACTEUR_ARGO_MAX_ACTIVE: text })).config.argo.maxActive).toBe(31);
-    expect((await loadYaml(`argo: { max_active: ${text} }`)).config.argo.maxActive).toBe(31);
-  });
+  test.each(['31', '031', '+31', '0x1F', '0o37', '3.1e1'])(
+    'the whole number %s is the same in a variable and in the file',
+    async (text) => {
+      expect((await loadYaml('', { FACTEUR_ARGO_MAX_ACTIVE: text })).config.argo.maxActive).toBe(31);
+      expect((await loadYaml(`argo: { max_active: ${text} }`)).config.argo.maxActive).toBe(31);
+    },
+  );
 
-  test.each(['true', '1', 't', 'TRUE'])('the older name of a flag is understood, as %s', async (value) => {
+  test.each(['true', '1', 't', 'TRUE'])('the older name of a flag is accepted, as %s', async (value) => {
     const env = { FACTEUR_CODEX_ENABLE_IMPLEMENTATION_ORCHESTRATION: value };
     expect((await loadYaml('codex_implementation_orchestrator: { enabled: false }', env)).config.codex.enabled).toBe(
       true,
@@ -156,7 +159,7 @@ describe('where values come from', () => {
     expect((await loadYaml('', { FACTEUR_DISABLE_DISPATCHER: value })).config.dispatcherDisabled).toBe(disabled);
   });
 
-  test('the kubeconfig variables and the build are handed on as they are', async () => {
+  test('the kubeconfig variables and the build are passed on unchanged', async () => {
     const env = { FACTEUR_KUBECONFIG: '/a', KUBECONFIG: '/b:/c', FACTEUR_VERSION: '1.2.3', FACTEUR_COMMIT: 'abc' };
     expect((await loadYaml('', env)).config).toMatchObject({
       facteurKubeconfig: '/a',
@@ -170,14 +173,14 @@ describe('where values come from', () => {
     ['without a model', '', 0.3],
     ['with an E5 model', 'embeddings: { url: http://x/v1, model: intfloat/multilingual-e5-small }', 0.84],
     ['with another model', 'embeddings: { url: http://x/v1, model: text-embedding-3-small }', 0.35],
-    ['where it is set', 'embeddings: { url: http://x/v1, model: e5-large }\nknowledge: { min_similarity: 0.9 }', 0.9],
-  ])('the least similarity %s', async (_where, yaml, expected) => {
+    ['if it is set', 'embeddings: { url: http://x/v1, model: e5-large }\nknowledge: { min_similarity: 0.9 }', 0.9],
+  ])('the minimum similarity %s', async (_where, yaml, expected) => {
     expect((await loadYaml(yaml)).config.knowledge.minSimilarity).toBe(expected);
   });
 });
 
-describe('what the file may look like', () => {
-  test('scalars keep their text, whatever YAML would make of them', async () => {
+describe('the format of the file', () => {
+  test('scalars keep their text, whatever their type in YAML', async () => {
     const yaml = [
       'discord: { guild_id: 987654321098765432 }',
       'argo: { parameters: { zip: 01234, yes: yes, flag: true, version: 1.10, nothing: , tilde: ~ } }',
@@ -196,7 +199,7 @@ describe('what the file may look like', () => {
     expect(config.roleMap).toEqual({ plan: ['123456789012345679'] });
   });
 
-  test('keys are read in any case, as by the Go service, and names in maps keep theirs', async () => {
+  test('keys are read in any case, as in the Go service, and names in maps keep theirs', async () => {
     const yaml = "Server: { Listen_Address: ':1' }\nARGO: { SERVICE_ACCOUNT: runner, Parameters: { rawEvent: x } }";
     const { config, warnings, sources } = await loadYaml(yaml);
     expect(warnings).toEqual([]);
@@ -205,26 +208,26 @@ describe('what the file may look like', () => {
     expect(sources['argo.service_account']).toMatchObject({ line: 2, column: 26 });
   });
 
-  test('of keys that differ only by case one counts, and the others are unknown', async () => {
+  test('of keys that differ only in case, one counts, and the others are unknown', async () => {
     const { config, warnings } = await loadYaml('Argo: { max_active: 1 }\nargo: { max_active: 2, MAX_ACTIVE: 3 }');
     expect(config.argo.maxActive).toBe(2);
     expect(warnings.map(({ key }) => key)).toEqual(['Argo', 'argo.MAX_ACTIVE']);
     expect((await loadYaml('Argo: { max_active: 1 }\nARGO: { max_active: 2 }')).config.argo.maxActive).toBe(1);
   });
 
-  test('quoted flags and numbers and comma lists are read as the Go service read them', async () => {
+  test('quoted flags and numbers and comma-separated lists are read as in the Go service', async () => {
     const { config } = await loadYaml(
       "consumer: { enabled: 'true', max_attempts: '7', brokers: 'a:1,b:2', topic: t, group_id: g }",
     );
     expect(config.consumer).toMatchObject({ enabled: true, maxAttempts: 7, brokers: ['a:1', 'b:2'] });
   });
 
-  test('a broker without a port has that of Kafka, as in the Go service', async () => {
+  test('a broker without a port gets the default port of Kafka, as in the Go service', async () => {
     const { config } = await loadYaml("codex_listener: { brokers: [kafka, 'kafka-1:9093', '[::1]', '[::1]:9094'] }");
     expect(config.codexListener.brokers).toEqual(['kafka:9092', 'kafka-1:9093', '[::1]:9092', '[::1]:9094']);
   });
 
-  test('what is empty is as good as absent', async () => {
+  test('an empty value counts as absent', async () => {
     const yaml = "server: { listen_address: '' }\ndiscord: { guild_id: '', public_key: }\nrole_map: { plan: }\nredis:";
     const { config, warnings } = await loadYaml(yaml);
     expect(warnings).toEqual([]);
@@ -248,11 +251,11 @@ describe('what the file may look like', () => {
     expect(config.codexListener).toMatchObject({ enabled: true, brokers: ['a:1'], topic: 'tasks' });
   });
 
-  test('a file with nothing in it is a file', async () => {
+  test('a file without content is valid', async () => {
     expect((await loadYaml('# nothing yet\n')).config.server.listeners[0].port).toBe(8080);
   });
 
-  test('Kafka groups are whole or absent', async () => {
+  test('the Kafka groups sasl and tls are complete or absent', async () => {
     const yaml = `consumer:
   enabled: true
   brokers: [a:1]
@@ -276,7 +279,7 @@ codex_listener:
     expect(config.codexListener).not.toHaveProperty('tls');
   });
 
-  test('URLs lose the slash at their end', async () => {
+  test('trailing slashes of URLs are removed', async () => {
     const { config } = await loadYaml('', {
       FACTEUR_ARGO_UI_URL: 'https://argo.example.org/',
       FACTEUR_EMBEDDINGS_URL: 'http://127.0.0.1:1/v1//',
@@ -292,7 +295,7 @@ codex_listener:
     });
   });
 
-  test('a public key is kept in lower case, and anything else under that key is only a warning', async () => {
+  test('a public key is kept in lower case, and any other text is only a warning', async () => {
     const key = 'AB'.repeat(32);
     expect((await loadYaml('', { FACTEUR_DISCORD_PUBLIC_KEY: key })).config.discord.publicKey).toBe(key.toLowerCase());
     const { config, warnings } = await loadYaml('discord:\n  public_key: your-discord-public-key');
@@ -308,7 +311,7 @@ codex_listener:
 });
 
 describe('what each command requires', () => {
-  test('migrate needs the DSN alone, and says so in the known words', async () => {
+  test('migrate requires only the DSN, and its error has the known message', async () => {
     const options = { readFile: nothingToRead, require: ['postgres'] as const };
     await expect(loadConfig({ env: {}, ...options })).rejects.toMatchObject({
       code: 'config.invalid',
@@ -322,7 +325,7 @@ describe('what each command requires', () => {
     expectTypeOf(config.redis).toEqualTypeOf<Config['redis'] | undefined>();
   });
 
-  test('what is wrong in a group that the command does not read only warns', async () => {
+  test('an error in a group that the command does not read is only a warning', async () => {
     const yaml = 'codex_listener: { enabled: true, brokers: [a:1], sasl: { enabled: true } }\nredis: { url: unused }';
     const source = {
       path: 'facteur.yaml',
@@ -352,7 +355,7 @@ describe('what each command requires', () => {
     ).rejects.toMatchObject({ faults: [{ key: 'postgres' }], warnings: [{ key: 'redis' }] });
   });
 
-  test('neither do the variables of libpq stop a command that reads no database', async () => {
+  test('invalid variables of libpq do not stop a command that reads no database', async () => {
     const source = { env: { FACTEUR_POSTGRES_DSN: 'postgres://h/db', PGSSLMODE: 'no' }, readFile: nothingToRead };
     const { config, warnings } = await loadConfig({
       ...source,
@@ -366,7 +369,7 @@ describe('what each command requires', () => {
     });
   });
 
-  test('everything is required unless less is said, and all of it is reported', async () => {
+  test('everything is required by default, and all that is missing is reported', async () => {
     const error = await loadConfig({ env: {}, readFile: nothingToRead }).catch((reason: unknown) => reason);
     expect((error as ConfigError).faults.map((fault) => fault.key)).toEqual([
       'discord.bot_token',
@@ -379,7 +382,7 @@ describe('what each command requires', () => {
     expect((error as ConfigError).message).toContain('discord.application_id is required; set');
   });
 
-  test('the whole configuration is a Config, and a Config serves whoever needs less', async () => {
+  test('the whole configuration is a Config, which can be used where less is required', async () => {
     const { config } = await loadYaml('');
     expectTypeOf(config).toExtend<Config>();
     expectTypeOf<Config>().toExtend<ConfigWith<'postgres'>>();

@@ -15,6 +15,6 @@ test.each([
   ['uri', 'url'],
   ['something', undefined],
   ['', undefined],
-])('%j means %j', (word, meant) => {
+])('the nearest key to %j is %j', (word, meant) => {
   expect(nearest(word, KEYS)).toBe(meant);
 });

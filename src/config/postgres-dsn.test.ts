@@ -11,13 +11,13 @@ function parse(dsn: string): PostgresDsn {
   return parsed;
 }
 
-/** The DSN of a case, of a server on port 5432. */
+/** The DSN of a case, with a server on port 5432. */
 async function caseDsn(name: string): Promise<string> {
   const text = await readFile(new URL(`../../test/cases/${name}.dsn.txt`, import.meta.url), 'utf8');
   return text.trim().replace('PGPORT', '5432').replace('PGPASSWORD', 'pw');
 }
 
-test('a URL is taken apart', () => {
+test('parses a URL', () => {
   const { password, ...rest } = parse('postgres://kim:pa%3Ass@db.example:6432/kb?sslmode=require');
   expect(password?.reveal()).toBe('pa:ss');
   expect(rest).toEqual({
@@ -35,7 +35,7 @@ test('a URL is taken apart', () => {
   });
 });
 
-test.each(['pglite:memory', 'pglite:./data'])('%s is no server', (dsn) => {
+test.each(['pglite:memory', 'pglite:./data'])('%s is not a server', (dsn) => {
   expect(parsePostgresDsn(dsn)).toBeUndefined();
 });
 
@@ -154,13 +154,13 @@ describe('parameters', () => {
     expect(parse('postgres://h/d?statement_timeout=0')).toMatchObject({ statementTimeoutMs: undefined, settings: {} });
   });
 
-  test('those of other drivers are left alone', () => {
+  test('of other drivers are ignored', () => {
     const dsn =
       'postgres://h/d?pool_min_conns=4&default_query_exec_mode=exec&channel_binding=require&keepalives_idle=3';
     expect(parse(dsn).settings).toEqual({});
   });
 
-  test('sslmode is libpq’s, which without a word is prefer', () => {
+  test('sslmode works as in libpq, and is prefer by default', () => {
     expect(parse('postgres://h/d').tls.mode).toBe('prefer');
     expect(parse('postgres://h/d?sslmode=allow').tls.mode).toBe('prefer');
     expect(parse('postgres://h/d?sslmode=require&sslrootcert=system').tls.mode).toBe('verify-full');
@@ -203,13 +203,13 @@ test.each([
   ['postgres://u:hunter2@h/d?statement_timeout=soon', 'an invalid statement_timeout'],
   ['postgres://u:hunter2@h/d?statement_timeout=3 weeks', 'an invalid statement_timeout'],
   ['service=prod password=hunter2', 'service files are not supported'],
-])('refuses %s without quoting it', (dsn, why) => {
+])('rejects %s without quoting it', (dsn, why) => {
   const attempt = (): unknown => parsePostgresDsn(dsn);
   expect(attempt).toThrow(why);
   expect(attempt).not.toThrow('hunter2');
 });
 
-test('every password survives, in a URL and in a list', () => {
+test('keeps any password unchanged, in a URL and in a list', () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1, unit: 'binary' }), (password) => {
       const list = parse(`host=h password='${password.replaceAll(/['\\]/g, String.raw`\$&`)}' user=u`);
@@ -238,7 +238,7 @@ describe('the variables of libpq', () => {
     'postgres:///?connect_timeout=3',
     'connect_timeout=3',
     "host='' port=''",
-  ])('fill what %s leaves open', (dsn) => {
+  ])('fill in what %s leaves open', (dsn) => {
     const completed = parsePostgresDsn(completeDsn(dsn, env));
     expect(completed).toMatchObject({
       hosts: [{ host: 'db.example', port: 6543 }],
@@ -258,15 +258,15 @@ describe('the variables of libpq', () => {
     expect(completeDsn(dsn, env)).toBe(dsn);
   });
 
-  test.each(['postgres://h/d?sslmode=', "host=h sslmode=''"])('count where %s is empty', (dsn) => {
+  test.each(['postgres://h/d?sslmode=', "host=h sslmode=''"])('replace the empty value in %s', (dsn) => {
     expect(parsePostgresDsn(completeDsn(dsn, { PGSSLMODE: 'verify-full' }))?.tls.mode).toBe('verify-full');
   });
 
-  test.each(['postgres://h/d?TimeZone=UTC', 'host=h TimeZone=UTC'])('leave the time zone of %s', (dsn) => {
+  test.each(['postgres://h/d?TimeZone=UTC', 'host=h TimeZone=UTC'])('do not change the time zone of %s', (dsn) => {
     expect(completeDsn(dsn, { PGTZ: 'Europe/Paris' })).toBe(dsn);
   });
 
-  test('give several hosts one port', () => {
+  test('give several hosts the same port', () => {
     expect(parsePostgresDsn(completeDsn('postgres://h1,h2/d', env))?.hosts).toEqual([
       { host: 'h1', port: 6543 },
       { host: 'h2', port: 6543 },

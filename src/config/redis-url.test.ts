@@ -54,13 +54,13 @@ test.each([
   ['redis://:hunter2@h/0/1', 'a number as its database'],
   ['redis://:hunter2@h?db=sessions', 'a number as its database'],
   ['redis://:hunter2%@h/0', 'an unescaped %'],
-])('%s is refused without being quoted', (url, why) => {
+])('rejects %s without quoting it', (url, why) => {
   const attempt = (): unknown => parseRedisUrl(url);
   expect(attempt).toThrow(why);
   expect(attempt).not.toThrow('hunter2');
 });
 
-test('a name in place of the number is refused', async () => {
+test('rejects a name in place of the number', async () => {
   const url = await readFile(new URL('../../test/cases/redis-db-name.redis.txt', import.meta.url), 'utf8');
   expect(() => parseRedisUrl(url.trim().replace('REDISPORT', '6379'))).toThrow('a number as its database');
 });

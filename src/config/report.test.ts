@@ -8,7 +8,7 @@ import { checkConfig, printConfig } from './report.ts';
 const MISTAKES = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'config', 'mistakes.yaml');
 
 describe('config check', () => {
-  test('reports every mistake of a file at once, each with its line and key, and never a value', async () => {
+  test('reports all errors of a file at once, with line and key, but without values', async () => {
     const env = { FACTEUR_CONSUMER_MAX_ATTEMPTS: 'canary', FACTEUR_ROLEMAP: 'canary' };
     const { ok, lines } = await checkConfig({ path: 'f.yaml', env, readFile: async () => readFile(MISTAKES, 'utf8') });
     expect(ok).toBe(false);
@@ -34,7 +34,7 @@ describe('config check', () => {
     ]);
   });
 
-  test('a valid configuration is said to be valid, with its warnings', async () => {
+  test('reports that a configuration is valid, with its warnings', async () => {
     const options = { env: CLOSED_ENV, readFile: async () => '' };
     expect(await checkConfig(options)).toEqual({ ok: true, lines: ['the configuration is valid'], problems: [] });
     const doubtful = { ...options, env: { ...CLOSED_ENV, FACTEUR_DISCORD_PUBLIC_KEY: 'your-discord-public-key' } };
@@ -43,7 +43,7 @@ describe('config check', () => {
     expect(lines.at(-1)).toBe('the configuration is valid, with 1 warning');
   });
 
-  test('what is no fault of the configuration is not taken for one', async () => {
+  test('does not report an exception as an error of the configuration', async () => {
     const env = new Proxy(
       {},
       {
@@ -59,7 +59,7 @@ describe('config check', () => {
 describe('config print', () => {
   const yaml = "argo: { parameters: { rawEvent: '' } }\nserver: { listen_address: ':1' }";
 
-  test('as YAML it says where each value came from, and can be read again', async () => {
+  test('YAML has the source of each value, and can be parsed again', async () => {
     const result = await loadYaml(yaml, { FACTEUR_SERVER_API_TOKENS: 'a,b', FACTEUR_DISABLE_DISPATCHER: 'yes' });
     const printed = printConfig(result, 'yaml');
     expect(printed).toContain('  listen_address: :1 # facteur.yaml:2:27\n');
@@ -80,7 +80,7 @@ describe('config print', () => {
     expect(printed).not.toContain('hunter2');
   });
 
-  test('as JSON it keeps values and sources apart', async () => {
+  test('JSON separates values and sources', async () => {
     const printed = JSON.parse(printConfig(await loadYaml(yaml, { KUBECONFIG: '/kube' }), 'json'));
     expect(printed.config.server.listen_address).toBe(':1');
     expect(printed.config.postgres.dsn).toBe('pglite:memory');

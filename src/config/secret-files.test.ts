@@ -31,7 +31,7 @@ async function faultsOf(env: Record<string, string>): Promise<readonly string[]>
   return outcome instanceof ConfigError ? outcome.faults.map((fault) => formatFault(fault)) : [];
 }
 
-test('a secret may lie in a file: text, lists and JSON, without the newline at the end', async () => {
+test('reads secrets from files: text, lists and JSON, without the trailing newline', async () => {
   const { config, warnings } = await load({
     FACTEUR_POSTGRES_DSN_FILE: '/run/secrets/dsn',
     FACTEUR_SERVER_INTAKE_TOKENS_FILE: '/run/secrets/tokens',
@@ -47,18 +47,18 @@ test.each([
   ['/run/secrets/none', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: cannot read the file: no such file'],
   ['/run/secrets/broken', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: cannot read the file: input/output error'],
   ['/run/secrets/empty', 'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: the file is empty'],
-])('%s is an error that says which variable', async (path, fault) => {
+])('%s is an error that names the variable', async (path, fault) => {
   expect(await faultsOf({ FACTEUR_POSTGRES_DSN_FILE: path })).toContain(fault);
 });
 
-test('the value and the file at once are an error: one of them would be ignored', async () => {
+test('setting both the value and the file is an error: one of them would be ignored', async () => {
   const env = { FACTEUR_POSTGRES_DSN: 'pglite:memory', FACTEUR_POSTGRES_DSN_FILE: '/run/secrets/dsn' };
   expect(await faultsOf(env)).toEqual([
     'FACTEUR_POSTGRES_DSN_FILE: postgres.dsn: FACTEUR_POSTGRES_DSN is set, too; set only one of them',
   ]);
 });
 
-test('a key that is no secret has no such variable', async () => {
+test('a key that is not secret has no such variable', async () => {
   const { warnings } = await load({ FACTEUR_POSTGRES_DSN: 'pglite:memory', FACTEUR_ARGO_NAMESPACE_FILE: '/x' });
   expect(warnings.map((warning) => formatFault(warning))).toEqual([
     expect.stringContaining('FACTEUR_ARGO_NAMESPACE_FILE: unknown variable'),

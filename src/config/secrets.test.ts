@@ -20,7 +20,7 @@ async function outcomeOf(yaml: string, env: Record<string, string>): Promise<unk
 }
 
 describe('a secret', () => {
-  test('is not printed when it is right', async () => {
+  test('is not printed if it is valid', async () => {
     const env = {
       FACTEUR_DISCORD_BOT_TOKEN: CANARY,
       FACTEUR_SERVER_INTAKE_TOKENS: `${CANARY}1,${CANARY}2`,
@@ -35,7 +35,7 @@ describe('a secret', () => {
     };
     const result = await loadYaml('', env);
     expect(result.config.discord.botToken.reveal()).toBe(CANARY);
-    // The only place for a password outside of a `Secret` is a URL that ought not to hold one.
+    // The only password outside of a `Secret` is in a URL that should not contain one.
     const { embeddings: _, ...config } = result.config;
     expect(everythingPrintable({ ...result, config })).not.toContain(CANARY);
     expect(printConfig(result, 'yaml')).not.toContain(CANARY);
@@ -60,7 +60,7 @@ describe('a secret', () => {
     `server: { api_tokens: { a: ${CANARY} } }`,
     `consumer: { sasl: { enabled: true, mechanism: ${CANARY}, password: ${CANARY} } }`,
     `unknown: ${CANARY}`,
-  ])('is not printed when it is wrong: %j', async (yaml) => {
+  ])('is not printed if it is invalid: %j', async (yaml) => {
     const env = { FACTEUR_DISCORD_BOT_TOKEN: '', FACTEUR_REDIS_URL: '', FACTEUR_POSTGRES_DSN: '' };
     const outcome = await outcomeOf(yaml, env);
     expect(outcome).toBeInstanceOf(ConfigError);
@@ -69,7 +69,7 @@ describe('a secret', () => {
 
   test('is not printed for any text in any variable', async () => {
     const variables = listKeys().map((info) => info.variable);
-    // Maps may be right by luck, and then their values are no secrets but workflow parameters and role ids.
+    // Maps may happen to be valid, and then their values are not secrets but workflow parameters and role ids.
     const secretive = variables.filter((name) => !/PARAMETERS|ROLE_MAP|COMMANDS/.test(name));
     const shapes = [
       CANARY,
@@ -118,7 +118,7 @@ describe('a secret', () => {
     );
     await fc.assert(
       fc.asyncProperty(yaml, async (parts) => {
-        // As a key, or part of one, it is no value.
+        // Without line breaks: in a key, it would not be a value.
         const text = `discord:\n  bot_token: ${parts.join('').replaceAll('\n', '')}\n`;
         const options = {
           path: 'f',
@@ -132,7 +132,7 @@ describe('a secret', () => {
     );
   });
 
-  test('is not in the error about a file that cannot be read', async () => {
+  test('the error about a file that cannot be read names the file', async () => {
     const readFile = async (): Promise<string> => {
       throw new TypeError('bad');
     };

@@ -8,11 +8,11 @@ describe('authorise', () => {
   test.each([
     { command: 'plan', roles: ['222'], allowed: true, why: 'one of the roles is enough' },
     { command: 'plan', roles: ['333'], allowed: false, why: 'another role is not' },
-    { command: 'plan', roles: [], allowed: false, why: 'no member means no roles' },
-    { command: 'PLAN', roles: [], allowed: false, why: 'case does not get around a rule' },
-    { command: 'PlAn', roles: ['111'], allowed: true, why: 'case does not lock anybody out' },
-    { command: 'open', roles: [], allowed: true, why: 'an empty list is open to anybody' },
-    { command: 'review', roles: [], allowed: true, why: 'an absent command is open to anybody' },
+    { command: 'plan', roles: [], allowed: false, why: 'without a member there are no roles' },
+    { command: 'PLAN', roles: [], allowed: false, why: 'another case does not bypass a rule' },
+    { command: 'PlAn', roles: ['111'], allowed: true, why: 'another case does not lock anyone out' },
+    { command: 'open', roles: [], allowed: true, why: 'an empty list is open to anyone' },
+    { command: 'review', roles: [], allowed: true, why: 'a command without a rule is open to anyone' },
     { command: 'constructor', roles: [], allowed: true, why: 'inherited names are not rules' },
   ])('$command with roles $roles: $why', ({ command, roles, allowed }) => {
     expect(authorise({ roleMap, commands: {} }, command, { ...ANONYMOUS, roles }).allowed).toBe(allowed);

@@ -42,7 +42,7 @@ describe('two claims to a name', () => {
   test.each([
     ['the configuration wins', ['release'], { release: '/release is a command of the configuration' }],
     ['a built-in command wins', ['plan'], { plan: '/plan is a built-in command' }],
-    ['also over subcommands', ['plan now'], { 'plan-now': '/plan is a built-in command' }],
+    ['a built-in command wins over subcommands', ['plan now'], { 'plan-now': '/plan is a built-in command' }],
     [
       'a command and its subcommand exclude each other',
       ['deploy', 'deploy api'],
@@ -51,13 +51,21 @@ describe('two claims to a name', () => {
         'deploy-api': '/deploy api is also claimed by argo/deploy (/deploy)',
       },
     ],
-    ['siblings do not', ['deploy api', 'deploy web'], { 'deploy-api': '/deploy api', 'deploy-web': '/deploy web' }],
-    ['nor do names that begin alike', ['deploy', 'deploys'], { deploy: '/deploy', deploys: '/deploys' }],
+    [
+      'siblings do not exclude each other',
+      ['deploy api', 'deploy web'],
+      { 'deploy-api': '/deploy api', 'deploy-web': '/deploy web' },
+    ],
+    [
+      'names that begin alike do not exclude each other',
+      ['deploy', 'deploys'],
+      { deploy: '/deploy', deploys: '/deploys' },
+    ],
   ])('%s', (_what, names, expected) => {
     expect(outcome(names.map((name) => template(name)))).toEqual(expected);
   });
 
-  test('of two templates neither gets it, whichever came first', () => {
+  test('neither of two templates gets it, in any order', () => {
     const both = [template('deploy', 'one'), template('deploy', 'two')];
     const expected = {
       one: '/deploy is also claimed by argo/two (/deploy)',
@@ -67,7 +75,7 @@ describe('two claims to a name', () => {
     expect(outcome(both.toReversed())).toEqual(expected);
   });
 
-  test('a template with faults claims nothing', () => {
+  test('a template with faults claims no name', () => {
     expect(outcome([template('deploy', 'good'), template('deploy', 'bad', { ephemeral: 'maybe' })])).toEqual({
       good: '/deploy',
       bad: 'facteur.proompteng.ai/ephemeral: must be "true" or "false"',
@@ -75,8 +83,8 @@ describe('two claims to a name', () => {
   });
 });
 
-describe('Discord’s room', () => {
-  test('is given out in the order of the templates, and what is registered fits', () => {
+describe('Discord’s limits', () => {
+  test('leave out the last templates by name, and the registered commands fit', () => {
     const many = Array.from({ length: 130 }, (_, index) => template(`c${String(index).padStart(3, '0')}`));
     const merged = mergeCommands(OWN, many.toReversed());
     expect(Object.keys(merged.commands)).toHaveLength(100);
@@ -84,7 +92,7 @@ describe('Discord’s room', () => {
     expect(registrations(merged.commands)).toHaveLength(100);
   });
 
-  test('for subcommands and their characters, too', () => {
+  test('apply to subcommands and their characters, too', () => {
     const children = Array.from({ length: 30 }, (_, index) => template(`deploy s${index + 10}`));
     const merged = mergeCommands(OWN, children);
     const [deploy] = registrations(merged.commands).filter(({ name }) => name === 'deploy');
@@ -100,14 +108,14 @@ describe('Discord’s room', () => {
   });
 });
 
-test('the role map rules its names, and an empty entry opens nothing', () => {
+test('the role map takes precedence, and an empty entry opens nothing', () => {
   const roleMap = { deploy: [OTHER], build: [] };
   const merged = mergeCommands({ ...OWN, roleMap }, [template('deploy'), template('build')]);
   expect([merged.roleMap['deploy'], merged.roleMap['build']]).toEqual([[OTHER], [ROLE]]);
 });
 
 describe('the catalogue', () => {
-  test('does not guess while templates were not read', () => {
+  test('does not call a command undefined until all templates are read', () => {
     const catalogue = new CommandCatalogue(OWN, createLogger('error', { write: () => undefined }), true);
     expect(definitionOf(catalogue.rules(), 'plan')).toBe(OWN.commands['plan']);
     expect(() => definitionOf(catalogue.rules(), 'deploy')).toThrow('not known yet');
@@ -118,7 +126,7 @@ describe('the catalogue', () => {
     expect(definitionOf(catalogue.rules(), 'deploy')).toBeUndefined();
   });
 
-  test('warns of a problem once, and again when it comes back', () => {
+  test('warns about a problem once, and again if it comes back', () => {
     const log: string[] = [];
     const catalogue = new CommandCatalogue(OWN, createLogger('warn', { write: (line) => log.push(line) }), false);
     const both = [template('deploy', 'one'), template('deploy', 'two')];

@@ -14,7 +14,7 @@ import { DispatchEvents } from './dispatch-events.ts';
 import { createDispatch, type DispatchDeps } from './dispatch.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
 
-// What whole requests do not show; the rest is in test/flow.
+// Only what whole requests do not show; the rest is in test/flow.
 
 const COMMAND: Command = {
   door: 'http',
@@ -59,7 +59,7 @@ async function setUp(overrides: Partial<DispatchDeps> = {}) {
   return { db, dispatch, log, remembered };
 }
 
-test('where nobody submits, the submitters of others are woken', async () => {
+test('wakes the submitters of other processes if it has none', async () => {
   const { dispatch } = await setUp();
   const woken = Promise.withResolvers<void>();
   const subscription = await database.db.listen('facteur_submit', () => woken.resolve());
@@ -70,14 +70,14 @@ test('where nobody submits, the submitters of others are woken', async () => {
   expect((await runOf(database.db, 'd1')).due_at.getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
 });
 
-test('a failed wake-up does not refuse a recorded run', async () => {
+test('accepts a recorded run even if the wake-up fails', async () => {
   const { db, dispatch, log } = await setUp();
   db.faults.before = (statement) => (statement.startsWith('announce') ? unavailable() : undefined);
   expect(await dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).toMatchObject({ state: 'queued' });
   await vi.waitFor(() => expect(log.join('')).toContain('could not notify other processes'));
 });
 
-test('a command without a correlation is correlated by its workflow, and so is its retry', async () => {
+test('the correlation id of a command and of its retry is the workflow name by default', async () => {
   const { dispatch } = await setUp();
   const first = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
   expect(first.correlationId).toBe(first.workflowName);
@@ -88,7 +88,7 @@ test('a command without a correlation is correlated by its workflow, and so is i
   expect(again.workflowName).not.toBe(first.workflowName);
 });
 
-test('what belongs to no trace begins one, which its retry goes on with', async () => {
+test('a command without a trace starts one, which its retry continues', async () => {
   const { dispatch } = await setUp();
   const { runId } = await dispatch.command(COMMAND, { awaitSubmissionMs: 0 });
   const traceparent = async (id: string): Promise<string> => {
@@ -100,7 +100,7 @@ test('what belongs to no trace begins one, which its retry goes on with', async 
   expect(first).not.toBe('');
   await forceState(database.db, runId, 'failed');
   expect(await traceparent((await dispatch.retry(runId, { awaitSubmissionMs: 0, door: 'cli' })).runId)).toBe(first);
-  // Recorded before traces were always begun.
+  // Recorded before every run had a trace.
   await database.db.query({
     text: `UPDATE facteur.runs SET traceparent = '', state = 'queued', previous_state = NULL`,
   });
@@ -119,7 +119,7 @@ test('a retry is the last dispatch of its requester', async () => {
   expect(remembered).toEqual([['7', expect.objectContaining({ workflowName, correlationId: workflowName })]]);
 });
 
-test('a user’s last dispatch is stored once, and none without a user', async () => {
+test('stores the last dispatch of a user once, and none without a user', async () => {
   const { dispatch, remembered } = await setUp();
   const ofAda = {
     ...COMMAND,
@@ -135,7 +135,7 @@ test('a user’s last dispatch is stored once, and none without a user', async (
   expect(remembered).toEqual([['42', { namespace, workflowName, message, correlationId: 'c', traceId: 't' }]]);
 });
 
-test('nobody is told that a workflow was submitted which was not', async () => {
+test('the last dispatch of a user never claims a submission that did not happen', async () => {
   const ofAda = { ...COMMAND, principal: { ...ANONYMOUS, userId: '42' } };
   const disabled = await setUp({ disabled: true });
   await disabled.dispatch.command(ofAda, { awaitSubmissionMs: 0 });
@@ -152,7 +152,7 @@ test('nobody is told that a workflow was submitted which was not', async () => {
   expect(refused.remembered).toEqual([]);
 });
 
-test('a refusal that cannot be recorded is a 503: the sender has to retry', async () => {
+test('a refusal that cannot be recorded is retryable', async () => {
   const { db, dispatch } = await setUp({ rules: () => ({ commands: {}, roleMap: { plan: ['1'] } }) });
   db.faults.before = unavailable;
   await expect(dispatch.command(COMMAND, { awaitSubmissionMs: 0 })).rejects.toMatchObject({ retryable: true });
@@ -163,7 +163,7 @@ test('a refusal that cannot be recorded is a 503: the sender has to retry', asyn
   expect(await countRuns(database.db)).toBe(0);
 });
 
-test('a run that does not exist can be neither canceled nor retried', async () => {
+test('an unknown run cannot be canceled or retried', async () => {
   const { dispatch } = await setUp();
   await expect(dispatch.cancel(UNKNOWN, 'ada')).rejects.toMatchObject({ code: 'run.unknown' });
   await expect(dispatch.retry(UNKNOWN, { awaitSubmissionMs: 0, door: 'cli' })).rejects.toMatchObject({

@@ -19,7 +19,7 @@ const submission = (given: Partial<FormSubmission> = {}): FormSubmission => ({
 });
 
 describe('modalOptions', () => {
-  test('a field called content brings the payload that the Go service’s workflows read', () => {
+  test('a field called content adds the payload that the Go service’s workflows read', () => {
     const options = modalOptions(submission());
     expect(options['content']).toBe('Mend the rocket.\nSoon.');
     expect(JSON.parse(options['payload'] ?? '')).toEqual({
@@ -37,9 +37,12 @@ describe('modalOptions', () => {
     });
   });
 
-  test.each([{ fields: { notes: 'x' } }, { fields: { content: '' } }])('without content there is none: %j', (given) => {
-    expect(Object.keys(modalOptions(submission(given)))).not.toContain('payload');
-  });
+  test.each([{ fields: { notes: 'x' } }, { fields: { content: '' } }])(
+    'adds no payload without content: %j',
+    (given) => {
+      expect(Object.keys(modalOptions(submission(given)))).not.toContain('payload');
+    },
+  );
 
   test('a display name that Argo cannot read does not prevent a command', () => {
     const principal = { ...ANONYMOUS, username: '{{{x}}}', globalName: '{{=env}}\u{1fae9}' };
@@ -81,7 +84,7 @@ describe('optionsOf', () => {
   };
   const field = { name: 'content', label: 'What', style: 'paragraph', required: true, minLength: 10 } as const;
 
-  test('are the fields of a form, and the payload that comes with content', () => {
+  test('are the fields of a form, and the payload if there is a field called content', () => {
     expect(optionsOf({ ...definition, modal: { title: 'Ask', fields: [field] } })).toEqual([
       { name: 'content', description: 'What', type: 'string', required: true, minLength: 10 },
       { name: 'payload', description: '', type: 'string', required: false },

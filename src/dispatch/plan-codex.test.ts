@@ -36,7 +36,7 @@ const task = (json: Record<string, JsonValue>) =>
 const decoded = (value: string | undefined) => JSON.parse(Buffer.from(value ?? '', 'base64').toString()) as unknown;
 
 describe('planCodexTask', () => {
-  test('the parameters of the contract, over the configured ones', () => {
+  test('the parameters of the contract override the configured ones', () => {
     const { workflow, payload } = planCodexTask(task({}), codex, argo);
     const { rawEvent, eventBody, ...rest } = workflow.parameters;
     expect(rest).toEqual({
@@ -68,7 +68,7 @@ describe('planCodexTask', () => {
     expect(payload).toEqual(decoded(eventBody));
   });
 
-  test('parameters say which issue it is, where it is of one', () => {
+  test('parameters name the issue, if there is one', () => {
     const parametersOf = (fields: Parameters<typeof task>[0]): Record<string, string> =>
       planCodexTask(task(fields), codex, argo).workflow.parameters;
     expect(parametersOf({ repository: ' owner/repo ' })).toMatchObject({ repository: 'owner/repo', issue_number: '7' });
@@ -78,17 +78,17 @@ describe('planCodexTask', () => {
     expect(parametersOf({ repository: 'a{{b}}' })).toMatchObject({ repository: 'a{ {b}}' });
   });
 
-  test('white space around the base branch and the names in annotations does not count, as in Go', () => {
+  test('ignores white space around the base branch and the names in annotations, as in Go', () => {
     const { workflow, base } = planCodexTask(task({ base: '\u0085 develop\n', head: ' codex/7\u0085' }), codex, argo);
     expect(base).toBe('develop');
     expect(workflow.parameters).toMatchObject({ base: 'develop', head: ' codex/7\u0085' });
     expect(workflow.annotations).toMatchObject({ 'codex.base': 'develop', 'codex.head': 'codex/7' });
-    // A byte order mark is no white space.
+    // A byte order mark is not white space.
     const marked = planCodexTask(task({ base: '\uFEFFdevelop' }), codex, argo);
     expect(marked.workflow.annotations).toMatchObject({ 'codex.base': '\uFEFFdevelop' });
   });
 
-  test('labels and annotations say which issue it is', () => {
+  test('labels and annotations name the issue', () => {
     const { workflow } = planCodexTask(task({ base: 'develop' }), codex, argo);
     expect(workflow.labels).toMatchObject({ 'codex.issue_number': '7' });
     expect(workflow.annotations).toEqual({
@@ -106,11 +106,16 @@ describe('planCodexTask', () => {
   });
 
   test.each([
-    ['what is not configured is that of argo', {}, false, ['argo', 'facteur-dispatch', 'facteur']],
-    ['its own', { namespace: 'n', workflowTemplate: 't', serviceAccount: 's' }, false, ['n', 't', 's']],
-    ['of an autonomous task, its own', { namespace: 'n', serviceAccount: 's' }, true, ['n', 'codex-autonomous', 's']],
+    ['by default, the target of argo', {}, false, ['argo', 'facteur-dispatch', 'facteur']],
+    ['its own target', { namespace: 'n', workflowTemplate: 't', serviceAccount: 's' }, false, ['n', 't', 's']],
     [
-      'or that of autonomous tasks',
+      'by default, the same for an autonomous task',
+      { namespace: 'n', serviceAccount: 's' },
+      true,
+      ['n', 'codex-autonomous', 's'],
+    ],
+    [
+      'the target of autonomous tasks',
       { namespace: 'n', serviceAccount: 's', autonomousNamespace: 'an', autonomousServiceAccount: 'as' },
       true,
       ['an', 'codex-autonomous', 'as'],
@@ -129,13 +134,13 @@ describe('planCodexTask', () => {
     expect(planCodexTask(task({ iterationCycle }), codex, argo).workflow.parameters['iteration_cycle']).toBe(cycle);
   });
 
-  test('fallbacks when nothing is configured', () => {
+  test('falls back to defaults if nothing is configured', () => {
     const { workflowTemplate: _, ...bare } = codex;
     const { workflow } = planCodexTask(task({}), bare, { ...argo, namespace: '', workflowTemplate: '' });
     expect(workflow).toMatchObject({ namespace: 'argo-workflows', workflowTemplate: 'github-codex-implementation' });
   });
 
-  test('a judge prompt is passed when there is one', () => {
+  test('passes a judge prompt if there is one', () => {
     expect(planCodexTask(task({}), { ...codex, judgePrompt: 'Judge' }, argo).workflow.parameters['judge_prompt']).toBe(
       'Judge',
     );
@@ -157,7 +162,7 @@ describe('planCodexTask', () => {
     expect(plan).toThrow(expect.objectContaining({ kind, details }));
   });
 
-  test('prompt and annotations are made fit for Argo, and the task itself stays as it came', () => {
+  test('makes the prompt and annotations safe for Argo, and leaves the task itself unchanged', () => {
     const text = '{=workflow}} \u{1fae9} {{x}} {';
     const { parameters, annotations } = planCodexTask(task({ prompt: text, repository: text }), codex, argo).workflow;
     expect(parameters['prompt']).toBe(' {=workflow}} \ufffd { {x}} { ');

@@ -45,7 +45,7 @@ function refusalOf(work: () => unknown): Refusal {
 }
 
 describe('planCommand', () => {
-  test('options lie over the definition, which lies over the defaults; empty ones are left out', () => {
+  test('options override the definition, which overrides the defaults; empty ones are omitted', () => {
     const plan = planCommand(
       command({ options: { project: 'lab', notes: '' } }),
       { ...definition, configured: false },
@@ -62,12 +62,12 @@ describe('planCommand', () => {
     expect(plan.namePrefix).toBe('deploy');
   });
 
-  test('at Discord’s door an undefined command is refused', () => {
+  test('refuses an undefined command from Discord', () => {
     const refusal = refusalOf(() => planCommand(command({ door: 'discord', name: 'deploy' }), undefined, argo));
     expect(refusal).toMatchObject({ kind: 'unknown_command', details: 'deploy is not defined' });
   });
 
-  test('what facteur adds is bound by no definition, lies over options, and never keeps a command from running', () => {
+  test('parameters that facteur adds need no definition, and unusable ones are dropped', () => {
     const added = { last_correlation_id: 'c-1', other: '{{workflow.name}}', none: '' };
     const given = command({ door: 'discord', options: { project: 'lab' }, added });
     expect(planCommand(given, definition, argo).parameters).toEqual({
@@ -78,7 +78,7 @@ describe('planCommand', () => {
     });
   });
 
-  test('the fields of a form bind like options', () => {
+  test('checks the fields of a form like options', () => {
     const field = { name: 'content', label: 'What', style: 'paragraph', required: true, maxLength: 5 } as const;
     const form = { ...definition, options: [], modal: { title: 'Ask', fields: [field] } };
     const plan = (options: Record<string, string>) => planCommand(command({ options }), form, argo);
@@ -89,7 +89,7 @@ describe('planCommand', () => {
     });
   });
 
-  test('a choice arrives as in the definition, whatever number was sent for it', () => {
+  test('a choice is passed on as defined, however its number was written', () => {
     const choices = ['1', '1.0', '007'].map((value) => ({ name: value, value }));
     const replicas = { name: 'replicas', description: 'How many', type: 'number', required: true, choices } as const;
     const sent = (value: string) =>
@@ -97,13 +97,13 @@ describe('planCommand', () => {
     expect(['1', '1.0', '1e0', '7'].map((value) => sent(value)['replicas'])).toEqual(['1', '1.0', '1', '007']);
   });
 
-  test('nobody chooses the action by an option of that name', () => {
+  test('an option called action does not change the action', () => {
     expect(planCommand(command({ options: { action: 'plan' } }), undefined, argo).parameters['action']).toBe(
       'implement',
     );
   });
 
-  test('the definition may name its own target', () => {
+  test('a definition may name its own target', () => {
     const own = { ...definition, namespace: 'other', workflowTemplate: 'own', serviceAccount: 'sa' };
     const plan = planCommand(command({ options: { project: 'lab' } }), own, argo);
     expect(plan).toMatchObject({ namespace: 'other', workflowTemplate: 'own', serviceAccount: 'sa' });
@@ -115,7 +115,7 @@ describe('planCommand', () => {
     { door: 'discord', configured: false, binds: true },
     { door: 'http', configured: false, binds: false },
     { door: 'kafka', configured: false, binds: false },
-  ] as const)('at door $door a definition (configured: $configured) binds: $binds', ({ door, configured, binds }) => {
+  ] as const)('from $door, a definition (configured: $configured) applies: $binds', ({ door, configured, binds }) => {
     const plan = () => planCommand(command({ door, options: { other: 'x' } }), { ...definition, configured }, argo);
     if (binds) {
       expect(refusalOf(plan)).toMatchObject({
@@ -136,7 +136,7 @@ describe('planCommand', () => {
       given: { options: { notes: '{=toJson(workflow)}}' } },
       details: 'options.notes: must not begin with half a template tag, such as "{="',
     },
-  ])('what Argo would evaluate is refused: $details', ({ given, details }) => {
+  ])('refuses text that Argo would evaluate: $details', ({ given, details }) => {
     expect(refusalOf(() => planCommand(command(given), undefined, argo))).toMatchObject({
       kind: 'template_tag',
       details,
@@ -147,19 +147,19 @@ describe('planCommand', () => {
     { given: { options: { notes: 'bell \u0007' } }, details: 'options.notes: must not contain U+0007' },
     { given: { options: { notes: 'tired \u{1fae9}' } }, details: 'options.notes: must not contain U+1FAE9' },
     { given: { name: 'tired \u{1fae9}' }, details: 'command: must not contain U+1FAE9' },
-  ])('what Argo cannot read is refused: $details', ({ given, details }) => {
+  ])('refuses text that Argo cannot read: $details', ({ given, details }) => {
     expect(refusalOf(() => planCommand(command(given), undefined, argo))).toMatchObject({
       kind: 'unprintable',
       details: `${details}, a character that Argo cannot read`,
     });
   });
 
-  test.each(['a b', 'a\nb', 'é', '{{x}}', ''])('an option called %j is refused', (name) => {
+  test.each(['a b', 'a\nb', 'é', '{{x}}', ''])('refuses an option called %j', (name) => {
     const refusal = refusalOf(() => planCommand(command({ options: { [name]: 'x' } }), undefined, argo));
     expect(refusal.kind).toBe('invalid_option');
   });
 
-  test('hostile text that is not a template arrives unchanged', () => {
+  test('passes on hostile text that is not a template unchanged', () => {
     const text = '‮"; rm -rf / #\b\r\n${IFS}`id` { { }} \ud83e\udd8a';
     expect(planCommand(command({ options: { notes: text } }), undefined, argo).parameters['notes']).toBe(text);
   });

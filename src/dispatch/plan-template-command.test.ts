@@ -66,7 +66,7 @@ describe('a command from a template', () => {
     { name: 'note', value: '' },
   ]);
 
-  test('runs that template, and sends what Argo would not: names as declared, defaults, and its version', () => {
+  test('runs its template, and sends what Argo would not: names as declared, defaults, and its version', () => {
     expect(plan(definition, { gitbranch: 'main', force: 'true' })).toMatchObject({
       namespace: 'apps',
       workflowTemplate: 'deploy-app',
@@ -76,7 +76,7 @@ describe('a command from a template', () => {
     });
   });
 
-  test('repeats the enum of what somebody chose, so that Argo checks it too', () => {
+  test('repeats the enum of a chosen value, which Argo then checks, too', () => {
     const planned = plan(definition, { gitbranch: 'main', env: 'production', force: 'true' });
     expect(planned).toMatchObject({ enums: { env: ['staging', 'production'], force: ['yes', 'no'] } });
     expect(plan(definition, { gitbranch: 'main' })).not.toHaveProperty('enums');
@@ -93,15 +93,19 @@ describe('a command from a template', () => {
 
   test.each([
     ['a missing required parameter', { env: 'staging' }, 'gitbranch: is required'],
-    ['a value that left the enum', { gitbranch: 'x', env: 'dev' }, 'env: must be one of staging, production'],
-    ['an option that is gone', { gitbranch: 'x', region: 'eu' }, 'region: is an unknown option'],
-    ['a switch that was a text', { gitbranch: 'x', force: 'maybe' }, 'force: must be true or false'],
-  ])('%s in Discord comes from an earlier template', (_what, options, details) => {
+    [
+      'a value that is no longer in the enum',
+      { gitbranch: 'x', env: 'dev' },
+      'env: must be one of staging, production',
+    ],
+    ['an option that was removed', { gitbranch: 'x', region: 'eu' }, 'region: is an unknown option'],
+    ['a switch that was text before', { gitbranch: 'x', force: 'maybe' }, 'force: must be true or false'],
+  ])('%s, from Discord, means that the template has changed', (_what, options, details) => {
     expect(plan(definition, options)).toEqual({ kind: 'command_changed', details });
   });
 
   test.each(['http', 'kafka', 'api', 'cli'] as const)(
-    'binds at the door %s too, where nobody registered it',
+    'checks options from %s, too, which has no registration',
     (door) => {
       expect(plan(definition, { env: 'staging' }, door)).toMatchObject({ kind: 'invalid_option' });
       expect(plan(definition, { gitbranch: 'main', force: 'yes' }, door)).toMatchObject({
@@ -128,7 +132,7 @@ test('a choice that Discord cannot carry means its text, and never another one o
 describe('an enum of more than 25 values', () => {
   const definition = definitionOf([{ name: 'region', enum: REGIONS }]);
 
-  test('is offered while the user types, and checked here', () => {
+  test('is offered as autocompletion, and checked here', () => {
     expect(registrations({ deploy: definition })[0]?.options).toEqual([
       { type: 3, name: 'region', description: 'region', required: true, autocomplete: true },
     ]);
@@ -137,7 +141,7 @@ describe('an enum of more than 25 values', () => {
       data: { choices: expect.arrayContaining([{ name: 'region-29', value: 'region-29' }]) },
     });
     expect(plan(definition, { region: 'region-29' })).toMatchObject({ parameters: { region: 'region-29' } });
-    // The user may write anything: no earlier template is needed for that.
+    // The user may type anything, so this does not mean an earlier template.
     expect(plan(definition, { region: 'region-x' })).toMatchObject({
       kind: 'invalid_option',
       details: expect.stringMatching(/^region: must be one of region-0, .*region-24 and 5 others$/),
@@ -145,7 +149,7 @@ describe('an enum of more than 25 values', () => {
   });
 });
 
-test('a form asks instead of options, and its fields are checked as those', () => {
+test('a form replaces options, and its fields are checked like them', () => {
   const definition = definitionOf(
     [{ name: 'body' }, { name: 'channel', value: 'general', enum: ['general', 'random'] }],
     { long: 'body' },

@@ -32,24 +32,24 @@ const CHOICE: CommandDefinition = {
 test.each<[string, Record<string, string>, CommandDefinition | undefined, string]>([
   ['the required option', { project: 'facteur', objective: 'Ship the sandbox' }, plan, 'Ship the sandbox'],
   ['the configured option first', { project: 'facteur', artifact: 'PR 12' }, review, 'PR 12'],
-  ['another one where it is empty', { project: 'facteur', artifact: ' ' }, review, 'facteur'],
+  ['another option if that one is empty', { project: 'facteur', artifact: ' ' }, review, 'facteur'],
   ['the text of a form, not its JSON', { payload: '{}', content: '\n Fix it \nsoon' }, FORM, 'Fix it'],
   ['any option of an undefined command', { payload: '{}', content: 'x' }, undefined, 'x'],
   ['nothing without options', {}, plan, ''],
-  ['no credential with a form of its own', { objective: `use ghp_${'a'.repeat(36)}` }, plan, 'use ***'],
-  ['no credential', { objective: 'use postgres://me:secret@db/x' }, plan, 'use postgres://me:***@db/x'],
-  ['no option that is a secret by its name', { api_token: 'abc', key: 'def', host: 'db' }, ROTATE, 'db'],
-  ['a secret where the command wants it', { api_token: 'abc' }, { ...ROTATE, titleOption: 'api_token' }, 'abc'],
+  ['no credential with a known format', { objective: `use ghp_${'a'.repeat(36)}` }, plan, 'use ***'],
+  ['no credential in a URL', { objective: 'use postgres://me:secret@db/x' }, plan, 'use postgres://me:***@db/x'],
+  ['no option with a secret name', { api_token: 'abc', key: 'def', host: 'db' }, ROTATE, 'db'],
+  ['a secret if the command asks for it', { api_token: 'abc' }, { ...ROTATE, titleOption: 'api_token' }, 'abc'],
   ['no secret of an undefined command', { password: 'abc', host: 'db' }, undefined, 'db'],
-  ['no option that every object has', {}, { ...plan!, titleOption: 'constructor' }, ''],
-  ['what a choice means that Discord cannot list', { host: '#0123' }, CHOICE, 'db two'],
-  ['what Postgres can store', { objective: 'a\u0000b\ud800' }, plan, 'ab'],
+  ['no inherited property', {}, { ...plan!, titleOption: 'constructor' }, ''],
+  ['the meaning of a choice that Discord cannot list', { host: '#0123' }, CHOICE, 'db two'],
+  ['text that Postgres can store', { objective: 'a\u0000b\ud800' }, plan, 'ab'],
   ['one line of 120 characters', { objective: '👩'.repeat(300) }, plan, `${'👩'.repeat(119)}…`],
 ])('a title is %s', (_what, options, definition, title) => {
   expect(commandTitle(options, definition)).toBe(title);
 });
 
-test('a Codex task is titled by its issue', () => {
+test('the title of a Codex task is its issue', () => {
   const task = create(CodexTaskSchema, { repository: 'proompteng/lab', issueNumber: 12n, issueTitle: 'Ship it' });
   expect(codexTitle(task)).toBe('proompteng/lab#12: Ship it');
   expect(codexTitle(create(CodexTaskSchema, { repository: 'proompteng/lab' }))).toBe('proompteng/lab');

@@ -21,7 +21,7 @@ interface Answers {
   readonly log: { readonly text: string } | ArgoErrorCode;
 }
 
-/** A cluster's answers, in place of one. */
+/** A fake cluster with these answers. */
 function cluster(answers: Answers) {
   const asked: string[] = [];
   const workflows: NonNullable<StepLogDeps['workflows']> = {
@@ -46,7 +46,7 @@ function failing(answer: unknown): undefined {
 }
 
 describe('readStepLog', () => {
-  test('gives the last lines of the step that failed, safe to show', async () => {
+  test('returns the last lines of the step that failed, safe to show', async () => {
     const { asked, workflows } = cluster({
       workflow: FAILED,
       log: { text: '\u001b[31mPASSWORD=canary\u001b[0m\nboom\n' },
@@ -69,7 +69,7 @@ describe('readStepLog', () => {
     ['silent', 'argo.connection', { text: '' }],
     ['no_step', workflow({}), { text: '' }],
     ['no_step', workflow({ a: { ...node, type: 'Suspend', phase: 'Failed', message: 'x' } }), { text: '' }],
-  ])('says that there are none: %s', async (problem, found, log) => {
+  ])('reports why there are no lines: %s', async (problem, found, log) => {
     const { workflows } = cluster({ workflow: found, log });
     expect(await readStepLog(run, { workflows, timer })).toMatchObject({ reason: 'build: boom', lines: '', problem });
   });
@@ -81,7 +81,7 @@ describe('readStepLog', () => {
     expect(await reading).toMatchObject({ problem: 'silent' });
   });
 
-  test('without a cluster there is nobody to ask', async () => {
+  test('reports that the log is disabled without a cluster', async () => {
     expect(await readStepLog(run, { workflows: undefined, timer })).toMatchObject({ problem: 'disabled' });
   });
 });

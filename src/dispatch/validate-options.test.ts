@@ -39,7 +39,7 @@ describe('optionFaults', () => {
     expect(told([option(definition)], options)).toEqual(fault === undefined ? [] : [`x: ${fault}`]);
   });
 
-  test('all errors are reported at once, unknown options first, without any value', () => {
+  test('reports all errors at once, unknown options first, without any value', () => {
     const faults = told([option({ required: true }), option({ name: 'y', type: 'integer' })], {
       y: 'canary',
       z: 'canary',
@@ -53,7 +53,7 @@ describe('optionFaults', () => {
     ['integer', '007', '7', true],
     ['string', '1.0', '1', false],
     ['number', '1.5', '1.50001', false],
-  ] as const)('a choice of type %s is the value it means: %s and %s: %s', (type, choice, value, fits) => {
+  ] as const)('compares a choice of type %s by its value: %s and %s: %s', (type, choice, value, fits) => {
     const definition = option({ type, choices: [{ name: 'One', value: choice }] });
     expect(told([definition], { x: value }).length).toBe(fits ? 0 : 1);
   });
@@ -65,7 +65,7 @@ describe('optionFaults', () => {
       option({ name: 'db.backup.name', required: true }),
     ];
 
-    test('what one requires binds those who chose it', () => {
+    test('a required option applies only to its own subcommand', () => {
       expect(told(definitions, { 'start.service': 'api' })).toEqual([]);
       expect(told(definitions, { 'db.backup.name': 'x' })).toEqual([]);
       expect(told(definitions, { 'start.force': 'true' })).toEqual(['start.service: is required']);
@@ -74,7 +74,7 @@ describe('optionFaults', () => {
       ]);
     });
 
-    test('one must be chosen, and only those there are', () => {
+    test('one is required, and unknown ones are rejected', () => {
       expect(told(definitions, {})).toEqual(['a subcommand is required: start, db.backup']);
       expect(told(definitions, { 'stop.service': 'api' })).toEqual(['stop.service: is an unknown option']);
     });
