@@ -17,7 +17,7 @@ const field = (name: string, choices: readonly string[] | null = null, preset: s
   choices,
 });
 
-test('without annotations: four eyes, one person, an optional reason, no deadline', () => {
+test('without annotations: no self-approval, one approver, an optional reason, no deadline', () => {
   expect(readApprovalRules({})).toEqual({
     approvers: [],
     message: '',
@@ -60,7 +60,7 @@ test.each([
   expect(durationSeconds(text)).toBe(seconds);
 });
 
-test('approvers are roles, the roles of commands, and people; unknown names are nobody', () => {
+test('approvers are roles, the roles of commands, and users; unknown names match nobody', () => {
   const rules = readApprovalRules({
     [`${PREFIX}approvers`]: '500000000000000001, Release user:7 nowhere,constructor 500000000000000001',
   });
@@ -90,11 +90,11 @@ describe('while templates are not known yet', () => {
 
   test.each<[string | undefined, string]>([
     [undefined, 'deploy'],
-    // Resembles /plan, whose people may not decide what another command asks.
+    // Resembles /plan, whose approvers may not decide for another command.
     [undefined, 'plan!'],
     [undefined, 'empty'],
     ['plan deploy', 'plan'],
-  ])('approvers %s of /%s are not, and nobody says that there are none', (approvers, command) => {
+  ])('approvers %s of /%s are not, but that does not make the step undecidable', (approvers, command) => {
     expect(() => approversOf(asked(approvers), command, rules)).toThrow(
       expect.objectContaining({ code: 'commands.unread', retryable: true }),
     );
@@ -116,7 +116,7 @@ describe('how it asks', () => {
   });
 });
 
-test('outputs are what was given, else the presets, within the allowed values', () => {
+test('outputs are the given values, else the presets, and must be allowed', () => {
   const fields = [field('a', ['x', 'y'], 'x'), field('b')];
   expect(outputsOf(fields, { b: 'text' })).toEqual({ values: { a: 'x', b: 'text' }, faults: [] });
   expect(outputsOf(fields, { a: 'z', c: '1', b: '{{=1}}' }).faults).toEqual([

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { argoDurationMs } from './argo-duration.ts';
 
-// A real controller was given each of these.
+// Each of these was tried on a real controller.
 test.each([
   ['90', 90_000],
   ['+2', 2000],

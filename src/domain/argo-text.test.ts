@@ -4,7 +4,7 @@ import { argoFault, argoText } from './argo-text.ts';
 
 const TAG = 'template_tag';
 
-describe('what Argo cannot take', () => {
+describe('text that Argo cannot take', () => {
   test.each([
     ['{{workflow.name}}', TAG, 'must not contain "{{"'],
     ['a {{{ b', TAG, 'must not contain "{{"'],
@@ -28,7 +28,7 @@ describe('what Argo cannot take', () => {
   test.each([
     ...['', 'plain', '\b\f\n\r\t', '\u0085\u00a0\u200b\u2028\u202e\ue000\ufeff\uffff\ufdd0', '👩‍🚀 🇩🇪 🛜', '} }} {a} {x'],
     ...['{"user":{"id":"1"}}', '{}', '{ "a": {"b": 1}}', '[{"a":{}}]', '{\n  "a": {"b": {}}\n}', 'x{=', 'a {b}}'],
-  ])('%j is taken as it is', (value) => {
+  ])('%j is left unchanged', (value) => {
     expect(argoFault(value)).toBeUndefined();
     expect(argoText(value)).toBe(value);
   });
@@ -45,7 +45,7 @@ test.each([
   expect(argoText(value)).toBe(made);
 });
 
-test('two values that Argo can take make no tag side by side, nor do two that were made fit', () => {
+test('two values that were made safe for Argo make no tag side by side', () => {
   const values = array(constantFrom('{', '{{', '}', '}}', '=', 'a', '"', ' ', '\n', '\u0001'), { maxLength: 8 });
   const hasTag = (text: string): boolean => /\{\{(?:=|[^{}"\n]*\}\})/.test(text);
   assert(

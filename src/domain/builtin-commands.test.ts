@@ -14,7 +14,7 @@ test('the built-in commands are those of the contract, required options first', 
   ]);
 });
 
-test('all options are strings, the deadline is a date, and none counts as configured', () => {
+test('all options are strings, the deadline is a date, and no command counts as configured', () => {
   const commands = Object.values(builtinCommands());
   const options = commands.flatMap((command) => command.options);
   expect(new Set(options.map((option) => option.type))).toEqual(new Set(['string']));

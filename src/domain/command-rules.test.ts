@@ -6,7 +6,7 @@ import { dnsLabel, labelValue, workflowName } from './workflow-name.ts';
 
 const rules = { commands: builtinCommands(), roleMap: { plan: ['1'], deploy_prod: ['1'], 'deploy-test': ['1'] } };
 
-describe('the name under which a command is judged', () => {
+describe('the name whose rules apply to a command', () => {
   test.each([
     ...['plan', 'PLAN', 'Plan ', ' plan', 'plan\n', '\tplan', 'plan.', '"plan"', 'plan-', 'plan_', '_plan', ':plan:'],
     ...[
@@ -22,7 +22,7 @@ describe('the name under which a command is judged', () => {
       'plan。',
     ],
     `plan${'_'.repeat(70)}x`,
-  ])('%j is judged as plan', (name) => {
+  ])('%j counts as plan', (name) => {
     expect(ruledName(name, rules)).toBe('plan');
     expect(findCommand(rules, name)).toBe(rules.commands['plan']);
   });
@@ -37,27 +37,27 @@ describe('the name under which a command is judged', () => {
     ['constructor', 'constructor'],
     ['計画', '計画'],
     ['...', '...'],
-  ])('%j is judged as %j', (name, judged) => {
+  ])('%j counts as %j', (name, judged) => {
     expect(ruledName(name, rules)).toBe(judged);
   });
 
-  describe('without a safe letter, it is that of the prefix under which it runs', () => {
+  describe('without a safe letter, it is the prefix under which the command runs', () => {
     const run = { commands: {}, roleMap: { run: ['1'], plan: ['1'] } };
 
-    test.each(['!!!', '…', '計画', '', '-', '\u200b', 'ｏｐｓ', '_:_'])('%j is judged as run', (name) => {
+    test.each(['!!!', '…', '計画', '', '-', '\u200b', 'ｏｐｓ', '_:_'])('%j counts as run', (name) => {
       expect(ruledName(name, run)).toBe('run');
     });
 
-    test('what it looks like goes first', () => {
+    test('the name that it resembles goes first', () => {
       expect(ruledName('ｐｌａｎ', run)).toBe('plan');
     });
 
-    test('a rule without a safe letter is the rule of all that runs under that prefix', () => {
+    test('a rule without a safe letter applies to every command that runs under that prefix', () => {
       const odd = { commands: {}, roleMap: { '!!!': ['1'] } };
       expect(['!!!', '…', 'run', 'plan'].map((name) => ruledName(name, odd))).toEqual(['!!!', '!!!', '!!!', 'plan']);
     });
 
-    test('whatever runs under the prefix of a rule is judged by it', () => {
+    test('every command that runs under the prefix of a rule has a rule', () => {
       const check = (name: string): boolean => {
         const prefix = workflowName(name, new Date(0), 'd').split('-19700101-')[0] ?? '';
         return !Object.hasOwn(run.roleMap, prefix) || Object.hasOwn(run.roleMap, ruledName(name, run));
@@ -66,12 +66,12 @@ describe('the name under which a command is judged', () => {
     });
   });
 
-  test('two rules that look alike are told apart by their exact names', () => {
+  test('two rules that look alike are distinguished by their exact names', () => {
     const alike = { commands: {}, roleMap: { a_b: ['1'], 'a:b': ['2'] } };
     expect(['a_b', 'a:b', 'A:B'].map((name) => ruledName(name, alike))).toEqual(['a_b', 'a:b', 'a:b']);
   });
 
-  test('whatever would be called or labelled like a command is judged as it', () => {
+  test('a name that would be called or labelled like a command counts as that command', () => {
     const pieces = array(constantFrom('plan', 'PLAN', 'p', 'lan', ' ', '-', '_', ':', '.', '\u200b', 'é', 'Ｐ'), {
       maxLength: 40,
     });

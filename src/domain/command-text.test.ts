@@ -18,7 +18,7 @@ test.each([
   ['```sh\nrm -rf\n```', 'rm -rf'],
   ['a\u0000b\u200bc\u2028d', 'a b c d'],
   ['   ', ''],
-])('%j is %j', (markdown, text) => {
+])('%j becomes %j', (markdown, text) => {
   expect(commandText(markdown, 100)).toBe(text);
 });
 

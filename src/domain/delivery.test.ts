@@ -29,7 +29,7 @@ const delivery = fc.oneof(outside, derived);
 type Delivery = { readonly family: DeliveryFamily; readonly id: string };
 const isSame = (one: Delivery, two: Delivery): boolean => one.family === two.family && one.id === two.id;
 
-test('two deliveries never have the same key, nor the same id in the shared table', () => {
+test('two deliveries never have the same key, or the same id in the shared table', () => {
   fc.assert(
     fc.property(delivery, delivery, (one, two) => {
       fc.pre(!isSame(one, two));

@@ -20,7 +20,7 @@ test.each([
     'https://grafana.example.org/explore?schemaVersion=1&panes=%7B%22t%22:%7B%22datasource%22:%22tempo%22,%22queries%22:%5B%7B%22refId%22:%22A%22,%22queryType%22:%22traceql%22,%22query%22:%22{trace_id}%22%7D%5D%7D%7D',
     `https://grafana.example.org/explore?schemaVersion=1&panes=%7B%22t%22:%7B%22datasource%22:%22tempo%22,%22queries%22:%5B%7B%22refId%22:%22A%22,%22queryType%22:%22traceql%22,%22query%22:%22${TRACE}%22%7D%5D%7D%7D`,
   ],
-  ['twice', 'https://t.example/{trace_id}#{trace_id}', `https://t.example/${TRACE}#${TRACE}`],
+  ['a URL with the id twice', 'https://t.example/{trace_id}#{trace_id}', `https://t.example/${TRACE}#${TRACE}`],
 ])('the page of a trace in %s', (_tool, url, expected) => {
   expect(page(url)).toBe(expected);
 });
@@ -28,8 +28,8 @@ test.each([
 test.each([
   ['no tracing UI', undefined, SAMPLED],
   ['no trace', 'https://t.example/{trace_id}', ''],
-  ['a trace that is not sampled', 'https://t.example/{trace_id}', SAMPLED.replace(/1$/, '0')],
-  ['no traceparent', 'https://t.example/{trace_id}', '00-x-y-01'],
+  ['an unsampled trace', 'https://t.example/{trace_id}', SAMPLED.replace(/1$/, '0')],
+  ['an invalid traceparent', 'https://t.example/{trace_id}', '00-x-y-01'],
 ])('no page with %s', (_what, url, traceparent) => {
   expect(page(url, traceparent)).toBeUndefined();
 });

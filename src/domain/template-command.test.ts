@@ -8,7 +8,7 @@ import { readTemplateCommand, type TemplateCommand } from './template-command.ts
 
 const TEMPLATES = templateFixtures();
 
-/** Everything that a reader should see of a command, one line each. */
+/** Everything that a golden file should show of a command, one line each. */
 function shown({ name, definition, roles, faults }: TemplateCommand): string {
   const { options, modal, parameters, description, serviceAccount, ephemeral, guilds } = definition;
   const { titleOption, notify, quiet, confirm, results } = definition;
@@ -27,7 +27,7 @@ function shown({ name, definition, roles, faults }: TemplateCommand): string {
   return `${lines.join('\n')}\n`;
 }
 
-test('every fixture becomes the command, or has the faults, that the golden file says', async () => {
+test('every fixture gives the command or the faults in the golden file', async () => {
   const golden = TEMPLATES.map(({ title, template }) => {
     const command = readTemplateCommand(template, RULES);
     return `# ${title}\n${command === undefined ? 'no command\n' : shown(command)}`;
@@ -36,7 +36,7 @@ test('every fixture becomes the command, or has the faults, that the golden file
   await expect(golden.join('\n')).toMatchFileSnapshot(new URL('golden.txt', TEMPLATE_FIXTURES).pathname);
 });
 
-test.each(TEMPLATES)('what is registered for it keeps Discord’s limits: $title', ({ template }) => {
+test.each(TEMPLATES)('the registration keeps Discord’s limits: $title', ({ template }) => {
   const command = readTemplateCommand(template, RULES);
   if (command !== undefined && command.faults.length === 0) {
     expectRegistrable(command);
@@ -50,7 +50,7 @@ function expectRegistrable({ name, definition }: TemplateCommand): void {
 }
 
 describe('a template', () => {
-  test('without the annotation makes no command', () => {
+  test('without the annotation gives no command', () => {
     expect(readTemplateCommand({ metadata: { annotations: { other: 'x' } }, spec: {} }, RULES)).toBeUndefined();
     expect(readTemplateCommand({ metadata: {}, spec: {} }, RULES)).toBeUndefined();
     expect(readTemplateCommand(null, RULES)).toBeUndefined();
@@ -69,7 +69,7 @@ describe('a template', () => {
       'spec.templates[0].executor.serviceAccountName',
       { templates: [{ name: 'main', executor: { serviceAccountName: 'root' } }] },
     ],
-  ])('names only service accounts that the configuration allows: %s', (field, spec) => {
+  ])('may name only service accounts that the configuration allows: %s', (field, spec) => {
     const annotations = {
       'facteur.proompteng.ai/command': 'go',
       'facteur.proompteng.ai/roles': '500000000000000001',
@@ -85,7 +85,7 @@ describe('a template', () => {
   });
 
   test.each([{ guildId: '100000000000000001' }, { guilds: '100000000000000001' }])(
-    'does not take the server for a role that anybody has: %j',
+    'may not have the id of the server as its only role: %j',
     ({ guildId, guilds }) => {
       const annotations = {
         'facteur.proompteng.ai/command': 'go',
@@ -109,7 +109,7 @@ describe('a template', () => {
     },
   );
 
-  test.each([[''], ['notes']])('shows no credential that is a default, as an option or in a form', (long) => {
+  test.each([[''], ['notes']])('does not show a default that is a credential, in options or in a form', (long) => {
     const parameters = [
       { name: 'apiToken', value: 's3cr3t' },
       { name: 'repo', value: 'https://me:hunter2@git.example.com/x' },
@@ -137,7 +137,7 @@ describe('a template', () => {
     }
   });
 
-  test('without roles gets those of the configuration', () => {
+  test('without roles gets the default roles of the configuration', () => {
     const template = TEMPLATES.find(({ title }) => title === 'roles absent')?.template;
     const command = readTemplateCommand(template, { ...RULES, defaultRoles: ['ops'] });
     expect(command).toMatchObject({ roles: RULES.roleMap['ops'], faults: [] });
@@ -197,7 +197,7 @@ const template = record({
   spec: { entrypoint: 'main', arguments: { parameters } },
 }));
 
-test('whatever a template says, it has faults or its registration keeps Discord’s limits', () => {
+test('any template has faults, or its registration keeps Discord’s limits', () => {
   let whole = 0;
   assert(
     property(template, oneof(constantFrom('deploy', 'deploy api', 'a b c'), anyText), (given, command) => {
@@ -224,7 +224,7 @@ test('whatever a template says, it has faults or its registration keeps Discord�
   expect(whole).toBeGreaterThan(10);
 });
 
-/** Of names, descriptions and values, wherever they are. */
+/** How many characters the names, descriptions and values have, at any depth. */
 function characters(value: unknown): number {
   if (typeof value !== 'object' || value === null) {
     return 0;

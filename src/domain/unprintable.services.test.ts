@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { UNPRINTABLE } from './unprintable.ts';
 
-// Argo is written in Go, so Go itself says what it makes of a character.
+// Argo is written in Go, so Go itself decides how a character is handled.
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -13,9 +13,9 @@ function runGo(program: string): string {
   return execFileSync('go', ['run', `scripts/go/${program}`], options);
 }
 
-test('of all characters, those that do not survive quoting by Go and reading as JSON', () => {
+test('lists the characters that do not survive quoting by Go and parsing as JSON', () => {
   const [version, ...lines] = runGo('quoted.go').trimEnd().split('\n');
-  // Another Go has other tables, and Argo is built with one that has these.
+  // Another version of Go has other tables, and Argo is built with one that has these.
   expect(version).toBe('15.0.0');
   const broken = new Set(lines.map((line) => Number.parseInt(line, 16)));
   const wrong: string[] = [];
@@ -29,7 +29,7 @@ test('of all characters, those that do not survive quoting by Go and reading as 
   expect(wrong).toEqual([]);
 });
 
-test('the table is what its script makes', () => {
+test('the table is the output of its script', () => {
   const table = readFileSync(join(ROOT, 'src/domain/unprintable.ts'), 'utf8');
   expect(runGo('unprintable.go')).toBe(table);
 });

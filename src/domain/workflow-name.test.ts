@@ -5,19 +5,19 @@ import { deliveryLabel, labelValue, workflowName } from './workflow-name.ts';
 const at = new Date('2026-11-21T09:08:07.999Z');
 
 describe('workflowName', () => {
-  test('prefix, moment in UTC, six characters of the delivery id', () => {
+  test('has the prefix, the time in UTC, and six characters from the delivery id', () => {
     expect(workflowName('github-codex-implementation-', at, 'd-1')).toMatch(
       /^github-codex-implementation-20261121-090807-[a-z0-9]{6}$/,
     );
   });
 
-  test('the same delivery gives the same name; another, or another salt, a different one', () => {
+  test('is the same for the same delivery, and different for another delivery or salt', () => {
     const names = [workflowName('plan', at, 'a'), workflowName('plan', at, 'b'), workflowName('plan', at, 'a', 1)];
     expect(workflowName('plan', at, 'a')).toBe(names[0]);
     expect(new Set(names).size).toBe(3);
   });
 
-  test('whatever the prefix and id, a DNS label of at most 63 characters', () => {
+  test('is a DNS label of at most 63 characters for any prefix and id', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary', maxLength: 600 }), (prefix, id) => {
         const name = workflowName(prefix, at, id);
@@ -27,7 +27,7 @@ describe('workflowName', () => {
   });
 });
 
-test('a label value is always one that Kubernetes takes', () => {
+test('a label value is always valid in Kubernetes', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const value = labelValue(text);

@@ -15,7 +15,7 @@ interface Case {
   };
 }
 
-/** The documents of a file by their case. */
+/** The documents of a file, by case. */
 function casesOf(file: string): [string, Case[]][] {
   const text = readFileSync(new URL(`test/cases/lint/${file}`, ROOT), 'utf8');
   const documents = parseAllDocuments(text).map((document) => document.toJS() as Case);
@@ -34,14 +34,14 @@ describe('templates with an injection', () => {
   });
 });
 
-describe('templates that keep text data', () => {
+describe('templates that treat text as data', () => {
   test.each(casesOf('safe.yaml'))('%s', (_, manifests) => {
     expect(lintTemplates(manifests)).toEqual([]);
     expect(judgeTemplates(manifests).flatMap(({ blocking }) => blocking)).toEqual([]);
   });
 });
 
-/** What a reader of templates looks for, in no order that makes sense. */
+/** Keys that the linter looks for, without a sensible order. */
 const KEYS = [
   ...[
     'metadata',
@@ -92,7 +92,7 @@ const { value: nonsense } = fc.letrec((tie) => ({
   ),
 }));
 
-test('anything at all is judged without an exception', () => {
+test('judges any input without an exception', () => {
   const kind = fc.constantFrom('WorkflowTemplate', 'ClusterWorkflowTemplate', 'Workflow', 'CronWorkflow', 'List');
   const templates = fc.array(nonsense, { maxLength: 3 });
   const spec = fc.record({ entrypoint: nonsense, arguments: nonsense, templates, onExit: nonsense });
@@ -112,11 +112,11 @@ const SHIPPED = globSync('deploy/**/*.yaml', { cwd: ROOT }).filter((file) => {
   return /^kind: \w*Workflow(?:Template)?$/m.test(text) && !text.includes('{{ .');
 });
 
-test('templates are shipped', () => {
+test('finds the templates that are shipped', () => {
   expect(SHIPPED).toContain('deploy/components/workflows/dispatch.yaml');
 });
 
-test.each(SHIPPED)('%s has no finding', (file) => {
+test.each(SHIPPED)('%s has no findings', (file) => {
   const documents = parseAllDocuments(readFileSync(new URL(file, ROOT), 'utf8'));
   expect(lintTemplates(documents.map((document) => document.toJS() as unknown))).toEqual([]);
 });
@@ -129,7 +129,7 @@ const DOCUMENTED = globSync('docs/*.md', { cwd: ROOT }).flatMap((page) => {
   );
 });
 
-test.each(DOCUMENTED)('the template in %s has no finding', (_, text) => {
+test.each(DOCUMENTED)('the template in %s has no findings', (_, text) => {
   const documents = parseAllDocuments(text).map((document) => document.toJS() as unknown);
   expect(lintTemplates(documents)).toEqual([]);
 });
@@ -152,7 +152,7 @@ describe('a review', () => {
   const rules = (manifest: unknown): string[] =>
     judgeTemplates([manifest]).flatMap(({ blocking }) => blocking.map(({ rule }) => rule));
 
-  test('with the hash of the spec lets a template with an error pass', () => {
+  test('with the hash of the spec accepts a template with an error', () => {
     expect(rules(template)).toEqual(['script-source']);
     const annotations = { [REVIEWED]: 'ada: only admins may run it', [REVIEWED_SPEC]: hash };
     expect(rules(reviewed(annotations))).toEqual([]);
@@ -165,7 +165,7 @@ describe('a review', () => {
     ['without the hash', { [REVIEWED]: 'ada: why' }, template.spec],
     ['without a reason', { [REVIEWED]: 'ada', [REVIEWED_SPEC]: hash }, template.spec],
     ['without a name', { [REVIEWED_SPEC]: hash }, template.spec],
-  ])('%s does not', (_, annotations, spec) => {
+  ])('%s does not count', (_, annotations, spec) => {
     expect(rules(reviewed(annotations, spec))).toEqual(['script-source', 'review-outdated']);
   });
 
@@ -174,7 +174,7 @@ describe('a review', () => {
     { name: 'hide', text: 'what' },
     { name: 'type', text: '{"what":"integer"}' },
     { name: 'guilds', text: '600000000000000001' },
-  ])('ends when the annotation $name is added, changed or removed', ({ name, text }) => {
+  ])('becomes outdated when the annotation $name is added, changed or removed', ({ name, text }) => {
     const key = `facteur.proompteng.ai/${name}`;
     const judged = (before: object, after: object): string[] => {
       const valid = specHash({ spec: template.spec, annotations: { ...before } });
@@ -190,7 +190,7 @@ describe('a review', () => {
     }
   });
 
-  test('of the caller says nothing of the template that it calls', () => {
+  test('of the caller does not cover the template that it calls', () => {
     const library = { ...template, metadata: { name: 'library' } };
     const spec = {
       entrypoint: 'main',
@@ -201,7 +201,7 @@ describe('a review', () => {
     expect(verdict?.blocking).toMatchObject([{ rule: 'script-source', name: 'library' }]);
   });
 
-  test('breaks with any change of the spec', () => {
+  test('becomes outdated with any change of the spec', () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.string(), fc.jsonValue()),
@@ -239,16 +239,16 @@ describe('parameters and suspend steps', () => {
   const command = { 'facteur.proompteng.ai/command': 'deploy' };
 
   test.each([
-    ['a default is no value', [{ name: 'a', default: 'b' }], {}, ['warning default-without-value']],
+    ['a default is not a value', [{ name: 'a', default: 'b' }], {}, ['warning default-without-value']],
     ['facteur sends the default of a command', [{ name: 'a', default: 'b' }], command, []],
-    ['a choice without value', [{ name: 'a', enum: ['b'] }], {}, ['info enum-without-value']],
+    ['an enum without a value', [{ name: 'a', enum: ['b'] }], {}, ['info enum-without-value']],
     ['a value outside the enum', [{ name: 'a', enum: ['b', 1], value: 'c' }], {}, ['warning value-outside-enum']],
     ['a number in the enum', [{ name: 'a', enum: ['b', 1], value: 1 }], {}, []],
-    ['too many', many, command, ['warning command-definition']],
-    ['too many, without a command', many, {}, []],
-    ['some are hidden', many, { ...command, 'facteur.proompteng.ai/hide': 'p1, p2' }, []],
+    ['too many options', many, command, ['warning command-definition']],
+    ['too many options, but no command', many, {}, []],
+    ['too many options, but some are hidden', many, { ...command, 'facteur.proompteng.ai/hide': 'p1, p2' }, []],
     [
-      'one name',
+      'names that differ only in case',
       [
         { name: 'A', value: '' },
         { name: 'a', value: '' },
@@ -284,7 +284,7 @@ describe('parameters and suspend steps', () => {
     ['too short by a fraction', suspend('1.5h', timeout), ['warning suspend-too-short']],
     ['long enough', suspend('2h0m1s', timeout), []],
     [
-      'invalid annotation',
+      'an invalid annotation',
       { templates: [{ name: 'ask', suspend: {}, annotations: { 'facteur.proompteng.ai/quorum': 'most' } }] },
       ['warning approval-annotation'],
     ],
@@ -297,7 +297,7 @@ describe('parameters and suspend steps', () => {
   });
 });
 
-describe('templates that are not there', () => {
+describe('missing templates', () => {
   const caller = (step: object): object => ({
     kind: 'WorkflowTemplate',
     metadata: { name: 'a', namespace: 'one' },
@@ -313,9 +313,9 @@ describe('templates that are not there', () => {
 
   test.each([
     ['in the same object', { template: 'absent' }, false, 'error missing-template absent'],
-    ['in another file, perhaps', reference, false, 'warning unseen-template b/x'],
+    ['perhaps in another file', reference, false, 'warning unseen-template b/x'],
     ['in the whole cluster', reference, true, 'error missing-template b/x'],
-    ['of the cluster', cluster, true, 'warning unseen-template b/x'],
+    ['with cluster scope', cluster, true, 'warning unseen-template b/x'],
   ])('%s', (_, step, complete, expected) => {
     const findings = lintTemplates([caller(step), elsewhere], { complete });
     expect(findings.map(({ level, rule, text }) => `${level} ${rule} ${text}`)).toEqual([expected]);
@@ -324,7 +324,7 @@ describe('templates that are not there', () => {
   });
 });
 
-test('a finding says where and what to do', () => {
+test('a finding has its place and a fix', () => {
   const source = 'set -e\ncd /tmp\n\ngit checkout {{inputs.parameters.branch}}\n';
   const [finding] = lintTemplates([
     {
@@ -356,7 +356,7 @@ test('a finding says where and what to do', () => {
 });
 
 const TAG = '{{workflow.parameters.x}}';
-/** What a naive reader would take minutes for. */
+/** Input that would take a naive parser minutes. */
 const LARGE: Readonly<Record<string, () => object>> = {
   'many tags': () => ({ script: { source: `${TAG} `.repeat(100_000) } }),
   'tags that never end': () => ({ script: { source: '{{'.repeat(2_500_000) } }),
@@ -372,17 +372,17 @@ const LARGE: Readonly<Record<string, () => object>> = {
       env: Array.from({ length: 30_000 }, (_, nth) => ({ name: `A${nth}`, value: TAG })),
     },
   }),
-  'steps of a circle': () => ({
+  'steps in a cycle': () => ({
     steps: Array.from({ length: 20_000 }, (_, nth) => [{ name: `s${nth}`, template: 'main', when: '{{=steps}}' }]),
   }),
 };
 
-test.each(Object.entries(LARGE))('5 MB of %s take no time to speak of', (_, template) => {
+test.each(Object.entries(LARGE))('finishes for large input: %s', (_, template) => {
   const spec = { entrypoint: 'main', templates: [{ name: 'main', ...template() }] };
   expect(lintTemplates([{ kind: 'WorkflowTemplate', metadata: { name: 'a' }, spec }])).toBeInstanceOf(Array);
 });
 
-test('what is nested too deeply is refused', () => {
+test('refuses a template that is nested too deeply', () => {
   let nested: unknown = TAG;
   for (let depth = 0; depth < 5000; depth += 1) {
     nested = [nested];
