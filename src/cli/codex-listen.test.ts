@@ -19,7 +19,7 @@ async function run(...args: string[]) {
   return { ...(await runCommandLine(['codex-listen', ...args], [command])), requests };
 }
 
-test('prints one line per task, worded like the Go service, that cannot move the cursor', async () => {
+test('prints one line per task, as the Go service does, and escapes what would move the cursor', async () => {
   const { code, stdout, requests } = await run();
   expect(stdout).toBe(
     'codex task key=k\\u001b[2J stage=CODEX_TASK_STAGE_IMPLEMENTATION repo=acme/rocket issue=7 payload={"prompt":"Mend\\nit"}\n',

@@ -61,7 +61,7 @@ describe('lastLines', () => {
     'POST https://example.test/v1/runs?limit=5 422',
     'docker login --password-stdin registry.test',
     'PWD=/work',
-  ])('leaves %j as it is', (line) => {
+  ])('leaves %j unchanged', (line) => {
     expect(shown(line)).toBe(line);
   });
 
