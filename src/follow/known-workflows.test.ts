@@ -7,7 +7,7 @@ function seen(fields: Partial<Observation> = {}): Observation {
   return observation({ name: 'w', uid: 'u', version: 5n, progress: '1/3', ...fields });
 }
 
-test('news is another state, or further progress, of a newer version', () => {
+test('a different state or progress in a newer version is news', () => {
   const known = new KnownWorkflows();
   expect(known.isNews(seen())).toBe(true);
   known.note(seen());
@@ -19,7 +19,7 @@ test('news is another state, or further progress, of a newer version', () => {
   expect(known.isNews(seen({ uid: 'other' }))).toBe(true);
 });
 
-test('a change of any version is news once the versions are forgotten', () => {
+test('a change in any version is news once the versions are forgotten', () => {
   const known = new KnownWorkflows();
   known.note(seen());
   known.forgetVersions();
@@ -29,13 +29,13 @@ test('a change of any version is news once the versions are forgotten', () => {
   expect(known.isNews(seen({ version: 1n }))).toBe(false);
 });
 
-test('progress of a workflow that does not run yet is no news', () => {
+test('progress of a workflow that is not running yet is not news', () => {
   const known = new KnownWorkflows();
   known.note(seen({ state: 'submitted', progress: '' }));
   expect(known.isNews(seen({ version: 6n, state: 'submitted', progress: '0/3' }))).toBe(false);
 });
 
-test('only what is not over is kept', () => {
+test('keeps only workflows that have not ended', () => {
   const known = new KnownWorkflows();
   known.note(seen());
   known.note(seen({ uid: 'v' }));

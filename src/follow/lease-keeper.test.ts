@@ -19,7 +19,7 @@ function keeperOf(
   return new LeaseKeeper({ db: own, logger: silentLogger, random: () => 0, ...lease, ...options });
 }
 
-test('a lease that ran out while the work before was still writing begins no work', async () => {
+test('starts no work for a lease that expired while the previous work was still writing', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   onTestFinished(() => void vi.useRealTimers());
   const { promise: isWritten, resolve: written } = Promise.withResolvers<void>();
@@ -41,7 +41,7 @@ test('a lease that ran out while the work before was still writing begins no wor
   await keeper.stop();
 });
 
-test('a stop waits neither for a claim that hangs before the last write, nor for the subscription before the release', async () => {
+test('a stop ends the work before a hanging claim returns, and releases before the subscription closes', async () => {
   const { promise: isAnswered, resolve: answer } = Promise.withResolvers<void>();
   const { promise: isClosed, resolve: close } = Promise.withResolvers<void>();
   const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();

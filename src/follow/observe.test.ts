@@ -44,7 +44,7 @@ describe('state', () => {
   test.each([
     ['Failed', 'canceled'],
     ['Succeeded', 'succeeded'],
-  ])('phase Succeeded of a terminated workflow whose root is %s is %s', (phase, state) => {
+  ])('phase Succeeded of a terminated workflow with root node %s is %s', (phase, state) => {
     const nodes = { w: pod('w', { name: 'w', phase }) };
     expect(observe(workflow({ phase: 'Succeeded', nodes }, { shutdown: 'Terminate' })).state).toBe(state);
   });
@@ -52,7 +52,7 @@ describe('state', () => {
 
 test.each([
   [
-    'the step that began last',
+    'the step that started last',
     {
       phase: 'Running',
       nodes: { a: stepOf('a', 'Succeeded', 1), c: stepOf('c', 'Running', 3), b: stepOf('b', 'Running', 2) },
@@ -60,12 +60,12 @@ test.each([
     'c',
   ],
   [
-    'a step that waits for a person',
+    'a step that waits for approval',
     { phase: 'Running', nodes: { a: { ...stepOf('ask', 'Running', 1), type: 'Suspend' } } },
     'ask (suspended)',
   ],
   [
-    'a step that waits for a lock, while no other runs',
+    'a step that waits for a lock, if no other is running',
     {
       phase: 'Running',
       nodes: {
@@ -76,7 +76,7 @@ test.each([
     'b (waiting for lock argo/Mutex/deploy)',
   ],
   [
-    'the step that runs beside one that waits for a lock',
+    'the running step if another waits for a lock',
     {
       phase: 'Running',
       nodes: {
@@ -87,7 +87,7 @@ test.each([
     'a',
   ],
   [
-    'a step whose pod cannot start, while no other runs',
+    'a step whose pod cannot start, if no other is running',
     {
       phase: 'Running',
       nodes: {
@@ -98,7 +98,7 @@ test.each([
     'b (ImagePullBackOff: Back-off pulling image "b")',
   ],
   [
-    'the step that runs beside one whose pod cannot start',
+    'the running step if the pod of another cannot start',
     {
       phase: 'Running',
       nodes: {
@@ -109,17 +109,17 @@ test.each([
     'a',
   ],
   [
-    'no step that only holds others',
+    'no step if only a group of steps is running',
     { phase: 'Running', nodes: { a: { ...stepOf('a', 'Running', 1), type: 'Steps' } } },
     '',
   ],
   [
-    'why it has not started',
+    'the reason why it has not started',
     { phase: 'Pending', message: 'Waiting for argo/Mutex/deploy lock.' },
     'Waiting for argo/Mutex/deploy lock.',
   ],
-  ['nothing once it has ended', { phase: 'Failed', nodes: { a: stepOf('a', 'Running', 1) } }, ''],
-])('a workflow is at %s', (_what, status, step) => {
+  ['no step once it has ended', { phase: 'Failed', nodes: { a: stepOf('a', 'Running', 1) } }, ''],
+])('the step of a workflow is %s', (_what, status, step) => {
   expect(observe(workflow(status)).step).toBe(step);
 });
 
@@ -134,7 +134,7 @@ function stepOf(displayName: string, phase: string, second: number): object {
   };
 }
 
-test('everything else that a workflow shows', () => {
+test('reads all other fields of a workflow', () => {
   const seen = observe(
     workflow(
       {
@@ -171,7 +171,7 @@ test('everything else that a workflow shows', () => {
   });
 });
 
-test('Go’s times that are not set, and odd ones, are unknown', () => {
+test('Go’s zero time and invalid times are unknown', () => {
   for (const startedAt of [null, '0001-01-01T00:00:00Z', 'soon', 17, undefined]) {
     expect(observe(workflow({ startedAt })).startedAt).toBeUndefined();
   }
@@ -187,7 +187,7 @@ test('a resource version beyond the range of Postgres is unknown', () => {
 describe('reason', () => {
   const failed = (status: object): string => observe(workflow({ phase: 'Failed', ...status })).reason;
 
-  test('is the failing step’s message, not that of the nodes around it', () => {
+  test('is the message of the failing step, not of its parent nodes', () => {
     const nodes = byId([
       { id: 'w', type: 'Steps', phase: 'Failed', message: "child 'build' failed" } as { id: string },
       pod('fetch', { phase: 'Succeeded', message: '' }),
@@ -199,8 +199,8 @@ describe('reason', () => {
   test.each([
     ['offloaded', { offloadNodeStatusVersion: 'fnv:1' }],
     ['broken', { compressedNodes: 'bm90IGd6aXA=' }],
-    ['of a wrong kind', { compressedNodes: 17, nodes: [null, 3] }],
-  ])('falls back to the workflow’s message when the nodes are %s', (_, nodes) => {
+    ['of the wrong type', { compressedNodes: 17, nodes: [null, 3] }],
+  ])('falls back to the workflow’s message if the nodes are %s', (_, nodes) => {
     expect(failed({ message: 'child failed', ...nodes })).toBe('child failed');
   });
 
@@ -230,12 +230,12 @@ describe('reason', () => {
       },
     ],
     ['the controller', { phase: 'Pending', message: `a (no pull with ghp_${'canary'.repeat(6)})` }],
-  ])('nor has what %s says while it waits', (_who, status) => {
+  ])('and the waiting message of %s has no credentials either', (_who, status) => {
     expect(observe(workflow(status)).step).toBe('a (no pull with ***)');
   });
 });
 
-test('nothing that a cluster may send breaks it', () => {
+test('accepts anything that a cluster may send', () => {
   const odd = fc.object({
     key: fc.constantFrom('phase', 'nodes', 'message', 'progress', 'startedAt', 'x'),
     maxDepth: 4,
@@ -252,7 +252,7 @@ test('nothing that a cluster may send breaks it', () => {
   }
 });
 
-test('of a stopped workflow whose exit handler failed, the reason names the step in it', () => {
+test('the reason of a stopped workflow names the failed step of its exit handler', () => {
   const nodes = byId([
     pod('w', { name: 'w', phase: 'Succeeded' }),
     pod('x', { name: 'w.onExit', type: 'Steps', phase: 'Failed', message: "child 'y' failed" }),

@@ -11,26 +11,34 @@ test.each<[string, Parameters<typeof resultsOf>, unknown]>([
     [['summary', 'ok']],
   ],
   [
-    'those that the template names',
+    'those named by the template',
     [NAMED, outputs({ name: 'summary', value: 'ok' }, { name: 'image', value: 'v1' })],
     [['image', 'v1']],
   ],
   ['none without outputs', [{}, {}], []],
   [
-    'none of a wrong shape',
+    'not of an invalid shape',
     [{}, { outputs: { parameters: ['x', null, { name: 'url', value: 7 }, { value: 'x' }] } }],
     [],
   ],
-  ['no credential', [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })], [['url', 'https://***@b.c/']]],
   [
-    'nothing that has the form of a credential',
+    'without credentials in URLs',
+    [{}, outputs({ name: 'url', value: 'https://a:secret@b.c/' })],
+    [['url', 'https://***@b.c/']],
+  ],
+  [
+    'without anything that looks like a credential',
     [{}, outputs({ name: 'result', value: `use ghp_${'a'.repeat(36)} and AKIA${'B'.repeat(16)}` })],
     [['result', 'use *** and ***']],
   ],
-  ['no more than fits', [{}, outputs({ name: 'result', value: 'x'.repeat(5000) })], [['result', 'x'.repeat(600)]]],
-  ['what Postgres can store', [{}, outputs({ name: 'result', value: 'a\u0000\ud800b' })], [['result', 'ab']]],
+  ['truncated', [{}, outputs({ name: 'result', value: 'x'.repeat(5000) })], [['result', 'x'.repeat(600)]]],
   [
-    'of names that Postgres can store',
+    'limited to what Postgres can store',
+    [{}, outputs({ name: 'result', value: 'a\u0000\ud800b' })],
+    [['result', 'ab']],
+  ],
+  [
+    'named as Postgres can store it',
     [
       { annotations: { 'facteur.proompteng.ai/result': `a\0b, ${'x'.repeat(62)}🚀` } },
       outputs({ name: 'a\0b', value: '1' }, { name: `${'x'.repeat(62)}🚀`, value: '2' }),

@@ -24,14 +24,14 @@ function status(nodes: readonly object[], template: object = GATE): Readonly<Rec
   return { phase: 'Running', nodes: byId, storedWorkflowTemplateSpec: { templates: [template] } };
 }
 
-test('of 30 nodes that wait, 20 are shown', () => {
+test('returns the first 20 of 30 waiting nodes', () => {
   const waiting = waitingOf({}, status(Array.from({ length: 30 }, (_, index) => node(index))));
   expect(waiting.map(({ node: name }) => name)).toEqual(Array.from({ length: 20 }, (_, index) => `step-${index}`));
   expect(new Set(waiting.map(({ key }) => key)).size).toBe(20);
   expect(waiting[0]?.rules.quorum).toBe(2);
 });
 
-test('one that begins to wait later takes the place of none, whatever its name', () => {
+test('a node that starts to wait later replaces no other, whatever its name', () => {
   const first = Array.from({ length: 20 }, (_, index) => node(index));
   const late = node(20, { name: 'w[0].a', displayName: 'a', startedAt: '2026-11-01T10:00:01Z' });
   expect(waitingOf({}, status([...first, late]))).toEqual(waitingOf({}, status(first)));
@@ -48,11 +48,11 @@ test.each<[string, object, object, object]>([
   ['that is being stopped', { spec: { shutdown: 'Stop' } }, node(0), {}],
   ['whose node was decided', { spec: {} }, node(0, { phase: 'Succeeded' }), {}],
   ['whose node is a pod', { spec: {} }, node(0, { type: 'Pod' }), {}],
-])('a workflow %s waits for nobody', (_what, { spec }: { spec?: object }, one, more) => {
+])('a workflow %s waits for no approval', (_what, { spec }: { spec?: object }, one, more) => {
   expect(waitingOf({ ...spec }, { ...status([one]), ...more })).toEqual([]);
 });
 
-describe('of a workflow that was stopped, only exit handlers wait', () => {
+describe('in a stopped workflow, only exit handlers wait', () => {
   const inside = (name: string, boundaryID: string, more: object = {}) =>
     node(0, { id: name, name, displayName: name, boundaryID, ...more });
   const nodes = [
@@ -69,28 +69,28 @@ describe('of a workflow that was stopped, only exit handlers wait', () => {
   const stopped = { ...rest, nodes: Object.fromEntries(nodes.map((one) => [(one as { id: string }).id, one])) };
   const asks = (shutdown: string) => waitingOf({ shutdown }, stopped).map(({ node: name }) => name);
 
-  test('of the workflow, at any depth, and of its steps', () => {
+  test('those of the workflow, at any depth, and of its steps', () => {
     expect(asks('Stop')).toEqual(['build.onExit', 'clean']);
     expect(waitingOf({ suspend: true }, stopped)).toHaveLength(6);
   });
 
-  test('and none of one that was terminated', () => {
+  test('and none in a terminated workflow', () => {
     expect(asks('Terminate')).toEqual([]);
   });
 });
 
-test('a node with a duration only sleeps, unless it has rules', () => {
+test('a node with a duration waits for no approval unless it has rules', () => {
   const sleep = { name: 'gate', suspend: { duration: '10s' } };
   expect(waitingOf({}, status([node(0)], sleep))).toEqual([]);
   expect(waitingOf({}, status([node(0)], { ...GATE, ...sleep }))).toHaveLength(1);
 });
 
-test('annotations of Argo 3.6 are in the metadata of the template', () => {
+test('reads annotations from the metadata of the template, as in Argo 3.6', () => {
   const { annotations, ...rest } = GATE;
   expect(waitingOf({}, status([node(0)], { ...rest, metadata: { annotations } }))[0]?.rules.quorum).toBe(2);
 });
 
-test('a suspended workflow, and one whose nodes are elsewhere or too large, wait as a whole', () => {
+test('a suspended workflow and one with offloaded or too large nodes wait as a whole', () => {
   expect(waitingOf({ suspend: true }, status([]))).toMatchObject([{ kind: 'suspended', key: 'suspended' }]);
   const { nodes: _nodes, ...elsewhere } = { ...status([]), offloadNodeStatusVersion: 'fnv:1' } as Record<
     string,
@@ -106,7 +106,7 @@ test('a suspended workflow, and one whose nodes are elsewhere or too large, wait
   expect(waitingOf({}, { ...elsewhere, storedWorkflowTemplateSpec: { templates: [{ name: 'pod' }] } })).toEqual([]);
 });
 
-test('it approves at its deadline only with a value for each output', () => {
+test('a node approves at its deadline only with a value for each output', () => {
   const rules = { annotations: { 'facteur.proompteng.ai/on-timeout': 'approve' } };
   const asks = (preset: object) => ({
     inputs: { parameters: [{ name: 'to', ...preset }] },
@@ -117,7 +117,7 @@ test('it approves at its deadline only with a value for each output', () => {
   expect(seen({})).toMatchObject({ onTimeout: 'reject', timeoutOutputs: {} });
 });
 
-test('what no person may approve, because an annotation is invalid, its deadline does not approve either', () => {
+test('a node with an invalid annotation does not approve at its deadline', () => {
   const annotations = { 'facteur.proompteng.ai/on-timeout': 'approve', 'facteur.proompteng.ai/quorum': 'two' };
   const [seen] = waitingOf({}, status([node(0)], { ...GATE, annotations }));
   expect(seen?.rules).toMatchObject({ onTimeout: 'reject', problem: expect.stringContaining('quorum') as string });
@@ -132,24 +132,24 @@ describe('values that cannot be supplied', () => {
 
   test.each<[string, object]>([
     [
-      'of a step, as a list',
+      'in a list from a step',
       { value: JSON.stringify({ enum: ['blue', 'a\0b', '\ud800', '{{=1}}', 'x'.repeat(4001)] }) },
     ],
-    ['of the template', { enum: ['blue', 'a\0b', '\udc00'], default: 'a\0b' }],
+    ['in the enum of the template', { enum: ['blue', 'a\0b', '\udc00'], default: 'a\0b' }],
     ['as a default', { enum: ['blue'], default: '\ud800' }],
-  ])('%s, are left out', (_what, input) => {
+  ])('%s, are removed', (_what, input) => {
     const [seen] = waitingOf({}, status([asking(input)]));
     expect(seen).toMatchObject({ fields: [{ choices: ['blue'], preset: null }], rules: { problem: '' } });
     expect(JSON.stringify(seen)).not.toMatch(/\\u(?:0000|d[89a-f])/);
   });
 
-  test('if nothing else is left, nobody can decide, instead of anybody with any value', () => {
+  test('a field without usable values has no choices and a problem, instead of accepting any value', () => {
     const [seen] = waitingOf({}, status([asking({ enum: ['{{=1}}'] })]));
     expect(seen).toMatchObject({ fields: [{ choices: [] }], rules: { problem: 'no usable value for to' } });
   });
 });
 
-describe('a template without a name stands in the step or task that it is for', () => {
+describe('a template without a name is inline in its step or task', () => {
   const rules = (message: string) => ({ 'facteur.proompteng.ai/approval-message': message });
   const inline = (message: string) => ({ annotations: rules(message), suspend: {} });
   const unnamed = (id: string, displayName: string, boundaryID: string, type = 'Suspend') =>
@@ -176,7 +176,7 @@ describe('a template without a name stands in the step or task that it is for', 
   };
   const spec = { phase: 'Running', nodes, storedWorkflowTemplateSpec: { templates } };
 
-  test('which asks by its rules', () => {
+  test('its rules are found there', () => {
     const asking = waitingOf({}, spec).map(({ node: name, rules: { message, problem } }) => [name, message, problem]);
     expect(asking).toEqual([
       ['approve(0:blue)', 'of a step', ''],
@@ -199,9 +199,9 @@ class CountedNodes extends Map<string, WorkflowNode> {
 
 test.each([
   ['a chain', undefined],
-  ['a circle', 'w-0'],
-  ['a chain out of an exit handler', 'w.onExit'],
-])('nodes that form %s are walked once', (_shape, last) => {
+  ['a cycle', 'w-0'],
+  ['a chain from an exit handler', 'w.onExit'],
+])('visits the nodes of %s a constant number of times', (_shape, last) => {
   const size = 300;
   const chain = Array.from({ length: size }, (_, index) =>
     node(index, { templateName: undefined, boundaryID: index === size - 1 ? last : `w-${index + 1}` }),
@@ -221,7 +221,7 @@ describe('the rules are those of the template that the node refers to', () => {
   const seen = (storedTemplates: object) =>
     waitingOf({}, { ...status([node(0, reference)]), storedTemplates })[0]?.rules;
 
-  test('and not of one with the same name in the whole cluster, or in the workflow', () => {
+  test('not of a template with the same name in the cluster scope or in the workflow', () => {
     expect(seen({ 'cluster/shared/gate': GATE, 'namespaced/shared/gate': strict })?.quorum).toBe(3);
     expect(seen({ 'namespaced/other/gate': strict })?.problem).toBe('unknown template');
   });

@@ -13,7 +13,7 @@ function candidate(reflectionId: string, fields: Partial<Candidate> = {}): Candi
 
 const chosen = (...candidates: Candidate[]) => choose(weigh(candidates, HOW)).map(({ reflectionId }) => reflectionId);
 
-test('outcomes change the order of what is nearly as relevant, and not of what is far more so', () => {
+test('outcomes reorder reflections of similar relevance, but do not outweigh a much higher relevance', () => {
   const hurt = { score: 1 / 61, outcomes: { helped: 0, hurt: 50 } };
   const helped = { outcomes: { helped: 50, hurt: 0 } };
   expect(chosen(candidate('a', hurt), candidate('b', { ...helped, score: 1 / 63 }))).toEqual(['b', 'a']);
@@ -23,11 +23,11 @@ test('outcomes change the order of what is nearly as relevant, and not of what i
   ]);
 });
 
-test('old ones come after new ones that fit as well', () => {
+test('at equal relevance, newer reflections come first', () => {
   expect(chosen(candidate('a', { createdAt: new Date('2024-01-01') }), candidate('b'))).toEqual(['b', 'a']);
 });
 
-test('nothing that is unlike is chosen, except the best matches by words', () => {
+test('rejects dissimilar reflections, except the best matches by words', () => {
   expect(
     chosen(
       candidate('near'),
@@ -40,7 +40,7 @@ test('nothing that is unlike is chosen, except the best matches by words', () =>
   ).toEqual(['named', 'near', 'not embedded']);
 });
 
-test('at most five, whatever is found; the same ones in whatever order they are found', () => {
+test('chooses at most five, independent of the order of the candidates', () => {
   const found = fc.uniqueArray(fc.record({ id: fc.uuid(), score: fc.double({ min: 0, max: 1, noNaN: true }) }), {
     maxLength: 20,
     selector: ({ id }) => id,
@@ -55,7 +55,7 @@ test('at most five, whatever is found; the same ones in whatever order they are 
   );
 });
 
-test('the held out share is about as large as wanted, and a run is always in it or never', () => {
+test('the held-out share is about as large as configured, and a run is always or never in it', () => {
   const runs = Array.from({ length: 4000 }, () => randomUUID());
   const held = runs.filter((run) => isHeldOut(run, 0.1));
   expect(held.length).toBeGreaterThan(300);

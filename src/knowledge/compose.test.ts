@@ -14,20 +14,20 @@ describe('shownText', () => {
   test.each([
     ['line breaks and tabs', 'a\r\nb\tc\n', 'a\nb\tc\n'],
     ['an escape sequence', 'a\u001b[31mb\u0000\u009bc', 'a[31mbc'],
-    ['an override of the direction', 'safe\u202eelif\u2066x\u200f', 'safeelifx'],
+    ['a direction override', 'safe\u202eelif\u2066x\u200f', 'safeelifx'],
     ['text in tag characters', `a${String.fromCodePoint(0xe0069, 0xe0067, 0xe006e)}b`, 'ab'],
     ['text in variation selectors', `a${String.fromCodePoint(0xfe0f, 0xe0100)}b`, 'ab'],
     ['zero-width characters', 'ig\u200bnore\ufeff', 'ignore'],
-    ['separators that end a line', 'a\u2028b\u2029c', 'abc'],
-    ['half a character', 'a\ud83db', 'a\ufffdb'],
+    ['line and paragraph separators', 'a\u2028b\u2029c', 'abc'],
+    ['a lone surrogate', 'a\ud83db', 'a\ufffdb'],
     ['other scripts', 'größer 変更 שלום', 'größer 変更 שלום'],
-    ['a credential with a form of its own', `use ghp_${'a'.repeat(36)}`, 'use ***'],
-    ['a credential', 'curl -H "Authorization: Bearer abcdefgh12345678"', 'curl -H "Authorization: Bearer ***"'],
+    ['a token with a known prefix', `use ghp_${'a'.repeat(36)}`, 'use ***'],
+    ['a bearer token', 'curl -H "Authorization: Bearer abcdefgh12345678"', 'curl -H "Authorization: Bearer ***"'],
   ])('%s', (_what, text, shown) => {
     expect(shownText(text)).toBe(shown);
   });
 
-  test('is 2 kB at most, and never ends in half a character', () => {
+  test('is at most 2 kB, and never ends in a partial character', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 500, maxLength: 3000 }), (text) => {
         const shown = shownText(text.replaceAll('\ufffd', '?'));
@@ -39,7 +39,7 @@ describe('shownText', () => {
   });
 });
 
-test('what a run receives always fits, best first, and reads back', () => {
+test('the parameter of a run always fits, best reflections first, and can be parsed again', () => {
   const text = fc.oneof(
     fc.string({ maxLength: 3000, unit: 'binary' }),
     fc.constant('"'.repeat(3000)),
@@ -70,7 +70,7 @@ test('what a run receives always fits, best first, and reads back', () => {
   ).toBeLessThan(5);
 });
 
-test('each carries where it comes from, and all of them what they are', () => {
+test('each reflection has its origin, and the composition has a note on what they are', () => {
   expect(compose('acme/rocket', [reflection('Measure twice.')])).toEqual({
     note: expect.stringMatching(/data to consider, not instructions/),
     repository: 'acme/rocket',

@@ -37,7 +37,7 @@ function embedderFor(settings: Settings) {
   return { embedder, waits, log };
 }
 
-/** What was made of a text, up to its length and its zeros. */
+/** The vector of a text without its scale and its zero padding. */
 function madeOf(made: EmbeddedText | undefined): number[] | undefined {
   const first = made?.embedding[2] ?? 0;
   return made?.embedding.slice(0, 4).map((number) => Math.round(number / first));
@@ -46,7 +46,7 @@ function madeOf(made: EmbeddedText | undefined): number[] | undefined {
 const all: readonly (number[] | undefined)[] = TEXTS.map(vectorOf);
 const without = (place: number) => all.with(place, undefined);
 
-test('each text gets its own vector, of length 1 and 1,536 numbers, and a version', async () => {
+test('each text gets its own vector, normalized and with 1,536 numbers, and a version', async () => {
   const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
   const { embedder } = embedderFor({ url: `${url}/v1`, apiKey: new Secret('key') });
   const made = await embedder.embedPassages(TEXTS, NEVER);
@@ -68,13 +68,13 @@ test.each([
   ['/v1', '/v1/embeddings'],
   ['/v1/embeddings', '/v1/embeddings'],
   ['/x/embeddings?api-version=2', '/x/embeddings?api-version=2'],
-])('the URL …%s is asked at %s', async (path, expected) => {
+])('the URL …%s is requested at %s', async (path, expected) => {
   const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
   await embedderFor({ url: url + path }).embedder.embedQuery('x', NEVER);
   expect(requests.map((request) => request.path)).toEqual([expected]);
 });
 
-test('dimensions are requested only if configured, and required of each answer', async () => {
+test('requests the configured dimensions, and requires them in each answer', async () => {
   const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
   expect(await embedderFor({ url, dimensions: 4 }).embedder.embedQuery('x', NEVER)).toMatchObject({ version: 'm@4' });
   expect(await embedderFor({ url, dimensions: 8 }).embedder.embedQuery('x', NEVER)).toBeUndefined();
@@ -92,7 +92,7 @@ test('prefixes are put before queries and passages, and are part of the version'
 });
 
 test.each<[string, (texts: readonly string[]) => unknown, readonly (number[] | undefined)[]]>([
-  ['in another order', (texts) => ({ data: answerFor(texts).data.toReversed() }), all],
+  ['in a different order', (texts) => ({ data: answerFor(texts).data.toReversed() }), all],
   ['without indices', (texts) => ({ data: texts.map((text) => ({ embedding: vectorOf(text) })) }), all],
   [
     'base64 in spite of float',
@@ -104,24 +104,20 @@ test.each<[string, (texts: readonly string[]) => unknown, readonly (number[] | u
     }),
     all,
   ],
-  ['one that is no number', withVector(1, [1, null, 1, 0]), without(1)],
+  ['one with a null', withVector(1, [1, null, 1, 0]), without(1)],
+  ['one NaN in base64', withVector(1, Buffer.from(new Float32Array([1, NaN]).buffer).toString('base64')), without(1)],
+  ['one all zero', withVector(2, [0, 0, 0, 0]), without(2)],
   [
-    'one with NaN in base64',
-    withVector(1, Buffer.from(new Float32Array([1, NaN]).buffer).toString('base64')),
-    without(1),
-  ],
-  ['one that is all zero', withVector(2, [0, 0, 0, 0]), without(2)],
-  [
-    'one that is too long',
+    'one too long',
     withVector(
       2,
       Array.from({ length: 1537 }, () => 1),
     ),
     without(2),
   ],
-  ['one that is empty', withVector(0, []), without(0)],
-  ['base64 that was cut', withVector(0, 'AACAPwA='), without(0)],
-])('an answer with vectors %s gives no text a wrong one', async (_what, answer, expected) => {
+  ['one empty', withVector(0, []), without(0)],
+  ['one in truncated base64', withVector(0, 'AACAPwA='), without(0)],
+])('an answer with vectors %s gives no text a wrong vector', async (_what, answer, expected) => {
   const { url } = await startEndpoint(({ body }) => ({ body: answer(body.input) }));
   expect((await embedderFor({ url, dimensions: 4 }).embedder.embedPassages(TEXTS, NEVER)).map(madeOf)).toEqual(
     expected,
@@ -135,19 +131,19 @@ function withVector(place: number, embedding: unknown) {
 }
 
 test.each<[string, unknown]>([
-  ['no JSON', '<html>'],
-  ['NaN, which is no JSON', '{"data":[{"index":0,"embedding":[NaN]}]}'],
+  ['invalid JSON', '<html>'],
+  ['NaN, which is invalid JSON', '{"data":[{"index":0,"embedding":[NaN]}]}'],
   ['no list', { data: {} }],
   ['a list of something else', { data: [1, 2, 3, 4] }],
   ['too few vectors', answerFor(TEXTS.slice(0, 3))],
   ['too many vectors', answerFor([...TEXTS, 'more'])],
   ['the same index twice', { data: answerFor(TEXTS).data.map((item: object) => ({ ...item, index: 0 })) }],
   [
-    'another index',
+    'an index that is out of range',
     { data: answerFor(TEXTS).data.map((item: object, index: number) => ({ ...item, index: index + 1 })) },
   ],
 ])('an answer with %s embeds nothing, and no text is logged', async (_what, body) => {
-  // The same whatever it is asked, also for one text.
+  // An unusable answer to every request, also for one text.
   const { url } = await startEndpoint(({ body: { input } }) => ({ body: input.length === 4 ? body : { data: [] } }));
   const { embedder, log } = embedderFor({ url });
   expect(await embedder.embedPassages(TEXTS, NEVER)).toEqual([undefined, undefined, undefined, undefined]);
@@ -155,7 +151,7 @@ test.each<[string, unknown]>([
   expect(log.join('')).not.toMatch(/alpha|gamma/);
 });
 
-test('one text that the endpoint refuses leaves the others of its batch theirs', async () => {
+test('a text that the endpoint refuses does not affect the others in its batch', async () => {
   for (const status of [400, 500]) {
     const { url } = await startEndpoint(({ body }) =>
       body.input.includes('gamma ray') ? { status, body: { error: 'alpha' } } : { body: answerFor(body.input) },
@@ -165,13 +161,13 @@ test('one text that the endpoint refuses leaves the others of its batch theirs',
   }
 });
 
-test('a wait that the endpoint asks for is kept, by everybody', async () => {
+test('all requests respect Retry-After', async () => {
   let refusals = 2;
   const { url, requests } = await startEndpoint(({ body }) =>
     (refusals -= 1) >= 0 ? { status: 429, headers: { 'retry-after': '7' }, body: {} } : { body: answerFor(body.input) },
   );
   const { embedder, waits } = embedderFor({ url });
-  // Somebody waits for this one, so it does not.
+  // A query does not wait: a caller waits for it.
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(requests).toHaveLength(1);
@@ -180,7 +176,7 @@ test('a wait that the endpoint asks for is kept, by everybody', async () => {
   expect(requests).toHaveLength(3);
 });
 
-test('an endpoint that stays away is given up', async () => {
+test('gives up on an endpoint that stays unavailable, after three retries', async () => {
   const { url, requests } = await startEndpoint(() => ({ status: 503, body: {} }));
   const { embedder, waits } = embedderFor({ url });
   expect(await embedder.embedPassages(['x'], NEVER)).toEqual([undefined]);
@@ -188,7 +184,7 @@ test('an endpoint that stays away is given up', async () => {
   expect(requests).toHaveLength(4);
 });
 
-test('an endpoint that never answers is given up, and one that hangs up', async () => {
+test('gives up on an endpoint that never answers or disconnects, and on abort', async () => {
   const silent = await startEndpoint(() => undefined);
   const rude = await startEndpoint((_request, response) => {
     response.destroy();
@@ -202,7 +198,7 @@ test('an endpoint that never answers is given up, and one that hangs up', async 
   expect(await abandoned).toBeUndefined();
 });
 
-test('requests have 64 texts and 200 kB at most', () => {
+test('requests have at most 64 texts and, with several texts, 200 kB', () => {
   expect(batches(Array.from({ length: 130 }, () => 'x')).map(({ length }) => length)).toEqual([64, 64, 2]);
   expect(batches(Array.from({ length: 4 }, () => 'é'.repeat(40_000))).map(({ length }) => length)).toEqual([2, 2]);
   expect(batches(Array.from({ length: 3 }, () => 'x'.repeat(100_000))).map(({ length }) => length)).toEqual([2, 1]);
@@ -211,21 +207,21 @@ test('requests have 64 texts and 200 kB at most', () => {
   expect(batches([])).toEqual([]);
 });
 
-test('without an endpoint, texts become n-grams, and a text without words nothing', async () => {
+test('without an endpoint, embeds texts as n-grams, and a text without words not at all', async () => {
   const made = await ngramEmbedder.embedPassages(['deploy', '…'], NEVER);
   expect(made).toMatchObject([{ version: 'facteur-ngrams-1' }, undefined]);
   expect(Math.hypot(...(made[0]?.embedding ?? []))).toBeCloseTo(1, 6);
   expect(await ngramEmbedder.embedQuery('deploy', NEVER)).toEqual(made[0]);
 });
 
-test('a text that is cut within a character is sent without the half of it', async () => {
+test('a text truncated inside a character is sent without its lone surrogate', async () => {
   const { url, requests } = await startEndpoint(({ body }) => ({ body: answerFor(body.input) }));
   const { embedder } = embedderFor({ url });
   await embedder.embedPassage(`${'x'.repeat(23_999)}😀`, NEVER);
   expect(requests[0]?.body.input[0].isWellFormed()).toBe(true);
 });
 
-test('an endpoint that asked to wait is left alone, whatever a request from before ends in', async () => {
+test('respects Retry-After even if an earlier request fails in the meantime', async () => {
   const held: ServerResponse[] = [];
   const { url, requests } = await startEndpoint(({ body }, response) => {
     if (body.input[0] === 'slow') {

@@ -10,7 +10,7 @@ function likeness(a: string, b: string): number {
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
 }
 
-test('forms of a word are like it, other words are not', () => {
+test('forms of a word are similar, other words are not', () => {
   expect(likeness('deploy the service', 'deploying services')).toBeGreaterThan(0.4);
   expect(likeness('deploy the service', 'bake some bread')).toBeLessThan(0.1);
   expect(likeness('Größe ändern', 'GRÖSSE ÄNDERN')).toBeGreaterThan(0.3);
@@ -19,7 +19,7 @@ test('forms of a word are like it, other words are not', () => {
   );
 });
 
-test('any text has 1,536 finite numbers, all zero only without words', () => {
+test('any text becomes 1,536 finite numbers, all zero only if it has no words', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       const numbers = embedNgrams(text);
@@ -30,7 +30,7 @@ test('any text has 1,536 finite numbers, all zero only without words', () => {
   );
 });
 
-test('what the version names never changes: stored vectors are compared with new ones', () => {
+test('the embedding of a version never changes: stored vectors are compared with new ones', () => {
   const numbers = embedNgrams('Run the linter before the tests; the 2nd failure of naïve_code cost an hour.');
   const digest = createHash('sha256').update(JSON.stringify(numbers)).digest('hex');
   expect(digest).toMatchInlineSnapshot(`"128c52a89eba2e76f0a2c2a541916ac4958c7622677bf2dbfe422cf7f0b26c3a"`);

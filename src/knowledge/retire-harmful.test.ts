@@ -9,7 +9,7 @@ import { harmful, retireHarmful } from './retire-harmful.ts';
 const USUALLY_WELL = { everywhere: { helped: 900, hurt: 100 }, here: { helped: 90, hurt: 10 } };
 const USUALLY_BADLY = { everywhere: { helped: 900, hurt: 100 }, here: { helped: 20, hurt: 180 } };
 
-test('a reflection is judged by all its runs, and by what is usual where they were', () => {
+test('judges a reflection by all its runs, compared with the usual outcome in their repositories', () => {
   const found = harmful([
     { reflectionId: 'bad', helped: 0, hurt: 5, ...USUALLY_WELL },
     { reflectionId: 'bad', helped: 1, hurt: 4, ...USUALLY_WELL },
@@ -20,7 +20,7 @@ test('a reflection is judged by all its runs, and by what is usual where they we
   expect(found).toEqual([{ reflectionId: 'bad', reason: expect.stringMatching(/^1 of 10 runs .* 0\.90 without$/) }]);
 });
 
-test('what an earlier pass left of a retirement is finished', async () => {
+test('finishes a retirement that an earlier pass left incomplete', async () => {
   const [source, child] = await seedReflections(
     db,
     ['source', 'child'].map((content) => ({ content, state: 'trusted' as const })),

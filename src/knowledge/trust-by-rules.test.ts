@@ -3,7 +3,7 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 import { receivedByAll, seedReflections } from '../../test/support/reflections.ts';
 import { createTrust } from './trust-by-rules.ts';
 
-test('a run waits for few reflections to be trusted, however many may be: the next runs trust the others', async () => {
+test('trusts at most 20 reflections per run: the next runs trust the others', async () => {
   const [source] = await seedReflections(
     db,
     Array.from({ length: 51 }, (_, nth) => ({

@@ -19,7 +19,7 @@ describe('wilson', () => {
     expect(interval.high).toBeCloseTo(high, 3);
   });
 
-  test('contains the share, and narrows with more of the same', () => {
+  test('contains the success rate, and narrows with more trials', () => {
     fc.assert(
       fc.property(counts, ({ helped, hurt }) => {
         const trials = helped + hurt;
@@ -58,14 +58,14 @@ describe('outcomeFactor', () => {
   });
 });
 
-test('age halves what lies above one half in 180 days, and a clock that is behind does no harm', () => {
+test('the factor decays from 1 towards 0.5 with a half-life of 180 days, and a clock that is behind gives 1', () => {
   expect(ageFactor(0)).toBe(1);
   expect(ageFactor(180 * DAY)).toBeCloseTo(0.75);
   expect(ageFactor(36_000 * DAY)).toBeCloseTo(0.5);
   expect(ageFactor(-DAY)).toBe(1);
 });
 
-test('the comparison is the repository itself once it has runs, and the command anywhere until then', () => {
+test('the baseline is the repository itself once it has runs, else the command in all repositories', () => {
   const everywhere = { helped: 900, hurt: 100 };
   expect(baseline({ everywhere, here: { helped: 0, hurt: 0 } })).toBeCloseTo(0.9, 2);
   expect(baseline({ everywhere, here: { helped: 20, hurt: 180 } })).toBeCloseTo(0.138, 2);
@@ -76,7 +76,7 @@ describe('harmOf', () => {
   test.each([
     ['too few outcomes', [0, 7], 1, false],
     // At most 0.32 of them succeed.
-    ['as many as are enough, worse by more than a tenth', [0, 8], 0.44, true],
+    ['just enough outcomes, worse by more than a tenth', [0, 8], 0.44, true],
     ['worse by less', [0, 8], 0.41, false],
     ['clearly worse', [1, 9], 0.71, true],
     ['as bad as the repository', [1, 9], 0.15, false],
@@ -93,7 +93,7 @@ describe('harmOf', () => {
   });
 });
 
-test("a difference comes with Newcombe's interval, and needs runs on both sides", () => {
+test("a difference has Newcombe's interval, and needs runs on both sides", () => {
   // Newcombe 1998, table II, method 10: 56/70 and 48/80.
   const { value = NaN, low = NaN, high = NaN } = difference({ helped: 56, hurt: 14 }, { helped: 48, hurt: 32 }) ?? {};
   expect([value, low, high].map((one) => Math.round(one * 10_000) / 10_000)).toEqual([0.2, 0.0524, 0.3339]);

@@ -9,7 +9,7 @@ import { requestCancel } from './cancel-and-retry.ts';
 import { rewindVersions } from './observe-workflows.ts';
 import { recordRun } from './record-run.ts';
 
-/** A run that waits for approval, as version 10 of its workflow showed. */
+/** A run that waits for approval since version 10 of its workflow. */
 async function opened() {
   const { runId, namespace, workflowName: name } = await recordRun(db, { run: newRun(), claim: false });
   await openApproval(db, runId);
@@ -20,7 +20,7 @@ async function opened() {
 
 const set = (assignments: string) => db.query({ text: `UPDATE facteur.approvals SET ${assignments}` });
 
-test('an older version of the workflow neither closes nor reopens what a newer one showed', async () => {
+test('an older version of the workflow neither closes nor reopens an approval seen in a newer one', async () => {
   const { runId, namespace, name } = await opened();
   const { key, node, template, fields, rules, ...row } = await approvalOf(db, runId);
   const asked = {
@@ -46,7 +46,7 @@ test('an older version of the workflow neither closes nor reopens what a newer o
   expect(await stateAfter(12n, true)).toBe('waiting');
 });
 
-test('a step that was not decided elsewhere is not said to be, when its workflow cannot be read any more', async () => {
+test('if a workflow becomes unreadable, its approval says to decide in Argo, not that it was decided', async () => {
   const { runId, namespace, name } = await opened();
   const waiting = [{ ...(await another(runId, 'offloaded')), kind: 'offloaded' } as const];
   await recordWaiting(db, [{ namespace, name, uid: 'uid', version: 11n, state: 'running', waiting }]);
@@ -54,13 +54,13 @@ test('a step that was not decided elsewhere is not said to be, when its workflow
   expect(rows).toEqual([{ state: 'gone', problem: expect.stringContaining('decide it in Argo') }]);
 });
 
-/** Another step of the run that waits. */
+/** Another waiting step of the run. */
 async function another(runId: string, key: string, onExit = false) {
   const { node_id: nodeId, started_at: startedAt, node, template, fields, rules } = await approvalOf(db, runId);
   return { key, kind: 'node', nodeId, node, template, startedAt, onExit, fields, rules } as const;
 }
 
-test('a version of the workflow that is older than its run opens nothing', async () => {
+test('a version of the workflow that is older than the recorded one opens no approval', async () => {
   const { runId, namespace, name } = await opened();
   const asked = await another(runId, 'passed');
   await db.query({ text: 'UPDATE facteur.runs SET resource_version = 12' });
@@ -72,7 +72,7 @@ test('a version of the workflow that is older than its run opens nothing', async
   expect(await findApproval(db, runId, 'passed')).toMatchObject({ state: 'waiting' });
 });
 
-test('a process whose claim on a decision has passed to another settles nothing', async () => {
+test('a process that lost its claim on a decision settles nothing', async () => {
   const { runId } = await opened();
   await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
   const [late] = (await claimDueDecisions(db, 1)).decisions;
@@ -85,7 +85,7 @@ test('a process whose claim on a decision has passed to another settles nothing'
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved' });
 });
 
-test('a decision that was being written while its run was canceled is told as what it did', async () => {
+test('a decision that was being written during a cancel gets the state of its actual outcome', async () => {
   const { runId } = await opened();
   await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
   const [claimed] = (await claimDueDecisions(db, 1)).decisions;
@@ -102,7 +102,7 @@ test('a decision that was being written while its run was canceled is told as wh
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '', due_at: null });
 });
 
-test('a decision that its workflow may have lost in a backup is written again; what still waits is left alone', async () => {
+test('rewrites a decision that its workflow may have lost in a restore, unless the run has ended', async () => {
   const { runId } = await opened();
   await openApproval(db, runId, 'other');
   const rewind = () => rewindVersions(db, [{ runId, recorded: '20', listed: '9' }]);
@@ -119,7 +119,7 @@ test('a decision that its workflow may have lost in a backup is written again; w
   expect((await claimDueDecisions(db, 2)).decisions).toEqual([]);
 });
 
-test('what was applied stays applied if its workflow shows it no more when it is written again', async () => {
+test('an applied decision stays approved if its step no longer exists when it is written again', async () => {
   const { runId } = await opened();
   await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
   const [first] = (await claimDueDecisions(db, 1)).decisions;
@@ -136,14 +136,14 @@ test('what was applied stays applied if its workflow shows it no more when it is
   expect({ state, problem, at, due }).toEqual({ state: 'approved', problem: '', at: applied.applied_at, due: null });
 });
 
-test('one that nobody had begun to write is dropped at once', async () => {
+test('a cancel drops an unclaimed decision at once', async () => {
   const { runId } = await opened();
   await set(`state = 'deciding', verdict = 'approved', decided_by = 'ada', decided_at = now(), due_at = now()`);
   await requestCancel(db, runId, 'bob');
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'gone', problem: 'the run was canceled', due_at: null });
 });
 
-test('of a run that is being canceled, what exit handlers wait for stays open and is opened', async () => {
+test('a cancel leaves approvals of exit handlers open, and new ones are opened', async () => {
   const { runId, namespace, name } = await opened();
   await set('on_exit = true');
   await requestCancel(db, runId, 'bob');
@@ -162,7 +162,7 @@ test('of a run that is being canceled, what exit handlers wait for stays open an
   expect(decisions.map(({ dropped }) => dropped)).toEqual([false, false]);
 });
 
-test('a process whose claim on an ask has passed to another records no message', async () => {
+test('a process that lost its claim on an ask records no message', async () => {
   const { runId } = await opened();
   await set(`ask_at = now(), ask_channel = 'c'`);
   const [late] = (await claimDueAsks(db, 1)).asks;
@@ -173,7 +173,7 @@ test('a process whose claim on an ask has passed to another records no message',
   expect(await approvalOf(db, runId)).toMatchObject({ ask_message: 'm2', ask_at: null });
 });
 
-test('nothing is decided about a run that has ended', async () => {
+test('an approval of an ended run cannot be decided', async () => {
   const { runId } = await opened();
   const { key } = await approvalOf(db, runId);
   const approve = () =>
@@ -186,7 +186,7 @@ test('nothing is decided about a run that has ended', async () => {
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'waiting', votes: {}, verdict: null });
 });
 
-test('what a run waits for that was archived, and that Argo retried, can be decided', async () => {
+test('an approval of an archived run can be decided', async () => {
   const { runId } = await opened();
   const { key } = await approvalOf(db, runId);
   await db.query({ text: 'DELETE FROM codex_kb.task_runs WHERE id = $1', values: [runId] });

@@ -9,7 +9,7 @@ import { claimDueRuns } from './submission-queue.ts';
 
 const run = (deliveryId: string, fields: Partial<NewRun> = {}): NewRun => newRun({ deliveryId, ...fields });
 
-/** Records what is given, place by place; undefined leaves its place. Gives the outcome of each, and the statements. */
+/** Records the given runs in order; undefined leaves its place. Returns the outcomes and the number of statements. */
 async function travel(runs: readonly (NewRun | undefined)[]) {
   const counted = faultyDatabase(db);
   let statements = 0;
@@ -26,7 +26,7 @@ async function travel(runs: readonly (NewRun | undefined)[]) {
   return { outcomes, statements };
 }
 
-test('one statement for all, in their order: they are due and told of one after the other', async () => {
+test('records all in one statement, in order: their events and claims have the same order', async () => {
   const ids = ['z', 'b', 'y', 'a', 'x'];
   expect(await travel(ids.map((id) => run(id)))).toEqual({ outcomes: ids, statements: 1 });
   const { rows } = await db.query<{ id: string }>({
@@ -41,7 +41,7 @@ test('one statement for all, in their order: they are due and told of one after 
   expect(claimed).toEqual(ids);
 });
 
-test('a delivery that comes again is a duplicate here too', async () => {
+test('a repeated delivery is a duplicate here too', async () => {
   await travel([run('a')]);
   expect((await travel([run('a'), run('b')])).outcomes).toEqual(['a', 'b']);
   expect(await countRuns(db)).toBe(2);
@@ -49,13 +49,13 @@ test('a delivery that comes again is a duplicate here too', async () => {
 
 test.each<[string, (NewRun | undefined)[], string[]]>([
   [
-    'nothing is recorded behind a place that was left',
+    'nothing is recorded after a place that was left',
     [run('a'), undefined, run('b')],
     ['a', 'left', 'ledger.held_back'],
   ],
   ['a second run of a delivery waits', [run('a'), run('a'), run('b')], ['a', 'ledger.held_back', 'ledger.held_back']],
   [
-    'one that Postgres cannot store holds all of them back, to be tried alone',
+    'one that Postgres cannot store holds all of them back, to be retried alone',
     [run('a'), run('b', { correlationId: 'nul \u0000' })],
     ['ledger.held_back', 'ledger.held_back'],
   ],
@@ -64,7 +64,7 @@ test.each<[string, (NewRun | undefined)[], string[]]>([
   expect(await countRuns(db)).toBe(outcomes.filter((outcome) => outcome === 'a').length);
 });
 
-test('without the database each hears why', async () => {
+test('without the database each gets the error', async () => {
   const gone = faultyDatabase(db);
   gone.faults.before = unavailable;
   const [first, second] = createConvoy(gone, 2);

@@ -30,7 +30,7 @@ const deliveryOf = (family: Family, deliveryId: string, more: Partial<NewRun> = 
 const record = (family: Family, deliveryId = 'gh-1', more: Partial<NewRun> = {}): Promise<RunReceipt> =>
   recordRun(db, { run: deliveryOf(family, deliveryId, more), claim: false });
 
-/** The row in the tables that others read. */
+/** The row in the tables that other programs read. */
 async function sharedRow(runId: string): Promise<unknown> {
   const { rows } = await db.query({
     text: `SELECT r.delivery_id, i.payload FROM codex_kb.task_runs r
@@ -45,7 +45,7 @@ const ORDERS = families.flatMap((first) =>
 );
 
 describe('one id in several families', () => {
-  test.each(ORDERS)('%s first, then %s: each has a run, and learns nothing of the other', async (first, second) => {
+  test.each(ORDERS)('%s first, then %s: each has its own run, unaffected by the other', async (first, second) => {
     const one = await record(first);
     const two = await record(second);
     expect(two).toMatchObject({ duplicate: false });
@@ -56,7 +56,7 @@ describe('one id in several families', () => {
     expect(await countRuns(db)).toBe(2);
   });
 
-  test.each(ORDERS)('%s first, then %s: what the first left for other readers stays', async (first, second) => {
+  test.each(ORDERS)('%s first, then %s: the shared row of the first stays unchanged', async (first, second) => {
     const one = await record(first);
     const two = await record(second);
     const shared = { codex: 'gh-1', command: 'command:gh-1', discord: 'discord:gh-1' };
@@ -64,7 +64,7 @@ describe('one id in several families', () => {
     expect(await sharedRow(two.runId)).toEqual({ delivery_id: shared[second], payload: { of: second } });
   });
 
-  test('all at once, many times: one run each', async () => {
+  test('many concurrent deliveries of all families: one run each', async () => {
     const receipts = await Promise.all(
       Array.from({ length: 4 }, () => families).flatMap((all) => all.map((family) => record(family))),
     );
@@ -73,7 +73,7 @@ describe('one id in several families', () => {
     expect(await countRuns(db)).toBe(3);
   });
 
-  test('only the withdrawn one is asked to end', async () => {
+  test('a withdrawal cancels only the run of its family', async () => {
     const acceptedAt = new Date();
     await record('command', 'gh-1', { acceptedAt });
     const { runId } = await record('discord', 'gh-1', { acceptedAt });
@@ -85,7 +85,7 @@ describe('one id in several families', () => {
     expect(rows).toEqual([{ run_id: runId }]);
   });
 
-  test('a person finds each by its family, and the newest without', async () => {
+  test('finds a run by family and id, and the newest by id alone', async () => {
     const codex = await record('codex', 'gh-1', { acceptedAt: new Date(1000) });
     const command = await record('command', 'gh-1', { acceptedAt: new Date(2000) });
     expect(await findRun(db, 'codex:gh-1')).toMatchObject({ runId: codex.runId });
@@ -95,16 +95,19 @@ describe('one id in several families', () => {
 });
 
 describe('ids that facteur makes', () => {
-  test.each(['retry:1', 'kafka:topic/0/1@2', 'dead-letter:1'])('%s from outside is another delivery', async (id) => {
-    const outside = await Promise.all(families.map((family) => record(family, id)));
-    const own = await record('command', id, { family: 'derived' });
-    expect(own).toMatchObject({ duplicate: false, deliveryId: id });
-    expect(await record('command', id, { family: 'derived' })).toEqual({ ...own, duplicate: true });
-    expect(new Set([own, ...outside].map(({ runId }) => runId)).size).toBe(4);
-    expect(await sharedRow(own.runId)).toMatchObject({ delivery_id: id });
-  });
+  test.each(['retry:1', 'kafka:topic/0/1@2', 'dead-letter:1'])(
+    '%s from outside is a different delivery',
+    async (id) => {
+      const outside = await Promise.all(families.map((family) => record(family, id)));
+      const own = await record('command', id, { family: 'derived' });
+      expect(own).toMatchObject({ duplicate: false, deliveryId: id });
+      expect(await record('command', id, { family: 'derived' })).toEqual({ ...own, duplicate: true });
+      expect(new Set([own, ...outside].map(({ runId }) => runId)).size).toBe(4);
+      expect(await sharedRow(own.runId)).toMatchObject({ delivery_id: id });
+    },
+  );
 
-  test.each(families)('an id of %s that looks like the key of another family stays separate', async (family) => {
+  test.each(families)('an id in %s that looks like the key of another family stays separate', async (family) => {
     await Promise.all(families.map((other) => record(other)));
     const receipts = await Promise.all(families.map((other) => record(family, `${other}:gh-1`)));
     expect(receipts.map(({ duplicate }) => duplicate)).toEqual([false, false, false]);
@@ -112,7 +115,7 @@ describe('ids that facteur makes', () => {
   });
 });
 
-test('a run whose id another family had first is recorded with its family', async () => {
+test('if another family used the id first, the recorded id has the family as prefix', async () => {
   await record('codex');
   const { deliveryId, recordedId, runId } = await record('command');
   expect({ deliveryId, recordedId }).toEqual({ deliveryId: 'gh-1', recordedId: 'command:gh-1' });

@@ -9,12 +9,12 @@ const document: { readonly paths: Readonly<Record<string, Readonly<Record<string
   JSON.stringify(apiDocument(API_ROUTES)),
 );
 
-test('docs/openapi.json is current: run "npm run openapi" when this fails', () => {
+test('docs/openapi.json is up to date: run "npm run openapi" if this fails', () => {
   const page = readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8');
   expect(JSON.parse(page)).toEqual(document);
 });
 
-test('every route is described once, under a name of its own', () => {
+test('describes every route once, with a unique operation id', () => {
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
@@ -22,14 +22,14 @@ test('every route is described once, under a name of its own', () => {
   expect(new Set(API_ROUTES.map(({ operationId }) => operationId)).size).toBe(API_ROUTES.length);
 });
 
-test('every schema of the document is a JSON Schema', () => {
+test('every schema in the document is a valid JSON Schema', () => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   expect(() => ajv.addSchema(document, 'api')).not.toThrow();
   const schemas = JSON.stringify(document).match(/"schema":\{/g) ?? [];
   expect(schemas.length).toBeGreaterThan(API_ROUTES.length);
 });
 
-test('each path parameter of a route is in its path, and the other way round', () => {
+test('the path parameters of a route match the placeholders in its path', () => {
   for (const { path, params } of API_ROUTES) {
     const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     const shape = (params as unknown as { readonly shape?: object } | undefined)?.shape ?? {};
@@ -42,7 +42,7 @@ const pointerTo = (...parts: string[]): string =>
   parts.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/');
 
 test.each(API_ROUTES.map((route) => [`${route.method} ${route.path}`, route] as const))(
-  '%s: the example is a request that is let through, and an answer as it is described',
+  '%s: the example request is valid, and the example answer matches its schema',
   (_name, { method, path, params, query, body, idempotencyKey, example, answers }) => {
     const asked = { query: query === undefined ? undefined : {}, ...example };
     for (const [schema = z.undefined(), value] of [

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { RunRate } from './run-rate.ts';
 
-test('a run may make 50 requests at once, then 10 a second; others have their own', () => {
+test('allows each run a burst of 50 requests, then 10 per second', () => {
   let now = 0;
   const rate = new RunRate(() => now);
   const taken = (count: number) =>

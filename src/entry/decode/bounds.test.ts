@@ -5,14 +5,14 @@ import { CodexTaskSchema } from '../../proto/proompteng/froussard/v1/codex_task_
 import { decodeMessage } from './message.ts';
 import { maxLengthOf } from './bounds.ts';
 
-/** A text of a message: how it is called in a complaint, how long it may be, and JSON that has it. */
+/** A text field of a message: its name in an error, its maximum length, and JSON that contains it. */
 interface Text {
   readonly path: string;
   readonly limit: number;
   readonly json: (text: string) => JsonValue;
 }
 
-/** Every text that a message may hold, those of nested messages, of lists and both sides of maps too. */
+/** Every text field of a message, including those in nested messages, in lists, and keys and values of maps. */
 function textsOf(schema: DescMessage): Text[] {
   return schema.fields.flatMap((field): Text[] => {
     const { name, jsonName } = field;
@@ -43,7 +43,7 @@ const CASES = SCHEMAS.flatMap((schema) =>
   textsOf(schema).map((text) => [schema.name, text.path, schema, text] as const),
 );
 
-test('the texts of both contracts are all there', () => {
+test('covers every text field of both contracts', () => {
   expect(CASES.map(([name, path]) => `${name} ${path}`)).toEqual(
     expect.arrayContaining([
       'CommandEvent user.id',
@@ -63,7 +63,7 @@ describe.each(CASES)('%s: %s', (_schema, path, schema, { limit, json }) => {
       decodeMessage(schema, { format: 'protobuf', bytes: toBinary(schema, fromJson(schema, value)) }),
   ];
 
-  test('has a bound, and more is refused by its name', () => {
+  test('has a maximum length, and the refusal of a longer text names it', () => {
     const details = `${path}: must have at most ${limit} characters`;
     for (const decode of read) {
       decode(json('x'.repeat(limit)));

@@ -42,40 +42,40 @@ describe('64-bit numbers in JSON', () => {
     expect(() => decodeJson(body)).toThrow(expect.objectContaining({ kind: 'invalid_payload', details }));
   });
 
-  test('beyond 64 bits', () => {
+  test('rejects a number beyond 64 bits', () => {
     expect(() => decodeJson('{"issueNumber":"9223372036854775808"}')).toThrow(Refusal);
   });
 });
 
-test('the delivery id is the task’s own, else the CloudEvent’s, and never made up', () => {
+test('takes the delivery id from the task, else from the CloudEvent, and never generates one', () => {
   const event = { 'ce-source': '/s', 'ce-id': '1' };
   expect(decodeJson('{"deliveryId":" d "}', event).deliveryId).toBe('d');
   expect(decodeJson('{"deliveryId":" "}', event).deliveryId).toBe('/s|1');
   expect(decodeJson('{"deliveryId":" "}').deliveryId).toBe('');
 });
 
-test('stages by name and by number; one that nobody knows is none', () => {
+test('reads stages by name and by number; an unknown stage is UNSPECIFIED', () => {
   expect(decodeJson('{"stage":"CODEX_TASK_STAGE_REVIEW"}').task.stage).toBe(CodexTaskStage.REVIEW);
   expect(decodeJson('{"stage":2}').task.stage).toBe(CodexTaskStage.IMPLEMENTATION);
   expect(decodeJson('{"stage":"CODEX_TASK_STAGE_LATER"}').task.stage).toBe(CodexTaskStage.UNSPECIFIED);
 });
 
 test.each([
-  ['seconds too early', { seconds: -62135596801n, nanos: 0 }],
-  ['seconds too late', { seconds: 253402300800n, nanos: 0 }],
-  ['nanos negative', { seconds: 0n, nanos: -1 }],
-  ['nanos too many', { seconds: 0n, nanos: 1_000_000_000 }],
-])('a time that has no JSON is refused at the door: %s', (_name, issuedAt) => {
+  ['too few seconds', { seconds: -62135596801n, nanos: 0 }],
+  ['too many seconds', { seconds: 253402300800n, nanos: 0 }],
+  ['negative nanos', { seconds: 0n, nanos: -1 }],
+  ['too many nanos', { seconds: 0n, nanos: 1_000_000_000 }],
+])('refuses a time that JSON cannot represent: %s', (_name, issuedAt) => {
   expect(() => decode({ issuedAt })).toThrow(expect.objectContaining({ details: 'issued_at: is out of range' }));
 });
 
-test('a repository too long for an index is refused at the door', () => {
+test('refuses a repository that is too long for an index', () => {
   expect(decode({ repository: 'x'.repeat(512) }).task.repository).toHaveLength(512);
   const details = 'repository: must have at most 512 characters';
   expect(() => decode({ repository: 'x'.repeat(513) })).toThrow(expect.objectContaining({ details }));
 });
 
-test('text deep inside is checked too', () => {
+test('checks text in nested messages too', () => {
   const task = { reviewContext: { reviewThreads: [{ summary: 'ok' }, { summary: 'x', author: '\0' }] } };
   const details = 'review_context.review_threads.1.author: must not contain NUL';
   expect(() => decode(task)).toThrow(expect.objectContaining({ details }));

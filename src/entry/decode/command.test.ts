@@ -42,7 +42,7 @@ function refusalOf(run: () => unknown): { kind: RefusalKind; details: string | u
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 describe('JSON', () => {
-  test('the older form: the user at the top', () => {
+  test('accepts the older form, with the user at the top level', () => {
     const command = decodeJson({
       command: 'plan',
       options: { content: 'x', payload: '{"a":1}' },
@@ -56,7 +56,7 @@ describe('JSON', () => {
     expect(command.principal.roles).toEqual([]);
   });
 
-  test('names of the contract and of its JSON mapping, and fields that nobody knows', () => {
+  test('accepts snake_case and camelCase names, and ignores unknown fields', () => {
     const command = decodeJson({
       command: 'plan',
       interaction_id: 'i-1',
@@ -67,7 +67,7 @@ describe('JSON', () => {
     expect(command).toMatchObject({ deliveryId: 'i-1', correlationId: 'c-1', principal: { roles: ['r-1'] } });
   });
 
-  test('who asks: user, else member, else the older userId', () => {
+  test('takes the principal from user, else from member, else from the older userId', () => {
     const member = { id: 'm' };
     expect(decodeJson({ command: 'a', user: { id: 'u' }, member, userId: 'o' }).principal.userId).toBe('u');
     expect(decodeJson({ command: 'a', user: { id: '' }, member, userId: 'o' }).principal.userId).toBe('m');
@@ -75,7 +75,7 @@ describe('JSON', () => {
     expect(decodeJson({ command: 'a', userId: null }).principal.userId).toBe('');
   });
 
-  test('a byte order mark and a charset are no reason to refuse', () => {
+  test('accepts a byte order mark and a charset', () => {
     const command = decode('\uFEFF{"command":"plan"}', { 'content-type': 'application/json; charset=utf-8' });
     expect(command.name).toBe('plan');
   });
@@ -98,13 +98,13 @@ describe('JSON', () => {
     expect(refusal).toEqual({ kind: 'invalid_payload', details });
   });
 
-  test('bytes that are no UTF-8', () => {
+  test('refuses bytes that are not UTF-8', () => {
     const body = Buffer.concat([Buffer.from('{"command":"'), Buffer.from([0xff]), Buffer.from('"}')]);
     const refusal = refusalOf(() => decode(body, { 'content-type': 'application/json' }));
     expect(refusal).toEqual({ kind: 'invalid_payload', details: 'JSON must be UTF-8' });
   });
 
-  test('no refusal quotes what was sent', () => {
+  test('never quotes the input in a refusal', () => {
     const hostile = ['{"token":"hunter2', '{"command":"a","version":"hunter2"}', '{"command":"a","user":"hunter2"}'];
     for (const body of hostile) {
       const error = thrownBy(() => decode(body, { 'content-type': 'application/json' }));
@@ -114,7 +114,7 @@ describe('JSON', () => {
   });
 });
 
-describe('text that nothing behind the door could hold', () => {
+describe('text that cannot be stored', () => {
   test.each([
     ['command: must not contain NUL', { command: 'a\0b' }],
     ['options.notes: must not contain NUL', { command: 'a', options: { notes: '\0' } }],
@@ -128,22 +128,22 @@ describe('text that nothing behind the door could hold', () => {
     expect(refusalOf(() => decodeJson(value))).toEqual({ kind: 'invalid_payload', details });
   });
 
-  test('in protobuf too', () => {
+  test('is refused in protobuf too', () => {
     const refusal = refusalOf(() => decode(protobuf({ command: 'a', options: { x: '\0' } })));
     expect(refusal.details).toBe('options.x: must not contain NUL');
   });
 
-  test('a whole surrogate pair is fine', () => {
+  test('accepts a complete surrogate pair', () => {
     expect(decodeJson({ command: 'a', options: { x: '\ud83d\ude80' } }).options['x']).toBe('🚀');
   });
 });
 
-describe('the command', () => {
-  test.each([[{}], [{ command: '' }], [{ command: ' \t' }], [{ options: { a: 'b' } }]])('missing in %j', (value) => {
+describe('the command name', () => {
+  test.each([[{}], [{ command: '' }], [{ command: ' \t' }], [{ options: { a: 'b' } }]])('is missing in %j', (value) => {
     expect(refusalOf(() => decodeJson(value))).toEqual({ kind: 'missing_command', details: undefined });
   });
 
-  test('is never trimmed or folded', () => {
+  test('is neither trimmed nor lowercased', () => {
     expect(decodeJson({ command: ' PLAN ' }).name).toBe(' PLAN ');
   });
 
@@ -158,7 +158,7 @@ describe('the command', () => {
 describe('the delivery id', () => {
   const event = { 'ce-source': '/kafka/topic#0', 'ce-id': 'partition:0/offset:7' };
 
-  test('is the interaction id, else that of the CloudEvent, else a fresh one', () => {
+  test('is the interaction id, else the CloudEvent’s id, else a fresh one', () => {
     expect(decodeJson({ command: 'a', interactionId: 'i-1' }, event).deliveryId).toBe('i-1');
     expect(decodeJson({ command: 'a' }, event).deliveryId).toBe('/kafka/topic#0|partition:0/offset:7');
     expect(decodeJson({ command: 'a', interactionId: '  ' }, event)).toMatchObject({
@@ -179,7 +179,7 @@ describe('the delivery id', () => {
 });
 
 describe('the trace', () => {
-  test('continues from the header, else from the CloudEvent, else starts anew', () => {
+  test('continues from the header, else from the CloudEvent, else starts new', () => {
     expect(decodeJson({ command: 'a' }, { traceparent: TRACEPARENT }).traceparent).toBe(TRACEPARENT);
     expect(decodeJson({ command: 'a' }, { traceparent: 'broken', 'ce-traceparent': TRACEPARENT }).traceparent).toBe(
       TRACEPARENT,
@@ -192,17 +192,17 @@ describe('a structured CloudEvent', () => {
   const type = { 'content-type': 'application/cloudevents+json' };
   const attributes = { specversion: '1.0', id: '7', source: '/kafka', type: 'x', traceparent: TRACEPARENT };
 
-  test('with JSON inside', () => {
+  test('can contain JSON', () => {
     const command = decode(JSON.stringify({ ...attributes, data: { command: 'plan' } }), type);
     expect(command).toMatchObject({ name: 'plan', deliveryId: '/kafka|7', traceparent: TRACEPARENT });
   });
 
-  test.each([undefined, 'application/x-protobuf'])('with protobuf inside, declared as %s', (datacontenttype) => {
+  test.each([undefined, 'application/x-protobuf'])('can contain protobuf, declared as %s', (datacontenttype) => {
     const data_base64 = Buffer.from(protobuf({ command: 'plan' })).toString('base64');
     expect(decode(JSON.stringify({ ...attributes, datacontenttype, data_base64 }), type).name).toBe('plan');
   });
 
-  test('with JSON bytes inside', () => {
+  test('can contain JSON as base64', () => {
     const data_base64 = Buffer.from('{"command":"plan"}').toString('base64');
     const event = { ...attributes, datacontenttype: 'application/json', data_base64 };
     expect(decode(JSON.stringify(event), type).name).toBe('plan');
@@ -215,17 +215,17 @@ describe('a structured CloudEvent', () => {
     ['invalid_payload', { ...attributes, data_base64: 'not base64!' }],
     ['invalid_payload', { ...attributes, data: 'text', datacontenttype: 'application/x-protobuf' }],
     ['unsupported_media_type', { ...attributes, data: '<x/>', datacontenttype: 'text/xml' }],
-  ] as const)('%s for %j', (kind, event) => {
+  ] as const)('is refused as %s: %j', (kind, event) => {
     expect(refusalOf(() => decode(JSON.stringify(event), type)).kind).toBe(kind);
   });
 });
 
 describe('protobuf', () => {
-  test('an empty body', () => {
+  test('refuses an empty body', () => {
     expect(refusalOf(() => decode('')).kind).toBe('empty_payload');
   });
 
-  test('fields of a newer contract are ignored', () => {
+  test('ignores fields of a newer contract', () => {
     const newer = Buffer.concat([protobuf({ command: 'plan' }), Buffer.from([0xfa, 0x06, 1, 0x41])]);
     expect(decode(newer).name).toBe('plan');
   });
@@ -237,11 +237,11 @@ describe('protobuf', () => {
     user: { id: 'u', username: 'ada' },
   });
 
-  test('cut off anywhere inside a field', () => {
+  test('refuses a message that is cut off at any byte', () => {
     const whole = protobuf({ interactionId: 'i-1', user: { id: 'u', username: 'ada' } });
     for (let length = 1; length < whole.length; length += 1) {
       const { kind } = refusalOf(() => decode(whole.subarray(0, length)));
-      // A cut between two fields leaves a smaller message that is valid in itself, but for the command.
+      // A cut between two fields leaves a smaller message that is valid except for the missing command.
       expect(['invalid_payload', 'missing_command']).toContain(kind);
     }
   });
@@ -252,13 +252,16 @@ describe('protobuf', () => {
       'another message',
       toBinary(CodexTaskSchema, create(CodexTaskSchema, { stage: CodexTaskStage.REVIEW, base: 'main' })),
     ],
-    ['a map entry that reaches beyond itself', Buffer.from([0x42, 0x03, 0x0a, 0x05, 0x61, 0x61, 0x61, 0x61, 0x61])],
-    ['a message that reaches beyond the end', Buffer.from([0x5a, 0x05, 0x0a, 0x01, 0x61])],
-    ['bad UTF-8', Buffer.from([0x22, 0x01, 0xff])],
+    [
+      'a map entry with a field that is longer than the entry',
+      Buffer.from([0x42, 0x03, 0x0a, 0x05, 0x61, 0x61, 0x61, 0x61, 0x61]),
+    ],
+    ['a message that is longer than the input', Buffer.from([0x5a, 0x05, 0x0a, 0x01, 0x61])],
+    ['invalid UTF-8', Buffer.from([0x22, 0x01, 0xff])],
     ['tag 0', Buffer.concat([full, Buffer.from([0])])],
     ['an endless varint', Buffer.alloc(20, 0xff)],
     ['a huge length', Buffer.from([0x22, 0xff, 0xff, 0xff, 0xff, 0x0f])],
-    ['groups without end', Buffer.alloc(300_000, 0x2b)],
+    ['groups that never end', Buffer.alloc(300_000, 0x2b)],
   ])('%s', (_name, body) => {
     expect(refusalOf(() => decode(body))).toEqual({
       kind: 'invalid_payload',
@@ -271,7 +274,7 @@ describe('properties', () => {
   const unicode = fc.string({ unit: 'binary' }).filter((text) => text.isWellFormed() && !text.includes('\0'));
   const options = fc.dictionary(fc.oneof(unicode, fc.constantFrom('__proto__', 'constructor', 'toString')), unicode);
 
-  test('options arrive byte for byte, by both roads', () => {
+  test('options are unchanged, in protobuf and in JSON', () => {
     fc.assert(
       fc.property(options, unicode, (given, user) => {
         const event = create(CommandEventSchema, { command: 'x', options: given, user: { id: user } });
@@ -285,7 +288,7 @@ describe('properties', () => {
     );
   });
 
-  test('whatever comes in is decoded or refused', () => {
+  test('any input is decoded or refused', () => {
     const types = fc.constantFrom('application/x-protobuf', 'application/json', 'application/cloudevents+json', 'x/y');
     const bodies = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),

@@ -18,12 +18,12 @@ describe('the identity of a CloudEvent in binary mode', () => {
     ['100%', '100%'],
     ['100%20%', '100%20%'],
     ['%ff', '%ff'],
-  ])('over HTTP %j is %j, and in Kafka it stays', (header, id) => {
+  ])('over HTTP %j is decoded to %j, and in Kafka it is unchanged', (header, id) => {
     expect(idOf(header, 'http')).toBe(`/s|${id}`);
     expect(idOf(header, 'kafka')).toBe(`/s|${header}`);
   });
 
-  test('takes both attributes', () => {
+  test('needs both attributes', () => {
     expect(eventIdOf({ 'ce-id': '1' }, 'http')).toBe('');
     expect(eventIdOf({ 'ce-source': '""', 'ce-id': '1' }, 'http')).toBe('');
     expect(eventIdOf({ 'ce-source': '/%E2%82%AC', 'ce-id': '1' }, 'http')).toBe('/€|1');
@@ -52,7 +52,7 @@ describe('no two events share an identity', () => {
     expect(eventId(...(one as [string, string]))).not.toBe(eventId(...(other as [string, string])));
   });
 
-  test('whatever source and id are', () => {
+  test('for any source and id', () => {
     const parts = ['', 'a', '|', '%', '7C', '%7C', '%25'];
     const texts = new Set(parts.flatMap((one) => parts.flatMap((two) => parts.map((three) => one + two + three))));
     texts.delete('');
@@ -60,7 +60,7 @@ describe('no two events share an identity', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('and what has no | in its source keeps the identity that it always had', () => {
+  test('a source without | keeps its original identity', () => {
     expect([eventId('/s', '1'), eventId('/s', 'a|b|'), eventId('a%7Cb%', 'c')]).toEqual([
       '/s|1',
       '/s|a|b|',
@@ -68,7 +68,7 @@ describe('no two events share an identity', () => {
     ]);
   });
 
-  test('in binary and structured mode, over HTTP and in Kafka', () => {
+  test('one event has the same identity in binary and structured mode, over HTTP and in Kafka', () => {
     const body = Buffer.from('{"command":"plan"}');
     const type = { 'content-type': 'application/json' };
     const event = Buffer.from(JSON.stringify({ source: 'a|b', id: 'c', data: {} }));

@@ -19,14 +19,14 @@ const MESSAGES: readonly [string, DescMessage][] = [
   ['codex_task_small', CodexTaskSchema],
 ];
 
-test.each(MESSAGES)('%s: bytes and JSON that Python wrote are the same message', (name, schema) => {
+test.each(MESSAGES)('%s: the bytes and the JSON written by Python are the same message', (name, schema) => {
   const message = fromBinary(schema, bytesOf(name));
   expect(message.$unknown).toBeUndefined();
   expect(fromJsonString(schema, jsonOf(name).toString('utf8'))).toEqual(message);
   expect(toJson(schema, message)).toEqual(JSON.parse(jsonOf(name).toString('utf8')));
 });
 
-test.each(MESSAGES)('%s: what we write back is as long, so no field was lost or added', (name, schema) => {
+test.each(MESSAGES)('%s: encoding it again gives the same length, so no field is lost or added', (name, schema) => {
   const bytes = bytesOf(name);
   expect(toBinary(schema, fromBinary(schema, bytes)).length).toBe(bytes.length);
 });
@@ -42,7 +42,7 @@ const OPTIONS: readonly [string, string][] = [
 test.each([
   ['protobuf', 'application/x-protobuf', bytesOf('command_event_full')],
   ['JSON', 'application/json', jsonOf('command_event_full')],
-])('the full command from %s', (_name, contentType, body) => {
+])('decodes the full command from %s', (_name, contentType, body) => {
   const command = decodeCommand(
     { headers: { 'content-type': contentType }, body },
     { door: 'http', freshId: () => 'fresh' },
@@ -72,7 +72,7 @@ test.each([
 test.each([
   ['protobuf', 'application/protobuf', bytesOf('codex_task_full')],
   ['JSON', 'application/json', jsonOf('codex_task_full')],
-])('the full Codex task from %s', (_name, contentType, body) => {
+])('decodes the full Codex task from %s', (_name, contentType, body) => {
   const delivery = decodeCodexDelivery({ headers: { 'content-type': contentType }, body }, 'http');
   expect(delivery.deliveryId).toBe('3f1c7a52-0000-4000-8000-000000000001');
   expect(delivery.task).toMatchObject({
@@ -89,7 +89,7 @@ test.each([
   });
 });
 
-test('optional fields that were not sent stay unset, others have their zero', () => {
+test('missing optional fields stay unset, other missing fields get their default', () => {
   const { task } = decodeCodexDelivery({ headers: {}, body: bytesOf('codex_task_small') }, 'http');
   expect(task).toEqual(
     create(CodexTaskSchema, {

@@ -25,14 +25,14 @@ test.each([
   [' ', '{', 'json'],
   ['application/octet-stream', '{', 'json'],
   ['application/x-protobuf', '{', 'protobuf'],
-  // A line feed is how a CommandEvent with a provider begins.
+  // A CommandEvent with a provider begins with a line feed.
   [undefined, '\n{', 'protobuf'],
   [undefined, '', 'protobuf'],
-])('of type %s, %j is %s', (type, body, format) => {
+])('with type %s, %j is %s', (type, body, format) => {
   expect(formatOf({ 'content-type': type }, body)).toBe(format);
 });
 
-describe('refused with unsupported media type', () => {
+describe('unsupported media type', () => {
   test.each([
     'text/plain',
     'text/json',

@@ -7,21 +7,21 @@ const TOKEN = 'aW50ZXJhY3Rpb246MTIzOnNlY3JldA==';
 const json = { 'content-type': 'application/json' };
 const structured = { 'content-type': 'application/cloudevents+json' };
 
-test('protobuf: the field goes, every other byte stays', () => {
+test('protobuf: removes the field and keeps every other byte', () => {
   const event = { command: 'plan', interactionId: 'i', options: { a: 'b' } };
   const secret = toBinary(CommandEventSchema, create(CommandEventSchema, { ...event, token: 'short' }));
   const kept = withoutToken({ headers: {}, body: Buffer.from(secret) });
   expect(kept).toEqual(Buffer.from(toBinary(CommandEventSchema, create(CommandEventSchema, event))));
 });
 
-test('JSON: the field goes, and a body without one stays as it is', () => {
+test('JSON: removes the field, and leaves a body without a token unchanged', () => {
   const body = Buffer.from('{ "command": "plan", "token": "short", "n": 1 }');
   expect(withoutToken({ headers: json, body }).toString()).toBe('{"command":"plan","n":1}');
   const clean = Buffer.from('{ "command" : "plan" }');
   expect(withoutToken({ headers: json, body: clean })).toBe(clean);
 });
 
-test('a structured CloudEvent: in data and in data_base64', () => {
+test('structured CloudEvent: removes the field in data and in data_base64', () => {
   const data = withoutToken({ headers: structured, body: Buffer.from('{"id":"1","data":{"token":"short","x":1}}') });
   expect(JSON.parse(data.toString())).toEqual({ id: '1', data: { x: 1 } });
   const secret = Buffer.from(
@@ -37,18 +37,18 @@ test('a structured CloudEvent: in data and in data_base64', () => {
 
 test.each([
   ['cut-off JSON', json, `{"command":"plan","token":"${TOKEN}","opt`],
-  ['JSON that is no object', json, `["${TOKEN}"]`],
-  ['a type that nobody reads', { 'content-type': 'text/plain' }, `token=${TOKEN}&x=1`],
+  ['JSON that is not an object', json, `["${TOKEN}"]`],
+  ['an unsupported type', { 'content-type': 'text/plain' }, `token=${TOKEN}&x=1`],
   ['cut-off protobuf', {}, `\u0001\u0002${TOKEN}`],
   ['a token in the wrong place', json, `{"command":"plan","note":"${TOKEN}"}`],
-])('%s: what looks like a token is overwritten and the length stays', (_name, headers, text) => {
+])('%s: overwrites what looks like a token and keeps the length', (_name, headers, text) => {
   const body = Buffer.from(text);
   const kept = withoutToken({ headers, body });
   expect(kept.length).toBe(body.length);
   expect(kept.toString()).toBe(text.replace(TOKEN, '*'.repeat(TOKEN.length)));
 });
 
-describe('a CloudEvent that was cut, or cannot be read otherwise: the token in data_base64 is overwritten too', () => {
+describe('a CloudEvent that is cut off or unreadable: the token in data_base64 is overwritten too', () => {
   const event = (token: string, before: string): string =>
     JSON.stringify({
       id: '1',
@@ -60,7 +60,7 @@ describe('a CloudEvent that was cut, or cannot be read otherwise: the token in d
     ['a', 5],
     ['ab', 20],
     ['abc', 0],
-  ])('wherever it is in the bytes (%j) and wherever the cut is (%i)', (before, missing) => {
+  ])('at any position (after %j) and with any cut (%i bytes missing)', (before, missing) => {
     const whole = event(TOKEN, before).slice(0, -1);
     const body = Buffer.from(whole.slice(0, whole.length - missing));
     const kept = withoutToken({ headers: structured, body });
@@ -71,7 +71,7 @@ describe('a CloudEvent that was cut, or cannot be read otherwise: the token in d
     expect(kept.toString()).toMatch(/\*{20,}"?$/);
   });
 
-  test('slashes that JSON escapes do not end it', () => {
+  test('escaped slashes do not end the token', () => {
     const body = Buffer.from('{"data":{"token":"aW50ZXJhY3Rpb246MTIz\\/secret","opt');
     expect(withoutToken({ headers: structured, body }).toString()).toBe(`{"data":{"token":"${'*'.repeat(28)}","opt`);
   });

@@ -16,11 +16,11 @@ const base = {
 const read = (value: unknown) => readInteraction(Buffer.from(JSON.stringify(value)));
 
 describe('readInteraction', () => {
-  test('a ping needs nothing else', () => {
+  test('reads a ping without any other field', () => {
     expect(read({ type: 1 })).toEqual({ kind: 'ping' });
   });
 
-  test('a command of a member, its options as text under dotted names', () => {
+  test('reads a command of a member, with its options as text under dotted names', () => {
     const options = [
       { name: 'text', type: 3, value: '  as it is ' },
       { name: 'count', type: 4, value: 9_007_199_254_740_991 },
@@ -48,7 +48,7 @@ describe('readInteraction', () => {
     });
   });
 
-  test('in a direct message there are no roles', () => {
+  test('a direct message has no roles', () => {
     const { member: _member, guild_id: _guild, ...direct } = base;
     const user = { id: '7', username: 'ada', global_name: 'Ada' };
     expect(read({ ...direct, type: 2, user, data: { name: 'plan', type: 1 } })).toMatchObject({
@@ -67,7 +67,7 @@ describe('readInteraction', () => {
         { type: 18, component: { type: 3, custom_id: 'choice', values: ['a'] } },
       ],
     },
-  ])('a form in $shape', ({ components }) => {
+  ])('reads a form with components in shape: $shape', ({ components }) => {
     expect(read({ ...base, type: 5, data: { custom_id: 'facteur:modal:ask', components } })).toMatchObject({
       kind: 'form',
       customId: 'facteur:modal:ask',
@@ -75,12 +75,12 @@ describe('readInteraction', () => {
     });
   });
 
-  test('a pressed button', () => {
+  test('reads a pressed button', () => {
     const data = { custom_id: 'facteur:cancel:x', component_type: 2 };
     expect(read({ ...base, type: 3, data })).toMatchObject({ kind: 'press', customId: 'facteur:cancel:x' });
   });
 
-  test('the option that is being typed into, also of a subcommand', () => {
+  test('reads the focused option, also in a subcommand', () => {
     const typing = (options: unknown) => read({ ...base, type: 4, data: { name: 'deploy', type: 1, options } });
     const option = { name: 'version', type: 3, value: 'la', focused: true };
     expect(typing([{ name: 'x', value: 'y' }, option])).toMatchObject({ focused: { name: 'version', typed: 'la' } });
@@ -93,7 +93,7 @@ describe('readInteraction', () => {
   test.each([
     { type: 99, data: {} },
     { type: 2, data: { name: 'Inspect', type: 3, target_id: '1' } },
-  ])('what is not ours to know is told apart: %j', (interaction) => {
+  ])('reads an unsupported interaction as other: %j', (interaction) => {
     expect(read({ ...base, ...interaction })).toMatchObject({ kind: 'other' });
   });
 
@@ -111,32 +111,32 @@ describe('readInteraction', () => {
   });
 
   test.each([
-    ['no id', { id: undefined, data: { name: 'x' } }, 'id: is missing'],
-    ['no token', { token: '', data: { name: 'x' } }, 'token: is missing'],
-    ['no command name', {}, 'name: is missing'],
-    ['no custom id', { type: 3, data: {} }, 'custom_id: is missing'],
+    ['a missing id', { id: undefined, data: { name: 'x' } }, 'id: is missing'],
+    ['a missing token', { token: '', data: { name: 'x' } }, 'token: is missing'],
+    ['a missing command name', {}, 'name: is missing'],
+    ['a missing custom id', { type: 3, data: {} }, 'custom_id: is missing'],
     [
       'NUL in an option',
       { data: { name: 'x', options: [{ name: 'a', value: '\0' }] } },
       'options.a: must not contain NUL',
     ],
     [
-      'half a character in a field',
+      'a lone surrogate in a field',
       { type: 5, data: { custom_id: 'c', components: [{ component: { custom_id: 'f', value: '\ud800' } }] } },
       'f: must be well-formed Unicode',
     ],
     [
-      'half a character in a name',
+      'a lone surrogate in a name',
       { member: { user: { username: '\ud800' } } },
       'username: must be well-formed Unicode',
     ],
-  ])('%s is told to the person who did it', (_what, change, details) => {
+  ])('%s is unreadable, with details for the user', (_what, change, details) => {
     const interaction = read({ ...base, type: 2, ...change });
     expect(interaction).toMatchObject({ kind: 'unreadable', refusal: { kind: 'invalid_payload', details } });
     expect(JSON.stringify(interaction)).not.toContain('canary');
   });
 
-  test('whatever JSON comes in, it is read or refused', () => {
+  test('any JSON is read or refused', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(1, 2, 3, 4, 5, 9), (data, type) => {
         const interaction = { ...base, type, data, member: data };
@@ -150,11 +150,11 @@ describe('readInteraction', () => {
     );
   });
 
-  test('of what is being typed it is known that suggestions are awaited', () => {
+  test('an unreadable autocomplete interaction is marked as typing', () => {
     expect(read({ ...base, type: 4, data: { name: '\0' } })).toMatchObject({ kind: 'unreadable', typing: true });
   });
 
-  test('the token does not show, however the interaction is printed', () => {
+  test('the serialized interaction does not contain the token', () => {
     const interaction = read({ ...base, type: 2, data: { name: 'plan' } });
     expect(JSON.stringify(interaction)).not.toContain('canary');
   });

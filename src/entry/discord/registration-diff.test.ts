@@ -22,14 +22,14 @@ test.each([
   [99, false, ['~changed', '+new1'], ['new2']],
   [100, false, ['~changed'], ['new1', 'new2']],
   [103, true, ['~changed', '-old1', '+new1', '-old2', '+new2', '-old3'], []],
-])('with %i registered, of which the unwanted may go: %s', (registered, mayDelete, expected, left) => {
+])('with %i registered, and deletion of unwanted ones allowed: %s', (registered, mayDelete, expected, left) => {
   const signs = { create: '+', change: '~', foreign: '-' };
   const { steps, noRoom } = planSync(differences, registered, () => mayDelete);
   expect(steps.map(({ kind, name }) => `${signs[kind]}${name}`)).toEqual(expected);
   expect(noRoom.map(({ name }) => name)).toEqual(left);
 });
 
-test('only what may go makes room', () => {
+test('deletes only what may be deleted to make room', () => {
   const { steps, noRoom } = planSync(differences, 100, (id) => id === 'old2');
   expect(steps.map(({ name }) => name)).toEqual(['changed', 'old2', 'new1']);
   expect(noRoom.map(({ name }) => name)).toEqual(['new2']);

@@ -24,8 +24,8 @@ const passes = (by: KeyObject, { signature, timestamp: at, body: bytes }: Signed
 
 const request: SignedRequest = { signature: signatureOf(timestamp, body), timestamp, body };
 
-describe('a signature', () => {
-  test('passes what Discord signed, empty bodies too', () => {
+describe('signature check', () => {
+  test('accepts a request that Discord signed, also with an empty body', () => {
     expect(passes(key, request)).toBe(true);
     expect(passes(readPublicKey(hex.toUpperCase()), request)).toBe(true);
     const nothing = Buffer.alloc(0);
@@ -38,15 +38,15 @@ describe('a signature', () => {
     ['an empty signature', { signature: '' }],
     ['a short signature', { signature: request.signature?.slice(2) }],
     ['a long signature', { signature: `${request.signature}00` }],
-    ['a signature in capitals', { signature: request.signature?.toUpperCase() }],
+    ['an uppercase signature', { signature: request.signature?.toUpperCase() }],
     ['two signatures', { signature: `${request.signature}, ${request.signature}` }],
     ['a signature of zeros', { signature: '0'.repeat(128) }],
     ['another timestamp', { timestamp: String(Number(timestamp) + 1) }],
-    ['the same moment in other words', { timestamp: `0${timestamp}` }],
+    ['the same time with a leading zero', { timestamp: `0${timestamp}` }],
     ['a timestamp with a fraction', { timestamp: `${timestamp}.0` }],
-    ['a timestamp that is no number', { timestamp: 'NaN' }],
+    ['a timestamp that is not a number', { timestamp: 'NaN' }],
     ['no body', { body: Buffer.alloc(0) }],
-    ['more body', { body: Buffer.concat([body, Buffer.from(' ')]) }],
+    ['a longer body', { body: Buffer.concat([body, Buffer.from(' ')]) }],
     ['the timestamp moved into the body', { timestamp: '', body: Buffer.from(timestamp + body.toString()) }],
   ])('refuses %s', (_what, change) => {
     expect(passes(key, { ...request, ...change })).toBe(false);
@@ -58,19 +58,19 @@ describe('a signature', () => {
     [300, true],
     [301, false],
     [86_400, false],
-  ])('signed %i seconds from now: %s', (seconds, expected) => {
+  ])('signed %i seconds from now: accepted is %s', (seconds, expected) => {
     const at = String(Number(timestamp) + seconds);
     expect(passes(key, { signature: signatureOf(at, body), timestamp: at, body })).toBe(expected);
   });
 
-  test('another application’s signature does not pass', () => {
+  test('refuses the signature of another application', () => {
     const stranger = generateKeyPairSync('ed25519').privateKey;
     const signature = sign(null, Buffer.concat([Buffer.from(timestamp), body]), stranger).toString('hex');
     expect(passes(key, { ...request, signature })).toBe(false);
   });
 
-  // Its time is Ed25519 itself: 10,000 leave every byte of both changed several times.
-  test('of 10,000 changed signatures and bodies none passes', () => {
+  // Most of its time is Ed25519 itself. 10,000 requests change every byte of both several times.
+  test('refuses 10,000 changed signatures and bodies', () => {
     const random = seeded(1);
     let passed = 0;
     for (let count = 0; count < 10_000; count += 1) {
@@ -91,7 +91,7 @@ const CHANGES: readonly ((random: Random) => Partial<SignedRequest>)[] = [
   (random) => ({ timestamp: otherByte(Buffer.from(timestamp), random).toString('latin1') }),
 ];
 
-/** A copy with at least one bit of one byte turned. */
+/** A copy with at least one bit of one byte flipped. */
 function otherByte(bytes: Buffer, random: Random): Buffer {
   const copy = Buffer.from(bytes);
   const index = random(copy.length);
@@ -106,7 +106,7 @@ function shorterOrLonger(bytes: Buffer, random: Random): Buffer {
   return Buffer.concat([bytes.subarray(0, at), inserted, bytes.subarray(at + skipped)]);
 }
 
-/** Numbers that are the same in every run, so that failures are reproducible. */
+/** The same numbers in every run: failures are reproducible. */
 function seeded(seed: number): Random {
   let state = seed;
   return (below) => {

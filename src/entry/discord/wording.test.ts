@@ -10,7 +10,7 @@ import { confirmText, pressText, refusalText, SAY, statusText, unreadableText } 
 const KINDS = Object.keys(REFUSAL_TEXTS) as RefusalKind[];
 const LIMIT = 2000;
 
-/** What Discord would take for more than plain words, outside of code. */
+/** The part of a text outside of code, where Discord interprets markup. */
 function outsideCode(text: string): string {
   return text.replaceAll(/```[^]*?```|`[^`\n]*`/g, '');
 }
@@ -111,7 +111,7 @@ const REPORT: StatusReport = {
   correlationId: 'corr-1',
 };
 
-test('every text is this', async () => {
+test('every text matches its snapshot', async () => {
   const roles = ['500000000000000001', '500000000000000002'];
   const log: StepLog = { step: 'build', reason: 'build: Error (exit code 2)', lines: 'make: *** [all] Error 2' };
   const [name, details] = ['plan', 'plan-20260203-050000-d4e5f6'];
@@ -136,7 +136,7 @@ test('every text is this', async () => {
 });
 
 describe('every text', () => {
-  test('keeps Discord’s limit and stays inside code for any input', () => {
+  test('stays within Discord’s limit, and keeps any input inside code', () => {
     const state = fc.constantFrom(...RUN_STATES);
     const listed = fc.record<ListedRun>({
       command: hostile,
@@ -176,7 +176,7 @@ describe('every text', () => {
     );
   });
 
-  test('about the status keeps it with the longest names, and has no heading without a run', () => {
+  test('about the status stays within it with the longest names, and has no heading without a run', () => {
     const long = 'W'.repeat(300);
     const listed: ListedRun = { ...run, command: long, title: long, waitsForApproval: true };
     const last = { command: long, workflowName: long, namespace: long, state: 'skipped', progress: long } as const;
@@ -190,19 +190,19 @@ describe('every text', () => {
     }
   });
 
-  test('of a refusal says what to do, and of each kind there is one', () => {
+  test('about a refusal says what to do, and each kind has one', () => {
     for (const kind of KINDS) {
       expect(refusalText(new Refusal(kind), 'plan').length).toBeGreaterThan(20);
     }
     expect(refusalText(new Refusal('invalid_option', 'a: is required; b: must be a number'), 'plan')).toContain(
       '```\na: is required\nb: must be a number\n```',
     );
-    // The two braces themselves must not be what the person is shown to copy.
+    // The text must not show the two braces themselves: the user might copy them.
     expect(refusalText(new Refusal('template_tag'), 'plan')).not.toContain('{{');
     expect(Object.values(SAY).every((text) => text.length > 20)).toBe(true);
   });
 
-  test('about a log keeps both the reason and the lines', () => {
+  test('about a log contains both the reason and the lines', () => {
     const text = pressText({ kind: 'logs', run, log: { reason: 'step-1: boom', lines: 'one\ntwo' } });
     expect(text).toBe('Workflow `plan-20260203-040506-abc123` failed:\n```\nstep-1: boom\n```\n```\none\ntwo\n```');
     expect(pressText({ kind: 'logs', run, log: { reason: '', lines: '' } })).toContain(
@@ -215,21 +215,21 @@ describe('the request of a run', () => {
   const shown = (parameters: Readonly<Record<string, string>>): string =>
     pressText({ kind: 'request', run, parameters });
 
-  test('no line of a value passes for another parameter', () => {
+  test('indents the lines of a value, so none looks like another parameter', () => {
     const lines = shown({ notes: 'Ship it\nenvironment: staging', environment: 'production' }).split('\n');
     expect(lines.slice(2, -1)).toEqual(['notes: Ship it', '  environment: staging', 'environment: production']);
   });
 
   test.each([
     ['long', 'x'.repeat(4000)],
-    ['of many lines', 'x\n'.repeat(4000)],
-  ])('a value that is %s leaves the others visible', (_, notes) => {
+    ['multi-line', 'x\n'.repeat(4000)],
+  ])('a %s value leaves the others visible', (_, notes) => {
     const text = shown({ notes, project: 'facteur', environment: 'production' });
     expect(text).toMatch(/^notes: x[^]*…\nproject: facteur\nenvironment: production\n```$/m);
     expect(text.length).toBeLessThanOrEqual(2000);
   });
 
-  test('of many parameters each is there', () => {
+  test('shows each of many parameters', () => {
     const names = Array.from({ length: 30 }, (_, index) => `parameter${index}`);
     const text = shown(Object.fromEntries(names.map((name) => [name, 'line\n'.repeat(100)])));
     expect(text.match(/^parameter\d+: line …$/gm)).toHaveLength(30);

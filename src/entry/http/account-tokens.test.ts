@@ -11,7 +11,7 @@ import { createArgoClient } from '../../clients/argo/client.ts';
 import type { ArgoClient } from '../../clients/argo/workflows.ts';
 import { accountTokenCheck } from './account-tokens.ts';
 
-// The cluster's keys come from a server over a socket, as an API server serves them.
+// The cluster's keys come from a server over a socket, as from a real API server.
 
 const RULE = {
   issuer: 'https://kubernetes.default.svc',
@@ -32,13 +32,13 @@ async function newKey(kid: string, alg = 'RS256'): Promise<SigningKey> {
   return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
 
-/** Of all tests, because to generate one takes longer than most of them. */
+/** Shared by all tests: generating a key takes longer than most of them. */
 const first = await newKey('first');
 
 let published: readonly JWK[];
 let reads: number;
 let up: boolean;
-/** The cluster answers after it. */
+/** The cluster answers after this resolves. */
 let answering: Promise<void>;
 let now: number;
 let server: Server;
@@ -99,7 +99,7 @@ async function send(token: string, path = '/events'): Promise<Response> {
   return fetch(door.url + path, { method: 'POST', headers, body });
 }
 
-test('the token of a configured account is accepted on both routes, and the keys are read once', async () => {
+test('accepts the token of a configured account on both routes, and reads the keys once', async () => {
   const token = await tokenOf();
   expect((await send(token)).status).toBe(202);
   expect((await send(token, '/codex/tasks')).status).toBe(202);
@@ -107,7 +107,7 @@ test('the token of a configured account is accepted on both routes, and the keys
   expect(reads).toBe(1);
 });
 
-test('tokens of the configuration are accepted beside, without a look at the keys', async () => {
+test('also accepts configured tokens, without reading the keys', async () => {
   expect((await send('shared')).status).toBe(202);
   expect(reads).toBe(0);
 });
@@ -118,12 +118,12 @@ test.each<[number, string, Claims]>([
   [401, 'no audience', { ...VALID, aud: [] }],
   [401, 'another issuer', { ...VALID, iss: 'https://kubernetes.default.svc/' }],
   [401, 'another account', { ...VALID, sub: 'system:serviceaccount:argo-workflows:default' }],
-  [401, 'no account', { iss: RULE.issuer, aud: RULE.audience, exp: VALID.exp! }],
-  [401, 'no end', { iss: RULE.issuer, aud: RULE.audience, sub: VALID.sub! }],
-  [202, 'an end 29 seconds ago', { ...VALID, exp: START / SECOND - 29 }],
-  [401, 'an end 31 seconds ago', { ...VALID, exp: START / SECOND - 31 }],
-  [202, 'a beginning in 29 seconds', { ...VALID, nbf: START / SECOND + 29 }],
-  [401, 'a beginning in 31 seconds', { ...VALID, nbf: START / SECOND + 31 }],
+  [401, 'no subject', { iss: RULE.issuer, aud: RULE.audience, exp: VALID.exp! }],
+  [401, 'no expiry', { iss: RULE.issuer, aud: RULE.audience, sub: VALID.sub! }],
+  [202, 'an expiry 29 seconds ago', { ...VALID, exp: START / SECOND - 29 }],
+  [401, 'an expiry 31 seconds ago', { ...VALID, exp: START / SECOND - 31 }],
+  [202, 'a start in 29 seconds', { ...VALID, nbf: START / SECOND + 29 }],
+  [401, 'a start in 31 seconds', { ...VALID, nbf: START / SECOND + 31 }],
 ])('%i for a token with %s', async (status, _what, claims) => {
   expect((await send(await tokenOf(claims))).status).toBe(status);
 });
@@ -149,13 +149,13 @@ describe('a forged token is refused', () => {
   });
 });
 
-test('an elliptic key is accepted', async () => {
+test('accepts an elliptic curve key', async () => {
   const key = await newKey('elliptic', 'ES256');
   published = [key.jwk];
   expect((await send(await tokenOf(VALID, key))).status).toBe(202);
 });
 
-test('a rotated key is read, and the one before stays valid while the cluster publishes it', async () => {
+test('reads a rotated key; the previous one stays valid while the cluster publishes it', async () => {
   expect((await send(await tokenOf())).status).toBe(202);
   const second = await newKey('second');
   published = [second.jwk, first.jwk];
@@ -168,7 +168,7 @@ test('a rotated key is read, and the one before stays valid while the cluster pu
   expect((await send(await tokenOf())).status).toBe(401);
 });
 
-test('a key that is unknown a moment after a read is a reason to retry, not to drop the event', async () => {
+test('answers 503 if a key is unknown just after a read: the sender retries', async () => {
   expect((await send(await tokenOf())).status).toBe(202);
   const second = await newKey('second');
   now += SECOND;
@@ -177,14 +177,14 @@ test('a key that is unknown a moment after a read is a reason to retry, not to d
   expect(answer.headers.get('retry-after')).toBe('5');
 });
 
-test('made-up key ids do not become requests to the cluster', async () => {
+test('made-up key ids cause no requests to the cluster', async () => {
   const forged = await tokenOf(VALID, await newKey('made-up'));
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(forged)));
   expect(answers.map(({ status }) => status).filter((status) => status !== 401 && status !== 503)).toEqual([]);
   expect(reads).toBe(1);
 });
 
-test('many senders at once wait for one read', async () => {
+test('many concurrent senders share one read', async () => {
   const token = await tokenOf();
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(token)));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
@@ -192,7 +192,7 @@ test('many senders at once wait for one read', async () => {
 });
 
 describe('a cluster that does not answer', () => {
-  test('for a while: only so many requests wait for it, and the others are sent again', async () => {
+  test('for a while: at most 1000 requests wait for it, and the others get 503', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     answering = promise;
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenOf()}` };
@@ -231,7 +231,7 @@ describe('a cluster that does not answer', () => {
     expect(reads).toBeGreaterThan(1);
   });
 
-  test('answers something else than keys', async () => {
+  test('with keys: the sender gets 503', async () => {
     published = 'a page' as never;
     expect((await send(await tokenOf())).status).toBe(503);
   });

@@ -55,8 +55,8 @@ async function connect({ port }: OpenDoor): Promise<RawClient> {
   return client;
 }
 
-describe('a budget for all bodies that are under way', () => {
-  test('this many bytes: one more gets 503, and is accepted when there is room', async () => {
+describe('the budget for all bodies in flight', () => {
+  test('bytes: a request beyond the budget gets 503, and is accepted once there is room', async () => {
     const door = await open({ bytes: 100_000, requests: 100 });
     const slow = await connect(door);
     await slow.send(
@@ -64,7 +64,7 @@ describe('a budget for all bodies that are under way', () => {
     );
     await slow.send(' '.repeat(90_000));
     const other = await connect(door);
-    // Until the slow one has arrived there is room for this one, too.
+    // There is room for this one too until the slow one has arrived.
     await vi.waitFor(async () => {
       other.send(post('/codex/tasks', ' '.repeat(20_000), JSON_TYPE)).catch(() => undefined);
       await other.answers(other.statuses.length + 1);
@@ -81,7 +81,7 @@ describe('a budget for all bodies that are under way', () => {
     await vi.waitFor(() => expect(other.statuses.at(-1)).toBe(400));
   });
 
-  test('so many requests, however small, until their work is done', async () => {
+  test('requests: each counts, however small, until its work is done', async () => {
     const door = await open({ bytes: 100_000, requests: 2 });
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();
     door.dispatch.answer = () => promise;
@@ -92,7 +92,7 @@ describe('a budget for all bodies that are under way', () => {
     await other.send(PLAN + HEALTH);
     await other.answers(2);
     expect(other.statuses).toEqual([503, 200]);
-    // Its client is gone, but what it asked for is still being done.
+    // Its client is gone, but its work is still in progress.
     held[0]?.close();
     await held[0]?.hungUp();
     await other.send(PLAN);
@@ -105,7 +105,7 @@ describe('a budget for all bodies that are under way', () => {
     expect(other.statuses).toEqual([503, 200, 503, 202]);
   });
 
-  test('clients that go away in the middle of a body give their room back', async () => {
+  test('a client that disconnects in the middle of a body frees its room', async () => {
     const door = await open({ bytes: 100_000, requests: 2 });
     for (let count = 0; count < 5; count += 1) {
       const client = await connect(door);
@@ -121,7 +121,7 @@ describe('a budget for all bodies that are under way', () => {
     });
   });
 
-  test('clients that hang up while their token is checked give their room back', async () => {
+  test('a client that disconnects while its token is checked frees its room', async () => {
     const checked = Promise.withResolvers<boolean>();
     const acceptsAccount = vi.fn(() => checked.promise);
     const door = await open({ bytes: 100_000, requests: 2 }, undefined, { acceptsAccount });
@@ -143,7 +143,7 @@ describe('a budget for all bodies that are under way', () => {
   });
 });
 
-/** What the process holds after everything that nobody needs is gone, in bytes. */
+/** The memory of the process after garbage collection, in bytes. */
 function heldBytes(): number {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
@@ -151,14 +151,14 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
-test('a body that comes byte by byte takes no more than one that comes at once', async () => {
+test('a body that arrives byte by byte takes little more memory than its size', async () => {
   const bytes = 200_000;
   const door = await open({ bytes, requests: 100 });
   const [slow, other] = [await connect(door), await connect(door)];
   await slow.send('POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
   const before = heldBytes();
   await slow.send('1\r\n \r\n'.repeat(bytes));
-  // All of it has come when there is no room for anything else.
+  // All of it has arrived when there is no room left for anything else.
   await vi.waitFor(async () => {
     await other.send(PLAN);
     await other.answers(other.statuses.length + 1);
@@ -167,7 +167,7 @@ test('a body that comes byte by byte takes no more than one that comes at once',
   expect(heldBytes() - before).toBeLessThan(20 * 2 ** 20);
 });
 
-describe("Discord's door, which the internet can reach", () => {
+describe("Discord's endpoint, which is open to the internet", () => {
   const timestamp = String(NOW.getTime() / 1000);
   const head = (length: number, headers: Readonly<Record<string, string>>): string =>
     post('/discord/interactions', '', { 'content-length': String(length), ...headers });
@@ -176,7 +176,7 @@ describe("Discord's door, which the internet can reach", () => {
     ['no signature', {}],
     ['a signature of another form', { 'x-signature-timestamp': timestamp, 'x-signature-ed25519': 'Z'.repeat(128) }],
     ['an old timestamp', { 'x-signature-timestamp': '1700000000', 'x-signature-ed25519': '0'.repeat(128) }],
-  ])('%s: 401 before any of the body has come', async (_what, headers) => {
+  ])('%s: 401 before any of the body has arrived', async (_what, headers) => {
     const client = await connect(await open({ bytes: 2 ** 20, requests: 100 }));
     await client.send(head(4 * 2 ** 20, headers));
     await client.answers(1);
@@ -184,7 +184,7 @@ describe("Discord's door, which the internet can reach", () => {
   });
 
   test.each([['content-length: 100\r\n\r\n{"ty'], ['transfer-encoding: chunked\r\n\r\n1\r\n{\r\n']])(
-    'a body that does not arrive within 3 s: 408, the end of the connection, and its place is free',
+    'a body that does not arrive within 3 s gets 408, is disconnected and frees its room',
     async (rest) => {
       const timer = new TurnableTimer();
       const door = await open({ bytes: 2 ** 20, requests: 1 }, timer);
@@ -204,7 +204,7 @@ describe("Discord's door, which the internet can reach", () => {
     },
   );
 
-  test('takes 256 KiB and no byte more, announced or not', async () => {
+  test('accepts 256 KiB and not one byte more, with or without content-length', async () => {
     const door = await open({ bytes: 2 ** 20, requests: 100 });
     const seal = (body: string) => ({
       'x-signature-timestamp': timestamp,

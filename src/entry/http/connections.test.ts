@@ -5,7 +5,7 @@ import { openDoor, type OpenDoor, RECEIPT } from '../../../test/support/http-doo
 import { post, RawClient } from '../../../test/support/raw-client.ts';
 import type { RunReceipt } from '../../domain/run.ts';
 
-/** Only where a clock is what is tested: on a busy machine everything else may take longer than this. */
+/** Only for tests of the timeouts: on a busy machine everything else may take longer than this. */
 const IMPATIENT = { timeouts: { headersMs: 250, requestMs: 500, keepAliveMs: 60_000, checkMs: 20 } };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const PLAN = post('/events', '{"command":"plan"}', JSON_TYPE);
@@ -40,13 +40,13 @@ describe('a client that takes too long', () => {
   beforeEach(reopenImpatient);
 
   test.each([
-    ['says nothing at all', ''],
+    ['sends nothing at all', ''],
     ['stops in the request line', 'POST /ev'],
     ['stops in the headers', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-le'],
     ['stops in the body', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"comm'],
     ['stops in a chunk', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n20\r\nabc'],
     ['never sends the last chunk', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n'],
-  ])('%s: 408 and an end', async (_name, text) => {
+  ])('%s: gets 408 and is disconnected', async (_name, text) => {
     const client = await connect();
     await client.send(text);
     await client.hungUp();
@@ -56,7 +56,7 @@ describe('a client that takes too long', () => {
     await expectAlive();
   });
 
-  test('drips its headers byte by byte', async () => {
+  test('drips its headers byte by byte: gets 408', async () => {
     const client = await connect();
     const drip = setInterval(() => void client.send('x'), 10);
     await client.send('POST /events HTTP/1.1\r\nhost: x\r\nx-slow: ');
@@ -65,7 +65,7 @@ describe('a client that takes too long', () => {
     expect(client.statuses).toEqual([408]);
   });
 
-  test('drips its body byte by byte', async () => {
+  test('drips its body byte by byte: gets 408', async () => {
     const client = await connect();
     const drip = setInterval(() => void client.send('x'), 10);
     await client.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n');
@@ -74,12 +74,12 @@ describe('a client that takes too long', () => {
     expect(client.statuses).toEqual([408]);
   });
 
-  test('is not one who waits for a slow answer', async () => {
+  test('is not a client that waits for a slow answer', async () => {
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();
     door.dispatch.answer = () => promise;
     const client = await connect();
     await client.send(PLAN);
-    // A client that was too slow is cut off in the meantime: both clocks have run out.
+    // A client that was too slow is cut off in the meantime: both timeouts have expired.
     const slow = await connect();
     await slow.send('POST /events HTTP/1.1\r\ncontent-length: 9\r\nhost: x\r\n\r\n');
     await slow.hungUp();
@@ -89,7 +89,7 @@ describe('a client that takes too long', () => {
   });
 });
 
-describe('what is no HTTP', () => {
+describe('invalid HTTP', () => {
   test.each([
     ['a binary greeting', '\u0016\u0003\u0001\u0002\0\u0001\0\u0001', 400],
     ['an unknown method', 'FETCH / HTTP/1.1\r\nhost: x\r\n\r\n', 400],
@@ -102,9 +102,9 @@ describe('what is no HTTP', () => {
       400,
     ],
     ['a negative length', 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n', 400],
-    ['a chunk of nonsense', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n', 400],
-    ['headers without end', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}`, 431],
-  ])('%s: %i or an end', async (_name, text, status) => {
+    ['an invalid chunk', 'POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n', 400],
+    ['endless headers', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}`, 431],
+  ])('%s: gets %i and is disconnected', async (_name, text, status) => {
     const client = await connect();
     await client.send(Buffer.from(text, 'latin1'));
     await client.hungUp();
@@ -113,14 +113,14 @@ describe('what is no HTTP', () => {
     await expectAlive();
   });
 
-  test('an HTTP/1.1 request without a host', async () => {
+  test('an HTTP/1.1 request without a host: gets 400', async () => {
     const client = await connect();
     await client.send('GET /healthz HTTP/1.1\r\n\r\n');
     await client.hungUp();
     expect(client.statuses).toEqual([400]);
   });
 
-  test('an upgrade is an ordinary request', async () => {
+  test('an upgrade is handled as an ordinary request', async () => {
     const client = await connect();
     await client.send('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n');
     await client.answers(1);
@@ -131,7 +131,7 @@ describe('what is no HTTP', () => {
 describe('a body that is too large', () => {
   const TOO_LARGE = 'x'.repeat(64 * 1024 + 1);
 
-  test('by its announced length: 413 before it comes, and the connection lives on after it came', async () => {
+  test('by its content-length: 413 before it arrives, and the connection stays open after it', async () => {
     const client = await connect();
     await client.send(`POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: ${TOO_LARGE.length}\r\n\r\n`);
     await client.answers(1);
@@ -142,7 +142,7 @@ describe('a body that is too large', () => {
     expect(client.statuses).toEqual([413, 200]);
   });
 
-  test('in chunks: 413 as soon as the limit is passed, and the connection lives on after the last one', async () => {
+  test('in chunks: 413 as soon as the limit is exceeded, and the connection stays open after the last one', async () => {
     const client = await connect();
     await client.send('POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
     await client.send(`${TOO_LARGE.length.toString(16)}\r\n${TOO_LARGE}\r\n`);
@@ -153,7 +153,7 @@ describe('a body that is too large', () => {
     expect(client.statuses).toEqual([413, 200]);
   });
 
-  test('in chunks without end: cut off by the clock', async () => {
+  test('in endless chunks: cut off by the timeout', async () => {
     await reopenImpatient();
     const client = await connect();
     await client.send('POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
@@ -167,14 +167,14 @@ describe('a body that is too large', () => {
 });
 
 describe('several requests in one write', () => {
-  test('are answered in their order', async () => {
+  test('are answered in order', async () => {
     const client = await connect();
     await client.send(`${PLAN}GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n${post('/events', '{', JSON_TYPE)}${PLAN}`);
     await client.answers(4);
     expect(client.statuses).toEqual([202, 200, 400, 202]);
   });
 
-  test('many on one connection', async () => {
+  test('are all answered, even 500 on one connection', async () => {
     const client = await connect();
     await client.send(PLAN.repeat(500));
     await client.answers(500);
@@ -182,7 +182,7 @@ describe('several requests in one write', () => {
     expect(door.dispatch.commands).toHaveLength(500);
   });
 
-  test('an accepted one gets its answer although broken bytes follow', async () => {
+  test('an accepted request gets its answer even if broken bytes follow', async () => {
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();
     door.dispatch.answer = () => promise;
     const client = await connect();
@@ -193,7 +193,7 @@ describe('several requests in one write', () => {
     expect(client.statuses).toEqual([202]);
   });
 
-  test('an accepted one waits for its answer once, however many broken bytes follow', async () => {
+  test('an accepted request gets its answer, and many broken bytes after it leak no listeners', async () => {
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();
     door.dispatch.answer = () => promise;
     const warned = vi.fn<(warning: Error) => void>();
@@ -211,7 +211,7 @@ describe('several requests in one write', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
-  test('an accepted one gets its answer although the next one never ends', async () => {
+  test('an accepted request gets its answer even if the next one never ends', async () => {
     await reopenImpatient();
     const { promise, resolve } = Promise.withResolvers<RunReceipt>();
     door.dispatch.answer = () => promise;
@@ -227,7 +227,7 @@ describe('several requests in one write', () => {
   });
 });
 
-test('one connection too many: the probe is answered, others get 503, and the rest continues', async () => {
+test('above the connection limit: probes are answered, others get 503, and existing connections continue', async () => {
   await door.close();
   door = await openDoor({ maxConnections: 2 });
   const served = [await connect(), await connect()];
@@ -255,7 +255,7 @@ test('one connection too many: the probe is answered, others get 503, and the re
   expect(served[1]?.statuses).toEqual([202, 202]);
 });
 
-test('of a thousand excess clients that say nothing, the oldest makes room for the probe', async () => {
+test('with a thousand silent excess clients, the oldest is disconnected to make room for the probe', async () => {
   await door.close();
   door = await openDoor({ maxConnections: 1 });
   await connect();
@@ -269,7 +269,7 @@ test('of a thousand excess clients that say nothing, the oldest makes room for t
   expect(oldest.received).toBe('');
 });
 
-test('an excess client that neither leaves nor falls silent does not hold up a shutdown', async () => {
+test('an excess client that keeps sending does not delay a shutdown', async () => {
   await door.close();
   door = await openDoor({ maxConnections: 1 });
   const served = await connect();
@@ -285,7 +285,7 @@ test('an excess client that neither leaves nor falls silent does not hold up a s
   expect(String(answer)).toContain('HTTP/1.1 200 OK');
 });
 
-test('a client that goes away in the middle of its body leaves nothing behind', async () => {
+test('a client that disconnects in the middle of its body causes no dispatch and no error', async () => {
   const client = await connect();
   await client.send('POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"comm');
   client.close();
@@ -295,7 +295,7 @@ test('a client that goes away in the middle of its body leaves nothing behind', 
   expect(door.log.join('')).not.toContain('"level":"error"');
 });
 
-test('a client that goes away before its answer changes nothing for its run', async () => {
+test('a client that disconnects before its answer causes no error', async () => {
   const { promise, resolve } = Promise.withResolvers<RunReceipt>();
   door.dispatch.answer = () => promise;
   const client = await connect();

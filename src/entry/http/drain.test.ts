@@ -19,7 +19,7 @@ async function connect(): Promise<RawClient> {
   return client;
 }
 
-/** A request that stays under way until it is let go. */
+/** A request that stays in flight until it is released. */
 async function requestUnderWay(): Promise<{ client: RawClient; letGo: () => void }> {
   const { promise, resolve } = Promise.withResolvers<RunReceipt>();
   door.dispatch.answer = () => promise;
@@ -29,7 +29,7 @@ async function requestUnderWay(): Promise<{ client: RawClient; letGo: () => void
   return { client, letGo: () => resolve(RECEIPT) };
 }
 
-test('a request in flight is finished, and learns that the connection closes', async () => {
+test('a request in flight finishes, and its answer closes the connection', async () => {
   door = await openDoor();
   const { client, letGo } = await requestUnderWay();
   const closed = door.close(3_600_000);
@@ -40,7 +40,7 @@ test('a request in flight is finished, and learns that the connection closes', a
   expect(client.received).toMatch(/^connection: close\r$/im);
 });
 
-test('a connection is closed once the body of a request that was answered early is in', async () => {
+test('closes a connection once the body of a request that was answered early has arrived', async () => {
   door = await openDoor({ maxBodyBytes: 100 });
   const client = await connect();
   const body = 'x'.repeat(200);
@@ -53,13 +53,13 @@ test('a connection is closed once the body of a request that was answered early 
   await closed;
 });
 
-test('where readiness is probed, it listens and serves until a probe has seen that it leaves', async () => {
+test('if readiness is probed, keeps serving until a probe has seen it unready', async () => {
   door = await openDoor({ farewell: { noticeMs: 3_600_000, settleMs: 0 } });
   const status = async (path: string, init?: RequestInit) => (await fetch(door.url + path, init)).status;
   expect(await status('/readyz')).toBe(200);
   const closed = door.close(3_600_000);
   const order = { method: 'POST', body: '{"command":"plan"}', headers: { 'content-type': 'application/json' } };
-  // New connections, since the answers end the ones that are there.
+  // New connections, because the answers close the existing ones.
   expect([await status('/events', order), await status('/healthz'), await status('/events', order)]).toEqual([
     202, 200, 202,
   ]);
@@ -68,14 +68,14 @@ test('where readiness is probed, it listens and serves until a probe has seen th
   await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
 });
 
-test('a probe that never comes is not waited for without end', async () => {
+test('does not wait forever for a probe', async () => {
   door = await openDoor({ farewell: { noticeMs: 1, settleMs: 3_600_000 } });
   await fetch(`${door.url}/readyz`);
   await door.close(3_600_000);
   await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
 });
 
-test('no new connection is accepted', async () => {
+test('accepts no new connection', async () => {
   door = await openDoor();
   const { letGo } = await requestUnderWay();
   const closed = door.close(3_600_000);
@@ -84,7 +84,7 @@ test('no new connection is accepted', async () => {
   await closed;
 });
 
-test('what comes in on connections that are still open is told to go elsewhere', async () => {
+test('refuses new requests on open connections, but answers probes', async () => {
   door = await openDoor();
   const { letGo } = await requestUnderWay();
   const starts = {
@@ -121,20 +121,20 @@ test('what comes in on connections that are still open is told to go elsewhere',
   await closed;
 });
 
-test('idle and unused connections hold nothing up', async () => {
+test('idle and unused connections do not delay the close', async () => {
   door = await openDoor();
   const idle = await connect();
   await idle.send(GET('/healthz'));
   await idle.answers(1);
   const unused = await connect();
-  // Connections are taken in order, so the unused one is known when this is answered.
+  // Connections are accepted in order: the unused one is known when this is answered.
   await fetch(`${door.url}/healthz`);
   await door.close(60_000);
   await Promise.all([idle.hungUp(), unused.hungUp()]);
   expect([idle.statuses, unused.statuses]).toEqual([[200], []]);
 });
 
-test('what is still under way when the time is up is broken off', async () => {
+test('aborts requests that are still in flight when the grace period ends', async () => {
   door = await openDoor();
   const { client } = await requestUnderWay();
   const stuck = await connect();
@@ -144,14 +144,14 @@ test('what is still under way when the time is up is broken off', async () => {
   expect(client.statuses).toEqual([]);
 });
 
-test('closing twice, at once and later, is closing once', async () => {
+test('close is idempotent', async () => {
   door = await openDoor();
   await Promise.all([door.close(), door.close()]);
   await door.close();
   await expect(fetch(`${door.url}/healthz`)).rejects.toThrow('fetch failed');
 });
 
-test('an address that is taken is one clear error', async () => {
+test('an address in use is one clear error', async () => {
   door = await openDoor();
   await expect(openDoor({}, { host: '127.0.0.1', port: door.port })).rejects.toMatchObject({
     code: 'http.listen',
@@ -159,7 +159,7 @@ test('an address that is taken is one clear error', async () => {
   });
 });
 
-test('an empty host is every interface', async () => {
+test('an empty host listens on every interface', async () => {
   door = await openDoor({}, { host: '', port: 0 });
   expect((await fetch(`http://127.0.0.1:${door.port}/healthz`)).status).toBe(200);
 });

@@ -62,20 +62,20 @@ describe('bearer tokens', () => {
     }
   });
 
-  test('are checked before anything of the body is', async () => {
+  test('are checked before the body', async () => {
     const door = await open(tokens);
     const bad = { 'content-type': 'text/plain', 'content-encoding': 'gzip' };
     expect((await send(door, '/events', 'x'.repeat(100_000), bad)).status).toBe(401);
     expect((await send(door, '/events', '', bad)).status).toBe(401);
   });
 
-  test('nobody without one can fill the dead letters', async () => {
+  test('a request without one writes no dead letter', async () => {
     const door = await open(tokens);
     await send(door, '/events', '{', { ...JSON_TYPE, ...EVENT });
     expect(door.letters).toEqual([]);
   });
 
-  test('are not asked for on the probes', async () => {
+  test('are not required on the probes', async () => {
     const door = await open(tokens);
     expect((await fetch(`${door.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${door.url}/readyz`)).status).toBe(200);
@@ -83,7 +83,7 @@ describe('bearer tokens', () => {
   });
 });
 
-describe('a CloudEvent that is refused for good is stored first', () => {
+describe('a CloudEvent that is refused permanently becomes a dead letter', () => {
   test.each([
     ['/events', 400, 'empty payload', ''],
     ['/events', 400, 'invalid payload: invalid JSON', '{'],
@@ -104,7 +104,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     ]);
   });
 
-  test('under the delivery id that its payload brings', async () => {
+  test('with the delivery id of its payload', async () => {
     const door = await open();
     door.dispatch.answer = () => Promise.reject(new Refusal('forbidden', 'none of your roles may run this command'));
     const response = await send(door, '/events', '{"command":"plan","interactionId":"i-1"}', {
@@ -133,7 +133,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     expect(door.letters).toMatchObject([{ reason: 'missing command' }]);
   });
 
-  test('when the cluster refuses it', async () => {
+  test('if the cluster refuses it', async () => {
     const door = await open();
     door.dispatch.answer = async () => ({ ...RECEIPT, state: 'refused', reason: 'no such template' });
     const response = await send(door, '/codex/tasks', TASK, { ...JSON_TYPE, ...EVENT });
@@ -142,7 +142,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
   });
 
   test.each(['text/plain', 'nonsense', 'application/json; charset=latin1', '/', ';'])(
-    'when its type is not read (%s), with its bytes',
+    'if its type is unsupported (%s), with its bytes',
     async (type) => {
       const door = await open();
       expect((await send(door, '/events', 'hello', { ...EVENT, 'content-type': type })).status).toBe(415);
@@ -153,9 +153,9 @@ describe('a CloudEvent that is refused for good is stored first', () => {
   );
 
   test.each<[string, () => NonNullable<RequestInit['body']>]>([
-    ['announced', () => 'x'.repeat(70_000)],
+    ['with content-length', () => 'x'.repeat(70_000)],
     ['in chunks', () => new Blob(['x'.repeat(60_000), 'x'.repeat(10_000)]).stream()],
-  ])('when it is too large (%s), as far as it goes, with a note', async (_how, body) => {
+  ])('if it is too large (%s), truncated, with a note', async (_how, body) => {
     const door = await open();
     const init = { method: 'POST', headers: { ...EVENT, ...JSON_TYPE }, body: body(), duplex: 'half' as const };
     expect((await fetch(`${door.url}/events`, init)).status).toBe(413);
@@ -170,7 +170,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     ]);
   });
 
-  test('when it is too large and of a type that is not read, as far as it goes', async () => {
+  test('if it is too large and of an unsupported type, truncated', async () => {
     const door = await open();
     const headers = { ...EVENT, 'content-type': 'nonsense' };
     expect((await send(door, '/events', 'x'.repeat(70_000), headers)).status).toBe(415);
@@ -179,7 +179,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     ]);
   });
 
-  test('but not when its sender may not come in: that is in the log, with its name', async () => {
+  test('but not if its sender is unauthorized: the log has the source and the id of the event', async () => {
     const door = await open({ intakeTokens: [new Secret('right')] });
     const headers = { ...JSON_TYPE, ...EVENT, authorization: 'Bearer wrong' };
     expect((await send(door, '/events', '{"command":"plan"}', headers)).status).toBe(401);
@@ -194,7 +194,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     );
   });
 
-  test('or its sender gets 503: the ledger is down', async () => {
+  test('or, if the ledger is down, its sender gets 503', async () => {
     const down = new FacteurError('postgres.unavailable', 'down', { retryable: true });
     const door = await open({ park: () => Promise.reject(down) });
     for (const body of ['{', 'x'.repeat(70_000)]) {
@@ -204,7 +204,7 @@ describe('a CloudEvent that is refused for good is stored first', () => {
     }
   });
 
-  test('or its sender gets 503: storing failed otherwise', async () => {
+  test('or, if storing it fails for another reason, its sender gets 500', async () => {
     const door = await open({ park: () => Promise.reject(new Error('boom')) });
     const response = await send(door, '/events', '{', { ...JSON_TYPE, ...EVENT });
     expect(response.status).toBe(500);
@@ -212,15 +212,15 @@ describe('a CloudEvent that is refused for good is stored first', () => {
   });
 });
 
-describe('nothing is parked', () => {
-  test('that is no CloudEvent', async () => {
+describe('a refused delivery is not parked', () => {
+  test('if it is not a CloudEvent', async () => {
     const door = await open();
     expect((await send(door, '/events', '{')).status).toBe(400);
     expect((await send(door, '/events', 'x'.repeat(70_000))).status).toBe(413);
     expect(door.letters).toEqual([]);
   });
 
-  test('that its sender will send again', async () => {
+  test('if its sender will send it again', async () => {
     const door = await open({ codexEnabled: false });
     door.dispatch.answer = () => Promise.reject(new FacteurError('postgres.unavailable', 'down', { retryable: true }));
     expect((await send(door, '/events', '{"command":"plan"}', { ...JSON_TYPE, ...EVENT })).status).toBe(503);
@@ -232,7 +232,7 @@ describe('nothing is parked', () => {
 });
 
 describe('the log', () => {
-  test('has the route, the status and why, and nothing that came in', async () => {
+  test('has the route, the status and the reason, and no input', async () => {
     const door = await open({ intakeTokens: [new Secret('hunter2')] });
     const headers = { ...JSON_TYPE, authorization: 'Bearer hunter2' };
     await send(
@@ -264,14 +264,14 @@ describe('the log', () => {
     );
   });
 
-  test('keeps probes for those who look for them', async () => {
+  test('has probes at debug level', async () => {
     const door = await open();
     await fetch(`${door.url}/healthz`);
     expect(JSON.parse(door.log[0] ?? '{}')).toMatchObject({ level: 'debug', route: '/healthz', status: 200 });
   });
 });
 
-test('whatever comes in gets an answer below 500, and the door stands', async () => {
+test('any input gets an answer below 500, and the server stays up', async () => {
   const door = await open();
   const types = fc.constantFrom(
     'application/x-protobuf',

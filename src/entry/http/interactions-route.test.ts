@@ -19,7 +19,7 @@ const down = async (): Promise<never> => {
 interface Sent {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever JSON comes back: the expectation that follows knows it.
+  // oxlint-disable-next-line typescript/no-explicit-any -- any JSON: the assertion that follows checks its shape.
   readonly body: any;
 }
 
@@ -63,7 +63,7 @@ const PING = JSON.stringify({ type: 1, id: '1', application_id: '2', token: 'can
 const COMMAND = JSON.stringify({ type: 2, id: '1', token: 'canary', data: { name: 'plan', type: 1 } });
 
 describe('POST /discord/interactions', () => {
-  test('Discord’s probes pass before anything else is up', async () => {
+  test('answers Discord’s probes before anything else is up', async () => {
     const { signed, post } = await open();
     expect(await signed(PING)).toMatchObject({ status: 200, body: { type: 1 } });
     expect((await signed(PING)).headers.get('content-type')).toBe('application/json');
@@ -75,24 +75,24 @@ describe('POST /discord/interactions', () => {
     ['no headers', {}],
     ['no signature', { 'x-signature-timestamp': String(NOW.getTime() / 1000) }],
     ['no timestamp', { 'x-signature-ed25519': '0'.repeat(128) }],
-  ])('%s is 401, whatever the body is', async (_what, headers) => {
+  ])('%s is 401, for any body', async (_what, headers) => {
     const { post } = await open();
     for (const body of [PING, 'not json', '', '\0'.repeat(1000)]) {
       expect(await post(body, headers)).toMatchObject({ status: 401 });
     }
   });
 
-  test('a body that was touched on the way is 401', async () => {
+  test('a modified body is 401', async () => {
     const { post } = await open();
     const at = String(NOW.getTime() / 1000);
     const headers = { 'x-signature-timestamp': at, 'x-signature-ed25519': signer.sign(at, PING) };
     expect(await post(`${PING} `, headers)).toMatchObject({ status: 401 });
-    // The same JSON in other words.
+    // The same JSON, formatted differently.
     expect(await post(JSON.stringify(JSON.parse(PING), undefined, 1), headers)).toMatchObject({ status: 401 });
     expect(await post(PING, headers)).toMatchObject({ status: 200 });
   });
 
-  test('a request of more than five minutes ago, or ahead, is 401', async () => {
+  test('a timestamp more than five minutes in the past or the future is 401', async () => {
     const { signed } = await open();
     const at = (seconds: number) => String(NOW.getTime() / 1000 + seconds);
     expect((await signed(PING, at(-300))).status).toBe(200);
@@ -101,7 +101,7 @@ describe('POST /discord/interactions', () => {
     expect((await signed(PING, at(301))).status).toBe(401);
   });
 
-  test('without a public key it is 503, and nothing is let in', async () => {
+  test('without a public key every request is 503', async () => {
     const { signed } = await open({ publicKey: undefined });
     expect(await signed(PING)).toMatchObject({
       status: 503,
@@ -109,13 +109,13 @@ describe('POST /discord/interactions', () => {
     });
   });
 
-  test('what Discord signed and is no interaction is 400', async () => {
+  test('a signed body that is not an interaction is 400', async () => {
     const { signed } = await open();
     expect(await signed('{')).toMatchObject({ status: 400, body: { error: 'invalid payload' } });
     expect(await signed('[]')).toMatchObject({ status: 400 });
   });
 
-  test('encoded bodies are 415, since nothing is decompressed before it is verified', async () => {
+  test('a compressed body is 401 or 415: nothing is decompressed before it is verified', async () => {
     const { post } = await open();
     const at = String(NOW.getTime() / 1000);
     const zipped = Uint8Array.from(gzipSync(PING));
@@ -131,7 +131,7 @@ describe('POST /discord/interactions', () => {
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test('while nothing can be recorded people are told at once, and only they', async () => {
+  test('while runs cannot be recorded, answers the user at once, visible only to them', async () => {
     const { signed, log } = await open();
     const answer = await signed(COMMAND);
     expect(answer).toMatchObject({ status: 200, body: { type: 4, data: { flags: 64 } } });
@@ -140,7 +140,7 @@ describe('POST /discord/interactions', () => {
     expect(log()).not.toContain('canary');
   });
 
-  test('what goes wrong unexpectedly is in the log and not in the answer', async () => {
+  test('an unexpected error is in the log and not in the answer', async () => {
     const broken = async () => {
       throw new Error('canary in pieces');
     };

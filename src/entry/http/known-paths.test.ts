@@ -2,7 +2,7 @@ import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { trackPaths } from './known-paths.ts';
 
-test('which methods a path takes', async () => {
+test('finds the methods that a path accepts', async () => {
   const app = fastify({ exposeHeadRoutes: false });
   const methodsOf = trackPaths(app);
   app.get('/v1/runs/:id', async () => '');

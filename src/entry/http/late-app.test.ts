@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest';
 import { createLogger } from '../../base/logger.ts';
 import { LateApp } from './late-app.ts';
 
-/** A server of which a late app takes `/late`; `outcomes` are those of building it, one after the other. */
+/** A server with a late app for `/late`. `outcomes` are the results of building the app, in order. */
 async function open(...outcomes: readonly ('built' | 'failed' | Promise<void>)[]) {
   const log: string[] = [];
   const builds: unknown[] = [];
@@ -48,7 +48,7 @@ async function open(...outcomes: readonly ('built' | 'failed' | Promise<void>)[]
   };
 }
 
-test('is built for the first of its requests, once, and loses no body meanwhile', async () => {
+test('is built once, on its first request, and loses no body meanwhile', async () => {
   await using door = await open();
   expect(await door.get('/other')).toBe('at once');
   expect(door.builds).toEqual([]);
@@ -56,14 +56,14 @@ test('is built for the first of its requests, once, and loses no body meanwhile'
   expect(door.builds).toEqual(['built']);
 });
 
-test('that could not be built ends the request, says why, and is tried again', async () => {
+test('drops the request and logs the reason if the build fails, then builds again', async () => {
   await using door = await open('failed');
   await expect(door.post()).rejects.toThrow('fetch failed');
   expect(door.log.join('')).toContain('no such file');
   expect(await door.post()).toEqual({ late: { sent: 1 } });
 });
 
-test('is not asked for clients that hang up while it is built', async () => {
+test('gets no requests of clients that disconnect while it is built', async () => {
   const built = Promise.withResolvers<void>();
   await using door = await open(built.promise);
   const impatient = connect(Number(new URL(door.url).port), '127.0.0.1');
@@ -71,14 +71,14 @@ test('is not asked for clients that hang up while it is built', async () => {
   await vi.waitFor(() => expect(door.builds).toHaveLength(1));
   impatient.destroy();
   await once(impatient, 'close');
-  // The server has heard of it when it answers another one.
+  // The server has noticed the disconnect once it answers another client.
   expect(await door.get('/other')).toBe('at once');
   built.resolve();
   expect(await door.post()).toEqual({ late: { sent: 1 } });
   expect(door.asked).toEqual(['POST']);
 });
 
-test('can be closed while it fails to be built', async () => {
+test('can be closed while a build that fails is in progress', async () => {
   const begun = Promise.withResolvers<void>();
   const build = Promise.withResolvers<FastifyInstance>();
   const late = new LateApp(

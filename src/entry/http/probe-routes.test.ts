@@ -6,7 +6,7 @@ import type { Readiness } from './deps.ts';
 const PROBE = 'GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n';
 const READY: Readiness = { ready: true, checks: { postgres: 'ok' } };
 
-test('in a flood of probes only some wait for the checks, and the others get the last result', async () => {
+test('in a flood of probes, only 50 wait for the checks, and the others get the last result', async () => {
   const slow = Promise.withResolvers<Readiness>();
   const checks = [READY];
   let asked = 0;

@@ -15,7 +15,7 @@ async function open(overrides: Partial<HttpDeps> = {}): Promise<OpenDoor> {
   return door;
 }
 
-test('what a request causes is part of its span, which is part of the sender’s trace', async () => {
+test('the span of a request belongs to the sender’s trace and is active during its dispatch', async () => {
   const { receiver, end } = await startTestTelemetry();
   const door = await open();
   let inside = '';
@@ -37,7 +37,7 @@ test('what a request causes is part of its span, which is part of the sender’s
   await end();
 });
 
-test('a request without a trace begins one, which its log line names', async () => {
+test('a request without a trace starts one, and the log line has its id', async () => {
   const { receiver } = await startTestTelemetry();
   const door = await open();
   await fetch(`${door.url}/events`, EVENT);
@@ -47,13 +47,13 @@ test('a request without a trace begins one, which its log line names', async () 
   expect(door.log.at(-1)).toContain(`"traceId":"${span?.traceId}"`);
 });
 
-test('without telemetry the log line names the sender’s trace all the same', async () => {
+test('without telemetry the log line still has the id of the sender’s trace', async () => {
   const door = await open();
   await fetch(`${door.url}/events`, { ...EVENT, headers: { ...EVENT.headers, traceparent: TRACEPARENT } });
   await vi.waitFor(() => expect(door.log.at(-1)).toContain(`"traceId":"${TRACEPARENT.slice(3, 35)}"`));
 });
 
-test('how long requests take, by method, route and status, and nothing that a caller can make up', async () => {
+test('measures request durations by method, route and status, with no label that a caller can choose', async () => {
   const { scrape } = await startTestTelemetry();
   const door = await open();
   door.dispatch.answer = () => Promise.reject(new Error('broken'));
@@ -74,7 +74,7 @@ test('how long requests take, by method, route and status, and nothing that a ca
   });
 });
 
-test('failed requests are failed spans, probes are none', async () => {
+test('a failed request is a failed span; probes have no span', async () => {
   const { receiver, end } = await startTestTelemetry();
   const door = await open();
   door.dispatch.answer = () => Promise.reject(new Error('broken'));
@@ -91,7 +91,7 @@ test('failed requests are failed spans, probes are none', async () => {
   ]);
 });
 
-test('a client that goes away before it is answered ends the span, too', async () => {
+test('a client that disconnects before its answer ends the span too', async () => {
   const { receiver } = await startTestTelemetry();
   const door = await open();
   const reached = Promise.withResolvers<void>();
@@ -113,7 +113,7 @@ test('a client that goes away before it is answered ends the span, too', async (
   gone.resolve();
 });
 
-test('the metrics route answers where it is asked for, and nowhere else', async () => {
+test('serves the metrics route only if it is configured', async () => {
   const door = await open({ scrape: async () => 'a 1\n' });
   const answer = await fetch(`${door.url}/metrics`);
   expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
@@ -124,7 +124,7 @@ test('the metrics route answers where it is asked for, and nowhere else', async 
   expect((await fetch(`${(await open()).url}/metrics`)).status).toBe(404);
 });
 
-test('of a flood of scrapes a few are carried out, and the rest is asked to retry', async () => {
+test('in a flood of scrapes, 5 are served and the others get 503', async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
   const scrape = vi.fn(() => promise);
   const door = await open({ scrape });

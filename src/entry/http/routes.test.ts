@@ -44,11 +44,11 @@ describe('probes and root', () => {
     expect(await request('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
   });
 
-  test('GET /readyz: exactly ready while all is well', async () => {
+  test('GET /readyz: ready, without checks, while all is well', async () => {
     expect(await request('/readyz')).toMatchObject({ status: 200, body: { status: 'ready' } });
   });
 
-  test('GET /readyz: what facteur can do without shows, and does not make it unready', async () => {
+  test('GET /readyz: shows a failed optional dependency, and stays ready', async () => {
     await using other = await opened({ readiness: () => ({ ready: true, checks: { postgres: 'ok', redis: 'down' } }) });
     expect((await request('/readyz', {}, other.door)).body).toEqual({
       status: 'ready',
@@ -99,13 +99,13 @@ describe('paths and methods', () => {
     expect(headers.get('allow')?.split(', ').toSorted().join(', ')).toBe(allow);
   });
 
-  test('a URL that cannot be decoded', async () => {
+  test('a URL that cannot be decoded is 400', async () => {
     expect(await request('/%zz')).toMatchObject({ status: 400, body: { error: 'bad request' } });
   });
 });
 
 describe('POST /events', () => {
-  test('protobuf, as Knative sends it', async () => {
+  test('accepts protobuf, as Knative sends it', async () => {
     const event = create(CommandEventSchema, { command: 'plan', interactionId: 'i-1', options: { content: 'x' } });
     const body = Buffer.from(toBinary(CommandEventSchema, event));
     for (const headers of [PROTOBUF_TYPE, { 'content-type': 'application/octet-stream' }, {}]) {
@@ -127,7 +127,7 @@ describe('POST /events', () => {
     expect(door.dispatch.options[0]).toEqual({ awaitSubmissionMs: 2_000 });
   });
 
-  test('JSON, with the delivery id and the trace of the CloudEvent', async () => {
+  test('accepts JSON, with the delivery id and the trace of the CloudEvent', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
     const headers = { 'ce-source': '/kafka', 'ce-id': '7', traceparent };
     expect((await postJson('/events', { command: 'plan' }, headers)).status).toBe(202);
@@ -153,7 +153,7 @@ describe('POST /events', () => {
     expect(door.dispatch.commands).toEqual([]);
   });
 
-  test('400 invalid payload says what is wrong', async () => {
+  test('400 invalid payload has details', async () => {
     const { body } = await postJson('/events', { command: 'plan', options: { x: 1 } });
     expect(body).toEqual({ error: 'invalid payload', details: 'options: has the wrong type' });
   });
@@ -163,7 +163,7 @@ describe('POST /events', () => {
     expect((await request('/events', { method: 'POST', headers: { 'content-type': '' }, body })).status).toBe(202);
   });
 
-  test('an exception of a dispatch that says nothing of itself is 500 without internals', async () => {
+  test('an unexpected error of the dispatch is 500 without internals', async () => {
     door.dispatch.answer = () => Promise.reject(new Error('duplicate key in table x at host db.internal'));
     expect(await postJson('/events', { command: 'plan' })).toMatchObject({
       status: 500,
@@ -172,7 +172,7 @@ describe('POST /events', () => {
     expect(door.log.join('')).toContain('duplicate key in table x');
   });
 
-  test('a typed error that cannot be helped by trying again is 500 too', async () => {
+  test('a typed error that is not retryable is 500 too', async () => {
     const failed = new FacteurError('postgres.failed', 'relation x', { retryable: false, details: 'relation x' });
     door.dispatch.answer = () => Promise.reject(failed);
     expect(await postJson('/events', { command: 'plan' })).toMatchObject({
@@ -191,7 +191,7 @@ describe('POST /events', () => {
 });
 
 describe('POST /codex/tasks', () => {
-  test('protobuf', async () => {
+  test('accepts protobuf', async () => {
     const task = create(CodexTaskSchema, { stage: CodexTaskStage.IMPLEMENTATION, deliveryId: 'd-1', issueNumber: 7n });
     const body = Buffer.from(toBinary(CodexTaskSchema, task));
     expect(await request('/codex/tasks', { method: 'POST', headers: PROTOBUF_TYPE, body })).toMatchObject({
@@ -210,7 +210,7 @@ describe('POST /codex/tasks', () => {
     expect(door.dispatch.options[0]).toEqual({ awaitSubmissionMs: 2_000 });
   });
 
-  test('JSON', async () => {
+  test('accepts JSON', async () => {
     expect((await postJson('/codex/tasks', TASK)).status).toBe(202);
     expect(door.dispatch.deliveries[0]?.task.repository).toBe('o/r');
   });
@@ -229,7 +229,7 @@ describe('POST /codex/tasks', () => {
     expect(door.dispatch.deliveries).toEqual([]);
   });
 
-  test('503 while the orchestrator is disabled, after the stage and before the delivery id', async () => {
+  test('503 while the orchestrator is disabled, checked after the stage and before the delivery id', async () => {
     await using other = await opened({ codexEnabled: false });
     const send = (body: string) => request('/codex/tasks', { method: 'POST', headers: JSON_TYPE, body }, other.door);
     expect(await send('{"stage":2}')).toMatchObject({
@@ -240,7 +240,7 @@ describe('POST /codex/tasks', () => {
     expect(await send('{')).toMatchObject({ status: 400, body: { error: 'invalid payload' } });
   });
 
-  test('500 and 503 in its own words', async () => {
+  test('500 has its own error text, 503 has the common one', async () => {
     door.dispatch.answer = () => Promise.reject(new Error('boom'));
     expect(await postJson('/codex/tasks', TASK)).toMatchObject({
       status: 500,
@@ -253,7 +253,7 @@ describe('POST /codex/tasks', () => {
   });
 });
 
-describe('what is told of a run', () => {
+describe('the answer for a run', () => {
   test.each(RUN_STATES.filter((state) => state !== 'refused'))('%s', async (state) => {
     door.dispatch.answer = async () => ({ ...RECEIPT, state, duplicate: true });
     const status = state === 'queued' || state === 'skipped' ? state : 'submitted';
@@ -264,7 +264,7 @@ describe('what is told of a run', () => {
     expect(await postJson('/codex/tasks', TASK)).toMatchObject({ status: 202, body: { status, duplicate: true } });
   });
 
-  test('refused by the cluster', async () => {
+  test('refused by the cluster: 422', async () => {
     door.dispatch.answer = async () => ({ ...RECEIPT, state: 'refused', reason: 'the template does not exist' });
     const { runId, deliveryId, workflowName, namespace } = RECEIPT;
     const why = { error: 'workflow refused', details: 'the template does not exist' };
@@ -307,7 +307,7 @@ describe('media', () => {
     expect((await request('/events', { method: 'POST', headers, body: '{"command":"plan"}' })).status).toBe(415);
   });
 
-  test('the type is checked before the size, the size before the rest', async () => {
+  test('checks the type first, then the size, then the rest', async () => {
     const body = 'x'.repeat(64 * 1024 + 1);
     const send = (type: string) => request('/events', { method: 'POST', headers: { 'content-type': type }, body });
     expect((await send('text/plain')).status).toBe(415);
@@ -317,7 +317,7 @@ describe('media', () => {
     });
   });
 
-  test('the limit itself is still taken', async () => {
+  test('accepts a body of exactly the limit', async () => {
     const open = '{"command":"plan","x":"';
     const body = `${open}${'x'.repeat(64 * 1024 - open.length - 2)}"}`;
     expect((await request('/events', { method: 'POST', headers: JSON_TYPE, body })).status).toBe(202);

@@ -41,7 +41,7 @@ function listen(topic: string, options: Partial<ListenOptions> = {}, changes: Pa
   return { heard, log, done, stop: () => (stop.abort(), done) };
 }
 
-test('prints what comes, passes over what is no task, commits both, and goes on there', async () => {
+test('prints tasks, skips records that are not tasks, commits both, and resumes there', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [
     { partition: 0, key: Buffer.from('acme/rocket#7'), value: protobuf(7) },
@@ -76,7 +76,7 @@ test('prints what comes, passes over what is no task, commits both, and goes on 
   expect(second.heard.map(({ issue }) => issue)).toEqual(['9']);
 });
 
-test('the limit ends it, and only what was printed is committed', async () => {
+test('stops at the limit, and commits only printed tasks', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(
     topic,
@@ -88,7 +88,7 @@ test('the limit ends it, and only what was printed is committed', async () => {
   expect(await kafka.committed(topic, topic, 1)).toEqual([2n]);
 });
 
-test('from the beginning: everything again, and the place of the group stays', async () => {
+test('from the beginning: prints everything again, and leaves the group’s offset unchanged', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(
     topic,
@@ -101,7 +101,7 @@ test('from the beginning: everything again, and the place of the group stays', a
   expect(await kafka.committed(topic, topic, 1)).toEqual([3n]);
 });
 
-test('a listener that is not enabled is an error', async () => {
+test('fails if the listener is not enabled', async () => {
   const { done } = listen('t', {}, { enabled: false });
   await expect(done).rejects.toMatchObject({ code: 'codex_listener.disabled' });
 });

@@ -49,7 +49,7 @@ async function close(door: KafkaDoor): Promise<void> {
 }
 
 async function runs(): Promise<Record<string, unknown>[]> {
-  // Ten thousand rows came within seconds: without statistics the join below takes longer than a statement may.
+  // Ten thousand rows arrived within seconds: without statistics the join below exceeds the statement timeout.
   await database.db.query({ text: 'ANALYZE' });
   const { rows } = await database.db.query({
     text: `SELECT runs.delivery_id, runs.command, runs.user_id, runs.traceparent, runs.state, idea.payload
@@ -67,7 +67,7 @@ async function letters(): Promise<Record<string, unknown>[]> {
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-test('every way to write a command event becomes a run, in order, under the identity that it brings', async () => {
+test('command events in every format become runs, in order, under their own identity', async () => {
   const topic = await kafka.createTopic(1);
   const protobuf = Buffer.from(
     toBinary(
@@ -109,7 +109,7 @@ test('every way to write a command event becomes a run, in order, under the iden
   await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([5n]);
 });
 
-test('a batch that grows too large is one dead letter, and its neighbours are not held up', async () => {
+test('a batch that is too large when decompressed becomes one dead letter and does not block its neighbours', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [good('before', 0)]);
   await kafka.produce(topic, [good('within', 0), { partition: 0, value: Buffer.alloc(20 << 20) }], {
@@ -131,7 +131,7 @@ test('a batch that grows too large is one dead letter, and its neighbours are no
   await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([4n]);
 });
 
-test('ids that differ only in bytes that are no text are not taken for one', async () => {
+test('ids that differ only in invalid UTF-8 are refused, so they are not taken for one', async () => {
   const topic = await kafka.createTopic(1);
   const records = [200, 201].map((last): TestRecord => {
     const headers = [['ce_id', Buffer.from([1, last])] as const, ['ce_source', '/s'] as const];
@@ -145,7 +145,7 @@ test('ids that differ only in bytes that are no text are not taken for one', asy
   );
 });
 
-test('poison among good records: parked at once, and its neighbours are not held up', async () => {
+test('bad records are parked at once and do not block their neighbours', async () => {
   const topic = await kafka.createTopic(2);
   await open({ config: consumerConfig(topic) });
   await kafka.produce(topic, [good('warm-0', 0), good('warm-1', 1)]);
@@ -189,11 +189,11 @@ test('poison among good records: parked at once, and its neighbours are not held
   expect(kept[0]!['headers']).toMatchObject({ 'facteur-source': `${topic}/0/2` });
 });
 
-test('what is there already shares statements, in order, around what is bad', async () => {
+test('a backlog is recorded in batches, in order, with bad records in between', async () => {
   const topic = await kafka.createTopic(1);
   const ids = Array.from({ length: 200 }, (_, index) => `r${index}`);
   const records = ids.map((id) => good(id, 0));
-  // Not readable; and readable, but nothing that Postgres can store.
+  // One is unreadable; the other is readable, but Postgres cannot store it.
   records.splice(100, 0, poison(0));
   const unstorable = { command: 'plan', interactionId: 'u', channelId: 'nul \u0000' };
   records.splice(50, 0, { partition: 0, value: Buffer.from(JSON.stringify(unstorable)) });
@@ -205,11 +205,11 @@ test('what is there already shares statements, in order, around what is bad', as
   await expectTotals(database.db, { runs: 200, letters: 2 });
   expect((await runs()).map((run) => run['delivery_id'])).toEqual(ids);
   await expect.poll(() => kafka.committed(topic, `${topic}-group`, 1)).toEqual([202n]);
-  // At worst the batches of the two bad records go one by one.
+  // At worst the batches with the two bad records are recorded one by one.
   expect(statements).toBeLessThan(140);
 });
 
-test('the role map holds here too, and says who was refused', async () => {
+test('enforces the role map, and parks refused commands', async () => {
   const topic = await kafka.createTopic(1);
   const member = {
     command: 'plan',
@@ -230,7 +230,7 @@ test('the role map holds here too, and says who was refused', async () => {
   ]);
 });
 
-test('dead letters to the topic, byte by byte, with why and whence', async () => {
+test('writes dead letters to the topic unchanged, with reason and source', async () => {
   const topic = await kafka.createTopic(1);
   const dlq = await kafka.createTopic(1);
   const value = Buffer.from([0xff, 0, 1]);
@@ -263,7 +263,7 @@ test('dead letters to the topic, byte by byte, with why and whence', async () =>
   ]);
 });
 
-test('a dead-letter topic that is not there, or will not take it: to the table', async () => {
+test('writes dead letters to the table if the dead-letter topic does not exist', async () => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [poison(0), good('1', 0)]);
   await open({ config: consumerConfig(topic, { dlq: { enabled: true, topic: 'facteur-no-such-topic' } }) });
@@ -272,7 +272,7 @@ test('a dead-letter topic that is not there, or will not take it: to the table',
   await expectTotals(database.db, { runs: 2, letters: 2 });
 });
 
-test('a failure that is not Postgres being away counts, and holds up its own partition only', async () => {
+test('a failure other than a Postgres outage counts as an attempt, and blocks only its own partition', async () => {
   const topic = await kafka.createTopic(2);
   const tries = new Map<string, number>();
   const dispatch: Pick<Dispatch, 'command'> = {
@@ -298,7 +298,7 @@ test('a failure that is not Postgres being away counts, and holds up its own par
   await close(door);
 });
 
-test('offsets rewound by 10,000: the ledger and the dead letters stay as they are', async () => {
+test('offsets rewound by 10,000: the ledger and the dead letters stay unchanged', async () => {
   const topic = await kafka.createTopic(4);
   const records = Array.from({ length: 10_000 }, (_, index) => {
     if (index % 100 === 7) {
@@ -327,7 +327,7 @@ test('offsets rewound by 10,000: the ledger and the dead letters stay as they ar
   expect(await runs()).toEqual(before);
 }, 420_000);
 
-test('Postgres away for 20 s: everything waits, nothing is parked, nothing is lost', async () => {
+test('Postgres down for 20 s: everything waits, nothing is parked, nothing is lost', async () => {
   const server = new URL(database.dsn);
   const proxy = await startTcpProxy(server.hostname, Number(server.port));
   const cut = new URL(database.dsn);
@@ -348,7 +348,7 @@ test('Postgres away for 20 s: everything waits, nothing is parked, nothing is lo
   await expectTotals(database.db, { runs: 27, letters: 3 });
   const begun = performance.now();
   proxy.refuse();
-  // Load goes on through the outage; each round takes a second, which is what makes it 20 s.
+  // Load continues through the outage. Each round takes a second: 20 s in total.
   await expect
     .poll(
       async () => {
@@ -367,7 +367,7 @@ test('Postgres away for 20 s: everything waits, nothing is parked, nothing is lo
   await proxy.close();
 });
 
-test('a stop in the middle of an outage hands back what is in hand', async () => {
+test('a stop in the middle of an outage commits nothing: the next consumer processes the records', async () => {
   const server = new URL(database.dsn);
   const proxy = await startTcpProxy(server.hostname, Number(server.port));
   const cut = new URL(database.dsn);
@@ -387,7 +387,7 @@ test('a stop in the middle of an outage hands back what is in hand', async () =>
   await proxy.close();
 });
 
-test('wrong credentials end it with one clear line', async () => {
+test('wrong credentials stop it with one clear log line', async () => {
   const config = consumerConfig('t', {
     brokers: [process.env['FACTEUR_TEST_KAFKA_SASL_BROKERS']!],
     sasl: { mechanism: 'scram-sha-512', username: 'facteur', password: new Secret('guess-1234') },

@@ -8,7 +8,7 @@ const nothing = (): never => {
   throw new Error('no record has come');
 };
 
-test('the group, the topic and the limits of fetches are those of the configuration', async () => {
+test('takes the group, the topic and the fetch limits from the configuration', async () => {
   const yaml = `consumer: {enabled: true, brokers: [b], topic: t, group_id: g, min_bytes: 2, max_bytes: 3, max_wait: 1m30s}`;
   const { consumer: config } = (await loadYaml(yaml)).config;
   const stop = new AbortController();

@@ -6,7 +6,7 @@ import { deadLetterRecord, deadLetterRow, parkingReason } from './dead-letter.ts
 const forbidden = { error: new Refusal('forbidden', 'none of your roles'), attempts: 2, deliveryId: '77' };
 const place = { topic: 'commands', partition: 1, offset: 5n, timestampMs: 99 };
 
-test('the topic gets key, value and headers as they came, and why', () => {
+test('the topic gets key, value and headers unchanged, and the reason', () => {
   const value = Buffer.from([0x0a, 1, 0xff]);
   const record = kafkaRecord({
     ...place,
@@ -29,7 +29,7 @@ test('the topic gets key, value and headers as they came, and why', () => {
   ]);
 });
 
-test('what an earlier journey said makes way for what this one says', () => {
+test('replaces facteur headers of an earlier dead letter', () => {
   const record = kafkaRecord({
     ...place,
     headers: [
@@ -53,7 +53,7 @@ test('neither the topic nor the table gets the interaction token', () => {
   }
 });
 
-test('the table gets what replaying needs and no other header', () => {
+test('the table gets only the headers that a replay needs', () => {
   const record = kafkaRecord({
     ...place,
     headers: [
@@ -80,11 +80,11 @@ test('the table gets what replaying needs and no other header', () => {
   });
 });
 
-test('a record that could not be read is known by its place', () => {
+test('an unreadable record is identified by its topic, partition, offset and timestamp', () => {
   expect(deadLetterRow(kafkaRecord(place), { ...forbidden, deliveryId: '' }).deliveryId).toBe('kafka:commands/1/5@99');
 });
 
-test('reasons', () => {
+test('the reason is the refusal’s text, or the error message', () => {
   expect(parkingReason(new Refusal('empty_payload'))).toBe('empty payload');
   expect(parkingReason(new TypeError('x is undefined'))).toBe('x is undefined');
 });

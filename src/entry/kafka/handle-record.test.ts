@@ -15,7 +15,7 @@ const GOOD = kafkaRecord({ offset: 4n, value: Buffer.from('{"command":"plan"}') 
 const BROKEN = kafkaRecord({ offset: 5n, value: Buffer.from('{"command":') });
 
 const unavailable = new DatabaseError('postgres.unavailable', 'down', { retryable: true });
-/** So many statements in a row that Postgres does not answer. */
+/** This many consecutive statements that Postgres does not answer. */
 const outage = (statements: number): Error[] => Array.from({ length: statements }, () => unavailable);
 const contended = new FacteurError('ledger.contended', 'lost', { retryable: true });
 
@@ -75,7 +75,7 @@ function handler(answers: { dispatch?: unknown[]; table?: unknown[]; topic?: unk
   };
 }
 
-test('a good record becomes a run under the same identity every time', async () => {
+test('a good record becomes a run with the same identity every time', async () => {
   const { run, commands, letters, events } = handler({});
   expect(await run()).toBe(true);
   expect(await run()).toBe(true);
@@ -91,7 +91,7 @@ test('a good record becomes a run under the same identity every time', async () 
   });
 });
 
-test('what is refused for good is parked at the first try', async () => {
+test('parks a permanently refused record on the first attempt', async () => {
   const { run, commands, letters, events } = handler({ dispatch: [new Refusal('forbidden')] });
   expect(await run()).toBe(true);
   expect(commands).toHaveLength(1);
@@ -101,7 +101,7 @@ test('what is refused for good is parked at the first try', async () => {
   );
 });
 
-test('what cannot be read never reaches dispatch', async () => {
+test('parks an unreadable record without dispatching it', async () => {
   const { run, commands, letters } = handler({});
   expect(await run(BROKEN)).toBe(true);
   expect(commands).toEqual([]);
@@ -113,7 +113,7 @@ test('what cannot be read never reaches dispatch', async () => {
   ]);
 });
 
-test('while Postgres is down no try counts, and afterwards they do', async () => {
+test('attempts do not count while Postgres is down, and count afterwards', async () => {
   const dispatch = [...outage(50), contended, unavailable, contended, unavailable, contended];
   const { run, commands, letters, events } = handler({ dispatch });
   expect(await run()).toBe(true);
@@ -122,7 +122,7 @@ test('while Postgres is down no try counts, and afterwards they do', async () =>
   expect(events.retried).toHaveBeenCalledTimes(54);
 });
 
-test('a dead letter that cannot be kept is retried until it is', async () => {
+test('retries a dead letter until it is stored', async () => {
   const { run, letters } = handler({
     table: [unavailable, new DatabaseError('postgres.failed', 'x', { retryable: false })],
   });
@@ -130,21 +130,21 @@ test('a dead letter that cannot be kept is retried until it is', async () => {
   expect(letters).toHaveLength(3);
 });
 
-test('the topic comes before the table', async () => {
+test('parks in the topic, not in the table, if a topic is configured', async () => {
   const { run, letters, produced, events } = handler({ topic: [] });
   expect(await run(BROKEN)).toBe(true);
   expect([produced.length, letters.length]).toEqual([1, 0]);
   expect(events.deadLettered).toHaveBeenCalledWith(expect.objectContaining({ command: '', to: 'topic' }));
 });
 
-test('a topic that is out of reach is waited for', async () => {
+test('retries an unavailable topic', async () => {
   const { run, letters, produced } = handler({ topic: [new KafkaError('kafka.unavailable', 'x')] });
   expect(await run(BROKEN)).toBe(true);
   expect([produced.length, letters.length]).toEqual([2, 0]);
 });
 
 test.each(['kafka.rejected', 'kafka.topic', 'kafka.denied'] as const)(
-  'a topic that says %s: to the table',
+  'parks in the table if the topic fails with %s',
   async (code) => {
     const { run, letters, produced } = handler({ topic: [new KafkaError(code, 'x')] });
     expect(await run(BROKEN)).toBe(true);
@@ -152,7 +152,7 @@ test.each(['kafka.rejected', 'kafka.topic', 'kafka.denied'] as const)(
   },
 );
 
-test('a stop ends the waiting, not the trying, and hands the record back', async () => {
+test('a stop ends the wait between attempts and hands the record back', async () => {
   const { run, stop, events } = handler({ dispatch: outage(1000) });
   const done = run();
   await vi.waitFor(() => expect(events.retried).toHaveBeenCalled());
@@ -160,7 +160,7 @@ test('a stop ends the waiting, not the trying, and hands the record back', async
   expect(await done).toBe(false);
 });
 
-test('what fails beside others waits for the record before, and then counts as the first try', async () => {
+test('a record that fails in a batch waits for the previous record, and is then parked on its first attempt', async () => {
   const before = Promise.withResolvers<boolean>();
   const { run, commands, letters } = handler({ dispatch: [new Refusal('forbidden')] });
   const place = { record: vi.fn<Together['place']['record']>(), leave: vi.fn<() => void>() };
@@ -172,7 +172,7 @@ test('what fails beside others waits for the record before, and then counts as t
   expect([commands.length, letters.length]).toEqual([1, 1]);
 });
 
-test('an outage that a record met beside others ends for it, too', async () => {
+test('retries a record that failed in a batch because of an outage', async () => {
   const { run, commands, letters, events } = handler({ dispatch: outage(2) });
   const place = { record: vi.fn<Together['place']['record']>(), leave: () => undefined };
   expect(await run(GOOD, { place, turn: Promise.resolve(true) })).toBe(true);
@@ -180,7 +180,7 @@ test('an outage that a record met beside others ends for it, too', async () => {
   expect(events.retried).toHaveBeenCalledTimes(2);
 });
 
-test('what was held back is tried alone when the record before is handled, and not at all when it was handed back', async () => {
+test('retries a held-back record alone once the previous record is handled, and not if that was handed back', async () => {
   for (const isHandled of [true, false]) {
     const { run, commands, events } = handler({
       dispatch: [new FacteurError('ledger.held_back', 'x', { retryable: true })],

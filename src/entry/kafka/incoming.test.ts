@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { kafkaRecord } from '../../../test/support/kafka-record.ts';
 import { incomingOf, readableOf, recordId, sourceOf } from './incoming.ts';
 
-test('headers in lower case, CloudEvent attributes as the decoder knows them, the last of two', () => {
+test('lowercases headers, renames CloudEvent attributes, and takes the last of two values', () => {
   const { headers } = incomingOf(
     kafkaRecord({
       headers: [
@@ -24,7 +24,7 @@ test('headers in lower case, CloudEvent attributes as the decoder knows them, th
   ]);
 });
 
-test('a CloudEvent attribute that is no text is refused: two of them would become the same', () => {
+test('refuses a CloudEvent attribute that is not UTF-8: two of them could become the same', () => {
   const record = { ...kafkaRecord({}), headers: [['CE_ID', Buffer.from([0, 0, 0, 200])] as const] };
   expect(() => readableOf(record)).toThrow(
     expect.objectContaining({ kind: 'invalid_payload', details: 'header ce-id: must be UTF-8' }),
@@ -37,7 +37,7 @@ test('a tombstone is an empty body', () => {
   expect(incomingOf(kafkaRecord({ value: null })).body).toHaveLength(0);
 });
 
-test('the identity of a record is its place and its time', () => {
+test('the identity of a record is its position and its timestamp', () => {
   const record = kafkaRecord({ topic: 'a.b', partition: 2, offset: 12n, timestampMs: 1_700_000_000_000 });
   expect(sourceOf(record)).toBe('a.b/2/12');
   expect(recordId(record)).toBe('kafka:a.b/2/12@1700000000000');

@@ -22,7 +22,7 @@ const RECORDS = [
   kafkaRecord({ offset: 6n, value: Buffer.from('{"command":') }),
 ];
 
-/** A broker with these records in its only partition, that goes away when they are handled. */
+/** A broker with these records in its only partition. It stops the consumer when they are handled. */
 function brokerWith(records: readonly ConsumedRecord[], stop: AbortController): KafkaClient {
   return {
     async consume({ onPartition, events, signal }: ConsumeOptions) {
@@ -42,7 +42,7 @@ function brokerWith(records: readonly ConsumedRecord[], stop: AbortController): 
   };
 }
 
-test('each record is a span of its sender’s trace, and what comes of it is counted', async () => {
+test('each record is a span in its sender’s trace, and its outcome is counted', async () => {
   const { receiver, scrape, end } = await startTestTelemetry();
   const { consumer, commands } = await testConfig({
     FACTEUR_CONSUMER_ENABLED: 'true',
@@ -84,7 +84,7 @@ test('each record is a span of its sender’s trace, and what comes of it is cou
   ]) {
     expect(text.split('\n')).toContain(line);
   }
-  // What is no longer ours has no lag here.
+  // A partition that is no longer assigned has no lag here.
   expect(later).toContain('facteur_consumer_lag_records{topic="commands",partition="0"} 0');
   expect(later).toContain('facteur_consumer_lag_records{topic="commands",partition="1"} 7');
   const [first, ...others] = receiver.spansOf('process commands');

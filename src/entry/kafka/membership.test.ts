@@ -4,7 +4,7 @@ import type { ConsumeOptions } from '../../clients/kafka/client.ts';
 import { KafkaError, type KafkaErrorCode } from '../../clients/kafka/errors.ts';
 import { stayMember } from './membership.ts';
 
-/** A client whose memberships end one after the other as the list says; after it they last until the signal. */
+/** A client whose memberships end in order as listed. After the list they last until the signal. */
 function scripted(...endings: ((options: ConsumeOptions) => Error)[]) {
   const lines: string[] = [];
   const stop = new AbortController();
@@ -43,7 +43,7 @@ const breaking = (code: KafkaErrorCode) => (options: ConsumeOptions) => {
   return new KafkaError(code, `it is ${code}`);
 };
 
-test('waits for brokers and topics that are not there yet, and says so', async () => {
+test('waits for brokers and topics that are not available yet, and logs it', async () => {
   const { run, lines, memberships } = scripted(
     failing('kafka.unavailable'),
     failing('kafka.topic'),
@@ -56,7 +56,7 @@ test('waits for brokers and topics that are not there yet, and says so', async (
 });
 
 test.each(['kafka.authentication', 'kafka.tls', 'kafka.denied'] as const)(
-  '%s at the first try is the end',
+  '%s on the first attempt is fatal',
   async (code) => {
     const { run, memberships } = scripted(failing(code));
     await expect(run()).rejects.toMatchObject({ code });
@@ -64,19 +64,19 @@ test.each(['kafka.authentication', 'kafka.tls', 'kafka.denied'] as const)(
   },
 );
 
-test('what was a member once joins again, whatever broke the membership', async () => {
+test('once a member, rejoins after any error', async () => {
   const { run, lines, memberships } = scripted(breaking('kafka.unavailable'), failing('kafka.authentication'));
   await run();
   expect(memberships()).toBe(3);
   expect(lines.filter((line) => line.includes('rejoining'))).toHaveLength(2);
 });
 
-test('a fault of ours is not retried away', async () => {
+test('does not retry after a bug', async () => {
   const { run } = scripted(() => new TypeError('x is undefined'));
   await expect(run()).rejects.toThrow('x is undefined');
 });
 
-test('a stop ends the waiting', async () => {
+test('a stop ends the wait', async () => {
   const endless = Array<() => Error>(100).fill(failing('kafka.unavailable'));
   const { run, stop, lines } = scripted(...endless);
   const done = run();
