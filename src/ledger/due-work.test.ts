@@ -18,7 +18,7 @@ async function setUp() {
   return { db, announcements, log, said, heard };
 }
 
-test('each kind is heard on its channel', async () => {
+test('announces each kind on its own channel', async () => {
   const { announcements, heard } = await setUp();
   await announcements.runsDue();
   await vi.waitFor(() => expect(heard).toEqual([SUBMIT_CHANNEL]));
@@ -26,7 +26,7 @@ test('each kind is heard on its channel', async () => {
   await vi.waitFor(() => expect(heard).toEqual([SUBMIT_CHANNEL, MESSAGE_CHANNEL]));
 });
 
-test('a thousand at once are two statements, and one comes after the last of them', async () => {
+test('combines 500 concurrent announcements into one statement', async () => {
   const { announcements, said } = await setUp();
   await Promise.all(Array.from({ length: 500 }, () => announcements.messagesDue()));
   expect(said).toHaveLength(1);
@@ -34,7 +34,7 @@ test('a thousand at once are two statements, and one comes after the last of the
   expect(said).toHaveLength(2);
 });
 
-test('what is announced while a statement is on its way is announced again', async () => {
+test('an announcement during a statement gets a statement of its own', async () => {
   const { db, announcements, said } = await setUp();
   const held = Promise.withResolvers<void>();
   db.faults.before = (name) => {
@@ -49,7 +49,7 @@ test('what is announced while a statement is on its way is announced again', asy
   expect(said).toHaveLength(2);
 });
 
-test('before the end all that is to be said is said, without a pause', async () => {
+test('flush sends pending announcements at once', async () => {
   const { announcements, said } = await setUp();
   await announcements.runsDue();
   void announcements.runsDue();
@@ -61,7 +61,7 @@ test('before the end all that is to be said is said, without a pause', async () 
   ]);
 });
 
-test('a lost database does not matter here', async () => {
+test('logs a failed announcement and does not throw', async () => {
   const { db, announcements, log } = await setUp();
   db.faults.before = () => unavailable();
   await announcements.runsDue();

@@ -4,7 +4,7 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 import { findRuns, listRunEvents, listRuns, readRun, SEARCHED_RUNS, type RunFilter } from './find-runs.ts';
 
 const RUNS = 20_000;
-/** Of a page of 50: those that are read to find it, and those that no index tells apart. */
+/** Rows read for a page of 50, including those that no index can exclude. */
 const READ_AT_MOST = RUNS / 8;
 
 /** One in 100 failed, one in 1,000 was of a rare command, and one in 2,000 is running. */
@@ -40,7 +40,7 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** How many rows a statement read, and by what: it runs, and is explained. */
+/** How many rows a statement reads, and with which plan nodes: runs it with EXPLAIN ANALYZE. */
 async function reads(ask: (explained: Queryable) => Promise<unknown>): Promise<{ nodes: string[]; rows: number }> {
   const nodes: string[] = [];
   let rows = 0;
@@ -66,7 +66,7 @@ async function reads(ask: (explained: Queryable) => Promise<unknown>): Promise<{
   return { nodes, rows };
 }
 
-/** Whether a table is read whole; that of the runs that are not over is as small as they are few. */
+/** Whether a whole table is read. `open_runs` does not count: it is small. */
 const readsTable = (nodes: readonly string[]): boolean =>
   nodes.some((node) => node.startsWith('Seq Scan') && node !== 'Seq Scan open_runs');
 
@@ -81,7 +81,7 @@ const FILTERS: readonly [string, RunFilter][] = [
   ['failed ones of a user and a command', { limit: 50, userId: 'u0', command: 'plan', states: ['failed'] }],
 ];
 
-test('no list of runs, on no page, reads more than it has to, and none reads the table', async () => {
+test('no query reads a whole table or too many rows, on any page', async () => {
   await db.query({ text: FILL });
   await db.session((session) => session.query({ text: 'ANALYZE' }));
   const { rows } = await db.query<{ id: string }>({
@@ -105,7 +105,7 @@ test('no list of runs, on no page, reads more than it has to, and none reads the
   }
   for (const filter of [{ text: 'nothing' }, { door: 'discord' }, { text: 'nothing', command: 'deploy' }]) {
     const read = await reads((explained) => listRuns(explained, { ...filter, limit: 50 }));
-    // As leaves and once more as what was searched.
+    // Each row counts twice: in the leaf, and in the result of the search.
     expect([readsTable(read.nodes), Math.max(2 * SEARCHED_RUNS, read.rows)]).toEqual([false, 2 * SEARCHED_RUNS]);
   }
 });

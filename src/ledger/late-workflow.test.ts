@@ -25,7 +25,7 @@ function seen({ namespace, workflowName }: RunReceipt, fields: Partial<Observati
 }
 
 describe.each(['canceled', 'refused'] as const)('the workflow of a run that was %s in the queue', (state) => {
-  test('is to be stopped when its creator finds it, and the run stays what it is', async () => {
+  test('is stopped when its creator finds it, and the state of the run does not change', async () => {
     const run = await record();
     await moveRun(db, { runId: run.runId, to: state, reason: 'because', fence: 1 });
     expect(await submitRun(db, run.runId, '')).toBeUndefined();
@@ -37,7 +37,7 @@ describe.each(['canceled', 'refused'] as const)('the workflow of a run that was 
     expect(await runOf(db, 'd1')).toMatchObject({ state, due_at: null, revision: 2 });
   });
 
-  test('is to be stopped when it is seen, once, and nothing is followed', async () => {
+  test('is stopped once when it is observed, and is not followed', async () => {
     const run = await record();
     await moveRun(db, { runId: run.runId, to: state, reason: 'because', fence: 1 });
     expect(await observeWorkflows(db, [seen(run, { deliveryLabel: 'of somebody else' })])).toEqual([]);
@@ -55,7 +55,7 @@ describe.each(['canceled', 'refused'] as const)('the workflow of a run that was 
   });
 });
 
-test('a workflow that somebody else saw first is the run’s; a second one, or one under another name, is not', async () => {
+test('a workflow that another process saw first belongs to the run; one with another uid or name is foreign', async () => {
   const { runId, workflowName } = await record();
   await submitRun(db, runId, 'u1');
   const before = await runOf(db, 'd1');

@@ -18,8 +18,8 @@ async function expireIn(seconds: number): Promise<void> {
   });
 }
 
-test('the first one holds it, the others learn for how long', async () => {
-  // In one transaction it is always the same time.
+test('the first process gets the lease, others learn when it expires', async () => {
+  // Within a transaction, now() is constant.
   await database.db.transaction(async (tx) => {
     expect(await claim('a', 'follow', tx)).toMatchObject({ held: true, expiresInMs: 15_000 });
     expect(await claim('b', 'follow', tx)).toMatchObject({ held: false, expiresInMs: 15_000 });
@@ -27,7 +27,7 @@ test('the first one holds it, the others learn for how long', async () => {
   expect(await claim('b', 'another')).toMatchObject({ held: true });
 });
 
-test('renewing extends it', async () => {
+test('a renewal extends the lease', async () => {
   await claim('a');
   await expireIn(1);
   await database.db.transaction(async (tx) => {
@@ -36,21 +36,21 @@ test('renewing extends it', async () => {
   });
 });
 
-test('when it has run out anybody may have it, and the former holder sees that it is gone', async () => {
+test('another process takes an expired lease, and the former holder cannot renew it', async () => {
   await claim('a');
   await expireIn(0);
   expect(await claim('b')).toMatchObject({ held: true });
   expect(await claim('a')).toMatchObject({ held: false });
 });
 
-test('one that ends later than any lease can, because the clock was turned back, has run out', async () => {
+test('a lease that ends too far in the future, because the clock was set back, counts as expired', async () => {
   await claim('a');
   await expireIn(600);
   expect(await claim('b')).toMatchObject({ held: true });
   expect(await claim('a')).toMatchObject({ held: false });
 });
 
-test('giving it back frees it at once and tells everybody, unless it is somebody else’s', async () => {
+test('a release frees the lease at once and notifies others, but only by its holder', async () => {
   const heard: string[] = [];
   const subscription = await database.db.listen(LEASE_CHANNEL, (payload) => heard.push(payload));
   await claim('a');

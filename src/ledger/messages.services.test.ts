@@ -5,7 +5,7 @@ import { submitRun } from '../../test/support/runs.ts';
 import { claimDueMessages, releaseMessage } from './messages.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
 
-/** What only a server with several connections can show. */
+/** Tests that need a server with several connections. */
 
 const TOLD = {
   outcome: 'told',
@@ -17,7 +17,7 @@ const TOLD = {
   reason: '',
 } as const;
 
-test('a move that commits while the message is given back is not lost', async () => {
+test('a move that commits while the message is released is not lost', async () => {
   const run = await recordToldRun(database.db);
   const [claimed] = (await claimDueMessages(database.db, 1)).messages;
   const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
@@ -36,7 +36,7 @@ test('a move that commits while the message is given back is not lost', async ()
   expect((await messageRow(database.db, run.runId))['due_at']).not.toBeNull();
 });
 
-test('many processes claim each message once', async () => {
+test('concurrent claims get each message once', async () => {
   const runs = await Promise.all(Array.from({ length: 40 }, () => recordToldRun(database.db)));
   const claims = await Promise.all(Array.from({ length: 16 }, () => claimDueMessages(database.db, 5)));
   const claimed = claims.flatMap(({ messages }) => messages.map(({ runId }) => runId));

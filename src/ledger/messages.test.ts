@@ -32,7 +32,7 @@ const release = (message: ClaimedMessage, fields: Partial<Release> = {}) =>
 
 const set = (runId: string, assignment: string) =>
   database.db.query({ text: `UPDATE facteur.messages SET ${assignment} WHERE run_id = $1`, values: [runId] });
-/** In one transaction it is always the same time. */
+/** Within a transaction, now() is constant. */
 const atOneTime = (work: (tx: Queryable) => Promise<void>) => database.db.transaction(work);
 async function dueInMs(tx: Queryable, { runId }: ToldRun): Promise<unknown> {
   const text = `SELECT (extract(epoch FROM due_at - now()) * 1000)::float8 AS ms FROM facteur.messages WHERE run_id = $1`;
@@ -40,7 +40,7 @@ async function dueInMs(tx: Queryable, { runId }: ToldRun): Promise<unknown> {
 }
 
 describe('claiming', () => {
-  test('takes what is due with its run, and nobody else gets it before the claim is over', async () => {
+  test('takes a due message with its run, and no one else gets it before the claim ends', async () => {
     const run = await recordToldRun(database.db);
     expect(await claimOne()).toMatchObject({
       runId: run.runId,
@@ -63,7 +63,7 @@ describe('claiming', () => {
     });
   });
 
-  test('a move while it is claimed makes it due when the claim is over, not before', async () => {
+  test('a move during a claim makes the message due when the claim ends, not before', async () => {
     const run = await recordToldRun(database.db);
     await atOneTime(async (tx) => {
       await claimDueMessages(tx, 1);
@@ -72,7 +72,7 @@ describe('claiming', () => {
     });
   });
 
-  test('the longest due first, as many as there is room for', async () => {
+  test('takes the longest due first, up to the limit', async () => {
     const [first, second, third] = [
       await recordToldRun(database.db),
       await recordToldRun(database.db),
@@ -84,7 +84,7 @@ describe('claiming', () => {
     expect((await claimOne()).runId).toBe(second.runId);
   });
 
-  test('says when the next one is due, and nothing when none is', async () => {
+  test('returns when the next message is due, or undefined if there is none', async () => {
     expect(await claimDueMessages(database.db, 5)).toEqual({ messages: [], nextInMs: undefined });
     const run = await recordToldRun(database.db);
     await atOneTime(async (tx) => {
@@ -94,7 +94,7 @@ describe('claiming', () => {
     });
   });
 
-  test('a retry of the same interaction finds its answer taken', async () => {
+  test('a retry from the same interaction finds its answer taken', async () => {
     const run = await recordToldRun(database.db);
     await claimOne();
     const retry = { message: { interactionId: run.interactionId, ephemeral: false }, retryOf: run.runId };
@@ -105,7 +105,7 @@ describe('claiming', () => {
 
 describe('a run and its retry', () => {
   const PLACE = { guildId: '300000000000000001', channelId: '400000000000000001' };
-  /** A run whose message is there, and its retry, whose message is not there yet. */
+  /** A run with a message, and its retry, whose message was not posted yet. */
   async function retried({ isPrivate }: { readonly isPrivate: boolean }) {
     const first = await recordToldRun(database.db, { message: { interactionId: 'i1', ephemeral: isPrivate } });
     await release(await claimOne());
@@ -121,7 +121,7 @@ describe('a run and its retry', () => {
   test.each([
     [false, { ...PLACE, messageId: 'm1' }, { ...PLACE, messageId: 'm2' }],
     [true, null, null],
-  ])('link each other’s message unless only one person sees it: %s', async (isPrivate, retryOf, retriedBy) => {
+  ])('link to each other’s message unless it is private (private: %s)', async (isPrivate, retryOf, retriedBy) => {
     const { first } = await retried({ isPrivate });
     const second = await claimOne();
     expect(second.retryOf).toEqual(retryOf);
@@ -132,7 +132,7 @@ describe('a run and its retry', () => {
     expect(places.get(first.runId)?.messageId).toBe(retryOf?.messageId);
   });
 
-  test('a retry whose sender was told that it was not recorded is none', async () => {
+  test('do not link if the retry was withdrawn', async () => {
     const { first, again } = await retried({ isPrivate: false });
     await release(await claimOne(), { messageId: 'm2' });
     await database.db.query({
@@ -144,8 +144,8 @@ describe('a run and its retry', () => {
   });
 });
 
-describe('giving back', () => {
-  test('what was told is not due again until the run moves', async () => {
+describe('releasing', () => {
+  test('a delivered message is not due again until the run moves', async () => {
     const run = await recordToldRun(database.db);
     expect(await release(await claimOne())).toMatchObject({ ours: true, dueInMs: undefined });
     expect(await messageRow(database.db, run.runId)).toMatchObject({
@@ -157,7 +157,7 @@ describe('giving back', () => {
     });
   });
 
-  test('a run that moves after it was told of is told of again after the rest', async () => {
+  test('if the run moves after the release, the message is due after the rest', async () => {
     await recordToldRun(database.db);
     const claimed = await claimOne();
     await atOneTime(async (tx) => {
@@ -167,7 +167,7 @@ describe('giving back', () => {
     });
   });
 
-  test('a run that moved meanwhile is told of again after the rest', async () => {
+  test('if the run moved during the claim, the message is due after the rest', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
     await submitRun(database.db, run.runId);
@@ -175,7 +175,7 @@ describe('giving back', () => {
     expect(await messageRow(database.db, run.runId)).toMatchObject({ told_revision: 1, told_state: 'queued' });
   });
 
-  test('a failure counts and waits, whatever the run does', async () => {
+  test('a failure counts as an attempt and waits, even if the run moves', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
     await submitRun(database.db, run.runId);
@@ -192,7 +192,7 @@ describe('giving back', () => {
     });
   });
 
-  test('postponed progress does not hold a change of state up', async () => {
+  test('postponed progress does not delay a state change', async () => {
     const run = await recordToldRun(database.db);
     await release(await claimOne(), { outcome: 'postponed', againInMs: 300_000, restMs: 0 });
     expect((await messageRow(database.db, run.runId))['attempts']).toBe(0);
@@ -200,7 +200,7 @@ describe('giving back', () => {
     expect((await claimOne()).state).toBe('submitted');
   });
 
-  test('what is abandoned is noted once for its reason, and retried when the run moves', async () => {
+  test('an abandoned message records one event per reason, and is retried when the run moves', async () => {
     const run = await recordToldRun(database.db);
     const given = { outcome: 'abandoned', reason: 'the channel is gone', restMs: 0 } as const;
     expect(await release(await claimOne(), given)).toMatchObject({ ours: true, dueInMs: undefined });
@@ -216,14 +216,14 @@ describe('giving back', () => {
     expect((await messageRow(database.db, run.runId))['abandoned']).toBe('the channel is gone');
   });
 
-  test('a late process changes nothing, but the message is sent again', async () => {
+  test('a release after a lost claim changes nothing, but the message is sent again', async () => {
     const run = await recordToldRun(database.db);
     const late = await claimOne();
     await set(run.runId, 'due_at = now()');
     const prompt = await claimOne();
     expect((await release(late, { messageId: 'from the past' })).ours).toBe(false);
     expect(await messageRow(database.db, run.runId)).toMatchObject({ message_id: '', told_revision: 0 });
-    // Nor is the prompt one sure any more that its edit came last.
+    // The prompt process cannot be sure either that its edit was the last.
     expect((await release(prompt)).ours).toBe(false);
     await set(run.runId, 'due_at = now()');
     expect((await release(await claimOne())).ours).toBe(true);
@@ -234,7 +234,7 @@ describe('giving back', () => {
     });
   });
 
-  test('after a late process the message is sent again, although it was told meanwhile', async () => {
+  test('after a late release the message is sent again, even if it was delivered meanwhile', async () => {
     const run = await recordToldRun(database.db);
     const late = await claimOne();
     await set(run.runId, 'due_at = now()');
@@ -245,7 +245,7 @@ describe('giving back', () => {
     expect((await claimOne()).toldRevision).toBe(0);
   });
 
-  test('a message that was archived meanwhile is not claimed', async () => {
+  test('a message archived during the claim is not due again', async () => {
     const run = await recordToldRun(database.db);
     const claimed = await claimOne();
     await database.db.query({ text: 'DELETE FROM facteur.messages WHERE run_id = $1', values: [run.runId] });

@@ -39,7 +39,7 @@ describe.each(RUN_STATES)('from %s', (from) => {
     expect(possible.toSorted()).toEqual([...allowed(from)].toSorted());
   });
 
-  test('only a queued run is ended in the queue; any other stays as it is', async () => {
+  test('only a queued run can be refused or canceled in the queue', async () => {
     const runId = await record();
     for (const to of ['refused', 'canceled'] as const) {
       await forceState(db, runId, from);
@@ -55,7 +55,7 @@ describe.each(RUN_STATES)('from %s', (from) => {
   });
 });
 
-test('a run begins queued, or skipped by way of queued, and in no other state', async () => {
+test('the only initial state is queued', async () => {
   const runId = await record();
   const possible: RunState[] = [];
   for (const state of RUN_STATES) {
@@ -68,7 +68,7 @@ test('a run begins queued, or skipped by way of queued, and in no other state', 
   expect(possible).toEqual(['queued']);
 });
 
-test('a state that does not exist is refused', async () => {
+test('the database rejects an unknown state', async () => {
   const runId = await record();
   const text = `UPDATE facteur.runs SET previous_state = state, state = 'paused' WHERE run_id = $1`;
   await expect(db.query({ text, values: [runId] })).rejects.toMatchObject({ constraint: 'runs_state_moves' });
@@ -85,7 +85,7 @@ describe('what other readers see', () => {
     return rows[0];
   };
 
-  test('a submitted run has its workflow, and waits like a queued one', async () => {
+  test('a submitted run has its workflow, and is shown as queued', async () => {
     const { runId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
     await submitRun(db, runId, 'uid-1');
     expect(await seen(runId)).toEqual({
@@ -101,7 +101,7 @@ describe('what other readers see', () => {
     expect(await row(runId)).toMatchObject({ workflow_uid: 'uid-1', due_at: null, claimed_until: null });
   });
 
-  test.each(['refused', 'canceled'] as const)('a run that was %s before it had a workflow names none', async (to) => {
+  test.each(['refused', 'canceled'] as const)('a run that was %s in the queue has no workflow', async (to) => {
     const runId = await record();
     await moveRun(db, { runId, to, reason: 'no such template', actor: 'somebody', fence: 1 });
     expect(await seen(runId)).toMatchObject({ status: to, external_run_id: null, error_code: to, task_state: to });
@@ -123,7 +123,7 @@ describe('what other readers see', () => {
   });
 });
 
-test('a run whose end was asked for while it was created is due again at once', async () => {
+test('a run that is canceled during its submission is due again at once', async () => {
   const runId = await record();
   await requestCancel(db, runId, 'somebody');
   expect(await submitRun(db, runId)).toMatchObject({ effect: 'moved', dueNow: true, messageChanged: false });

@@ -7,7 +7,7 @@ function seen(uid: string, fields: Partial<Observation> = {}): Observation {
   return observation({ name: uid, uid, ...fields });
 }
 
-/** A buffer whose writes end when they are told to. */
+/** A buffer whose writes end on `finishWrites`. */
 function setUp(limit: number, delayMs = 60_000) {
   const written: string[][] = [];
   const waiting: (() => void)[] = [];
@@ -27,7 +27,7 @@ function setUp(limit: number, delayMs = 60_000) {
   return { buffer, written, finishWrites };
 }
 
-test('gathers for a while, and keeps the newest of each workflow', async () => {
+test('buffers for a while, and keeps the newest observation of each workflow', async () => {
   const { buffer, written } = setUp(10, 20);
   await buffer.add(seen('a', { version: 1n }));
   await buffer.add(seen('b', { version: 5n }));
@@ -37,7 +37,7 @@ test('gathers for a while, and keeps the newest of each workflow', async () => {
   await vi.waitFor(() => expect(written).toEqual([['a succeeded 3', 'b running 5']]));
 });
 
-test('an end is written before a new beginning, so that a retry is seen', async () => {
+test('writes an end before a new start, so a retry is not missed', async () => {
   const { buffer, written, finishWrites } = setUp(10);
   await buffer.add(seen('a', { version: 1n, state: 'failed' }));
   const added = buffer.add(seen('a', { version: 2n, state: 'running' }));
@@ -48,7 +48,7 @@ test('an end is written before a new beginning, so that a retry is seen', async 
   await vi.waitFor(() => expect(written).toEqual([['a failed 1'], ['a running 2']]));
 });
 
-test('while one batch is written another is filled, and then adding waits', async () => {
+test('fills a second batch while the first is written, then add waits', async () => {
   const { buffer, written, finishWrites } = setUp(2);
   for (const uid of ['a', 'b', 'c']) {
     await buffer.add(seen(uid));
@@ -66,7 +66,7 @@ test('while one batch is written another is filled, and then adding waits', asyn
   await vi.waitFor(() => expect(written[1]).toEqual(['c running', 'd running']));
 });
 
-test('flush waits for what is being written and writes the rest', async () => {
+test('flush waits for the batch in progress and writes the rest', async () => {
   const { buffer, written, finishWrites } = setUp(2);
   await buffer.add(seen('a'));
   await buffer.add(seen('b'));

@@ -4,7 +4,7 @@ import { newRun } from '../../test/support/runs.ts';
 import { observationOfCreate, observeWorkflows, type Observation } from './observe-workflows.ts';
 import { prepareRun, recordTogether } from './record-run.ts';
 
-test('batches with the same workflows in another order wait for each other without a deadlock', async () => {
+test('batches with the same workflows in different order do not deadlock', async () => {
   const { namespace } = newRun().plan;
   const ids = Array.from({ length: 50 }, (_, index) => `d${index}`);
   const receipts = await recordTogether(

@@ -11,11 +11,11 @@ import { addArtifact, addPolicyCheck, addRunEvent, putRunMetrics, saveReflection
 import type { Reporter } from './write-report.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
 
-/** What only a server with several connections can show. */
+/** Tests that need a server with several connections. */
 
 const { db } = database;
 
-test('details that are seen while the creation of the workflow is being recorded are kept', async () => {
+test('keeps details observed while the submission is being recorded', async () => {
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
   const observed = await whileUncommitted(
     db,
@@ -46,7 +46,7 @@ describe('while a run is being archived', () => {
   const archive = (tx: Queryable) => archiveOld({ transaction: (work) => work(tx) });
   const archiveOld = (own: Pick<Database, 'transaction'> = db) => archiveRuns(own, { olderThanSeconds: 60, limit: 10 });
 
-  test.each([1, 2])('a retry of it by Argo is recorded, in a batch of %i', async (size) => {
+  test.each([1, 2])('records a retry of it by Argo, in a batch of %i', async (size) => {
     const retried = await oldRun();
     const other = newRun();
     const begun = await recordRun(db, { run: other, claim: true });
@@ -75,7 +75,7 @@ describe('while a run is being archived', () => {
   const REFLECTION = { type: 'lesson', content: 'x', embedding: null, embeddingVersion: null };
   const metadata = {};
 
-  test('a reflection that is being written about it is kept', async () => {
+  test('keeps a reflection on it that is being written', async () => {
     const { runId } = await oldRun();
     const reporter = { runId, onlyRun: null, actor: 'test' };
     await db.transaction(async (tx) => {
@@ -87,7 +87,7 @@ describe('while a run is being archived', () => {
     expect(await archiveOld()).toMatchObject({ seen: 1, archived: 0 });
   });
 
-  test('a report about it finds no such run', async () => {
+  test('a report on it does not find the run', async () => {
     const reports: readonly ((reporter: Reporter) => Promise<unknown>)[] = [
       (reporter) => addRunEvent(db, reporter, { type: 'x', payload: {}, key: '' }),
       (reporter) => addArtifact(db, reporter, { type: 'x', uri: 's3://x', checksum: null, metadata }),

@@ -58,7 +58,7 @@ async function record(fields: Partial<NewRun> = {}): Promise<Run> {
   return { runId: receipt.runId, deliveryId, name: receipt.workflowName };
 }
 
-/** A run whose workflow `u-<name>` is in the cluster. */
+/** A run with a workflow in the cluster, with uid `u-<name>`. */
 async function submitted(fields: Partial<NewRun> = {}): Promise<Run> {
   const run = await record(fields);
   await submitRun(database.db, run.runId, `u-${run.name}`);
@@ -91,7 +91,7 @@ async function one<Row = Record<string, unknown>>(text: string, ...values: unkno
 const runRow = (run: Run) =>
   one('SELECT * FROM facteur.runs LEFT JOIN facteur.open_runs USING (run_id) WHERE run_id = $1', run.runId);
 
-/** Everything that is stored about a run, to be compared with later. */
+/** Everything stored about a run, to compare with later. */
 async function everything(run: Run): Promise<unknown> {
   const { rows } = await database.db.query({
     text: `SELECT to_jsonb(runs) AS run, to_jsonb(open_runs) AS open, to_jsonb(task_runs) AS task_run, to_jsonb(tasks) AS task, to_jsonb(messages) AS message,
@@ -165,7 +165,7 @@ describe('a workflow from start to end', () => {
     });
   });
 
-  test('a success has no reason and no error code; missing times are now', async () => {
+  test('a success has no reason and no error code; a missing end time is now', async () => {
     const run = await submitted();
     await apply(seen(run, { state: 'succeeded', progress: '3/3' }));
     expect(await everything(run)).toMatchObject({
@@ -176,7 +176,7 @@ describe('a workflow from start to end', () => {
     expect((await runRow(run))['finished_at']).not.toBeNull();
   });
 
-  test('whoever asked for it is the actor of a cancellation', async () => {
+  test('the actor of a cancellation is the requester of the cancel', async () => {
     const run = await submitted();
     await database.db.query({
       text: `UPDATE facteur.runs SET cancel_requested_by = 'discord:7' WHERE run_id = $1`,
@@ -190,15 +190,15 @@ describe('a workflow from start to end', () => {
     expect(last['actor']).toBe('discord:7');
   });
 
-  test('clocks that disagree give no negative latency', async () => {
+  test('clock skew gives no negative latency', async () => {
     const run = await submitted();
     await apply(seen(run, { state: 'succeeded', startedAt: at(-2), finishedAt: at(-3) }));
     expect(await everything(run)).toMatchObject({ metrics: { queue_latency_ms: 0, runtime_ms: 0 } });
   });
 });
 
-describe('what is not news changes nothing', () => {
-  test('the same batch again', async () => {
+describe('old, repeated and foreign observations', () => {
+  test('the same batch again changes nothing', async () => {
     const runs = [await submitted(), await submitted(), await record()];
     const batch = [
       seen(runs[0]!, { version: 5n, progress: '1/2', startedAt: at(1) }),
@@ -212,7 +212,7 @@ describe('what is not news changes nothing', () => {
     expect(await Promise.all(runs.map(everything))).toEqual(before);
   });
 
-  test('an older look, also at a run that came alive again since', async () => {
+  test('an older version changes nothing, also after a retry', async () => {
     const run = await submitted();
     const failed = seen(run, { version: 10n, state: 'failed', reason: 'x' });
     await apply(failed);
@@ -222,7 +222,7 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(run)).toMatchObject({ state: 'running', progress: '2/3', retry_count: 1 });
   });
 
-  test('what is older than the version to which its run went back', async () => {
+  test('after a rewind, versions older than the listed one change nothing', async () => {
     const [live, ended, meanwhile] = [await submitted(), await submitted(), await submitted()];
     await apply(seen(live, { version: 50n, progress: '5/9' }), seen(ended, { version: 50n, state: 'failed' }));
     await recordWaiting(database.db, [{ ...seen(live, { version: 60n }), waiting: [GATE] }]);
@@ -243,7 +243,7 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(live)).toMatchObject({ state: 'succeeded' });
   });
 
-  test('a stop that reached a workflow after its end, and that it is gone since', async () => {
+  test('a stop or a deletion after the end of a workflow changes nothing', async () => {
     const run = await submitted();
     const failed = seen(run, { state: 'failed', startedAt: at(1), finishedAt: at(9), confirmed: true });
     await apply(failed);
@@ -252,7 +252,7 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(run)).toMatchObject({ state: 'failed', retry_count: 0 });
   });
 
-  test('another workflow of the same name, and a copy under another name', async () => {
+  test('another workflow of the same name and a copy under another name change nothing', async () => {
     const run = await submitted();
     expect(await apply(seen(run, { uid: 'other', state: 'failed' }))).toEqual([]);
     expect(await apply(seen(run, { name: `${run.name}-copy`, state: 'failed' }))).toEqual([]);
@@ -260,17 +260,17 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(run)).toMatchObject({ state: 'submitted' });
   });
 
-  test('an empty batch', async () => {
+  test('an empty batch changes nothing', async () => {
     expect(await apply()).toEqual([]);
   });
 
-  test('only with the delivery’s label', async () => {
+  test('a workflow without the delivery’s label changes nothing', async () => {
     const run = await record();
     expect(await apply(seen(run, { deliveryLabel: '' }), seen(run, { uid: 'x', deliveryLabel: 'y' }))).toEqual([]);
     expect(await runRow(run)).toMatchObject({ state: 'queued', workflow_uid: null });
   });
 
-  test('a run that somebody wants ended stays due for the submitter until it has ended', async () => {
+  test('a canceled run stays due for the submitter until it has ended', async () => {
     const run = await record();
     await requestCancel(database.db, run.runId, 'discord:7');
     await apply(seen(run, { version: 1n, state: 'submitted' }));
@@ -283,7 +283,7 @@ describe('what is not news changes nothing', () => {
     expect(await runRow(run)).toMatchObject({ state: 'running', due_at: null, cancel_requested_by: null });
   });
 
-  test('a submitted run of unknown uid learns it', async () => {
+  test('a submitted run of unknown uid gets the observed uid', async () => {
     const run = await record();
     await submitRun(database.db, run.runId, '');
     await apply(seen(run, { state: 'submitted', version: 3n }));
@@ -291,8 +291,8 @@ describe('what is not news changes nothing', () => {
   });
 });
 
-describe('what has to be confirmed', () => {
-  test('that a workflow vanished', async () => {
+describe('observations that need confirmation', () => {
+  test('a vanished workflow', async () => {
     const run = await submitted();
     const gone = seen(run, { state: 'lost', reason: 'gone' });
     expect(await apply(gone)).toMatchObject([{ runId: run.runId, effect: 'unconfirmed' }]);
@@ -304,14 +304,14 @@ describe('what has to be confirmed', () => {
     });
   });
 
-  test('of a run whose uid nobody read, too', async () => {
+  test('a vanished workflow of a run of unknown uid, once confirmed, makes it lost', async () => {
     const run = await record();
     await submitRun(database.db, run.runId, '');
     await apply(seen(run, { uid: '', state: 'lost', confirmed: true }));
     expect(await runRow(run)).toMatchObject({ state: 'lost', workflow_uid: null });
   });
 
-  test('that Argo retried it: the run lives again, with what it needs to end a second time', async () => {
+  test('a retry by Argo: the run is live again and can end a second time', async () => {
     const run = await submitted();
     await apply(seen(run, { version: 5n, state: 'failed', reason: 'x', startedAt: at(1), finishedAt: at(10) }));
     const alive = seen(run, { version: 6n, progress: '0/3', startedAt: at(40) });
@@ -343,7 +343,7 @@ test('a task shows the state of its newest run only', async () => {
   expect(await everything(newer)).toMatchObject({ task: { state: 'succeeded' } });
 });
 
-test('a run whose other rows were archived still moves', async () => {
+test('a run with archived rows still moves', async () => {
   const run = await submitted();
   await database.db.query({ text: 'DELETE FROM codex_kb.task_runs WHERE id = $1', values: [run.runId] });
   expect(await apply(seen(run, { state: 'succeeded' }))).toHaveLength(1);
@@ -364,7 +364,7 @@ describe('any observations in any order', () => {
     confirmed: fc.boolean(),
   });
 
-  test('give a history of legal moves that ends in the run’s state', async () => {
+  test('give a history of valid moves that ends in the run’s state', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(anySeen, { maxLength: 1 }), { maxLength: 8 }), async (batches) => {
         run = await record();

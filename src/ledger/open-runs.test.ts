@@ -9,7 +9,7 @@ import { moveRun } from './move-run.ts';
 import { recordRun } from './record-run.ts';
 import { claimDueRuns, postponeRun, settleRun } from './submission-queue.ts';
 
-/** Where a run is that is not over: waiting to be created, in the cluster, or to be stopped there. */
+/** The place of an open run: waiting for its creation, in the cluster, or waiting for its stop. */
 interface Place {
   readonly state: RunState;
   readonly canceled: boolean;
@@ -26,7 +26,7 @@ async function places(): Promise<Place[]> {
   return rows;
 }
 
-/** Whether the row in `open_runs` is what the state asks for. */
+/** Whether the row in `open_runs` matches the state. */
 function isRight({ state, canceled, line, inCluster, isDue }: Place): boolean {
   const stops = line === 'stop' && canceled;
   if (state === 'queued') {
@@ -39,7 +39,7 @@ function isRight({ state, canceled, line, inCluster, isDue }: Place): boolean {
   return line === null || (stops && isDue);
 }
 
-/** Two batches that met in another order are repeated, as their callers do. */
+/** Retries after a conflict of two batches in different order, as their callers do. */
 async function again(act: () => Promise<unknown>): Promise<void> {
   try {
     await act();
@@ -60,7 +60,7 @@ async function work(limit: number, maxActive: number | undefined): Promise<void>
   }
 }
 
-test('however moves, requests and claims meet, a run has its place in the queue as long as it is open', async () => {
+test('under concurrent moves, cancels and claims, a run has a place in the queue exactly while it is open', async () => {
   const RUNS = 40;
   const ids = await Promise.all(
     Array.from(

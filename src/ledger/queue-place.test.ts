@@ -7,7 +7,7 @@ import { claimDueMessages } from './messages.ts';
 import { MAX_AHEAD } from './queue-place.ts';
 import { claimDueRuns } from './submission-queue.ts';
 
-/** A run that has waited for some seconds, behind all that were recorded before. */
+/** A run that has waited for some seconds, after all that were recorded before. */
 async function waitingRun(secondsAgo: number): Promise<ToldRun> {
   const run = await recordToldRun(db);
   await letWait(db, run);
@@ -19,7 +19,7 @@ async function set({ runId }: ToldRun, change: string, on: Queryable = db): Prom
   await on.query({ text: `UPDATE facteur.${change} WHERE run_id = $1`, values: [runId] });
 }
 
-/** As many as a notifier claims: for hundreds of messages PostgreSQL would rather read a small table of runs whole. */
+/** As many as a notifier claims: for hundreds of messages PostgreSQL prefers to read all of a small table of runs. */
 const AT_ONCE = 8;
 
 async function claimed(run: ToldRun, maxActive?: number, on: Queryable = db) {
@@ -29,7 +29,7 @@ async function claimed(run: ToldRun, maxActive?: number, on: Queryable = db) {
 }
 
 describe('the place of a run', () => {
-  test('is the one in which submitters take it', async () => {
+  test('matches the order in which submitters take the runs', async () => {
     const runs = [await waitingRun(40), await waitingRun(30), await waitingRun(20)];
     const places: unknown[] = [];
     for (const run of runs) {
@@ -46,7 +46,7 @@ describe('the place of a run', () => {
     expect((await claimed(runs[2]!))?.queue?.ahead).toBe(0);
   });
 
-  test('says how many are live, up to the limit', async () => {
+  test('counts live runs, up to the limit', async () => {
     await submitRun(db, (await recordToldRun(db)).runId);
     await submitRun(db, (await recordToldRun(db)).runId);
     const run = await waitingRun(5);
@@ -58,21 +58,21 @@ describe('the place of a run', () => {
   test.each([
     ['recorded a moment ago', `open_runs SET due_at = now()`, true],
     ['being submitted', `open_runs SET due_at = now() + interval '15 seconds'`, false],
-    ['retried for a reason of its own', `runs SET reason = 'the cluster did not answer'`, false],
+    ['waiting for a retry', `runs SET reason = 'the cluster did not answer'`, false],
     ['about to be canceled', `runs SET cancel_requested_by = 'ada'`, false],
-  ])('is unknown for one that is %s', async (_what, change, inLine) => {
+  ])('is unknown for a run that is %s', async (_what, change, inLine) => {
     const run = await waitingRun(5);
-    // In one transaction it is always the same time.
+    // Within a transaction, now() is constant.
     await db.transaction(async (tx) => {
       await set(run, change, tx);
       expect(await claimed(run, undefined, tx)).toMatchObject({ queue: null, inLine });
     });
   });
 
-  test('is not counted beyond a hundred, and reads no more rows however many wait', async () => {
+  test('is not counted beyond a hundred, and the rows read do not grow with the queue', async () => {
     const template = await waitingRun(1);
     const copies = 3000;
-    // What another connection read may be counted at any later time.
+    // Reads of another connection may be counted at any later time.
     const own = await ownConnection();
     await own.db.query({
       text: `WITH made AS (

@@ -12,7 +12,7 @@ import { db, ownConnection, rowsRead, test } from '../../test/support/ledger-fix
 
 const ACCEPTED_AT = new Date('2026-02-03T04:05:06.789Z');
 
-test('a sequence behind its table, as after logical replication, is a fault of the database and of no run', async () => {
+test('a sequence behind its table, as after logical replication, is a retryable error of the database', async () => {
   await recordRun(db, { run: newRun({ deliveryId: 'before' }), claim: false });
   const { rows } = await db.query<{ key: string }>({
     text: `SELECT conname AS key FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
@@ -37,7 +37,7 @@ test('a sequence behind its table, as after logical replication, is a fault of t
   expect(await recordRun(db, second)).toMatchObject({ duplicate: false });
 });
 
-test('one statement leaves the idea, the task, the run and its first event', async () => {
+test('one statement records the idea, the task, the run and its first event', async () => {
   const statements: string[] = [];
   const watched = faultyDatabase(db);
   watched.faults.before = (name) => void statements.push(name);
@@ -92,21 +92,21 @@ test('one statement leaves the idea, the task, the run and its first event', asy
 });
 
 test.each(RUN_STATES)(
-  'a replay of a run that is %s gives the same receipt, with its state, and changes no row',
+  'a replay of a run that is %s returns the same receipt, with its state, and changes no row',
   async (state) => {
     const run = newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT });
     const first = await recordRun(db, { run, claim: true });
     await forceState(db, first.runId, state);
     const before = await wholeLedger(db);
-    // Everything but the delivery is another: what was recorded first counts.
+    // Everything except the delivery differs: the first record counts.
     const replay = newRun({ deliveryId: 'd1', correlationId: 'other', plan: { ...run.plan, namePrefix: 'other' } });
     expect(await recordRun(db, { run: replay, claim: true })).toEqual({ ...first, state, duplicate: true });
     expect(await wholeLedger(db)).toBe(before);
   },
 );
 
-test('a run is due at the very moment in which it is recorded', async () => {
-  // Time stands still in a transaction, as it does for a millisecond in the embedded database.
+test('a run is due at the moment it is recorded', async () => {
+  // now() is constant in a transaction, and for a millisecond in the embedded database.
   const due = await db.transaction(async (tx) => {
     await recordRun(tx, { run: newRun(), claim: false });
     return tx.query({ text: 'SELECT FROM facteur.open_runs WHERE due_at <= now()' });
@@ -114,12 +114,12 @@ test('a run is due at the very moment in which it is recorded', async () => {
   expect(due.rows).toHaveLength(1);
 });
 
-test('recording reads no other runs, with a plan that was made when there were few', async () => {
+test('recording reads no other runs, also with a plan from when there were few', async () => {
   const { db: counted, close } = await ownConnection();
   const record = () => recordRun(counted, { run: newRun(), claim: false });
   await record();
   await db.query({ text: 'ANALYZE' });
-  // From the sixth time on, Postgres may keep its plan.
+  // From the sixth execution on, Postgres may reuse its plan.
   for (let time = 0; time < 10; time += 1) {
     await record();
   }
@@ -135,7 +135,7 @@ test('recording reads no other runs, with a plan that was made when there were f
   await close();
 });
 
-test('many at once of one delivery record it once', async () => {
+test('concurrent copies of one delivery are recorded once', async () => {
   const receipts = await Promise.all(
     Array.from({ length: 12 }, () => recordRun(db, { run: newRun({ deliveryId: 'd1' }), claim: true })),
   );
@@ -153,7 +153,7 @@ test.each<[string, (statement: number, name: string) => Partial<NewRun>]>([
       idea: { sourceType: 'github_issue', sourceRef: name, status: 'received', payload: {} },
     }),
   ],
-])('statements with the same %s in another order wait for each other without a deadlock', async (_what, fields) => {
+])('statements with the same %s in different order do not deadlock', async (_what, fields) => {
   for (let round = 0; round < 5; round += 1) {
     const names = Array.from({ length: 50 }, (_, index) => `${round}-${index}`);
     const statements = [names, names.toReversed(), names, names.toReversed()].map((order, statement) =>
@@ -161,12 +161,12 @@ test.each<[string, (statement: number, name: string) => Partial<NewRun>]>([
     );
     const ends = await Promise.allSettled(statements.map((runs) => recordTogether(db, runs)));
     const faults: unknown[] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
-    // Two that insert one delivery at the same moment may collide, which the next attempt settles.
+    // Two concurrent inserts of one delivery may collide. The next attempt resolves it.
     expect(faults.filter((fault) => !(fault instanceof DatabaseError && fault.sqlState === '23505'))).toEqual([]);
   }
 });
 
-test('a name that another run has is left to it', async () => {
+test('picks another workflow name if a run already has it', async () => {
   const first = await recordRun(db, { run: newRun({ deliveryId: 'd1', acceptedAt: ACCEPTED_AT }), claim: true });
   const taken = workflowName('plan', ACCEPTED_AT, 'd2');
   await db.query({
@@ -177,7 +177,7 @@ test('a name that another run has is left to it', async () => {
   expect(second).toMatchObject({ duplicate: false, workflowName: workflowName('plan', ACCEPTED_AT, 'd2', 1) });
 });
 
-describe('whose turn it is', () => {
+describe('who may submit a new run', () => {
   const due = async (): Promise<{ inSeconds: number | null; claimed: boolean; attempts: number }[]> => {
     const { rows } = await db.query<{ inSeconds: number | null; claimed: boolean; attempts: number }>({
       text: `SELECT extract(epoch FROM due_at - updated_at)::int AS "inSeconds",
@@ -186,17 +186,17 @@ describe('whose turn it is', () => {
     return rows;
   };
 
-  test('a claimed run is the caller’s for a while', async () => {
+  test('a claimed run belongs to the caller for 15 s', async () => {
     await recordRun(db, { run: newRun(), claim: true });
     expect(await due()).toEqual([{ inSeconds: 15, claimed: true, attempts: 1 }]);
   });
 
-  test('an unclaimed one is anybody’s at once', async () => {
+  test('any process may take an unclaimed run at once', async () => {
     await recordRun(db, { run: newRun(), claim: false });
     expect(await due()).toEqual([{ inSeconds: 0, claimed: false, attempts: 0 }]);
   });
 
-  test('a skipped run belongs to no process, and passed through queued', async () => {
+  test('no process takes a skipped run, and it passed through queued', async () => {
     const { state } = await recordRun(db, { run: newRun({ deliveryId: 'd1', state: 'skipped' }), claim: false });
     expect(state).toBe('skipped');
     expect(await due()).toEqual([{ inSeconds: null, claimed: false, attempts: 0 }]);
@@ -204,7 +204,7 @@ describe('whose turn it is', () => {
   });
 });
 
-test('text that Postgres cannot hold is refused, and nothing is left of it', async () => {
+test('text that Postgres cannot store is refused, and no row is left', async () => {
   await expect(recordRun(db, { run: newRun({ correlationId: 'a\u0000b' }), claim: true })).rejects.toMatchObject({
     code: 'postgres.invalid',
     retryable: false,
@@ -213,7 +213,7 @@ test('text that Postgres cannot hold is refused, and nothing is left of it', asy
   expect((await db.query({ text: 'SELECT FROM codex_kb.ideas' })).rowCount).toBe(0);
 });
 
-test('a message in the chat is recorded with the run, and due at once', async () => {
+test('records a chat message with the run, due at once', async () => {
   const { runId } = await recordRun(db, {
     run: newRun({ channelId: 'c', message: { interactionId: 'i', ephemeral: true } }),
     claim: true,

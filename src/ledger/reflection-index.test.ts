@@ -22,7 +22,7 @@ async function pages(ask: (explained: Queryable) => Promise<unknown>): Promise<n
   return touched;
 }
 
-test('a sample reads the embeddings in it, and of all others only the ids', async () => {
+test('a sample reads its own embeddings, and only the ids of all others', async () => {
   const stored = 200;
   await seedReflections(
     db,

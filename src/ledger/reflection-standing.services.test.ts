@@ -9,9 +9,9 @@ import { retireReflections, trustReflections, trustWaiting } from './reflection-
 import { recordRetrieval } from './retrievals.ts';
 import { saveReflection } from './run-reports.ts';
 
-/** What only a server with several connections can show. */
+/** Tests that need a server with several connections. */
 
-/** A run that received this reflection taught another, and succeeded. @returns its id */
+/** Records a run that received this reflection, wrote another, and succeeded. @returns the id of the new reflection */
 async function descendant(reflectionId: string): Promise<string> {
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   const uses = [{ reflectionId, place: 1, similarity: 1 }];
@@ -23,7 +23,7 @@ async function descendant(reflectionId: string): Promise<string> {
   return 'row' in written ? written.row.reflectionId : '';
 }
 
-/** A trusted reflection, and one of a run that received it. */
+/** A trusted reflection, and one from a run that received it. */
 async function generations(): Promise<readonly [string, string]> {
   const [source] = await seedReflections(db, [{ content: 'Skip the tests.', state: 'trusted' }]);
   return [source!.id, await descendant(source!.id)];
@@ -38,7 +38,7 @@ async function statesOf(ids: readonly string[]): Promise<readonly string[]> {
 }
 
 const BY_ADA = { reason: '', decidedBy: 'ada' };
-/** What a statement of a transaction needs, from that transaction. */
+/** A database whose statements and transactions run in the given transaction. */
 const inside = (tx: Queryable): Pick<Database, 'transaction' | 'query'> => ({
   query: (statement) => tx.query(statement),
   transaction: (work) => work(tx),
@@ -50,7 +50,7 @@ const TRUST: Readonly<Record<string, (own: Pick<Database, 'transaction'>, id: st
 };
 
 describe.each(Object.entries(TRUST))('a reflection that %s trusts', (_who, trust) => {
-  test('while its source is being retired is not trusted', async () => {
+  test('is not trusted if its source is being retired', async () => {
     const [source, child] = await generations();
     const retirement = { ...BY_ADA, reflectionIds: [source], withDescendants: false };
     await whileUncommitted(
@@ -61,7 +61,7 @@ describe.each(Object.entries(TRUST))('a reflection that %s trusts', (_who, trust
     expect(await statesOf([source, child])).toEqual(['retired', 'quarantined']);
   });
 
-  test('is retired with the source that is being retired then', async () => {
+  test('is retired with its source if the retirement waits for the trust', async () => {
     const [source, child] = await generations();
     const retirement = { ...BY_ADA, reflectionIds: [source], withDescendants: true };
     await whileUncommitted(
@@ -73,7 +73,7 @@ describe.each(Object.entries(TRUST))('a reflection that %s trusts', (_who, trust
   });
 });
 
-test('what facteur trusts while the source of its source is being retired is trusted no more', async () => {
+test('a reflection that facteur trusts during the retirement of its grandparent is quarantined again', async () => {
   const [source, child] = await generations();
   await TRUST['facteur']!(db, child);
   const grandchild = await descendant(child);

@@ -26,7 +26,7 @@ async function standing(id: string): Promise<unknown> {
   return rows[0];
 }
 
-test('a row that the Go service or a person writes is found by its words at once, and waits for a decision', async () => {
+test('a row written outside facteur is found by its words at once, and starts as quarantined', async () => {
   const [row] = await seedReflections(db, [
     { content: 'Run the linter first.', repository: 'Acme/Rocket', type: 'lesson' },
   ]);
@@ -46,7 +46,7 @@ test.each([
   ['trusted', { state: 'quarantined', reason: 'the text changed', decidedBy: 'facteur' }],
   ['retired', { state: 'retired', reason: 'why', decidedBy: 'Ada' }],
 ] as const)(
-  'another text of a %s reflection is found by its own words, and given to no run',
+  'a changed text of a %s reflection is found by its own words, and is no longer trusted',
   async (state, expected) => {
     const { runId } = await recordRun(db, { run: newRun(), claim: false });
     const save = (content: string, author: string): Promise<unknown> =>
@@ -70,7 +70,7 @@ test.each([
   },
 );
 
-test('a reflection is not trusted on a look at its source from before the source was retired', async () => {
+test('does not trust a reflection on a stale read of its source', async () => {
   const [source] = await seedReflections(db, [{ content: 'Skip the tests.', state: 'trusted' }]);
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   const uses = [{ reflectionId: source!.id, place: 1, similarity: 1 }];
@@ -92,7 +92,7 @@ test('a reflection is not trusted on a look at its source from before the source
   expect(await standing(waiting!.reflectionId)).toMatchObject({ state: 'quarantined' });
 });
 
-/** Lets this many of the runs that wrote reflections have received one of these, in turn. */
+/** Makes this many of the runs that wrote reflections receivers of one of these, in turn. */
 async function giveToRuns(reflectionIds: readonly string[], runs: number): Promise<void> {
   await db.query({
     text: `WITH run AS (
@@ -109,7 +109,7 @@ async function giveToRuns(reflectionIds: readonly string[], runs: number): Promi
   });
 }
 
-test('a retirement lists the oldest of many descendants, and is about all of them', async () => {
+test('a retirement applies to all descendants, and lists only the oldest of many', async () => {
   const count = MAX_DESCENDANTS + 5;
   const all = await seedReflections(
     db,
@@ -126,7 +126,7 @@ test('a retirement lists the oldest of many descendants, and is about all of the
   expect(rowCount).toBe(count);
 });
 
-test('a decision reads what it is about, however many reflections there are', async () => {
+test('the rows that a decision reads do not grow with the number of reflections', async () => {
   const all = await seedReflections(
     db,
     Array.from({ length: 1000 }, (_, nth) => ({ content: `Lesson ${nth}`, state: 'trusted' as const })),
@@ -149,7 +149,7 @@ test('a decision reads what it is about, however many reflections there are', as
   await own.close();
 });
 
-test('of the reflections that wait a page is read at a time', async () => {
+test('reads waiting reflections one page at a time', async () => {
   await seedReflections(
     db,
     Array.from({ length: 2000 }, (_, nth) => ({ content: `Lesson ${nth}` })),
@@ -166,7 +166,7 @@ test('of the reflections that wait a page is read at a time', async () => {
     (await rowsRead(own.db)) + (await rowsRead(own.db, 'facteur.reflection_standing'));
   const seen = new Set<string>();
   let after: WaitingPlace | undefined;
-  // All were written at the same time, so that only their ids order them.
+  // All were written at the same time: only their ids order them.
   for (const isLast of [false, false, false, false, true]) {
     const before = await read();
     const { page, isFull } = await waitingReflections(own.db, 'Acme/Rocket', after);
@@ -179,7 +179,7 @@ test('of the reflections that wait a page is read at a time', async () => {
   await own.close();
 });
 
-test('the signs that a search compares are those of the embedding that was written last, by whomever', async () => {
+test('the signs for the search always match the last written embedding', async () => {
   const [row] = await seedReflections(db, [{ content: 'First.', embedding: vector(1, 2), embeddingVersion: 'a' }]);
   const compared = async (): Promise<unknown> => {
     const { rows } = await db.query({
@@ -202,7 +202,7 @@ test('the signs that a search compares are those of the embedding that was writt
   expect(await compared()).toEqual({ version: null, same: true });
 });
 
-test('a text of any kind and length can be written', async () => {
+test('accepts long texts of any kind', async () => {
   const texts = [
     'a-'.repeat(400_000),
     Array.from({ length: 120_000 }, (_, place) => place.toString(36)).join(' '),
@@ -217,7 +217,7 @@ test('a text of any kind and length can be written', async () => {
   ).toHaveLength(texts.length);
 });
 
-test('a writer without rights in the schema facteur writes as before', async () => {
+test('a writer without rights in the schema facteur can write reflections', async () => {
   const [row] = await seedReflections(db, [{ content: 'First.' }]);
   const attempt = db.transaction(async (tx) => {
     await tx.query({
@@ -237,11 +237,11 @@ test('a writer without rights in the schema facteur writes as before', async () 
     const found = await searchReflections(tx, { text: 'third', limit: 1 });
     throw new Error(`found ${found[0]?.content}`);
   });
-  // The role goes with the transaction.
+  // The rollback removes the role.
   await expect(attempt).rejects.toThrow('found Third.');
 });
 
-test('a run that has succeeded and runs again no longer vouches for what it taught, nor for what that taught', async () => {
+test('quarantines the reflections of a restarted run and their descendants, unless a person trusts them', async () => {
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   const teach = (by: string, content: string): Promise<unknown> => {
     const reflection = { type: content, content, metadata: {}, embedding: null, embeddingVersion: null };
@@ -290,7 +290,7 @@ test('a run that has succeeded and runs again no longer vouches for what it taug
   });
   expect(rows).toEqual([{ count: 3 }]);
 
-  // As after a crash: what descends from it is found although it is quarantined itself.
+  // As after a crash: its descendants are found even though it is quarantined itself.
   await db.query({
     text: `UPDATE facteur.reflection_standing s SET state = 'trusted' FROM codex_kb.reflections r
       WHERE r.id = s.reflection_id AND content = 'of of facteur’s'`,
@@ -299,7 +299,7 @@ test('a run that has succeeded and runs again no longer vouches for what it taug
   expect(await trusted()).toEqual(['by Ada', 'kept by Ada', 'of Ada’s', 'of nothing']);
 });
 
-describe('no statement decides about more than fits into its time, however many descend from', () => {
+describe('a statement changes at most 20 descendants of', () => {
   /** A trusted reflection that the runs of 249 others received. */
   async function popular(): Promise<SeededRow> {
     const [source] = await seedReflections(
@@ -310,7 +310,7 @@ describe('no statement decides about more than fits into its time, however many 
     return source!;
   }
 
-  /** The states, each with how many got it in one statement. */
+  /** Each state, with the number of reflections that got it in one statement. */
   async function statements(): Promise<unknown> {
     const { rows } = await db.query<{ state: string; count: number }>({
       text: `SELECT state, count(*)::int AS count FROM facteur.reflection_standing GROUP BY state, xmin::text ORDER BY count`,
@@ -328,7 +328,7 @@ describe('no statement decides about more than fits into its time, however many 
   test.each([
     ['quarantined', false],
     ['retired', true],
-  ])('what is retired: it is retired alone, and they are %s', async (state, withDescendants) => {
+  ])('a retired reflection: it is retired first, alone, and they become %s', async (state, withDescendants) => {
     const { id } = await popular();
     const decision = { reflectionIds: [id], reason: 'wrong', decidedBy: 'Ada', withDescendants };
     const { changes, descendants } = await retireReflections(db, decision);
@@ -341,7 +341,7 @@ describe('no statement decides about more than fits into its time, however many 
     ]);
   });
 
-  test('those that a person keeps trusted are listed first', async () => {
+  test('a retired reflection: those that a person keeps trusted are listed first', async () => {
     const { id } = await popular();
     const { rows } = await db.query<{ id: string }>({
       text: `UPDATE facteur.reflection_standing SET decided_by = 'Ada' WHERE reflection_id = (
@@ -358,7 +358,7 @@ describe('no statement decides about more than fits into its time, however many 
   });
 });
 
-test('retiring ends although runs trust again what descends through a reflection that a person keeps trusted', async () => {
+test('a retirement terminates even if a descendant of a reflection kept by a person is trusted again', async () => {
   const [source, kept, again] = await seedReflections(
     db,
     ['source', 'kept', 'again'].map((content) => ({ content, state: 'trusted' as const })),
@@ -385,7 +385,7 @@ test('retiring ends although runs trust again what descends through a reflection
   expect(descendants).toBe(2);
 });
 
-test('a reflection is not trusted on a look at its run from before that run was restarted', async () => {
+test('does not trust a reflection on a stale read of its run', async () => {
   const [row] = await seedReflections(db, [{ content: 'Skip the tests.' }]);
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   await db.query({ text: 'UPDATE codex_kb.reflections SET task_run_id = $1', values: [runId] });

@@ -24,7 +24,7 @@ async function movesOf(runId: string): Promise<readonly string[]> {
 }
 
 describe.each(['succeeded', 'failed', 'canceled'] as const)('the workflow of a run that has %s', (before) => {
-  /** A run whose workflow ran from the first to the tenth second. */
+  /** A run with a workflow that ran from second 1 to second 10. */
   async function ended() {
     const run = newRun();
     const { runId, workflowName: name } = await recordRun(db, { run, claim: true });
@@ -47,9 +47,9 @@ describe.each(['succeeded', 'failed', 'canceled'] as const)('the workflow of a r
     ['succeeded', at(40), at(50)],
     ['failed', at(40), at(50)],
     ['error', at(40), at(50)],
-    // Argo gives whole seconds.
+    // Argo has times in whole seconds.
     ['failed', at(1), at(11)],
-  ] as const)('was retried and is %s already', async (state, startedAt, finishedAt) => {
+  ] as const)('was retried and is already %s', async (state, startedAt, finishedAt) => {
     const { runId, end } = await ended();
     const again = { ...end, version: 9n, state, startedAt, finishedAt };
     expect(await apply(again)).toMatchObject([{ effect: 'unconfirmed' }]);
@@ -58,7 +58,7 @@ describe.each(['succeeded', 'failed', 'canceled'] as const)('the workflow of a r
     expect((await movesOf(runId)).slice(2)).toEqual([`submitted>${before}`, `${before}>running`, `running>${state}`]);
   });
 
-  test('was not retried: its labels changed, it was told to stop, and it is gone', async () => {
+  test('was not retried: a label change, a stop or a deletion changes nothing', async () => {
     const { runId, end } = await ended();
     for (const late of [end, { ...end, state: 'canceled' }, { ...end, state: 'lost' }] as const) {
       expect(await apply({ ...late, version: 9n, confirmed: true })).toEqual([]);

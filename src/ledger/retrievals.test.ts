@@ -17,7 +17,7 @@ const REFLECTION = `WITH idea AS (
 INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content) SELECT id, 'lesson', 'x' FROM task_run
 RETURNING id, task_run_id AS "runId"`;
 
-/** Ended runs that received the reflection, one a second, until some seconds ago. */
+/** Ended runs that received the reflection, one per second, up to some seconds ago. */
 const USES = `WITH made AS (
   INSERT INTO facteur.runs (run_id, delivery_id, delivery_key, kind, command, door, state, previous_state, namespace, workflow_name,
     correlation_id, traceparent, user_id, guild_id, channel_id, accepted_at)
@@ -52,7 +52,7 @@ async function use({ count, state, secondsAgo }: Uses): Promise<void> {
 
 const ABOUT = { command: 'deploy', repository: 'acme/rocket' };
 
-test('how much is read to rank reflections does not grow with their uses', async () => {
+test('the rows read to rank reflections do not grow with their uses', async () => {
   const { db: counted, close } = await ownConnection();
   const read = async (): Promise<number> => {
     const tables = 'facteur.runs, facteur.retrievals, facteur.reflection_uses';
@@ -72,7 +72,7 @@ test('how much is read to rank reflections does not grow with their uses', async
   expect(Math.max(few, many)).toBeLessThanOrEqual(2 * RANKED_USES + 2);
 });
 
-test('a reflection is ranked by its latest uses, of which those count that succeeded or failed', async () => {
+test('ranks a reflection by those of its latest uses that succeeded or failed', async () => {
   await use({ count: 10, state: 'canceled', secondsAgo: 0 });
   await use({ count: RANKED_USES - 30, state: 'succeeded', secondsAgo: 100 });
   await use({ count: 500, state: 'failed', secondsAgo: 1000 });
@@ -81,7 +81,7 @@ test('a reflection is ranked by its latest uses, of which those count that succe
   ]);
 });
 
-test('a reflection is judged by its latest uses since it has been trusted', async () => {
+test('judges a reflection by its latest uses since it was trusted', async () => {
   const judged = async () => (await trustedOutcomes(db, 8)).outcomes.map(({ helped, hurt }) => ({ helped, hurt }));
   await use({ count: JUDGED_USES - 100, state: 'succeeded', secondsAgo: 100 });
   await use({ count: 500, state: 'failed', secondsAgo: 5000 });
@@ -91,7 +91,7 @@ test('a reflection is judged by its latest uses since it has been trusted', asyn
   expect(await judged()).toEqual([{ helped: 10, hurt: 0 }]);
 });
 
-test('a reflection that was retired since it was found is no use of it, and is not received', async () => {
+test('a reflection retired after it was found is neither recorded as a use nor received', async () => {
   const [found, retired] = await seedReflections(db, [
     { content: 'a', state: 'trusted' },
     { content: 'b', state: 'retired' },
@@ -106,7 +106,7 @@ test('a reflection that was retired since it was found is no use of it, and is n
   expect((await readRetrieval(db, runId))?.trusted).toEqual([]);
 });
 
-test('a use has the time of its decision, by which uses since a moment are found', async () => {
+test('a use has the time of its decision', async () => {
   await seedRuns(db, 'retrieve', { succeeded: 2 }, reflection.id);
   const { rows } = await db.query({
     text: `SELECT u.decided_at = x.decided_at AS same FROM facteur.reflection_uses u JOIN facteur.retrievals x USING (run_id)`,

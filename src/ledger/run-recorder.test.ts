@@ -20,7 +20,7 @@ const USUAL: RecorderLimits = {
   waitingCharacters: 10_000_000,
 };
 
-/** One statement at a time, so that the second run and all after it have to wait. */
+/** One statement at a time: the second run and all after it have to wait. */
 function setUp(limits: Partial<RecorderLimits> = {}) {
   const timer = new TurnableTimer();
   const db = faultyDatabase(database.db);
@@ -46,7 +46,7 @@ async function count(table: string): Promise<unknown> {
   return rows[0]?.['count'];
 }
 
-test('what has to wait shares statements, and each gets its own receipt', async () => {
+test('waiting runs share statements, and each gets its own receipt', async () => {
   const { recorder, statements } = setUp({ runs: 50 });
   const runs = Array.from({ length: 101 }, (_, index) =>
     newRun({
@@ -83,7 +83,7 @@ test('what has to wait shares statements, and each gets its own receipt', async 
   );
 });
 
-test('a statement belongs to the trace of the first run in it, whichever statement it waited for', async () => {
+test('a statement belongs to the trace of the first run in it', async () => {
   const { db, recorder } = setUp();
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
   onTestFinished(() => context.disable());
@@ -98,7 +98,7 @@ test('a statement belongs to the trace of the first run in it, whichever stateme
   expect(traces).toEqual(['one', 'two']);
 });
 
-test('the same delivery many times among others is one run with one receipt', async () => {
+test('repeated deliveries among others are one run each, with one receipt', async () => {
   const { recorder } = setUp();
   const receipts = await Promise.all(
     Array.from({ length: 60 }, (_, index) => recorder.record(newRun({ deliveryId: `d${index % 20}` }), true)),
@@ -110,7 +110,7 @@ test('the same delivery many times among others is one run with one receipt', as
   }
 });
 
-test('deliveries about one idea leave it as the last of them said', async () => {
+test('an idea has the payload of its last delivery', async () => {
   const { recorder } = setUp();
   await Promise.all(
     Array.from({ length: 30 }, (_, index) =>
@@ -124,7 +124,7 @@ test('deliveries about one idea leave it as the last of them said', async () => 
   expect(rows.map(({ payload }) => payload)).toEqual([{ index: 27 }, { index: 28 }, { index: 29 }]);
 });
 
-test('one that Postgres cannot hold is refused, and its neighbours are recorded', async () => {
+test('refuses a run that Postgres cannot store, and records its neighbours', async () => {
   const { recorder } = setUp();
   const results = await Promise.allSettled(
     Array.from({ length: 40 }, (_, index) => recorder.record(newRun(index === 17 ? { userId: 'a\0b' } : {}), true)),
@@ -134,7 +134,7 @@ test('one that Postgres cannot hold is refused, and its neighbours are recorded'
   expect(await countRuns(database.db, 'queued')).toBe(39);
 });
 
-test('when the database is gone all of them hear so, and nothing is recorded', async () => {
+test('without the database, all waiting runs fail and none is recorded', async () => {
   const { db, recorder } = setUp();
   db.faults.before = () => unavailable();
   const results = await Promise.allSettled(Array.from({ length: 10 }, () => recorder.record(newRun(), true)));
@@ -163,23 +163,26 @@ test('no caller waits forever for a hung database', async () => {
 });
 
 test.each([
-  ['so many', { waiting: 2 }],
-  ['so much', { waitingCharacters: 2.5 * sizeOf(newRun()) }],
-])('while a database hangs only %s waits, and the next are turned away at once', async (_limit, limits) => {
-  const { db, recorder } = setUp(limits);
-  const held = Promise.withResolvers<undefined>();
-  db.faults.before = () => held.promise;
-  const accepted = [1, 2, 3].map(() => recorder.record(newRun(), true));
-  const turnedAway = Array.from({ length: 50 }, () => recorder.record(newRun(), true));
-  for (const { reason } of (await Promise.allSettled(turnedAway)) as PromiseRejectedResult[]) {
-    expect(reason).toMatchObject({ code: 'postgres.unavailable', retryable: true });
-  }
-  held.resolve(undefined);
-  await Promise.all(accepted);
-  expect(await countRuns(database.db, 'queued')).toBe(3);
-});
+  ['runs', { waiting: 2 }],
+  ['characters', { waitingCharacters: 2.5 * sizeOf(newRun()) }],
+])(
+  'while the database hangs, the number of waiting %s is limited: further runs fail at once',
+  async (_limit, limits) => {
+    const { db, recorder } = setUp(limits);
+    const held = Promise.withResolvers<undefined>();
+    db.faults.before = () => held.promise;
+    const accepted = [1, 2, 3].map(() => recorder.record(newRun(), true));
+    const turnedAway = Array.from({ length: 50 }, () => recorder.record(newRun(), true));
+    for (const { reason } of (await Promise.allSettled(turnedAway)) as PromiseRejectedResult[]) {
+      expect(reason).toMatchObject({ code: 'postgres.unavailable', retryable: true });
+    }
+    held.resolve(undefined);
+    await Promise.all(accepted);
+    expect(await countRuns(database.db, 'queued')).toBe(3);
+  },
+);
 
-test('what nobody waits for any more when its turn comes is not recorded', async () => {
+test('does not record a waiting run that was aborted', async () => {
   const { db, recorder } = setUp();
   const held = Promise.withResolvers<undefined>();
   db.faults.before = () => held.promise;
@@ -194,7 +197,7 @@ test('what nobody waits for any more when its turn comes is not recorded', async
   expect(await countRuns(database.db, 'queued')).toBe(2);
 });
 
-test('a run is serialised once, however long it waits', async () => {
+test('serialises a run once, however long it waits', async () => {
   const { recorder, statements } = setUp({ runs: 4 });
   let serialised = 0;
   const counted = () => {
@@ -209,17 +212,17 @@ test('a run is serialised once, however long it waits', async () => {
   expect({ statements: statements.length, serialised }).toEqual({ statements: 11, serialised: 41 });
 });
 
-test('large ones do not share a statement', async () => {
+test('large runs do not share a statement', async () => {
   const { recorder, statements } = setUp();
   const large = () => newRun({ runMetadata: { text: 'x'.repeat(60_000) } });
   await Promise.all(Array.from({ length: 6 }, () => recorder.record(large(), true)));
   expect(statements).toHaveLength(6);
 });
 
-test('when the database goes away while they are recorded one by one, the others need not wait for it each', async () => {
+test('if the database goes down while runs are recorded one by one, the rest fail without a statement', async () => {
   const { db, recorder, statements } = setUp();
   const runs = Array.from({ length: 9 }, (_, index) => newRun(index === 2 ? { userId: 'a\0b' } : {}));
-  // The first has a statement of its own, the next eight share one that is refused, and then the server is gone.
+  // The first has a statement of its own, the next eight share one that is refused, and then the server is down.
   db.faults.before = (name) => {
     statements.push(name);
     return statements.length > 3 ? unavailable() : undefined;
@@ -229,7 +232,7 @@ test('when the database goes away while they are recorded one by one, the others
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
 });
 
-test('beside a statement that hangs, one follows another as long as runs wait', async () => {
+test('while one statement hangs, others follow one another as long as runs wait', async () => {
   const { db, recorder, statements, timer } = setUp({ statements: 3 });
   const held = Promise.withResolvers<undefined>();
   db.faults.before = (name) => {

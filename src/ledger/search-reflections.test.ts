@@ -16,7 +16,7 @@ const VERSIONS = ['model-a@1536', 'model-b@1536'];
 /** No stems, no stop words: each is its own lexeme. */
 const WORDS = Array.from({ length: 12 }, (_, place) => `zq${place}`);
 
-/** Eight numbers, so that a counterexample is short. */
+/** Only eight numbers: a counterexample stays short. */
 const directions = fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 8, maxLength: 8 });
 const toward = (numbers: readonly number[]): number[] => vector(...numbers, 1);
 
@@ -27,7 +27,7 @@ interface Row extends SeededReflection {
   readonly runId: string;
 }
 
-/** The same rows each time: every filter leaves some, some have no embedding, some that of another model. */
+/** The same rows each time. Every filter leaves some; some have no embedding, others one of another model. */
 async function corpus(): Promise<Row[]> {
   const [seeded] = fc.sample(
     fc.array(
@@ -45,7 +45,7 @@ async function corpus(): Promise<Row[]> {
   );
   const rows = seeded!.map((row) => (row.embeddingVersion === null ? { ...row, embedding: null } : row));
   const ids = await seedReflections(db, rows);
-  // Without it the statistics are those of whichever test was before, and say which words are too common to look up.
+  // Otherwise the statistics, which decide which words are too common to look up, are those of an earlier test.
   await db.session((session) => session.query({ text: 'ANALYZE facteur.reflection_standing' }));
   return rows.map((row, place) => ({ ...row, ...ids[place]! }));
 }
@@ -87,7 +87,7 @@ function cosine(a: readonly number[], b: readonly number[]): number {
 
 const ids = (found: readonly { readonly id: string }[]): string[] => found.map(({ id }) => id);
 
-test('each combination of filters finds by cosine what comparing every row finds, with and without the index', async () => {
+test('for any filters, a search by cosine equals a comparison of every row, with and without the index', async () => {
   const rows = await corpus();
   const byId = new Map(rows.map((row) => [row.id, row]));
   const check = (exactBelow: number): Promise<void> =>
@@ -125,7 +125,7 @@ test('each combination of filters finds by cosine what comparing every row finds
   await check(0);
 });
 
-test('each combination of filters has the same candidates in the index as by comparing all signs', async () => {
+test('for any filters, the candidates from the index are as near as those from a scan of all signs', async () => {
   const rows = await corpus();
   await fc.assert(
     fc.asyncProperty(queries(rows), directions, fc.integer({ min: 1, max: 60 }), async (filters, direction, limit) => {
@@ -157,27 +157,30 @@ test('each combination of filters has the same candidates in the index as by com
   );
 });
 
-test.each([1536, 384])('the signs of two embeddings of %i numbers differ by their angle', async (width) => {
-  const numbers = (seed: number): number[] =>
-    vector(...Array.from({ length: width }, (_, place) => Math.sin(seed * 12_345.678 + (place + 1) ** 2)));
-  await fc.assert(
-    fc.asyncProperty(fc.nat(1000), fc.nat(1000), fc.nat(10), async (one, other, share) => {
-      const a = numbers(one);
-      const direction = numbers(other);
-      const b = a.map((number, place) => (number * share) / 10 + (direction[place] ?? 0));
-      const { rows } = await db.query<{ difference: number }>({
-        text: 'SELECT facteur.embedding_signs($1::vector) <~> facteur.embedding_signs($2::vector) AS difference',
-        values: [JSON.stringify(a), JSON.stringify(b)],
-      });
-      // Five standard deviations of 1,536 independent signs.
-      const angle = Math.acos(Math.min(1, cosine(a, b))) / Math.PI;
-      expect(Math.abs((rows[0]?.difference ?? NaN) / 1536 - angle)).toBeLessThan(0.065);
-    }),
-    { numRuns: 30 },
-  );
-});
+test.each([1536, 384])(
+  'the signs of two embeddings of %i numbers differ in proportion to their angle',
+  async (width) => {
+    const numbers = (seed: number): number[] =>
+      vector(...Array.from({ length: width }, (_, place) => Math.sin(seed * 12_345.678 + (place + 1) ** 2)));
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), fc.nat(1000), fc.nat(10), async (one, other, share) => {
+        const a = numbers(one);
+        const direction = numbers(other);
+        const b = a.map((number, place) => (number * share) / 10 + (direction[place] ?? 0));
+        const { rows } = await db.query<{ difference: number }>({
+          text: 'SELECT facteur.embedding_signs($1::vector) <~> facteur.embedding_signs($2::vector) AS difference',
+          values: [JSON.stringify(a), JSON.stringify(b)],
+        });
+        // Five standard deviations of 1,536 independent signs.
+        const angle = Math.acos(Math.min(1, cosine(a, b))) / Math.PI;
+        expect(Math.abs((rows[0]?.difference ?? NaN) / 1536 - angle)).toBeLessThan(0.065);
+      }),
+      { numRuns: 30 },
+    );
+  },
+);
 
-test('each combination of filters finds by words exactly the rows that have one of them', async () => {
+test('for any filters, a search by words finds exactly the rows that have one of them', async () => {
   const rows = await corpus();
   const words = fc.subarray(WORDS, { minLength: 1, maxLength: 5 });
   for (const exactBelow of [1000, 0]) {
@@ -196,7 +199,7 @@ test('each combination of filters finds by words exactly the rows that have one 
   }
 });
 
-test('both together are ordered by the sum of 1 / (60 + place), and a row without a word gets nothing for words', async () => {
+test('a combined search orders by the sum of 1 / (60 + rank), and a row without a word has no word rank', async () => {
   const rows = await corpus();
   await fc.assert(
     fc.asyncProperty(
@@ -223,7 +226,7 @@ test('both together are ordered by the sum of 1 / (60 + place), and a row withou
   );
 });
 
-test('a filter that only one row passes finds it, however far it is', async () => {
+test('finds the only row that passes a filter, however distant it is', async () => {
   const near = Array.from({ length: 300 }, (_, place) => ({
     content: 'near',
     embedding: vector(1, place / 1000),
@@ -237,7 +240,7 @@ test('a filter that only one row passes finds it, however far it is', async () =
   expect(await searchReflections(db, { ...query, exactBelow: 0 })).toMatchObject(one);
 });
 
-test('embeddings without a direction are not found, and hide nothing', async () => {
+test('zero embeddings are not found by similarity, and hide no other row', async () => {
   const rows = await seedReflections(db, [
     { content: 'zero', embedding: vector(0), embeddingVersion: 'v' },
     { content: 'one', embedding: vector(1), embeddingVersion: 'v' },
@@ -252,23 +255,23 @@ test('embeddings without a direction are not found, and hide nothing', async () 
 });
 
 test.each([
-  ['nothing to look for', {}],
+  ['an empty query', {}],
   ['only stop words', { text: 'the of and' }],
-  ['only signs', { text: `'\\ | & ! :* ((` }],
+  ['only punctuation', { text: `'\\ | & ! :* ((` }],
   ['an embedding without a version', { embedding: vector(1) }],
 ])('%s finds nothing', async (_what, query) => {
   await seedReflections(db, [{ content: 'the one', embedding: vector(1), embeddingVersion: 'v' }]);
   expect(await searchReflections(db, { ...query, limit: 5 })).toEqual([]);
 });
 
-test('what looks like syntax is a word like others', async () => {
+test('query syntax is treated as plain words', async () => {
   await seedReflections(db, [{ content: `o'clock a\\b "quoted" 100% :* x|y` }]);
   for (const text of [`o'clock`, 'a\\b', '"quoted"', 'x|y !quoted']) {
     expect(await searchReflections(db, { text, limit: 5 })).toHaveLength(1);
   }
 });
 
-test('a search with all of a long text’s words looks up its rarest', async () => {
+test('a search for a long text looks up its rarest words', async () => {
   await seedReflections(
     db,
     Array.from({ length: 400 }, (_, place) => ({

@@ -4,7 +4,7 @@ import { recordRun } from './record-run.ts';
 import { claimDueRuns } from './submission-queue.ts';
 import { database, test } from '../../test/support/ledger-fixture.ts';
 
-test('a due run that somebody else has locked for a moment is to be looked for again soon', async () => {
+test('looks again soon for a due run that another transaction has locked', async () => {
   const { db } = database;
   const { runId } = await recordRun(db, { run: newRun(), claim: false });
   await db.transaction(async (tx) => {

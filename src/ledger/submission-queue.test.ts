@@ -18,7 +18,7 @@ const claimOne = async (): Promise<ClaimedRun> => {
 const claim = async (limit = 10, maxActive?: number): Promise<string[]> =>
   (await claimDueRuns(db, { limit, maxActive })).runs.map(({ deliveryId }) => deliveryId).toSorted();
 
-/** So that the time that a test takes does not count. */
+/** The duration of a test must not matter. */
 async function prolongClaims(): Promise<void> {
   const text = `UPDATE facteur.open_runs SET due_at = now() + interval '1 day', claimed_until = now() + interval '1 day'
     WHERE claimed_until IS NOT NULL`;
@@ -31,7 +31,7 @@ function expectInADay(ms: number | undefined): void {
 }
 
 describe('claiming', () => {
-  test('takes what is due in order of arrival, and each run once', async () => {
+  test('takes due runs in order of arrival, and each run once', async () => {
     for (const id of ['a', 'b', 'c']) {
       await record(id);
     }
@@ -40,7 +40,7 @@ describe('claiming', () => {
     expect(await claim(2)).toEqual([]);
   });
 
-  test('gives everything that creating the workflow takes', async () => {
+  test('returns everything needed to create the workflow', async () => {
     const run = newRun({ deliveryId: 'a', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` });
     const { runId, workflowName } = await recordRun(db, { run, claim: false });
     const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
@@ -63,7 +63,7 @@ describe('claiming', () => {
     ]);
   });
 
-  test('says when to look again: when the next one is due, here or by the end of another claim', async () => {
+  test('returns when to look again: when the next run is due or another claim ends', async () => {
     const limits = { limit: 5, maxActive: undefined };
     expect(await claimDueRuns(db, limits)).toEqual({ runs: [], nextInMs: undefined });
     await recordRun(db, { run: newRun(), claim: true });
@@ -74,7 +74,7 @@ describe('claiming', () => {
     expectInADay((await claimDueRuns(db, limits)).nextInMs);
   });
 
-  test('waiting for room is no reason to look again soon', async () => {
+  test('runs that wait for room are no reason to look again soon', async () => {
     await record('a');
     await record('b');
     await record('c');
@@ -84,7 +84,7 @@ describe('claiming', () => {
     expectInADay((await claimDueRuns(db, limits)).nextInMs);
   });
 
-  test('a claim that ran out is taken again, as another attempt', async () => {
+  test('takes a run with an expired claim again, as another attempt', async () => {
     await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: true });
     expect(await claim()).toEqual([]);
     await timePasses(db);
@@ -94,7 +94,7 @@ describe('claiming', () => {
     expect(again?.attempts).toBe(2);
   });
 
-  test('what is to be ended comes first and needs no room', async () => {
+  test('takes canceled runs first, and they need no room', async () => {
     const live = await record('live');
     await forceState(db, live, 'running');
     await record('waiting');
@@ -120,7 +120,7 @@ describe('room', () => {
     expect(await claim(10, maxActive)).toEqual(expected);
   });
 
-  test('a run that was tried keeps its place, and gets its turn before those that were not', async () => {
+  test('a run with an attempt keeps its place, and comes before those without', async () => {
     await record('tried');
     const {
       runs: [tried],
@@ -135,7 +135,7 @@ describe('room', () => {
     expect(await claim(10, 2)).toEqual(['a', 'tried']);
   });
 
-  test('a run that is to be ended keeps its place while its first attempt may make a workflow', async () => {
+  test('a canceled run keeps its place while its first attempt may create a workflow', async () => {
     const { runId } = await recordRun(db, { run: newRun(), claim: true });
     await requestCancel(db, runId, 'ada');
     await record('a');
@@ -143,7 +143,7 @@ describe('room', () => {
     expect(await claim(10, 2)).toEqual(['a']);
   });
 
-  test('after ten tries a run counts no more: its workflow would have been seen', async () => {
+  test('after ten attempts a run takes no room: its workflow would have been seen', async () => {
     await record('poison');
     for (let attempt = 1; attempt <= 11; attempt += 1) {
       await claimOne();
@@ -155,7 +155,7 @@ describe('room', () => {
   });
 });
 
-test('a run past its last attempt with a place takes one while an attempt is under way', async () => {
+test('a run with more attempts takes room only while an attempt is in progress', async () => {
   for (const id of ['a', 'b', 'c']) {
     await record(id);
   }
@@ -164,7 +164,7 @@ test('a run past its last attempt with a place takes one while an attempt is und
   expect(await claim(10, 2)).toEqual([]);
 });
 
-test('what two followers left of an ended run takes no place for good', async () => {
+test('an ended run that two followers left open does not take room forever', async () => {
   const ended = await record('a');
   await forceState(db, ended, 'succeeded');
   await db.query({
@@ -190,7 +190,7 @@ test('an archived run that Argo has retried can be stopped', async () => {
   expect(await claimOne()).toMatchObject({ runId, plan: { namespace: newRun().plan.namespace, parameters: {} } });
 });
 
-test('admission reads what it takes and what was tried, however many wait', async () => {
+test('the rows that admission reads do not grow with the queue', async () => {
   const fill = newRun();
   await record('tried');
   const tried = await claimOne();
@@ -214,8 +214,8 @@ test('admission reads what it takes and what was tried, however many wait', asyn
   await close();
 });
 
-describe('putting back', () => {
-  test('a run is due when its wait is over, to the millisecond, with the reason', async () => {
+describe('postponing and settling', () => {
+  test('a postponed run is due after its exact delay, with the reason', async () => {
     await record('a');
     await postponeRun(db, await claimOne(), { delayMs: 1234.5, reason: 'no answer', refused: false });
     const { rows } = await db.query({
@@ -225,7 +225,7 @@ describe('putting back', () => {
     expect(rows).toEqual([{ reason: 'no answer', claimed_until: null, state: 'queued', wait: 1.2345 }]);
   });
 
-  test('it is known for how long the cluster has said nothing but no', async () => {
+  test('measures how long the cluster has only refused the run', async () => {
     await record('a');
     const claimAgain = async () => {
       await timePasses(db);
@@ -242,7 +242,7 @@ describe('putting back', () => {
     expect((await claimAgain()).refusedForMs).toBe(0);
   });
 
-  test('one whose end was asked for meanwhile is due at once', async () => {
+  test('a run canceled meanwhile is due at once', async () => {
     const runId = await record('a');
     const {
       runs: [run],
@@ -253,14 +253,14 @@ describe('putting back', () => {
     expect(await claim()).toEqual(['a']);
   });
 
-  test('one that could not be ended waits like any other', async () => {
+  test('a canceled run that could not be stopped waits like any other', async () => {
     const runId = await record('a');
     await requestCancel(db, runId, 'ada');
     await postponeRun(db, await claimOne(), { delayMs: 60_000, reason: 'no answer', refused: false });
     expect(await claim()).toEqual([]);
   });
 
-  test('one that goes on has a reason only while it cannot be stopped', async () => {
+  test('a live run has a reason only while it cannot be stopped', async () => {
     const runId = await record('a');
     const create = await claimOne();
     await submitRun(db, runId);
@@ -275,7 +275,7 @@ describe('putting back', () => {
     expect(await runOf(db, 'a')).toMatchObject({ reason: '', revision: waits.revision + 1, due_at: null });
   });
 
-  test('one that somebody else has brought further stays where it is', async () => {
+  test('a run that another process has submitted is not postponed', async () => {
     const runId = await record('a');
     const {
       runs: [run],
@@ -287,14 +287,14 @@ describe('putting back', () => {
   });
 });
 
-test('a queued run is never settled: it would be forgotten', async () => {
+test('a queued run is never settled: it would be lost', async () => {
   await record('a');
   await settleRun(db, await claimOne());
   await timePasses(db);
   expect(await claim()).toEqual(['a']);
 });
 
-test('a workflow that may have lost its stop in a backup is told to stop again; a run that goes on is left alone', async () => {
+test('a rewind stops the workflow of a canceled run again, and leaves other runs alone', async () => {
   const [runId, other] = [await record('a'), await record('b')];
   await submitRun(db, runId);
   await submitRun(db, other);
@@ -309,9 +309,9 @@ test('a workflow that may have lost its stop in a backup is told to stop again; 
 });
 
 test.each<[string, (run: ClaimedRun) => Promise<boolean>]>([
-  ['as such', (run) => renewClaim(db, run)],
-  ['by another name for the run', (run) => renameRun(db, run, 'plan-2')],
-])('the holder of a claim renews it %s', async (_how, renew) => {
+  ['directly', (run) => renewClaim(db, run)],
+  ['by renaming the run', (run) => renameRun(db, run, 'plan-2')],
+])('the holder of a claim can renew it %s', async (_how, renew) => {
   await record('a');
   const run = await claimOne();
   await db.query({ text: `UPDATE facteur.open_runs SET claimed_until = now() + interval '1 second'` });
@@ -322,7 +322,7 @@ test.each<[string, (run: ClaimedRun) => Promise<boolean>]>([
   expect(rows).toEqual([{ renewed: true, hidden: true }]);
 });
 
-test('a run is renamed, and its claim renewed, until it has a workflow', async () => {
+test('a run can be renamed, and its claim renewed, until it is submitted', async () => {
   const runId = await record('a');
   const run = await claimOne();
   expect(await renameRun(db, run, 'plan-2')).toBe(true);
@@ -332,7 +332,7 @@ test('a run is renamed, and its claim renewed, until it has a workflow', async (
   expect(await runOf(db, 'a')).toMatchObject({ workflow_name: 'plan-2' });
 });
 
-describe('a claim that is another’s by now decides nothing', () => {
+describe('a lost claim has no effect', () => {
   const late = async () => {
     await record('a');
     const run = await claimOne();
@@ -353,12 +353,12 @@ describe('a claim that is another’s by now decides nothing', () => {
     expect(await runOf(db, 'a')).toEqual(before);
   });
 
-  test('but a workflow that it has created is the run’s', async () => {
+  test('but a workflow that it created belongs to the run', async () => {
     const { run } = await late();
     expect(await submitRun(db, run.runId)).toMatchObject({ effect: 'moved', to: 'submitted' });
   });
 
-  test('nor does a name that the run has no more', async () => {
+  test('nor has a workflow with a former name of the run', async () => {
     const { run } = await late();
     expect(await observeRun(db, run.runId, { name: 'plan-0' })).toBeUndefined();
   });
@@ -377,23 +377,26 @@ describe('withdrawing', () => {
   const withdraw = async (recording: { acceptedAt: Date }, claimed: boolean) =>
     withdrawRun(db, { deliveryId: 'a', family: 'command', acceptedAt: recording.acceptedAt, claimed }, 'facteur');
 
-  test.each([true, false])('what nobody works on is due at once (recorded as claimed: %s)', async (claimed) => {
+  test.each([true, false])('an unclaimed run is due at once (recorded as claimed: %s)', async (claimed) => {
     const receipt = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: claimed });
     expect(await withdraw(receipt, claimed)).toBe(receipt.runId);
     expect(await claimOne()).toMatchObject({ cancelRequestedBy: 'facteur' });
     expect(await runOf(db, 'a')).toMatchObject({ withdrawn: true });
   });
 
-  test.each([true, false])('what another process has claimed stays its (recorded as claimed: %s)', async (claimed) => {
-    const receipt = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: claimed });
-    await timePasses(db);
-    const run = await claimOne();
-    expect(await withdraw(receipt, claimed)).toBe(receipt.runId);
-    expect(await claim()).toEqual([]);
-    expect(await postponeRun(db, run, { delayMs: 60_000, reason: 'no answer', refused: false })).toEqual({
-      messageChanged: false,
-      dueNow: true,
-    });
-    expect(await claim()).toEqual(['a']);
-  });
+  test.each([true, false])(
+    'a run claimed by another process stays with it (recorded as claimed: %s)',
+    async (claimed) => {
+      const receipt = await recordRun(db, { run: newRun({ deliveryId: 'a' }), claim: claimed });
+      await timePasses(db);
+      const run = await claimOne();
+      expect(await withdraw(receipt, claimed)).toBe(receipt.runId);
+      expect(await claim()).toEqual([]);
+      expect(await postponeRun(db, run, { delayMs: 60_000, reason: 'no answer', refused: false })).toEqual({
+        messageChanged: false,
+        dueNow: true,
+      });
+      expect(await claim()).toEqual(['a']);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { db, test } from '../../test/support/ledger-fixture.ts';
 import { recordRun } from './record-run.ts';
 import { typicalDuration } from './typical-duration.ts';
 
-test('a command usually takes the median of its successes, once there are five', async () => {
+test('the typical duration of a command is the median of its successes, once there are five', async () => {
   for (const [index, seconds] of [10, 20, 30, 40, 5000].entries()) {
     expect(await typicalDuration(db, 'plan')).toBeUndefined();
     const { runId } = await recordRun(db, { run: newRun({ deliveryId: `d${index}` }), claim: true });

@@ -11,7 +11,7 @@ async function counted(): Promise<Database> {
   return own.db;
 }
 
-test('dead letters that were settled cost nothing where open ones are listed or counted', async () => {
+test('listing and counting open dead letters does not read settled ones', async () => {
   const db = await counted();
   await db.query({
     text: `INSERT INTO facteur.dead_letters (door, reason, body, settled_at, outcome)
@@ -25,7 +25,7 @@ test('dead letters that were settled cost nothing where open ones are listed or 
   expect((await rowsRead(db, 'facteur.dead_letters')) - before).toBeLessThan(100);
 });
 
-test('a search for few refusals reads few of them', async () => {
+test('a search for few refusals reads few rows', async () => {
   const db = await counted();
   await db.query({
     text: `INSERT INTO facteur.refusals (door, delivery_id, command, user_id, reason)

@@ -17,7 +17,7 @@ const judge = (code: DiscordErrorCode, facts: Partial<FailureFacts> = {}, error:
 
 const reroute = (address: object) => ({ kind: 'reroute', address: { ...ADDRESS, ...address } });
 
-describe('by the token', () => {
+describe('with the token', () => {
   test.each<[DiscordErrorCode, object]>([
     ['discord.token_expired', reroute({ tokenRefused: true })],
     ['discord.unknown_webhook', reroute({ tokenRefused: true })],
@@ -32,16 +32,16 @@ describe('by the token', () => {
     expect(judge(code)).toEqual(verdict);
   });
 
-  test('what only one person may see waits for its thread to be opened again: nothing else can change it', () => {
+  test('an ephemeral message in an archived thread is retried: it has no other route', () => {
     expect(judge('discord.thread_archived', { ephemeral: true })).toEqual({ kind: 'retry', afterMs: 500 });
   });
 
-  test('an answer that is still on its way is waited for', () => {
+  test('an unknown webhook is retried while the interaction may still be unanswered', () => {
     expect(judge('discord.unknown_webhook', { ageMs: 14_000 })).toEqual({ kind: 'retry', afterMs: 1000 });
   });
 });
 
-describe('by the bot', () => {
+describe('with the bot token', () => {
   test.each<[FailureFacts['kind'], DiscordErrorCode, object]>([
     ['edit', 'discord.unknown_message', reroute({ messageId: '' })],
     ['edit', 'discord.foreign_message', reroute({ messageId: '' })],
@@ -57,7 +57,7 @@ describe('by the bot', () => {
     expect(judge(code, { kind })).toEqual(verdict);
   });
 
-  test('a permission is waited for about a day', () => {
+  test('a missing permission is retried for about a day', () => {
     let waitedMs = 0;
     let attempts = 1;
     const judgeNow = () => judge('discord.forbidden', { kind: 'edit', attempts, ageMs: waitedMs, random: 0.5 });
@@ -69,12 +69,12 @@ describe('by the bot', () => {
     expect(waitedMs / 3_600_000).toBeLessThan(30);
   });
 
-  test('attempts during an outage do not count as such a day', () => {
+  test('attempts during an outage do not shorten that day', () => {
     expect(judge('discord.forbidden', { kind: 'post', attempts: 100 })).toMatchObject({ kind: 'retry' });
   });
 });
 
-describe('what passes is waited out, however often', () => {
+describe('temporary failures are always retried', () => {
   test.each<[DiscordErrorCode, DiscordErrorFacts, number, number]>([
     ['discord.unavailable', {}, 1, 500],
     ['discord.timeout', {}, 1000, 150_000],

@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 const CREATED = aMessage().createdAt.getTime();
 const at = (ms: number) => new Date(CREATED + ms);
 
-test('progress is told at most every 2 seconds, and never more often as the message ages', () => {
+test('progress is sent at most every 2 seconds, and less often as the message ages', () => {
   expect([0, 2 * MINUTE, 20 * MINUTE, 61 * MINUTE].map(progressIntervalMs)).toEqual([2000, 5000, 15_000, 300_000]);
   fc.assert(
     fc.property(fc.nat(1e9), fc.nat(1e9), (age, more) => {
@@ -22,7 +22,7 @@ test('progress is told at most every 2 seconds, and never more often as the mess
 describe('what is due', () => {
   const running = { state: 'running', revision: 5 } as const;
 
-  test('a run without an update, or in another state, is sent now', () => {
+  test('a run without an update, or in a different state, is sent now', () => {
     expect(whatIsDue(aMessage({}, running), CREATED)).toBe('tell');
     const told = { toldRevision: 4, toldState: 'submitted', toldAt: at(0) } as const;
     expect(whatIsDue(aMessage(told, running), CREATED + 1)).toBe('tell');
@@ -34,23 +34,23 @@ describe('what is due', () => {
     expect(whatIsDue(aMessage(told, running), CREATED + 2 * MINUTE + 5000)).toBe('tell');
   });
 
-  test('a clock that was turned back does not hold it up for longer', () => {
+  test('a clock that was set back does not delay it longer', () => {
     const told = { toldRevision: 4, toldState: 'running', toldAt: at(60 * MINUTE) } as const;
     expect(whatIsDue(aMessage(told, running), CREATED)).toEqual({ laterMs: 2000 });
   });
 
-  test('what is told is told, except that late overwriting is mended', () => {
+  test('a sent revision is not sent again, unless it may have been overwritten', () => {
     const told = { toldRevision: 5, toldState: 'running', toldAt: at(0) } as const;
     expect(whatIsDue(aMessage(told, running), CREATED + 1000)).toBe('nothing');
     expect(whatIsDue(aMessage({ ...told, toldRevision: 0 }, running), CREATED + 1000)).toBe('tell');
   });
 });
 
-describe('the last word of a message that only its token can change', () => {
+describe('the last update of an ephemeral message', () => {
   const told = { ephemeral: true, toldRevision: 5, toldState: 'running', toldAt: at(MINUTE) } as const;
   const live = aMessage(told, { state: 'running', revision: 5 });
 
-  test('is said once, a minute before the token ends', () => {
+  test('is sent once, a minute before the token expires', () => {
     expect(lastWordInMs(live, MINUTE)).toBe(13 * MINUTE);
     expect(whatIsDue(live, CREATED + 13 * MINUTE)).toBe('nothing');
     expect(whatIsDue(live, CREATED + 14 * MINUTE)).toBe('tell');
@@ -63,7 +63,7 @@ describe('the last word of a message that only its token can change', () => {
     ).toBe('nothing');
   });
 
-  test('is not needed by what everybody sees, nor when the run is over', () => {
+  test('is not needed for a public message, or after the run has ended', () => {
     expect(
       lastWordInMs(aMessage({ ...told, ephemeral: false }, { state: 'running', revision: 5 }), MINUTE),
     ).toBeUndefined();
@@ -73,7 +73,7 @@ describe('the last word of a message that only its token can change', () => {
   });
 });
 
-test('a quiet message is told of changes of state, and not of progress', () => {
+test('a quiet message shows state changes, but no progress', () => {
   const running = aMessage(
     { quiet: true, toldRevision: 3, toldState: 'running', toldAt: new Date('2026-11-21T12:00:10Z') },
     { state: 'running', revision: 4 },
@@ -84,7 +84,7 @@ test('a quiet message is told of changes of state, and not of progress', () => {
   expect(whatIsDue({ ...running, state: 'failed' }, nowMs)).toBe('tell');
 });
 
-test('an approval that waits is a change of state, and so is its end', () => {
+test('the start and the end of an approval are state changes', () => {
   const approval = { key: 'a'.repeat(16), kind: 'node', state: 'waiting' } as ShownApproval;
   const told = { quiet: true, toldRevision: 3, toldState: 'running', toldAt: new Date(CREATED) };
   const asking = aMessage(told, { state: 'running', revision: 4, approvals: [approval] });

@@ -35,19 +35,19 @@ test.each([
 });
 
 describe('safe text', () => {
-  test('is cut at characters, not within them', () => {
+  test('is truncated between characters', () => {
     expect(inlineCode('abcdef', 4)).toBe('`abc…`');
     expect(inlineCode('ab😀def', 4)).toBe('`ab…`');
     expect(inlineCode(' \n ', 9)).toBe('`–`');
   });
 
-  test('keeps the lines of a block, up to a number', () => {
+  test('keeps the lines of a block, up to a limit', () => {
     expect(codeBlock('a\r\nb\nc\nd', { chars: 100, lines: 3 })).toBe('```\na\nb\nc\n…\n```');
     expect(codeBlock(' \n ', { chars: 100, lines: 3 })).toBe('');
   });
 });
 
-test('what is given back is as it was typed, and ends no block', () => {
+test('a copy block keeps the text as typed, and the text cannot end the block', () => {
   const typed = 'Run `npm test`:\n\t\u{1f469}\u200d\u{1f4bb}\n```ts\nx\n```';
   const block = copyBlock(typed, 100);
   expect(block.replaceAll('``\u200b`', '```')).toBe(`\`\`\`\n${typed}\n\`\`\``);
@@ -58,7 +58,7 @@ test('what is given back is as it was typed, and ends no block', () => {
 });
 
 describe('button ids', () => {
-  test('come back as they went', () => {
+  test('parse back to their action and run', () => {
     fc.assert(
       fc.property(fc.constantFrom(...BUTTON_ACTIONS), fc.uuid(), (action, runId) => {
         expect(parseButtonId(buttonId(action, runId))).toEqual({ action, runId });
@@ -73,7 +73,7 @@ describe('button ids', () => {
     'facteur:cancel:1',
     'facteur:cancel:0B5E7D3C-1F2A-4B6C-8D9E-0F1A2B3C4D5E',
     'xfacteur:cancel:0b5e7d3c-1f2a-4b6c-8d9e-0f1a2b3c4d5e\n',
-  ])('of somebody else mean nothing: %j', (customId) => {
+  ])('of other programs are ignored: %j', (customId) => {
     expect(parseButtonId(customId)).toBeUndefined();
   });
 });
