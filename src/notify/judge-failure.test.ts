@@ -36,7 +36,7 @@ describe('with the token', () => {
     expect(judge('discord.thread_archived', { ephemeral: true })).toEqual({ kind: 'retry', afterMs: 500 });
   });
 
-  test('an unknown webhook is retried while the interaction may still be unanswered', () => {
+  test('an unknown webhook is retried while the first answer may still be in flight', () => {
     expect(judge('discord.unknown_webhook', { ageMs: 14_000 })).toEqual({ kind: 'retry', afterMs: 1000 });
   });
 });

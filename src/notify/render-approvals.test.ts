@@ -111,6 +111,6 @@ const SCENES: readonly MessageScene[] = [
   ['suspended by somebody', { ...RUNNING, approvals: [{ ...APPROVAL, kind: 'suspended', node: '' }] }],
 ];
 
-test('every turn of an approval is in the message', async () => {
+test('the message of every state of an approval matches its snapshot', async () => {
   await expect(SCENES.map(sceneOf).join('\n')).toMatchFileSnapshot('../../test/fixtures/discord/approval-messages.txt');
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readApprovalRules } from '../domain/approval-rules.ts';
 import { renderAsk } from './render-ask.ts';
 
-test.each(['', 'invalid'])('with every part at its longest, Discord accepts the message', (problem) => {
+test.each(['', 'invalid'])('stays within Discord’s limit with every part at its longest (problem: %j)', (problem) => {
   const ids = Array.from({ length: 30 }, (_, index) => String(10n ** 19n + BigInt(index)));
   const rules = { ...readApprovalRules({}), message: 'm'.repeat(1000), quorum: 99, timeoutOutputs: {}, problem };
   const body = renderAsk(
@@ -30,7 +30,7 @@ test.each(['', 'invalid'])('with every part at its longest, Discord accepts the 
   expect(body.content.length).toBeLessThanOrEqual(2000);
 });
 
-test('an approver that is no id is not mentioned, which Discord would not accept', () => {
+test('does not mention an approver that is not an id: Discord would reject it', () => {
   const ask = {
     ...{ runId: '00000000-0000-8000-8000-000000000000', key: '0'.repeat(16), node: 'approve' },
     ...{ verdict: null, decidedBy: '', problem: '', command: 'deploy', expiresAt: null, fence: 1 },

@@ -115,12 +115,12 @@ const EXAMPLES: readonly MessageScene[] = [
   ['running, and has taught something', { ...CREATED, state: 'running', reflectionsWaiting: 1 }, { reviewed: true }],
 ];
 
-test('every state has its message', async () => {
+test('the message of every state matches its snapshot', async () => {
   await expect(EXAMPLES.map(sceneOf).join('\n')).toMatchFileSnapshot('../../test/fixtures/discord/run-messages.txt');
   expect(new Set(EXAMPLES.map(([, { state = 'queued' }]) => state))).toEqual(new Set(RUN_STATES));
 });
 
-/** What nobody should be able to do by choosing a text. */
+/** Texts that try to mention, format, link or break out of code. */
 const nasty = fc.oneof(
   fc.constantFrom(
     '@everyone <@1> <@&2> <#3> </plan:4> <t:0:R> <:a:5>',
@@ -228,7 +228,7 @@ const anyOptions: fc.Arbitrary<RenderOptions> = fc
   .map(({ usualMs, ...options }) => (usualMs === null ? options : { ...options, usualMs }));
 
 test.each(['https://user@example.com/', 'https://:***@example.com/', 'javascript:alert(1)', 'https://a b.c/'])(
-  'a result is no button if it is not the address of a public page alone: %s',
+  'a result that is not just a public URL is text, not a button: %s',
   (value) => {
     const { content, components } = renderRun(
       { ...RUN, ...CREATED, state: 'succeeded', finishedAt: after(255), results: [{ name: 'url', value }] },
@@ -254,8 +254,8 @@ test('a long result leaves room for the others', () => {
   expect(content).toMatch(/^version: v4$/m);
 });
 
-describe('whatever a run holds', () => {
-  test('Discord takes the message, and it stays short', () => {
+describe('for any content of a run', () => {
+  test('Discord accepts the message, and it stays short', () => {
     fc.assert(
       fc.property(hostileRun, anyOptions, (run, options) => {
         const body = renderRun(run, options);
@@ -267,7 +267,7 @@ describe('whatever a run holds', () => {
     );
   });
 
-  test.each(RUN_STATES)('%s: as many approvals as there can be, with the longest texts', (state) => {
+  test.each(RUN_STATES)('%s: stays short with the maximum of approvals and the longest texts', (state) => {
     const long = 'W'.repeat(2000);
     const voters = ['1', '2', '3', '4'].map((id): [string, { name: string; at: string }] => [
       id,
@@ -327,14 +327,14 @@ describe('whatever a run holds', () => {
     }
   });
 
-  test('text of others is code and nothing else: it mentions, formats, links and reorders nothing', () => {
+  test('foreign text is only shown as code: it mentions, formats, links and reorders nothing', () => {
     fc.assert(
       fc.property(hostileRun, anyOptions, (run, options) => {
         const { content, allowed_mentions: mentions } = renderRun(run, options);
         expect(mentions).toEqual({ parse: [] });
         expect(content).not.toMatch(/[\u202a-\u202e\u2066-\u2069\u0000-\u0009\u000b-\u001f]/);
         const said = content.replaceAll(/```\n[^`]+\n```|`[^`\n]+`/g, '');
-        // All that is left is made of our own words.
+        // The rest is our own text.
         expect(said).not.toContain('`');
         const ours = said
           .replace(/ · for <@\d{1,20}>/, '')

@@ -11,7 +11,7 @@ const nasty = fc.oneof(
 );
 const id = fc.constantFrom('200000000000000001', '500000000000000001');
 
-test('whatever a run holds, Discord takes the reply, which mentions the ids that it names and nobody else', () => {
+test('for any content of a run, Discord accepts the reply, and it mentions only the ids that it names', () => {
   const ping = fc.oneof(
     fc.constant('author'),
     fc.array(fc.oneof(id, nasty), { maxLength: 3 }).map((ids) => `roles:${ids.join(',')}`),

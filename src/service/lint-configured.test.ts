@@ -14,7 +14,7 @@ commands:
   again: { description: Deploy again, workflow_template: deploy }
 `;
 
-/** What is logged about the templates of the configuration. */
+/** The log lines about the templates of the configuration. */
 async function logOf(url: string): Promise<Record<string, unknown>[]> {
   const log: string[] = [];
   const { config } = await loadYaml(YAML, {
@@ -28,7 +28,7 @@ async function logOf(url: string): Promise<Record<string, unknown>[]> {
   return log.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-test('warns once of each template with errors, and of each that is not there', async () => {
+test('warns once about each template with errors and each missing template', async () => {
   const cluster = await startCluster();
   const spec = {
     templates: [{ name: 'main', script: { command: ['sh'], source: 'echo {{workflow.parameters.what}}' } }],
@@ -49,7 +49,7 @@ test('warns once of each template with errors, and of each that is not there', a
   ]);
 });
 
-test('warns of an approver and a role that admit nobody: the server itself', async () => {
+test('warns about an approver and a role that match no one: the id of the server', async () => {
   const cluster = await startCluster();
   const annotations = { 'facteur.proompteng.ai/approvers': `${SERVER} 500000000000000001` };
   const spec = { entrypoint: 'ask', templates: [{ name: 'ask', suspend: {}, annotations }] };
@@ -69,7 +69,7 @@ test('warns of an approver and a role that admit nobody: the server itself', asy
   ]);
 });
 
-test('without the right to read templates, says so once', async () => {
+test('without the right to read templates, logs it once', async () => {
   const cluster = await startCluster();
   cluster.faults.apply({ op: 'deny', requests: [{ verb: 'list', resource: 'workflowtemplates' }] });
   expect(await logOf(cluster.url)).toMatchObject([

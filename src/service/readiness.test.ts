@@ -16,7 +16,7 @@ function setUp() {
   return { subjects, readiness: createReadiness(subjects), ping, serverVersion, pass: (ms: number) => (nowMs += ms) };
 }
 
-test('Postgres is asked at every probe, the cluster once in 10 seconds', async () => {
+test('checks Postgres at every probe, the cluster once in 10 seconds', async () => {
   const { readiness, ping, serverVersion, pass } = setUp();
   for (let second = 0; second < 20; second += 1) {
     expect(await readiness()).toMatchObject({ ready: true, checks: { postgres: 'ok', cluster: 'ok' } });
@@ -26,7 +26,7 @@ test('Postgres is asked at every probe, the cluster once in 10 seconds', async (
   expect(serverVersion).toHaveBeenCalledTimes(2);
 });
 
-test('Kafka shows where it is read, and decides nothing', async () => {
+test('shows Kafka if it is consumed, without effect on readiness', async () => {
   const { subjects } = setUp();
   let isUp: boolean | undefined = false;
   const readiness = createReadiness({ ...subjects, kafka: { isUp: () => isUp } });
@@ -38,13 +38,13 @@ test('Kafka shows where it is read, and decides nothing', async () => {
   expect(Object.keys((await createReadiness(subjects)()).checks)).not.toContain('kafka');
 });
 
-test('probes that come together ask the cluster once', async () => {
+test('concurrent probes check the cluster once', async () => {
   const { readiness, serverVersion } = setUp();
   await Promise.all([readiness(), readiness(), readiness()]);
   expect(serverVersion).toHaveBeenCalledTimes(1);
 });
 
-test('what the cluster said is told until it is asked again, and decides nothing', async () => {
+test('shows the last state of the cluster until the next check, without effect on readiness', async () => {
   const { readiness, serverVersion, pass } = setUp();
   serverVersion.mockRejectedValueOnce(new Error('gone'));
   expect(await readiness()).toMatchObject({ ready: true, checks: { cluster: 'unavailable' } });

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { sweepInMs } from './wakes.ts';
 
-test('where nobody claims the lease, the sweep asks at each of its turns', () => {
+test('if no process claims the lease, each sweep asks', () => {
   expect(sweepInMs(Infinity)).toBe(0);
 });
 
-test('a sweep whose question the claim of the lease has asked waits until the next claim is late', () => {
+test('after a claim of the lease, the sweep waits until the next claim is late', () => {
   expect([0, 1000, 14_999].map(sweepInMs)).toEqual([16_000, 15_000, 1001]);
 });
 
-test('beside a lease that is renewed each 15 seconds the sweep never asks; without the renewals it asks soon', () => {
+test('the sweep never asks while the lease is renewed every 15 seconds, and soon asks without renewals', () => {
   const turns = (renewedUntilMs: number): number => {
     let asked = 0;
     for (let nowMs = 1; nowMs < 600_000;) {

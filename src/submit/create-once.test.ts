@@ -10,7 +10,7 @@ import { createOnce } from './create-once.ts';
 
 const CLAIM_MS = CLAIM_SECONDS * 1000;
 
-/** How long after its claim began each create of an attempt had to end, and how the attempt ended. */
+/** When each create of an attempt had to end, counted from the start of the claim, and the outcome of the attempt. */
 async function creates({ heldUpMs, foreignMs = 0 }: { heldUpMs: number; foreignMs?: number }) {
   await recordRun(db, { run: newRun(), claim: false });
   const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
@@ -40,16 +40,19 @@ test.each([
   ['at once', 0, 12_000],
   ['after half of its claim', 7500, CLAIM_MS],
   ['near its end', CLAIM_MS - 1000, CLAIM_MS],
-])('a create that begins %s ends with its claim: no other process attempts it at the same time', async (...given) => {
-  const [, heldUpMs, end] = given;
-  expect(await creates({ heldUpMs })).toEqual({ kind: 'created', ends: [end] });
-});
+])(
+  'a create that starts %s ends before its claim expires: no other process tries it at the same time',
+  async (...given) => {
+    const [, heldUpMs, end] = given;
+    expect(await creates({ heldUpMs })).toEqual({ kind: 'created', ends: [end] });
+  },
+);
 
-test('none begins at the end of its claim: nobody would learn how it ended', async () => {
+test('does not start a create at the end of the claim: its outcome would be lost', async () => {
   expect(await creates({ heldUpMs: CLAIM_MS - 100 })).toEqual({ kind: 'postponed', ends: [] });
 });
 
-test('another name renews the claim', async () => {
+test('a rename renews the claim', async () => {
   const { kind, ends } = await creates({ heldUpMs: 4000, foreignMs: 9000 });
   expect({ kind, ends }).toEqual({ kind: 'created', ends: [CLAIM_MS, 13_000 + 12_000] });
 });

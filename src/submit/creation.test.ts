@@ -5,7 +5,7 @@ import { deliveryLabel } from '../domain/workflow-name.ts';
 import type { ClaimedRun } from '../ledger/submission-queue.ts';
 import { findOurs, judgeCreateFailure } from './creation.ts';
 
-/** The verdict at first, the verdict when a ready cluster goes on saying so, and whether others should wait, too. */
+/** The first verdict, the verdict if a ready cluster keeps answering so, and whether other creates should wait too. */
 const VERDICTS: Readonly<Record<ArgoErrorCode, readonly [string, string, boolean]>> = {
   'argo.already_exists': ['exists', 'exists', false],
   'argo.invalid': ['refuse', 'refuse', false],
@@ -40,7 +40,7 @@ describe('judgeCreateFailure', () => {
     },
   );
 
-  test('the cluster’s own words become the reason, and its wait is kept', () => {
+  test('uses the cluster’s message as the reason, and respects its Retry-After', () => {
     const error = new ArgoError('argo.too_many_requests', 'HTTP 429', { details: 'slow down', retryAfterMs: 3000 });
     expect(judgeCreateFailure(error, false)).toEqual({
       kind: 'retry',
@@ -52,12 +52,12 @@ describe('judgeCreateFailure', () => {
     });
   });
 
-  test('the reason holds no credentials that the cluster quotes', () => {
+  test('masks credentials in the reason', () => {
     const error = new ArgoError('argo.invalid', 'HTTP 422', { details: `denied: AKIA${'B'.repeat(16)}` });
     expect(judgeCreateFailure(error, false)).toMatchObject({ reason: 'denied: ***' });
   });
 
-  test('anything unforeseen is retried', () => {
+  test('retries after an unexpected error', () => {
     expect(judgeCreateFailure(new TypeError('boom'), true)).toMatchObject({ kind: 'retry', reason: 'boom' });
   });
 });
@@ -68,7 +68,7 @@ describe('findOurs', () => {
 
   test.each<[string, object, string | undefined]>([
     ['our label', { labels: ours }, 'uid'],
-    ['our annotation, its labels being removed', { annotations: { [annotation]: 'run' } }, 'uid'],
+    ['our annotation, without labels', { annotations: { [annotation]: 'run' } }, 'uid'],
     ['our annotation and another label', { labels: { [label]: 'x' }, annotations: { [annotation]: 'run' } }, 'uid'],
     ['neither', { labels: { [label]: 'x' }, annotations: { [annotation]: 'another' } }, undefined],
     ['nothing', {}, undefined],

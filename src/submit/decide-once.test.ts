@@ -23,8 +23,8 @@ const NODES = { id: { id: 'id', type: 'Suspend', phase: 'Running', startedAt: '2
 
 test.each<[string, object]>([
   ['plain', { nodes: NODES }],
-  ['packed', { compressedNodes: gzipSync(JSON.stringify(NODES)).toString('base64') }],
-])('a decision is not for the same node when it waits again: %s', async (_form, nodes) => {
+  ['compressed', { compressedNodes: gzipSync(JSON.stringify(NODES)).toString('base64') }],
+])('a decision does not apply to a node that waits again: %s nodes', async (_form, nodes) => {
   const writes: unknown[] = [];
   const workflow = { metadata: { uid: 'uid', resourceVersion: '7' }, status: { phase: 'Running', ...nodes } };
   const application = await decideOnce(DECISION, {
@@ -42,10 +42,15 @@ test.each<[string, object]>([
 });
 
 test.each<[string, object, object, object]>([
-  ['ours, whose answer was lost', { phase: 'Succeeded', message: 'approved by ada' }, {}, { kind: 'applied' }],
-  ['somebody else’s', { phase: 'Succeeded' }, {}, { kind: 'gone', reason: 'it was decided elsewhere' }],
-  ['nobody’s', { phase: 'Failed' }, { shutdown: 'Stop' }, { kind: 'gone', reason: 'the workflow is ending' }],
-])('what the workflow says tells whose the decision is: %s', async (_whose, node, spec, expected) => {
+  [
+    'our own decision, after a lost answer',
+    { phase: 'Succeeded', message: 'approved by ada' },
+    {},
+    { kind: 'applied' },
+  ],
+  ['a decision made elsewhere', { phase: 'Succeeded' }, {}, { kind: 'gone', reason: 'it was decided elsewhere' }],
+  ['a stop', { phase: 'Failed' }, { shutdown: 'Stop' }, { kind: 'gone', reason: 'the workflow is ending' }],
+])('recognizes who decided from the workflow: %s', async (_whose, node, spec, expected) => {
   const nodes = { id: { ...NODES.id, ...node } };
   const workflow = { metadata: { uid: 'uid' }, spec, status: { phase: 'Running', nodes } };
   const application = await decideOnce(DECISION, {
@@ -58,7 +63,7 @@ test.each<[string, object, object, object]>([
   expect(application).toEqual(expected);
 });
 
-test('what an admission policy says of a decision is the reason why it is not in the workflow yet', async () => {
+test('a rejection by an admission policy postpones the decision, with its message as the reason', async () => {
   const says = 'denied request: only the controller may change workflows';
   const nodes = { id: { ...NODES.id, startedAt: DECISION.startedAt } };
   const application = await decideOnce(DECISION, {
@@ -74,9 +79,9 @@ test('what an admission policy says of a decision is the reason why it is not in
 });
 
 test.each<[string, object]>([
-  ['elsewhere', { offloadNodeStatusVersion: 'fnv:1' }],
+  ['offloaded', { offloadNodeStatusVersion: 'fnv:1' }],
   ['too large', { compressedNodes: gzipSync(JSON.stringify({ id: 'x'.repeat(9 * 1024 * 1024) })).toString('base64') }],
-])('a step is not said to have gone whose nodes are %s', async (_where, status) => {
+])('reports that the steps are unreadable, not that the step is gone, if the nodes are %s', async (_where, status) => {
   const application = await decideOnce(DECISION, {
     patchWorkflowIf: async () => {
       throw new ArgoError('argo.invalid', 'the test failed');
@@ -95,11 +100,11 @@ const GONE = new ArgoError('argo.not_found', 'gone');
 const UNKNOWN = expect.stringMatching(/; it is unknown whether the decision had reached it$/);
 
 test.each<[string, object | ArgoError, object]>([
-  ['it is there', { phase: 'Succeeded', message: 'approved by ada' }, { kind: 'applied' }],
-  ['it waits until it is stopped', { startedAt: DECISION.startedAt }, { kind: 'postponed' }],
+  ['it was applied', { phase: 'Succeeded', message: 'approved by ada' }, { kind: 'applied' }],
+  ['it still waits', { startedAt: DECISION.startedAt }, { kind: 'postponed' }],
   ['it was stopped', { phase: 'Failed' }, { kind: 'gone', reason: 'the run was canceled' }],
   ['the workflow was deleted', GONE, { kind: 'gone', reason: UNKNOWN }],
-])('of a run that was canceled during a write, a look tells what became of it: %s', async (_what, node, expected) => {
+])('after a cancel during a write, the workflow shows the outcome: %s', async (_what, node, expected) => {
   const unexpected = async (): Promise<never> => {
     throw new Error('nothing is written any more');
   };
@@ -123,7 +128,7 @@ test.each<[string, object | ArgoError, object]>([
 test.each([
   [1, 'the workflow no longer exists'],
   [2, UNKNOWN],
-])('nobody knows what became of attempt %d on a workflow that was deleted', async (attempts, reason) => {
+])('attempt %d on a deleted workflow gives the right reason', async (attempts, reason) => {
   const gone = async (): Promise<never> => {
     throw GONE;
   };

@@ -8,7 +8,7 @@ import { newRun } from '../../test/support/runs.ts';
 import { TurnableTimer } from '../../test/support/turnable-timer.ts';
 import { Decider } from './decider.ts';
 
-/** A run with a decision that is due, about a workflow of this uid. */
+/** A run with a due decision for a workflow with this uid. */
 async function decided(uid: string): Promise<{ readonly runId: string; readonly name: string }> {
   const { runId, workflowName: name } = await recordRun(db, { run: newRun(), claim: false });
   await openApproval(db, runId);
@@ -20,10 +20,10 @@ async function decided(uid: string): Promise<{ readonly runId: string; readonly 
   return { runId, name };
 }
 
-test('decisions about one workflow are written one at a time, and those about others meanwhile', async () => {
+test('writes decisions for one workflow one at a time, and those for others concurrently', async () => {
   const runs = [await decided('same'), await decided('same'), await decided('same'), await decided('other')];
   const uids = new Map(runs.map(({ name }, index) => [name, index < 3 ? 'same' : 'other']));
-  /** Ends the writes that are under way. */
+  /** Ends the writes in progress. */
   const writing = new Map<string, () => void>();
   let most = 0;
   let over = false;
@@ -68,7 +68,7 @@ test('decisions about one workflow are written one at a time, and those about ot
   expect(most).toBe(1);
 });
 
-/** Three decisions about one workflow, the first of which is being written until `end` is called. */
+/** Three decisions for one workflow. The first is being written until `end` is called. */
 async function slowWorkflow() {
   const runs = [await decided('same'), await decided('same'), await decided('same')];
   const { promise: written, resolve: end } = Promise.withResolvers<void>();
@@ -95,13 +95,13 @@ async function slowWorkflow() {
   return { decider, end, runs, timer, writes };
 }
 
-test('a decision whose turn comes when its claim has nearly expired is left to the next claim', async () => {
+test('leaves a decision with a nearly expired claim to the next claim', async () => {
   const { decider, end, runs, timer, writes } = await slowWorkflow();
   timer.advance(10_001);
   end();
   await expect.poll(() => approvalOf(db, runs[0]?.runId ?? '')).toMatchObject({ state: 'approved' });
   await db.query({ text: `UPDATE facteur.approvals SET due_at = now() WHERE state = 'deciding'` });
-  // None is written under a claim that could expire meanwhile.
+  // None is written with a claim that could expire meanwhile.
   expect(writes).toHaveLength(1);
   decider.nudge();
   for (const { runId } of runs) {
@@ -110,7 +110,7 @@ test('a decision whose turn comes when its claim has nearly expired is left to t
   expect(writes).toHaveLength(3);
 });
 
-test('a stop waits for the write in flight, and for none behind it', async () => {
+test('a stop waits for the write in flight, but not for those behind it', async () => {
   const { decider, end, writes } = await slowWorkflow();
   const stopped = decider.stop();
   end();

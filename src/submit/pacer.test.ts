@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createPacer } from './pacer.ts';
 
-/** A cluster that takes `capacity` creates a second and complains about more; returns what it took in `seconds`. */
+/** A cluster that accepts `capacity` creates per second and rejects more. Returns what it accepted in `seconds`. */
 function drive(capacity: number, seconds: number) {
   const pacer = createPacer();
   let taken = 0;
@@ -25,11 +25,11 @@ function drive(capacity: number, seconds: number) {
 }
 
 describe('pacer', () => {
-  test('nothing limits a cluster that does not complain', () => {
+  test('there is no limit for a cluster that is not overloaded', () => {
     expect(createPacer().take(0, 1_000_000)).toBe(1_000_000);
   });
 
-  test('a complaint halves the rate that was reached; soon it is back, then grows, and at last is forgotten', () => {
+  test('an overload halves the current rate, which soon recovers, then grows, and finally is unlimited', () => {
     const pacer = createPacer();
     for (let at = 0; at < 1000; at += 10) {
       pacer.succeeded(at);
@@ -42,7 +42,7 @@ describe('pacer', () => {
     expect(pacer.rate(11_000)).toBe(Infinity);
   });
 
-  test('creates that fail together are one complaint', () => {
+  test('creates that fail together count as one overload', () => {
     const pacer = createPacer();
     for (let at = 0; at < 1000; at += 10) {
       pacer.succeeded(at);
@@ -53,7 +53,7 @@ describe('pacer', () => {
     expect(pacer.rate(1010)).toBe(once);
   });
 
-  test('however often it complains, something is still tried each second', () => {
+  test('the rate stays at least 1 per second, however often the cluster is overloaded', () => {
     const pacer = createPacer();
     for (let at = 0; at < 60_000; at += 300) {
       pacer.overloaded(at);
@@ -61,7 +61,7 @@ describe('pacer', () => {
     expect(pacer.rate(60_000)).toBeGreaterThanOrEqual(1);
   });
 
-  test('a cluster that serves 500 a second is kept busy at over 80% of that, with few complaints', () => {
+  test('uses over 80% of a cluster that serves 500 per second, with few rejections', () => {
     const { taken, complaints } = drive(500, 25);
     expect(taken).toBeGreaterThan(10_000);
     expect(complaints / taken).toBeLessThan(0.2);

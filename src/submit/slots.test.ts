@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Slots, type Slot } from './slots.ts';
 
-test('gives out as many places as there are, and takes them back', () => {
+test('gives out all slots, and takes them back', () => {
   const slots = new Slots(
     2,
     () => undefined,
@@ -17,7 +17,7 @@ test('gives out as many places as there are, and takes them back', () => {
   expect(slots.take()).toBeDefined();
 });
 
-test('a place that is given back twice is one place', () => {
+test('release is idempotent', () => {
   const slots = new Slots(
     2,
     () => undefined,
@@ -30,7 +30,7 @@ test('a place that is given back twice is one place', () => {
   expect(slots.free).toBe(1);
 });
 
-test('whoever had to go without is told when half of the places are free', () => {
+test('notifies once when half of the slots are free, if a slot is wanted', () => {
   const told = vi.fn();
   const slots = new Slots(4, told, () => 0);
   const taken = Array.from({ length: 4 }, () => slots.take());
@@ -44,7 +44,7 @@ test('whoever had to go without is told when half of the places are free', () =>
   expect(told).toHaveBeenCalledTimes(1);
 });
 
-test('taking in vain counts as wanting', () => {
+test('a take without a free slot counts as wanted', () => {
   const told = vi.fn();
   const slots = new Slots(1, told, () => 0);
   const slot = slots.take();
@@ -53,7 +53,7 @@ test('taking in vain counts as wanting', () => {
   expect(told).toHaveBeenCalledTimes(1);
 });
 
-test('whatever is taken and given back, there are never more out than places, and never fewer free than that', () => {
+test('for any takes and releases, the free slots are those that are not taken', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 5 }),

@@ -9,7 +9,7 @@ import { recordRun } from '../ledger/record-run.ts';
 import { claimDueRuns } from '../ledger/submission-queue.ts';
 import { stopOnce } from './stop-once.ts';
 
-test('a workflow that begins while it is being canceled is not terminated: its exit handler may run', async () => {
+test('a workflow that starts during its cancel is stopped, not terminated: its exit handler may run', async () => {
   const cluster = await startCluster({ defaults: { pendingMs: 3_600_000 } });
   const { runId, workflowName } = await recordRun(db, { run: newRun(), claim: true });
   seed(cluster, manifest(workflowName));
@@ -19,7 +19,7 @@ test('a workflow that begins while it is being canceled is not terminated: its e
   const { runs } = await claimDueRuns(db, { limit: 1, maxActive: undefined });
   const phases = ['Pending', 'Running'];
   const client = clientFor(cluster.url);
-  // As a controller answers that has no room yet, and has room a moment later.
+  // Like a controller without room that has room a moment later.
   const patchWorkflow: ArgoClient['patchWorkflow'] = async (...request) => {
     const seen = await client.patchWorkflow(...request);
     cluster.store.update('workflows', entry(), 'patch', (object) => ({ ...object, status: { phase: 'Running' } }));
@@ -32,7 +32,7 @@ test('a workflow that begins while it is being canceled is not terminated: its e
   expect(entry().object.spec['shutdown']).toBe('Stop');
 });
 
-test('a cluster that asks to be left alone for a while is', async () => {
+test('respects the cluster’s Retry-After', async () => {
   const { runId } = await recordRun(db, { run: newRun(), claim: true });
   await submitRun(db, runId);
   await requestCancel(db, runId, 'ada');

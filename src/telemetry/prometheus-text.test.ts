@@ -16,7 +16,7 @@ async function scrapeText(measure: (meter: Meter) => void, resource = {}): Promi
   return reader.text();
 }
 
-test('the whole text of a counter, a gauge and a histogram', async () => {
+test('prints a counter, a gauge and a histogram', async () => {
   const text = await scrapeText((meter) => {
     meter.createCounter('a_runs_total', { description: 'Runs\nof "a" \\ b.' }).add(2, { command: 'plan' });
     meter.createGauge('a.depth').record(3.5);
@@ -50,7 +50,7 @@ test.each([
   ['a-wait', 's', 'a_wait_seconds_total'],
   ['a_wait_seconds_total', 's', 'a_wait_seconds_total'],
   ['a.share', '1', 'a_share_total'],
-])('a counter %s in %j is %s', async (name, unit, wanted) => {
+])('a counter %s with unit %j is %s', async (name, unit, wanted) => {
   expect(await scrape((meter) => meter.createCounter(name, { unit }).add(1))).toContain(`${wanted} 1`);
 });
 
@@ -58,7 +58,7 @@ test.each([
   ['a.share', '1', 'a_share_ratio'],
   ['heap', 'By', 'heap_bytes'],
   ['odd/name', 'x', 'odd_name'],
-])('a gauge %s in %j is %s', async (name, unit, wanted) => {
+])('a gauge %s with unit %j is %s', async (name, unit, wanted) => {
   expect(await scrape((meter) => meter.createGauge(name, { unit }).record(1))).toContain(`${wanted} 1`);
 });
 
@@ -69,7 +69,7 @@ test('the histogram of the contract keeps its name', async () => {
   expect(lines).toContain('facteur_command_events_duration_ms_count 1');
 });
 
-test('labels are escaped, and none comes twice', async () => {
+test('escapes labels, and merges duplicates', async () => {
   const lines = await scrape(
     (meter) => meter.createGauge('a').record(1, { 'b.c': 'say "hi"\\\n', b_c: 'later', n: 3 }),
     {
@@ -82,7 +82,7 @@ test('labels are escaped, and none comes twice', async () => {
   expect(escaped).toBe(String.raw`a{b="say \"hi\"\\\n"} 1`);
 });
 
-test('what goes up and down is a gauge, and numbers beyond all bounds are told', async () => {
+test('prints an up-down counter as a gauge, and infinity and NaN', async () => {
   const text = await scrapeText((meter) => {
     meter.createUpDownCounter('held').add(-1);
     meter.createObservableGauge('limit').addCallback((result) => {
@@ -95,7 +95,7 @@ test('what goes up and down is a gauge, and numbers beyond all bounds are told',
   expect(text).toContain('limit{of="b"} NaN');
 });
 
-test('two instruments of one name and two types: the first has the name', async () => {
+test('of two instruments with the same name and different types, prints the first', async () => {
   const lines = await scrape((meter) => {
     meter.createGauge('a.b').record(1);
     meter.createHistogram('a_b').record(2);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isExporting, readTelemetrySettings, type Environment } from './settings.ts';
 
-/** What each signal does, in a word. */
+/** The destination of each signal. */
 function exported(env: Environment): Record<string, unknown> {
   const settings = readTelemetrySettings(env);
   const { traces, metrics, logs } = settings;
@@ -31,12 +31,12 @@ describe('what is exported', () => {
       },
     ],
     [
-      'a signal to its own endpoint, as it is written',
+      'a signal to its own endpoint, unchanged',
       { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://tempo:4318/v1/traces' },
       { traces: 'http://tempo:4318/v1/traces', on: true },
     ],
     [
-      'the own endpoint goes first',
+      'a signal to its own endpoint before the one for all',
       { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://loki/otlp/v1/logs' },
       {
         traces: 'http://otel:4318/v1/traces',
@@ -46,12 +46,12 @@ describe('what is exported', () => {
       },
     ],
     [
-      'a named exporter without an endpoint goes to the standard one',
+      'a signal with an exporter but no endpoint to the default one',
       { OTEL_TRACES_EXPORTER: 'otlp' },
       { traces: 'http://localhost:4318/v1/traces', on: true },
     ],
     [
-      'none, in spite of an endpoint',
+      'nothing if every exporter is none, despite an endpoint',
       {
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318',
         OTEL_TRACES_EXPORTER: 'none',
@@ -61,7 +61,7 @@ describe('what is exported', () => {
       {},
     ],
     [
-      'several exporters of one signal',
+      'one signal with several exporters',
       {
         OTEL_METRICS_EXPORTER: 'otlp, Prometheus',
         OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://mimir/otlp/v1/metrics',
@@ -69,12 +69,12 @@ describe('what is exported', () => {
       { metrics: 'http://mimir/otlp/v1/metrics', prometheus: true, on: true },
     ],
     [
-      'the console',
+      'signals to the console',
       { OTEL_TRACES_EXPORTER: 'console', OTEL_LOGS_EXPORTER: 'console' },
       { traces: 'console', logs: 'console', on: true },
     ],
     [
-      'nothing when the SDK is disabled, whatever else is said',
+      'nothing if the SDK is disabled, whatever else is set',
       {
         OTEL_SDK_DISABLED: 'TRUE',
         OTEL_METRICS_EXPORTER: 'prometheus',
@@ -84,18 +84,18 @@ describe('what is exported', () => {
       {},
     ],
     [
-      'nothing by gRPC, which is not built in',
+      'nothing over gRPC, which is not supported',
       { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
       { warnings: 3 },
     ],
-    ['nothing to what is no URL', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'otel:4318' }, { warnings: 1 }],
+    ['nothing to an invalid URL', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'otel:4318' }, { warnings: 1 }],
     [
-      "no logs to Loki's own API, which the Go service's manifests name",
+      "no logs to Loki's own API, which the Go service's manifests use",
       { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://loki-gateway/loki/api/v1/push' },
       { warnings: 1 },
     ],
     [
-      'nothing to an exporter that there is not',
+      'nothing to an unknown exporter',
       { OTEL_TRACES_EXPORTER: 'zipkin', OTEL_LOGS_EXPORTER: 'prometheus' },
       { warnings: 2 },
     ],
@@ -104,8 +104,8 @@ describe('what is exported', () => {
   });
 });
 
-describe('how', () => {
-  test('headers, protocol, time-out and compression: a signal’s own before those for all', () => {
+describe('export settings', () => {
+  test('headers, protocol, timeout and compression: those of a signal override those for all', () => {
     const { traces, metrics } = readTelemetrySettings({
       OTEL_EXPORTER_OTLP_ENDPOINT: 'https://otel',
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20YTpi, x-scope=all',
@@ -123,7 +123,7 @@ describe('how', () => {
     expect(metrics.otlp?.headers['x-scope']?.reveal()).toBe('all');
   });
 
-  test('a header is never printed, not even in a complaint about it', () => {
+  test('never prints a header, not even in a warning about it', () => {
     const settings = readTelemetrySettings({
       OTEL_TRACES_EXPORTER: 'otlp',
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=CANARY-token,CANARY-broken,x=%CANARY',
@@ -132,7 +132,7 @@ describe('how', () => {
     expect(JSON.stringify(settings)).not.toContain('CANARY');
   });
 
-  test('queues, sampler and intervals that the exporters do not read themselves', () => {
+  test('reads the queues, the sampler and the intervals, which the exporters do not read', () => {
     const { traces, metrics, logs, propagators } = readTelemetrySettings({
       OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
       OTEL_TRACES_SAMPLER_ARG: '0.25',
@@ -154,7 +154,7 @@ describe('how', () => {
       maxExportBatchSize: 300,
     });
     expect(logs.batch).toMatchObject({ scheduledDelayMillis: 500, maxQueueSize: 2048 });
-    // An export has to end before the next begins.
+    // An export must end before the next one starts.
     expect(metrics).toMatchObject({ intervalMs: 1000, timeoutMs: 1000, temporality: 'delta' });
     expect(propagators).toEqual(['tracecontext']);
   });
@@ -171,7 +171,7 @@ describe('how', () => {
     expect(settings.traces).toMatchObject({ sampler: 'parentbased_always_on', ratio: 1 });
     expect(settings.traces.batch.scheduledDelayMillis).toBe(5000);
     expect(settings.metrics.intervalMs).toBe(60_000);
-    // A timer with a longer delay would go off at once, again and again.
+    // A timer with a longer delay would fire at once, again and again.
     expect(settings.logs.batch.scheduledDelayMillis).toBe(1000);
     expect(settings.propagators).toEqual([]);
     expect(settings.warnings).toHaveLength(6);

@@ -17,11 +17,11 @@ import type { Environment } from './settings.ts';
 
 interface Started {
   readonly telemetry: Telemetry;
-  /** Telemetry's own complaints. */
+  /** Telemetry's own log lines. */
   readonly log: readonly string[];
 }
 
-/** Telemetry by these variables, that ends with the test. */
+/** Starts telemetry with these variables, until the end of the test. */
 async function start(env: Environment): Promise<Started> {
   const log: string[] = [];
   const telemetry = await startTelemetry({
@@ -37,7 +37,7 @@ async function start(env: Environment): Promise<Started> {
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-test('without a variable nothing is loaded, and everything that is measured goes nowhere', async () => {
+test('without variables, exports nothing and records no span', async () => {
   const { telemetry, log } = await start({});
   expect(telemetry).toMatchObject({ logSink: undefined, scrape: undefined });
   const seen = await inSpan('a', { parent: contextOfTraceparent(PARENT) }, async (span) => {
@@ -49,7 +49,7 @@ test('without a variable nothing is loaded, and everything that is measured goes
 });
 
 test.each(['http/protobuf', 'http/json'])(
-  'traces, metrics and logs arrive by %s, with the resource and the headers',
+  'exports traces, metrics and logs over %s, with the resource and the headers',
   async (protocol) => {
     const receiver = await startOtlpReceiver();
     const { telemetry, log } = await start({
@@ -112,7 +112,7 @@ test.each(['http/protobuf', 'http/json'])(
   },
 );
 
-test('a trace continues from outside, through the ledger, and out again', async () => {
+test('a trace continues from the sender through the ledger to outgoing requests', async () => {
   const receiver = await startOtlpReceiver();
   const { telemetry } = await start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` });
   const incoming = contextOf({ traceparent: PARENT, tracestate: 'a=b', baggage: 'user=1' });
@@ -133,7 +133,7 @@ test('a trace continues from outside, through the ledger, and out again', async 
   expect(receiver.requests.map(({ path }) => path)).toEqual(['/v1/traces']);
 });
 
-test('what a span’s work throws is thrown on, and stands on the span without credentials', async () => {
+test('inSpan rethrows an error and records it on the span without credentials', async () => {
   const receiver = await startOtlpReceiver();
   const { telemetry } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' });
   const failure = new FacteurError('argo.timeout', 'no answer from https://me:CANARY@cluster', { retryable: true });
@@ -146,7 +146,7 @@ test('what a span’s work throws is thrown on, and stands on the span without c
   });
 });
 
-test('a trace that its sender did not sample is not exported, and stays so in the ledger', async () => {
+test('does not export an unsampled trace, and keeps it unsampled in the ledger', async () => {
   const receiver = await startOtlpReceiver();
   const { telemetry } = await start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` });
   const unsampled = PARENT.replace(/01$/, '00');
@@ -162,7 +162,7 @@ test.each([
   ['parentbased_traceidratio', '1', 1],
   ['parentbased_always_off', '', 0],
   ['always_on', '', 1],
-])('the sampler %s with %j exports %i of 1', async (sampler, argument, wanted) => {
+])('the sampler %s with argument %j exports %i of 1', async (sampler, argument, wanted) => {
   const receiver = await startOtlpReceiver();
   const { telemetry } = await start({
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces`,
@@ -174,7 +174,7 @@ test.each([
   expect(receiver.spans()).toHaveLength(wanted);
 });
 
-test('queue and interval are those of the variables', async () => {
+test('uses the configured schedule delay and export interval', async () => {
   const receiver = await startOtlpReceiver();
   await start({
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
@@ -188,7 +188,7 @@ test('queue and interval are those of the variables', async () => {
   });
 });
 
-test('a scrape shows the same metrics, and Node’s own', async () => {
+test('a scrape shows facteur’s metrics and those of Node.js', async () => {
   const { telemetry } = await start({ OTEL_METRICS_EXPORTER: 'prometheus' });
   meter().createCounter('things_total', { description: 'Things.' }).add(1);
   const text = await telemetry.scrape!();
@@ -198,7 +198,7 @@ test('a scrape shows the same metrics, and Node’s own', async () => {
 });
 
 test.each(['hang', 'unavailable', 'refuse', 'closed'] as const)(
-  'a collector that does this: %s; costs a line in the log, and does not keep the process from ending',
+  'a collector in mode %s costs a log line and does not block the shutdown',
   async (how) => {
     const receiver = await startOtlpReceiver();
     const { telemetry, log } = await start({
@@ -224,7 +224,7 @@ test.each(['hang', 'unavailable', 'refuse', 'closed'] as const)(
   },
 );
 
-test('shutting down twice is once', async () => {
+test('shutdown is idempotent', async () => {
   const receiver = await startOtlpReceiver();
   const { telemetry, log } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
   await Promise.all([telemetry.shutdown(), telemetry.shutdown()]);
