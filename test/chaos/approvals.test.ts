@@ -10,10 +10,10 @@ import { discordEnv, ROLE, whispered } from '../support/discord-door.ts';
 import { Replica } from './replica.ts';
 import type { Tripwire } from './wire-proxy.ts';
 
-// A decision is made once and written once, however many processes there are and whichever of them dies.
+// A decision is made once and written once, with any number of processes, and even if one of them is killed.
 
 const PEOPLE = 100;
-/** Whom the template names: without a configuration file nobody else may decide. */
+/** The approvers in the template: without a configuration file nobody else may decide. */
 const APPROVERS = { approvers: ROLE, reason: 'none' };
 
 interface World {
@@ -28,11 +28,11 @@ async function startWorld(count: number, gate: Gate): Promise<World> {
   const { db, dsn, close } = await createTestDatabase();
   onTestFinished(close);
   const cluster = await startGatedCluster(gate);
-  // This test does not measure how fast they answer.
+  // This test does not measure how fast the processes answer.
   const discord = await startSimulatedDiscord({ answerMs: 60_000 });
   onTestFinished(() => discord.close());
   const { FACTEUR_TEST_REDIS_URL: redis = '' } = process.env;
-  // Whichever of them writes the message needs the token of the interaction.
+  // Any of them may write the message, and needs the token of the interaction for it.
   const env = { ...discordEnv(discord), FACTEUR_REDIS_URL: redis };
   const replicas = await Promise.all(Array.from({ length: count }, () => Replica.start({ dsn, cluster, env })));
   onTestFinished(async () => {
@@ -47,7 +47,7 @@ function interactionsOf(replica: Replica | undefined): string {
   return `${replica?.url}/discord/interactions`;
 }
 
-/** How often the cluster took a change of the workflow that was not its controller's. */
+/** How often the cluster accepted a change of the workflow that was not from its controller. */
 function patchesOf({ history }: SimulatedCluster, { workflow }: AskedRun): number {
   return history.entries.filter(({ kind, name }) => kind === 'patch' && name === workflow).length;
 }
@@ -67,12 +67,12 @@ async function expectOnce(world: World, run: AskedRun, steps: readonly string[])
   expect(await eventsOf(world, run)).toEqual(['approval.requested', 'approval.decided', 'approval.applied']);
 }
 
-test(`of ${PEOPLE} people who press at once, on three processes, one decides, and all others learn who`, async () => {
+test(`of ${PEOPLE} people who press at once, on three processes, one decides, and all others see who it was`, async () => {
   const world = await startWorld(3, { rules: APPROVERS });
   const { db, discord, replicas } = world;
   const run = await askedRun(world);
   const button = run.message();
-  /** Does what an answer says that comes too late on a busy machine: press again. */
+  /** Presses again if an answer says so: on a busy machine it may come too late. */
   const press = async (who: Who, index: number): Promise<string> => {
     for (;;) {
       discord.people.pointAt(interactionsOf(replicas[index % replicas.length]));
@@ -103,14 +103,14 @@ test(`of ${PEOPLE} people who press at once, on three processes, one decides, an
   await expectOnce(world, run, verdict === 'approved' ? ['build', 'approve', 'deploy'] : ['build']);
 });
 
-/** Where a process dies, and what the patch has made of the node by then. */
+/** When a process is killed, and the phase of the node at that moment. */
 const DEATHS: readonly [Tripwire['phase'], RegExp][] = [
   ['before', /^Running$/],
   ['sent', /^(Running|Succeeded)$/],
   ['answered', /^Succeeded$/],
 ];
 
-test('a process that is killed while it writes a decision is replaced by another, which writes it once', async ({
+test('if a process is killed while it writes a decision, another takes over, and the decision is applied once', async ({
   annotate,
 }) => {
   const world = await startWorld(2, { rules: APPROVERS });

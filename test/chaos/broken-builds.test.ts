@@ -3,7 +3,7 @@ import { BROKEN_BUILDS, makeBrokenBuild } from './broken-builds.ts';
 import { check, type Violation } from './checker.ts';
 import { ChaosWorld } from './world.ts';
 
-// The checker against builds that break one promise each: what it cannot see there it would not see anywhere.
+// Runs the checker against builds that break one promise each: it must find every one.
 
 const MINUTES = 60_000;
 
@@ -24,13 +24,13 @@ async function promisesBroken(): Promise<Violation['promise'][]> {
   return [...new Set(violations.map(({ promise }) => promise))];
 }
 
-/** What shows each of the faults. */
+/** The steps that show each of the faults. */
 const TRIALS = {
   'dedupe off': async () => world.send(2),
   'acknowledge before commit': async (patienceMs: number) => {
     world.replicas.forEach(({ wires }) => wires.postgres.deafen(true));
     world.send(1);
-    // Nothing that is said in this time can be in the ledger.
+    // Nothing that is answered in this time can be in the ledger.
     await world.answeredWithin(patienceMs);
     await Promise.all(world.replicas.map((replica) => replica.kill()));
     world.replicas.forEach(({ wires }) => wires.postgres.deafen(false));
@@ -41,26 +41,26 @@ const TRIALS = {
   },
 } as const satisfies Record<keyof typeof BROKEN_BUILDS, (patienceMs: number) => Promise<void>>;
 
-test('dedupe off', { timeout: 3 * MINUTES }, async () => {
+test('finds a build without deduplication', { timeout: 3 * MINUTES }, async () => {
   await startBroken('dedupe off');
   await TRIALS['dedupe off']();
   expect(await promisesBroken()).toEqual(expect.arrayContaining(['one workflow', 'answers agree']));
 });
 
-test('acknowledge before commit', { timeout: 3 * MINUTES }, async () => {
+test('finds a build that acknowledges before the commit', { timeout: 3 * MINUTES }, async () => {
   await startBroken('acknowledge before commit');
-  // It answers, however busy the machine is.
+  // Long enough for an answer on a busy machine.
   await TRIALS['acknowledge before commit'](MINUTES);
   expect(await promisesBroken()).toContain('none lost');
 });
 
-test('no lease', { timeout: 3 * MINUTES }, async () => {
+test('finds a build without a lease', { timeout: 3 * MINUTES }, async () => {
   await startBroken('no lease');
   await TRIALS['no lease']();
   expect(await promisesBroken()).toEqual(['one follower']);
 });
 
-test('the build as it is keeps every promise in the same trials', { timeout: 3 * MINUTES }, async () => {
+test('the unchanged build keeps every promise in the same trials', { timeout: 3 * MINUTES }, async () => {
   world = await ChaosWorld.start();
   await TRIALS['dedupe off']();
   await TRIALS['acknowledge before commit'](2_000);

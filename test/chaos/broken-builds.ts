@@ -2,17 +2,17 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/facteur-process.ts';
 
-/** A text of one source file in place of another. */
+/** A replacement of one text in a source file. */
 export interface Patch {
   readonly file: string;
-  /** Stands in the file exactly once. */
+  /** Must occur in the file exactly once. */
   readonly find: string;
   readonly replace: string;
 }
 
 /**
- * Three ways to break facteur, so that the checker can show that it would notice. They are texts, because a switch for
- * them has no business in the product.
+ * Three ways to break facteur, to prove that the checker notices. They are text replacements, because the product should
+ * not contain a switch for them.
  */
 export const BROKEN_BUILDS = {
   /** Each delivery is recorded under an id of its own: every redelivery is new. */
@@ -21,14 +21,14 @@ export const BROKEN_BUILDS = {
     find: 'delivery_key: deliveryKey(run.family, deliveryId),',
     replace: `delivery_key: deliveryKey(run.family, deliveryId) + '#' + crypto.randomUUID(),`,
   },
-  /** The sender is told yes while the record is still on its way. */
+  /** The sender gets 202 before the run is recorded. */
   'acknowledge before commit': {
     file: 'src/entry/http/intake.ts',
     find: 'const receipt = await intake.accept();',
     replace: `const accepting = intake.accept().catch(() => undefined);
     const receipt = (await Promise.race([accepting, Promise.resolve()])) ?? ({ state: 'queued', acceptedAt: new Date(0) } as RunReceipt);`,
   },
-  /** Whoever asks for the lease gets it. */
+  /** Every process that claims the lease gets it. */
   'no lease': {
     file: 'src/ledger/leases.ts',
     find: 'WHERE lease.holder = EXCLUDED.holder OR lease.expires_at <= now()',
@@ -36,13 +36,13 @@ export const BROKEN_BUILDS = {
   },
 } as const satisfies Record<string, Patch>;
 
-/** A copy of this checkout with one patch, to be run from a folder of its own. */
+/** A copy of this checkout with one patch, in a folder of its own. */
 export interface BrokenBuild {
   readonly executable: string;
   remove(): void;
 }
 
-/** @throws Error when the text to replace is not there exactly once: then the patch has to follow the source */
+/** @throws Error if the text to replace does not occur exactly once: update the patch to match the source */
 export function makeBrokenBuild({ file, find, replace }: Patch): BrokenBuild {
   const root = join(import.meta.dirname, '..', '..');
   const folder = temporaryFolder();

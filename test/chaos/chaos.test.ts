@@ -5,7 +5,7 @@ import type { Wire } from './replica.ts';
 import type { Tripwire } from './wire-proxy.ts';
 import { ChaosWorld } from './world.ts';
 
-// Whatever dies, and whenever: every delivery becomes one workflow, none is lost, and all answers agree.
+// Whatever is killed, and whenever: every delivery becomes one workflow, none is lost, and all answers agree.
 
 const MINUTES = 60_000;
 
@@ -16,7 +16,7 @@ afterEach(async () => {
 
 const CREATE = 'POST /apis/argoproj.io';
 
-/** Every step of a run's way on which a process may die, and the wire on which it shows. */
+/** Every step of a run at which a process may be killed, and the wire on which it shows. */
 const STEPS: readonly [string, Wire, Tripwire][] = (
   [
     ['recording', 'postgres', 'record-runs'],
@@ -41,12 +41,12 @@ async function expectAllKept(): Promise<void> {
   expect(world.replicas.flatMap(({ crashes }) => crashes)).toEqual([]);
   const history = await world.history();
   expect(check(history)).toEqual([]);
-  // Nothing is broken, and all of it happened: each sending has its answer, each delivery its run.
+  // No promise is broken, and nothing is missing: each request has its answer, each delivery its run.
   expect(history.answers).toHaveLength(history.deliveries.length * 3);
   expect(history.runs).toHaveLength(history.deliveries.length);
 }
 
-test('killed at each step of a run’s way', { timeout: 6 * MINUTES }, async () => {
+test('a process is killed at each step of a run', { timeout: 6 * MINUTES }, async () => {
   world = await ChaosWorld.start();
   for (const [, wire, tripwire] of STEPS) {
     const { replica } = await world.until(wire, tripwire);
@@ -55,7 +55,7 @@ test('killed at each step of a run’s way', { timeout: 6 * MINUTES }, async () 
   await expectAllKept();
 });
 
-test('killed when it has just answered', { timeout: 3 * MINUTES }, async () => {
+test('a process is killed just after an answer', { timeout: 3 * MINUTES }, async () => {
   world = await ChaosWorld.start();
   for (const replica of world.replicas) {
     await world.answered();
@@ -64,17 +64,21 @@ test('killed when it has just answered', { timeout: 3 * MINUTES }, async () => {
   await expectAllKept();
 });
 
-test('paused past its claims and its lease, in the middle of a create', { timeout: 4 * MINUTES }, async () => {
-  world = await ChaosWorld.start();
-  const { replica, hit } = await world.until('cluster', { text: CREATE, phase: 'answered' });
-  replica.signal('SIGSTOP');
-  // The other one has taken over what this one had claimed, and the watch if this one had it.
-  await world.overtaken();
-  replica.signal('SIGCONT');
-  hit.cut();
-  world.send(3);
-  await expectAllKept();
-});
+test(
+  'a process is paused during a create until its claims and its lease have expired',
+  { timeout: 4 * MINUTES },
+  async () => {
+    world = await ChaosWorld.start();
+    const { replica, hit } = await world.until('cluster', { text: CREATE, phase: 'answered' });
+    replica.signal('SIGSTOP');
+    // The other process has taken over the claims of this one, and the watch if this one had it.
+    await world.overtaken();
+    replica.signal('SIGCONT');
+    hit.cut();
+    world.send(3);
+    await expectAllKept();
+  },
+);
 
 /** What may happen at any time. */
 const ACTIONS: readonly [string, () => Promise<void>][] = [
@@ -92,13 +96,13 @@ const ACTIONS: readonly [string, () => Promise<void>][] = [
   ['PostgreSQL loses an answer about what was seen', () => lose('postgres', 'observe-workflows')],
 ];
 
-/** Watches break, and where they were cannot be gone back to: all has to be listed again. */
+/** Watches break and cannot be resumed: everything has to be listed again. */
 async function forgetThePast(): Promise<void> {
   world.cluster.faults.apply({ op: 'compact' });
   world.cluster.faults.apply({ op: 'drop-watches', how: 'reset' });
 }
 
-/** As from a proxy in front of the cluster that has lost patience. */
+/** Like a proxy in front of the cluster that times out. */
 async function lie(): Promise<void> {
   const answer = { status: 504, reason: 'Timeout' };
   world.cluster.faults.requests.add({
@@ -108,13 +112,13 @@ async function lie(): Promise<void> {
   });
 }
 
-/** It was done, and nobody is told. */
+/** The request is executed, but its answer is lost. */
 async function lose(wire: Wire, text: string): Promise<void> {
   const { hit } = await world.until(wire, { text, phase: 'answered' });
   hit.cut();
 }
 
-test(`whatever happens, in the order of seed ${SEED}`, { timeout: (2 + ACTS / 4) * MINUTES }, async () => {
+test(`keeps every promise under random faults with seed ${SEED}`, { timeout: (2 + ACTS / 4) * MINUTES }, async () => {
   const random = seededRandom(SEED);
   world = await ChaosWorld.start();
   for (let act = 0; act < ACTS; act += 1) {

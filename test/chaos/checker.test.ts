@@ -36,7 +36,7 @@ const GOOD: ChaosHistory = {
   ],
 };
 
-test('a history in which all went well is fine', () => {
+test('finds nothing in a good history', () => {
   expect(check(GOOD)).toEqual([]);
 });
 
@@ -62,37 +62,37 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
     'has 2 workflows',
   ],
   [
-    'a workflow of no delivery',
+    'a workflow without a delivery',
     { cluster: [...GOOD.cluster, { ...event('create', ''), deliveryId: undefined }] },
     'one workflow',
     'is of no delivery',
   ],
   [
-    'a run of no delivery',
+    'a run without a delivery',
     { runs: [RUN, { ...RUN, runId: 'r2', deliveryId: 'd9' }] },
     'one workflow',
     'which nobody sent',
   ],
   [
-    'a state that went back',
+    'a state that moved backwards',
     changed({ changes: [...RUN.changes, { from: 'succeeded', to: 'running' }, { from: 'running', to: 'succeeded' }] }),
     'no state backwards',
     'moved from succeeded to running',
   ],
   [
-    'a change that was left out',
+    'a missing change',
     changed({ changes: RUN.changes.toSpliced(1, 1) }),
     'no state backwards',
     'went on from submitted when it was queued',
   ],
   [
-    'a state that nobody wrote down',
+    'a state without a recorded change',
     changed({ changes: RUN.changes.slice(0, 3) }),
     'no state backwards',
     'its last change was to running',
   ],
   [
-    'a run that begins in the middle',
+    'a run that starts in a later state',
     changed({ changes: [{ from: null, to: 'succeeded' }] }),
     'no state backwards',
     'moved from null to succeeded',
@@ -109,19 +109,19 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
     'answers agree',
     'was new 2 times',
   ],
-  ['an answer that is no yes', answered(500, ACCEPTED), 'answers agree', 'was answered 500'],
+  ['an answer other than 202', answered(500, ACCEPTED), 'answers agree', 'was answered 500'],
   ['an answer without a run', answered(202, {}), 'answers agree', 'without a run'],
-  ['an end that something is yet to be done about', changed({ isOpen: true }), 'ledger is true', 'and is open'],
-  ['other readers being told otherwise', changed({ sharedState: 'failed' }), 'ledger is true', 'is failed for others'],
+  ['an ended run that is still open', changed({ isOpen: true }), 'ledger is true', 'and is open'],
+  ['another state for other readers', changed({ sharedState: 'failed' }), 'ledger is true', 'is failed for others'],
   [
-    'an end that is not the workflow’s',
+    'another end than that of the workflow',
     { cluster: [event('create', ''), event('state', 'Failed')] },
     'ledger is true',
     'its workflow as Failed',
   ],
-  ['another workflow’s uid', changed({ workflowUid: 'u2' }), 'ledger is true', 'knows the workflow plan-1 u2'],
+  ['the uid of another workflow', changed({ workflowUid: 'u2' }), 'ledger is true', 'knows the workflow plan-1 u2'],
   [
-    'two followers for long',
+    'two followers for a long time',
     {
       watches: [
         { atMs: 0, open: 2 },
@@ -132,7 +132,7 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
     '9000 ms',
   ],
   [
-    'two followers to the end',
+    'two followers until the end',
     {
       watches: [
         { atMs: 0, open: 2 },
@@ -144,11 +144,11 @@ const BROKEN: readonly [string, Partial<ChaosHistory>, promise: string, text: st
   ],
 ];
 
-test.each(BROKEN)('%s is found', (_what, change, promise, text) => {
+test.each(BROKEN)('finds %s', (_what, change, promise, text) => {
   expect(check({ ...GOOD, ...change })).toContainEqual({ promise, text: expect.stringContaining(text) });
 });
 
-test('a patch that does not fit the source any more says so', () => {
+test('fails for a patch that no longer matches the source', () => {
   const patch = { ...BROKEN_BUILDS['no lease'], find: 'no such text' };
   expect(() => makeBrokenBuild(patch)).toThrow('stands 0 times in src/ledger/leases.ts');
 });

@@ -17,28 +17,28 @@ export interface RunRecord {
   readonly sharedState: string;
   readonly workflowName: string;
   readonly workflowUid: string;
-  /** Something has to be done with it yet. */
+  /** It has a row in `open_runs`. */
   readonly isOpen: boolean;
   readonly changes: readonly { readonly from: string | null; readonly to: string }[];
 }
 
-/** One thing that happened in the cluster. */
+/** One event in the cluster. */
 export interface ClusterRecord {
   readonly kind: string;
   readonly name: string;
   readonly uid: string;
   readonly phase: string;
-  /** Of the delivery whose workflow it is, by its label; undefined when that is none that was sent. */
+  /** The delivery of the workflow, by its label; undefined if no such delivery was sent. */
   readonly deliveryId: string | undefined;
 }
 
-/** How many watches were open from this moment on, in milliseconds. */
+/** How many watches were open from this time on, in milliseconds. */
 export interface WatchRecord {
   readonly atMs: number;
   readonly open: number;
 }
 
-/** All that is known of a time of chaos, after it has come to rest. */
+/** Everything that is known about a chaos test after it has come to rest. */
 export interface ChaosHistory {
   /** Every delivery that was sent. */
   readonly deliveries: readonly string[];
@@ -48,30 +48,30 @@ export interface ChaosHistory {
   readonly watches: readonly WatchRecord[];
 }
 
-/** What is wrong, by the promise that was broken. */
+/** An error, with the promise that was broken. */
 export interface Violation {
   readonly promise:
-    /** What was answered with 202 is in the ledger, and what is in the ledger ends. */
+    /** Every delivery answered with 202 is in the ledger, and every run in the ledger ends. */
     | 'none lost'
     /** One delivery is one run and one workflow. */
     | 'one workflow'
-    /** States move along the table. */
+    /** States move as the table of moves allows. */
     | 'no state backwards'
     /** All answers to one delivery agree. */
     | 'answers agree'
-    /** The ledger says of a workflow what the cluster says. */
+    /** The ledger and the cluster agree on a workflow. */
     | 'ledger is true'
     /** One process follows at a time. */
     | 'one follower';
   readonly text: string;
 }
 
-/** While one process takes over from another, both may be watching for a moment. */
+/** When one process takes over from another, both may watch for a moment. */
 const HANDOVER_MS = 5_000;
 
 const ENDS: Readonly<Record<string, RunState>> = { Succeeded: 'succeeded', Failed: 'failed', Error: 'error' };
 
-/** Everything in a history that breaks a promise; empty when all were kept. */
+/** Everything in a history that breaks a promise; empty if all were kept. */
 export function check(history: ChaosHistory): Violation[] {
   return [
     ...history.deliveries.flatMap((deliveryId) => checkDelivery(deliveryId, history)),
@@ -100,7 +100,7 @@ function checkDelivery(deliveryId: string, history: ChaosHistory): Violation[] {
   ];
 }
 
-/** Fields that tell how far a run has got may differ from answer to answer; all others may not. */
+/** Fields that show the progress of a run may differ between answers; all others may not. */
 function checkAnswers(answers: readonly AnswerRecord[]): string[] {
   const refused = answers.filter(({ status }) => status !== 202);
   const fixed = new Set(
@@ -146,7 +146,7 @@ function differences({ workflowName, workflowUid }: RunRecord, { name, uid }: Cl
     : [['ledger is true', `knows the workflow ${workflowName} ${workflowUid}, the cluster ${name} ${uid}`]];
 }
 
-/** Runs and workflows that belong to nothing that was sent. */
+/** Runs and workflows without a delivery that was sent. */
 function strangers({ deliveries, runs, cluster }: ChaosHistory): Violation[] {
   const sent = new Set(deliveries);
   return [
@@ -178,7 +178,7 @@ function checkChanges({ deliveryId, changes, state }: RunRecord): Violation[] {
   return texts.map((text) => ({ promise: 'no state backwards', text: `${deliveryId}: ${text}` }));
 }
 
-/** Nobody retries a workflow here, so that nothing leads out of an end. */
+/** No workflow is retried here: a finished state is final. */
 function mayMove(from: string | null, to: string): boolean {
   const known = RUN_STATES.find((state) => state === from);
   return known === undefined

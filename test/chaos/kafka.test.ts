@@ -36,7 +36,7 @@ async function stop(door: KafkaDoor): Promise<void> {
   await door.stop();
 }
 
-/** Mixed records, one in twenty of them poison, each its own. */
+/** Mixed, distinct records. One in twenty is poison. */
 class Load {
   produced = 0;
   poisoned = 0;
@@ -71,7 +71,7 @@ class Load {
   }
 }
 
-/** Adds to the load until the doors have settled as wanted. */
+/** Adds to the load until the doors have reached the wanted state. */
 async function loadUntil(load: Load, wanted: () => void): Promise<void> {
   await vi.waitFor(
     async () => {
@@ -84,7 +84,7 @@ async function loadUntil(load: Load, wanted: () => void): Promise<void> {
 
 const PARTITIONS = 6;
 
-/** How many partitions the door has, as it last said. */
+/** How many partitions the door has, by its last log line. */
 function assigned(door: KafkaDoor): number {
   const said = door.log.filter((line) => line.includes('partitions assigned')).at(-1);
   return said === undefined ? -1 : (JSON.parse(said) as { partitions: number[] }).partitions.length;
@@ -124,11 +124,11 @@ test('three consumers that join and leave under load: every record is one run or
   await stop(fourth);
   expect(await totals(database.db)).toEqual(load.expected);
   expect(await kafka.committed(topic, `${topic}-group`, PARTITIONS)).toEqual(await kafka.ends(topic));
-  // Cooperative hand-over: what moved was finished and committed first, so that hardly anything is read twice.
+  // Cooperative rebalancing: moved partitions were finished and committed first. Hardly any record is read twice.
   expect(retold + (parked - load.poisoned)).toBeLessThan(load.produced / 100);
 }, 240_000);
 
-test('consumers that are killed: what they had in hand is done by the others', async () => {
+test('killed consumers: another one processes their records', async () => {
   const topic = await kafka.createTopic(PARTITIONS);
   const load = new Load(kafka, topic, PARTITIONS);
   const config = consumerConfig(topic);
@@ -150,7 +150,7 @@ test('consumers that are killed: what they had in hand is done by the others', a
     await Promise.all([load.add(600), ...victims.map((victim) => victim.kill())]);
     const heir = start();
     victims.push(heir);
-    // Some time passes before the brokers give up the dead, and more when they died in the middle of a rebalance.
+    // The brokers take a while to drop the dead members, and longer if they died in the middle of a rebalance.
     await expectTotals(database.db, load.expected, 120_000);
     expect(await heir.stop()).toEqual({ code: 0, signal: null });
     expect(await kafka.committed(topic, config.groupId, PARTITIONS)).toEqual(await kafka.ends(topic));
@@ -159,7 +159,7 @@ test('consumers that are killed: what they had in hand is done by the others', a
   }
 }, 240_000);
 
-test('a broker that comes late, is killed and comes back', async () => {
+test('survives a broker that starts late, is killed and restarts', async () => {
   const cache = join(import.meta.dirname, '..', '..', '.services', 'cache');
   mkdirSync(cache, { recursive: true });
   const directory = serverDirectory('kafka', undefined);
@@ -200,7 +200,7 @@ test('a broker that comes late, is killed and comes back', async () => {
     await load.add(300);
     await expectTotals(database.db, load.expected);
     await stop(door);
-    // A batch that was on its way when the broker died may be there twice.
+    // A batch that was in flight when the broker died may have been stored twice.
     expect(await own.committed(topic, config.groupId, 3)).toEqual(await own.ends(topic));
   } finally {
     await own.close();

@@ -6,9 +6,9 @@ import { created, expectRun, runOf, timePasses } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { startOwnPostgres } from './own-postgres.ts';
 
-// A mark is committed without waiting for the disk. What else is committed does wait.
+// The mark "submitted" is committed without waiting for the disk. All other commits wait.
 
-test('PostgreSQL is killed and loses a mark: the recorded run is found again, and is still one workflow', async () => {
+test('after PostgreSQL crashes and loses a mark, the run is submitted again, and is still one workflow', async () => {
   const postgres = await startOwnPostgres();
   const db = openTestPostgres(postgres.dsn, { poolSize: 4 });
   onTestFinished(async () => {
@@ -16,7 +16,7 @@ test('PostgreSQL is killed and loses a mark: the recorded run is found again, an
     await postgres.stop();
   });
   let seenLost = false;
-  // However long PostgreSQL takes to come back, nobody finds the run before it was seen to be lost.
+  // However long PostgreSQL takes to restart, no process claims the run before the loss was verified.
   const before = (statement: string): void => {
     if (statement === 'claim-due-runs' && !seenLost) {
       unavailable();
@@ -29,7 +29,7 @@ test('PostgreSQL is killed and loses a mark: the recorded run is found again, an
   const { workflow_uid: uid } = await expectRun(db, 'd1', 'submitted');
   await postgres.crash();
 
-  // Connections of before are found to be broken once each.
+  // Each connection from before the crash fails once.
   const lost = await vi.waitFor(() => runOf(db, 'd1'));
   expect(lost).toMatchObject({ state: 'queued', workflow_name: body.workflowName, workflow_uid: null });
   seenLost = true;

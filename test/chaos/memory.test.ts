@@ -11,16 +11,16 @@ import { FacteurProcess, temporaryFolder } from '../support/facteur-process.ts';
 import { limitMemory, type MemoryLimit } from '../support/memory-limit.ts';
 import { startOwnPostgres, type OwnPostgres } from './own-postgres.ts';
 
-// The production build with the memory that its manifests give it, and people who send what they can. It lives, and
-// answers its probe, whatever that is.
+// The production build with the memory limit of its manifests, under hostile load. It must stay alive and answer its
+// probe.
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const LIMIT = 256 * 2 ** 20;
-/** The timeout of the liveness probe in the manifests. A flood of connections is accepted before a probe that comes after it. */
+/** The timeout of the liveness probe in the manifests. Earlier connections of a flood are accepted before the probe. */
 const HEALTH_MS = 5000;
 const TIMEOUT = { timeout: 600_000 };
 
-/** What the image gives the process. */
+/** The variables that the image sets. */
 const image = { NODE_OPTIONS: imageSetting('NODE_OPTIONS'), MALLOC_ARENA_MAX: imageSetting('MALLOC_ARENA_MAX') };
 const signer = createSigner();
 const production = temporaryFolder();
@@ -61,7 +61,7 @@ afterEach(async () => {
   await limit.remove();
 });
 
-test('10,000 posts while Postgres hangs, and recovers', TIMEOUT, async ({ annotate }) => {
+test('survives 10,000 posts while Postgres hangs, and recovers', TIMEOUT, async ({ annotate }) => {
   await annotate(limit.kind);
   const body = JSON.stringify({ command: 'plan', options: { objective: 'x'.repeat(20_000) } });
   await postgres.pause();
@@ -72,7 +72,7 @@ test('10,000 posts while Postgres hangs, and recovers', TIMEOUT, async ({ annota
   await expectAlive();
 });
 
-test('1,000 bodies of full size with bad signatures', TIMEOUT, async () => {
+test('survives 1,000 full-size bodies with invalid signatures', TIMEOUT, async () => {
   const body = 'x'.repeat(262_144);
   const timestamp = String(Math.floor(Date.now() / 1000));
   const headers = { 'x-signature-timestamp': timestamp, 'x-signature-ed25519': '0'.repeat(128) };
@@ -81,7 +81,7 @@ test('1,000 bodies of full size with bad signatures', TIMEOUT, async () => {
   await expectAlive();
 });
 
-test('bodies of full size on intake, that mean much when they are read', TIMEOUT, async () => {
+test('survives full-size bodies that expand when they are parsed', TIMEOUT, async () => {
   const bombs = [
     `[${'{},'.repeat(1_300_000)}{}]`,
     `{"options":{${Array.from({ length: 200_000 }, (_, index) => `"${index}":""`).join(',')}}}`,
@@ -95,7 +95,7 @@ test('bodies of full size on intake, that mean much when they are read', TIMEOUT
   await expectAlive();
 });
 
-test('sessions of 10,000 people, as long as they may be', TIMEOUT, async () => {
+test('survives the sessions of 10,000 people with fields of maximum length', TIMEOUT, async () => {
   const long = (index: number, prefix: string) => prefix + String(index).padEnd(255, '\u4e00');
   let sent = 0;
   const sendAll = async (): Promise<void> => {
@@ -110,12 +110,12 @@ test('sessions of 10,000 people, as long as they may be', TIMEOUT, async () => {
   await expectAlive();
 });
 
-test('2,000 clients connect at once while the process is busy', TIMEOUT, async () => {
+test('2,000 clients can connect at once while the process is stopped', TIMEOUT, async () => {
   const { hostname: host, port } = new URL(facteur.url);
   process.kill(facteur.pid, 'SIGSTOP');
   const sockets = Array.from({ length: 2000 }, () => connect({ host, port: Number(port) }));
   try {
-    // The kernel accepts them. One that it drops would wait for as long as the process is stopped.
+    // The kernel accepts them. A dropped one would wait until the process continues.
     expect(await Promise.all(sockets.map((socket) => once(socket, 'connect')))).toHaveLength(2000);
   } finally {
     process.kill(facteur.pid, 'SIGCONT');
@@ -135,7 +135,7 @@ function expectOnly(statuses: Readonly<Record<string, number>>, allowed: readonl
   expect(Object.keys(statuses).filter((status) => !allowed.includes(status))).toEqual([]);
 }
 
-/** So many at once; how often each status came, or `reset` for connections that were ended. */
+/** Sends this many at once. Returns the count of each status, with `reset` for closed connections. */
 async function all(count: number, sendOne: () => Promise<number>): Promise<Record<string, number>> {
   const statuses: Record<string, number> = {};
   await Promise.all(
@@ -147,7 +147,7 @@ async function all(count: number, sendOne: () => Promise<number>): Promise<Recor
   return statuses;
 }
 
-/** On a connection of its own. */
+/** Sends a request on its own connection. */
 async function post(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<number> {
   const length = String(Buffer.byteLength(body));
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -171,14 +171,14 @@ async function expectAlive(): Promise<void> {
 
 interface HealthWatch {
   /**
-   * The longest that an answer took so far, in milliseconds, less the time in which either side was ready to run and had no
-   * processor; infinite when there was none.
+   * The longest time for an answer so far, in milliseconds, minus the time in which either side waited for a CPU; infinite
+   * if a probe failed.
    */
   slowestMs(): number;
   stop(): Promise<void>;
 }
 
-/** Asks every 50 ms, from a thread of its own: this one is busy with sending. */
+/** Probes every 50 ms, from a thread of its own: this one is busy sending. */
 function watchHealth({ url, pid }: FacteurProcess): HealthWatch {
   const shared = new SharedArrayBuffer(8);
   const worker = new Worker(

@@ -7,23 +7,23 @@ import { expect, vi } from 'vitest';
 import { startTicks } from '../../scripts/services/daemon.ts';
 import { postgres } from '../../scripts/services/postgres.ts';
 
-/** A PostgreSQL of the test's own, so that it may be restarted while other tests use theirs. */
+/** A PostgreSQL for this test only: it can be restarted without affecting other tests. */
 export interface OwnPostgres {
   readonly dsn: string;
-  /** Immediate shutdown, as when the machine dies, and up again on the same port. */
+  /** Immediate shutdown, as when the machine dies, then a start on the same port. */
   restart(): Promise<void>;
-  /** SIGKILL for all its processes: what was committed and not flushed is lost. Up again on the same port. */
+  /** SIGKILL for all its processes: commits that were not flushed are lost. Then a start on the same port. */
   crash(): Promise<void>;
-  /** From here on nothing is flushed but by commits that wait for it. */
+  /** From now on, only commits that wait for a flush cause one. */
   holdWalWriter(): Promise<void>;
   releaseWalWriter(): void;
-  /** All its processes stand still, as on a machine that swaps or a disk that hangs: connections stay, nothing is answered. */
+  /** Stops all its processes, as when a machine swaps or a disk hangs: connections stay open, nothing is answered. */
   pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
 
-/** Empty for a process that has ended since it was listed. */
+/** Empty for a process that has ended since the listing. */
 function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
@@ -49,7 +49,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     expect(writers).toHaveLength(1);
     return writers[0] ?? 0;
   };
-  /** From here on it starts no more processes. */
+  /** From now on it starts no more processes. */
   const stopParent = async (): Promise<void> => {
     process.kill(pid, 'SIGSTOP');
     await expectStopped(pid);
@@ -60,7 +60,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     processes.forEach((each) => process.kill(each, 'SIGKILL'));
     // A new server cannot start while any of the old one's processes has its shared memory.
     await vi.waitFor(() => processes.forEach(assertGone), { interval: 20 });
-    // Its lock file is still there, and a new server believes it as long as the old one can be signalled, even as a zombie.
+    // Its lock file remains. A new server respects it while the old one can be signalled, even as a zombie.
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), { interval: 20 });
   };
   const start = async (): Promise<void> => {
@@ -101,7 +101,7 @@ function assertGone(pid: number): void {
   }
 }
 
-/** Stops the writer of the log while it sleeps: in the middle of its work it holds a lock that every commit needs. */
+/** Stops the WAL writer while it sleeps: during its work it holds a lock that every commit needs. */
 async function stopAtRest(pid: number, dsn: string): Promise<void> {
   const client = new Client({ connectionString: dsn });
   await client.connect();
@@ -119,7 +119,7 @@ async function stopAtRest(pid: number, dsn: string): Promise<void> {
   }
 }
 
-/** Resolves when a process that was sent SIGSTOP stands still. */
+/** Resolves when a process that got SIGSTOP has stopped. */
 async function expectStopped(pid: number): Promise<void> {
   const isStopped = (): boolean => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   await vi.waitFor(() => expect(isStopped()).toBe(true), { interval: 1 });

@@ -3,19 +3,19 @@ import type { Environment } from '../../src/config/environment.ts';
 import { FacteurProcess, temporaryFolder, writeKubeconfig } from '../support/facteur-process.ts';
 import { startWireProxy, type Hit, type Tripwire, type WireProxy } from './wire-proxy.ts';
 
-/** The two wires of a replica. */
+/** The two connections of a replica to its servers. */
 export type Wire = 'postgres' | 'cluster';
 
 export interface ReplicaOptions {
   readonly dsn: string;
   readonly cluster: SimulatedCluster;
-  /** Another facteur than that of this checkout. */
+  /** Another executable than that of this checkout. */
   readonly executable?: string;
-  /** Laid over the test's configuration. */
+  /** Overrides the test's configuration. */
   readonly env?: Environment;
 }
 
-/** One of several facteurs on one database, with a wire of its own to each server. */
+/** One of several facteur processes on one database, with its own wire to each server. */
 export class Replica {
   readonly wires: Readonly<Record<Wire, WireProxy>>;
   readonly #start: () => FacteurProcess;
@@ -39,7 +39,7 @@ export class Replica {
       cluster: await startWireProxy(cluster.port),
     };
     url.port = String(wires.postgres.port);
-    // A statement that hangs on a wire that stands still must not hold up the whole test.
+    // A statement on a blocked wire must not block the whole test.
     url.searchParams.set('statement_timeout', '3000');
     const folder = temporaryFolder();
     const kubeconfig = cluster.kubeconfig().replace(cluster.url, `http://127.0.0.1:${wires.cluster.port}`);
@@ -55,7 +55,7 @@ export class Replica {
     );
   }
 
-  /** Where it listens, or listened before it died: nobody else does, so a sender finds out by itself. */
+  /** The URL where it listens, or listened before it died. No other process uses it: a sender notices the failure. */
   get url(): string {
     return this.#url;
   }
@@ -72,7 +72,7 @@ export class Replica {
     await this.#ready;
   }
 
-  /** SIGKILL, now, and a new process at once. */
+  /** Sends SIGKILL now, and starts a new process at once. */
   async kill(): Promise<void> {
     this.#killing = true;
     await this.#process.kill();
@@ -80,7 +80,7 @@ export class Replica {
     [this.#process, this.#ready] = this.#begin();
   }
 
-  /** SIGSTOP or SIGCONT: it stands still as on a machine that is starved, and goes on as if nothing had been. */
+  /** Pauses it, as on an overloaded machine, or continues it. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#process.signal(signal);
   }
@@ -110,7 +110,7 @@ export class Replica {
         this.crashes.push(`ended with ${code ?? signal}:\n${process.log.slice(-40).join('\n')}`);
       }
     });
-    // Waiting callers are told; a process that is killed while it starts never becomes ready.
+    // Waiting callers get the error; a process that is killed during its start never becomes ready.
     ready.catch(() => undefined);
     return [process, ready];
   }

@@ -3,29 +3,29 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** A moment on the wire. */
 export interface Tripwire {
-  /** What a client sends, such as the name of a statement or the beginning of a request. */
+  /** A text that a client sends, such as the name of a statement or the start of a request. */
   readonly text: string;
   /**
    *   before    the server does not get it
-   *   sent      the server gets it, and its answer gets no further
-   *   answered  the server has answered, and the answer gets no further
+   *   sent      the server gets it, and its answer is held back
+   *   answered  the server has answered, and the answer is held back
    */
   readonly phase: 'before' | 'sent' | 'answered';
 }
 
-/** The tripwire was touched, and the connection stands still. */
+/** The tripwire was hit, and the connection is blocked. */
 export interface Hit {
   /** Resets the client's side, as a broken network does. */
   cut(): void;
 }
 
-/** A wire between a process and a server on which a moment can be waited for. */
+/** A proxy between a process and a server that can stop at a given moment. */
 export interface WireProxy {
   readonly port: number;
-  /** Waits for the next time that it is touched; an earlier one that is still armed is forgotten. */
+  /** Waits until the tripwire is hit next. Replaces an armed tripwire. */
   arm(tripwire: Tripwire): Promise<Hit>;
   disarm(): void;
-  /** While it is deaf, the server gets nothing of what clients send; connections from that time stay so. */
+  /** While it is deaf, the server gets nothing that clients send. Connections that sent something then stay deaf. */
   deafen(deaf: boolean): void;
   close(): void;
 }
@@ -33,15 +33,15 @@ export interface WireProxy {
 interface Armed {
   readonly tripwire: Tripwire;
   readonly hit: (hit: Hit) => void;
-  /** Until it is hit or forgotten. */
+  /** True until it is hit or replaced. */
   waiting: boolean;
 }
 
-/** Starts a proxy to a server on 127.0.0.1. Whatever the server got before its client died it may finish. */
+/** Starts a proxy to a server on 127.0.0.1. The server may finish requests that it got before a client died. */
 export async function startWireProxy(serverPort: number): Promise<WireProxy> {
   const sockets = new Set<Socket>();
   let armed: Armed | undefined;
-  /** Armed last, though it may have been touched meanwhile. */
+  /** The last armed tripwire, which may have been hit meanwhile. */
   let latest: Armed | undefined;
   let isDeaf = false;
   const forget = (): void => {
@@ -68,7 +68,7 @@ export async function startWireProxy(serverPort: number): Promise<WireProxy> {
       armed = undefined;
       return touched;
     });
-    // A connection that breaks before the answer is there was none to wait for: the next one is.
+    // A connection that breaks before the answer does not count as a hit: wait for the next one.
     upstream.on('close', () => {
       if (touched?.waiting === true) {
         armed ??= touched;

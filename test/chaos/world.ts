@@ -12,19 +12,19 @@ import { startOwnPostgres, type OwnPostgres } from './own-postgres.ts';
 import { Replica, type Wire } from './replica.ts';
 import type { Hit, Tripwire } from './wire-proxy.ts';
 
-/** How often each delivery is sent. */
+/** How many times each delivery is sent. */
 const SENDS = 3;
-/** How long a sender waits before it retries without an answer, in milliseconds: on the other replica, as a Service balances. */
+/** Delay before a sender without an answer retries, in milliseconds: on the other replica, like behind a Service. */
 const RETRY_MS = 100;
 /**
- * Statuses after which a sender retries, as Knative's KafkaSource does; anything else is the answer. A process that was paused
- * in the middle of a request counts the pause as the sender's and answers 408.
+ * Statuses after which a sender retries, like Knative's KafkaSource; anything else is the answer. A process that was paused
+ * in the middle of a request blames the sender for the delay and answers 408.
  */
 const RETRIED: ReadonlySet<number> = new Set([408, 503]);
-/** A run that a dead process had claimed is free after 15 s and found at once; the rest is for a busy machine. */
+/** The claim of a dead process expires after 15 s, and the run is found at once. The rest is for a busy machine. */
 const REST_MS = 90_000;
 
-/** Two real facteurs on one real PostgreSQL and one simulated cluster, and a record of all that happens. */
+/** Two real facteur processes on one real PostgreSQL and one simulated cluster, with a record of all that happens. */
 export class ChaosWorld {
   readonly cluster: SimulatedCluster;
   readonly postgres: OwnPostgres;
@@ -45,7 +45,7 @@ export class ChaosWorld {
     this.#sampler = setInterval(() => this.#sampleWatches(), 50);
   }
 
-  /** @param executable of another build, to see that the checker finds what is wrong with it */
+  /** @param executable of another build, to verify that the checker finds its faults */
   static async start(executable?: string): Promise<ChaosWorld> {
     const cluster = await startSimulatedCluster({
       templates: [TEMPLATE],
@@ -64,7 +64,7 @@ export class ChaosWorld {
     return world;
   }
 
-  /** Sends so many new deliveries, each three times and to both replicas, until each sending is answered. */
+  /** Sends this many new deliveries, each three times and to both replicas, and retries each until it is answered. */
   send(count: number): void {
     for (let index = 0; index < count; index += 1) {
       const deliveryId = `delivery-${this.#deliveries.length}`;
@@ -76,7 +76,7 @@ export class ChaosWorld {
     }
   }
 
-  /** Sends, and waits for the first of the replicas to come to this moment. */
+  /** Sends, and waits until the first replica reaches this moment. */
   async until(wire: Wire, tripwire: Tripwire, timeoutMs = 90_000): Promise<{ replica: Replica; hit: Hit }> {
     const hits = this.replicas.map(async (replica) => ({ replica, hit: await replica.arm(wire, tripwire) }));
     this.send(3);
@@ -92,22 +92,22 @@ export class ChaosWorld {
     }
   }
 
-  /** Waits until all that is recorded so far has ended, whichever process had begun with it. */
+  /** Waits until all runs recorded so far have ended, whichever process had claimed them. */
   async overtaken(): Promise<void> {
     await vi.waitFor(() => this.#assertAtRest(), { timeout: REST_MS, interval: 250 });
   }
 
-  /** Waits until every sending so far is answered, for so long at most. */
+  /** Waits until every request so far is answered, at most this long. */
   async answeredWithin(ms: number): Promise<void> {
     await Promise.race([this.allAnswered(), pause(ms)]);
   }
 
-  /** Waits until every sending so far is answered. */
+  /** Waits until every request so far is answered. */
   async allAnswered(): Promise<void> {
     await Promise.all(this.#sending);
   }
 
-  /** Waits until the cluster has been watched for so long. */
+  /** Waits until the cluster has been watched for this long. */
   async watchedFor(ms: number): Promise<void> {
     await vi.waitUntil(() => this.#watches.some(({ open, atMs }) => open > 0 && performance.now() - atMs > ms), {
       timeout: ms + 60_000,
@@ -115,23 +115,23 @@ export class ChaosWorld {
     });
   }
 
-  /** Sends, and waits for the next answer that anybody gets. */
+  /** Sends, and waits for the next answer. */
   async answered(): Promise<void> {
     const before = this.#answers.length;
     this.send(3);
     await vi.waitUntil(() => this.#answers.length > before, { interval: 1 });
   }
 
-  /** Waits until every sending is answered and every run has ended, or until it is clear that they will not. */
+  /** Waits until every request is answered and every run has ended, or until it is clear that they will not. */
   async rest(): Promise<void> {
     await this.allAnswered();
     await vi
       .waitFor(async () => this.#assertAtRest(), { timeout: REST_MS, interval: 250 })
-      // What has not ended is for the checker to say.
+      // The checker reports what has not ended.
       .catch(() => undefined);
   }
 
-  /** All that happened. */
+  /** The complete history. */
   async history(): Promise<ChaosHistory> {
     const labels = new Map(this.#deliveries.map((deliveryId) => [deliveryLabel(deliveryId), deliveryId]));
     this.#watches.push({ atMs: performance.now(), open: this.#openWatches() });
@@ -161,7 +161,7 @@ export class ChaosWorld {
     await this.postgres.stop();
   }
 
-  /** Ends every connection of the replicas in the server. */
+  /** Terminates every connection of the replicas in the server. */
   async endBackends(): Promise<void> {
     await this.#ask({
       text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -169,7 +169,7 @@ export class ChaosWorld {
     });
   }
 
-  /** Asks PostgreSQL, which may have been killed a moment ago. */
+  /** Queries PostgreSQL, which may have been killed a moment ago. */
   #ask<Row>(statement: Statement): Promise<Result<Row>> {
     return vi.waitFor(() => this.#db.query<Row>(statement), { interval: 250 });
   }

@@ -14,8 +14,8 @@ import { acceptedInputs, nestedOptions, refusedInputs, type Asked, type Inputs }
 import { useBench, workflowPath } from './bench.ts';
 import { SHIPPED_CONFIG } from './world.ts';
 
-// Every fixture of `src/domain/template-command.test.ts` on the real controller: what a person may enter in Discord runs with
-// the values that the template's author meant, and what has to be refused never becomes a workflow.
+// Every fixture of `src/domain/template-command.test.ts` on the real controller: valid inputs from Discord run with the
+// values that the template's author meant, and invalid ones never become a workflow.
 
 const bench = useBench();
 
@@ -23,10 +23,10 @@ const PREFIX = 'facteur.proompteng.ai/';
 const NAMESPACE = 'argo-workflows';
 const ASKER = { roles: [ROLE] };
 const PUBLIC_URL: string = parse(SHIPPED_CONFIG).server.public_url;
-/** Stands for a token, which differs from run to run. */
+/** Replaces a token, which differs from run to run. */
 const TOKEN = '(token)';
 const REFUSED_BY_THE_SCHEMA = ['values that are no text', 'a manifest that is not one'];
-/** What the ConfigMap of a fixture has. */
+/** The value in the ConfigMap of a fixture. */
 const FROM_CONFIG_MAP = 'from the ConfigMap';
 const CONFIG_MAP: ApiObject = {
   apiVersion: 'v1',
@@ -45,7 +45,7 @@ interface Subject {
   readonly parameters: readonly Json[];
 }
 
-/** A fixture with a command and a template of its own, and with steps that need no pod. */
+/** A fixture with its own command and template name, and with steps that need no pod. */
 function subjectOf({ title, template }: { readonly title: string; readonly template: Json }, index: number): Subject {
   const { uid: _uid, resourceVersion: _version, ...metadata } = template.metadata;
   const command = metadata.annotations[`${PREFIX}command`].replace(/^\/?[^ ]+/, `accepted-${index + 1}`);
@@ -78,7 +78,7 @@ function runnable(name: string, parameters: readonly Json[]): object {
   return { name, inputs: { parameters: inputs }, suspend: { duration: '0' } };
 }
 
-/** The full schema of the cluster's templates has only text where the minimal one takes numbers and booleans, too. */
+/** The cluster's full schema accepts only text where the minimal one also accepts numbers and booleans. */
 function asText(parameter: Json): Json {
   const text = (value: Json): Json => (['number', 'boolean'].includes(typeof value) ? String(value) : value);
   const entries = Object.entries(Object(parameter)).map(([key, value]) => [
@@ -88,7 +88,7 @@ function asText(parameter: Json): Json {
   return typeof parameter === 'object' ? Object.fromEntries(entries) : parameter;
 }
 
-/** What the author gives each parameter, and what facteur fills. An empty value beside an enum without one is no value. */
+/** The values from the author and from facteur. An empty value next to an enum without one does not count. */
 function givenOf({ parameters }: Subject, name: string): Readonly<Record<string, string>> {
   const own = parameters.flatMap((one) => {
     const value =
@@ -111,7 +111,7 @@ function askedBy({ name, definition }: TemplateCommand): readonly Asked[] {
     .reduce<readonly Json[]>((level, word) => level.find((one) => one.name === word).options, registered!.options);
 }
 
-/** A person in a Discord whose interactions go to a facteur on the real cluster. */
+/** A person in a Discord that sends its interactions to a facteur on the real cluster. */
 class Person {
   readonly #people: SimulatedDiscord['people'];
 
@@ -124,7 +124,7 @@ class Person {
     return this.#people.command(top, nestedOptions(path, sent), ASKER);
   }
 
-  /** The same, with the form filled in if there is one. A field without input is sent empty. */
+  /** Runs a command, and fills in its form if it has one. A field without input is sent empty. */
   async run(command: TemplateCommand, sent: Inputs['sent']): Promise<Exchange> {
     const { modal } = command.definition;
     if (modal === undefined) {
@@ -158,7 +158,7 @@ async function open(): Promise<Person> {
   return new Person(discord);
 }
 
-/** Applies all, and removes them when the test ends. @returns those that the API server takes */
+/** Applies all, and removes them when the test ends. @returns those that the API server accepts */
 async function applyAll(subjects: readonly Subject[]): Promise<readonly Subject[]> {
   const { api } = bench.world;
   onTestFinished(async () => {
@@ -192,7 +192,7 @@ async function ended(exchanges: readonly Exchange[]): Promise<readonly Json[]> {
 }
 
 /**
- * Facteur and the controller read templates by watches of their own, each in the order of the changes: once both know the
+ * Facteur and the controller have their own watches on templates, each in the order of the changes: once both know the
  * last one, they know all.
  */
 async function expectKnown(person: Person, last: TemplateCommand): Promise<void> {
@@ -213,7 +213,7 @@ function resolvedIn({ metadata, status, spec }: Json): Json {
   };
 }
 
-test('what a command accepts, the controller runs with the values that were meant; the rest becomes no workflow', async () => {
+test('valid inputs of a command run with the intended values, and invalid ones start no workflow', async () => {
   await bench.world.api.apply(CONFIG_MAP);
   onTestFinished(() => bench.world.api.remove(CONFIG_MAP));
   const fixtures = templateFixtures();
@@ -267,7 +267,7 @@ function isSound({ command }: { readonly command: TemplateCommand }): boolean {
   return command.faults.length === 0;
 }
 
-/** A tag in the enum is the author's: Argo evaluates it, as it would in the template's own `value`. */
+/** A tag in the enum comes from the author: Argo evaluates it, as in the template's own `value`. */
 function meantBy({ inputs, subject }: { readonly inputs: Inputs; readonly subject: Subject }, workflow: string): Json {
   const values = Object.entries(inputs.meant).map(([name, value]) => [
     name,

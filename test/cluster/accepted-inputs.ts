@@ -1,7 +1,7 @@
 import type { CommandOption } from '../../sandbox/discord/interaction-payload.ts';
 import type { Json } from '../support/cluster.ts';
 
-/** What a person is asked for: an option as Discord registered it, or a field of a form. */
+/** An input that a person is asked for: an option as registered with Discord, or a field of a form. */
 export interface Asked {
   readonly name: string;
   /** Of an option; undefined for a field. */
@@ -13,7 +13,7 @@ export interface Asked {
 
 type Sent = ReadonlyMap<string, string | number | boolean>;
 
-/** Everything that a person enters at once, by option, and what the workflow must run with, by parameter. */
+/** All inputs of one request, by option, and the values that the workflow must run with, by parameter. */
 export interface Inputs {
   readonly sent: Sent;
   readonly meant: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ const PROSE = ['One line', 'Two\nlines, "quoted"\n'];
  * of each number, some texts, and each optional option left out.
  *
  * @param parameters as the template declares them
- * @param given by parameter, the value if nothing is entered; none where something has to be
+ * @param given by parameter, the value if nothing is entered; missing for required parameters
  */
 export function acceptedInputs(
   parameters: readonly Json[],

@@ -5,11 +5,11 @@ import { event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 import { logIn } from './world.ts';
 
-// What happens to facteur's own credentials while it works.
+// Changes of facteur's own credentials while it runs.
 
 const bench = useBench();
 
-test('a token file that is empty when facteur starts: runs wait, and go on when there is a token', async () => {
+test('if the token file is empty at the start, runs wait until there is a token', async () => {
   const { access, tokenFile, renew } = await logIn(bench.world);
   writeFileSync(tokenFile, '');
   const facteur = await bench.start('as-told', { access });
@@ -20,7 +20,7 @@ test('a token file that is empty when facteur starts: runs wait, and go on when 
   await expectRun(bench.db, id, 'succeeded');
 });
 
-test('a rotated token: the old one is rejected, the new one is read, and no request fails', async () => {
+test('reads a renewed token after the old one was rejected, and no request fails', async () => {
   const { access, tokenFile, renew } = await logIn(bench.world);
   const facteur = await bench.start('as-told', { access });
   writeFileSync(tokenFile, 'not-a-token');
@@ -34,8 +34,8 @@ test('a rotated token: the old one is rejected, the new one is read, and no requ
   await expectRun(bench.db, later, 'succeeded');
 });
 
-test('the service account is made anew: its old tokens are void, and a fresh one works', async () => {
-  // Not the one that other files are logged in with at the same time.
+test('a recreated service account voids its old tokens, and a fresh one works', async () => {
+  // Not the account that other test files use at the same time.
   const [name, namespace] = ['made-anew', 'facteur'];
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } };
   await bench.world.api.apply(account);
@@ -57,7 +57,7 @@ test('the service account is made anew: its old tokens are void, and a fresh one
   const { status } = await facteur.send(event({ interactionId: id }));
   expect(status).toBe(202);
   expect((await runOf(bench.db, id)).state).not.toBe('refused');
-  // As the kubelet does to a pod's file.
+  // Like the kubelet renews a pod's token file.
   await renew();
   await expectRun(bench.db, id, 'succeeded');
 });
