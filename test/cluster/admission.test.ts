@@ -8,14 +8,14 @@ import { event } from '../support/messages.ts';
 import { freshId, useBench, workflowPath } from './bench.ts';
 import { logIn } from './world.ts';
 
-// What the API server lets facteur's account create and change, whatever facteur is told to do.
+// What the API server allows facteur's account to create and change, whatever facteur is asked to do.
 
 const bench = useBench();
 
 const REF = { workflowTemplateRef: { name: 'suspended' } };
 const STEPS = { entrypoint: 'main', templates: [{ name: 'main', container: { image: 'alpine' } }] };
 
-/** The cluster as facteur's account sees it, when the API server has read the policy. */
+/** The cluster as seen by facteur's account, once the API server has read the policy. */
 async function asFacteur(): Promise<ClusterApi> {
   const api = new ClusterApi((await logIn(bench.world)).access);
   onTestFinished(() => api.close());
@@ -41,7 +41,7 @@ function messageOf({ body }: ApiAnswer): string {
 }
 
 describe('facteur’s account', () => {
-  test('runs a template, under an account of the list or the template’s own', async () => {
+  test('may run a template, with an account of the list or that of the template', async () => {
     const api = await asFacteur();
     expect(await create(api, REF)).toMatchObject({ status: 201 });
     expect(await create(api, { ...REF, serviceAccountName: 'facteur-workflow' })).toMatchObject({ status: 201 });
@@ -49,21 +49,21 @@ describe('facteur’s account', () => {
 
   test.each([
     ['steps of its own', STEPS, /may only run a WorkflowTemplate/],
-    ['steps beside a template', { ...REF, ...STEPS }, /may only run a WorkflowTemplate/],
-    ['other pods than the template’s', { ...REF, podSpecPatch: '{"hostNetwork":true}' }, /without overriding it/],
+    ['steps next to a template', { ...REF, ...STEPS }, /may only run a WorkflowTemplate/],
+    ['a patch of the template’s pods', { ...REF, podSpecPatch: '{"hostNetwork":true}' }, /without overriding it/],
     [
-      'a template of the whole cluster',
+      'a ClusterWorkflowTemplate',
       { workflowTemplateRef: { name: 'any', clusterScope: true } },
       /WorkflowTemplate of the namespace/,
     ],
     ['another account', { ...REF, serviceAccountName: 'other' }, /does not allow facteur the service account other/],
-  ])('does not create %s', async (_what, spec, says) => {
+  ])('may not create %s', async (_what, spec, says) => {
     const answer = await create(await asFacteur(), spec);
     expect(answer.status).toBe(422);
     expect(messageOf(answer)).toMatch(says);
   });
 
-  test('cancels a workflow, and changes nothing else of it', async () => {
+  test('may cancel a workflow, but not change its spec otherwise', async () => {
     const api = await asFacteur();
     const { body } = await create(api, REF);
     const { metadata } = body as { readonly metadata: { readonly name: string } };
@@ -85,7 +85,7 @@ describe('facteur’s account', () => {
     expect(await patch({ shutdown: 'Stop', suspend: null })).toMatchObject({ status: 200 });
   });
 
-  test('gives a workflow no templates through its status, from which Argo takes them', async () => {
+  test('may not give a workflow templates through its status, from which Argo reads them', async () => {
     const api = await asFacteur();
     const status = { phase: 'Running', storedWorkflowTemplateSpec: STEPS };
     const created = await create(api, REF, 'argo-workflows', { status });
@@ -110,7 +110,7 @@ describe('facteur’s account', () => {
     ).toMatchObject({ status: 200 });
   });
 
-  test('may send a status without contents, as the Go service does', async () => {
+  test('may send an empty status, as the Go service does', async () => {
     const api = await asFacteur();
     const status = { startedAt: null, finishedAt: null };
     expect(await create(api, REF, 'argo-workflows', { status })).toMatchObject({ status: 201 });
@@ -121,7 +121,7 @@ describe('facteur’s account', () => {
     }
   });
 
-  test('is limited in every namespace where a Role lets it create workflows', async () => {
+  test('is limited in every namespace where a Role allows it to create workflows', async () => {
     const namespace = 'admission-test';
     await ensureNamespace(bench.world.api, namespace);
     const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'facteur', namespace } };
@@ -142,13 +142,16 @@ describe('facteur’s account', () => {
   });
 });
 
-test.each(['argo-workflows', 'admission-others'])('others create what their Roles allow in %s', async (namespace) => {
-  await asFacteur();
-  await ensureNamespace(bench.world.api, namespace);
-  expect(await create(bench.world.api, STEPS, namespace)).toMatchObject({ status: 201 });
-});
+test.each(['argo-workflows', 'admission-others'])(
+  'other accounts may create what their Roles allow in %s',
+  async (namespace) => {
+    await asFacteur();
+    await ensureNamespace(bench.world.api, namespace);
+    expect(await create(bench.world.api, STEPS, namespace)).toMatchObject({ status: 201 });
+  },
+);
 
-test('a command that names another account is refused, with the reason', async () => {
+test('a command with another account is refused, with the reason', async () => {
   await asFacteur();
   const facteur = await bench.start('suspended', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'codex-admin' } });
   const id = freshId('account');
@@ -157,7 +160,7 @@ test('a command that names another account is refused, with the reason', async (
   expect((await runOf(bench.db, id)).reason).toContain('does not allow facteur the service account codex-admin');
 });
 
-test('a webhook that hangs is named: the API server gives it up before facteur gives up the API server', async () => {
+test('the reason names a webhook that hangs: the API server times out before facteur does', async () => {
   const silent = createServer();
   await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
   const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
@@ -182,7 +185,7 @@ test('a webhook that hangs is named: the API server gives it up before facteur g
     silent.close();
   });
   const facteur = await bench.start('hangs');
-  // A moment passes until the API server knows the webhook; until then it accepts.
+  // It takes a moment until the API server knows the webhook. Until then it accepts.
   await expect
     .poll(
       async () => {
@@ -196,7 +199,7 @@ test('a webhook that hangs is named: the API server gives it up before facteur g
     .toContain('the admission webhook "hangs.example.com" failed');
 });
 
-/** It was tried; of one that is queued the reason says why in vain. */
+/** Whether it was tried: a queued run has a reason after a failed attempt. */
 function isWaiting({ state, reason }: Json): boolean {
   return state !== 'queued' || reason !== '';
 }

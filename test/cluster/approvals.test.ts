@@ -18,7 +18,7 @@ interface Approval {
   readonly seconds: number | null;
 }
 
-/** All of them, and how long after the decision the workflow had it. */
+/** All approvals, with the time from the decision until the workflow had it. */
 async function approvals(): Promise<readonly Approval[]> {
   const { rows } = await bench.db.query<Approval>({
     text: `SELECT run_id AS "runId", node, state, attempts, extract(epoch FROM applied_at - decided_at)::float8 AS seconds
@@ -41,7 +41,7 @@ test(`${ALL} approvals while pods report: each is applied, and no step runs twic
   const ids = Array.from({ length: RUNS }, () => freshId('asks'));
   const answers = await Promise.all(ids.map((interactionId) => facteur.send(event({ interactionId }))));
   await expect.poll(async () => (await approvals()).map(({ state }) => state)).toEqual(Array(ALL).fill('waiting'));
-  // Without its pod, a step that runs again has to have another one.
+  // Without its pod, a step that runs again needs a new one.
   for (const { body } of answers) {
     const built = (await podsOf(body.workflowName)).find((pod) => stepOf(pod) === 'build');
     await bench.world.api.remove({ apiVersion: 'v1', kind: 'Pod', metadata: built.metadata });
@@ -55,7 +55,7 @@ test(`${ALL} approvals while pods report: each is applied, and no step runs twic
     await expectRun(bench.db, id, 'succeeded');
     const tests = Array.from({ length: 12 }, (_, number) => `test(${number}:${number})`);
     const steps = async () => (await podsOf(answers[index]?.body.workflowName)).map(stepOf).toSorted();
-    // A pod that was removed may take a moment to go.
+    // A removed pod may take a moment to disappear.
     await expect.poll(steps).toEqual(['deploy', ...tests].toSorted());
   }
   const seconds = (await approvals()).map((approval) => approval.seconds ?? Number.NaN);

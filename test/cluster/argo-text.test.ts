@@ -9,7 +9,7 @@ import { emptyLedger, expectRun } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { logIn, openSharedWorld, SHIPPED_CONFIG, SHIPPED_ENV, type World } from './world.ts';
 
-// What Argo makes of a text: the truth behind `src/domain/argo-text.ts`.
+// How Argo treats a text: verifies the rules in `src/domain/argo-text.ts`.
 
 let database: TestDatabase;
 let world: World;
@@ -25,7 +25,7 @@ beforeEach(() => emptyLedger(database.db));
 const WORKFLOWS = '/apis/argoproj.io/v1alpha1/namespaces/argo-workflows/workflows';
 const INVALID_JSON = /the result was invalid JSON/;
 
-/** A workflow that nobody checked, when it is over. */
+/** Runs a workflow without facteur's checks to its end. */
 async function run(template: string, parameters: Readonly<Record<string, string>>): Promise<Json> {
   const name = `text-${randomUUID()}`;
   const given = Object.entries(parameters).map(([key, value]) => ({ name: key, value }));
@@ -43,7 +43,7 @@ async function run(template: string, parameters: Readonly<Record<string, string>
   return world.api.call(path);
 }
 
-/** A variable of the only pod of a workflow, as the container would have it. */
+/** A variable of the only pod of a workflow, as the container would see it. */
 async function variableOf(workflow: string, name: string): Promise<string | undefined> {
   const selector = encodeURIComponent(`workflows.argoproj.io/workflow=${workflow}`);
   const { items } = await world.api.call(`/api/v1/namespaces/argo-workflows/pods?labelSelector=${selector}`);
@@ -58,9 +58,9 @@ async function startShipped(yaml = ''): Promise<Facteur> {
   return startFacteur({ db: database.db, access, yaml: `${SHIPPED_CONFIG}\n${yaml}`, ...options });
 }
 
-describe('what facteur keeps from Argo', () => {
+describe('text that facteur keeps from Argo', () => {
   test.each(['\u0001', '\u0007', '\u000b', '\u007f', '\u{1fae9}', '\u{e0067}', '\u{f0000}', '\u{10ffff}'])(
-    '%j ends a workflow',
+    '%j fails a workflow',
     async (text) => {
       expect(argoFault(text)?.kind).toBe('unprintable');
       const { status } = await run('side-by-side', { first: text });
@@ -69,7 +69,7 @@ describe('what facteur keeps from Argo', () => {
     90_000,
   );
 
-  test('half a tag beside another is evaluated', async () => {
+  test('two halves of a tag next to each other are evaluated', async () => {
     const [first, second] = ['{', '{ workflow.name }}'];
     expect([argoFault(first)?.kind, argoFault(second)?.kind]).toEqual(['template_tag', 'template_tag']);
     const { metadata } = await run('side-by-side', { first, second });
@@ -80,7 +80,7 @@ describe('what facteur keeps from Argo', () => {
   });
 });
 
-test('what a command may say arrives byte by byte, side by side', async () => {
+test('text that a command accepts arrives unchanged, even next to other text', async () => {
   const facteur = await startShipped(
     'commands: { pair: { description: x, workflow_template: side-by-side, options: [{ name: first, description: x }, { name: second, description: x }] } }',
   );
@@ -93,7 +93,7 @@ test('what a command may say arrives byte by byte, side by side', async () => {
   expect(await variableOf(answer.body.workflowName, 'BOTH')).toBe(`${first}${second}`);
 });
 
-test('a prompt of everything that Argo cannot take runs all the same', async () => {
+test('a prompt with everything that Argo cannot process still runs', async () => {
   const facteur = await startShipped();
   const prompt = '{=toJson(workflow)}} {{workflow.name}} \u0001\u007f\u{1fae9} {';
   const deliveryId = `{{${randomUUID()}}}`;
@@ -105,13 +105,13 @@ test('a prompt of everything that Argo cannot take runs all the same', async () 
   expect(JSON.stringify([metadata.annotations, metadata.labels])).not.toContain('{{');
 });
 
-describe('what a template says of its arguments', () => {
-  test('Argo takes a value that `enum` does not have', async () => {
+describe('enum and default of a template’s arguments', () => {
+  test('Argo accepts a value that is not in `enum`', async () => {
     const { status } = await run('enum-and-default', { size: 'enormous', colour: 'blue' });
     expect(status.phase).toBe('Succeeded');
   });
 
-  test('and ignores `default`: an argument needs a `value`', async () => {
+  test('Argo ignores `default`: an argument needs a `value`', async () => {
     const { status } = await run('enum-and-default', {});
     expect(status).toMatchObject({ phase: 'Failed', message: expect.stringContaining('arguments.colour.value') });
   });

@@ -14,7 +14,7 @@ import { startFacteur, type Facteur, type FacteurOptions } from '../support/fact
 import { emptyLedger } from '../support/ledger.ts';
 import { logIn, openSharedWorld, SHIPPED_CONFIG, SHIPPED_ENV, type World } from './world.ts';
 
-/** A ledger, a real cluster and what tests do with both. The ledger is empty when a test begins. */
+/** A ledger, a real cluster and helpers for both. The ledger is empty at the start of each test. */
 export class Bench {
   #database: TestDatabase | undefined;
   #world: World | undefined;
@@ -36,7 +36,7 @@ export class Bench {
     return this.#world!;
   }
 
-  /** A facteur as it ships, with its own service account, whose commands run `template`. */
+  /** Starts facteur as shipped, with its own service account. Its commands run `template`. */
   async start(template: string, options: Partial<FacteurOptions> = {}): Promise<Facteur> {
     const access = options.access ?? (await logIn(this.world)).access;
     return startFacteur({
@@ -51,7 +51,7 @@ export class Bench {
     });
   }
 
-  /** Brings a namespace, what facteur may do in it as deploy/base says, and the tests' templates. */
+  /** Creates a namespace, facteur's rights in it as in deploy/base, and the tests' templates. */
   async deployIn(namespace: string): Promise<void> {
     await ensureNamespace(this.world.api, namespace);
     const files = [join(DEPLOY, 'base/workflow-access.yaml'), join(import.meta.dirname, 'templates.yaml')];
@@ -73,13 +73,13 @@ export class Bench {
     await this.world.api.call(workflowPath(name), { method: 'DELETE' });
   }
 
-  /** All workflows that carry the delivery's label. */
+  /** All workflows with the delivery's label. */
   async workflowsOf(deliveryId: string): Promise<Json[]> {
     const selector = encodeURIComponent(`facteur.proompteng.ai/delivery=${deliveryLabel(deliveryId)}`);
     return (await this.world.api.call(`${workflowPath('')}?labelSelector=${selector}`)).items;
   }
 
-  /** What Argo's command line does: retry, restart, resubmit, stop, terminate, suspend, resume. Gives what it printed. */
+  /** Like Argo's command line: retry, restart, resubmit, stop, terminate, suspend, resume. Returns the output. */
   async argo(verb: string, name: string): Promise<string> {
     const env = { ...process.env, KUBECONFIG: this.world.kubeconfig };
     const { stdout } = await promisify(execFile)(this.world.argo, [verb, 'argo-workflows', name], { env });
@@ -87,7 +87,7 @@ export class Bench {
   }
 }
 
-/** A bench that is there while the tests of a file run. */
+/** A bench for all tests of a file. */
 export function useBench(openWorld: () => Promise<World> = openSharedWorld): Bench {
   const bench = new Bench();
   beforeAll(() => bench.open(openWorld), 300_000);
@@ -103,7 +103,7 @@ export async function expectPhase(bench: Bench, name: string, phase: string): Pr
 
 let last = 0;
 
-/** A delivery id that no test had before, in this run or an earlier one. */
+/** A delivery id that no test has used before, in this run or an earlier one. */
 export function freshId(what: string): string {
   last += 1;
   return `${what}-${process.pid}-${Date.now()}-${last}`;

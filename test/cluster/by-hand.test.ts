@@ -4,7 +4,7 @@ import { expectRun, runOf } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { expectPhase, freshId, useBench } from './bench.ts';
 
-// What people do to workflows: by facteur, and by Argo behind its back.
+// What people do to workflows: with facteur, and with Argo directly.
 
 const bench = useBench();
 
@@ -21,7 +21,7 @@ async function run(template: string, options: Record<string, string> = {}): Prom
   return { facteur, id, name: body.workflowName };
 }
 
-/** One that has the lock, and one that waits for it. */
+/** One run that has the lock, and one that waits for it. */
 async function runsOfOneLock(): Promise<{ readonly holder: Sent; readonly blocked: Sent }> {
   const holder = await run('one-at-a-time');
   await expectRun(bench.db, holder.id, 'running');
@@ -41,14 +41,14 @@ describe('facteur cancels', () => {
     expect((await bench.workflow(name)).spec.shutdown).toBe('Stop');
   });
 
-  test('one that waits for somebody to resume it', async () => {
+  test('a workflow that waits in a suspend step', async () => {
     const { facteur, id } = await run('suspended');
     await expectRun(bench.db, id, 'running');
     await facteur.cli('runs', 'cancel', id, '--by', 'ada');
     await expectRun(bench.db, id, 'canceled');
   });
 
-  test('one that was suspended as a whole', async () => {
+  test('a workflow that is suspended as a whole', async () => {
     const { facteur, id, name } = await run('as-told', { run: '30s' });
     await expectRun(bench.db, id, 'running');
     await bench.argo('suspend', name);
@@ -56,7 +56,7 @@ describe('facteur cancels', () => {
     await expectRun(bench.db, id, 'canceled');
   });
 
-  test('one that a semaphore blocks: at once, and none of it runs', async () => {
+  test('a workflow that a semaphore blocks: at once, and no step runs', async () => {
     const { holder, blocked } = await runsOfOneLock();
     await blocked.facteur.cli('runs', 'cancel', blocked.id, '--by', 'ada');
     await expectRun(bench.db, blocked.id, 'canceled');
@@ -69,8 +69,8 @@ describe('facteur cancels', () => {
   });
 });
 
-describe('Argo’s own', () => {
-  test('retry: the same run comes alive again and ends anew', async () => {
+describe('Argo’s own commands', () => {
+  test('retry: the same run is live again and ends a second time', async () => {
     const { id, name } = await run('as-told', { 'fail-times': '1' });
     await expectRun(bench.db, id, 'failed');
     await bench.argo('retry', name);
@@ -78,20 +78,20 @@ describe('Argo’s own', () => {
     expect(await runOf(bench.db, id)).toMatchObject({ workflow_name: name, retry_count: 1 });
   });
 
-  test('retry of what succeeded: the same run comes alive again, and succeeds again', async () => {
+  test('retry of a succeeded workflow: the same run is live again, and succeeds again', async () => {
     const { id, name } = await run('as-told');
     await expectRun(bench.db, id, 'succeeded');
     await bench.argo('restart', name);
     await expect.poll(() => runOf(bench.db, id)).toMatchObject({ state: 'succeeded', retry_count: 1 });
   });
 
-  test('resubmit: the copy has our labels, and changes nothing about our run', async () => {
+  test('resubmit: the copy has our labels, and does not affect our run', async () => {
     const { id, name } = await run('as-told', { exit: '1' });
     const before = await expectRun(bench.db, id, 'failed');
     const copy = await bench.argo('resubmit', name);
     await expectPhase(bench, copy, 'Failed');
     expect(await bench.workflowsOf(id)).toHaveLength(2);
-    // What comes after the copy in the same watch was seen after it.
+    // The same watch shows this run after the copy.
     const later = await run('as-told');
     await expectRun(bench.db, later.id, 'succeeded');
     expect(await runOf(bench.db, id)).toEqual(before);
@@ -104,7 +104,7 @@ describe('Argo’s own', () => {
     await expectRun(bench.db, id, 'canceled');
   });
 
-  test('terminate of one that a semaphore blocks: canceled, although Argo calls it succeeded', async () => {
+  test('terminate of a workflow that a semaphore blocks: canceled, although Argo calls it succeeded', async () => {
     const { holder, blocked } = await runsOfOneLock();
     await bench.argo('terminate', blocked.name);
     await expectRun(bench.db, blocked.id, 'canceled');
@@ -113,7 +113,7 @@ describe('Argo’s own', () => {
     await expectRun(bench.db, holder.id, 'canceled');
   });
 
-  test('suspend and resume: the run goes on', async () => {
+  test('resume: the run continues', async () => {
     const { id, name } = await run('suspended');
     await expectRun(bench.db, id, 'running');
     await bench.argo('resume', name);
@@ -123,7 +123,7 @@ describe('Argo’s own', () => {
   test.each([
     ['resume', 'asks-for-an-hour', 'it was decided elsewhere'],
     ['clock', 'asks-briefly', 'its duration in Argo has elapsed'],
-  ])('%s ends what %s: the approval says which', async (by, template, problem) => {
+  ])('%s ends a step of %s: the approval has the reason', async (by, template, problem) => {
     const { id, name } = await run(template);
     const approval = async () => (await bench.db.query({ text: 'SELECT state, problem FROM facteur.approvals' })).rows;
     await expect.poll(approval).toHaveLength(1);
@@ -134,7 +134,7 @@ describe('Argo’s own', () => {
     await expect.poll(approval).toEqual([{ state: 'gone', problem }]);
   });
 
-  test('deletion while it runs: the run is lost, and stays so', async () => {
+  test('deletion of a running workflow: the run is lost', async () => {
     const { id, name } = await run('as-told', { run: '60s' });
     await expectRun(bench.db, id, 'running');
     await bench.remove(name);

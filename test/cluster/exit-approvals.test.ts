@@ -18,7 +18,7 @@ interface Approval {
   readonly node: string;
   readonly state: string;
   readonly message: string;
-  /** Of the approval, or of its rules. */
+  /** The problem of the approval, or of its rules. */
   readonly problem: string;
 }
 
@@ -36,7 +36,7 @@ describe('a step of an exit handler', () => {
     ['approve', '0', 'succeeded', /^$/],
     ['approve', '3', 'failed', /exit code 3/],
     ['reject', '0', 'failed', /^approve: rejected by ada/],
-  ])('%s, after exit code %s: the run has %s', async (verb, exit, state, reason) => {
+  ])('%s, after exit code %s: the run is %s', async (verb, exit, state, reason) => {
     const { id, cli } = await run('asks-on-exit', { exit });
     await expect.poll(states).toEqual(['approve waiting']);
     expect(await cli('approvals', verb, id, '--by', 'ada')).toMatchObject({ code: 0 });
@@ -44,7 +44,7 @@ describe('a step of an exit handler', () => {
     expect(await states()).toEqual([`approve ${verb === 'approve' ? 'approved' : 'rejected'}`]);
   });
 
-  test('of a run that was canceled is asked for, and ends it', async () => {
+  test('of a canceled run asks for approval, and the decision ends the run', async () => {
     const { id, name, cli } = await run('asks-on-exit', { run: '60s' });
     await expectRun(bench.db, id, 'running');
     await cli('runs', 'cancel', id, '--by', 'ada');
@@ -55,7 +55,7 @@ describe('a step of an exit handler', () => {
     expect(await states()).toEqual(['approve approved']);
   });
 
-  test('that waited when its run was canceled goes on waiting', async () => {
+  test('that waits during a cancel keeps waiting', async () => {
     const { id, name, cli } = await run('asks-on-exit');
     await expect.poll(states).toEqual(['approve waiting']);
     await cli('runs', 'cancel', id, '--by', 'ada');
@@ -66,18 +66,18 @@ describe('a step of an exit handler', () => {
     expect(await states()).toEqual(['approve rejected']);
   });
 
-  test('waits no longer when its workflow is terminated', async () => {
+  test('no longer waits after its workflow was terminated', async () => {
     const { id, name } = await run('asks-on-exit');
     await expect.poll(states).toEqual(['approve waiting']);
     await bench.argo('terminate', name);
-    // So Argo calls it: its work had succeeded.
+    // Argo calls it succeeded, because its steps had succeeded.
     await expectRun(bench.db, id, 'succeeded');
     await expect.poll(states).toEqual(['approve gone']);
     expect(await approvals()).toMatchObject([{ problem: 'the workflow is ending' }]);
   });
 });
 
-test('the exit hook of a step asks, also when the workflow is stopped', async () => {
+test('the exit hook of a step asks for approval, also after a stop of the workflow', async () => {
   const { id, name, cli } = await run('asks-after-a-step');
   await expect.poll(states).toEqual(['build.onExit waiting']);
   await bench.argo('stop', name);
@@ -87,7 +87,7 @@ test('the exit hook of a step asks, also when the workflow is stopped', async ()
   expect(await states()).toEqual(['build.onExit approved']);
 });
 
-test('templates inside of steps and tasks ask, by their own rules', async () => {
+test('inline templates of steps and tasks ask for approval, by their own rules', async () => {
   const { id, cli } = await run('asks-inline');
   for (const [node, message] of [
     ['approve', 'inline in steps'],

@@ -3,11 +3,11 @@ import { expectRun } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 
-// What an operator gets who applies the manifests as they are.
+// What an operator gets from the unchanged manifests.
 
 const bench = useBench();
 
-test('a command runs to its end on the shipped template, with facteur’s own service account', async () => {
+test('a command succeeds with the shipped template and facteur’s own service account', async () => {
   const facteur = await bench.start('');
   const interactionId = freshId('first');
   const answer = await facteur.send(event({ interactionId, options: { objective: 'Mend the rocket.' } }));
@@ -21,7 +21,7 @@ test('a command runs to its end on the shipped template, with facteur’s own se
   expect(status).toMatchObject({ phase: 'Succeeded', progress: '1/1' });
 });
 
-test('a Codex task runs to its end', async () => {
+test('a Codex task succeeds', async () => {
   const facteur = await bench.start('');
   const deliveryId = freshId('first');
   const answer = await facteur.send(codexTask({ deliveryId }));

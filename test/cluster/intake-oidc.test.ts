@@ -3,7 +3,7 @@ import { ensureNamespace } from '../../scripts/cluster/set-up.ts';
 import { event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 
-// Who may order work, by tokens that a real API server issued. facteur reads the keys with its own service account.
+// Who may send work, by tokens from a real API server. facteur reads the keys with its own service account.
 
 const bench = useBench();
 

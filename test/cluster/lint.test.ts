@@ -10,8 +10,8 @@ import { lintTemplates } from '../../src/domain/lint/lint.ts';
 import type { Json } from '../support/cluster.ts';
 import { openSharedWorld, type World } from './world.ts';
 
-// What the controller makes of a user's text: the truth behind the rules of `src/domain/lint/`. Each rule has a template
-// in which the text takes effect, and the same template as the fix of the rule wants it, in which it does not.
+// How the controller treats a user's text: verifies the rules in `src/domain/lint/`. Each rule has a template in which the
+// text takes effect, and the same template with the fix of the rule, in which it does not.
 
 let world: World;
 beforeAll(async () => {
@@ -28,7 +28,7 @@ interface Outcome {
   readonly pods: readonly Json[];
 }
 
-/** Runs templates of which the first is the start, with the text of a user as the parameter `x`, to the end. */
+/** Runs templates, starting with the first, to the end, with a user's text as the parameter `x`. */
 async function run(templates: readonly object[], x: string): Promise<Outcome> {
   expect(argoFault(x)).toBeUndefined();
   const name = `lint-${randomUUID()}`;
@@ -41,7 +41,7 @@ async function run(templates: readonly object[], x: string): Promise<Outcome> {
   return outcome;
 }
 
-/** The controller looks templates up in a cache, which may not have one that was applied a moment ago. */
+/** The controller looks up templates in a cache, which may not have a new one yet. */
 const isUnseen = ({ workflow }: Outcome): boolean =>
   /workflowtemplates.* not found/.test(workflow.status?.message ?? '');
 
@@ -85,7 +85,7 @@ function mainOf({ pods }: Outcome): Json {
   return pods[0].spec.containers.find((one: Json) => one.name === 'main');
 }
 
-/** Runs in a shell of this machine what a pod would run, and says whether it left a marker. */
+/** Runs a pod's script in a local shell. @returns whether it left a marker */
 function leavesMarker(script: string, more: { readonly env?: Json[]; readonly args?: string[] } = {}): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'facteur-lint-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -126,7 +126,7 @@ const CASES: readonly Case[] = [
     takesEffect: (outcome) => leavesMarker(templateOf(outcome).script.source, { env: templateOf(outcome).script.env }),
   },
   {
-    name: 'a script, through an input and an inline template',
+    name: 'a script, via an input and an inline template',
     x: TEXT,
     unsafe: [
       {
@@ -226,12 +226,12 @@ describe.each(CASES)('$name', ({ x, unsafe, safe, takesEffect }) => {
   const errors = (templates: readonly object[]) =>
     lintTemplates([manifest('a', templates)]).filter(({ level }) => level === 'error');
 
-  test('takes effect where the lint finds an error', async () => {
+  test('takes effect if the lint finds an error', async () => {
     expect(errors(unsafe)).not.toEqual([]);
     expect(takesEffect(await run(unsafe, x))).toBe(true);
   });
 
-  test('has no effect where the lint finds nothing', async () => {
+  test('has no effect if the lint finds nothing', async () => {
     expect(errors(safe)).toEqual([]);
     const outcome = await run(safe, x);
     expect(outcome.workflow.status).toMatchObject({ phase: 'Succeeded' });

@@ -6,12 +6,12 @@ import { OVERLAYS, parseManifests, renderOverlay, titleOf, type Manifest } from 
 import { workloadsOf } from '../deploy/workloads.ts';
 import { useBench } from './bench.ts';
 
-// What `kubectl apply --server-side --dry-run=server --validate=strict -k` says of everything that ships, and what
-// admission says of the pods that it makes.
+// Checks everything that ships like `kubectl apply --server-side --dry-run=server --validate=strict -k`, and the admission
+// of its pods.
 
-/** What the operators of other projects bring: each file says where it is from. */
+/** Custom resources of other projects' operators. Each file names its source. */
 const DEFINITIONS = join(import.meta.dirname, 'definitions');
-/** A namespace that enforces what facteur's own does, for pods of every overlay. */
+/** A namespace that enforces the same as facteur's own, for pods of every overlay. */
 const RESTRICTED = 'restricted-test';
 
 const bench = useBench();
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await ensureNamespace(api, RESTRICTED, { 'pod-security.kubernetes.io/enforce': 'restricted' });
 });
 
-/** Empty when the cluster would take the object as it is. */
+/** The error for an object; empty if the cluster accepts it as it is. */
 async function faultOf(manifest: Manifest): Promise<string> {
   const { api } = bench.world;
   try {
@@ -39,41 +39,37 @@ async function faultOf(manifest: Manifest): Promise<string> {
 describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = renderOverlay(overlay);
 
-  test(
-    'every object is taken as it is, with no field that the cluster does not know',
-    { timeout: 180_000 },
-    async () => {
-      const { api } = bench.world;
-      const namespaces = new Set(manifests.flatMap(({ metadata }) => metadata.namespace ?? []));
-      for (const name of namespaces) {
-        if ((await api.send(`/api/v1/namespaces/${name}`)).status === 404) {
-          await ensureNamespace(api, name);
-        }
+  test('the cluster accepts every object as it is, without unknown fields', { timeout: 180_000 }, async () => {
+    const { api } = bench.world;
+    const namespaces = new Set(manifests.flatMap(({ metadata }) => metadata.namespace ?? []));
+    for (const name of namespaces) {
+      if ((await api.send(`/api/v1/namespaces/${name}`)).status === 404) {
+        await ensureNamespace(api, name);
       }
-      // A definition is served a moment after it was applied.
-      const kinds = new Map(manifests.map((manifest) => [`${manifest.apiVersion} ${manifest.kind}`, manifest]));
-      await expect
-        .poll(
-          () => Promise.all([...kinds.values()].map((manifest) => api.pathOf(manifest).catch(() => titleOf(manifest)))),
-          {
-            timeout: 120_000,
-          },
-        )
-        .not.toContainEqual(expect.not.stringMatching(/^\//));
-      const faults = await Promise.all(manifests.map((manifest) => faultOf(manifest)));
-      expect(faults.filter((fault) => fault !== '')).toEqual([]);
-    },
-  );
+    }
+    // A definition is served a moment after it is applied.
+    const kinds = new Map(manifests.map((manifest) => [`${manifest.apiVersion} ${manifest.kind}`, manifest]));
+    await expect
+      .poll(
+        () => Promise.all([...kinds.values()].map((manifest) => api.pathOf(manifest).catch(() => titleOf(manifest)))),
+        {
+          timeout: 120_000,
+        },
+      )
+      .not.toContainEqual(expect.not.stringMatching(/^\//));
+    const faults = await Promise.all(manifests.map((manifest) => faultOf(manifest)));
+    expect(faults.filter((fault) => fault !== '')).toEqual([]);
+  });
 
-  test('every pod that it makes is admitted where "restricted" is enforced', async () => {
-    // The agent's image of proompteng/lab needs root; workflows have a namespace of their own.
+  test('every pod is admitted in a namespace that enforces "restricted"', async () => {
+    // The agent image of proompteng/lab needs root; workflows have a namespace of their own.
     const workloads = workloadsOf(manifests).filter(({ title }) => overlay !== 'lab' || !title.startsWith('Workflow'));
     expect(workloads.length).toBeGreaterThan(1);
     const answers = await Promise.all(
       workloads.map(async ({ title, spec }) => {
         const { status, body } = await bench.world.api.send(`/api/v1/namespaces/${RESTRICTED}/pods?dryRun=All`, {
           method: 'POST',
-          // The accounts are those of another namespace.
+          // The pods' own accounts are in another namespace.
           body: {
             apiVersion: 'v1',
             kind: 'Pod',
@@ -88,7 +84,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
   });
 });
 
-test('a misspelt field, a wrong type and a pod that may become root are found', async () => {
+test('finds a misspelled field, a wrong type and a pod that may run as root', async () => {
   const deployment = renderOverlay('kubernetes').find((manifest) => titleOf(manifest) === 'Deployment facteur')!;
   const changed = (change: object): Manifest => ({ ...deployment, spec: { ...deployment['spec'], ...change } });
   expect(await faultOf(changed({ replica: 2 }))).toContain('.spec.replica: field not declared in schema');

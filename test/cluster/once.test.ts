@@ -15,7 +15,7 @@ const DOORS = [
 ] as const;
 
 test.each(DOORS)(
-  '%s: twenty at once on two replicas, JSON and protobuf mixed: one workflow',
+  '%s: twenty concurrent deliveries to two replicas, as JSON and protobuf: one workflow',
   async (_door, message) => {
     const replicas = await Promise.all([bench.start('as-told'), bench.start('as-told')]);
     const id = freshId('twenty');
@@ -29,7 +29,7 @@ test.each(DOORS)(
   },
 );
 
-test('redelivered after its workflow was deleted: no other one', async () => {
+test('a redelivery after the workflow was deleted creates no other workflow', async () => {
   const facteur = await bench.start('as-told');
   const message = event({ interactionId: freshId('deleted') });
   const { body } = await facteur.send(message);
@@ -42,7 +42,7 @@ test('redelivered after its workflow was deleted: no other one', async () => {
 });
 
 test.each(['gone-at-once', 'gone-in-a-second'])(
-  '%s: a workflow that Argo removes as soon as it has ended was seen to succeed, and is made once',
+  '%s: a workflow that Argo removes right after its end is seen to succeed, and is created once',
   async (template) => {
     const facteur = await bench.start(template);
     const messages = Array.from({ length: 5 }, () => event({ interactionId: freshId(template) }));
@@ -58,8 +58,8 @@ test.each(['gone-at-once', 'gone-in-a-second'])(
   },
 );
 
-describe('a name that is taken', () => {
-  /** Records a run whose name the test then takes before it is submitted. */
+describe('a workflow name that is already taken', () => {
+  /** Records a run without submitting it: the test then takes its name. */
   async function recordOnly(): Promise<{ readonly id: string; readonly name: string }> {
     const door = await bench.start('as-told', { roles: ['http'] });
     const id = freshId('taken');
@@ -86,7 +86,7 @@ describe('a name that is taken', () => {
     return facteur;
   }
 
-  test('by our own workflow, the answer to whose create was lost: it is adopted', async () => {
+  test('by our own workflow, after a lost answer: it is adopted', async () => {
     const { id, name } = await recordOnly();
     const uid = await take(name, {
       'facteur.proompteng.ai/delivery': deliveryLabel(id),
@@ -106,12 +106,12 @@ describe('a name that is taken', () => {
     const annotations = { 'facteur.proompteng.ai/run-id': (await runOf(bench.db, id)).run_id };
     const uid = await take(name, labels, annotations);
     await submit();
-    // Without the label, only the audit of live runs tells that it has ended.
+    // Without the label, only the audit of live runs finds that it has ended.
     const run = await expectRun(bench.db, id, 'succeeded', 200_000);
     expect(run).toMatchObject({ workflow_uid: uid, workflow_name: name });
   });
 
-  test('by somebody else’s: the run gets another name, and theirs is left alone', async () => {
+  test('by a foreign workflow: the run gets another name, and the workflow is left alone', async () => {
     const { id, name } = await recordOnly();
     const uid = await take(name, {});
     await submit();

@@ -3,7 +3,7 @@ import { expectRun, runOf } from '../support/ledger.ts';
 import { codexTask, event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 
-// What Argo makes of a workflow, and what facteur makes of that.
+// How workflows end in Argo, and what facteur records.
 
 const bench = useBench();
 
@@ -15,7 +15,7 @@ async function run(template: string, options: Record<string, string> = {}): Prom
   return { id, name: body.workflowName };
 }
 
-test('a step that fails: its name and its message are the reason', async () => {
+test('a failed step: the reason is its name and its message', async () => {
   const { id } = await run('second-step-fails');
   const { reason, progress } = await expectRun(bench.db, id, 'failed');
   expect(reason).toMatch(/^deploy: .*the rocket is broken/);
@@ -25,7 +25,7 @@ test('a step that fails: its name and its message are the reason', async () => {
 test.each([
   ['second-step-fails', 'failed', /^deploy: .*the rocket is broken/],
   ['not-there', 'error', /not-there/],
-] as const)('a Codex task on %s ends as %s', async (template, state, says) => {
+] as const)('a Codex task with the template %s ends as %s', async (template, state, says) => {
   const facteur = await bench.start(template, {
     env: { FACTEUR_CODEX_IMPLEMENTATION_ORCHESTRATOR_WORKFLOW_TEMPLATE: template },
   });
@@ -36,19 +36,19 @@ test.each([
   expect((await expectRun(bench.db, deliveryId, state)).reason).toMatch(says);
 });
 
-test('a pod that never ran its container to an end: what the pod says is the reason', async () => {
+test('a pod that fails before its container ends: the reason has the message of the pod', async () => {
   const { id } = await run('as-told', { exit: '137', 'pod-message': 'The node was low on resource: memory.' });
   const { reason } = await expectRun(bench.db, id, 'failed');
   expect(reason).toContain('The node was low on resource: memory.');
 });
 
-test('a pod that cannot start: the run says why while it waits', async () => {
+test('a pod that cannot start: the run shows why while it waits', async () => {
   const { id } = await run('as-told', { pending: 'ImagePullBackOff' });
   const step = async (): Promise<string> => (await runOf(bench.db, id)).step;
   await expect.poll(step).toMatch(/ \(ImagePullBackOff: Back-off pulling image\)$/);
 });
 
-test('a failure that the template’s own retries repair does not count', async () => {
+test('a failure that is repaired by the template’s own retries does not count', async () => {
   const { id, name } = await run('tries-again');
   await expectRun(bench.db, id, 'succeeded');
   const { status } = await bench.workflow(name);
@@ -56,14 +56,14 @@ test('a failure that the template’s own retries repair does not count', async 
   expect(pods.length).toBeGreaterThan(1);
 });
 
-test('progress that the container tells shows while it runs', async () => {
+test('shows progress reported by the container while it runs', async () => {
   const { id } = await run('as-told', { run: '30s', progress: '25/100' });
   const progress = async (): Promise<string> => (await expectRun(bench.db, id, 'running')).progress;
   await expect.poll(progress).toBe('25/100');
 });
 
-describe('what Argo itself finds wrong', () => {
-  test('a parameter that has no value: the run fails, and the reason names it', async () => {
+describe('errors that Argo itself finds', () => {
+  test('a parameter without a value: the run fails, and the reason names it', async () => {
     await bench.world.api.apply({
       apiVersion: 'argoproj.io/v1alpha1',
       kind: 'WorkflowTemplate',
@@ -78,12 +78,12 @@ describe('what Argo itself finds wrong', () => {
     expect((await expectRun(bench.db, id, 'failed')).reason).toContain('wanted');
   });
 
-  test('a template that is not there: the run ends in error, and the reason names the template', async () => {
+  test('a missing template: the run ends in error, and the reason names it', async () => {
     const { id } = await run('not-there');
     expect((await expectRun(bench.db, id, 'error')).reason).toContain('not-there');
   });
 
-  test('a service account that is not there: the reason names it', async () => {
+  test('a missing service account: the run ends in error, and the reason names it', async () => {
     const facteur = await bench.start('as-told', { env: { FACTEUR_ARGO_SERVICE_ACCOUNT: 'nobody' } });
     const id = freshId('account');
     await facteur.send(event({ interactionId: id }));
@@ -91,7 +91,7 @@ describe('what Argo itself finds wrong', () => {
     expect(reason).toContain('nobody');
   });
 
-  test('a namespace that is not there: RBAC refuses before anybody looks', async () => {
+  test('a missing namespace: RBAC refuses the create, and the run is refused', async () => {
     const facteur = await bench.start('as-told', { env: { FACTEUR_ARGO_NAMESPACE: 'nowhere' } });
     const id = freshId('namespace');
     const { body } = await facteur.send(event({ interactionId: id }));

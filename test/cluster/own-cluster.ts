@@ -9,7 +9,7 @@ import { stopService } from '../../scripts/services/lifecycle.ts';
 import { StateDirectory } from '../../scripts/services/state.ts';
 import { openWorld, type World } from './world.ts';
 
-/** A cluster of one file's own, whose parts it may kill. Its custom resources take anything: that starts sooner. */
+/** A cluster for one file, which may kill its parts. Its custom resources accept anything: this starts faster. */
 export class OwnCluster {
   readonly #state = new StateDirectory(join(ROOT, 'cluster'));
   readonly #owner = `run-${process.pid}`;
@@ -35,7 +35,7 @@ export class OwnCluster {
     this.#state.forget(this.#owner);
   }
 
-  /** Starts parts, one after the other. They are written down, so that what a killed test leaves is cleared away. */
+  /** Starts parts one after the other, and records them: the leftovers of a killed test are cleaned up. */
   async begin(...parts: readonly Part[]): Promise<void> {
     for (const part of parts) {
       await this.local.start(part, () =>
@@ -44,7 +44,7 @@ export class OwnCluster {
     }
   }
 
-  /** Ends the API server as a crash would, and starts it again. */
+  /** Kills the API server like a crash, and restarts it. */
   async crashApiserver(during: () => Promise<void> = async () => undefined): Promise<void> {
     await this.local.kill('apiserver');
     await during();
@@ -52,13 +52,13 @@ export class OwnCluster {
     await this.renewController();
   }
 
-  /** It can stall for minutes after the API server was gone; a cluster's own liveness probe would restart it. */
+  /** Restarts the controller: it can stall for minutes after an outage. A real cluster's liveness probe would restart it. */
   async renewController(): Promise<void> {
     await this.local.kill('controller');
     await this.begin('controller');
   }
 
-  /** Keeps what etcd holds now. The function brings it back, as a restored backup would. */
+  /** Copies the current data of etcd. The returned function restores it, like a backup. */
   async snapshot(): Promise<() => Promise<void>> {
     const copy = `${this.local.etcdData}.copy`;
     await this.#whileStopped(() => cpSync(this.local.etcdData, copy, { recursive: true }));

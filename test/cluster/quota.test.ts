@@ -4,17 +4,17 @@ import { event } from '../support/messages.ts';
 import { freshId, useBench } from './bench.ts';
 import { setQuota } from './quota.ts';
 
-// A quota is full for a while: that is no reason to refuse anything for good.
+// A full quota is temporary: no run is refused because of it.
 
 const NAMESPACE = 'quota-test';
 const bench = useBench();
 
 const WORKFLOWS = `/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/workflows`;
 
-test('runs over the quota wait, and go on when others have made room and when it is raised', async () => {
+test('runs over the quota wait, and continue when others have made room or the quota is raised', async () => {
   const { api } = bench.world;
   await bench.deployIn(NAMESPACE);
-  // Those of an earlier run, on a cluster that stays.
+  // On a shared cluster, workflows of an earlier run may remain.
   await api.call(WORKFLOWS, { method: 'DELETE' });
   onTestFinished(() => setQuota(api, NAMESPACE, undefined));
   await setQuota(api, NAMESPACE, 2);

@@ -9,11 +9,11 @@ import type { Service } from '../../scripts/services/service.ts';
 import { useBench } from './bench.ts';
 import { logIn } from './world.ts';
 
-// docs/upgrade.md, on real servers and a real cluster.
+// The steps of docs/upgrade.md, on real servers and a real cluster.
 
 const bench = useBench();
 
-/** Where a server is: the one that its variable names, else one of the test's own. */
+/** The address of a server: the one in its variable, else one started for this test. */
 async function open(service: Service): Promise<string> {
   const present = process.env[service.variable] ?? '';
   if (present !== '') {
@@ -24,7 +24,7 @@ async function open(service: Service): Promise<string> {
   return started.value;
 }
 
-test('the way from the Go service to facteur and back', { timeout: 600_000 }, async () => {
+test('rehearses the upgrade from the Go service to facteur and back', { timeout: 600_000 }, async () => {
   const { kubeconfig } = await logIn(bench.world);
   const [dsn, redisUrl, broker] = [await open(postgres), await open(redis), await open(kafka)];
   const steps: string[] = [];

@@ -15,7 +15,7 @@ import { expectPhase, freshId, useBench, workflowPath } from './bench.ts';
 import { OwnCluster } from './own-cluster.ts';
 import { logIn, SHIPPED_ENV } from './world.ts';
 
-// Invariants 2 and 3 while the API server dies, is away, comes back, and comes back with an older memory.
+// Invariants 2 and 3 while the API server crashes, is down, restarts, and restarts from older data.
 
 const own = new OwnCluster();
 const bench = useBench(() => own.start());
@@ -23,7 +23,7 @@ afterAll(() => own.stop(), 120_000);
 
 const MINUTES = 60_000;
 
-/** The deliveries of all workflows in the cluster, however they came there. */
+/** The deliveries of all workflows in the cluster, whoever created them. */
 async function deliveriesOf(ids: readonly string[]): Promise<string[]> {
   const { items } = await bench.world.api.call(workflowPath(''));
   return items
@@ -32,7 +32,7 @@ async function deliveriesOf(ids: readonly string[]): Promise<string[]> {
 }
 
 test(
-  'the API server is killed and comes back while 200 runs arrive: none refused, none lost, none twice',
+  'the API server is killed and restarts while 200 runs arrive: none is refused, lost or duplicated',
   { timeout: 8 * MINUTES },
   async () => {
     const facteur = await bench.start('as-told');
@@ -43,7 +43,7 @@ test(
     await own.crashApiserver(async () => {
       statuses.push(...(await Promise.all(ids.slice(50, 100).map(send))));
     });
-    // It answers, and does not know everybody's roles yet.
+    // It answers, but has not loaded all roles yet.
     statuses.push(...(await Promise.all(ids.slice(100).map(send))));
     expect(statuses.filter((status) => status !== 202)).toEqual([]);
     await expect.poll(() => countRuns(bench.db, 'succeeded'), { timeout: 5 * MINUTES, interval: 500 }).toBe(200);
@@ -61,7 +61,7 @@ test('50 live runs survive two restarts of the API server', { timeout: 6 * MINUT
   await expect.poll(() => countRuns(bench.db, 'succeeded'), { timeout: 4 * MINUTES, interval: 500 }).toBe(50);
 });
 
-test('facteur and the API server die together: what was accepted runs once', { timeout: 5 * MINUTES }, async () => {
+test('facteur and the API server are killed together: every delivery runs once', { timeout: 5 * MINUTES }, async () => {
   const folder = temporaryFolder();
   onTestFinished(() => folder.remove());
   await fillDirectory(join(folder.path, 'postgres'));
@@ -91,7 +91,7 @@ test('facteur and the API server die together: what was accepted runs once', { t
   onTestFinished(() => second.kill());
   await own.begin('apiserver');
   await own.renewController();
-  // Who got no answer asks again.
+  // Senders without an answer retry.
   const again = await Promise.all(ids.map((interactionId) => second.send(event({ interactionId }))));
   expect(again.filter(({ status }) => status !== 202)).toEqual([]);
   const done = async (): Promise<number> => {
@@ -102,13 +102,13 @@ test('facteur and the API server die together: what was accepted runs once', { t
   expect((await deliveriesOf(ids)).toSorted()).toEqual(ids.toSorted());
 });
 
-test('the cluster has forgotten the version that facteur knows: it lists again', { timeout: 5 * MINUTES }, async () => {
+test('lists again if the cluster has compacted the version that facteur knows', { timeout: 5 * MINUTES }, async () => {
   const { api } = bench.world;
   const { facteur, wire } = await startBehindWire('suspended');
   const id = freshId('forgotten');
   const { body } = await facteur.send(event({ interactionId: id }));
   await expectRun(bench.db, id, 'running', MINUTES);
-  // Silence, not failure: facteur goes on believing in the version that it knows.
+  // The connection is silent, not broken: facteur keeps the version that it knows.
   wire.mute({ newToo: true });
   await bench.argo('resume', body.workflowName);
   await expectPhase(bench, body.workflowName, 'Succeeded');
@@ -121,7 +121,7 @@ test('the cluster has forgotten the version that facteur knows: it lists again',
   expect(facteur.log.some((line) => line.includes('watch interrupted') && line.includes('too old'))).toBe(true);
 });
 
-/** A facteur whose connections to the API server pass through a wire that falls silent when told to. */
+/** Starts a facteur that connects to the API server through a proxy that can be muted. */
 async function startBehindWire(template: string): Promise<{ readonly facteur: Facteur; readonly wire: TcpProxy }> {
   const { kubeconfig } = await logIn(bench.world);
   const config = parse(readFileSync(kubeconfig, 'utf8'));
@@ -133,7 +133,7 @@ async function startBehindWire(template: string): Promise<{ readonly facteur: Fa
   return { facteur: await bench.start(template, { access: await accessByKubeconfig(kubeconfig) }), wire };
 }
 
-/** Has etcd forget everything before a revision, as the API server asks it to every five minutes. */
+/** Compacts etcd up to a revision, as the API server does every five minutes. */
 async function compact(revision: number): Promise<void> {
   const body = JSON.stringify({ revision: `${revision}`, physical: true });
   const answer = await fetch(`${own.local.etcdUrl}/v3/kv/compaction`, { method: 'POST', body });
@@ -141,7 +141,7 @@ async function compact(revision: number): Promise<void> {
 }
 
 test(
-  'etcd comes back from an older backup: facteur sees what is left of its runs',
+  'etcd is restored from an older backup: facteur finds which of its runs remain',
   { timeout: 8 * MINUTES },
   async () => {
     const { facteur, wire } = await startBehindWire('suspended');
@@ -153,11 +153,11 @@ test(
     const gone = freshId('gone');
     await facteur.send(event({ interactionId: gone }));
     await expectRun(bench.db, gone, 'running', 2 * MINUTES);
-    // The cluster goes on for a while after the backup.
+    // The cluster continues for a while after the backup.
     for (let revision = 0; revision < 500; revision += 1) {
       await bench.patch(body.workflowName, { metadata: { annotations: { 'facteur.test/revision': `${revision}` } } });
     }
-    // Silence, so that facteur goes on from a version that the cluster has yet to come to.
+    // The connection is silent: facteur resumes from a version that the restored cluster has not reached yet.
     wire.mute({ newToo: true });
     await restore();
     await own.renewController();
@@ -173,7 +173,7 @@ test(
 );
 
 test(
-  'etcd comes back from an older backup: a decision and a stop that it lacks are written again',
+  'etcd is restored from an older backup: a missing decision and a missing stop are written again',
   { timeout: 8 * MINUTES },
   async () => {
     const { facteur, wire } = await startBehindWire('asks-inline');
@@ -195,7 +195,7 @@ test(
     await restore();
     await own.renewController();
     wire.restore();
-    // Both steps that waited began after the backup, and begin anew.
+    // Both waiting steps started after the backup, and start again.
     await expect.poll(() => approvalsOf(asking), within).toEqual(['approve approved', 'decide gone', 'decide waiting']);
     await expect.poll(() => approvalsOf(stopping), within).toEqual(['approve gone', 'approve waiting']);
     await facteur.cli('approvals', 'approve', asking, '--by', 'ada');
@@ -205,7 +205,7 @@ test(
   },
 );
 
-/** What a run waited for, in order. */
+/** The approvals of a run, in order. */
 async function approvalsOf(id: string): Promise<readonly string[]> {
   const { rows } = await bench.db.query<{ readonly node: string; readonly state: string }>({
     text: `SELECT node, a.state FROM facteur.approvals a JOIN facteur.runs USING (run_id) WHERE delivery_id = $1 ORDER BY requested_at`,

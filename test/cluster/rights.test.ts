@@ -12,7 +12,7 @@ import { freshId, useBench } from './bench.ts';
 import { OwnCluster } from './own-cluster.ts';
 import { logIn } from './world.ts';
 
-// What the API server says that facteur asked for, beside what its Role lets it.
+// Compares facteur's requests, from the audit log of the API server, with the rights in its Role.
 
 const own = new OwnCluster();
 const bench = useBench(() => own.start());
@@ -32,19 +32,19 @@ function auditEvents(): readonly AuditEvent[] {
   return lines.map((line) => JSON.parse(line) as AuditEvent).filter(({ user }) => user.username === ACCOUNT);
 }
 
-test('facteur asks for all that it may, and for nothing else', { timeout: 240_000 }, async () => {
+test('facteur uses exactly the rights in its Role', { timeout: 240_000 }, async () => {
   const { access } = await logIn(bench.world);
-  // Templates may define commands, so it follows them.
+  // Templates may define commands: facteur watches them.
   const env = { FACTEUR_COMMANDS_FROM_TEMPLATES_NAMESPACES: 'argo-workflows' };
   const facteur = await bench.start('second-step-fails', { access, env });
   const client = createArgoClient(access);
-  // Creates and follows one that fails, and reads the log of the step that did.
+  // Creates and follows a run that fails, and reads the log of the failed step.
   const failing = freshId('failing');
   await facteur.send(event({ interactionId: failing }));
   await expectRun(bench.db, failing, 'failed');
   const log = await readStepLog((await findRun(bench.db, failing))!, { workflows: client, timer: systemTimer });
   expect(log).toMatchObject({ lines: 'fuelling\nthe rocket is broken' });
-  // Ends one.
+  // Cancels a run.
   const ended = freshId('ended');
   const waiting = await bench.start('suspended', { access });
   await waiting.send(event({ interactionId: ended }));
@@ -52,7 +52,7 @@ test('facteur asks for all that it may, and for nothing else', { timeout: 240_00
   await waiting.cli('runs', 'cancel', ended);
   await timePasses(bench.db);
   await expectRun(bench.db, ended, 'canceled');
-  // What `/status` looks at.
+  // Reads what `/status` reads.
   await client.getWorkflowTemplate('argo-workflows', 'suspended');
   await client.close();
 

@@ -8,8 +8,8 @@ import { emptyLedger, expectRun, runOf } from '../support/ledger.ts';
 import { event } from '../support/messages.ts';
 import { logIn, openSharedWorld, SHIPPED_CONFIG, SHIPPED_ENV, type World } from './world.ts';
 
-// Commands of templates on a real API server and controller: they are listed and watched with facteur's own rights, and what
-// a command accepts is what the controller runs.
+// Commands of templates on a real API server and controller: templates are listed and watched with facteur's own rights,
+// and the controller runs the inputs that a command accepts.
 
 let database: TestDatabase;
 let world: World;
@@ -30,7 +30,7 @@ afterEach(async () => {
   applied.clear();
 });
 
-/** A template of which `facteur.proompteng.ai/` annotations make a command of the same name, and its specification. */
+/** Applies a template with `facteur.proompteng.ai/` annotations that define a command of the same name. */
 async function applyTemplate(name: string, annotations: Readonly<Record<string, string>>, spec: Json): Promise<void> {
   const own = { command: name, roles: ROLE, ...annotations };
   applied.add(name);
@@ -48,14 +48,14 @@ async function applyTemplate(name: string, annotations: Readonly<Record<string, 
   });
 }
 
-/** A step that the stand-in of a kubelet runs. */
+/** A step for the stand-in of a kubelet. */
 const podOf = (name: string, container: Json = {}) => ({
   name,
   nodeSelector: { 'facteur.test/kubelet': 'stand-in' },
   container: { image: 'none', command: ['none'], ...container },
 });
 
-/** Its only pod has all parameters in its environment. */
+/** Applies a template with a single pod that has all parameters in its environment. */
 async function apply(
   name: string,
   parameters: readonly Json[],
@@ -67,7 +67,7 @@ async function apply(
 
 const output = (name: string, value: string) => ({ name, globalName: name, valueFrom: { expression: `'${value}'` } });
 
-/** Its workflows have two global outputs. */
+/** Applies a template with two global outputs. */
 async function applyWithOutputs(name: string, annotations: Record<string, string>, spec: Json = {}): Promise<void> {
   const main = {
     name: 'main',
@@ -77,7 +77,7 @@ async function applyWithOutputs(name: string, annotations: Record<string, string
   await applyTemplate(name, annotations, { ...spec, templates: [main, podOf('work')] });
 }
 
-/** The values that the container of a workflow's only pod would have. */
+/** The values that the container of a workflow's only pod would get. */
 async function valuesOf(workflow: string): Promise<readonly string[]> {
   const selector = encodeURIComponent(`workflows.argoproj.io/workflow=${workflow}`);
   const { items } = await world.api.call(`/api/v1/namespaces/argo-workflows/pods?labelSelector=${selector}`);
@@ -97,7 +97,7 @@ function run(facteur: Facteur, command: string, options: Readonly<Record<string,
   return facteur.send(event({ interactionId, command, options, member })).then((answer) => ({ answer, interactionId }));
 }
 
-/** Retries while the watch has not brought the template: until then the name runs the default one, as the Go service did. */
+/** Retries until the watch has seen the template: until then the name runs the default one, as in the Go service. */
 async function eventually(facteur: Facteur, command: string, options: Readonly<Record<string, string>>) {
   const find = () => facteur.log.filter((line) => line.includes('workflow templates listed')).length;
   await expect.poll(find).toBeGreaterThan(0);
@@ -120,7 +120,7 @@ const ALL = [
 ];
 
 describe('a template on a real cluster', () => {
-  test('marks results by its own annotation, or by one that Argo copies to the workflow', async () => {
+  test('marks results with its own annotation, or with one that Argo copies to the workflow', async () => {
     await applyWithOutputs('tc-unmarked', {});
     await applyWithOutputs('tc-marked', { result: 'version' });
     await applyWithOutputs(
@@ -138,7 +138,7 @@ describe('a template on a real cluster', () => {
     expect(await resultsOf('tc-copied')).toEqual([{ name: 'version', value: 'v4' }]);
   });
 
-  test('is listed and watched with the rights that facteur has, and Argo runs what the command accepts', async () => {
+  test('is listed and watched with facteur’s own rights, and Argo runs what the command accepts', async () => {
     await apply('tc-first', ALL, { type: '{"count":"integer"}' });
     const facteur = await start();
     const options = { version: 'v4', force: 'true', count: '7', query: LONG };
@@ -153,7 +153,7 @@ describe('a template on a real cluster', () => {
       'facteur.proompteng.ai/template-version': template.metadata.resourceVersion,
     });
 
-    // The controller holds what was chosen against the enum, which facteur repeats for this.
+    // The controller checks the chosen value against the enum: facteur copies the enum for this.
     const chosen = spec.arguments.parameters.find(({ name }: Json) => name === 'force');
     expect(chosen).toEqual({ name: 'force', value: 'yes', enum: ['yes', 'no'] });
     const others = spec.arguments.parameters.filter((one: Json) => one !== chosen);
@@ -169,7 +169,7 @@ describe('a template on a real cluster', () => {
     await expect.poll(workflow).toMatchObject({ phase: 'Failed', message: expect.stringContaining('force.enum list') });
     await world.api.call(path.replace(/[^/]+$/, name), { method: 'DELETE' });
 
-    // Argo would take all of these, or fail on them only when the workflow runs.
+    // Argo would accept all of these, or fail only when the workflow runs.
     for (const wrong of [
       {},
       { version: 'v4', env: 'moon' },

@@ -8,10 +8,10 @@ import { ensureNamespace } from '../../scripts/cluster/set-up.ts';
 import type { ClusterAccess } from '../../src/clients/argo/connection.ts';
 import { DEPLOY, parseManifests, renderOverlay, type Manifest } from '../deploy/manifests.ts';
 
-/** What `facteur` reads in a pod of the shipped manifests. */
+/** The configuration of `facteur` in a pod of the shipped manifests. */
 export const SHIPPED_CONFIG = readFileSync(join(DEPLOY, 'base/facteur.yaml'), 'utf8');
 
-/** Lets the shipped configuration say what the other tests' environment would. */
+/** Adapts the shipped configuration to tests, and unsets what other tests set in the environment. */
 export const SHIPPED_ENV = {
   FACTEUR_REDIS_URL: 'memory://',
   // Free ports, not those of the pods: several replicas run here at once.
@@ -29,13 +29,13 @@ export const SHIPPED_ENV = {
 /** A real cluster with facteur's manifests in it. */
 export interface World {
   readonly api: ClusterApi;
-  /** The administrator's. */
+  /** The kubeconfig of the administrator. */
   readonly kubeconfig: string;
-  /** The program that does what Argo's command line does. */
+  /** A replacement of Argo's command line. */
   readonly argo: string;
 }
 
-/** The cluster that the tests share, with what `deploy/overlays/kubernetes` ships and the templates of the tests. */
+/** The cluster that the tests share, with `deploy/overlays/kubernetes` and the templates of the tests. */
 export async function openSharedWorld(): Promise<World> {
   const { FACTEUR_TEST_KUBECONFIG: kubeconfig = '', FACTEUR_TEST_ARGO: argo = '' } = process.env;
   if (kubeconfig === '' || argo === '') {
@@ -56,10 +56,10 @@ export async function openWorld(kubeconfig: string, argo: string): Promise<World
   return { api, kubeconfig, argo };
 }
 
-/** Service accounts that workflows of the tests have beside those that ship. */
+/** Service accounts of test workflows, in addition to those that ship. */
 const TEST_ACCOUNTS = ['default', 'nobody', 'deployer'];
 
-/** Of what ships, only two things are changed: where its pods run, since nobody here has the image, and the list of accounts. */
+/** Changes only two things: the node of the pods, because no node here has the image, and the list of accounts. */
 function onStandIn(manifest: Manifest): Manifest {
   if (manifest.kind === 'ValidatingAdmissionPolicy') {
     const [accounts] = manifest['spec'].variables;
@@ -72,7 +72,7 @@ function onStandIn(manifest: Manifest): Manifest {
   return { ...manifest, spec: { ...manifest['spec'], nodeSelector: { 'facteur.test/kubelet': 'stand-in' } } };
 }
 
-/** The cluster of a kubeconfig, for whoever a token is of: a client certificate would count for more than the token. */
+/** The cluster of a kubeconfig, with the account of a token. Drops the client certificate, which would take precedence. */
 export async function accessByToken(kubeconfig: string, token: string): Promise<ClusterAccess> {
   const access = await accessByKubeconfig(kubeconfig);
   const { server, tls } = await access.connection();
@@ -80,7 +80,7 @@ export async function accessByToken(kubeconfig: string, token: string): Promise<
   return { ...access, connection: async () => ({ server, headers, tls: tls.ca === undefined ? {} : { ca: tls.ca } }) };
 }
 
-/** A kubeconfig whose token lies in a file beside it, as a pod's does. */
+/** A kubeconfig with its token in a file next to it, as in a pod. */
 export interface AccountAccess {
   readonly kubeconfig: string;
   readonly tokenFile: string;
@@ -89,7 +89,7 @@ export interface AccountAccess {
   renew(): Promise<void>;
 }
 
-/** Logs a service account in; facteur's own unless told otherwise. Its files are removed when the test ends. */
+/** Logs in a service account, by default facteur's own. Its files are removed when the test ends. */
 export async function logIn(
   { api, kubeconfig }: World,
   namespace = 'facteur',
