@@ -14,9 +14,9 @@ import { TEMPLATES } from './workflow-templates.ts';
 export interface ApprovalSubject extends Subject {
   /** facteur's own client of the cluster. */
   readonly client: ArgoClient;
-  /** Removes the pods that are over, as the controller's garbage collection does. */
+  /** Removes the finished pods, like the controller's garbage collection. */
   collectPods(workflow: string): Promise<void>;
-  /** How many pods of a step there are. */
+  /** The number of pods of a step. */
   podsOf(workflow: string, step: string): Promise<number>;
   /** `argo retry`. */
   retry(workflow: string): Promise<void>;
@@ -26,7 +26,7 @@ const MERGE = 'application/merge-patch+json';
 const JSON_PATCH = 'application/json-patch+json';
 const FINISHED_AT = '2026-01-01T00:00:00Z';
 
-/** What it takes to decide a suspend node by its status; the same for the real and the simulated controller. */
+/** How a suspend node is decided through its status; the same for the real and the simulated controller. */
 export function approvalConformance(subject: () => ApprovalSubject): void {
   const collection = (resource: string): string =>
     `/apis/argoproj.io/v1alpha1/namespaces/${subject().namespace}/${resource}`;
@@ -50,7 +50,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     return (await subject().api.call(collection('workflows'), { method: 'POST', body })).metadata;
   }
 
-  /** A workflow that waits, its waiting node, and its uid. */
+  /** A waiting workflow, its waiting node, and its uid. */
   async function waiting(template: string): Promise<{ name: string; uid: string; node: Json }> {
     const { name, uid } = await begin(template);
     await expect.poll(async () => (await nodeOf(name, 'approve'))?.phase).toBe('Running');
@@ -62,7 +62,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     return Object.values<Json>(nodesOf(status)).find((node) => node.displayName === displayName);
   }
 
-  /** What facteur writes: nothing, unless the node is the one that was looked at and still waits. */
+  /** The patch that facteur sends. It has no effect unless the node is the one that facteur saw and still waits. */
   function decision(uid: string, node: Json, fields: object): object[] {
     const path = `/status/nodes/${node.id}`;
     return [
@@ -80,7 +80,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
 
   const YES = { parameters: [{ name: 'decision', value: 'YES' }] };
 
-  test('a waiting node tells what it asks, and the workflow keeps its template with the annotations', async () => {
+  test('a waiting node has its inputs and outputs, and the workflow keeps the template with its annotations', async () => {
     const { name, node } = await waiting('release');
     expect(node).toMatchObject({ type: 'Suspend', phase: 'Running', templateName: 'gate' });
     expect(node.id).toMatch(new RegExp(`^${name}-\\d+$`));
@@ -94,7 +94,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     expect(template.annotations).toEqual({ 'facteur.proompteng.ai/approvers': 'user:10' });
   });
 
-  describe('a JSON Patch that tests uid, phase and start', () => {
+  describe('a JSON Patch that tests uid, phase and start time', () => {
     test('approves: the next step gets the value', async () => {
       const { name, uid, node } = await waiting('release');
       const fields = { phase: 'Succeeded', message: 'approved by ada', outputs: YES };
@@ -104,7 +104,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect((await nodeOf(name, 'deploy')).inputs.parameters[0]).toMatchObject({ value: 'YES' });
     });
 
-    test('approves one that asks for nothing', async () => {
+    test('approves a node without parameters', async () => {
       const { name, uid, node } = await waiting('plain');
       expect((await send(name, JSON_PATCH, decision(uid, node, { phase: 'Succeeded' }))).status).toBe(200);
       await expect.poll(() => phaseOf(name)).toBe('Succeeded');
@@ -119,7 +119,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect(await nodeOf(name, 'deploy')).toBeUndefined();
     });
 
-    test('is 422 for the second decision, for another workflow of that name, and for a node that is not there', async () => {
+    test('is 422 for a second decision, for another workflow of that name, and for a missing node', async () => {
       const { name, uid, node } = await waiting('release');
       const fields = { phase: 'Failed', message: 'rejected' };
       const refused = { status: 422, body: { kind: 'Status', reason: 'Invalid' } };
@@ -130,7 +130,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       await expect.poll(() => phaseOf(name)).toBe('Failed');
     });
 
-    test('exactly one of twenty at once is taken', async () => {
+    test('succeeds for exactly one of twenty concurrent requests', async () => {
       const { name, uid, node } = await waiting('plain');
       const answers = await Promise.all(
         Array.from({ length: 20 }, (_, number) =>
@@ -144,7 +144,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect((await nodeOf(name, 'approve')).message).toBe(taken[0]);
     });
 
-    test('of a value outside of the enum is taken: Argo does not look', async () => {
+    test('with a value outside of the enum succeeds: Argo does not check it', async () => {
       const { name, uid, node } = await waiting('release');
       const outputs = { parameters: [{ name: 'decision', value: 'PERHAPS' }] };
       expect((await send(name, JSON_PATCH, decision(uid, node, { phase: 'Succeeded', outputs }))).status).toBe(200);
@@ -152,10 +152,10 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect((await nodeOf(name, 'deploy')).inputs.parameters[0]).toMatchObject({ value: 'PERHAPS' });
     });
 
-    test('without the outputs that the node supplies lets the workflow hang', async () => {
+    test('without the outputs that the node supplies makes the workflow hang', async () => {
       const { name, uid, node } = await waiting('release');
       expect((await send(name, JSON_PATCH, decision(uid, node, { phase: 'Succeeded' }))).status).toBe(200);
-      // What the controller looked at later is over by now.
+      // A workflow that the controller processed later has ended by now.
       const later = await waiting('plain');
       await send(later.name, JSON_PATCH, decision(later.uid, later.node, { phase: 'Succeeded' }));
       await expect.poll(() => phaseOf(later.name)).toBe('Succeeded');
@@ -165,7 +165,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
   });
 
   describe('facteur', () => {
-    /** What facteur makes of a workflow that waits. */
+    /** The decision that facteur derives for a waiting workflow. */
     async function seen(name: string, verdict: 'approved' | 'rejected', outputs: object): Promise<ClaimedDecision> {
       const found = await subject().client.getWorkflow(subject().namespace, name);
       const { spec, status } = found as Json;
@@ -195,7 +195,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       };
     }
 
-    test('sees what a node asks, and by which rules', async () => {
+    test('reads the fields and the rules of a node', async () => {
       const { name } = await waiting('release');
       const { spec, status } = await read(name);
       expect(waitingOf(spec, status)).toMatchObject([
@@ -233,7 +233,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     test.each([
       ['had reached it', true, { kind: 'applied' }],
       ['had not reached it', false, { kind: 'gone', reason: 'the run was canceled' }],
-    ])('sees in a stopped workflow that a decision %s whose answer was lost', async (_what, arrives, expected) => {
+    ])('finds in a stopped workflow that a decision with a lost answer %s', async (_what, arrives, expected) => {
       const { name } = await waiting('plain');
       const decided = await seen(name, 'approved', {});
       const { client } = subject();
@@ -249,7 +249,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
   });
 
   describe('a merge patch', () => {
-    test('of a version that is no longer the newest is 409', async () => {
+    test('of an outdated version is 409', async () => {
       const { name, node } = await waiting('plain');
       const write = async (resourceVersion: string, phase: string) => {
         const nodes = { [node.id]: { phase, finishedAt: FINISHED_AT } };
@@ -268,7 +268,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect((await nodeOf(name, 'approve')).phase).toBe('Succeeded');
     });
 
-    test('of a node that is not there is 422: a node has to have an id, a name and a type', async () => {
+    test('of a missing node is 422: a node needs an id, a name and a type', async () => {
       const { name } = await waiting('plain');
       const answer = await send(name, MERGE, { status: { nodes: { nobody: { phase: 'Succeeded' } } } });
       expect(answer).toMatchObject({ status: 422, body: { kind: 'Status', reason: 'Invalid' } });
@@ -280,7 +280,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
   });
 
   describe('a workflow that is being stopped', () => {
-    test('keeps a decision that came at the same time, and fails all the same', async () => {
+    test('keeps a decision from the same patch, and still fails', async () => {
       const { name, uid, node } = await waiting('release');
       const fields = { phase: 'Succeeded', message: 'approved by ada', outputs: YES };
       const stop = { op: 'add', path: '/spec/shutdown', value: 'Stop' };
@@ -290,7 +290,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect(await nodeOf(name, 'approve')).toMatchObject({ phase: 'Succeeded', message: 'approved by ada' });
     });
 
-    test('takes no decision afterwards', async () => {
+    test('accepts no decision afterwards', async () => {
       const { name, uid, node } = await waiting('release');
       expect((await send(name, MERGE, { spec: { shutdown: 'Stop' } })).status).toBe(200);
       await expect.poll(() => phaseOf(name)).toBe('Failed');
@@ -316,14 +316,14 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
   });
 
   describe('a node with a duration', () => {
-    test('goes on after it with the defaults of its outputs', async () => {
+    test('continues after it with the defaults of its outputs', async () => {
       const { name } = await begin('lapsing-with-default');
       await expect.poll(() => phaseOf(name)).toBe('Succeeded');
       expect(await nodeOf(name, 'approve')).toMatchObject({ type: 'Suspend', phase: 'Succeeded' });
       expect((await nodeOf(name, 'deploy')).inputs.parameters[0]).toMatchObject({ value: 'NO' });
     });
 
-    test('ends in an error after it if an output has no default, and the workflow fails', async () => {
+    test('ends in error after it if an output has no default, and the workflow fails', async () => {
       const { name } = await begin('lapsing');
       await expect.poll(() => phaseOf(name)).toMatch(/^(Succeeded|Failed|Error)$/);
       expect(await phaseOf(name)).toBe('Failed');
@@ -345,14 +345,14 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
     expect((await nodeOf(name, 'approve')).phase).toBe('Failed');
   });
 
-  describe('packed nodes', () => {
-    test('a JSON Patch is 422: the path is not there', async () => {
+  describe('compressed nodes', () => {
+    test('a JSON Patch is 422: the path does not exist', async () => {
       const { name, uid, node } = await waiting('large-release');
       expect((await read(name)).status.compressedNodes).toEqual(expect.any(String));
       expect((await send(name, JSON_PATCH, decision(uid, node, { phase: 'Succeeded' }))).status).toBe(422);
     });
 
-    test('packed again with the decision in them, the workflow goes on, and no step runs twice', async () => {
+    test('if they are compressed again with the decision, the workflow continues, and no step runs twice', async () => {
       const { name, uid, node } = await waiting('large-release');
       const fields = { phase: 'Succeeded', message: 'approved', outputs: YES };
       await subject().collectPods(name);
@@ -362,7 +362,7 @@ export function approvalConformance(subject: () => ApprovalSubject): void {
       expect((await nodeOf(name, 'deploy')).inputs.parameters[0]).toMatchObject({ value: 'YES' });
     });
 
-    test('a merge patch of one plain node makes the controller forget all others, and run their steps again', async () => {
+    test('a merge patch of one plain node makes the controller forget the others and run their steps again', async () => {
       const { name, node } = await waiting('large-release');
       const before = await nodeOf(name, 'charge');
       expect(before.phase).toBe('Succeeded');

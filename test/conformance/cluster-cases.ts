@@ -1,27 +1,27 @@
-/** Requests to the API for workflows, and what a real API server answers. Words are compared only as far as both say them. */
+/** Requests to the API for workflows, and the answers of a real API server. Texts are compared only where both agree. */
 
-/** What both clusters must answer. */
+/** The answer that both clusters must give. */
 export interface Expected {
   readonly status: number;
   readonly reason?: string;
-  /** In the message of the Status. */
+  /** A pattern for the message of the Status. */
   readonly says?: RegExp;
 }
 
 export interface ConformanceCase {
   readonly name: string;
   readonly method?: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** After the collection: `/NAME?QUERY`. */
+  /** The path after the collection: `/NAME?QUERY`. */
   readonly path?: string;
   readonly body?: unknown;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly expected: Expected;
-  /** What the simulated cluster answers instead, and why that stays. */
+  /** The different answer of the simulated cluster, and why it stays. */
   readonly simulated?: Expected & { readonly because: string };
 }
 
-/** The object that is there before the cases run. */
+/** The object that exists before the cases run. */
 export const BASE = 'base';
 
 type Metadata = Readonly<Record<string, unknown>>;
@@ -36,7 +36,7 @@ function creating(
   expected: Expected,
   rest: Partial<ConformanceCase> = {},
 ): ConformanceCase {
-  // Nothing is kept, so that each case finds the collection as the one before did.
+  // A dry run keeps nothing: each case finds the same collection.
   return { name: `create: ${name}`, method: 'POST', path: '?dryRun=All', body, expected, ...rest };
 }
 
@@ -51,14 +51,14 @@ const parameter = (value: unknown): object => ({
 });
 
 const CREATE: readonly ConformanceCase[] = [
-  creating('a good one', workflow({ name: 'good' }), CREATED),
+  creating('a valid workflow', workflow({ name: 'good' }), CREATED),
   creating('by generateName', workflow({ generateName: 'good-' }), CREATED),
   creating('no name', workflow({}), {
     ...INVALID,
     says: /metadata\.name: Required value: name or generateName is required/,
   }),
   creating('an empty name', workflow({ name: '' }), { ...INVALID, says: /metadata\.name: Required value/ }),
-  creating('a name in capitals', workflow({ name: 'Bad' }), { ...INVALID, says: /lowercase RFC 1123 subdomain/ }),
+  creating('an uppercase name', workflow({ name: 'Bad' }), { ...INVALID, says: /lowercase RFC 1123 subdomain/ }),
   creating('a name of 254 letters', workflow({ name: 'x'.repeat(254) }), {
     ...INVALID,
     says: /must be no more than 253/,
@@ -70,7 +70,7 @@ const CREATE: readonly ConformanceCase[] = [
     ...INVALID,
     says: /spec\.entrypoint in body must be of type string: "integer"/,
   }),
-  creating('parameters that are no list', workflow({ name: 'a' }, { arguments: { parameters: {} } }), {
+  creating('parameters that are not a list', workflow({ name: 'a' }, { arguments: { parameters: {} } }), {
     ...INVALID,
     says: /spec\.arguments\.parameters in body must be of type array: "object"/,
   }),
@@ -123,7 +123,7 @@ const CREATE: readonly ConformanceCase[] = [
     ...BAD,
     says: /the namespace of the provided object does not match the namespace sent on the request/,
   }),
-  creating('no JSON', '{nope', BAD),
+  creating('invalid JSON', '{nope', BAD),
   creating('a JSON list', '[]', BAD),
   creating('null', 'null', BAD),
   creating(
@@ -136,7 +136,7 @@ const CREATE: readonly ConformanceCase[] = [
     contentType: 'application/yaml',
     simulated: { status: 415, reason: 'UnsupportedMediaType', because: 'facteur sends JSON' },
   }),
-  creating('a field that nobody knows', { ...workflow({ name: 'a' }), spec: { nonsense: 1 } }, CREATED),
+  creating('an unknown field', { ...workflow({ name: 'a' }), spec: { nonsense: 1 } }, CREATED),
   creating('more than 3 MiB', workflow({ name: 'a' }, parameter({ name: 'n', value: 'x'.repeat(3.2 * 1024 * 1024) })), {
     status: 413,
     reason: 'RequestEntityTooLarge',
@@ -148,13 +148,13 @@ const CREATE: readonly ConformanceCase[] = [
     expected: { status: 500, says: /resourceVersion should not be set on objects to be created/ },
   },
   {
-    name: 'create: one that is there',
+    name: 'create: an existing workflow',
     method: 'POST',
     body: workflow({ name: BASE }),
     expected: { status: 409, reason: 'AlreadyExists', says: /workflows\.argoproj\.io "base" already exists/ },
   },
   {
-    name: 'create: more than etcd takes',
+    name: 'create: more than etcd accepts',
     method: 'POST',
     body: workflow({ name: 'large' }, parameter({ name: 'n', value: 'x'.repeat(2.5 * 1024 * 1024) })),
     expected: { status: 500, says: /etcdserver: request is too large|trying to send message larger than max/ },
@@ -162,9 +162,9 @@ const CREATE: readonly ConformanceCase[] = [
 ];
 
 const GET: readonly ConformanceCase[] = [
-  { name: 'get: one that is there', path: `/${BASE}`, expected: OK },
+  { name: 'get: an existing workflow', path: `/${BASE}`, expected: OK },
   {
-    name: 'get: one that is not',
+    name: 'get: a missing workflow',
     path: '/nobody',
     expected: { status: 404, reason: 'NotFound', says: /workflows\.argoproj\.io "nobody" not found/ },
   },
@@ -184,7 +184,7 @@ const GET: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'get: with a token that nobody has',
+    name: 'get: with an unknown token',
     path: `/${BASE}`,
     headers: { authorization: 'Bearer nobody' },
     expected: {
@@ -200,7 +200,7 @@ const LIST: readonly ConformanceCase[] = [
   { name: 'list: a negative limit', path: '?limit=-1', expected: OK },
   { name: 'list: a limit that is text', path: '?limit=x', expected: BAD },
   {
-    name: 'list: a continue token that is none',
+    name: 'list: an invalid continue token',
     path: '?limit=1&continue=%21',
     expected: { ...BAD, says: /continue key is not valid/ },
   },
@@ -232,7 +232,7 @@ const LIST: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'list: a match that nobody knows',
+    name: 'list: an unknown match',
     path: '?resourceVersion=1&resourceVersionMatch=Junk',
     expected: {
       ...INVALID,
@@ -240,11 +240,11 @@ const LIST: readonly ConformanceCase[] = [
     },
   },
   { name: 'list: a selector', path: '?labelSelector=a%3Db%2Cc%21%3Dd%2Ce%20in%20%28f%2Cg%29%2C%21h', expected: OK },
-  { name: 'list: a selector that is none', path: '?labelSelector=a%3D%3Db%3D%3Dc', expected: BAD },
-  { name: 'list: a selector with a bad value', path: '?labelSelector=a%3Dx%20y', expected: BAD },
+  { name: 'list: an invalid selector', path: '?labelSelector=a%3D%3Db%3D%3Dc', expected: BAD },
+  { name: 'list: a selector with an invalid value', path: '?labelSelector=a%3Dx%20y', expected: BAD },
   { name: 'list: by name', path: `?fieldSelector=metadata.name%3D${BASE}`, expected: OK },
   {
-    name: 'list: by a field that has no index',
+    name: 'list: by a field without an index',
     path: '?fieldSelector=status.phase%3DRunning',
     expected: {
       ...BAD,
@@ -267,7 +267,7 @@ function patching(
 const PATCH: readonly ConformanceCase[] = [
   patching('a label', { metadata: { labels: { patched: 'yes' } } }, OK),
   patching('nothing', {}, OK),
-  patching('one that is not there', {}, { status: 404, reason: 'NotFound' }, { path: '/nobody' }),
+  patching('a missing workflow', {}, { status: 404, reason: 'NotFound' }, { path: '/nobody' }),
   patching(
     'another uid',
     { metadata: { uid: 'other' } },
@@ -300,12 +300,12 @@ const PATCH: readonly ConformanceCase[] = [
       says: /spec\.shutdown in body must be of type string: "integer"/,
     },
   ),
-  patching('a bad label', { metadata: { labels: { l: 'x y' } } }, { ...INVALID, says: /a valid label must be/ }),
+  patching('an invalid label', { metadata: { labels: { l: 'x y' } } }, { ...INVALID, says: /a valid label must be/ }),
   patching('no spec', { spec: null }, { ...INVALID, says: /spec: Required value/ }),
-  patching('no JSON', '{nope', BAD),
+  patching('invalid JSON', '{nope', BAD),
   patching('a list', '[]', BAD),
   patching(
-    'a type that no patch has',
+    'a type that is not a patch',
     {},
     { status: 415, reason: 'UnsupportedMediaType' },
     { contentType: 'application/json' },
@@ -319,10 +319,10 @@ const PATCH: readonly ConformanceCase[] = [
       contentType: 'application/strategic-merge-patch+json',
     },
   ),
-  patching('JSON patch with a test that holds', [{ op: 'test', path: '/kind', value: 'Workflow' }], OK, {
+  patching('JSON patch with a test that passes', [{ op: 'test', path: '/kind', value: 'Workflow' }], OK, {
     contentType: 'application/json-patch+json',
   }),
-  patching('JSON patch with a test that does not hold', [{ op: 'test', path: '/kind', value: 'Pod' }], INVALID, {
+  patching('JSON patch with a test that fails', [{ op: 'test', path: '/kind', value: 'Pod' }], INVALID, {
     contentType: 'application/json-patch+json',
   }),
 ];
@@ -334,7 +334,7 @@ const REST: readonly ConformanceCase[] = [
     expected: { status: 500, says: /invalid syntax/ },
   },
   {
-    name: 'watch: a time-out that is text',
+    name: 'watch: a timeout that is text',
     path: '?watch=1&timeoutSeconds=abc',
     expected: { ...BAD, says: /invalid syntax/ },
   },
@@ -350,7 +350,7 @@ const REST: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'delete: one that is not there',
+    name: 'delete: a missing workflow',
     method: 'DELETE',
     path: '/nobody',
     expected: { status: 404, reason: 'NotFound' },

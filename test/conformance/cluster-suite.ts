@@ -3,14 +3,14 @@ import type { ClusterApi } from '../../scripts/cluster/api.ts';
 import type { Json } from '../support/cluster.ts';
 import { BASE, CASES, workflow } from './cluster-cases.ts';
 
-/** The cluster that is put to the test. */
+/** The cluster under test. */
 export interface Subject {
   readonly api: ClusterApi;
-  /** Where the cases may do what they like. */
+  /** A namespace where the cases may do anything. */
   readonly namespace: string;
 }
 
-/** What a cluster that facteur talks to must be like; the same for the real and for the simulated one. */
+/** How a cluster must behave towards facteur; the same for the real and the simulated one. */
 export function clusterConformance(which: 'real' | 'simulated', subject: () => Subject): void {
   const collection = (): string => `/apis/argoproj.io/v1alpha1/namespaces/${subject().namespace}/workflows`;
   const created = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<Json> => {
@@ -23,7 +23,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
     await created(BASE, { conformance: 'base' });
   });
 
-  test('a kind that is not there, as while its definition is replaced: plain text, and no Status', async () => {
+  test('an unknown kind, as while its definition is replaced: 404 as plain text, without a Status', async () => {
     const answer = await subject().api.send(`${collection()}-of-yesterday`);
     expect(answer).toEqual({ status: 404, body: '404 page not found\n' });
   });
@@ -47,7 +47,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
     }
   });
 
-  describe('forms of a created object', () => {
+  describe('representations of a created object', () => {
     const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
     test.each([
       [METADATA, 'PartialObjectMetadata'],
@@ -69,7 +69,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
   });
 
   describe('pages', () => {
-    test('a limit cuts, a token goes on, and together they are the whole at one version', async () => {
+    test('a limit and a continue token return all items at one version', async () => {
       const names = ['page-1', 'page-2', 'page-3'];
       await subject().api.send(`${collection()}/page-4`, { method: 'DELETE' });
       await Promise.all(names.map((name) => created(name, { page: 'yes' })));
@@ -84,7 +84,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
       expect(second.metadata.continue ?? '').toBe('');
     });
 
-    test('out of the cache, all comes on one page, whatever the limit', async () => {
+    test('from the cache, everything comes on one page, whatever the limit', async () => {
       const names = ['cached-1', 'cached-2', 'cached-3'];
       await Promise.all(names.map((name) => created(name, { cached: 'yes' })));
       const list = (): Promise<Json> =>
@@ -122,7 +122,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
   });
 
   describe('watches', () => {
-    test('from a version: what came after it, in order', async () => {
+    test('from a version: later changes, in order', async () => {
       const before = await created('watched');
       await subject().api.send(`${collection()}/watched`, {
         method: 'PATCH',
@@ -139,11 +139,11 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
       expect(types.at(-1)).toBe('DELETED');
     });
 
-    test('with bookmarks: one before the end, of a version at which to go on', async () => {
+    test('with bookmarks: one before the end, with a version to resume from', async () => {
       const { metadata } = await created('watched');
       await subject().api.send(`${collection()}/watched`, { method: 'DELETE' });
-      // The server sends none whose version is not later than that of the last event. So something has to happen meanwhile, and
-      // once the server has begun to watch.
+      // The server sends none with a version that is not later than that of the last event: something has to happen after the
+      // start of the watch.
       const last = async (): Promise<Json> => {
         const events = watch({ resourceVersion: metadata.resourceVersion });
         await created('later');
@@ -153,13 +153,13 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
       expect(Number((await last()).object.metadata.resourceVersion)).toBeGreaterThan(Number(metadata.resourceVersion));
     });
 
-    test('without a version: what is there comes as added', async () => {
+    test('without a version: existing objects come as ADDED', async () => {
       await created('present');
       const events = await watch({ labelSelector: 'conformance=base' });
       expect(events[0]).toMatchObject({ type: 'ADDED', object: { metadata: { name: BASE } } });
     });
 
-    test('an object that stops matching the selector is deleted, as far as the watch is concerned', async () => {
+    test('an object that stops matching the selector comes as DELETED', async () => {
       const { metadata } = await created('matching', { match: 'yes' });
       await subject().api.send(`${collection()}/matching`, {
         method: 'PATCH',
@@ -171,7 +171,7 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
       expect(told.at(-1)).toMatchObject({ type: 'DELETED', object: { metadata: { name: 'matching' } } });
     });
 
-    test('from version 1: it is too old, which comes as an event', async () => {
+    test('from version 1: an ERROR event, because the version is too old', async () => {
       expect(await watch({ resourceVersion: '1' })).toMatchObject([
         {
           type: 'ERROR',
@@ -180,12 +180,12 @@ export function clusterConformance(which: 'real' | 'simulated', subject: () => S
       ]);
     });
 
-    test('from a future version: silence', async () => {
+    test('from a future version: no events', async () => {
       const events = await watch({ resourceVersion: '99999999', allowWatchBookmarks: 'false' });
       expect(events).toEqual([]);
     });
 
-    /** All events until the server ends the watch: after four seconds, with a bookmark two seconds before, where it has one. */
+    /** All events until the server ends the watch, after four seconds. A bookmark, if any, comes two seconds before. */
     async function watch(query: Readonly<Record<string, string>>): Promise<readonly Json[]> {
       const parameters = new URLSearchParams({
         watch: '1',

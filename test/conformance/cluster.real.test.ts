@@ -60,7 +60,7 @@ async function podsOf(workflow: string): Promise<readonly Pick<ApiObject, 'metad
   return items;
 }
 
-/** Of an account that may do anything. The cases are about tokens, and the administrator may have a certificate. */
+/** A token of an account with all rights. The cases need a token, and the administrator may have a certificate. */
 async function tokenOfAccount(): Promise<string> {
   const group = 'rbac.authorization.k8s.io';
   await admin.apply({

@@ -12,7 +12,7 @@ import { TEMPLATES } from './workflow-templates.ts';
 
 const [NAMESPACE, EMPTY] = ['conformance', 'conformance-empty'];
 
-/** How many steps of a workflow were over when their pods were collected. */
+/** How many steps of a workflow had ended when their pods were collected. */
 const collected = new Map<string, number>();
 
 let cluster: SimulatedCluster;

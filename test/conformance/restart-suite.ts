@@ -7,20 +7,20 @@ import type { Subject } from './cluster-suite.ts';
 
 /** A cluster whose API server can be killed, used with facteur's credentials. */
 export interface RestartingSubject extends Subject {
-  /** For what no policy lets facteur's account create. */
+  /** For objects that policies do not allow facteur's account to create. */
   readonly admin: Pick<ClusterApi, 'call'>;
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** What an API server that is starting says instead of an answer, in the order in which it comes to them. */
+/** The refusals of an API server during its start, in the order in which they occur. */
 const REFUSALS = [
   { status: 403, reason: 'Forbidden', says: /^workflows\.argoproj\.io.* is forbidden: User .* cannot / },
   { status: 503, reason: 'ServiceUnavailable', says: /before all known HTTP paths have been installed/, retryAfter: 5 },
   { status: 429, reason: 'TooManyRequests', says: /^storage is \(re\)initializing$/, retryAfter: 1 },
 ] as const;
 
-/** The last of them that each request may get: only lists and watches are served out of a cache that has to be filled. */
+/** The last refusal that each request may get: only lists and watches wait for the cache to be filled. */
 const REQUESTS: readonly {
   readonly name: string;
   readonly path: string;
@@ -46,12 +46,12 @@ const REQUESTS: readonly {
   },
 ];
 
-/** What facteur meets when an API server comes back; the same for the real and for the simulated one. */
+/** How an API server answers facteur during a restart; the same for the real and the simulated one. */
 export function restartConformance(subject: () => RestartingSubject): void {
   const collection = (): string => `/apis/argoproj.io/v1alpha1/namespaces/${subject().namespace}/workflows`;
 
   describe('a restart of the API server', () => {
-    test('passes through refusals that mean nothing, forgets what happened, and keeps what there is', async () => {
+    test('causes temporary refusals, drops old events for watches, and keeps all objects', async () => {
       const { api, admin, stop, start } = subject();
       const body = workflow({ name: 'before' }, { suspend: true, workflowTemplateRef: { name: 'as-told' } });
       const { metadata } = await admin.call(collection(), { method: 'POST', body });
@@ -87,7 +87,7 @@ export function restartConformance(subject: () => RestartingSubject): void {
       });
     });
 
-    /** Every refusal until the request is taken. */
+    /** All refusals until the request succeeds. */
     async function untilTaken(path: string, options: ApiRequest = {}): Promise<readonly ApiAnswer[]> {
       const refusals: ApiAnswer[] = [];
       for (;;) {

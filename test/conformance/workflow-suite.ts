@@ -7,18 +7,18 @@ import { workflow } from './cluster-cases.ts';
 import type { Subject } from './cluster-suite.ts';
 import { TEMPLATES } from './workflow-templates.ts';
 
-/** A cluster with a controller that carries workflows out. */
+/** A cluster with a controller that runs workflows. */
 export interface RunningSubject extends Subject {
-  /** Another namespace, in which there is nothing. */
+  /** Another namespace, which is empty. */
   readonly emptyNamespace: string;
-  /** Lets so many workflows be in the empty namespace; unset lets any number. */
+  /** Limits the number of workflows in the empty namespace; undefined removes the limit. */
   allow(count: number | undefined): Promise<void>;
 }
 
 const MERGE = 'application/merge-patch+json';
 const COMPLETED = { 'workflows.argoproj.io/completed': 'true' };
 
-/** What Argo's controller makes of workflows, as far as facteur reads it; the same for the real and the simulated one. */
+/** How Argo's controller runs workflows, as far as facteur reads it; the same for the real and the simulated one. */
 export function workflowConformance(subject: () => RunningSubject): void {
   const collection = (resource: string, namespace = subject().namespace): string =>
     `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/${resource}`;
@@ -53,7 +53,7 @@ export function workflowConformance(subject: () => RunningSubject): void {
   }
 
   describe('nodes', () => {
-    test('of steps: each step in a group of its own, behind the one before, and a failure is told upwards', async () => {
+    test('of steps: each step is in its own group after the previous one, and a failure is passed upwards', async () => {
       const { metadata, status } = await run('second-step-fails');
       expect(status).toMatchObject({ phase: 'Failed', progress: '1/2' });
       expect(graphOf(metadata.name, status.nodes)).toEqual({
@@ -79,7 +79,7 @@ export function workflowConformance(subject: () => RunningSubject): void {
       expect(failingStepMessage(status)).toMatch(/^step-2: .*broken/);
     });
 
-    test('of a workflow that they make too large are packed by the controller', async () => {
+    test('are compressed by the controller if they make the workflow too large', async () => {
       const { status } = await run('large');
       expect(status).toMatchObject({ phase: 'Failed' });
       expect(Object.keys(status.nodes ?? {})).toEqual([]);
@@ -88,31 +88,28 @@ export function workflowConformance(subject: () => RunningSubject): void {
       expect(failingStepMessage(status)).toMatch(/^step-2: .*broken/);
     });
 
-    // Argo 4.0 packs with gzip. What another version packs, the API server keeps as it came.
+    // Argo 4.0 compresses with gzip. The API server keeps other formats unchanged.
     test.each([
       ['gzip', gzipSync],
       ['zstd', zstdCompressSync],
       ['brotli', brotliCompressSync],
-    ])(
-      'packed with %s are kept as they came, and no controller looks at a workflow that is over',
-      async (kind, pack) => {
-        const nodes = { n: { id: 'n', name: 'n', displayName: 'land', type: 'Pod', phase: 'Failed', message: kind } };
-        const status = { phase: 'Failed', compressedNodes: pack(JSON.stringify(nodes)).toString('base64') };
-        const { metadata } = await subject().api.call(collection('workflows'), {
-          method: 'POST',
-          body: { ...workflow({ generateName: 'packed-', labels: COMPLETED }), status },
-        });
-        expect((await run('quick')).status.phase).toBe('Succeeded');
-        const kept = await read(metadata.name);
-        expect(kept.status).toEqual(status);
-        expect(kept.metadata.resourceVersion).toBe(metadata.resourceVersion);
-        expect(failingStepMessage(kept.status)).toBe(`land: ${kind}`);
-      },
-    );
+    ])('compressed with %s are kept unchanged, and the controller ignores a completed workflow', async (kind, pack) => {
+      const nodes = { n: { id: 'n', name: 'n', displayName: 'land', type: 'Pod', phase: 'Failed', message: kind } };
+      const status = { phase: 'Failed', compressedNodes: pack(JSON.stringify(nodes)).toString('base64') };
+      const { metadata } = await subject().api.call(collection('workflows'), {
+        method: 'POST',
+        body: { ...workflow({ generateName: 'packed-', labels: COMPLETED }), status },
+      });
+      expect((await run('quick')).status.phase).toBe('Succeeded');
+      const kept = await read(metadata.name);
+      expect(kept.status).toEqual(status);
+      expect(kept.metadata.resourceVersion).toBe(metadata.resourceVersion);
+      expect(failingStepMessage(kept.status)).toBe(`land: ${kind}`);
+    });
   });
 
   describe('arguments', () => {
-    test('the template’s specification is kept in the status, with the workflow’s own laid over it', async () => {
+    test('the status keeps the template’s spec, overridden by the workflow’s own', async () => {
       const { spec, status } = await run('with-arguments', { colour: 'blue' });
       const { entrypoint, templates, arguments: stored, workflowTemplateRef } = status.storedWorkflowTemplateSpec;
       expect({ entrypoint, workflowTemplateRef }).toEqual({
@@ -130,7 +127,7 @@ export function workflowConformance(subject: () => RunningSubject): void {
       expect((await run('with-arguments', { size: 'enormous', colour: 'blue' })).status.phase).toBe('Succeeded');
     });
 
-    test('`default` of a template is ignored: without a `value` the workflow fails before it begins', async () => {
+    test('`default` of a template is ignored: without a `value` the workflow fails before it starts', async () => {
       const { status } = await run('with-arguments');
       expect(status).toMatchObject({
         phase: 'Failed',
@@ -139,18 +136,18 @@ export function workflowConformance(subject: () => RunningSubject): void {
       expect(status.nodes ?? {}).toEqual({});
     });
 
-    test('a template that is not there is an error, and named', async () => {
+    test('a missing template is an error, and the message names it', async () => {
       const { status } = await run('nowhere');
       expect(status).toMatchObject({ phase: 'Error', message: expect.stringMatching(/"nowhere" not found/) });
     });
   });
 
-  test('a suspended workflow takes no notice of a shutdown before it is resumed', async () => {
+  test('a suspended workflow ignores a shutdown until it is resumed', async () => {
     const name = await begin('waiting');
     await expect.poll(() => phaseOf(name)).toBe('Running');
     await patch(name, { spec: { suspend: true } });
     await patch(name, { spec: { shutdown: 'Stop' } });
-    // What the controller looked at later has ended by now.
+    // A workflow that the controller processed later has ended by now.
     expect((await run('quick')).status.phase).toBe('Succeeded');
     expect(await phaseOf(name)).toBe('Running');
     await patch(name, { spec: { suspend: null } });
@@ -158,7 +155,7 @@ export function workflowConformance(subject: () => RunningSubject): void {
     expect((await read(name)).status.message).toBe("Stopped with strategy 'Stop'");
   });
 
-  test('a quota without room: 403 with its numbers, until it has some', async () => {
+  test('a full quota: 403 with its numbers, until there is room', async () => {
     const { api, emptyNamespace, allow } = subject();
     const create = () =>
       api.send(collection('workflows', emptyNamespace), { method: 'POST', body: workflow({ name: 'one' }) });
@@ -189,7 +186,7 @@ export function workflowConformance(subject: () => RunningSubject): void {
   });
 }
 
-/** Who belongs to whom, and what they say, by their names instead of their ids. */
+/** The nodes, their relations and their messages, with names instead of ids. */
 function graphOf(workflowName: string, nodes: Readonly<Record<string, Json>>): object {
   const title = (id = ''): string => (id === workflowName ? 'root' : (nodes[id]?.displayName ?? ''));
   const about = ({ type, phase, message = '', boundaryID, children = [] }: Json): object => ({

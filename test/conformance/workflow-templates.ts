@@ -1,4 +1,4 @@
-/** What the workflows of the conformance tests do: for the real controller by a template, for the simulated one by a plan. */
+/** The workflows of the conformance tests: a template for the real controller, a plan for the simulated one. */
 import type { Plan } from '../../sandbox/cluster/plan.ts';
 
 const POD = { nodeSelector: { 'facteur.test/kubelet': 'stand-in' }, container: { image: 'none', command: ['none'] } };
@@ -6,7 +6,7 @@ const FAILING_POD = {
   ...POD,
   metadata: { annotations: { 'facteur.test/exit': '3', 'facteur.test/message': 'broken' } },
 };
-/** What the real controller makes of that pod's end. */
+/** The message of the real controller for that pod. */
 const FAILED = 'main: Error (exit code 3): broken';
 
 interface Template {
@@ -23,7 +23,7 @@ const CARRYING = {
 };
 const LOAD = { arguments: { parameters: [{ name: 'load', value: 'x'.repeat(90_000) }] } };
 
-/** Whom it asks, and with what. */
+/** A step that asks for approval, with its approvers and parameters. */
 const GATE = {
   name: 'gate',
   annotations: { 'facteur.proompteng.ai/approvers': 'user:10' },
@@ -42,7 +42,7 @@ const DEPLOY = {
   arguments: { parameters: [{ name: 'decision', value: '{{steps.approve.outputs.parameters.decision}}' }] },
 };
 
-/** Asks for a second, and then goes on with what it has. */
+/** Waits for a second, then continues with the values it has. */
 function lapsing(input: object): Template {
   const outputs = { parameters: [{ name: 'decision', valueFrom: { supplied: {} } }] };
   const gate = { name: 'gate', inputs: { parameters: [input] }, outputs, suspend: { duration: '1s' } };
@@ -60,7 +60,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
     spec: { entrypoint: 'main', templates: [{ name: 'main', ...POD }] },
     simulated: { outcome: 'succeed', steps: 1 },
   },
-  /** Waits for somebody to resume or to stop it. */
+  /** Waits until it is resumed or stopped. */
   waiting: {
     spec: { entrypoint: 'main', templates: [{ name: 'main', suspend: {} }] },
     simulated: { outcome: 'hang', steps: 1 },
@@ -79,7 +79,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
     },
     simulated: { outcome: 'fail', steps: 2, message: FAILED },
   },
-  /** Its arguments say more than that they have a value. */
+  /** Its arguments have more than a value. */
   'with-arguments': {
     spec: {
       entrypoint: 'main',
@@ -109,7 +109,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
     },
     simulated: { outcome: 'succeed' },
   },
-  /** Waits without a question. */
+  /** Waits without asking for values. */
   plain: {
     spec: {
       entrypoint: 'main',
@@ -126,7 +126,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
   },
   lapsing: lapsing({ name: 'decision', value: '' }),
   'lapsing-with-default': lapsing({ name: 'decision', default: 'NO' }),
-  /** As `release`, with more than a megabyte of nodes. */
+  /** Like `release`, with more than a megabyte of nodes. */
   'large-release': {
     spec: {
       entrypoint: 'main',
@@ -149,7 +149,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
     },
     simulated: { outcome: 'succeed', nodes: 'gzip' },
   },
-  /** Fails when its nodes have grown to more than a megabyte. */
+  /** Fails after its nodes have grown to more than a megabyte. */
   large: {
     spec: {
       entrypoint: 'main',

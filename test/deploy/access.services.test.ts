@@ -5,10 +5,10 @@ import { policiesOf, reaching, selects, servedAt, shippedConfig } from './reach.
 import { granted } from './rights.ts';
 import { serverOf, workloadsOf } from './workloads.ts';
 
-/** Pods that talk to the cluster's API. The others get no token, so they have none to lose. */
+/** Pods that use the cluster's API. The others get no token: they cannot leak one. */
 const WITH_TOKEN = ['Service facteur', 'Deployment facteur', 'Deployment facteur-consumer', 'Deployment facteur-alloy'];
 
-/** The verb that each call of the client needs; `/version`, `/readyz` and the keys for tokens are everybody's. Type-checked: a new call has to say what it needs. */
+/** The verb that each call of the client needs. `/version`, `/readyz` and the token keys need none. Type-checked: a new call needs an entry. */
 const NEEDS: Record<Exclude<keyof ArgoClient, 'serverVersion' | 'tokenKeys' | 'isReady' | 'close'>, string> = {
   createWorkflow: 'create workflows',
   getWorkflow: 'get workflows',
@@ -22,15 +22,15 @@ const NEEDS: Record<Exclude<keyof ArgoClient, 'serverVersion' | 'tokenKeys' | 'i
   podLog: 'get pods/log',
 };
 
-/** Requests, probes and measurements of Knative's sidecar, which passes requests on to the one port of the Service. */
+/** Ports of Knative's sidecar for requests, probes and metrics. It forwards requests to the one port of the Service. */
 const SIDECAR = [8012, 8013, 8022, 8112, 9090, 9091];
-/** Pods that Argo made, whatever else runs in their namespace. */
+/** Pods created by Argo, whatever else runs in their namespace. */
 const WORKFLOWS = 'argo-workflows/workflows.argoproj.io/workflow';
 
 /** Pods that deliver the records of KafkaSources. */
 const DISPATCHERS = 'knative-eventing/app=kafka-source-dispatcher';
 
-/** Who may reach which ports of the server: what a port serves is in {@link servedAt}. */
+/** Who may reach which ports of the server. {@link servedAt} has what each port serves. */
 const REACHES_SERVER: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
   knative: {
     [WORKFLOWS]: [8083],
@@ -56,27 +56,27 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = renderOverlay(overlay);
   const isKnative = manifests.some(({ apiVersion }) => apiVersion.startsWith('serving.knative.dev/'));
 
-  test('lets facteur do in the workflows’ namespace what it does, and nothing else', () => {
+  test('grants facteur exactly the rights in the workflows’ namespace that it needs', () => {
     expect(granted(manifests, 'facteur')).toEqual(
       [...new Set(Object.values(NEEDS))].map((need) => `argo-workflows: ${need}`).toSorted(),
     );
   });
 
-  test('lets workflows report their results, and nothing else', () => {
+  test('allows workflows only to report their results', () => {
     expect(granted(manifests, 'facteur-workflow')).toEqual([
       'argo-workflows: create workflowtaskresults',
       'argo-workflows: patch workflowtaskresults',
     ]);
   });
 
-  test('grants nothing in the whole cluster, and nothing by a wildcard', () => {
+  test('grants nothing cluster-wide, and nothing with a wildcard', () => {
     expect(manifests.filter(({ kind }) => kind.startsWith('ClusterRole'))).toEqual([]);
     const rules = manifests.filter(({ kind }) => kind === 'Role').map((role) => role['rules']);
     expect(rules.length).toBeGreaterThan(1);
     expect(JSON.stringify(rules)).not.toContain('*');
   });
 
-  test('gives a token to the pods that use one', () => {
+  test('gives a token only to pods that use one', () => {
     const workloads = workloadsOf(manifests).filter(({ title }) => !title.startsWith('WorkflowTemplate'));
     const withToken = workloads.filter(({ spec }) => spec.automountServiceAccountToken !== false);
     expect(withToken.length).toBeGreaterThan(0);
@@ -98,12 +98,12 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(open).toEqual([]);
   });
 
-  test('lets only these reach the server, each at the ports that it needs', () => {
+  test('allows only known senders to reach the server, each on the ports that it needs', () => {
     const { labels } = serverOf(manifests);
     expect(reaching(policiesOf(manifests), labels)).toEqual(REACHES_SERVER[overlay]);
   });
 
-  test('has a port for each door, which nothing in the pod has taken', async () => {
+  test('has a separate port for each door, without conflicts in the pod', async () => {
     expect(await servedAt(manifests)).toEqual({
       8080: [],
       8081: ['intake'],
@@ -117,7 +117,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(SIDECAR.filter((port) => [8080, 8081, 8082, 8083, 8084].includes(port))).toEqual([]);
   });
 
-  test('routes workflows to /v1 by the configured name', async () => {
+  test('routes workflows to /v1 under the configured name', async () => {
     const { server } = await shippedConfig(manifests);
     const [name, namespace] = new URL(server.publicUrl ?? '').hostname.split('.');
     const service = manifests.find(
@@ -126,7 +126,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(service).toMatchObject({ metadata: { namespace }, spec: { ports: [{ port: 80, targetPort: 8083 }] } });
   });
 
-  test('sends what KafkaSources deliver to intake, past Knative’s gateway', () => {
+  test('routes KafkaSources to intake, past Knative’s gateway', () => {
     const sinks = manifests.filter(({ kind }) => kind === 'KafkaSource').map(({ spec }) => spec.sink.ref);
     for (const { apiVersion, name } of sinks) {
       const service = manifests.find(
@@ -137,47 +137,47 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(sinks).toHaveLength(isKnative ? 2 : 0);
   });
 
-  test('allows facteur the service accounts that it is configured to name', async () => {
+  test('allows facteur exactly the configured service accounts', async () => {
     const { argo, codex } = await shippedConfig(manifests);
     const { spec } = findManifest(manifests, 'ValidatingAdmissionPolicy facteur-workflows');
     const accounts = JSON.parse(spec.variables[0].expression) as readonly string[];
     expect(accounts.toSorted()).toEqual([argo.serviceAccount, codex.serviceAccount].toSorted());
   });
 
-  test('denies a workflow that its policy forbids, and any while the policy cannot be evaluated', () => {
+  test('denies workflows that the policy forbids, and all workflows if it cannot be evaluated', () => {
     const { spec } = findManifest(manifests, 'ValidatingAdmissionPolicy facteur-workflows');
     expect(spec.failurePolicy).toBe('Fail');
     const binding = findManifest(manifests, 'ValidatingAdmissionPolicyBinding facteur-workflows');
     expect(binding['spec'].validationActions).toEqual(['Deny']);
   });
 
-  test('leads Discord to its door only', () => {
+  test('routes Discord only to its own door', () => {
     const services = manifests.filter(
       ({ kind, metadata }) => kind === 'Service' && metadata.name === 'facteur-discord',
     );
     expect(services.map(({ spec }) => spec.ports[0].targetPort)).toEqual(isKnative ? [] : [8082]);
   });
 
-  test('keeps intake closed to senders without a token, where senders can carry one', () => {
+  test('requires a token for intake, if senders can send one', () => {
     const variable = 'FACTEUR_SERVER_INTAKE_TOKENS';
     const entry = serverOf(manifests).spec.containers[0]?.env?.find(({ name }) => name === variable);
-    // KafkaSource cannot send a header of the operator's choice.
+    // KafkaSource cannot send custom headers.
     const expected = isKnative
       ? undefined
       : { name: variable, valueFrom: { secretKeyRef: { name: 'facteur-intake', key: 'tokens' } } };
     expect(entry).toEqual(expected);
   });
 
-  test('lets no pod reach everything', () => {
+  test('limits the outgoing traffic of every pod', () => {
     const outwards = policiesOf(manifests).filter(({ policyTypes }) => policyTypes.includes('Egress'));
     const unbound = workloadsOf(manifests).filter(
       ({ labels }) => !outwards.some(({ podSelector }) => selects(podSelector, labels)),
     );
-    // It has a namespace of its own, whose policies are its owner's.
+    // Its pods run in another namespace, with the policies of its owner.
     expect(unbound.map(({ title }) => title)).toEqual(['WorkflowTemplate facteur-dispatch']);
   });
 
-  test('keeps pods away from where clouds hand out credentials', () => {
+  test('blocks the metadata services where clouds provide credentials', () => {
     const text = JSON.stringify(policiesOf(manifests));
     const everywhere = text.match(/"cidr":"0\.0\.0\.0\/0"/g) ?? [];
     expect(everywhere.length).toBeGreaterThan(0);

@@ -19,7 +19,7 @@ const EVERYTHING = [
   `image.digest=sha256:${'a'.repeat(64)}`,
 ];
 
-/** Values that are text whatever they look like. */
+/** Values that are always text, whatever they look like. */
 const TEXT = /^(?:name|workflows\.namespaces.*|secrets\..*|consumer\.(?:topic|groupId)|networkPolicy\..*Namespace)=/;
 
 function helm(...args: readonly string[]): {
@@ -37,7 +37,7 @@ function render(...values: readonly string[]): readonly Manifest[] {
   return parseManifests(stdout).filter((manifest) => manifest !== null);
 }
 
-/** What is different by intent: where images come from, hashes in names, how expressions are broken into lines. */
+/** Intended differences: the registry of images, hashes in names, line breaks in expressions. */
 const DIFFERENT: readonly (readonly [RegExp, string])[] = [
   [/^.*\/facteur:/, 'facteur:'],
   [/^(facteur-(?:config|telemetry))-[a-z0-9]{10}$/, '$1'],
@@ -57,13 +57,13 @@ function plain(value: unknown): unknown {
     : value;
 }
 
-/** By kind, name and namespace. */
+/** The objects by kind, name and namespace. */
 function comparable(manifests: readonly Manifest[]): Readonly<Record<string, unknown>> {
   const objects = manifests.filter(({ kind }) => kind !== 'Namespace').map((manifest) => plain(manifest) as Manifest);
   return Object.fromEntries(objects.map((one) => [`${titleOf(one)} ${one.metadata.namespace ?? ''}`, one]));
 }
 
-/** The configuration, as YAML means it. */
+/** The parsed configuration. */
 function configOf(manifests: readonly Manifest[]): Manifest {
   const found = manifests.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('facteur-config'),
@@ -71,19 +71,19 @@ function configOf(manifests: readonly Manifest[]): Manifest {
   return parseManifests(found?.['data']['config.yaml'])[0]!;
 }
 
-test('helm lint has nothing to say', () => {
+test('helm lint finds nothing', () => {
   const { stdout, status } = helm('lint', '--strict', CHART);
   expect(stdout).not.toMatch(/\[(ERROR|WARNING)\]/);
   expect(status).toBe(0);
 });
 
-test('with its defaults it makes the objects of the overlay `kubernetes`', () => {
+test('the defaults render the objects of the overlay `kubernetes`', () => {
   const [chart, overlay] = [render(), renderOverlay('kubernetes')];
   const deployment = findManifest(chart, 'Deployment facteur')['spec'].template;
   expect(Object.keys(deployment.metadata.annotations)).toEqual(['checksum/config']);
   delete deployment.metadata.annotations;
   expect(comparable(chart)).toEqual(comparable(overlay));
-  // The chart's Redis is that of the Secret.
+  // The chart's Redis comes from the Secret.
   const { redis: _, ...config } = configOf(overlay);
   expect(configOf(chart)).toEqual(config);
 });
@@ -104,7 +104,7 @@ describe.each([
 ])('with %s', (_name, values) => {
   const manifests = render(...values);
 
-  test('every object has the shape that Kubernetes and the operators publish', async () => {
+  test('every object matches the published types of Kubernetes and the operators', async () => {
     expect(await typeFaults(manifests)).toEqual([]);
   });
 
@@ -116,7 +116,7 @@ describe.each([
   });
 });
 
-test('values reach where they belong', () => {
+test('values reach the objects that they configure', () => {
   const manifests = render(
     ...EVERYTHING,
     'name=herald',
@@ -144,11 +144,11 @@ test('values reach where they belong', () => {
 });
 
 test.each([
-  ['none of their own', [], 'prometheus'],
-  ['another', ['telemetry.OTEL_METRICS_EXPORTER=otlp'], 'otlp,prometheus'],
-  ['both', ['telemetry.OTEL_METRICS_EXPORTER=prometheus\\,otlp'], 'prometheus,otlp'],
+  ['no exporter', [], 'prometheus'],
+  ['another exporter', ['telemetry.OTEL_METRICS_EXPORTER=otlp'], 'otlp,prometheus'],
+  ['both exporters', ['telemetry.OTEL_METRICS_EXPORTER=prometheus\\,otlp'], 'prometheus,otlp'],
   ['no metrics', ['telemetry.OTEL_METRICS_EXPORTER=none'], 'prometheus'],
-])('metrics can be scraped where the values name %s', (_what, values, expected) => {
+])('metrics can be scraped if the values set %s', (_what, values, expected) => {
   const manifests = render('serviceMonitor.enabled=true', ...values);
   expect(findManifest(manifests, 'ConfigMap facteur-telemetry')['data'].OTEL_METRICS_EXPORTER).toBe(expected);
 });
@@ -168,7 +168,7 @@ test('text that looks like something else stays text', async () => {
   expect(await typeFaults(manifests)).toEqual([]);
 });
 
-test('the consumer reaches the brokers that the values name, and does without a topic for dead letters', () => {
+test('the consumer can reach the configured brokers, and the dead-letter topic can be disabled', () => {
   const manifests = render(
     'consumer.enabled=true',
     'consumer.brokers={one.kafka:9094,two.kafka:9092,kafka-3,[::1]:9095}',
@@ -180,11 +180,11 @@ test('the consumer reaches the brokers that the values name, and does without a 
   expect(spec.containers[0]?.env).toContainEqual({ name: 'FACTEUR_CONSUMER_DLQ_ENABLED', value: 'false' });
 });
 
-test('no ports mean none, and not all of them', () => {
+test('unset ports allow no port, not all ports', () => {
   const manifests = render('networkPolicy.storePorts=null', 'networkPolicy.apiServerPorts=null');
   const rules = manifests.flatMap(({ kind, spec }) => (kind === 'NetworkPolicy' ? (spec['egress'] ?? []) : []));
   const anyPort = rules.filter(({ ports }: { readonly ports?: unknown }) => (ports ?? null) === null);
-  // Telemetry has ports of its receiver's choice.
+  // The receiver of telemetry may use any port.
   expect(JSON.stringify(anyPort)).toBe(
     '[{"to":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"observability"}}}]}]',
   );
@@ -192,42 +192,45 @@ test('no ports mean none, and not all of them', () => {
 
 test.each([
   ['no consumer, and no topic for it', 'consumer.topic=,consumer.groupId=,consumer.brokers[0]='],
-  ["Discord's port, where the Ingress is another", 'discordIngress.enabled=false,config.discord.listen_address=:9000'],
-  ['metrics beside the probes, where nothing scrapes them', 'config.server.metrics_address=null'],
-  ['an age in hours', 'maintain.olderThan=100000h'],
-  ['an age with a zero in front', 'maintain.olderThan=090d'],
-  ['namespaces of templates as text', 'config.commands_from_templates.namespaces=argo-workflows'],
   [
-    'a namespace that a variable names in place of the configuration',
+    "another port for Discord, without the chart's Ingress",
+    'discordIngress.enabled=false,config.discord.listen_address=:9000',
+  ],
+  ['metrics on the port of the probes, if nothing scrapes them', 'config.server.metrics_address=null'],
+  ['an age in hours', 'maintain.olderThan=100000h'],
+  ['an age with a leading zero', 'maintain.olderThan=090d'],
+  ['namespaces of templates as a string', 'config.commands_from_templates.namespaces=argo-workflows'],
+  [
+    'a namespace set by a variable instead of the configuration',
     'workflows.namespaces[0]=jobs,config.codex_implementation_orchestrator.enabled=false,extraEnv[0].name=FACTEUR_ARGO_NAMESPACE,extraEnv[0].value=jobs',
   ],
-  ['a command that is disabled by null', 'config.commands.deploy=null'],
-  ['any account, where no policy limits them', 'admissionPolicy.enabled=false,config.argo.service_account=builder'],
-])('%s is taken', (_what, values) => {
+  ['a command disabled with null', 'config.commands.deploy=null'],
+  ['any account, if no policy limits them', 'admissionPolicy.enabled=false,config.argo.service_account=builder'],
+])('accepts %s', (_what, values) => {
   expect(render(...values.split(','))).not.toEqual([]);
 });
 
 test.each([
   ['an unknown value', 'replica=2', /additional properties 'replica'|Additional property replica/i],
   ['a wrong type', 'replicas=two', /replicas/],
-  ['a digest that is none', 'image.digest=latest', /digest/],
-  ['an age that `facteur maintain` does not know', 'maintain.olderThan=4w', /olderThan/],
+  ['an invalid digest', 'image.digest=latest', /digest/],
+  ['an age that `facteur maintain` does not accept', 'maintain.olderThan=4w', /olderThan/],
   ['a broker that is a URL', 'consumer.enabled=true,consumer.brokers[0]=http://kafka:9092', /brokers/],
   ['a consumer without a topic', 'consumer.enabled=true,consumer.topic=', /topic/],
-  ['a port that no Service leads to', 'config.server.intake_address=:9000', /intake_address/],
-  ['an address that only the pod reaches', 'config.discord.listen_address=127.0.0.1:8082', /listen_address/],
+  ['a port without a Service', 'config.server.intake_address=:9000', /intake_address/],
+  ['an address that only the pod can reach', 'config.discord.listen_address=127.0.0.1:8082', /listen_address/],
   ['a door on the port of another', 'config.server.api_address=null', /api_address/],
   [
     'metrics on a port that is not scraped',
     'serviceMonitor.enabled=true,config.server.metrics_address=null',
     /metrics_address/,
   ],
-  ['an age of nothing', 'maintain.olderThan=0d', /olderThan/],
-  ['no schedule', 'maintain.schedule=often', /schedule/],
+  ['an age of zero', 'maintain.olderThan=0d', /olderThan/],
+  ['an invalid schedule', 'maintain.schedule=often', /schedule/],
   ['a host that is a URL', 'discordIngress.host=https://facteur.example.org', /host/],
-  ['a tag that no image can have', 'image.tag=a b', /tag/],
-  ['a variable whose value is no text', 'extraEnv[0].name=A,extraEnv[0].value=1', /value/],
-  ['a port in place of an address', 'config.server.listen_address=8080', /listen_address/],
+  ['an invalid image tag', 'image.tag=a b', /tag/],
+  ['a variable with a value that is not text', 'extraEnv[0].name=A,extraEnv[0].value=1', /value/],
+  ['a port instead of an address', 'config.server.listen_address=8080', /listen_address/],
   ['a consumer without brokers', 'consumer.enabled=true,consumer.brokers=null', /brokers/],
   ['no namespaces', 'workflows.namespaces=null', /namespaces/],
   [
@@ -236,17 +239,17 @@ test.each([
     /config\.argo\.namespace: jobs is not in workflows\.namespaces/,
   ],
   [
-    'such a namespace of Codex tasks',
+    'a namespace without a Role for Codex tasks',
     'workflows.namespaces={a},config.argo.namespace=a',
     /orchestrator\.namespace: argo-wo/,
   ],
   [
-    'such a namespace of a command',
+    'a namespace without a Role for a command',
     'config.commands.deploy.namespace=jobs',
     /commands\.deploy\.namespace: jobs is not/,
   ],
   [
-    'templates of such a namespace',
+    'templates from a namespace without a Role',
     'config.commands_from_templates.namespaces={argo-workflows,jobs}',
     /templates\.namespaces: jobs is not in/,
   ],
@@ -256,24 +259,24 @@ test.each([
     /service_account: root is not in workflows\.ser/,
   ],
   [
-    'such an account of templates',
+    'an account of templates that the policy denies',
     'config.commands_from_templates.service_accounts={root}',
     /templates\.service_accounts: root is not in/,
   ],
   [
-    'the account of Codex tasks that the policy denies, with what to do where there are none',
+    'an account of Codex tasks that the policy denies, with a hint how to disable them',
     'workflows.serviceAccounts={facteur-workflow}',
     /codex-workflow is not in .*: set config\.codex_implementation_orchestrator\.enabled to false/,
   ],
   ['no configuration', 'config=null', /config/],
   ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],
-  ['such an id in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],
-])('%s is refused', (_what, value, says) => {
+  ['an id without quotes in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],
+])('refuses %s', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
   expect(status).not.toBe(0);
   expect(stderr).toMatch(says);
 });
 
-test.each(['17  3 * * *', '@daily', '@every 24h'])('the schedule %j, which a CronJob takes, is taken', (schedule) => {
+test.each(['17  3 * * *', '@daily', '@every 24h'])('accepts the schedule %j, like a CronJob', (schedule) => {
   expect(helm('template', 'facteur', CHART, '--set', `maintain.schedule=${schedule}`)).toMatchObject({ status: 0 });
 });
