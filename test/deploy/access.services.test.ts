@@ -8,7 +8,7 @@ import { serverOf, workloadsOf } from './workloads.ts';
 /** Pods that use the cluster's API. The others get no token: they cannot leak one. */
 const WITH_TOKEN = ['Service facteur', 'Deployment facteur', 'Deployment facteur-consumer', 'Deployment facteur-alloy'];
 
-/** The verb that each call of the client needs. `/version`, `/readyz` and the token keys need none. Type-checked: a new call needs an entry. */
+/** The verb that each call of the client needs; `/version`, `/readyz` and token keys need none. A new call must be added. */
 const NEEDS: Record<Exclude<keyof ArgoClient, 'serverVersion' | 'tokenKeys' | 'isReady' | 'close'>, string> = {
   createWorkflow: 'create workflows',
   getWorkflow: 'get workflows',

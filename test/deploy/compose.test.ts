@@ -20,12 +20,12 @@ const SERVICES = Object.entries(COMPOSE.services);
 const FACTEURS = SERVICES.filter(([name]) => name.startsWith('facteur'));
 
 describe('the Compose file', () => {
-  test('has the shape that the specification publishes', () => {
+  test('matches the published specification', () => {
     expect(schemaFaults(COMPOSE)).toEqual([]);
     expect(schemaFaults({ ...COMPOSE, services: { a: { imaeg: 'x' } } })).not.toEqual([]);
   });
 
-  test('listens on the ports that the Go service’s operators know, on this machine only', () => {
+  test('publishes the ports of the Go service, only on localhost', () => {
     expect(Object.fromEntries(SERVICES.map(([name, { ports = [] }]) => [name, ports]))).toMatchObject({
       facteur: ['127.0.0.1:18080:8080'],
       postgres: ['127.0.0.1:15432:5432'],
@@ -35,7 +35,7 @@ describe('the Compose file', () => {
     expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
   });
 
-  test('gives facteur a configuration that is right, and keeps it from submitting', async () => {
+  test('gives facteur a valid configuration, and disables submission', async () => {
     expect(FACTEURS.map(([name]) => name)).toEqual(['facteur', 'facteur-consumer']);
     for (const [, { environment = {} }] of FACTEURS) {
       const { config, warnings } = await loadConfig({
@@ -49,19 +49,19 @@ describe('the Compose file', () => {
     }
   });
 
-  test('runs facteur as the cluster does: nothing to write to, no privileges', () => {
+  test('runs facteur like the cluster: a read-only root, no privileges', () => {
     for (const [, service] of FACTEURS) {
       expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
     }
   });
 
-  test('pins what it did not build, and waits for what has a way to say that it is there', () => {
+  test('pins foreign images, and waits only for services with a health check', () => {
     const images = SERVICES.map(([, { image }]) => image).filter((image) => image !== 'facteur:local');
     expect(images.filter((image) => !/:[\w.-]*\d/.test(image) || image.endsWith(':latest'))).toEqual([]);
     const waits = SERVICES.flatMap(([, { depends_on: others = {} }]) => Object.entries(others));
     expect(waits.length).toBeGreaterThan(3);
     for (const [name, { condition }] of waits.filter(([, one]) => one.condition === 'service_healthy')) {
-      // Facteur's is in its image.
+      // Facteur's health check is in its image.
       expect({
         name,
         checked: name === 'facteur' || COMPOSE.services[name]?.healthcheck?.test !== undefined,
@@ -70,7 +70,7 @@ describe('the Compose file', () => {
     }
   });
 
-  test('says how it is tried, with the addresses that it has', () => {
+  test('explains how to test it, with the right addresses', () => {
     const { environment } = COMPOSE.services['postgres']!;
     expect(TEXT).toContain('FACTEUR_E2E_BASE_URL=http://127.0.0.1:18080');
     expect(TEXT).toContain(

@@ -1,7 +1,7 @@
 /**
- * The custom resources that no package on npm has types for, as far as deploy/ uses them: closed, so that a misspelt field
- * is an error. From the definitions that the operators publish: Knative's eventing-kafka-broker 1.2x, Strimzi 1.x,
- * CloudNativePG 1.2x, the OT-Container-Kit Redis operator 0.2x.
+ * The custom resources without types on npm, as far as deploy/ uses them. The types are closed: a misspelled field is an
+ * error. Taken from the published definitions: Knative's eventing-kafka-broker 1.2x, Strimzi 1.x, CloudNativePG 1.2x, the
+ * OT-Container-Kit Redis operator 0.2x.
  */
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodSecurityContext } from 'kubernetes-models/v1/PodSecurityContext';
@@ -19,7 +19,7 @@ interface Resource<V extends string, K extends string, S> {
   readonly spec: S;
 }
 
-/** Where Knative delivers to: an addressable object, and a path below it. */
+/** A target of Knative: an addressable object, and a path below it. */
 interface Destination {
   readonly ref: {
     readonly apiVersion: string;
@@ -28,7 +28,7 @@ interface Destination {
     readonly namespace: string;
   };
   readonly uri?: `/${string}`;
-  /** Whom the sender's token is for. */
+  /** The audience of the sender's token. */
   readonly audience?: string;
 }
 

@@ -11,14 +11,14 @@ const SPEC = TEMPLATE!['spec'];
 const { container } = SPEC.templates[0];
 const VARIABLES: readonly { name: string; value?: string; valueFrom?: object }[] = container.env;
 
-/** The variable of a parameter; those that facteur adds are called after it already. */
+/** The variable of a parameter. Parameters that facteur adds already have its prefix. */
 const variableOf = (name: string): string => `FACTEUR_${name.replace(/^facteur_/, '').toUpperCase()}_BASE64`;
 
-/** What a script would run, a shell would expand and JSON would break on. */
+/** Text that a script would run, a shell would expand and that would break JSON. */
 const HOSTILE = `'"; $$ $(GITHUB_TOKEN) $$(HOME) touch pwned; $(touch pwned) \`touch pwned\` \${IFS} $PATH \\ \n JSON\n{"a": 1} -n %s Objective: `;
 
 describe('the dispatch template', () => {
-  test('takes what users wrote into variables only, one parameter each', () => {
+  test('passes user input only in variables, one per parameter', () => {
     const { env, ...rest } = container;
     expect(JSON.stringify(rest)).not.toContain('{{');
     const { templates, arguments: given, ...around } = SPEC;
@@ -51,7 +51,7 @@ describe('its script', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'dispatch-'));
     mkdirSync(join(folder, 'bin'));
-    // As much of jq as the script asks for.
+    // The part of jq that the script uses.
     executable(
       'jq',
       `
@@ -86,7 +86,7 @@ describe('its script', () => {
     chmodSync(path, 0o755);
   }
 
-  /** What the agent finds in its environment after the script was run with these parameters. */
+  /** Runs the script with these parameters. @returns the environment of the agent */
   function run(parameters: Readonly<Record<string, string>>): Record<string, string> {
     const given = Object.fromEntries(
       SPEC.arguments.parameters.map((one: { name: string; value: string }) => [one.name, one.value]),
@@ -97,7 +97,7 @@ describe('its script', () => {
     ]);
     const [shell, flags, script] = container.args;
     expect([shell, flags]).toEqual(['/bin/bash', '-lc']);
-    // Without -l: a developer's profile has no part in this.
+    // Without -l: a developer's profile must have no effect.
     execFileSync(shell, ['-c', script], {
       cwd: folder,
       env: {
@@ -110,7 +110,7 @@ describe('its script', () => {
     return JSON.parse(readFileSync(join(folder, 'seen.json'), 'utf8'));
   }
 
-  test('gives the agent the prompt of the payload, letter by letter, and runs none of it', () => {
+  test('passes the prompt of the payload to the agent unchanged, and runs none of it', () => {
     const payload = JSON.stringify({
       prompt: HOSTILE,
       title: HOSTILE,
@@ -129,7 +129,7 @@ describe('its script', () => {
     expect(existsSync(join(folder, 'pwned'))).toBe(false);
   });
 
-  test('makes a prompt of the options of a command that brings no payload', () => {
+  test('builds a prompt from the options of a command without a payload', () => {
     const seen = run({ action: 'review', project: HOSTILE, artifact: 'https://example.org/1' });
     expect(seen['CODEX_PROMPT']).toBe(`Action: review\nProject: ${HOSTILE}\nArtifact: https://example.org/1\n`);
     expect(seen).toMatchObject({
@@ -141,14 +141,14 @@ describe('its script', () => {
     expect(existsSync(join(folder, 'pwned'))).toBe(false);
   });
 
-  test('reports once about its own run, and a report that fails changes nothing', () => {
+  test('reports once on its own run, and ignores a failed report', () => {
     const claims = Buffer.from(JSON.stringify({ sub: 'run-1' })).toString('base64url');
     const token = `head.${claims}.signature`;
     run({ action: 'plan', facteur_url: 'http://facteur-api.facteur.svc', facteur_token: token });
     const { args, stdin } = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'));
     expect(args).toContain('http://facteur-api.facteur.svc/v1/runs/run-1/events');
     expect(args).toContain('{"type": "agent.finished"}');
-    // Whoever lists processes sees arguments.
+    // Arguments are visible in the list of processes.
     expect(args.join(' ')).not.toContain(token);
     expect({ stdin, header: args[args.indexOf('@-') - 1] }).toEqual({
       stdin: `Authorization: Bearer ${token}\n`,
@@ -156,16 +156,16 @@ describe('its script', () => {
     });
   });
 
-  test('reports nothing where facteur lets nobody report', () => {
+  test('reports nothing without a URL and a token', () => {
     run({ action: 'plan' });
     expect(existsSync(join(folder, 'report.json'))).toBe(false);
   });
 
-  test('takes the text of a form', () => {
+  test('uses the text of a form as the prompt', () => {
     expect(run({ action: 'plan', content: HOSTILE })['CODEX_PROMPT']).toBe(HOSTILE);
   });
 
-  test('fails without anything to do, as the Go service’s template does without a prompt', () => {
+  test('fails without a prompt and options, like the Go service’s template without a prompt', () => {
     expect(() => run({})).toThrow(/neither a prompt nor options/);
     expect(existsSync(join(folder, 'seen.json'))).toBe(false);
   });

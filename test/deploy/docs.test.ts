@@ -17,7 +17,7 @@ const DOCUMENTS = [
   'deploy/README.md',
 ];
 
-/** Code of a document: blocks between fences, and what stands in backticks. */
+/** The code of a document: fenced blocks and text in backticks. */
 function codeOf(text: string): string {
   const blocks = [...text.matchAll(/^```\w*\n(.*?)^```/gms)].map(([, code]) => code);
   const spans = [...text.replaceAll(/^```.*?^```/gms, '').matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
@@ -35,7 +35,7 @@ async function commandNames(): Promise<ReadonlySet<string>> {
 test.each([
   ['config/example.yaml', 'examples/facteur.yaml'],
   ['docs/examples/codex-task.json', 'examples/codex-task.json'],
-])('%s, a name of the Go service’s README, leads to %s', (theirs, ours) => {
+])('%s, a path in the Go service’s README, is a link to %s', (theirs, ours) => {
   expect(realpathSync(join(ROOT, theirs))).toBe(realpathSync(join(ROOT, ours)));
 });
 
@@ -43,18 +43,18 @@ describe.each(DOCUMENTS)('%s', (path) => {
   const text = readFileSync(join(ROOT, path), 'utf8');
   const code = codeOf(text);
 
-  test('names files that are there', () => {
+  test('names existing files', () => {
     const named = [...text.matchAll(/(?<![\w/])(?:deploy|docs|examples|test|\.github)\/[\w./-]*[\w/]/g)].map(
       ([name]) => name,
     );
     const links = [...text.matchAll(/\]\((?!#|https?:)([^)#]+)/g)].map(([, link = '']) => join(dirname(path), link));
     expect(named.length + links.length).toBeGreaterThan(0);
-    // The reader's own.
+    // The reader's own overlay.
     const ours = [...named, ...links].filter((name) => !name.startsWith('deploy/overlays/mine'));
     expect(ours.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
   });
 
-  test('links to headings that are there', () => {
+  test('links to existing headings', () => {
     const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
       heading
         .toLowerCase()
@@ -65,13 +65,13 @@ describe.each(DOCUMENTS)('%s', (path) => {
     expect(anchors.filter((anchor) => !headings.includes(anchor ?? ''))).toEqual([]);
   });
 
-  test('runs scripts that are there', () => {
+  test('runs existing scripts', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     const named = [...code.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(([, script = '']) => script);
     expect(named.filter((script) => !(script in scripts))).toEqual([]);
   });
 
-  test('sets variables that mean something', () => {
+  test('sets known variables', () => {
     const known = [
       'docs/configuration.md',
       'package.json',
@@ -86,7 +86,7 @@ describe.each(DOCUMENTS)('%s', (path) => {
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  test('calls commands that facteur has', async () => {
+  test('calls existing commands of facteur', async () => {
     const names = await commandNames();
     const called = [...code.matchAll(/(?:-- facteur|npm run (?:-s )?facteur --|^facteur) ([a-z-]+)/gm)].map(
       ([, name = '']) => name,

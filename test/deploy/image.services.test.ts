@@ -22,25 +22,25 @@ const ROOT = join(import.meta.dirname, '../..');
 const DOCKERFILE = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 /** The user of the image. */
 const UID = 65532;
-/** What another user would find is not what the image does; without being root there is no way to be somebody else. */
+/** Runs as the user of the image, if possible: only root can change the user. */
 const IDENTITY = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {};
 
-/** What the build stage takes from the repository. */
+/** The files that the build stage copies from the repository. */
 const COPIED = [...DOCKERFILE.matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '));
 
-test('hadolint has nothing to say', () => {
+test('hadolint finds nothing', () => {
   const { stdout, stderr, status } = spawnSync(findTool('hadolint'), [join(ROOT, 'Dockerfile')], { encoding: 'utf8' });
   expect({ stdout, stderr, status }).toEqual({ stdout: '', stderr: '', status: 0 });
 });
 
-test('the context holds what is copied, and nothing else', () => {
+test('the build context contains exactly the copied files', () => {
   const kept = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('!'));
   expect(kept.map((line) => line.slice(1)).toSorted()).toEqual(COPIED.toSorted());
 });
 
-test('its bases are pinned by digest, its Node is that of the lock file, and its user is not root', () => {
+test('pins its base images by digest, uses the Node.js of the lock file, and does not run as root', () => {
   const bases = [...DOCKERFILE.matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
   expect(bases).toHaveLength(2);
   expect(bases.filter((base) => !/@sha256:[0-9a-f]{64}$/.test(base ?? ''))).toEqual([]);
@@ -50,7 +50,7 @@ test('its bases are pinned by digest, its Node is that of the lock file, and its
   expect(DOCKERFILE.match(/^USER .*$/gm)).toEqual([`USER ${UID}:${UID}`]);
 });
 
-describe('what the image holds', () => {
+describe('the contents of the image', () => {
   let folder: string;
 
   beforeAll(() => {
@@ -85,7 +85,7 @@ describe('what the image holds', () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** Runs it as the image's user, in an environment that has next to nothing. */
+  /** Runs it as the image's user, in an almost empty environment. */
   function facteur(args: readonly string[], env: Record<string, string> = {}): SpawnSyncReturns<string> {
     return spawnSync(join(folder, 'app/bin/facteur'), args, {
       cwd: '/',
@@ -97,12 +97,12 @@ describe('what the image holds', () => {
     });
   }
 
-  test('runs without a home, a name or a PATH', () => {
+  test('runs without a home directory, a user name or a PATH', () => {
     expect(facteur(['version'])).toMatchObject({ status: 0, stdout: 'facteur 0.1.0 (c0ffee)\n' });
     expect(facteur(['version'], { FACTEUR_VERSION: '', FACTEUR_COMMIT: 'beef' }).stdout).toBe('facteur 0.1.0 (beef)\n');
   });
 
-  test('runs by the path that it has in the image of the Go service, which manifests may name', () => {
+  test('runs under its path in the image of the Go service, which manifests may use', () => {
     const [, target = '', link = ''] = /ln -s (\S+) local\/(\S+)/.exec(DOCKERFILE) ?? [];
     expect(link).toBe('facteur');
     expect(DOCKERFILE).toMatch(/^COPY --from=build \S+ \/build\/local\/ \/usr\/local\/bin\/$/m);
@@ -111,9 +111,9 @@ describe('what the image holds', () => {
     expect(stdout).toBe('facteur 0.1.0 (c0ffee)\n');
   });
 
-  test('its compiled code is what its Node takes', () => {
+  test('its Node.js accepts its compiled code', () => {
     const dist = join(folder, 'app/dist');
-    // With the flags of a start: V8 takes code that was compiled with the same ones.
+    // With the flags of a normal start: V8 accepts only code that was compiled with the same flags.
     const load = `
       import { readFileSync } from 'node:fs';
       import { Script } from 'node:vm';
@@ -129,7 +129,7 @@ describe('what the image holds', () => {
     expect(stdout).toBe('false\n');
   });
 
-  test('needs nothing but itself to say what it can do, and writes nothing', () => {
+  test('runs commands without any other files, and writes nothing', () => {
     expect(facteur(['config', 'check'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 1 });
     expect(facteur(['migrate'], { FACTEUR_POSTGRES_DSN: 'pglite:memory' })).toMatchObject({ status: 0, stderr: '' });
   });

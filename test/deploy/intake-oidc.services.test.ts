@@ -4,7 +4,7 @@ import { environmentOf, serverOf } from './workloads.ts';
 import { renderOwn } from './own-overlay.ts';
 import { typeFaults } from './type-check.ts';
 
-test('with intake-oidc, KafkaSources present tokens of the accounts and for the audience that facteur accepts', async () => {
+test('with intake-oidc, KafkaSources send tokens with the accounts and the audience that facteur accepts', async () => {
   const manifests = renderOwn('knative', ['intake-oidc']);
   expect(await typeFaults(manifests)).toEqual([]);
   const variables = Object.entries(environmentOf(serverOf(manifests).spec)).filter(

@@ -5,10 +5,10 @@ import { findManifest, renderOverlay, titleOf, type Manifest } from './manifests
 import { renderOwn } from './own-overlay.ts';
 import { policiesOf, reaching } from './reach.ts';
 
-// What others in proompteng/lab find of facteur, before and after its manifests are those of the overlay `lab`.
+// Compares the objects of facteur in proompteng/lab before and after the switch to the overlay `lab`.
 
 const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
-/** The objects of the Go service's overlay, by hand. */
+/** The objects of the Go service's overlay, written by hand. */
 const { objects: GO }: { readonly objects: readonly Manifest[] } = JSON.parse(read('lab/go-objects.json'));
 const UPGRADE = read('../../docs/upgrade.md');
 const OURS = renderOverlay('lab');
@@ -23,7 +23,7 @@ function listedUnder(heading: string): readonly string[] {
     .map((cell) => cell.replaceAll('`', ''));
 }
 
-/** Group, kind, namespace and name; a ConfigMap's hash and a group's version are not part of what others name. */
+/** Group, kind, namespace and name, without a group's version: others refer to an object by these. */
 function identityOf({ apiVersion, kind, metadata }: Manifest): string {
   const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : 'core';
   return `${group} ${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
@@ -32,7 +32,7 @@ function identityOf({ apiVersion, kind, metadata }: Manifest): string {
 const withoutHash = (title: string): string =>
   title.startsWith('ConfigMap ') ? title.replace(/-[a-z0-9]{10}$/, '') : title;
 
-test('every object of the Go service stays under its name with its labels, or the upgrade page says what replaces it', () => {
+test('every object of the Go service keeps its name and labels, or the upgrade page says what replaces it', () => {
   const ours = new Map(OURS.map((manifest) => [identityOf(manifest), manifest]));
   const gone = GO.filter((manifest) => !ours.has(identityOf(manifest)));
   expect(gone.map((manifest) => titleOf(manifest)).toSorted()).toEqual(listedUnder('What disappears').toSorted());
@@ -42,7 +42,7 @@ test('every object of the Go service stays under its name with its labels, or th
   }
 });
 
-test('the upgrade page lists every object that appears', () => {
+test('the upgrade page lists every new object', () => {
   const before = new Set(GO.map((manifest) => identityOf(manifest)));
   const added = OURS.filter((manifest) => !before.has(identityOf(manifest)));
   expect(added.map((manifest) => withoutHash(titleOf(manifest))).toSorted()).toEqual(
@@ -70,7 +70,7 @@ test('Argo CD never prunes topics, databases and sealed secrets', () => {
   }
 });
 
-test('the way back, which prunes what the Go service does not have, deletes nothing that has contents', () => {
+test('a rollback, which prunes objects that the Go service does not have, deletes no object with data', () => {
   const before = new Set(GO.map((manifest) => identityOf(manifest)));
   const pruned = OURS.filter((manifest) => !before.has(identityOf(manifest))).map(({ kind }) => kind);
   expect(new Set(pruned)).toEqual(
@@ -88,12 +88,12 @@ test('the way back, which prunes what the Go service does not have, deletes noth
   );
 });
 
-test('no topic of another application is declared', () => {
+test('declares no topic of another application', () => {
   const topics = OURS.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
   expect(topics.toSorted()).toEqual(['discord.commands.incoming', 'discord.commands.incoming.dlq']);
 });
 
-test('what others rely on of the database stays', () => {
+test('the database keeps what others rely on', () => {
   const { spec } = findManifest(OURS, 'Cluster facteur-vector-cluster');
   expect(spec).toMatchObject({
     imageName: 'registry.ide-newton.ts.net/lab/vecteur:18-trixie',
@@ -108,7 +108,7 @@ test('what others rely on of the database stays', () => {
   });
 });
 
-test('Services and sources that cut over wait for the new revision', () => {
+test('Services and sources switch only after the new revision is up', () => {
   const wave = 'argocd.argoproj.io/sync-wave';
   const waiting = OURS.filter(({ metadata }) => metadata.annotations?.[wave] === '1').map(({ kind }) => kind);
   expect(new Set(waiting)).toEqual(new Set(['Service', 'KafkaSource', 'NetworkPolicy']));

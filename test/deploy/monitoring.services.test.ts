@@ -7,13 +7,13 @@ import { serverOf } from './workloads.ts';
 
 const manifests = renderOwn('kubernetes', ['monitoring', 'service-monitor']);
 
-test('alerts and scrape have the shape that the operator publishes', async () => {
+test('alerts and scrape match the operator’s published types', async () => {
   const ours = manifests.filter(({ kind }) => ['PrometheusRule', 'ServiceMonitor', 'ConfigMap'].includes(kind));
   expect(ours.length).toBeGreaterThanOrEqual(4);
   expect(await typeFaults(ours)).toEqual([]);
 });
 
-test('the scrape finds the service, and facteur is told to answer it', () => {
+test('the scrape finds the service, and facteur is configured to serve it', () => {
   const { spec } = findManifest(manifests, 'ServiceMonitor facteur');
   const service = findManifest(manifests, 'Service facteur-metrics');
   expect(service.metadata.labels).toMatchObject(spec.selector.matchLabels);
@@ -22,7 +22,7 @@ test('the scrape finds the service, and facteur is told to answer it', () => {
   expect(telemetry?.['data']).toMatchObject({ OTEL_METRICS_EXPORTER: 'prometheus', OTEL_SERVICE_NAME: 'facteur' });
 });
 
-test('the dashboard is found by Grafana, whole', () => {
+test('Grafana finds the complete dashboard', () => {
   const { metadata, data } = findManifest(manifests, 'ConfigMap facteur-dashboard');
   expect(metadata.labels).toEqual({ grafana_dashboard: '1' });
   expect(JSON.parse(data['facteur.json']).uid).toBe('facteur');
@@ -31,7 +31,7 @@ test('the dashboard is found by Grafana, whole', () => {
 test.each([
   ['kubernetes', renderOwn('kubernetes', ['service-monitor'])],
   ['knative', renderOwn('knative', ['service-monitor', 'discord-ingress'])],
-])('on %s Prometheus reaches the measurements, the ingress Discord, and neither anything else', async (_name, own) => {
+])('on %s, Prometheus reaches only the metrics, and the ingress only the port for Discord', async (_name, own) => {
   expect(reaching(policiesOf(own), serverOf(own).labels)).toMatchObject({
     observability: [8084],
     'ingress-nginx': [8082],

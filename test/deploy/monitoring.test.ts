@@ -25,7 +25,7 @@ const ALERTS: readonly Json[] = RULES!['spec'].groups.flatMap((group: Json) => g
 const DASHBOARD: Json = JSON.parse(readFileSync(join(FOLDER, 'dashboard.json'), 'utf8'));
 const PANELS: readonly Json[] = DASHBOARD.panels.filter(({ type }: Json) => type !== 'row');
 
-/** Every query, with what it is for. */
+/** Every query, with the name of its alert or panel. */
 const QUERIES: readonly (readonly [string, string])[] = [
   ...ALERTS.map(({ alert, expr }) => [alert, expr] as const),
   ...PANELS.flatMap(({ title, targets }) =>
@@ -33,12 +33,12 @@ const QUERIES: readonly (readonly [string, string])[] = [
   ),
 ];
 
-/** Labels that Prometheus adds by itself, or the receiver of pushed metrics. */
+/** Labels that Prometheus or the receiver of pushed metrics adds. */
 const ADDED = ['le', 'instance', 'job', 'namespace'];
 const RUNBOOK = 'https://github.com/proompteng/facteur/blob/main/docs/runbook.md';
 
 let database: TestDatabase | undefined;
-/** What a facteur shows after some runs through every door. */
+/** The series of a facteur after some runs through every door. */
 let series: ReturnType<typeof seriesOf>;
 const documented = [...readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8').matchAll(/^\| `([a-z0-9_]+)`/gm)].map(
   ([, name = '']) => name,
@@ -67,9 +67,9 @@ const DECISION: ClaimedDecision = {
   attempts: 1,
 };
 
-test('runs through every door are driven, and what facteur shows of them is scraped', async () => {
+test('runs through every door are scraped as metrics', async () => {
   const { scrape } = await startTestTelemetry();
-  // After telemetry, so that its statements are measured.
+  // Opened after telemetry: its statements must be measured.
   database = await createTestDatabase();
   const { db } = database;
   const cluster = await startCluster({ defaults: { outcome: 'succeed', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
@@ -93,7 +93,7 @@ test('runs through every door are driven, and what facteur shows of them is scra
     readiness: async () => ({ ready: true, checks: { kafka: 'ok' } }),
   });
   new DecideEvents(silentLogger).settled(DECISION, { kind: 'applied' });
-  // A request that never had an answer.
+  // A request without an answer.
   const unanswered = { method: 'PATCH', purpose: 'edit the message', url: new URL('https://discord.com') };
   await expect(measureClient('discord')(unanswered, () => Promise.reject(new Error('reset')))).rejects.toThrow('reset');
   await expect
@@ -107,14 +107,14 @@ test('runs through every door are driven, and what facteur shows of them is scra
 describe.each(QUERIES)('%s: %s', (_what, text) => {
   const { selectors, groupings } = readQuery(text);
 
-  test('looks at facteur’s series only', () => {
+  test('selects only facteur’s series', () => {
     for (const { matchers } of selectors) {
       const jobs = matchers.filter(({ label }) => label === 'job').map(({ operator, value }) => operator + value);
       expect(['=~(.+/)?facteur', '=~$job']).toContain(jobs.join());
     }
   });
 
-  test('asks for metrics that facteur emits, by labels that they have', () => {
+  test('uses metrics that facteur emits, with their labels', () => {
     expect(selectors.length).toBeGreaterThan(0);
     for (const selector of selectors) {
       const found = matching(selector);
@@ -127,7 +127,7 @@ describe.each(QUERIES)('%s: %s', (_what, text) => {
   });
 });
 
-/** The series that a selector finds; patterns of values are taken to match whenever the label is there. */
+/** The series that a selector finds. A pattern of a value matches if the label exists. */
 function matching({ name, matchers }: Selector): Record<string, string>[] {
   const named = [...series].filter(([one]) => (typeof name === 'string' ? one === name : name.test(one)));
   return named
@@ -143,18 +143,18 @@ function matching({ name, matchers }: Selector): Record<string, string>[] {
     );
 }
 
-/** Names as the documentation has them: of the metric, not of its samples. */
+/** The names as in the documentation: of the metrics, not of their samples. */
 function metricNames(): string[] {
   const names = [...series.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, ''));
   return [...new Set(names)].filter((name) => !/^(target_info|v8js_|nodejs_)/.test(name)).toSorted();
 }
 
-test('docs/metrics.md lists what facteur emits, and nothing else', () => {
+test('docs/metrics.md lists exactly the metrics that facteur emits', () => {
   expect(documented.toSorted()).toEqual(metricNames());
 });
 
 describe.each(ALERTS)('$alert', ({ alert, expr, labels, annotations }) => {
-  test('says how bad it is, what it means, and where the runbook tells what to do', () => {
+  test('has a severity, a description, and a link to its section of the runbook', () => {
     expect(expr).toBeTypeOf('string');
     expect(['critical', 'warning', 'info']).toContain(labels.severity);
     expect(annotations.summary.length).toBeGreaterThan(10);
@@ -164,7 +164,7 @@ describe.each(ALERTS)('$alert', ({ alert, expr, labels, annotations }) => {
   });
 });
 
-test('every alert has a unique name, and the runbook has no other', () => {
+test('every alert has a unique name, and the runbook lists exactly the alerts', () => {
   const names = ALERTS.map(({ alert }) => alert);
   expect(new Set(names).size).toBe(names.length);
   const told = [...readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8').matchAll(/^### (Facteur\w+)$/gm)].map(
@@ -173,7 +173,7 @@ test('every alert has a unique name, and the runbook has no other', () => {
   expect(told.toSorted()).toEqual(names.toSorted());
 });
 
-test('panels have names and places of their own', () => {
+test('panels have unique ids and positions', () => {
   const places = DASHBOARD.panels.map(({ gridPos: { x, y } }: Json) => `${x}/${y}`);
   expect(new Set(places).size).toBe(places.length);
   expect(new Set(DASHBOARD.panels.map(({ id }: Json) => id)).size).toBe(places.length);

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { DEPLOY, parseManifests, type Manifest } from './manifests.ts';
 import { findTool } from './tools.ts';
 
-/** An overlay of somebody's own: one of ours, with more components and objects. */
+/** A user's own overlay: one of ours, with more components and objects. */
 export function renderOwn(
   overlay: string,
   components: readonly string[],

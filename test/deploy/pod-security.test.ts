@@ -13,7 +13,7 @@ function withContext(changes: object): IPodSpec {
 }
 
 test.each<[string, IPodSpec, string[]]>([
-  ['a good pod', GOOD, []],
+  ['a compliant pod', GOOD, []],
   ['the network of the host', { ...GOOD, hostNetwork: true }, ['hostNetwork']],
   ['a folder of the host', { ...GOOD, volumes: [{ name: 'v', hostPath: { path: '/' } }] }, ['volume v is a hostPath']],
   [
@@ -28,7 +28,7 @@ test.each<[string, IPodSpec, string[]]>([
     ['a: adds capabilities'],
   ],
   [
-    'a container that takes root back',
+    'a container that overrides the pod and runs as root',
     withContext({ runAsNonRoot: false, runAsUser: 0 }),
     ['a: may run as root', 'a: runs as root'],
   ],

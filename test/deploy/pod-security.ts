@@ -14,7 +14,7 @@ const VOLUMES = [
   'secret',
 ];
 
-/** What keeps a pod from the Pod Security Standards' level "restricted"; empty when nothing does. */
+/** The violations of the Pod Security Standards' level "restricted"; empty if there are none. */
 export function restrictedFaults(spec: IPodSpec): readonly string[] {
   const shared = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((field) => spec[field] === true);
   const volumes = (spec.volumes ?? []).flatMap(({ name, ...source }) =>
@@ -35,7 +35,7 @@ export function restrictedFaults(spec: IPodSpec): readonly string[] {
 type Context = Pick<IPodSecurityContext, 'runAsNonRoot' | 'runAsUser' | 'seccompProfile'>;
 
 function containerFaults({ securityContext: own = {}, ports = [] }: IContainer, pod: Context): readonly string[] {
-  // What a container says stands before what its pod says.
+  // The settings of a container override those of its pod.
   const { runAsNonRoot, runAsUser, seccompProfile } = { ...pod, ...own };
   const { drop = [], add = [] } = own.capabilities ?? {};
   const rules: readonly (readonly [string, boolean])[] = [

@@ -23,7 +23,7 @@ export interface Policy {
   }[];
 }
 
-/** What the file requires and only a Secret has. */
+/** Required settings that come from a Secret. */
 const FROM_SECRETS = {
   FACTEUR_SERVER_RUN_TOKEN_KEYS: JSON.stringify([{ id: 'test', secret: 'a-secret-of-32-characters-or-more' }]),
 };
@@ -37,7 +37,7 @@ export async function shippedConfig(
   return config;
 }
 
-/** What the server listens to by that configuration. */
+/** The ports and doors of the server in that configuration. */
 export async function servedAt(
   manifests: readonly Manifest[],
 ): Promise<Readonly<Record<number, readonly ListenerDoor[]>>> {
@@ -49,12 +49,12 @@ export function policiesOf(manifests: readonly Manifest[]): readonly Policy[] {
   return manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec as Policy);
 }
 
-/** A rule without ports means every port: 0 here. */
+/** A rule without ports allows every port: 0 here. */
 function all(ports: readonly { readonly port: number }[]): readonly { readonly port: number }[] {
   return ports.length === 0 ? [{ port: 0 }] : ports;
 }
 
-/** The ports that may be reached at pods with these labels, by who may: a namespace, or pods of it with a label. */
+/** The ports that may be reached on pods with these labels, by sender: a namespace, or its pods with a label. */
 export function reaching(policies: readonly Policy[], labels: Readonly<Record<string, string>>): object {
   const rules = policies
     .filter(({ podSelector }) => selects(podSelector, labels))
@@ -68,7 +68,7 @@ export function reaching(policies: readonly Policy[], labels: Readonly<Record<st
   return Object.fromEntries(senders.map((sender) => [sender, portsOf(sender).toSorted((one, other) => one - other)]));
 }
 
-/** The namespaces that a peer means, with the labels that its pods must have; one that names none means more than it should. */
+/** The namespaces of a peer, with the required labels of its pods. A peer without a namespace is returned as JSON. */
 function sendersOf(peer: Peer): readonly string[] {
   const name = 'kubernetes.io/metadata.name';
   const { matchLabels = {}, matchExpressions = [] } = peer.namespaceSelector ?? {};

@@ -1,6 +1,6 @@
 import type { Manifest } from './manifests.ts';
 
-/** What a service account may do, sorted: `namespace: verb resource`. */
+/** The rights of a service account, sorted: `namespace: verb resource`. */
 export function granted(manifests: readonly Manifest[], account: string): readonly string[] {
   const bindings = manifests.filter(
     ({ kind, subjects }) => kind === 'RoleBinding' && subjects.some(({ name }: { name: string }) => name === account),

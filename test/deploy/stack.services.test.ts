@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { findManifest, type Manifest, OVERLAYS, renderOverlay } from './manifests.ts';
 import { environmentOf, facteursOf, serverOf } from './workloads.ts';
 
-/** Values of the shape that the Secrets hold. */
+/** Values of the same form as those in the Secrets. */
 const STAND_IN: Readonly<Record<string, string>> = {
   FACTEUR_SERVER_INTAKE_TOKENS: 'stand-in',
   FACTEUR_DISCORD_BOT_TOKEN: 'token',
@@ -21,7 +21,7 @@ const STAND_IN: Readonly<Record<string, string>> = {
 
 const MAINTAIN = 'CronJob facteur-maintain';
 
-/** What every facteur is told, whatever it does; retention is given no more secrets than it needs. */
+/** Variables of every facteur process. Retention gets no more secrets than it needs. */
 const SHARED = ['FACTEUR_CONFIG_FILE', 'FACTEUR_POSTGRES_DSN'];
 const SHARED_BY_SERVICES = [...SHARED, 'FACTEUR_DISCORD_BOT_TOKEN', 'FACTEUR_DISCORD_APPLICATION_ID'];
 
@@ -32,7 +32,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = renderOverlay(overlay);
   const ours = facteursOf(manifests);
 
-  test('tells every facteur the same', () => {
+  test('gives every facteur process the same shared settings', () => {
     const server = environmentOf(serverOf(manifests).spec);
     expect(server['FACTEUR_CONFIG_FILE']).toBe('/config/config.yaml');
     expect(server['FACTEUR_POSTGRES_DSN']).toEqual({ name: 'facteur-vector-cluster-app', key: 'uri' });
@@ -43,7 +43,7 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
     }
   });
 
-  test.each(ours)('$title reads a configuration that is right, and knows every variable', async ({ title, spec }) => {
+  test.each(ours)('$title has a valid configuration and only known variables', async ({ title, spec }) => {
     const env = Object.entries(environmentOf(spec)).map(
       ([name, value]) => [name, typeof value === 'string' ? value : STAND_IN[name]] as const,
     );
@@ -58,13 +58,13 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
 describe('the Knative overlay', () => {
   const manifests = renderOverlay('knative');
 
-  test('has two instances at least, for the inside of the cluster only', () => {
+  test('has at least two instances, reachable only inside the cluster', () => {
     const { metadata, spec } = findManifest(manifests, 'Service facteur');
     expect(metadata.labels).toMatchObject({ 'networking.knative.dev/visibility': 'cluster-local' });
     expect(spec.template.metadata.annotations).toMatchObject({ 'autoscaling.knative.dev/min-scale': '2' });
   });
 
-  test('brings each topic to its door', () => {
+  test('routes each topic to its door', () => {
     const sources = manifests.filter(({ kind }) => kind === 'KafkaSource');
     expect(sources.map(({ spec }) => [spec.topics, spec.consumerGroup, spec.sink.ref.name, spec.sink.uri])).toEqual([
       [['github.issues.codex.tasks'], 'facteur-codex-listener', 'facteur-internal', '/codex/tasks'],
@@ -72,7 +72,7 @@ describe('the Knative overlay', () => {
     ]);
   });
 
-  test('tries for longer than an hour, never waits long, and then uses a dead-letter topic that exists', () => {
+  test('retries for more than an hour with short waits, then uses an existing dead-letter topic', () => {
     const topics = manifests.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
     const sources = manifests.filter(({ kind }) => kind === 'KafkaSource');
     expect(sources).toHaveLength(2);
@@ -81,12 +81,12 @@ describe('the Knative overlay', () => {
       const sink = findManifest(manifests, `KafkaSink ${spec.delivery.deadLetterSink.ref.name}`);
       expect(sink['spec'].topic).toBe(`${spec.topics[0]}.dlq`);
       expect(topics).toContain(sink['spec'].topic);
-      // Linear: the n-th wait is n times the first.
+      // Linear: the nth wait is n times the first.
       expect(spec.delivery).toMatchObject({ retry: 100, backoffPolicy: 'linear', backoffDelay: 'PT1S' });
     }
   });
 
-  test('has a database with pgvector, and Redis where the configuration looks for it', () => {
+  test('has a database with pgvector, and Redis at the configured address', () => {
     expect(findManifest(manifests, 'Cluster facteur-vector-cluster')['spec'].bootstrap.initdb).toMatchObject({
       postInitApplicationSQL: expect.arrayContaining(['CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public']),
     });
@@ -95,7 +95,7 @@ describe('the Knative overlay', () => {
   });
 });
 
-test('the consumer is on, and its topics are made', () => {
+test('the overlay kubernetes-kafka enables the consumer and creates its topics', () => {
   const manifests = renderOverlay('kubernetes-kafka');
   const topics = manifests.filter(({ kind }) => kind === 'KafkaTopic').map(({ spec }) => spec.topicName);
   const env = environmentOf(findManifest(manifests, 'Deployment facteur-consumer')['spec'].template.spec);

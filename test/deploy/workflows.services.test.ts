@@ -7,7 +7,7 @@ import { findTool } from './tools.ts';
 
 const FOLDER = join(import.meta.dirname, '../../.github');
 
-/** What zizmor finds, in a folder laid out as .github is. */
+/** Runs zizmor on a folder with the layout of .github. */
 function audit(folder: string): { readonly status: number | null; readonly found: readonly string[] } {
   const args = ['--offline', '--no-progress', '--format', 'json-v1', folder];
   const { status, stdout } = spawnSync(findTool('zizmor'), args, {
@@ -21,7 +21,7 @@ test('zizmor finds nothing in the workflows', () => {
   expect(audit(FOLDER)).toEqual({ status: 0, found: [] });
 });
 
-test('zizmor would find an action that is not pinned', () => {
+test('zizmor finds an action that is not pinned', () => {
   const folder = mkdtempSync(join(tmpdir(), 'facteur-github-'));
   try {
     cpSync(FOLDER, join(folder, '.github'), { recursive: true });

@@ -9,7 +9,7 @@ const WORKFLOWS = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(
 interface Job {
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
-  /** Absent in a job that calls a workflow of ours. */
+  /** Missing in a job that calls one of our workflows. */
   readonly steps?: readonly {
     readonly uses?: string;
     readonly run?: string;
@@ -21,32 +21,32 @@ function jobsOf(text: string): readonly Job[] {
   return Object.values((parse(text) as { readonly jobs: Readonly<Record<string, Job>> }).jobs);
 }
 
-test('there are workflows to look at', () => {
+test('finds the workflows', () => {
   expect(WORKFLOWS.map(({ name }) => name)).toEqual(['image.yml', 'release.yml', 'test.yml']);
 });
 
 describe.each(WORKFLOWS)('$name', ({ text }) => {
   const jobs = jobsOf(text);
 
-  test('names every action by its commit, and says which release that is', () => {
+  test('pins every action to a commit, with its release in a comment', () => {
     const uses = text.split('\n').filter((line) => line.includes('uses:') && !line.includes('uses: $/'));
     expect(uses.length).toBeGreaterThan(1);
     expect(uses.filter((line) => !/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))).toEqual([]);
   });
 
-  test('names one release of each action', () => {
+  test('uses one release of each action', () => {
     const uses = jobs.flatMap(({ steps = [] }) => steps.flatMap((step) => step.uses ?? []));
     const commits = Map.groupBy(uses, (use) => use.split('@')[0]);
     expect([...commits].filter(([, all]) => new Set(all).size > 1)).toEqual([]);
   });
 
-  test('grants nothing that a job does not ask for, and ends', () => {
+  test('grants rights only per job, and every job has a timeout', () => {
     expect(parse(text).permissions).toEqual({});
     expect(jobs.filter(({ permissions }) => !['read', 'write'].includes(permissions?.['contents'] ?? ''))).toEqual([]);
     expect(jobs.filter((job) => job.steps !== undefined && job['timeout-minutes'] === undefined)).toEqual([]);
   });
 
-  test('leaves no credentials in a checkout, and no untrusted text in a script', () => {
+  test('keeps no credentials in a checkout, and has no expressions in scripts', () => {
     const steps = jobs.flatMap((job) => job.steps ?? []);
     const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
     expect(checkouts.filter((step) => step.with?.['persist-credentials'] !== false)).toEqual([]);
@@ -54,13 +54,13 @@ describe.each(WORKFLOWS)('$name', ({ text }) => {
   });
 });
 
-test('the tests are those that decide everywhere', () => {
+test('runs the same tests as .ci/run', () => {
   const { text } = WORKFLOWS.find(({ name }) => name === 'test.yml')!;
   expect(text).toContain('run: bash .ci/run\n');
   expect(text).toContain('run: npm run test:e2e\n');
 });
 
-test('the image is built for both architectures, says what is in it, and carries the commit', () => {
+test('builds the image for both architectures, with provenance, an SBOM and the commit', () => {
   const { text } = WORKFLOWS.find(({ name }) => name === 'image.yml')!;
   expect(
     parse(text).jobs.build.strategy.matrix.include.map((one: { architecture: string }) => one.architecture),
@@ -77,7 +77,7 @@ test('only a release may write to the repository', () => {
   expect(writing.map(({ name }) => name)).toEqual(['release.yml']);
 });
 
-test('a push of what the image is made of builds it, under the Go service’s name for that', () => {
+test('a push that changes files of the image builds it, in a workflow with the Go service’s name', () => {
   const { name, on } = parse(WORKFLOWS.find((one) => one.name === 'image.yml')!.text);
   expect(name).toBe('Facteur Docker Build and Push');
   const copied = [
@@ -86,7 +86,7 @@ test('a push of what the image is made of builds it, under the Go service’s na
   expect(on.push.paths.map((path: string) => path.replace('/**', ''))).toEqual(expect.arrayContaining(copied));
 });
 
-test('what is pinned is moved on, a week after a release', () => {
+test('Dependabot updates everything that is pinned, a week after a release', () => {
   const { updates } = parse(readFileSync(join(FOLDER, '../dependabot.yml'), 'utf8'));
   const ecosystems = updates.map((one: { 'package-ecosystem': string }) => one['package-ecosystem']);
   expect(ecosystems).toEqual(['npm', 'docker', 'docker-compose', 'github-actions', 'gomod']);

@@ -1,14 +1,14 @@
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
 import { titleOf, type Manifest } from './manifests.ts';
 
-/** A manifest that makes pods, with the pods' specification. */
+/** A manifest that creates pods, with their spec. */
 export interface Workload {
   readonly title: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly spec: IPodSpec;
 }
 
-/** Where each kind keeps its pods' template; a kind that makes pods and is not here fails the tests' count of images. */
+/** The location of the pod template in each kind. A missing kind that creates pods fails the tests' count of images. */
 const POD_TEMPLATES: Readonly<
   Record<string, (manifest: Manifest) => { metadata?: { labels?: object }; spec: IPodSpec }>
 > = {
@@ -18,7 +18,7 @@ const POD_TEMPLATES: Readonly<
   WorkflowTemplate: (manifest) => ({ spec: podOfWorkflow(manifest['spec']) }),
 };
 
-/** Everything among the manifests that makes pods of a specification of ours; operators' resources make their own. */
+/** All manifests that create pods from our own spec. Pods of operators' resources are not included. */
 export function workloadsOf(manifests: readonly Manifest[]): readonly Workload[] {
   return manifests.flatMap((manifest) => {
     const template = manifest.apiVersion === 'v1' ? undefined : POD_TEMPLATES[manifest.kind]?.(manifest);
@@ -38,7 +38,7 @@ interface WorkflowSpec extends Omit<IPodSpec, 'containers'> {
   readonly templates: readonly { readonly container?: IPodSpec['containers'][number] }[];
 }
 
-/** A workflow's pods have the specification's own context, and one container a template. */
+/** A workflow's pods have the security context of its spec, and one container per template. */
 function podOfWorkflow(spec: WorkflowSpec): IPodSpec {
   const containers = spec.templates.flatMap(({ container }) =>
     container === undefined ? [] : [{ ...container, name: 'main' }],
@@ -47,12 +47,12 @@ function podOfWorkflow(spec: WorkflowSpec): IPodSpec {
   return { containers, ...(securityContext === undefined ? {} : { securityContext }) };
 }
 
-/** Those of the workloads that run facteur itself. */
+/** The workloads that run facteur itself. */
 export function facteursOf(manifests: readonly Manifest[]): readonly Workload[] {
   return workloadsOf(manifests).filter(({ labels }) => labels['app.kubernetes.io/name'] === 'facteur');
 }
 
-/** The one that serves, on Knative or without. */
+/** The server, with or without Knative. */
 export function serverOf(manifests: readonly Manifest[]): Workload {
   const server = facteursOf(manifests).find(({ labels }) => labels['app.kubernetes.io/component'] === 'server');
   if (server === undefined) {
@@ -61,13 +61,13 @@ export function serverOf(manifests: readonly Manifest[]): Workload {
   return server;
 }
 
-/** How long a pod has from SIGTERM on, in seconds. Knative gives it as long as a request may take. */
+/** The time that a pod has after SIGTERM, in seconds. Knative uses the timeout of requests. */
 export function secondsToEnd(spec: IPodSpec): number {
   const grace = spec.terminationGracePeriodSeconds ?? (spec as { timeoutSeconds?: number }).timeoutSeconds ?? 0;
   return grace - (spec.containers[0]?.lifecycle?.preStop?.sleep?.seconds ?? 0);
 }
 
-/** Name -> value, or the Secret's name and key, of the first container's variables. */
+/** The variables of the first container: name -> value, or the name and key of its Secret. */
 export function environmentOf(spec: IPodSpec): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     (spec.containers[0]?.env ?? []).map(({ name, value, valueFrom }) => {

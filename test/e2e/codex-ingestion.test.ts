@@ -7,7 +7,7 @@ import { CodexTaskSchema } from '../../src/proto/proompteng/froussard/v1/codex_t
 import { openStack, type Stack } from './stack.ts';
 
 const SAMPLE = JSON.parse(readFileSync(new URL('../../examples/codex-task.json', import.meta.url), 'utf8'));
-/** A stack that has just been started may have images to unpack and a schema to make. */
+/** A new stack may have to unpack images and create its schema. */
 const READY_MS = 60_000;
 
 let stack: Stack;
@@ -28,19 +28,19 @@ describe('a Codex task', () => {
   const deliveryId = `e2e-${randomUUID()}`;
   const payload = toBinary(CodexTaskSchema, fromJson(CodexTaskSchema, { ...SAMPLE, deliveryId }));
 
-  test('finds a facteur that is ready', { timeout: READY_MS + 10_000 }, async () => {
+  test('finds a ready facteur', { timeout: READY_MS + 10_000 }, async () => {
     await expect.poll(() => ready(stack.baseUrl), { timeout: READY_MS, interval: 250 }).toBe(200);
     expect(await (await fetch(stack.baseUrl)).json()).toMatchObject({ service: 'facteur', status: 'ok' });
   });
 
-  test('is kept once, however often it comes', async () => {
+  test('is recorded once, even if it is sent twice', async () => {
     const first = await post(payload);
     expect(first).toMatchObject({ status: 202, body: { stage: 'implementation', duplicate: false } });
     expect(first.body).toMatchObject({
       namespace: expect.stringMatching(/./),
       workflowName: expect.stringMatching(/^github-codex-implementation-/),
     });
-    // RFC 3339 in UTC, in whole seconds, and now.
+    // RFC 3339 in UTC, in whole seconds, and close to now.
     expect(first.body['submittedAt']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(Math.abs(Date.now() - Date.parse(String(first.body['submittedAt'])))).toBeLessThan(5 * 60_000);
     const kept = await rows(deliveryId);
@@ -54,7 +54,7 @@ describe('a Codex task', () => {
     expect(await rows(deliveryId)).toEqual(kept);
   });
 
-  test('is an idea, a task and a run that say what it was', async () => {
+  test('is recorded as an idea, a task and a run with its contents', async () => {
     const [run] = await rows(deliveryId);
     expect(run).toMatchObject({
       source_type: 'github_issue',
@@ -65,7 +65,7 @@ describe('a Codex task', () => {
     });
   });
 
-  test('of no delivery is refused and leaves nothing', async () => {
+  test('without a delivery id is refused, and leaves no row', async () => {
     const nameless = toBinary(CodexTaskSchema, fromJson(CodexTaskSchema, { ...SAMPLE, deliveryId: '' }));
     expect(await post(nameless)).toMatchObject({ status: 400, body: { error: 'missing delivery_id' } });
     expect(await rows('')).toEqual([]);

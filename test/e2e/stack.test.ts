@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openStack } from './stack.ts';
 
-test('a stack that is named is used where it is', async () => {
+test('uses the stack in the variables', async () => {
   const stack = await openStack({
     FACTEUR_E2E_BASE_URL: ' http://127.0.0.1:18080/ ',
     FACTEUR_E2E_POSTGRES_DSN: 'postgres://a',
@@ -9,7 +9,7 @@ test('a stack that is named is used where it is', async () => {
   expect(stack).toMatchObject({ baseUrl: 'http://127.0.0.1:18080', dsn: 'postgres://a' });
 });
 
-test('half a name is a mistake, and no reason to test something else', async () => {
+test('fails if only one of the two variables is set', async () => {
   await expect(openStack({ FACTEUR_E2E_BASE_URL: 'http://127.0.0.1:18080' })).rejects.toThrow('or neither');
   await expect(openStack({ FACTEUR_E2E_POSTGRES_DSN: 'postgres://a' })).rejects.toThrow('or neither');
 });

@@ -8,7 +8,7 @@ import { administer, withDatabase } from '../../scripts/services/own-database.ts
 
 /** A running facteur and the database it writes to. */
 export interface Stack {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly baseUrl: string;
   readonly dsn: string;
   close(): Promise<void>;
@@ -17,10 +17,10 @@ export interface Stack {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The stack that FACTEUR_E2E_BASE_URL and FACTEUR_E2E_POSTGRES_DSN name; without them one of our own, on a real
- * PostgreSQL: that of FACTEUR_TEST_POSTGRES_DSN, else one that is started for it.
+ * The stack in FACTEUR_E2E_BASE_URL and FACTEUR_E2E_POSTGRES_DSN; without them our own, on a real PostgreSQL: the one in
+ * FACTEUR_TEST_POSTGRES_DSN, else a new one.
  *
- * @throws Error when only one of the two is set: a check of one facteur against another's database proves nothing
+ * @throws Error if only one of the two is set: checking one facteur against another's database proves nothing
  */
 export async function openStack(env: Environment): Promise<Stack> {
   const [baseUrl = '', dsn = ''] = [env['FACTEUR_E2E_BASE_URL']?.trim(), env['FACTEUR_E2E_POSTGRES_DSN']?.trim()];
