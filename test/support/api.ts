@@ -13,19 +13,19 @@ export interface ApiAnswer {
 export interface ApiCall {
   readonly token?: string;
   readonly body?: unknown;
-  /** Sent as it is, in place of `body`. */
+  /** Sent unchanged, instead of `body`. */
   readonly bytes?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 const DOCUMENT = apiDocument(API_ROUTES) as Json;
-// The name by which the schemas point at each other.
+// The name under which the schemas refer to each other.
 const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true }).addSchema(DOCUMENT, 'api');
 const validators = new Map<string, ValidateFunction>();
 
 /**
- * Calls `METHOD /v1/…` and holds the answer against the document: an answer that it does not describe, or describes
- * otherwise, fails the test.
+ * Calls `METHOD /v1/…` and validates the answer against the document: an answer that the document does not describe, or
+ * describes differently, fails the test.
  */
 export async function callApi(url: string, request: string, call: ApiCall = {}): Promise<ApiAnswer> {
   const [method = '', path = ''] = request.split(' ');
@@ -45,7 +45,7 @@ export async function callApi(url: string, request: string, call: ApiCall = {}):
   return { status: response.status, body, headers: response.headers };
 }
 
-/** Nothing of an answer that never ends. */
+/** The body of an answer; empty for an endless stream. */
 async function textOf(response: Response): Promise<string> {
   if (response.headers.get('content-type') === 'text/event-stream') {
     await response.body?.cancel();
@@ -76,7 +76,7 @@ function checkAnswer(method: string, path: string, { status, headers }: Response
   }
 }
 
-/** The most literal of the paths that fit. */
+/** The most literal of the matching paths. */
 function templateOf(method: string, path: string): string | undefined {
   return Object.keys(DOCUMENT.paths)
     .filter((template) => DOCUMENT.paths[template][method.toLowerCase()] !== undefined)

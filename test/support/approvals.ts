@@ -16,9 +16,9 @@ import { expectRun } from './ledger.ts';
 import { forceState } from './runs.ts';
 import { readApprovalRules } from '../../src/domain/approval-rules.ts';
 
-/** Who requested the run. */
+/** The requester of the run. */
 export const STARTER: Who = { id: '200000000000000001', username: 'sam', roles: [ROLE] };
-/** Approvers, by the role map. */
+/** Approvers according to the role map. */
 export const ADA: Who = { id: '200000000000000002', username: 'ada', roles: [ROLE] };
 export const BOB: Who = { id: '200000000000000003', username: 'bob', roles: [ROLE] };
 /** Has another role. */
@@ -26,7 +26,7 @@ export const EVE: Who = { id: '200000000000000004', username: 'eve', roles: [OTH
 
 const PREFIX = 'facteur.proompteng.ai/';
 
-/** What the waiting step says. */
+/** The settings of the waiting step. */
 export interface Gate {
   readonly rules?: Readonly<Record<string, string>>;
   /** The parameters that it asks for. */
@@ -34,13 +34,13 @@ export interface Gate {
   readonly suspend?: JsonObject;
   readonly plan?: Partial<Plan>;
   readonly yaml?: string;
-  /** Beside the one where the run is requested. */
+  /** Channels in addition to the one where the run is requested. */
   readonly channels?: readonly string[];
-  /** Of the facteur. */
+  /** The context of facteur. */
   readonly context?: Partial<AppContext>;
 }
 
-/** Build, ask, deploy. */
+/** A template with the steps build, approve and deploy. */
 function template({ rules = {}, asks = [], suspend = {} }: Gate): JsonObject {
   const annotations = Object.fromEntries(Object.entries(rules).map(([rule, text]) => [PREFIX + rule, text]));
   const outputs = asks.map(({ name }) => ({ name, valueFrom: { supplied: {} } }));
@@ -67,7 +67,7 @@ function template({ rules = {}, asks = [], suspend = {} }: Gate): JsonObject {
   };
 }
 
-/** A run that waits for approval, and what people do about it. */
+/** A run that waits for approval, and the actions of people. */
 export interface AskedRun {
   readonly runId: string;
   readonly workflow: string;
@@ -85,7 +85,7 @@ export interface AskedRun {
 
 export interface Waiting extends DiscordDoor, AskedRun {}
 
-/** A run that waits for approval, with its message that shows it. */
+/** Starts a run that waits for approval, with a message that shows it. */
 export async function waiting(db: Database, gate: Gate = {}): Promise<Waiting> {
   const cluster = await startGatedCluster(gate);
   const yaml = gate.yaml ?? `role_map:\n  plan: ['${ROLE}']\n`;
@@ -100,7 +100,7 @@ export async function waiting(db: Database, gate: Gate = {}): Promise<Waiting> {
   return { ...door, ...(await askedRun({ db, cluster, discord: door.discord })) };
 }
 
-/** A cluster whose template builds, asks and deploys. */
+/** A cluster with a template that builds, asks and deploys. */
 export async function startGatedCluster(gate: Gate = {}): Promise<SimulatedCluster> {
   return startCluster({
     templates: [{ ...TEMPLATE, spec: template(gate) }],
@@ -147,7 +147,7 @@ export async function approvalOf(db: Queryable, runId: string): Promise<Json> {
   return rows[0];
 }
 
-/** What its history says of approvals, and who did it. */
+/** The approval events of a run, with their actors. */
 export async function approvalEventsOf(db: Queryable, runId: string): Promise<readonly string[]> {
   const { rows } = await db.query<{ event: string; actor: string }>({
     text: `SELECT event_type AS event, actor FROM codex_kb.run_events
@@ -157,7 +157,7 @@ export async function approvalEventsOf(db: Queryable, runId: string): Promise<re
   return rows.map(({ event, actor }) => `${event} ${actor}`);
 }
 
-/** Makes a run wait for approval in the ledger alone, and for a version. The key follows from the id of the run. */
+/** Opens an approval that asks for a version, only in the ledger. The key is derived from the id of the run. */
 export async function openApproval(
   db: Queryable,
   runId: string,
@@ -173,7 +173,7 @@ export async function openApproval(
   });
 }
 
-/** Everything that waits for its time is due now. */
+/** Makes every approval with a due time due now. */
 export async function hurry(db: Queryable): Promise<void> {
   await db.query({ text: 'UPDATE facteur.approvals SET due_at = now() WHERE due_at IS NOT NULL' });
   await createAnnouncements(db, silentLogger).approvalsDue();

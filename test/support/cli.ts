@@ -4,16 +4,16 @@ import { runCli, type RegisterCommand } from '../../src/cli/program.ts';
 import { commandsFor } from '../../src/cli/wiring.ts';
 import { MIGRATIONS } from './database.ts';
 
-/** How a command line ended and what it printed. */
+/** The exit code and the output of a command line. */
 export interface CliRun {
   readonly code: ExitCode;
   readonly stdout: string;
   readonly stderr: string;
-  /** Standard output, byte by byte. */
+  /** Standard output as bytes. */
   readonly bytes: Buffer;
 }
 
-/** What a test gives a command line: without columns there is no terminal. */
+/** The environment of a command line: without columns there is no terminal. */
 export type CliSurroundings = Partial<Omit<CliIo, 'stdout' | 'stderr'>> & { readonly columns?: number };
 
 /** Runs one command line in this process. */

@@ -8,7 +8,7 @@ import {
   type SimulatedClusterOptions,
 } from '../../sandbox/cluster/cluster.ts';
 
-/** What `JSON.parse` gives, read freely: a wrong shape fails the expectation that follows. */
+/** The result of `JSON.parse`, untyped: a wrong shape fails the assertion that follows. */
 export type Json = ReturnType<typeof JSON.parse>;
 
 export const NAMESPACE = 'argo-workflows';
@@ -42,7 +42,7 @@ export function clientFor(access: ClusterAccess | string): ArgoClient {
   return client;
 }
 
-/** A workflow of the template that `startCluster` brings. */
+/** A workflow of the template in `startCluster`. */
 export function manifest(
   name: string,
   labels: Record<string, string> = {},
@@ -59,7 +59,7 @@ export function manifest(
   };
 }
 
-/** Puts a workflow into the store directly, as if it had been created over HTTP. */
+/** Puts a workflow into the store directly, as if it were created over HTTP. */
 export function seed(cluster: SimulatedCluster, workflow: Json): void {
   cluster.store.create('workflows', workflow);
 }

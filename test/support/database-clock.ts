@@ -1,14 +1,14 @@
 import type { Queryable } from '../../src/clients/postgres/database.ts';
 
-/** A clock of the database that a test can turn forward. */
+/** A clock of the database that a test can set forward. */
 export interface DatabaseClock {
-  /** So far ahead of the real time, from now on. */
+  /** Sets the clock this far ahead of the real time. */
   setAhead(ms: number): Promise<void>;
-  /** Leaves nothing behind, for a database that other tests use afterwards. */
+  /** Removes everything again, for a database that other tests use afterwards. */
   remove(): Promise<void>;
 }
 
-/** Lets `now()` in every statement and default of an embedded database, which has one session, go by a clock of the test's. */
+/** Replaces `now()` in all statements and defaults of an embedded database, which has one session, with a test's clock. */
 export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
   const { rows } = await db.query<{ path: string }>({ text: `SELECT current_setting('search_path') AS path` });
   for (const text of [
@@ -18,9 +18,9 @@ export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
     `INSERT INTO test_clock.ahead VALUES ('0')`,
     `CREATE OR REPLACE FUNCTION test_clock.now() RETURNS timestamptz LANGUAGE sql STABLE
       AS 'SELECT pg_catalog.now() + by FROM test_clock.ahead'`,
-    // Named, the catalog is not searched before all others.
+    // If the catalog is named, it is not searched first.
     'SET search_path = test_clock, pg_catalog, public',
-    // A default was bound to the catalog's when its table was made.
+    // A default was bound to the catalog's function when its table was created.
     rebind('pg_catalog.now()', 'test_clock.now()'),
   ]) {
     await db.query({ text });
@@ -38,7 +38,7 @@ export async function turnableClock(db: Queryable): Promise<DatabaseClock> {
   };
 }
 
-/** The statement that gives columns with one default another. */
+/** A statement that replaces the default of all columns with a given one. */
 function rebind(from: string, to: string): string {
   return `DO $$
     DECLARE

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
-/** The contract of every Database, with any engine. */
+/** The contract of every Database, for any engine. */
 export function describeDatabase(engine: string): void {
   describe(`a database on ${engine}`, () => {
     let made: TestDatabase;
@@ -28,7 +28,7 @@ export function describeDatabase(engine: string): void {
     const ids = async (): Promise<number[]> =>
       (await db.query<{ id: number }>({ text: 'SELECT id FROM notes ORDER BY id' })).rows.map(({ id }) => id);
 
-    test('gives values with their types, the same named or not', async () => {
+    test('returns values with their types, with named and unnamed statements', async () => {
       const text = `SELECT $1::bigint AS big, $2::jsonb AS json, $3::timestamptz AS at, $4::bytea AS bytes, NULL AS nothing`;
       const values = ['9007199254740993', { a: [1] }, new Date('2026-01-02T03:04:05.678Z'), Buffer.from([0, 255])];
       const expected = { big: values[0], json: values[1], at: values[2], bytes: values[3], nothing: null };
@@ -44,14 +44,14 @@ export function describeDatabase(engine: string): void {
       expect(await db.query({ text: 'SELECT id FROM notes WHERE id = 9' })).toMatchObject({ rowCount: 0, rows: [] });
     });
 
-    test('runs several statements of one text, and gives the result of the last', async () => {
+    test('runs several statements in one text, and returns the result of the last', async () => {
       const { rows } = await db.query({
         text: `INSERT INTO notes VALUES (1, 'a'), (2, 'b'); SELECT count(*)::int FROM notes`,
       });
       expect(rows).toEqual([{ count: 2 }]);
     });
 
-    test('names the constraint that a duplicate breaks, and works on', async () => {
+    test('an error names the constraint that a duplicate violates, and the next statement works', async () => {
       await insert(db, 1);
       await expect(insert(db, 1)).rejects.toMatchObject({
         code: 'postgres.conflict',
@@ -66,8 +66,8 @@ export function describeDatabase(engine: string): void {
     test.each([
       ['text with a NUL character', '$1::text', 'secret\u0000value'],
       ['JSON with a NUL character', '$1::jsonb', String.raw`"secret\u0000value"`],
-      ['what is no UUID', '$1::uuid', 'secretvalue'],
-      ['a number too large', '$1::smallint', '99999999'],
+      ['an invalid UUID', '$1::uuid', 'secretvalue'],
+      ['a too large number', '$1::smallint', '99999999'],
     ])('refuses %s without quoting it', async (what, expression, value) => {
       const statement = { name: `bad ${what}`, text: `SELECT ${expression}`, values: [value] };
       const error: unknown = await db.query(statement).catch((reason: unknown) => reason);
@@ -75,7 +75,7 @@ export function describeDatabase(engine: string): void {
       expect(inspect(error, { depth: 5, showHidden: true })).not.toMatch(/secret|99999999/);
     });
 
-    test('a statement that misses something in the database is no fault of its values', async () => {
+    test('a missing object in the database is a retryable error, not an invalid value', async () => {
       await expect(db.query({ text: 'SELECT nonsense()' })).rejects.toMatchObject({
         code: 'postgres.broken',
         retryable: true,
@@ -83,7 +83,7 @@ export function describeDatabase(engine: string): void {
       });
     });
 
-    test('a value that cannot be written down is a fault of ours, and the next statement works', async () => {
+    test('a value that cannot be serialized is a bug, and the next statement works', async () => {
       const circle: Record<string, unknown> = {};
       circle['self'] = circle;
       await expect(db.query({ text: 'SELECT $1::jsonb', values: [circle] })).rejects.toMatchObject({
@@ -92,13 +92,13 @@ export function describeDatabase(engine: string): void {
       expect((await db.query({ text: 'SELECT 1 AS one' })).rows).toEqual([{ one: 1 }]);
     });
 
-    test('a text too long for its index is the sender’s fault', async () => {
+    test('a text too long for its index is an invalid value', async () => {
       await db.query({ text: 'CREATE TABLE IF NOT EXISTS keys (key text PRIMARY KEY)' });
       const text = `INSERT INTO keys SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) AS n`;
       await expect(db.query({ text })).rejects.toMatchObject({ code: 'postgres.invalid', sqlState: '54000' });
     });
 
-    test('a transaction is kept when its work resolves', async () => {
+    test('a transaction commits if its work resolves', async () => {
       const result = await db.transaction(async (tx) => {
         await insert(tx, 1);
         await insert(tx, 2);
@@ -108,7 +108,7 @@ export function describeDatabase(engine: string): void {
       expect(await ids()).toEqual([1, 2]);
     });
 
-    test('a transaction is undone when its work rejects, and the reason arrives unchanged', async () => {
+    test('a transaction rolls back if its work rejects, and the error is passed on unchanged', async () => {
       const reason = new Error('changed my mind');
       const attempt = db.transaction(async (tx) => {
         await insert(tx, 1);
@@ -118,7 +118,7 @@ export function describeDatabase(engine: string): void {
       expect(await ids()).toEqual([]);
     });
 
-    test('a transaction whose failed statement was ignored says that nothing was kept', async () => {
+    test('a transaction that ignores a failed statement fails and rolls back', async () => {
       const attempt = db.transaction(async (tx) => {
         await insert(tx, 1);
         await insert(tx, 1).catch(() => undefined);
@@ -127,7 +127,7 @@ export function describeDatabase(engine: string): void {
       expect(await ids()).toEqual([]);
     });
 
-    test('a transaction refuses statements that outlive it', async () => {
+    test('a transaction refuses statements after its end', async () => {
       let kept: Queryable | undefined;
       await db.transaction(async (tx) => {
         kept = tx;
@@ -136,19 +136,19 @@ export function describeDatabase(engine: string): void {
       expect(await ids()).toEqual([]);
     });
 
-    test('statements of one transaction that are sent at once run one after the other', async () => {
+    test('concurrent statements in one transaction run one after the other', async () => {
       await db.transaction(async (tx) => {
         await Promise.all([insert(tx, 1), insert(tx, 2), insert(tx, 3)]);
       });
       expect(await ids()).toEqual([1, 2, 3]);
     });
 
-    test('many statements at once all get their turn', async () => {
+    test('runs many concurrent statements', async () => {
       await Promise.all(Array.from({ length: 100 }, (_, id) => insert(db, id)));
       expect(await ids()).toHaveLength(100);
     });
 
-    test('a session keeps its settings and locks to itself, and leaves none behind', async () => {
+    test('a session has its own settings and locks, and leaves none behind', async () => {
       const settings = await db.session(async (session) => {
         await session.query({ text: `SET application_name = 'mine'; SELECT pg_advisory_lock(7)` });
         return session.query({
@@ -163,7 +163,7 @@ export function describeDatabase(engine: string): void {
       expect(after.rows).toEqual([{ app: expect.not.stringContaining('mine'), locks: 0 }]);
     });
 
-    test('a session that leaves a transaction open undoes it', async () => {
+    test('a transaction left open by a session is rolled back', async () => {
       await db.session(async (session) => {
         await session.query({ text: 'BEGIN' });
         await insert(session, 1);
@@ -184,7 +184,7 @@ export function describeDatabase(engine: string): void {
       await other.close();
     });
 
-    test('two handlers of one channel both hear, and one may leave', async () => {
+    test('two handlers on one channel both get notifications, until each is closed', async () => {
       const heard: string[] = [];
       const first = await db.listen('shared', (payload) => heard.push(`first ${payload}`));
       const second = await db.listen('shared', (payload) => heard.push(`second ${payload}`));
@@ -196,7 +196,7 @@ export function describeDatabase(engine: string): void {
       await second.close();
     });
 
-    test('after close every use is refused, and a second close is fine', async () => {
+    test('after close, every call is refused, and close is idempotent', async () => {
       const short = await createTestDatabase({ migrated: false });
       await short.close();
       await short.db.close();

@@ -16,27 +16,27 @@ const SOURCES = ['../../src/clients/postgres/migrate.ts', 'database.ts'].map((pa
 
 export const MIGRATIONS = new URL('../../migrations/', import.meta.url);
 
-/** A database of one test's own. */
+/** A database for one test. */
 export interface TestDatabase {
   readonly db: Database;
   /**
-   * For a second connection or another process: only useful with a real server, since `pglite:memory` belongs to one
+   * For a second connection or another process: only useful with a real server, because `pglite:memory` belongs to one
    * process.
    */
   readonly dsn: string;
-  /** Closes it and removes it. */
+  /** Closes and removes it. */
   close(): Promise<void>;
 }
 
 export interface TestDatabaseOptions {
-  /** False for a database with nothing in it. */
+  /** False for an empty database. */
   readonly migrated?: boolean;
   readonly poolSize?: number;
 }
 
 /**
- * A fresh database with all migrations: on the server that FACTEUR_TEST_POSTGRES_DSN names, cloned from a template
- * there; without that variable an embedded one in memory, begun from a snapshot that is made once per set of migrations.
+ * A fresh database with all migrations: on the server in FACTEUR_TEST_POSTGRES_DSN, cloned from a template there; without
+ * that variable an embedded one in memory, from a snapshot that is created once per set of migrations.
  */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const migrations = await migrationsOf(options);
@@ -46,7 +46,7 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
     : onServer(server, migrations, options.poolSize ?? 10);
 }
 
-/** Puts an embedded database into a directory, for another to open there: faster than its own boot. */
+/** Puts an embedded database into a directory for another process: faster than creating one there. */
 export async function fillDirectory(
   directory: string,
   options: Pick<TestDatabaseOptions, 'migrated'> = {},
@@ -56,20 +56,20 @@ export async function fillDirectory(
   await db.close();
 }
 
-/** Makes the snapshots that are missing, for those who come later. */
+/** Creates missing snapshots in advance. */
 export async function makeSnapshots(): Promise<void> {
   await snapshot(await loadMigrations(MIGRATIONS));
 }
 
-/** On a busy machine a statement waits longer for one of a few connections than the five seconds of the service. */
+/** On a busy machine a statement may wait for a connection longer than the service's five seconds. */
 const CONNECT_MS = 30_000;
 
-/** Opens a DSN as a test does: what is lost in the background fails the test by its consequences, not by itself. */
+/** Opens a DSN for a test. A lost background connection fails the test only through its consequences. */
 export function openTestPostgres(dsn: string, options: { poolSize?: number; heartbeatMs?: number } = {}): Database {
   return openPostgres({ dsn, random: Math.random, onLost: ignore, connectTimeoutMs: CONNECT_MS, ...options });
 }
 
-/** A connection that is lost in the background fails a test by what it then lacks. */
+/** A lost background connection fails a test only through its consequences. */
 const ignore = (): void => undefined;
 
 async function migrationsOf({ migrated }: TestDatabaseOptions): Promise<readonly Migration[]> {
@@ -82,8 +82,8 @@ async function embedded(migrations: readonly Migration[]): Promise<TestDatabase>
 }
 
 /**
- * What makes a start from the snapshot cheaper: buffers that suffice for a test (by default every start clears 128 MiB), and
- * none of the two databases that are there only to make others from, which are over half of its files.
+ * Makes a start from the snapshot cheaper: smaller buffers (by default every start clears 128 MiB), and no template
+ * databases, which are over half of its files.
  */
 const SMALLER = [
   `ALTER SYSTEM SET shared_buffers = '16MB'`,
@@ -107,14 +107,14 @@ async function snapshot(migrations: readonly Migration[]): Promise<Blob> {
   }
   const made = await db.snapshot();
   await db.close();
-  // Renamed when whole, because another worker may be looking for it.
+  // Renamed when complete, because another worker may be reading it.
   const draft = `${file}.${process.pid}`;
   await writeFile(draft, Buffer.from(await made.arrayBuffer()));
   await rename(draft, file);
   return made;
 }
 
-/** Of the engine too, whose data directories another version cannot read, of what keeps the books of migrations, and of this. */
+/** Includes the version of the engine, because others cannot read its data, and the sources that create the snapshot. */
 function fingerprint(migrations: readonly Migration[]): string {
   const hash = createHash('sha256').update('pglite 0.5.14');
   for (const part of [...SOURCES, ...migrations.map(({ sha256 }) => sha256)]) {
@@ -147,7 +147,7 @@ interface Template {
   readonly migrations: readonly Migration[];
 }
 
-/** Created once, by the first caller; it gets its name when it is complete. */
+/** Creates the template once, in the first caller. It gets its final name when it is complete. */
 async function makeTemplate(server: string, admin: Admin, { template, migrations }: Template): Promise<void> {
   const there = { text: 'SELECT FROM pg_database WHERE datname = $1', values: [template] };
   if ((await admin.query(there)).rowCount > 0) {
@@ -167,7 +167,7 @@ async function makeTemplate(server: string, admin: Admin, { template, migrations
 
 type Admin = Pick<Database, 'query'>;
 
-/** In a session, because making a database can take longer than a statement may. */
+/** Uses a session, because creating a database can exceed the statement timeout. */
 async function asAdmin<T>(server: string, work: (admin: Admin) => Promise<T>): Promise<T> {
   const db = openTestPostgres(server, { poolSize: 1 });
   try {

@@ -9,11 +9,11 @@ import { startFacteur, type Facteur, type FacteurOptions } from './facteur.ts';
 export const ROLE = '500000000000000001';
 export const OTHER_ROLE = '500000000000000002';
 
-/** A simulated Discord whose people talk to a whole facteur. */
+/** A simulated Discord that sends its interactions to a complete facteur. */
 export interface DiscordDoor {
   readonly discord: SimulatedDiscord;
   readonly facteur: Facteur;
-  /** Of both: Discord's patience and facteur's limits. */
+  /** The timer of both Discord's and facteur's timeouts. */
   readonly timer: TurnableTimer;
 }
 
@@ -34,7 +34,7 @@ export async function openDiscordDoor({
   return { discord, facteur, timer };
 }
 
-/** What an operator would configure for this Discord. */
+/** The configuration of an operator for this Discord. */
 export function discordEnv(discord: SimulatedDiscord): Record<string, string> {
   return {
     FACTEUR_DISCORD_API_BASE_URL: discord.apiBaseUrl,
@@ -45,7 +45,7 @@ export function discordEnv(discord: SimulatedDiscord): Record<string, string> {
   };
 }
 
-/** The text of an answer that only the person who asked may see; fails for any other answer. */
+/** The text of an ephemeral answer; fails for any other answer. */
 export function whispered(exchange: Exchange): string {
   const answer: Json = exchange.answer;
   if (exchange.outcome !== 'acknowledged' || answer.type !== 4 || answer.data.flags !== 64) {

@@ -19,11 +19,11 @@ export interface DiscordWorld {
   readonly discord: SimulatedDiscord;
   readonly clock: { ms: number };
   readonly endpoint: { url: string; reply: EndpointReply };
-  /** What the endpoint was sent. */
+  /** The requests that the endpoint got. */
   readonly received: { readonly headers: NodeJS.Dict<string | string[]>; readonly body: string }[];
-  /** One request of the bot. */
+  /** Sends one request as the bot. */
   call(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiAnswer>;
-  /** The token of the n-th interaction that the endpoint was sent. */
+  /** The token of the nth interaction that the endpoint got. */
   tokenOf(index?: number): string;
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export interface DiscordWorld {
 export interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
-  // Whatever Discord says: the expectation that follows knows its shape.
+  // Any answer of Discord: the assertion that follows checks its shape.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly body: any;
 }

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import type { Json } from './cluster.ts';
 import { serveHttp } from './serve-http.ts';
 
-/** What was asked of an endpoint. */
+/** A request to an endpoint. */
 export interface EmbeddingsRequest {
   readonly path: string;
   readonly authorization: string | undefined;
@@ -16,7 +16,7 @@ type Answer = (
   response: ServerResponse,
 ) => { readonly status?: number; readonly headers?: Record<string, string>; readonly body: unknown } | undefined;
 
-/** An endpoint that answers as a test says, over a real socket; nothing is answered where that is undefined. */
+/** An endpoint on a real socket with scripted answers. It does not answer if the answer is undefined. */
 export async function startEndpoint(answer: Answer): Promise<{ url: string; requests: EmbeddingsRequest[] }> {
   const requests: EmbeddingsRequest[] = [];
   const server = await serveHttp((incoming, response) => {
@@ -38,12 +38,12 @@ export async function startEndpoint(answer: Answer): Promise<{ url: string; requ
   return { url: server.url, requests };
 }
 
-/** A vector that tells which text it is of: its length and its first letter. */
+/** A vector that identifies its text, by length and first letter. */
 export function vectorOf(text: string): number[] {
   return [text.length, text.charCodeAt(0), 1, 0];
 }
 
-/** As OpenAI answers. */
+/** An answer in the format of OpenAI. */
 export function answerFor(texts: readonly string[]): Json {
   return { object: 'list', data: texts.map((text, index) => ({ index, embedding: vectorOf(text) })) };
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach } from 'vitest';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
-/** For each test of a file a database of its own that has nothing in it. */
+/** A new empty database for each test of a file. */
 export function emptyDatabase(): Pick<TestDatabase, 'db' | 'dsn'> {
   let made: TestDatabase;
   beforeEach(async () => {

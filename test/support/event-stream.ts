@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { onTestFinished, vi } from 'vitest';
 
-/** One server-sent event; comments and blocks without data are none. */
+/** One server-sent event. Comments and blocks without data do not count. */
 export interface ServerEvent {
   readonly id: string;
   readonly type: string;
@@ -20,7 +20,7 @@ export class EventStream {
     response.setEncoding('utf8');
     response.on('data', (text: string) => (this.#received += text));
     response.on('end', () => (this.#ended ??= 'whole'));
-    // A stream that the server breaks off.
+    // The server broke off the stream.
     response.on('error', () => (this.#ended = 'broken'));
   }
 
@@ -29,7 +29,7 @@ export class EventStream {
     const request = get(url, { headers, agent: false });
     onTestFinished(() => void request.destroy());
     const [response] = (await once(request, 'response')) as [IncomingMessage];
-    // Whoever ends the connection while nothing is read.
+    // Either side may close the connection while nothing is read.
     request.on('error', () => undefined);
     const stream = new EventStream(response);
     await vi.waitUntil(() => stream.#received.includes('\n\n'));
@@ -59,7 +59,7 @@ export class EventStream {
     return [...this.#received.matchAll(/^id: (.*)\n/gm)].at(-1)?.[1] ?? '';
   }
 
-  /** Waits for the first event that fits. */
+  /** Waits for the first matching event. */
   async event(fits: (event: ServerEvent) => boolean): Promise<ServerEvent> {
     return vi.waitFor(() => {
       const found = this.events.find(fits);

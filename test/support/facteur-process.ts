@@ -11,16 +11,16 @@ import { send, type Answer, type Message } from './messages.ts';
 import { QUICK_ENGINE } from './quick-engine.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
-/** An embedded Postgres boots in the child, on a machine that may be busy with others. */
+/** An embedded Postgres starts in the child, possibly on a busy machine. */
 const READY_MS = 120_000;
 
 export interface ProcessOptions {
-  /** Laid over the test's configuration; FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG belong here. */
+  /** Overrides the test's configuration. Set FACTEUR_POSTGRES_DSN and FACTEUR_KUBECONFIG here. */
   readonly env: Environment;
   readonly args?: readonly string[];
-  /** Another facteur than that of this checkout. */
+  /** Another executable than that of this checkout. */
   readonly executable?: string;
-  /** A file that the process writes its id into before it begins, as cgroups have it. */
+  /** A file that the process writes its id into before it starts, to enter a cgroup. */
   readonly enter?: string;
 }
 
@@ -30,9 +30,9 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A real facteur: by default `bin/facteur serve`. */
+/** A real facteur process: by default `bin/facteur serve`. */
 export class FacteurProcess {
-  /** What it printed so far, on stdout and stderr, a line each. */
+  /** The lines printed so far, on stdout and stderr. */
   readonly log: string[] = [];
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
@@ -42,7 +42,7 @@ export class FacteurProcess {
   constructor({ env, args = ['serve'], executable = EXECUTABLE, enter = '/dev/null' }: ProcessOptions) {
     const command = 'echo $$ > "$0" && exec "$@"';
     this.#child = spawn('/bin/sh', ['-c', command, enter, process.execPath, ...QUICK_ENGINE, executable, ...args], {
-      // Only PATH and the like: any other variable of the developer's could configure it.
+      // Only PATH: any other variable of the developer could configure it.
       env: { PATH: process.env['PATH'], ...TEST_ENV, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -68,7 +68,7 @@ export class FacteurProcess {
     return this.#exit === undefined;
   }
 
-  /** Where it listens; throws before it does. */
+  /** The URL where it listens; throws before it does. */
   get url(): string {
     const listening = this.#logged('listening');
     if (listening === undefined) {
@@ -77,7 +77,7 @@ export class FacteurProcess {
     return `http://127.0.0.1:${listening.port}`;
   }
 
-  /** The log line with this message, waited for; rejects with everything it printed when it ends first. */
+  /** Waits for a log line with this message. Rejects with the whole output if the process ends first. */
   async logs(message: string): Promise<Json> {
     const deadline = performance.now() + READY_MS;
     for (;;) {
@@ -103,13 +103,13 @@ export class FacteurProcess {
     return send(this.url, message, headers);
   }
 
-  /** SIGKILL: it gets to do nothing more. */
+  /** Sends SIGKILL: it ends at once. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.exited;
   }
 
-  /** SIGTERM, and waits for the orderly end. */
+  /** Sends SIGTERM, and waits for the graceful exit. */
   async stop(): Promise<Exit> {
     this.#child.kill('SIGTERM');
     return this.exited;
@@ -151,7 +151,7 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Writes a kubeconfig into the folder and gives its path. */
+/** Writes a kubeconfig into the folder and returns its path. */
 export function writeKubeconfig(folder: string, text: string): string {
   const path = join(folder, 'kubeconfig.yaml');
   writeFileSync(path, text);

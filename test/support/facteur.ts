@@ -33,7 +33,7 @@ import { faultyDatabase, type DatabaseFaults } from './faulty-database.ts';
 import { send, type Answer, type Message } from './messages.ts';
 import { TurnableTimer } from './turnable-timer.ts';
 
-/** A whole facteur of a test, listening on a free port, with commands and Codex tasks going to the simulated cluster. */
+/** A complete facteur for tests, on a free port. Commands and Codex tasks go to the simulated cluster. */
 export const TEST_ENV: Environment = {
   ...MINIMAL_ENV,
   FACTEUR_SERVER_LISTEN_ADDRESS: '127.0.0.1:0',
@@ -44,24 +44,24 @@ export const TEST_ENV: Environment = {
 };
 
 export interface FacteurOptions {
-  /** Shared with others: closing facteur leaves it open. */
+  /** May be shared: closing facteur leaves it open. */
   readonly db: Database;
-  /** A fresh one unless given; closed when the test ends. */
+  /** By default a new one, which is closed when the test ends. */
   readonly cluster?: SimulatedCluster;
-  /** Of a cluster that is not simulated. */
+  /** Access to a cluster that is not simulated. */
   readonly access?: ClusterAccess;
-  /** Laid over {@link TEST_ENV}. */
+  /** Overrides {@link TEST_ENV}. */
   readonly env?: Environment;
-  /** A configuration file's text. */
+  /** The text of a configuration file. */
   readonly yaml?: string;
   readonly context?: Partial<AppContext>;
-  /** HTTP and submission unless given, so that runs stay `submitted`. */
+  /** By default HTTP and submission only: runs stay `submitted`. */
   readonly roles?: readonly Role[];
-  /** By which answers keep their limits: a fresh one unless given. */
+  /** The timer for the limits of answers; by default a new one. */
   readonly timer?: TurnableTimer;
-  /** In force from the first statement on. */
+  /** Active from the first statement on. */
   readonly faults?: Partial<DatabaseFaults>;
-  /** False for one whose database the test holds up. */
+  /** False if the test blocks its database. */
   readonly awaitReady?: boolean;
 }
 
@@ -71,16 +71,16 @@ export interface Facteur {
   readonly url: string;
   readonly cluster: SimulatedCluster;
   readonly config: Config;
-  /** The database that was given. */
+  /** The given database. */
   readonly db: Database;
-  /** What happens to the statements of this facteur; those of others on the same database go their way. */
+  /** Faults for the statements of this facteur. Others on the same database are not affected. */
   readonly faults: DatabaseFaults;
-  /** No answer is late before the test turns it. */
+  /** No answer is late until the test advances it. */
   readonly timer: TurnableTimer;
   /** Every log line so far, as JSON text. */
   readonly log: readonly string[];
   send(message: Message, headers?: Record<string, string>): Promise<Answer>;
-  /** `facteur ARGS` beside it: `runs`, `dead-letters`, `refusals` and `maintain`, on the same database. */
+  /** Runs `facteur ARGS` on the same database: `runs`, `dead-letters`, `refusals`, `maintain` and others. */
   cli(...args: string[]): Promise<CliRun>;
   /** The same with variables, such as FACTEUR_SERVER. */
   cliWith(env: Environment, ...args: string[]): Promise<CliRun>;
@@ -88,7 +88,7 @@ export interface Facteur {
   cliOn(columns: number, env: Environment, ...args: string[]): Promise<CliRun>;
 }
 
-/** Starts a whole facteur in this process; it is closed when the test ends. */
+/** Starts a complete facteur in this process. It is closed when the test ends. */
 export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
   const cluster = options.cluster ?? (await startCluster());
   const config = await testConfig(options.env, options.yaml);
@@ -114,10 +114,10 @@ export async function startFacteur(options: FacteurOptions): Promise<Facteur> {
   const url = `http://127.0.0.1:${app.address.port}`;
   const intake = `http://127.0.0.1:${app.addressOf('intake').port}`;
   onTestFinished(async () => {
-    // A create that hangs would otherwise be waited for.
+    // Otherwise the close would wait for a hanging create.
     await cluster.disconnect();
     const closed = app.close();
-    // A test that has probed is a prober, and is waited for.
+    // After a probe, the close waits for another one.
     await fetch(new URL('/readyz', url)).catch(() => undefined);
     await closed;
   });

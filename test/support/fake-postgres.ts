@@ -2,23 +2,23 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** What a server says of itself; it may change while the server runs. */
+/** The state that a server reports; it may change while the server runs. */
 export interface Kind {
   standby: boolean;
   readonly: boolean;
 }
 
-/** A server that answers as little as a client needs to find out what kind it is and which one. */
+/** A server that answers only what a client needs to identify it and its state. */
 export interface FakePostgres {
   readonly port: number;
   readonly kind: Kind;
-  /** Statements as they came, first ones of connections too. */
+  /** All statements in order, including the first ones of connections. */
   readonly statements: string[];
-  /** Ends all connections, and takes no more. */
+  /** Ends all connections, and accepts no more. */
   stop(): void;
 }
 
-/** Starts one that calls itself by its name when it is asked `SELECT name`, and is gone with the test. */
+/** Starts a server that answers `SELECT name` with its name, and stops with the test. */
 export async function startFakePostgres(
   name: string,
   kind: Partial<Kind> & { refuses?: string } = {},
@@ -62,7 +62,7 @@ export async function startFakePostgres(
   return { port: (server.address() as AddressInfo).port, kind: itself, statements, stop };
 }
 
-/** One row, of columns with a name, a type's number and a text. */
+/** One row of columns, each with a name, a type id and a text. */
 function rows(columns: readonly (readonly [string, number, string])[]): Buffer {
   const described = columns.flatMap(([name, type]) => [
     ...text(name),

@@ -6,17 +6,17 @@ import {
   type Statement,
 } from '../../src/clients/postgres/database.ts';
 
-/** What a test does to the statements on their way. */
+/** Faults that a test injects into statements. */
 export interface DatabaseFaults {
-  /** Called before each statement, by its name; what it throws is what the caller gets, and nothing is done. */
+  /** Called with the name of each statement before it runs. If it throws, the caller gets the error, and nothing runs. */
   before: (statement: string) => Promise<void> | void;
-  /** Called after it: what it throws hides that the statement was carried out. */
+  /** Called after each statement. If it throws, the caller does not learn that the statement was executed. */
   after: (statement: string) => Promise<void> | void;
 }
 
 export type FaultyDatabase = Database & { readonly faults: DatabaseFaults };
 
-/** As a server that is gone, or a connection that broke. */
+/** Fails like a server that is down or a broken connection. */
 export function unavailable(): never {
   throw new DatabaseError('postgres.unavailable', 'postgres is not available: cut by the test', { retryable: true });
 }
@@ -31,7 +31,8 @@ export function firstSweepOnly(): DatabaseFaults['before'] {
 }
 
 /**
- * A view of a database that its users may close without closing the database, and whose statements can be made to fail or wait, before or after they are executed.
+ * A view of a database. Closing it does not close the database, and its statements can be made to fail or wait, before or
+ * after their execution.
  */
 export function faultyDatabase(db: Database): FaultyDatabase {
   const faults: DatabaseFaults = { before: () => undefined, after: () => undefined };

@@ -1,4 +1,4 @@
-/** A process that does nothing but follow: `node follow-process.ts HOLDER LEASE_MS DSN CLUSTER_URL NAMESPACE`. Ends on SIGTERM. */
+/** A process that only follows: `node follow-process.ts HOLDER LEASE_MS DSN CLUSTER_URL NAMESPACE`. Ends on SIGTERM. */
 import { createLogger } from '../../src/base/logger.ts';
 import { createArgoClient } from '../../src/clients/argo/client.ts';
 import { Follower } from '../../src/follow/follower.ts';

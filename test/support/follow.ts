@@ -22,7 +22,7 @@ export interface TestRun {
   readonly plan: WorkflowPlan;
 }
 
-/** Records a queued run. `simulate` is what the simulated cluster does with its workflow. */
+/** Records a queued run. `simulate` tells the simulated cluster what to do with its workflow. */
 export async function recordTestRun(db: Database, simulate = '', namespace = NAMESPACE): Promise<TestRun> {
   const deliveryId = randomUUID();
   const plan: WorkflowPlan = {
@@ -56,14 +56,14 @@ export async function recordTestRun(db: Database, simulate = '', namespace = NAM
   return { runId: receipt.runId, deliveryId, name: receipt.workflowName, plan };
 }
 
-/** Creates the run's workflow without the ledger's hearing of it, and gives its uid. */
+/** Creates the run's workflow without recording it in the ledger, and returns its uid. */
 export async function createWorkflowOf(run: TestRun, workflows: ArgoClient): Promise<string> {
   const identity = { runId: run.runId, deliveryId: run.deliveryId, workflowName: run.name, traceparent: '' };
   const created = await workflows.createWorkflow(run.plan.namespace, workflowManifest(run.plan, identity));
   return created.metadata?.uid ?? '';
 }
 
-/** Records a run and submits it, as the submitter does. */
+/** Records a run and submits it, like the submitter. */
 export async function submitTestRun(
   db: Database,
   workflows: ArgoClient,
@@ -118,7 +118,7 @@ export async function expectState(db: Database, run: TestRun, state: RunState, t
   return storedRun(db, run);
 }
 
-/** The run's states in order, after a check that each followed from the one before by a legal move. */
+/** The run's states in order. Checks that each move is valid. */
 export async function statesOf(db: Database, run: TestRun): Promise<RunState[]> {
   const { rows } = await db.query<{ from: RunState | null; to: RunState }>({
     text: `SELECT payload->>'from' AS from, payload->>'to' AS to FROM codex_kb.run_events
@@ -132,7 +132,7 @@ export async function statesOf(db: Database, run: TestRun): Promise<RunState[]> 
   return rows.map(({ to }) => to);
 }
 
-/** Removes all runs and leases, so that each test begins with an empty ledger. */
+/** Removes all runs and leases: each test starts with an empty ledger. */
 export async function emptyLedger(db: Database): Promise<void> {
   await db.query({ text: 'TRUNCATE facteur.runs, facteur.leases, codex_kb.ideas CASCADE' });
 }
@@ -169,12 +169,12 @@ export function requests(cluster: SimulatedCluster, verb: 'list' | 'watch' | 'ge
   return (cluster.state()['requests'] as Record<string, number>)[verb] ?? 0;
 }
 
-/** Waits until somebody watches. */
+/** Waits until the cluster has a watch. */
 export async function expectWatching(cluster: SimulatedCluster): Promise<void> {
   await vi.waitFor(() => expect(cluster.state()['watchers']).toBe(1));
 }
 
-/** The database, but every statement is shown to `judge` first, and fails with what that gives. */
+/** The database, but every statement is passed to `judge` first, and fails with the error that it returns. */
 export function judged(db: Database, judge: (statement: Statement) => DatabaseError | undefined): Database {
   return {
     query: async (statement) => {

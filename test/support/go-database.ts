@@ -4,7 +4,7 @@ import { manifest, TEMPLATE, type Json } from './cluster.ts';
 
 const FIXTURES = new URL('../fixtures/go-database/', import.meta.url);
 
-/** What each of the Go service's migrations made, and what was worked with it before the next one. */
+/** The schema of each migration of the Go service, and the rows written before the next one. */
 const STEPS = [['1.sql', '1-rows.sql'], ['2.sql'], ['3.sql', '3-rows.sql']] as const;
 
 const TABLES = [
@@ -20,7 +20,7 @@ const TABLES = [
   'run_metrics',
 ];
 
-/** Makes of an empty database what the Go service's first `version` migrations and some work would have made of it. */
+/** Fills an empty database like the Go service's first `version` migrations and some work. */
 export async function makeGoDatabase(db: Database, version: 1 | 2 | 3): Promise<void> {
   await db.query({ text: 'CREATE EXTENSION IF NOT EXISTS vector' });
   await db.query({ text: await fixture('goose.sql') });
@@ -46,7 +46,7 @@ export async function goRows(db: Database, ignored: readonly string[] = []): Pro
 }
 
 /**
- * What the Go service writes of a Codex task before it asks the cluster: it never writes anything after that.
+ * Writes the rows of the Go service for a Codex task before its create. It writes nothing after that.
  *
  * @returns the run's id
  */
@@ -73,10 +73,10 @@ export async function recordAsGo(
   return rows[0]!.id;
 }
 
-/** The workflow that the Go service creates of a Codex task. No issue: no label. */
+/** The workflow that the Go service creates for a Codex task. Without an issue it has no label. */
 export function goWorkflow(name: string, deliveryId: string, issue = '7'): Json {
   const labels: Record<string, string> = issue === '0' ? {} : { 'codex.issue_number': issue };
-  // Go's protojson puts blanks where it likes.
+  // Go's protojson inserts arbitrary blanks.
   const task = `{"stage": "CODEX_TASK_STAGE_IMPLEMENTATION",  "issueNumber":"${issue}", "deliveryId":${JSON.stringify(deliveryId)}}`;
   return manifest(name, labels, { rawEvent: Buffer.from(task).toString('base64'), head: 'codex/mend', base: 'main' });
 }

@@ -10,7 +10,7 @@ import { Admission } from '../../src/entry/http/admission.ts';
 import { createHttpServer } from '../../src/entry/http/server.ts';
 import { DOORS } from '../../src/config/listeners.ts';
 
-/** The default answer about a run. */
+/** The default receipt of a run. */
 export const RECEIPT: RunReceipt = {
   runId: '0190f3a2-0000-7000-8000-000000000001',
   deliveryId: 'delivery-1',
@@ -49,7 +49,7 @@ export interface OpenDoor {
   readonly url: string;
   readonly port: number;
   readonly dispatch: ScriptedDispatch;
-  /** What was parked. */
+  /** The parked letters. */
   readonly letters: RefusedLetter[];
   /** Every log line so far. */
   readonly log: string[];

@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
 
-/** Where a request is held: on its way to the server, or when the server has done it, with the answer. */
+/** Where a request is held: on its way to the server, or after its execution, with the answer. */
 export type HeldAt = 'request' | 'answer';
 
-/** One request that is held. */
+/** One held request. */
 export interface Held {
-  /** Resolves when the request is there. */
+  /** Resolves when the request has arrived. */
   readonly arrived: Promise<void>;
   letGo(): void;
-  /** Resets the client's connection; the server has or has not seen the request, as it was held. */
+  /** Resets the client's connection. Whether the server has seen the request depends on where it was held. */
   cut(): void;
 }
 
-/** A way to an HTTP server on which single requests can be held for as long as a test wants. */
+/** A proxy to an HTTP server that can hold single requests for as long as a test wants. */
 export interface HttpGate {
   readonly url: string;
   /** Holds the next create, or the one after `skip` others. */
@@ -44,7 +44,7 @@ export async function startHttpGate(target: string): Promise<HttpGate> {
     const chunks: Buffer[] = await client.toArray();
     const trap = trapFor(client.method ?? '');
     await holdAt('request', trap, client);
-    // What the client gave up is done all the same, as by a server that had read it already.
+    // Executes the request even if the client gave up, like a server that had already read it.
     const upstream = request(new URL(client.url ?? '/', target), { method: client.method, headers: client.headers });
     upstream.end(Buffer.concat(chunks));
     answer.on('close', () => trap ?? upstream.destroy());

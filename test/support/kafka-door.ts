@@ -14,7 +14,7 @@ import type { KafkaEvents } from '../../src/entry/kafka/kafka-events.ts';
 import { testConfig } from './facteur.ts';
 import type { TestRecord } from './kafka.ts';
 
-/** For tests that do not look at what is counted. */
+/** For tests that do not check the counted events. */
 export const silentKafkaEvents: KafkaEvents = {
   processed: () => undefined,
   retried: () => undefined,
@@ -23,18 +23,18 @@ export const silentKafkaEvents: KafkaEvents = {
   lag: () => undefined,
 };
 
-/** A consumer in this process without a submitter, so its runs stay `queued`. */
+/** A consumer in this process without a submitter: its runs stay `queued`. */
 export interface KafkaDoor {
   /** Every log line so far, as JSON text. */
   readonly log: readonly string[];
-  /** What SIGTERM does; resolves when it is over. */
+  /** Stops it like SIGTERM; resolves when it has stopped. */
   stop(): Promise<void>;
 }
 
 export interface DoorOptions {
   readonly config: ConsumerConfig;
   readonly db: Database;
-  /** In place of the real one. */
+  /** Replaces the real one. */
   readonly dispatch?: Pick<Dispatch, 'command'>;
   /** The rest of the configuration, as YAML. */
   readonly yaml?: string;
@@ -51,7 +51,7 @@ export async function openKafkaDoor({ config, db, events, ...rest }: DoorOptions
     ...{ config, kafka, db, dispatch, logger, random: Math.random, signal: stop.signal },
     events: { ...silentKafkaEvents, ...events },
   });
-  // A consumer that fails before it is stopped fails the test that stops it.
+  // If a consumer fails before its stop, the test that stops it fails.
   done.catch(() => undefined);
   return {
     log,
@@ -73,7 +73,7 @@ export function recordingDispatch(config: Config, db: Database, logger: Logger):
   });
 }
 
-/** A command event in JSON that names itself. */
+/** A command event in JSON with its own id. */
 export function good(id: string, partition: number): TestRecord {
   return { partition, value: Buffer.from(JSON.stringify({ command: 'plan', interactionId: id })) };
 }
@@ -83,7 +83,7 @@ export function anonymous(partition: number, objective: string): TestRecord {
   return { partition, value: Buffer.from(JSON.stringify({ command: 'plan', options: { objective } })) };
 }
 
-/** What no door can read. */
+/** A record that no door can read. */
 export function poison(partition: number, text = '{"command":'): TestRecord {
   return { partition, value: Buffer.from(text) };
 }
@@ -93,7 +93,7 @@ export interface Totals {
   readonly letters: number;
 }
 
-/** How much of a test's database came from Kafka. */
+/** The number of runs and dead letters from Kafka. */
 export async function totals(db: Queryable): Promise<Totals> {
   const { rows } = await db.query<Totals>({
     text: `SELECT (SELECT count(*)::int FROM facteur.runs WHERE door = 'kafka') AS runs,
@@ -102,7 +102,7 @@ export async function totals(db: Queryable): Promise<Totals> {
   return rows[0]!;
 }
 
-/** Waits until that much is there, and makes sure that it is not more. */
+/** Waits until the totals match. */
 export async function expectTotals(db: Queryable, expected: Totals, timeoutMs = 90_000): Promise<void> {
   await expect.poll(() => totals(db), { timeout: timeoutMs, interval: 100 }).toEqual(expected);
 }

@@ -4,7 +4,7 @@ import type { ConsumedRecord } from '../../src/clients/kafka/records.ts';
 import type { KafkaConfig } from '../../src/config/config.ts';
 import { plainBroker } from './kafka.ts';
 
-/** Events that nobody listens to. */
+/** Event handlers that do nothing. */
 export const quiet: ConsumeEvents = {
   assigned: () => undefined,
   committed: () => undefined,
@@ -12,7 +12,7 @@ export const quiet: ConsumeEvents = {
   outOfRange: () => undefined,
 };
 
-/** A membership that notes what it reads, until it is stopped. */
+/** A group member that collects the records it reads until it is stopped. */
 export class Member {
   readonly seen: ConsumedRecord[] = [];
   readonly assigned: (readonly number[])[] = [];
@@ -66,7 +66,7 @@ export class Member {
     await this.client.close();
   }
 
-  /** Why it ended by itself. */
+  /** The error with which it ended. */
   failure(): Promise<unknown> {
     return this.#done.catch((error: unknown) => error);
   }

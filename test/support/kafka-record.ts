@@ -1,6 +1,6 @@
 import type { ConsumedRecord } from '../../src/clients/kafka/records.ts';
 
-/** A record as the client hands it out, with headers as text. */
+/** A record as returned by the client, with headers given as text. */
 export function kafkaRecord({
   headers = [],
   ...rest
