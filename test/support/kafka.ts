@@ -20,7 +20,7 @@ export function plainBroker(): KafkaConfig {
   return { brokers: [serviceVariable('FACTEUR_TEST_KAFKA_BROKERS')] };
 }
 
-/** The test broker's one user. */
+/** The only user of the test broker. */
 export function saslUser(): { username: string; password: Secret } {
   return {
     username: serviceVariable('FACTEUR_TEST_KAFKA_SASL_USERNAME'),
@@ -28,7 +28,7 @@ export function saslUser(): { username: string; password: Secret } {
   };
 }
 
-/** A consumer's configuration with a group of its own. */
+/** A consumer configuration with its own group. */
 export function consumerConfig(topic: string, changes: Partial<ConsumerConfig> = {}): ConsumerConfig {
   return {
     ...plainBroker(),
@@ -51,7 +51,7 @@ export interface TestRecord {
   readonly headers?: readonly (readonly [string, string | Buffer | null])[];
 }
 
-/** A record as a test reads it back. */
+/** A record read back by a test. */
 export interface FoundRecord {
   readonly partition: number;
   readonly offset: bigint;
@@ -62,7 +62,7 @@ export interface FoundRecord {
 
 type TestProducer = Producer<Buffer, Buffer, Buffer, Buffer | null>;
 
-/** What tests do to a broker from outside: topics of their own, records in and out, offsets moved. */
+/** Access to a broker for tests: creates topics, writes and reads records, moves offsets. */
 export class TestKafka {
   readonly #base: { clientId: string; bootstrapBrokers: string[] };
   readonly #admin: Admin;
@@ -82,7 +82,7 @@ export class TestKafka {
     return topic;
   }
 
-  /** Sending to a topic of which some partitions are not served yet would send to the others twice. */
+  /** Waits until all partitions are served: otherwise a send would be retried and duplicate records in the others. */
   async untilServed(topic: string): Promise<void> {
     const reader = new Consumer({ ...this.#base, groupId: topic, retries: 50, retryDelay: 50 });
     reader.topics.track(topic);
@@ -101,7 +101,7 @@ export class TestKafka {
     }
   }
 
-  /** One producer's transactions, one after the other; every record is a batch of its own. */
+  /** Transactions of one producer, one after the other. Every record is its own batch. */
   async produceInTransactions(
     topic: string,
     transactions: readonly (readonly [end: 'commit' | 'abort', records: readonly TestRecord[]])[],
@@ -126,7 +126,7 @@ export class TestKafka {
     await this.#admin.deleteTopics({ topics: [topic] });
   }
 
-  /** The same name, another topic. */
+  /** Creates another topic with the same name. */
   async recreate(topic: string, partitions: number): Promise<void> {
     await this.delete(topic);
     // Deleting continues after the answer.
@@ -134,7 +134,7 @@ export class TestKafka {
     await this.untilServed(topic);
   }
 
-  /** Offsets that the group committed, by partition; -1 where it never did. */
+  /** The committed offsets of a group, by partition; -1 if it never committed. */
   async committed(topic: string, group: string, partitions: number): Promise<bigint[]> {
     const [found] = await this.#admin.listConsumerGroupOffsets({
       groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: [...Array(partitions).keys()] }] }],
@@ -145,7 +145,7 @@ export class TestKafka {
       .map(({ committedOffset }) => committedOffset);
   }
 
-  /** Moves a group without members. */
+  /** Moves the offsets of a group without members. */
   async rewind(topic: string, group: string, offsets: readonly bigint[]): Promise<void> {
     const partitionOffsets = offsets.map((offset, partition) => ({ partition, offset }));
     await this.#admin.alterConsumerGroupOffsets({ groupId: group, topics: [{ name: topic, partitionOffsets }] });
@@ -156,7 +156,7 @@ export class TestKafka {
     return this.#reading(topic, async (reader) => (await reader.listOffsets({ topics: [topic] })).get(topic) ?? []);
   }
 
-  /** Everything that the topic holds. */
+  /** All records of the topic. */
   async readAll(topic: string): Promise<FoundRecord[]> {
     const ends = await this.ends(topic);
     const fetcher = createFetcher({ clientId: this.#base.clientId, requestTimeout: 10_000 });

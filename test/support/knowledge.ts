@@ -12,7 +12,7 @@ import { expectRun } from './ledger.ts';
 import { codexTask } from './messages.ts';
 import { forceState, newRun } from './runs.ts';
 
-/** Reflections are given to every run that may have some, and Codex tasks in `acme/rocket` teach without review. */
+/** Every eligible run gets reflections, and those of Codex tasks in `acme/rocket` are trusted without review. */
 export const LEARNING: Environment = {
   FACTEUR_KNOWLEDGE_ENABLED: 'true',
   FACTEUR_KNOWLEDGE_HOLDOUT: '0',
@@ -21,7 +21,7 @@ export const LEARNING: Environment = {
   FACTEUR_SERVER_RUN_TOKEN_KEYS: JSON.stringify([{ id: 'k1', secret: 'a-key-of-at-least-thirty-two-bytes' }]),
 };
 
-/** A run whose workflow was created, and what that workflow received. */
+/** A run with a created workflow, and what the workflow received. */
 export interface CreatedRun {
   readonly runId: string;
   readonly workflowName: string;
@@ -46,7 +46,7 @@ export function createdRun({ cluster }: Facteur, { run_id: runId, workflow_name:
   return { runId, workflowName, token: parameters['facteur_token'] ?? '', parameters, received };
 }
 
-/** Reports a reflection as the run's workflow would. @returns its id */
+/** Reports a reflection like the run's workflow. @returns its id */
 export async function reflect(
   facteur: Facteur,
   { runId, token }: CreatedRun,
@@ -58,7 +58,7 @@ export async function reflect(
   return answer.body.reflectionId;
 }
 
-/** A run that succeeded and taught this. */
+/** A succeeded run with this reflection. */
 export async function teach(
   facteur: Facteur,
   deliveryId: string,
@@ -71,7 +71,7 @@ export async function teach(
   return { ...run, reflectionId };
 }
 
-/** What was decided for a run, as people see it: the check of the router, and the type of the artifact. */
+/** The retrieval decision for a run, with the policy check and the artifact that record it. */
 export async function decisionOf(db: Queryable, runId: string): Promise<Json> {
   const { rows } = await db.query({
     text: `SELECT x.strategy, c.status, c.metadata AS check, a.metadata AS log,
@@ -93,7 +93,7 @@ export async function standingOf(db: Queryable, reflectionId: string): Promise<J
   return rows[0];
 }
 
-/** As `facteur knowledge` would. */
+/** Like `facteur knowledge`. */
 export async function setState(db: Queryable, reflectionId: string, state: string): Promise<void> {
   await db.query({
     text: `UPDATE facteur.reflection_standing SET state = $2, decided_by = 'a test' WHERE reflection_id = $1`,
@@ -101,7 +101,7 @@ export async function setState(db: Queryable, reflectionId: string, state: strin
   });
 }
 
-/** Runs of one command in one repository, with what was decided for them and how they ended. */
+/** Runs of one command in one repository, with their retrieval decision and final state. */
 export async function seedRuns(
   db: Queryable,
   strategy: 'retrieve' | 'holdout' | 'nothing_similar',

@@ -8,15 +8,15 @@ import { emptyLedger } from './ledger.ts';
  * connection to a real server.
  */
 export const database = await createTestDatabase();
-/** The database of the tests made with this `test`: with all migrations, and empty when each of them begins. */
+/** The database for tests that use this `test`: with all migrations, and empty at the start of each test. */
 export const { db } = database;
 
-/** A test that begins with an empty ledger. */
+/** A test that starts with an empty ledger. */
 export const test = plain
   .extend('closed', { scope: 'worker', auto: true }, ({}, { onCleanup }) => onCleanup(() => database.close()))
   .extend('emptied', { auto: true }, () => emptyLedger(db));
 
-/** Statements of one connection alone, whose statistics the server then counts for sure. */
+/** A separate connection: the server counts its statistics reliably. */
 export async function ownConnection(): Promise<{ db: Database; close(): Promise<void> }> {
   const { dsn } = database;
   if (dsn.startsWith('pglite:')) {
@@ -26,7 +26,7 @@ export async function ownConnection(): Promise<{ db: Database; close(): Promise<
   return { db: own, close: () => own.close() };
 }
 
-/** Rows of runs, or of another table, that were read so far, by whatever scan. */
+/** The number of rows of a table read so far, by any scan. */
 export async function rowsRead(counted: Database, table = 'facteur.runs'): Promise<number> {
   await counted.query({ text: 'SELECT pg_stat_force_next_flush()' });
   const { rows } = await counted.query<{ read: number }>({

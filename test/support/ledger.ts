@@ -5,9 +5,9 @@ import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
 import type { Json } from './cluster.ts';
 
 /**
- * Removes everything that work leaves behind, so that each test begins with an empty ledger. Rows, not files: the embedded
- * engine takes a hundred times as long to truncate these tables. In one statement, which may break references on its way,
- * and prepared, because planning it takes four times as long as running it.
+ * Empties the ledger before each test. It deletes rows, because the embedded engine takes a hundred times as long to
+ * truncate these tables. It is one statement, which may break references temporarily, and prepared, because planning it
+ * takes four times as long as running it.
  */
 export async function emptyLedger(db: Queryable): Promise<void> {
   const text = emptyings.get(db) ?? (await emptyingOf(db));
@@ -15,7 +15,7 @@ export async function emptyLedger(db: Queryable): Promise<void> {
   await db.query({ name: 'test-empty-ledger', text });
 }
 
-/** By the database, which has its tables by now. */
+/** The statement for each database, created when its tables exist. */
 const emptyings = new WeakMap<Queryable, string>();
 
 async function emptyingOf(db: Queryable): Promise<string> {
@@ -27,7 +27,7 @@ async function emptyingOf(db: Queryable): Promise<string> {
   return `WITH ${rows[0]?.deletes} SELECT`;
 }
 
-/** Every row of every table that knows runs, as one text: where a secret or a lost row would show. */
+/** Every row of every table about runs, as one text, to find secrets and lost rows. */
 export async function wholeLedger(db: Queryable): Promise<string> {
   const { rows } = await db.query<{ row: string }>({ name: 'test-whole-ledger', text: WHOLE });
   return rows.map(({ row }) => row).join('\n');
@@ -60,7 +60,7 @@ const WHOLE = [
   `SELECT encode(body, 'escape') FROM facteur.dead_letters`,
 ].join(' UNION ALL ');
 
-/** How many runs there are, in one state or in all. */
+/** The number of runs, in one state or in all. */
 export async function countRuns(db: Queryable, state?: RunState): Promise<number> {
   const { rows } = await db.query<{ count: number }>({
     text: 'SELECT count(*)::int FROM facteur.runs WHERE $1::text IS NULL OR state = $1',
@@ -69,7 +69,7 @@ export async function countRuns(db: Queryable, state?: RunState): Promise<number
   return rows[0]?.count ?? -1;
 }
 
-/** One row of `facteur.runs`, by its delivery, with when it is due. */
+/** One row of `facteur.runs`, by its delivery, with its due time. */
 export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
   const { rows } = await db.query({
     name: 'test-run-of',
@@ -79,13 +79,13 @@ export async function runOf(db: Queryable, deliveryId: string): Promise<Json> {
   return rows[0];
 }
 
-/** A followed run may leave `submitted` before anybody looks; nothing comes back to it. */
+/** A followed run may leave `submitted` before the test sees it, and never returns to it. */
 const AFTER_SUBMITTED: ReadonlySet<RunState> = new Set(['running', 'succeeded', 'failed', 'error', 'lost']);
 
-/** Waits until the delivery's run is in this state, or has been `submitted`, and gives its row. */
+/** Waits until the delivery's run is in this state, or was `submitted`. @returns its row */
 export async function expectRun(db: Queryable, deliveryId: string, state: RunState, timeout = 90_000): Promise<Json> {
   const reached = async (): Promise<RunState | undefined> => {
-    // Many times a second, so no more than what is asked.
+    // Runs many times per second: reads only what is needed.
     const text = 'SELECT state FROM facteur.runs WHERE delivery_id = $1';
     const { rows } = await db.query<{ state: RunState }>({ name: 'test-run-state', text, values: [deliveryId] });
     const now = rows[0]?.state;
@@ -95,7 +95,7 @@ export async function expectRun(db: Queryable, deliveryId: string, state: RunSta
   return runOf(db, deliveryId);
 }
 
-/** Expires claims and backoffs, as time would. */
+/** Expires claims and backoffs, as if time had passed. */
 export async function timePasses(db: Queryable): Promise<void> {
   await db.query({
     text: 'UPDATE facteur.open_runs SET due_at = now(), claimed_until = NULL WHERE due_at IS NOT NULL',

@@ -1,13 +1,13 @@
 import { expect, vi } from 'vitest';
 import type { Database, Queryable } from '../../src/clients/postgres/database.ts';
 
-/** Resolves when one statement waits for a lock of somebody else. Not for a transaction, which sees its first answer again. */
+/** Resolves when one statement waits for a lock. Do not use it in a transaction, which always sees the first result. */
 export async function lockWait(db: Database): Promise<void> {
   const text = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
   await vi.waitFor(async () => expect((await db.query({ text })).rowCount).toBe(1));
 }
 
-/** Does `meanwhile`, which has to wait for what `work` has changed and not committed yet. @returns the result of `meanwhile` */
+/** Runs `meanwhile`, which has to wait for the uncommitted changes of `work`. @returns the result of `meanwhile` */
 export async function whileUncommitted<T>(
   db: Database,
   work: (tx: Queryable) => Promise<unknown>,

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A limit for the memory of processes, as a container has it. */
+/** A memory limit for processes, like that of a container. */
 export interface MemoryLimit {
-  /** What keeps it, for whoever reads the test's output. */
+  /** The mechanism, for readers of the test's output. */
   readonly kind: 'cgroup v2' | 'cgroup v1' | 'heap limit and peak memory';
-  /** Where a process must be entered by its id; absent where nothing but its peak can be watched. */
+  /** The file that gets the process id; missing if only the peak can be watched. */
   readonly processes?: string;
-  /** For Node, in NODE_OPTIONS. */
+  /** Options for NODE_OPTIONS. */
   readonly nodeOptions: string;
-  /** Whether a process that lives ever had more. Where the kernel watches it would not live. */
+  /** Whether a live process ever exceeded the limit. With a cgroup, the kernel would have killed it. */
   isExceededBy(pid: number): boolean;
   remove(): Promise<void>;
 }
@@ -19,8 +19,8 @@ export interface MemoryLimit {
 const CGROUPS = '/sys/fs/cgroup';
 
 /**
- * A cgroup, which kills what passes the limit, where this user may make one. Elsewhere Node is given the heap that the image
- * would give it there, and the test looks at the peak.
+ * Uses a cgroup, which kills processes over the limit, if this user may create one. Otherwise Node.js gets the heap limit
+ * that it would have in the image, and the test checks the peak.
  */
 export function limitMemory(name: string, bytes: number): MemoryLimit {
   return cgroup2(name, bytes) ?? cgroup1(name, bytes) ?? watched(bytes);
@@ -73,7 +73,7 @@ function peakOf(pid: number): number {
   return Number(kibibytes) * 1024;
 }
 
-/** The kernel takes a moment to let go of processes that have ended. */
+/** The kernel takes a moment to release ended processes. */
 async function removeGroup(folder: string): Promise<void> {
   for (let tries = 0; tries < 100; tries += 1) {
     if (attempt(() => (rmdirSync(folder), true)) === true) {

@@ -8,7 +8,7 @@ export const after = (seconds: number) => new Date(RUN.acceptedAt.getTime() + se
 export const CREATED: Partial<ShownRun> = { workflowUid: '7a1c', startedAt: after(3) };
 const OPTIONS: RenderOptions = { uiUrl: 'https://argo.example.com', detached: false, last: false, reviewed: false };
 
-/** As near to what a person sees as text gets: buttons in brackets, a link with its address. */
+/** The message as text: buttons in brackets, links with their URL. */
 function readable({ content, components }: MessageBody): string {
   const rows = (components as unknown as { components: Record<string, string | boolean | undefined>[] }[]).map((row) =>
     row.components
@@ -22,7 +22,7 @@ function readable({ content, components }: MessageBody): string {
   return [content, ...rows].join('\n');
 }
 
-/** A title, what the run is, and how it is shown. */
+/** A title, the fields of the run, and the options for rendering. */
 export type MessageScene = readonly [string, Partial<ShownRun>, Partial<RenderOptions>?];
 
 export function sceneOf([title, run, options]: MessageScene): string {

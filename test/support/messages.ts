@@ -3,7 +3,7 @@ import { CommandEventSchema } from '../../src/proto/proompteng/facteur/v1/contra
 import { CodexTaskSchema } from '../../src/proto/proompteng/froussard/v1/codex_task_pb.ts';
 import type { Json } from './cluster.ts';
 
-/** One message as it goes over the wire. */
+/** One message as sent over the wire. */
 export interface Message {
   readonly path: '/events' | '/codex/tasks';
   readonly contentType: string;
@@ -39,13 +39,13 @@ export function asProtobuf({ path, body }: Message): Message {
   return { path, contentType: 'application/x-protobuf', body: Uint8Array.from(bytes) };
 }
 
-/** A command event in protobuf whose texts JSON could not bring in. */
+/** A command event in protobuf with texts that JSON could not transport. */
 export function rawEvent(fields: { command: string; interactionId: string; options: Record<string, string> }): Message {
   const body = Uint8Array.from(toBinary(CommandEventSchema, create(CommandEventSchema, fields)));
   return { path: '/events', contentType: 'application/x-protobuf', body };
 }
 
-/** What came back. */
+/** The answer to a message. */
 export interface Answer {
   readonly status: number;
   readonly body: Json;

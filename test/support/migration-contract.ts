@@ -7,7 +7,7 @@ import { searchReflections } from '../../src/ledger/search-reflections.ts';
 import { createTestDatabase, MIGRATIONS, type TestDatabase } from './database.ts';
 import { goRows, makeGoDatabase } from './go-database.ts';
 
-/** Drops everything that a test made, extensions included: starting another embedded engine takes much longer. */
+/** Drops everything that a test created, including extensions: starting another embedded engine takes much longer. */
 const EMPTY = `
 DO $$
 DECLARE name text;
@@ -18,11 +18,11 @@ BEGIN
   CREATE SCHEMA public;
 END $$`;
 
-/** The contract of migrating, on any engine. */
+/** The contract of migrations, on any engine. */
 export function describeMigrations(engine: string): void {
   describe(`migrations on ${engine}`, () => {
     let migrations: Migration[];
-    /** Of a database that had all migrations from the start. */
+    /** The schema of a new database with all migrations. */
     let shape: string;
     let made: TestDatabase;
     let db: Database;
@@ -53,7 +53,7 @@ export function describeMigrations(engine: string): void {
       return rows.map(({ row }) => row);
     };
 
-    test('an empty database gets all, once, and the Go service finds nothing left to do', async () => {
+    test('an empty database gets all migrations once, and the Go service has none left to apply', async () => {
       const applied = await migrate(db, migrations);
       expect(applied).toEqual(migrations.map(({ version, name }) => ({ version, name, status: 'applied' })));
       expect(await migrate(db, migrations)).toEqual([]);
@@ -62,7 +62,7 @@ export function describeMigrations(engine: string): void {
     });
 
     test.each([1, 2, 3] as const)(
-      'a database with %i of the Go service’s migrations gets the rest, its rows stay, and its shape is that of a fresh one',
+      'a database with %i of the Go service’s migrations gets the rest, keeps its rows, and has the schema of a new one',
       async (version) => {
         await makeGoDatabase(db, version);
         // The second migration gives every older run a delivery id; nothing else of a row may change.
@@ -77,7 +77,7 @@ export function describeMigrations(engine: string): void {
       },
     );
 
-    test('what a Go migration left half done is finished', async () => {
+    test('finishes a half-applied migration of the Go service', async () => {
       await makeGoDatabase(db, 2);
       await db.query({
         text: `DELETE FROM goose_db_version WHERE version_id = 2;
@@ -89,19 +89,19 @@ export function describeMigrations(engine: string): void {
       expect(await goRows(db)).toEqual(before);
     });
 
-    test('a migration that goose undid is applied again', async () => {
+    test('applies a migration again that goose rolled back', async () => {
       await makeGoDatabase(db, 2);
       await db.query({ text: 'INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, false)' });
       expect(versions(await migrate(db, migrations))).toEqual(all().slice(1));
       expect(await goose('public.goose_db_version')).toEqual(['0', '1', '2', '2 undone', '2', '3']);
     });
 
-    test('many at once on one database apply each migration once', async () => {
+    test('concurrent processes apply each migration once', async () => {
       const results = await Promise.all(Array.from({ length: 8 }, () => migrate(db, migrations)));
       expect(results.flatMap(versions).toSorted((a, b) => a - b)).toEqual(all());
     });
 
-    test('an older build works on a newer database, and the newer one on it again', async () => {
+    test('an older build works with a newer database, and then the newer one does again', async () => {
       const name = `${String(migrations.length + 1).padStart(6, '0')}_added.sql`;
       const newer = [...migrations, parseMigration(name, 'SELECT 1;')];
       await migrate(db, newer);
@@ -109,7 +109,7 @@ export function describeMigrations(engine: string): void {
       expect(await migrate(db, newer)).toEqual([]);
     });
 
-    test('a database with a breaking migration is left alone by an older build, with a word on what to do', async () => {
+    test('an older build refuses a database with a breaking migration, and the error names it', async () => {
       const name = `${String(migrations.length + 1).padStart(6, '0')}_moved.sql`;
       const moved = parseMigration(name, '-- breaking\nSELECT 1;');
       await migrate(db, [...migrations, moved]);
@@ -119,7 +119,7 @@ export function describeMigrations(engine: string): void {
       });
     });
 
-    test('a file that is not what was applied is refused', async () => {
+    test('refuses a changed file of an applied migration', async () => {
       await migrate(db, migrations);
       const changed = migrations.map((migration) =>
         migration.version === 2 ? parseMigration(migration.name, `${migration.sql}-- more\n`) : migration,
@@ -127,7 +127,7 @@ export function describeMigrations(engine: string): void {
       await expect(migrate(db, changed)).rejects.toMatchObject({ code: 'migrations.changed' });
     });
 
-    test('a failing migration leaves nothing of itself, says which it was, and what was before it stays', async () => {
+    test('a failing migration is rolled back and named in the error, and earlier ones stay', async () => {
       const bad = [
         parseMigration('000001_good.sql', 'CREATE TABLE public.good (a int);'),
         parseMigration('000002_bad.sql', 'CREATE TABLE public.half (a int); SELECT nonsense;'),
@@ -141,7 +141,7 @@ export function describeMigrations(engine: string): void {
       expect(versions(await migrate(db, mended))).toEqual([2]);
     });
 
-    test('each run gets the key of its family; white space around an id is not part of it, unless the bare one is another’s', async () => {
+    test('each run gets the key of its family, with a trimmed id unless another run already has it', async () => {
       const upTo = migrations.findIndex(({ name }) => name.includes('delivery_families'));
       await migrate(db, migrations.slice(0, upTo));
       await db.query({
@@ -167,7 +167,7 @@ export function describeMigrations(engine: string): void {
       ]);
     });
 
-    test('what is queued, in the cluster or has to be stopped stays so', async () => {
+    test('queued, live and canceled runs keep their place', async () => {
       const upTo = migrations.findIndex(({ name }) => name.includes('open_runs'));
       await migrate(db, migrations.slice(0, upTo));
       await db.query({
@@ -222,7 +222,7 @@ export function describeMigrations(engine: string): void {
       expect(rows).toEqual([{ count: 3, times: 3, same: true }]);
     });
 
-    test('reflections of the Go service are found by their words at once, and wait for a decision', async () => {
+    test('reflections of the Go service are found by their words at once, and are quarantined', async () => {
       await makeGoDatabase(db, 3);
       await db.query({
         text: `INSERT INTO codex_kb.reflections (task_run_id, reflection_type, content)
@@ -245,7 +245,7 @@ export function describeMigrations(engine: string): void {
       }
     });
 
-    test('a pgvector that cannot search on behind a filter: says which is needed', async () => {
+    test('a too old pgvector: the error names the required version', async () => {
       const upTo = migrations.findIndex(({ name }) => name.includes('search_reflections'));
       await migrate(db, migrations.slice(0, upTo));
       await db.query({ text: `UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'` });
@@ -254,7 +254,7 @@ export function describeMigrations(engine: string): void {
       expect(versions(await migrate(db, migrations))).toEqual(all().slice(upTo));
     });
 
-    test('an extension in a schema that is not searched: says where it is and what to run', async () => {
+    test('an extension in a schema outside the search path: the error says where it is and what to run', async () => {
       await db.query({ text: 'CREATE SCHEMA "Ext"; CREATE EXTENSION vector SCHEMA "Ext"' });
       await expect(migrate(db, migrations)).rejects.toThrow(
         /^000001_init_codex_kb\.sql failed: .*pgvector is in the schema "Ext", .*ALTER EXTENSION vector SET SCHEMA public;$/s,
@@ -263,10 +263,10 @@ export function describeMigrations(engine: string): void {
       expect(versions(await migrate(db, migrations))).toEqual(all());
     });
 
-    test('an index build that was broken off is made whole by the next run', async () => {
+    test('an interrupted index build is completed by the next run', async () => {
       const upTo = migrations.findIndex(({ name }) => name.includes('hnsw'));
       await migrate(db, migrations.slice(0, upTo));
-      // What a killed CREATE INDEX CONCURRENTLY leaves behind.
+      // The state after a killed CREATE INDEX CONCURRENTLY.
       await db.query({
         text: `CREATE INDEX idx_reflections_embedding_hnsw ON codex_kb.reflections USING hnsw (embedding vector_cosine_ops);
           UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'codex_kb.idx_reflections_embedding_hnsw'::regclass`,

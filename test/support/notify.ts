@@ -4,7 +4,7 @@ import type { NewRun } from '../../src/domain/run.ts';
 import { recordRun } from '../../src/ledger/record-run.ts';
 import type { ClaimedMessage, MessageRun } from '../../src/ledger/messages.ts';
 
-/** A message as the ledger hands it out, fresh unless said otherwise. */
+/** A message as claimed from the ledger, by default a new one. */
 export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<MessageRun> = {}): ClaimedMessage {
   const createdAt = new Date('2026-11-21T12:00:00Z');
   return {
@@ -60,7 +60,7 @@ export function aMessage(message: Partial<ClaimedMessage> = {}, run: Partial<Mes
   };
 }
 
-/** A run that came from Discord, recorded with its message. */
+/** A run from Discord, recorded with its message. */
 export interface ToldRun {
   readonly runId: string;
   readonly interactionId: string;
@@ -103,7 +103,7 @@ export async function recordToldRun(db: Database, fields: Partial<NewRun> = {}):
   return { runId, interactionId, name: workflowName, deliveryId };
 }
 
-/** As a door records a run that it has no room for: it is due for every submitter. */
+/** Changes a run as if there was no room for it: it is due for every submitter. */
 export async function letWait(db: Queryable, { runId }: ToldRun): Promise<void> {
   await db.query({
     text: `WITH run AS (UPDATE facteur.runs SET attempts = 0, claims = 0 WHERE run_id = $1)

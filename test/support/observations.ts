@@ -1,6 +1,6 @@
 import type { Observation } from '../../src/ledger/observe-workflows.ts';
 
-/** What a look at a running workflow showed, by an event that nobody has confirmed unless the fields say so. */
+/** An observation of a running workflow, unconfirmed unless the fields say otherwise. */
 export function observation(fields: Partial<Observation> & Pick<Observation, 'name' | 'uid'>): Observation {
   return {
     namespace: 'argo',

@@ -1,8 +1,8 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /**
- * A decoder of OTLP's protobuf of our own, so that what arrives is not judged by the code that wrote it. Messages come out
- * in the shape of OTLP's JSON, as far as the tests look at them; fields that are not in the tables are passed over.
+ * Our own decoder of OTLP's protobuf: the data is not checked by the code that wrote it. Messages are returned in the form
+ * of OTLP's JSON, as far as the tests need it; fields that are not in the tables are skipped.
  * https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto
  */
 export type Message = { readonly [field: string]: unknown };
@@ -14,7 +14,7 @@ interface Schema {
   readonly [number: number]: readonly [name: string, kind: Kind];
 }
 
-// The schema is recursive: a value may hold values.
+// The schema is recursive: a value may contain values.
 const VALUE: Record<number, readonly [string, Kind]> = {
   1: ['stringValue', 'string'],
   2: ['boolValue', 'bool'],

@@ -11,7 +11,7 @@ export interface ReceivedSpan {
   readonly name: string;
   readonly traceId: string;
   readonly spanId: string;
-  /** Empty for the first one of a trace. */
+  /** Empty for the root span of a trace. */
   readonly parentSpanId: string;
   /** 1 internal, 2 server, 3 client, 4 producer, 5 consumer. */
   readonly kind: number;
@@ -19,7 +19,7 @@ export interface ReceivedSpan {
   /** 2 is an error. */
   readonly status: number;
   readonly statusMessage: string;
-  /** Ids of the spans that it is linked to. */
+  /** Ids of the linked spans. */
   readonly links: readonly string[];
   readonly resource: Attributes;
 }
@@ -45,9 +45,9 @@ export interface ReceivedLog {
 /** A real OTLP receiver on 127.0.0.1. */
 export interface OtlpReceiver {
   readonly url: string;
-  /** What it does with requests; `ok` at first. `hang` takes them and never answers. */
+  /** How it handles requests; `ok` at first. `hang` accepts them and never answers. */
   behave(how: 'ok' | 'hang' | 'unavailable' | 'refuse'): void;
-  /** Requests so far, as they came. */
+  /** Requests so far, in order. */
   readonly requests: readonly ReceivedRequest[];
   /** Every span so far. */
   spans(): ReceivedSpan[];
@@ -62,9 +62,9 @@ export interface OtlpReceiver {
 export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
-  /** The decoded body, in the shape of OTLP's JSON. */
+  /** The decoded body, in the form of OTLP's JSON. */
   readonly body: Json;
-  /** The body as it came. */
+  /** The raw body. */
   readonly bytes: Buffer;
 }
 
@@ -189,7 +189,7 @@ function attributesOf(list: Json): Attributes {
   return Object.fromEntries((list ?? []).map(({ key, value }: Json) => [key, valueOf(value)]));
 }
 
-/** Of an AnyValue, which has one field: the kind of its value. */
+/** The value of an AnyValue. Its only field is the kind of the value. */
 function valueOf(value: Json): Json {
   const [kind = '', content] = Object.entries<Json>(value ?? {})[0] ?? [];
   switch (kind) {

@@ -5,12 +5,12 @@ import { freePort, serverDirectory, startDaemon, stopDaemon } from '../../script
 import { unprivileged } from '../../scripts/services/postgres.ts';
 
 export interface PgBouncer {
-  /** The database behind it; any user and no password will do. */
+  /** The database behind it; accepts any user without a password. */
   readonly dsn: string;
   stop(): Promise<void>;
 }
 
-/** PgBouncer in session mode with its own defaults, as the case has it, before this database. */
+/** Starts PgBouncer in session mode in front of this database, with its defaults. */
 export async function startPgBouncer(dsn: string): Promise<PgBouncer> {
   const command = process.env['FACTEUR_TEST_PGBOUNCER'] ?? '';
   if (command === '') {

@@ -1,6 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql';
 
-/** What a query looks at. */
+/** One selector in a query. */
 export interface Selector {
   /** The metric's name, or a pattern for it. */
   readonly name: string | RegExp;

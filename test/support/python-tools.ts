@@ -5,13 +5,13 @@ import { basename, join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../.services/cache/tools');
 
-/** The folder with the executables of a locked set of Python packages, which are installed once for each version of it. */
+/** The folder with the executables of a locked set of Python packages. Each version of the lock is installed once. */
 export function pythonTools(lock: string): string {
   const digest = createHash('sha256').update(readFileSync(lock)).digest('hex').slice(0, 12);
   const folder = join(CACHE, `${basename(lock, '.txt')}-${digest}`);
   if (!existsSync(join(folder, 'whole'))) {
     mkdirSync(CACHE, { recursive: true });
-    // Scripts in it name its path, so it is made where it stays; one that was left half-made is made again.
+    // Its scripts contain its path: it must be created in its final place. An incomplete one is created again.
     rmSync(folder, { recursive: true, force: true });
     run('python3', '-m', 'venv', folder);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:'];

@@ -1,5 +1,5 @@
 /**
- * For a process with an embedded Postgres that lives for seconds: to optimize the engine's WebAssembly takes longer than
- * that process ever saves by it.
+ * For a process with an embedded Postgres that runs for seconds: optimizing the engine's WebAssembly takes longer than it
+ * saves.
  */
 export const QUICK_ENGINE: readonly string[] = ['--liftoff-only'];

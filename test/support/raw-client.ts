@@ -13,7 +13,7 @@ export class RawClient {
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => (this.#received += text));
     socket.on('close', () => (this.#closed = true));
-    // A reset is one of the ways in which a server may hang up; `closed` says so.
+    // A reset is one way for a server to hang up; `closed` covers it.
     socket.on('error', () => undefined);
   }
 
@@ -23,7 +23,7 @@ export class RawClient {
     return client;
   }
 
-  /** Everything that came back so far. */
+  /** Everything received so far. */
   get received(): string {
     return this.#received;
   }
@@ -37,7 +37,7 @@ export class RawClient {
     return this.#closed;
   }
 
-  /** Resolves when the bytes have left, or the connection is gone. */
+  /** Resolves when the bytes are sent, or the connection is closed. */
   async send(data: string | Uint8Array): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#socket.write(data, () => resolve());
@@ -60,7 +60,7 @@ export class RawClient {
   async hungUp(): Promise<void> {
     if (!this.#closed) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      // Unlike `once` of node:events, which would fail for a reset.
+      // Not `once` of node:events, which would fail after a reset.
       this.#socket.on('close', () => resolve());
       await promise;
     }
@@ -71,7 +71,7 @@ export class RawClient {
   }
 }
 
-/** A POST as it goes over the wire. */
+/** A POST as sent over the wire. */
 export function post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): string {
   const lines = Object.entries({ 'content-length': String(Buffer.byteLength(body)), ...headers });
   return `POST ${path} HTTP/1.1\r\nhost: x\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;

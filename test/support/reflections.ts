@@ -1,7 +1,7 @@
 import type { Queryable } from '../../src/clients/postgres/database.ts';
 import type { ReflectionState } from '../../src/ledger/search-reflections.ts';
 
-/** A reflection as a test describes it. */
+/** A reflection as described by a test. */
 export interface SeededReflection {
   readonly content: string;
   readonly repository?: string;
@@ -16,7 +16,7 @@ export interface SeededRow {
   readonly runId: string;
 }
 
-/** As the Go service writes them, each of a run of its own, in one statement; then their state is decided. */
+/** Writes reflections like the Go service, each for its own run, in one statement. Then sets their states. */
 export async function seedReflections(db: Queryable, reflections: readonly SeededReflection[]): Promise<SeededRow[]> {
   const input = reflections.map((reflection, place) => ({
     place,
@@ -58,7 +58,7 @@ WITH input AS MATERIALIZED (
 )
 SELECT id, run_id AS "runId" FROM input ORDER BY place`;
 
-/** The runs of all other reflections received this one, and succeeded. */
+/** Records that the runs of all other reflections received this one and succeeded. */
 export async function receivedByAll(db: Queryable, source: SeededRow): Promise<void> {
   await db.query({
     text: `WITH run AS (
@@ -74,7 +74,7 @@ export async function receivedByAll(db: Queryable, source: SeededRow): Promise<v
   });
 }
 
-/** 1,536 numbers, of which the first are these. */
+/** 1,536 numbers, starting with these. */
 export function vector(...numbers: readonly number[]): number[] {
   return [...numbers, ...Array.from({ length: 1536 - numbers.length }, () => 0)];
 }

@@ -25,7 +25,7 @@ const PLAN: CommandDefinition = {
 type Timings = NonNullable<ConstructorParameters<typeof CommandRegistrar>[0]['timings']>;
 const MOMENTS: Timings = { settleMs: 20, spacingMs: 60 };
 
-/** Discord and facteur's waits go by one clock; the registrar's own times are moments, unless the test gives others. */
+/** Discord and facteur's waits share one clock. The registrar's own timings are short, unless the test sets others. */
 export class RegistrationWorld {
   readonly discord: SimulatedDiscord;
   readonly catalogue: CommandCatalogue;
@@ -56,7 +56,7 @@ export class RegistrationWorld {
     return createLogger('debug', { write: (line) => this.log.push(line) });
   }
 
-  /** The commands of templates by their names; a number tells versions apart. */
+  /** Applies templates with these commands. The version distinguishes changes. */
   apply(names: readonly string[], version = 1, guilds: Readonly<Record<string, string>> = {}): void {
     const templates = names.map((name) => {
       const annotations = {
@@ -78,7 +78,7 @@ export class RegistrationWorld {
     this.catalogue.replace(templates, true);
   }
 
-  /** Starts a process that registers. @returns what SIGTERM does */
+  /** Starts a process that registers. @returns a function that stops it like SIGTERM */
   start(
     applicationId = this.discord.applicationId,
     { guildId, db = database.db }: { readonly guildId?: string; readonly db?: Database } = this.discord,
@@ -108,7 +108,7 @@ export class RegistrationWorld {
     return end;
   }
 
-  /** Registered by somebody else. */
+  /** Registers commands as another program. */
   async others(names: readonly string[]): Promise<void> {
     for (const [index, name] of names.entries()) {
       await this.api('POST', { name, description: `Theirs ${index}` });
@@ -136,14 +136,14 @@ export class RegistrationWorld {
     return ((await this.api('GET')) as Json[]).map(({ name }) => name).toSorted();
   }
 
-  /** What was changed, in order: `put deploy`, `delete deploy`. */
+  /** The changes in order: `put deploy`, `delete deploy`. */
   changes(): readonly string[] {
     return this.discord.history.entries
       .filter(({ kind }) => kind === 'command.changed')
       .map(({ by, text }) => `${by} ${text}`);
   }
 
-  /** How often what is registered was read. */
+  /** How often the registered commands were read. */
   reads(): number {
     return (this.discord.state()['requests'] as Record<string, number>)['command.list'] ?? 0;
   }
@@ -158,7 +158,7 @@ export async function expectNames(world: RegistrationWorld, expected: readonly s
   await expect.poll(() => world.names(), { timeout: 20_000 }).toEqual(expected.toSorted());
 }
 
-/** Waits for that many syncs, complete or not. */
+/** Waits for this many syncs, complete or not. */
 export async function expectSynced(world: RegistrationWorld, count: number): Promise<void> {
   await vi.waitFor(() => expect(world.synced()).toBeGreaterThanOrEqual(count), 20_000);
 }

@@ -8,22 +8,22 @@ import { openDiscordDoor, OTHER_ROLE, ROLE, type DiscordDoor } from './discord-d
 import { createdRun, LEARNING, reflect, type CreatedRun } from './knowledge.ts';
 import { expectRun } from './ledger.ts';
 
-/** Who requested the run: no reviewer. */
+/** The requester of the run, who is not a reviewer. */
 export const EVE: Who = { id: '200000000000000004', username: 'eve', roles: [OTHER_ROLE] };
 /** Reviewers. */
 export const ADA: Who = { id: '200000000000000002', username: 'ada', roles: [ROLE] };
 export const BOB: Who = { id: '200000000000000003', username: 'bob', roles: [ROLE] };
 
-/** A run in Discord that has ended, what it taught, and its message. */
+/** An ended run in Discord, with its reflections and its message. */
 export interface TaughtRun extends DiscordDoor {
   readonly run: CreatedRun;
   readonly reflectionIds: readonly string[];
   message(): SimulatedMessage;
-  /** Resolves when the run's message shows that it has ended, with its buttons: ids by labels. */
+  /** Resolves when the run's message shows its end. @returns its button ids by label */
   ended(): Promise<Readonly<Record<string, string>>>;
-  /** Presses a button of the run's message, whether it has this one or not. */
+  /** Presses a button of the run's message, even if the message does not have it. */
   press(customId: string, who: Who): Promise<Exchange>;
-  /** Presses a button of the message that answered a press before. */
+  /** Presses a button of the message that answered an earlier press. */
   pressAnswer(answered: Exchange, label: string, who: Who): Promise<Exchange>;
 }
 
@@ -34,7 +34,7 @@ export interface Lesson {
   readonly before?: (run: CreatedRun) => Promise<void>;
 }
 
-/** Somebody runs `/plan`, whose workflow reports these texts and then ends. */
+/** Runs `/plan`; its workflow reports these texts and ends. */
 export async function taughtRun(db: Database, { texts, env = {}, before }: Lesson): Promise<TaughtRun> {
   const cluster = await startCluster({ defaults: { outcome: 'hang', at: 1, pendingMs: 0, startMs: 0, stepMs: 0 } });
   const door = await openDiscordDoor({
@@ -81,14 +81,14 @@ async function withButton(message: () => SimulatedMessage, label: string): Promi
   return message();
 }
 
-/** The buttons that a message has now: ids by labels. */
+/** The current button ids of a message, by label. */
 export function buttonsOf(message: SimulatedMessage | undefined): Readonly<Record<string, string>> {
   const rows = (message?.versions.at(-1)?.components ?? []) as readonly Json[];
   const buttons: readonly Json[] = rows.flatMap(({ components }) => components);
   return Object.fromEntries(buttons.map(({ label, custom_id: id }) => [label, id]));
 }
 
-/** The message as an outdated or dishonest client sees it. */
+/** The message as seen by an outdated or dishonest client. */
 function showing(message: SimulatedMessage, customId: string): SimulatedMessage {
   const components = [{ type: 1, components: [{ type: 2, custom_id: customId }] }];
   return { ...message, versions: message.versions.map((version) => ({ ...version, components })) };

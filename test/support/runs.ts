@@ -11,7 +11,7 @@ import {
 } from '../../src/ledger/observe-workflows.ts';
 import { NAMESPACE, TEMPLATE } from './cluster.ts';
 
-/** A run that could be recorded, with a delivery id of its own. */
+/** A valid run, with its own delivery id. */
 export function newRun(overrides: Partial<NewRun> = {}): NewRun {
   const deliveryId = overrides.deliveryId ?? randomUUID();
   return {
@@ -43,7 +43,7 @@ export function newRun(overrides: Partial<NewRun> = {}): NewRun {
   };
 }
 
-/** Writes down what the cluster shows of a run's workflow, `uid-<runId>` unless given. */
+/** Records an observation of a run's workflow, by default with the uid `uid-<runId>`. */
 export async function observeRun(
   db: Queryable,
   runId: string,
@@ -59,13 +59,13 @@ export async function observeRun(
   return created && (await observeWorkflows(db, [{ ...created, ...fields }]))[0];
 }
 
-/** The run's workflow was created, as the submitter writes it. */
+/** Records the creation of the run's workflow, like the submitter. */
 export const submitRun = (db: Queryable, runId: string, uid = `uid-${runId}`): Promise<Observed | undefined> =>
   observeRun(db, runId, { uid });
 
 /**
- * Puts a recorded run into a state, by the shortest way that the state machine has to it: in one statement, because a
- * submitter may write at the same time that the workflow exists.
+ * Puts a recorded run into a state, with the previous state from the shortest path of the state machine. It is one
+ * statement, because a submitter may record the workflow at the same time.
  */
 export async function forceState(db: Queryable, runId: string, state: RunState): Promise<void> {
   const before = wayTo(state).at(-2) ?? null;
@@ -81,7 +81,7 @@ export async function forceState(db: Queryable, runId: string, state: RunState):
   });
 }
 
-/** From `queued` to `state`, both included. */
+/** The shortest path from `queued` to `state`, both included. */
 function wayTo(state: RunState, known: readonly RunState[][] = [['queued']]): readonly RunState[] {
   const arrived = known.find((way) => way.at(-1) === state);
   if (arrived !== undefined) {

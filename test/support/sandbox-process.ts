@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { QUICK_ENGINE } from './quick-engine.ts';
 
-/** An embedded Postgres boots in its facteur, on a machine that may be busy with others. */
+/** An embedded Postgres starts in its facteur, possibly on a busy machine. */
 const PATIENCE_MS = 300_000;
 const EXECUTABLE = join(import.meta.dirname, '..', '..', 'bin', 'facteur');
 
-/** A real `facteur sandbox`, with somebody who types into it. */
+/** A real `facteur sandbox` with input. */
 export class SandboxProcess {
-  /** Everything that it printed. */
+  /** The output so far. */
   output = '';
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
@@ -20,7 +20,7 @@ export class SandboxProcess {
     this.#child = spawn(process.execPath, [...QUICK_ENGINE, EXECUTABLE, 'sandbox', '--port', '0', ...args], {
       env: { PATH: process.env['PATH'] },
       stdio: ['pipe', 'pipe', 'pipe'],
-      // With the facteur that it starts, so that neither is left behind.
+      // Its own process group, with the facteur that it starts: neither is left behind.
       detached: true,
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -35,7 +35,7 @@ export class SandboxProcess {
     this.#child.stdin?.write(`${line}\n`);
   }
 
-  /** Waits until this is printed, after what was waited for before; rejects with everything printed when it ends first. */
+  /** Waits until this is printed, after the previous match. Rejects with the output if the process ends first. */
   async shows(wanted: RegExp): Promise<void> {
     const check = (): void => {
       if (!wanted.test(this.output.slice(this.#read))) {
@@ -48,12 +48,12 @@ export class SandboxProcess {
     this.#read += news.search(wanted) + found.length;
   }
 
-  /** Kills what is left of it. */
+  /** Kills all its remaining processes. */
   async kill(): Promise<void> {
     try {
       process.kill(-this.#child.pid!, 'SIGKILL');
     } catch (error) {
-      // It has ended, unless something else is wrong.
+      // ESRCH: it has already ended.
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) {
         throw error;
       }

@@ -7,12 +7,12 @@ import { keepDeadLetter, recordRefusal } from '../../src/ledger/unprocessed.ts';
 import { ANONYMOUS } from '../../src/domain/command.ts';
 import { forceState, newRun } from './runs.ts';
 
-/** When terminals show the ledger of {@link fillLedger}. */
+/** The time at which terminals show the ledger of {@link fillLedger}. */
 export const SCENE_TIME = new Date('2026-11-28T12:10:00Z');
 
 const ago = (seconds: number): Date => new Date(SCENE_TIME.getTime() - seconds * 1000);
 
-/** A run of a scene: its name, and what the ledger says of it beside a new run. */
+/** A run of a scene: its names, and its differences from a new run. */
 interface SceneRun {
   readonly id: string;
   readonly workflow: string;
@@ -117,10 +117,10 @@ const RUNS: readonly SceneRun[] = [
   },
 ];
 
-/** The names that a random run has in the ledger, and those that it has in the scenes; both have the same length. */
+/** The names of runs in the ledger, and those in the scenes. Both have the same length. */
 export type Renamed = readonly (readonly [string, string])[];
 
-/** Runs in several states, what waits, what was refused and what could not be processed. */
+/** Fills the ledger with runs in several states, approvals, refusals and dead letters. */
 export async function fillLedger(db: Queryable): Promise<Renamed> {
   const renamed = new Map<string, string>();
   for (const run of RUNS) {
@@ -151,7 +151,7 @@ export async function fillLedger(db: Queryable): Promise<Renamed> {
 
 type History = readonly (readonly [at: Date | string | undefined, type: string, actor: string, payload: object])[];
 
-/** What the ledger writes on the way to the run's state. */
+/** Writes the events that lead to the run's state. */
 async function tellHistory(
   db: Queryable,
   runId: string,

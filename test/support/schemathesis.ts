@@ -8,14 +8,14 @@ const LOCK = join(import.meta.dirname, 'schemathesis.txt');
 
 export interface Fuzzing {
   readonly code: number | null;
-  /** What it printed: each failure with the request that shows it. */
+  /** Its output: each failure with the request that causes it. */
   readonly output: string;
   /** How many requests it sent. */
   readonly cases: number;
 }
 
 /**
- * Sends requests to a server that its OpenAPI document describes, and holds the answers against the document.
+ * Sends requests to a server by its OpenAPI document, and validates the answers against the document.
  *
  * @param config of Schemathesis, in TOML
  */

@@ -13,7 +13,7 @@ export const DISPATCH: LastDispatch = {
 /** The contract of every session store. */
 export function sessionsConformance(open: () => Promise<Sessions>): void {
   describe('sessions', () => {
-    test('remember the last dispatch of each person', async () => {
+    test('remember the last dispatch of each user', async () => {
       const sessions = await open();
       await sessions.rememberDispatch('1', DISPATCH);
       await sessions.rememberDispatch('2', { ...DISPATCH, correlationId: 'other' });

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A wire between a client and a server that can be cut in the ways that real ones are. */
+/** A proxy between a client and a server that can fail like a real network. */
 export interface TcpProxy {
   readonly port: number;
-  /** Connections stay open, and nothing passes any more, in either direction; new ones work unless they are meant, too. */
+  /** Connections stay open, but nothing passes in either direction. New ones work unless `newToo` is set. */
   mute(options?: { newToo?: boolean }): void;
-  /** All connections are reset, and new ones too. */
+  /** Resets all connections, including new ones. */
   refuse(): void;
   /** New connections work again; muted ones are reset, or stay muted. */
   restore(options?: { keepMuted?: boolean }): void;
-  /** The next connection on which the client says this is reset, and the server never hears it. */
+  /** Resets the next connection on which the client sends this text. The server does not get it. */
   cutOn(text: string): void;
   close(): Promise<void>;
 }
@@ -97,7 +97,7 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A wire before the server of a Postgres DSN, and the DSN that leads through it. */
+/** A proxy in front of the server of a Postgres DSN, and the DSN through it. */
 export async function proxyTo(dsn: string): Promise<{ dsn: string; tcp: TcpProxy }> {
   const url = new URL(dsn);
   const tcp = await startTcpProxy(url.hostname, Number(url.port));

@@ -5,16 +5,16 @@ import { startTelemetry } from '../../src/telemetry/start.ts';
 import type { Environment } from '../../src/telemetry/settings.ts';
 import { startOtlpReceiver, type OtlpReceiver } from './otlp.ts';
 
-/** Telemetry of a test, exported to a receiver of its own. */
+/** Telemetry of a test, exported to its own receiver. */
 export interface TestTelemetry {
   readonly receiver: OtlpReceiver;
-  /** Telemetry's own complaints. */
+  /** Telemetry's own log lines. */
   readonly complaints: readonly string[];
-  /** Where log lines are exported. */
+  /** The sink that exports log lines. */
   readonly logSink: LogSink;
   /** All metrics as Prometheus sees them. */
   scrape(): Promise<string>;
-  /** Sends what is left; afterwards the receiver has everything. */
+  /** Sends the rest; afterwards the receiver has everything. */
   end(): Promise<void>;
 }
 

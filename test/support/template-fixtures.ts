@@ -3,7 +3,7 @@ import { parseAllDocuments } from 'yaml';
 import type { TemplateRules } from '../../src/domain/template-command.ts';
 import type { Json } from './cluster.ts';
 
-/** One WorkflowTemplate that asks for a command, and what it is about. */
+/** One WorkflowTemplate that defines a command, and its title. */
 export interface TemplateFixture {
   readonly title: string;
   readonly template: Json;
@@ -11,7 +11,7 @@ export interface TemplateFixture {
 
 export const TEMPLATE_FIXTURES = new URL('../fixtures/template-commands/', import.meta.url);
 
-/** The operator's settings under which the golden file was made. */
+/** The operator's settings for the golden file. */
 export const FIXTURE_RULES: TemplateRules = {
   parameters: { cluster: 'lab' },
   roleMap: { ops: ['500000000000000001', '500000000000000003'] },
@@ -19,7 +19,7 @@ export const FIXTURE_RULES: TemplateRules = {
   serviceAccounts: ['deployer'],
 };
 
-/** Every template of `test/fixtures/template-commands/templates.yaml`, titled by the comment above it. */
+/** Every template of `test/fixtures/template-commands/templates.yaml`, with the comment above it as the title. */
 export function templateFixtures(): readonly TemplateFixture[] {
   const text = readFileSync(new URL('templates.yaml', TEMPLATE_FIXTURES), 'utf8');
   return parseAllDocuments(text).map((document, index) => ({

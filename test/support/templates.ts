@@ -6,7 +6,7 @@ import { ROLE } from './discord-door.ts';
 const HARMLESS = { name: 'main', container: { image: 'alpine', command: ['true'] } };
 const MERGE = 'application/merge-patch+json';
 
-/** Annotations under facteur's prefix; a role may run it unless said otherwise. Null removes one. */
+/** Annotations with facteur's prefix. By default one role may run it. Null removes an annotation. */
 export type TemplateAnnotations = Readonly<Record<string, string | null>>;
 
 export interface TemplateParts {
@@ -16,7 +16,7 @@ export interface TemplateParts {
   readonly namespace?: string;
 }
 
-/** `kubectl apply` of a template that asks for a command. */
+/** Applies a template that defines a command, like `kubectl apply`. */
 export async function applyTemplate(
   cluster: Pick<SimulatedCluster, 'url'>,
   name: string,

@@ -6,40 +6,40 @@ import type { MessageVersion } from '../../sandbox/discord/message.ts';
 import { messageRow, type ToldRun } from './notify.ts';
 import { submitRun } from './runs.ts';
 
-/** What tests about messages do and wait for, step by step. */
+/** Steps and waits for tests of messages. */
 export interface ToldSteps {
   submit(run: ToldRun): Promise<void>;
-  /** Starts a run whose message shows it as running: the rest is up to the test. */
+  /** Starts a run, and waits until its message shows it as running. */
   running(options?: { ephemeral?: boolean; channelId?: string }): Promise<ToldRun>;
-  /** Ends the run, as failed where there is a reason, when its message may be changed again. */
+  /** Ends the run when its message may be edited again; as failed if a reason is given. */
   finish(run: ToldRun, reason?: string): Promise<void>;
-  /** As much time passes as must be between two edits of one message. */
+  /** Advances the clock by the minimum interval between two edits of one message. */
   rest(): Promise<void>;
   /** Waits until the only message shows it. */
   shows(text: string): Promise<void>;
-  /** The same, and until the message is given back to the ledger: its rest has begun. */
+  /** The same, and waits until the message is released: its rest has started. */
   told(run: ToldRun, text: string): Promise<void>;
-  /** Waits until a try has failed and said so. */
+  /** Waits until an attempt has failed and logged it. */
   notToldYet(): Promise<void>;
   /** The current row of the message. */
   row(run: ToldRun): Promise<Readonly<Record<string, unknown>>>;
-  /** Until the message's turn comes, in milliseconds by the world's clock. */
+  /** The time until the message is due, in milliseconds by the world's clock. */
   dueInMs(run: ToldRun): Promise<number>;
 }
 
-/** What the steps are done with. */
+/** The parts that the steps use. */
 export interface ToldStage {
   /** Every log line of every notifier. */
   readonly log: readonly string[];
-  /** Turns the clock of Discord, sessions, notifiers and database forward. */
+  /** Sets the clock of Discord, sessions, notifiers and database forward. */
   advance(ms: number): Promise<void>;
-  /** By that clock. */
+  /** The time by that clock. */
   now(): Date;
-  /** Somebody runs `/plan`: facteur has recorded it and deferred its answer. `waits`: no process has room to submit it. */
+  /** Runs `/plan`: facteur has recorded it and deferred its answer. `waits`: no process has room to submit it. */
   plan(options?: { ephemeral?: boolean; channelId?: string; waits?: boolean }): Promise<ToldRun>;
-  /** What the follower would write. */
+  /** Records an observation like the follower. */
   observe(run: ToldRun, seen: Partial<Observation>): Promise<void>;
-  /** What everybody does who has changed a run. */
+  /** Announces a changed run to other processes. */
   announce(): Promise<void>;
   /** The newest version of the only message. */
   shown(): MessageVersion;
@@ -51,7 +51,7 @@ export function toldSteps(db: Queryable, stage: ToldStage): ToldSteps {
   const shows: ToldSteps['shows'] = (text) => vi.waitFor(() => expect(stage.shown().content).toContain(text));
   const told: ToldSteps['told'] = async (run, text) => {
     await shows(text);
-    // Claiming and giving back count one each.
+    // A claim and a release count one each.
     await vi.waitFor(async () => expect(Number((await row(run))['claims']) % 2).toBe(0));
   };
   const submit: ToldSteps['submit'] = async (run) => {

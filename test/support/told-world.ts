@@ -19,7 +19,7 @@ import { letWait, recordToldRun, type ToldRun } from './notify.ts';
 import { toldSteps, type ToldStage, type ToldSteps } from './told-steps.ts';
 import { observation } from './observations.ts';
 
-/** The simulated Discord, sessions, and notifiers on one ledger, all by one clock that the test turns forward. */
+/** The simulated Discord, sessions, and notifiers on one ledger, with one clock that the test sets forward. */
 export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
   readonly sessions: Sessions;
   startNotifier(options?: {
@@ -27,10 +27,10 @@ export interface ToldWorld extends DiscordWorld, ToldStage, ToldSteps {
     uiUrl?: string;
     timeoutMs?: number;
     maxActive?: number;
-    /** How far its own clock is ahead of all others. */
+    /** How far its own clock is ahead of the others. */
     aheadMs?: number;
   }): Promise<RunningNotifier>;
-  /** The only message there is, deleted ones aside. */
+  /** The only message that is not deleted. */
   message(): SimulatedMessage;
 }
 
@@ -39,7 +39,7 @@ export interface RunningNotifier {
   stop(): Promise<void>;
 }
 
-/** A world for each test of a file, on a database of the file's own: its clock is turned. The ledger is empty when a test begins. */
+/** A world per test, on a database per file, because tests change its clock. The ledger is empty at the start of a test. */
 export function useToldWorld(): { readonly db: Database; readonly world: ToldWorld } {
   let database: TestDatabase | undefined;
   let world: ToldWorld | undefined;
@@ -154,7 +154,7 @@ async function startToldWorld(db: Database): Promise<ToldWorld> {
   return { ...stage, ...toldSteps(db, stage) };
 }
 
-/** What the door does with an interaction: the run is recorded with its message, the token is kept. */
+/** Handles an interaction like the door: records the run with its message, and keeps the token. */
 export async function recordInteraction(
   db: Database,
   sessions: Sessions,

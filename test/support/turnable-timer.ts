@@ -6,7 +6,7 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** A timer that only the test advances: even on a busy machine nothing times out unless the test says so. */
+/** A timer that only the test advances: nothing times out just because the machine is busy. */
 export class TurnableTimer implements Timer {
   #nowMs = 0;
   readonly #sleepers = new Set<Sleeper>();
@@ -31,7 +31,7 @@ export class TurnableTimer implements Timer {
     }
   }
 
-  /** Lets time pass until `work` is done, where it does not matter who waits for how long. */
+  /** Lets time pass until `work` is done, if the exact time does not matter. */
   async until<T>(work: Promise<T>): Promise<T> {
     let done = false;
     const settle = (): void => {
@@ -47,7 +47,7 @@ export class TurnableTimer implements Timer {
     return work;
   }
 
-  /** Waits until at least so many would wake by then, and lets that much time pass. */
+  /** Waits until at least this many sleepers would wake after `ms`, then lets that time pass. */
   async pass(ms: number, sleepers = 1): Promise<void> {
     const waking = (): number => [...this.#sleepers].filter(({ untilMs }) => untilMs <= this.#nowMs + ms).length;
     await vi.waitUntil(() => waking() >= sleepers);
