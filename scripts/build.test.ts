@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildProduction } from './build.ts';
 import { smoke } from './smoke.ts';
 
-/** A service of one file that keeps facteur's promises to the outside, in a repository laid out like this one. */
+/** A one-file service that behaves like facteur from the outside, in a repository with the same layout. */
 const GOOD = {
   accept: `answer(202, { workflowName: 'plan-1', duplicate: seen++ > 0 })`,
   stop: `server.close()`,
@@ -76,7 +76,7 @@ describe('a built folder', () => {
     await buildProduction(repository(GOOD), out);
   });
 
-  test('holds what production needs and nothing of the sources', () => {
+  test('contains what production needs and no sources', () => {
     expect(readdirSync(out).toSorted()).toEqual(['bin', 'dist', 'migrations', 'node_modules', 'package.json']);
     expect(JSON.parse(readFileSync(join(out, 'package.json'), 'utf8'))).toMatchObject({
       version: '1.2.3',
@@ -88,7 +88,7 @@ describe('a built folder', () => {
     const dist = join(out, 'dist');
     const chunks = readdirSync(dist).filter((name) => name.endsWith('.cjs'));
     expect(chunks).toContain('main.cjs');
-    // In a process of its own, since V8 accepts only what was saved under the same flags.
+    // In its own process: V8 accepts only code that was saved with the same flags.
     const look = `
       import { readFileSync } from 'node:fs';
       import { Script } from 'node:vm';
@@ -106,12 +106,12 @@ describe('a built folder', () => {
     expect(code).not.toContain('only where nobody calls');
   });
 
-  test('keeps lazily loaded code in chunks of its own, and says where each line came from', () => {
+  test('keeps lazily loaded code in its own chunks, and has source maps', () => {
     const files = readdirSync(join(out, 'dist'));
     expect(files).toContain('main.cjs');
     expect(files.filter((name) => /^lazy-.*\.cjs$/.test(name))).toHaveLength(1);
     expect(existsSync(join(out, 'dist/main.cjs.map'))).toBe(true);
-    // Bundled, the embedded Postgres would not find its data files.
+    // If it were bundled, the embedded Postgres would not find its data files.
     expect(files.filter((name) => /pglite|nodefs/.test(name))).toEqual([]);
   });
 
@@ -123,7 +123,7 @@ describe('a built folder', () => {
 });
 
 describe('the smoke test finds', () => {
-  /** Breaks what was built, not the source: a build that does not start and stop is refused before it gets here. */
+  /** Runs the broken sources without a build: a build that does not start and stop is already refused. */
   async function faults(broken: Partial<typeof GOOD>): Promise<string[]> {
     const out = mkdtempSync(join(folder, 'bad-'));
     const root = repository({ ...GOOD, ...broken });
@@ -135,20 +135,20 @@ describe('the smoke test finds', () => {
     return (await smoke(out)).flatMap(({ name, fault }) => (fault === '' ? [] : [`${name}: ${fault}`]));
   }
 
-  test('an answer that is not an acceptance', async () => {
+  test('an answer other than 202', async () => {
     expect(await faults({ accept: `answer(500, { error: 'dispatch failed' })` })).toEqual([
       'accepts an event: answered 500 {"error":"dispatch failed"}',
       'recognizes a redelivery: answered 500 {"error":"dispatch failed"}',
     ]);
   });
 
-  test('a repeated event that made a second workflow', async () => {
+  test('a repeated event that creates a second workflow', async () => {
     expect(await faults({ accept: `answer(202, { workflowName: 'plan-' + seen++, duplicate: true })` })).toEqual([
       'recognizes a redelivery: answered 202 {"workflowName":"plan-1","duplicate":true}',
     ]);
   });
 
-  test('a stop that is not graceful, with what was printed', async () => {
+  test('a stop that is not graceful, with the output', async () => {
     expect(await faults({ stop: 'process.exit(7)' })).toEqual([
       'stops with 0 on SIGTERM: ended with 7, having printed:\nstopping\n',
     ]);
@@ -160,7 +160,7 @@ describe('the smoke test finds', () => {
   });
 });
 
-test('a build that does not stop cleanly is rejected', async () => {
+test('rejects a build that does not stop cleanly', async () => {
   const root = repository({ ...GOOD, stop: 'process.exit(7)' });
   await expect(buildProduction(root, join(folder, 'unclean'))).rejects.toThrow('ended with 7');
 });

@@ -29,7 +29,7 @@ function faults(files: Readonly<Record<string, string>>): string[] {
 
 const EMPTY = 'export {};';
 
-test('a tree that keeps the rules has no faults', () => {
+test('finds no faults in a valid tree', () => {
   expect(
     faults({
       'src/main.ts': "import './cli/wiring.ts';",
@@ -111,7 +111,7 @@ describe('file names in imports', () => {
     ]);
   });
 
-  test('tests and scripts are held to real names too', () => {
+  test('tests and scripts need real names too', () => {
     expect(faults({ 'test/a.ts': "import './b.js';", 'test/b.ts': EMPTY })).toHaveLength(1);
     expect(faults({ 'scripts/a.ts': "import './b.js';", 'scripts/b.ts': EMPTY })).toHaveLength(2);
   });
@@ -123,7 +123,7 @@ describe('file names in imports', () => {
   });
 });
 
-test('circles are named from file to file, also through types and re-exports', () => {
+test('reports import cycles from file to file, also through types and re-exports', () => {
   expect(
     faults({
       'src/base/a.ts': "import './b.ts';",
@@ -139,7 +139,7 @@ describe('exports', () => {
   const exported =
     'export interface A {}\nexport const { b, c: d } = f();\nexport function e() {}\nexport class F {}\n';
 
-  test('what nobody imports is named, with its line', () => {
+  test('reports unused exports, with their line', () => {
     expect(faults({ 'src/base/a.ts': exported })).toEqual(
       [
         ['A', 1],
@@ -156,7 +156,7 @@ describe('exports', () => {
     "import type { A } from './a.ts';\nexport { b, d as x, e, F } from './a.ts';",
     "import * as all from './a.ts';",
     "const { b } = await import('./a.ts');",
-  ])('%s uses them, in a test, too', (text) => {
+  ])('%s uses them, even in a test', (text) => {
     expect(faults({ 'src/base/a.ts': exported, 'src/base/a.test.ts': text })).toEqual([]);
   });
 });
@@ -176,12 +176,12 @@ describe('names and places', () => {
   });
 });
 
-test('a file that is not TypeScript is an error, not a file without imports', () => {
+test('fails for a file that is not valid TypeScript', () => {
   write({ 'src/base/a.ts': 'import {' });
   expect(() => checkTree(root)).toThrow('src/base/a.ts');
 });
 
-test('what can wait is not loaded before serve listens', () => {
+test('reports modules that are loaded too early, before serve listens', () => {
   const found = faults({
     'package.json': JSON.stringify({ dependencies: { ioredis: '1.0.0', pg: '1.0.0' } }),
     'src/main.ts': "const start = () => import('./cli/wiring.ts');",

@@ -37,7 +37,7 @@ function command(name: string, script: string): void {
   chmodSync(join(folder, 'bin', name), 0o755);
 }
 
-/** An npm that does `cases` (of a shell's `case "$*"`) and else nothing, and whose tests are the given statuses. */
+/** A fake npm that runs `cases` (of a shell's `case "$*"`), else does nothing, and reports tests with these statuses. */
 function npm(cases: string, statuses: readonly string[] = ['passed']): void {
   const assertionResults = statuses.map((status, index) => ({ fullName: `test ${index}`, status }));
   const report = { testResults: [{ name: 'a.test.ts', status: 'passed', assertionResults }] };
@@ -54,13 +54,13 @@ async function ciRun(...args: string[]): Promise<{ code: number; lines: string[]
   return promise;
 }
 
-/** Empty for a process that has ended, whether or not somebody has taken note of it. */
+/** Empty for a process that has ended, even if it is still a zombie. */
 function commandLine(pid: number): string {
   const file = `/proc/${pid}/cmdline`;
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
-test('all well: steps and tests are added up in the last line', async () => {
+test('the last line has the sum of steps and tests', async () => {
   npm('', ['passed', 'passed', 'passed']);
   const { code, lines } = await ciRun();
   expect(lines.at(-1)).toBe('27 passed, 0 failed');
@@ -90,7 +90,7 @@ test('a test run without a report counts as failed', async () => {
   expect((await ciRun('test')).lines.at(-1)).toBe('0 passed, 1 failed');
 });
 
-test('without packages no other step runs, and the last line is still the count', async () => {
+test('if the packages cannot be installed, no other step runs, and the last line is still the count', async () => {
   npm('ci*) exit 1;;');
   const { code, lines } = await ciRun();
   expect(lines.filter((line) => line.startsWith('== '))).toHaveLength(2);
@@ -98,7 +98,7 @@ test('without packages no other step runs, and the last line is still the count'
   expect(code).toBe(1);
 });
 
-test('a process that a step leaves running is reported and killed, even a detached one', async () => {
+test('reports and kills a process that a step leaves running, even a detached one', async () => {
   npm(`*smoke*) read pid < <(setsid bash -c 'echo $$; exec sleep 300 >/dev/null 2>&1'); echo "pid $pid";;`);
   const { lines } = await ciRun('smoke');
   const pid = Number(lines.find((line) => line.startsWith('pid '))?.slice(4));
@@ -106,7 +106,7 @@ test('a process that a step leaves running is reported and killed, even a detach
   await expect.poll(() => commandLine(pid)).toBe('');
 });
 
-test('a name without a matching step is a failure', async () => {
+test('an unknown step fails', async () => {
   npm('');
   expect((await ciRun('tset')).code).toBe(1);
 });

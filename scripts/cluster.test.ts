@@ -25,10 +25,10 @@ function cluster(args: readonly string[], kubeconfig: string) {
 }
 
 test.each([
-  ['is not there', undefined, 'no such file'],
-  ['is none', 'hello', 'not a kubeconfig'],
-  ['leads nowhere', kubeconfigOf('http://127.0.0.1:1'), 'ECONNREFUSED'],
-])('a kubeconfig that %s ends with one line that says what to do', (_what, text, why) => {
+  ['does not exist', undefined, 'no such file'],
+  ['is invalid', 'hello', 'not a kubeconfig'],
+  ['points to no server', kubeconfigOf('http://127.0.0.1:1'), 'ECONNREFUSED'],
+])('a kubeconfig that %s fails with one line that says what to do', (_what, text, why) => {
   const file = join(folder, 'config');
   if (text !== undefined) {
     writeFileSync(file, text);
@@ -41,7 +41,7 @@ test.each([
   expect(err).toContain(why);
 });
 
-test('a cluster that is named is used where it is', async () => {
+test('uses the configured cluster', async () => {
   const simulated = await startSimulatedCluster();
   try {
     const file = join(folder, 'config');
@@ -54,7 +54,7 @@ test('a cluster that is named is used where it is', async () => {
   }
 });
 
-test('what older sources were built into is removed, and what a killed build left; a build that goes on is not', () => {
+test('removes builds of older sources and leftovers of killed builds, but not a running build', () => {
   const over = spawnSync(process.execPath, ['--version']).pid;
   const stale = ['cluster-0123456789ab', `cluster-draft-${over}-abc`];
   const others = [`cluster-draft-${process.pid}-abc`, 'cluster-notes', 'kafka-jars-0123456789ab'];
@@ -69,7 +69,7 @@ test('what older sources were built into is removed, and what a killed build lef
   );
 });
 
-test('without Go it says what to do, and leaves nothing behind', () => {
+test('fails without Go, says what to do, and leaves nothing behind', () => {
   vi.stubEnv('PATH', folder);
   expect(() => ensureBinaries({ cache: folder, say: () => undefined })).toThrow(
     /^the test cluster is built with Go, which is not on PATH: install Go 1\.26 [^\n]*$/,
@@ -77,7 +77,7 @@ test('without Go it says what to do, and leaves nothing behind', () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('a Go that is too old says what it lacks in one line', () => {
+test('fails with one line if Go is too old', () => {
   const go = join(folder, 'go');
   writeFileSync(go, '#!/bin/sh\n[ "$1" = version ] || { echo "go: go.mod requires go >= 1.26" >&2; exit 1; }\n');
   chmodSync(go, 0o755);
@@ -87,14 +87,14 @@ test('a Go that is too old says what it lacks in one line', () => {
   );
 });
 
-test('without room it says how much is missing', () => {
+test('reports the required and the free disk space if there is too little', () => {
   expect(spaceFault('/cache', 2e9)).toMatch(
     /^building the test cluster takes 8\.0 GB, and \/cache has 2\.0 GB: free some$/,
   );
   expect(spaceFault('/cache', 9e9)).toBeUndefined();
 });
 
-test('a port that somebody took ends with one line, and nothing is left', async () => {
+test('a port that was taken meanwhile fails with one line, and leaves nothing behind', async () => {
   const server = join(folder, 'server');
   writeFileSync(server, '#!/bin/sh\necho "listen tcp 127.0.0.1:1: bind: address already in use"\nexit 1\n');
   chmodSync(server, 0o755);

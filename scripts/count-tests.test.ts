@@ -16,13 +16,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Runs a real vitest over one test file and counts its real report. */
+/** Runs a real Vitest on one test file and counts its report. */
 async function count(text: string): Promise<ReturnType<typeof countTests>> {
   writeFileSync(join(folder, 'a.test.js'), `import { expect, test } from 'vitest';\n${text}`);
   const vitest = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs');
   const args = [vitest, 'run', '--root', folder, '--reporter=json', '--outputFile=report.json'];
   await new Promise<void>((resolve) => {
-    // A failing run is part of the test: its report tells, not its exit code.
+    // A failing run is part of the test: its report counts, not its exit code.
     execFile(process.execPath, args, { cwd: folder }, () => resolve());
   });
   return countTests(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')));
@@ -31,11 +31,11 @@ async function count(text: string): Promise<ReturnType<typeof countTests>> {
 const PASSING = `test('good', () => expect(1).toBe(1));`;
 const FAILING = `test('bad', () => expect(1).toBe(2));`;
 
-test('passed and failed tests', async () => {
+test('counts passed and failed tests', async () => {
   expect(await count(PASSING + FAILING)).toEqual({ passed: 1, failed: 1, unseen: [] });
 });
 
-test('a skipped, conditional or unwritten test is a failed one, and is named', async () => {
+test('counts skipped, conditional and todo tests as failed, and names them', async () => {
   const text = `${PASSING}
     test.skip('one', () => {});
     test.skipIf(true)('two', () => {});
@@ -51,7 +51,7 @@ test('a skipped, conditional or unwritten test is a failed one, and is named', a
   ]);
 });
 
-test('a file that does not load is a failure with its reason', async () => {
+test('counts a file that does not load as failed, with the reason', async () => {
   const { passed, failed, unseen } = await count(`import './absent.js';`);
   expect([passed, failed]).toEqual([0, 1]);
   expect(unseen[0]).toMatch(/^did not load: .*absent\.js/s);

@@ -19,7 +19,7 @@ const READY = {
   },
 };
 
-/** A repository laid out like this one, and a folder of stand-ins that write down how they were called. */
+/** A repository with the layout of this one, and a folder of fake executables that record their calls. */
 let root: string;
 let folder: string;
 
@@ -45,7 +45,7 @@ function git(...args: string[]): string {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
 }
 
-/** Puts an executable on PATH that writes down how it was called and then does what the shell script says. */
+/** Puts an executable on PATH that records its call and then runs the shell script. */
 function standIn(name: string, script: string): void {
   const path = join(folder, 'bin', name);
   writeFileSync(path, `#!/bin/bash\necho "${name} $*" >>'${folder}/calls'\n${script}\n`);
@@ -64,7 +64,7 @@ function docker(status = 0): void {
   );
 }
 
-/** Its Knative Service has these states, one per query, the last one forever. */
+/** A fake kubectl. Its Knative Service has these states, one per query, the last one forever. */
 function kubectl(states: readonly object[], failing = 'nothing'): void {
   const labels = { 'app.kubernetes.io/name': 'facteur' };
   const rendered = [
@@ -107,7 +107,7 @@ function kustomization(overlay = 'knative'): string {
 }
 
 describe('npm run deploy', () => {
-  test('builds, pushes, writes the image down, applies, waits and says what runs', () => {
+  test('builds, pushes, writes the image to the kustomization, applies, waits and prints what runs', () => {
     const commit = git('rev-parse', 'HEAD');
     const { status, lines, stderr } = deploy();
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -138,7 +138,7 @@ describe('npm run deploy', () => {
       `    newTag: ${git('rev-parse', 'HEAD')}`,
       `    digest: ${DIGEST}`,
     ]);
-    // The whole again: what was written can be read, and written again.
+    // A second deploy can read the written file and write it again.
     expect(deploy(['--allow-dirty'], { FACTEUR_IMAGE_TAG: '1.2.4' }).status).toBe(0);
     expect(kustomization().split('\n')).toEqual(
       after.map((line) => (line.startsWith('    newTag: ') ? '    newTag: 1.2.4' : line)),
@@ -174,7 +174,7 @@ describe('npm run deploy', () => {
     expect(printed.filter((line) => !line.startsWith('git ')).map(withoutFolder)).toEqual(calls().map(withoutFolder));
   });
 
-  test('refuses a tree with changes, before anything is built', () => {
+  test('refuses a tree with uncommitted changes before the build', () => {
     writeFileSync(join(root, 'new'), '');
     const { status, stderr } = deploy();
     expect(status).toBe(1);
@@ -184,13 +184,13 @@ describe('npm run deploy', () => {
     expect(calls()).toEqual(['kubectl kustomize deploy/overlays/knative']);
   });
 
-  test('says in the tag that a tree had changes', () => {
+  test('marks the tag of a tree with uncommitted changes as dirty', () => {
     writeFileSync(join(root, 'new'), '');
     expect(deploy(['--allow-dirty']).status).toBe(0);
     expect(parse(kustomization()).images[0].newTag).toBe(`${git('rev-parse', 'HEAD')}-dirty`);
   });
 
-  test('goes back to an image that is there', () => {
+  test('rolls back to an existing image', () => {
     writeFileSync(join(root, 'new'), '');
     expect(deploy(['--skip-build'], { FACTEUR_IMAGE_TAG: 'v6' }).status).toBe(0);
     expect(calls()).toContain(`docker buildx imagetools inspect ${IMAGE}:v6 --format {{json .Manifest}}`);
@@ -198,7 +198,7 @@ describe('npm run deploy', () => {
     expect(parse(kustomization()).images[0]).toMatchObject({ newTag: 'v6', digest: DIGEST });
   });
 
-  test('waits until Knative has seen the change and runs it', () => {
+  test('waits until Knative has seen the change and is ready', () => {
     const unseen = { ...READY, metadata: { generation: 3 } };
     const starting = {
       ...READY,
@@ -212,7 +212,7 @@ describe('npm run deploy', () => {
     expect(calls().filter((line) => line.includes(' get '))).toHaveLength(3);
   });
 
-  test('gives up on a revision that does not start, and says why', () => {
+  test('times out if a revision does not start, and prints the reason', () => {
     const broken = {
       ...READY,
       status: { ...READY.status, conditions: [{ type: 'Ready', status: 'False', message: 'image not found' }] },
@@ -225,7 +225,7 @@ describe('npm run deploy', () => {
     });
   });
 
-  test('stops where a command fails', () => {
+  test('stops if a command fails', () => {
     docker(5);
     expect(deploy()).toMatchObject({ status: 1, stderr: 'deploy: docker buildx ended with 5\n' });
     expect(git('status', '--porcelain')).toBe('');
@@ -243,7 +243,7 @@ describe('npm run deploy', () => {
     expect(calls()).toEqual([]);
   });
 
-  test('says how it is used', () => {
+  test('prints its usage', () => {
     expect(deploy(['--help'])).toMatchObject({ status: 0, stderr: '', lines: USAGE.split('\n') });
   });
 });

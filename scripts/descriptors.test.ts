@@ -21,7 +21,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What a bundle has of a generated module. */
+/** The exports of a generated module in a bundle. */
 async function bundled(module: string): Promise<Readonly<Record<string, DescFile>>> {
   const file = `${module.replaceAll('/', '_')}.mjs`;
   const input = { [file]: join(root, 'src/proto', module) };
@@ -33,7 +33,7 @@ async function bundled(module: string): Promise<Readonly<Record<string, DescFile
 test.for([
   ['proompteng/facteur/v1/contract_pb.ts', contract],
   ['proompteng/froussard/v1/codex_task_pb.ts', codexTask],
-] as const)('a bundle has the descriptors of %s', async ([module, expected]) => {
+] as const)('a bundle contains the descriptors of %s', async ([module, expected]) => {
   const file = Object.entries(await bundled(module)).find(([name]) => name.startsWith('file_'))?.[1];
   expect(toJson(FileDescriptorProtoSchema, file?.proto as DescFile['proto'])).toEqual(
     toJson(FileDescriptorProtoSchema, expected.proto),
@@ -42,7 +42,7 @@ test.for([
   expect(expected.messages.length).toBeGreaterThan(0);
 });
 
-/** What readers and writers of messages go by. */
+/** The parts of a descriptor that readers and writers of messages use. */
 function summary({ typeName, fields }: DescFile['messages'][number]): unknown {
   return [
     typeName,

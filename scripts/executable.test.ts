@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const run = promisify(execFile);
 
 let folder: string;
-/** Makes a process take itself for an older Node. */
+/** Makes a process report an older version of Node.js. */
 const OLD =
   "Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } });" +
   "Object.defineProperty(process, 'version', { value: 'v20.20.2' });";
@@ -45,7 +45,7 @@ function writeBundle(): void {
   write('dist/other.cjs', `(function (exports, require, module) { module.exports = { name: 'the bundle' }; })`);
 }
 
-/** Whatever the exit code: a failure of `execFile` carries the same fields. */
+/** Works for any exit code: an error of `execFile` has the same fields. */
 function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const args = [...nodeOptions, join(folder, 'bin/facteur'), 'serve', '--debug'];
   return run(process.execPath, args).then(
@@ -54,24 +54,24 @@ function execute(...nodeOptions: string[]): Promise<{ code: number; stdout: stri
   );
 }
 
-test('runs the sources where they are, even beside a bundle', async () => {
+test('runs the sources if they exist, even next to a bundle', async () => {
   writeMain('src/main.ts');
   writeBundle();
   expect(await execute()).toMatchObject({ code: 3, stdout: 'src/main.ts serve --debug\n', stderr: '' });
 });
 
-test('runs the bundle where there are no sources', async () => {
+test('runs the bundle if there are no sources', async () => {
   writeBundle();
   expect(await execute()).toMatchObject({ code: 3, stdout: 'the bundle serve --debug\n', stderr: '' });
 });
 
-test('runs a bundle whose saved code is of another version of V8', async () => {
+test('runs a bundle with compiled code from another version of V8', async () => {
   writeBundle();
   write('dist/main.cjs.code', 'compiled by something else');
   expect(await execute()).toMatchObject({ code: 3, stdout: 'the bundle serve --debug\n', stderr: '' });
 });
 
-test('an older Node without a newer one beside it is refused in one line', async () => {
+test('refuses an older Node.js in one line if there is no newer one in node_modules', async () => {
   writeMain('src/main.ts');
   expect(await execute('--import', join(folder, 'old.mjs'))).toMatchObject({
     code: 1,
@@ -80,7 +80,7 @@ test('an older Node without a newer one beside it is refused in one line', async
   });
 });
 
-test('an older Node runs the one that the packages bring, and exits as that does', async () => {
+test('with an older Node.js, runs the one in node_modules, and exits with its code', async () => {
   writeMain('src/main.ts');
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
   symlinkSync(process.execPath, join(folder, 'node_modules/.bin/node'));
@@ -91,7 +91,7 @@ test('an older Node runs the one that the packages bring, and exits as that does
   });
 });
 
-test('a Node that is brought and older, too, is not run again and again', async () => {
+test('does not loop if the Node.js in node_modules is too old as well', async () => {
   writeMain('src/main.ts');
   write('node_modules/.bin/node', `#!/bin/sh\nexec "${process.execPath}" --import '${join(folder, 'old.mjs')}' "$@"\n`);
   chmodSync(join(folder, 'node_modules/.bin/node'), 0o755);

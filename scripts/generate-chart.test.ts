@@ -5,10 +5,10 @@ import { chartReadme } from './generate-chart.ts';
 
 const DEPLOY = join(import.meta.dirname, '../deploy');
 const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8');
-/** The formatter aligns columns. */
+/** The text without the columns that the formatter aligns. */
 const bare = (text: string): string => text.replaceAll(/ {2,}/g, ' ').replaceAll(/-{3,}/g, '---');
 
-test('the README of the chart lists its values; else run npm run chart:generate', () => {
+test('the README of the chart is up to date: run "npm run chart:generate" if this fails', () => {
   expect(bare(read('chart/README.md'))).toBe(bare(chartReadme()));
 });
 

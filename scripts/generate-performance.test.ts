@@ -7,22 +7,22 @@ import { fillPage, PAGE } from './generate-performance.ts';
 const root = join(import.meta.dirname, '..');
 const page = readFileSync(join(root, PAGE), 'utf8');
 
-test('docs/performance.md shows what was measured: run "npm run performance" when this fails', () => {
+test('docs/performance.md is up to date: run "npm run performance" if this fails', () => {
   expect(page).toBe(fillPage(page));
 });
 
-test('a number that was changed by hand is found', () => {
+test('finds a manually changed number', () => {
   const changed = page.replace(/\d{3}(?= \|)/, '42');
   expect(changed).not.toBe(page);
   expect(fillPage(changed)).toBe(page);
 });
 
-test('every result is shown', () => {
+test('the page shows every result', () => {
   const results = readdirSync(join(root, 'bench', 'results')).map((name) => name.replace('.json', ''));
   expect(results.filter((name) => !page.includes(`<!-- bench ${name} `))).toEqual([]);
 });
 
-test('a table shows medians with the lowest and highest, and as many digits as tell something', () => {
+test('a table shows medians with minimum and maximum, and three significant digits', () => {
   const rows = [
     ['of three', 16, spreadOf([9.25, 1200.4, 11.11])],
     ['of two, and the same', 128, spreadOf([4, 4])],
@@ -40,7 +40,7 @@ test('a table shows medians with the lowest and highest, and as many digits as t
   expect(spreadOf([1, 2, 3, 10])).toEqual({ median: 2.5, low: 1, high: 10 });
 });
 
-test('the origin says what else ran, and that the tree differed from the commit', () => {
+test('the origin names other busy processes, and uncommitted changes', () => {
   const before = { loadAverage: 7.5, processes: ['node (0.90 cores)', 'java (0.10 cores)'] };
   expect(
     renderOrigin({

@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Each faulty file, and the one rule that must object to it. Together they are what CONTRIBUTING.md promises. */
+/** Each faulty file, with the rule that must report it. Together they are what CONTRIBUTING.md promises. */
 const FAULTY: readonly (readonly [path: string, rule: string, text: string])[] = [
   ['src/base/floating.ts', 'no-floating-promises', `export function f(g: () => Promise<void>): void { g(); }`],
   [
@@ -81,7 +81,7 @@ const FAULTY: readonly (readonly [path: string, rule: string, text: string])[] =
   ],
 ];
 
-/** What the same rules must leave alone. */
+/** Code that the same rules must accept. */
 const FINE: readonly (readonly [path: string, text: string])[] = [
   ['src/main.ts', `export const f = (): void => { console.log(process.pid, Date.now(), Math.random(), fetch); };`],
   ['src/cli/wiring.ts', `export const f = (): unknown[] => [Date.now(), Math.random(), fetch];`],
@@ -99,7 +99,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Lints both tables in one run of the real linter with the real configuration; `path: rule` for each objection. */
+/** Lints both tables in one run of the real linter with the real configuration. @returns `path: rule` per error */
 function lint(): string[] {
   for (const name of ['.oxlintrc.jsonc', 'tsconfig.json', 'package.json']) {
     cpSync(join(ROOT, name), join(folder, name));
@@ -122,7 +122,7 @@ function lint(): string[] {
   return diagnostics.map(({ code, filename }) => `${filename}: ${/\((.*)\)/.exec(code)?.[1] ?? code}`);
 }
 
-test('the linter objects to what CONTRIBUTING.md forbids, and to nothing else', () => {
+test('the linter reports what CONTRIBUTING.md forbids, and accepts valid code', () => {
   const objections = new Set(lint());
   const missed = FAULTY.map(([path, rule]) => `${path}: ${rule}`).filter((expected) => !objections.has(expected));
   expect(missed).toEqual([]);

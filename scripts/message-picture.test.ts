@@ -5,7 +5,7 @@ import { drawMessage, PICTURE } from './message-picture.ts';
 
 const root = join(import.meta.dirname, '..');
 
-test('the picture of a message is current: run "npm run picture" when this fails', () => {
+test('the picture of a message is up to date: run "npm run picture" if this fails', () => {
   expect(readFileSync(join(root, PICTURE), 'utf8')).toBe(drawMessage());
 });
 

@@ -4,12 +4,12 @@ import { typesOf, type OpenApiDocument } from './openapi-types.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
-test('src/clients/facteur/operations.ts is current: run "npm run openapi" when this fails', () => {
+test('src/clients/facteur/operations.ts is up to date: run "npm run openapi" if this fails', () => {
   const document = JSON.parse(read('docs/openapi.json')) as OpenApiDocument;
   expect(read('src/clients/facteur/operations.ts')).toBe(typesOf(document));
 });
 
-test('schemas become types, and operations their requests and answers', () => {
+test('generates types of schemas, requests and answers', () => {
   const page = {
     type: 'object',
     properties: {

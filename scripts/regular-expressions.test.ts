@@ -4,18 +4,18 @@ import { expect, test } from 'vitest';
 import { adversaries, expressionsIn, expressionsOf, type FoundExpression } from './regular-expressions.ts';
 import { sourcePaths } from './source-tree.ts';
 
-// One request must not be able to stop the event loop: whatever text an expression is given, it takes time with the
-// length of the text and not with its square.
+// A request must not be able to block the event loop: every expression must take linear, not quadratic, time for any
+// text.
 
 const LENGTH = 64 * 1024;
-/** Of the processor, so that whatever else runs on the machine does not count. */
+/** CPU time: other processes on the machine do not count. */
 const LIMIT_MS = 50;
 /**
- * Nearly every text is quick, and most of the time goes into finding that out on a short one. On one that is much shorter, a
- * linear expression takes as long as the limit below.
+ * Nearly every text is quick, and most of the time is spent on finding that out with a short text. If it were much shorter,
+ * a linear expression would also reach the limit below.
  */
 const SHORT = LENGTH / 8;
-/** What is as quick as this on a short text stays below the limit, even if it takes the square. */
+/** An expression that is this quick on a short text stays below the limit, even in quadratic time. */
 const QUICK_MS = LIMIT_MS / (LENGTH / SHORT) ** 2;
 const ATTEMPTS = 12;
 const ROOT = join(import.meta.dirname, '..');
@@ -24,14 +24,14 @@ const { literals, constructed } = expressionsIn(
   sourcePaths(ROOT).filter((path) => path.startsWith('src/') && !path.endsWith('.test.ts')),
 );
 
-/** All uses of an expression in the product are one of these. */
+/** Uses an expression in every way that the product does. */
 function apply({ pattern, flags }: FoundExpression, text: string): void {
   const expression = new RegExp(pattern, flags);
   if (expression.global) {
     text.replaceAll(expression, '');
   } else {
     expression.exec(text);
-    // A sticky one belongs to a reader, which tries it where it stands and nowhere else.
+    // A sticky expression belongs to a reader, which applies it only at its current position.
     if (!expression.sticky) {
       text.split(expression, 100_000);
     }
@@ -41,17 +41,17 @@ function apply({ pattern, flags }: FoundExpression, text: string): void {
 /** A clock in milliseconds. */
 type Clock = () => number;
 
-/** Ticks every 4 ms on some kernels. */
+/** CPU time. It ticks every 4 ms on some kernels. */
 const processorMs: Clock = () => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
 };
-/** Fine enough for a short text. While other processes run it shows too much, and then the full length decides. */
+/** Precise enough for a short text. With other busy processes it shows too much; then the full length decides. */
 const wallMs: Clock = () => performance.now();
 
 /**
- * The least of several attempts, since one may have compiled or collected garbage. A virtual machine also counts time in which
- * its host lets it wait, which can be a tenth of a second at once.
+ * The minimum of several attempts, because one may include compilation or garbage collection. A virtual machine also counts
+ * time in which its host pauses it, which can be a tenth of a second at once.
  */
 function timeOf(expression: FoundExpression, text: string, enoughMs: number, clock: Clock): number {
   let least = Number.POSITIVE_INFINITY;
@@ -63,7 +63,7 @@ function timeOf(expression: FoundExpression, text: string, enoughMs: number, clo
   return least;
 }
 
-/** The first text that takes an expression too long, shortened to be read. */
+/** The first text for which an expression takes too long, shortened. */
 function slowest(expression: FoundExpression, patienceMs = 150_000): string | undefined {
   let text = '';
   const search = (): string | undefined => {
@@ -83,7 +83,7 @@ function slowest(expression: FoundExpression, patienceMs = 150_000): string | un
   return outcome && `${outcome} for ${JSON.stringify(`${text.slice(0, 40)} … ${text.slice(-12)}`)}`;
 }
 
-/** An expression may run for years, and only code in its own context can be stopped. */
+/** An expression may run for years, and only code in its own context can be interrupted. */
 function inTime(search: () => string | undefined, patienceMs: number): string | undefined {
   try {
     return runInContext('search()', createContext({ search }), { timeout: patienceMs }) as string | undefined;
@@ -95,19 +95,19 @@ function inTime(search: () => string | undefined, patienceMs: number): string | 
   }
 }
 
-/** An expression that several files have is tried once, under the name of the last. */
+/** An expression in several files is tested once, under the name of the last one. */
 const distinct = new Map(literals.map((found) => [`/${found.pattern}/${found.flags}`, found]));
 const cases = [...distinct].map(([name, found]) => [`${found.path}:${found.line} ${name}`, found] as const);
 
-test.each(cases)('%s takes its time with the length of the text', (_name, found) => {
+test.each(cases)('%s takes linear time', (_name, found) => {
   expect(slowest(found)).toBeUndefined();
 });
 
-test('no expression is built at run time, where it cannot be checked', () => {
+test('no expression is built at run time: it could not be checked', () => {
   expect(constructed).toEqual([]);
 });
 
-test('every expression is found, and the texts find what is slow', () => {
+test('finds every expression, and detects slow ones', () => {
   const source = String.raw`
     const a: RegExp = /^x+$/u;
     export const f = (text: string): string[] => text.replace(/\/+$/, '').split(/[/]/g);

@@ -12,11 +12,11 @@ afterAll(async () => {
   await migrated.close();
 });
 
-test('migrations/schema.sql is what the migrations make (else run "npm run db:dump")', async () => {
+test('migrations/schema.sql is up to date: run "npm run db:dump" if this fails', async () => {
   await expect(await schemaFile(migrated.db)).toMatchFileSnapshot('../migrations/schema.sql');
 });
 
-test('the text makes the very schema that it describes', async () => {
+test('the text recreates exactly the schema that it describes', async () => {
   const text = await schemaText(migrated.db);
   const other = await createTestDatabase({ migrated: false });
   await other.db.query({ text: `CREATE EXTENSION vector; ${text}` });
@@ -25,12 +25,12 @@ test('the text makes the very schema that it describes', async () => {
 });
 
 test.each([
-  ['a column’s type', 'ALTER TABLE codex_kb.run_metrics ALTER COLUMN runtime_ms TYPE numeric(50)'],
+  ['a column type', 'ALTER TABLE codex_kb.run_metrics ALTER COLUMN runtime_ms TYPE numeric(50)'],
   ['a default', `ALTER TABLE codex_kb.tasks ALTER COLUMN stage SET DEFAULT 'x'`],
-  ['what may be null', 'ALTER TABLE codex_kb.tasks ALTER COLUMN assignee SET NOT NULL'],
+  ['a NOT NULL constraint', 'ALTER TABLE codex_kb.tasks ALTER COLUMN assignee SET NOT NULL'],
   ['a check', 'ALTER TABLE codex_kb.tasks ADD CHECK (stage <> $$$$)'],
   [
-    'what a foreign key does',
+    'the action of a foreign key',
     'ALTER TABLE codex_kb.tasks DROP CONSTRAINT tasks_idea_id_fkey, ADD CONSTRAINT tasks_idea_id_fkey FOREIGN KEY (idea_id) REFERENCES codex_kb.ideas',
   ],
   ['an index', 'CREATE INDEX ON codex_kb.tasks (assignee)'],

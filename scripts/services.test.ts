@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const SCRIPT = fileURLToPath(new URL('services.ts', import.meta.url));
-/** Without it, to remove the types is half of the work of each process. */
+/** Without it, each process spends half of its time on stripping types. */
 const NODE_COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/facteur/', import.meta.url));
 
-/** Named already, so that nothing is started. */
+/** Variables that are already set: nothing is started. */
 const NAMED = {
   FACTEUR_TEST_POSTGRES_DSN: 'postgres://named',
   FACTEUR_TEST_REDIS_URL: 'redis://named',
@@ -40,13 +40,13 @@ async function services(
   return { code, out, err };
 }
 
-test('run gives the command its services and ends with its exit code', async () => {
+test('run passes the variables of its services to the command, and exits with its code', async () => {
   const { code, out } = await services(['run', '--', 'sh', '-c', 'echo "$FACTEUR_TEST_POSTGRES_DSN"; exit 7']);
   expect(out).toBe('postgres://named\n');
   expect(code).toBe(7);
 });
 
-test('a signal goes to the command, and run ends as a shell would', async () => {
+test('run passes a signal to the command, and exits like a shell', async () => {
   const { code } = await services(['run', '--', 'sh', '-c', 'echo started; exec sleep 60'], (kill) => kill());
   expect(code).toBe(128 + 15);
 });
@@ -69,7 +69,7 @@ test('up prints the variables for a shell, and status shows them', async () => {
   });
 });
 
-test('only the wanted ones', async () => {
+test('FACTEUR_SERVICES_ONLY limits the services', async () => {
   const { out } = await services(['status'], undefined, { FACTEUR_SERVICES_ONLY: 'redis,pgbouncer' });
   expect(out).toBe('redis: redis://named\npgbouncer: /named\n');
 });

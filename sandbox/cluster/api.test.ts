@@ -50,7 +50,7 @@ describe('create', () => {
     expect((await send(`${url}${BASE}/workflows/one`, 'GET')).body.metadata.uid).toBe(body.metadata.uid);
   });
 
-  test('makes a name from generateName, never the same twice', async () => {
+  test('generates unique names from generateName', async () => {
     const { url } = await startCluster();
     const names = new Set<string>();
     for (let count = 0; count < 20; count += 1) {
@@ -65,7 +65,7 @@ describe('create', () => {
     expect(names.size).toBe(20);
   });
 
-  test('refuses a name that is taken', async () => {
+  test('refuses an existing name', async () => {
     const { url } = await startCluster();
     await send(`${url}${BASE}/workflows`, 'POST', manifest('one'));
     const { status, body } = await send(`${url}${BASE}/workflows`, 'POST', manifest('one'));
@@ -81,7 +81,7 @@ describe('create', () => {
   });
 
   test.each([
-    ['an upper-case name', { name: 'Plan' }, 'metadata.name'],
+    ['an uppercase name', { name: 'Plan' }, 'metadata.name'],
     ['a name of 254 characters', { name: 'a'.repeat(254) }, 'metadata.name'],
     ['no name', { name: undefined }, 'metadata.name'],
     ['a label key with a space', { labels: { 'a b': 'x' } }, 'metadata.labels'],
@@ -101,16 +101,16 @@ describe('create', () => {
     ['a label value of 63 characters', { labels: { 'example.com/a_b.c': 'x'.repeat(63) } }],
     ['an empty label value', { labels: { a: '' } }],
     ['annotations just below the limit', { annotations: { a: 'x'.repeat(256 * 1024 - 1) } }],
-  ])('takes %s', async (_what, metadata) => {
+  ])('accepts %s', async (_what, metadata) => {
     const { url } = await startCluster();
     expect((await send(`${url}${BASE}/workflows`, 'POST', altered(metadata))).status).toBe(201);
   });
 
   test.each([
     ['broken JSON', '{"kind":', 'application/json', 400],
-    ['JSON that is no object', '[]', 'application/json', 400],
+    ['JSON that is not an object', '[]', 'application/json', 400],
     ['another kind', { ...manifest('x'), kind: 'Pod' }, 'application/json', 422],
-    ['labels that are no strings', altered({ labels: { a: 1 } }), 'application/json', 400],
+    ['labels that are not strings', altered({ labels: { a: 1 } }), 'application/json', 400],
     ['another namespace', altered({ namespace: 'default' }), 'application/json', 400],
     ['a resource version', altered({ resourceVersion: '5' }), 'application/json', 500],
     ['no spec', { ...manifest('x'), spec: undefined }, 'application/json', 422],
@@ -122,13 +122,13 @@ describe('create', () => {
     expect(store.count('workflows')).toBe(0);
   });
 
-  test('what Go escapes counts with six bytes', async () => {
+  test('a character that Go escapes counts as six bytes', async () => {
     const { url } = await startCluster();
     const large = manifest('big', {}, { text: '<'.repeat(300_000) });
     expect((await send(`${url}${BASE}/workflows`, 'POST', large)).body.message).toContain('too large');
   });
 
-  test('an object that fits the request but not the store fails as etcd says it', async () => {
+  test('an object that is too large only for the store fails with the message of etcd', async () => {
     const { url } = await startCluster();
     const { status, body } = await send(
       `${url}${BASE}/workflows`,
@@ -140,7 +140,7 @@ describe('create', () => {
     expect(body.reason).toBeUndefined();
   });
 
-  test('a namespace that does not exist is 404; listing it is not', async () => {
+  test('creating in a missing namespace is 404; listing it is empty', async () => {
     const { url } = await startCluster();
     const path = `${url}/apis/argoproj.io/v1alpha1/namespaces/nowhere/workflows`;
     const { status, body } = await send(path, 'POST', altered({ namespace: 'nowhere' }));
@@ -152,7 +152,7 @@ describe('create', () => {
 describe('patch', () => {
   const MERGE = 'application/merge-patch+json';
 
-  test('merges, counts versions, and says nothing when nothing changes', async () => {
+  test('merges, increments the generation, and emits no event for an empty change', async () => {
     const { url, store } = await startCluster();
     const created = (await send(`${url}${BASE}/workflows`, 'POST', manifest('one'))).body;
     const { status, body } = await send(`${url}${BASE}/workflows/one`, 'PATCH', { spec: { suspend: true } }, MERGE);
@@ -170,10 +170,10 @@ describe('patch', () => {
     ['another uid', { metadata: { uid: 'other' } }, MERGE, 422],
     ['an old resource version', { metadata: { resourceVersion: '1' } }, MERGE, 409],
     ['another name', { metadata: { name: 'two' } }, MERGE, 400],
-    ['a bad label', { metadata: { labels: { a: '-' } } }, MERGE, 422],
+    ['an invalid label', { metadata: { labels: { a: '-' } } }, MERGE, 422],
     ['a JSON patch of an object', { op: 'remove' }, 'application/json-patch+json', 400],
     [
-      'a JSON patch whose test fails',
+      'a JSON patch with a failing test',
       [{ op: 'test', path: '/kind', value: 'Pod' }],
       'application/json-patch+json',
       422,
@@ -186,7 +186,7 @@ describe('patch', () => {
     expect((await send(`${url}${BASE}/workflows/one`, 'PATCH', patch, contentType)).status).toBe(expected);
   });
 
-  test('nothing there is 404', async () => {
+  test('a missing object is 404', async () => {
     const { url } = await startCluster();
     const { status, body } = await send(`${url}${BASE}/workflows/one`, 'PATCH', {}, MERGE);
     expect([status, body.reason, body.details.name]).toEqual([404, 'NotFound', 'one']);
@@ -194,7 +194,7 @@ describe('patch', () => {
 });
 
 describe('delete', () => {
-  test('removes, unless the uid is another one', async () => {
+  test('removes an object, unless the uid differs', async () => {
     const { url } = await startCluster();
     const { uid } = (await send(`${url}${BASE}/workflows`, 'POST', manifest('one'))).body.metadata;
     const path = `${url}${BASE}/workflows/one`;
@@ -206,15 +206,15 @@ describe('delete', () => {
   });
 });
 
-describe('who is let in', () => {
-  test('with tokens configured, only they are', async () => {
+describe('access', () => {
+  test('if tokens are configured, accepts only those', async () => {
     const { url } = await startCluster({ tokens: ['right'] });
     const ask = async (authorization: string): Promise<number> =>
       (await fetch(`${url}${BASE}/workflows`, { headers: { authorization } })).status;
     expect([await ask('Bearer right'), await ask('Bearer wrong')]).toEqual([200, 401]);
   });
 
-  test('without a token it is nobody who asks, and nobody may do anything', async () => {
+  test('a request without a token is anonymous, and may only read the health endpoints', async () => {
     const { url } = await startCluster({ tokens: ['right'] });
     const { status, body } = await send(`${url}${BASE}/workflows`, 'GET');
     expect([status, body.reason]).toEqual([403, 'Forbidden']);
@@ -222,7 +222,7 @@ describe('who is let in', () => {
     expect((await send(`${url}/readyz`, 'GET')).status).toBe(200);
   });
 
-  test('before the RBAC is read, everything is forbidden to everybody', async () => {
+  test('before RBAC is loaded, everything is forbidden', async () => {
     const { url, faults } = await startCluster();
     faults.apply({ op: 'startup', stage: 'forbidden' });
     const paths = ['/readyz', '/version', `${BASE}/workflows`, '/api/v1/namespaces/a/pods/b/log'];
@@ -236,7 +236,7 @@ describe('who is let in', () => {
     ['installing', [503, 503, 503, 503, 503, 503]],
     ['initializing', [200, 200, 429, 429, 429, 404]],
     ['ready', [200, 200, 200, 200, 200, 404]],
-  ] as const)('while it is %s, it answers what a real server answers then', async (stage, statuses) => {
+  ] as const)('while it is %s, it answers like a real server', async (stage, statuses) => {
     const { url, faults } = await startCluster();
     faults.apply({ op: 'startup', stage });
     const workflows = `${url}${BASE}/workflows`;
@@ -255,7 +255,7 @@ describe('who is let in', () => {
     expect(headers.get('retry-after')).toBe({ installing: '5', initializing: '1', ready: null }[stage]);
   });
 
-  test('a quota limits the workflows of a namespace, and admits none until it is computed', async () => {
+  test('a quota limits the workflows of a namespace, and admits none until it is counted', async () => {
     const { url, faults } = await startCluster();
     faults.apply({ op: 'quota', namespace: NAMESPACE, quota: { name: 'wf', limit: 1 } });
     expect((await send(`${url}${BASE}/workflows`, 'POST', manifest('one'))).status).toBe(201);
@@ -285,9 +285,9 @@ describe('who is let in', () => {
   });
 });
 
-describe('everything else', () => {
+describe('other paths', () => {
   test.each(['/healthz', '/readyz', '/livez', '/version', '/apis', '/apis/argoproj.io/v1alpha1'])(
-    '%s answers',
+    '%s answers 200',
     async (path) => {
       const { url } = await startCluster();
       expect((await send(url + path, 'GET')).status).toBe(200);

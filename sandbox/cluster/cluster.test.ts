@@ -21,7 +21,7 @@ function fault(cluster: SimulatedCluster, rule: FaultRule): void {
 }
 
 describe('faults of single requests', () => {
-  test('an answer instead of the deed', async () => {
+  test('answer: the request is refused and not executed', async () => {
     const cluster = await startCluster();
     fault(cluster, {
       match: { verb: 'create' },
@@ -36,7 +36,7 @@ describe('faults of single requests', () => {
     expect((await create(cluster, 'one')).status).toBe(201);
   });
 
-  test('a proxy’s page', async () => {
+  test('answer: with an HTML page, like a proxy', async () => {
     const cluster = await startCluster();
     fault(cluster, { action: { kind: 'answer', answer: { status: 502, body: '<html>bad gateway</html>' } } });
     const response = await create(cluster, 'one');
@@ -48,7 +48,7 @@ describe('faults of single requests', () => {
   });
 
   test.each(['reset', 'commit-then-reset'] as const)(
-    '%s: the client cannot tell them apart, the cluster can',
+    '%s: the client gets the same error, the cluster differs',
     async (kind) => {
       const cluster = await startCluster();
       fault(cluster, { match: { verb: 'create' }, action: { kind }, times: 1 });
@@ -63,7 +63,7 @@ describe('faults of single requests', () => {
     },
   );
 
-  test.each(['hang', 'commit-then-hang'] as const)('%s', async (kind) => {
+  test.each(['hang', 'commit-then-hang'] as const)('%s: the client gets no answer', async (kind) => {
     const cluster = await startCluster();
     fault(cluster, { match: { verb: 'create' }, action: { kind } });
     const stop = new AbortController();
@@ -74,14 +74,14 @@ describe('faults of single requests', () => {
     await expect(hanging).rejects.toThrow('abort');
   });
 
-  test('commit-then-answer: done, and the client hears of a failure', async () => {
+  test('commit-then-answer: the request is executed, and the client gets an error', async () => {
     const cluster = await startCluster();
     fault(cluster, { action: { kind: 'commit-then-answer', answer: { status: 500 } }, times: 1 });
     expect((await create(cluster, 'one')).status).toBe(500);
     expect((await create(cluster, 'one')).status).toBe(409);
   });
 
-  test('a delay holds only what it matches', async () => {
+  test('a delay affects only matching requests', async () => {
     const cluster = await startCluster();
     fault(cluster, { match: { verb: 'create' }, action: { kind: 'delay', ms: 3_600_000 } });
     const stop = new AbortController();
@@ -91,7 +91,7 @@ describe('faults of single requests', () => {
     await expect(slow).rejects.toThrow('abort');
   });
 
-  test('more creates than the rate are refused with a wait', async () => {
+  test('creates above the rate are refused with Retry-After', async () => {
     const cluster = await startCluster({ clock: { now: () => new Date(0) } });
     cluster.faults.apply({ op: 'rate', rate: { perSecond: 2, over: 'reject' } });
     const answers = [await create(cluster, 'a'), await create(cluster, 'b'), await create(cluster, 'c')];
@@ -104,7 +104,7 @@ describe('faults of single requests', () => {
 });
 
 describe('from another process', () => {
-  test('faults, history and state over HTTP', async () => {
+  test('controls faults, history and state over HTTP', async () => {
     const cluster = await startCluster();
     const command = async (body: Command): Promise<Json> =>
       (await fetch(`${cluster.url}/__sim/faults`, { method: 'POST', body: JSON.stringify(body) })).json();
@@ -135,7 +135,7 @@ describe('from another process', () => {
   });
 });
 
-test('the kubeconfig leads to the cluster', async () => {
+test('the kubeconfig points to the cluster', async () => {
   const cluster = await startCluster({ tokens: ['secret'] });
   const config = parse(cluster.kubeconfig());
   expect(config.clusters[0].cluster.server).toBe(cluster.url);
@@ -143,7 +143,7 @@ test('the kubeconfig leads to the cluster', async () => {
   expect(config.contexts[0].context.namespace).toBe(NAMESPACE);
 });
 
-test('while disconnected it refuses connections; afterwards, when it is ready, all is as before, on the same port', async () => {
+test('refuses connections while disconnected; afterwards it starts up on the same port with the same objects', async () => {
   const cluster = await startCluster({ startupMs: 3_600_000 });
   await create(cluster, 'one');
   await cluster.disconnect();
@@ -154,7 +154,7 @@ test('while disconnected it refuses connections; afterwards, when it is ready, a
   expect((await create(cluster, 'one')).status).toBe(409);
 });
 
-test('a command with an error in the handling code answers 500 instead of hanging', async () => {
+test('a command that fails unexpectedly answers 500 instead of hanging', async () => {
   const cluster = await startCluster();
   const response = await fetch(`${cluster.url}/__sim/faults`, { method: 'POST', body: '{}' });
   expect(response.status).toBe(500);

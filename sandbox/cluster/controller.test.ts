@@ -23,7 +23,7 @@ function phase(cluster: SimulatedCluster, name: string): string | undefined {
 }
 
 describe('a workflow', () => {
-  test('goes from nothing to its end, with progress, times and labels', async () => {
+  test('runs to its end, with progress, times and labels', async () => {
     const cluster = await quickCluster({ steps: 2 });
     const seen: string[] = [];
     cluster.store.onCommit(({ entry: { object } }) => {
@@ -68,7 +68,7 @@ describe('a workflow', () => {
     expect(around.map(({ displayName, type }) => `${type} ${displayName}`)).toEqual(['Steps one', 'StepGroup [1]']);
   });
 
-  test('hang@2 stays where it is', async () => {
+  test('hang@2 stays at that step', async () => {
     const cluster = await quickCluster();
     begin(cluster, 'one', { simulate: 'hang@2' });
     begin(cluster, 'later');
@@ -90,7 +90,7 @@ describe('a workflow', () => {
     );
   });
 
-  test('spec.suspend holds it until it is taken back', async () => {
+  test('spec.suspend pauses it until it is removed', async () => {
     const cluster = await quickCluster();
     const suspended = manifest('one') as Json;
     seed(cluster, { ...suspended, spec: { ...suspended.spec, suspend: true } });
@@ -101,7 +101,7 @@ describe('a workflow', () => {
     await expect.poll(() => phase(cluster, 'one')).toBe('Succeeded');
   });
 
-  test('a suspended one is not stopped before the suspension is taken back', async () => {
+  test('is not stopped while it is suspended', async () => {
     const cluster = await quickCluster();
     const suspended = manifest('one') as Json;
     seed(cluster, { ...suspended, spec: { ...suspended.spec, suspend: true } });
@@ -114,7 +114,7 @@ describe('a workflow', () => {
     await expect.poll(() => phase(cluster, 'one')).toBe('Failed');
   });
 
-  test('keeps its spec a second time beside the template’s, and is given up when that is too much', async () => {
+  test('stores its spec again in the status, and ends in Error if that is too large', async () => {
     const cluster = await quickCluster();
     begin(cluster, 'small', { text: 'x' });
     begin(cluster, 'large', { text: 'x'.repeat(530_000) });
@@ -132,7 +132,7 @@ describe('a workflow', () => {
     expect(look(cluster, 'one').status.message).toBe('workflowtemplates.argoproj.io "nowhere" not found');
   });
 
-  test('can be ended by hand, once', async () => {
+  test('can be finished manually, once', async () => {
     const cluster = await quickCluster({ outcome: 'hang' });
     begin(cluster, 'one');
     cluster.controller.finish(NAMESPACE, 'one', 'Failed', 'by hand');
@@ -147,7 +147,7 @@ describe('a workflow', () => {
     expect(look(cluster, 'one')).toBeUndefined();
   });
 
-  test('large ones keep their nodes compressed or elsewhere', async () => {
+  test('can have compressed or offloaded nodes', async () => {
     const cluster = await startCluster({
       defaults: QUICK,
       plan: ({ metadata: { name } }) => ({ nodes: name === 'packed' ? 'gzip' : 'offloaded' }),
@@ -195,7 +195,7 @@ describe('retry and resubmit', () => {
     await expect.poll(() => phase(cluster, 'one')).toBe('Succeeded');
   });
 
-  test('only what failed can be retried', async () => {
+  test('refuses to retry a running workflow', async () => {
     const cluster = await quickCluster({ outcome: 'hang' });
     begin(cluster, 'one');
     await expect.poll(() => phase(cluster, 'one')).toBe('Running');

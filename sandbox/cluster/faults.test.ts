@@ -6,7 +6,7 @@ const create: RequestFacts = { verb: 'create', resource: 'workflows', namespace:
 const get: RequestFacts = { verb: 'get', resource: 'workflows', namespace: 'a', name: 'x' };
 
 describe('request faults', () => {
-  test('a rule hits only what it matches, and only so often', () => {
+  test('a rule applies only to matching requests, and only the given number of times', () => {
     const faults = new RequestFaults(seededRandom(1));
     faults.add({ match: { verb: 'create' }, action: { kind: 'reset' }, times: 2 });
     expect(faults.take(get).action).toBeUndefined();
@@ -16,7 +16,7 @@ describe('request faults', () => {
     expect(faults.list()).toEqual([]);
   });
 
-  test('delays add up in front of the first rule that decides', () => {
+  test('delays add up before the first rule with another action', () => {
     const faults = new RequestFaults(seededRandom(1));
     faults.add({ action: { kind: 'delay', ms: 10 } });
     faults.add({ action: { kind: 'delay', ms: 5 } });
@@ -25,14 +25,14 @@ describe('request faults', () => {
     expect(faults.take(create)).toEqual({ delayMs: 15, holds: [], action: undefined });
   });
 
-  test('a rule can be taken away by its id', () => {
+  test('a rule can be removed by its id', () => {
     const faults = new RequestFaults(seededRandom(1));
     const id = faults.add({ action: { kind: 'reset' } });
     faults.remove(id);
     expect(faults.take(create).action).toBeUndefined();
   });
 
-  test('a probability hits about that share, and the same requests for the same seed', () => {
+  test('a probability applies to about that share of requests, reproducible by seed', () => {
     const hits = (seed: number): boolean[] => {
       const faults = new RequestFaults(seededRandom(seed));
       faults.add({ action: { kind: 'reset' }, probability: 0.25 });
@@ -47,7 +47,7 @@ describe('request faults', () => {
 });
 
 describe('the rate of creates', () => {
-  test('beyond it requests are refused until time has passed', () => {
+  test('with reject, refuses requests above the rate until time has passed', () => {
     const gate = new RateGate();
     gate.set({ perSecond: 2, over: 'reject' }, 0);
     expect([gate.admit(0), gate.admit(0), gate.admit(0)]).toEqual([0, 0, undefined]);
@@ -55,13 +55,13 @@ describe('the rate of creates', () => {
     expect(gate.admit(500)).toBeUndefined();
   });
 
-  test('or they queue, one behind the other', () => {
+  test('with queue, requests above the rate wait one after the other', () => {
     const gate = new RateGate();
     gate.set({ perSecond: 2, over: 'queue' }, 0);
     expect([gate.admit(0), gate.admit(0), gate.admit(0), gate.admit(0)]).toEqual([0, 0, 500, 1000]);
   });
 
-  test('without one everything passes', () => {
+  test('without a rate, all requests pass', () => {
     const gate = new RateGate();
     gate.set({ perSecond: 1, over: 'reject' }, 0);
     gate.set(undefined, 0);

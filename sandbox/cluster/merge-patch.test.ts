@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { mergePatch } from './merge-patch.ts';
 import type { JsonObject } from './objects.ts';
 
-// The cases of RFC 7386's appendix whose target and patch are objects.
+// The cases from the appendix of RFC 7386 with objects as target and patch.
 test.each<[JsonObject, JsonObject, JsonObject]>([
   [{ a: 'b' }, { a: 'c' }, { a: 'c' }],
   [{ a: 'b' }, { b: 'c' }, { a: 'b', b: 'c' }],
@@ -19,7 +19,7 @@ test.each<[JsonObject, JsonObject, JsonObject]>([
   expect(mergePatch(target, patch)).toEqual(expected);
 });
 
-test('a patch changes neither argument, and applying it twice is applying it once', () => {
+test('a patch is idempotent, and does not change its arguments', () => {
   const object = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }));
   fc.assert(
     fc.property(object, object, (target, patch) => {
@@ -31,7 +31,7 @@ test('a patch changes neither argument, and applying it twice is applying it onc
   );
 });
 
-test('a field called __proto__ is data', () => {
+test('a field named __proto__ is data', () => {
   const patched = mergePatch({}, JSON.parse('{"__proto__": {"polluted": "yes"}}') as JsonObject);
   expect(Object.getPrototypeOf(patched)).toBe(Object.prototype);
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();

@@ -47,7 +47,7 @@ const change = fc.record({
   color,
 });
 
-test('pages of any size give together exactly what was there at the first page, whatever happens between them', () => {
+test('pages of any size together return the state at the first page, despite changes in between', () => {
   const selector = fc.constantFrom('', 'color=red', 'color!=red', 'color in (red,blue)', '!color');
   fc.assert(
     fc.property(
@@ -90,7 +90,7 @@ test('pages of any size give together exactly what was there at the first page, 
   );
 });
 
-test('list, then the events after it, give what a new list gives', () => {
+test('a list plus the events after it equals a new list', () => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 30 }), fc.array(change, { maxLength: 30 }), (before, after) => {
       const store = newStore();
@@ -119,7 +119,7 @@ function byName(a: Json, b: Json): number {
   return a.metadata.name < b.metadata.name ? -1 : 1;
 }
 
-test('a page says how many are left, unless a selector makes that dear', () => {
+test('a page has the number of remaining items, except with a selector', () => {
   const store = newStore();
   [1, 2, 3].forEach((id) => {
     apply(store, { kind: 'put', id, color: 'red' });
@@ -131,25 +131,25 @@ test('a page says how many are left, unless a selector makes that dear', () => {
 
 test.each([
   [
-    'a continue token that outlived the window',
+    'a continue token that is older than the window',
     (store: Store) => ({ limit: '1', continue: page(store, { limit: '1' }).metadata.continue as string }),
     410,
   ],
   [
-    'an exact version that is forgotten',
+    'an exact version that is older than the window',
     (store: Store) => ({ resourceVersion: String(store.version), resourceVersionMatch: 'Exact' }),
     410,
   ],
-  ['a version of the future', (store: Store) => ({ resourceVersion: String(store.version + 1000) }), 504],
+  ['a future version', (store: Store) => ({ resourceVersion: String(store.version + 1000) }), 504],
   [
-    'a continue token beside a version',
+    'a continue token together with a version',
     (store: Store) => ({ resourceVersion: '5', continue: page(store, { limit: '1' }).metadata.continue as string }),
     400,
   ],
-  ['a continue token that is none', () => ({ continue: 'nonsense' }), 400],
-  ['a version that is no number', () => ({ resourceVersion: 'x' }), 400],
-  ['a limit that is no number', () => ({ limit: 'x' }), 400],
-])('%s is refused', (_what, query, code) => {
+  ['an invalid continue token', () => ({ continue: 'nonsense' }), 400],
+  ['a version that is not a number', () => ({ resourceVersion: 'x' }), 400],
+  ['a limit that is not a number', () => ({ limit: 'x' }), 400],
+])('refuses %s', (_what, query, code) => {
   const store = newStore(2);
   [1, 2, 3].forEach((id) => {
     apply(store, { kind: 'put', id, color: 'red' });

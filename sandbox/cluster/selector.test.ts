@@ -40,12 +40,12 @@ describe('label selectors', () => {
     },
   );
 
-  test('a label called like a property of every object is a label like any other', () => {
+  test('a label named like a property of Object.prototype is an ordinary label', () => {
     expect(matches(parseSelector('constructor'), {})).toBe(false);
     expect(matches(parseSelector('!constructor'), {})).toBe(true);
   });
 
-  test('`in` and `notin` part the world in two, and equality is `in` with one value', () => {
+  test('`in` and `notin` are complements, and equality is `in` with one value', () => {
     const word = fc.constantFrom('a', 'b', 'c', 'd');
     const labelSet = fc.dictionary(word, word);
     fc.assert(

@@ -11,7 +11,7 @@ interface Line {
   readonly object: Json;
 }
 
-/** An open watch whose lines are collected as they come. */
+/** An open watch that collects its lines. */
 interface OpenWatch {
   readonly status: number;
   readonly lines: Line[];
@@ -66,7 +66,7 @@ async function patch(cluster: SimulatedCluster, name: string, change: object): P
   });
 }
 
-/** A cluster whose workflows never begin, so that only what a test does makes events. */
+/** A cluster with workflows that never start: only the test causes events. */
 async function quietCluster(options: Parameters<typeof startCluster>[0] = {}): Promise<SimulatedCluster> {
   return startCluster({ defaults: { pendingMs: 3_600_000 }, ...options });
 }
@@ -75,7 +75,7 @@ const typesAndNames = (lines: readonly Line[]): string[] =>
   lines.map(({ type, object }) => `${type} ${object.metadata.name ?? ''}`);
 
 describe('a watch', () => {
-  test('without a version begins with what is there, then says what happens', async () => {
+  test('without a version starts with existing objects, then sends changes', async () => {
     const cluster = await quietCluster();
     await create(cluster, 'one');
     const { lines } = await watch(cluster);
@@ -87,7 +87,7 @@ describe('a watch', () => {
     expect(versions).toEqual(versions.toSorted((a, b) => a - b));
   });
 
-  test('from a version tells everything after it and nothing before', async () => {
+  test('from a version sends everything after it and nothing before', async () => {
     const cluster = await quietCluster();
     await create(cluster, 'one');
     const { resourceVersion } = (await create(cluster, 'two')).metadata;
@@ -109,7 +109,7 @@ describe('a watch', () => {
     await expect.poll(() => typesAndNames(lines)).toEqual(['ADDED one', 'MODIFIED one', 'DELETED one', 'ADDED one']);
   });
 
-  test('of another namespace hears nothing of this one', async () => {
+  test('gets no events from another namespace', async () => {
     const cluster = await quietCluster();
     const everywhere = await fetch(`${cluster.url}/apis/argoproj.io/v1alpha1/workflows?limit=5`);
     expect((await everywhere.json()) as Json).toMatchObject({ items: [] });
@@ -119,7 +119,7 @@ describe('a watch', () => {
     await expect.poll(() => typesAndNames(lines)).toEqual(['ADDED near']);
   });
 
-  test('ends in order after timeoutSeconds, with a bookmark for those who asked', async () => {
+  test('ends after timeoutSeconds, with a bookmark if requested', async () => {
     const cluster = await quietCluster();
     await create(cluster, 'one');
     const { lines, over } = await watch(cluster, { timeoutSeconds: '1', allowWatchBookmarks: 'true' });
@@ -129,7 +129,7 @@ describe('a watch', () => {
     expect(cluster.state()['watchers']).toBe(0);
   });
 
-  test('bookmarks come by themselves', async () => {
+  test('gets periodic bookmarks if requested', async () => {
     const cluster = await quietCluster({ bookmarkIntervalMs: 20 });
     const since = { resourceVersion: String(cluster.store.version) };
     const { lines } = await watch(cluster, { allowWatchBookmarks: '1', ...since });
@@ -140,7 +140,7 @@ describe('a watch', () => {
     expect(without.lines.map(({ type }) => type)).toEqual(['ADDED']);
   });
 
-  test('from a version that is forgotten is told so within the stream', async () => {
+  test('from a version that is too old gets an ERROR event', async () => {
     const cluster = await quietCluster({ eventWindow: 4 });
     const { resourceVersion } = (await create(cluster, 'first')).metadata;
     for (let count = 0; count < 10; count += 1) {
@@ -152,7 +152,7 @@ describe('a watch', () => {
     expect(lines).toMatchObject([{ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } }]);
   });
 
-  test('from a version that is yet to come is silent until then', async () => {
+  test('from a future version is silent until it is reached', async () => {
     const cluster = await quietCluster();
     const resourceVersion = String(cluster.store.version + 2);
     const { lines } = await watch(cluster, { resourceVersion });
@@ -167,14 +167,14 @@ describe('a disturbed watch', () => {
   test.each([
     ['end', 'ended'],
     ['reset', 'broken'],
-  ] as const)('dropped by %s', async (how, expected) => {
+  ] as const)('is dropped by %s', async (how, expected) => {
     const cluster = await quietCluster();
     const { over } = await watch(cluster);
     cluster.faults.apply({ op: 'drop-watches', how });
     expect(await over).toBe(expected);
   });
 
-  test('expired at the start as an HTTP answer, or as an event, as often as asked', async () => {
+  test('expires at the start as an HTTP answer or as an event, the given number of times', async () => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'expire-watches', form: 'http', times: 1 });
     const version = { resourceVersion: String(cluster.store.version) };
@@ -188,7 +188,7 @@ describe('a disturbed watch', () => {
     await expect.poll(() => typesAndNames(third.lines)).toEqual(['ADDED one']);
   });
 
-  test('a line cut in the middle', async () => {
+  test('ends in the middle of a line', async () => {
     const cluster = await quietCluster();
     const { lines, rest, over } = await watch(cluster);
     await create(cluster, 'one');
@@ -201,7 +201,7 @@ describe('a disturbed watch', () => {
     expect(rest[0]).toMatch(/^\{"type":"ADDED"/);
   });
 
-  test('events twice', async () => {
+  test('gets duplicate events', async () => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'disturb-watches', duplicate: true, reorder: false });
     const { lines } = await watch(cluster);
@@ -209,7 +209,7 @@ describe('a disturbed watch', () => {
     await expect.poll(() => typesAndNames(lines)).toEqual(['ADDED one', 'ADDED one']);
   });
 
-  test('events in reverse', async () => {
+  test('gets events in reverse order', async () => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'disturb-watches', duplicate: false, reorder: true });
     const { lines } = await watch(cluster);
@@ -219,7 +219,7 @@ describe('a disturbed watch', () => {
     await expect.poll(() => typesAndNames(lines)).toEqual(['ADDED three', 'ADDED two', 'ADDED one']);
   });
 
-  test('silent for a while, then everything at once', async () => {
+  test('is silent for a while, then gets everything at once', async () => {
     const cluster = await quietCluster({ bookmarkIntervalMs: 5 });
     const { lines } = await watch(cluster, { allowWatchBookmarks: '1' });
     await expect.poll(() => lines.length).toBeGreaterThan(0);
@@ -234,7 +234,7 @@ describe('a disturbed watch', () => {
     await expect.poll(() => typesAndNames(probe.lines)).toContain('ADDED one');
   });
 
-  test('clear brings back the normal course', async () => {
+  test('behaves normally again after clear', async () => {
     const cluster = await quietCluster();
     cluster.faults.apply({ op: 'disturb-watches', duplicate: true, reorder: true });
     cluster.faults.apply({ op: 'truncate-watches' });

@@ -19,7 +19,7 @@ const original = (token: string) => `/webhooks/${discord.applicationId}/${token}
 const channelMessages = () => `/channels/${discord.channelId}/messages`;
 
 describe('messages by the bot', () => {
-  test('are posted once for a nonce, edited, and gone when deleted', async () => {
+  test('are posted once per nonce, can be edited, and are unknown after deletion', async () => {
     const body = { content: 'hello', nonce: 'n1', enforce_nonce: true };
     const first = await call('POST', channelMessages(), body);
     const again = await call('POST', channelMessages(), body);
@@ -33,7 +33,7 @@ describe('messages by the bot', () => {
     expect(await call('PATCH', path, { content: 'x' })).toMatchObject({ status: 404, body: { code: 10_008 } });
   });
 
-  test('an ephemeral answer does not exist for the bot, only for the token', async () => {
+  test('an ephemeral answer is unknown to the bot, and can only be edited with the token', async () => {
     world.endpoint.reply = { status: 200, body: { type: 5, data: { flags: 64 } } };
     const { messageId } = await discord.people.command('plan');
     expect(await call('PATCH', `${channelMessages()}/${messageId}`, { content: 'x' })).toMatchObject({
@@ -50,12 +50,12 @@ describe('messages by the bot', () => {
     [{ view: false }, 403, 50_001],
     [{ send: false }, 403, 50_013],
     [{ locked: true }, 400, 50_083],
-  ])('a channel with %j', async (rights, status, code) => {
+  ])('are refused in a channel with %j', async (rights, status, code) => {
     await discord.faults.apply({ op: 'channel', id: discord.channelId, rights });
     expect(await call('POST', channelMessages(), { content: 'x' })).toMatchObject({ status, body: { code } });
   });
 
-  test('old messages may be edited only now and then', async () => {
+  test('limits edits of old messages', async () => {
     const { body } = await call('POST', channelMessages(), { content: 'x' });
     world.clock.ms += 60 * 60 * 1000 + 1;
     const statuses = [];
@@ -67,7 +67,7 @@ describe('messages by the bot', () => {
     expect(statuses[3]?.headers.get('retry-after')).toBe('20');
   });
 
-  test('pings are what allowed_mentions lets through outside code', async () => {
+  test('pings are the mentions outside code that allowed_mentions allows', async () => {
     const content = '@everyone <@1> `<@2>` <@&3>';
     await call('POST', channelMessages(), { content });
     await call('POST', channelMessages(), { content, allowed_mentions: { parse: [] } });
@@ -76,7 +76,7 @@ describe('messages by the bot', () => {
 });
 
 describe('rate limits', () => {
-  test('each channel has its own, told in headers before and in a 429 after', async () => {
+  test('each channel has its own, shown in headers before it is reached and in a 429 afterwards', async () => {
     await discord.faults.apply({ op: 'channel', id: '5' });
     const answers = [];
     for (let count = 0; count < 6; count += 1) {
@@ -92,7 +92,7 @@ describe('rate limits', () => {
     expect((await call('POST', channelMessages(), { content: 'x' })).status).toBe(200);
   });
 
-  test('fifty a second for the bot as a whole, which answers to interactions do not count towards', async () => {
+  test('the bot has a global limit of fifty per second, without interaction answers', async () => {
     await discord.people.command('plan');
     const statuses = [];
     for (let count = 0; count < 51; count += 1) {
@@ -105,7 +105,7 @@ describe('rate limits', () => {
 });
 
 describe('faults', () => {
-  test('what is refused is not done, what is lost on the way back is done', async () => {
+  test('a refused request is not executed, a request with a lost answer is', async () => {
     const rule = (action: object) => ({ op: 'add', rule: { route: 'channel.', times: 1, action } }) as never;
     await discord.faults.apply(rule({ kind: 'answer', answer: { status: 503 } }));
     expect(await call('POST', channelMessages(), { content: 'a' })).toMatchObject({ status: 503 });
@@ -123,7 +123,7 @@ describe('faults', () => {
     expect(discord.faults.requests.list()).toEqual([]);
   });
 
-  test('another process steers it over HTTP', async () => {
+  test('another process can control it over HTTP', async () => {
     const base = discord.apiBaseUrl.replace(/\/api$/, '/__sim');
     const control = (command: object) => fetch(`${base}/control`, { method: 'POST', body: JSON.stringify(command) });
     const exchange = await (await control({ op: 'command', name: 'plan' })).json();
@@ -142,7 +142,7 @@ describe('faults', () => {
     expect(said).not.toContain(world.tokenOf());
   });
 
-  test('gone and back on the same port', async () => {
+  test('disconnects, and reconnects on the same port', async () => {
     await discord.disconnect();
     await expect(call('GET', '/users/@me')).rejects.toThrow('fetch failed');
     await discord.reconnect();

@@ -72,7 +72,7 @@ describe('interactions', () => {
     expect(payload).not.toHaveProperty('member');
   });
 
-  test('a deferred answer makes a loading message, which the token then fills', async () => {
+  test('a deferred answer creates a loading message, which the token can edit', async () => {
     const { messageId } = await discord.people.command('plan');
     expect(discord.messages()).toMatchObject([{ id: messageId, ephemeral: false, versions: [{ loading: true }] }]);
     expect(await call('GET', original(world.tokenOf()))).toMatchObject({ status: 200, body: { flags: 128 } });
@@ -81,7 +81,7 @@ describe('interactions', () => {
     expect(discord.messages()[0]?.versions.map(({ content }) => content)).toEqual(['', 'done']);
   });
 
-  test('before the answer there is no webhook, and an answer by callback counts once', async () => {
+  test('before the answer there is no webhook, and a second callback is refused', async () => {
     const { promise: after, resolve: release } = Promise.withResolvers<void>();
     world.endpoint.reply = { status: 202, body: {}, after };
     const pending = discord.people.command('plan');
@@ -97,7 +97,7 @@ describe('interactions', () => {
     expect(await pending).toMatchObject({ outcome: 'acknowledged' });
   });
 
-  test('too late is never: the person sees a failure and the token opens nothing', async () => {
+  test('a late answer fails: the user sees a failure, and the token is invalid', async () => {
     const timer = new TurnableTimer();
     const hasty = await startDiscordWorld({ timer });
     const { promise: after, resolve: release } = Promise.withResolvers<void>();
@@ -121,7 +121,7 @@ describe('interactions', () => {
     await hasty.close();
   });
 
-  test('a token lives 15 minutes, and one that never was is invalid at once', async () => {
+  test('a token expires after 15 minutes, and an unknown token is invalid', async () => {
     await discord.people.command('plan');
     world.clock.ms += 15 * 60 * 1000;
     expect((await call('PATCH', original(world.tokenOf()), { content: 'x' })).status).toBe(200);
@@ -135,15 +135,15 @@ describe('interactions', () => {
     ['an empty form', { type: 9, data: { title: 't', custom_id: 'c', components: [] } }, 'components'],
     ['a long message', { type: 4, data: { content: 'x'.repeat(2001) } }, 'content'],
     ['the wrong kind', { type: 8 }, 'type'],
-    ['no object', ['x'], 'JSON object'],
-  ])('an answer that Discord does not take fails the interaction: %s', async (_, body, problem) => {
+    ['not an object', ['x'], 'JSON object'],
+  ])('an invalid answer fails the interaction: %s', async (_, body, problem) => {
     world.endpoint.reply = { status: 200, body };
     const exchange = await discord.people.command('plan');
     expect(exchange.outcome).toBe('refused');
     expect(exchange.problem).toContain(problem);
   });
 
-  test('buttons, forms and suggestions', async () => {
+  test('handles buttons, forms and suggestions', async () => {
     const button = { type: 2, style: 2, label: 'Cancel', custom_id: 'cancel' };
     world.endpoint.reply = {
       status: 200,
@@ -179,12 +179,12 @@ describe('interactions', () => {
     });
   });
 
-  test('the portal’s check wants a pong and a refusal of a forged request', async () => {
+  test('the portal’s check needs a pong and a refusal of a forged request', async () => {
     world.endpoint.reply = { status: 200, body: { type: 1 } };
     await expect(discord.people.saveEndpoint(world.endpoint.url)).rejects.toThrow('a forged one got 200');
   });
 
-  test('the same request again changes nothing', async () => {
+  test('repeating a request creates no second message', async () => {
     const first = await discord.people.command('plan');
     expect(await discord.people.again(first)).toMatchObject({ outcome: 'acknowledged', messageId: first.messageId });
     expect(world.received[1]?.body).toBe(world.received[0]?.body);

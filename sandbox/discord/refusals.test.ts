@@ -21,7 +21,7 @@ describe('refusals', () => {
   test.each([
     ['no token', { authorization: '' }, 401, 0],
     ['a wrong token', { authorization: 'Bot wrong' }, 401, 0],
-    ['no user agent of a bot', { 'user-agent': 'node' }, 403, 40_333],
+    ['not the user agent of a bot', { 'user-agent': 'node' }, 403, 40_333],
   ])('%s', async (_, headers, status, code) => {
     expect(await call('GET', '/users/@me', undefined, headers)).toMatchObject({ status, body: { code } });
   });
@@ -98,7 +98,7 @@ describe('refusals', () => {
       'URL_TYPE_INVALID_SCHEME',
     ],
     [
-      'a custom id twice',
+      'a duplicate custom id',
       { components: [...button({ custom_id: 'a' }).components, ...button({ custom_id: 'a' }).components] },
       ['components', '1', 'components', '0', 'custom_id'],
       'COMPONENT_CUSTOM_ID_DUPLICATED',
@@ -127,7 +127,7 @@ describe('application commands', () => {
     options: [{ type: 3, name: 'objective', description: 'What', required: true }],
   };
 
-  test('created, overwritten by name, changed, replaced and deleted', async () => {
+  test('can be created, overwritten by name, changed, replaced and deleted', async () => {
     const created = await call('POST', commands(), plan);
     expect(created).toMatchObject({ status: 201, body: { name: 'plan', type: 1 } });
     const again = await call('POST', commands(), { ...plan, description: 'Plans better' });
@@ -143,7 +143,7 @@ describe('application commands', () => {
     expect((await call('GET', commands())).body).toMatchObject([{ name: 'review' }]);
   });
 
-  test('a guild has its own; another guild and another application are closed', async () => {
+  test('a guild has its own; another guild and another application are forbidden', async () => {
     expect((await call('POST', commands(`/guilds/${discord.guildId}`), plan)).body.guild_id).toBe(discord.guildId);
     expect((await call('GET', commands())).body).toEqual([]);
     expect(await call('GET', commands('/guilds/7'))).toMatchObject({ status: 403, body: { code: 50_001 } });
@@ -151,7 +151,7 @@ describe('application commands', () => {
   });
 
   test.each<[string, object, string]>([
-    ['upper case', { ...plan, name: 'Plan' }, 'APPLICATION_COMMAND_INVALID_NAME'],
+    ['an uppercase name', { ...plan, name: 'Plan' }, 'APPLICATION_COMMAND_INVALID_NAME'],
     ['no description', { name: 'plan' }, 'BASE_TYPE_REQUIRED'],
     [
       'required after optional',
@@ -159,7 +159,7 @@ describe('application commands', () => {
       'APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID',
     ],
     [
-      'a name twice',
+      'a duplicate name',
       { ...plan, options: [...plan.options, ...plan.options] },
       'APPLICATION_COMMAND_OPTIONS_NAME_NOT_UNIQUE',
     ],

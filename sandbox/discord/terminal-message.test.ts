@@ -27,7 +27,7 @@ const MESSAGE = {
   ephemeral: true,
 };
 
-test('a message without colours', () => {
+test('prints a message without colours', () => {
   expect(frameMessage(MESSAGE, { ...READER, colour: false })).toBe(
     `
   ╭─ Ada used /plan · facteur  APP  ──────────────────────────────────────────
@@ -41,18 +41,18 @@ test('a message without colours', () => {
   );
 });
 
-test('a message in colours says the same', () => {
+test('prints the same message in colours', () => {
   const shown = frameMessage(MESSAGE, { ...READER, colour: true });
   expect(shown).toContain('\u001b[1mRunning\u001b[0m');
   expect(shown).toContain('\u001b[97;100m Logs \u001b[0m');
   expect(shown.replaceAll(/\u001b\[[\d;]*m/g, '')).toContain('started 2 minutes ago · for @Ada');
 });
 
-test('lines that have changed have no frame', () => {
+test('prints changed lines without a frame', () => {
   expect(changedLines('▰▰▱ 2/3 · `build`', { ...READER, colour: false })).toBe('  ┊ ▰▰▱ 2/3 · build');
 });
 
-test('whatever it says, it fits into 80 columns', () => {
+test('any message fits into 80 columns', () => {
   const words = fc.array(
     fc.oneof(fc.string({ unit: 'grapheme', maxLength: 200 }), fc.constantFrom('**', '`', '-# ', '\n')),
   );

@@ -36,30 +36,30 @@ test.each([
   expect(readOptions(DEPLOY, text)).toEqual(options);
 });
 
-test('values that no option takes are refused as by Discord', () => {
+test('refuses invalid values like Discord', () => {
   expect(() => readOptions(DEPLOY, 'replicas: many')).toThrow(new WordingError('replicas: must be a number'));
   expect(() => readOptions(DEPLOY, 'force: maybe')).toThrow(new WordingError('force: must be true or false'));
   expect(() => readOptions(SERVICE, 'cache')).toThrow(new WordingError('/service needs one of these: db'));
 });
 
-test('parts of a command are words', () => {
+test('reads the parts of a command as words', () => {
   const backup = { name: 'backup', options: [{ name: 'name', value: 'main' }] };
   expect(readOptions(SERVICE, 'db backup main')).toEqual([{ name: 'db', options: [backup] }]);
 });
 
-test('how to type a command, and an example that runs', () => {
+test('prints the usage of a command, and an example that runs', () => {
   expect(usageOf(DEPLOY)).toEqual(['deploy environment:(staging) replicas: [force:]']);
   expect(usageOf(SERVICE)).toEqual(['service db backup [name:]']);
   expect(exampleOf(DEPLOY)).toBe('deploy environment: staging replicas: 2');
   expect(exampleOf(SERVICE)).toBe('service db backup');
 });
 
-test('a line is a word and the rest', () => {
+test('splits a line into a word and the rest', () => {
   expect(splitWord('  /plan  Ship it ')).toEqual(['plan', 'Ship it']);
   expect(readValues('reason: Not "today"', [])).toEqual({ reason: 'Not "today"' });
 });
 
-test('a form takes what was typed, then what it suggests', () => {
+test('fills in a form with the typed values, else with its defaults', () => {
   const components = [
     { type: 18, label: 'version', component: { type: 4, custom_id: 'output-0', required: true } },
     {

@@ -3,7 +3,7 @@ import { imageName, withImage } from './kustomization.ts';
 
 const CHOICE = { name: 'ghcr.io/me/facteur', tag: 'v2', digest: `sha256:${'ab'.repeat(32)}` };
 
-test('changes the image and keeps what people wrote around it', () => {
+test('changes the image and keeps comments and other fields', () => {
   const before = `# Why this is here.
 kind: Kustomization
 images:
@@ -28,7 +28,7 @@ resources: [ ../../base ]
 `);
 });
 
-test('knows the image by what the overlay below has made of it', () => {
+test('finds an image that a base has renamed', () => {
   const before = 'images:\n  - name: registry.example.org/lab/facteur\n';
   expect(withImage(before, CHOICE)).toContain(
     'name: registry.example.org/lab/facteur\n    newName: ghcr.io/me/facteur\n',
@@ -36,10 +36,10 @@ test('knows the image by what the overlay below has made of it', () => {
 });
 
 test.each([
-  ['none', 'kind: Kustomization\n'],
-  ['another one', 'images:\n  - name: not-facteur\n'],
-  ['something else of that name', 'images: facteur\n'],
-  ['no YAML', 'images: [\n'],
+  ['no images', 'kind: Kustomization\n'],
+  ['another image', 'images:\n  - name: not-facteur\n'],
+  ['images of the wrong type', 'images: facteur\n'],
+  ['invalid YAML', 'images: [\n'],
 ])('refuses a kustomization with %s', (_name, text) => {
   expect(() => withImage(text, CHOICE)).toThrow('no entry "facteur"');
 });
@@ -54,6 +54,6 @@ test.each([
   ],
   ['images:\n  - name: facteur\n    newName: ghcr.io/us/facteur\n', { repository: 'me/it' }, 'ghcr.io/me/it'],
   ['images:\n  - name: facteur\n', {}, 'docker.io/facteur'],
-])('an image is pushed where the overlay points, unless the environment says otherwise', (text, given, name) => {
+])('takes the image name from the overlay, unless the environment overrides it', (text, given, name) => {
   expect(imageName(text, { registry: undefined, repository: undefined, ...given })).toBe(name);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseOptions, UsageError } from './options.ts';
 
-test('says of the image what the environment says', () => {
+test('reads the image from the environment', () => {
   expect(parseOptions([], {})).toMatchObject({
     registry: undefined,
     repository: undefined,
@@ -11,17 +11,17 @@ test('says of the image what the environment says', () => {
   expect(parseOptions([], env)).toMatchObject({ registry: 'ghcr.io', repository: 'me/facteur', tag: undefined });
 });
 
-test('gives nothing to do when help is asked for', () => {
+test('returns no options for --help', () => {
   expect(parseOptions(['--help', '--skip-build'], {})).toBeUndefined();
 });
 
 test.each<[string, string[], Record<string, string>, RegExp]>([
   ['an unknown flag', ['--overly', 'x'], {}, /--overly/],
-  ['a word that belongs to nothing', ['knative'], {}, /knative/],
+  ['a positional argument', ['knative'], {}, /knative/],
   ['an overlay that is a path', ['--overlay', '../base'], {}, /--overlay/],
-  ['no time', ['--timeout', '0'], {}, /--timeout/],
-  ['going back to nothing in particular', ['--skip-build'], {}, /FACTEUR_IMAGE_TAG/],
-  ['a tag that is none', [], { FACTEUR_IMAGE_TAG: 'a b' }, /FACTEUR_IMAGE_TAG/],
+  ['a timeout of zero', ['--timeout', '0'], {}, /--timeout/],
+  ['--skip-build without a tag', ['--skip-build'], {}, /FACTEUR_IMAGE_TAG/],
+  ['an invalid tag', [], { FACTEUR_IMAGE_TAG: 'a b' }, /FACTEUR_IMAGE_TAG/],
   ['a tag that is a flag', [], { FACTEUR_IMAGE_TAG: '--push' }, /FACTEUR_IMAGE_TAG/],
 ])('refuses %s', (_name, args, env, message) => {
   expect(() => parseOptions(args, env)).toThrow(UsageError);

@@ -16,11 +16,11 @@ const text = readFileSync(join(import.meta.dirname, 'compose.yaml'), 'utf8');
 const { services: ours } = parse(text) as { readonly services: Readonly<Record<string, Container>> };
 
 describe('compose.yaml', () => {
-  test('has the shape that the specification publishes', () => {
+  test('matches the published specification', () => {
     expect(schemaFaults({ services: ours })).toEqual([]);
   });
 
-  test('has the images of docker-compose.yml', () => {
+  test('uses the images of docker-compose.yml', () => {
     const { services: theirs } = parse(readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8'), {
       merge: true,
     });
@@ -29,7 +29,7 @@ describe('compose.yaml', () => {
     expect(images.filter(([, one, other]) => one !== other)).toEqual([]);
   });
 
-  test('knows the variables that services set, and has a value for `down`, which sets none', async () => {
+  test('uses exactly the variables that services set, with defaults for `down`, which sets none', async () => {
     const plans = await Promise.all([postgres, redis, kafka].map((service) => service.plan('/nowhere')));
     const used = [...text.matchAll(/\$\{(\w+)(:-)?/g)];
     expect(new Set(used.map(([, name]) => name))).toEqual(
@@ -38,7 +38,7 @@ describe('compose.yaml', () => {
     expect(used.filter(([, , fallback]) => fallback === undefined)).toEqual([]);
   });
 
-  test('publishes on this machine only, and Kafka where it says that it is', () => {
+  test('publishes only on localhost, and Kafka on its advertised ports', () => {
     for (const port of Object.values(ours).flatMap(({ ports }) => ports)) {
       expect(port).toMatch(/^127\.0\.0\.1:\$/);
     }
@@ -48,7 +48,7 @@ describe('compose.yaml', () => {
     }
   });
 
-  test('finds what Kafka logs where it is written', async () => {
+  test('the health check reads the file that Kafka logs to', async () => {
     const { environment: given } = await kafka.plan('/nowhere');
     const log = ours['kafka']!.healthcheck.test.at(-1);
     expect(given['FACTEUR_SERVICES_KAFKA_SCRIPT']).toContain(`tee ${log})`);

@@ -18,13 +18,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROJECT = 'facteur-services-[0-9a-f]{8}';
-/** Named, so that nothing is started for them. */
+/** Variables that are already set: nothing is started for them. */
 const NAMED = { FACTEUR_TEST_POSTGRES_DSN: 'postgres://named', FACTEUR_TEST_KAFKA_BROKERS: 'named:9092' };
 
-/** A checkout like this one, with no services, and a folder of stand-ins that write down how they were called. */
+/** A checkout like this one, without services, and a folder of fake executables that record their calls. */
 let folder: string;
 
-// Always in the same place, where Node finds again what it compiled of the scripts.
+// Always in the same place, where Node.js finds its compile cache of the scripts.
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'facteur-compose-'));
 });
@@ -41,7 +41,7 @@ beforeEach(() => {
   cpSync(join(ROOT, 'package.json'), join(folder, 'checkout/package.json'));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'checkout/node_modules'));
   docker();
-  // What the local way starts; it need not get further than that.
+  // The first server that the local mode starts. It need not get further than that.
   standIn('redis-server', 'exit 3');
 });
 
@@ -58,14 +58,14 @@ function standIn(name: string, script: string): void {
   chmodSync(path, 0o755);
 }
 
-/** Listens where the container's ports would be published, says its number when it does, and stays. */
+/** Listens on the container's published ports, then prints its process id and keeps running. */
 const CONTAINER = `
   const listen = (port) => new Promise((done) => require('node:net').createServer().listen(port, '127.0.0.1', done));
   void Promise.all(process.argv.slice(2).map(listen)).then(() => console.log(process.pid));
   setInterval(() => {}, 1_000_000);
 `;
 
-/** An engine whose containers are files with the number of a process. Cases of a shell's `case "$*"` come before its own. */
+/** A fake engine. Its containers are files with a process id. `cases` of a shell's `case "$*"` come before its own. */
 function docker(cases = ''): void {
   const container = join(folder, 'container.cjs');
   writeFileSync(container, CONTAINER);
@@ -97,7 +97,7 @@ function removeContainers(): void {
   }
 }
 
-/** How stand-ins were called since this was last asked. */
+/** The calls of fake executables since the last call of this function. */
 function calls(): string[] {
   const path = join(folder, 'calls');
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -108,7 +108,7 @@ function calls(): string[] {
 function environment(env: Record<string, string>): Record<string, string> {
   const mine = Object.entries(process.env).filter(([name]) => !name.startsWith('FACTEUR_'));
   const path = `${join(folder, 'bin')}:${process.env['PATH']}`;
-  // Never in a container, and nothing to be installed by these tests.
+  // PgBouncer never runs in a container, and these tests should not install it.
   const named = { FACTEUR_TEST_PGBOUNCER: '/named', NODE_COMPILE_CACHE: join(folder, 'compiled') };
   return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: path, ...named, ...env };
 }
@@ -127,7 +127,7 @@ function exported(out: string): Record<string, string> {
   return Object.fromEntries([...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]));
 }
 
-/** What Compose was told when it started the service. */
+/** The variables that Compose got when it started the service. */
 function told(service: string): Record<string, string> {
   const text = readFileSync(join(folder, `environment-${service}`), 'utf8');
   const all = text.split('\0').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
@@ -141,8 +141,8 @@ const asked = expect.stringMatching(
 );
 const FOUND = ['docker info', 'docker compose version'];
 
-describe('where an engine runs', () => {
-  test('containers are started, shown, used again and removed', () => {
+describe('with a running engine', () => {
+  test('containers are started, shown, reused and removed', () => {
     const first = services(['up']);
     expect(first).toMatchObject({ status: 0, err: expect.stringContaining('starting kafka in a container') });
     expect(calls()).toEqual([
@@ -170,7 +170,7 @@ describe('where an engine runs', () => {
     expect(readdirSync(join(folder, 'checkout/.services'))).toEqual(['cache']);
   });
 
-  test('the variables are those of servers on this machine, and lead to the ports that Compose was told', () => {
+  test('the variables are the same as for local servers, and have the ports that Compose got', () => {
     const variables = exported(services(['up']).out);
     const { FACTEUR_SERVICES_POSTGRES_PORT: port, FACTEUR_SERVICES_POSTGRES_PASSWORD: password } = told('postgres');
     const { FACTEUR_SERVICES_KAFKA_SCRIPT: steps, ...ports } = told('kafka');
@@ -194,7 +194,7 @@ describe('where an engine runs', () => {
     );
   });
 
-  test('what is named is used as it is', () => {
+  test('uses variables that are already set', () => {
     expect(exported(services(['up'], NAMED).out)).toMatchObject(NAMED);
     expect(calls()).toEqual([...FOUND, compose('up --wait --detach redis')]);
   });
@@ -205,8 +205,8 @@ describe('where an engine runs', () => {
     expect(calls()).toEqual([...FOUND, compose('up --wait --detach redis'), compose('down --volumes')]);
   });
 
-  test('what a killed run left behind is removed by whatever comes next', async () => {
-    // The command ends with its standard input, which is ours.
+  test('the next command removes the containers of a killed run', async () => {
+    // The command ends when the test closes its standard input.
     const child = spawn(process.execPath, [script(), 'run', '--', 'sh', '-c', 'echo started; exec cat'], {
       env: environment(NAMED),
     });
@@ -221,8 +221,8 @@ describe('where an engine runs', () => {
     expect(containers()).toEqual([]);
   });
 
-  test('what was given up half-way is removed as well', () => {
-    // Interrupts its caller, like an impatient user.
+  test('the containers of an interrupted start are removed as well', () => {
+    // Kills its caller, like an impatient user.
     docker("*' up '*) kill -KILL $PPID ;;");
     expect(services(['up'], NAMED).status).toBeNull();
     calls();
@@ -230,7 +230,7 @@ describe('where an engine runs', () => {
     expect(calls()).toEqual([compose('down --volumes')]);
   });
 
-  test('a container that is gone is cleared away and started anew', () => {
+  test('a missing container is cleaned up and started again', () => {
     services(['up'], NAMED);
     removeContainers();
     calls();
@@ -239,11 +239,11 @@ describe('where an engine runs', () => {
     expect(containers()).toHaveLength(1);
   });
 
-  test('what cannot be removed is not forgotten, and keeps nobody from going on', () => {
+  test('a container that cannot be removed is kept in the state, and blocks nothing', () => {
     services(['up'], NAMED);
     docker('*) exit 1 ;;');
     expect(services(['down'], NAMED)).toMatchObject({ status: 1, err: expect.stringContaining('not stopped: redis') });
-    // The local way, since the engine is gone.
+    // Uses the local mode, because the engine is down.
     services(['up'], NAMED);
     expect(calls().at(-1)).toMatch(/^redis-server /);
     docker();
@@ -254,24 +254,24 @@ describe('where an engine runs', () => {
   });
 });
 
-describe('servers are started on this machine', () => {
+describe('starts local servers', () => {
   const local = expect.stringMatching(/^redis-server --port \d+ /);
 
   test.each([
-    ['when there is no engine', 'info', ['docker info']],
-    ['when there is no Compose', "'compose version'", FOUND],
+    ['if there is no engine', 'info', ['docker info']],
+    ['if there is no Compose', "'compose version'", FOUND],
   ])('%s', (_, failing, found) => {
     docker(`${failing}) exit 1 ;;`);
     expect(services(['up'], NAMED).err).toContain('redis-server did not become ready');
     expect(calls()).toEqual([...found, local]);
   });
 
-  test('when FACTEUR_SERVICES says so', () => {
+  test('if FACTEUR_SERVICES is local', () => {
     services(['up'], { ...NAMED, FACTEUR_SERVICES: 'local' });
     expect(calls()).toEqual([local]);
   });
 
-  test('when the container does not become healthy, whose last words are shown', () => {
+  test('if the container does not become healthy, and prints its last log lines', () => {
     docker("*' up '*) exit 1 ;;");
     expect(services(['up'], NAMED).err).toContain('going on without containers');
     expect(calls()).toEqual([
@@ -283,7 +283,7 @@ describe('servers are started on this machine', () => {
     ]);
   });
 
-  test('when the ports of containers are not those of this machine', () => {
+  test('if the ports of containers are not reachable on this machine', () => {
     docker("*' up '*) ;;");
     expect(services(['up'], NAMED).err).toMatch(/port \d+ of this machine does not lead to it; going on without/);
     expect(calls()).toEqual([...FOUND, compose('up --wait --detach redis'), compose('down --volumes'), local]);

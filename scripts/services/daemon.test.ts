@@ -43,7 +43,7 @@ async function startNode(script: string, ready: () => Promise<void> = async () =
   return started;
 }
 
-test('a daemon runs until it is stopped, and its files go with it', async () => {
+test('a daemon runs until it is stopped, and its files are removed', async () => {
   const record = await startNode('setInterval(() => {}, 1000)');
   expect(isRunning(record)).toBe(true);
   expect(existsSync(record.directory)).toBe(true);
@@ -53,7 +53,7 @@ test('a daemon runs until it is stopped, and its files go with it', async () => 
   await stopDaemon(record);
 });
 
-test('a daemon that was killed has let go of its port, however long its threads take to exit', async () => {
+test('a killed daemon has released its port, even if its threads take long to exit', async () => {
   const port = await freePort();
   const script = `
     const { Worker } = require('node:worker_threads');
@@ -73,14 +73,14 @@ test('a daemon that was killed has let go of its port, however long its threads 
   server.close();
 });
 
-test('a daemon that dies while it starts is told with what it said', async () => {
+test('a daemon that dies during its start fails with its output', async () => {
   const attempt = startNode(`console.error('no such luck'); process.exit(3)`, () =>
     Promise.reject(new Error('not yet')),
   );
   await expect(attempt).rejects.toThrow('no such luck');
 });
 
-test('an executable that is not there is an error', async () => {
+test('a missing executable is an error', async () => {
   const attempt = startDaemon({
     command: join(directory, 'nothing'),
     args: [],
@@ -92,7 +92,7 @@ test('an executable that is not there is an error', async () => {
   await expect(attempt).rejects.toThrow('ENOENT');
 });
 
-test('another process that was given the same number is neither taken for ours nor stopped', async () => {
+test('a foreign process with a reused id is neither taken for ours nor stopped', async () => {
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
   await once(stranger, 'spawn');
   const record = {
@@ -109,7 +109,7 @@ test('another process that was given the same number is neither taken for ours n
   await once(stranger, 'exit');
 });
 
-test('the state knows what runs and what died, and names what a killed run left behind', async () => {
+test('the state distinguishes running and dead services, and lists orphaned runs', async () => {
   const daemon = await startNode('setInterval(() => {}, 1000)');
   const state = new StateDirectory(directory);
   expect(state.read('up')).toEqual({});
@@ -130,7 +130,7 @@ test('the state knows what runs and what died, and names what a killed run left 
   expect(state.orphans()).toEqual([]);
 });
 
-test('a free port can be listened on, and is none that the kernel may give away meanwhile', async () => {
+test('a free port can be listened on, and is not in the kernel’s ephemeral range', async () => {
   const port = await freePort();
   const [firstGivenAway] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
   expect(port).toBeLessThan(Number(firstGivenAway));
