@@ -102,7 +102,7 @@ test('a decision that was being written during a cancel gets the state of its ac
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'approved', problem: '', due_at: null });
 });
 
-test('rewrites a decision that its workflow may have lost in a restore, unless the run has ended', async () => {
+test('rewrites an applied decision that its workflow may have lost in a restore, unless the run has ended', async () => {
   const { runId } = await opened();
   await openApproval(db, runId, 'other');
   const rewind = () => rewindVersions(db, [{ runId, recorded: '20', listed: '9' }]);

@@ -46,7 +46,7 @@ test.each([
   ['trusted', { state: 'quarantined', reason: 'the text changed', decidedBy: 'facteur' }],
   ['retired', { state: 'retired', reason: 'why', decidedBy: 'Ada' }],
 ] as const)(
-  'a changed text of a %s reflection is found by its own words, and is no longer trusted',
+  'a changed text of a %s reflection is found by its own words, and is not trusted',
   async (state, expected) => {
     const { runId } = await recordRun(db, { run: newRun(), claim: false });
     const save = (content: string, author: string): Promise<unknown> =>

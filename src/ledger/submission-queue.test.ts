@@ -155,7 +155,7 @@ describe('room', () => {
   });
 });
 
-test('a run with more attempts takes room only while an attempt is in progress', async () => {
+test('a run past its tenth attempt takes room while an attempt is in progress', async () => {
   for (const id of ['a', 'b', 'c']) {
     await record(id);
   }

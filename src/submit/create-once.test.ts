@@ -39,7 +39,7 @@ async function creates({ heldUpMs, foreignMs = 0 }: { heldUpMs: number; foreignM
 test.each([
   ['at once', 0, 12_000],
   ['after half of its claim', 7500, CLAIM_MS],
-  ['near its end', CLAIM_MS - 1000, CLAIM_MS],
+  ['near the end of its claim', CLAIM_MS - 1000, CLAIM_MS],
 ])(
   'a create that starts %s ends before its claim expires: no other process tries it at the same time',
   async (...given) => {

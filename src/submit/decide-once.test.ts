@@ -128,7 +128,7 @@ test.each<[string, object | ArgoError, object]>([
 test.each([
   [1, 'the workflow no longer exists'],
   [2, UNKNOWN],
-])('attempt %d on a deleted workflow gives the right reason', async (attempts, reason) => {
+])('attempt %d on a deleted workflow: the reason says whether its outcome is unknown', async (attempts, reason) => {
   const gone = async (): Promise<never> => {
     throw GONE;
   };

@@ -36,7 +36,7 @@ describe('a step of an exit handler', () => {
     ['approve', '0', 'succeeded', /^$/],
     ['approve', '3', 'failed', /exit code 3/],
     ['reject', '0', 'failed', /^approve: rejected by ada/],
-  ])('%s, after exit code %s: the run is %s', async (verb, exit, state, reason) => {
+  ])('%s, after exit code %s: the run ends as %s', async (verb, exit, state, reason) => {
     const { id, cli } = await run('asks-on-exit', { exit });
     await expect.poll(states).toEqual(['approve waiting']);
     expect(await cli('approvals', verb, id, '--by', 'ada')).toMatchObject({ code: 0 });

@@ -67,7 +67,7 @@ describe('readInteraction', () => {
         { type: 18, component: { type: 3, custom_id: 'choice', values: ['a'] } },
       ],
     },
-  ])('reads a form with components in shape: $shape', ({ components }) => {
+  ])('reads a form (shape: $shape)', ({ components }) => {
     expect(read({ ...base, type: 5, data: { custom_id: 'facteur:modal:ask', components } })).toMatchObject({
       kind: 'form',
       customId: 'facteur:modal:ask',
@@ -130,7 +130,7 @@ describe('readInteraction', () => {
       { member: { user: { username: '\ud800' } } },
       'username: must be well-formed Unicode',
     ],
-  ])('%s is unreadable, with details for the user', (_what, change, details) => {
+  ])('%s makes it unreadable, with details for the user', (_what, change, details) => {
     const interaction = read({ ...base, type: 2, ...change });
     expect(interaction).toMatchObject({ kind: 'unreadable', refusal: { kind: 'invalid_payload', details } });
     expect(JSON.stringify(interaction)).not.toContain('canary');

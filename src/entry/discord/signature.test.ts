@@ -58,7 +58,7 @@ describe('signature check', () => {
     [300, true],
     [301, false],
     [86_400, false],
-  ])('signed %i seconds from now: accepted is %s', (seconds, expected) => {
+  ])('accepts a timestamp %i seconds from now: %s', (seconds, expected) => {
     const at = String(Number(timestamp) + seconds);
     expect(passes(key, { signature: signatureOf(at, body), timestamp: at, body })).toBe(expected);
   });

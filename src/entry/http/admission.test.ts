@@ -151,7 +151,7 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
-test('a body that arrives byte by byte takes little more memory than its size', async () => {
+test('a body that arrives byte by byte does not take much more memory', async () => {
   const bytes = 200_000;
   const door = await open({ bytes, requests: 100 });
   const [slow, other] = [await connect(door), await connect(door)];
