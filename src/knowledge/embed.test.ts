@@ -95,7 +95,7 @@ test.each<[string, (texts: readonly string[]) => unknown, readonly (number[] | u
   ['in a different order', (texts) => ({ data: answerFor(texts).data.toReversed() }), all],
   ['without indices', (texts) => ({ data: texts.map((text) => ({ embedding: vectorOf(text) })) }), all],
   [
-    'base64 in spite of float',
+    'in base64 despite float',
     (texts) => ({
       data: texts.map((text, index) => ({
         index,
@@ -117,7 +117,7 @@ test.each<[string, (texts: readonly string[]) => unknown, readonly (number[] | u
   ],
   ['one empty', withVector(0, []), without(0)],
   ['one in truncated base64', withVector(0, 'AACAPwA='), without(0)],
-])('an answer with vectors %s gives no text a wrong vector', async (_what, answer, expected) => {
+])('an answer with vectors (%s) gives no text a wrong vector', async (_what, answer, expected) => {
   const { url } = await startEndpoint(({ body }) => ({ body: answer(body.input) }));
   expect((await embedderFor({ url, dimensions: 4 }).embedder.embedPassages(TEXTS, NEVER)).map(madeOf)).toEqual(
     expected,

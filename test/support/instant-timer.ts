@@ -1,6 +1,6 @@
 import type { Timer } from '../../src/base/timer.ts';
 
-/** A timer on which all waiting ends at once. `onWait` is told how long it would have taken. */
+/** A timer on which every wait ends at once. `onWait` gets the duration it would have had. */
 export function instantTimer(onWait: (ms: number) => void = () => {}): Timer {
   let nowMs = 0;
   return {
