@@ -3,7 +3,6 @@ import { runCommandLine, type CliRun } from '../../test/support/cli.ts';
 import { accessTo, startCluster } from '../../test/support/cluster.ts';
 import { applyTemplate } from '../../test/support/templates.ts';
 import type { SimulatedCluster } from '../../sandbox/cluster/cluster.ts';
-import type { Timer } from '../base/timer.ts';
 import { startSimulatedDiscord, type SimulatedDiscord } from '../../sandbox/discord/discord.ts';
 import { commandsCommand } from './commands.ts';
 import { instantTimer } from '../../test/support/instant-timer.ts';
@@ -38,12 +37,7 @@ const MORE = `${YAML}  service:
 async function setUp(options: Parameters<typeof startSimulatedDiscord>[0] = {}, cluster?: SimulatedCluster) {
   const time = { ms: Date.parse('2026-11-21T12:00:00Z') };
   const discord = await startSimulatedDiscord({ clock: { now: () => new Date(time.ms) }, ...options });
-  const timer: Timer = {
-    ...instantTimer((ms) => {
-      time.ms += ms;
-    }),
-    elapsedMs: () => time.ms,
-  };
+  const timer = { ...instantTimer((ms) => void (time.ms += ms)), elapsedMs: () => time.ms };
   onTestFinished(() => discord.close());
   const run = (args: readonly string[], yaml = YAML, env: Record<string, string> = {}): Promise<CliRun> =>
     runCommandLine(

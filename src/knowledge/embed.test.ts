@@ -17,8 +17,7 @@ interface Settings extends Partial<EmbeddingsConfig> {
 }
 
 function embedderFor(settings: Settings) {
-  const waits: number[] = [];
-  const timer = instantTimer((ms) => void waits.push(ms));
+  const timer = instantTimer();
   const log: string[] = [];
   const config = { model: 'm', queryPrefix: '', passagePrefix: '', timeoutMs: 60_000, ...settings };
   const client = createEmbeddingsClient({
@@ -34,7 +33,7 @@ function embedderFor(settings: Settings) {
     timer,
     logger: createLogger('debug', { write: (line) => log.push(line) }),
   });
-  return { embedder, waits, log };
+  return { embedder, timer, log };
 }
 
 /** The vector of a text without its scale and its zero padding. */
@@ -166,21 +165,21 @@ test('all requests respect Retry-After', async () => {
   const { url, requests } = await startEndpoint(({ body }) =>
     (refusals -= 1) >= 0 ? { status: 429, headers: { 'retry-after': '7' }, body: {} } : { body: answerFor(body.input) },
   );
-  const { embedder, waits } = embedderFor({ url });
+  const { embedder, timer } = embedderFor({ url });
   // A query does not wait: a caller waits for it.
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(await embedder.embedQuery('x', NEVER)).toBeUndefined();
   expect(requests).toHaveLength(1);
   expect((await embedder.embedPassages(['x'], NEVER)).map((one) => one?.version)).toEqual(['m@4']);
-  expect(waits).toEqual([7000, 7000]);
+  expect(timer.waits).toEqual([7000, 7000]);
   expect(requests).toHaveLength(3);
 });
 
 test('gives up on an endpoint that stays unavailable, after three retries', async () => {
   const { url, requests } = await startEndpoint(() => ({ status: 503, body: {} }));
-  const { embedder, waits } = embedderFor({ url });
+  const { embedder, timer } = embedderFor({ url });
   expect(await embedder.embedPassages(['x'], NEVER)).toEqual([undefined]);
-  expect(waits).toEqual([500, 2000, 8000]);
+  expect(timer.waits).toEqual([500, 2000, 8000]);
   expect(requests).toHaveLength(4);
 });
 

@@ -328,8 +328,7 @@ describe('facteur report', () => {
     ],
   ];
   const at = (facteur: Facteur, token: string) => ({ FACTEUR_URL: facteur.url, FACTEUR_TOKEN: token });
-  const waits: number[] = [];
-  const timer = instantTimer((ms) => void waits.push(ms));
+  const timer = instantTimer();
   const run = (args: readonly string[], overrides: Partial<CliIo>) =>
     runCommandLine(['report', ...args], [reportCommand({ timer, random: () => 0.5 })], overrides);
 
@@ -369,7 +368,7 @@ describe('facteur report', () => {
       return calls === 2 ? new Response('{}', { status: 503 }) : answer;
     };
     const sent = await run(['event', 'tests.passed'], { env: at(facteur, token), fetch: flaky });
-    expect([sent.code, calls, waits.length]).toEqual([0, 3, 2]);
+    expect([sent.code, calls, timer.waits.length]).toEqual([0, 3, 2]);
     const { events } = (await report('GET /events')).body;
     expect(events.filter(({ type }: { type: string }) => type === 'tests.passed')).toHaveLength(1);
   });

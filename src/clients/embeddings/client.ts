@@ -95,8 +95,8 @@ function headersOf({ apiKey }: EmbeddingsConfig): Record<string, string> {
 }
 
 function retryAfterOf({ headers }: TextResponse): string | undefined {
-  const value = headers['retry-after'];
-  return Array.isArray(value) ? value[0] : value;
+  // undici gives a list if the header is repeated.
+  return [headers['retry-after']].flat()[0];
 }
 
 async function inTime<T>(
