@@ -143,6 +143,12 @@ test('values reach the objects that they configure', () => {
   });
 });
 
+test('the alerts find the metrics of an installation with another name', () => {
+  const manifests = render('serviceMonitor.enabled=true', 'name=herald');
+  const [{ relabelings }] = findManifest(manifests, 'ServiceMonitor herald')['spec'].endpoints;
+  expect(relabelings).toEqual([{ targetLabel: 'job', replacement: 'facteur' }]);
+});
+
 test.each([
   ['no exporter', [], 'prometheus'],
   ['another exporter', ['telemetry.OTEL_METRICS_EXPORTER=otlp'], 'otlp,prometheus'],
