@@ -12,10 +12,16 @@ const CHART = join(DEPLOY, 'chart');
 const EVERYTHING = [
   'consumer.enabled=true',
   'serviceMonitor.enabled=true',
+  'serviceMonitor.labels.release=prometheus',
   'networkPolicy.intakeFrom[0].podSelector.matchLabels.app=relay',
   'imagePullSecrets[0].name=registry',
   'extraEnv[0].name=FACTEUR_DISCORD_FOLLOW_UP_EVENTS',
   'extraEnv[0].value=yes',
+  'extraVolumes[0].name=ca',
+  'extraVolumes[0].secret.secretName=postgres-ca',
+  'extraVolumeMounts[0].name=ca',
+  'extraVolumeMounts[0].mountPath=/ca',
+  'extraVolumeMounts[0].readOnly=true',
   `image.digest=sha256:${'a'.repeat(64)}`,
 ];
 
@@ -149,6 +155,11 @@ test('the alerts find the metrics of an installation with another name', () => {
   expect(relabelings).toEqual([{ targetLabel: 'job', replacement: 'facteur' }]);
 });
 
+test('the ServiceMonitor has the labels by which Prometheus selects it', () => {
+  const { metadata } = findManifest(render(...EVERYTHING), 'ServiceMonitor facteur');
+  expect(metadata.labels).toEqual({ 'app.kubernetes.io/name': 'facteur', release: 'prometheus' });
+});
+
 test.each([
   ['no exporter', [], 'prometheus'],
   ['another exporter', ['telemetry.OTEL_METRICS_EXPORTER=otlp'], 'otlp,prometheus'],
@@ -184,6 +195,30 @@ test('the consumer can reach the configured brokers, and the dead-letter topic c
   expect(ports.map(({ port }: { readonly port: number }) => port)).toEqual([9092, 9093, 9094, 9095]);
   const { spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment facteur-consumer')!;
   expect(spec.containers[0]?.env).toContainEqual({ name: 'FACTEUR_CONSUMER_DLQ_ENABLED', value: 'false' });
+});
+
+test('the consumer can reach brokers outside the cluster, without SASL', () => {
+  const manifests = render(
+    'consumer.enabled=true',
+    'consumer.brokers={kafka.example.org:9096}',
+    'networkPolicy.kafkaNamespace=',
+    'secrets.kafka=',
+  );
+  const { egress } = findManifest(manifests, 'NetworkPolicy facteur-to-kafka')['spec'];
+  expect(egress).toEqual([{ ports: [9092, 9093, 9096].map((port) => ({ protocol: 'TCP', port })) }]);
+  const { spec } = workloadsOf(manifests).find(({ title }) => title === 'Deployment facteur-consumer')!;
+  expect(JSON.stringify(spec)).not.toMatch(/SASL|kafka-/);
+});
+
+test('every pod gets the extra volumes, such as a certificate authority for the DSN', () => {
+  const own = workloadsOf(render(...EVERYTHING)).filter(({ title }) => /^(?:Deployment|CronJob) /.test(title));
+  expect(own).toHaveLength(3);
+  for (const { spec } of own) {
+    expect(spec).toMatchObject({
+      containers: [{ volumeMounts: [{ name: 'config' }, { name: 'ca', mountPath: '/ca', readOnly: true }] }],
+      volumes: [{ name: 'config' }, { name: 'ca', secret: { secretName: 'postgres-ca' } }],
+    });
+  }
 });
 
 test('unset ports allow no port, not all ports', () => {
@@ -274,6 +309,8 @@ test.each([
     'workflows.serviceAccounts={facteur-workflow}',
     /codex-workflow is not in .*: set config\.codex_implementation_orchestrator\.enabled to false/,
   ],
+  ['an extra volume without a name', 'extraVolumes[0].emptyDir.medium=Memory', /extraVolumes/],
+  ['a mount without a path', 'extraVolumeMounts[0].name=ca', /extraVolumeMounts/],
   ['no configuration', 'config=null', /config/],
   ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],
   ['an id without quotes in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],

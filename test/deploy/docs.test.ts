@@ -15,6 +15,7 @@ const DOCUMENTS = [
   'docs/metrics.md',
   'docs/testing.md',
   'deploy/README.md',
+  'deploy/chart/README.md',
 ];
 
 /** The code of a document: fenced blocks and text in backticks. */
