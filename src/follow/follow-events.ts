@@ -55,12 +55,12 @@ export class FollowEvents {
 
   /** The follower now watches this namespace. */
   watching(namespace: string): void {
-    this.#interruptions.add(0, { namespace });
+    this.#interruptions.add(0, { workflow_namespace: namespace });
   }
 
   /** A watch was interrupted, this many times in a row. */
   watchInterrupted(namespace: string, failures: number, error: unknown): void {
-    this.#interruptions.add(1, { namespace });
+    this.#interruptions.add(1, { workflow_namespace: namespace });
     const level = failures === 1 ? 'info' : 'warn';
     this.#logger[level]({ namespace, failures, error: errorMessage(error) }, 'watch interrupted');
   }

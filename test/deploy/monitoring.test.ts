@@ -104,6 +104,14 @@ test('runs through every door are scraped as metrics', async () => {
     .toEqual(expect.arrayContaining(['kubernetes', 'discord']));
 });
 
+test('no metric has a label that Prometheus sets for the target: it would rename ours to `exported_…`', () => {
+  const target = new Set(['job', 'instance', 'namespace', 'pod', 'container', 'service', 'endpoint']);
+  const clashing = [...series].filter(([, all]) =>
+    all.some((labels) => Object.keys(labels).some((one) => target.has(one))),
+  );
+  expect(clashing.map(([name]) => name)).toEqual([]);
+});
+
 describe.each(QUERIES)('%s: %s', (_what, text) => {
   const { selectors, groupings } = readQuery(text);
 
