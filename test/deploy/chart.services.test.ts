@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { DEPLOY, findManifest, parseManifests, renderOverlay, titleOf, type Manifest } from './manifests.ts';
 import { restrictedFaults } from './pod-security.ts';
 import { policiesOf, reaching } from './reach.ts';
@@ -312,12 +314,28 @@ test.each([
   ['an extra volume without a name', 'extraVolumes[0].emptyDir.medium=Memory', /extraVolumes/],
   ['a mount without a path', 'extraVolumeMounts[0].name=ca', /extraVolumeMounts/],
   ['no configuration', 'config=null', /config/],
-  ['an id without quotes, which Helm would round', 'config.discord.guild_id=300000000000000001', /guild_id/],
-  ['an id without quotes in a list', 'config.role_map.plan[0]=987654321098765432', /role_map\/plan/],
+  [
+    'an id without quotes, which Helm would round',
+    'config.discord.guild_id=300000000000000001',
+    /config\.discord\.guild_id: put the number in quotes/,
+  ],
+  [
+    'an id without quotes in a list',
+    'config.role_map.plan[0]=987654321098765432',
+    /config\.role_map\.plan: put the number in quotes/,
+  ],
 ])('refuses %s', (_what, value, says) => {
   const { status, stderr } = helm('template', 'facteur', CHART, '--set', value);
   expect(status).not.toBe(0);
   expect(stderr).toMatch(says);
+});
+
+test('refuses an id without quotes in a file of values, too', () => {
+  const values = join(mkdtempSync(join(tmpdir(), 'facteur-values-')), 'values.yaml');
+  onTestFinished(() => rmSync(dirname(values), { recursive: true }));
+  writeFileSync(values, 'config: { discord: { guild_id: 300000000000000001 } }\n');
+  const { stderr } = helm('template', 'facteur', CHART, '--values', values);
+  expect(stderr).toMatch(/config\.discord\.guild_id: put the number in quotes/);
 });
 
 test.each(['17  3 * * *', '@daily', '@every 24h'])('accepts the schedule %j, like a CronJob', (schedule) => {

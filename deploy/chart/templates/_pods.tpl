@@ -57,8 +57,25 @@ then refuse every run.
 {{- end -}}
 {{- end }}
 
+{{/* Helm reads numbers as floating-point numbers: an id of Discord without quotes would become another one. */}}
+{{- define "facteur.checkNumbers" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $value := .value -}}
+{{- include "facteur.checkNumbers" (dict "path" (printf "%s.%s" $path $key) "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range .value -}}
+{{- include "facteur.checkNumbers" (dict "path" $path "value" .) -}}
+{{- end -}}
+{{- else if and (or (kindIs "float64" .value) (kindIs "int64" .value)) (gt (float64 .value) 9007199254740991.0) -}}
+{{- fail (printf "%s: put the number in quotes; without them Helm rounds it" $path) -}}
+{{- end -}}
+{{- end }}
+
 {{/* What the pods read as /config/config.yaml. */}}
 {{- define "facteur.config" -}}
+{{- include "facteur.checkNumbers" (dict "path" "config" "value" .Values.config) -}}
 {{- include "facteur.checkPlaces" . -}}
 {{- $public := dict "public_url" (printf "http://%s-api.%s.svc.cluster.local" .Values.name .Release.Namespace) -}}
 {{- toYaml (mergeOverwrite (dict "server" $public) .Values.config) -}}
