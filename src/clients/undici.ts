@@ -24,6 +24,9 @@ export interface TextResponse {
   readonly body: string;
 }
 
+/** The status of an error is enough: a larger page, or one that does not end, is not worth reading. */
+export const MAX_ERROR_BYTES = 256 * 1024;
+
 /** A response with more bytes than allowed. */
 export class ResponseTooLarge extends Error {
   readonly statusCode: number;
@@ -40,7 +43,7 @@ export class ResponseTooLarge extends Error {
  * Sends one request and reads the whole response, without the streams and signals of undici's own `request`, which cost more than
  * the rest of a small request.
  *
- * @param maxBytes the limit of the body
+ * @param maxBytes the limit of the body; a larger error page is left out
  * @throws ResponseTooLarge, undici's error if the connection fails, and the signal's reason as soon as it fires
  */
 export function exchange(
@@ -53,6 +56,7 @@ export function exchange(
   let head = { statusCode: 0, headers: {} as IncomingHttpHeaders };
   const chunks: Buffer[] = [];
   let size = 0;
+  let limit = maxBytes;
   const fail = (error: Error): void => {
     signal.removeEventListener('abort', onAbort);
     reject(error);
@@ -79,14 +83,18 @@ export function exchange(
       },
       onResponseStart(_controller, statusCode, headers) {
         head = { statusCode, headers };
+        limit = statusCode < 300 ? maxBytes : Math.min(maxBytes, MAX_ERROR_BYTES);
       },
       onResponseData(_controller, chunk) {
         size += chunk.length;
-        if (size > maxBytes) {
-          giveUp(new ResponseTooLarge(head));
-        } else {
+        if (size <= limit) {
           chunks.push(chunk);
+          return;
         }
+        if (head.statusCode >= 300) {
+          resolve({ ...head, body: '' });
+        }
+        giveUp(new ResponseTooLarge(head));
       },
       onResponseEnd() {
         signal.removeEventListener('abort', onAbort);

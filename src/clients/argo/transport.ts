@@ -3,7 +3,15 @@ import { createHash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { FacteurError } from '../../base/errors.ts';
 import { measureClient } from '../../base/telemetry-client.ts';
-import { createAgent, createProxyAgent, exchange, request, ResponseTooLarge, type TextResponse } from '../undici.ts';
+import {
+  createAgent,
+  createProxyAgent,
+  exchange,
+  MAX_ERROR_BYTES,
+  request,
+  ResponseTooLarge,
+  type TextResponse,
+} from '../undici.ts';
 import { argoErrorOf } from './answers.ts';
 import type { Operation } from './answers.ts';
 import type { ClusterAccess, Connection } from './connection.ts';
@@ -100,7 +108,7 @@ export class ClusterTransport {
         return body;
       }
       const error = new ResponseTooLarge({ statusCode: status, headers });
-      const page = await readBounded(body, MAX_ANSWER_BYTES, () => error);
+      const page = await readBounded(body, MAX_ERROR_BYTES, () => error);
       throw argoErrorOf(wanted.operation, { status, headers, body: page });
     } catch (error) {
       throw this.translate(error, wanted.operation, deadline);

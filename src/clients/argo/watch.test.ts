@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clientFor, manifest, NAMESPACE, seed, startCluster } from '../../../test/support/cluster.ts';
@@ -10,7 +12,10 @@ import type { WatchEvent, WatchOptions, Workflow } from './workflows.ts';
 const OPERATION = { name: 'watch the workflows', write: false };
 
 /** Runs a watch to its end, and collects its events and how it ends. */
-function follow(cluster: SimulatedCluster, options: WatchOptions = {}): { events: string[]; over: Promise<unknown> } {
+function follow(
+  cluster: Pick<SimulatedCluster, 'url'>,
+  options: WatchOptions = {},
+): { events: string[]; over: Promise<unknown> } {
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
   const client = clientFor(cluster.url);
@@ -177,6 +182,21 @@ describe('a watch that breaks', () => {
     await cluster.disconnect();
     expect(await follow(cluster).over).toMatchObject({ code: 'argo.connection' });
   });
+});
+
+test('a refusal whose page does not end is an error at once', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(403).write('x'.repeat(300_000));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { over } = follow({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  expect(await over).toMatchObject({ code: 'argo.bad_answer', status: 403 });
 });
 
 describe('lines', () => {

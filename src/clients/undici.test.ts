@@ -1,0 +1,41 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Dispatcher } from 'undici';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { createAgent, exchange, ResponseTooLarge } from './undici.ts';
+
+const NEVER = new AbortController().signal;
+
+/** A server with its open connections, by the client's port, and an agent that opens two at most. */
+async function serve(
+  listener: RequestListener,
+): Promise<{ url: URL; connections: Set<number | undefined>; agent: Dispatcher }> {
+  const connections = new Set<number | undefined>();
+  const server = createServer(listener);
+  server.on('connection', (socket) => {
+    const { remotePort } = socket;
+    connections.add(remotePort);
+    socket.on('close', () => connections.delete(remotePort));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const agent = createAgent({ connections: 2 });
+  onTestFinished(async () => {
+    await agent.destroy();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), connections, agent };
+}
+
+test('an error page that is too large or does not end is left out', async () => {
+  const { url, connections, agent } = await serve((request, response) => {
+    response.writeHead(Number(request.url?.slice(1))).write('x'.repeat(2_000_000));
+  });
+  const get = (path: string) => exchange(new URL(path, url), { dispatcher: agent, method: 'GET', signal: NEVER }, 1e6);
+  expect(await get('/401')).toMatchObject({ statusCode: 401, body: '' });
+  expect(await get('/502')).toMatchObject({ statusCode: 502, body: '' });
+  await expect(get('/200')).rejects.toBeInstanceOf(ResponseTooLarge);
+  await vi.waitFor(() => expect(connections.size).toBe(0));
+});
