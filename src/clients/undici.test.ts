@@ -39,3 +39,29 @@ test('an error page that is too large or does not end is left out', async () => 
   await expect(get('/200')).rejects.toBeInstanceOf(ResponseTooLarge);
   await vi.waitFor(() => expect(connections.size).toBe(0));
 });
+
+test('requests that were aborted while they waited for a connection are not sent and close none', async () => {
+  const held: (() => void)[] = [];
+  const paths: (string | undefined)[] = [];
+  const { url, connections, agent } = await serve((request, response) => {
+    paths.push(request.url);
+    held.push(() => response.end('done'));
+  });
+  const post = (path: string, signal = NEVER) =>
+    exchange(new URL(path, url), { dispatcher: agent, method: 'POST', body: '{}', signal }, 100);
+  const busy = [post('/busy'), post('/busy')];
+  await vi.waitFor(() => expect(held).toHaveLength(2));
+  const before = [...connections];
+  const controller = new AbortController();
+  const aborted = Array.from({ length: 10 }, () => post('/aborted', controller.signal));
+  const last = post('/last');
+  controller.abort(new Error('enough'));
+  await Promise.all(aborted.map((one) => expect(one).rejects.toThrow('enough')));
+  held.splice(0).forEach((end) => end());
+  await Promise.all(busy);
+  await vi.waitFor(() => expect(held).toHaveLength(1));
+  held[0]?.();
+  expect(await last).toMatchObject({ statusCode: 200, body: 'done' });
+  expect(paths).toEqual(['/busy', '/busy', '/last']);
+  expect([...connections]).toEqual(before);
+});

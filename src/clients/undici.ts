@@ -75,11 +75,9 @@ export function exchange(
     { ...options, origin: url.origin, path: `${url.pathname}${url.search}` },
     {
       onRequestStart(started) {
+        // It was given up while it waited for a connection. `started.abort` would also close that connection.
+        signal.throwIfAborted();
         controller = started;
-        // It was given up while it waited for a connection.
-        if (signal.aborted) {
-          started.abort(signal.reason as Error);
-        }
       },
       onResponseStart(_controller, statusCode, headers) {
         head = { statusCode, headers };
