@@ -28,11 +28,11 @@ test.each([
   `sk-${hex(32)}`,
   `npm_${letters(36)}`,
   `hf_${letters(34)}`,
-  `AKIA${'ABCD2345'.repeat(2)}`,
+  ...['AKIA', 'ASIA'].map((kind) => `${kind}${'ABCD2345'.repeat(2)}`),
   `AIza${letters(35)}`,
   `eyJ${letters(30)}.eyJ${letters(60)}.${letters(43)}`,
   `eyJ${letters(30)}.eyJ${letters(6)}`,
-  ...['12345678901234567', '123456789012345678', '1234567890123456789'].map(bot),
+  ...['12345678901234567', '423456789012345678', '9123456789012345678'].map(bot),
   Buffer.from('interaction:123:abc').toString('base64'),
 ])('hides %s', (credential) => {
   expect(hideKnown(`use ${credential}, then push`)).toBe('use ***, then push');
