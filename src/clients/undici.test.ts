@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { firstHeader } from './first-header.ts';
 import { createAgent, exchange, ResponseTooLarge } from './undici.ts';
 
 const NEVER = new AbortController().signal;
@@ -64,4 +65,13 @@ test('requests that were aborted while they waited for a connection are not sent
   expect(await last).toMatchObject({ statusCode: 200, body: 'done' });
   expect(paths).toEqual(['/busy', '/busy', '/last']);
   expect([...connections]).toEqual(before);
+});
+
+test('the first of two equal headers counts', async () => {
+  const { url, agent } = await serve((_request, response) => {
+    response.setHeader('retry-after', ['3', '5']).writeHead(429, { 'content-type': 'text/plain' }).end();
+  });
+  const { headers } = await exchange(url, { dispatcher: agent, method: 'GET', signal: NEVER }, 100);
+  const read = ['retry-after', 'content-type', 'absent'].map((name) => firstHeader(headers, name));
+  expect(read).toEqual(['3', 'text/plain', undefined]);
 });

@@ -9,7 +9,11 @@ function status(code: number, reason: string, extra: object = {}): string {
   return JSON.stringify({ kind: 'Status', status: 'Failure', message: `said ${reason}`, reason, code, ...extra });
 }
 
-function fail(code: number, body: string, headers: Record<string, string> = {}): ReturnType<typeof argoErrorOf> {
+function fail(
+  code: number,
+  body: string,
+  headers: Record<string, string | string[]> = {},
+): ReturnType<typeof argoErrorOf> {
   return argoErrorOf(WRITE, { status: code, headers, body });
 }
 
@@ -90,6 +94,7 @@ describe('the class of a refusal', () => {
 describe('the time to wait', () => {
   test.each([
     ['comes from the header', { 'retry-after': '7' }, {}, 7000],
+    ['comes from the first header', { 'retry-after': ['7', '9'] }, {}, 7000],
     ['comes from the Status object', {}, { details: { retryAfterSeconds: 3 } }, 3000],
     [
       'comes from the header before the Status object',

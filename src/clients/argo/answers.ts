@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { firstHeader } from '../first-header.ts';
 import { ArgoError } from './errors.ts';
 import type { ArgoErrorCode } from './errors.ts';
 
@@ -156,7 +157,7 @@ function failure(operation: Operation, code: ArgoErrorCode, facts: FailureFacts)
   return new ArgoError(code, `cannot ${operation.name}: ${said}${tail}`, {
     status: facts.status,
     reason,
-    retryAfterMs: retryAfterMs(facts.headers['retry-after'], facts.retryAfterSeconds),
+    retryAfterMs: retryAfterMs(firstHeader(facts.headers, 'retry-after'), facts.retryAfterSeconds),
     ambiguous: operation.write && code === 'argo.unavailable',
     details: facts.details,
     cause: facts.cause,

@@ -2,7 +2,7 @@ import { RESTJSONErrorCodes } from 'discord-api-types/v10';
 import { describe, expect, test } from 'vitest';
 import { discordErrorOf } from './answers.ts';
 
-const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+const answer = (status: number, body: unknown, headers: Record<string, string | string[]> = {}) =>
   discordErrorOf('edit the message', {
     status,
     headers,
@@ -72,6 +72,7 @@ describe('discordErrorOf', () => {
     [{ retry_after: 64.57 }, { 'retry-after': '65' }, 65_000],
     [{ retry_after: 1.2345 }, {}, 1235],
     [{}, { 'retry-after': '3' }, 3000],
+    [{}, { 'retry-after': ['3', '5'] }, 3000],
     [{ retry_after: 'soon' }, { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }, undefined],
     [{ retry_after: 1e9 }, {}, 3_600_000],
     [{ retry_after: -1 }, {}, undefined],

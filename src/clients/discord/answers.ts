@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isRecord } from '../../base/json.ts';
+import { firstHeader } from '../first-header.ts';
 import { DiscordError, type DiscordErrorCode } from './errors.ts';
 
 interface DiscordAnswer {
@@ -97,7 +98,7 @@ function isDiscords(status: number, { code, message }: ErrorBody): boolean {
 
 /** The longer of the header (whole seconds) and the body (exact), so that no retry comes slightly early. */
 function retryAfterMs(headers: IncomingHttpHeaders, { retry_after: inBody }: ErrorBody): number | undefined {
-  const inHeader = headers['retry-after'];
+  const inHeader = firstHeader(headers, 'retry-after');
   const seconds = [inBody, inHeader === undefined ? undefined : Number(inHeader)].filter(
     (value): value is number => typeof value === 'number' && value >= 0 && value < Infinity,
   );

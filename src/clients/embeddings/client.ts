@@ -4,6 +4,7 @@ import { errorMessage } from '../../base/errors.ts';
 import type { EmbeddingsConfig } from '../../config/config.ts';
 import { proxyFor, type EgressProxies } from '../../config/egress-proxy.ts';
 import { closeAgent, egressAgent } from '../egress.ts';
+import { firstHeader } from '../first-header.ts';
 import { exchange, type TextResponse } from '../undici.ts';
 import { embeddingsErrorOf, readVectors } from './answers.ts';
 import { EmbeddingsError } from './errors.ts';
@@ -58,7 +59,7 @@ export function createEmbeddingsClient(options: EmbeddingsClientOptions): Embedd
       }
       const response = await inTime(options.timeoutMs, signal, (limited) => post(requestBody(options, texts), limited));
       if (response.statusCode !== 200) {
-        const error = embeddingsErrorOf(response.statusCode, retryAfterOf(response), clock.now());
+        const error = embeddingsErrorOf(response.statusCode, firstHeader(response.headers, 'retry-after'), clock.now());
         resumesAt = Math.max(resumesAt, elapsedMs() + (error.retryAfterMs ?? 0));
         throw error;
       }
@@ -92,11 +93,6 @@ function headersOf({ apiKey }: EmbeddingsConfig): Record<string, string> {
     'content-type': 'application/json',
     ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey.reveal()}` }),
   };
-}
-
-function retryAfterOf({ headers }: TextResponse): string | undefined {
-  // undici gives a list if the header is repeated.
-  return [headers['retry-after']].flat()[0];
 }
 
 async function inTime<T>(
