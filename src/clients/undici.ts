@@ -29,6 +29,8 @@ export const MAX_ERROR_BYTES = 256 * 1024;
 
 /** A response with more bytes than allowed. */
 export class ResponseTooLarge extends Error {
+  /** Metrics and spans have it as `error.type`. */
+  override readonly name = 'ResponseTooLarge';
   readonly statusCode: number;
   readonly headers: IncomingHttpHeaders;
 
