@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -184,19 +184,37 @@ describe('a watch that breaks', () => {
   });
 });
 
-test('a refusal whose page does not end is an error at once', async () => {
-  const server = createServer((_request, response) => {
-    response.writeHead(403).write('x'.repeat(300_000));
+describe('a watch of a server with answers of its own', () => {
+  async function serve(answer: (response: ServerResponse) => void): Promise<{ url: string }> {
+    const server = createServer((_request, response) => answer(response));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  }
+
+  test('a refusal whose page does not end is an error at once', async () => {
+    const server = await serve((response) => response.writeHead(403).write('x'.repeat(300_000)));
+    expect(await follow(server).over).toMatchObject({ code: 'argo.bad_answer', status: 403 });
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+
+  test.each([
+    ['an error', '{"type":"ERROR","object":{"kind":"Status","code":410}}', 'argo.expired'],
+    ['nonsense', '{', 'argo.bad_answer'],
+  ])('the events before %s that arrives with them are handed over', async (_what, line, code) => {
+    const added = ['one', 'two', 'three'].map((name) => {
+      const metadata = { name, namespace: NAMESPACE, uid: name, resourceVersion: '1' };
+      return JSON.stringify({ type: 'ADDED', object: { metadata } });
+    });
+    const server = await serve((response) => response.end([...added.slice(0, 2), line, added[2], ''].join('\n')));
+    const { events, over } = follow(server);
+    expect(await over).toMatchObject({ code });
+    expect(events).toEqual(['ADDED one', 'ADDED two']);
   });
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { over } = follow({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-  expect(await over).toMatchObject({ code: 'argo.bad_answer', status: 403 });
 });
 
 describe('lines', () => {
