@@ -32,4 +32,5 @@ test('a sleep of 50 days neither ends early nor keeps the process busy', () => {
   expect(performance.now() - from).toBeGreaterThan(24 * DAY_MS);
   expect(vi.getTimerCount()).toBe(1);
   stop.abort();
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -9,6 +9,11 @@ describe('within', () => {
     expect(await within(timer, 5000, async () => 7)).toEqual({ inTime: true, value: 7 });
     const failure = within(timer, 5000, () => Promise.reject(new Error('broken')));
     await expect(failure).rejects.toThrow('broken');
+    const throws = (): never => {
+      throw new Error('at once');
+    };
+    await expect(within(timer, 5000, throws)).rejects.toThrow('at once');
+    expect(timer.due).toBe(0);
   });
 
   test('reports a timeout, aborts the signal of the work, and ignores a later failure', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Dispatcher } from 'undici';
@@ -77,4 +78,28 @@ test('the first of two equal headers counts', async () => {
   const { headers } = await exchange(url, { dispatcher: agent, method: 'GET', signal: NEVER }, 100);
   const read = ['retry-after', 'content-type', 'absent'].map((name) => firstHeader(headers, name));
   expect(read).toEqual(['3', 'text/plain', undefined]);
+});
+
+test('a signal has no listener of requests that ended, and one that fired sends nothing', async () => {
+  const paths: (string | undefined)[] = [];
+  const { url, agent } = await serve((request, response) => {
+    paths.push(request.url);
+    if (request.url === '/broken') {
+      request.socket.destroy();
+    } else {
+      response.end('x'.repeat(10));
+    }
+  });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const get = (path: string, maxBytes: number) =>
+    exchange(new URL(path, url), { dispatcher: agent, method: 'GET', signal }, maxBytes);
+  await get('/', 10);
+  await expect(get('/', 9)).rejects.toBeInstanceOf(ResponseTooLarge);
+  await expect(get('/broken', 10)).rejects.toMatchObject({ code: 'UND_ERR_SOCKET' });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  controller.abort(new Error('enough'));
+  await expect(get('/aborted', 10)).rejects.toThrow('enough');
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  expect(paths).not.toContain('/aborted');
 });

@@ -183,7 +183,7 @@ test.each([
 );
 
 test('does not record a waiting run that was aborted', async () => {
-  const { db, recorder } = setUp();
+  const { db, recorder, timer } = setUp();
   const held = Promise.withResolvers<undefined>();
   db.faults.before = () => held.promise;
   const givenUp = new AbortController();
@@ -195,6 +195,19 @@ test('does not record a waiting run that was aborted', async () => {
   await expect(second).rejects.toMatchObject({ code: 'postgres.unavailable' });
   await Promise.all([first, third]);
   expect(await countRuns(database.db, 'queued')).toBe(2);
+  expect(timer.due).toBe(0);
+});
+
+test('a run whose statement is in flight is no longer refused for having waited', async () => {
+  const { db, recorder, timer } = setUp({ statements: 2 });
+  const held = Promise.withResolvers<undefined>();
+  db.faults.before = () => held.promise;
+  const runs = [recorder.record(newRun(), true), recorder.record(newRun(), true)];
+  await timer.pass(50);
+  timer.advance(5000);
+  held.resolve(undefined);
+  expect(await Promise.all(runs)).toHaveLength(2);
+  expect(timer.due).toBe(0);
 });
 
 test('serialises a run once, however long it waits', async () => {

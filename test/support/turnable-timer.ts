@@ -15,6 +15,11 @@ export class TurnableTimer implements Timer {
     return this.#nowMs;
   }
 
+  /** How many calls are neither made nor cancelled. */
+  get due(): number {
+    return this.#sleepers.size;
+  }
+
   after(ms: number, fire: () => void): () => void {
     const sleeper = { untilMs: this.#nowMs + ms, wake: fire };
     this.#sleepers.add(sleeper);
