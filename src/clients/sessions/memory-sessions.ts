@@ -6,7 +6,7 @@ import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus 
 /** About 10,000 people's entries of any size; the tokens have the same limit again. */
 const MAX_BYTES = 12 * 2 ** 20;
 
-function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
+export function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
   return [namespace, workflowName, message, correlationId, traceId];
 }
 

@@ -164,6 +164,34 @@ describe('in Redis', () => {
     await sessions.close();
   });
 
+  test('prefers its own dispatch while Redis refuses the write, until another replica stores a later one', async () => {
+    const user = `full-${randomUUID()}`;
+    await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~facteur:*', '+@all');
+    const limited = new URL(url);
+    limited.username = user;
+    limited.password = 'secret';
+    let now = Date.now();
+    const clock = { now: () => new Date(now) };
+    const one = openSessions({ url: new Secret(limited.href), clock, logger: silentLogger });
+    const other = await open();
+    await one.rememberDispatch('full', { ...DISPATCH, message: 'stored' });
+    await redis.call('ACL', 'SETUSER', user, '-set');
+    for (const message of ['refused', 'refused again']) {
+      await one.rememberDispatch('full', { ...DISPATCH, message });
+      expect(await one.lastDispatch('full')).toMatchObject({ message });
+    }
+    now += 60_000;
+    await other.rememberDispatch('full', { ...DISPATCH, message: 'of another replica' });
+    expect(await one.lastDispatch('full')).toMatchObject({ message: 'of another replica' });
+    await redis.call('ACL', 'SETUSER', user, '-pttl');
+    expect(await one.lastDispatch('full')).toMatchObject({ message: 'refused again' });
+    await redis.call('ACL', 'SETUSER', user, '+set');
+    await one.rememberDispatch('full', { ...DISPATCH, message: 'stored again' });
+    expect(await one.lastDispatch('full')).toMatchObject({ message: 'stored again' });
+    await Promise.all([one.close(), other.close()]);
+    await redis.call('ACL', 'DELUSER', user);
+  });
+
   test('an unknown database counts as down, and is never replaced by database 0', async () => {
     const databases = Number((await redis.config('GET', 'databases'))[1]);
     const named = (await readFile(new URL('redis-db-out-of-range.redis.txt', CASES), 'utf8')).trim();

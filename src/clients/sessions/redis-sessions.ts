@@ -5,7 +5,8 @@ import type { Logger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
 import type { RedisAddress } from '../../config/redis-url.ts';
 import { decodeDispatch, encodeDispatch } from './dispatch-json.ts';
-import { MemorySessions } from './memory-sessions.ts';
+import { ExpiringMap } from './expiring-map.ts';
+import { MemorySessions, textsOf } from './memory-sessions.ts';
 import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus } from './sessions.ts';
 
 interface RedisSessionsDeps {
@@ -21,6 +22,9 @@ const CONNECT_TIMEOUT_MS = 3000;
 /** How often the status retries a refused part, in milliseconds. */
 const RETRY_MS = 10_000;
 
+/** The maximum total weight of the dispatches that Redis lacks: about 3000 people's. */
+const MAX_UNSTORED_BYTES = 4 * 2 ** 20;
+
 /** Parts that fail separately: a Redis that is full, or that forbids SET, can still be read. */
 type Part = 'connection' | 'reading' | 'writing';
 
@@ -32,12 +36,20 @@ const tokenKey = (interactionId: string): string => `facteur:interaction:${inter
 /** A key that no interaction has, for retries. */
 const NOBODY = tokenKey('');
 
+/** A dispatch that is not in Redis, as far as is known. */
+interface Unstored {
+  readonly dispatch: LastDispatch;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+}
+
 /**
  * Sessions in Redis, shared by all replicas and with the Go service. Everything written is also kept in this process,
- * so a Redis that is down, slow or wiped affects other replicas but not this one.
+ * so a Redis that is down, slow, full, read-only or wiped affects other replicas but not this one.
  */
 export class RedisSessions implements Sessions {
   readonly #own: MemorySessions;
+  readonly #unstored: ExpiringMap<Unstored>;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #address: RedisAddress;
@@ -53,6 +65,11 @@ export class RedisSessions implements Sessions {
 
   constructor({ address, clock, logger }: RedisSessionsDeps) {
     this.#own = new MemorySessions(clock);
+    this.#unstored = new ExpiringMap(clock, {
+      ttlMs: SESSION_SECONDS * 1000,
+      maxBytes: MAX_UNSTORED_BYTES,
+      textsOf: ({ dispatch }) => textsOf(dispatch),
+    });
     this.#clock = clock;
     this.#logger = logger;
     this.#address = address;
@@ -60,12 +77,23 @@ export class RedisSessions implements Sessions {
 
   async rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void> {
     await this.#own.rememberDispatch(userId, dispatch);
+    const unstored = { dispatch, at: this.#clock.now().getTime() };
+    this.#unstored.set(userId, unstored);
     const json = encodeDispatch(dispatch);
-    await this.#attempt('writing', (redis) => redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS));
+    const answer = await this.#attempt('writing', (redis) =>
+      redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS),
+    );
+    if (answer !== undefined && this.#unstored.get(userId) === unstored) {
+      this.#unstored.delete(userId);
+    }
   }
 
   /** Asks Redis first, because another replica may have written a later one. */
   async lastDispatch(userId: string): Promise<LastDispatch | undefined> {
+    const unstored = this.#unstored.get(userId);
+    if (unstored !== undefined && !(await this.#hasLater(userId, unstored))) {
+      return unstored.dispatch;
+    }
     const json = await this.#read(dispatchKey(userId));
     const found = json === undefined ? undefined : decodeDispatch(json);
     return found ?? this.#own.lastDispatch(userId);
@@ -101,6 +129,12 @@ export class RedisSessions implements Sessions {
     this.#closed = true;
     const redis = await this.#redis?.catch(() => undefined);
     redis?.disconnect();
+  }
+
+  /** Whether Redis has a dispatch that was written after this one: by its time to live, since the value has no time. */
+  async #hasLater(userId: string, { at }: Unstored): Promise<boolean> {
+    const leftMs = await this.#attempt('reading', (redis) => redis.pttl(dispatchKey(userId)).catch(missingIfForbidden));
+    return leftMs !== undefined && SESSION_SECONDS * 1000 - leftMs < this.#clock.now().getTime() - at;
   }
 
   /** Connects on first use: the client takes longer to load than most of what `serve` needs to answer its first request. */
@@ -219,6 +253,14 @@ function isReply(error: unknown): boolean {
 function nothingIfOfAnotherType(error: Error): string {
   if (error.message.startsWith('WRONGTYPE')) {
     return '';
+  }
+  throw error;
+}
+
+/** A user of Redis may be permitted only what sessions usually need. The value is that of a missing key. */
+function missingIfForbidden(error: Error): number {
+  if (error.message.startsWith('NOPERM')) {
+    return -2;
   }
   throw error;
 }
