@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
@@ -24,11 +24,11 @@ function open(port: number, database = 0) {
   return openUrl(`redis://:canary-password@127.0.0.1:${port}/${database}`);
 }
 
-function openUrl(url: string) {
+function openUrl(url: string, clock = systemClock) {
   const lines: string[] = [];
   const sessions = openSessions({
     url: new Secret(url),
-    clock: systemClock,
+    clock,
     logger: createLogger('debug', { write: (line) => lines.push(line) }),
   });
   closing.push(() => sessions.close());
@@ -202,6 +202,52 @@ test('a replica counts as down until a connection leads to a primary, and is rep
     'sessions are unavailable; continuing without them',
     'sessions are available again',
   ]);
+});
+
+describe('reports', () => {
+  async function openAnswering() {
+    const time = { now: Date.now() };
+    const answers = { set: '+OK' };
+    const { port } = await listen((socket) => answerAsRedis(socket, { answers }));
+    const { sessions, lines } = openUrl(`redis://127.0.0.1:${port}`, { now: () => new Date(time.now) });
+    await vi.waitFor(() => expect(sessions.status().ok).toBe(true));
+    const write = async (answer: string): Promise<void> => {
+      answers.set = answer;
+      await sessions.keepToken('i', new Secret('token'));
+    };
+    const reports = () => lines.map((line) => JSON.parse(line)).map(({ message, error }) => error ?? message);
+    return { time, write, reports };
+  }
+
+  test('every reason of an outage once, but at most one a minute', async () => {
+    const { time, write, reports } = await openAnswering();
+    const [full, forbidden] = ['OOM command not allowed', 'NOPERM this user has no permissions'];
+    await write(`-${full}`);
+    await write(`-${forbidden}`);
+    expect(reports()).toEqual([full]);
+    for (let round = 0; round < 3; round += 1) {
+      time.now += 60_000;
+      await write(`-${full}`);
+      await write(`-${forbidden}`);
+    }
+    expect(reports()).toEqual([full, forbidden]);
+    await write('+OK');
+    expect(reports()).toEqual([full, forbidden, 'sessions are available again']);
+  });
+
+  test('at most one outage a minute, if Redis refuses only some keys', async () => {
+    const { time, write, reports } = await openAnswering();
+    const first = ['MOVED 1 127.0.0.1:1', 'sessions are available again'];
+    for (let round = 0; round < 10; round += 1) {
+      await write('-MOVED 1 127.0.0.1:1');
+      await write('+OK');
+    }
+    expect(reports()).toEqual(first);
+    time.now += 60_000;
+    await write('-MOVED 1 127.0.0.1:1');
+    await write('+OK');
+    expect(reports()).toEqual([...first, ...first]);
+  });
 });
 
 test('connects on first use or when the status is read, and not before', async () => {

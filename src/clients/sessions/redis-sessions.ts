@@ -22,6 +22,9 @@ const CONNECT_TIMEOUT_MS = 3000;
 /** How often the status retries a refused part, in milliseconds. */
 const RETRY_MS = 10_000;
 
+/** How often an outage may be reported, in milliseconds: one that affects only some keys begins and ends at every use. */
+const REPORT_MS = 60_000;
+
 /** The maximum total weight of the dispatches that Redis lacks: about 3000 people's. */
 const MAX_UNSTORED_BYTES = 4 * 2 ** 20;
 
@@ -56,7 +59,11 @@ export class RedisSessions implements Sessions {
   #redis: Promise<Redis> | undefined;
   /** The connection counts as failing until it has worked. */
   readonly #failing = new Set<Part>(['connection']);
-  #reported = false;
+  #isDown = false;
+  /** Reported since Redis last worked. */
+  readonly #reasons = new Set<string>();
+  /** When a reason was last reported, in milliseconds since 1970. */
+  #reportedAt = -Infinity;
   /** Whether Redis refused a write as a replica. */
   #isReplica = false;
   /** When a refused part was last retried, in milliseconds since 1970. */
@@ -210,7 +217,7 @@ export class RedisSessions implements Sessions {
   async #attempt<T>(part: Part, work: (redis: Redis) => Promise<T>): Promise<T | undefined> {
     try {
       const redis = await this.#connection();
-      if (this.#reported && redis.status !== 'ready') {
+      if (this.#isDown && redis.status !== 'ready') {
         // Redis is known to be down: waiting again would delay every caller.
         return undefined;
       }
@@ -227,19 +234,32 @@ export class RedisSessions implements Sessions {
     this.#failing.delete('connection');
     this.#failing.delete(part);
     this.#isReplica &&= part !== 'writing';
-    if (this.#reported && this.#failing.size === 0) {
-      this.#reported = false;
+    if (this.#failing.size > 0) {
+      return;
+    }
+    this.#isDown = false;
+    if (this.#reasons.size > 0) {
+      this.#reasons.clear();
       this.#logger.info({}, 'sessions are available again');
     }
   }
 
-  /** Logs once per outage, not per command. */
   #failed(part: Part, error: unknown): void {
     this.#failing.add(part);
     this.#isReplica ||= error instanceof Error && isReadOnly(error);
-    if (!this.#reported && !this.#closed) {
-      this.#reported = true;
-      this.#logger.warn({ error: errorMessage(error) }, 'sessions are unavailable; continuing without them');
+    this.#isDown = true;
+    if (!this.#closed) {
+      this.#report(errorMessage(error));
+    }
+  }
+
+  /** Logs each reason once per outage: the first one may hide the next, such as a rotated password after a restart. */
+  #report(reason: string): void {
+    const now = this.#clock.now().getTime();
+    if (!this.#reasons.has(reason) && now - this.#reportedAt >= REPORT_MS) {
+      this.#reportedAt = now;
+      this.#reasons.add(reason);
+      this.#logger.warn({ error: reason }, 'sessions are unavailable; continuing without them');
     }
   }
 }
