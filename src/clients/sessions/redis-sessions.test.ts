@@ -204,6 +204,20 @@ test('a replica counts as down until a connection leads to a primary, and is rep
   ]);
 });
 
+test.each(['-READONLY', '-OOM command not allowed'])(
+  '%s: counts as down before any session is used',
+  async (refusal) => {
+    const { port } = await listen((socket) =>
+      answerAsRedis(socket, { answers: { set: refusal, info: '$10\r\nrole:slave' } }),
+    );
+    const { sessions, lines } = open(port);
+    await vi.waitFor(() => {
+      expect(sessions.status().ok).toBe(false);
+      expect(lines).toEqual([expect.stringContaining(refusal.slice(1))]);
+    });
+  },
+);
+
 describe('reports', () => {
   async function openAnswering() {
     const time = { now: Date.now() };

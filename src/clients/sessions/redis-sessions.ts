@@ -36,7 +36,7 @@ const MAX_VALUE_BYTES = 16 * 1024;
 
 const dispatchKey = (userId: string): string => `facteur:dispatch:${userId}`;
 const tokenKey = (interactionId: string): string => `facteur:interaction:${interactionId}`;
-/** A key that no interaction has, for retries. */
+/** A key that no interaction has, for checks. */
 const NOBODY = tokenKey('');
 
 /** A dispatch that is not in Redis, as far as is known. */
@@ -181,11 +181,8 @@ export class RedisSessions implements Sessions {
       this.#failed('connection', error);
     });
     redis.on('ready', () => {
-      if (this.#isReplica) {
-        void this.#attempt('writing', assertPrimary);
-      } else {
-        this.#worked('connection');
-      }
+      // Not by a write to a replica: a refusal reconnects.
+      void this.#attempt('writing', this.#isReplica ? assertPrimary : writeNothing);
     });
     return redis;
   }
@@ -202,7 +199,7 @@ export class RedisSessions implements Sessions {
       await this.#read(NOBODY);
     }
     if (this.#failing.has('writing')) {
-      await this.#attempt('writing', (redis) => redis.set(NOBODY, '', 'EX', 1));
+      await this.#attempt('writing', writeNothing);
     }
   }
 
@@ -287,6 +284,11 @@ function missingIfForbidden(error: Error): number {
 
 function isReadOnly({ message }: Error): boolean {
   return message.startsWith('READONLY');
+}
+
+/** Whether Redis accepts writes: it may be full. */
+async function writeNothing(redis: Redis): Promise<unknown> {
+  return redis.set(NOBODY, '', 'EX', 1);
 }
 
 /** Checked after reconnecting: the name may still resolve to the replica instead of the new primary. */
