@@ -37,14 +37,14 @@ export class ExpiringMap<T> {
   set(key: string, value: T): void {
     const now = this.#clock.now().getTime();
     const bytes = OVERHEAD + [key, ...this.#limits.textsOf(value)].reduce((sum, text) => sum + 2 * text.length, 0);
-    this.delete(key);
+    this.#delete(key);
     this.#entries.set(key, { value, untilMs: now + this.#limits.ttlMs, bytes });
     this.#bytes += bytes;
     for (const [oldest, { untilMs }] of this.#entries) {
       if (untilMs > now && this.#bytes <= this.#limits.maxBytes) {
         break;
       }
-      this.delete(oldest);
+      this.#delete(oldest);
     }
   }
 
@@ -53,7 +53,14 @@ export class ExpiringMap<T> {
     return entry !== undefined && entry.untilMs > this.#clock.now().getTime() ? entry.value : undefined;
   }
 
-  delete(key: string): void {
+  /** How long ago it was written, in milliseconds; undefined if there is none. */
+  ageMs(key: string): number | undefined {
+    const now = this.#clock.now().getTime();
+    const entry = this.#entries.get(key);
+    return entry !== undefined && entry.untilMs > now ? now - entry.untilMs + this.#limits.ttlMs : undefined;
+  }
+
+  #delete(key: string): void {
     this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
     this.#entries.delete(key);
   }

@@ -6,7 +6,7 @@ import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus 
 /** About 10,000 people's entries of any size; the tokens have the same limit again. */
 const MAX_BYTES = 12 * 2 ** 20;
 
-export function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
+function textsOf({ namespace, workflowName, message, correlationId, traceId }: LastDispatch): readonly string[] {
   return [namespace, workflowName, message, correlationId, traceId];
 }
 
@@ -27,6 +27,11 @@ export class MemorySessions implements Sessions {
 
   async lastDispatch(userId: string): Promise<LastDispatch | undefined> {
     return this.#dispatches.get(userId);
+  }
+
+  /** How long ago the last dispatch was remembered, in milliseconds. */
+  dispatchAgeMs(userId: string): number | undefined {
+    return this.#dispatches.ageMs(userId);
   }
 
   async keepToken(interactionId: string, token: Secret): Promise<void> {

@@ -5,8 +5,7 @@ import type { Logger } from '../../base/logger.ts';
 import { Secret } from '../../base/secret.ts';
 import type { RedisAddress } from '../../config/redis-url.ts';
 import { decodeDispatch, encodeDispatch } from './dispatch-json.ts';
-import { ExpiringMap } from './expiring-map.ts';
-import { MemorySessions, textsOf } from './memory-sessions.ts';
+import { MemorySessions } from './memory-sessions.ts';
 import { SESSION_SECONDS, type LastDispatch, type Sessions, type SessionsStatus } from './sessions.ts';
 
 interface RedisSessionsDeps {
@@ -25,8 +24,8 @@ const RETRY_MS = 10_000;
 /** How often an outage may be reported, in milliseconds: one that affects only some keys begins and ends at every use. */
 const REPORT_MS = 60_000;
 
-/** The maximum total weight of the dispatches that Redis lacks: about 3000 people's. */
-const MAX_UNSTORED_BYTES = 4 * 2 ** 20;
+/** How exactly ages of values in Redis and in this process compare, in milliseconds. */
+const AGE_ERROR_MS = 1000;
 
 /** Parts that fail separately: a Redis that is full, or that forbids SET, can still be read. */
 type Part = 'connection' | 'reading' | 'writing';
@@ -39,20 +38,12 @@ const tokenKey = (interactionId: string): string => `facteur:interaction:${inter
 /** A key that no interaction has, for checks. */
 const NOBODY = tokenKey('');
 
-/** A dispatch that is not in Redis, as far as is known. */
-interface Unstored {
-  readonly dispatch: LastDispatch;
-  /** In milliseconds since 1970. */
-  readonly at: number;
-}
-
 /**
  * Sessions in Redis, shared by all replicas and with the Go service. Everything written is also kept in this process,
  * so a Redis that is down, slow, full, read-only or wiped affects other replicas but not this one.
  */
 export class RedisSessions implements Sessions {
   readonly #own: MemorySessions;
-  readonly #unstored: ExpiringMap<Unstored>;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #address: RedisAddress;
@@ -72,11 +63,6 @@ export class RedisSessions implements Sessions {
 
   constructor({ address, clock, logger }: RedisSessionsDeps) {
     this.#own = new MemorySessions(clock);
-    this.#unstored = new ExpiringMap(clock, {
-      ttlMs: SESSION_SECONDS * 1000,
-      maxBytes: MAX_UNSTORED_BYTES,
-      textsOf: ({ dispatch }) => textsOf(dispatch),
-    });
     this.#clock = clock;
     this.#logger = logger;
     this.#address = address;
@@ -84,22 +70,18 @@ export class RedisSessions implements Sessions {
 
   async rememberDispatch(userId: string, dispatch: LastDispatch): Promise<void> {
     await this.#own.rememberDispatch(userId, dispatch);
-    const unstored = { dispatch, at: this.#clock.now().getTime() };
-    this.#unstored.set(userId, unstored);
     const json = encodeDispatch(dispatch);
-    const answer = await this.#attempt('writing', (redis) =>
-      redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS),
-    );
-    if (answer !== undefined && this.#unstored.get(userId) === unstored) {
-      this.#unstored.delete(userId);
-    }
+    await this.#attempt('writing', (redis) => redis.set(dispatchKey(userId), json, 'EX', SESSION_SECONDS));
   }
 
-  /** Asks Redis first, because another replica may have written a later one. */
+  /**
+   * The later one: another replica may have written to Redis since, or Redis may have an older one, because it refused or lost
+   * ours.
+   */
   async lastDispatch(userId: string): Promise<LastDispatch | undefined> {
-    const unstored = this.#unstored.get(userId);
-    if (unstored !== undefined && !(await this.#hasLater(userId, unstored))) {
-      return unstored.dispatch;
+    const ageMs = this.#own.dispatchAgeMs(userId);
+    if (ageMs !== undefined && (await this.#isOlder(userId, ageMs))) {
+      return this.#own.lastDispatch(userId);
     }
     const json = await this.#read(dispatchKey(userId));
     const found = json === undefined ? undefined : decodeDispatch(json);
@@ -138,10 +120,10 @@ export class RedisSessions implements Sessions {
     redis?.disconnect();
   }
 
-  /** Whether Redis has a dispatch that was written after this one: by its time to live, since the value has no time. */
-  async #hasLater(userId: string, { at }: Unstored): Promise<boolean> {
-    const leftMs = await this.#attempt('reading', (redis) => redis.pttl(dispatchKey(userId)).catch(missingIfForbidden));
-    return leftMs !== undefined && SESSION_SECONDS * 1000 - leftMs < this.#clock.now().getTime() - at;
+  /** Whether the dispatch in Redis is older than this, or missing: by its time to live, since the value has no time. */
+  async #isOlder(userId: string, ageMs: number): Promise<boolean> {
+    const leftMs = await this.#attempt('reading', (redis) => redis.pttl(dispatchKey(userId)).catch(newIfForbidden));
+    return leftMs === undefined || SESSION_SECONDS * 1000 - leftMs > ageMs + AGE_ERROR_MS;
   }
 
   /** Connects on first use: the client takes longer to load than most of what `serve` needs to answer its first request. */
@@ -274,10 +256,10 @@ function nothingIfOfAnotherType(error: Error): string {
   throw error;
 }
 
-/** A user of Redis may be permitted only what sessions usually need. The value is that of a missing key. */
-function missingIfForbidden(error: Error): number {
+/** A user of Redis may lack the permission for PTTL. */
+function newIfForbidden(error: Error): number {
   if (error.message.startsWith('NOPERM')) {
-    return -2;
+    return SESSION_SECONDS * 1000;
   }
   throw error;
 }
