@@ -75,7 +75,21 @@ export interface Approval extends Omit<Waiting, 'nodeId' | 'startedAt' | 'onExit
   readonly workflowUid: string;
 }
 
-/** Why something that was not decided here no longer waits. If the workflow succeeded, somebody decided elsewhere. */
+/**
+ * Whether a shutdown ends a step that waits: a termination ends all, a stop all but exit handlers. If a stopped workflow
+ * succeeded, its steps had been decided before the stop.
+ */
+export function endsWaiting(
+  shutdown: string,
+  { onExit, isLive }: { readonly onExit: boolean; readonly isLive: boolean },
+): boolean {
+  return shutdown !== '' && (shutdown !== 'Stop' || (isLive && !onExit));
+}
+
+/**
+ * Why something that was not decided here no longer waits. If the workflow succeeded and no shutdown ended the step, somebody
+ * decided elsewhere.
+ */
 export function whyOver({
   hasFailed,
   isStopping,

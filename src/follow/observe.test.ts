@@ -165,7 +165,7 @@ test('reads all other fields of a workflow', () => {
     step: '',
     results: [{ name: 'summary', value: 'ok' }],
     confirmed: false,
-    stopping: false,
+    shutdown: '',
     waiting: [],
     lapses: {},
   });

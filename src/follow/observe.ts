@@ -51,7 +51,7 @@ export function observe(workflow: Workflow): Observation {
     step: stepOf(state, status, nodes),
     results: state === 'succeeded' ? resultsOf(metadata, status) : [],
     confirmed: false,
-    stopping: text(spec['shutdown']) !== '',
+    shutdown: text(spec['shutdown']),
     waiting: waitingOf(spec, status, nodes),
     lapses: lapsesOf(status, nodes),
   };

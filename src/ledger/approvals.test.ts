@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { approvalOf, openApproval } from '../../test/support/approvals.ts';
+import type { RunState } from '../domain/run-state.ts';
 import { db, test } from '../../test/support/ledger-fixture.ts';
 import { forceState, newRun } from '../../test/support/runs.ts';
 import { claimDueAsks, releaseAsk } from './approval-asks.ts';
@@ -150,7 +151,7 @@ test('a cancel leaves approvals of exit handlers open, and new ones are opened',
   expect(await approvalOf(db, runId)).toMatchObject({ state: 'waiting', problem: '' });
   const steps = [await another(runId, 'exit', true), await another(runId, 'work')];
   await recordWaiting(db, [
-    { namespace, name, uid: 'uid', version: 11n, state: 'running', stopping: true, waiting: steps },
+    { namespace, name, uid: 'uid', version: 11n, state: 'running', shutdown: 'Stop', waiting: steps },
   ]);
   const { rows } = await db.query({ text: 'SELECT key, state FROM facteur.approvals ORDER BY state' });
   expect(rows).toEqual([
@@ -161,6 +162,26 @@ test('a cancel leaves approvals of exit handlers open, and new ones are opened',
   const { decisions } = await claimDueDecisions(db, 9);
   expect(decisions.map(({ dropped }) => dropped)).toEqual([false, false]);
 });
+
+const [ENDING, ELSEWHERE] = ['the workflow is ending', 'it was decided elsewhere'];
+
+test.each<[string, boolean, RunState, string]>([
+  ['Stop', false, 'running', ENDING],
+  ['Stop', true, 'running', ELSEWHERE],
+  ['Stop', true, 'succeeded', ELSEWHERE],
+  ['Terminate', false, 'running', ENDING],
+  ['Terminate', true, 'running', ENDING],
+  // Argo 3.7 may end a terminated workflow so soon that it is not seen before.
+  ['Terminate', true, 'succeeded', ENDING],
+])(
+  'after %s, a step (on exit: %s) of a workflow that is %s no longer waits: %s',
+  async (shutdown, onExit, state, why) => {
+    const { runId, namespace, name } = await opened();
+    await set(`on_exit = ${onExit}`);
+    await recordWaiting(db, [{ namespace, name, uid: 'uid', version: 11n, state, shutdown, waiting: [] }]);
+    expect(await approvalOf(db, runId)).toMatchObject({ state: 'gone', problem: why });
+  },
+);
 
 test('a process that lost its claim on an ask records no message', async () => {
   const { runId } = await opened();

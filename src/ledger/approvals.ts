@@ -1,5 +1,5 @@
 import type { Queryable } from '../clients/postgres/database.ts';
-import { CANCELED, whyOver, type Approval, type ApprovalState, type Waiting } from '../domain/approval.ts';
+import { CANCELED, endsWaiting, whyOver, type Approval, type ApprovalState, type Waiting } from '../domain/approval.ts';
 import type { Verdict } from '../domain/approval-rules.ts';
 import { isFinished, type RunState } from '../domain/run-state.ts';
 import { changeMessages } from './messages.ts';
@@ -12,8 +12,8 @@ interface SeenWaiting {
   readonly uid: string;
   readonly version: bigint | undefined;
   readonly state: RunState;
-  /** The workflow was told to stop. */
-  readonly stopping?: boolean;
+  /** `Stop`, `Terminate`, or empty. */
+  readonly shutdown?: string;
   readonly waiting: readonly Waiting[];
   /** Why approvals lapsed, by key. */
   readonly lapses?: Readonly<Record<string, string>>;
@@ -45,7 +45,7 @@ export const ASK_AGAIN = `CASE WHEN a.ask_message <> '' OR a.ask_at IS NOT NULL 
 const RECORD = `
 WITH seen AS (
   SELECT * FROM json_to_recordset($1::json) AS seen(namespace text, name text, uid text, version bigint, why text,
-    lapses jsonb, waiting jsonb)
+    "exitWhy" text, lapses jsonb, waiting jsonb)
 ), held AS MATERIALIZED (
   SELECT runs.run_id, runs.state = 'running' AND (seen.version < runs.resource_version) IS NOT TRUE AS live,
     runs.cancel_requested_by IS NOT NULL AS canceled, seen.*
@@ -72,7 +72,7 @@ WITH seen AS (
   RETURNING run_id, key, kind, node, 'approval.requested' AS event
 ), closed AS (
   UPDATE facteur.approvals AS a SET state = 'gone', due_at = NULL, ask_at = ${ASK_AGAIN}, seen_version = coalesce(held.version, a.seen_version),
-    problem = CASE WHEN a.kind <> 'node' THEN '' ELSE coalesce(held.lapses->>a.key, held.why) END
+    problem = CASE WHEN a.kind <> 'node' THEN '' ELSE coalesce(held.lapses->>a.key, CASE WHEN a.on_exit THEN held."exitWhy" ELSE held.why END) END
   FROM held
   WHERE a.run_id = held.run_id AND a.state = 'waiting' AND (held.version > a.seen_version) IS NOT FALSE
     AND NOT held.waiting @> jsonb_build_array(jsonb_build_object('key', a.key))
@@ -96,23 +96,28 @@ export async function recordWaiting(
     text: RECORD,
     values: [
       JSON.stringify(
-        seen.map(({ namespace, name, uid, version, state, stopping = false, waiting, lapses = {} }) => ({
-          namespace,
-          name,
-          uid,
-          version: version?.toString() ?? null,
-          why: whyOver({
-            hasFailed: isFinished(state) && state !== 'succeeded',
-            isStopping: stopping && !isFinished(state),
-            isUnseen: waiting.some(({ kind }) => kind === 'offloaded'),
-          }),
-          lapses,
-          waiting,
+        seen.map((workflow) => ({
+          namespace: workflow.namespace,
+          name: workflow.name,
+          uid: workflow.uid,
+          version: workflow.version?.toString() ?? null,
+          why: whyGone(workflow, false),
+          exitWhy: whyGone(workflow, true),
+          lapses: workflow.lapses ?? {},
+          waiting: workflow.waiting,
         })),
       ),
     ],
   });
   return rows;
+}
+
+function whyGone({ state, shutdown = '', waiting }: SeenWaiting, onExit: boolean): string {
+  return whyOver({
+    hasFailed: isFinished(state) && state !== 'succeeded',
+    isStopping: endsWaiting(shutdown, { onExit, isLive: !isFinished(state) }),
+    isUnseen: waiting.some(({ kind }) => kind === 'offloaded'),
+  });
 }
 
 /** A write of the decision has begun, and its answer may be lost. */

@@ -34,8 +34,8 @@ export interface Observation {
    * became live again: a late event looks just the same.
    */
   readonly confirmed: boolean;
-  /** It was told to stop, so none of its steps waits any longer. */
-  readonly stopping?: boolean;
+  /** `Stop`, `Terminate`, or empty: which of its steps still wait. */
+  readonly shutdown?: string;
   /** Its open approvals; absent if there are none. */
   readonly waiting?: readonly Waiting[];
   /** Why steps that Argo resumed after their duration no longer wait, by key. */

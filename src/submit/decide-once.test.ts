@@ -50,6 +50,18 @@ test.each<[string, object, object, object]>([
   ],
   ['a decision made elsewhere', { phase: 'Succeeded' }, {}, { kind: 'gone', reason: 'it was decided elsewhere' }],
   ['a stop', { phase: 'Failed' }, { shutdown: 'Stop' }, { kind: 'gone', reason: 'the workflow is ending' }],
+  [
+    'a decision in an exit handler after a stop',
+    { phase: 'Succeeded', displayName: 'plan.onExit' },
+    { shutdown: 'Stop' },
+    { kind: 'gone', reason: 'it was decided elsewhere' },
+  ],
+  [
+    'a termination during an exit handler',
+    { phase: 'Failed', displayName: 'plan.onExit' },
+    { shutdown: 'Terminate' },
+    { kind: 'gone', reason: 'the workflow is ending' },
+  ],
 ])('recognizes who decided from the workflow: %s', async (_whose, node, spec, expected) => {
   const nodes = { id: { ...NODES.id, ...node } };
   const workflow = { metadata: { uid: 'uid' }, spec, status: { phase: 'Running', nodes } };

@@ -1,11 +1,11 @@
-import { fieldsOf, isRecord } from '../base/json.ts';
+import { fieldsOf } from '../base/json.ts';
 import { isArgoError } from '../clients/argo/errors.ts';
 import { endNode, endPackedNode, whyLapsed, type NodeEnd, type WaitingAt } from '../clients/argo/node-decision.ts';
 import { createTemplates } from '../clients/argo/stored-template.ts';
-import { areUnseen, readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
+import { areUnseen, createIsOnExit, readNodes, stringOf } from '../clients/argo/workflow-nodes.ts';
 import type { ArgoClient, Workflow } from '../clients/argo/workflows.ts';
 import type { ClaimedDecision } from '../ledger/approval-queue.ts';
-import { CANCELED, whyOver } from '../domain/approval.ts';
+import { CANCELED, endsWaiting, whyOver } from '../domain/approval.ts';
 import { argoText } from '../domain/argo-text.ts';
 import { reasonOf, requestedWait } from './creation.ts';
 
@@ -118,12 +118,15 @@ function judge(
     return { kind: 'postponed', reason: refusal, afterMs: 0 };
   }
   const lapsed = whyLapsed(node, createTemplates(nodes, seen)(node));
-  return { kind: 'gone', reason: decision.dropped ? CANCELED : lapsed || endOfWaiting(workflow) };
+  return {
+    kind: 'gone',
+    reason: decision.dropped ? CANCELED : lapsed || endOfWaiting(workflow, createIsOnExit(nodes)(node)),
+  };
 }
 
-function endOfWaiting({ spec, status }: Workflow): string {
-  const phase = isRecord(status) ? status['phase'] : undefined;
-  const isStopping = phase === 'Running' && isRecord(spec) && stringOf(spec['shutdown']) !== '';
+function endOfWaiting({ spec, status }: Workflow, onExit: boolean): string {
+  const { phase } = fieldsOf(status);
+  const isStopping = endsWaiting(stringOf(fieldsOf(spec)['shutdown']), { onExit, isLive: phase === 'Running' });
   return whyOver({ ...NOT_OVER, hasFailed: FAILED.has(phase), isStopping });
 }
 
