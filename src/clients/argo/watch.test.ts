@@ -1,8 +1,7 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clientFor, manifest, NAMESPACE, seed, startCluster } from '../../../test/support/cluster.ts';
+import { serveHttp } from '../../../test/support/serve-http.ts';
 import type { SimulatedCluster } from '../../../sandbox/cluster/cluster.ts';
 import { ArgoError } from './errors.ts';
 import { readWorkflow } from './read.ts';
@@ -185,20 +184,8 @@ describe('a watch that breaks', () => {
 });
 
 describe('a watch of a server with answers of its own', () => {
-  async function serve(answer: (response: ServerResponse) => void): Promise<{ url: string }> {
-    const server = createServer((_request, response) => answer(response));
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-  }
-
   test('a refusal whose page does not end is an error at once', async () => {
-    const server = await serve((response) => response.writeHead(403).write('x'.repeat(300_000)));
+    await using server = await serveHttp((_request, response) => response.writeHead(403).write('x'.repeat(300_000)));
     expect(await follow(server).over).toMatchObject({ code: 'argo.bad_answer', status: 403 });
   });
 
@@ -210,7 +197,8 @@ describe('a watch of a server with answers of its own', () => {
       const metadata = { name, namespace: NAMESPACE, uid: name, resourceVersion: '1' };
       return JSON.stringify({ type: 'ADDED', object: { metadata } });
     });
-    const server = await serve((response) => response.end([...added.slice(0, 2), line, added[2], ''].join('\n')));
+    const answer = [...added.slice(0, 2), line, added[2], ''].join('\n');
+    await using server = await serveHttp((_request, response) => response.end(answer));
     const { events, over } = follow(server);
     expect(await over).toMatchObject({ code });
     expect(events).toEqual(['ADDED one', 'ADDED two']);
