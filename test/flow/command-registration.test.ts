@@ -189,7 +189,7 @@ describe('registering', () => {
     world.start();
     await expectNames(world, ['plan', 'b']);
     await expectSynced(world, 2);
-    expect(world.log.join('')).toMatch(/not all commands could be registered.*|"problem":"\/c: /);
+    expect(world.log.join('')).toMatch(/"problem":"\/c: .*"message":"not all commands could be registered/);
     const { rows } = await db.query<Json>({
       text: `SELECT problem, due_at > now() + interval '23 hours' AS tomorrow FROM facteur.command_syncs`,
     });
