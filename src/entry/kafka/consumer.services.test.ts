@@ -263,10 +263,13 @@ test('writes dead letters to the topic unchanged, with reason and source', async
   ]);
 });
 
-test('writes dead letters to the table if the dead-letter topic does not exist', async () => {
+test.each([
+  ['does not exist', async () => 'facteur-no-such-topic'],
+  ['rejects them', () => kafka.createTopic(1, { 'max.message.bytes': '100' })],
+])('writes dead letters to the table if the dead-letter topic %s', async (_what, dlq) => {
   const topic = await kafka.createTopic(1);
   await kafka.produce(topic, [poison(0), good('1', 0)]);
-  await open({ config: consumerConfig(topic, { dlq: { enabled: true, topic: 'facteur-no-such-topic' } }) });
+  await open({ config: consumerConfig(topic, { dlq: { enabled: true, topic: await dlq() } }) });
   await expectTotals(database.db, { runs: 1, letters: 1 });
   await kafka.produce(topic, [poison(0), good('2', 0)]);
   await expectTotals(database.db, { runs: 2, letters: 2 });
@@ -287,8 +290,7 @@ test('a failure other than a Postgres outage counts as an attempt, and blocks on
       return { duplicate: false } as Awaited<ReturnType<Dispatch['command']>>;
     },
   };
-  const config = consumerConfig(topic, { maxAttempts: 5 });
-  const door = await open({ config, dispatch });
+  const door = await open({ config: consumerConfig(topic, { maxAttempts: 5 }), dispatch });
   await kafka.produce(topic, [good('unlucky', 0), good('behind', 0), good('beside', 1)]);
   await vi.waitFor(() => expect(tries.get('unlucky')).toBeGreaterThan(1));
   expect([tries.get('beside'), tries.get('behind')]).toEqual([1, undefined]);
