@@ -17,17 +17,18 @@ export const systemTimer: Timer = {
   elapsedMs: () => performance.now(),
   after(ms, fire) {
     const until = performance.now() + ms;
-    let timer: NodeJS.Timeout | undefined;
+    const arm = (leftMs: number): NodeJS.Timeout =>
+      setTimeout(wake, Math.min(Math.ceil(Math.max(0, leftMs)), MAX_TIMER_MS));
     // Node's timers count whole milliseconds of their own clock, and may fire slightly early.
     const wake = (): void => {
       const left = until - performance.now();
       if (left > 0) {
-        timer = setTimeout(wake, Math.min(Math.ceil(left), MAX_TIMER_MS));
+        timer = arm(left);
       } else {
         fire();
       }
     };
-    timer = setTimeout(wake, Math.min(Math.ceil(Math.max(0, ms)), MAX_TIMER_MS));
+    let timer = arm(ms);
     return () => clearTimeout(timer);
   },
 };
