@@ -32,6 +32,14 @@ function testRedisUrl(): string {
 const open = async (): Promise<Sessions> =>
   openSessions({ url: new Secret(url), clock: systemClock, logger: silentLogger });
 
+/** The URL for a user of Redis with the password `secret`. */
+function asUser(user: string): string {
+  const address = new URL(url);
+  address.username = user;
+  address.password = 'secret';
+  return address.href;
+}
+
 /** Sessions with their log. */
 function openLogged(address: string): { sessions: Sessions; lines: string[] } {
   const lines: string[] = [];
@@ -92,10 +100,7 @@ describe('in Redis', () => {
   test('one that refuses writes is down until it accepts them, and is reported once', async () => {
     const user = `reader-${randomUUID()}`;
     await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '+select', '+info', '+getrange');
-    const limited = new URL(url);
-    limited.username = user;
-    limited.password = 'secret';
-    const { sessions, lines } = openLogged(limited.href);
+    const { sessions, lines } = openLogged(asUser(user));
     await redis.set('facteur:interaction:readable', 'token', 'EX', 60);
     for (let round = 0; round < 3; round += 1) {
       await sessions.rememberDispatch('reader', DISPATCH);
@@ -114,12 +119,9 @@ describe('in Redis', () => {
   test.each(['set', 'getrange'])('one that permits %s again is up, even if no session is used', async (command) => {
     const user = `limited-${randomUUID()}`;
     await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~facteur:*', '+@all', `-${command}`);
-    const limited = new URL(url);
-    limited.username = user;
-    limited.password = 'secret';
     let now = Date.now();
     const clock = { now: () => new Date(now) };
-    const sessions = openSessions({ url: new Secret(limited.href), clock, logger: silentLogger });
+    const sessions = openSessions({ url: new Secret(asUser(user)), clock, logger: silentLogger });
     await sessions.rememberDispatch('limited', DISPATCH);
     await sessions.lastDispatch('limited');
     expect(sessions.status().ok).toBe(false);
@@ -167,12 +169,9 @@ describe('in Redis', () => {
   test('prefers its own dispatch to an older one in Redis, but not to a later one', async () => {
     const user = `one-${randomUUID()}`;
     await redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~facteur:*', '+@all');
-    const limited = new URL(url);
-    limited.username = user;
-    limited.password = 'secret';
     let now = Date.now();
     const clock = { now: () => new Date(now) };
-    const sessions = openSessions({ url: new Secret(limited.href), clock, logger: silentLogger });
+    const sessions = openSessions({ url: new Secret(asUser(user)), clock, logger: silentLogger });
     const other = await open();
     await other.rememberDispatch('aged', { ...DISPATCH, message: 'before' });
     await redis.expire('facteur:dispatch:aged', 800);
